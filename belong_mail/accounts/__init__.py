@@ -1,0 +1,1 @@
+"""Leads: who may write for a group."""

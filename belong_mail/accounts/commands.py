@@ -1,0 +1,60 @@
+"""The office's commands: who leads a group."""
+
+import click
+
+from belong_mail.accounts import inviting
+from belong_mail.accounts import service as accounts
+from belong_mail.groups import service as groups
+from belong_mail.groups.commands import named
+from belong_mail.mail.address import AddressRefused
+from belong_mail.opening import BlindIndex, KeysMissing, Opener, worker_keys
+from belong_mail.parts import parts, transaction
+
+
+@click.group("lead")
+def lead_commands() -> None:
+    """Invite, remove and count leads."""
+
+
+@lead_commands.command("invite")
+@click.argument("address")
+@click.option("--group", "slug", required=True)
+def invite_lead(address: str, slug: str) -> None:
+    """Let ADDRESS lead a group."""
+    opener, index = _keys()
+    with transaction() as session:
+        group = named(session, slug)
+        try:
+            inviting.invite(session, opener, index, group, address)
+        except AddressRefused as error:
+            raise click.BadParameter("This is not an email address.") from error
+    click.echo(f"One more lead may write for {group.name}.")
+
+
+@lead_commands.command("remove")
+@click.argument("address")
+@click.option("--group", "slug", required=True)
+def remove_lead(address: str, slug: str) -> None:
+    """Take the right to lead a group from ADDRESS."""
+    _opener, index = _keys()
+    with transaction() as session:
+        group = named(session, slug)
+        if not inviting.remove(session, index, group, address):
+            raise click.ClickException(f"This address does not lead {group.name}.")
+    click.echo(f"One lead fewer may write for {group.name}.")
+
+
+@lead_commands.command("list")
+def list_leads() -> None:
+    """List how many leads each group has, one a line; addresses are not shown."""
+    with transaction() as session:
+        for group in groups.shown(session):
+            click.echo(f"{group.slug}\t{len(accounts.leads_of(session, group))}")
+
+
+def _keys() -> tuple[Opener, BlindIndex]:
+    settings = parts().settings
+    try:
+        return worker_keys(settings.private_keys, settings.index_keys)
+    except KeysMissing as error:
+        raise click.ClickException(KeysMissing.__doc__ or "") from error

@@ -1,0 +1,36 @@
+"""Accounts and the groups they lead."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from belong_mail.db import Base, new_public_id, now
+from belong_mail.groups.models import Group
+
+
+class Account(Base):
+    """A lead's account; the address is wrapped like a member's."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    address_index: Mapped[bytes] = mapped_column(unique=True)
+    wrapped_address: Mapped[bytes]
+    language: Mapped[str] = mapped_column(default="en")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Leadership(Base):
+    """An account's right to write for a group."""
+
+    __tablename__ = "leaderships"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey(Account.id, ondelete="CASCADE"), primary_key=True
+    )
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey(Group.id, ondelete="CASCADE"), primary_key=True, index=True
+    )
+    since: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,101 @@
+"""create_app: the one place where parts are joined."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, request
+from flask_wtf import CSRFProtect
+from sqlalchemy.orm import sessionmaker
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from belong_mail import cli, headers, speech
+from belong_mail.contact.views import contact
+from belong_mail.db import make_engine
+from belong_mail.directory.views import directory
+from belong_mail.errors import register_error_pages
+from belong_mail.links import Links
+from belong_mail.mail.relay import Transport
+from belong_mail.mailbox.views import mailbox
+from belong_mail.parts import Parts, Settings
+from belong_mail.sealing import Sealer
+from belong_mail.subscriptions.views import subscriptions
+from belong_mail.tokens import Tokens
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_BODY = 256 * 1024
+
+PUBLIC = {
+    "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
+    "directory.readyz", "subscriptions.join", "subscriptions.check_your_inbox",
+    "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
+    "subscriptions.one_click", "contact.write", "contact.received",
+}  # fmt: skip
+"""Pages for anyone; every other page is refused to strangers."""
+DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
+WITHOUT_COOKIE = {
+    "subscriptions.join", "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave",
+    "subscriptions.undo", "subscriptions.one_click", "contact.write",
+}  # fmt: skip
+"""Forms whose authority is a signed link, or who need none: a signed time guards them."""
+
+
+def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
+    """Join the parts. A transport replaces the one that the settings name (in tests)."""
+    app = Flask(__name__, template_folder=str(ROOT / "templates"))
+    app.config.update(
+        SECRET_KEY=settings.secret_keys[-1],
+        SECRET_KEY_FALLBACKS=list(settings.secret_keys[:-1]),
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        MAX_FORM_PARTS=100,
+        TRUSTED_HOSTS=_hosts(settings.base_url),
+        SESSION_COOKIE_SECURE=not settings.is_development,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    tokens = Tokens(settings.secret_keys)
+    engine = make_engine(settings.database_url)
+    app.extensions["belong"] = Parts(
+        settings=settings,
+        writing=sessionmaker(engine, expire_on_commit=False),
+        reading=sessionmaker(engine.execution_options(is_reading=True), expire_on_commit=False),
+        tokens=tokens,
+        sealer=Sealer(settings.public_keys),
+        links=Links(app.url_map, settings.base_url, tokens),
+    )
+    app.extensions["belong.transport"] = transport
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
+        )
+    _guard(app, settings)
+    speech.speak(app, settings)
+    for blueprint in (directory, subscriptions, contact):
+        app.register_blueprint(blueprint)
+    if settings.is_development:
+        app.register_blueprint(mailbox)
+    register_error_pages(app)
+    cli.register(app)
+    return app
+
+
+def _hosts(base_url: str) -> list[str]:
+    """The Host headers we answer to; no link is ever built from one."""
+    return [urlsplit(base_url).hostname or "", "localhost", "127.0.0.1", "[::1]"]
+
+
+def _guard(app: Flask, settings: Settings) -> None:
+    """Refuse strangers by default: by page, by origin, by token."""
+    open_pages = PUBLIC | DEVELOPMENT if settings.is_development else PUBLIC
+    csrf = CSRFProtect(app)
+    headers.guard(app, settings.base_url)
+
+    @app.before_request
+    def refuse_strangers() -> None:
+        if request.endpoint is not None and request.endpoint not in open_pages:
+            abort(403)
+
+    for endpoint in WITHOUT_COOKIE:
+        blueprint, _, view = endpoint.partition(".")
+        csrf.exempt(f"belong_mail.{blueprint}.views.{view}")

@@ -1,0 +1,154 @@
+"""Everything an operator can do, on one page; features bring their own commands."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+from sqlalchemy import Engine
+
+from belong_mail import keys, retention, sample, schema
+from belong_mail.accounts.commands import lead_commands
+from belong_mail.groups import service as groups
+from belong_mail.groups.commands import group_commands, named
+from belong_mail.mail.relay import RelayRefused
+from belong_mail.newsletters.commands import newsletter_commands
+from belong_mail.opening import KeysMissing, worker_keys
+from belong_mail.parts import parts, transaction
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker, make_worker
+
+WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
+
+database = AppGroup("db", help="The database's schema.")
+key_commands = AppGroup("keys", help="Keys.")
+
+
+def register(app: Flask) -> None:
+    for command in (
+        database, group_commands, lead_commands, newsletter_commands, key_commands,
+        web, worker, demo, prepare, purge,
+    ):  # fmt: skip
+        app.cli.add_command(command)
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the schema up to date; an empty database also gets the district's groups."""
+    schema.upgrade(_engine())
+    with transaction() as session:
+        groups.seed(session)
+    click.echo("The database is up to date.")
+
+
+@database.command()
+def check() -> None:
+    """Compare the database with the models; exit 1 when they differ."""
+    differences = schema.differences(_engine())
+    if differences:
+        raise click.ClickException(f"{len(differences)} differences: run `db upgrade`.")
+    click.echo("The database is as it should be.")
+
+
+@click.command()
+@click.option("--port", default=5000, show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+def web(port: int, host: str) -> None:
+    """Serve the pages. The keys of the worker do not stay in this process's environment."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name.removesuffix("_FILE") not in WORKER_ALONE
+    }
+    environ |= dict.fromkeys(WORKER_ALONE, "")
+    options = "--interface wsgi --workers 2 --blocking-threads 2 --backpressure 64 --no-ws"
+    address = ["--host", host, "--port", str(port), "--no-log-access", "--log-level", "warning"]
+    arguments = [sys.executable, "-m", "granian", *options.split(), *address, "wsgi:app"]
+    os.chdir(Path(__file__).resolve().parent.parent)
+    os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments
+
+
+@click.command()
+@click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
+def worker(*, drain: bool) -> None:
+    """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    working = _worker()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: working.engine.stopping.set())
+    if not drain:
+        working.run()
+        return
+    working.drain()
+    waiting = working.waiting()
+    working.engine.close()
+    words = ", ".join(f"{number} {state}" for state, number in waiting.items())
+    click.echo(f"Waiting for later: {words}." if words else "Nothing is waiting.")
+
+
+@click.command()
+@click.option("--group", "slug", required=True)
+@click.option("--members", type=click.IntRange(1, 1_000_000), required=True)
+def demo(slug: str, members: int) -> None:
+    """Add made-up confirmed members at example.org to a group."""
+    _only_in_development()
+    keyring = _keyring()
+    with transaction() as session:
+        sample.add_members(session, keyring, named(session, slug), members)
+    click.echo(f"{slug} has {members} more made-up members.")
+
+
+@click.command()
+def prepare() -> None:
+    """Make a development instance ready: schema, groups and the sample."""
+    _only_in_development()
+    schema.upgrade(_engine())
+    keyring = _keyring()
+    with transaction() as session:
+        groups.seed(session)
+        sample.fill(session, keyring)
+
+
+@click.command()
+def purge() -> None:
+    """Run the retention clock now and say what it removed."""
+    with transaction() as session:
+        removed = retention.purge(session)
+    for name, number in removed.items():
+        click.echo(f"{name}\t{number}")
+
+
+@key_commands.command("new")
+def new_keys() -> None:
+    """Print one new key of each kind, as settings."""
+    for kind, key in keys.new().items():
+        click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
+
+
+def _engine() -> Engine:
+    engine = parts().writing.kw["bind"]
+    assert isinstance(engine, Engine)  # noqa: S101 - create_app binds it
+    return engine
+
+
+def _keyring() -> Keyring:
+    settings = parts().settings
+    try:
+        return Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    except KeysMissing as error:
+        raise click.ClickException(KeysMissing.__doc__ or "") from error
+
+
+def _worker() -> Worker:
+    transport = current_app.extensions["belong.transport"]
+    try:
+        return make_worker(parts(), _keyring(), transport)
+    except RelayRefused as error:
+        raise click.ClickException(f"BELONG_SMTP_URL: {error}") from error
+
+
+def _only_in_development() -> None:
+    if not parts().settings.is_development:
+        raise click.ClickException("Made-up people are for development only.")

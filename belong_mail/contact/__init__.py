@@ -1,0 +1,1 @@
+"""A person writes to DPS Belong."""

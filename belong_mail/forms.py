@@ -1,0 +1,88 @@
+"""What several forms share: strip, check_address, a form without cookies, the robots' trap."""
+
+from flask import request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import Field, Form, StringField, ValidationError
+from wtforms.csrf.core import CSRF, CSRFTokenField
+
+from belong_mail.db import new_public_id, now
+from belong_mail.mail.address import AddressRefused, check, domain
+from belong_mail.parts import parts
+from belong_mail.tokens import BadToken, Purpose
+
+SWITCH = "switch_language"
+"""Name of the button that shows the page in another language, with everything kept."""
+
+
+def strip(value: str | None) -> str | None:
+    return value.strip() if value else value
+
+
+class OpenedAt(CSRF):
+    """A signed time in place of a cookie's token: the form was opened here, within a day.
+
+    Other sites' forms are refused by `headers`; whoever posts without opening the form, or long
+    after, is asked to press once more.
+    """
+
+    def generate_csrf_token(self, _field: CSRFTokenField) -> str:
+        return parts().tokens.sign(Purpose.FORM, new_public_id(), now())
+
+    def validate_csrf_token(self, _form: Form, field: CSRFTokenField) -> None:
+        try:
+            parts().tokens.read(Purpose.FORM, field.data or "")
+        except BadToken as error:
+            raise ValidationError(_("Please press the button once more.")) from error
+
+
+class OpenForm(FlaskForm):
+    """A form that anyone may fill in: no cookie, a trap for robots, nothing typed is lost."""
+
+    class Meta:
+        csrf = True
+        csrf_class = OpenedAt
+
+    trap = StringField(_l("Leave this empty"))
+    """For robots: people do not see it. Named so that no browser fills it in."""
+
+    def validate_trap(self, field: Field) -> None:
+        if field.data:
+            field.data = ""
+            raise ValidationError(_("Please press the button once more."))
+
+    def is_sent(self) -> bool:
+        """Tell whether the form was sent to be acted on, and is right."""
+        return SWITCH not in request.form and bool(self.validate_on_submit())
+
+
+def well_formed(_form: Form, field: Field) -> None:
+    """Leave the address in the one spelling we use."""
+    try:
+        field.data = check(field.data or "")
+    except AddressRefused as error:
+        raise ValidationError(_("Enter an email address like name@dpsk12.org.")) from error
+
+
+def staff_address(form: Form, field: Field) -> None:
+    """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
+    well_formed(form, field)
+    settings = parts().settings
+    if domain(field.data) not in settings.allowed_domains:
+        raise ValidationError(
+            _(
+                "Use your DPS work address: it ends in @%(domain)s.",
+                domain=settings.allowed_domains[0],
+            )
+        )
+    refused = settings.refused_local_parts
+    if refused and refused.search(field.data.rpartition("@")[0]):
+        raise ValidationError(_("This is not a staff address. Use your own DPS work address."))
+
+
+def plain_text(_form: Form, field: Field) -> None:
+    """Accept words in which nothing hides: no controls but tab and line feed."""
+    text = field.data or ""
+    if any(not (c.isprintable() or c in "\t\n\r\u200d\u200c") for c in text):
+        raise ValidationError(_("This holds a character that cannot be read. Type it again."))

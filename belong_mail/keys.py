@@ -1,0 +1,68 @@
+"""The four kinds of keys: made, kept in files for development, checked against each other."""
+
+import base64
+import binascii
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+KINDS = ("secret", "public", "private", "index")
+
+
+def new() -> dict[str, str]:
+    """Make one key of each kind: text for the settings, base64 of 32 bytes or more."""
+    private = X25519PrivateKey.generate()
+    return {
+        "secret": secrets.token_urlsafe(48),
+        "public": encode(private.public_key().public_bytes_raw()),
+        "private": encode(private.private_bytes_raw()),
+        "index": encode(secrets.token_bytes(32)),
+    }
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """Return the keys in a folder, one file each (0600); the first call makes them."""
+    if not all((folder / kind).exists() for kind in KINDS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for kind, key in new().items():
+            _write(folder / kind, key)
+    return {kind: (folder / kind).read_text().strip() for kind in KINDS}
+
+
+def complaints(public_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> list[str]:
+    """Say what is wrong with a pair of key lists, without quoting a key."""
+    try:
+        public = {public_key(key).public_bytes_raw() for key in public_keys}
+        private = [private_key(key) for key in private_keys]
+    except ValueError:
+        return ["BELONG_PUBLIC_KEYS or BELONG_PRIVATE_KEYS holds something that is not a key."]
+    if private and not public <= {key.public_key().public_bytes_raw() for key in private}:
+        return ["BELONG_PRIVATE_KEYS does not open what BELONG_PUBLIC_KEYS seals."]
+    return []
+
+
+def public_key(key: str) -> X25519PublicKey:
+    return X25519PublicKey.from_public_bytes(decode(key))
+
+
+def private_key(key: str) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(decode(key))
+
+
+def encode(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def decode(key: str) -> bytes:
+    """Raise ValueError for anything that is not base64."""
+    try:
+        return base64.b64decode(key, altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _write(file: Path, key: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(key + "\n")

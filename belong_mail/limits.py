@@ -1,0 +1,60 @@
+"""Rate limits: one upsert, shared by all processes, surviving restarts.
+
+The generic cell rate algorithm: a row remembers until when its key's allowance is used up. Over a
+limit nothing is refused: the answer is the moment at which the thing may happen.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import case, delete
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.db import Base
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and so many again in each period."""
+
+    burst: int
+    per: timedelta
+
+
+class Limit(Base):
+    __tablename__ = "limits"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    """A keyed hash of what is limited; it names nobody."""
+    used_until: Mapped[float]
+    """Seconds since 1970."""
+
+
+def next_use(used_until: float, rate: Rate, at: float) -> tuple[float, float]:
+    """Return when the next use may happen and until when the allowance is then used up."""
+    used = max(used_until, at) + rate.per.total_seconds() / rate.burst
+    return max(at, used - rate.per.total_seconds()), used
+
+
+def admit(session: Session, key: bytes, rate: Rate, at: datetime) -> datetime:
+    """Count one use of a key and return when it may happen: now, or later."""
+    start = at.timestamp()
+    step = rate.per.total_seconds() / rate.burst
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    later = case((Limit.used_until > start, Limit.used_until), else_=start)
+    used = session.scalar(
+        insert(Limit)
+        .values(key=key, used_until=start + step)
+        .on_conflict_do_update(index_elements=[Limit.key], set_={"used_until": later + step})
+        .returning(Limit.used_until)
+    )
+    assert used is not None  # noqa: S101 - an upsert returns its row
+    allowed = max(start, used - rate.per.total_seconds())
+    return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
+
+
+def purge(session: Session, at: datetime) -> None:
+    """Forget the keys whose allowance is whole again."""
+    session.execute(delete(Limit).where(Limit.used_until < at.timestamp()))

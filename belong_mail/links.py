@@ -1,0 +1,35 @@
+"""Signed absolute links for mail, from BASE_URL and the app's own URL map."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from werkzeug.routing import Map
+
+from belong_mail.tokens import Purpose, Tokens
+
+
+class Links:
+    """Builds links without a request, so that no Host header can bend them."""
+
+    def __init__(self, url_map: Map, base_url: str, tokens: Tokens) -> None:
+        parts = urlsplit(base_url)
+        self._adapter = url_map.bind(
+            parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme
+        )
+        self._tokens = tokens
+
+    def page(self, endpoint: str, language: str, **values: str) -> str:
+        """Link to a page that anyone may open, in the reader's language."""
+        return self._adapter.build(endpoint, {**values, "lang": language}, force_external=True)
+
+    def signed(
+        self,
+        endpoint: str,
+        purpose: Purpose,
+        public_id: str,
+        at: datetime,
+        language: str | None = None,
+    ) -> str:
+        """Link to a page that acts on POST; without a language where only machines go."""
+        values = {"token": self._tokens.sign(purpose, public_id, at), "lang": language}
+        return self._adapter.build(endpoint, values, force_external=True)

@@ -1,0 +1,1 @@
+"""Mail itself: addresses, messages, the SMTP conversation; knows neither Flask nor a database."""

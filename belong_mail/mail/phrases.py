@@ -1,0 +1,83 @@
+"""What relays and receivers say in words, under names of ours: theirs quote addresses."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+MAX_TEXT: Final = 4096
+"""Characters that are looked at."""
+
+PHRASES: Final = {
+    "relay limit": (
+        r"smtp relay limit|relay limit exceeded|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
+        r"|submissionquota|messaging limit|message quota|maximum sending rate|sending (limit|quota)"
+        r"|(you|tenant|customer)\b.{0,20} exceeded.{0,30}(limit|threshold|quota)"
+    ),
+    "sender's domain not authenticated": (
+        r"dmarc|\bspf\b|dkim|sender id|unauthenticated|\bptr\b|reverse dns|authentication level"
+    ),
+    "restricted recipient": r"resolver\.rst|not allowed to send to|only accepts mail from",
+    "sender refused": (
+        r"sender( address| domain| verify| verification)? (is |was )?(rejected|refused|denied)"
+        r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)|bad sender"
+        r"|sender verif|sendas|send as this sender|mail ?from.{0,30}(rejected|invalid|not )"
+        r"|not owned by user|envelope sender|address is not verified"
+    ),
+    "authentication": (
+        r"authentication (is )?(required|failed|unsuccessful|credentials|rejected)|credentials"
+        r"|not (logged in|authenticated)|(must|please|first) .{0,12}authenticate|username and pass"
+    ),
+    "greylisted": r"gr[ae]y.?list",
+    "slow down": (
+        r"too (many|much|fast)|rate.?limit|throttl|unusual(ly)? (rate|amount|high)|user complaint"
+        r"|(connection|message|sending|mail) rate|tss0\d|server (is )?busy|slow down"
+    ),
+    "try again later": r"(try|retry|come back|attempt).{0,20}(again|later|after|in \d)|deferred",
+    "relaying denied": (
+        r"relay(ing)? (access )?(is )?(denied|not (permitted|allowed)|prohibited)|rcpthosts"
+        r"|(unable|not permitted|not allowed) to relay|does not allow relay"
+    ),
+    "spam or reputation": (
+        r"\bspam|(black|block|deny).?list|\bblocked\b|listed (in|by|at|on)\b|reputation"
+        r"|unsolicited|dnsbl|\brbl\b|\bbanned\b|barracuda|proofpoint|cloudmark|spamhaus"
+    ),
+    "mailbox full": (
+        r"(mailbox|quota|storage|inbox|account).{0,40}(full|exceed|over)|over.{0,10}quota"
+        r"|out of storage|insufficient (disk|storage)|full mailbox|quota full"
+    ),
+    "message too large": (
+        r"too (large|big)|\bsize.{0,30}(exceed|limit|larger)|exceed.{0,30}\bsize|larger than"
+    ),
+    "content refused": (
+        r"virus|malware|attachment|content (is )?(rejected|restriction|filter|presents|denied)"
+        r"|message content|potential security issue|phish|bad header"
+    ),
+    "account disabled": (
+        r"(account|mailbox|user|recipient|address).{0,40}(disabled|inactive|suspended|deactivated)"
+        r"|(account|mailbox).{0,40}(expired|locked|dormant|no longer active)"
+        r"|inactive (user|account)"
+    ),
+    "domain not found": (
+        r"(host|domain)( name)? (is |was |has )?(not found|unknown|no mx|does not exist|not exist)"
+        r"|(host|domain).{0,60}(couldn.t be found|lookup)|null ?mx|unknown (host|domain)"
+    ),
+    "no such user": (
+        r"(user|mailbox|recipient|account|address|alias|inbox)\b.{0,80}(unknown|not (found|exist)|"
+        r"not (known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer exists|invalid)"
+        r"|(no such|unknown|invalid|unrouteable|non-?existent) (local )?(user|mailbox|recipient|"
+        r"account|address|person|alias)|nosuchuser|no mailbox here|recipnotfound"
+        r"|nobody (here )?by that name|(do not|don.t) have (a|an|any) (user|mailbox|account)"
+    ),
+    "policy": (
+        r"polic(y|ies)|not (permitted|authori[sz]ed)|prohibited|administrative|access denied"
+    ),
+}
+"""What replies say. Which phrase counts first is for the rules, and in this order for a report."""
+
+_PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words in PHRASES.items()}
+
+
+def said(text: str) -> Iterator[str]:
+    """Yield the names of the phrases that the text holds, in the table's order."""
+    text = text[:MAX_TEXT]
+    return (name for name, words in _PHRASES.items() if words.search(text))

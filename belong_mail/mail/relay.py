@@ -1,0 +1,183 @@
+"""The district's mail server, named by a URL, and the transport that hands envelopes to it."""
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal, Protocol
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from belong_mail.mail.connection import Relay
+from belong_mail.mail.dialogue import Dialogue, Unreachable
+from belong_mail.mail.message import Envelope
+from belong_mail.mail.outcomes import Reply
+
+__all__ = ["Relay", "RelayRefused", "SmtpTransport", "Transport", "parse"]
+
+MAX_IDLE: Final = 60.0
+"""Seconds a connection is kept without work."""
+
+_PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
+_QUERY: Final = frozenset({"connections", "pipelining", "ca", "timeout", "dot_timeout", "tls"})
+_TRUTHS: Final = {"on": True, "1": True, "yes": True, "off": False, "0": False, "no": False}
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_CLOSING: Final = 421
+
+
+class RelayRefused(ValueError):
+    """The relay's URL cannot be used. Says what is wrong, never the password."""
+
+
+class Transport(Protocol):
+    """What hands one envelope at a time to wherever mail goes."""
+
+    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
+        """Return the answer, or raise Unreachable or AnswerLost."""
+
+    def close(self) -> None:
+        """Let go of what is held; `send` may be called again."""
+
+
+def parse(url: str, *, ehlo: str) -> Relay:
+    """Read a relay's URL, such as smtps://user:password@host:465?connections=5.
+
+    smtp and lmtp require STARTTLS, smtps is TLS at once; tls=none is for loopback only.
+    Raises RelayRefused.
+    """
+    parts, port, query = _split(url)
+    scheme = parts.scheme
+    if scheme not in ("smtp", "smtps", "lmtp"):
+        raise RelayRefused("A relay's URL begins with smtp://, smtps:// or lmtp://.")
+    if not _HOST_NAME.fullmatch(ehlo):
+        raise RelayRefused("The name to say in EHLO is not a host name.")
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(username) != bool(password) or not f"{username}{password}".isascii():
+        raise RelayRefused("A relay takes a user and a password, both in ASCII, or neither.")
+    if not f"{username}{password}".isprintable():
+        raise RelayRefused("The relay's user or password holds a control character.")
+    host = parts.hostname or ""
+    tls = _tls(scheme, query.get("tls"), host)
+    if tls == "none" and username:
+        raise RelayRefused("A password is not sent without TLS.")
+    return Relay(
+        scheme=scheme,
+        host=host,
+        port=port or _PORTS[scheme],
+        ehlo=ehlo,
+        username=username,
+        password=password,
+        tls=tls,
+        ca=_certificates(query.get("ca")),
+        connections=int(_number(query, "connections", 5, 1, 200)),
+        pipelining=_truth(query.get("pipelining", "on")),
+        timeout=_number(query, "timeout", 300, 0.1, 3600),
+        dot_timeout=_number(query, "dot_timeout", 600, 0.1, 3600),
+    )
+
+
+class SmtpTransport:
+    """Keeps one connection open between messages. One thread, one transport."""
+
+    def __init__(self, relay: Relay, clock: Callable[[], float] = time.monotonic) -> None:
+        self._relay = relay
+        self._clock = clock
+        self._dialogue: Dialogue | None = None
+        self._used_at = 0.0
+
+    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
+        """Hand over one envelope; a kept connection that has gone stale is opened anew, once."""
+        kept = self._kept()
+        if kept is not None:
+            try:
+                reply = self._send(kept, envelope, before_dot)
+            except Unreachable as unreachable:
+                if unreachable.phase != "MAIL":
+                    raise
+            else:
+                if (reply.verb, reply.code) != ("MAIL", _CLOSING):
+                    return reply
+        self._dialogue = Dialogue.open(self._relay)
+        return self._send(self._dialogue, envelope, before_dot)
+
+    def close(self) -> None:
+        """Say goodbye, if there is anybody to say it to."""
+        if self._dialogue is not None:
+            self._dialogue.close()
+            self._dialogue = None
+
+    def _kept(self) -> Dialogue | None:
+        if self._dialogue is not None:
+            is_stale = self._clock() - self._used_at > MAX_IDLE
+            if is_stale or not self._dialogue.is_open:
+                self.close()
+        return self._dialogue
+
+    def _send(
+        self, dialogue: Dialogue, envelope: Envelope, before_dot: Callable[[], None]
+    ) -> Reply:
+        try:
+            return dialogue.send(envelope, before_dot)
+        finally:
+            self._used_at = self._clock()
+
+
+def _split(url: str) -> tuple[SplitResult, int | None, dict[str, str]]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise RelayRefused(
+            "The relay's URL cannot be read; a password's : / ? # @ % are written as %3A and so on."
+        ) from None
+    query = dict(pairs)
+    if unknown := sorted(query.keys() - _QUERY):
+        raise RelayRefused(f"The relay's URL takes no {', '.join(unknown)}.")
+    if len(query) != len(pairs):
+        raise RelayRefused("The relay's URL says something twice.")
+    if not parts.hostname or parts.path.strip("/") or parts.fragment or not url.isprintable():
+        raise RelayRefused("The relay's URL names a host, and has no path behind it.")
+    return parts, port, query
+
+
+def _tls(scheme: str, wanted: str | None, host: str) -> Literal["starttls", "implicit", "none"]:
+    fitting: Literal["starttls", "implicit"] = "implicit" if scheme == "smtps" else "starttls"
+    if wanted in (None, fitting):
+        return fitting
+    if wanted != "none" or scheme == "smtps":
+        raise RelayRefused(f"{scheme}:// is for tls={fitting}.")
+    if not _is_loopback(host):
+        raise RelayRefused("Mail goes without TLS to this machine only (tls=none).")
+    return "none"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _certificates(path: str | None) -> str | None:
+    if path is not None and not Path(path).is_file():
+        raise RelayRefused("The file of certificates (ca) is not there.")
+    return path
+
+
+def _number(
+    query: Mapping[str, str], name: str, default: float, least: float, most: float
+) -> float:
+    try:
+        number = float(query.get(name, default))
+    except ValueError:
+        number = -1.0
+    if not least <= number <= most:
+        raise RelayRefused(f"{name} is a number from {least:g} to {most:g}.")
+    return number
+
+
+def _truth(word: str) -> bool:
+    if word not in _TRUTHS:
+        raise RelayRefused("pipelining is on or off.")
+    return _TRUTHS[word]

@@ -1,0 +1,141 @@
+"""A message cut into slots: what is fixed is encoded once, each copy is a concatenation."""
+
+import html as markup
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from belong_mail.mail import header
+from belong_mail.mail.header import MessageRefused
+
+_OPEN, _CLOSE, _FIRST = "\ue000", "\ue001", 0xE100
+_SLOT = re.compile("\ue000([\ue120-\ue17e]+)\ue001")
+_SLOT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PIECE = re.compile(r".{1,73}(?<!=)(?<!=.)")
+_NOT_QUOTABLE = re.compile(r"[^ -<>-~\t]+")
+_AS_IS = re.compile(r"(?![.F])[ !#-%(-;?-~]{0,72}[!#-%(-;?-~]")
+"""Needs neither quoted-printable nor HTML escapes, at the start of a line and before its end."""
+
+
+def slot(name: str) -> str:
+    """Return the marker that stands in a template where each recipient has a value of their own."""
+    if not _SLOT_NAME.fullmatch(name):
+        raise ValueError("A slot's name is a lower-case identifier.")
+    return _OPEN + "".join(chr(_FIRST + ord(character)) for character in name) + _CLOSE
+
+
+def split(source: str) -> tuple[str, ...]:
+    """Return fixed text and slots' names in turn; the first and the last are fixed text."""
+    found = _SLOT.split(source)
+    found[1::2] = ["".join(chr(ord(mark) - _FIRST) for mark in name) for name in found[1::2]]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class BodySlot:
+    """A value on quoted-printable lines of its own, so that any value fits."""
+
+    name: str
+    is_html: bool
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        value = values[self.name]
+        if _AS_IS.fullmatch(value):
+            return value.encode("ascii")
+        return quote(markup.escape(value) if self.is_html else value)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderSlot:
+    """A header line around values; it is checked and encoded as a whole."""
+
+    name: str
+    parts: tuple[str, ...]
+    """Fixed text and slots' names in turn."""
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        filled = (values[part] if index % 2 else part for index, part in enumerate(self.parts))
+        return header.line(self.name, "".join(filled))
+
+
+Piece = bytes | BodySlot | HeaderSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A message with open slots, cheap to fill and to keep."""
+
+    pieces: tuple[Piece, ...]
+    slots: frozenset[str]
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        """Return the finished message, or raise MessageRefused: each slot needs its value."""
+        if values.keys() != self.slots:
+            raise MessageRefused("The values are not those of the message's slots.")
+        return b"".join(
+            [piece if isinstance(piece, bytes) else piece.fill(values) for piece in self.pieces]
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the message for keeping: JSON, the same for the same message."""
+        return json.dumps([_kept(piece) for piece in self.pieces]).encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, kept: bytes) -> "Wire":
+        """Return what `to_bytes` gave away."""
+        return cls.of([_restored(item) for item in json.loads(kept)])
+
+    @classmethod
+    def of(cls, pieces: Iterable[Piece]) -> "Wire":
+        """Join what is fixed and find the names of the slots."""
+        joined: list[Piece] = []
+        slots: set[str] = set()
+        for piece in pieces:
+            if isinstance(piece, BodySlot):
+                slots.add(piece.name)
+            elif isinstance(piece, HeaderSlot):
+                slots.update(piece.parts[1::2])
+            elif joined and isinstance(joined[-1], bytes):
+                joined[-1] += piece
+                continue
+            joined.append(piece)
+        return cls(tuple(joined), frozenset(slots))
+
+
+def quote(text: str) -> bytes:
+    """Return text as quoted-printable (RFC 2045 6.7); no line begins with a dot or "From "."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\r\n".join(map(_quote_line, lines)).encode("ascii")
+
+
+def _quote_line(line: str) -> str:
+    quoted = _NOT_QUOTABLE.sub(_octets, line)
+    if quoted.endswith((" ", "\t")):
+        quoted = f"{quoted[:-1]}={ord(quoted[-1]):02X}"
+    pieces = _PIECE.findall(quoted)
+    return "=\r\n".join(
+        f"={ord(piece[0]):02X}{piece[1:]}" if piece.startswith((".", "From ")) else piece
+        for piece in pieces
+    )
+
+
+def _octets(found: re.Match[str]) -> str:
+    return "".join(f"={octet:02X}" for octet in found[0].encode("utf-8", "replace"))
+
+
+def _kept(piece: Piece) -> object:
+    if isinstance(piece, bytes):
+        return piece.decode("ascii")
+    if isinstance(piece, BodySlot):
+        return {"slot": piece.name, "html": piece.is_html}
+    return {"header": piece.name, "parts": piece.parts}
+
+
+def _restored(item: Any) -> Piece:
+    if isinstance(item, str):
+        return item.encode("ascii")
+    if "slot" in item:
+        return BodySlot(item["slot"], item["html"])
+    return HeaderSlot(item["header"], tuple(item["parts"]))

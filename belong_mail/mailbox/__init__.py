@@ -1,0 +1,1 @@
+"""Development only: the mail that was sent, as a reader would see it."""

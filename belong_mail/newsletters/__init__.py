@@ -1,0 +1,1 @@
+"""Writing newsletters, sending them, and what became of them."""

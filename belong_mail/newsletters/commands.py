@@ -1,0 +1,55 @@
+"""Issues from the command line, and their reports."""
+
+import json
+from datetime import datetime
+from typing import TextIO
+
+import click
+
+from belong_mail.groups.commands import named
+from belong_mail.newsletters import service as newsletters
+from belong_mail.parts import parts, transaction
+
+
+@click.group("newsletter")
+def newsletter_commands() -> None:
+    """Queue issues and read their reports."""
+
+
+@newsletter_commands.command("send")
+@click.argument("slug")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--subject", required=True)
+@click.option("--at", type=click.DateTime(), help="Local time to queue it; else at once.")
+@click.option("--json", "is_json", is_flag=True)
+def send(slug: str, file: TextIO, subject: str, at: datetime | None, *, is_json: bool) -> None:
+    """Queue the Markdown FILE as an issue for the group SLUG."""
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise click.BadParameter("The file is not UTF-8 text.") from error
+    with transaction() as session:
+        group = named(session, slug)
+        try:
+            newsletter = newsletters.draft(session, group, subject, text)
+        except newsletters.NewsletterRefused as error:
+            raise click.BadParameter(str(error)) from error
+        if at is None:
+            newsletters.queue(session, newsletter)
+        else:
+            newsletter.due_at = at.replace(tzinfo=parts().settings.timezone)
+    click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
+
+
+@newsletter_commands.command("report")
+@click.argument("newsletter_id", metavar="ID")
+@click.option("--json", "is_json", is_flag=True)
+def report(newsletter_id: str, *, is_json: bool) -> None:
+    """Say what became of an issue, in exact numbers."""
+    with transaction() as session:
+        newsletter = newsletters.find(session, newsletter_id)
+        if newsletter is None:
+            raise click.BadParameter(f"There is no newsletter «{newsletter_id}».")
+        counts = newsletters.report(session, newsletter)
+    lines = (f"{name}\t{number}" for name, number in counts.items())
+    click.echo(json.dumps(counts) if is_json else "\n".join(lines))

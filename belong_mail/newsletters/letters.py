@@ -1,0 +1,89 @@
+"""Freezing an issue: rendered once for each language, built once, and filled for each member."""
+
+import hashlib
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from belong_mail import languages
+from belong_mail.mail import markdown
+from belong_mail.mail.message import Envelope, Wire, compose, date_header, mailbox, slot
+from belong_mail.newsletters.models import Frozen, Newsletter
+from belong_mail.outbox.letters import NO_ANSWERS, Desk
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.letters import leave_link, member
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.tokens import Purpose
+
+
+def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
+    """Make the bytes that every member gets, once; what differs stays open as a slot."""
+    for language in languages.NAMES:
+        if session.get(Frozen, (newsletter.id, language)) is None:
+            wire = build(desk, newsletter, language)
+            session.add(
+                Frozen(newsletter_id=newsletter.id, language=language, wire=wire.to_bytes())
+            )
+
+
+def build(desk: Desk, newsletter: Newsletter, language: str) -> Wire:
+    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058)."""
+    rendered = desk.renderer.render(
+        "newsletter",
+        language,
+        subject=newsletter.subject,
+        html=Markup(markdown.to_html(newsletter.text)),  # noqa: S704 - sanitised by to_html
+        text=markdown.to_text(newsletter.text),
+        group=newsletter.group,
+        leave_url=slot("leave_url"),
+    )
+    headers = [
+        ("From", desk.sender),
+        ("To", slot("to")),
+        ("Reply-To", mailbox("", desk.office)),
+        ("Subject", newsletter.subject),
+        ("Date", slot("date")),
+        ("Message-ID", slot("message_id")),
+        ("List-Id", f"<{desk.names.list_id(newsletter.group.public_id)}>"),
+        ("List-Unsubscribe", f"<{slot('one_click_url')}>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Owner", f"<mailto:{desk.office}>"),
+        ("List-Post", "NO"),
+        ("Precedence", "list"),
+        ("X-Auto-Response-Suppress", NO_ANSWERS),
+    ]
+    boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
+    return compose(headers, rendered.text, rendered.html, boundary=boundary)
+
+
+class Press:
+    """Fills frozen issues for their members; keeps the issue it is at work on."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._keyring = Keyring(desk.opener, desk.index)
+        self._wires: dict[tuple[int, str], Wire] = {}
+
+    def envelope(self, session: Session, delivery: Delivery) -> Envelope:
+        """Write one member's copy, or raise NotSent when they have left since."""
+        subscription = member(session, delivery)
+        address = self._keyring.address(subscription)
+        wire = self._wire(session, delivery, subscription.language)
+        signed = self._desk.links.signed
+        public_id, at = subscription.public_id, delivery.created_at
+        one_click = signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at)
+        message = wire.fill({
+            "to": mailbox("", address),
+            "date": date_header(at),
+            "message_id": self._desk.names.message_id(delivery.id),
+            "one_click_url": one_click,
+            "leave_url": leave_link(self._desk, subscription, delivery),
+        })  # fmt: skip
+        return Envelope(self._desk.names.return_path(delivery.id), address, message)
+
+    def _wire(self, session: Session, delivery: Delivery, language: str) -> Wire:
+        key = (delivery.newsletter_id or 0, language)
+        if key not in self._wires:
+            self._wires.clear()
+            self._wires[key] = Wire.from_bytes(session.get_one(Frozen, key).wire)
+        return self._wires[key]

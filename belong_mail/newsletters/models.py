@@ -1,0 +1,40 @@
+"""Newsletters, and the finished bytes of an issue."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from belong_mail.db import Base, new_public_id, now
+from belong_mail.groups.models import Group
+
+
+class Newsletter(Base):
+    """One issue, of one group; what happened is kept as times."""
+
+    __tablename__ = "newsletters"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
+    group: Mapped[Group] = relationship()
+    subject: Mapped[str]
+    text: Mapped[str]
+    """Markdown."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When it is to be queued; a draft has none."""
+    queued_at: Mapped[datetime | None]
+    """Who had confirmed by then gets it."""
+
+
+class Frozen(Base):
+    """An issue as it goes out in one language of the footer: every worker sends these bytes."""
+
+    __tablename__ = "frozen_issues"
+
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True
+    )
+    language: Mapped[str] = mapped_column(primary_key=True)
+    wire: Mapped[bytes]

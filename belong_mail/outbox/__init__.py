@@ -1,0 +1,1 @@
+"""Messages waiting, and whom we do not write to."""

@@ -1,0 +1,83 @@
+"""What is kept how long: the whole clock, on one page."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Delete, delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail import limits
+from belong_mail.contact.models import ContactMessage
+from belong_mail.db import now
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.models import Request, Subscription, Wish
+
+WISH = timedelta(days=7)
+ENDED = timedelta(days=30)
+MAILED = timedelta(days=30)
+UNREADABLE = timedelta(days=7)
+
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+
+
+def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
+    """Remove what has been kept long enough; return how many rows of each kind went."""
+    at = at or now()
+    told = update(Subscription).where(
+        Subscription.wrapped_introduction.is_not(None), ~_waits("about_id", "introduce-member")
+    )
+    session.execute(told.values(wrapped_introduction=None))
+    limits.purge(session, at)
+    return {
+        "wishes": _remove(session, delete(Wish).where(Wish.created_at < at - WISH)),
+        "subscriptions": _remove(session, _subscriptions(at)),
+        "contact messages": _remove(session, _contact_messages(at)),
+        "deliveries": _remove(session, _deliveries(at)),
+        "unreadable requests": _remove(
+            session, delete(Request).where(Request.due_at < at - UNREADABLE, Request.failures > 0)
+        ),
+    }
+
+
+def _subscriptions(at: datetime) -> Delete:
+    """Ended a while ago, left alone for ever, or never confirmed and not asked about any more."""
+    has_wish = exists().where(Wish.subscription_id == Subscription.id)
+    is_asked_for = exists().where(Request.subscription_id == Subscription.id)
+    over = or_(
+        Subscription.ended_at < at - ENDED,
+        Subscription.is_suppressed,
+        Subscription.confirmed_at.is_(None) & ~has_wish,
+    )
+    return delete(Subscription).where(over, ~is_asked_for, ~_waits("subscription_id"))
+
+
+def _contact_messages(at: datetime) -> Delete:
+    mailed = select(Delivery.about_id).where(
+        Delivery.kind == "contact-message",
+        Delivery.state == State.ACCEPTED,
+        Delivery.finished_at < at - MAILED,
+    )
+    return delete(ContactMessage).where(ContactMessage.id.in_(mailed))
+
+
+def _deliveries(at: datetime) -> Delete:
+    """Single messages that are done; an issue's deliveries stay with the issue's report."""
+    return delete(Delivery).where(
+        Delivery.newsletter_id.is_(None),
+        Delivery.finished_at < at - MAILED,
+        Delivery.due_at.is_(None),
+    )
+
+
+def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:
+    """Tell whether a delivery for (or about) a subscription is not finished."""
+    waits = exists().where(
+        getattr(Delivery, column) == Subscription.id,
+        or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None)),
+    )
+    return waits.where(Delivery.kind == kind) if kind else waits
+
+
+def _remove(session: Session, gone: Delete) -> int:
+    result: Any = session.execute(gone.execution_options(synchronize_session=False))
+    return int(result.rowcount)

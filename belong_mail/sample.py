@@ -1,0 +1,77 @@
+"""Made-up members and issues, so that in development nothing opens empty."""
+
+import secrets
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import inviting
+from belong_mail.db import new_public_id, now
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.subscriptions.models import Subscription
+from belong_mail.subscriptions.receiving import Keyring
+
+LEAD = "sample.lead@example.org"
+NAMES = ("Ada", "Ben", "Carmen", "Dinh", "Esther", "Farid", "Grace", "Hugo", "Inés", "Joe")
+STEP = 1000
+ISSUE = """Hello, everybody,
+
+this is a **sample issue**, so that you can see how a newsletter looks.
+
+## What we will do this month
+
+- A walk around Sloan’s Lake
+- Tea and an open door in the library
+- One evening to plan the spring
+
+Questions? Just reply to this mail.
+"""
+DRAFT = """We are collecting ideas for the spring. *(A sample draft: it waits here until somebody
+finishes it.)*
+"""
+
+
+def add_members(session: Session, keyring: Keyring, group: Group, number: int) -> None:
+    """Add made-up confirmed members at example.org to a group, fast."""
+    batch = secrets.token_hex(3)
+    at = now()
+    for start in range(0, number, STEP):
+        rows = [
+            _member(keyring, group, f"member-{batch}-{each}@example.org", NAMES[each % 10])
+            | {"confirmed_at": at}
+            for each in range(start, min(start + STEP, number))
+        ]
+        session.execute(insert(Subscription), rows)
+
+
+def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str, object]:
+    public_id = new_public_id()
+    return {
+        "public_id": public_id,
+        "group_id": group.id,
+        "address_index": keyring.index.member(group.public_id, address),
+        "wrapped_address": keyring.wrap(address, "wrapped_address", public_id),
+        "wrapped_name": keyring.wrap(name, "wrapped_name", public_id),
+        "language": "es" if name in {"Carmen", "Inés", "Hugo"} else "en",
+        "is_suppressed": False,
+        "asked_until": 0.0,
+    }
+
+
+def fill(session: Session, keyring: Keyring) -> None:
+    """Fill an empty database: 40 members, a lead, a draft and an issue to send; all “sample”."""
+    if session.scalar(select(func.count(Newsletter.id))):
+        return
+    established = [group for group in groups.shown(session) if group.is_open]
+    for group in established:
+        add_members(session, keyring, group, 5)
+    village = groups.find(session, "the-village")
+    if village is None:
+        return
+    inviting.invite(session, keyring.opener, keyring.index, village, LEAD)
+    newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
+    issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
+    newsletters.queue(session, issue)

@@ -1,0 +1,45 @@
+"""The database's schema: Alembic, with our engine and one transaction for each step."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine
+
+from belong_mail.accounts import models as accounts
+from belong_mail.contact import models as contact
+from belong_mail.db import Base
+from belong_mail.limits import Limit
+from belong_mail.newsletters import models as newsletters
+from belong_mail.outbox import models as outbox
+from belong_mail.sending import models as sending
+from belong_mail.subscriptions import models as subscriptions
+
+MODELS = (accounts, contact, newsletters, outbox, sending, subscriptions, Limit)
+"""Named so that every table stands in the metadata; groups come with them."""
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def differences(engine: Engine) -> list[str]:
+    """Say where the database differs from the models; nothing when it is up to date."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        return [str(each) for each in compare_metadata(context, Base.metadata)]
+
+
+def _config(connection: object) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes |= {"connection": connection, "metadata": Base.metadata}
+    return config

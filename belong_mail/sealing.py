@@ -1,0 +1,39 @@
+r"""Sealer: public key in, sealed bytes out; the format of sealed and wrapped bytes.
+
+Sealed bytes are ``\x01``, four bytes that name the key, and an HPKE ciphertext in base mode
+(RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305). Wrapped bytes are ``\x02``,
+the key's name, a 12-byte nonce and an AES-256-GCM ciphertext; only `opening` makes them.
+"""
+
+import hashlib
+
+from cryptography.hazmat.primitives import hpke
+
+from belong_mail import keys
+
+SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
+SEALED = b"\x01"
+WRAPPED = b"\x02"
+HEAD = 5
+"""Octets before the ciphertext: the format's number and the key's name."""
+
+
+def key_name(public: bytes) -> bytes:
+    return hashlib.sha256(public).digest()[:4]
+
+
+def purpose(where: str) -> bytes:
+    """Bind a ciphertext to the table and column it was made for."""
+    return b"belong-mail/v1/" + where.encode()
+
+
+class Sealer:
+    """Seals for the worker. Whoever holds only this can open nothing."""
+
+    def __init__(self, public_keys: tuple[str, ...]) -> None:
+        self._key = keys.public_key(public_keys[-1])
+        self._head = SEALED + key_name(self._key.public_bytes_raw())
+
+    def seal(self, data: bytes, where: str) -> bytes:
+        """Seal data for one place, named ``table.column``."""
+        return self._head + SUITE.encrypt(data, self._key, purpose(where))

@@ -1,0 +1,1 @@
+"""The engine: what waits to be sent, leases, connections, pace."""

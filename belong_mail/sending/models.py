@@ -1,0 +1,98 @@
+"""Deliveries and chunks: one message to one recipient, and a stretch of an issue's members."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from belong_mail.db import Base, now
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class State(StrEnum):
+    """Where a delivery stands; `house.md` 5. The first three are gone when all is at rest."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    ACCEPTED = "accepted"
+    BOUNCED = "bounced"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+
+
+class Delivery(Base):
+    """One message to one recipient, named by exactly one of three columns.
+
+    Once it is finished it may forget whom it was for.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        CheckConstraint(
+            "CASE WHEN subscription_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN account_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN sealed_to IS NULL THEN 0 ELSE 1 END = 1"
+            " OR finished_at IS NOT NULL",
+            name="one_recipient",
+        ),
+        UniqueConstraint("newsletter_id", "subscription_id"),
+        Index("ix_deliveries_due", "state", "due_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str]
+    """The folder of `emails/`."""
+    newsletter_id: Mapped[int | None] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE")
+    )
+    subscription_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscriptions.id", ondelete="SET NULL"), index=True
+    )
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    sealed_to: Mapped[bytes | None]
+    about_id: Mapped[int | None] = mapped_column(index=True)
+    """What the message tells of, where that is not its recipient: a row of its kind's table."""
+
+    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    due_at: Mapped[datetime | None] = mapped_column(default=now)
+    """When it may be tried (again); None: never by itself."""
+    finished_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Tries that the recipient's own mailbox answered with “later”."""
+    lost_at: Mapped[datetime | None]
+    """When the answer to a final dot was last lost: a copy may have arrived."""
+    resent: Mapped[int] = mapped_column(default=0)
+    """How often it was sent again although a copy may have arrived."""
+
+    claimed_by: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    is_dot_sent: Mapped[bool] = mapped_column(default=False)
+    """The final dot may have left: from here on, no answer means uncertain."""
+    code: Mapped[int | None]
+    enhanced: Mapped[str | None]
+    phrase: Mapped[str | None]
+    """The relay's words where they match a phrase we know; its own words quote addresses."""
+
+
+class Chunk(Base):
+    """A stretch of an issue's members; claiming it inserts their deliveries."""
+
+    __tablename__ = "chunks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE"), index=True
+    )
+    low: Mapped[int]
+    high: Mapped[int]
+    """The first and the last subscription's id."""
+    planned: Mapped[int]
+    inserted: Mapped[int | None]
+    """How many deliveries the claim made; None before. What is missing has withdrawn."""

@@ -1,0 +1,113 @@
+"""What became of a delivery: from a relay's reply to the next state and the next try."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from belong_mail.db import now
+from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
+from belong_mail.sending.models import Delivery, State
+
+FIRST_RETRY = timedelta(minutes=5)
+LONGEST_RETRY = timedelta(hours=3)
+GIVE_UP = {
+    "newsletter": timedelta(hours=48),
+    "confirm-subscription": timedelta(hours=24),
+    "contact-message": timedelta(days=5),
+    "introduce-member": timedelta(days=5),
+}
+"""How long a kind of message is tried; others as long as an issue."""
+ABOUT_US = {Verdict.HOST, Verdict.QUOTA, Verdict.CREDENTIALS, Verdict.SENDER}
+STATES = {
+    Verdict.ACCEPTED: State.ACCEPTED,
+    Verdict.DEFER: State.DEFERRED,
+    Verdict.REFUSED: State.BOUNCED,
+    Verdict.FAIL: State.FAILED,
+    Verdict.POLICY: State.FAILED,
+    Verdict.CONTENT: State.FAILED,
+}
+RESTS = {
+    Verdict.QUOTA: timedelta(hours=1),
+    Verdict.CREDENTIALS: timedelta(minutes=15),
+    Verdict.SENDER: timedelta(minutes=15),
+}
+AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state; None: as before the try, for the reply was about us."""
+
+    state: State | None
+    code: int | None = None
+    enhanced: str = ""
+    phrase: str = ""
+    again: timedelta | None = None
+    """When an uncertain message is sent again; None: never by itself."""
+
+    @property
+    def is_about_us(self) -> bool:
+        return self.state is None
+
+
+def of(reply: Reply) -> Outcome:
+    """Judge a reply. The relay's own words are not kept: they quote addresses."""
+    verdict = judge(reply)
+    state = None if verdict in ABOUT_US else STATES[verdict]
+    return Outcome(state, reply.code, reply.enhanced, known_phrase(reply.text))
+
+
+def lost(again: timedelta | None) -> Outcome:
+    """No answer came after the final dot: a copy may have arrived."""
+    return Outcome(State.UNCERTAIN, again=again)
+
+
+def rest(reply: Reply) -> timedelta:
+    """Return how long a reply about us asks to be left alone."""
+    return RESTS.get(judge(reply), AT_ONCE)
+
+
+def write(delivery: Delivery, outcome: Outcome) -> None:
+    """Write an outcome into a delivery that we hold."""
+    at = now()
+    delivery.claimed_by = None
+    delivery.code = outcome.code
+    delivery.enhanced = outcome.enhanced or None
+    delivery.phrase = outcome.phrase or None
+    if outcome.state is None:
+        delivery.state = _before_try(delivery)
+        delivery.is_dot_sent = False
+        return
+    delivery.state = outcome.state
+    delivery.finished_at, delivery.due_at = at, None
+    if outcome.state == State.DEFERRED:
+        _put_off(delivery, at)
+    elif outcome.state == State.UNCERTAIN:
+        _doubt(delivery, outcome, at)
+
+
+def _before_try(delivery: Delivery) -> State:
+    if delivery.lost_at is not None:
+        return State.UNCERTAIN
+    return State.DEFERRED if delivery.attempts else State.QUEUED
+
+
+def _put_off(delivery: Delivery, at: datetime) -> None:
+    """Try again later, twice as long each time; after the kind's life it has expired."""
+    delivery.attempts += 1
+    wait = min(FIRST_RETRY * 2 ** min(delivery.attempts - 1, 10), LONGEST_RETRY)
+    due_at = at + wait * random.uniform(0.8, 1.2)
+    life = GIVE_UP.get(delivery.kind, GIVE_UP["newsletter"])
+    if due_at > delivery.created_at + life:
+        delivery.state = State.EXPIRED
+    else:
+        delivery.finished_at, delivery.due_at = None, due_at
+
+
+def _doubt(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
+    """An issue waits for its setting, other mail is sent again; nothing is sent a third time."""
+    delivery.lost_at = at
+    if delivery.resent:
+        return
+    again = outcome.again if delivery.newsletter_id else AT_ONCE
+    delivery.due_at = None if again is None else at + again

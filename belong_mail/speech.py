@@ -1,0 +1,77 @@
+"""The pages' language and words: chosen from the URL or the browser, without a cookie."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache, partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.support import Translations
+from flask import Flask, Response, request, url_for
+from flask_babel import Babel, Domain, get_locale
+
+from belong_mail import languages
+from belong_mail.parts import Settings
+
+Words = Callable[[datetime, str, ZoneInfo], str]
+
+
+class PoDomain(Domain):
+    """Reads the .po files themselves, once; nothing needs to be compiled."""
+
+    def get_translations(self) -> Translations:
+        return languages.catalog(str(get_locale() or languages.DEFAULT))
+
+
+class Speech(Babel):
+    domain_instance = PoDomain()
+
+
+def speak(app: Flask, settings: Settings) -> None:
+    """Choose each request's language and give the templates their words."""
+    Speech(app, locale_selector=_chosen, default_locale=languages.DEFAULT)
+    static = Path(app.static_folder or "")
+
+    @app.url_defaults
+    def keep_language(_endpoint: str, values: dict[str, object]) -> None:
+        if request and "lang" in request.args:
+            values.setdefault("lang", languages.known(request.args["lang"]))
+
+    @cache
+    def version(file: str) -> str:
+        return hashlib.sha256((static / file).read_bytes()).hexdigest()[:10]
+
+    @app.after_request
+    def keep_static_files(response: Response) -> Response:
+        if request.endpoint == "static" and "v" in request.args:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        elif request.endpoint != "static":
+            response.headers["Content-Language"] = str(get_locale())
+            response.vary.add("Accept-Language")
+        return response
+
+    @app.context_processor
+    def words() -> dict[str, object]:
+        return {
+            "language": str(get_locale()),
+            "languages": languages.NAMES,
+            "language_url": lambda code: f"{request.path}?lang={code}",
+            "static": lambda file: url_for("static", filename=file, v=version(file), lang=None),
+            "is_development": settings.is_development,
+            "mail_from": settings.mail_from,
+            "base_url": settings.base_url,
+            "office_inbox": settings.contact_inbox,
+        }
+
+    def in_words(say: Words, moment: datetime) -> str:
+        return say(moment, str(get_locale()), settings.timezone)
+
+    app.jinja_env.filters["local_time"] = partial(in_words, languages.time_in_words)
+    app.jinja_env.filters["local_date"] = partial(in_words, languages.date_in_words)
+
+
+def _chosen() -> str:
+    """Take the language of the URL, else the browser's, else our own."""
+    wanted = request.args.get("lang") or request.accept_languages.best_match(languages.NAMES)
+    return languages.known(wanted)

@@ -1,0 +1,1 @@
+"""Asking to join, confirming, leaving."""

@@ -1,0 +1,105 @@
+"""The letters about joining: confirm, welcome, already in, and the introduction to the leads."""
+
+import json
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import inviting
+from belong_mail.accounts.models import Account
+from belong_mail.mail.address import normalise
+from belong_mail.outbox import suppressions
+from belong_mail.outbox.letters import Desk, Letter
+from belong_mail.sending.engine import NotSent
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.models import Subscription, Wish
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.tokens import Purpose
+
+CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
+
+
+def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
+    """Ask whether the wish is the reader's own; nothing that was typed stands in it."""
+    wish = session.get(Wish, delivery.about_id)
+    if wish is None:
+        raise NotSent(State.WITHDRAWN)
+    subscription = wish.subscription
+    at = delivery.due_at or delivery.created_at
+    link = desk.links.signed
+    return Letter(
+        to=_address(session, desk, subscription),
+        language=wish.language,
+        context={
+            "group": subscription.group,
+            "confirm_url": link(
+                "subscriptions.confirm", Purpose.CONFIRM, wish.confirm_id, at, wish.language
+            ),
+            "not_me_url": link(
+                "subscriptions.not_me", Purpose.REFUSE, subscription.public_id, at, wish.language
+            ),
+            "expires": at + CONFIRM_WITHIN,
+        },
+    )
+
+
+def welcome(session: Session, desk: Desk, delivery: Delivery) -> Letter:
+    """Tell a new member that they are in; the same words serve who asked to join again."""
+    subscription = member(session, delivery)
+    language = subscription.language
+    return Letter(
+        to=_address(session, desk, subscription),
+        language=language,
+        context={
+            "group": subscription.group,
+            "first_name": Keyring(desk.opener, desk.index).name(subscription),
+            "leave_url": leave_link(desk, subscription, delivery),
+            "group_url": desk.links.page("directory.group", language, slug=subscription.group.slug),
+        },
+    )
+
+
+def introduce(session: Session, desk: Desk, delivery: Delivery) -> Letter:
+    """Introduce a member to a lead, as the member asked; a reply goes to the member."""
+    subscription = session.get(Subscription, delivery.about_id)
+    lead = session.get(Account, delivery.account_id)
+    if subscription is None or lead is None or not subscription.is_active:
+        raise NotSent(State.WITHDRAWN)
+    if subscription.wrapped_introduction is None:
+        raise NotSent(State.WITHDRAWN)
+    place = "subscriptions.wrapped_introduction"
+    opened = desk.opener.open(subscription.wrapped_introduction, place, subscription.public_id)
+    address = _address(session, desk, subscription)
+    return Letter(
+        to=inviting.address_of(desk.opener, lead),
+        language=lead.language,
+        reply_to=address,
+        context={"group": subscription.group, "address": address, **json.loads(opened)},
+    )
+
+
+def member(session: Session, delivery: Delivery) -> Subscription:
+    """Return who a delivery is for, or raise NotSent when they have left since."""
+    subscription = session.get(Subscription, delivery.subscription_id)
+    if subscription is None or not subscription.is_active:
+        is_suppressed = subscription is not None and subscription.is_suppressed
+        raise NotSent(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
+    return subscription
+
+
+def leave_link(desk: Desk, subscription: Subscription, delivery: Delivery) -> str:
+    return desk.links.signed(
+        "subscriptions.leave",
+        Purpose.LEAVE,
+        subscription.public_id,
+        delivery.created_at,
+        subscription.language,
+    )
+
+
+def _address(session: Session, desk: Desk, subscription: Subscription) -> str:
+    """Open the address, unless its owner has asked never to be mailed."""
+    address = Keyring(desk.opener, desk.index).address(subscription)
+    if suppressions.covers(session, desk.index, normalise(address)):
+        raise NotSent(State.SUPPRESSED)
+    return address

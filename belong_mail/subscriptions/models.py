@@ -1,0 +1,89 @@
+"""Subscriptions, the wishes that wait for a confirmation, and requests not yet read."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, not_
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from belong_mail.db import Base, new_public_id, now
+from belong_mail.groups.models import Group
+
+
+class Subscription(Base):
+    """One address's wish for one group's newsletters.
+
+    What happened is kept as times; the state follows from them. Two memberships of one person have
+    nothing in common, and only the worker can open what is wrapped.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (UniqueConstraint("group_id", "address_index"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
+    group: Mapped[Group] = relationship()
+    address_index: Mapped[bytes]
+    """HMAC of group and address."""
+    wrapped_address: Mapped[bytes]
+    wrapped_name: Mapped[bytes | None]
+    wrapped_introduction: Mapped[bytes | None]
+    """What the leads are to be told; gone as soon as they have been."""
+    language: Mapped[str]
+
+    requested_at: Mapped[datetime] = mapped_column(default=now)
+    confirmed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    is_suppressed: Mapped[bool] = mapped_column(default=False)
+    """Left alone on request; without a time, which would link the rows of one person."""
+
+    asked_at: Mapped[datetime | None]
+    """When the last letter that a stranger's request caused was due."""
+    asked_until: Mapped[float] = mapped_column(default=0.0)
+    """Until when the allowance of such letters is used up, in seconds since 1970."""
+
+    @hybrid_property
+    def is_active(self) -> bool:
+        return self.confirmed_at is not None and self.ended_at is None and not self.is_suppressed
+
+    @is_active.inplace.expression
+    @classmethod
+    def _is_active(cls) -> ColumnElement[bool]:
+        return and_(cls.confirmed_at.is_not(None), cls.ended_at.is_(None), not_(cls.is_suppressed))
+
+
+class Wish(Base):
+    """What one confirmation mail asks about; its link grants this wish and no other."""
+
+    __tablename__ = "wishes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey(Subscription.id, ondelete="CASCADE"), index=True
+    )
+    subscription: Mapped[Subscription] = relationship()
+    language: Mapped[str]
+    wrapped_name: Mapped[bytes | None]
+    wrapped_introduction: Mapped[bytes | None]
+    """Both wrapped for their place in the subscription, so that confirming only moves them."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Request(Base):
+    """Something a visitor asked for, written down by the blind web for the worker to read."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    """join: a sealed wish for a group; never-mail: leave a subscription's address alone."""
+    group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id))
+    subscription_id: Mapped[int | None] = mapped_column(
+        ForeignKey(Subscription.id, ondelete="CASCADE")
+    )
+    sealed: Mapped[bytes | None]
+    due_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    """How often reading it failed; after three it is left for the operator."""

@@ -1,0 +1,122 @@
+"""Joining and leaving. Every mailed link asks on GET and acts on POST."""
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from belong_mail.accounts import service as accounts
+from belong_mail.db import now
+from belong_mail.groups import service as groups
+from belong_mail.groups.cards import Card, card
+from belong_mail.groups.models import Group
+from belong_mail.parts import parts, transaction, when_admitted
+from belong_mail.subscriptions import service
+from belong_mail.subscriptions.forms import form_for
+from belong_mail.tokens import Purpose
+
+subscriptions = Blueprint("subscriptions", __name__)
+"""Its pages behind a token need no cookie; the token is the authority."""
+
+
+@subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
+def join(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = groups.find(session, slug) or abort(404)
+        if not group.is_open:
+            abort(404)
+        form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
+        if form.is_sent():
+            due_at = when_admitted(session)
+            service.ask(session, parts().sealer, group, form.wanted(), due_at)
+            return redirect(url_for(".check_your_inbox"), 303)
+        page = render_template("subscriptions/join.html", group=_shown(group), form=form)
+    return page, 422 if form.errors else 200
+
+
+@subscriptions.get("/check-your-inbox")
+def check_your_inbox() -> str:
+    return render_template(
+        "subscriptions/check_your_inbox.html", mail_subject=_("One tap to confirm")
+    )
+
+
+@subscriptions.route("/confirm/<token>", methods=["GET", "POST"])
+def confirm(token: str) -> str:
+    confirm_id = parts().tokens.read(Purpose.CONFIRM, token)
+    with transaction() as session:
+        if request.method == "POST":
+            subscription = service.confirm(session, confirm_id)
+            return _page("welcome", subscription.group)
+        wish = service.find_wish(session, confirm_id)
+        refuse = parts().tokens.sign(Purpose.REFUSE, wish.subscription.public_id, now())
+        return _page(
+            "confirm",
+            wish.subscription.group,
+            action=request.path,
+            is_introduced=wish.wrapped_introduction is not None,
+            not_me_url=url_for(".not_me", token=refuse),
+        )
+
+
+@subscriptions.route("/not-me/<token>", methods=["GET", "POST"])
+def not_me(token: str) -> str:
+    public_id = parts().tokens.read(Purpose.REFUSE, token)
+    with transaction() as session:
+        if request.method == "POST":
+            is_for_ever = request.form.get("choice") == "never"
+            service.refuse(session, public_id, is_for_ever=is_for_ever)
+            choice = "never" if is_for_ever else "forget"
+            return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
+        subscription = service.look_at(session, public_id)
+        return _page("not_me", subscription.group, action=request.path)
+
+
+@subscriptions.route("/leave/<token>", methods=["GET", "POST"])
+def leave(token: str) -> str:
+    public_id = parts().tokens.read(Purpose.LEAVE, token)
+    with transaction() as session:
+        if request.method != "POST":
+            subscription = service.look_at(session, public_id)
+            return _page("leave", subscription.group, action=request.path)
+        subscription = service.leave(session, public_id)
+        undo = None
+        if service.can_come_back(subscription):
+            signed = parts().tokens.sign(Purpose.UNDO_LEAVE, public_id, now())
+            undo = url_for(".undo", token=signed)
+        return _page("left", subscription.group, undo_action=undo)
+
+
+@subscriptions.route("/undo/<token>", methods=["GET", "POST"])
+def undo(token: str) -> str:
+    public_id = parts().tokens.read(Purpose.UNDO_LEAVE, token)
+    with transaction() as session:
+        if request.method == "POST":
+            return _page("back", service.come_back(session, public_id).group)
+        subscription = service.look_at(session, public_id)
+        return _page("left", subscription.group, undo_action=request.path)
+
+
+@subscriptions.route("/one-click/<token>", methods=["GET", "POST"])
+def one_click(token: str) -> ResponseReturnValue:
+    """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect."""
+    public_id = parts().tokens.read(Purpose.ONE_CLICK, token)
+    with transaction() as session:
+        if request.method == "POST":
+            if "List-Unsubscribe" not in request.form:
+                abort(400)
+            service.leave_if_there(session, public_id)
+            return "", 204
+        subscription = service.look_at(session, public_id)
+        leave_token = parts().tokens.sign(Purpose.LEAVE, public_id, now())
+        return _page("leave", subscription.group, action=url_for(".leave", token=leave_token))
+
+
+def _page(name: str, group: Group, **context: object) -> str:
+    return render_template(
+        f"subscriptions/{name}.html", group=_shown(group), is_private=True, **context
+    )
+
+
+def _shown(group: Group) -> Card:
+    return card(group, str(get_locale()))

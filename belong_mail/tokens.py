@@ -1,0 +1,77 @@
+"""The only use of itsdangerous: one salt and one age for each purpose."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+
+HOUR = 3600
+SKEW = timedelta(seconds=60)
+"""How far two of our clocks may differ."""
+LONGEST = 200
+"""Characters; longer texts are refused before any cryptography."""
+
+
+class BadToken(Exception):
+    """The link does not work, for whatever reason."""
+
+
+class TokenExpired(BadToken):
+    pass
+
+
+class TokenInvalid(BadToken):
+    pass
+
+
+class Purpose(Enum):
+    """What a token allows, and for how long (in seconds; None: for ever)."""
+
+    CONFIRM = ("confirm", 72 * HOUR)
+    REFUSE = ("refuse", None)
+    LEAVE = ("leave", None)
+    ONE_CLICK = ("one-click", None)
+    UNDO_LEAVE = ("undo-leave", HOUR)
+    FORM = ("form", 24 * HOUR)
+
+    def __init__(self, salt: str, max_age: int | None) -> None:
+        self.salt = salt
+        self.max_age = max_age
+
+
+class _Signer(TimestampSigner):
+    """Knows a time of its own, so that a letter written twice is the same letter."""
+
+    default_digest_method = staticmethod(hashlib.sha256)
+    default_key_derivation = "hmac"
+
+    def __init__(self, secret_keys: tuple[str, ...], purpose: Purpose, at: datetime) -> None:
+        super().__init__(secret_keys, salt=f"belong/{purpose.salt}/v1")
+        self._at = int(at.timestamp())
+
+    def get_timestamp(self) -> int:
+        return self._at
+
+
+class Tokens:
+    def __init__(self, secret_keys: tuple[str, ...]) -> None:
+        """Take the secret keys, oldest first: all of them verify, the newest signs."""
+        self._secret_keys = secret_keys
+
+    def sign(self, purpose: Purpose, public_id: str, at: datetime) -> str:
+        """Sign an opaque id at a time; the token's age counts from there."""
+        return _Signer(self._secret_keys, purpose, at).sign(public_id).decode()
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """Return the id that was signed, or raise TokenExpired or TokenInvalid (both BadToken)."""
+        if len(token) > LONGEST or not token.isascii():
+            raise TokenInvalid
+        signer = _Signer(self._secret_keys, purpose, datetime.now(UTC) + SKEW)
+        max_age = None if purpose.max_age is None else purpose.max_age + SKEW.seconds
+        try:
+            return signer.unsign(token, max_age=max_age).decode()
+        except SignatureExpired as error:
+            raise TokenExpired from error
+        except (BadSignature, UnicodeDecodeError) as error:
+            raise TokenInvalid from error

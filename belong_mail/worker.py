@@ -1,0 +1,154 @@
+"""The worker's door: opens what was sealed, and hands each kind of thing to its handler."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from belong_mail import retention
+from belong_mail.contact import letters as contact
+from belong_mail.db import now
+from belong_mail.mail.mailbox import Mailbox
+from belong_mail.mail.message import Envelope, mailbox
+from belong_mail.mail.relay import SmtpTransport, Transport, parse
+from belong_mail.newsletters import letters as issues
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.outbox.letters import Desk, Letter
+from belong_mail.outbox.rendering import Renderer
+from belong_mail.parts import Parts, Settings
+from belong_mail.sending.claims import Presence
+from belong_mail.sending.engine import Engine, Policy
+from belong_mail.sending.models import Chunk, Delivery, State
+from belong_mail.sending.names import Names
+from belong_mail.subscriptions import letters as subscriptions
+from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.receiving import Keyring, receive
+
+LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
+    "confirm-subscription": subscriptions.confirm,
+    "welcome-member": subscriptions.welcome,
+    "already-member": subscriptions.welcome,
+    "introduce-member": subscriptions.introduce,
+    "contact-message": contact.letter,
+}
+IDLE = 0.5
+"""Seconds between looks when there was nothing to do."""
+PURGE_EVERY = timedelta(minutes=1)
+BATCH = 100
+MOST_FAILURES = 3
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    def __init__(
+        self,
+        desk: Desk,
+        sessions: sessionmaker[Session],
+        transport: Transport,
+        presence: Presence,
+        policy: Policy,
+    ) -> None:
+        self._desk = desk
+        self._sessions = sessions
+        self._press = issues.Press(desk)
+        self._purged_at = now() - PURGE_EVERY
+        self.engine = Engine(sessions, transport, self._compose, self._members, presence, policy)
+
+    def run(self) -> None:
+        """Work until the engine is told to stop; then finish what is in hand, and no more."""
+        stopping = self.engine.stopping
+        while not stopping.is_set():
+            self.engine.recover()
+            if not self.step():
+                stopping.wait(IDLE)
+        self.engine.close()
+
+    def drain(self) -> None:
+        """Work until nothing is due now."""
+        self.engine.recover()
+        while self.step():
+            pass
+
+    def step(self) -> bool:
+        """Read requests, queue issues that are due, send a batch; tell whether there was any."""
+        was_reading = self._read_requests()
+        with self._sessions.begin() as session:
+            newsletters.queue_due(session)
+            if now() - self._purged_at > PURGE_EVERY:
+                retention.purge(session)
+                self._purged_at = now()
+        return self.engine.work() or was_reading
+
+    def waiting(self) -> dict[str, int]:
+        """Count what waits for later, by state."""
+        unfinished = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
+        with self._sessions.begin() as session:
+            rows = session.execute(
+                select(Delivery.state, func.count())
+                .where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
+                .group_by(Delivery.state)
+            )
+            counts = dict(rows.tuples().all())
+            requests = session.scalar(select(func.count(Request.id))) or 0
+        return {**counts, **({"requests": requests} if requests else {})}
+
+    def _read_requests(self) -> bool:
+        with self._sessions.begin() as session:
+            due = select(Request.id).where(
+                Request.due_at <= now(), Request.failures < MOST_FAILURES
+            )
+            waiting = list(session.scalars(due.order_by(Request.id).limit(BATCH)))
+        for request_id in waiting:
+            self._read_request(request_id)
+        return bool(waiting)
+
+    def _read_request(self, request_id: int) -> None:
+        """Answer one request in a transaction of its own; what cannot be read is put aside."""
+        try:
+            with self._sessions.begin() as session:
+                request = session.get(Request, request_id, with_for_update={"skip_locked": True})
+                if request is not None:
+                    receive(session, Keyring(self._desk.opener, self._desk.index), request)
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
+            with self._sessions.begin() as session:
+                session.get_one(Request, request_id).failures += 1
+
+    def _compose(self, session: Session, delivery: Delivery) -> Envelope:
+        if delivery.kind == "newsletter":
+            return self._press.envelope(session, delivery)
+        letter = LETTERS[delivery.kind](session, self._desk, delivery)
+        return self._desk.envelope(delivery, letter)
+
+    def _members(self, session: Session, chunk: Chunk) -> newsletters.Members:
+        newsletter = session.get_one(Newsletter, chunk.newsletter_id)
+        issues.freeze(session, self._desk, newsletter)
+        return newsletters.members_of(newsletter, chunk)
+
+
+def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:
+    """Join the worker's parts, or raise RelayRefused."""
+    settings = parts.settings
+    desk = Desk(
+        opener=keyring.opener,
+        index=keyring.index,
+        renderer=Renderer(settings.mail_from, settings.postal_address, settings.timezone),
+        links=parts.links,
+        names=Names(settings.secret_keys, settings.mail_domain),
+        sender=mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
+        office=settings.contact_inbox,
+    )
+    policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
+    relay = transport or make_transport(settings)
+    presence = Presence(settings.folder / "workers")
+    return Worker(desk, parts.writing, relay, presence, policy)
+
+
+def make_transport(settings: Settings) -> Transport:
+    if settings.smtp_url.startswith("mailbox:"):
+        return Mailbox(settings.folder / "mailbox")
+    return SmtpTransport(parse(settings.smtp_url, ehlo=settings.mail_domain))

@@ -1,0 +1,438 @@
+#!/usr/bin/env python3
+"""Set up, serve and check Belong Mail, with nothing but python3 and pip on the machine.
+
+Packages go to .venv and everything that changes to var/; git ignores both.
+"""
+
+import argparse
+import ctypes
+import fcntl
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told so here
+    sys.exit("Belong Mail needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".")
+
+ROOT = Path(__file__).resolve().parent
+VENV, VAR, REQUIREMENTS = ROOT / ".venv", ROOT / "var", ROOT / "requirements"
+PYTHON = getattr(sys, "_base_executable", sys.executable)
+"""What .venv is made by: the Python that runs this, or the one that its own .venv is made by."""
+
+CHECKS = {
+    "ruff check": ("ruff", "check", "."),
+    "ruff format": ("ruff", "format", "--check", "."),
+    "mypy": ("mypy",),
+    "lint-imports": ("lint-imports",),
+    "djlint": ("djlint", "templates", "emails", "--lint"),
+}
+C_LIBRARY = ctypes.CDLL(None)
+SECONDS_TO_SERVE = 60
+SECONDS_TO_END = 20
+
+
+# ---- Set up ----
+
+
+def set_up(lock: str) -> None:
+    """Bring .venv to requirements/LOCK.txt: "run", or "test", which holds all of run as well.
+
+    A .venv that was left half made, was made elsewhere, by another Python or from another lock is
+    thrown away. Where nothing changed, nothing is touched and no network is asked.
+    """
+    VAR.mkdir(exist_ok=True)
+    with (VAR / "set-up.lock").open("w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if is_set_up(lock):
+            return
+        print(f"Setting up .venv from requirements/{lock}.txt; this is done once …", flush=True)
+        only_tests_are_missing = is_set_up("run") and not stamp("test").exists()
+        for each in ("run", "test"):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                stamp(each).unlink()
+        if not only_tests_are_missing:
+            make_venv(VENV)
+        install(VENV, "--require-hashes", "-r", REQUIREMENTS / f"{lock}.txt")
+        for each in ("run", lock):
+            stamp(each).write_text(fingerprint(each))
+
+
+def is_set_up(lock: str) -> bool:
+    """Tell whether .venv was finished from this lock, in this place, by this Python."""
+    is_there = stamp(lock).is_file() and tool("python").exists()
+    return is_there and stamp(lock).read_text() == fingerprint(lock)
+
+
+def stamp(lock: str) -> Path:
+    return VENV / f"{lock}-is-set-up"
+
+
+def fingerprint(lock: str) -> str:
+    pinned = (REQUIREMENTS / f"{lock}.txt").read_text()
+    return hashlib.sha256(f"{sys.version} {PYTHON} {VENV} {pinned}".encode()).hexdigest()
+
+
+def tool(name: str, folder: Path = VENV) -> Path:
+    return folder / "bin" / name
+
+
+def make_venv(folder: Path) -> None:
+    """Make it afresh, and without pip: Debian keeps what that needs in a package of its own."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+
+
+def install(folder: Path, *what: str | Path) -> None:
+    """Install by uv where it is at hand and works, else by pip; else say kindly why not."""
+    uv = shutil.which("uv")
+    if uv:
+        how = ("--quiet", "--compile-bytecode", "--python", tool("python", folder))
+        if run_through(uv, "pip", "install", *how, *what).returncode == 0:
+            return
+        print("uv could not install the packages; pip tries …", flush=True)
+    quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
+    attempt = run_through(*pip(folder), "install", *quietly, *what)
+    if attempt.returncode != 0:
+        raise SystemExit(f"{attempt.stdout[-2000:]}\n{advice(attempt.stdout)}")
+
+
+def pip(folder: Path) -> tuple[str | Path, ...]:
+    """Return a pip that installs into the folder: the machine's, or the one that Python brings."""
+    python = tool("python", folder)
+    if run_through(PYTHON, "-m", "pip", "--version").returncode == 0:
+        return PYTHON, "-m", "pip", "--python", python
+    if run_through(python, "-m", "ensurepip").returncode == 0:
+        return python, "-m", "pip"
+    raise SystemExit("This Python has no pip. On Debian and Ubuntu: apt install python3-pip")
+
+
+def advice(last_words: str) -> str:
+    """Turn what pip said as it gave up into what can be done now."""
+    if "DO NOT MATCH THE HASHES" in last_words:
+        return "A package is not the one that the lock names, so it was not installed."
+    if "No space left" in last_words:
+        return "The disk is full. Make room, then start again."
+    if re.search("connection|timed out|resolve|No matching dist", last_words, re.IGNORECASE):
+        return """pip could not get the packages from its index. Is this machine online?
+Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL. Then start again."""
+    return "pip could not install the packages; why stands above. Then start again."
+
+
+# ---- Processes ----
+
+
+def start(
+    *command: str | Path, env: Mapping[str, str] | None = None, is_shown: bool = True
+) -> subprocess.Popen[str]:
+    """Start a process that leads a group of its own, so that Ctrl-C reaches us alone."""
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=None if is_shown else subprocess.PIPE,
+        stderr=None if is_shown else subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - this program has one thread
+    )
+
+
+def end_with_parent() -> None:
+    """Ask Linux for a SIGINT when the parent dies, be it of kill -9 (PR_SET_PDEATHSIG is 1)."""
+    if sys.platform == "linux":
+        C_LIBRARY.prctl(1, signal.SIGINT)
+
+
+@contextmanager
+def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Hold processes, by name; left in whatever way, ask each to finish, wait, and leave none."""
+    ours: dict[str, subprocess.Popen[str]] = {}
+    try:
+        yield ours
+    finally:
+        for process in ours.values():
+            process.terminate()
+        deadline = time.monotonic() + SECONDS_TO_END
+        for name, process in ours.items():
+            try:
+                process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                print(f"{name} did not end when asked, and is killed.", flush=True)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def run_through(
+    *command: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and keep what it says."""
+    with together() as ours:
+        ours["it"] = start(*command, env=env, is_shown=False)
+        said, _ = ours["it"].communicate()
+    return subprocess.CompletedProcess(command, ours["it"].returncode, said)
+
+
+def become(*arguments: str) -> NoReturn:
+    """Turn into the Python of .venv: its last line and its exit status are ours."""
+    os.chdir(ROOT)
+    os.execv(tool("python"), [str(tool("python")), *arguments])  # noqa: S606
+
+
+# ---- Serve ----
+
+
+def run(port: int) -> int:
+    """Serve the app on this machine until Ctrl-C: web and worker, each with its own keys."""
+    refuse_taken(port)
+    set_up("run")
+    address = f"http://localhost:{port}"
+    env = dict(os.environ)
+    if not is_set("BELONG_BASE_URL"):
+        env["BELONG_BASE_URL"] = address
+    prepared = run_through(*flask("prepare"), env=env)
+    if prepared.returncode != 0:
+        raise SystemExit(f"{prepared.stdout}\nThe app could not be prepared; why stands above.")
+    env |= key_files()
+    with suppress(KeyboardInterrupt), together() as ours:
+        ours["The web server"] = start(*flask("web", "--port", str(port)), env=blind(env))
+        ours["The worker"] = start(*flask("worker"), env=env)
+        wait_until_served(port, ours)
+        print(f"\nBelong Mail   {address}/\nIts mailbox   {address}/dev/mailbox")
+        print(f"{prepared.stdout}Ctrl-C ends it.", flush=True)
+        while True:
+            refuse_death(ours)
+            time.sleep(0.2)
+    return 0
+
+
+def refuse_taken(port: int) -> None:
+    trouble = trouble_with(port)
+    if trouble:
+        free = next((each for each in range(5001, 5100) if not trouble_with(each)), 8000)
+        raise SystemExit(f"Port {port} {trouble}. Choose another: python3 dev.py run --port {free}")
+
+
+def trouble_with(port: int) -> str:
+    """Say why the port cannot be ours, if so; macOS lends one that somebody listens on already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "is kept for the administrator"
+        except OSError:
+            return "is taken"
+    with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
+        return "is taken"
+    return ""
+
+
+def flask(*arguments: str) -> tuple[str | Path, ...]:
+    return tool("python"), "-m", "flask", "--app", "wsgi", *arguments
+
+
+def is_set(name: str) -> bool:
+    """Tell whether the environment or .env gives a setting, itself or as NAME_FILE."""
+    dotenv = ROOT / ".env"
+    text = dotenv.read_text() if dotenv.is_file() else ""
+    in_text = re.search(rf"^\s*(export\s+)?{name}(_FILE)?\s*=", text, re.MULTILINE)
+    return name in os.environ or f"{name}_FILE" in os.environ or in_text is not None
+
+
+def key_files() -> dict[str, str]:
+    """Name the files of those keys that nobody set."""
+    kinds = ("secret", "public", "private", "index")
+    files = {f"BELONG_{kind.upper()}_KEYS": str(VAR / "keys" / kind) for kind in kinds}
+    return {f"{name}_FILE": file for name, file in files.items() if not is_set(name)}
+
+
+def blind(env: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the keys that open and that index; empty means none, whatever .env says."""
+    names = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
+    left = {name: value for name, value in env.items() if not name.startswith(names)}
+    return left | dict.fromkeys(names, "")
+
+
+def wait_until_served(port: int, ours: Mapping[str, subprocess.Popen[str]]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_SERVE
+    while not answers(port):
+        refuse_death(ours)
+        if time.monotonic() > deadline:
+            raise SystemExit(
+                f"The web server did not answer in {SECONDS_TO_SERVE} s; what it said stands above."
+            )
+        time.sleep(0.03)
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def refuse_death(ours: Mapping[str, subprocess.Popen[str]]) -> None:
+    for name, process in ours.items():
+        if process.poll() is not None:
+            raise SystemExit(f"{name} ended by itself (status {process.returncode}); all is ended.")
+
+
+# ---- Check ----
+
+
+def lint() -> int:
+    """Let every check have its say; 1 when one complains."""
+    set_up("test")
+    complaining = []
+    with together() as ours:
+        for name, (program, *arguments) in CHECKS.items():
+            ours[name] = start(tool(program), *arguments, is_shown=False)
+        for name, process in ours.items():
+            said, _ = process.communicate()
+            if process.returncode != 0:
+                complaining.append(name)
+                print(f"---- {name} ----\n{said}", flush=True)
+    print(f"Not clean: {', '.join(complaining)}." if complaining else "Clean.", flush=True)
+    return 1 if complaining else 0
+
+
+def test(arguments: list[str]) -> int:
+    """Run the checks and the whole suite; with arguments, pytest alone with these."""
+    if not arguments and lint() != 0:
+        return 1
+    set_up("test")
+    return become("-m", "pytest", *(arguments or ("-n", "2")))
+
+
+def bench(name: str) -> int:
+    """Run tests/bench/NAME.py; without a name, list them."""
+    files = (ROOT / "tests" / "bench").glob("[!_]*.py")
+    names = sorted(file.stem for file in files if file.stem != "conftest")
+    if name not in names:
+        print(f"Benchmarks: {', '.join(names) or 'none yet'}.", flush=True)
+        return 2 if name else 0
+    set_up("test")
+    return become("-m", f"tests.bench.{name}")
+
+
+# ---- Lock ----
+
+
+def lock() -> int:
+    """Renew both locks from pyproject.toml; nothing is written unless both are sound."""
+    VAR.mkdir(exist_ok=True)
+    uv = find_uv()
+    locks = {"run": solve(uv), "test": solve(uv, "--group", "test", "--group", "lint")}
+    differing = pins(locks["run"]) - pins(locks["test"])
+    if differing:
+        raise SystemExit(f"The tests would not try what runs: {', '.join(sorted(differing))}")
+    for name, text in locks.items():
+        (REQUIREMENTS / f"{name}.txt").write_text(text)
+        print(f"requirements/{name}.txt holds {len(pins(text))} packages.", flush=True)
+    return 0
+
+
+def find_uv() -> str | Path:
+    """Return uv: the machine's where it works, else one of our own in var/."""
+    uv = shutil.which("uv")
+    if uv and run_through(uv, "--version").returncode == 0:
+        return uv
+    own = VAR / "uv"
+    if not tool("uv", own).exists():
+        make_venv(own)
+        install(own, "uv")
+    return tool("uv", own)
+
+
+def solve(uv: str | Path, *groups: str) -> str:
+    """Return a lock's text, which names no index, no address and no path of this machine."""
+    out = VAR / "lock.txt"
+    out.unlink(missing_ok=True)
+    how = ("--universal", "--generate-hashes", "--no-header", "--python-version", "3.11")
+    solved = run_through(uv, "pip", "compile", "-q", *how, "pyproject.toml", *groups, "-o", out)
+    if solved.returncode != 0:
+        raise SystemExit(f"{solved.stdout}\nThe locks could not be renewed, and stay as they were.")
+    text = out.read_text()
+    foreign = re.search(r"^-.*|^.*(://|\s/).*", text, re.MULTILINE)
+    if foreign:
+        raise SystemExit(f"A lock may name no index and no path of this machine: {foreign[0]}")
+    return text
+
+
+def pins(text: str) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE))
+
+
+# ---- Begin ----
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
+    if arguments[:1] == ["test"]:
+        return test(arguments[1:])
+    given = vars(commands().parse_args(arguments))
+    return int(given.pop("command")(**given))
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Stop once; what ends now has its own limit of time, so a second Ctrl-C changes nothing."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def commands() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__)
+    named = parser.add_subparsers(required=True, metavar="COMMAND")
+    running = named.add_parser("run", help="serve the app here, with sample groups and a mailbox")
+    running.add_argument("--port", type=port_number, default=5000)
+    running.set_defaults(command=run)
+    named.add_parser("test", help="the checks and the suite; with arguments, pytest with these")
+    named.add_parser("lint", help="the checks alone").set_defaults(command=lint)
+    benching = named.add_parser("bench", help="run a benchmark, or list them")
+    benching.add_argument("name", nargs="?", default="")
+    benching.set_defaults(command=bench)
+    named.add_parser("lock", help="renew requirements/ from pyproject.toml").set_defaults(
+        command=lock
+    )
+    return parser
+
+
+def port_number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) not in range(1, 65536):
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What was begun is made good the next time.")
+    except OSError as error:
+        sys.exit(f"dev.py cannot go on: {error}")

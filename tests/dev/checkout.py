@@ -1,0 +1,113 @@
+"""A copy of the project, or of dev.py alone, on a machine that has next to nothing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
+
+HIDE = """
+import os, sys
+if sys.prefix == sys.base_prefix:
+    sys.modules.update(dict.fromkeys(os.environ.get("HIDDEN_MODULES", "").split()))
+"""
+
+
+class Checkout:
+    """Where `dev.py` is called: with a fresh HOME, an empty PATH and no settings."""
+
+    def __init__(self, folder: Path, python: str) -> None:
+        self.root = folder / "checkout"
+        self.python = python
+        self.programs = folder / "bin"
+        home, hiding = folder / "home", folder / "hiding"
+        for each in (self.programs, home, hiding):
+            each.mkdir(parents=True)
+        (hiding / "sitecustomize.py").write_text(HIDE)
+        self.env = {
+            "HOME": str(home),
+            "PATH": str(self.programs),
+            "PYTHONPATH": str(hiding),
+            "HIDDEN_MODULES": "ensurepip",
+        }
+
+    def dev(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Call dev.py and wait for its end."""
+        process = self.start(*arguments, **env)
+        said, _ = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(arguments, process.returncode, said)
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.python, str(self.root / "dev.py"), *arguments],
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def add_program(self, name: str, script: str) -> None:
+        """Put a shell script on the PATH."""
+        file = self.programs / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+    def noted(self, name: str) -> dict[str, Any]:
+        """Wait for what the stand-in writes down."""
+        file = self.root / "var" / f"{name}.json"
+        wait_for(file.exists)
+        facts: dict[str, Any] = json.loads(file.read_text())
+        return facts
+
+    def forget(self) -> None:
+        for file in (self.root / "var").glob("*.json"):
+            file.unlink()
+
+
+def copy_project(checkout: Checkout) -> None:
+    """Copy what a clone would hold."""
+    shutil.copytree(ROOT, checkout.root, ignore=NOT_COPIED)
+
+
+def copy_dev_alone(checkout: Checkout, locks: Mapping[str, str]) -> None:
+    (checkout.root / "requirements").mkdir(parents=True)
+    shutil.copy(ROOT / "dev.py", checkout.root)
+    for name, text in locks.items():
+        (checkout.root / "requirements" / f"{name}.txt").write_text(text)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell, on Linux, whether a process runs; one that waits to be collected does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C, in effect; return all that was said."""
+    os.kill(process.pid, signal.SIGINT)
+    return process.communicate(timeout=30)[0]

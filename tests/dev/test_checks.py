@@ -1,0 +1,136 @@
+"""`dev.py lint`, `test`, `bench` and `lock`."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.dev.checkout import ROOT, Checkout
+
+LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "test")}
+SOUND = "flask==1.0 \\\n    --hash=sha256:0a1b\n    # via belong-mail (pyproject.toml)\n"
+
+A_UV = """
+[ "$1" = --version ] && exit "${UV_STATUS:-0}"
+for last in "$@"; do :; done
+case "$*" in
+  *--group*) printf '%s' "$TEST_LOCK" ;;
+  *) printf '%s' "$RUN_LOCK" ;;
+esac > "$last"
+exit "${UV_STATUS:-0}"
+"""
+
+
+def test_every_check_has_its_say_even_when_one_complains(ready: Checkout) -> None:
+    answer = ready.dev("lint", STAND_IN_COMPLAINS="mypy djlint")
+    assert answer.returncode == 1
+    assert "mypy speaks" in answer.stdout
+    assert "djlint templates emails --lint speaks" in answer.stdout
+    assert answer.stdout.endswith("Not clean: mypy, djlint.\n")
+
+
+@pytest.mark.parametrize("name", ["ruff", "mypy", "lint-imports", "djlint"])
+def test_no_check_complains_in_vain(ready: Checkout, name: str) -> None:
+    assert ready.dev("lint", STAND_IN_COMPLAINS=name).returncode == 1
+
+
+def test_checks_that_have_nothing_to_say_are_quiet(ready: Checkout) -> None:
+    answer = ready.dev("lint")
+    assert (answer.returncode, answer.stdout) == (0, "Clean.\n")
+
+
+def test_the_whole_suite_begins_with_the_checks_and_ends_with_pytest(ready: Checkout) -> None:
+    answer = ready.dev("test", STAND_IN_PYTEST="5")
+    assert answer.returncode == 5
+    first, last = answer.stdout.splitlines()
+    assert first == "Clean."
+    assert last.startswith("pytest -n 2 of")
+
+
+def test_where_a_check_complains_the_suite_is_not_run(ready: Checkout) -> None:
+    answer = ready.dev("test", STAND_IN_COMPLAINS="lint-imports")
+    assert answer.returncode == 1
+    assert "pytest" not in answer.stdout
+
+
+def test_arguments_go_to_pytest_as_they_are(ready: Checkout) -> None:
+    answer = ready.dev("test", "-k", "a or b", "--help", STAND_IN_COMPLAINS="mypy")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("pytest -k a or b --help of")
+
+
+def test_benchmarks_are_listed_and_run_by_name(ready: Checkout) -> None:
+    folder = ready.root / "tests" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pace.py").write_text("import sys, requirements\nprint('paced')\nsys.exit(7)\n")
+    (folder / "_shared.py").touch()
+    assert ready.dev("bench").stdout == "Benchmarks: pace.\n"
+    assert ready.dev("bench", "pace").returncode == 7
+    unknown = ready.dev("bench", "../../dev")
+    assert (unknown.returncode, unknown.stdout) == (2, "Benchmarks: pace.\n")
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])
+def test_wrong_use_is_told(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    answer = checkout.dev(*arguments)
+    assert answer.returncode == 2
+    assert answer.stdout.startswith("usage: dev.py")
+
+
+def test_both_locks_are_renewed(checkout: Checkout) -> None:
+    assert renew(checkout, SOUND, SOUND + "pytest==1.0\n").returncode == 0
+    assert locks_of(checkout) == {"run": SOUND, "test": SOUND + "pytest==1.0\n"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://pypi.example.org/simple\n",
+        "-i https://pypi.example.org/simple\n",
+        "--find-links /opt/wheels\n",
+        "belong @ file:///work/belong\n",
+        "    # via -r /work/main/requirements/run.in\n",
+    ],
+)
+def test_a_lock_that_names_an_index_or_a_path_is_refused(checkout: Checkout, line: str) -> None:
+    before = locks_of(checkout)
+    answer = renew(checkout, SOUND, line + SOUND)
+    assert answer.returncode == 1
+    assert line.strip() in answer.stdout
+    assert locks_of(checkout) == before
+
+
+def test_the_tests_must_try_what_runs(checkout: Checkout) -> None:
+    before = locks_of(checkout)
+    answer = renew(checkout, SOUND, SOUND.replace("1.0", "1.1"))
+    assert answer.returncode == 1
+    assert "flask==1.0" in answer.stdout
+    assert locks_of(checkout) == before
+
+
+def test_locks_that_cannot_be_solved_stay_as_they_were(checkout: Checkout) -> None:
+    before = locks_of(checkout)
+    checkout.add_program("uv", A_UV.replace("--version ] &&", "--version ] && exit 0; false &&"))
+    answer = checkout.dev("lock", UV_STATUS="1")
+    assert answer.returncode == 1
+    assert "stay as they were" in answer.stdout
+    assert locks_of(checkout) == before
+
+
+def renew(checkout: Checkout, run: str, test: str) -> subprocess.CompletedProcess[str]:
+    checkout.add_program("uv", A_UV)
+    return checkout.dev("lock", RUN_LOCK=run, TEST_LOCK=test)
+
+
+def locks_of(checkout: Checkout) -> dict[str, str]:
+    return {name: (checkout.root / "requirements" / f"{name}.txt").read_text() for name in LOCKS}
+
+
+def test_our_locks_name_no_index_and_hold_what_runs() -> None:
+    pins = {
+        name: set(re.findall(r"^\S+==[^\s;]+", file.read_text(), re.MULTILINE))
+        for name, file in LOCKS.items()
+    }
+    assert pins["run"] < pins["test"]
+    for file in LOCKS.values():
+        assert not re.search(r"^-|://|\s/", file.read_text(), re.MULTILINE)

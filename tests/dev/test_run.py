@@ -1,0 +1,191 @@
+"""`dev.py run`: two processes, each with its own keys, that begin and end together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.dev.checkout import Checkout, end, free_port, is_alive, wait_for
+
+WORKERS_OWN = {"BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS"}
+
+
+@contextmanager
+def serving(checkout: Checkout, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Run until both processes are there; whatever happens, leave none behind."""
+    process = checkout.start("run", *(arguments or ("--port", str(free_port()))), **env)
+    try:
+        checkout.noted("web")
+        checkout.noted("worker")
+        yield process
+    finally:
+        if process.poll() is None:
+            end(process)
+
+
+def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> None:
+    port = free_port()
+    process = ready.start("run", "--port", str(port))
+    assert process.stdout is not None
+    said = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+        assert answer.status == 200
+    end(process)
+    assert f"http://localhost:{port}/\n" in said
+    assert f"http://localhost:{port}/dev/mailbox\n" in said
+    assert "Sign in as the sample lead." in said
+    assert ready.noted("web")["port"] == port
+
+
+def test_each_process_gets_only_its_own_keys(ready: Checkout) -> None:
+    secret = {f"{name}{way}": "kept from the web" for name in WORKERS_OWN for way in ("", "_FILE")}
+    (ready.root / ".env").write_text("export BELONG_PRIVATE_KEYS_FILE=elsewhere\n")
+    with serving(ready, **secret):
+        web, worker = ready.noted("web")["settings"], ready.noted("worker")["settings"]
+    assert "kept from the web" not in web.values()
+    assert {name: web[name] for name in web if "PRIVATE" in name or "INDEX" in name} == (
+        dict.fromkeys(WORKERS_OWN, "")
+    )
+    assert secret.items() <= worker.items()
+
+
+def test_keys_that_nobody_set_are_read_from_their_files(ready: Checkout) -> None:
+    with serving(ready, BELONG_SECRET_KEYS="our own"):
+        prepare = ready.noted("prepare")["settings"]
+        web, worker = ready.noted("web")["settings"], ready.noted("worker")["settings"]
+    assert not [name for name in prepare if name.endswith("_FILE")]
+    kept = ready.root / "var" / "keys"
+    assert {name: value for name, value in worker.items() if name.endswith("_FILE")} == {
+        "BELONG_PUBLIC_KEYS_FILE": str(kept / "public"),
+        "BELONG_PRIVATE_KEYS_FILE": str(kept / "private"),
+        "BELONG_INDEX_KEYS_FILE": str(kept / "index"),
+    }
+    assert web["BELONG_PUBLIC_KEYS_FILE"] == worker["BELONG_PUBLIC_KEYS_FILE"]
+    assert web["BELONG_SECRET_KEYS"] == worker["BELONG_SECRET_KEYS"] == "our own"
+
+
+def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout) -> None:
+    port = free_port()
+    with serving(ready, "--port", str(port)):
+        for process in ("prepare", "web", "worker"):
+            settings = ready.noted(process)["settings"]
+            assert settings["BELONG_BASE_URL"] == f"http://localhost:{port}"
+    ready.forget()
+    with serving(ready, BELONG_BASE_URL="https://example.org"):
+        assert ready.noted("worker")["settings"]["BELONG_BASE_URL"] == "https://example.org"
+    ready.forget()
+    (ready.root / ".env").write_text("BELONG_BASE_URL=https://example.org\n")
+    with serving(ready):
+        assert "BELONG_BASE_URL" not in ready.noted("worker")["settings"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> None:
+    with serving(ready) as process:
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert_all_ended(ready)
+    ready.noted("web-finished")
+    ready.noted("worker-finished")
+
+
+def test_a_shell_that_started_it_in_the_background_can_interrupt_it(ready: Checkout) -> None:
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serving(ready) as process:
+            end(process)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_when_one_ends_by_itself_the_other_is_ended_too(
+    ready: Checkout, dying: str, name: str, number: signal.Signals
+) -> None:
+    with serving(ready) as process:
+        os.kill(ready.noted(dying)["pid"], number)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"The {name} ended by itself" in said
+    assert_all_ended(ready)
+    ready.noted("worker-finished" if dying == "web" else "web-finished")
+
+
+@pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
+def test_one_that_cannot_even_start_is_named(ready: Checkout, dying: str, name: str) -> None:
+    answer = ready.dev("run", "--port", str(free_port()), **{f"STAND_IN_{dying.upper()}": "dies"})
+    assert answer.returncode == 1
+    assert f"The {name} ended by itself" in answer.stdout
+    assert_all_ended(ready)
+
+
+def test_an_app_that_cannot_be_prepared_is_not_served(ready: Checkout) -> None:
+    answer = ready.dev("run", "--port", str(free_port()), STAND_IN_PREPARE="fails")
+    assert answer.returncode == 1
+    assert "There is no such database." in answer.stdout
+    assert not (ready.root / "var" / "web.json").exists()
+
+
+def test_a_web_server_that_never_answers_is_given_up(checkout: Checkout) -> None:
+    hurry(checkout, "SECONDS_TO_SERVE")
+    answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_WEB="never answers")
+    assert answer.returncode == 1
+    assert "did not answer in 1 s" in answer.stdout
+    assert_all_ended(checkout)
+
+
+def test_a_worker_that_does_not_end_is_killed(checkout: Checkout) -> None:
+    hurry(checkout, "SECONDS_TO_END")
+    with serving(checkout, STAND_IN_WORKER="is stubborn") as process:
+        said = end(process)
+    assert process.returncode == 0
+    assert "The worker did not end when asked, and is killed." in said
+    assert_all_ended(checkout)
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_is_done(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answer = checkout.dev("run", "--port", str(other.getsockname()[1]))
+    assert answer.returncode == 1
+    assert "is taken. Choose another: python3 dev.py run --port 5" in answer.stdout
+    assert not (checkout.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "٣٠٠", "5000x", ""])
+def test_what_is_not_a_port_is_wrong_use(checkout: Checkout, port: str) -> None:
+    answer = checkout.dev("run", "--port", port)
+    assert answer.returncode == 2
+    assert not (checkout.root / ".venv").exists()
+
+
+if sys.platform == "linux":
+
+    def test_even_kill_9_leaves_no_process_behind(ready: Checkout) -> None:
+        with serving(ready) as process:
+            process.kill()
+            process.communicate(timeout=30)
+        assert_all_ended(ready)
+
+
+def assert_all_ended(checkout: Checkout) -> None:
+    """Wait for the end of each process that wrote its number down."""
+    noted = [checkout.noted(file.stem) for file in (checkout.root / "var").glob("w*.json")]
+    pids = [facts[key] for facts in noted for key in ("pid", "own") if key in facts]
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def hurry(checkout: Checkout, limit: str) -> None:
+    """Let a limit of dev.py be one second."""
+    file = checkout.root / "dev.py"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(f"{limit} = 1\n" if f"{limit} = " in line else line for line in lines))

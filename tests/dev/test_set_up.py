@@ -1,0 +1,192 @@
+"""The set-up: from nothing, once, and whole again after whatever happened to it."""
+
+import ast
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
+from tests.dev.conftest import NewCheckout
+from tests.dev.wheels import pythons
+
+SLOW_UV = """
+echo $$ > var/uv.pid
+touch .venv/half
+exec /bin/sleep 60
+"""
+
+
+def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
+    assert answer.returncode == 0, answer.stdout
+    assert "pytest -x" in answer.stdout
+    return "Setting up" in answer.stdout
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_python3_and_pip_are_enough(new_checkout: NewCheckout, python: str) -> None:
+    assert is_set_up_anew(new_checkout(python).dev("test", "-x"))
+
+
+def test_the_second_time_nothing_is_installed_and_nobody_asked(ready: Checkout) -> None:
+    assert not is_set_up_anew(ready.dev("test", "-x", HIDDEN_MODULES="pip ensurepip"))
+
+
+def test_a_machine_without_pip_uses_the_one_inside_python(checkout: Checkout) -> None:
+    assert is_set_up_anew(checkout.dev("test", "-x", HIDDEN_MODULES="pip"))
+
+
+def test_a_machine_with_no_pip_at_all_is_told_what_to_install(checkout: Checkout) -> None:
+    # The Python of .venv would find its own ensurepip, so that one is broken too.
+    hiding = Path(checkout.env["PYTHONPATH"])
+    (hiding / "ensurepip.py").write_text("raise ImportError")
+    answer = checkout.dev("lint", HIDDEN_MODULES="pip")
+    assert answer.returncode == 1
+    assert answer.stdout.endswith("apt install python3-pip\n")
+
+
+def test_uv_is_used_where_it_is_at_hand(checkout: Checkout) -> None:
+    install = "--python .venv/bin/python install -q --require-hashes -r requirements/test.txt"
+    checkout.add_program(
+        "uv", f'echo "$@" > var/uv-was-told\nexec {checkout.python} -m pip {install}'
+    )
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    told = (checkout.root / "var" / "uv-was-told").read_text()
+    assert told.startswith("pip install")
+    assert "--require-hashes" in told
+
+
+def test_where_uv_fails_pip_takes_over(checkout: Checkout) -> None:
+    checkout.add_program("uv", "exit 127")
+    answer = checkout.dev("test", "-x")
+    assert is_set_up_anew(answer)
+    assert "pip tries" in answer.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
+    checkout: Checkout, number: signal.Signals
+) -> None:
+    checkout.add_program("uv", SLOW_UV)
+    process = checkout.start("test", "-x")
+    pid_file = checkout.root / "var" / "uv.pid"
+    wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    wait_for(lambda: not is_alive(int(pid_file.read_text())))
+
+    (checkout.programs / "uv").unlink()
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    assert not (checkout.root / ".venv" / "half").exists()
+
+
+def break_into_a_file(venv: Path) -> None:
+    shutil.rmtree(venv)
+    venv.write_text("not a folder")
+
+
+def break_into_a_loose_link(venv: Path) -> None:
+    shutil.rmtree(venv)
+    venv.symlink_to("nowhere")
+
+
+def break_the_python(venv: Path) -> None:
+    (venv / "bin" / "python").unlink()
+    (venv / "bin" / "python").symlink_to("/gone/bin/python3")
+
+
+def break_the_stamp(venv: Path) -> None:
+    (venv / "test-is-set-up").write_text("0a1b")
+
+
+def break_by_a_new_lock(venv: Path) -> None:
+    with (venv.parent / "requirements" / "test.txt").open("a") as lock:
+        lock.write("# renewed\n")
+
+
+def test_whatever_became_of_the_environment_it_is_made_whole(checkout: Checkout) -> None:
+    checkout.dev("test", "-x")
+    for harm in (
+        break_into_a_file,
+        break_into_a_loose_link,
+        break_the_python,
+        break_the_stamp,
+        break_by_a_new_lock,
+    ):
+        harm(checkout.root / ".venv")
+        assert is_set_up_anew(checkout.dev("test", "-x")), harm.__name__
+        assert not is_set_up_anew(checkout.dev("test", "-x")), harm.__name__
+
+
+def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout: Checkout) -> None:
+    checkout.dev("lint")
+    checkout.root = checkout.root.rename(checkout.root.with_name("elsewhere"))
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    assert checkout.dev("lint").returncode == 0
+
+
+def test_the_environment_is_of_the_python_that_was_called(checkout: Checkout) -> None:
+    for python in pythons():
+        checkout.python = python
+        answer = checkout.dev("test", "-x")
+        assert is_set_up_anew(answer)
+        assert f"of {version_of(python)}" in answer.stdout
+
+
+def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready: Checkout) -> None:
+    python, ready.python = ready.python, str(ready.root / ".venv" / "bin" / "python")
+    answer = ready.dev("test", "-x")
+    ready.python = python
+    assert not is_set_up_anew(answer)
+
+
+def test_the_test_packages_join_those_of_a_server_that_runs(checkout: Checkout) -> None:
+    assert "could not be prepared" in checkout.dev("run", STAND_IN_PREPARE="fails").stdout
+    serving = (checkout.root / ".venv").stat().st_ino
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    assert (checkout.root / ".venv").stat().st_ino == serving
+
+
+def test_two_that_start_at_once_set_up_once(checkout: Checkout) -> None:
+    both = [checkout.start("test", "-x"), checkout.start("test", "-x")]
+    said = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("Setting up" in words for words in said) == 1
+
+
+def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> None:
+    lock = checkout.root / "requirements" / "test.txt"
+    sound = lock.read_text()
+    lock.write_text(re.sub(r"sha256:.{4}", "sha256:0000", sound))
+    for _ in range(2):
+        answer = checkout.dev("test", "-x")
+        assert answer.returncode == 1
+        assert "not the one that the lock names" in answer.stdout
+
+    lock.write_text(sound)
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+
+
+def test_without_a_network_it_says_what_to_do(checkout: Checkout) -> None:
+    nowhere = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
+    answer = checkout.dev("run", **nowhere, PIP_RETRIES="0")
+    assert answer.returncode == 1
+    assert "Is this machine online?" in answer.stdout
+    assert "Traceback" not in answer.stdout
+
+
+def test_an_older_python_can_read_the_file_and_says_what_it_needs(checkout: Checkout) -> None:
+    ast.parse((ROOT / "dev.py").read_text(), feature_version=(3, 7))
+    older = "import runpy, sys; sys.version, sys.version_info = '3.8.2 (old)', (3, 8, 2)\n"
+    code = f"{older}runpy.run_path({str(checkout.root / 'dev.py')!r}, run_name='__main__')"
+    command = [checkout.python, "-c", code]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr == "Belong Mail needs Python 3.11 or newer; this is 3.8.2.\n"
+
+
+def version_of(python: str) -> str:
+    return subprocess.check_output([python, "-V"], text=True).split()[1]

@@ -1,0 +1,42 @@
+"""What the tests of mail share: an authority, a relay for a server, an envelope."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from belong_mail.mail.connection import Relay
+from belong_mail.mail.relay import SmtpTransport
+from tests.servers.smtp import Server
+from tests.servers.tls import Authority
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.make(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def relay(server: Server) -> Relay:
+    """A relay that loses patience soon."""
+    return Relay(
+        scheme="smtp",
+        host="127.0.0.1",
+        port=server.port,
+        ehlo="belong.example.org",
+        tls="none",
+        timeout=0.6,
+        dot_timeout=0.9,
+    )
+
+
+@pytest.fixture
+def transport(relay: Relay) -> Iterator[SmtpTransport]:
+    transport = SmtpTransport(relay)
+    yield transport
+    transport.close()

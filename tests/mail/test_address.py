@@ -1,0 +1,147 @@
+"""Addresses: accepted in one spelling, or refused without being quoted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.mail.address import AddressRefused, check, check_envelope, domain, normalise
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        (" Ada@dpsk12.org ", "Ada@dpsk12.org"),
+        ("ada@DPSK12.ORG\n", "ada@dpsk12.org"),
+        ("a@example.org", "a@example.org"),
+        ("ada+belong@example.org", "ada+belong@example.org"),
+        ("ada.king.lovelace@example.org", "ada.king.lovelace@example.org"),
+        ("o'brien@example.org", "o'brien@example.org"),
+        ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
+        ("ada@schools.k12.example.org", "ada@schools.k12.example.org"),
+        ("ada@bücher.example.org", "ada@xn--bcher-kva.example.org"),
+        ("ada@xn--bcher-kva.example.org", "ada@xn--bcher-kva.example.org"),
+        (f"{'a' * 64}@example.org", f"{'a' * 64}@example.org"),
+    ],
+)
+def test_an_address_has_one_spelling(typed: str, written: str) -> None:
+    assert check(typed) == written
+    check_envelope(written)
+
+
+REFUSED = [
+    "",
+    " ",
+    "ada",
+    "@",
+    "@example.org",
+    "ada@",
+    "ada@@example.org",
+    "ada@example",
+    "ada@example..org",
+    "ada@-example.org",
+    "ada@example.org.",
+    ".ada@example.org",
+    "ada.@example.org",
+    "a..da@example.org",
+    "ada lovelace@example.org",
+    "ada@exam ple.org",
+    '"ada lovelace"@example.org',
+    '"ada"@example.org',
+    "ada@[127.0.0.1]",
+    "ada@[IPv6:::1]",
+    "ada@127.0.0.1",
+    "ada(comment)@example.org",
+    "Ada <ada@example.org>",
+    "<ada@example.org>",
+    "ada@example.org, eva@example.org",
+    "ada@example.org;eva@example.org",
+    "ada@example.org\r\nBcc: eva@example.org",
+    "ada\n@example.org",
+    "ada\x00@example.org",
+    "ada@example.org\x00",
+    "ada\x7f@example.org",
+    "ada\u200b@example.org",
+    "ada\u202e@example.org",
+    "ada\uff20example.org",
+    "ada@example\uff0eorg\u2028",
+    "müller@example.org",
+    "ada@example.org>\r\nDATA",
+    "mailto:ada@example.org?bcc=eva@example.org",
+    f"{'a' * 65}@example.org",
+    f"ada@{'a' * 64}.example.org",
+    f"ada@{'.'.join(['a' * 60] * 5)}.org",
+    f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.{'c' * 8}.org",
+    "\ud800@example.org",
+]
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_what_no_relay_can_deliver_is_refused_and_not_quoted(typed: str) -> None:
+    with pytest.raises(AddressRefused) as refusal:
+        check(typed)
+    assert "@" not in str(refusal.value)
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+def test_a_local_part_beyond_ascii_needs_a_relay_for_it() -> None:
+    assert check("mu\u0308ller@example.org", smtputf8=True) == "müller@example.org"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "b@x>\r\nDATA",
+        "b@example.org\r\n",
+        "b@example.org\n",
+        "b c@example.org",
+        "<b@example.org>",
+        "b@example.org,c@example.org",
+        "b@",
+        "@example.org",
+        "b",
+        "",
+        "b\x00@example.org",
+        "b@[127.0.0.1]",
+        '"b"@example.org',
+        "bé@example.org",
+        "b@exämple.org",
+        f"{'a' * 65}@example.org",
+        f"b@{'c' * 260}",
+        f"{'a' * 64}@{'b' * 200}",
+    ],
+)
+def test_an_envelope_mistrusts_every_address(address: str) -> None:
+    with pytest.raises(AddressRefused):
+        check_envelope(address)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ada@dpsk12.org", " ada@DPSK12.org"),
+        ("ada@bücher.example.org", "ADA@XN--BCHER-KVA.example.org"),
+        ("mu\u0308ller@example.org", "MÜLLER@example.org"),
+    ],
+)
+def test_one_person_has_one_identity(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+
+
+@pytest.mark.parametrize("other", ["a.da@example.org", "ada+x@example.org", "ada@example.com"])
+def test_dots_and_tags_make_another_person(other: str) -> None:
+    assert normalise("ada@example.org") != normalise(other)
+
+
+def test_the_domain_is_what_follows_the_last_at() -> None:
+    assert domain("Ada@DPSK12.org") == "dpsk12.org"
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[^@]{1,20}@[^@]{1,20}\.org", fullmatch=True))
+def test_whatever_is_typed_is_spelled_or_refused(typed: str) -> None:
+    try:
+        written = check(typed)
+    except AddressRefused:
+        return
+    assert check(written) == written
+    assert normalise(written) == normalise(typed.strip(" \t\r\n\u00a0"))
+    check_envelope(written)

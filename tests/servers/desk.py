@@ -1,0 +1,84 @@
+"""What a mail server of the tests was told to do, and what it wrote down."""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+
+from tests.servers.actions import Action, Say
+
+
+@dataclass(frozen=True)
+class Accepted:
+    return_path: str
+    recipient: str
+    data: bytes
+    at: float
+
+    @property
+    def message(self) -> EmailMessage:
+        return BytesParser(EmailMessage, policy=policy.default).parsebytes(self.data)
+
+
+class Desk:
+    """Scripts and records of a server, shared by its conversations."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Accepted] = []
+        self.commands: list[str] = []
+        self.faults: list[str] = []
+        """What a strict server would not have taken."""
+        self.connections = 0
+        self.delay = 0.0
+        """Seconds before each usual answer to the final dot."""
+        self.stopping = threading.Event()
+        self._scripts: dict[str, deque[Action]] = defaultdict(deque)
+        self._habits: dict[str, Action] = {}
+        self._hooks: dict[str, Callable[[str], None]] = {}
+        self._lock = threading.Lock()
+
+    def script(self, verb: str, *actions: Action | str) -> None:
+        """Do these in turn at the next times the verb is read; text is a reply.
+
+        Beside verbs: CONNECT, BODY (part of the message is in), DOT, and "RCPT ada@example.org".
+        """
+        self._scripts[verb].extend(Say(act) if isinstance(act, str) else act for act in actions)
+
+    def always(self, verb: str, action: Action | str) -> None:
+        """Do this every time the verb is read and nothing is scripted."""
+        self._habits[verb] = Say(action) if isinstance(action, str) else action
+
+    def on(self, verb: str, hook: Callable[[str], None]) -> None:
+        """Call this with the command when the verb is read; "after DOT" is after its answer."""
+        self._hooks[verb] = hook
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """Return the messages accepted for this address, oldest first."""
+        return [one.message for one in self.accepted if one.recipient.lower() == address.lower()]
+
+    def wait_for(self, count: int, seconds: float = 10.0) -> list[Accepted]:
+        """Return what was accepted as soon as it is that many, or raise TimeoutError."""
+        until = time.monotonic() + seconds
+        while len(self.accepted) < count:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(self.accepted)} of {count} messages came.")
+            time.sleep(0.01)
+        return list(self.accepted)
+
+    def action(self, *verbs: str) -> Action | None:
+        with self._lock:
+            scripted = next(
+                (self._scripts[verb] for verb in verbs if self._scripts.get(verb)), None
+            )
+            if scripted:
+                return scripted.popleft()
+        return next((self._habits[verb] for verb in verbs if verb in self._habits), None)
+
+    def tell(self, moment: str, command: str) -> None:
+        """Call whoever waits for this moment."""
+        if hook := self._hooks.get(moment):
+            hook(command)
