@@ -97,6 +97,10 @@ def number(value: str) -> int | None:
     return int(value) if value else None
 
 
+def path(value: str) -> Path:
+    return ROOT / value
+
+
 def count(value: str) -> int:
     return number(value) or 0 if value != "0" else 0
 
@@ -159,16 +163,12 @@ class Config:
     trusted_networks: tuple[Network, ...] = setting(
         networks, "127.0.0.0/8,::1/128", "networks with higher limits"
     )
+    state_folder: Path = setting(path, "var", "the workers' locks, and the test mailbox")
     video_url: str = setting(optional_web_address, "", "the office's video; hidden while empty")
 
     @property
     def is_development(self) -> bool:
         return self.env == "development"
-
-    @property
-    def folder(self) -> Path:
-        """Where state lives that is no database: the test mailbox, the workers' locks."""
-        return ROOT / "var"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":

@@ -65,7 +65,7 @@ def web(port: int, host: str) -> None:
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
     options = "--interface wsgi --workers 2 --blocking-threads 2 --backpressure 64 --no-ws"
-    address = ["--host", host, "--port", str(port), "--no-log-access", "--log-level", "warning"]
+    address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
     arguments = [sys.executable, "-m", "granian", *options.split(), *address, "wsgi:app"]
     os.chdir(Path(__file__).resolve().parent.parent)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments

@@ -144,11 +144,11 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
     )
     policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)
-    presence = Presence(settings.folder / "workers")
+    presence = Presence(settings.state_folder / "workers")
     return Worker(desk, parts.writing, relay, presence, policy)
 
 
 def make_transport(settings: Settings) -> Transport:
     if settings.smtp_url.startswith("mailbox:"):
-        return Mailbox(settings.folder / "mailbox")
+        return Mailbox(settings.state_folder / "mailbox")
     return SmtpTransport(parse(settings.smtp_url, ehlo=settings.mail_domain))

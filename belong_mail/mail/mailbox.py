@@ -47,10 +47,13 @@ class Mailbox:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns():020}-{secrets.token_hex(8)}"
         unfinished = self._folder / f"{name}.part"
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(envelope.recipient.encode() + b"\r\n" + envelope.message)
-        before_dot()
-        unfinished.rename(self._file(name))
+        try:
+            unfinished.touch(mode=0o600)
+            unfinished.write_bytes(envelope.recipient.encode() + b"\r\n" + envelope.message)
+            before_dot()
+            unfinished.rename(self._file(name))
+        finally:
+            unfinished.unlink(missing_ok=True)
         self._make_room()
         return Reply(250, "2.0.0 Kept in the mailbox", "DOT")
 
@@ -96,4 +99,4 @@ class Mailbox:
 
 def _part(message: EmailMessage, kind: str) -> str:
     body = message.get_body((kind,))
-    return "" if body is None else str(body.get_content())
+    return "" if body is None else str(body.get_content()).replace("\r\n", "\n")

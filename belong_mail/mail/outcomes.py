@@ -101,6 +101,7 @@ RULES: Final = (
     Rule(Verdict.SENDER, "5", r"5\.1\.[78]|5\.7\.60"),
     Rule(Verdict.SENDER, "5", says=_says("sender refused")),
     Rule(Verdict.CREDENTIALS, "5", says=_says("authentication")),
+    Rule(Verdict.CONTENT, "552", says=_says("content refused")),
     Rule(Verdict.POLICY, "5", says=_ILL_REPUTE),
     Rule(Verdict.FAIL, "525"),
     Rule(Verdict.FAIL, "5", r"5\.1\.2|5\.2\.1|5\.4\.4|5\.7\.13"),

@@ -19,9 +19,10 @@ PHRASES: Final = {
     "restricted recipient": r"resolver\.rst|not allowed to send to|only accepts mail from",
     "sender refused": (
         r"sender( address| domain| verify| verification)? (is |was )?(rejected|refused|denied)"
-        r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)|bad sender"
+        r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)|(bad|invalid|unknown|forged) sender"
         r"|sender verif|sendas|send as this sender|mail ?from.{0,30}(rejected|invalid|not )"
-        r"|not owned by user|envelope sender|address is not verified"
+        r"|not owned by user|envelope sender|address is not verified|call.?(back|out)\b"
+        r"|\b(from|return.?path|reply.?to):? address"
     ),
     "authentication": (
         r"authentication (is )?(required|failed|unsuccessful|credentials|rejected)|credentials"

@@ -21,10 +21,10 @@ SHOWN = 100
 
 
 def _mailbox() -> Mailbox:
-    return Mailbox(parts().settings.folder / "mailbox")
+    return Mailbox(parts().settings.state_folder / "mailbox")
 
 
-@mailbox.get("/")
+@mailbox.get("")
 def index() -> str:
     """List what was sent; with `after`, wait until something newer has come."""
     mails = _mailbox().newest(SHOWN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Over(Exception):  # noqa: N818 - not an error
+class Over(Exception):
     """The conversation is over."""
 
 

@@ -1,0 +1,133 @@
+"""What the tests share: both databases, the app, a worker, and a real SMTP server."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.orm import Session
+
+from belong_mail import keys, schema
+from belong_mail.app import create_app
+from belong_mail.db import Base, make_engine
+from belong_mail.groups import service as groups
+from belong_mail.opening import worker_keys
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker, make_worker
+from config import Config
+from tests.people import Visitor
+from tests.postgres import postgresql
+from tests.servers.smtp import Server
+
+KEYS = keys.new()
+
+
+@pytest.fixture(scope="session")
+def blank_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file without a row."""
+    file = tmp_path_factory.mktemp("sqlite") / "blank.db"
+    engine = make_engine(f"sqlite:///{file}")
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A migrated PostgreSQL database of this test process's own."""
+    with postgresql() as url:
+        engine = make_engine(url)
+        schema.upgrade(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database without a row: everything is tried on both."""
+    if request.param == "sqlite":
+        file = tmp_path / "belong.db"
+        shutil.copy(request.getfixturevalue("blank_sqlite"), file)
+        return f"sqlite:///{file}"
+    url: str = request.getfixturevalue("postgresql_url")
+    engine = make_engine(url)
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def relay() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def environment(database_url: str, relay: Server, tmp_path: Path) -> dict[str, str]:
+    """The settings of the app under test; a test may change some before it asks for the app."""
+    return {
+        "BELONG_BASE_URL": "http://localhost:5000",
+        "BELONG_DATABASE_URL": database_url,
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=5&dot_timeout=5",
+        "BELONG_SECRET_KEYS": KEYS["secret"],
+        "BELONG_PUBLIC_KEYS": KEYS["public"],
+        "BELONG_PRIVATE_KEYS": KEYS["private"],
+        "BELONG_INDEX_KEYS": KEYS["index"],
+        "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+    }
+
+
+@pytest.fixture
+def app(environment: dict[str, str]) -> Iterator[Flask]:
+    app = create_app(Config.read(environment))
+    parts: Parts = app.extensions["belong"]
+    with parts.writing.begin() as session:
+        groups.seed(session)
+    yield app
+    engine: Engine = parts.writing.kw["bind"]
+    engine.dispose()
+
+
+@pytest.fixture
+def parts(app: Flask) -> Parts:
+    built: Parts = app.extensions["belong"]
+    return built
+
+
+@pytest.fixture
+def session(parts: Parts) -> Iterator[Session]:
+    """A transaction of the test's own; it commits when the test ends well."""
+    with parts.writing.begin() as session:
+        yield session
+
+
+@pytest.fixture
+def keyring(parts: Parts) -> Keyring:
+    return Keyring(*worker_keys(parts.settings.private_keys, parts.settings.index_keys))
+
+
+@pytest.fixture
+def worker(parts: Parts, keyring: Keyring) -> Iterator[Worker]:
+    worker = make_worker(parts, keyring)
+    yield worker
+    worker.engine.close()
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Somebody with a browser that keeps no cookies."""
+    return Visitor(app.test_client(use_cookies=False))
+
+
+@pytest.fixture
+def cli(app: Flask) -> Any:
+    return app.test_cli_runner()

@@ -1,0 +1,58 @@
+"""Builders: members and issues as the tests need them, made by the product's own verbs."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from belong_mail.db import now
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.subscriptions.models import Subscription
+from belong_mail.subscriptions.receiving import Keyring, start
+from belong_mail.subscriptions.service import Wanted
+
+
+def group_named(session: Session, slug: str) -> Group:
+    found = groups.find(session, slug)
+    assert found is not None
+    return found
+
+
+def make_member(
+    session: Session,
+    keyring: Keyring,
+    address: str,
+    slug: str = "the-village",
+    language: str = "en",
+) -> Subscription:
+    """Make a confirmed member, as if they had joined long ago."""
+    group = group_named(session, slug)
+    member = start(session, keyring, group, Wanted(address=address, language=language))
+    member.confirmed_at = now()
+    session.flush()
+    return member
+
+
+def make_members(session: Session, keyring: Keyring, number: int, slug: str = "the-village") -> None:
+    for each in range(number):
+        make_member(session, keyring, f"member{each}@dpsk12.org", slug)
+
+
+def queue_issue(
+    session: Session,
+    slug: str = "the-village",
+    subject: str = "This month with us",
+    text: str = "Hello, **everybody**.\n\nCome to the [library](https://library.example.org/x).",
+) -> Newsletter:
+    issue = newsletters.draft(session, group_named(session, slug), subject, text)
+    newsletters.queue(session, issue)
+    return issue
+
+
+def members_of(session: Session, slug: str) -> int:
+    """Count a group's active members."""
+    found = select(func.count(Subscription.id)).where(
+        Subscription.group_id == group_named(session, slug).id, Subscription.is_active
+    )
+    return session.scalar(found) or 0

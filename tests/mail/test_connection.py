@@ -1,0 +1,188 @@
+"""TLS and log-in: never without a verified certificate, never a password in the open."""
+
+import ssl
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+
+from belong_mail.mail.connection import Relay, Unreachable, connect
+from belong_mail.mail.outcomes import Verdict, judge
+from tests.servers.actions import Action
+from tests.servers.smtp import Server, drip, drop, hang, reset, write
+from tests.servers.tls import Authority
+
+Tls = Literal["starttls", "implicit"]
+DAY = timedelta(days=1)
+PASSWORD = "canary-password"
+
+
+@pytest.fixture
+def relay(authority: Authority) -> Relay:
+    return Relay(
+        scheme="smtp",
+        host="127.0.0.1",
+        port=0,
+        ehlo="belong.example.org",
+        username="belong",
+        password=PASSWORD,
+        ca=str(authority.file),
+        timeout=0.6,
+    )
+
+
+def greet(server: Server, relay: Relay) -> None:
+    line = connect(replace(relay, port=server.port))
+    assert isinstance(line.sock, ssl.SSLSocket)
+    assert line.sock.version() in ("TLSv1.2", "TLSv1.3")
+    line.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "CRAM-MD5 PLAIN", "login plain"])
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_verified_relay_gets_the_password(
+    authority: Authority, relay: Relay, tls: Tls, mechanisms: str, host: str
+) -> None:
+    users = {"belong": PASSWORD}
+    context = authority.server()
+    with Server(tls=tls, context=context, users=users, mechanisms=mechanisms) as server:
+        greet(server, replace(relay, tls=tls, host=host))
+        verbs = [command.split(" ")[0].upper() for command in server.commands]
+    assert verbs[: verbs.index("AUTH")] == (
+        ["EHLO", "STARTTLS", "EHLO"] if tls == "starttls" else ["EHLO"]
+    )
+
+
+CERTIFICATES = {
+    "self-signed": {"is_self_signed": True},
+    "of another host": {"hosts": ("relay.example.org",)},
+    "expired": {"starts_in": -9 * DAY, "ends_in": -DAY},
+    "not yet valid": {"starts_in": DAY},
+}
+
+
+@pytest.mark.parametrize("kind", [*CERTIFICATES, "of an unknown authority"])
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_certificate_that_proves_nothing_is_refused(
+    authority: Authority, relay: Relay, tls: Tls, kind: str
+) -> None:
+    context = authority.server(**CERTIFICATES.get(kind, {}))  # type: ignore[arg-type]
+    if kind == "of an unknown authority":
+        relay = replace(relay, ca=None)
+    with (
+        Server(tls=tls, context=context, users={"belong": PASSWORD}) as server,
+        pytest.raises(Unreachable) as unreachable,
+    ):
+        greet(server, replace(relay, tls=tls))
+    assert "certificate" in str(unreachable.value)
+    assert "AUTH" not in "".join(server.commands).upper()
+
+
+def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
+    context = authority.server()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with Server(tls="implicit", context=context) as server, pytest.raises(Unreachable):
+        greet(server, replace(relay, tls="implicit"))
+
+
+def test_a_relay_without_starttls_gets_nothing(relay: Relay) -> None:
+    with Server(users={"belong": PASSWORD}) as server, pytest.raises(Unreachable) as unreachable:
+        greet(server, relay)
+    assert unreachable.value.phase == "STARTTLS"
+    assert len(server.commands) == 1
+
+
+INJECTED = b"220 Go ahead\r\n250-INJECTED\r\n250 AUTH PLAIN\r\n"
+STARTTLS_FAULTS: dict[str, Action | str] = {
+    "454": "454 4.7.0 TLS not available",
+    "501": "501 5.5.4 No",
+    "drop": drop(),
+    "reset": reset,
+    "hang": hang(20),
+    "half": drop(b"22"),
+    "garbage": drop(b"\xff\xfe\r\n"),
+    "drip": drip("220 " + "o" * 200, every=0.1),
+    "injected bytes": write(INJECTED),
+    "no handshake": drop(b"220 Go ahead\r\n"),
+    "a handshake of garbage": drop(b"220 Go ahead\r\n\x00\x01garbage"),
+}
+
+
+@pytest.mark.parametrize("fault", STARTTLS_FAULTS)
+def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fault: str) -> None:
+    began = time.monotonic()
+    users = {"belong": PASSWORD}
+    with Server(tls="starttls", context=authority.server(), users=users) as server:
+        server.script("STARTTLS", STARTTLS_FAULTS[fault])
+        with pytest.raises(Unreachable) as unreachable:
+            greet(server, relay)
+        assert unreachable.value.phase == "STARTTLS"
+        assert "AUTH" not in "".join(server.commands).upper()
+        assert time.monotonic() - began < 3
+
+
+def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Authority) -> None:
+    with Server(tls="none") as server:
+        server.script("CONNECT", hang(20))
+        with pytest.raises(Unreachable) as unreachable:
+            greet(server, replace(relay, tls="implicit"))
+    assert unreachable.value.phase == "CONNECT"
+    assert authority.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ("535 5.7.8 No", Verdict.CREDENTIALS),
+        ("534 5.7.9 No", Verdict.CREDENTIALS),
+        ("454 4.7.0 Later", Verdict.HOST),
+        ("421 4.7.0 Bye", Verdict.HOST),
+        ("500 What?", Verdict.CREDENTIALS),
+    ],
+)
+def test_a_refused_password_is_tried_once_and_named_nowhere(
+    authority: Authority, relay: Relay, answer: str, verdict: Verdict
+) -> None:
+    users = {"belong": PASSWORD}
+    with Server(tls="implicit", context=authority.server(), users=users) as server:
+        server.script("AUTH", f"{answer}: {PASSWORD} is wrong")
+        with pytest.raises(Unreachable) as unreachable:
+            greet(server, replace(relay, tls="implicit"))
+        assert [line[:4] for line in server.commands].count("AUTH") == 1
+    assert unreachable.value.phase == "AUTH"
+    assert unreachable.value.reply is not None
+    assert judge(unreachable.value.reply) is verdict
+    assert PASSWORD not in str(unreachable.value) + repr(unreachable.value) + repr(relay)
+    assert unreachable.value.__cause__ is None
+
+
+@pytest.mark.parametrize("mechanisms", ["CRAM-MD5", "GSSAPI XOAUTH2"])
+def test_a_relay_that_wants_another_log_in_is_unreachable(
+    authority: Authority, relay: Relay, mechanisms: str
+) -> None:
+    users = {"belong": PASSWORD}
+    context = authority.server()
+    with (
+        Server(tls="implicit", context=context, users=users, mechanisms=mechanisms) as server,
+        pytest.raises(Unreachable) as unreachable,
+    ):
+        greet(server, replace(relay, tls="implicit"))
+    assert unreachable.value.phase == "AUTH"
+
+
+@pytest.mark.parametrize("challenge", ["334 not base64!", "334 ====", "334 \u00ff", "250 What?"])
+def test_a_strange_challenge_is_no_welcome(
+    authority: Authority, relay: Relay, challenge: str
+) -> None:
+    users = {"belong": PASSWORD}
+    context = authority.server()
+    with Server(tls="implicit", context=context, users=users, mechanisms="LOGIN") as server:
+        server.always("AUTH", challenge)
+        with pytest.raises(Unreachable):
+            greet(server, replace(relay, tls="implicit"))

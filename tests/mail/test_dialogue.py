@@ -1,0 +1,367 @@
+"""The conversation with a relay: what became of a message is known, whatever goes wrong.
+
+trust.md F5-F10, M15-M17, M39, M40, M53-M58, and R04-R09 of the fault matrix.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from belong_mail.mail.address import AddressRefused
+from belong_mail.mail.connection import Relay
+from belong_mail.mail.dialogue import AnswerLost, Dialogue, Unreachable
+from belong_mail.mail.line import PHASES_IN_TOTAL
+from belong_mail.mail.message import Envelope, MessageRefused
+from belong_mail.mail.outcomes import Verdict, judge
+from belong_mail.mail.relay import SmtpTransport
+from tests.servers.actions import Action
+from tests.servers.smtp import Server, drip, drop, hang, reset, write
+
+MESSAGE = b"Subject: Spring\r\n\r\nHello Ada\r\n"
+ENVELOPE = Envelope("b+a1b2@example.org", "ada@dpsk12.org", MESSAGE)
+
+BEFORE_THE_DOT = ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"]
+FAULTS: dict[str, Action] = {
+    "drop": drop(),
+    "reset": reset,
+    "hang": hang(20),
+    "half a reply": drop(b"25"),
+    "half a line": drop(b"250 2.0.0 O"),
+    "garbage": drop(b"\x16\x03\x01\x00\xff\xfe hello\r\n"),
+    "another protocol": drop(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "a code of four digits": drop(b"2500 Ok\r\n"),
+    "a code below 200": drop(b"150 Hm\r\n"),
+    "a code above 599": drop(b"650 Hm\r\n"),
+    "an endless line": drop(b"250 " + b"a" * 100_000 + b"\r\n"),
+    "an endless reply": drop(b"250-more\r\n" * 20_000),
+    "a slow drip": drip("250 2.0.0 " + "o" * 200, every=0.1),
+}
+
+
+@dataclass
+class Note:
+    """Counts how often the dot was announced, and what the server had accepted by then."""
+
+    server: Server
+    accepted: list[int] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        self.accepted.append(len(self.server.accepted))
+
+
+@pytest.fixture
+def note(server: Server) -> Note:
+    return Note(server)
+
+
+def test_a_message_is_handed_over(server: Server, transport: SmtpTransport, note: Note) -> None:
+    reply = transport.send(ENVELOPE, note)
+    assert (reply.code, reply.verb, reply.enhanced) == (250, "DOT", "2.0.0")
+    [accepted] = server.accepted
+    assert (accepted.return_path, accepted.recipient) == ("b+a1b2@example.org", "ada@dpsk12.org")
+    assert accepted.data == MESSAGE
+    assert note.accepted == [0]
+    assert server.faults == []
+    assert server.commands[0] == "ehlo belong.example.org"
+    assert server.to("ADA@dpsk12.org")[0]["Subject"] == "Spring"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", BEFORE_THE_DOT)
+def test_a_fault_before_the_dot_hands_nothing_over(
+    server: Server, transport: SmtpTransport, note: Note, verb: str, fault: str
+) -> None:
+    began = time.monotonic()
+    server.script(verb, FAULTS[fault])
+    with pytest.raises(Unreachable) as unreachable:
+        transport.send(ENVELOPE, note)
+    assert unreachable.value.phase == verb
+    assert "ada" not in str(unreachable.value)
+    assert server.accepted == []
+    assert note.accepted == []
+    assert time.monotonic() - began < 3
+    assert transport.send(ENVELOPE, note).code == 250
+    assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_within_the_body_is_never_taken_for_success(
+    server: Server, transport: SmtpTransport, note: Note, fault: str
+) -> None:
+    server.script("BODY", FAULTS[fault])
+    with pytest.raises((Unreachable, AnswerLost)) as lost:
+        transport.send(ENVELOPE, note)
+    assert server.accepted == []
+    assert note.accepted == ([0] if lost.type is AnswerLost else [])
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "an answer to something else"])
+def test_after_the_dot_a_lost_answer_is_known_to_be_lost(
+    server: Server, transport: SmtpTransport, note: Note, fault: str
+) -> None:
+    server.script("DOT", FAULTS.get(fault, write(b"354 Go on\r\n")))
+    with pytest.raises(AnswerLost):
+        transport.send(ENVELOPE, note)
+    assert len(server.accepted) == 1
+    assert note.accepted == [0]
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_accepted_stays_accepted_when_goodbye_fails(
+    server: Server, transport: SmtpTransport, note: Note, fault: str
+) -> None:
+    server.script("QUIT", FAULTS[fault])
+    assert transport.send(ENVELOPE, note).code == 250
+    transport.close()
+    transport.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_refusal_stands_when_the_reset_after_it_fails(
+    server: Server, transport: SmtpTransport, note: Note, fault: str
+) -> None:
+    server.script("RCPT", "550 5.1.1 No such user")
+    server.script("RSET", FAULTS[fault])
+    assert transport.send(ENVELOPE, note).code == 550
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 500, 501, 503, 530, 550, 552, 553, 554])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+def test_a_refusal_is_returned_and_leaves_nothing_behind(
+    server: Server, transport: SmtpTransport, note: Note, verb: str, code: int
+) -> None:
+    server.script(verb, f"{code} 5.0.0 No\n{code} 5.0.0 not you")
+    reply = transport.send(ENVELOPE, note)
+    assert (reply.code, reply.verb) == (code, verb)
+    assert reply.text == "5.0.0 No\n5.0.0 not you"
+    assert server.accepted == []
+    assert note.accepted == ([0] if verb == "DOT" else [])
+    assert transport.send(replace(ENVELOPE, recipient="eva@dpsk12.org"), note).code == 250
+    assert [one.recipient for one in server.accepted] == ["eva@dpsk12.org"]
+    assert server.connections == (2 if code == 421 else 1)
+    assert ("rset" in "".join(server.commands).lower()) == (verb != "DOT" and code != 421)
+
+
+@pytest.mark.parametrize("code", [421, 454, 500, 502, 550, 554])
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO"])
+def test_a_relay_that_does_not_want_us_is_unreachable(
+    server: Server, transport: SmtpTransport, note: Note, verb: str, code: int
+) -> None:
+    server.script(verb, f"{code} ada@dpsk12.org is not welcome")
+    with pytest.raises(Unreachable) as unreachable:
+        transport.send(ENVELOPE, note)
+    assert unreachable.value.reply is not None
+    assert judge(unreachable.value.reply) is Verdict.HOST
+    assert "ada" not in str(unreachable.value)
+
+
+def test_nobody_listens(server: Server, relay: Relay, note: Note) -> None:
+    server.stop()
+    with pytest.raises(Unreachable) as unreachable:
+        SmtpTransport(relay).send(ENVELOPE, note)
+    assert unreachable.value.phase == "CONNECT"
+
+
+@pytest.mark.parametrize("verb", ["EHLO", "MAIL", "RCPT", "DATA"])
+def test_a_drip_at_each_verb_is_bounded_in_total(
+    server: Server, relay: Relay, note: Note, verb: str
+) -> None:
+    for each in ("EHLO", "MAIL", "RCPT", "DATA"):
+        server.always(each, drip(f"250 {'o' * 60}", every=0.008))
+    server.script(verb, drip("250 " + "o" * 500, every=0.02))
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        Dialogue.open(relay).send(ENVELOPE, note)
+    assert time.monotonic() - began < 2 * PHASES_IN_TOTAL * relay.timeout
+    server.stop()
+
+
+def test_the_dot_has_a_time_of_its_own(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    server.script("DOT", drip("250 2.0.0 Ok", every=0.05))
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"451 4.3.0 Slow\r\n", b"421 Bye\r\n", b"x"])
+def test_an_answer_that_comes_too_early_is_none(
+    server: Server, transport: SmtpTransport, note: Note, said: bytes
+) -> None:
+    server.script("BODY", write(said))
+    server.on("BODY said", note.wake)
+    with pytest.raises(Unreachable) as unreachable:
+        transport.send(replace(ENVELOPE, message=MESSAGE * 50_000), note)
+    assert unreachable.value.phase == "body"
+    assert note.accepted == []
+
+
+def test_a_surplus_answer_does_not_speak_for_the_next_message(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    server.script("DOT", write(b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"))
+    server.script("RCPT", "250 Ok", "550 5.1.1 No such user")
+    assert transport.send(ENVELOPE, note).code == 250
+    time.sleep(0.05)
+    assert transport.send(ENVELOPE, note).code == 550
+    assert server.connections == 2
+
+
+def test_a_failure_to_note_the_dot_sends_no_dot(server: Server, transport: SmtpTransport) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        transport.send(ENVELOPE, fail)
+    time.sleep(0.05)
+    assert server.accepted == []
+    assert transport.send(ENVELOPE, lambda: None).code == 250
+
+
+def test_one_connection_carries_many_messages(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    for _ in range(101):
+        assert transport.send(ENVELOPE, note).code == 250
+    assert server.connections == 2
+    assert len(server.accepted) == 101
+
+
+def test_a_relays_own_limit_is_kept(relay: Relay, note: Note) -> None:
+    with Server(extensions=("LIMITS RCPTMAX=10 MAILMAX=3",)) as server:
+        transport = SmtpTransport(replace(relay, port=server.port))
+        for _ in range(7):
+            transport.send(ENVELOPE, note)
+        transport.close()
+        assert server.connections == 3
+
+
+def test_an_idle_connection_is_opened_anew(server: Server, relay: Relay, note: Note) -> None:
+    now = [0.0]
+    transport = SmtpTransport(relay, clock=lambda: now[0])
+    for pause in (0, 59, 61):
+        now[0] += pause
+        assert transport.send(ENVELOPE, note).code == 250
+    transport.close()
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("goodbye", [drop(), reset, drop(b"421 4.4.2 Idle for too long\r\n")])
+def test_a_connection_that_died_meanwhile_is_opened_anew(
+    server: Server, transport: SmtpTransport, note: Note, goodbye: Action
+) -> None:
+    transport.send(ENVELOPE, note)
+    server.script("MAIL", goodbye)
+    assert transport.send(ENVELOPE, note).code == 250
+    assert len(server.accepted) == 2
+    assert server.connections == 2
+
+
+def test_a_relay_that_hangs_up_at_once_is_tried_once(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    transport.send(ENVELOPE, note)
+    server.always("MAIL", drop())
+    with pytest.raises(Unreachable):
+        transport.send(ENVELOPE, note)
+    assert server.connections == 2
+
+
+def test_reports_are_asked_for_where_they_are_offered(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    tagged = replace(ENVELOPE, return_path="b+a=1@example.org", recipient="ada+x=y@dpsk12.org")
+    transport.send(tagged, note)
+    assert server.commands[1:3] == [
+        f"MAIL FROM:<b+a=1@example.org> SIZE={len(MESSAGE)} RET=HDRS ENVID=b+2Ba+3D1",
+        "RCPT TO:<ada+x=y@dpsk12.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;ada+2Bx+3Dy@dpsk12.org",
+    ]
+
+
+def test_nothing_is_asked_for_where_nothing_is_offered(relay: Relay, note: Note) -> None:
+    with Server(extensions=()) as server:
+        transport = SmtpTransport(replace(relay, port=server.port))
+        transport.send(ENVELOPE, note)
+        transport.close()
+        assert server.commands[1:3] == [
+            "MAIL FROM:<b+a1b2@example.org>",
+            "RCPT TO:<ada@dpsk12.org>",
+        ]
+
+
+def test_a_message_from_nobody_asks_for_no_report(
+    server: Server, transport: SmtpTransport, note: Note
+) -> None:
+    transport.send(replace(ENVELOPE, return_path=""), note)
+    assert server.commands[1:3] == [f"MAIL FROM:<> SIZE={len(MESSAGE)}", "RCPT TO:<ada@dpsk12.org>"]
+
+
+def test_a_message_that_is_too_large_is_not_offered(relay: Relay, note: Note) -> None:
+    with Server(extensions=("SIZE 20",)) as server:
+        transport = SmtpTransport(replace(relay, port=server.port))
+        reply = transport.send(ENVELOPE, note)
+        transport.close()
+        assert judge(reply) is Verdict.CONTENT
+        assert "MAIL" not in "".join(server.commands)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["b@x.org>\r\nDATA", "b@x.org\nDATA", "b c@x.org", "<b@x.org>", "a@x.org,b@x.org", ""],
+)
+def test_no_command_is_smuggled_in_by_an_address(
+    server: Server, transport: SmtpTransport, note: Note, address: str
+) -> None:
+    with pytest.raises(AddressRefused):
+        transport.send(replace(ENVELOPE, recipient=address), note)
+    if address:
+        with pytest.raises(AddressRefused):
+            transport.send(replace(ENVELOPE, return_path=address), note)
+    assert "DATA" not in server.commands
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"a\r\n\r\nb\n.\nMAIL\r\n",
+        b"a\r\n\r\nb\r.\rMAIL\r\n",
+        b"a\r\n\r\nb\n.\r\nMAIL\r\n",
+        b"a\r\n\r\nb\r\n.\rMAIL\r\n",
+        b"a\r\n\r\nb\0\r\n",
+        b"a\r\n\r\nb\xc3\xa9\r\n",
+        b"a\r\n\r\nb",
+        b"a\r\n\r\nb\r\r\n",
+        b"",
+    ],
+)
+def test_unfinished_bytes_are_not_sent(
+    server: Server, transport: SmtpTransport, note: Note, message: bytes
+) -> None:
+    with pytest.raises(MessageRefused):
+        transport.send(replace(ENVELOPE, message=message), note)
+    assert server.accepted == []
+    assert "DATA" not in server.commands
+
+
+@pytest.mark.parametrize(
+    "body", [b".\r\n", b"..\r\n", b".a\r\n\r\n.\r\n.\r\n", b"a\r\n.\r\nQUIT\r\n"]
+)
+def test_dots_arrive_as_they_were_written(
+    server: Server, transport: SmtpTransport, note: Note, body: bytes
+) -> None:
+    for message in (body, b"a: b\r\n\r\n" + body):
+        transport.send(replace(ENVELOPE, message=message), note)
+        assert server.accepted.pop().data == message
+    assert server.accepted == []
+
+
+def test_lmtp_says_lhlo(relay: Relay, note: Note) -> None:
+    with Server() as server:
+        transport = SmtpTransport(replace(relay, port=server.port, scheme="lmtp"))
+        assert transport.send(ENVELOPE, note).code == 250
+        transport.close()
+        assert server.commands[0] == "lhlo belong.example.org"

@@ -1,0 +1,291 @@
+"""Messages: what is written is what is read, whatever stands in it (trust.md M01-M08, M15)."""
+
+import random
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from belong_mail.mail.message import (
+    HeaderRefused,
+    MessageRefused,
+    Wire,
+    clean,
+    compose,
+    date_header,
+    mailbox,
+    slot,
+    verify,
+)
+
+WHEN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+HEADERS = [
+    ("From", mailbox("DPS Belong", "belong@example.org")),
+    ("To", slot("to")),
+    ("Subject", "Spring, 春 & you"),
+    ("Date", date_header(WHEN)),
+    ("Message-ID", f"<{slot('id')}@example.org>"),
+    ("List-Unsubscribe", f"<{slot('leave')}>"),
+    ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+]
+NAMES = [*(name for name, _ in HEADERS), "MIME-Version", "Content-Type"]
+VALUES = {
+    "to": "ada@dpsk12.org",
+    "id": "a1b2c3",
+    "leave": "https://belong.example.org/leave/" + "a1B2" * 30,
+    "first_name": "Ada",
+}
+TEXT = f"Hello {slot('first_name')},\n\nwe meet on Thursday.\n\nLeave: {slot('leave')}\n"
+HTML = f'<p>Hello {slot("first_name")},</p>\n<p><a href="{slot("leave")}">Leave</a></p>\n'
+TRICKY = [
+    "x" * 5000,
+    "From here on",
+    ".",
+    "..",
+    ".hidden",
+    "",
+    "soft\u00adhyphen",
+    "\u202eright to left",
+    "مرحبا",
+    "👩🏽\u200d🏫",
+    "a\rb",
+    "trailing space ",
+    "trailing tab\t",
+    "=",
+    "=3D",
+    "--=_abc",
+    "--=_abc--",
+    "é" * 200,
+    " ." * 100,
+    "a. " * 100,
+    "QUIT",
+    "\x00\x08",
+    "a" * 72 + ".b",
+    "a" * 73 + ".b",
+    "a" * 73 + "From b",
+]
+
+
+def wire(text: str = TEXT, html: str = HTML) -> Wire:
+    return compose(HEADERS, text, html, boundary="abc")
+
+
+def parse(message: bytes) -> EmailMessage:
+    return message_from_bytes(message, policy=policy.default)
+
+
+def parts(message: bytes) -> list[str]:
+    """Return text and HTML as they are decoded, without what a parser would tidy up."""
+    halves = list(message_from_bytes(message).walk())[1:]
+    assert [half.get_content_type() for half in halves] == ["text/plain", "text/html"]
+    assert [half.get_content_charset() for half in halves] == ["utf-8", "utf-8"]
+    decoded = [half.get_payload(decode=True) for half in halves]
+    return [bytes(half).decode().replace("\r\n", "\n") for half in decoded]
+
+
+def assert_fit_for_any_relay(message: bytes) -> None:
+    verify(message, NAMES)
+    head, _, body = message.partition(b"\r\n\r\n")
+    assert all(len(line) <= 76 for line in body.split(b"\r\n"))
+    assert b"\r\n.\r\n" not in message
+    assert b"\r\n." not in message
+    assert b"\r\nFrom " not in body
+    assert head.count(b"boundary=") == 1
+
+
+def test_a_reader_sees_what_was_written() -> None:
+    message = wire().fill(VALUES)
+    mail = parse(message)
+    assert_fit_for_any_relay(message)
+    assert mail["Subject"] == "Spring, 春 & you"
+    assert mail["To"] == "ada@dpsk12.org"
+    assert mail["Message-ID"] == "<a1b2c3@example.org>"
+    assert mail["Date"] == "Tue, 24 Nov 2026 09:30:00 +0000"
+    assert mail.get_content_type() == "multipart/alternative"
+    text, html = parts(message)
+    assert text == f"Hello Ada,\n\nwe meet on Thursday.\n\nLeave: {VALUES['leave']}\n"
+    assert f'<a href="{VALUES["leave"]}">Leave</a>' in html
+
+
+def test_links_for_machines_are_written_raw() -> None:
+    message = wire().fill(VALUES)
+    assert f"\r\nList-Unsubscribe: <{VALUES['leave']}>\r\n".encode() in message
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in message
+
+
+def test_ten_thousand_bodies_come_back_exactly() -> None:
+    seed = random.Random(20261124)
+    open_wire = wire(
+        f"{slot('first_name')}\n{slot('leave')}", f"{slot('leave')}{slot('first_name')}"
+    )
+    for round_number in range(10_000):
+        body = "\n".join(seed.choices(TRICKY, k=seed.randint(1, 5)))
+        values = {**VALUES, "first_name": body}
+        message = open_wire.fill(values)
+        text, html = parts(message)
+        assert text == f"{body}\n{VALUES['leave']}"
+        assert html == VALUES["leave"] + escaped(body)
+        if round_number % 20 == 0:
+            assert_fit_for_any_relay(message)
+            assert_fit_for_any_relay(wire(f".{body}", f"<p>{body}</p>").fill(kept(VALUES)))
+
+
+def kept(values: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name != "first_name"}
+
+
+def escaped(text: str) -> str:
+    for character, entity in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ('"', "&quot;"),
+        ("'", "&#x27;"),
+    ):
+        text = text.replace(character, entity)
+    return text
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    before=st.text(st.characters(exclude_categories=["Cs"]), max_size=90),
+    value=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    after=st.text(st.characters(exclude_categories=["Cs"]), max_size=90),
+)
+def test_a_slot_takes_any_value_between_any_words(before: str, value: str, after: str) -> None:
+    before, value, after = (clean(part) for part in (before, value, after))
+    body = f"x{before}{slot('first_name')}{after}"
+    message = wire(body, body).fill({**VALUES, "first_name": value})
+    assert_fit_for_any_relay(message)
+    assert parts(message) == [f"x{before}{value}{after}", f"x{before}{escaped(value)}{after}"]
+
+
+def test_windows_line_ends_are_line_ends() -> None:
+    assert parts(wire("a\r\nb\r\n", "<p>\r\n</p>").fill(kept(VALUES))) == ["a\nb\n", "<p>\n</p>"]
+
+
+def test_smuggled_ends_of_data_are_text() -> None:
+    ends = ["\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r\n\0.\r\n", "\r\n.\0\r\n"]
+    body = "".join(f"before{end}MAIL FROM:<x@example.org>" for end in ends)
+    message = wire(body, f"<p>{body}</p>").fill(kept(VALUES))
+    assert_fit_for_any_relay(message)
+    assert parts(message)[0] == body.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("to", "ada@dpsk12.org\r\nBcc: x@example.org"),
+        ("to", "ada@dpsk12.org, eva@dpsk12.org"),
+        ("to", "=?utf-8?q?=0ABcc=3A_x=40y?= <ada@dpsk12.org>"),
+        ("id", "a>\r\nBcc: x@example.org\r\nX: <"),
+        ("id", "é"),
+        ("leave", "https://example.org/\nBcc: x"),
+        ("leave", "=?utf-8?q?=0ABcc=3A_x?="),
+        ("leave", "a" * 1000),
+    ],
+)
+def test_no_value_of_a_slot_lets_a_header_in(name: str, value: str) -> None:
+    with pytest.raises(HeaderRefused) as refusal:
+        wire().fill({**VALUES, name: value})
+    assert "Bcc" not in str(refusal.value)
+
+
+def test_two_halves_do_not_make_an_encoded_word() -> None:
+    joined = compose(
+        [*HEADERS, ("Feedback-ID", f"={slot('id')}?=")], "words", "<p>words</p>", boundary="abc"
+    )
+    with pytest.raises(HeaderRefused):
+        joined.fill({**kept(VALUES), "id": "?utf-8?q?=0ABcc=3A_x"})
+
+
+def test_a_subject_may_hold_a_slot() -> None:
+    headers = [*HEADERS[:2], ("Subject", f"For {slot('first_name')}"), *HEADERS[3:]]
+    message = compose(headers, "words", "<p>words</p>", boundary="abc").fill(
+        {**VALUES, "first_name": "Zoë 👩"}
+    )
+    assert parse(message)["Subject"] == "For Zoë 👩"
+
+
+@pytest.mark.parametrize(
+    "values", [kept(VALUES), {**VALUES, "surplus": "x"}, {}, {**kept(VALUES), "last_name": "x"}]
+)
+def test_each_slot_has_exactly_one_value(values: dict[str, str]) -> None:
+    with pytest.raises(MessageRefused):
+        wire().fill(values)
+
+
+def test_a_value_is_never_a_template() -> None:
+    value = f"{slot('leave')} {{{{ config }}}} %(leave)s {{0.__class__}} ${{env:HOME}}"
+    assert parts(wire().fill({**VALUES, "first_name": value}))[0].startswith(f"Hello {value},")
+
+
+def test_what_is_kept_makes_the_same_message() -> None:
+    original = wire()
+    restored = Wire.from_bytes(original.to_bytes())
+    assert restored == original
+    assert restored.to_bytes() == original.to_bytes()
+    assert restored.fill(VALUES) == original.fill(VALUES)
+
+
+def test_people_cannot_type_slots_or_controls() -> None:
+    assert clean(f"a{slot('leave')}b\x00\x08\x1b\x85c\r\nd\re\tf\ud800") == "abc\nd\ne\tf\ufffd"
+    assert clean("Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff") == "Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff"
+    for name in ("", "Leave", "leave me", "leave>", "é"):
+        with pytest.raises(ValueError, match="identifier"):
+            slot(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "boundary"),
+    [
+        ("", "<p>a</p>", "abc"),
+        ("a", " \n", "abc"),
+        ("a", "a", ""),
+        ("a", "a", "a b"),
+        ("a", "a", "a" * 61),
+    ],
+)
+def test_a_message_has_two_parts_and_a_plain_boundary(text: str, html: str, boundary: str) -> None:
+    with pytest.raises(MessageRefused):
+        compose(HEADERS, text, html, boundary=boundary)
+
+
+@pytest.mark.parametrize("name", ["Bcc", "Content-Type", "MIME-Version", "Subject"])
+def test_a_surplus_header_is_refused(name: str) -> None:
+    with pytest.raises(HeaderRefused):
+        compose([*HEADERS, (name, "x")], "words", "<p>words</p>", boundary="abc")
+
+
+def test_finished_bytes_are_mistrusted() -> None:
+    message = wire().fill(VALUES)
+    verify(message, NAMES)
+    with pytest.raises(HeaderRefused):
+        verify(message.replace(b"\r\nSubject", b"\r\nBcc: x@example.org\r\nSubject"), NAMES)
+    with pytest.raises(HeaderRefused):
+        verify(message, [*NAMES, "Bcc"])
+    with pytest.raises(HeaderRefused):
+        verify(message.replace(b"\r\nMessage-ID", b"\r\n\r\nMessage-ID"), NAMES)
+    for old, new in [
+        (b"meet", b"me\net"),
+        (b"meet", b"me\ret"),
+        (b"meet", b"me\0t"),
+        (b"meet", b"m\xc3\xa9t"),
+        (b"meet", b"m" * 999),
+        (b"we meet", b".we meet"),
+        (b"--\r\n", b"--"),
+    ]:
+        with pytest.raises(MessageRefused):
+            verify(message.replace(old, new), NAMES)
+
+
+def test_a_date_is_in_utc() -> None:
+    denver = timezone(timedelta(hours=-7))
+    assert date_header(datetime(2026, 11, 24, 2, 30, tzinfo=denver)) == date_header(WHEN)
+    assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", date_header(WHEN))
+    with pytest.raises(ValueError, match="zone"):
+        date_header(WHEN.replace(tzinfo=None))

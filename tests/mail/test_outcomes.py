@@ -1,0 +1,203 @@
+"""Replies: what each asks of us, and that our faults never fall on a reader (trust.md 1.8)."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
+
+ACCEPTED, DEFER, HOST, QUOTA, FAIL = (
+    Verdict.ACCEPTED, Verdict.DEFER, Verdict.HOST, Verdict.QUOTA, Verdict.FAIL
+)  # fmt: skip
+REFUSED, POLICY, CONTENT = Verdict.REFUSED, Verdict.POLICY, Verdict.CONTENT
+CREDENTIALS, SENDER = Verdict.CREDENTIALS, Verdict.SENDER
+
+CASES = [
+    ("DOT", "250 2.0.0 Ok: queued as 4XyZ", ACCEPTED),
+    ("DOT", "250 Grüße", ACCEPTED),
+    ("DOT", "251 User not local; will forward", ACCEPTED),
+    ("CONNECT", "421 4.3.2 Service not available", HOST),
+    ("CONNECT", "554 5.7.1 Your host is blocked using a blocklist", HOST),
+    ("EHLO", "550 5.7.1 We do not know this host name", HOST),
+    ("EHLO", "451 4.3.0 Try again later", HOST),
+    ("STARTTLS", "454 4.7.0 TLS not available", HOST),
+    ("AUTH", "454 4.7.0 Temporary authentication failure", HOST),
+    ("AUTH", "535 5.7.8 Username and Password not accepted", CREDENTIALS),
+    ("AUTH", "534 5.7.9 Application-specific password required", CREDENTIALS),
+    ("AUTH", "504 5.5.4 Unrecognized authentication type", CREDENTIALS),
+    ("MAIL", "530 5.7.0 Must issue a STARTTLS command first", CREDENTIALS),
+    ("MAIL", "530 5.7.0 Authentication Required", CREDENTIALS),
+    ("MAIL", "538 5.7.11 Encryption required", CREDENTIALS),
+    ("DOT", "550 5.7.1 Invalid credentials for relay", CREDENTIALS),
+    ("RCPT", "550 5.7.57 Client was not authenticated to send anonymous mail", CREDENTIALS),
+    ("MAIL", "421 4.7.0 Try again later, closing connection", HOST),
+    ("RCPT", "421 4.4.2 Timeout", HOST),
+    ("DOT", "421 4.7.28 Unusual rate of mail", HOST),
+    ("MAIL", "451 4.3.0 Temporary lookup failure", HOST),
+    ("MAIL", "452 4.3.1 Insufficient system storage", HOST),
+    ("RCPT", "450 4.7.28 An unusual rate of mail comes from your address", HOST),
+    ("DOT", "451 4.7.650 The mail server has been temporarily rate limited", HOST),
+    ("DOT", "451 4.7.500 Server busy. Please try again later", HOST),
+    ("RCPT", "450 4.7.0 Too many connections", HOST),
+    ("RCPT", "451 Too many messages, slow down", HOST),
+    ("RCPT", "452 4.5.3 Too many recipients", HOST),
+    ("DOT", "451 4.7.0 Temporary server error. PRX4", HOST),
+    ("RCPT", "450 4.7.1 Greylisted, please try again in 300 seconds", DEFER),
+    ("RCPT", "451 4.7.1 Greylisting in action, come back later", DEFER),
+    ("RCPT", "450 4.2.0 <ada@dpsk12.org>: Recipient address rejected: Greylisted", DEFER),
+    ("RCPT", "451 4.7.1 Please try again later", DEFER),
+    ("RCPT", "450 4.2.1 The user is receiving mail at a rate that prevents more", DEFER),
+    ("RCPT", "452 4.2.2 The account is over quota", DEFER),
+    ("RCPT", "450 4.1.1 <ada@dpsk12.org>: unverified address", DEFER),
+    ("RCPT", "451 4.4.3 Temporary DNS failure", DEFER),
+    ("DOT", "451 4.3.0 Message held before acceptance", DEFER),
+    ("DOT", "452 4.3.1 Insufficient system storage", DEFER),
+    ("DOT", "450 Mailbox busy", DEFER),
+    ("RCPT", "450 4.2.1 Peak SMTP relay limit exceeded for customer", QUOTA),
+    ("DOT", "550 5.4.5 Daily SMTP relay limit exceeded for customer", QUOTA),
+    ("DOT", "550 5.7.1 Daily SMTP relay limit exceeded for customer", QUOTA),
+    ("RCPT", "550 5.4.5 Daily sending quota exceeded", QUOTA),
+    ("DOT", "454 Throttling failure: Daily message quota exceeded.", QUOTA),
+    ("DOT", "454 Throttling failure: Maximum sending rate exceeded.", QUOTA),
+    ("DOT", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", QUOTA),
+    ("RCPT", "550 5.1.90 Your message can't be sent because the daily limit was reached", QUOTA),
+    ("DOT", "550 5.7.233 Your message can't be sent because your tenant exceeded its limit", QUOTA),
+    ("DOT", "451 You've exceeded your messaging limits", QUOTA),
+    ("DOT", "550 Outgoing hourly limit reached", QUOTA),
+    ("RCPT", "550 5.1.1 The email account that you tried to reach does not exist", REFUSED),
+    ("RCPT", "550 5.1.1 <ada@dpsk12.org>: Recipient address rejected: User unknown", REFUSED),
+    ("RCPT", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", REFUSED),
+    ("DOT", "550 5.1.1 User unknown", REFUSED),
+    ("RCPT", "550 5.1.6 Recipient no longer on server", REFUSED),
+    ("RCPT", "501 5.1.3 Bad recipient address syntax", REFUSED),
+    ("RCPT", "556 5.1.10 Recipient address has null MX", REFUSED),
+    ("RCPT", "550 5.1.0 Unknown user", REFUSED),
+    ("RCPT", "550 #5.1.0 No such user here", REFUSED),
+    ("RCPT", "550 No such user here", REFUSED),
+    ("RCPT", "550 Unknown recipient", REFUSED),
+    ("RCPT", "550 Mailbox not found", REFUSED),
+    ("RCPT", "554 delivery error: This user doesn't have such an account", FAIL),
+    ("RCPT", "553 sorry, no mailbox here by that name", REFUSED),
+    ("RCPT", "550 5.0.0 <ada@dpsk12.org>... User unknown", REFUSED),
+    ("RCPT", "550 5.5.0 No such recipient", REFUSED),
+    ("RCPT", "550 Requested action not taken: mailbox unavailable", FAIL),
+    ("RCPT", "550 5.5.0 Requested action not taken: mailbox unavailable", FAIL),
+    ("RCPT", "550 5.1.2 Host unknown", FAIL),
+    ("RCPT", "550 5.4.4 Host not found", FAIL),
+    ("RCPT", "550 5.4.1 Recipient address rejected: Access denied", FAIL),
+    ("RCPT", "550 5.2.1 The account is disabled", FAIL),
+    ("RCPT", "525 5.7.13 User account disabled", FAIL),
+    ("RCPT", "550 Account has been suspended", FAIL),
+    ("RCPT", "550 Account of this unknown user is inactive", FAIL),
+    ("RCPT", "552 5.2.2 Mailbox full", FAIL),
+    ("RCPT", "552 5.2.2 Mailbox size limit exceeded", FAIL),
+    ("RCPT", "552 Quota exceeded for this mailbox", FAIL),
+    ("RCPT", "551 User not local", FAIL),
+    ("RCPT", "550 5.7.1 RESOLVER.RST.AuthRequired; authentication required", FAIL),
+    ("DOT", "554 5.3.0 Something went wrong", FAIL),
+    ("DOT", "554 Transaction failed", FAIL),
+    ("DOT", "550", FAIL),
+    ("MAIL", "552 5.3.4 Message size exceeds fixed limit", CONTENT),
+    ("RCPT", "552 5.2.3 Message length exceeds the administrative limit", CONTENT),
+    ("DOT", "552 Message size exceeds the maximum", CONTENT),
+    ("DOT", "552 5.7.0 This message was blocked because its content presents a threat", CONTENT),
+    ("DOT", "554 5.7.1 Virus found", CONTENT),
+    ("DOT", "550 5.6.0 Lone CR or LF in headers", CONTENT),
+    ("DOT", "553 5.6.7 The address needs SMTPUTF8", CONTENT),
+    ("DOT", "550 5.7.1 Message rejected as spam", POLICY),
+    ("RCPT", "554 5.7.1 Service unavailable; Client host blocked using a list", POLICY),
+    ("RCPT", "550 5.1.1 Rejected: your host is listed in a blocklist", POLICY),
+    ("RCPT", "550 User unknown in relay list, relaying denied", POLICY),
+    ("RCPT", "554 5.7.1 <ada@dpsk12.org>: Relay access denied", POLICY),
+    ("DOT", "550 5.7.26 This mail has been blocked because the sender is unauthenticated", POLICY),
+    ("DOT", "550 5.7.509 Access denied, sending domain does not pass DMARC verification", POLICY),
+    ("DOT", "550 5.7.515 Access denied, the required authentication level is not met", POLICY),
+    ("DOT", "550 5.7.25 The sending address has no PTR record", POLICY),
+    ("DOT", "550 5.7.606 Access denied, banned sending IP", POLICY),
+    ("DOT", "550 Rejected by local policy", POLICY),
+    ("MAIL", "550 5.7.1 Client host rejected", POLICY),
+    ("MAIL", "553 5.1.8 Sender domain not found", SENDER),
+    ("MAIL", "553 5.1.7 Bad sender syntax", SENDER),
+    ("MAIL", "501 Syntax error in parameters", SENDER),
+    ("MAIL", "550 No such user", SENDER),
+    ("RCPT", "550 5.1.8 Sender address rejected: Domain not found", SENDER),
+    ("RCPT", "450 4.1.8 Sender address rejected: Domain not found", DEFER),
+    ("RCPT", "553 5.7.1 Sender address rejected: not owned by user belong", SENDER),
+    ("RCPT", "550 Sender verify failed: no such user", SENDER),
+    ("RCPT", "550 Callout verification failed: 550 No such user", SENDER),
+    ("RCPT", "550 Invalid sender: no such user", SENDER),
+    ("DOT", "550 The From address does not exist", SENDER),
+    ("DOT", "550 Return-path address: unknown user", SENDER),
+    ("DOT", "554 5.2.0 SendAsDenied; not allowed to send as this sender", SENDER),
+    ("DOT", "550 5.7.60 Client does not have permissions to send as this sender", SENDER),
+    ("DOT", "554 Message rejected: Email address is not verified", SENDER),
+    ("RCPT", "503 5.5.1 Need MAIL command", SENDER),
+    ("DATA", "554 5.5.1 No valid recipients", SENDER),
+    ("DATA", "503 Bad sequence of commands", SENDER),
+    ("RCPT", "500 Command unrecognized", SENDER),
+    ("DOT", "199 nonsense", HOST),
+]
+
+
+def reply_of(verb: str, written: str) -> Reply:
+    return Reply(int(written[:3]), written[4:], verb)
+
+
+@pytest.mark.parametrize(("verb", "written", "verdict"), CASES)
+def test_a_reply_means(verb: str, written: str, verdict: Verdict) -> None:
+    assert judge(reply_of(verb, written)) is verdict
+
+
+@pytest.mark.parametrize(("verb", "written", "verdict"), CASES)
+def test_only_a_permanent_answer_about_the_recipient_suppresses(
+    verb: str, written: str, verdict: Verdict
+) -> None:
+    for other in ("MAIL", "EHLO", "STARTTLS", "AUTH", "CONNECT"):
+        assert judge(reply_of(other, written)) is not Verdict.REFUSED
+    if verdict is not Verdict.REFUSED:
+        assert judge(reply_of(verb, written.lower())) is not Verdict.REFUSED
+        assert judge(reply_of(verb, written.upper())) is not Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("5.1.1 User unknown", "5.1.1"),
+        ("#5.1.0 Rejected", "5.1.0"),
+        ("5.7.1: refused", "5.7.1"),
+        ("5.7.1\n5.7.1 more", "5.7.1"),
+        ("4.2.1 of another class", ""),
+        ("version 5.1.1", ""),
+        ("5.1.1000", ""),
+        ("", ""),
+    ],
+)
+def test_the_enhanced_code_stands_first_and_agrees(text: str, code: str) -> None:
+    assert Reply(550, text, "RCPT").enhanced == code
+
+
+def test_a_phrase_is_ours_and_quotes_nobody() -> None:
+    quoting = "5.1.1 <ada@dpsk12.org>: Recipient address rejected: User unknown"
+    assert known_phrase(quoting) == "no such user"
+    assert known_phrase("Mailbox full") == "mailbox full"
+    assert known_phrase("ada@dpsk12.org") == ""
+
+
+@given(st.integers(100, 999), st.text(max_size=400), st.sampled_from(["MAIL", "RCPT", "DOT", "X"]))
+def test_any_reply_is_judged(code: int, text: str, verb: str) -> None:
+    verdict = judge(Reply(code, text, verb))
+    assert (verdict is Verdict.ACCEPTED) == (200 <= code < 300)
+
+
+def test_a_hostile_text_is_judged_at_once() -> None:
+    began = time.process_time()
+    for text in (
+        "user " * 20_000,
+        "sender address " * 7_000,
+        "a" * 100_000,
+        "domain host " * 8_000,
+    ):
+        judge(Reply(550, text, "RCPT"))
+    assert time.process_time() - began < 2

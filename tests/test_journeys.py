@@ -1,0 +1,74 @@
+"""The journeys from end to end: real app, real database, real mail."""
+
+from sqlalchemy.orm import Session
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import make_member, members_of, queue_issue
+from tests.people import Visitor, html_of, link_to, text_of
+from tests.servers.smtp import Server
+
+
+def test_a_teacher_joins_and_confirms(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> None:
+    answer = visitor.join("the-village", " Ada@dpsk12.org ")
+    assert answer.location == "/check-your-inbox"
+
+    worker.drain()
+    [mail] = relay.to("Ada@dpsk12.org")
+    assert mail["Subject"] == "One tap to confirm"
+    assert "The Village" in text_of(mail)
+
+    link = link_to(mail, "confirm")
+    assert "Join The Village" in visitor.open(link).text
+    with parts.reading.begin() as session:
+        assert members_of(session, "the-village") == 0
+
+    assert "You are in" in visitor.press(link).text
+    with parts.reading.begin() as session:
+        assert members_of(session, "the-village") == 1
+
+    worker.drain()
+    [_, welcome] = relay.to("Ada@dpsk12.org")
+    assert "The Village" in text_of(welcome)
+    assert "The Village" in html_of(welcome)
+
+
+def test_a_member_gets_a_newsletter_and_leaves_with_one_click(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        queue_issue(session)
+    worker.drain()
+    [mail] = relay.to("ada@dpsk12.org")
+    assert mail["Subject"] == "This month with us"
+    assert "Hello, everybody." in text_of(mail)
+
+    one_click = mail["List-Unsubscribe"].strip("<>")
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    answer = visitor.press(one_click, **{"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 204
+    with parts.reading.begin() as session:
+        assert members_of(session, "the-village") == 0
+
+
+def test_a_person_writes_to_the_office(visitor: Visitor, worker: Worker, relay: Server) -> None:
+    answer = visitor.send(
+        "/contact",
+        name="Ada Lovelace",
+        email="ada@dpsk12.org",
+        topic="need",
+        message="We need an interpreter.",
+    )
+    page = visitor.open(answer.location).text
+    reference = answer.location.rpartition("/")[2].partition("?")[0]
+    assert reference in page
+
+    worker.drain()
+    [mail] = relay.to("dps-belong@example.org")
+    assert reference in mail["Subject"]
+    assert mail["Reply-To"] == "ada@dpsk12.org"
+    assert "We need an interpreter." in text_of(mail)
