@@ -3,21 +3,25 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, request
+from flask import Flask, abort, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
 from sqlalchemy.orm import sessionmaker
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response as BaseResponse
 
 from belong_mail import cli, headers, speech
+from belong_mail.accounts import session as browsers
 from belong_mail.contact.views import contact
 from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
 from belong_mail.errors import register_error_pages
+from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
-from belong_mail.parts import Parts, Settings
+from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.sealing import Sealer
+from belong_mail.sign_in.views import sign_in
 from belong_mail.subscriptions.views import subscriptions
 from belong_mail.tokens import Tokens
 
@@ -29,12 +33,14 @@ PUBLIC = {
     "directory.readyz", "subscriptions.join", "subscriptions.check_your_inbox",
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
     "subscriptions.one_click", "contact.write", "contact.received",
+    "sign_in.ask", "sign_in.sent", "sign_in.confirm",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
 WITHOUT_COOKIE = {
     "subscriptions.join", "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave",
-    "subscriptions.undo", "subscriptions.one_click", "contact.write",
+    "subscriptions.undo", "subscriptions.one_click", "contact.write", "sign_in.ask",
+    "sign_in.confirm",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 
@@ -49,6 +55,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         MAX_FORM_PARTS=100,
         TRUSTED_HOSTS=_hosts(settings.base_url),
+        SESSION_COOKIE_NAME="belong" if settings.is_development else "__Host-belong",
         SESSION_COOKIE_SECURE=not settings.is_development,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
@@ -71,7 +78,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         )
     _guard(app, settings)
     speech.speak(app, settings)
-    for blueprint in (directory, subscriptions, contact):
+    for blueprint in (directory, subscriptions, contact, sign_in, lead):
         app.register_blueprint(blueprint)
     if settings.is_development:
         app.register_blueprint(mailbox)
@@ -92,9 +99,15 @@ def _guard(app: Flask, settings: Settings) -> None:
     headers.guard(app, settings.base_url)
 
     @app.before_request
-    def refuse_strangers() -> None:
-        if request.endpoint is not None and request.endpoint not in open_pages:
-            abort(403)
+    def refuse_strangers() -> BaseResponse | None:
+        if request.endpoint is None or request.endpoint in open_pages:
+            return None
+        with transaction() as session:
+            account = browsers.current(session)
+        if account is None and request.method in headers.SAFE:
+            return redirect(url_for("sign_in.ask"))
+        g.account = account or abort(403)
+        return None
 
     for endpoint in WITHOUT_COOKIE:
         blueprint, _, view = endpoint.partition(".")

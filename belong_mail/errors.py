@@ -5,8 +5,9 @@ import logging
 from flask import Flask, render_template, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
+from belong_mail.accounts.service import NotYours
 from belong_mail.tokens import BadToken
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ Page = tuple[str, int]
 def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(BadToken, bad_link)
+    app.register_error_handler(NotYours, not_yours)
     app.register_error_handler(DBAPIError, no_database)
     app.register_error_handler(Exception, unexpected)
 
@@ -47,6 +49,11 @@ def http_error(error: HTTPException) -> Page:
         _("This request could not be understood"),
         _("Nothing was changed. Open the page again and try once more."),
     )
+
+
+def not_yours(_error: NotYours) -> Page:
+    """Another group's, or nobody's: the same page, so that a guess learns nothing."""
+    return http_error(NotFound())
 
 
 def bad_link(_error: BadToken) -> Page:

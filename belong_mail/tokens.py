@@ -33,6 +33,8 @@ class Purpose(Enum):
     LEAVE = ("leave", None)
     ONE_CLICK = ("one-click", None)
     UNDO_LEAVE = ("undo-leave", HOUR)
+    SIGN_IN = ("sign-in", HOUR // 6)
+    CHANGE_ADDRESS = ("change-address", 24 * HOUR)
     FORM = ("form", 24 * HOUR)
 
     def __init__(self, salt: str, max_age: int | None) -> None:

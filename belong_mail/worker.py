@@ -23,9 +23,11 @@ from belong_mail.sending.claims import Presence
 from belong_mail.sending.engine import Engine, Policy
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.sending.names import Names
+from belong_mail.sign_in import receiving as sign_in
 from belong_mail.subscriptions import letters as subscriptions
+from belong_mail.subscriptions import receiving
 from belong_mail.subscriptions.models import Request
-from belong_mail.subscriptions.receiving import Keyring, receive
+from belong_mail.subscriptions.receiving import Keyring
 
 LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "confirm-subscription": subscriptions.confirm,
@@ -33,6 +35,12 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "already-member": subscriptions.welcome,
     "introduce-member": subscriptions.introduce,
     "contact-message": contact.letter,
+    "sign-in": sign_in.letter,
+}
+RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
+    "join": receiving.join,
+    "never-mail": receiving.never_mail,
+    "sign-in": sign_in.receive,
 }
 IDLE = 0.5
 """Seconds between looks when there was nothing to do."""
@@ -112,7 +120,9 @@ class Worker:
             with self._sessions.begin() as session:
                 request = session.get(Request, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
-                    receive(session, Keyring(self._desk.opener, self._desk.index), request)
+                    keyring = Keyring(self._desk.opener, self._desk.index)
+                    RECEIVERS[request.kind](session, keyring, request)
+                    session.delete(request)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:

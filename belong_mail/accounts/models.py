@@ -22,6 +22,32 @@ class Account(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class SignIn(Base):
+    """A mailed sign-in link: for ten minutes, for one browser, once."""
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    browser_hash: Mapped[bytes]
+    """SHA-256 of what the asking browser keeps in its cookie."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    used_at: Mapped[datetime | None]
+
+
+class BrowserSession(Base):
+    """A signed-in browser; it can be ended from here at any time."""
+
+    __tablename__ = "browser_sessions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    started_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class Leadership(Base):
     """An account's right to write for a group."""
 

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from belong_mail.db import Base, now
+from belong_mail.groups.models import Group
 
 
 class ContactMessage(Base):
@@ -13,5 +15,7 @@ class ContactMessage(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(unique=True)
     """What the writer is told, such as K7QM-2XRD; it says nothing about them."""
+    group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id, ondelete="SET NULL"))
+    """To the leads of a group; None: to the office."""
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)

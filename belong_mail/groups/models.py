@@ -25,6 +25,14 @@ class Group(Base):
     summary: Mapped[Words] = mapped_column(JSON)
     note: Mapped[Words] = mapped_column(JSON, default=dict)
     """Something for the card, like “Writing our charter now”; may be empty."""
+    resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """Links to show on its page: [{"title": Words, "url": …}]."""
+    welcome: Mapped[Words] = mapped_column(JSON, default=dict)
+    """The leads' own words in the welcome mail; may be empty."""
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What the leads' last change replaced, so that it can be undone."""
+    sealed_mailbox: Mapped[bytes | None]
+    """The leads' shared mailbox: gets messages to the group and replies to its issues."""
     position: Mapped[int]
     """Its place in the directory; its hue follows."""
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -54,3 +62,5 @@ class Question(Base):
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)
     """For choices: a list of Words."""
     is_required: Mapped[bool] = mapped_column(default=False)
+    approved_at: Mapped[datetime | None] = mapped_column(default=now)
+    """When the office said yes; before, nobody is asked."""

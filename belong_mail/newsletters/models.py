@@ -21,11 +21,36 @@ class Newsletter(Base):
     subject: Mapped[str]
     text: Mapped[str]
     """Markdown."""
+    subject_es: Mapped[str] = mapped_column(default="")
+    text_es: Mapped[str] = mapped_column(default="")
+    """The Spanish version; where it is empty, all members get the words above."""
     created_at: Mapped[datetime] = mapped_column(default=now)
+    changed_at: Mapped[datetime] = mapped_column(default=now)
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     """When it is to be queued; a draft has none."""
     queued_at: Mapped[datetime | None]
     """Who had confirmed by then gets it."""
+    paused_at: Mapped[datetime | None]
+    stopped_at: Mapped[datetime | None]
+    """Stopped for good: what has not left stays here."""
+    held_at: Mapped[datetime | None]
+    """Its time passed while we were down: the lead is asked."""
+
+
+class Image(Base):
+    """A picture that travels inside an issue: re-encoded, without metadata."""
+
+    __tablename__ = "images"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
+    )
+    media_type: Mapped[str]
+    content: Mapped[bytes]
+    width: Mapped[int]
+    height: Mapped[int]
 
 
 class Frozen(Base):

@@ -18,6 +18,8 @@ Members = Select[str, int, int, str, datetime, datetime]
 
 CHUNK = 100
 """Members a worker reads ahead, at most; so that leaving acts at once."""
+FEW = 10
+"""Fewer are not counted to a lead."""
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 
@@ -108,3 +110,22 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     resent = session.scalar(select(func.coalesce(func.sum(Delivery.resent), 0)).where(of_issue))
     states = {state.value: counts[state] for state in State}
     return {"recipients": recipients, **states, "resent": int(resent or 0)}
+
+
+def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
+    """List a group's issues, the one changed last first."""
+    found = select(Newsletter).where(Newsletter.group_id == group.id)
+    return list(session.scalars(found.order_by(Newsletter.changed_at.desc()).limit(most)))
+
+
+def rounded_members(session: Session, group: Group) -> int:
+    """Count a group's members to the nearest ten; below ten the count is 0: “a few”."""
+    counted = select(func.count(Subscription.id)).where(
+        Subscription.group_id == group.id, Subscription.is_active
+    )
+    return rounded(session.scalar(counted) or 0)
+
+
+def rounded(number: int) -> int:
+    """Round to tens, so that one person's coming or going is not to be seen; 0 is “a few”."""
+    return 0 if number < FEW else round(number, -1)

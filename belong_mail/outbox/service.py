@@ -16,6 +16,7 @@ def post(
     account_id: int | None = None,
     sealed_to: bytes | None = None,
     about_id: int | None = None,
+    sealed_arguments: bytes | None = None,
     due_at: datetime | None = None,
 ) -> None:
     """Ask for a message of a kind (a folder of `emails/`) to exactly one recipient.
@@ -28,6 +29,7 @@ def post(
         account_id=account_id,
         sealed_to=sealed_to,
         about_id=about_id,
+        sealed_arguments=sealed_arguments,
     )
     if due_at is not None:
         delivery.due_at = due_at

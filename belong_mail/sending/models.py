@@ -59,6 +59,9 @@ class Delivery(Base):
     about_id: Mapped[int | None] = mapped_column(index=True)
     """What the message tells of, where that is not its recipient: a row of its kind's table."""
 
+    sealed_arguments: Mapped[bytes | None]
+    """What only this message says, such as the secret of a link."""
+
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     created_at: Mapped[datetime] = mapped_column(default=now)
     due_at: Mapped[datetime | None] = mapped_column(default=now)

@@ -35,6 +35,8 @@ class Subscription(Base):
     requested_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    """No issues before then; the membership goes on."""
     is_suppressed: Mapped[bool] = mapped_column(default=False)
     """Left alone on request; without a time, which would link the rows of one person."""
 

@@ -49,15 +49,6 @@ class Keyring:
         return self.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)
 
 
-def receive(session: Session, keyring: Keyring, request: Request) -> None:
-    """Answer a request by mail, or by silence where the person is to be left alone."""
-    if request.kind == "never-mail":
-        never_mail(session, keyring, request)
-    else:
-        join(session, keyring, request)
-    session.delete(request)
-
-
 def join(session: Session, keyring: Keyring, request: Request) -> None:
     """Ask for the mail that confirms a wish.
 

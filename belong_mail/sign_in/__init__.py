@@ -1,0 +1,1 @@
+"""Signing in by a mailed link: POST, the browser that asked, ten minutes, once."""

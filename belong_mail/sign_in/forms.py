@@ -1,0 +1,16 @@
+"""The sign-in form: an address."""
+
+from flask_babel import lazy_gettext as _l
+from wtforms import EmailField, SubmitField
+from wtforms.validators import InputRequired, Length
+
+from belong_mail.forms import OpenForm, strip, well_formed
+
+
+class SignInForm(OpenForm):
+    email = EmailField(
+        _l("Your email address"),
+        filters=[strip],
+        validators=[InputRequired(_l("Enter your email address.")), Length(max=254), well_formed],
+    )
+    submit = SubmitField(_l("Send me the link"))
