@@ -6,7 +6,10 @@ from flask import Flask, Response, abort, request
 
 CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
     "default-src 'none'",
+    "script-src 'self'",
     "style-src 'self'",
+    "connect-src 'self'",
+    "frame-src 'self'",
     "img-src 'self' data:",
     "form-action 'self'",
     "frame-ancestors 'none'",
