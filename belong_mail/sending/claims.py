@@ -79,7 +79,12 @@ def claim(session: Session, owner: str, most: int) -> list[int]:
 
 def claim_chunk(session: Session, members: Members) -> bool:
     """Turn the next chunk into deliveries; tell whether there was one."""
-    waiting = select(Chunk).where(Chunk.inserted.is_(None)).order_by(Chunk.id).limit(1)
+    waiting = (
+        select(Chunk)
+        .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
+        .order_by(Chunk.id)
+        .limit(1)
+    )
     chunk = session.scalar(waiting.with_for_update(skip_locked=True))
     if chunk is None:
         return False
@@ -98,14 +103,19 @@ def mark_dot(session: Session, owner: str, delivery_id: int) -> bool:
 
 
 def release(
-    session: Session, owner: str, due_at: datetime | None = None, ids: list[int] | None = None
+    session: Session,
+    owner: str,
+    due_at: datetime | None = None,
+    ids: list[int] | None = None,
+    *,
+    is_halted: bool = False,
 ) -> None:
     """Give back what an owner holds and has not handed over."""
     held = _held_by(owner, is_dot_sent=False)
     if ids is not None:
         held = held & Delivery.id.in_(ids)
     values: dict[str, Any] = {"state": _before_claim(), "claimed_by": None}
-    if due_at is not None:
+    if due_at is not None or is_halted:
         values["due_at"] = due_at
     session.execute(update(Delivery).where(held).values(values))
 

@@ -40,6 +40,10 @@ class NotSent(Exception):
         self.state = state
 
 
+class Halted(Exception):
+    """The issue is paused or stopped: the delivery waits until somebody decides."""
+
+
 class LeaseLost(Exception):
     """Another worker took the delivery over: ours must not go out."""
 
@@ -141,6 +145,9 @@ class Engine:
         try:
             with self._sessions.begin() as session:
                 return self._compose(session, session.get_one(Delivery, delivery_id))
+        except Halted:
+            with self._sessions.begin() as session:
+                claims.release(session, self._presence.name, ids=[delivery_id], is_halted=True)
         except NotSent as reason:
             self._finish(delivery_id, outcomes.Outcome(reason.state))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others

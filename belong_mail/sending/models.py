@@ -99,3 +99,5 @@ class Chunk(Base):
     planned: Mapped[int]
     inserted: Mapped[int | None]
     """How many deliveries the claim made; None before. What is missing has withdrawn."""
+    is_halted: Mapped[bool] = mapped_column(default=False)
+    """Its issue is paused."""

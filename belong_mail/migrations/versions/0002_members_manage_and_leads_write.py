@@ -110,6 +110,11 @@ def upgrade() -> None:
         batch.add_column(sa.Column("before", sa.JSON(), nullable=True))
         batch.add_column(sa.Column("sealed_mailbox", sa.LargeBinary(), nullable=True))
 
+    with op.batch_alter_table("chunks") as batch:
+        batch.add_column(
+            sa.Column("is_halted", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
+
     with op.batch_alter_table("newsletters") as batch:
         batch.add_column(sa.Column("subject_es", sa.String(), nullable=False, server_default=""))
         batch.add_column(sa.Column("text_es", sa.String(), nullable=False, server_default=""))
@@ -138,6 +143,9 @@ def downgrade() -> None:
 
     with op.batch_alter_table("questions") as batch:
         batch.drop_column("approved_at")
+
+    with op.batch_alter_table("chunks") as batch:
+        batch.drop_column("is_halted")
 
     with op.batch_alter_table("newsletters") as batch:
         batch.drop_column("held_at")

@@ -1,0 +1,46 @@
+"""Pausing, resuming and stopping an issue that is being sent."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import Session
+
+from belong_mail.db import now
+from belong_mail.sending.models import Chunk, Delivery, State
+
+WAITING = (State.QUEUED, State.DEFERRED)
+
+
+def pause(session: Session, newsletter_id: int) -> None:
+    """Let nothing more of an issue be claimed.
+
+    What a worker has in hand is given back when its turn comes: the letter's writer raises Halted.
+    """
+    _deliveries(session, newsletter_id, due_at=None)
+    _chunks(session, newsletter_id, is_halted=True)
+
+
+def resume(session: Session, newsletter_id: int) -> None:
+    """Go on where an issue was paused; nobody gets it again."""
+    _deliveries(session, newsletter_id, due_at=now())
+    _chunks(session, newsletter_id, is_halted=False)
+
+
+def stop(session: Session, newsletter_id: int) -> None:
+    """Withdraw what has not left."""
+    _deliveries(session, newsletter_id, due_at=None, state=State.WITHDRAWN, finished_at=now())
+    waiting = update(Chunk).where(Chunk.newsletter_id == newsletter_id, Chunk.inserted.is_(None))
+    session.execute(waiting.values(inserted=0))
+
+
+def _deliveries(session: Session, newsletter_id: int, **values: Any) -> None:
+    session.execute(update(Delivery).where(*_of(newsletter_id)).values(values))
+
+
+def _chunks(session: Session, newsletter_id: int, *, is_halted: bool) -> None:
+    chunks = update(Chunk).where(Chunk.newsletter_id == newsletter_id)
+    session.execute(chunks.values(is_halted=is_halted))
+
+
+def _of(newsletter_id: int) -> tuple[ColumnElement[bool], ...]:
+    return Delivery.newsletter_id == newsletter_id, Delivery.state.in_(WAITING)
