@@ -97,6 +97,12 @@ def number(value: str) -> int | None:
     return int(value) if value else None
 
 
+def yes_or_no(value: str) -> bool:
+    if value not in {"yes", "no"}:
+        raise ValueError("is yes or no")
+    return value == "yes"
+
+
 def path(value: str) -> Path:
     return ROOT / value
 
@@ -149,6 +155,7 @@ class Config:
     mail_from: str = setting(text, "DPS Belong", "the name mail comes from")
     postal_address: str = setting(text, None, "the footer's postal line")
     contact_inbox: str = setting(text, None, "where the contact form goes")
+    copy_to_office: bool = setting(yes_or_no, "yes", "one copy of each issue goes to the inbox")
     allowed_domains: tuple[str, ...] = setting(lower_words, "dpsk12.org", "who may join")
     refused_local_parts: re.Pattern[str] | None = setting(
         pattern, "", "pattern of addresses that are not staff"

@@ -19,7 +19,12 @@ from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
+from belong_mail.memberships.views import memberships
+from belong_mail.moving.views import moving
+from belong_mail.newsletters.views import newsletters
+from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
+from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
 from belong_mail.sign_in.views import sign_in
 from belong_mail.subscriptions.views import subscriptions
@@ -27,6 +32,9 @@ from belong_mail.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
+BLUEPRINTS = (
+    directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, releases,
+)  # fmt: skip
 
 PUBLIC = {
     "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
@@ -34,13 +42,19 @@ PUBLIC = {
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
     "subscriptions.one_click", "contact.write", "contact.received",
     "sign_in.ask", "sign_in.sent", "sign_in.confirm",
+    "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
+    "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
+    "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
+    "moving.confirm",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
 WITHOUT_COOKIE = {
     "subscriptions.join", "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave",
     "subscriptions.undo", "subscriptions.one_click", "contact.write", "sign_in.ask",
-    "sign_in.confirm",
+    "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
+    "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
+    "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 
@@ -69,6 +83,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         tokens=tokens,
         sealer=Sealer(settings.public_keys),
         links=Links(app.url_map, settings.base_url, tokens),
+        renderer=Renderer(settings.mail_from, settings.postal_address, settings.timezone),
     )
     app.extensions["belong.transport"] = transport
     if settings.proxies:
@@ -78,7 +93,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         )
     _guard(app, settings)
     speech.speak(app, settings)
-    for blueprint in (directory, subscriptions, contact, sign_in, lead):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if settings.is_development:
         app.register_blueprint(mailbox)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from belong_mail.accounts.service import NotYours
+from belong_mail.releases.service import NotNow
 from belong_mail.tokens import BadToken
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(BadToken, bad_link)
     app.register_error_handler(NotYours, not_yours)
+    app.register_error_handler(NotNow, not_now)
     app.register_error_handler(DBAPIError, no_database)
     app.register_error_handler(Exception, unexpected)
 
@@ -54,6 +56,15 @@ def http_error(error: HTTPException) -> Page:
 def not_yours(_error: NotYours) -> Page:
     """Another group's, or nobody's: the same page, so that a guess learns nothing."""
     return http_error(NotFound())
+
+
+def not_now(_error: NotNow) -> Page:
+    """Somebody was faster, or the button is an old one."""
+    return error_page(
+        409,
+        _("This cannot be done any more"),
+        _("Somebody was faster, or the page was old. Nothing was changed: look at it again."),
+    )
 
 
 def bad_link(_error: BadToken) -> Page:

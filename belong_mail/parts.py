@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from belong_mail import limits
 from belong_mail.db import now
 from belong_mail.links import Links
+from belong_mail.outbox.rendering import Renderer
 from belong_mail.sealing import Sealer
 from belong_mail.tokens import Tokens
 
@@ -55,6 +56,8 @@ class Settings(Protocol):
     @property
     def contact_inbox(self) -> str: ...
     @property
+    def copy_to_office(self) -> bool: ...
+    @property
     def allowed_domains(self) -> tuple[str, ...]: ...
     @property
     def refused_local_parts(self) -> re.Pattern[str] | None: ...
@@ -86,6 +89,11 @@ class Parts:
     tokens: Tokens
     sealer: Sealer
     links: Links
+    renderer: Renderer
+
+    def seal_to_office(self) -> bytes:
+        """Name the office's inbox as the recipient of a delivery."""
+        return self.sealer.seal(self.settings.contact_inbox.encode(), "deliveries.sealed_to")
 
 
 def parts() -> Parts:

@@ -3,19 +3,22 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Delete, Update, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
+from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Request, Subscription, Wish
 
 WISH = timedelta(days=7)
+CHANGE = timedelta(days=7)
 ENDED = timedelta(days=30)
 MAILED = timedelta(days=30)
 UNREADABLE = timedelta(days=7)
+TOLD = timedelta(days=1)
 
 UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
@@ -27,9 +30,14 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
         Subscription.wrapped_introduction.is_not(None), ~_waits("about_id", "introduce-member")
     )
     session.execute(told.values(wrapped_introduction=None))
+    session.execute(_told_once(at))
     limits.purge(session, at)
     return {
         "wishes": _remove(session, delete(Wish).where(Wish.created_at < at - WISH)),
+        "sheets": _remove(session, delete(Sheet).where(Sheet.expires_at < at)),
+        "address changes": _remove(
+            session, delete(AddressChange).where(AddressChange.created_at < at - CHANGE)
+        ),
         "subscriptions": _remove(session, _subscriptions(at)),
         "contact messages": _remove(session, _contact_messages(at)),
         "deliveries": _remove(session, _deliveries(at)),
@@ -67,6 +75,16 @@ def _deliveries(at: datetime) -> Delete:
         Delivery.finished_at < at - MAILED,
         Delivery.due_at.is_(None),
     )
+
+
+def _told_once(at: datetime) -> Update:
+    """Forget whom a finished message was for, and what only it said, such as a link."""
+    done = update(Delivery).where(
+        Delivery.sealed_arguments.is_not(None),
+        Delivery.finished_at < at - TOLD,
+        Delivery.due_at.is_(None),
+    )
+    return done.values(sealed_to=None, sealed_arguments=None)
 
 
 def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel.support import Translations
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, g, request, url_for
 from flask_babel import Babel, Domain, get_locale
 
 from belong_mail import languages
@@ -54,6 +54,7 @@ def speak(app: Flask, settings: Settings) -> None:
     @app.context_processor
     def words() -> dict[str, object]:
         return {
+            "is_signed_in": "account" in g,
             "language": str(get_locale()),
             "languages": languages.NAMES,
             "language_url": lambda code: f"{request.path}?lang={code}",

@@ -13,12 +13,16 @@ from belong_mail.db import now
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope, mailbox
 from belong_mail.mail.relay import SmtpTransport, Transport, parse
+from belong_mail.memberships import letters as memberships
+from belong_mail.memberships import receiving as my_groups
+from belong_mail.moving import letters as moves
+from belong_mail.moving import receiving as moving
 from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings
+from belong_mail.releases import letters as releases
 from belong_mail.sending.claims import Presence
 from belong_mail.sending.engine import Engine, Policy
 from belong_mail.sending.models import Chunk, Delivery, State
@@ -35,12 +39,29 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "already-member": subscriptions.welcome,
     "introduce-member": subscriptions.introduce,
     "contact-message": contact.letter,
+    "issue-held": releases.held,
     "sign-in": sign_in.letter,
+    "my-groups": memberships.link,
+    "no-groups": memberships.none,
+    "my-copy": memberships.copy,
+    "erased": memberships.receipt,
+    "change-address": moves.confirm,
+    "address-changed": moves.changed,
 }
+ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
+    "newsletter-copy": releases.copy,
+    "newsletter-test": releases.test,
+}
+"""Copies of an issue."""
 RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
     "join": receiving.join,
     "never-mail": receiving.never_mail,
     "sign-in": sign_in.receive,
+    "my-groups": my_groups.my_groups,
+    "my-copy": my_groups.my_copy,
+    "erase": my_groups.erase,
+    "change-address": moving.change_address,
+    "move-address": moving.move_address,
 }
 IDLE = 0.5
 """Seconds between looks when there was nothing to do."""
@@ -59,9 +80,11 @@ class Worker:
         transport: Transport,
         presence: Presence,
         policy: Policy,
+        seal_to_office: Callable[[], bytes] | None,
     ) -> None:
         self._desk = desk
         self._sessions = sessions
+        self._seal_to_office = seal_to_office
         self._press = issues.Press(desk)
         self._purged_at = now() - PURGE_EVERY
         self.engine = Engine(sessions, transport, self._compose, self._members, presence, policy)
@@ -85,7 +108,9 @@ class Worker:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         was_reading = self._read_requests()
         with self._sessions.begin() as session:
-            newsletters.queue_due(session)
+            for newsletter in newsletters.queue_due(session):
+                if self._seal_to_office is not None:
+                    newsletters.copy_to(session, newsletter, self._seal_to_office())
             if now() - self._purged_at > PURGE_EVERY:
                 retention.purge(session)
                 self._purged_at = now()
@@ -100,7 +125,7 @@ class Worker:
                 .where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
                 .group_by(Delivery.state)
             )
-            counts = dict(rows.tuples().all())
+            counts = dict(rows.all())
             requests = session.scalar(select(func.count(Request.id))) or 0
         return {**counts, **({"requests": requests} if requests else {})}
 
@@ -131,6 +156,8 @@ class Worker:
     def _compose(self, session: Session, delivery: Delivery) -> Envelope:
         if delivery.kind == "newsletter":
             return self._press.envelope(session, delivery)
+        if delivery.kind in ENVELOPES:
+            return ENVELOPES[delivery.kind](session, self._desk, delivery)
         letter = LETTERS[delivery.kind](session, self._desk, delivery)
         return self._desk.envelope(delivery, letter)
 
@@ -146,7 +173,7 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
     desk = Desk(
         opener=keyring.opener,
         index=keyring.index,
-        renderer=Renderer(settings.mail_from, settings.postal_address, settings.timezone),
+        renderer=parts.renderer,
         links=parts.links,
         names=Names(settings.secret_keys, settings.mail_domain),
         sender=mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
@@ -155,7 +182,8 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
     policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)
     presence = Presence(settings.state_folder / "workers")
-    return Worker(desk, parts.writing, relay, presence, policy)
+    copies = parts.seal_to_office if settings.copy_to_office else None
+    return Worker(desk, parts.writing, relay, presence, policy, copies)
 
 
 def make_transport(settings: Settings) -> Transport:

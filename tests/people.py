@@ -12,28 +12,32 @@ from werkzeug.test import TestResponse
 
 
 class Form(HTMLParser):
-    """The main form of a page: what a browser would send if nothing were typed."""
+    """A page's main form, else its last: what a browser would send if nothing were typed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.fields: dict[str, Any] = {}
         self.action = ""
         self._is_inside = False
+        self._is_found = False
         self._select = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         name, value = given.get("name"), given.get("value") or ""
-        if tag == "form":
-            self._is_inside = given.get("id") == "main-form" or not self.action
-            self.action = given.get("action") or self.action
+        if tag == "form" and not self._is_found:
+            self._is_inside = True
+            self._is_found = given.get("id") == "main-form"
+            self.fields, self.action = {}, given.get("action") or ""
+        elif not self._is_inside:
+            return
         elif tag == "select":
             self._select = name or ""
         elif tag == "option" and self._select:
             if "selected" in given or self._select not in self.fields:
                 self.fields[self._select] = value
-        elif tag == "input" and name and self._is_inside:
+        elif tag == "input" and name:
             is_choice = given.get("type") in {"checkbox", "radio"}
             if not is_choice or "checked" in given:
                 self.fields[name] = value

@@ -8,6 +8,7 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.groups.cards import card
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import transaction
+from belong_mail.releases import service as releases
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")
 
@@ -19,7 +20,10 @@ def home() -> str:
         groups = [
             {
                 "card": card(group, language),
-                "issues": newsletters.latest(session, group),
+                "issues": [
+                    (issue, releases.standing(session, issue).state)
+                    for issue in newsletters.latest(session, group)
+                ],
                 "members": newsletters.rounded_members(session, group),
             }
             for group in accounts.groups_of(session, signed_in())

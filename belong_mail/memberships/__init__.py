@@ -1,1 +1,1 @@
-"""My groups: what a person can do with all their memberships, behind a mailed link."""
+"""My groups: what one person holds, seen and changed behind a mailed link."""

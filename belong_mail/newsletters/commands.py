@@ -36,6 +36,8 @@ def send(slug: str, file: TextIO, subject: str, at: datetime | None, *, is_json:
             raise click.BadParameter(str(error)) from error
         if at is None:
             newsletters.queue(session, newsletter)
+            if parts().settings.copy_to_office:
+                newsletters.copy_to(session, newsletter, parts().seal_to_office())
         else:
             newsletter.due_at = at.replace(tzinfo=parts().settings.timezone)
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)

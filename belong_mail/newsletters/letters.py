@@ -2,16 +2,17 @@
 
 import hashlib
 
-from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
-from belong_mail.mail import markdown
 from belong_mail.mail.message import Envelope, Wire, compose, date_header, mailbox, slot
+from belong_mail.newsletters import placeholders
 from belong_mail.newsletters.models import Frozen, Newsletter
+from belong_mail.newsletters.rendering import Words, render
 from belong_mail.outbox.letters import NO_ANSWERS, Desk
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.letters import leave_link, member
+from belong_mail.sending.engine import Halted, NotSent
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.letters import leave_link, reader
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 
@@ -26,22 +27,15 @@ def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
             )
 
 
-def build(desk: Desk, newsletter: Newsletter, language: str) -> Wire:
+def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = "") -> Wire:
     """Render an issue and build its message (RFC 5322, 2369, 2919, 8058)."""
-    rendered = desk.renderer.render(
-        "newsletter",
-        language,
-        subject=newsletter.subject,
-        html=Markup(markdown.to_html(newsletter.text)),  # noqa: S704 - sanitised by to_html
-        text=markdown.to_text(newsletter.text),
-        group=newsletter.group,
-        leave_url=slot("leave_url"),
-    )
+    words = Words(newsletter.subject, newsletter.text, newsletter.subject_es, newsletter.text_es)
+    rendered = render(desk.renderer, newsletter.group, words, language)
     headers = [
         ("From", desk.sender),
         ("To", slot("to")),
         ("Reply-To", mailbox("", desk.office)),
-        ("Subject", newsletter.subject),
+        ("Subject", prefix + rendered.subject),
         ("Date", slot("date")),
         ("Message-ID", slot("message_id")),
         ("List-Id", f"<{desk.names.list_id(newsletter.group.public_id)}>"),
@@ -65,20 +59,29 @@ class Press:
         self._wires: dict[tuple[int, str], Wire] = {}
 
     def envelope(self, session: Session, delivery: Delivery) -> Envelope:
-        """Write one member's copy, or raise NotSent when they have left since."""
-        subscription = member(session, delivery)
+        """Write one member's copy, or raise NotSent when they have left or paused since."""
+        subscription = reader(session, delivery)
+        newsletter = session.get_one(Newsletter, delivery.newsletter_id)
+        if newsletter.stopped_at is not None:
+            raise NotSent(State.WITHDRAWN)
+        if newsletter.paused_at is not None:
+            raise Halted
         address = self._keyring.address(subscription)
         wire = self._wire(session, delivery, subscription.language)
         signed = self._desk.links.signed
         public_id, at = subscription.public_id, delivery.created_at
         one_click = signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at)
-        message = wire.fill({
+        values = {
             "to": mailbox("", address),
             "date": date_header(at),
             "message_id": self._desk.names.message_id(delivery.id),
             "one_click_url": one_click,
             "leave_url": leave_link(self._desk, subscription, delivery),
-        })  # fmt: skip
+        }
+        if "first_name" in wire.slots:
+            name = self._keyring.name(subscription)
+            values["first_name"] = placeholders.first_name(name, subscription.language)
+        message = wire.fill(values)
         return Envelope(self._desk.names.return_path(delivery.id), address, message)
 
     def _wire(self, session: Session, delivery: Delivery, language: str) -> Wire:

@@ -1,16 +1,19 @@
 """Drafting an issue, queueing it in one transaction, and the books about it."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, insert, literal, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
 from belong_mail.db import now
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import clean
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.outbox import service as outbox
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.subscriptions.models import Subscription
 
@@ -20,6 +23,7 @@ CHUNK = 100
 """Members a worker reads ahead, at most; so that leaving acts at once."""
 FEW = 10
 """Fewer are not counted to a lead."""
+LATE = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 
@@ -41,8 +45,48 @@ def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter
     return newsletter
 
 
+def begin(session: Session, group: Group) -> Newsletter:
+    """Begin an issue without a word."""
+    newsletter = Newsletter(group=group, subject="", text="", subject_es="", text_es="")
+    session.add(newsletter)
+    session.flush()
+    return newsletter
+
+
+def rewrite(newsletter: Newsletter, **words: str) -> None:
+    """Put other words into a draft: subject, text, subject_es, text_es."""
+    for column, value in words.items():
+        setattr(newsletter, column, clean(value).strip())
+    newsletter.changed_at = now()
+
+
+def is_draft(newsletter: Newsletter) -> bool:
+    return newsletter.queued_at is None and newsletter.due_at is None
+
+
+def version(newsletter: Newsletter) -> str:
+    """Name the words as they are, so that two leads do not overwrite each other unseen."""
+    return newsletter.changed_at.isoformat()
+
+
 def find(session: Session, public_id: str) -> Newsletter | None:
     return session.scalar(select(Newsletter).where(Newsletter.public_id == public_id))
+
+
+def find_led(session: Session, account: Account, public_id: str) -> Newsletter:
+    """Find an issue of a group that the account leads, or raise NotYours."""
+    found = select(Newsletter).where(
+        Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.led_by(account))
+    )
+    newsletter = session.scalar(found)
+    if newsletter is None:
+        raise accounts.NotYours
+    return newsletter
+
+
+def is_unfinished(newsletter: Newsletter) -> bool:
+    """Tell whether something is missing without which an issue cannot go out."""
+    return not newsletter.subject.strip() or not newsletter.text.strip()
 
 
 def queue(session: Session, newsletter: Newsletter) -> None:
@@ -66,11 +110,31 @@ def queue(session: Session, newsletter: Newsletter) -> None:
     session.execute(insert(Chunk).from_select(("newsletter_id", "low", "high", "planned"), planned))
 
 
-def queue_due(session: Session) -> None:
-    """Queue the issues whose time has come."""
+def queue_due(session: Session) -> list[Newsletter]:
+    """Queue the issues whose time has come, and return them.
+
+    One that is an hour late, for we were down, is held and its leads are asked.
+    """
     due = select(Newsletter).where(Newsletter.queued_at.is_(None), Newsletter.due_at <= now())
+    queued = []
     for newsletter in session.scalars(due.with_for_update(skip_locked=True)):
-        queue(session, newsletter)
+        if newsletter.due_at and newsletter.due_at < now() - LATE:
+            _hold(session, newsletter)
+        else:
+            queue(session, newsletter)
+            queued.append(newsletter)
+    return queued
+
+
+def copy_to(session: Session, newsletter: Newsletter, sealed_to: bytes) -> None:
+    """Ask for one more copy of a queued issue, to an address that is no member's."""
+    outbox.post(session, "newsletter-copy", sealed_to=sealed_to, about_id=newsletter.id)
+
+
+def _hold(session: Session, newsletter: Newsletter) -> None:
+    newsletter.held_at, newsletter.due_at = now(), None
+    for lead in accounts.leads_of(session, newsletter.group):
+        outbox.post(session, "issue-held", account_id=lead.id, about_id=newsletter.id)
 
 
 def members_of(newsletter: Newsletter, chunk: Chunk) -> Members:
@@ -91,6 +155,7 @@ def _receives(newsletter: Newsletter) -> tuple[Any, ...]:
         Subscription.group_id == newsletter.group_id,
         Subscription.is_active,
         Subscription.confirmed_at <= newsletter.queued_at,
+        Subscription.reads_at(newsletter.queued_at or now()),
     )
 
 
@@ -98,10 +163,10 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`."""
     of_issue = Delivery.newsletter_id == newsletter.id
     by_state = select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state)
-    counts = Counter(dict(session.execute(by_state).tuples().all()))
+    counts = Counter(dict(session.execute(by_state).all()))
     chunks = select(Chunk.planned, Chunk.inserted).where(Chunk.newsletter_id == newsletter.id)
     recipients = 0
-    for planned, inserted in session.execute(chunks).tuples():
+    for planned, inserted in session.execute(chunks):
         recipients += planned
         if inserted is None:
             counts[State.QUEUED] += planned

@@ -107,15 +107,13 @@ def release(
     owner: str,
     due_at: datetime | None = None,
     ids: list[int] | None = None,
-    *,
-    is_halted: bool = False,
 ) -> None:
     """Give back what an owner holds and has not handed over."""
     held = _held_by(owner, is_dot_sent=False)
     if ids is not None:
         held = held & Delivery.id.in_(ids)
     values: dict[str, Any] = {"state": _before_claim(), "claimed_by": None}
-    if due_at is not None or is_halted:
+    if due_at is not None:
         values["due_at"] = due_at
     session.execute(update(Delivery).where(held).values(values))
 

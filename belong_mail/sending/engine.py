@@ -23,6 +23,7 @@ from belong_mail.sending.models import Delivery, State
 
 BATCH = 20
 FIRST_WAIT = timedelta(minutes=1)
+HALTED_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=15)
 """Between tries of a relay that does not answer."""
 
@@ -147,7 +148,8 @@ class Engine:
                 return self._compose(session, session.get_one(Delivery, delivery_id))
         except Halted:
             with self._sessions.begin() as session:
-                claims.release(session, self._presence.name, ids=[delivery_id], is_halted=True)
+                again = now() + HALTED_WAIT
+                claims.release(session, self._presence.name, again, [delivery_id])
         except NotSent as reason:
             self._finish(delivery_id, outcomes.Outcome(reason.state))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others

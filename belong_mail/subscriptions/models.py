@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, not_
+from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, not_, or_
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -54,6 +54,17 @@ class Subscription(Base):
     def _is_active(cls) -> ColumnElement[bool]:
         return and_(cls.confirmed_at.is_not(None), cls.ended_at.is_(None), not_(cls.is_suppressed))
 
+    @classmethod
+    def reads_at(cls, at: datetime) -> ColumnElement[bool]:
+        """Select those whose issues were not paused at a time."""
+        return or_(cls.paused_until.is_(None), cls.paused_until <= at)
+
+    @property
+    def pause(self) -> datetime | None:
+        """Until when its issues are paused now; None when they come."""
+        until = self.paused_until
+        return until if until is not None and until > now() else None
+
 
 class Wish(Base):
     """What one confirmation mail asks about; its link grants this wish and no other."""
@@ -80,7 +91,7 @@ class Request(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
-    """join: a sealed wish for a group; never-mail: leave a subscription's address alone."""
+    """What is wanted; `worker.RECEIVERS` names who reads each kind."""
     group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id))
     subscription_id: Mapped[int | None] = mapped_column(
         ForeignKey(Subscription.id, ondelete="CASCADE")

@@ -85,6 +85,7 @@ def confirm(session: Session, confirm_id: str) -> Subscription:
     subscription.asked_at, subscription.asked_until = None, 0.0
     subscription.language = wish.language
     subscription.wrapped_name = wish.wrapped_name
+    subscription.paused_until = None
     outbox.post(session, "welcome-member", subscription_id=subscription.id)
     leads = accounts.leads_of(session, subscription.group)
     if wish.wrapped_introduction and leads:
@@ -116,6 +117,34 @@ def leave_if_there(session: Session, public_id: str) -> None:
     """Leave; whoever left so long ago that nothing is kept has left already."""
     with suppress(BadToken):
         leave(session, public_id)
+
+
+def pause(session: Session, public_id: str, until: datetime) -> None:
+    """Send a member no issues before a time, or raise BadToken when they have left."""
+    _member(session, public_id).paused_until = until
+
+
+def resume(session: Session, public_id: str) -> None:
+    """End a pause, or raise BadToken when the member has left.
+
+    The next issue comes again. One that was queued during the pause does not: it was planned
+    without this member, and its books must stay right.
+    """
+    subscription = _member(session, public_id)
+    if subscription.pause is not None:
+        subscription.paused_until = now()
+
+
+def speak(session: Session, public_id: str, language: str) -> None:
+    """Write to a member in another language, or raise BadToken when they have left."""
+    _member(session, public_id).language = language
+
+
+def _member(session: Session, public_id: str) -> Subscription:
+    subscription = find(session, public_id)
+    if not subscription.is_active:
+        raise BadToken
+    return subscription
 
 
 def can_come_back(subscription: Subscription) -> bool:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from belong_mail import languages
 from belong_mail.accounts import service as accounts
 from belong_mail.db import now
 from belong_mail.groups import service as groups
@@ -12,7 +13,8 @@ from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import Group
 from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service
-from belong_mail.subscriptions.forms import form_for
+from belong_mail.subscriptions.forms import PauseForm, form_for
+from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import Purpose
 
 subscriptions = Blueprint("subscriptions", __name__)
@@ -77,14 +79,41 @@ def leave(token: str) -> str:
     public_id = parts().tokens.read(Purpose.LEAVE, token)
     with transaction() as session:
         if request.method != "POST":
-            subscription = service.look_at(session, public_id)
-            return _page("leave", subscription.group, action=request.path)
+            return _manage(service.look_at(session, public_id))
         subscription = service.leave(session, public_id)
         undo = None
         if service.can_come_back(subscription):
             signed = parts().tokens.sign(Purpose.UNDO_LEAVE, public_id, now())
             undo = url_for(".undo", token=signed)
         return _page("left", subscription.group, undo_action=undo)
+
+
+@subscriptions.post("/leave/<token>/pause")
+def pause(token: str) -> ResponseReturnValue:
+    """From a newsletter: pause this group's issues, or end the pause."""
+    public_id = parts().tokens.read(Purpose.LEAVE, token)
+    form = PauseForm()
+    with transaction() as session:
+        if form.is_resume:
+            service.resume(session, public_id)
+        elif form.validate():
+            service.pause(session, public_id, form.moment)
+        else:
+            return _manage(service.look_at(session, public_id), form), 422
+    done = "resume" if form.is_resume else "pause"
+    return redirect(url_for(".leave", token=token, done=done), 303)
+
+
+@subscriptions.post("/leave/<token>/language")
+def language(token: str) -> ResponseReturnValue:
+    """From a newsletter: this group's mails in another language."""
+    public_id = parts().tokens.read(Purpose.LEAVE, token)
+    code = request.form.get("language", "")
+    if code not in languages.NAMES:
+        abort(400)
+    with transaction() as session:
+        service.speak(session, public_id, code)
+    return redirect(url_for(".leave", token=token, done="language"), 303)
 
 
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])
@@ -107,9 +136,20 @@ def one_click(token: str) -> ResponseReturnValue:
                 abort(400)
             service.leave_if_there(session, public_id)
             return "", 204
-        subscription = service.look_at(session, public_id)
-        leave_token = parts().tokens.sign(Purpose.LEAVE, public_id, now())
-        return _page("leave", subscription.group, action=url_for(".leave", token=leave_token))
+        return _manage(service.look_at(session, public_id))
+
+
+def _manage(subscription: Subscription, form: PauseForm | None = None) -> str:
+    """Show what can be done from a newsletter: this group only, for mail is forwarded."""
+    return _page(
+        "leave",
+        subscription.group,
+        token=parts().tokens.sign(Purpose.LEAVE, subscription.public_id, now()),
+        form=form or PauseForm(formdata=None),
+        paused_until=subscription.pause,
+        mail_language=subscription.language,
+        done=request.args.get("done"),
+    )
 
 
 def _page(name: str, group: Group, **context: object) -> str:

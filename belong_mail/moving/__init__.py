@@ -1,0 +1,1 @@
+"""Moving: a member's groups go with them to a new address."""

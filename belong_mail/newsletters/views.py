@@ -1,0 +1,107 @@
+"""Writing an issue: for the leads of its group alone."""
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.session import signed_in
+from belong_mail.groups.cards import card
+from belong_mail.newsletters import previews, service
+from belong_mail.newsletters.forms import WriteForm
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import parts, transaction
+
+newsletters = Blueprint("newsletters", __name__, url_prefix="/lead")
+
+
+@newsletters.post("/groups/<slug>/newsletters")
+def begin(slug: str) -> ResponseReturnValue:
+    """Begin a draft; it belongs to the group."""
+    with transaction() as session:
+        group = accounts.led_group(session, signed_in(), slug)
+        issue = service.begin(session, group)
+    return redirect(url_for(".write", public_id=issue.public_id), 303)
+
+
+@newsletters.route("/newsletters/<public_id>", methods=["GET", "POST"])
+def write(public_id: str) -> ResponseReturnValue:
+    with transaction() as session:
+        issue = service.find_led(session, signed_in(), public_id)
+        if not service.is_draft(issue):
+            return redirect(url_for("releases.sending", public_id=public_id), 303)
+        form = WriteForm(obj=issue)
+        is_stale = form.is_submitted() and form.seen.data != service.version(issue)
+        if form.validate_on_submit() and not is_stale:
+            _keep(issue, form)
+            if "release" in request.form:
+                return redirect(url_for("releases.release", public_id=public_id), 303)
+            return redirect(url_for(".write", public_id=public_id, saved=1), 303)
+        page = _page(issue, form, is_stale=is_stale)
+    return page, 409 if is_stale else 422 if form.errors else 200
+
+
+@newsletters.post("/newsletters/<public_id>/save")
+def save(public_id: str) -> ResponseReturnValue:
+    """Save for the page's script while somebody types."""
+    with transaction() as session:
+        issue = service.find_led(session, signed_in(), public_id)
+        form = WriteForm()
+        if not service.is_draft(issue) or form.seen.data != service.version(issue):
+            abort(409)
+        if not form.validate_on_submit():
+            abort(422)
+        _keep(issue, form)
+    return {"seen": service.version(issue)}
+
+
+@newsletters.post("/newsletters/<public_id>/preview")
+def preview(public_id: str) -> Response:
+    """Show the mail as it would go out now; nothing is stored."""
+    with transaction() as session:
+        issue = service.find_led(session, signed_in(), public_id)
+        form = WriteForm()
+        seen = previews.Words(
+            subject=form.subject.data or "",
+            text=form.text.data or "",
+            subject_es=form.subject_es.data or "",
+            text_es=form.text_es.data or "",
+        )
+        shown = previews.show(parts(), issue.group, seen, request.args.get("as", ""))
+    answer = Response(shown.content, mimetype=shown.media_type)
+    answer.headers["Content-Security-Policy"] = previews.POLICY
+    answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return answer
+
+
+@newsletters.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
+def delete(public_id: str) -> ResponseReturnValue:
+    """Ask on GET; on POST throw a draft away."""
+    with transaction() as session:
+        issue = service.find_led(session, signed_in(), public_id)
+        if not service.is_draft(issue):
+            abort(404)
+        if request.method == "POST":
+            session.delete(issue)
+            return redirect(url_for("lead.home"), 303)
+        return render_template("newsletters/delete.html", issue=issue)
+
+
+def _keep(issue: Newsletter, form: WriteForm) -> None:
+    service.rewrite(
+        issue,
+        subject=form.subject.data or "",
+        text=form.text.data or "",
+        subject_es=form.subject_es.data or "",
+        text_es=form.text_es.data or "",
+    )
+    form.seen.data = service.version(issue)
+
+
+def _page(issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
+    if not is_stale:
+        form.seen.data = service.version(issue)
+    shown = card(issue.group, str(get_locale()))
+    return render_template(
+        "newsletters/write.html", issue=issue, group=shown, form=form, is_stale=is_stale
+    )

@@ -1,0 +1,1 @@
+"""Releasing an issue, watching it go out, halting it, and what became of it."""

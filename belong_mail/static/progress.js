@@ -1,0 +1,18 @@
+// Keeps the progress of an issue fresh; without it the page reloads itself.
+const bar = document.getElementById("progress");
+const words = document.getElementById("words");
+
+async function look() {
+  if (document.hidden) return;
+  const answer = await fetch(bar.dataset.url, { headers: { Accept: "application/json" } });
+  if (!answer.ok || answer.redirected) return;
+  const now = await answer.json();
+  if (now.state !== bar.dataset.state) {
+    location.reload();
+    return;
+  }
+  bar.value = now.percent;
+  if (words.textContent !== now.words) words.textContent = now.words;
+}
+
+if (bar) setInterval(look, 2000);

@@ -1,0 +1,155 @@
+"""A member gets a copy of what is held, or has all of it erased."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import func, select
+
+from belong_mail.db import now
+from belong_mail.memberships.models import AddressChange, Sheet
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.retention import purge
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.models import Subscription, Wish
+from belong_mail.worker import Worker
+from tests.factories import queue_issue
+from tests.people import Visitor, html_of, link_to, text_of
+from tests.servers.smtp import Server
+
+ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
+Path = Callable[..., str]
+Join = Callable[..., list[str]]
+Link = Callable[[str], str]
+
+
+def counted(parts: Parts, table: type) -> int:
+    with parts.reading.begin() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
+    join: Join, link: Link, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    visitor.join("latinx-hispanic", ADA, first_name="Ada")
+    worker.drain()
+    visitor.press(link_to(relay.to(ADA)[0], "confirm"))
+    worker.drain()
+    visitor.join("asian", ADA)
+    worker.drain()
+    [village] = join(ADA, "the-village")
+    join(GRACE, "lgbtq")
+    path = link(ADA)
+    visitor.press(f"{path}/pause", membership=village, until=str((now() + timedelta(9)).date()))
+    answer = visitor.press(f"{path}/copy")
+    assert "on its way" in visitor.open(answer.location).text
+    worker.drain()
+    words = text_of(relay.to(ADA)[-1])
+    assert ADA in words
+    assert "First name: Ada" in words
+    assert "Language: English" in words
+    assert "Pauses until" in words
+    assert "Not confirmed yet" in words
+    assert "The Village" in words
+    assert "LGBTQ" not in words
+    assert relay.to(GRACE) == []
+    assert ADA in html_of(relay.to(ADA)[-1])
+
+
+def test_copies_beyond_three_a_day_wait(
+    sheet: Path, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    path = sheet("the-village")
+    for _ in range(5):
+        visitor.press(f"{path}/copy")
+    worker.drain()
+    assert len(relay.to(ADA)) == 1 + 3
+
+
+def test_erasing_asks_first_then_ends_all_at_once(
+    sheet: Path, visitor: Visitor, parts: Parts
+) -> None:
+    path = sheet()
+    assert "cannot be undone" in visitor.open(f"{path}/erase").text
+    assert counted(parts, Sheet) == 1
+    assert "You have left everything" in visitor.press(f"{path}/erase").text
+    with parts.reading.begin() as session:
+        assert not any(each.is_active for each in session.scalars(select(Subscription)))
+    assert visitor.open(path).status_code == 404
+    assert visitor.press(f"{path}/erase").status_code == 404
+
+
+def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(
+    join: Join, link: Link, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    join(ADA, "the-village", "lgbtq")
+    [grace] = join(GRACE, "the-village")
+    visitor.join("asian", ADA)
+    with parts.writing.begin() as session:
+        queue_issue(session)
+    worker.drain()
+    path = link(ADA)
+    visitor.send(f"{path}/change-address", email="ada2@dpsk12.org")
+    worker.drain()
+    visitor.press(f"{path}/erase")
+    worker.drain()
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Subscription.public_id)).all() == [grace]
+        of_issue = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
+        assert sorted(each is None for each in session.scalars(of_issue)) == [False, True]
+    assert (counted(parts, Wish), counted(parts, AddressChange), counted(parts, Sheet)) == (0, 0, 0)
+    receipt = relay.to(ADA)[-1]
+    for words in (str(receipt["Subject"]), text_of(receipt), html_of(receipt)):
+        assert "Village" not in words
+        assert "LGBTQ" not in words
+    assert "deleted what we kept" in " ".join(text_of(receipt).split())
+
+
+def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(
+    sheet: Path, join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    join(GRACE, "the-village")
+    path = sheet()
+    with parts.writing.begin() as session:
+        queue_issue(session)
+    worker.step()
+    visitor.press(f"{path}/erase")
+    worker.drain()
+    assert "This month with us" not in [mail["Subject"] for mail in relay.to(ADA)]
+    with parts.reading.begin() as session:
+        issue = session.scalars(select(Newsletter)).one()
+        counts = newsletters.report(session, issue)
+    assert {name: number for name, number in counts.items() if number} == {
+        "recipients": 2,
+        "accepted": 1,
+        "withdrawn": 1,
+    }
+
+
+def test_the_erased_can_join_again(
+    sheet: Path, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    visitor.press(f"{sheet()}/erase")
+    worker.drain()
+    visitor.join("the-village", ADA)
+    worker.drain()
+    assert "You are in" in visitor.press(link_to(relay.to(ADA)[-1], "confirm")).text
+
+
+def test_a_day_later_nobody_can_tell_to_whom_the_links_went(
+    sheet: Path, visitor: Visitor, parts: Parts, worker: Worker
+) -> None:
+    path = sheet()
+    visitor.press(f"{path}/copy")
+    worker.drain()
+    with (
+        time_machine.travel(now() + timedelta(days=1, minutes=1)),
+        parts.writing.begin() as session,
+    ):
+        purge(session)
+    with parts.reading.begin() as session:
+        assert [each for each in session.scalars(select(Delivery)) if each.sealed_to] == []
+        assert [each for each in session.scalars(select(Delivery)) if each.sealed_arguments] == []
+    assert counted(parts, Sheet) == 0

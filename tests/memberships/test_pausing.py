@@ -1,0 +1,183 @@
+"""A pause acts at once, and an issue's books stay right."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import select
+
+from belong_mail.db import now
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.subscriptions import service
+from belong_mail.worker import Worker
+from tests.factories import queue_issue
+from tests.people import Visitor, link_to, path_of, text_of
+from tests.servers.smtp import Server
+
+ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
+Join = Callable[..., list[str]]
+
+
+def in_days(days: int) -> str:
+    return str((now() + timedelta(days=days)).date())
+
+
+def pause(parts: Parts, public_id: str) -> None:
+    with parts.writing.begin() as session:
+        service.pause(session, public_id, now() + timedelta(days=30))
+
+
+def resume(parts: Parts, public_id: str) -> None:
+    with parts.writing.begin() as session:
+        service.resume(session, public_id)
+
+
+def issue(parts: Parts) -> None:
+    with parts.writing.begin() as session:
+        queue_issue(session)
+
+
+def books(parts: Parts) -> dict[str, int]:
+    """Return the only issue's counts that are not 0, after checking that they add up."""
+    with parts.reading.begin() as session:
+        counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+    states = {
+        name: number for name, number in counts.items() if name not in {"recipients", "resent"}
+    }
+    assert counts["recipients"] == sum(states.values())
+    assert min(states.values()) >= 0
+    return {name: number for name, number in counts.items() if number}
+
+
+def test_a_paused_member_gets_no_issue_until_the_pause_ends(
+    join: Join, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    [ada] = join(ADA, "the-village")
+    join(GRACE, "the-village")
+    pause(parts, ada)
+    issue(parts)
+    worker.drain()
+    assert relay.to(ADA) == []
+    assert books(parts) == {"recipients": 1, "accepted": 1}
+    with time_machine.travel(now() + timedelta(days=31)):
+        issue(parts)
+        worker.drain()
+    assert len(relay.to(ADA)) == 1
+
+
+def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(
+    join: Join, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    [ada] = join(ADA, "the-village")
+    join(GRACE, "the-village")
+    issue(parts)
+    pause(parts, ada)
+    worker.drain()
+    assert relay.to(ADA) == []
+    assert books(parts) == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+
+
+def test_a_pause_in_the_middle_of_an_issue_acts_on_the_next_mail(
+    join: Join, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    people = {address: join(address, "the-village")[0] for address in (ADA, GRACE)}
+
+    def pause_the_other(_command: str) -> None:
+        if len(relay.accepted) == 1:
+            [first] = relay.accepted
+            [other] = [each for each in people if each != first.recipient]
+            pause(parts, people[other])
+
+    relay.on("after DOT", pause_the_other)
+    issue(parts)
+    worker.drain()
+    assert len(relay.accepted) == 1
+    assert books(parts) == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+
+
+def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(
+    join: Join, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    [ada] = join(ADA, "the-village")
+    join(GRACE, "the-village")
+    pause(parts, ada)
+    issue(parts)
+    resume(parts, ada)
+    worker.drain()
+    assert relay.to(ADA) == []
+    assert books(parts) == {"recipients": 1, "accepted": 1}
+
+
+def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(
+    join: Join, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    [ada] = join(ADA, "the-village")
+    issue(parts)
+    worker.step()
+    pause(parts, ada)
+    resume(parts, ada)
+    worker.drain()
+    assert len(relay.to(ADA)) == 1
+
+
+def test_who_joins_again_is_not_paused_any_more(
+    join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    [ada] = join(ADA, "the-village")
+    pause(parts, ada)
+    with parts.writing.begin() as session:
+        service.leave(session, ada)
+    visitor.join("the-village", ADA)
+    worker.drain()
+    visitor.press(link_to(relay.to(ADA)[0], "confirm"))
+    issue(parts)
+    worker.drain()
+    assert relay.to(ADA)[-1]["Subject"] == "This month with us"
+
+
+def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(
+    join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    join(ADA, "the-village", "lgbtq")
+    issue(parts)
+    worker.drain()
+    link = path_of(link_to(relay.to(ADA)[0], "leave")).partition("?")[0]
+    page = visitor.open(link).text
+    assert "Leave The Village" in page
+    assert "LGBTQ" not in page
+    assert ADA not in page
+    assert "my-groups" not in page.partition("<main")[2].partition("</main>")[0]
+
+    answer = visitor.press(f"{link}/pause", until=in_days(20))
+    page = visitor.open(answer.location).text
+    assert "Done: the newsletters pause" in page
+    answer = visitor.press(f"{link}/pause", resume="yes")
+    assert "come again" in visitor.open(answer.location).text
+    visitor.press(f"{link}/language", language="es")
+    with time_machine.travel(now() + timedelta(seconds=5)):
+        issue(parts)
+        worker.drain()
+    assert "Recibe" in text_of(relay.to(ADA)[-1]) or "Español" not in text_of(relay.to(ADA)[-1])
+
+    visitor.press(link)
+    assert visitor.press(f"{link}/pause", until=in_days(20)).status_code == 404
+    assert visitor.press(f"{link}/language", language="es").status_code == 404
+
+
+def test_bad_input_from_a_newsletter_changes_nothing(
+    join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    join(ADA, "the-village")
+    issue(parts)
+    worker.drain()
+    link = path_of(link_to(relay.to(ADA)[0], "leave")).partition("?")[0]
+    for until in ("", "tomorrow", in_days(-1), in_days(400)):
+        page = visitor.press(f"{link}/pause", until=until)
+        assert page.status_code == 422
+        assert "Choose a day" in page.text
+    assert visitor.press(f"{link}/language", language="xx").status_code == 400
+    assert visitor.open(f"{link}/pause").status_code == 405
+    assert visitor.press(f"{link}x/pause", until=in_days(3)).status_code == 404
+    assert "No newsletters until" in visitor.open(link).text

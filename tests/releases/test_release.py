@@ -1,0 +1,75 @@
+"""A lead writes, tests, releases, undoes, pauses, goes on and reads what became of it."""
+
+from datetime import timedelta
+
+import time_machine
+
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import make_members
+from tests.people import Form, Visitor, html_of, text_of
+from tests.servers.smtp import Server
+
+
+def begin(lead: Visitor, slug: str = "the-village") -> str:
+    """Begin a draft and return its page."""
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    answer = lead.press(f"/lead/groups/{slug}/newsletters", csrf_token=token)
+    assert answer.status_code == 303
+    return str(answer.location)
+
+
+def write(lead: Visitor, **words: str) -> str:
+    page = begin(lead)
+    given = {"subject": "Tea on Friday", "text": "Dear {first_name},\n\ncome to **tea**."}
+    assert lead.send(page, **{**given, **words}).status_code == 303
+    return page
+
+
+def act(lead: Visitor, page: str, verb: str, status: int = 303) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert lead.press(f"{page}/{verb}", csrf_token=token).status_code == status
+
+
+def test_a_lead_writes_tests_and_releases(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 12)
+    page = write(lead)
+    assert "about 10 members" in lead.open(f"{page}/release").text
+    act(lead, page, "test")
+    worker.drain()
+    test = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    assert test["Subject"] == "[Test] Tea on Friday"
+    assert "Dear colleague" in text_of(test)
+
+    assert lead.send(f"{page}/release", when="now", minutes="10").status_code == 303
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    assert "you can still undo it" in lead.open(f"{page}/sending").text
+
+    with time_machine.travel(now() + timedelta(minutes=11), tick=True):
+        worker.drain()
+    [mail] = relay.to("member1@dpsk12.org")
+    assert mail["Subject"] == "Tea on Friday"
+    assert "<strong>tea</strong>" in html_of(mail)
+    assert "Handed to the mail server for about 10." in lead.open(f"{page}/sending").text
+    [copy] = relay.to("dps-belong@example.org")
+    assert copy["Subject"] == "Tea on Friday"
+
+
+def test_an_issue_is_taken_back_while_there_is_time(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 2)
+    page = write(lead)
+    lead.send(f"{page}/release", when="now", minutes="1")
+    act(lead, page, "undo")
+    with time_machine.travel(now() + timedelta(minutes=5), tick=True):
+        worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    assert "draft" in lead.open(f"{page}/sending").text

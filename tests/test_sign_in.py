@@ -1,0 +1,100 @@
+"""A lead signs in by a mailed link: the browser that asked, ten minutes, once."""
+
+from datetime import timedelta
+
+import time_machine
+from flask import Flask
+
+from belong_mail.accounts import inviting
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import group_named
+from tests.people import Form, Visitor, link_to
+from tests.servers.smtp import Server
+
+LEAD = "lead@dpsk12.org"
+
+
+def browser(app: Flask) -> Visitor:
+    return Visitor(app.test_client())
+
+
+def make_lead(parts: Parts, keyring: Keyring, address: str, slug: str) -> None:
+    with parts.writing.begin() as session:
+        group = group_named(session, slug)
+        inviting.invite(session, keyring.opener, keyring.index, group, address)
+
+
+def test_a_lead_signs_in_once_and_out_again(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    make_lead(parts, keyring, LEAD, "the-village")
+    lead = browser(app)
+    assert lead.open("/lead/").location.startswith("/sign-in")
+    assert lead.send("/sign-in", email=LEAD).location == "/sign-in/sent"
+    worker.drain()
+    [mail] = relay.to(LEAD)
+    link = link_to(mail, "sign-in")
+    assert "One press" in lead.open(link).text
+    assert lead.press(link).location.startswith("/lead/")
+    assert "The Village" in lead.open("/lead/").text
+    assert lead.press(link).status_code == 404
+
+    assert lead.press("/sign-out").status_code == 400
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    lead.press("/sign-out", csrf_token=token)
+    assert lead.open("/lead/").status_code == 302
+
+
+def test_the_link_works_only_in_the_browser_that_asked(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    make_lead(parts, keyring, LEAD, "the-village")
+    lead, other = browser(app), browser(app)
+    lead.send("/sign-in", email=LEAD)
+    other.send("/sign-in", email="somebody@dpsk12.org")
+    worker.drain()
+    link = link_to(relay.to(LEAD)[0], "sign-in")
+    assert "another browser" in other.open(link).text
+    assert other.press(link).status_code == 403
+    assert lead.press(link).status_code == 303
+
+
+def test_a_stranger_gets_the_same_answer_and_no_mail(
+    app: Flask, worker: Worker, relay: Server
+) -> None:
+    stranger = browser(app)
+    assert stranger.send("/sign-in", email="nobody@dpsk12.org").location == "/sign-in/sent"
+    worker.drain()
+    assert relay.accepted == []
+
+
+def test_the_link_is_too_old_after_ten_minutes(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    make_lead(parts, keyring, LEAD, "the-village")
+    lead = browser(app)
+    lead.send("/sign-in", email=LEAD)
+    worker.drain()
+    link = link_to(relay.to(LEAD)[0], "sign-in")
+    with time_machine.travel(now() + timedelta(minutes=12)):
+        assert lead.open(link).status_code == 404
+
+
+def test_a_session_ends_after_half_an_hour_of_rest(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    make_lead(parts, keyring, LEAD, "the-village")
+    lead = browser(app)
+    lead.send("/sign-in", email=LEAD)
+    worker.drain()
+    lead.press(link_to(relay.to(LEAD)[0], "sign-in"))
+    start = now()
+    with time_machine.travel(start + timedelta(minutes=20)):
+        assert lead.open("/lead/").status_code == 200
+    with time_machine.travel(start + timedelta(minutes=45)):
+        assert lead.open("/lead/").status_code == 200
+    with time_machine.travel(start + timedelta(minutes=80)):
+        assert lead.open("/lead/").status_code == 302
