@@ -14,6 +14,7 @@ from belong_mail.accounts import session as browsers
 from belong_mail.contact.views import contact
 from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
+from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
 from belong_mail.lead.views import lead
 from belong_mail.links import Links
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, releases,
+    editing,
 )  # fmt: skip
 
 PUBLIC = {

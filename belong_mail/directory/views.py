@@ -6,7 +6,7 @@ from flask_babel import get_locale
 from sqlalchemy import text
 
 from belong_mail.groups import service as groups
-from belong_mail.groups.cards import card
+from belong_mail.groups.cards import card, resources_of
 from belong_mail.parts import parts, transaction
 
 directory = Blueprint("directory", __name__)
@@ -29,8 +29,9 @@ def index() -> str:
 def group(slug: str) -> str:
     with transaction() as session:
         found = groups.find(session, slug) or abort(404)
-        shown = card(found, str(get_locale()))
-    return render_template("directory/group.html", group=shown)
+        language = str(get_locale())
+        shown, resources = card(found, language), resources_of(found, language)
+    return render_template("directory/group.html", group=shown, resources=resources)
 
 
 @directory.get("/privacy")

@@ -29,6 +29,13 @@ def card(group: Group, language: str) -> Card:
     )
 
 
+def resources_of(group: Group, language: str) -> list[dict[str, str]]:
+    """List the links on a group's page, in a language."""
+    return [
+        {"title": said(each["title"], language), "url": each["url"]} for each in group.resources
+    ]
+
+
 def said(words: Words, language: str) -> str:
     """Return words in a language, else in our own; empty where there are none."""
     return words.get(language) or words.get(DEFAULT, "")

@@ -5,6 +5,7 @@ import hashlib
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
+from belong_mail.groups.models import Group
 from belong_mail.mail.message import Envelope, Wire, compose, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters.models import Frozen, Newsletter
@@ -34,7 +35,7 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
     headers = [
         ("From", desk.sender),
         ("To", slot("to")),
-        ("Reply-To", mailbox("", desk.office)),
+        ("Reply-To", mailbox("", mailbox_of(desk, newsletter.group))),
         ("Subject", prefix + rendered.subject),
         ("Date", slot("date")),
         ("Message-ID", slot("message_id")),
@@ -48,6 +49,13 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
     ]
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     return compose(headers, rendered.text, rendered.html, boundary=boundary)
+
+
+def mailbox_of(desk: Desk, group: Group) -> str:
+    """Return where replies to a group go: its leads' shared mailbox, else the office."""
+    if group.sealed_mailbox is None:
+        return desk.office
+    return desk.opener.open(group.sealed_mailbox, "groups.sealed_mailbox").decode()
 
 
 class Press:

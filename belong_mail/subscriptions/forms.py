@@ -124,7 +124,7 @@ class PauseForm(FlaskForm):
         return datetime.combine(day, time(), parts().settings.timezone)
 
     def validate_until(self, field: Field) -> None:
-        if not self.first <= field.data <= self.last:
+        if field.data is not None and not self.first <= field.data <= self.last:
             raise ValidationError(_("Choose a day after today, within a year."))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import inviting
 from belong_mail.accounts.models import Account
+from belong_mail.groups.cards import said
 from belong_mail.mail.address import normalise
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
@@ -53,8 +54,9 @@ def welcome(session: Session, desk: Desk, delivery: Delivery) -> Letter:
         context={
             "group": subscription.group,
             "first_name": Keyring(desk.opener, desk.index).name(subscription),
+            "words": said(subscription.group.welcome, language),
             "leave_url": leave_link(desk, subscription, delivery),
-            "group_url": desk.links.page("directory.group", language, slug=subscription.group.slug),
+            "groups_url": desk.links.page("directory.index", language),
         },
     )
 

@@ -40,7 +40,7 @@ def test_the_database_alone_cannot_join_two_memberships(
     secret = link(ADA).rpartition("/")[2]
     rest = everything_in(parts, but="subscriptions")
     assert secret not in rest
-    assert "ada" not in rest
+    assert ADA not in rest
     assert not any(each in rest for each in ids)
 
 
