@@ -45,8 +45,12 @@ def copy(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     letter, _said = plain(session, desk, delivery)
     keyring = Keyring(desk.opener, desk.index)
     rows = receiving.all_of(session, desk.index, normalise(letter.to))
-    held = [_in_words(keyring, each) for each in rows]
-    return Letter(letter.to, letter.language, {"address": letter.to, "held": held})
+    context = {
+        "address": letter.to,
+        "held": [_in_words(keyring, each) for each in rows],
+        "messages": receiving.messages_of(session, desk.opener, normalise(letter.to)),
+    }
+    return Letter(letter.to, letter.language, context)
 
 
 def plain(session: Session, desk: Desk, delivery: Delivery) -> tuple[Letter, dict[str, str]]:

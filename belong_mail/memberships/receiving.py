@@ -10,6 +10,8 @@ from sqlalchemy import and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail import limits, sealing
+from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.service import PLACE as CONTACT
 from belong_mail.db import now
 from belong_mail.groups.models import Group
 from belong_mail.limits import Limit
@@ -66,7 +68,11 @@ def erase(session: Session, keyring: Keyring, request: Request) -> None:
     if not held:
         return
     address = keyring.address(held[0])
-    rows = all_of(session, keyring.index, addresses.normalise(address))
+    identity = addresses.normalise(address)
+    rows = all_of(session, keyring.index, identity)
+    for message in messages_of(session, keyring.opener, identity):
+        if _is_mailed(session, message):
+            session.delete(message)
     _forget_changes(session, keyring, {each.public_id for each in rows})
     forget(session, rows)
     post(session, keyring, "erased", address, wanted["language"])
@@ -78,6 +84,13 @@ def all_of(session: Session, index: BlindIndex, identity: str) -> list[Subscript
     names = [index.member(public_id, identity) for public_id in groups]
     found = select(Subscription).join(Group).where(Subscription.address_index.in_(names))
     return list(session.scalars(found.order_by(Group.position)))
+
+
+def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
+    """Find the messages to us, still kept, whose writer gave a normalised address."""
+    kept = session.scalars(select(ContactMessage).order_by(ContactMessage.id))
+    written = [(each, json.loads(opener.open(each.sealed, CONTACT))["address"]) for each in kept]
+    return [each for each, given in written if given and addresses.normalise(given) == identity]
 
 
 def read_slip(
@@ -152,6 +165,14 @@ def _write_sheet(session: Session, keyring: Keyring, public_ids: list[str]) -> s
     locked = lock(secret, public_ids, slip)
     session.add(Sheet(secret_hash=digest(secret), locked=locked, expires_at=now() + AGE))
     return secret
+
+
+def _is_mailed(session: Session, message: ContactMessage) -> bool:
+    """Tell whether whom it was written to has got it; nobody's words are lost on the way."""
+    mails = select(Delivery.state).where(
+        Delivery.kind == "contact-message", Delivery.about_id == message.id
+    )
+    return set(session.scalars(mails)) <= {State.ACCEPTED}
 
 
 def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:

@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
 from belong_mail.memberships.models import AddressChange, Sheet
+from belong_mail.memberships.service import AGE
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.retention import purge
-from belong_mail.sending.models import Delivery
+from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Subscription, Wish
 from belong_mail.worker import Worker
 from tests.factories import queue_issue
@@ -105,6 +108,60 @@ def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(
         assert "Village" not in words
         assert "LGBTQ" not in words
     assert "deleted what we kept" in " ".join(text_of(receipt).split())
+
+
+def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(
+    sheet: Path, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    references = []
+    for address in (ADA, GRACE, ""):
+        answer = visitor.send("/contact", email=address, topic="need", message="An interpreter.")
+        references.append(answer.location.rpartition("/")[2].partition("?")[0])
+    worker.drain()
+    late = visitor.send("/contact", email=ADA, topic="need", message="Not mailed yet.")
+    with parts.writing.begin() as session:
+        session.execute(update(Delivery).where(Delivery.finished_at.is_(None)).values(due_at=None))
+    path = sheet()
+    visitor.press(f"{path}/copy")
+    worker.drain()
+    words = text_of(relay.to(ADA)[-1])
+    assert references[0] in words
+    assert references[1] not in words
+    visitor.press(f"{path}/erase")
+    worker.drain()
+    with parts.reading.begin() as session:
+        kept = set(session.scalars(select(ContactMessage.reference)))
+    assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
+
+
+@pytest.mark.parametrize(
+    ("is_dot_sent", "state"), [(True, State.UNCERTAIN), (False, State.WITHDRAWN)]
+)
+def test_what_another_worker_has_in_hand_is_taken_from_it(
+    sheet: Path,
+    join: Join,
+    visitor: Visitor,
+    parts: Parts,
+    worker: Worker,
+    is_dot_sent: bool,  # noqa: FBT001 - a case
+    state: State,
+) -> None:
+    """What may have left already is told as uncertain; the rest does not leave."""
+    [other] = join("ada.king@dpsk12.org", "the-village")
+    path = sheet("the-village")
+    with parts.writing.begin() as session:
+        queue_issue(session)
+    worker.step()
+    with parts.writing.begin() as session:
+        for one in session.scalars(select(Delivery).where(Delivery.state == State.QUEUED)):
+            one.state, one.claimed_by, one.lease_until = State.SENDING, "elsewhere", now() + AGE
+            one.is_dot_sent = is_dot_sent
+    visitor.press(f"{path}/erase")
+    worker._read_requests()
+    with parts.reading.begin() as session:
+        states = select(Delivery.state).where(Delivery.newsletter_id.is_not(None))
+        assert sorted(session.scalars(states)) == [State.SENDING, state]
+        assert [each.public_id for each in session.scalars(select(Subscription))] == [other]
 
 
 def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(

@@ -13,7 +13,7 @@ from belong_mail.outbox import suppressions
 from belong_mail.parts import Parts
 from belong_mail.retention import purge
 from belong_mail.subscriptions import service
-from belong_mail.subscriptions.models import Subscription
+from belong_mail.subscriptions.models import Request, Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import members_of, queue_issue
@@ -91,12 +91,21 @@ def test_groups_move_once_the_new_address_has_confirmed(
 
 
 def test_pressing_twice_moves_once_and_tells_once(
-    sheet: Sheet, ask: Callable[..., str], visitor: Visitor, worker: Worker, relay: Server
+    sheet: Sheet,
+    ask: Callable[..., str],
+    visitor: Visitor,
+    parts: Parts,
+    worker: Worker,
+    relay: Server,
 ) -> None:
     url = ask(sheet())
     visitor.press(url)
     visitor.press(url)
+    with parts.reading.begin() as session:
+        assert session.scalar(select(func.count(Request.id))) == 1
     worker.drain()
+    with parts.reading.begin() as session:
+        assert session.scalars(select(AddressChange.wrapped)).one() == b""
     assert "confirmed" in visitor.press(url).text
     worker.drain()
     assert [mail["Subject"] for mail in relay.to(ADA)].count(
@@ -147,9 +156,11 @@ def test_two_memberships_of_one_group_become_one(
     worker: Worker,
     relay: Server,
 ) -> None:
-    join(NEW, "the-village")
+    [stays] = join(NEW, "the-village")
     visitor.press(ask(sheet()))
     worker.drain()
+    with parts.reading.begin() as session:
+        assert stays in session.scalars(select(Subscription.public_id)).all()
     assert (count(parts, "the-village"), count(parts, "lgbtq")) == (1, 1)
     assert rows(parts) == 2
     with time_machine.travel(now() + timedelta(minutes=1)):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 
 from belong_mail.db import now
 from belong_mail.outbox import suppressions
 from belong_mail.parts import Parts
+from belong_mail.sending.models import Delivery
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
@@ -97,6 +98,8 @@ def test_strangers_elsewhere_and_whoever_wants_no_mail_get_none(
     visitor.send("/my-groups", email=BARRED)
     worker.drain()
     assert relay.accepted == []
+    with parts.reading.begin() as session:
+        assert session.scalar(select(func.count(Delivery.id))) == 0
 
 
 def test_a_member_with_an_address_that_could_not_join_today_gets_the_link(

@@ -100,14 +100,15 @@ def test_a_pause_in_the_middle_of_an_issue_acts_on_the_next_mail(
 def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(
     join: Join, parts: Parts, worker: Worker, relay: Server
 ) -> None:
-    [ada] = join(ADA, "the-village")
     join(GRACE, "the-village")
+    [ada] = join(ADA, "the-village")
+    join("zoe@dpsk12.org", "the-village")
     pause(parts, ada)
     issue(parts)
     resume(parts, ada)
     worker.drain()
     assert relay.to(ADA) == []
-    assert books(parts) == {"recipients": 1, "accepted": 1}
+    assert books(parts) == {"recipients": 2, "accepted": 2}
 
 
 def test_who_resumes_after_the_issue_was_read_ahead_still_gets_it(

@@ -93,6 +93,7 @@ def test_a_link_that_waited_longer_than_it_works_is_not_mailed(
     join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
 ) -> None:
     join(ADA, "the-village")
+    worker.drain()
     visitor.send("/my-groups", email=ADA)
     worker._read_requests()
     with parts.writing.begin() as session:
