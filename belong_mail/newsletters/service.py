@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.db import now
 from belong_mail.groups.models import Group
-from belong_mail.mail.message import clean
+from belong_mail.mail import header, markdown
+from belong_mail.mail.message import HeaderRefused, clean
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.subscriptions.models import Subscription
@@ -28,11 +29,15 @@ class NewsletterRefused(Exception):
 
 def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter:
     """Keep an issue; nothing goes out. Raises NewsletterRefused."""
-    subject, text = clean(subject).strip(), clean(text).strip()
-    if not subject or len(subject) > MAX_SUBJECT or "\n" in subject or "\t" in subject:
+    subject, text = subject.strip(), clean(text).strip()
+    if not subject or len(subject) > MAX_SUBJECT or clean(subject) != subject:
         raise NewsletterRefused(f"The subject is one line of 1 to {MAX_SUBJECT} characters.")
-    if not text or len(text) > MAX_TEXT:
-        raise NewsletterRefused(f"The text has 1 to {MAX_TEXT:,} characters.")
+    try:
+        header.line("Subject", subject)
+    except HeaderRefused:
+        raise NewsletterRefused("The subject hides a line end or a control character.") from None
+    if not text or len(text) > MAX_TEXT or not markdown.to_text(text).strip():
+        raise NewsletterRefused(f"The text has words, and at most {MAX_TEXT:,} characters.")
     newsletter = Newsletter(group=group, subject=subject, text=text)
     session.add(newsletter)
     session.flush()
@@ -96,15 +101,15 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`."""
     of_issue = Delivery.newsletter_id == newsletter.id
     by_state = select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state)
-    counts = Counter(dict(session.execute(by_state).tuples().all()))
+    counts = Counter(dict(session.execute(by_state).all()))
     chunks = select(Chunk.planned, Chunk.inserted).where(Chunk.newsletter_id == newsletter.id)
     recipients = 0
-    for planned, inserted in session.execute(chunks).tuples():
+    for planned, inserted in session.execute(chunks):
         recipients += planned
         if inserted is None:
             counts[State.QUEUED] += planned
         else:
             counts[State.WITHDRAWN] += planned - inserted
-    resent = session.scalar(select(func.coalesce(func.sum(Delivery.resent), 0)).where(of_issue))
+    resent = session.scalar(select(func.count(Delivery.id)).where(of_issue, Delivery.resent > 0))
     states = {state.value: counts[state] for state in State}
-    return {"recipients": recipients, **states, "resent": int(resent or 0)}
+    return {"recipients": recipients, **states, "resent": resent or 0}
