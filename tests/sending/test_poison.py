@@ -1,13 +1,18 @@
 """What cannot be written or opened is put aside, the rest goes on, and no log names anybody."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 from sqlalchemy import update
 
 from belong_mail.db import now
+from belong_mail.mail.mailbox import Mailbox
+from belong_mail.mail.message import Envelope, MessageRefused
+from belong_mail.mail.outcomes import Reply
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
@@ -51,6 +56,27 @@ def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
     worker.drain()
     assert books(parts, issue) == {"recipients": 2, "accepted": 1, "failed": 1}
     assert "dpsk12" not in caplog.text
+
+
+class Squeamish(Mailbox):
+    """Refuses its first message before a word is said, as a conversation does."""
+
+    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
+        self.refusals = getattr(self, "refusals", 0) + 1
+        if self.refusals == 1:
+            raise MessageRefused("A line does not end as it must.")
+        return super().send(envelope, before_dot)
+
+
+@on_sqlite
+def test_a_message_that_the_transport_refuses_stops_nobody_else(
+    parts: Parts, keyring: Keyring, tmp_path: Path
+) -> None:
+    issue = queue(parts, keyring, 3)
+    worker = make_worker(parts, keyring, Squeamish(tmp_path / "mailbox"))
+    worker.drain()
+    worker.engine.close()
+    assert books(parts, issue) == {"recipients": 3, "accepted": 2, "failed": 1}
 
 
 @on_sqlite
@@ -130,7 +156,7 @@ def test_a_lease_that_has_run_out_is_taken_over(
 
 
 def test_two_workers_freeze_an_issue_once(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Both take a stretch of the same new issue at the same moment."""
     issue = queue(parts, keyring, 250)
@@ -153,5 +179,6 @@ def test_two_workers_freeze_an_issue_once(
     for one in others[1:]:
         one.engine.close()
     assert failures == []
+    assert caplog.text == ""
     assert books(parts, issue) == {"recipients": 250, "accepted": 250}
     assert len(relay.accepted) == len({one.recipient for one in relay.accepted}) == 250
