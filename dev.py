@@ -162,22 +162,33 @@ def end_with_parent() -> None:
 
 @contextmanager
 def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Hold processes, by name; left in whatever way, ask each to finish, wait, and leave none."""
+    """Hold processes, by name; left in whatever way, end them and all that they started."""
     ours: dict[str, subprocess.Popen[str]] = {}
     try:
         yield ours
     finally:
         for process in ours.values():
             process.terminate()
-        deadline = time.monotonic() + SECONDS_TO_END
         for name, process in ours.items():
-            try:
-                process.wait(max(0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not ends(process):
                 print(f"{name} did not end when asked, and is killed.", flush=True)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            signal_group(process, signal.SIGKILL)
             process.wait()
+
+
+def ends(process: subprocess.Popen[str]) -> bool:
+    """Wait for the end; a web server that was still starting has to be asked again, with all."""
+    for _ in range(SECONDS_TO_END):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return True
+        signal_group(process, signal.SIGTERM)
+    return False
+
+
+def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def run_through(

@@ -3,12 +3,16 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from belong_mail import keys, retention, sample, schema
 from belong_mail.accounts.commands import lead_commands
@@ -22,6 +26,9 @@ from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
+WEB_PATIENCE = "5s"
+"""For a web worker that is told to stop while it starts: it does not hear, and is killed."""
+NO_DATABASE = (InterfaceError, OperationalError, ProgrammingError)
 
 database = AppGroup("db", help="The database's schema.")
 key_commands = AppGroup("keys", help="Keys.")
@@ -32,7 +39,31 @@ def register(app: Flask) -> None:
         database, group_commands, lead_commands, newsletter_commands, key_commands,
         web, worker, demo, prepare, purge,
     ):  # fmt: skip
+        _equip(command)
         app.cli.add_command(command)
+
+
+def _equip(command: click.Command) -> None:
+    """Give a command the app, and a sentence in place of a traceback when there is no database."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _equip(each)
+    elif command.callback is not None:
+        command.callback = with_appcontext(_with_sentence(command.callback))
+
+
+def _with_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except (*NO_DATABASE, schema.SchemaIsOld) as error:
+            raise click.ClickException(
+                f"The database cannot be used ({type(error).__name__}). Is BELONG_DATABASE_URL"
+                " right, and has `flask --app wsgi db upgrade` run?"
+            ) from None
+
+    return called
 
 
 @database.command()
@@ -54,7 +85,13 @@ def check() -> None:
 
 
 @click.command()
-@click.option("--port", default=5000, show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Where to listen.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 def web(port: int, host: str) -> None:
     """Serve the pages. The keys of the worker do not stay in this process's environment."""
@@ -65,8 +102,9 @@ def web(port: int, host: str) -> None:
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
     options = "--interface wsgi --workers 2 --blocking-threads 2 --backpressure 64 --no-ws"
+    patience = ["--workers-kill-timeout", WEB_PATIENCE]
     address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    arguments = [sys.executable, "-m", "granian", *options.split(), *address, "wsgi:app"]
+    arguments = [sys.executable, "-m", "granian", *options.split(), *patience, *address, "wsgi:app"]
     os.chdir(Path(__file__).resolve().parent.parent)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments
 
@@ -75,6 +113,7 @@ def web(port: int, host: str) -> None:
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
 def worker(*, drain: bool) -> None:
     """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    schema.refuse_old(_engine())
     working = _worker()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: working.engine.stopping.set())

@@ -1,5 +1,7 @@
 """What several forms share: strip, check_address, a form without cookies, the robots' trap."""
 
+from unicodedata import category
+
 from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -14,6 +16,11 @@ from belong_mail.tokens import BadToken, Purpose
 
 SWITCH = "switch_language"
 """Name of the button that shows the page in another language, with everything kept."""
+BREAKS = "\t\n\r"
+HIDDEN = {"Cc", "Co", "Cs"}
+"""Unicode's controls, private characters and halves of characters."""
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that show the words after them in another order."""
 
 
 def strip(value: str | None) -> str | None:
@@ -59,17 +66,14 @@ class OpenForm(FlaskForm):
 
 def well_formed(_form: Form, field: Field) -> None:
     """Leave the address in the one spelling we use."""
-    try:
-        field.data = check(field.data or "")
-    except AddressRefused as error:
-        raise ValidationError(_("Enter an email address like name@dpsk12.org.")) from error
+    field.data = _checked(field.data or "")
 
 
-def staff_address(form: Form, field: Field) -> None:
+def staff_address(_form: Form, field: Field) -> None:
     """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
-    well_formed(form, field)
+    address = _checked(field.data or "")
     settings = parts().settings
-    if domain(field.data) not in settings.allowed_domains:
+    if domain(address) not in settings.allowed_domains:
         raise ValidationError(
             _(
                 "Use your DPS work address: it ends in @%(domain)s.",
@@ -77,12 +81,31 @@ def staff_address(form: Form, field: Field) -> None:
             )
         )
     refused = settings.refused_local_parts
-    if refused and refused.search(field.data.rpartition("@")[0]):
+    if refused and refused.search(address.rpartition("@")[0]):
         raise ValidationError(_("This is not a staff address. Use your own DPS work address."))
+    field.data = address
+
+
+def _checked(typed: str) -> str:
+    """Return an address that neither envelope nor header can misread (RFC 2047)."""
+    refused = _("Enter an email address like name@dpsk12.org.")
+    if "=?" in typed:
+        raise ValidationError(refused)
+    try:
+        return check(typed)
+    except AddressRefused as error:
+        raise ValidationError(refused) from error
 
 
 def plain_text(_form: Form, field: Field) -> None:
-    """Accept words in which nothing hides: no controls but tab and line feed."""
+    """Accept words in which nothing hides: no controls but tab and line break."""
     text = field.data or ""
-    if any(not (c.isprintable() or c in "\t\n\r\u200d\u200c") for c in text):
+    if any(c in TURNS or (category(c) in HIDDEN and c not in BREAKS) for c in text):
+        raise ValidationError(_("This holds a character that cannot be read. Type it again."))
+
+
+def one_line(form: Form, field: Field) -> None:
+    """Accept plain words without a line break of any kind."""
+    plain_text(form, field)
+    if "\t" in (field.data or "") or len((field.data or "").splitlines()) > 1:
         raise ValidationError(_("This holds a character that cannot be read. Type it again."))

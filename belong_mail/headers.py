@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import SecurityError
 
 CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
     "default-src 'none'",
@@ -34,6 +35,13 @@ def guard(app: Flask, base_url: str) -> None:
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(base_url))
 
     @app.before_request
+    def refuse_other_hosts() -> Response | None:
+        """Answer without a page: its links could not be built for a Host that is not ours."""
+        if isinstance(request.routing_exception, SecurityError):
+            return Response("Bad Request\n", 400, mimetype="text/plain")
+        return None
+
+    @app.before_request
     def refuse_other_sites() -> None:
         if request.method in SAFE:
             return
@@ -46,4 +54,6 @@ def guard(app: Flask, base_url: str) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if "token" in (request.view_args or {}):
+            response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response

@@ -9,6 +9,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 KINDS = ("secret", "public", "private", "index")
+MIN_INDEX_KEY = 32
+"""Octets."""
 
 
 def new() -> dict[str, str]:
@@ -31,16 +33,31 @@ def kept(folder: Path) -> dict[str, str]:
     return {kind: (folder / kind).read_text().strip() for kind in KINDS}
 
 
-def complaints(public_keys: tuple[str, ...], private_keys: tuple[str, ...]) -> list[str]:
-    """Say what is wrong with a pair of key lists, without quoting a key."""
+def complaints(
+    public_keys: tuple[str, ...], private_keys: tuple[str, ...], index_keys: tuple[str, ...]
+) -> list[str]:
+    """Say what is wrong with lists of keys, without quoting a key."""
+    found = []
     try:
         public = {public_key(key).public_bytes_raw() for key in public_keys}
-        private = [private_key(key) for key in private_keys]
+        opens = {private_key(key).public_key().public_bytes_raw() for key in private_keys}
     except ValueError:
-        return ["BELONG_PUBLIC_KEYS or BELONG_PRIVATE_KEYS holds something that is not a key."]
-    if private and not public <= {key.public_key().public_bytes_raw() for key in private}:
-        return ["BELONG_PRIVATE_KEYS does not open what BELONG_PUBLIC_KEYS seals."]
-    return []
+        found.append("BELONG_PUBLIC_KEYS or BELONG_PRIVATE_KEYS holds something that is not a key.")
+    else:
+        if opens and not public <= opens:
+            found.append("BELONG_PRIVATE_KEYS does not open what BELONG_PUBLIC_KEYS seals.")
+    if len(index_keys) > 1:
+        found.append("BELONG_INDEX_KEYS holds one key.")
+    if not all(map(_is_index_key, index_keys)):
+        found.append("BELONG_INDEX_KEYS holds something that is not a key.")
+    return found
+
+
+def _is_index_key(key: str) -> bool:
+    try:
+        return len(decode(key)) >= MIN_INDEX_KEY
+    except ValueError:
+        return False
 
 
 def public_key(key: str) -> X25519PublicKey:

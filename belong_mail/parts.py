@@ -117,7 +117,7 @@ def when_admitted(session: Session) -> datetime:
     A source is an address (a /64 in IPv6), and is kept as a keyed hash of the day.
     """
     settings = parts().settings
-    source = ipaddress.ip_address(request.remote_addr or "0.0.0.0")  # noqa: S104 - no bind
+    source = _source(request.remote_addr or "")
     is_trusted = any(source in network for network in settings.trusted_networks)
     if source.version == 6:  # noqa: PLR2004
         source = ipaddress.ip_network((source, 64), strict=False).network_address
@@ -125,3 +125,12 @@ def when_admitted(session: Session) -> datetime:
     message = f"source/{at.date()}/{source}".encode()
     key = hmac.digest(settings.secret_keys[-1].encode(), message, hashlib.sha256)[:16]
     return limits.admit(session, key, TRUSTED_RATE if is_trusted else SOURCE_RATE, at)
+
+
+def _source(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an address; what no proxy should have said counts as one source of its own."""
+    try:
+        source = ipaddress.ip_address(address)
+    except ValueError:
+        return ipaddress.IPv4Address(0)
+    return getattr(source, "ipv4_mapped", None) or source

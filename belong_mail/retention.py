@@ -52,7 +52,7 @@ def _subscriptions(at: datetime) -> Delete:
     has_wish = exists().where(Wish.subscription_id == Subscription.id)
     is_asked_for = exists().where(Request.subscription_id == Subscription.id)
     over = or_(
-        Subscription.ended_at < at - ENDED,
+        (Subscription.ended_at < at - ENDED) & ~has_wish,
         Subscription.is_suppressed,
         Subscription.confirmed_at.is_(None) & ~has_wish,
     )
@@ -69,11 +69,18 @@ def _contact_messages(at: datetime) -> Delete:
 
 
 def _deliveries(at: datetime) -> Delete:
-    """Single messages that are done; an issue's deliveries stay with the issue's report."""
+    """Single messages that are done; an issue's deliveries stay with the issue's report.
+
+    What the office was written and has not got stays too, until an operator has seen to it.
+    """
+    is_owed = (Delivery.kind == "contact-message") & exists().where(
+        ContactMessage.id == Delivery.about_id
+    )
     return delete(Delivery).where(
         Delivery.newsletter_id.is_(None),
         Delivery.finished_at < at - MAILED,
         Delivery.due_at.is_(None),
+        ~is_owed,
     )
 
 

@@ -2,7 +2,8 @@ r"""Sealer: public key in, sealed bytes out; the format of sealed and wrapped by
 
 Sealed bytes are ``\x01``, four bytes that name the key, and an HPKE ciphertext in base mode
 (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305). Wrapped bytes are ``\x02``,
-the key's name, a 12-byte nonce and an AES-256-GCM ciphertext; only `opening` makes them.
+the key's name, a 12-byte nonce and an AES-256-GCM ciphertext; only `opening` makes them. Both are
+filled up before they are encrypted, so that their length does not tell addresses apart.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ SEALED = b"\x01"
 WRAPPED = b"\x02"
 HEAD = 5
 """Octets before the ciphertext: the format's number and the key's name."""
+BLOCK = 256
+"""Octets; every address and every name fits one block."""
 
 
 def key_name(public: bytes) -> bytes:
@@ -27,6 +30,15 @@ def purpose(where: str) -> bytes:
     return b"belong-mail/v1/" + where.encode()
 
 
+def filled(data: bytes) -> bytes:
+    """Fill data up to whole blocks (ISO/IEC 7816-4: a mark, then zeros)."""
+    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
+
+
+def unfilled(data: bytes) -> bytes:
+    return data.rpartition(b"\x80")[0]
+
+
 class Sealer:
     """Seals for the worker. Whoever holds only this can open nothing."""
 
@@ -36,4 +48,4 @@ class Sealer:
 
     def seal(self, data: bytes, where: str) -> bytes:
         """Seal data for one place, named ``table.column``."""
-        return self._head + SUITE.encrypt(data, self._key, purpose(where))
+        return self._head + SUITE.encrypt(filled(data), self._key, purpose(where))

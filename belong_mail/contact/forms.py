@@ -5,10 +5,10 @@ from typing import cast
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, SelectChoice, SelectField, StringField, SubmitField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.contact.service import TOPICS, Written
-from belong_mail.forms import OpenForm, plain_text, strip, well_formed
+from belong_mail.forms import OpenForm, one_line, plain_text, strip, well_formed
 
 
 class ContactForm(OpenForm):
@@ -21,7 +21,7 @@ class ContactForm(OpenForm):
         _l("Your message"),
         filters=[strip],
         validators=[
-            InputRequired(_l("Write your message.")),
+            DataRequired(_l("Write your message.")),
             Length(max=5000, message=_l("Use at most 5,000 characters.")),
             plain_text,
         ],
@@ -32,7 +32,7 @@ class ContactForm(OpenForm):
         validators=[
             Optional(),
             Length(max=100, message=_l("Use at most 100 characters.")),
-            plain_text,
+            one_line,
         ],
     )
     email = EmailField(

@@ -1,6 +1,7 @@
 """Storing a message to the office before the writer is thanked."""
 
 import json
+import re
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ PLACE = "contact_messages.sealed"
 TO = "deliveries.sealed_to"
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters that look like another."""
+REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
 TOPICS = {
     "join": marked("Help with joining"),
     "start": marked("Start a group"),
@@ -59,5 +61,7 @@ def receive(
 
 
 def is_kept(session: Session, reference: str) -> bool:
+    if not REFERENCE.fullmatch(reference):
+        return False
     found = select(ContactMessage.id).where(ContactMessage.reference == reference)
     return session.scalar(found) is not None

@@ -10,7 +10,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "African American/Black",
         {
             "en": "Black colleagues from every school and office, looking out for each other.",
-            "es": "Colegas negros de cada escuela y oficina que se cuidan entre sí.",
+            "es": "Colegas de la comunidad negra, de todo el distrito, que se cuidan entre sí.",
         },
         {"en": "Writing our charter now", "es": "Estamos escribiendo nuestros estatutos"},
     ),
@@ -19,7 +19,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "Asian",
         {
             "en": "Asian educators and staff finding each other, and helping students speak up.",
-            "es": "Personal asiático que se encuentra y ayuda a que cada estudiante alce la voz.",
+            "es": "Docentes y personal de raíces asiáticas se encuentran y dan voz al alumnado.",
         },
         {},
     ),
@@ -28,7 +28,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "Citizens of the World",
         {
             "en": "Many languages, many roots: for everyone who never fit a single box.",
-            "es": "Muchos idiomas, muchas raíces: para quien nunca cupo en una sola casilla.",
+            "es": "Muchos idiomas, muchas raíces: para quien nunca ha cabido en una sola casilla.",
         },
         {},
     ),
@@ -37,7 +37,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "Deconstructing Privilege",
         {
             "en": "Learning what whiteness does in schools, then acting on it. All are welcome.",
-            "es": "Aprendemos qué hace la blanquitud en las escuelas, y actuamos. Todos caben.",
+            "es": "Aprender qué hace la blanquitud en las escuelas, y actuar. Hay lugar para ti.",
         },
         {},
     ),
@@ -46,7 +46,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "Latinx/Hispanic",
         {
             "en": "Listening, teaching our history and backing families and schools. ¡Bienvenidos!",
-            "es": "Escuchamos, enseñamos nuestra historia y apoyamos a familias y escuelas.",
+            "es": "Escuchamos, enseñamos nuestra historia y apoyamos a familias y escuelas. ¡Ven!",
         },
         {},
     ),
@@ -64,7 +64,7 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "The Village",
         {
             "en": "For all who stand behind Black students every day: share, learn, lean on us.",
-            "es": "Para quienes apoyan cada día a estudiantes negros: comparte, aprende, respira.",
+            "es": "Para quienes acompañan cada día al alumnado negro: comparte, aprende, apóyate.",
         },
         {},
     ),
@@ -102,7 +102,7 @@ HELP: tuple[str, Words, list[Any]] = (
     "choices",
     {"en": "Would you like to help with something?", "es": "¿Te gustaría ayudar con algo?"},
     [
-        {"en": "Welcoming new colleagues", "es": "Dar la bienvenida a colegas nuevos"},
+        {"en": "Welcoming new colleagues", "es": "Recibir a quienes acaban de llegar"},
         {"en": "Planning events", "es": "Organizar eventos"},
         {"en": "Writing the newsletter", "es": "Escribir el boletín"},
     ],
@@ -115,7 +115,7 @@ QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
             "text",
             {
                 "en": "What would make your school better for families?",
-                "es": "¿Qué haría mejor a tu escuela para las familias?",
+                "es": "¿Qué haría que tu escuela fuera mejor para las familias?",
             },
             [],
         ),
@@ -128,7 +128,7 @@ QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
             {"en": "Where do you work with students?", "es": "¿Dónde trabajas con estudiantes?"},
             [
                 {"en": "Elementary school", "es": "Escuela primaria"},
-                {"en": "Middle or high school", "es": "Escuela secundaria o preparatoria"},
+                {"en": "Middle or high school", "es": "Escuela intermedia o preparatoria"},
                 {"en": "Somewhere else", "es": "En otro lugar"},
             ],
         ),
@@ -140,7 +140,7 @@ QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
             "consent",
             {
                 "en": "The leads may write to me about mentoring.",
-                "es": "Las líderes pueden escribirme sobre mentoría.",
+                "es": "Quienes lideran el grupo pueden escribirme sobre mentoría.",
             },
             [],
         ),

@@ -18,6 +18,8 @@ class SlugRefused(Exception):
 
 def find(session: Session, slug: str) -> Group | None:
     """Find a group that is shown to people: one that is not retired."""
+    if not SLUG.fullmatch(slug):
+        return None
     return session.scalar(select(Group).where(Group.slug == slug, Group.retired_at.is_(None)))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
-PHASES_IN_TOTAL: Final = 3
+PHASES_IN_TOTAL: Final = 2
 """Opening, and each transaction before its final dot, take at most so many time-outs."""
 
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)

@@ -4,9 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-MAX_TEXT: Final = 4096
-"""Characters that are looked at."""
-
 PHRASES: Final = {
     "relay limit": (
         r"smtp relay limit|relay limit exceeded|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
@@ -19,7 +16,8 @@ PHRASES: Final = {
     "restricted recipient": r"resolver\.rst|not allowed to send to|only accepts mail from",
     "sender refused": (
         r"sender( address| domain| verify| verification)? (is |was )?(rejected|refused|denied)"
-        r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)|(bad|invalid|unknown|forged) sender"
+        r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)"
+        r"|(bad|invalid|unknown|forged) sender"
         r"|sender verif|sendas|send as this sender|mail ?from.{0,30}(rejected|invalid|not )"
         r"|not owned by user|envelope sender|address is not verified|call.?(back|out)\b"
         r"|\b(from|return.?path|reply.?to):? address"
@@ -80,5 +78,4 @@ _PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words i
 
 def said(text: str) -> Iterator[str]:
     """Yield the names of the phrases that the text holds, in the table's order."""
-    text = text[:MAX_TEXT]
     return (name for name, words in _PHRASES.items() if words.search(text))

@@ -1,6 +1,9 @@
 """The test mailbox's pages; they exist in development alone."""
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+import time
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.parts import parts
@@ -18,6 +21,8 @@ PAGE_POLICY = (
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 SHOWN = 100
+BEFORE, AFTER = 10, 6
+"""Seconds around pressing “Open the mail” in which a mail may come."""
 
 
 def _mailbox() -> Mailbox:
@@ -25,12 +30,17 @@ def _mailbox() -> Mailbox:
 
 
 @mailbox.get("")
-def index() -> str:
-    """List what was sent; with `after`, wait until something newer has come."""
+def index() -> ResponseReturnValue:
+    """List what was sent; with `since`, look again until the mail that was asked for has come."""
+    if request.args.get("since") == "now":
+        return redirect(url_for(".index", since=int(time.time())))
+    since = request.args.get("since", 0, type=int)
     mails = _mailbox().newest(SHOWN)
-    after = request.args.get("after", "")
-    is_waiting = not any(mail.name > after for mail in mails)
-    return render_template("mailbox/index.html", mails=mails, is_waiting=is_waiting)
+    is_waiting = not any(mail.received_at.timestamp() > since - BEFORE for mail in mails)
+    page = Response(render_template("mailbox/index.html", mails=mails, is_waiting=is_waiting))
+    if is_waiting or time.time() < since + AFTER:
+        page.headers["Refresh"] = "2"
+    return page
 
 
 @mailbox.get("/<name>")
@@ -45,7 +55,8 @@ def mail(name: str) -> Response:
 @mailbox.get("/<name>/html")
 def html(name: str) -> Response:
     found = _mailbox().find(name) or abort(404)
-    page = Response(found.html, mimetype="text/html")
+    opens_above = found.html.replace("<head>", '<head><base target="_top">', 1)
+    page = Response(opens_above, mimetype="text/html")
     page.headers["Content-Security-Policy"] = MAIL_POLICY
     page.headers["X-Frame-Options"] = "SAMEORIGIN"
     return page

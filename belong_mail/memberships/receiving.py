@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail import limits, sealing
+from belong_mail import limits
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import PLACE as CONTACT
 from belong_mail.db import now
@@ -18,7 +18,7 @@ from belong_mail.limits import Limit
 from belong_mail.mail import address as addresses
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.memberships.service import AGE, digest, lock
-from belong_mail.opening import BlindIndex, CannotOpen, Opener
+from belong_mail.opening import BlindIndex, Opener
 from belong_mail.outbox import service as outbox
 from belong_mail.outbox import suppressions
 from belong_mail.sending.models import Delivery, State
@@ -101,7 +101,7 @@ def read_slip(
     Raises CannotOpen for a list that the worker did not make: nobody else can join memberships.
     """
     wanted: dict[str, str] = json.loads(keyring.opener.open(request.sealed or b"", SEALED))
-    ids = json.loads(unwrap(keyring.opener, base64.b64decode(wanted["slip"]), SLIP))
+    ids = json.loads(keyring.opener.unwrap(base64.b64decode(wanted["slip"]), SLIP, ""))
     found = select(Subscription).where(Subscription.public_id.in_(ids))
     return wanted, list(session.scalars(found.with_for_update(of=Subscription)))
 
@@ -139,15 +139,8 @@ def post(
 def read(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, str]]:
     """Return to whom such a mail goes and what it says, or raise CannotOpen."""
     to = delivery.sealed_to or b""
-    said = unwrap(opener, delivery.sealed_arguments or b"", ARGUMENTS, _name(to))
-    return unwrap(opener, to, TO).decode(), json.loads(said)
-
-
-def unwrap(opener: Opener, data: bytes, where: str, row: str = "") -> bytes:
-    """Open what the worker wrapped itself; what anybody could seal does not pass (CannotOpen)."""
-    if data[:1] != sealing.WRAPPED:
-        raise CannotOpen(where)
-    return opener.open(data, where, row)
+    said = opener.unwrap(delivery.sealed_arguments or b"", ARGUMENTS, _name(to))
+    return opener.unwrap(to, TO, "").decode(), json.loads(said)
 
 
 def is_admitted(session: Session, key: bytes, rate: limits.Rate) -> bool:
@@ -178,7 +171,7 @@ def _is_mailed(session: Session, message: ContactMessage) -> bool:
 def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
     """Delete the address changes that wait for any of these subscriptions."""
     for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
-        opened = unwrap(keyring.opener, change.wrapped, CHANGE, change.public_id)
+        opened = keyring.opener.unwrap(change.wrapped, CHANGE, change.public_id)
         if public_ids & set(json.loads(opened)["public_ids"]):
             session.delete(change)
 

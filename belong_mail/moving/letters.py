@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from belong_mail.mail.address import normalise
 from belong_mail.memberships.letters import plain
 from belong_mail.memberships.models import AddressChange
-from belong_mail.memberships.receiving import CHANGE, unwrap
+from belong_mail.memberships.receiving import CHANGE
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.sending.engine import NotSent
@@ -23,7 +23,7 @@ def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     change = session.get(AddressChange, delivery.about_id)
     if change is None or not change.wrapped:
         raise NotSent(State.WITHDRAWN)
-    wanted = json.loads(unwrap(desk.opener, change.wrapped, CHANGE, change.public_id))
+    wanted = json.loads(desk.opener.unwrap(change.wrapped, CHANGE, change.public_id))
     if suppressions.covers(session, desk.index, normalise(wanted["new"])):
         raise NotSent(State.SUPPRESSED)
     at = delivery.due_at or delivery.created_at

@@ -9,7 +9,7 @@ from belong_mail import limits
 from belong_mail.db import new_public_id, now
 from belong_mail.mail import address as addresses
 from belong_mail.memberships.models import AddressChange
-from belong_mail.memberships.receiving import CHANGE, TO, forget, post, read_slip, unwrap
+from belong_mail.memberships.receiving import CHANGE, TO, forget, post, read_slip
 from belong_mail.outbox import service as outbox
 from belong_mail.outbox import suppressions
 from belong_mail.subscriptions.models import Request, Subscription
@@ -46,7 +46,7 @@ def move_address(session: Session, keyring: Keyring, request: Request) -> None:
     change = session.scalar(found.where(AddressChange.confirmed_at.is_not(None)))
     if change is None or not change.wrapped:
         return
-    wanted = json.loads(unwrap(keyring.opener, change.wrapped, CHANGE, change.public_id))
+    wanted = json.loads(keyring.opener.unwrap(change.wrapped, CHANGE, change.public_id))
     change.wrapped = b""
     if suppressions.covers(session, keyring.index, addresses.normalise(wanted["new"])):
         return

@@ -37,9 +37,8 @@ def check(newsletter: Newsletter) -> list[Finding]:
     if bool(newsletter.subject_es.strip()) != bool(newsletter.text_es.strip()):
         words = marked("The Spanish version has a subject or a text, but not both.")
         found.append(Finding(words, is_refusal=True))
-    for subject in (newsletter.subject, newsletter.subject_es):
-        if names(subject, group):
-            found.append(_named(group))
+    subjects = (newsletter.subject, newsletter.subject_es)
+    found += [_named(group) for subject in subjects if names(subject, group)]
     for text in (newsletter.subject, newsletter.text, newsletter.subject_es, newsletter.text_es):
         found += [_unknown(word) for word in placeholders.unknown(text)]
     for text in (newsletter.text, newsletter.text_es):

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import TextIO
+from pathlib import Path
 
 import click
 
@@ -18,14 +18,14 @@ def newsletter_commands() -> None:
 
 @newsletter_commands.command("send")
 @click.argument("slug")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--subject", required=True)
 @click.option("--at", type=click.DateTime(), help="Local time to queue it; else at once.")
 @click.option("--json", "is_json", is_flag=True)
-def send(slug: str, file: TextIO, subject: str, at: datetime | None, *, is_json: bool) -> None:
+def send(slug: str, file: Path, subject: str, at: datetime | None, *, is_json: bool) -> None:
     """Queue the Markdown FILE as an issue for the group SLUG."""
     try:
-        text = file.read()
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.BadParameter("The file is not UTF-8 text.") from error
     with transaction() as session:
@@ -40,6 +40,9 @@ def send(slug: str, file: TextIO, subject: str, at: datetime | None, *, is_json:
                 newsletters.copy_to(session, newsletter, parts().seal_to_office())
         else:
             newsletter.due_at = at.replace(tzinfo=parts().settings.timezone)
+        is_named = group.name.lower() in subject.lower()
+    if is_named:
+        click.echo("Warning: the subject names the group, for every eye on the inbox.", err=True)
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 

@@ -11,7 +11,8 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.db import now
 from belong_mail.groups.models import Group
-from belong_mail.mail.message import clean
+from belong_mail.mail import header, markdown
+from belong_mail.mail.message import HeaderRefused, clean
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.sending.models import Chunk, Delivery, State
@@ -34,11 +35,15 @@ class NewsletterRefused(Exception):
 
 def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter:
     """Keep an issue; nothing goes out. Raises NewsletterRefused."""
-    subject, text = clean(subject).strip(), clean(text).strip()
-    if not subject or len(subject) > MAX_SUBJECT or "\n" in subject or "\t" in subject:
+    subject, text = subject.strip(), clean(text).strip()
+    if not subject or len(subject) > MAX_SUBJECT or clean(subject) != subject:
         raise NewsletterRefused(f"The subject is one line of 1 to {MAX_SUBJECT} characters.")
-    if not text or len(text) > MAX_TEXT:
-        raise NewsletterRefused(f"The text has 1 to {MAX_TEXT:,} characters.")
+    try:
+        header.line("Subject", subject)
+    except HeaderRefused:
+        raise NewsletterRefused("The subject hides a line end or a control character.") from None
+    if not text or len(text) > MAX_TEXT or not markdown.to_text(text).strip():
+        raise NewsletterRefused(f"The text has words, and at most {MAX_TEXT:,} characters.")
     newsletter = Newsletter(group=group, subject=subject, text=text)
     session.add(newsletter)
     session.flush()
@@ -172,9 +177,9 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
             counts[State.QUEUED] += planned
         else:
             counts[State.WITHDRAWN] += planned - inserted
-    resent = session.scalar(select(func.coalesce(func.sum(Delivery.resent), 0)).where(of_issue))
+    resent = session.scalar(select(func.count(Delivery.id)).where(of_issue, Delivery.resent > 0))
     states = {state.value: counts[state] for state in State}
-    return {"recipients": recipients, **states, "resent": int(resent or 0)}
+    return {"recipients": recipients, **states, "resent": resent or 0}
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:

@@ -21,7 +21,8 @@ def post(
 ) -> None:
     """Ask for a message of a kind (a folder of `emails/`) to exactly one recipient.
 
-    It leaves if and only if the transaction commits.
+    It leaves if and only if the transaction commits; one that is to leave later is dated and
+    given up as if it had been asked for then.
     """
     delivery = Delivery(
         kind=kind,
@@ -32,7 +33,7 @@ def post(
         sealed_arguments=sealed_arguments,
     )
     if due_at is not None:
-        delivery.due_at = due_at
+        delivery.due_at = delivery.created_at = due_at
     session.add(delivery)
 
 

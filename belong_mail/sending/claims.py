@@ -89,16 +89,21 @@ def claim_chunk(session: Session, members: Members) -> bool:
     if chunk is None:
         return False
     chosen = members(session, chunk)
-    chunk.inserted = session.scalar(select(func.count()).select_from(chosen.subquery()))
-    session.execute(insert(Delivery).from_select(COLUMNS, chosen))
+    inserting = insert(Delivery).from_select(COLUMNS, chosen)
+    inserted: Any = session.execute(inserting.execution_options(preserve_rowcount=True))
+    chunk.inserted = inserted.rowcount
     return True
 
 
 def mark_dot(session: Session, owner: str, delivery_id: int) -> bool:
-    """Write down that the final dot may leave now; tell whether the delivery is still ours."""
+    """Write down that the final dot may leave now; tell whether the delivery is still ours.
+
+    The lease begins anew, so that it outlasts the wait for the answer.
+    """
     held = _held_by(owner, is_dot_sent=False) & (Delivery.id == delivery_id)
     resent = case((Delivery.lost_at.is_not(None), Delivery.resent + 1), else_=Delivery.resent)
-    marked = update(Delivery).where(held).values(is_dot_sent=True, resent=resent)
+    marked = update(Delivery).where(held)
+    marked = marked.values(is_dot_sent=True, resent=resent, lease_until=now() + LEASE)
     return session.execute(marked.returning(Delivery.id)).first() is not None
 
 
@@ -118,20 +123,19 @@ def release(
     session.execute(update(Delivery).where(held).values(values))
 
 
-def recover(session: Session, presence: Presence) -> None:
-    """Take over what dead workers held: what may have left is uncertain, the rest is due again."""
+def recover(session: Session, presence: Presence) -> list[Delivery]:
+    """Take over what dead workers held: return what may have left; the rest is due again."""
     holders = select(Delivery.claimed_by, func.max(Delivery.lease_until))
     holders = holders.where(Delivery.state == State.SENDING).group_by(Delivery.claimed_by)
+    doubtful: list[Delivery] = []
     for owner, lease_until in session.execute(holders).all():
         if owner is None or lease_until is None:
             continue
         if presence.is_dead(owner) or lease_until < now():
             release(session, owner)
-            doubtful = update(Delivery).where(_held_by(owner, is_dot_sent=True))
-            at = now()
-            session.execute(
-                doubtful.values(state=State.UNCERTAIN, lost_at=at, finished_at=at, due_at=at)
-            )
+            left = select(Delivery).where(_held_by(owner, is_dot_sent=True))
+            doubtful += session.scalars(left.with_for_update(skip_locked=True))
+    return doubtful
 
 
 def _held_by(owner: str, *, is_dot_sent: bool) -> ColumnElement[bool]:

@@ -7,18 +7,17 @@ either certainly not handed over, or known to be uncertain.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import limits
 from belong_mail.db import now
+from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.dialogue import AnswerLost, Unreachable
-from belong_mail.mail.message import Envelope
+from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Reply
 from belong_mail.mail.relay import Transport
-from belong_mail.sending import claims, outcomes
+from belong_mail.sending import claims, outcomes, pace
 from belong_mail.sending.models import Delivery, State
 
 BATCH = 20
@@ -53,25 +52,6 @@ Compose = Callable[[Session, Delivery], Envelope]
 """Writes a delivery's message, or raises NotSent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Messages a minute and a day, or None; when uncertain issues are sent again, None: never."""
-
-    send_rate: int | None
-    daily_quota: int | None
-    uncertain: timedelta | None
-
-    def rates(self) -> list[tuple[bytes, limits.Rate]]:
-        """Name the limits that the relay sets us; a minute's messages leave one by one."""
-        rates = []
-        if self.send_rate:
-            pace = limits.Rate(1, timedelta(minutes=1) / self.send_rate)
-            rates.append((b"relay/minute", pace))
-        if self.daily_quota:
-            rates.append((b"relay/day", limits.Rate(self.daily_quota, timedelta(days=1))))
-        return rates
-
-
 class Engine:
     def __init__(
         self,
@@ -80,7 +60,7 @@ class Engine:
         compose: Compose,
         members: claims.Members,
         presence: claims.Presence,
-        policy: Policy,
+        policy: pace.Policy,
     ) -> None:
         self._sessions = sessions
         self._transport = transport
@@ -95,7 +75,8 @@ class Engine:
     def recover(self) -> None:
         """Take over what dead workers left."""
         with self._sessions.begin() as session:
-            claims.recover(session, self._presence)
+            for delivery in claims.recover(session, self._presence):
+                outcomes.write(delivery, outcomes.lost(self._policy.uncertain))
 
     def work(self) -> bool:
         """Send one batch; tell whether there was anything to do."""
@@ -103,8 +84,11 @@ class Engine:
             return False
         self._wake_at = None
         with self._sessions.begin() as session:
-            batch = claims.claim(session, self._presence.name, BATCH)
-            is_expanded = not batch and claims.claim_chunk(session, self._members)
+            room = pace.room(session, self._policy, BATCH)
+            batch = claims.claim(session, self._presence.name, room)
+            is_expanded = room > 0 and not batch and claims.claim_chunk(session, self._members)
+        if not room:
+            self._wake_at = now() + LONGEST_WAIT
         for delivery_id in batch:
             if self.stopping.is_set() or self._wake_at is not None:
                 break
@@ -119,12 +103,14 @@ class Engine:
 
     def _deliver(self, delivery_id: int) -> None:
         envelope = self._prepare(delivery_id)
-        if envelope is None or not self._is_our_turn(delivery_id):
+        if envelope is None or not self._is_our_turn():
             return
         try:
             reply = self._transport.send(envelope, lambda: self._mark_dot(delivery_id))
         except LeaseLost:
             return
+        except (AddressRefused, MessageRefused):
+            self._put_away(delivery_id)
         except Unreachable as error:
             log.warning("The relay could not be used, at %s.", error.phase)
             self._rest(error.reply)
@@ -154,20 +140,23 @@ class Engine:
             self._finish(delivery_id, outcomes.Outcome(reason.state))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Delivery %d cannot be written: %s", delivery_id, type(error).__name__)  # noqa: TRY400
-            self._finish(delivery_id, outcomes.Outcome(State.FAILED, phrase="cannot be written"))
+            self._put_away(delivery_id)
         return None
 
-    def _is_our_turn(self, delivery_id: int) -> bool:
-        """Keep the relay's pace: wait for our turn, or put the message off if that is long."""
-        turn = now()
+    def _put_away(self, delivery_id: int) -> None:
+        self._finish(delivery_id, outcomes.Outcome(State.FAILED, phrase="cannot be written"))
+
+    def _is_our_turn(self) -> bool:
+        """Keep the relay's pace: wait for our turn, or rest if that is long (after a clock's jump).
+
+        False as well when we are told to stop.
+        """
         with self._sessions.begin() as session:
-            for name, rate in self._policy.rates():
-                turn = max(turn, limits.admit(session, name, rate, now()))
-            wait = (turn - now()).total_seconds()
-            if wait > LONGEST_WAIT.total_seconds():
-                claims.release(session, self._presence.name, turn, [delivery_id])
-                return False
-        return not self.stopping.wait(max(0.0, wait)) if wait > 0 else True
+            wait = pace.turn(session, self._policy) - now()
+        if wait > LONGEST_WAIT:
+            self._wake_at = now() + LONGEST_WAIT
+            return False
+        return wait <= timedelta(0) or not self.stopping.wait(wait.total_seconds())
 
     def _mark_dot(self, delivery_id: int) -> None:
         """Write down, before the final dot, that from here on no answer means uncertain."""

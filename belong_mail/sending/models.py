@@ -72,7 +72,7 @@ class Delivery(Base):
     lost_at: Mapped[datetime | None]
     """When the answer to a final dot was last lost: a copy may have arrived."""
     resent: Mapped[int] = mapped_column(default=0)
-    """How often it was sent again although a copy may have arrived."""
+    """1 when it was sent again although a copy may have arrived, else 0."""
 
     claimed_by: Mapped[str | None]
     lease_until: Mapped[datetime | None]

@@ -68,12 +68,14 @@ def rest(reply: Reply) -> timedelta:
 
 
 def write(delivery: Delivery, outcome: Outcome) -> None:
-    """Write an outcome into a delivery that we hold."""
+    """Write an outcome into a delivery that we hold; a copy that was refused is no second copy."""
     at = now()
     delivery.claimed_by = None
     delivery.code = outcome.code
     delivery.enhanced = outcome.enhanced or None
     delivery.phrase = outcome.phrase or None
+    if outcome.code is not None and outcome.state != State.ACCEPTED:
+        delivery.resent = 0
     if outcome.state is None:
         delivery.state = _before_try(delivery)
         delivery.is_dot_sent = False

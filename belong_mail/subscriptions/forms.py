@@ -20,12 +20,12 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail import languages
 from belong_mail.db import now
-from belong_mail.forms import OpenForm, plain_text, staff_address, strip
+from belong_mail.forms import OpenForm, one_line, plain_text, staff_address, strip
 from belong_mail.groups.models import Group, Question
 from belong_mail.parts import parts
 from belong_mail.subscriptions.service import Wanted
@@ -46,7 +46,7 @@ class JoinForm(OpenForm):
         _l("Your work email address"),
         description=_l("Best is an address that only you read. We mail you a link to confirm."),
         filters=[strip],
-        validators=[InputRequired(_l("Enter your email address.")), Length(max=254), staff_address],
+        validators=[DataRequired(_l("Enter your email address.")), Length(max=254), staff_address],
     )
     language = RadioField(
         _l("Language of our mails"),
@@ -59,7 +59,7 @@ class JoinForm(OpenForm):
         validators=[
             Optional(),
             Length(max=60, message=_l("Use at most 60 characters.")),
-            plain_text,
+            one_line,
             not_a_link,
         ],
     )
@@ -102,7 +102,7 @@ class PauseForm(FlaskForm):
     class Meta:
         csrf = False
 
-    until = Day(_l("No newsletters until"), validators=[InputRequired(_l("Choose a day."))])
+    until = Day(_l("No newsletters until"), validators=[DataRequired(_l("Choose a day."))])
     resume = SubmitField(_l("Send them again"))
 
     @property
@@ -155,7 +155,7 @@ def form_for(group: Group, *, has_leads: bool) -> JoinForm:
 
 
 def _field(question: Question, label: str, language: str) -> Any:
-    needed = InputRequired(_l("Answer this question.")) if question.is_required else Optional()
+    needed = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
     choices = [
         SelectChoice(str(number), option.get(language) or option["en"])
         for number, option in enumerate(question.options)

@@ -23,7 +23,7 @@ CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     """Ask whether the wish is the reader's own; nothing that was typed stands in it."""
     wish = session.get(Wish, delivery.about_id)
-    if wish is None:
+    if wish is None or wish.subscription_id != delivery.subscription_id:
         raise NotSent(State.WITHDRAWN)
     subscription = wish.subscription
     at = delivery.due_at or delivery.created_at
@@ -70,7 +70,7 @@ def introduce(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     if subscription.wrapped_introduction is None:
         raise NotSent(State.WITHDRAWN)
     place = "subscriptions.wrapped_introduction"
-    opened = desk.opener.open(subscription.wrapped_introduction, place, subscription.public_id)
+    opened = desk.opener.unwrap(subscription.wrapped_introduction, place, subscription.public_id)
     address = _address(session, desk, subscription)
     return Letter(
         to=inviting.address_of(desk.opener, lead),

@@ -35,15 +35,17 @@ class Keyring:
     index: BlindIndex
 
     def address(self, subscription: Subscription) -> str:
-        return self.opener.open(
+        return self.opener.unwrap(
             subscription.wrapped_address, "subscriptions.wrapped_address", subscription.public_id
         ).decode()
 
     def name(self, subscription: Subscription) -> str:
         """Return the first name, or nothing."""
-        wrapped = subscription.wrapped_name
-        place = "subscriptions.wrapped_name"
-        return self.opener.open(wrapped, place, subscription.public_id).decode() if wrapped else ""
+        if subscription.wrapped_name is None:
+            return ""
+        return self.opener.unwrap(
+            subscription.wrapped_name, "subscriptions.wrapped_name", subscription.public_id
+        ).decode()
 
     def wrap(self, text: str, column: str, public_id: str) -> bytes:
         return self.opener.wrap(text.encode(), f"subscriptions.{column}", public_id)

@@ -51,7 +51,8 @@ def ask(session: Session, sealer: Sealer, group: Group, wanted: Wanted, due_at: 
 
 def find_wish(session: Session, confirm_id: str) -> Wish:
     """Find what a confirmation link asks about, or raise BadToken when that is over."""
-    wish = session.scalar(select(Wish).where(Wish.confirm_id == confirm_id))
+    found = select(Wish).where(Wish.confirm_id == confirm_id)
+    wish = session.scalar(found.execution_options(populate_existing=True))
     if wish is None or wish.subscription.is_suppressed:
         raise BadToken
     return wish
@@ -75,24 +76,33 @@ def find(session: Session, public_id: str) -> Subscription:
 
 
 def confirm(session: Session, confirm_id: str) -> Subscription:
-    """Grant a wish: the person is in. The second time nothing more happens."""
+    """Grant a wish: the person is in. The second time nothing more happens.
+
+    The wish is read again under the lock: who leaves in the same moment has left.
+    """
+    subscription = find(session, find_wish(session, confirm_id).subscription.public_id)
     wish = find_wish(session, confirm_id)
-    subscription = find(session, wish.subscription.public_id)
-    if subscription.is_active:
-        return subscription
-    subscription.confirmed_at = now()
-    subscription.ended_at = None
-    subscription.asked_at, subscription.asked_until = None, 0.0
-    subscription.language = wish.language
-    subscription.wrapped_name = wish.wrapped_name
-    subscription.paused_until = None
-    outbox.post(session, "welcome-member", subscription_id=subscription.id)
-    leads = accounts.leads_of(session, subscription.group)
-    if wish.wrapped_introduction and leads:
-        subscription.wrapped_introduction = wish.wrapped_introduction
-        for lead in leads:
-            outbox.post(session, "introduce-member", account_id=lead.id, about_id=subscription.id)
+    if not subscription.is_active:
+        subscription.confirmed_at = now()
+        subscription.ended_at = None
+        subscription.asked_at, subscription.asked_until = None, 0.0
+        subscription.language = wish.language
+        subscription.wrapped_name = wish.wrapped_name
+        subscription.paused_until = None
+        outbox.post(session, "welcome-member", subscription_id=subscription.id)
+    _introduce(session, subscription, wish)
     return subscription
+
+
+def _introduce(session: Session, subscription: Subscription, wish: Wish) -> None:
+    """Tell the leads what a granted wish wants them to know, once; the wish forgets it."""
+    introduction, wish.wrapped_introduction = wish.wrapped_introduction, None
+    leads = accounts.leads_of(session, subscription.group)
+    if introduction is None or not leads:
+        return
+    subscription.wrapped_introduction = introduction
+    for lead in leads:
+        outbox.post(session, "introduce-member", account_id=lead.id, about_id=subscription.id)
 
 
 def refuse(session: Session, public_id: str, *, is_for_ever: bool) -> None:

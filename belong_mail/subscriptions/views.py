@@ -1,5 +1,7 @@
 """Joining and leaving. Every mailed link asks on GET and acts on POST."""
 
+import time
+
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
@@ -39,7 +41,9 @@ def join(slug: str) -> ResponseReturnValue:
 @subscriptions.get("/check-your-inbox")
 def check_your_inbox() -> str:
     return render_template(
-        "subscriptions/check_your_inbox.html", mail_subject=_("One tap to confirm")
+        "subscriptions/check_your_inbox.html",
+        mail_subject=_("One tap to confirm"),
+        after=f"{time.time_ns():020}",
     )
 
 
@@ -55,7 +59,7 @@ def confirm(token: str) -> str:
         return _page(
             "confirm",
             wish.subscription.group,
-            action=request.path,
+            action=url_for(".confirm", token=token),
             is_introduced=wish.wrapped_introduction is not None,
             not_me_url=url_for(".not_me", token=refuse),
         )
@@ -71,7 +75,7 @@ def not_me(token: str) -> str:
             choice = "never" if is_for_ever else "forget"
             return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
         subscription = service.look_at(session, public_id)
-        return _page("not_me", subscription.group, action=request.path)
+        return _page("not_me", subscription.group, action=url_for(".not_me", token=token))
 
 
 @subscriptions.route("/leave/<token>", methods=["GET", "POST"])
@@ -123,7 +127,7 @@ def undo(token: str) -> str:
         if request.method == "POST":
             return _page("back", service.come_back(session, public_id).group)
         subscription = service.look_at(session, public_id)
-        return _page("left", subscription.group, undo_action=request.path)
+        return _page("left", subscription.group, undo_action=url_for(".undo", token=token))
 
 
 @subscriptions.route("/one-click/<token>", methods=["GET", "POST"])

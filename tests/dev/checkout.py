@@ -14,10 +14,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
 
-HIDE = """
+HIDE_PIP = """
 import os, sys
-if sys.prefix == sys.base_prefix:
-    sys.modules.update(dict.fromkeys(os.environ.get("HIDDEN_MODULES", "").split()))
+if "HIDE_PIP" in os.environ and sys.prefix == sys.base_prefix:
+    sys.modules["pip"] = None
 """
 
 
@@ -31,12 +31,11 @@ class Checkout:
         home, hiding = folder / "home", folder / "hiding"
         for each in (self.programs, home, hiding):
             each.mkdir(parents=True)
-        (hiding / "sitecustomize.py").write_text(HIDE)
+        (hiding / "sitecustomize.py").write_text(HIDE_PIP)
         self.env = {
             "HOME": str(home),
             "PATH": str(self.programs),
             "PYTHONPATH": str(hiding),
-            "HIDDEN_MODULES": "ensurepip",
         }
 
     def dev(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -105,6 +104,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def words_until(process: subprocess.Popen[str], last_line: str) -> str:
+    """Return what a process says up to a line; should it end before, fail with all of it."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line == f"{last_line}\n":
+            return said
+    process.wait(10)
+    raise AssertionError(f"It ended (status {process.returncode}) after saying: {said}")
 
 
 def end(process: subprocess.Popen[str]) -> str:

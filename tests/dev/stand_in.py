@@ -72,4 +72,5 @@ def worker() -> None:
 
 
 if __name__ == "__main__":
+    signal.alarm(100)  # whatever becomes of the test
     {"prepare": prepare, "web": web, "worker": worker}[sys.argv[3]]()

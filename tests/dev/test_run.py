@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dev.checkout import Checkout, end, free_port, is_alive, wait_for
+from tests.dev.checkout import Checkout, end, free_port, is_alive, wait_for, words_until
 
 WORKERS_OWN = {"BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS"}
 
@@ -32,8 +32,7 @@ def serving(checkout: Checkout, *arguments: str, **env: str) -> Iterator[subproc
 def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> None:
     port = free_port()
     process = ready.start("run", "--port", str(port))
-    assert process.stdout is not None
-    said = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+    said = words_until(process, "Ctrl-C ends it.")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
         assert answer.status == 200
     end(process)

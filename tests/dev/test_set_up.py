@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
-from tests.dev.conftest import NewCheckout
-from tests.dev.wheels import pythons
+from tests.dev.checkout import ROOT, Checkout, free_port, is_alive, wait_for
+from tests.dev.conftest import Bare, NewCheckout
+from tests.dev.pythons import pythons
 
 SLOW_UV = """
+: > .venv/half
 echo $$ > var/uv.pid
-touch .venv/half
 exec /bin/sleep 60
 """
 
@@ -32,18 +32,16 @@ def test_python3_and_pip_are_enough(new_checkout: NewCheckout, python: str) -> N
 
 
 def test_the_second_time_nothing_is_installed_and_nobody_asked(ready: Checkout) -> None:
-    assert not is_set_up_anew(ready.dev("test", "-x", HIDDEN_MODULES="pip ensurepip"))
+    assert not is_set_up_anew(ready.dev("test", "-x", HIDE_PIP="1"))
 
 
 def test_a_machine_without_pip_uses_the_one_inside_python(checkout: Checkout) -> None:
-    assert is_set_up_anew(checkout.dev("test", "-x", HIDDEN_MODULES="pip"))
+    checkout.python = pythons()[0]
+    assert is_set_up_anew(checkout.dev("test", "-x", HIDE_PIP="1"))
 
 
 def test_a_machine_with_no_pip_at_all_is_told_what_to_install(checkout: Checkout) -> None:
-    # The Python of .venv would find its own ensurepip, so that one is broken too.
-    hiding = Path(checkout.env["PYTHONPATH"])
-    (hiding / "ensurepip.py").write_text("raise ImportError")
-    answer = checkout.dev("lint", HIDDEN_MODULES="pip")
+    answer = checkout.dev("lint", HIDE_PIP="1")
     assert answer.returncode == 1
     assert answer.stdout.endswith("apt install python3-pip\n")
 
@@ -67,13 +65,17 @@ def test_where_uv_fails_pip_takes_over(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("before", ["nothing", "a server"])
 def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
-    checkout: Checkout, number: signal.Signals
+    checkout: Checkout, number: signal.Signals, before: str
 ) -> None:
+    if before == "a server":
+        set_up_to_run(checkout)
     checkout.add_program("uv", SLOW_UV)
     process = checkout.start("test", "-x")
     pid_file = checkout.root / "var" / "uv.pid"
     wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    assert (checkout.root / ".venv" / "half").exists()
     process.send_signal(number)
     process.communicate(timeout=30)
     wait_for(lambda: not is_alive(int(pid_file.read_text())))
@@ -128,9 +130,9 @@ def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout: Checkout) -> 
     assert checkout.dev("lint").returncode == 0
 
 
-def test_the_environment_is_of_the_python_that_was_called(checkout: Checkout) -> None:
+def test_the_environment_is_of_the_python_that_was_called(checkout: Checkout, bare: Bare) -> None:
     for python in pythons():
-        checkout.python = python
+        checkout.python = bare(python)
         answer = checkout.dev("test", "-x")
         assert is_set_up_anew(answer)
         assert f"of {version_of(python)}" in answer.stdout
@@ -144,7 +146,7 @@ def test_called_by_its_own_environment_it_uses_the_python_behind_it(ready: Check
 
 
 def test_the_test_packages_join_those_of_a_server_that_runs(checkout: Checkout) -> None:
-    assert "could not be prepared" in checkout.dev("run", STAND_IN_PREPARE="fails").stdout
+    set_up_to_run(checkout)
     serving = (checkout.root / ".venv").stat().st_ino
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert (checkout.root / ".venv").stat().st_ino == serving
@@ -172,7 +174,7 @@ def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> 
 
 def test_without_a_network_it_says_what_to_do(checkout: Checkout) -> None:
     nowhere = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/"}
-    answer = checkout.dev("run", **nowhere, PIP_RETRIES="0")
+    answer = checkout.dev("run", "--port", str(free_port()), **nowhere, PIP_RETRIES="0")
     assert answer.returncode == 1
     assert "Is this machine online?" in answer.stdout
     assert "Traceback" not in answer.stdout
@@ -186,6 +188,11 @@ def test_an_older_python_can_read_the_file_and_says_what_it_needs(checkout: Chec
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stderr == "Belong Mail needs Python 3.11 or newer; this is 3.8.2.\n"
+
+
+def set_up_to_run(checkout: Checkout) -> None:
+    answer = checkout.dev("run", "--port", str(free_port()), STAND_IN_PREPARE="fails")
+    assert "could not be prepared" in answer.stdout
 
 
 def version_of(python: str) -> str:

@@ -1,7 +1,6 @@
 """Makes small wheels and the locks that pin them, so that a set-up needs no index."""
 
 import hashlib
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,12 +49,3 @@ def make_wheel(
         for path, text in content.items():
             wheel.writestr(zipfile.ZipInfo(path), text)
     return f"{name}==1.0 \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
-
-
-def pythons() -> list[str]:
-    """Return this Python and, where the system has another that serves, that one too."""
-    own = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
-    others = [
-        f"/usr/bin/python3.{minor}" for minor in range(11, 20) if minor != sys.version_info.minor
-    ]
-    return [own, *(python for python in others if Path(python).exists())][:2]

@@ -87,8 +87,12 @@ def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with Server(tls="implicit", context=context) as server, pytest.raises(Unreachable):
+    with (
+        Server(tls="implicit", context=context) as server,
+        pytest.raises(Unreachable) as unreachable,
+    ):
         greet(server, replace(relay, tls="implicit"))
+    assert unreachable.value.phase == "CONNECT"
 
 
 def test_a_relay_without_starttls_gets_nothing(relay: Relay) -> None:

@@ -141,6 +141,14 @@ def test_a_long_link_is_neither_encoded_nor_folded(length: int, after: str) -> N
     assert header.line("List-Unsubscribe", value) == f"List-Unsubscribe: {value}\r\n".encode()
 
 
+@pytest.mark.parametrize("gap", [2, 3, 80])
+def test_wide_gaps_are_kept_and_no_line_ends_in_one(gap: int) -> None:
+    subject = ("word" + " " * gap) * 30 + "end"
+    raw = header.line("Subject", subject)
+    assert_well_formed(raw)
+    assert read(raw) == subject
+
+
 def test_a_line_ends_before_its_thousandth_octet() -> None:
     assert header.line("References", "a" * 986)
     with pytest.raises(HeaderRefused):

@@ -78,9 +78,22 @@ code
 https://example.org/plain www.example.org eva@example.org write (eva@example.org)
 a picture here
 """
-TAGS = {"a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p"} | {
-    "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"
-}
+TAGS = {
+    "a",
+    "blockquote",
+    "br",
+    "code",
+    "em",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+    "p",
+} | {"pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 ATTACKS = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -192,6 +205,11 @@ def test_a_slot_is_never_a_links_target() -> None:
     html = to_html(f"[leave]({slot('leave')}) <https://example.org/{slot('leave')}>")
     assert all(slot("leave") not in value for _, _, value in Reader(html).attributes)
     assert "leave" in html
+
+
+def test_half_a_character_is_replaced() -> None:
+    assert to_html("a \ud800") == "<p>a \ufffd</p>\n"
+    assert to_text("a \ud800") == "a \ufffd\n"
 
 
 @settings(max_examples=400, deadline=None)

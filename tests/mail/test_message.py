@@ -94,6 +94,7 @@ def assert_fit_for_any_relay(message: bytes) -> None:
     assert b"\r\n.\r\n" not in message
     assert b"\r\n." not in message
     assert b"\r\nFrom " not in body
+    assert not re.search(rb"[ \t]\r\n", body)
     assert head.count(b"boundary=") == 1
 
 

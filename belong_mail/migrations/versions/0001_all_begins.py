@@ -187,7 +187,10 @@ def upgrade() -> None:
         sa.Column("enhanced", sa.String(), nullable=True),
         sa.Column("phrase", sa.String(), nullable=True),
         sa.CheckConstraint(
-            "CASE WHEN subscription_id IS NULL THEN 0 ELSE 1 END + CASE WHEN account_id IS NULL THEN 0 ELSE 1 END + CASE WHEN sealed_to IS NULL THEN 0 ELSE 1 END = 1 OR finished_at IS NOT NULL",
+            "CASE WHEN subscription_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN account_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN sealed_to IS NULL THEN 0 ELSE 1 END = 1"
+            " OR finished_at IS NOT NULL",
             name=op.f("ck_deliveries_one_recipient"),
         ),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,107 @@
+"""The journeys of members and writers on a phone: in both languages, also without JavaScript."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from belong_mail import languages
+from tests.browser.site import Site, link_in
+
+OFFICE = "dps-belong@example.org"
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def context_args(context_args: dict[str, Any], *, has_script: bool) -> dict[str, Any]:
+    return {**context_args, "java_script_enabled": has_script}
+
+
+@pytest.fixture
+def say(language: str) -> Say:
+    """Say a sentence of the pages in the language of the journey."""
+
+    def said(words: str, **places: str) -> str:
+        return languages.catalog(language).ugettext(words) % places
+
+    return said
+
+
+@pytest.fixture
+def home(phone: Page, language: str) -> Page:
+    """Come to the directory with an English browser, and choose the language there."""
+    phone.goto("/")
+    if language != languages.DEFAULT:
+        phone.get_by_role("link", name=languages.NAMES[language]).click()
+    expect(phone.locator("html")).to_have_attribute("lang", language)
+    return phone
+
+
+@pytest.fixture
+def address(language: str, request: pytest.FixtureRequest, *, has_script: bool) -> str:
+    """Return an address that no other journey uses."""
+    return f"{request.function.__name__[-20:]}.{language}.{has_script}@dpsk12.org"
+
+
+def ask_to_join(page: Page, say: Say, address: str) -> None:
+    page.get_by_role("link", name="The Village").click()
+    page.get_by_role("link", name=say("Join this group")).click()
+    page.get_by_label(say("Your work email address")).fill(address)
+    page.get_by_role("button", name=say("Send me the link")).click()
+    expect(page.get_by_role("heading", name=say("Now check your inbox"))).to_be_visible()
+
+
+def test_a_teacher_joins_within_a_minute(home: Page, say: Say, site: Site, address: str) -> None:
+    ask_to_join(home, say, address)
+    home.get_by_role("link", name=say("Open the mail")).click()
+    expect(home.get_by_text(address).first).to_be_visible()
+    home.get_by_role("link", name=say("One tap to confirm")).first.click()
+    letter = home.frame_locator("iframe")
+    letter.get_by_role("link", name=say("Yes, open the page")).click()
+    expect(home.locator("h1")).to_have_text(say("Join %(group)s?", group="The Village"))
+    home.get_by_role("button", name=say("Join %(group)s", group="The Village")).click()
+    expect(home.locator("h1")).to_have_text(say("Welcome! You are in."))
+    assert site.mail_to(address, 2).subject == say("Welcome! You are in.")
+
+
+def test_a_member_gets_a_newsletter_leaves_and_comes_back(
+    home: Page, say: Say, site: Site, address: str
+) -> None:
+    ask_to_join(home, say, address)
+    home.goto(link_in(site.mail_to(address), "confirm"))
+    home.get_by_role("button", name=say("Join %(group)s", group="The Village")).click()
+    site.mail_to(address, 2)
+    site.send_newsletter("Tea on Tuesday")
+    newsletter = site.mail_to(address, 3)
+    assert newsletter.subject == "Tea on Tuesday"
+    home.goto(link_in(newsletter, "leave"))
+    home.get_by_role("button", name=say("Leave %(group)s", group="The Village")).click()
+    expect(home.locator("h1")).to_have_text(say("Done: you have left"))
+    home.get_by_role("button", name=say("Undo: keep me in the group")).click()
+    expect(home.locator("h1")).to_have_text(say("Good to have you back"))
+
+
+@pytest.mark.expected(404)
+def test_somebody_whose_address_was_used_is_left_alone(
+    home: Page, say: Say, site: Site, address: str
+) -> None:
+    ask_to_join(home, say, address)
+    confirm = link_in(site.mail_to(address), "confirm")
+    home.goto(confirm)
+    home.get_by_role("link", name=say("This was not me")).click()
+    home.get_by_role("button", name=say("Never mail me again")).click()
+    expect(home.locator("h1")).to_have_text(say("We leave you alone"))
+    home.goto(confirm)
+    expect(home.locator("h1")).to_have_text(say("This link does not work any more"))
+
+
+def test_a_person_writes_to_the_office(home: Page, say: Say, site: Site, address: str) -> None:
+    home.get_by_role("link", name=say("Write to DPS Belong")).click()
+    home.get_by_label(say("What is it about?")).select_option(say("A concern"))
+    home.get_by_role("textbox", name=say("Your message")).fill("Una línea.\nAnother line.")
+    home.get_by_role("textbox", name=say("Your email address")).fill(address)
+    home.get_by_role("button", name=say("Send to DPS Belong")).click()
+    expect(home.locator("h1")).to_have_text(say("Thank you. We have your message."))
+    reference = home.locator("code").inner_text()
+    site.wait_for(lambda: any(reference in mail.subject for mail in site.mails_to(OFFICE)))

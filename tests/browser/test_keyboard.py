@@ -1,0 +1,111 @@
+"""The forms without a mouse: the order of Tab, what Enter does, where errors lead."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+JOIN = "/groups/the-village/join"
+IN_ORDER = [
+    "skip", "brand", "Groups", "Contact", "Español", "The Village", "email", "language",
+    "first_name", "question-1", "question-2", "question-2", "question-2", "introduce_me",
+    "summary", "submit",
+]  # fmt: skip
+WHERE = """() => {
+  const it = document.activeElement
+  const outline = getComputedStyle(it)
+  return [it.name || it.className || (it.localName == 'summary' ? 'summary' : it.innerText.trim()),
+          it.type || '', outline.outlineStyle != 'none' && parseFloat(outline.outlineWidth) >= 2]
+}"""
+FOCUSED = ":focus"
+
+
+def tab(page: Page) -> tuple[str, bool]:
+    """Press Tab; return what has the focus, and whether the focus is to be seen."""
+    page.keyboard.press("Tab")
+    name, kind, is_seen = page.evaluate(WHERE)
+    return ("submit" if kind == "submit" and "big" in name else name), is_seen
+
+
+def test_tab_goes_through_the_form_as_it_is_read(phone: Page) -> None:
+    phone.goto(JOIN)
+    stops = [tab(phone) for _ in IN_ORDER]
+    names = ["Español" if name == "switch_language" else name for name, _ in stops]
+    assert names == IN_ORDER
+    assert [name for name, is_seen in stops if not is_seen] == []
+
+
+def test_the_first_stop_skips_to_the_main_part(phone: Page) -> None:
+    phone.goto(JOIN)
+    phone.keyboard.press("Tab")
+    phone.keyboard.press("Enter")
+    expect(phone.locator("main")).to_be_focused()
+    assert tab(phone)[0] == "The Village"
+
+
+@pytest.mark.parametrize("path", [JOIN, JOIN + "?lang=es"])
+def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(
+    phone: Page, path: str
+) -> None:
+    phone.goto(path)
+    language = phone.locator("html").get_attribute("lang") or ""
+    phone.focus("[name=email]")
+    phone.keyboard.type(f"enter.{language}@dpsk12.org")
+    phone.keyboard.press("Enter")
+    phone.wait_for_url("**/check-your-inbox*")
+    expect(phone.locator("html")).to_have_attribute("lang", language)
+
+
+def test_a_whole_request_is_made_by_keyboard(phone: Page) -> None:
+    phone.goto(JOIN)
+    keys = ["keyboard@dpsk12.org", "Tab", "ArrowDown", "Tab", "Ada", "Tab", "Space"]
+    keys += ["Tab", "Space", "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Enter"]
+    phone.focus("[name=email]")
+    for key in keys:
+        if key[0].isupper() and key != "Ada":
+            phone.keyboard.press(key)
+        else:
+            phone.keyboard.type(key)
+    phone.wait_for_url("**/check-your-inbox*")
+
+
+@pytest.mark.expected(422)
+def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone: Page) -> None:
+    phone.goto(JOIN)
+    phone.fill("[name=email]", "ada@gmail.com")
+    phone.fill("[name=first_name]", "<Ada>")
+    phone.check("[name=introduce_me]")
+    phone.locator("[name=question-1]").nth(1).check()
+    phone.locator("[name=question-2]").nth(2).check()
+    phone.keyboard.press("Enter")
+    expect(phone).to_have_title("Problem: Join The Village · DPS Belong")
+    expect(phone.locator("[name=email]")).to_have_value("ada@gmail.com")
+    expect(phone.locator("[name=first_name]")).to_have_value("<Ada>")
+    expect(phone.locator("[name=introduce_me]")).to_be_checked()
+    expect(phone.locator("[name=question-1]").nth(1)).to_be_checked()
+    expect(phone.locator("[name=question-2]").nth(2)).to_be_checked()
+    for name in ("email", "first_name"):
+        link = phone.get_by_role("alert").locator(f'a[href="#{name}"]')
+        link.press("Enter")
+        expect(phone.locator(f"[name={name}]")).to_be_focused()
+        expect(phone.locator(f"[name={name}]")).to_have_attribute("aria-invalid", "true")
+        expect(phone.locator(f"#{name}-error")).to_contain_text(link.inner_text())
+        described_by = phone.locator(f"[name={name}]").get_attribute("aria-describedby") or ""
+        assert f"{name}-error" in described_by.split()
+
+
+@pytest.mark.expected(422)
+def test_another_language_keeps_what_was_typed(phone: Page) -> None:
+    phone.goto("/contact")
+    phone.select_option("[name=topic]", "concern")
+    phone.fill("[name=message]", "Two\nlines & <b>")
+    phone.fill("[name=name]", "Ada")
+    phone.fill("[name=email]", "no address")
+    phone.get_by_role("button", name="Español").click()
+    expect(phone.locator("html")).to_have_attribute("lang", "es")
+    expect(phone.locator("[name=topic]")).to_have_value("concern")
+    expect(phone.locator("[name=message]")).to_have_value("Two\nlines & <b>")
+    expect(phone.locator("[name=name]")).to_have_value("Ada")
+    expect(phone.locator("[name=email]")).to_have_value("no address")
+    expect(phone.get_by_role("alert")).to_have_count(0)
+    phone.get_by_role("button", name="Enviar a DPS Belong").click()
+    expect(phone.get_by_role("alert")).to_have_count(1)
+    expect(phone.locator("html")).to_have_attribute("lang", "es")

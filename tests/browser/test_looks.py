@@ -1,0 +1,91 @@
+"""Every page and mail: axe, narrow and enlarged, targets that a thumb hits, and the weight."""
+
+import gzip
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Response, ViewportSize
+
+from tests.browser.chromium import PHONE
+from tests.browser.site import Site
+from tests.browser.tour import mails, tour
+from tests.browser.watch import Watch
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYTHING = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+"""In dark, which changes nothing else."""
+NARROW: tuple[ViewportSize, ...] = ({"width": 320, "height": 740}, {"width": 320, "height": 256})
+"""A small phone; and 1280 by 1024 at 400 %."""
+TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TOO_SMALL = """() => [...document.querySelectorAll(
+    '.button, nav a, nav button, .tile, select, textarea, summary, .field > input, .back a')]
+  .filter(it => it.checkVisibility() && !it.matches('.unseen, .unseen *'))
+  .filter(it => it.getBoundingClientRect().height < 44)
+  .map(it => `${it.localName} “${it.innerText.trim()}” ${it.getBoundingClientRect().height}`)"""
+MOST = 15 * 1024
+
+
+@dataclass
+class Findings:
+    """What a walk past every page and mail has found wrong; and how many it saw."""
+
+    seen: int = 0
+    axe: list[str] = field(default_factory=list)
+    wide: list[str] = field(default_factory=list)
+    small: list[str] = field(default_factory=list)
+
+    def look(self, page: Page, name: str) -> None:
+        self.seen += 1
+        page.emulate_media(color_scheme="light")
+        light = Axe().run(page, options=EVERYTHING).response["violations"]
+        page.emulate_media(color_scheme="dark")
+        dark = page.evaluate("rules => axe.run(rules)", COLOURS)["violations"]
+        self.axe += [
+            f"{name}: {each['id']} {node['target']} {node['failureSummary']}"
+            for each in light + dark
+            for node in each["nodes"]
+        ]
+        for size in NARROW:
+            page.set_viewport_size(size)
+            over = page.evaluate(TOO_WIDE)
+            if over > 0:
+                self.wide.append(f"{name}: {over} px at {size}")
+        page.set_viewport_size(PHONE)
+        self.small += [f"{name}: {each}" for each in page.evaluate(TOO_SMALL)]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_every_page_and_mail_is_for_everyone_on_any_screen_and_keeps_to_itself(
+    browser: Browser, site: Site, language: str
+) -> None:
+    found, watch = Findings(), Watch(expected={404, 422})
+    context = browser.new_context(base_url=site.url, locale=language, viewport=PHONE)
+    watch.over(context, site.url)
+    address = f"looks.{language}@dpsk12.org"
+    page = context.new_page()
+    for name in tour(page, site, address):
+        found.look(page, name)
+    letter = context.new_page()
+    for name, html in mails(site, address):
+        letter.set_content(html)
+        found.look(letter, name)
+    cookies = context.cookies()
+    context.close()
+    assert found == Findings(seen=30)
+    assert watch.complaints == []
+    assert cookies == []
+
+
+def test_a_first_visit_weighs_at_most_15_kb(phone: Page) -> None:
+    got: list[Response] = []
+    phone.on("response", lambda response: got.append(response))  # noqa: PLW0108 - playwright marks it
+    phone.goto("/", wait_until="networkidle")
+    icon = phone.request.get(phone.locator("link[rel=icon]").get_attribute("href") or "").body()
+    weights = {response.url: len(gzip.compress(response.body())) for response in got}
+    assert any(".css" in url for url in weights)
+    total = sum(weights.values()) + len(gzip.compress(icon))
+    assert total <= MOST, json.dumps(weights)

@@ -1,0 +1,64 @@
+"""A database that cannot be reached: a page still comes, and says that nothing was stored."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from belong_mail.app import create_app
+from config import Config
+from tests.people import Visitor
+from tests.servers.smtp import Server
+
+BROKEN = (
+    "sqlite:////nowhere/at/all/belong.db",
+    "postgresql+psycopg://belong:secret@127.0.0.1:1/belong?connect_timeout=1",
+)
+
+
+@pytest.fixture(params=BROKEN, ids=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.param
+    return url
+
+
+@pytest.fixture
+def app(environment: dict[str, str]) -> Iterator[Flask]:
+    app = create_app(Config.read(environment))
+    yield app
+    app.extensions["belong"].writing.kw["bind"].dispose()
+
+
+@pytest.mark.usefixtures("relay")
+@pytest.mark.parametrize("path", ["/", "/groups/asian", "/groups/asian/join", "/readyz"])
+def test_a_page_says_that_it_cannot_do_it_right_now(visitor: Visitor, path: str) -> None:
+    answer = visitor.open(path)
+    assert answer.status_code == 503
+    assert "We cannot do this right now" in answer.text
+    assert "Nothing was stored." in answer.text
+
+
+def test_a_form_says_that_nothing_was_stored(visitor: Visitor, relay: Server) -> None:
+    token = visitor.open("/contact").text.partition('name="csrf_token"')[2]
+    token = token.partition('value="')[2].partition('"')[0]
+    fields = {"csrf_token": token, "topic": "need", "message": "We need an interpreter."}
+    answer = visitor.client.post("/contact?lang=es", data=fields)
+    assert answer.status_code == 503
+    assert answer.headers["Content-Language"] == "es"
+    assert "interpreter" not in answer.text
+    assert relay.accepted == []
+
+
+def test_neither_page_nor_log_tells_where_the_database_is(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = visitor.open("/").text
+    for word in ("secret", "nowhere", "127.0.0.1", "sqlite", "psycopg", "Traceback"):
+        assert word not in page
+        assert word not in caplog.text
+    assert "The database cannot be used" in caplog.text
+
+
+def test_the_process_is_live_though_it_is_not_ready(visitor: Visitor) -> None:
+    assert visitor.open("/healthz").status_code == 200
+    assert visitor.open("/privacy").status_code == 200

@@ -1,0 +1,1 @@
+"""The guards, and what shows that each of them is watched: `python -m tests.guards [NAME …]`."""

@@ -1,0 +1,33 @@
+"""Switch off each guard in turn, in a copy of the project, and expect the suite to turn red."""
+
+import sys
+
+from tests.guards.catalog import SABOTAGES
+from tests.guards.sabotage import copied_checkout, run, trial
+
+
+def main(names: list[str]) -> int:
+    """Try the named sabotages, or all; return how many went unnoticed."""
+    unknown = set(names) - {each.name for each in SABOTAGES}
+    if unknown:
+        sys.stderr.write(f"There is no guard {', '.join(sorted(unknown))}.\n")
+        return 2
+    chosen = [each for each in SABOTAGES if not names or each.name in names]
+    missed = 0
+    with copied_checkout() as root:
+        tests = tuple(sorted({test for each in chosen for test in each.tests}))
+        sound = run(root, tests)
+        if sound.returncode != 0:
+            sys.stderr.write(f"{sound.stdout}\nThe suite is red without any sabotage.\n")
+            return 2
+        for each in chosen:
+            outcome = trial(root, each)
+            missed += outcome != "red"
+            sys.stdout.write(f"{each.name:32} {outcome}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen) - missed} of {len(chosen)} guards are watched.\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

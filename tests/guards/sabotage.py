@@ -1,0 +1,66 @@
+"""What a sabotage is, and how the suite is tried with one."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis"
+)
+RED = 1
+"""What pytest answers when tests have failed; anything else says that they did not run."""
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """The smallest change that switches a guard off, and the tests that must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def applies(self, root: Path) -> bool:
+        """Tell whether the text to replace stands in the file exactly once."""
+        return (root / self.file).read_text().count(self.old) == 1
+
+    @contextmanager
+    def applied(self, root: Path) -> Iterator[None]:
+        file = root / self.file
+        sound = file.read_text()
+        file.write_text(sound.replace(self.old, self.new))
+        try:
+            yield
+        finally:
+            file.write_text(sound)
+
+
+@contextmanager
+def copied_checkout() -> Iterator[Path]:
+    """Yield a copy of the project that may be broken."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "checkout"
+        shutil.copytree(ROOT, root, ignore=NOT_COPIED)
+        yield root
+
+
+def trial(root: Path, sabotage: Sabotage) -> str:
+    """Run a sabotage's tests with the sabotage in place; say what came of it."""
+    if not sabotage.applies(root):
+        return "does not apply any more"
+    with sabotage.applied(root):
+        code = run(root, sabotage.tests).returncode
+    return "red" if code == RED else f"NOT NOTICED (pytest answered {code})"
+
+
+def run(root: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    options = ("-q", "-x", "--tb=no", "-k", "not postgresql")
+    command = [sys.executable, "-B", "-m", "pytest", *options, *tests]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

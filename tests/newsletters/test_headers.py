@@ -1,0 +1,224 @@
+"""A newsletter's headers, in the bytes that left (trust.md M01-M06, M12, M26-M35; F1-F3)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+import time_machine
+
+from belong_mail.newsletters import service as newsletters
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import group_named, make_member, queue_issue
+from tests.marks import on_sqlite
+from tests.raw import check_form, header_lines
+from tests.servers.smtp import Accepted, Server, drop
+
+ADA, BEN = "Ada.Byron@dpsk12.org", "ben@dpsk12.org"
+MEMBERS = (ADA, BEN)
+LONG_URL = "https://belong." + "long-name." * 20 + "example.org"
+SUBJECTS = [
+    "This month with us",
+    "¡Reunión! niños y niñas 🎉 " + "ñ" * 100,
+    "日本語" * 60,
+    "a  b   c",
+    "=?utf-8?q?hello?= is plain text here",
+    "tea & <b>cake</b> {{ 7*7 }} ${x} %(y)s",
+    "x" * 200,
+    "مرحبا بالعالم",
+    "e\u0301" * 90,
+]
+
+
+@pytest.fixture
+def sent(worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> list[Accepted]:
+    """One issue, as two members got it."""
+    with parts.writing.begin() as session:
+        for member in MEMBERS:
+            make_member(session, keyring, member)
+        queue_issue(session)
+    worker.drain()
+    assert not relay.faults
+    return relay.accepted
+
+
+def test_a_newsletter_has_just_these_headers_each_once(sent: list[Accepted]) -> None:
+    for one in sent:
+        headers = check_form(one.data)
+        assert list(headers) == [
+            "From", "To", "Reply-To", "Subject", "Date", "Message-ID", "List-Id",
+            "List-Unsubscribe", "List-Unsubscribe-Post", "List-Owner", "List-Post", "Precedence",
+            "X-Auto-Response-Suppress", "MIME-Version", "Content-Type",
+        ]  # fmt: skip
+        assert headers["From"] == '"DPS Belong" <belong@example.org>'
+        assert headers["To"] == one.recipient
+        assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert headers["List-Post"] == "NO"
+        assert headers["List-Owner"] == "<mailto:dps-belong@example.org>"
+        assert headers["Precedence"] == "list"
+        assert headers["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
+        assert headers["MIME-Version"] == "1.0"
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": LONG_URL}])
+def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """F2: the standard library breaks it from 76 characters on."""
+    with parts.writing.begin() as session:
+        make_member(session, keyring, ADA)
+        queue_issue(session)
+    worker.drain()
+    [one] = relay.accepted
+    [value] = [value for name, value in header_lines(one.data) if name == "List-Unsubscribe"]
+    assert len(value) > 300
+    assert re.fullmatch(r"<https://[!-;=?-~]+>", value)
+    assert f"\r\nList-Unsubscribe: {value}\r\n".encode() in one.data
+
+
+def test_no_encoded_word_stands_where_machines_read(sent: list[Accepted]) -> None:
+    for name, value in header_lines(sent[0].data):
+        if name not in {"Subject", "From"}:
+            assert "=?" not in value, name
+
+
+def test_each_member_has_one_message_and_one_envelope_of_their_own(sent: list[Accepted]) -> None:
+    assert sorted(one.recipient for one in sent) == sorted(MEMBERS)
+    assert len({one.return_path for one in sent}) == len(MEMBERS)
+    for name in ("Message-ID", "List-Unsubscribe"):
+        assert len({dict(header_lines(one.data))[name] for one in sent}) == len(MEMBERS)
+
+
+def test_the_return_path_is_short_lower_case_and_tells_nothing(sent: list[Accepted]) -> None:
+    for one in sent:
+        local, _, domain = one.return_path.partition("@")
+        assert re.fullmatch(r"b\+[a-z2-7]{26}", local)
+        assert len(local) <= 64
+        assert domain == "example.org"
+
+
+def test_nobody_else_stands_in_a_members_message(sent: list[Accepted]) -> None:
+    [ada, ben] = sorted(sent, key=lambda one: one.recipient)
+    for one, other in ((ada, ben), (ben, ada)):
+        text = one.data.decode().lower()
+        assert other.recipient.lower() not in text
+        assert other.recipient.lower().partition("@")[0] not in text
+        others_own = dict(header_lines(other.data))["List-Unsubscribe"].rpartition("/")[2]
+        assert others_own not in one.data.decode()
+
+
+def test_headers_and_envelope_never_name_group_or_member(sent: list[Accepted]) -> None:
+    """Sorters and administrators see headers: the body alone names the group."""
+    for one in sent:
+        quiet = [one.return_path] + [
+            f"{name}: {value}" for name, value in header_lines(one.data) if name != "To"
+        ]
+        for line in quiet:
+            for telling in ("village", "the-village", "ada", "byron", "ben@"):
+                assert telling not in line.lower(), line
+
+
+def test_a_group_has_one_silent_list_id_for_its_whole_life(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        for slug in ("the-village", "lgbtq"):
+            make_member(session, keyring, ADA, slug)
+            queue_issue(session, slug, subject=f"One to {len(slug)}")
+    worker.drain()
+    with parts.writing.begin() as session:
+        group = group_named(session, "lgbtq")
+        group.name, group.slug = "Another name", "another-name"
+        queue_issue(session, "another-name", subject="Two to 5")
+    worker.drain()
+    ids: dict[str, set[str]] = {}
+    for one in relay.accepted:
+        headers = dict(header_lines(one.data))
+        ids.setdefault(headers["Subject"][-1], set()).add(headers["List-Id"])
+    [village], [lgbtq] = ids["1"], ids["5"]
+    assert village != lgbtq
+    for value in (village, lgbtq):
+        assert re.fullmatch(r"<[a-z2-7]{16}\.belong\.example\.org>", value)
+
+
+def test_the_date_is_that_of_sending_in_utc(sent: list[Accepted]) -> None:
+    value = dict(header_lines(sent[0].data))["Date"]
+    assert value.endswith(" +0000")
+    assert abs(parsedate_to_datetime(value) - datetime.now(UTC)) < timedelta(seconds=60)
+
+
+def test_a_message_that_is_tried_again_is_the_same_message(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, ADA)
+        queue_issue(session)
+    relay.script("DOT", drop(b"25"))
+    relay.script("DOT", "451 4.3.0 Later", "250 Ok")
+    with time_machine.travel(datetime.now(UTC), tick=True) as clock:
+        for _ in range(4):
+            worker.drain()
+            clock.shift(timedelta(hours=3))
+    bodies = [one.data for one in relay.accepted]
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+
+
+@on_sqlite
+@pytest.mark.parametrize("subject", SUBJECTS, ids=range(len(SUBJECTS)))
+def test_a_subject_arrives_as_it_was_written(
+    subject: str, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """F3: the standard library loses spaces, and puts encoded words side by side."""
+    with parts.writing.begin() as session:
+        make_member(session, keyring, ADA)
+        queue_issue(session, subject=subject)
+    worker.drain()
+    [one] = relay.accepted
+    check_form(one.data)
+    assert one.message["Subject"] == subject
+    head = one.data.partition(b"\r\n\r\n")[0]
+    assert b"?==?" not in head
+    assert all(len(word) <= 75 for word in re.findall(rb"=\?\S+\?=", head))
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?" in line)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "", "   ", "\u2003", "x" * 201,
+        "Hello\r\nBcc: eve@example.org", "Hello\nX: y", "Hello\rX: y", "Hello\r\n\r\nBody",
+        "a\tb", "a\0b", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", "a\u2029b", "a\udcffb",
+        "=?utf-8?q?=0ABcc=3A_eve=40example.org?=", "=?utf-8?q?=0D=0ABcc=3A_x?=",
+        "=?utf-8?b?CkJjYzogZXZlQGV4YW1wbGUub3Jn?=", "=?iso-8859-1?Q?=0a?=", "=?utf-8*en?q?=0A?=",
+        "=?UTF-8?B?DQpCY2M6IHg=?=", "a =?utf-7?q?=0A?= b", "=?x?q?=00?=",
+        "\ue000\ue174\ue16f\ue001",
+    ],
+    ids=range(25),
+)  # fmt: skip
+def test_a_subject_that_could_become_a_header_is_refused(subject: str, parts: Parts) -> None:
+    """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
+    with (
+        pytest.raises(newsletters.NewsletterRefused),
+        parts.writing.begin() as session,
+    ):
+        newsletters.draft(session, group_named(session, "the-village"), subject, "Hello")
+
+
+@on_sqlite
+def test_a_text_cannot_write_headers_or_slots(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    slot = "\ue000" + "".join(chr(0xE100 + ord(letter)) for letter in "to") + "\ue001"
+    text = f"Bcc: eve@example.org\r\n\r\n{slot}\n\n.\n\n..\n\nFrom here\n\n=?utf-8?q?=0A?="
+    with parts.writing.begin() as session:
+        make_member(session, keyring, ADA)
+        queue_issue(session, text=text)
+    worker.drain()
+    [one] = relay.accepted
+    assert "Bcc" not in check_form(one.data)
+    assert one.data.decode().lower().count(ADA.lower()) == 1
+    assert not relay.faults

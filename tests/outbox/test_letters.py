@@ -1,0 +1,118 @@
+"""Single mails in raw bytes: automatic, quiet, without what a stranger typed (M13, M14, M32)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.marks import on_sqlite
+from tests.people import Visitor, html_of, links_in, text_of
+from tests.raw import Page, check_form
+from tests.servers.smtp import Accepted, Server, drop
+from tests.stage import ADA, VILLAGE, Stage
+
+LEAD = "lead@dpsk12.org"
+INBOX = "dps-belong@example.org"
+NAMES = [
+    "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Auto-Response-Suppress",
+    "MIME-Version", "Content-Type",
+]  # fmt: skip
+WITH_REPLY_TO = [*NAMES[:2], "Reply-To", *NAMES[2:]]
+BAIT = "Win $$ and 7*7 %(more)s $now"
+
+
+@pytest.fixture
+def stage(visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Stage:
+    return Stage(visitor, worker, relay, parts, keyring)
+
+
+def last(stage: Stage) -> Accepted:
+    stage.worker.drain()
+    assert stage.relay.faults == []
+    return stage.relay.accepted[-1]
+
+
+def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
+    """Return the headers of an automatic mail that says nothing about any group in them."""
+    headers = check_form(one.data)
+    assert list(headers) == names
+    assert headers["From"] == '"DPS Belong" <belong@example.org>'
+    assert headers["To"] == one.recipient
+    assert headers["Auto-Submitted"] == "auto-generated"
+    assert headers["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
+    assert re.fullmatch(r"<[a-z2-7]{26}@example\.org>", headers["Message-ID"])
+    assert re.fullmatch(r"b\+[a-z2-7]{26}@example\.org", one.return_path)
+    quiet = " ".join(value for name, value in headers.items() if name not in {"To", "Reply-To"})
+    assert "village" not in quiet.lower()
+    assert "ada" not in quiet.lower()
+    assert Page(html_of(one.message)).fetched == []
+    web = {link for link in Page(html_of(one.message)).links if link.startswith("http")}
+    assert web == set(links_in(one.message))
+    return headers
+
+
+@on_sqlite
+def test_the_confirmation_holds_nothing_that_was_typed(stage: Stage) -> None:
+    stage.ask(first_name=BAIT)
+    one = last(stage)
+    check_letter(one, NAMES)
+    for part in (one.data.decode(), text_of(one.message), html_of(one.message)):
+        assert "Win" not in part
+        assert "7*7" not in part
+    assert "The Village" in text_of(one.message)
+
+
+@on_sqlite
+def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(stage: Stage) -> None:
+    stage.enter()
+    check_letter(last(stage), NAMES)
+    stage.ask()
+    check_letter(last(stage), NAMES)
+
+
+@on_sqlite
+def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    stage.enter(introduce_me="y", first_name="Ada &amp; %(name)s")
+    [mail] = [one for one in stage.relay.accepted if one.recipient == LEAD]
+    headers = check_letter(mail, WITH_REPLY_TO)
+    assert headers["Reply-To"] == ADA
+    assert "Ada &amp; %(name)s" in text_of(mail.message)
+    assert "Ada &amp;amp; %(name)s" in html_of(mail.message)
+
+
+@on_sqlite
+def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
+    stage: Stage,
+) -> None:
+    words = "Hello\r\nBcc: eve@example.org\n.\n\nFrom here {{ 7*7 }} <script>"
+    stage.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
+    one = last(stage)
+    assert one.recipient == INBOX
+    headers = check_letter(one, WITH_REPLY_TO)
+    assert headers["Reply-To"] == ADA
+    assert "{{ 7*7 }} <script>" in text_of(one.message)
+    assert "<script>" not in html_of(one.message)
+
+
+@on_sqlite
+def test_an_anonymous_message_has_nobody_to_answer(stage: Stage) -> None:
+    stage.visitor.send("/contact", name="", email="", topic="need", message="We need a room.")
+    check_letter(last(stage), NAMES)
+
+
+def test_a_letter_written_again_is_the_same_letter(stage: Stage) -> None:
+    """Its answer was lost: the second copy has the first one's Date, Message-ID and links."""
+    stage.relay.script("DOT", drop())
+    assert stage.visitor.join(VILLAGE, ADA).status_code == 303
+    with time_machine.travel(datetime.now(UTC), tick=True) as clock:
+        stage.worker.drain()
+        clock.shift(timedelta(minutes=30))
+        stage.worker.drain()
+    first, second = stage.relay.accepted
+    assert first.data == second.data
+    assert first.return_path == second.return_path

@@ -1,0 +1,1 @@
+"""Proofs that nobody learns who belongs, made with the product as it runs."""

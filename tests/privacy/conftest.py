@@ -1,0 +1,68 @@
+"""One walk through every journey for each database; the proofs look at what it left."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from belong_mail.accounts import inviting
+from belong_mail.app import create_app
+from belong_mail.db import Base, make_engine
+from belong_mail.groups import service as groups
+from belong_mail.opening import worker_keys
+from config import Config
+from tests.conftest import KEYS
+from tests.factories import group_named
+from tests.privacy.journey import LEAD, MAIN, Evidence, gather
+from tests.servers.site import free_port
+from tests.servers.smtp import Server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def walked_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A migrated, empty database."""
+    if request.param == "sqlite":
+        file: Path = tmp_path_factory.mktemp("walk") / "belong.db"
+        shutil.copy(request.getfixturevalue("blank_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    url: str = request.getfixturevalue("postgresql_url")
+    engine = make_engine(url)
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    yield url
+
+
+@pytest.fixture(scope="session")
+def evidence(walked_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
+    folder, port = tmp_path_factory.mktemp("site"), free_port()
+    with Server() as relay:
+        environment = {
+            "BELONG_BASE_URL": f"http://localhost:{port}",
+            "BELONG_DATABASE_URL": walked_url,
+            "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=5&dot_timeout=5",
+            "BELONG_SECRET_KEYS": KEYS["secret"],
+            "BELONG_PUBLIC_KEYS": KEYS["public"],
+            "BELONG_PRIVATE_KEYS": KEYS["private"],
+            "BELONG_INDEX_KEYS": KEYS["index"],
+            "BELONG_STATE_FOLDER": str(folder / "state"),
+        }
+        prepare(environment)
+        yield gather(environment, relay, folder, port)
+
+
+def prepare(environment: dict[str, str]) -> None:
+    """Write the groups, and a lead for one of them."""
+    config = Config.read(environment)
+    parts = create_app(config).extensions["belong"]
+    with parts.writing.begin() as session:
+        groups.seed(session)
+        opener, index = worker_keys(config.private_keys, config.index_keys)
+        inviting.invite(session, opener, index, group_named(session, MAIN), LEAD)
+    parts.writing.kw["bind"].dispose()

@@ -1,0 +1,215 @@
+"""A canary goes through every journey of a real site, and everything it left is gathered."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any, cast
+
+from belong_mail.app import create_app
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.models import Request
+from config import Config
+from tests.dump import Dump, dump_of
+from tests.factories import queue_issue
+from tests.people import Visitor, link_to
+from tests.servers.site import Site, running
+from tests.servers.smtp import Accepted, Server
+
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+FIRST_NAME = "Zilpzalpina"
+ANSWER = "Wolkenkuckucksheim 417"
+MESSAGE = "Quittenmarmelade im Regenschirmladen"
+WRITER = "Federleicht Goldammer"
+WORDS = (CANARY, CANARY.partition("@")[0], FIRST_NAME, ANSWER, MESSAGE, WRITER)
+
+MAIN = "asian"
+"""A group whose form asks for words."""
+BYSTANDER = "Bystander@dpsk12.org"
+LEAD = "lead@dpsk12.org"
+INBOX = "dps-belong@example.org"
+WEB_KEYS = ("BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS")
+WORKER_KEYS = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
+
+
+@dataclass
+class Evidence:
+    """Everything that others could look at afterwards."""
+
+    environment: dict[str, str]
+    rows: list[Dump] = field(default_factory=list)
+    """The tables, after each step."""
+    files: list[bytes] = field(default_factory=list)
+    """The state folder's and the database's own files, after each journey."""
+    logs: bytes = b""
+    urls: list[str] = field(default_factory=list)
+    pages: list[bytes] = field(default_factory=list)
+    mails: list[Accepted] = field(default_factory=list)
+    web_memory: list[bytes] = field(default_factory=list)
+    """Environment and command line of each process of the web server."""
+
+    @property
+    def tables(self) -> bytes:
+        """Every value of every row that there ever was, as bytes."""
+        return b"\n".join(cells_of(self.rows))
+
+    def to(self, address: str) -> list[EmailMessage]:
+        return [message_of(mail) for mail in self.mails if mail.recipient == address]
+
+
+def message_of(mail: Accepted) -> EmailMessage:
+    return BytesParser(EmailMessage, policy=policy.default).parsebytes(mail.data)
+
+
+def cells_of(rows: list[Dump]) -> list[bytes]:
+    return [
+        cell if isinstance(cell, bytes) else str(cell).encode()
+        for dump in rows
+        for table in dump.values()
+        for row in table
+        for cell in row
+        if cell is not None
+    ]
+
+
+class Walk:
+    """The journeys, one after the other, on a running site."""
+
+    def __init__(self, site: Site, relay: Server, parts: Parts, evidence: Evidence) -> None:
+        self.site, self.relay, self.parts, self.evidence = site, relay, parts, evidence
+        self.visitor = Visitor(cast("Any", site.browser))
+
+    def note(self) -> None:
+        """Keep what the tables hold now."""
+        self.evidence.rows.append(dump_of(self.parts))
+
+    def keep_files(self) -> None:
+        """Keep the bytes of the database's own files and of all the state there is."""
+        url = self.parts.settings.database_url
+        files = [file for file in self.parts.settings.state_folder.rglob("*") if file.is_file()]
+        if url.startswith("sqlite:///"):
+            database = Path(url.removeprefix("sqlite:///"))
+            files += database.parent.glob(f"{database.name}*")
+        self.evidence.files += [file.read_bytes() + file.name.encode() for file in files]
+
+    def mail(self, address: str, count: int) -> EmailMessage:
+        """Wait until an address has had so many mails; return the last."""
+        wait_until(lambda: len(self.relay.to(address)) >= count)
+        self.note()
+        return self.relay.to(address)[count - 1]
+
+    def join(self, slug: str, address: str, **typed: Any) -> None:
+        answer = self.visitor.join(slug, address, **typed)
+        assert answer.status_code == 303, re.findall("<p class=.error.*", answer.text)
+        self.note()
+
+    def press(self, url: str, **fields: Any) -> str:
+        self.visitor.open(url)
+        answer = self.visitor.press(url, **fields)
+        assert answer.status_code in {200, 204}, answer.status_code
+        self.note()
+        return answer.text
+
+    def all(self) -> None:
+        for journey in (
+            self.join_and_confirm,
+            self.newsletter_leave_and_undo,
+            self.not_me,
+            self.bounce,
+            self.mistakes,
+            self.contact,
+        ):
+            journey()
+            self.keep_files()
+
+    def join_and_confirm(self) -> None:
+        self.join(MAIN, BYSTANDER)
+        self.press(link_to(self.mail(BYSTANDER, 1), "confirm"))
+        typed = {"first_name": FIRST_NAME, "question-1": ANSWER, "introduce_me": "y"}
+        self.join(MAIN, CANARY, **typed)
+        self.press(link_to(self.mail(CANARY, 1), "confirm"))
+        self.mail(CANARY, 2)
+        self.mail(LEAD, 1)
+        self.join(MAIN, CANARY)
+        self.mail(CANARY, 3)
+
+    def newsletter_leave_and_undo(self) -> None:
+        with self.parts.writing.begin() as session:
+            queue_issue(session, MAIN)
+        self.mail(BYSTANDER, 3)
+        issue = self.mail(CANARY, 4)
+        left = self.press(link_to(issue, "leave"))
+        undo = next(part for part in left.split('"') if part.startswith("/undo/"))
+        self.press(undo)
+        one_click = issue["List-Unsubscribe"].strip("<>")
+        self.press(one_click, **{"List-Unsubscribe": "One-Click"})
+
+    def not_me(self) -> None:
+        self.join("citizens-of-the-world", CANARY)
+        self.press(link_to(self.mail(CANARY, 5), "not-me"), choice="forget")
+        self.join("lgbtq", CANARY)
+
+    def bounce(self) -> None:
+        """The relay quotes the address in its refusal; then the person wants no mail at all."""
+        asked = self.mail(CANARY, 6)
+        words = f"550 5.1.1 <{CANARY}>: {CANARY} is unknown here"
+        self.relay.always(f"RCPT {CANARY}", words)
+        self.join("women-of-color", CANARY)
+        wait_until(lambda: any(row.count("bounced") for row in self._deliveries()))
+        self.press(link_to(asked, "not-me"), choice="never")
+        self.join(MAIN, CANARY)
+        wait_until(lambda: not dump_of(self.parts)["requests"])
+        self.note()
+
+    def mistakes(self) -> None:
+        """What goes wrong is logged, and says nothing."""
+        with self.parts.writing.begin() as session:
+            session.add(Request(kind="join", group_id=1, sealed=b"\x01 not sealed " + bytes(60)))
+        foreign = CANARY.replace("dpsk12.org", "example.org")
+        assert self.visitor.join(MAIN, foreign).status_code == 422
+        for url in ("/confirm/x", "/nowhere", "/contact/received/AAAA-AAAA"):
+            assert self.visitor.open(url).status_code == 404
+        wait_until(lambda: b"cannot be read" in self.site.words())
+
+    def contact(self) -> None:
+        typed = {"name": WRITER, "email": CANARY, "message": MESSAGE, "topic": "need"}
+        answer = self.visitor.send("/contact", **typed)
+        self.note()
+        self.keep_files()
+        self.visitor.open(answer.location)
+        self.mail(INBOX, 1)
+
+    def _deliveries(self) -> list[tuple[object, ...]]:
+        return dump_of(self.parts)["deliveries"]
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def gather(environment: dict[str, str], relay: Server, folder: Path, port: int) -> Evidence:
+    """Walk every journey and return what was left behind."""
+    evidence = Evidence(environment)
+    parts: Parts = create_app(Config.read(environment)).extensions["belong"]
+    try:
+        with running(environment, folder, port) as site:
+            walk = Walk(site, relay, parts, evidence)
+            walk.all()
+            for number in site.web_processes():
+                for name in ("environ", "cmdline"):
+                    evidence.web_memory.append(Path(f"/proc/{number}/{name}").read_bytes())
+        walk.note()
+    finally:
+        parts.writing.kw["bind"].dispose()
+    evidence.logs = site.words()
+    evidence.urls, evidence.pages = site.browser.visited, site.browser.pages
+    evidence.mails = list(relay.accepted)
+    return evidence

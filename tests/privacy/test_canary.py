@@ -1,0 +1,135 @@
+"""A canary stands only in mails to its own address, to the lead it asked for, and to the inbox."""
+
+import re
+
+from belong_mail.groups import seeds
+from tests.canary import found_in, stands_in
+from tests.people import html_of, text_of
+from tests.privacy.journey import (
+    ANSWER,
+    BYSTANDER,
+    CANARY,
+    FIRST_NAME,
+    INBOX,
+    LEAD,
+    MESSAGE,
+    WORDS,
+    WORKER_KEYS,
+    WRITER,
+    Evidence,
+    message_of,
+)
+
+GROUPS = [str(word) for group in (*seeds.ESTABLISHED, *seeds.UPCOMING) for word in group[:2]]
+TOKEN_PAGES = ("/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/")
+
+
+def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
+    """Otherwise the absence of a canary would prove nothing."""
+    subjects = [mail["Subject"] for mail in evidence.to(CANARY)]
+    assert subjects == [
+        "One tap to confirm",
+        "Welcome! You are in.",
+        "About your request",
+        "This month with us",
+        "One tap to confirm",
+        "One tap to confirm",
+    ]
+    assert [mail["Subject"] for mail in evidence.to(LEAD)] == ["A new member says hello"]
+    assert len(evidence.to(BYSTANDER)) == 3
+    assert len(evidence.to(INBOX)) == 1
+    assert evidence.logs
+    assert len(evidence.rows) > 20
+
+
+def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence) -> None:
+    [introduction] = evidence.to(LEAD)
+    assert introduction["Reply-To"] == CANARY
+    assert FIRST_NAME in text_of(introduction)
+    assert ANSWER in text_of(introduction)
+    [message] = evidence.to(INBOX)
+    assert message["Reply-To"] == CANARY
+    assert MESSAGE in text_of(message)
+    assert WRITER in text_of(message)
+
+
+def test_the_database_never_held_the_canary(evidence: Evidence) -> None:
+    assert found_in(evidence.tables, WORDS) == []
+    assert [found for file in evidence.files for found in found_in(file, WORDS)] == []
+
+
+def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
+    assert b"cannot be read" in evidence.logs
+    assert found_in(evidence.logs, (*WORDS, "kanarienvogel", "@dpsk12.org")) == []
+
+
+def test_no_address_of_a_page_holds_the_canary(evidence: Evidence) -> None:
+    hrefs = [
+        link for page in evidence.pages for link in re.findall(rb'(?:href|action)="([^"]*)"', page)
+    ]
+    mailed = [
+        link.encode()
+        for mail in evidence.mails
+        for link in re.findall(
+            r"https?://[^\s\"<>]+", text_of(message_of(mail)) + html_of(message_of(mail))
+        )
+    ]
+    urls = b"\n".join([*hrefs, *mailed, *(url.encode() for url in evidence.urls)])
+    assert b"/confirm/" in urls
+    assert found_in(urls, (*WORDS, BYSTANDER)) == []
+
+
+def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence: Evidence) -> None:
+    showing = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
+    assert len(showing) == 1
+    assert b"example.org" in showing[0]
+    assert found_in(b"\n".join(evidence.pages), (FIRST_NAME, ANSWER, MESSAGE, WRITER)) == []
+
+
+def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None:
+    for mail in evidence.mails:
+        if mail.recipient not in {CANARY, LEAD, INBOX}:
+            everything = mail.data + mail.return_path.encode()
+            assert found_in(everything, WORDS) == []
+        else:
+            assert not stands_in(mail.data, BYSTANDER)
+            assert not stands_in(mail.return_path.encode(), CANARY.partition("@")[0])
+
+
+def test_what_was_typed_stands_in_no_mail_before_the_confirmation(evidence: Evidence) -> None:
+    for mail in evidence.to(CANARY):
+        if mail["Subject"] == "One tap to confirm":
+            assert found_in(mail.as_bytes(), (FIRST_NAME, ANSWER)) == []
+
+
+def test_no_header_of_a_mail_names_a_group(evidence: Evidence) -> None:
+    for mail in evidence.mails:
+        message = message_of(mail)
+        headers = "\n".join(f"{name}: {value}" for name, value in message.items())
+        raw = mail.data.partition(b"\r\n\r\n")[0] + mail.return_path.encode()
+        for name in GROUPS:
+            assert not re.search(rf"\b{re.escape(name)}\b", headers, re.IGNORECASE), name
+            assert not stands_in(raw, name) or len(name) < 8, name
+
+
+def test_no_link_that_acts_names_a_group(evidence: Evidence) -> None:
+    links = [
+        link
+        for mail in evidence.mails
+        for link in re.findall(
+            r"https?://[^\s\"<>]+",
+            text_of(message_of(mail)) + str(message_of(mail)["List-Unsubscribe"]),
+        )
+    ]
+    acting = [link for link in links if any(page in link for page in TOKEN_PAGES)]
+    assert len(acting) >= 10
+    for link in acting:
+        assert not any(slug in link for slug in GROUPS), link
+
+
+def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence: Evidence) -> None:
+    assert len(evidence.web_memory) >= 4
+    memory = b"\n".join(evidence.web_memory)
+    assert evidence.environment["BELONG_PUBLIC_KEYS"].encode() in memory
+    for name in WORKER_KEYS:
+        assert evidence.environment[name].encode() not in memory, name

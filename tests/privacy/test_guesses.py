@@ -1,0 +1,141 @@
+"""Whoever holds the web's keys and the database, with a full list of guesses, confirms nobody."""
+
+import base64
+import hashlib
+import hmac
+import itertools
+from collections.abc import Iterator
+
+from belong_mail import keys
+from belong_mail.db import new_public_id, now
+from belong_mail.parts import Parts
+from belong_mail.sealing import Sealer
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions.service import Wanted
+from belong_mail.tokens import Purpose
+from tests.factories import make_member
+from tests.people import Visitor
+from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
+
+DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s")
+SHORTEST = 8
+"""Octets; whoever kept fewer of a digest would confuse people."""
+
+
+def guesses() -> Iterator[str]:
+    """Members' addresses in each spelling."""
+    for address in (CANARY, BYSTANDER):
+        yield from {address, address.lower(), address.upper(), address.partition("@")[0].lower()}
+
+
+def messages(evidence: Evidence) -> Iterator[bytes]:
+    """What a careless program may have hashed for a guess: alone, salted, scoped to a group."""
+    [group] = [row for row in evidence.rows[-1]["groups"] if MAIN in row]
+    scopes = ["", *(str(cell) for cell in group[:4])]
+    uses = ["", "member", "suppress", "limit", "account", "lead", "confirm", "join", "source"]
+    uses += [purpose.salt for purpose in Purpose]
+    for guess in guesses():
+        yield guess.encode()
+        for use, scope, mark in itertools.product(uses, scopes, ["\x00", ":", "/", ""]):
+            yield f"{use}{mark}{scope}{mark}{guess}".encode()
+            yield f"{guess}{mark}{scope}{mark}{use}".encode()
+
+
+def web_secrets(evidence: Evidence) -> list[bytes]:
+    """Every form of the keys that the web process has."""
+    secret, public = (evidence.environment[name] for name in WEB_KEYS)
+    salted = [hashlib.sha256(f"{purpose.salt}{secret}".encode()).digest() for purpose in Purpose]
+    return [b"", secret.encode(), public.encode(), keys.decode(public), *salted]
+
+
+def test_no_hash_of_a_guess_stands_in_the_database(evidence: Evidence) -> None:
+    cells = b"\n".join(set(cells_of(evidence.rows)))
+    octets, letters = (windows(cells, size) for size in (SHORTEST, 2 * SHORTEST))
+    tried = 0
+    for message in set(messages(evidence)):
+        for digest in digests(message, web_secrets(evidence)):
+            tried += 1
+            assert digest[:SHORTEST] not in octets, message
+            assert digest.hex()[: 2 * SHORTEST].encode() not in letters, message
+            assert base64.urlsafe_b64encode(digest)[:SHORTEST] not in octets, message
+    assert tried > 50_000
+
+
+def windows(data: bytes, size: int) -> set[bytes]:
+    return {data[at : at + size] for at in range(len(data) - size + 1)}
+
+
+def digests(message: bytes, secrets: list[bytes]) -> Iterator[bytes]:
+    for name in DIGESTS:
+        yield hashlib.new(name, message).digest()
+    for key in secrets:
+        for name in ("sha1", "sha256", "sha512"):
+            yield hmac.digest(key, message, name)
+
+
+def test_sealing_a_guess_again_gives_nothing_to_compare(evidence: Evidence) -> None:
+    sealer = Sealer((evidence.environment["BELONG_PUBLIC_KEYS"],))
+    cells = set(cells_of(evidence.rows))
+    for guess in guesses():
+        for data in (guess.encode(), Wanted(address=guess, language="en").to_bytes()):
+            for place in ("requests.sealed", "deliveries.sealed_to", "contact_messages.sealed"):
+                sealed = sealer.seal(data, place)
+                assert sealed not in cells
+                assert not any(sealed[5:37] in cell for cell in cells)
+
+
+def test_the_length_of_what_is_kept_tells_no_member_from_another(evidence: Evidence) -> None:
+    """The canary's address is longer than the bystander's, and has a name beside it."""
+    assert len(CANARY) != len(BYSTANDER)
+    by_column: dict[str, set[int]] = {}
+    for dump in evidence.rows:
+        for table in ("subscriptions", "requests", "wishes"):
+            for row in dump[table]:
+                for position, cell in enumerate(row):
+                    if isinstance(cell, bytes) and cell[:1] in {b"\x01", b"\x02"}:
+                        by_column.setdefault(f"{table}.{position}", set()).add(len(cell))
+    assert len(by_column) >= 3
+    lengths = {column: sizes for column, sizes in by_column.items() if "subscriptions" in column}
+    assert all(len(sizes) == 1 for sizes in lengths.values()), by_column
+
+
+def test_a_persons_rows_in_two_groups_share_no_value_that_names_them(evidence: Evidence) -> None:
+    """Index, public id and wrapped bytes of one person differ from group to group."""
+    seen: dict[bytes, set[object]] = {}
+    for dump in evidence.rows:
+        for row in dump["subscriptions"]:
+            for cell in row:
+                if isinstance(cell, bytes):
+                    seen.setdefault(cell, set()).add(row[0])
+    assert len({row[0] for dump in evidence.rows for row in dump["subscriptions"]}) >= 4
+    assert all(len(rows) == 1 for rows in seen.values())
+
+
+def test_a_token_signed_for_a_guess_answers_like_one_for_nobody(
+    visitor: Visitor, parts: Parts, keyring: Keyring
+) -> None:
+    """Whoever holds the secret key can sign anything, but has no name to sign."""
+    with parts.writing.begin() as session:
+        make_member(session, keyring, CANARY)
+        make_member(session, keyring, BYSTANDER, "lgbtq")
+    pages = {
+        "confirm": Purpose.CONFIRM,
+        "not-me": Purpose.REFUSE,
+        "leave": Purpose.LEAVE,
+        "one-click": Purpose.ONE_CLICK,
+        "undo": Purpose.UNDO_LEAVE,
+    }
+    names = [*guesses(), "1", "2", *(sha(guess) for guess in guesses())]
+    for page, purpose in pages.items():
+        nobody = parts.tokens.sign(purpose, new_public_id(), now())
+        for name in names:
+            token = parts.tokens.sign(purpose, name, now())
+            for act in (visitor.open, lambda url: visitor.press(url, **{"List-Unsubscribe": "x"})):
+                guessed, none = act(f"/{page}/{token}"), act(f"/{page}/{nobody}")
+                assert guessed.status_code == none.status_code
+                assert guessed.text.replace(token, nobody) == none.text
+
+
+def sha(guess: str) -> str:
+    digest = hashlib.sha256(guess.lower().encode()).digest()
+    return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

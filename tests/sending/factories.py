@@ -1,0 +1,30 @@
+"""Issues under way, as the tests of the engine need them."""
+
+from sqlalchemy import select
+
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.receiving import Keyring
+from tests.factories import make_members, queue_issue
+
+
+def queue(parts: Parts, keyring: Keyring, members: int = 1) -> int:
+    """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
+    with parts.writing.begin() as session:
+        make_members(session, keyring, members)
+        return queue_issue(session).id
+
+
+def books(parts: Parts, issue: int) -> dict[str, int]:
+    """Return the states that are not empty, once they add up to the recipients."""
+    with parts.reading.begin() as session:
+        report = newsletters.report(session, session.get_one(Newsletter, issue))
+    assert report["recipients"] == sum(report[state.value] for state in State)
+    return {name: number for name, number in report.items() if number}
+
+
+def deliveries(parts: Parts) -> list[Delivery]:
+    with parts.reading.begin() as session:
+        return list(session.scalars(select(Delivery).order_by(Delivery.id)))

@@ -1,0 +1,86 @@
+"""The relay's own limits hold mail back, and lose none of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.marks import on_sqlite
+from tests.sending.factories import books, queue
+from tests.servers.smtp import Server
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
+    clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 25)
+    sent_by_hour = []
+    for _ in range(73):
+        worker.drain()
+        sent_by_hour.append(len(relay.accepted))
+        clock.shift(HOUR)
+    assert sent_by_hour[:24] == [10] * 24
+    assert sent_by_hour[25:48] == [20] * 23
+    assert sent_by_hour[-1] == 25
+    assert books(parts, issue) == {"recipients": 25, "accepted": 25}
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+def test_what_the_quota_holds_back_is_said_to_wait(
+    clock: time_machine.Traveller, worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 130)
+    worker.drain()
+    assert worker.waiting() == {"queued": 120}
+    assert books(parts, issue) == {"recipients": 130, "accepted": 10, "queued": 120}
+    clock.shift(HOUR)
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+def test_what_the_relay_refused_does_not_count_against_the_quota(
+    clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 12)
+    relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
+    worker.drain()
+    clock.shift(HOUR)
+    assert books(parts, issue) == {"recipients": 12, "accepted": 10, "bounced": 2}
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "600"}])
+def test_messages_leave_one_by_one_at_the_rate_of_the_relay(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """600 a minute is one in a tenth of a second."""
+    issue = queue(parts, keyring, 11)
+    worker.drain()
+    assert books(parts, issue) == {"recipients": 11, "accepted": 11}
+    times = [one.at for one in relay.accepted]
+    assert times[-1] - times[0] >= 0.95
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
+def test_a_worker_that_waits_for_its_turn_stops_when_told(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 2)
+    relay.on("after DOT", lambda _: worker.engine.stopping.set())
+    worker.drain()
+    assert books(parts, issue) == {"recipients": 2, "accepted": 1, "queued": 1}

@@ -1,0 +1,190 @@
+"""Real worker processes: told to stop, killed at any moment, and two at once (trust.md 5)."""
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from tests.factories import make_members
+from tests.marks import on_sqlite
+from tests.processes import SECONDS, run, running
+from tests.sending.factories import books, queue
+from tests.servers.smtp import Server, drop
+
+AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+
+
+def copies(relay: Server) -> Counter[str]:
+    return Counter(one.recipient for one in relay.accepted)
+
+
+def wait_for_end(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=SECONDS)
+    return output
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 60)
+    relay.delay = 0.02
+    with running(environment, "worker") as process:
+        relay.wait_for(25, SECONDS)
+        process.send_signal(signal.SIGTERM)
+        output = wait_for_end(process)
+    assert (process.returncode, output) == (0, "")
+    done = len(relay.accepted)
+    assert 25 <= done < 60
+    assert books(parts, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+    relay.delay = 0
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert books(parts, issue) == {"recipients": 60, "accepted": 60}
+    assert len(copies(relay)) == len(relay.accepted) == 60
+
+
+@on_sqlite
+def test_a_draining_worker_that_is_told_to_stop_stops(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 60)
+    relay.delay = 0.02
+    with running(environment, "worker", "--drain") as process:
+        relay.wait_for(5, SECONDS)
+        process.send_signal(signal.SIGTERM)
+        output = wait_for_end(process)
+    done = len(relay.accepted)
+    assert (process.returncode, output) == (0, f"Waiting for later: {60 - done} queued.\n")
+    assert books(parts, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+
+
+@on_sqlite
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_ends_at_once(
+    signal_number: signal.Signals, environment: dict[str, str], relay: Server, parts: Parts
+) -> None:
+    state = parts.settings.state_folder / "workers"
+    with running(environment, "worker") as process:
+        until = time.monotonic() + SECONDS
+        while not (state.exists() and list(state.iterdir())) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal_number)
+        assert wait_for_end(process) == ""
+    assert process.returncode == 0
+    assert relay.connections == 0
+    assert list(state.iterdir()) == []
+
+
+@AT_ONCE
+@on_sqlite
+@pytest.mark.parametrize("moment", ["EHLO", "MAIL", "RCPT", "DATA", "DOT", "after DOT"])
+def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 3)
+    victims: list[subprocess.Popen[str]] = []
+    relay.on(moment, lambda _: victims.pop().kill() if victims else None)
+    with running(environment, "worker") as process:
+        victims.append(process)
+        wait_for_end(process)
+    assert process.returncode == -signal.SIGKILL
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert len(copies(relay)) == 3
+    doubled = len(relay.accepted) - 3
+    balance = books(parts, issue)
+    resent = balance.pop("resent", 0)
+    assert balance == {"recipients": 3, "accepted": 3}
+    assert doubled <= resent <= ("DOT" in moment)
+
+
+@AT_ONCE
+def test_workers_killed_at_random_moments_lose_nothing(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """Copies beyond one each are at most the kills, and stand in the report."""
+    issue, kills = queue(parts, keyring, 150), 5
+    relay.delay = 0.01
+    for _ in range(kills):
+        accepted = len(relay.accepted)
+        with running(environment, "worker") as process:
+            relay.wait_for(min(accepted + 10, 150), SECONDS)
+            time.sleep(random.uniform(0, 0.2))
+            process.kill()
+            wait_for_end(process)
+    relay.delay = 0
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert len(copies(relay)) == 150
+    doubled = len(relay.accepted) - 150
+    balance = books(parts, issue)
+    resent = balance.pop("resent", 0)
+    assert doubled <= resent <= kills
+    assert balance == {"recipients": 150, "accepted": 150}
+
+
+@on_sqlite
+def test_a_killed_workers_doubtful_copy_obeys_the_setting(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """By default it waits a quarter of an hour, as after any lost answer."""
+    issue = queue(parts, keyring, 2)
+    victims: list[subprocess.Popen[str]] = []
+    relay.on("DOT", lambda _: victims.pop().kill() if victims else None)
+    with running(environment, "worker") as process:
+        victims.append(process)
+        wait_for_end(process)
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 1 uncertain.\n")
+    assert books(parts, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
+
+
+def test_two_workers_at_once_send_no_second_copy(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 10, "lgbtq")
+    issue = queue(parts, keyring, 250)
+    relay.delay = 0.005
+    with (
+        running(environment, "worker", "--drain") as one,
+        running(environment, "worker", "--drain") as other,
+    ):
+        wait_for_end(one)
+        wait_for_end(other)
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert relay.connections > 1
+    assert len(copies(relay)) == len(relay.accepted) == 250
+    assert books(parts, issue) == {"recipients": 250, "accepted": 250}
+
+
+@on_sqlite
+def test_a_draining_worker_says_what_waits_for_later(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 5)
+    relay.script("RCPT", "450 4.2.1 Later")
+    relay.script("DOT", drop())
+    ended = run(environment, "worker", "--drain")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("Waiting for later: ")
+    assert set(ended.stdout[19:].rstrip(".\n").split(", ")) == {"1 deferred", "1 uncertain"}
+    assert books(parts, issue)["accepted"] == 3
+
+
+@on_sqlite
+def test_a_draining_worker_whose_relay_is_down_says_that_all_waits(
+    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    queue(parts, keyring, 250)
+    relay.stop()
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 250 queued.\n")
+    assert ended.stderr.strip() == "The relay could not be used, at CONNECT."
+    assert "dpsk12" not in ended.stderr

@@ -1,0 +1,138 @@
+"""The product as it runs: a web server's processes and a worker's, and a browser to visit them."""
+
+import http.client
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from tests.processes import ROOT, flask, surroundings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a real server answered."""
+
+    status_code: int
+    headers: http.client.HTTPMessage
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        return self.data.decode()
+
+    @property
+    def location(self) -> str:
+        return self.headers["Location"] or ""
+
+
+@dataclass
+class Browser:
+    """Talks to a port; keeps no cookie, follows no redirect, remembers where it went."""
+
+    port: int
+    visited: list[str] = field(default_factory=list)
+    pages: list[bytes] = field(default_factory=list)
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.open(url, "GET", headers=headers)
+
+    def post(
+        self,
+        url: str,
+        data: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        return self.open(url, "POST", urlencode(data or {}, doseq=True), headers)
+
+    def open(
+        self,
+        url: str,
+        method: str,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+        given = {"Host": f"localhost:{self.port}", **form, **(headers or {})}
+        try:
+            connection.request(method, url, body, given)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+        self.visited += [url, answer.location, str(answer.headers["Refresh"] or "")]
+        self.pages.append(answer.data)
+        return answer
+
+
+@dataclass
+class Site:
+    """Both processes, and what they said."""
+
+    browser: Browser
+    web: subprocess.Popen[bytes]
+    worker: subprocess.Popen[bytes]
+    logs: Path
+
+    def words(self) -> bytes:
+        """Return everything that the processes wrote, on both of their outputs."""
+        return b"\n".join(file.read_bytes() for file in sorted(self.logs.glob("*.log")))
+
+    def web_processes(self) -> list[int]:
+        """List the web server's process and its children, by id."""
+        found, waiting = [], [self.web.pid]
+        while waiting:
+            found.append(waiting.pop())
+            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(environment: Mapping[str, str], folder: Path, port: int) -> Iterator[Site]:
+    """Run web and worker with these settings until the block ends; both must end well."""
+    env = surroundings(environment)
+
+    def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (folder / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                flask(name, *arguments), cwd=ROOT, env=env, stdout=log, stderr=log
+            )
+
+    site = Site(Browser(port), start("web", "--port", str(port)), start("worker"), folder)
+    try:
+        wait_until_served(site)
+        yield site
+    finally:
+        for process in (site.web, site.worker):
+            process.terminate()
+        try:
+            codes = [process.wait(20) for process in (site.web, site.worker)]
+        finally:
+            for process in (site.web, site.worker):
+                process.kill()
+    assert codes[1] == 0, site.words().decode()
+
+
+def wait_until_served(site: Site, seconds: float = 40.0) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if Browser(site.browser.port).get("/readyz").status_code == 200:
+                return
+        except OSError:
+            pass
+        if time.monotonic() > until or site.web.poll() is not None:
+            raise TimeoutError(site.words().decode())
+        time.sleep(0.05)

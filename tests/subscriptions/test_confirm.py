@@ -1,0 +1,293 @@
+"""Confirming: asks on GET, acts on POST, any number of times; other links find one kind page."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import time_machine
+from sqlalchemy import select, text, update
+from werkzeug.test import TestResponse
+
+from belong_mail.db import new_public_id, now
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions import service
+from belong_mail.subscriptions.models import Subscription, Wish
+from belong_mail.tokens import BadToken, Purpose
+from tests.dump import dump_of
+from tests.people import Visitor, html_of, link_to, links_in, text_of
+from tests.stage import ADA, VILLAGE, Stage
+
+OVER = "This link does not work any more"
+
+
+def is_over(answer: TestResponse) -> bool:
+    """Tell whether this is the one page for links that do not work; it offers the groups."""
+    return answer.status_code == 404 and OVER in answer.text and 'href="/' in answer.text
+
+
+def token_of(link: str) -> str:
+    return urlsplit(link).path.rpartition("/")[2]
+
+
+def kinds(stage: Stage) -> Counter[str]:
+    with stage.parts.reading.begin() as session:
+        return Counter(session.scalars(select(Delivery.kind)))
+
+
+def test_looking_at_a_mailed_link_changes_nothing(stage: Stage) -> None:
+    mail = stage.ask()
+    links = [link_to(mail, "confirm"), link_to(mail, "not-me")]
+    before = dump_of(stage.parts)
+    prefetch = {"Purpose": "prefetch", "Sec-Purpose": "prefetch;prerender"}
+    for link in links:
+        path = link.removeprefix("http://localhost:5000")
+        for headers in ({}, prefetch, {"User-Agent": "scanner/1.0"}):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                answer = stage.visitor.client.open(path, method=method, headers=headers)
+                assert answer.status_code == 200
+                assert "Set-Cookie" not in answer.headers
+        for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE"):
+            assert stage.visitor.client.open(path, method=method).status_code == 405
+    stage.worker.drain()
+    assert dump_of(stage.parts) == before
+
+
+def test_the_page_behind_the_link_has_one_button_and_stays_private(stage: Stage) -> None:
+    answer = stage.visitor.open(stage.confirm_link())
+    assert answer.text.count("<button") == 1
+    assert "<script" not in answer.text
+    assert "Join The Village" in answer.text
+    assert ADA not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert '<meta name="robots" content="noindex">' in answer.text
+    assert "The Village" not in answer.text.partition("</title>")[0]
+
+
+def test_pressing_again_shows_the_same_and_does_nothing_more(stage: Stage) -> None:
+    link = stage.confirm_link()
+    first = stage.visitor.press(link)
+    assert "Welcome! You are in." in first.text
+    stage.worker.drain()
+    before = dump_of(stage.parts)
+    for _ in range(3):
+        again = stage.visitor.press(link)
+        assert (again.status_code, again.data) == (200, first.data)
+        assert stage.visitor.open(link).status_code == 200
+    stage.worker.drain()
+    assert dump_of(stage.parts) == before
+    assert [mail["Subject"] for mail in stage.mails()] == [
+        "One tap to confirm",
+        "Welcome! You are in.",
+    ]
+
+
+def test_twenty_presses_at_once_welcome_once(stage: Stage) -> None:
+    stage.invite_lead("lead@dpsk12.org")
+    link = stage.confirm_link(introduce_me="y")
+    app = stage.visitor.client.application
+    start, statuses = threading.Barrier(10), []
+
+    def press() -> None:
+        start.wait()
+        for _ in range(2):
+            visitor = Visitor(app.test_client(use_cookies=False))
+            statuses.append(visitor.press(link).status_code)
+
+    threads = [threading.Thread(target=press) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 20
+    assert kinds(stage) == {"confirm-subscription": 1, "welcome-member": 1, "introduce-member": 1}
+
+
+def test_what_another_press_did_is_seen_once_its_lock_is_gone(stage: Stage) -> None:
+    """What was read before the wait for the lock is not trusted after it."""
+    stage.confirm_link()
+    with stage.parts.writing.begin() as session:
+        wish = session.scalars(select(Wish)).one()
+        assert wish.subscription.confirmed_at is None
+        session.execute(text("UPDATE subscriptions SET confirmed_at = requested_at"))
+        service.confirm(session, wish.confirm_id)
+    assert kinds(stage) == {"confirm-subscription": 1}
+
+    with stage.parts.writing.begin() as session:
+        wish = session.scalars(select(Wish)).one()
+        session.execute(text("DELETE FROM wishes"))
+        with pytest.raises(BadToken):
+            service.confirm(session, wish.confirm_id)
+
+
+def test_any_browser_may_confirm(stage: Stage) -> None:
+    link = stage.confirm_link()
+    phone = Visitor(
+        stage.visitor.client.application.test_client(use_cookies=False),
+        {"User-Agent": "phone", "Accept-Language": "es", "Sec-Fetch-Site": "same-origin"},
+    )
+    assert phone.open(link).status_code == 200
+    assert phone.press(link).status_code == 200
+    assert stage.is_member()
+
+
+def test_another_site_cannot_press_the_button(stage: Stage) -> None:
+    link = stage.confirm_link()
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.org"}):
+        visitor = Visitor(stage.visitor.client, headers)
+        assert visitor.press(link).status_code == 403
+    assert not stage.is_member()
+
+
+def test_the_link_works_for_three_days(stage: Stage) -> None:
+    asked_at = now()
+    link = stage.confirm_link()
+    with time_machine.travel(asked_at + timedelta(hours=71, minutes=59)):
+        assert stage.visitor.open(link).status_code == 200
+    with time_machine.travel(asked_at + timedelta(hours=72, minutes=2)):
+        assert is_over(stage.visitor.open(link))
+        assert is_over(stage.visitor.press(link))
+    assert not stage.is_member()
+
+
+def test_bent_foreign_and_unknown_links_find_the_same_page(stage: Stage) -> None:
+    good = token_of(stage.confirm_link())
+    sign = stage.parts.tokens.sign
+    public_id, _, rest = good.partition(".")
+    tokens = [
+        good[:-1],
+        good + "A",
+        good.upper(),
+        good.replace(".", "..", 1),
+        f"{new_public_id()}.{rest}",
+        f".{rest}",
+        public_id,
+        "x",
+        "%00",
+        "a" * 100_000,
+        "%F0%9F%92%A9",
+        sign(Purpose.CONFIRM, new_public_id(), now()),
+        sign(Purpose.CONFIRM, public_id, now() + timedelta(minutes=5)),
+        sign(Purpose.LEAVE, public_id, now()),
+    ]
+    pages = set()
+    for token in tokens:
+        for answer in (
+            stage.visitor.open(f"/confirm/{token}"),
+            stage.visitor.press(f"/confirm/{token}"),
+        ):
+            assert is_over(answer), token[:80]
+            pages.add(answer.text.partition("<main")[2].partition("</main>")[0])
+    assert len(pages) == 1
+    assert not stage.is_member()
+
+
+def test_the_page_for_a_dead_link_speaks_spanish(stage: Stage) -> None:
+    answer = stage.visitor.open("/confirm/x?lang=es")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Language"] == "es"
+    assert OVER not in answer.text
+
+
+def test_an_old_link_does_not_bring_back_who_has_left(stage: Stage) -> None:
+    link = stage.confirm_link()
+    stage.visitor.press(link)
+    leave = link_to(stage.mails()[-1], "leave")
+    stage.visitor.press(leave)
+    assert is_over(stage.visitor.open(link))
+    assert is_over(stage.visitor.press(link))
+    assert not stage.is_member()
+
+
+def test_each_link_grants_its_own_wish(stage: Stage) -> None:
+    first = stage.confirm_link(first_name="Ada", language="en")
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        second = stage.confirm_link(first_name="Augusta", language="es")
+        stage.visitor.press(second)
+        welcome = stage.mails()[-1]
+    assert "Augusta" in text_of(welcome)
+    assert "Ada" not in text_of(welcome)
+    assert "¡" in welcome["Subject"]
+    assert stage.visitor.press(first).status_code == 200
+    found = stage.subscription()
+    assert found is not None
+    assert found.language == "es"
+
+
+def test_an_early_link_still_works_after_a_second_request(stage: Stage) -> None:
+    first = stage.confirm_link(first_name="Ada")
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        stage.confirm_link(first_name="Augusta")
+        stage.visitor.press(first)
+        assert "Ada" in text_of(stage.mails()[-1])
+    assert stage.is_member()
+
+
+def test_nothing_that_was_typed_stands_in_the_mail(stage: Stage) -> None:
+    stage.invite_lead("lead@dpsk12.org")
+    stage.invite_lead("lead@dpsk12.org", "asian")
+    typed = {"first_name": "Winner", "introduce_me": "y", "question-1": "Win $$ at example.net"}
+    mail = stage.ask(slug="asian", **typed)
+    for word in ("Winner", "Win $$", "example.net"):
+        assert word not in text_of(mail) + html_of(mail) + str(mail.items())
+    assert len(links_in(mail)) == 2
+
+
+def test_the_group_is_named_in_the_body_alone(stage: Stage) -> None:
+    for slug, name in (("lgbtq", "LGBTQ"), (VILLAGE, "Village")):
+        mail = stage.ask(slug=slug)
+        assert name in text_of(mail)
+        headers = str(mail.items())
+        assert name not in headers
+        assert slug not in headers
+        for link in links_in(mail):
+            assert slug not in link
+            assert ADA.partition("@")[0] not in link
+        assert mail["Auto-Submitted"] == "auto-generated"
+        assert mail["List-Unsubscribe"] is None
+
+
+def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(stage: Stage) -> None:
+    mail = stage.ask(language="es")
+    assert mail["Subject"] != "One tap to confirm"
+    link = link_to(mail, "confirm")
+    assert link.endswith("lang=es")
+    assert "Unirme" in stage.visitor.open(link).text or "Únete" in stage.visitor.open(link).text
+    assert stage.visitor.press(link).headers["Content-Language"] == "es"
+    assert stage.mails()[-1]["Subject"] != "Welcome! You are in."
+
+
+def test_what_a_row_holds_opens_for_the_worker_alone(stage: Stage) -> None:
+    stage.enter(first_name="Augusta")
+    raw = repr(dump_of(stage.parts))
+    for word in (ADA, "ada@", "Augusta"):
+        assert word not in raw
+    with stage.parts.reading.begin() as session:
+        found = session.scalars(select(Subscription)).one()
+        assert stage.keyring.address(found) == ADA
+        assert stage.keyring.name(found) == "Augusta"
+
+
+def test_two_memberships_of_one_person_have_nothing_in_common(stage: Stage) -> None:
+    stage.enter()
+    stage.enter(slug="lgbtq")
+    with stage.parts.reading.begin() as session:
+        one, other = session.scalars(select(Subscription)).all()
+        assert one.address_index != other.address_index
+        assert one.public_id != other.public_id
+        assert one.wrapped_address != other.wrapped_address
+
+
+def test_a_letter_never_asks_about_somebody_elses_wish(stage: Stage) -> None:
+    """A row's number may come again: SQLite gives the last one away anew."""
+    stage.visitor.join(VILLAGE, ADA)
+    with stage.parts.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
+    stage.worker._read_requests()
+    with stage.parts.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
+    stage.visitor.join("asian", "bob@dpsk12.org")
+    assert [mail["Subject"] for mail in stage.mails("bob@dpsk12.org")] == ["One tap to confirm"]
+    assert stage.mails() == []

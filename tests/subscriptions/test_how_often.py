@@ -1,0 +1,174 @@
+"""Limits protect the person mailed and block nobody real: over one, mail waits."""
+
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import func, select
+
+from belong_mail.db import now
+from belong_mail.groups import service as groups
+from belong_mail.parts import transaction, when_admitted
+from belong_mail.subscriptions.models import Request
+from tests.people import Form, Visitor
+from tests.stage import ADA, VILLAGE, Stage
+
+JOIN = f"/groups/{VILLAGE}/join"
+OUTSIDE = "203.0.113.7"
+
+
+def ask(stage: Stage, times: int, slug: str = VILLAGE) -> None:
+    path = f"/groups/{slug}/join"
+    data = Form(stage.visitor.open(path).text).fields | {"email": ADA}
+    for _ in range(times):
+        assert stage.visitor.client.post(path, data=data).status_code == 303
+
+
+def test_fifty_requests_make_one_mail(stage: Stage) -> None:
+    ask(stage, 50)
+    assert len(stage.mails()) == 1
+    ask(stage, 5)
+    assert len(stage.mails()) == 1
+    assert stage.rows("deliveries") == 2, "one has gone, one waits for all the others"
+
+
+def test_whoever_types_it_an_address_gets_three_mails_a_day_at_most(stage: Stage) -> None:
+    begun = now()
+    for step in range(24):
+        with time_machine.travel(begun + timedelta(minutes=59 * step)):
+            ask(stage, 1)
+            stage.worker.drain()
+    assert 1 <= len(stage.relay.to(ADA)) <= 3
+
+
+def test_in_a_week_of_requests_it_is_about_one_a_day(stage: Stage) -> None:
+    begun = now()
+    for day in range(7):
+        for hour in (0, 8, 16):
+            with time_machine.travel(begun + timedelta(days=day, hours=hour)):
+                ask(stage, 1)
+                stage.worker.drain()
+    assert 7 <= len(stage.relay.to(ADA)) <= 9
+
+
+def test_one_address_can_join_every_group_in_a_day(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        for slug in ("ninth", "tenth"):
+            groups.add(session, slug, slug, "", is_upcoming=False)
+            session.flush()
+        slugs = [group.slug for group in groups.shown(session) if group.is_open]
+    assert len(slugs) == 10
+    for slug in slugs:
+        ask(stage, 1, slug)
+    assert len(stage.mails()) == 10
+
+
+def test_after_all_groups_an_address_gets_a_few_mails_a_day(stage: Stage) -> None:
+    with stage.parts.reading.begin() as session:
+        slugs = [group.slug for group in groups.shown(session) if group.is_open]
+    begun = now()
+    for hour in range(0, 48, 6):
+        with time_machine.travel(begun + timedelta(hours=hour)):
+            for slug in slugs:
+                ask(stage, 1, slug)
+            stage.worker.drain()
+    assert len(stage.relay.to(ADA)) <= 10 + 2 * 3
+
+
+def test_the_second_mail_waits_a_quarter_of_an_hour_and_then_comes(stage: Stage) -> None:
+    ask(stage, 1)
+    assert len(stage.mails()) == 1
+    ask(stage, 1)
+    assert len(stage.mails()) == 1
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        assert len(stage.mails()) == 2
+
+
+def test_the_limits_survive_a_restart_of_the_worker(stage: Stage) -> None:
+    ask(stage, 3)
+    assert len(stage.mails()) == 1
+    stage.engine.dispose()
+    ask(stage, 3)
+    assert len(stage.mails()) == 1
+
+
+def due(stage: Stage) -> tuple[int, int]:
+    """Count the requests that may be read now, and those that wait."""
+    with stage.parts.reading.begin() as session:
+        total = session.scalar(select(func.count(Request.id))) or 0
+        ready = session.scalar(select(func.count(Request.id)).where(Request.due_at <= now())) or 0
+    return ready, total - ready
+
+
+def post_from(stage: Stage, source: str, times: int, slug: str = VILLAGE) -> None:
+    path = f"/groups/{slug}/join"
+    client = stage.visitor.client.application.test_client(use_cookies=False)
+    data = Form(Visitor(client).open(path).text).fields
+    for number in range(times):
+        answer = client.post(
+            path,
+            data=data | {"email": f"person{number}@dpsk12.org"},
+            environ_base={"REMOTE_ADDR": source},
+        )
+        assert answer.status_code == 303
+
+
+def test_a_whole_school_gets_through_at_once_and_a_flood_waits(stage: Stage) -> None:
+    begun = now()
+    with time_machine.travel(begun, tick=False):
+        post_from(stage, OUTSIDE, 300)
+        assert due(stage) == (300, 0)
+        post_from(stage, OUTSIDE, 110)
+        assert due(stage) == (400, 10)
+        post_from(stage, "198.51.100.1", 1)
+        assert due(stage) == (401, 10)
+    with time_machine.travel(begun + timedelta(minutes=2)):
+        assert due(stage) == (411, 0)
+
+
+def waits(stage: Stage, source: str, times: int) -> int:
+    """Count how many of so many requests from a source have to wait."""
+    app = stage.visitor.client.application
+    with (
+        app.test_request_context("/", method="POST", environ_base={"REMOTE_ADDR": source}),
+        transaction() as session,
+    ):
+        return sum(when_admitted(session) > now() for _ in range(times))
+
+
+def test_neighbours_in_an_ipv6_network_count_as_one_source(stage: Stage) -> None:
+    with time_machine.travel(now(), tick=False):
+        assert waits(stage, "2001:db8::1", 250) == 0
+        assert waits(stage, "2001:db8::ffff:2", 160) == 10
+        assert waits(stage, "2001:db8:0:1::1", 1) == 0
+
+
+def test_the_districts_own_network_has_more_room(stage: Stage) -> None:
+    with time_machine.travel(now(), tick=False):
+        assert waits(stage, "127.0.0.1", 4000) == 0
+        assert waits(stage, "127.0.0.1", 1) == 1
+
+
+def test_a_new_day_gives_sources_new_names(stage: Stage) -> None:
+    waits(stage, OUTSIDE, 1)
+    before = stage.rows("limits")
+    with time_machine.travel(now() + timedelta(days=1)):
+        waits(stage, OUTSIDE, 1)
+    assert stage.rows("limits") == before + 1
+
+
+def test_no_source_can_be_read_from_the_limits(stage: Stage) -> None:
+    post_from(stage, OUTSIDE, 1)
+    with stage.parts.reading.begin() as session:
+        keys = session.connection().exec_driver_sql("SELECT key FROM limits").scalars().all()
+    assert keys
+    assert all(OUTSIDE.encode() not in bytes(key) for key in keys)
+
+
+def test_a_header_does_not_make_somebody_a_new_source(stage: Stage) -> None:
+    client = stage.visitor.client
+    data = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+    before = stage.rows("limits")
+    for number in range(3):
+        headers = {"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"}
+        client.post(JOIN, data=data, headers=headers)
+    assert stage.rows("limits") == before + 2  # one for the source, one for the group

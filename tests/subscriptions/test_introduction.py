@@ -1,0 +1,159 @@
+"""“Introduce me to the leads”: told on the page, mailed after confirming, then forgotten."""
+
+from datetime import timedelta
+from typing import Any
+
+import time_machine
+from sqlalchemy import select
+
+from belong_mail import retention
+from belong_mail.db import now
+from belong_mail.subscriptions.models import Request, Subscription, Wish
+from belong_mail.subscriptions.service import SEALED, Wanted
+from tests.people import Form, html_of, link_to, text_of
+from tests.stage import ADA, Stage
+
+LEAD = "lead@dpsk12.org"
+TOLD = "The form asked us to introduce you."
+TYPED: dict[str, Any] = {
+    "first_name": "Ada",
+    "question-1": "1",
+    "question-2": ["0", "1"],
+    "introduce_me": "y",
+}
+
+
+def kept_answers(stage: Stage) -> int:
+    """Count the rows that still hold an introduction."""
+    with stage.parts.writing.begin() as session:
+        retention.purge(session)
+        held = [
+            *session.scalars(select(Wish.wrapped_introduction)),
+            *session.scalars(select(Subscription.wrapped_introduction)),
+        ]
+        return sum(each is not None for each in held)
+
+
+def test_the_tick_is_off_and_says_what_it_means(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    page = stage.visitor.open("/groups/the-village/join")
+    assert "introduce_me" not in Form(page.text).fields
+    assert "We keep no copy; their mailbox does." in page.text
+
+
+def test_without_a_lead_there_is_nobody_to_be_introduced_to(stage: Stage) -> None:
+    page = stage.visitor.open("/groups/the-village/join").text
+    assert "introduce_me" not in page
+    assert "question-1" not in page
+    stage.enter(**TYPED)
+    assert kept_answers(stage) == 0
+
+
+def test_the_leads_are_told_after_the_button_and_not_before(stage: Stage) -> None:
+    for lead in (LEAD, "second.lead@dpsk12.org"):
+        stage.invite_lead(lead)
+    link = stage.confirm_link(**TYPED)
+    assert TOLD in stage.visitor.open(link).text
+    assert stage.mails(LEAD) == []
+
+    stage.visitor.press(link)
+    for lead in (LEAD, "second.lead@dpsk12.org"):
+        [mail] = stage.mails(lead)
+        assert mail["Reply-To"] == ADA
+        assert mail["To"] == lead
+        assert mail["Subject"] == "A new member says hello"
+        for part in (text_of(mail), html_of(mail)):
+            for words in ("The Village", "Ada", ADA, "Middle or high school"):
+                assert words in part
+            assert "Welcoming new colleagues, Planning events" in part
+    assert kept_answers(stage) == 0
+
+
+def test_nobody_but_the_asking_person_gets_a_reply_to(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    stage.enter(**TYPED)
+    assert [mail["Reply-To"] for mail in stage.mails()] == [None, None]
+
+
+def test_without_the_tick_the_answers_are_never_stored(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    typed = {name: value for name, value in TYPED.items() if name != "introduce_me"}
+    stage.visitor.join("the-village", ADA, **typed)
+    with stage.parts.reading.begin() as session:
+        request = session.scalars(select(Request)).one()
+        wanted = Wanted.from_bytes(stage.keyring.opener.open(request.sealed or b"", SEALED))
+    assert wanted == Wanted(address=ADA, language="en", first_name="Ada")
+
+    [mail] = stage.mails()
+    link = link_to(mail, "confirm")
+    assert TOLD not in stage.visitor.open(link).text
+    stage.visitor.press(link)
+    assert stage.mails(LEAD) == []
+    assert kept_answers(stage) == 0
+
+
+def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    stage.confirm_link(**TYPED)
+    assert kept_answers(stage) == 1
+    with time_machine.travel(now() + timedelta(days=7, minutes=1)):
+        assert kept_answers(stage) == 0
+
+
+def test_pressing_twice_introduces_once(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    link = stage.confirm_link(**TYPED)
+    for _ in range(3):
+        stage.visitor.press(link)
+        stage.worker.drain()
+    assert len(stage.mails(LEAD)) == 1
+    assert TOLD not in stage.visitor.open(link).text
+
+
+def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    plain = stage.confirm_link()
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        with_tick = stage.confirm_link(**TYPED)
+        stage.visitor.press(plain)
+        assert stage.mails(LEAD) == []
+        assert TOLD in stage.visitor.open(with_tick).text
+        stage.visitor.press(with_tick)
+        assert len(stage.mails(LEAD)) == 1
+    assert kept_answers(stage) == 0
+    subjects = [mail["Subject"] for mail in stage.mails()]
+    assert subjects.count("Welcome! You are in.") == 1
+
+
+def test_who_leaves_before_the_mail_goes_out_is_not_introduced(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    link = stage.confirm_link(**TYPED)
+    stage.visitor.press(link)
+    found = stage.subscription()
+    assert found is not None
+    not_me = stage.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
+    stage.visitor.press(f"/not-me/{not_me}", choice="forget")
+    assert stage.mails(LEAD) == []
+    assert kept_answers(stage) == 0
+
+
+def test_a_lead_who_is_one_no_more_is_told_nothing(stage: Stage) -> None:
+    stage.invite_lead(LEAD)
+    link = stage.confirm_link(**TYPED)
+    with stage.parts.writing.begin() as session:
+        session.connection().exec_driver_sql("DELETE FROM leaderships")
+    stage.visitor.press(link)
+    assert stage.mails(LEAD) == []
+    assert kept_answers(stage) == 0
+    assert stage.is_member()
+
+
+def test_markup_in_an_answer_reaches_the_lead_as_text(stage: Stage) -> None:
+    stage.invite_lead(LEAD, "asian")
+    hostile = "<script>alert(1)</script> {{ 7*7 }} %(x)s\r\nBcc: all@example.org"
+    stage.enter(slug="asian", introduce_me="y", **{"question-1": hostile})
+    [mail] = stage.mails(LEAD)
+    assert mail["Bcc"] is None
+    assert "<script>" not in html_of(mail)
+    assert "{{ 7*7 }} %(x)s" in text_of(mail)
+    assert "<script>alert(1)</script>" in text_of(mail)

@@ -1,0 +1,366 @@
+"""The sign-up form before clumsy and hostile input: kind errors, nothing lost, nothing stored."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from werkzeug.test import TestResponse
+
+from belong_mail.db import new_public_id, now
+from belong_mail.groups import service as groups
+from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions.service import SEALED, Wanted
+from belong_mail.tokens import Purpose
+from tests.dump import dump_of
+from tests.factories import group_named
+from tests.people import Form
+from tests.stage import ADA, Stage
+
+JOIN = "/groups/the-village/join"
+NOT_OURS = (
+    "ada@gmail.com",
+    "ada@dpsk12.org.evil.example.org",
+    "ada@evildpsk12.org",
+    "ada@dpskl2.org",
+    "ada@mail.dpsk12.org",
+    "ada@dpsk12.example.org",
+    "ada@d\u0440sk12.org",  # Cyrillic р
+)
+NOT_ADDRESSES = (
+    "ada",
+    "@dpsk12.org",
+    "ada@",
+    "a da@dpsk12.org",
+    "\u0430da@dpsk12.org",  # Cyrillic а
+    "\uff41da@dpsk12.org",  # full-width a
+    "ada\uff20dpsk12.org",  # full-width @
+    "a\u200bda@dpsk12.org",
+    "ada@dpsk12.org\r\nBcc: all@example.org",
+    "ada@dpsk12.org\nBcc: all@example.org",
+    "ada\x00@dpsk12.org",
+    "Ada <ada@dpsk12.org>",
+    "<script>alert(1)</script>@dpsk12.org",
+    "ada@dpsk12.org,bob@dpsk12.org",
+    "ada@[127.0.0.1]",
+    "ada@dpsk12.org@example.org",
+    "ada@dpsk12.org?x=@example.org",
+    '"ada lovelace"@dpsk12.org',
+    "=?utf-8?q?=0ABcc=3A_x=40example.org?=@dpsk12.org",
+    "a" * 65 + "@dpsk12.org",
+    "a" * 300 + "@dpsk12.org",
+    "a" * 100_000 + "@dpsk12.org",
+)
+OURS = {
+    " Ada@dpsk12.org ": "Ada@dpsk12.org",
+    "ada@DPSK12.ORG": "ada@dpsk12.org",
+    "ada@\uff44\uff50\uff53\uff4b12.org": "ada@dpsk12.org",
+    "ada+belong@dpsk12.org": "ada+belong@dpsk12.org",
+    "a@dpsk12.org": "a@dpsk12.org",
+    "o'hara@dpsk12.org": "o'hara@dpsk12.org",
+    "\u00a0ada@dpsk12.org\t": "ada@dpsk12.org",
+}
+MARKUP = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}",
+    "{% for x in config %}{{ x }}{% endfor %}",
+    "{0.__class__} %(x)s ${env:HOME}",
+    "&lt;b&gt;",
+    "</textarea><h1>",
+)
+HIDDEN = ("a\x00b", "a\x1b[31mb", "a\x7fb", "a\x85b", "a\u202eb", "a\ue000b", "a\u2066b")
+
+
+@pytest.fixture
+def leads(stage: Stage) -> Stage:
+    """The group has a lead, so that its form asks its questions."""
+    stage.invite_lead("lead@dpsk12.org")
+    return stage
+
+
+def nothing_is_stored(stage: Stage) -> bool:
+    return stage.rows("requests") == 0
+
+
+def stored(stage: Stage, keyring: Keyring) -> Wanted:
+    """Open the one request that was written down."""
+    with stage.parts.writing.begin() as session:
+        [request] = session.query(Request).all()
+        assert request.sealed is not None
+        session.delete(request)
+        return Wanted.from_bytes(keyring.opener.open(request.sealed, SEALED))
+
+
+def test_an_address_that_is_not_the_districts_is_refused_kindly(stage: Stage) -> None:
+    for typed in NOT_OURS:
+        answer = stage.visitor.join("the-village", typed)
+        assert answer.status_code == 422, typed
+        assert "Use your DPS work address: it ends in @dpsk12.org." in answer.text, typed
+        assert Form(answer.text).fields["email"] == typed
+    assert nothing_is_stored(stage)
+
+
+def test_what_is_no_address_is_refused_and_stays_in_the_field(stage: Stage) -> None:
+    for typed in NOT_ADDRESSES:
+        answer = stage.visitor.join("the-village", typed, first_name="Ada")
+        assert answer.status_code == 422, typed
+        assert Form(answer.text).fields["first_name"] == "Ada", typed
+        assert "Problem: Join The Village" in answer.text, typed
+    assert nothing_is_stored(stage)
+
+
+def test_an_empty_form_says_what_is_missing(stage: Stage) -> None:
+    for typed in ("", "   ", "\t\r\n"):
+        answer = stage.visitor.join("the-village", typed)
+        assert answer.status_code == 422
+        assert "Enter your email address." in answer.text
+    assert "Escribe" in stage.visitor.send(f"{JOIN}?lang=es", email="").text
+    assert nothing_is_stored(stage)
+
+
+def test_errors_speak_the_readers_language(stage: Stage) -> None:
+    stage.visitor.headers["Accept-Language"] = "es-MX,es;q=0.9,en;q=0.5"
+    for typed in ("ada@gmail.com", "ada", "a" * 300 + "@dpsk12.org"):
+        answer = stage.visitor.join("the-village", typed)
+        assert answer.headers["Content-Language"] == "es"
+        for english in ("Use your DPS", "Enter an email", "Field cannot", "answer needs another"):
+            assert english not in answer.text
+
+
+def test_every_spelling_of_a_staff_address_is_taken(stage: Stage, keyring: Keyring) -> None:
+    for typed, meant in OURS.items():
+        assert stage.visitor.join("the-village", typed).status_code == 303, typed
+        assert stored(stage, keyring).address == meant
+
+
+def test_an_address_of_a_class_account_can_be_refused(
+    environment: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    environment["BELONG_REFUSED_LOCAL_PARTS"] = r"^\d+$|^student\."
+    stage: Stage = request.getfixturevalue("stage")
+    for typed in ("123456@dpsk12.org", "student.ada@dpsk12.org"):
+        answer = stage.visitor.join("the-village", typed)
+        assert answer.status_code == 422
+        assert "This is not a staff address." in answer.text
+    assert stage.visitor.join("the-village", ADA).status_code == 303
+
+
+def test_markup_in_any_field_stays_text(leads: Stage) -> None:
+    questions = ("question-1", "question-2")
+    for typed in MARKUP:
+        fields = dict.fromkeys(("email", "first_name", "language", *questions), typed)
+        answer = leads.visitor.send(JOIN, **fields)
+        assert answer.status_code == 422, typed
+        page = Form(answer.text).fields
+        assert page["email"] == typed
+        assert page["first_name"] == typed
+        assert "<script>alert" not in answer.text
+        assert "<img src=x" not in answer.text
+        assert "49" not in page["email"]
+    assert nothing_is_stored(leads)
+
+
+def test_a_name_is_one_line_of_plain_words(stage: Stage) -> None:
+    bad = (*HIDDEN, "Ada\r\nBcc: x", "Ada\nLovelace", "Ada\u2028Lovelace", "Ada\tLovelace")
+    links = ("http://example.org", "www.example.org", "ada@example.org", "<b>", "{{ x }}")
+    for typed in (*bad, *links, "a" * 61):
+        answer = stage.visitor.join("the-village", ADA, first_name=typed)
+        assert answer.status_code == 422, typed
+    assert nothing_is_stored(stage)
+
+
+def test_names_of_all_people_are_taken(stage: Stage, keyring: Keyring) -> None:
+    for typed in (
+        "Ada",
+        "Zoë",
+        "José María",
+        "N’Golo",
+        "Ðorđe",
+        "李",
+        "نور",
+        "Anne-Marie",
+        "O'Neil",
+    ):
+        assert stage.visitor.join("the-village", ADA, first_name=typed).status_code == 303, typed
+        assert stored(stage, keyring).first_name == typed
+
+
+def test_answers_take_the_words_people_paste(leads: Stage, keyring: Keyring) -> None:
+    leads.invite_lead("lead@dpsk12.org", "asian")
+    pasted = "Un\u00a0café\u200b, por favor\ufeff — and tea 🫨👩🏽\u200d🏫\r\nThank\u00ady you"
+    typed: dict[str, Any] = {"introduce_me": "y", "question-1": pasted}
+    assert leads.visitor.join("asian", ADA, **typed).status_code == 303
+    [[_, answer]] = stored(leads, keyring).answers
+    assert answer == pasted
+
+
+def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads: Stage) -> None:
+    leads.invite_lead("lead@dpsk12.org", "asian")
+    for typed in (*HIDDEN, "a" * 501):
+        answer = leads.visitor.join("asian", ADA, **{"question-1": typed})
+        assert answer.status_code == 422, typed
+    for typed in ("9", "-1", "x", "1 OR 1=1"):
+        assert leads.visitor.join("the-village", ADA, **{"question-1": typed}).status_code == 422
+        assert leads.visitor.join("the-village", ADA, **{"question-2": [typed]}).status_code == 422
+    assert nothing_is_stored(leads)
+
+
+def typed_everywhere() -> dict[str, Any]:
+    return {
+        "email": "ada@example.com",
+        "language": "es",
+        "first_name": "Ada",
+        "question-1": "2",
+        "question-2": ["0", "2"],
+        "introduce_me": "y",
+    }
+
+
+def test_all_that_was_typed_stays_beside_the_error(leads: Stage) -> None:
+    answer = leads.visitor.send(JOIN, **typed_everywhere())
+    assert answer.status_code == 422
+    kept = Form(answer.text).fields
+    assert {name: kept[name] for name in typed_everywhere()} == typed_everywhere()
+
+
+def test_changing_the_language_keeps_what_was_typed(leads: Stage) -> None:
+    typed = typed_everywhere() | {"email": "not finis"}
+    answer = leads.visitor.client.post(
+        f"{JOIN}?lang=es", data=typed | {"switch_language": "es", "csrf_token": "whatever"}
+    )
+    assert answer.status_code == 200
+    assert answer.headers["Content-Language"] == "es"
+    assert "Únete" in answer.text or "Unirme" in answer.text or "Unirte" in answer.text
+    kept = Form(answer.text).fields
+    assert {name: kept[name] for name in typed} == typed
+    assert nothing_is_stored(leads)
+
+
+def asks_once_more(stage: Stage, answer: TestResponse) -> bool:
+    """Tell whether the page asks for one more press, and whether that press is enough."""
+    assert answer.status_code == 422
+    assert "Please press the button once more." in answer.text
+    before = stage.rows("requests")
+    again = Form(answer.text).fields
+    assert again["email"] == ADA
+    assert again["first_name"] == "Ada"
+    return (
+        stage.visitor.client.post(JOIN, data=again).status_code == 303
+        and stage.rows("requests") == before + 1
+    )
+
+
+def test_a_form_that_was_open_too_long_asks_for_one_more_press(stage: Stage) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
+    with time_machine.travel(now() + timedelta(hours=25)):
+        assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=fields))
+
+
+def test_a_form_that_was_open_all_day_still_works(stage: Stage) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+    with time_machine.travel(now() + timedelta(hours=23)):
+        assert stage.visitor.client.post(JOIN, data=fields).status_code == 303
+
+
+def test_a_form_with_a_bent_time_asks_for_one_more_press(stage: Stage) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
+    good = fields["csrf_token"]
+    bent = ("", "x", "a.b.c", "é", "\x00", "a" * 5000, good[:-5] + "AAAAA", good[1:], good + "A")
+    for token in bent:
+        data = fields | {"csrf_token": token}
+        assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=data)), token
+    assert stage.rows("requests") == len(bent)
+
+
+def test_a_post_without_a_time_or_with_a_token_for_something_else_asks_again(stage: Stage) -> None:
+    fields = {"email": ADA, "first_name": "Ada", "language": "en"}
+    assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=fields))
+    foreign = stage.parts.tokens.sign(Purpose.LEAVE, new_public_id(), now())
+    answer = stage.visitor.client.post(JOIN, data=fields | {"csrf_token": foreign})
+    assert asks_once_more(stage, answer)
+
+
+def test_the_robots_trap_costs_a_person_one_more_press(stage: Stage) -> None:
+    answer = stage.visitor.join("the-village", ADA, first_name="Ada", trap="https://spam.example")
+    assert Form(answer.text).fields["trap"] == ""
+    assert asks_once_more(stage, answer)
+
+
+def test_of_two_addresses_the_first_counts(stage: Stage, keyring: Keyring) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields
+    data = fields | {"email": [ADA, "eve@dpsk12.org"]}
+    assert stage.visitor.client.post(JOIN, data=data).status_code == 303
+    assert stored(stage, keyring).address == ADA
+    data = fields | {"email": ["eve@example.org", ADA]}
+    assert stage.visitor.client.post(JOIN, data=data).status_code == 422
+
+
+def test_fields_that_nobody_asked_for_change_nothing(stage: Stage, keyring: Keyring) -> None:
+    extra = {"group_id": "2", "confirmed_at": "2026-01-01", "is_active": "1", "kind": "never-mail"}
+    answer = stage.visitor.join("the-village", ADA, introduce_me="y", is_introduced="1", **extra)
+    assert answer.status_code == 303
+    with stage.parts.reading.begin() as session:
+        [request] = session.query(Request).all()
+        assert request.kind == "join"
+        assert request.group_id == group_named(session, "the-village").id
+    assert stored(stage, keyring) == Wanted(address=ADA, language="en")
+
+
+def test_a_group_that_cannot_be_joined_has_no_form(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        groups.retire(session, group_named(session, "asian"))
+    before = dump_of(stage.parts)
+    for slug in ("people-with-disabilities", "autoimmune", "asian", "nowhere", "a%00b", "%ff", "A"):
+        path = f"/groups/{slug}/join"
+        assert stage.visitor.open(path).status_code == 404, slug
+        assert stage.visitor.press(path, email=ADA).status_code == 404, slug
+    assert dump_of(stage.parts) == before
+
+
+def test_ten_megabytes_are_refused_in_the_readers_language(stage: Stage) -> None:
+    for language, words in {"en": "This is too long to send", "es": "demasiado"}.items():
+        answer = stage.visitor.client.post(
+            f"{JOIN}?lang={language}", data={"email": "a" * 10_000_000}
+        )
+        assert answer.status_code == 413
+        assert words in answer.text
+    assert nothing_is_stored(stage)
+
+
+def test_a_flood_of_fields_is_refused(stage: Stage) -> None:
+    answer = stage.visitor.client.post(
+        JOIN, data={f"f{n}": "x" for n in range(1000)}, content_type="multipart/form-data"
+    )
+    assert answer.status_code == 413
+    assert nothing_is_stored(stage)
+
+
+def test_another_sites_form_is_refused(stage: Stage) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+    before = dump_of(stage.parts)
+    foreign = (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example.org"},
+        {"Origin": "http://localhost:5000.evil.example.org"},
+    )
+    for headers in foreign:
+        answer = stage.visitor.client.post(JOIN, data=fields, headers=headers)
+        assert answer.status_code == 403, headers
+    assert dump_of(stage.parts) == before
+
+
+def test_a_forged_host_bends_no_link(stage: Stage) -> None:
+    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+    forged = {"Host": "evil.example.org"}
+    assert stage.visitor.client.post(JOIN, data=fields, headers=forged).status_code == 400
+    assert nothing_is_stored(stage)
+
+    aside = {"X-Forwarded-Host": "evil.example.org", "Forwarded": "host=evil.example.org"}
+    answer = stage.visitor.client.post(JOIN, data=fields, headers=aside)
+    assert answer.location == "/check-your-inbox"
+    [mail] = stage.mails()
+    assert b"evil" not in mail.as_bytes()
+    assert "http://localhost:5000/confirm/" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]

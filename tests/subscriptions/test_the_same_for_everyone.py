@@ -1,0 +1,135 @@
+"""Join answers alike for every address: the same status, body, headers and statements."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from belong_mail.db import now
+from tests.people import Form, link_to
+from tests.stage import Stage
+
+STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "never-you")
+"""What an address may be to us; each name is as long as the others."""
+
+
+def address(state: str) -> str:
+    return f"{state}@dpsk12.org"
+
+
+@contextmanager
+def statements_of(stage: Stage) -> Iterator[list[tuple[str, Any]]]:
+    """Record every statement, and the length of each value that goes with it."""
+    seen: list[tuple[str, Any]] = []
+
+    def record(_conn: Any, _cur: Any, statement: str, given: Any, *_: Any) -> None:
+        values = given.values() if isinstance(given, dict) else given
+        seen.append((statement, [(type(v), len(v) if isinstance(v, bytes) else 0) for v in values]))
+
+    event.listen(stage.engine, "before_cursor_execute", record)
+    try:
+        yield seen
+    finally:
+        event.remove(stage.engine, "before_cursor_execute", record)
+
+
+@pytest.fixture
+def town(stage: Stage) -> Stage:
+    """One address in each state."""
+    stage.confirm_link(address("requested"))
+    stage.enter(address("is-member"))
+    for state in ("has-ended", "left-once"):
+        leave = link_to(stage.enter(address(state)), "leave")
+        stage.visitor.press(leave)
+    not_me = link_to(stage.ask(address("never-you")), "not-me")
+    stage.visitor.press(not_me, choice="never")
+    stage.worker.drain()
+    return stage
+
+
+def seen_by_a_stranger(answer: TestResponse) -> tuple[object, ...]:
+    return answer.status_code, answer.data, sorted(answer.headers.items())
+
+
+def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Stage) -> None:
+    fields = Form(town.visitor.open("/groups/the-village/join").text).fields
+    town.visitor.join("the-village", "somebody@dpsk12.org")
+    answers, statements = [], []
+    with time_machine.travel(now(), tick=False):
+        for state in STATES:
+            with statements_of(town) as seen:
+                answer = town.visitor.client.post(
+                    "/groups/the-village/join", data=fields | {"email": address(state)}
+                )
+            after = town.visitor.open(answer.location)
+            answers.append((*seen_by_a_stranger(answer), *seen_by_a_stranger(after)))
+            statements.append(seen)
+
+    assert answers[0][0] == 303
+    for seen_there in answers:
+        assert seen_there == answers[0]
+    assert any("INSERT INTO requests" in statement for statement, _ in statements[0])
+    assert all(seen == statements[0] for seen in statements)
+
+
+def test_each_address_gets_the_mail_that_helps_it_or_none(town: Stage) -> None:
+    before = {state: len(town.relay.to(address(state))) for state in STATES}
+    for state in STATES:
+        town.visitor.join("the-village", address(state))
+    town.worker.drain()
+
+    subjects = {
+        state: [mail["Subject"] for mail in town.relay.to(address(state))[before[state] :]]
+        for state in STATES
+    }
+    assert subjects == {
+        "brand-new": ["One tap to confirm"],
+        "requested": [],  # the next one waits for a quarter of an hour
+        "is-member": ["About your request"],
+        "has-ended": ["One tap to confirm"],
+        "left-once": ["One tap to confirm"],
+        "never-you": [],
+    }
+
+
+def test_a_member_is_told_at_most_once_a_day_that_they_are_in(town: Stage) -> None:
+    for _ in range(5):
+        town.visitor.join("the-village", address("is-member"))
+    subjects = [mail["Subject"] for mail in town.mails(address("is-member"))]
+    assert subjects.count("About your request") == 1
+
+
+def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(town: Stage) -> None:
+    pages = {
+        town.visitor.join("the-village", address(state), language="xx")
+        .text.replace(state, "somebody")
+        .partition("csrf_token")[0]
+        for state in STATES
+    }
+    assert len(pages) == 1
+
+
+def test_joining_leaves_no_cookie_and_is_not_cached(stage: Stage) -> None:
+    answer = stage.visitor.join("the-village", "ada@dpsk12.org")
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "ada" not in answer.location
+
+
+def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Stage) -> None:
+    """Only a coarse check: the statements are the same, see above."""
+    fields = Form(town.visitor.open("/groups/the-village/join").text).fields
+    times: dict[str, list[float]] = {"brand-new": [], "is-member": []}
+    for _ in range(15):
+        for state, taken in times.items():
+            begun = time.perf_counter()
+            data = fields | {"email": address(state)}
+            town.visitor.client.post("/groups/the-village/join", data=data)
+            taken.append(time.perf_counter() - begun)
+    new, known = (sorted(taken)[7] for taken in times.values())
+    assert abs(new - known) < 0.05

@@ -1,0 +1,370 @@
+"""The commands: good use, bad use, exit codes 0, 1 and 2, and what they print."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from click.testing import Result
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select
+
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.conftest import KEYS
+from tests.factories import make_member, members_of
+from tests.marks import on_sqlite
+from tests.processes import ROOT, SECONDS, run, running, surroundings
+from tests.servers.smtp import Server
+
+pytestmark = on_sqlite
+COMMANDS = [
+    "db upgrade", "db check", "web", "worker", "group list", "group add", "group retire",
+    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report", "demo",
+    "keys new", "purge", "prepare", "db", "group", "lead", "newsletter", "keys",
+]  # fmt: skip
+STATES = [
+    "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",
+    "expired", "uncertain",
+]  # fmt: skip
+LEAD = "lead@dpsk12.org"
+
+
+@pytest.fixture
+def issue(tmp_path: Path) -> str:
+    file = tmp_path / "issue.md"
+    file.write_text("# Hello\n\nCome to the **library**.")
+    return str(file)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def said(result: Result, exit_code: int, words: str) -> None:
+    """A command ended so, and told why without a traceback."""
+    assert result.exit_code == exit_code, result.output
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(command: str, cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=[*command.split(), "--help"])
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith("Usage: ")
+    assert lines[2].strip()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_refuses_an_option_that_it_does_not_have(
+    command: str, cli: FlaskCliRunner
+) -> None:
+    assert cli.invoke(args=[*command.split(), "--no-such-option"]).exit_code == 2
+
+
+def test_an_issue_is_sent_from_a_file_and_reported(
+    cli: FlaskCliRunner, issue: str, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+    sent = cli.invoke(
+        args=["newsletter", "send", "the-village", issue, "--subject", "Hi", "--json"]
+    )
+    assert sent.exit_code == 0
+    assert list(json.loads(sent.output)) == ["id"]
+    name = json.loads(sent.output)["id"]
+    worker.drain()
+    assert relay.to("ada@dpsk12.org")[0]["Subject"] == "Hi"
+    report = cli.invoke(args=["newsletter", "report", name, "--json"])
+    counts = json.loads(report.output)
+    assert list(counts) == ["recipients", *STATES, "resent"]
+    assert counts == dict.fromkeys(counts, 0) | {"recipients": 1, "accepted": 1}
+    table = cli.invoke(args=["newsletter", "report", name]).output
+    assert dict(line.split("\t") for line in table.splitlines()) == {
+        key: str(number) for key, number in counts.items()
+    }
+
+
+def test_without_json_the_command_prints_the_id(cli: FlaskCliRunner, issue: str) -> None:
+    sent = cli.invoke(args=["newsletter", "send", "the-village", issue, "--subject", "Hi"])
+    assert re.fullmatch(r"[\w-]{22}\n", sent.output)
+    said(cli.invoke(args=["newsletter", "report", sent.output.strip()]), 0, "recipients\t0\n")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_keeps_its_heading(
+    cli: FlaskCliRunner, issue: str, parts: Parts
+) -> None:
+    Path(issue).write_text("\ufeff# Hello", encoding="utf-8")
+    cli.invoke(args=["newsletter", "send", "the-village", issue, "--subject", "Hi"])
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Newsletter.text)).one() == "# Hello"
+
+
+def test_an_issue_for_later_waits_in_the_districts_time(
+    cli: FlaskCliRunner, issue: str, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+    command = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
+    said(cli.invoke(args=[*command, "--at", "2099-07-01T09:00:00"]), 0, "")
+    worker.drain()
+    assert relay.accepted == []
+    with parts.reading.begin() as session:
+        [at] = session.scalars(select(Newsletter.due_at))
+    assert at == datetime(2099, 7, 1, 15, tzinfo=UTC)
+
+
+def test_a_subject_that_names_the_group_is_warned_about(cli: FlaskCliRunner, issue: str) -> None:
+    command = ["newsletter", "send", "the-village", issue, "--json", "--subject"]
+    sent = cli.invoke(args=[*command, "News of the Village"])
+    assert sent.exit_code == 0
+    assert "the subject names the group" in sent.stderr
+    assert list(json.loads(sent.stdout)) == ["id"]
+    assert cli.invoke(args=[*command, "News"]).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "subject", "options", "words"),
+    [
+        (None, "Hi", [], "does not exist"),
+        (b"\xff\xfe\x00", "Hi", [], "not UTF-8"),
+        (b"", "Hi", [], "The text has words"),
+        (b" \n\t ", "Hi", [], "The text has words"),
+        (b"x" * 100_001, "Hi", [], "at most 100,000 characters"),
+        (b"Hello", "", [], "The subject is one line"),
+        (b"Hello", "x" * 201, [], "The subject is one line"),
+        (b"Hello", "a\r\nBcc: eve@example.org", [], "The subject"),
+        (b"Hello", "=?utf-8?q?=0ABcc=3A_x?=", [], "The subject hides"),
+        (b"Hello", "Hi", ["--at", "tomorrow"], "tomorrow"),
+        (b"Hello", "Hi", ["--at", "2026-13-01"], "2026-13-01"),
+    ],
+)
+def test_an_issue_that_is_not_right_is_refused_and_nothing_is_kept(
+    content: bytes | None, subject: str, options: list[str], words: str,
+    cli: FlaskCliRunner, tmp_path: Path, parts: Parts,
+) -> None:  # fmt: skip
+    file = tmp_path / "issue.md"
+    if content is not None:
+        file.write_bytes(content)
+    command = ["newsletter", "send", "the-village", str(file), "--subject", subject, *options]
+    said(cli.invoke(args=command), 2, words)
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Newsletter)).all() == []
+
+
+def test_an_unknown_group_folder_or_issue_is_wrong_use(
+    cli: FlaskCliRunner, issue: str, tmp_path: Path
+) -> None:
+    send = ["newsletter", "send"]
+    said(cli.invoke(args=[*send, "no-such", issue, "--subject", "Hi"]), 2, "no group «no-such»")
+    said(cli.invoke(args=[*send, "the-village", str(tmp_path), "--subject", "Hi"]), 2, "directory")
+    said(cli.invoke(args=[*send, "the-village", issue]), 2, "Missing option '--subject'")
+    said(cli.invoke(args=["newsletter", "report", "no-such"]), 2, "no newsletter «no-such»")
+    cli.invoke(args=["group", "retire", "the-village"])
+    said(cli.invoke(args=[*send, "the-village", issue, "--subject", "Hi"]), 2, "no group")
+
+
+def test_groups_are_listed_added_and_retired(cli: FlaskCliRunner) -> None:
+    lines = cli.invoke(args=["group", "list"]).output.splitlines()
+    assert len(lines) == 10
+    assert lines[0].split("\t")[1:] == ["established", "African American/Black"]
+    said(cli.invoke(args=["group", "add", "new-one", "New One"]), 0, "in the directory")
+    assert "new-one\testablished\tNew One" in cli.invoke(args=["group", "list"]).output
+    for slug in ("new-one", "New One", "../x", "a--b", ""):
+        said(cli.invoke(args=["group", "add", slug, "Again"]), 2, "taken, or not like")
+    said(cli.invoke(args=["group", "retire", "new-one"]), 0, "retired")
+    assert "new-one" not in cli.invoke(args=["group", "list"]).output
+    said(cli.invoke(args=["group", "retire", "new-one"]), 2, "no group")
+
+
+def test_leads_are_counted_and_never_named(cli: FlaskCliRunner) -> None:
+    group = ["--group", "the-village"]
+    outputs = [cli.invoke(args=["lead", "invite", LEAD, *group]).output]
+    outputs.append(cli.invoke(args=["lead", "list"]).output)
+    assert "the-village\t1\n" in outputs[-1]
+    said(cli.invoke(args=["lead", "invite", "not an address", *group]), 2, "not an email address")
+    said(cli.invoke(args=["lead", "invite", LEAD, "--group", "no-such"]), 2, "no group")
+    said(cli.invoke(args=["lead", "invite", LEAD]), 2, "Missing option")
+    outputs.append(cli.invoke(args=["lead", "remove", LEAD.upper(), *group]).output)
+    assert "the-village\t0\n" in cli.invoke(args=["lead", "list"]).output
+    said(cli.invoke(args=["lead", "remove", LEAD, *group]), 1, "does not lead")
+    assert LEAD not in "".join(outputs).lower()
+
+
+def test_made_up_members_are_confirmed_and_for_development_only(
+    cli: FlaskCliRunner, environment: dict[str, str], parts: Parts
+) -> None:
+    demo = ["demo", "--group", "asian", "--members"]
+    said(cli.invoke(args=[*demo, "1234"]), 0, "1234 more")
+    said(cli.invoke(args=[*demo, "1"]), 0, "1 more")
+    with parts.reading.begin() as session:
+        assert members_of(session, "asian") == 1235
+    for number in ("0", "-1", "many", "1000001"):
+        said(cli.invoke(args=[*demo, number]), 2, "--members")
+    said(cli.invoke(args=["demo", "--group", "no-such", "--members", "1"]), 2, "no group")
+    ended = run(production(environment), *demo, "1")
+    assert (ended.returncode, ended.stderr) == (
+        1, "Error: Made-up people are for development only.\n",
+    )  # fmt: skip
+
+
+def test_new_keys_are_settings_that_fit_together(cli: FlaskCliRunner, parts: Parts) -> None:
+    outputs = [cli.invoke(args=["keys", "new"]).output for _ in range(2)]
+    made = [dict(line.split("=", 1) for line in output.splitlines()) for output in outputs]
+    assert list(made[0]) == [f"BELONG_{kind.upper()}_KEYS" for kind in KEYS]
+    assert not set(made[0].values()) & set(made[1].values())
+    given = {"BELONG_STATE_FOLDER": str(parts.settings.state_folder), **made[0]}
+    assert run(given, "keys", "new").returncode == 0
+
+
+def test_purge_says_what_it_removed(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["purge"])
+    assert result.exit_code == 0
+    assert all(re.fullmatch(r"[a-z ]+\t0", line) for line in result.output.splitlines())
+
+
+def test_prepare_fills_an_empty_instance_once(environment: dict[str, str], parts: Parts) -> None:
+    for _ in range(2):
+        assert run(environment, "prepare").returncode == 0
+    with parts.reading.begin() as session:
+        assert members_of(session, "the-village") == 5
+        assert len(session.scalars(select(Newsletter)).all()) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("worker --drain", "BELONG_PRIVATE_KEYS"),
+        ("worker", "BELONG_INDEX_KEYS"),
+        (f"lead invite {LEAD} --group asian", "BELONG_PRIVATE_KEYS"),
+        ("demo --group asian --members 1", "BELONG_INDEX_KEYS"),
+    ],
+)
+def test_what_only_the_worker_may_do_needs_its_keys(
+    command: str, missing: str, environment: dict[str, str], app: object
+) -> None:
+    assert app
+    ended = run({**environment, missing: ""}, *command.split())
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set")
+
+
+@pytest.mark.parametrize(
+    ("command", "url"),
+    [
+        ("db upgrade", "sqlite:////no/such/folder/x.db"),
+        ("worker", "sqlite:////no/such/folder/x.db"),
+        ("db check", "postgresql+psycopg://u:geheim@127.0.0.1:1/x"),
+        ("group list", "postgresql+psycopg://u:geheim@127.0.0.1:1/x"),
+    ],
+)
+def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(
+    command: str, url: str, environment: dict[str, str]
+) -> None:
+    ended = run({**environment, "BELONG_DATABASE_URL": url}, *command.split())
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError).")
+    assert len(ended.stderr.splitlines()) == 1
+    assert "geheim" not in ended.stdout + ended.stderr
+
+
+def test_settings_that_are_not_right_end_every_command_with_all_complaints(
+    environment: dict[str, str],
+) -> None:
+    bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim", "BELONG_SMTP_URL": "geheim"}
+    ended = run({**environment, **bad}, "group", "list")
+    assert ended.returncode == 1
+    for name in bad:
+        assert name in ended.stderr
+    assert "geheim" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_web_is_imported_without_the_workers_keys(environment: dict[str, str]) -> None:
+    blind = {**environment, "BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
+    code = "import wsgi; print(wsgi.app.test_client().get('/healthz').status_code)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=surroundings(blind), text=True,
+        capture_output=True, timeout=SECONDS, check=True,
+    )  # fmt: skip
+    assert ended.stdout == "200\n"
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_a_port_that_is_none_is_wrong_use(port: str, cli: FlaskCliRunner) -> None:
+    said(cli.invoke(args=["web", "--port", port]), 2, "--port")
+
+
+def test_the_web_server_forgets_the_workers_keys(
+    environment: dict[str, str], app: object, tmp_path: Path, free_port: int
+) -> None:
+    """Given as values and as files: no process of it has them in its environment.
+
+    Told to stop while its workers may still be starting, it stops all the same.
+    """
+    assert app
+    (tmp_path / "index").write_text(KEYS["index"])
+    given = {**environment, "BELONG_INDEX_KEYS_FILE": str(tmp_path / "index")}
+    del given["BELONG_INDEX_KEYS"]
+    with running(given, "web", "--port", str(free_port)) as process:
+        wait_until_served(free_port)
+        family = [process.pid, *children_of(process.pid)]
+        assert len(family) > 1
+        for pid in family:
+            its_own = Path(f"/proc/{pid}/environ").read_bytes()
+            assert KEYS["private"].encode() not in its_own
+            assert b"BELONG_INDEX_KEYS_FILE" not in its_own
+            assert KEYS["public"].encode() in its_own
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+
+
+def production(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        **environment,
+        "BELONG_ENV": "production",
+        "BELONG_BASE_URL": "https://belong.example.org",
+        "BELONG_MAIL_DOMAIN": "example.org",
+        "BELONG_POSTAL_ADDRESS": "Denver",
+        "BELONG_CONTACT_INBOX": "dps-belong@example.org",
+    }
+
+
+def wait_until_served(port: int) -> None:
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def children_of(parent: int) -> list[int]:
+    """List the processes that a process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            status = (folder / "stat").read_text()
+            if int(status.rpartition(")")[2].split()[1]) == parent:
+                found.append(int(folder.name))
+    return found

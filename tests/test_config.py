@@ -1,0 +1,231 @@
+"""The settings: read, or refused with every complaint at once and no value of any."""
+
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import config
+from belong_mail import keys
+from config import ROOT, Config, SettingsRefused
+
+KEYS, OTHER_KEYS = keys.new(), keys.new()
+GIVEN = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()}
+PRODUCTION = {
+    "BELONG_ENV": "production",
+    "BELONG_BASE_URL": "https://belong.example.org",
+    "BELONG_DATABASE_URL": "postgresql+psycopg://belong:pa55w0rd@db.example.org/belong",
+    "BELONG_SMTP_URL": "smtp://belong:pa55w0rd@relay.example.org:587",
+    "BELONG_MAIL_DOMAIN": "example.org",
+    "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
+    "BELONG_CONTACT_INBOX": "dps-belong@example.org",
+    **GIVEN,
+}
+SECRETS = ["pa55w0rd", "geheim", *KEYS.values(), *OTHER_KEYS.values()]
+
+
+def complaints(settings: dict[str, str]) -> list[str]:
+    """Return what is said against settings; none of it may quote a secret."""
+    with pytest.raises(SettingsRefused) as refused:
+        Config.read(settings)
+    said = str(refused.value)
+    assert not [secret for secret in SECRETS if secret in said]
+    return [line.removeprefix("  - ") for line in said.splitlines()[1:]]
+
+
+def test_development_needs_keys_alone() -> None:
+    read = Config.read(GIVEN)
+    assert read.is_development
+    assert read.base_url == "http://localhost:5000"
+    assert read.database_url == f"sqlite:///{ROOT}/var/belong.db"
+    assert read.smtp_url == "mailbox:"
+    assert read.allowed_domains == ("dpsk12.org",)
+    assert str(read.timezone) == "America/Denver"
+    assert (read.send_rate, read.daily_quota) == (None, None)
+    assert read.uncertain == timedelta(minutes=15)
+    assert read.state_folder == ROOT / "var"
+
+
+def test_an_empty_value_is_as_good_as_none() -> None:
+    empty = {f"BELONG_{each.name.upper()}": "" for each in fields(Config)}
+    assert Config.read({**empty, **GIVEN}) == Config.read(GIVEN)
+
+
+def test_production_is_read_whole() -> None:
+    read = Config.read(PRODUCTION)
+    assert not read.is_development
+    assert read.database_url.startswith("postgresql+psycopg://")
+    assert read.secret_keys == (KEYS["secret"],)
+
+
+def test_the_web_server_needs_neither_private_nor_index_key() -> None:
+    blind = {**PRODUCTION, "BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
+    read = Config.read(blind)
+    assert (read.private_keys, read.index_keys) == ((), ())
+    del blind["BELONG_PRIVATE_KEYS"], blind["BELONG_INDEX_KEYS"]
+    assert Config.read(blind) == read
+
+
+def test_production_has_no_default_for_what_matters() -> None:
+    said = complaints({"BELONG_ENV": "production"})
+    assert {line.partition(" ")[0] for line in said} == {
+        "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS",
+        "BELONG_MAIL_DOMAIN", "BELONG_POSTAL_ADDRESS", "BELONG_CONTACT_INBOX",
+    }  # fmt: skip
+    assert all(" is missing: " in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENV", "prod"), ("ENV", "Production"),
+        ("BASE_URL", "belong.example.org"), ("BASE_URL", "ftp://example.org"),
+        ("BASE_URL", "https://"), ("BASE_URL", "https://example.org/?a=b"),
+        ("BASE_URL", "https://a:geheim@example.org"), ("BASE_URL", "https://[bad"),
+        ("BASE_URL", "https://example.org:port"), ("BASE_URL", "https://exa mple.org"),
+        ("BASE_URL", "http://belong.example.org"),
+        ("DATABASE_URL", "geheim"), ("DATABASE_URL", "mysql://u:geheim@h/x"),
+        ("DATABASE_URL", "postgresql://u:geheim@h/x"), ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "postgresql+psycopg://u:geheim@h:geheim/x"),
+        ("DATABASE_URL", "postgresql+psycopg://u:geheim@h"),
+        ("SMTP_URL", "mailbox:"), ("SMTP_URL", "relay.example.org"), ("SMTP_URL", "smtp://"),
+        ("SMTP_URL", "smtp://10.1.2.3?tls=none"), ("SMTP_URL", "smtp://u:gehe/im@h"),
+        ("SMTP_URL", "smtp://u@relay.example.org"), ("SMTP_URL", "smtp://h?ca=/nowhere"),
+        ("SECRET_KEYS", "short"), ("SECRET_KEYS", f"{KEYS['secret']},geheim"), ("SECRET_KEYS", ","),
+        ("PUBLIC_KEYS", "geheim"), ("PUBLIC_KEYS", ", ,"), ("PUBLIC_KEYS", OTHER_KEYS["public"]),
+        ("PRIVATE_KEYS", "geheim"), ("PRIVATE_KEYS", OTHER_KEYS["private"]),
+        ("INDEX_KEYS", "geheim"), ("INDEX_KEYS", "Z2VoZWlt"),
+        ("INDEX_KEYS", f"{KEYS['index']},{OTHER_KEYS['index']}"),
+        ("MAIL_DOMAIN", "@example.org"), ("MAIL_DOMAIN", "exa mple.org"),
+        ("MAIL_DOMAIN", "a\r\nb.org"), ("MAIL_DOMAIN", "-a.org"), ("MAIL_DOMAIN", "bücher.org"),
+        ("MAIL_FROM", "belong@example.org"), ("MAIL_FROM", "a\r\nBcc: b"), ("MAIL_FROM", "x" * 201),
+        ("POSTAL_ADDRESS", "one\ntwo"),
+        ("CONTACT_INBOX", "dps-belong"), ("CONTACT_INBOX", "a@b.org, c@d.org"),
+        ("CONTACT_INBOX", "Belong <a@b.org>"), ("CONTACT_INBOX", "a@b.org\r\nBcc: c@d.org"),
+        ("ALLOWED_DOMAINS", "@dpsk12.org"), ("ALLOWED_DOMAINS", ","),
+        ("REFUSED_LOCAL_PARTS", "(["),
+        ("TIMEZONE", "Denver"), ("TIMEZONE", "../etc/passwd"), ("TIMEZONE", "America"),
+        ("SEND_RATE", "0"), ("SEND_RATE", "-1"), ("SEND_RATE", "1.5"), ("SEND_RATE", "many"),
+        ("SEND_RATE", "٣"), ("SEND_RATE", "9" * 5000), ("DAILY_QUOTA", "0"), ("DAILY_QUOTA", "1k"),
+        ("UNCERTAIN", "15"), ("UNCERTAIN", "soon"), ("UNCERTAIN", "-1m"), ("UNCERTAIN", "15 m"),
+        ("PROXIES", "-1"), ("PROXIES", "one"), ("PROXIES", "10"),
+        ("TRUSTED_NETWORKS", "10.0.0.1/8"), ("TRUSTED_NETWORKS", "here"),
+        ("VIDEO_URL", "javascript:alert(1)"), ("VIDEO_URL", "video"),
+    ],
+    ids=lambda word: word if len(word) < 40 else "long",
+)  # fmt: skip
+def test_each_bad_value_gets_one_clear_complaint(name: str, value: str) -> None:
+    setting = f"BELONG_{name}"
+    start = complaints({**PRODUCTION, setting: value})
+    about = [line for line in start if line.startswith((setting, "BELONG_PUBLIC", "BELONG_PRIV"))]
+    assert len(about) == 1
+    assert about[0].endswith(".")
+    if name != "ENV":
+        assert start == about
+
+
+def test_all_complaints_come_at_once() -> None:
+    said = complaints(
+        {
+            **PRODUCTION,
+            "BELONG_BASE_URL": "http://belong.example.org",
+            "BELONG_SMTP_URL": "mailbox:",
+            "BELONG_TIMEZONE": "Denver",
+            "BELONG_UNCERTAIN": "soon",
+            "BELONG_COLOUR": "geheim",
+            "BELONG_MAIL_DOMAIN_FILE": "/nowhere/geheim",
+            "BELONG_INDEX_KEYS": "geheim",
+            "BELONG_SEND_RATE_FILE": "/nowhere/geheim",
+        }
+    )
+    assert {line.partition(" ")[0] for line in said} == {
+        "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_TIMEZONE", "BELONG_UNCERTAIN",
+        "BELONG_COLOUR", "BELONG_INDEX_KEYS", "BELONG_SEND_RATE_FILE",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["BELONG_COLOUR", "BELONG_", "BELONG_FILE", "BELONG_ENV_FILE_FILE"]
+)
+def test_an_unknown_name_stops_the_start(name: str) -> None:
+    assert complaints({**PRODUCTION, name: "geheim"}) == [
+        f"{name} is not a setting; .env.example lists them all."
+    ]
+
+
+def test_a_name_of_another_program_is_none_of_our_business() -> None:
+    assert Config.read({**PRODUCTION, "PATH": "/bin", "MY_BELONG_X": "1"}) == Config.read(
+        PRODUCTION
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "BELONG_ENV"])
+def test_each_setting_may_come_from_a_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text(PRODUCTION[name] + "\n")
+    given = {key: value for key, value in PRODUCTION.items() if key != name}
+    assert Config.read({**given, f"{name}_FILE": str(file)}) == Config.read(PRODUCTION)
+
+
+def test_a_value_outranks_a_file_and_a_file_must_be_there(tmp_path: Path) -> None:
+    missing = {"BELONG_MAIL_FROM_FILE": str(tmp_path / "geheim")}
+    assert Config.read({**PRODUCTION, **missing, "BELONG_MAIL_FROM": "Us"}).mail_from == "Us"
+    said = complaints({**PRODUCTION, **missing})
+    assert said == ["BELONG_MAIL_FROM_FILE names a file that cannot be read."]
+    folder = {"BELONG_MAIL_FROM_FILE": str(tmp_path)}
+    assert complaints({**PRODUCTION, **folder}) == said
+
+
+def test_relative_paths_start_at_the_projects_root() -> None:
+    given = {**GIVEN, "BELONG_DATABASE_URL": "sqlite:///my/x.db", "BELONG_STATE_FOLDER": "my"}
+    read = Config.read(given)
+    assert read.database_url == f"sqlite:///{ROOT}/my/x.db"
+    assert read.state_folder == ROOT / "my"
+    absolute = Config.read({**GIVEN, "BELONG_DATABASE_URL": "sqlite:////srv/x.db"})
+    assert absolute.database_url == "sqlite:////srv/x.db"
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("0", timedelta(0)),
+        ("90s", timedelta(seconds=90)),
+        ("2h", timedelta(hours=2)),
+        ("hold", None),
+    ],
+)
+def test_the_wait_of_uncertain_issues_is_read(value: str, wait: timedelta | None) -> None:
+    assert Config.read({**PRODUCTION, "BELONG_UNCERTAIN": value}).uncertain == wait
+
+
+def test_old_and_new_keys_stand_side_by_side() -> None:
+    both = {
+        name: f"{KEYS[kind]}, {OTHER_KEYS[kind]}"
+        for name, kind in config.KEYS.items()
+        if kind != "index"
+    }
+    read = Config.read({**PRODUCTION, **both})
+    assert len(read.secret_keys) == len(read.public_keys) == len(read.private_keys) == 2
+
+
+def test_the_settings_do_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Config.read(GIVEN).env = "production"  # type: ignore[misc]
+
+
+def test_the_example_lists_every_setting_and_is_up_to_date() -> None:
+    """Written by: python config.py > .env.example."""
+    assert (ROOT / ".env.example").read_text() == config.example()
+    named = [line for line in config.example().splitlines() if line.startswith("#BELONG_")]
+    assert [line[1:].partition("=")[0] for line in named] == [
+        f"BELONG_{each.name.upper()}" for each in fields(Config)
+    ]
+
+
+def test_the_examples_defaults_are_those_of_development() -> None:
+    lines = (line[1:] for line in config.example().splitlines() if line.startswith("#BELONG_"))
+    pairs = (line.partition("=") for line in lines)
+    shown = {name: value.strip("'") for name, _, value in pairs if not name.endswith("_KEYS")}
+    assert Config.read({**shown, **GIVEN}) == Config.read(GIVEN)

@@ -1,0 +1,102 @@
+"""The database itself refuses to write where a page only reads."""
+
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.parts import Parts, transaction
+from tests.dump import dump_of
+
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+def message(reference: str = "AAAA-AAAA", at: datetime = AT) -> ContactMessage:
+    return ContactMessage(reference=reference, sealed=b"sealed", received_at=at)
+
+
+def test_a_reading_transaction_cannot_write(parts: Parts) -> None:
+    before = dump_of(parts)
+    with parts.reading() as session:
+        session.add(message())
+        with pytest.raises(DBAPIError):
+            session.flush()
+    assert dump_of(parts) == before
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_page_that_is_only_looked_at_cannot_write(app: Flask, method: str) -> None:
+    with (
+        app.test_request_context("/", method=method),
+        pytest.raises(DBAPIError),
+        transaction() as session,
+    ):
+        session.add(message())
+
+
+def test_a_form_and_a_command_can(app: Flask, parts: Parts) -> None:
+    with app.test_request_context("/", method="POST"), transaction() as session:
+        session.add(message("AAAA-AAAA"))
+    with app.app_context(), transaction() as session:
+        session.add(message("BBBB-BBBB"))
+    assert len(dump_of(parts)["contact_messages"]) == 2
+
+
+def test_a_connection_that_read_can_write_the_next_time(parts: Parts) -> None:
+    for number in range(8):
+        with parts.reading.begin() as session:
+            assert len(session.scalars(select(ContactMessage)).all()) == number
+        with parts.writing.begin() as session:
+            session.add(message(f"AAAA-AAA{number}"))
+
+
+def test_an_error_takes_everything_back(app: Flask, parts: Parts) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            session.add(message())
+            session.flush()
+            raise RuntimeError
+
+    with app.app_context(), pytest.raises(RuntimeError):
+        fail()
+    assert dump_of(parts)["contact_messages"] == []
+
+
+def test_no_update_is_lost_between_threads(parts: Parts) -> None:
+    """SQLite's driver begins late by itself and loses updates; ours takes the lock at once."""
+    with parts.writing.begin() as session:
+        session.add(message("0"))
+
+    def count() -> None:
+        for _ in range(20):
+            with parts.writing.begin() as session:
+                row = session.scalars(select(ContactMessage).with_for_update()).one()
+                row.reference = str(int(row.reference) + 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [row] = dump_of(parts)["contact_messages"]
+    assert "80" in row
+
+
+def test_a_moment_comes_back_as_it_was_from_any_zone(parts: Parts) -> None:
+    denver = timezone(timedelta(hours=-7))
+    with parts.writing.begin() as session:
+        session.add(message(at=AT.astimezone(denver)))
+    with parts.reading.begin() as session:
+        assert session.scalars(select(ContactMessage.received_at)).one() == AT
+
+
+def test_a_time_without_a_zone_is_refused(parts: Parts) -> None:
+    naive = AT.replace(tzinfo=None)
+    with parts.writing() as session:
+        session.add(message(at=naive))
+        with pytest.raises(StatementError, match="not a moment"):
+            session.flush()

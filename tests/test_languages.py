@@ -1,0 +1,245 @@
+"""Two languages: the catalogs are whole, and every page and mail of a journey is in one language.
+
+Renew the catalog when words have changed (no location, so that only words make a difference):
+
+    pybabel -q extract -F translations/babel.cfg -k _l -k marked -k lazy_gettext --no-location
+        --sort-output -o /tmp/messages.pot .
+    pybabel -q update -N --no-wrap --omit-header --ignore-obsolete -i /tmp/messages.pot
+        -d translations -l es
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from belong_mail import languages
+from belong_mail.accounts import inviting
+from belong_mail.groups.seeds import ESTABLISHED, QUESTIONS, UPCOMING
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import group_named, queue_issue
+from tests.people import Visitor, html_of, link_to, text_of
+from tests.servers.smtp import Server
+from tests.words import Reader, english_in, entries, forms, said, spanish
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+PLACES = re.compile(r"%\(\w+\)\w|<[^>]+>|https?:\S+|\d+")
+NUMBERS_IN_WORDS = {"24"}
+"""“Around the clock” is “las 24 horas”."""
+SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
+DENVER = ZoneInfo("America/Denver")
+ADA = "ada@dpsk12.org"
+LEAD = "lead@dpsk12.org"
+
+
+def test_every_sentence_is_in_the_catalog_and_nothing_else() -> None:
+    have = {message.id for message in entries()}
+    assert said() - have == set(), "say these in translations/es, as the top of this file shows"
+    assert have - said() == set(), "nobody says these any more"
+
+
+def test_every_sentence_has_a_translation_that_somebody_has_checked() -> None:
+    for message in entries():
+        assert not message.fuzzy, message.id
+        assert all(form.strip() for form in forms(message.string)), message.id
+        assert len(forms(message.string)) == len(forms(message.id)), message.id
+
+
+def test_translations_keep_names_links_and_numbers_in_their_places() -> None:
+    for message in entries():
+        assert list(message.check(spanish())) == []
+        for words, other in zip(forms(message.id), forms(message.string), strict=True):
+            places = set(PLACES.findall(other)) - NUMBERS_IN_WORDS
+            assert places == set(PLACES.findall(words)) - {"1"}, message.id
+
+
+def test_translations_end_as_their_sentences_do() -> None:
+    for message in entries():
+        for words, other in zip(forms(message.id), forms(message.string), strict=True):
+            ends = {mark for mark in ".?:!" if words.endswith(mark)}
+            assert ends == {mark for mark in ".?:!" if other.endswith(mark)}, message.id
+            assert other.count("?") == other.count("¿"), message.id
+            assert other.count("!") == other.count("¡"), message.id
+
+
+def test_one_answer_is_singular_and_more_are_plural() -> None:
+    catalog = languages.catalog("es")
+    singular, plural = "One answer needs another look", "%(num)s answers need another look"
+    assert catalog.ungettext(singular, plural, 1) == "Hay una respuesta que revisar"
+    assert catalog.ungettext(singular, plural, 2) == "Hay %(num)s respuestas que revisar"
+
+
+def test_the_first_words_of_each_group_and_question_are_in_both_languages() -> None:
+    words = [summary for _slug, _name, summary, _note in ESTABLISHED]
+    words += [note for _slug, _name, _summary, note in ESTABLISHED if note]
+    words += [summary for _slug, _name, summary in UPCOMING]
+    for questions in QUESTIONS.values():
+        for _kind, label, options in questions:
+            words += [label, *options]
+    assert [each for each in words if each.keys() != {"en", "es"}] == []
+    assert [each for each in words if max(map(len, each.values())) > 90] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "date", "time"),
+    [
+        ("en", "Tuesday, March 3, 2026", "Tuesday, March 3, 2026, 4:05 PM"),
+        ("es", "martes, 3 de marzo de 2026", "martes, 3 de marzo de 2026, 4:05 p. m."),
+    ],
+)
+def test_dates_are_said_as_people_in_denver_say_them(code: str, date: str, time: str) -> None:
+    moment = datetime(2026, 3, 3, 23, 5, tzinfo=UTC)
+    assert languages.date_in_words(moment, code, DENVER) == date
+    assert " ".join(languages.time_in_words(moment, code, DENVER).split()) == time
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("url", "accepted", "language"),
+    [
+        ("/", "", "en"),
+        ("/", "es", "es"),
+        ("/", "es-MX,es;q=0.9,en;q=0.5", "es"),
+        ("/", "fr-FR,fr;q=0.9,es;q=0.4,en;q=0.2", "es"),
+        ("/", "de", "en"),
+        ("/", "*", "en"),
+        ("/?lang=es", "en", "es"),
+        ("/?lang=en", "es", "en"),
+        ("/?lang=xx", "es", "es"),
+        ("/?lang=%22%3E%3Cb%3E", "es", "es"),
+        ("/?lang=", "es", "es"),
+        ("/nothing-here?lang=es", "en", "es"),
+    ],
+)
+def test_the_url_chooses_the_language_and_else_the_browser(
+    visitor: Visitor, url: str, accepted: str, language: str
+) -> None:
+    visitor.headers = {"Accept-Language": accepted} if accepted else {}
+    page = visitor.open(url)
+    assert Reader(page.text).language == language
+    assert page.headers["Content-Language"] == language
+    assert "Accept-Language" in page.headers["Vary"]
+    assert "Set-Cookie" not in page.headers
+
+
+@on_sqlite
+def test_a_chosen_language_stays_over_links_and_forms(visitor: Visitor) -> None:
+    for path in ("/", "/groups/the-village", "/groups/the-village/join", "/contact", "/privacy"):
+        page = visitor.open(f"{path}?lang=es").text
+        links = re.findall(r'<a[^>]* href="(/[^"]*)"', page)
+        assert links
+        assert [link for link in links if "lang=" not in link] == []
+    sent = visitor.send("/groups/the-village/join?lang=es", email=ADA)
+    assert sent.location == "/check-your-inbox?lang=es"
+    wrong = visitor.send("/groups/the-village/join?lang=es", email="")
+    assert "Escribe tu dirección de correo." in wrong.text
+
+
+@on_sqlite
+def test_a_mailed_language_stays_when_its_button_is_pressed_in_an_english_browser(
+    visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    visitor.join("the-village", ADA, language="es")
+    worker.drain()
+    [mail] = relay.to(ADA)
+    for page in ("confirm", "not-me"):
+        asked = visitor.open(link_to(mail, page)).text
+        [action] = re.findall(r'<form method="post" action="([^"]*)"', asked)
+        assert Reader(visitor.press(action).text).language == "es"
+
+
+@on_sqlite
+def test_a_language_that_was_never_chosen_stands_in_no_link(visitor: Visitor) -> None:
+    visitor.headers = SPANISH
+    page = visitor.open("/?lang=xx").text
+    assert "lang=xx" not in page
+    assert 'href="/groups/the-village"' in page
+
+
+@on_sqlite
+def test_errors_are_in_the_readers_language_those_of_libraries_too(visitor: Visitor) -> None:
+    visitor.headers = SPANISH
+    wrong = visitor.send(
+        "/contact", topic="none", email="a" * 300, name="n" * 101, message="m" * 5001
+    )
+    assert wrong.status_code == 422
+    pieces = Reader(wrong.text).pieces
+    assert english_in(pieces) == []
+    assert not any("Not a valid" in piece or "cannot be longer" in piece for piece in pieces)
+
+
+def words_of(name: str, page: str) -> tuple[str, list[str]]:
+    reader = Reader(page)
+    assert reader.language == "es", name
+    return name, reader.pieces
+
+
+def open_pages(visitor: Visitor) -> Iterator[tuple[str, list[str]]]:
+    """Go through the pages that anyone may open, right and wrong, and return their words."""
+    paths = ("/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
+    for path in (*paths, "/groups/the-village/join", "/check-your-inbox", "/dev/mailbox"):
+        yield words_of(path, visitor.open(path).text)
+    yield words_of("join, wrong", visitor.join("the-village", "x@gmail.com", first_name="<b>").text)
+    yield words_of("join, late", visitor.join("the-village", ADA, csrf_token="old").text)
+    yield words_of("contact, wrong", visitor.send("/contact", email="nobody").text)
+    sent = visitor.send("/contact", email=ADA, message="Hola", topic="access")
+    yield words_of("contact, sent", visitor.open(sent.location).text)
+
+
+def mailed_pages(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> Iterator[tuple[str, list[str]]]:
+    """Join, join again, get an issue, leave and come back; return what each page says."""
+    visitor.join("the-village", ADA, introduce_me="y", **{"question-1": "1"})
+    worker.drain()
+    [mail] = relay.to(ADA)
+    confirm, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
+    yield words_of("confirm", visitor.open(confirm).text)
+    yield words_of("not me", visitor.open(not_me).text)
+    yield words_of("welcome", visitor.press(confirm).text)
+    visitor.join("the-village", ADA)
+    with parts.writing.begin() as session:
+        queue_issue(session, subject="Hola a todos", text="Nos vemos **pronto**.")
+    worker.drain()
+    leave = link_to(relay.to(ADA)[-1], "leave")
+    yield words_of("leave", visitor.open(leave).text)
+    left = visitor.press(leave).text
+    yield words_of("left", left)
+    [undo] = re.findall(r'action="([^"]*/undo/[^"]*)"', left)
+    yield words_of("back", visitor.press(undo).text)
+    yield words_of("forgotten", visitor.press(not_me, choice="forget").text)
+    yield words_of("never", visitor.press(not_me, choice="never").text)
+    yield words_of("old link", visitor.open(confirm).text)
+
+
+def mails(relay: Server) -> Iterator[tuple[str, list[str]]]:
+    for mail in [*relay.to(ADA), *relay.to(LEAD)]:
+        yield words_of(f"mail {mail['Subject']}", html_of(mail))
+        lines = [str(mail["Subject"]), *filter(None, text_of(mail).splitlines())]
+        yield f"text {mail['Subject']}", lines
+
+
+@on_sqlite
+def test_every_page_and_mail_is_spanish_for_who_reads_spanish(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    visitor.headers = SPANISH
+    with parts.writing.begin() as session:
+        group = group_named(session, "the-village")
+        lead = inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
+        lead.language = "es"
+    seen = dict(open_pages(visitor))
+    seen |= dict(mailed_pages(visitor, worker, relay, parts))
+    seen |= dict(mails(relay))
+    assert {name: found for name, words in seen.items() if (found := english_in(words))} == {}
+    kinds = (
+        "Confirma con un toque",
+        "Te damos la bienvenida",
+        "Sobre tu solicitud",
+        "Hola a todos",
+    )
+    assert all(any(kind in name for name in seen) for kind in kinds)

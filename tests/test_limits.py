@@ -1,0 +1,120 @@
+"""Rate limits: one row a key, shared by all, exact at the edges; over one comes a later time."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from belong_mail import limits
+from belong_mail.db import make_engine
+from belong_mail.limits import Limit, Rate, admit, next_use
+
+AT = datetime(2026, 3, 8, 9, tzinfo=UTC)
+RATE = Rate(3, timedelta(minutes=30))
+KEY = b"key"
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine)
+
+
+def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list[float]:
+    """Use the key so often, each time in a transaction; return the waits in minutes."""
+    waits = []
+    for _ in range(times):
+        with sessions.begin() as session:
+            waits.append((admit(session, KEY, RATE, at) - at).total_seconds() / 60)
+    return waits
+
+
+def test_so_many_at_once_and_the_next_ones_later(sessions: sessionmaker[Session]) -> None:
+    assert uses(sessions, 6) == pytest.approx([0, 0, 0, 10, 20, 30])
+
+
+def test_the_allowance_grows_again_with_time(sessions: sessionmaker[Session]) -> None:
+    uses(sessions, 3)
+    assert uses(sessions, 2, AT + timedelta(minutes=10)) == pytest.approx([0, 10])
+    assert uses(sessions, 4, AT + timedelta(hours=5)) == pytest.approx([0, 0, 0, 10])
+
+
+def test_keys_do_not_share_an_allowance(sessions: sessionmaker[Session]) -> None:
+    uses(sessions, 5)
+    with sessions.begin() as session:
+        assert admit(session, b"other", RATE, AT) == AT
+
+
+def test_a_limit_survives_a_restart(engine: Engine, sessions: sessionmaker[Session]) -> None:
+    uses(sessions, 3)
+    engine.dispose()
+    again = make_engine(engine.url.render_as_string(hide_password=False))
+    assert uses(sessionmaker(again), 1) == pytest.approx([10])
+    again.dispose()
+
+
+def test_what_is_rolled_back_is_not_counted(sessions: sessionmaker[Session]) -> None:
+    with sessions() as session:
+        admit(session, KEY, RATE, AT)
+        session.rollback()
+    assert uses(sessions, 3) == pytest.approx([0, 0, 0])
+
+
+def test_racing_uses_are_each_counted_once(database_url: str) -> None:
+    start, waits = threading.Barrier(8), []
+
+    def use() -> None:
+        engine = make_engine(database_url)
+        start.wait()
+        waits.extend(uses(sessionmaker(engine), 5))
+        engine.dispose()
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(waits) == pytest.approx([0, 0, *range(0, 380, 10)])
+
+
+def test_keys_that_are_whole_again_are_forgotten(sessions: sessionmaker[Session]) -> None:
+    uses(sessions, 3)
+    for minutes, kept in ((29, 1), (31, 0)):
+        with sessions.begin() as session:
+            limits.purge(session, AT + timedelta(minutes=minutes))
+            assert session.scalar(select(func.count()).select_from(Limit)) == kept
+
+
+@given(
+    burst=st.integers(1, 50),
+    seconds=st.integers(1, 100_000),
+    gaps=st.lists(st.integers(0, 5_000), min_size=1, max_size=60),
+)
+def test_no_period_ever_holds_more_than_twice_the_burst(
+    burst: int, seconds: int, gaps: list[int]
+) -> None:
+    """A full burst and what grows again within the period."""
+    rate = Rate(burst, timedelta(seconds=seconds))
+    at, used, happened = 0.0, 0.0, []
+    for gap in gaps:
+        at += gap
+        allowed, used = next_use(used, rate, at)
+        assert allowed >= at
+        happened.append(allowed)
+    for begun in happened:
+        within = sum(begun <= moment < begun + seconds for moment in happened)
+        assert within <= 2 * burst
+    assert happened[: min(burst, len(gaps))] == pytest.approx(
+        [sum(gaps[: index + 1]) for index in range(min(burst, len(gaps)))]
+    )

@@ -1,0 +1,197 @@
+"""The retention clock: what is kept how long, row by row, as the privacy page says."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail import retention
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.dump import dump_of
+from tests.factories import make_member, queue_issue
+from tests.people import Visitor, link_to
+from tests.servers.smtp import Server
+from tests.stage import ADA, VILLAGE, Stage
+
+MOMENT = timedelta(minutes=2)
+WEEK = timedelta(days=7)
+MONTH = timedelta(days=30)
+
+
+@pytest.fixture
+def stage(visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Stage:
+    return Stage(visitor, worker, relay, parts, keyring)
+
+
+def after(stage: Stage, time: timedelta) -> dict[str, int]:
+    """Run the clock as if so much time had passed; return how many rows each table has then."""
+    with stage.parts.writing.begin() as session:
+        retention.purge(session, now() + time)
+    return {table: len(rows) for table, rows in dump_of(stage.parts).items()}
+
+
+def test_a_request_that_nobody_confirmed_goes_after_a_week(stage: Stage) -> None:
+    stage.ask()
+    kept = after(stage, WEEK - MOMENT)
+    assert (kept["wishes"], kept["subscriptions"]) == (1, 1)
+    gone = after(stage, WEEK + MOMENT)
+    assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
+
+
+def test_a_membership_stays_and_only_the_paper_around_it_goes(stage: Stage) -> None:
+    stage.enter(first_name="Ada")
+    later = after(stage, timedelta(days=1000))
+    assert later["subscriptions"] == 1
+    assert (later["wishes"], later["requests"], later["deliveries"]) == (0, 0, 0)
+    assert stage.is_member()
+
+
+def test_a_membership_goes_thirty_days_after_leaving(stage: Stage) -> None:
+    stage.visitor.press(link_to(stage.enter(), "leave"))
+    assert after(stage, MONTH - MOMENT)["subscriptions"] == 1
+    assert after(stage, MONTH + MOMENT)["subscriptions"] == 0
+
+
+def test_who_asks_again_in_the_last_days_can_still_confirm(stage: Stage) -> None:
+    stage.visitor.press(link_to(stage.enter(), "leave"))
+    with time_machine.travel(now() + MONTH - timedelta(days=1)):
+        link = stage.confirm_link()
+    with time_machine.travel(now() + MONTH + timedelta(days=1)):
+        assert after(stage, timedelta(0))["subscriptions"] == 1
+        assert stage.visitor.press(link).status_code == 200
+        assert stage.is_member()
+
+
+def test_a_refused_request_goes_at_once(stage: Stage) -> None:
+    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="forget")
+    gone = after(stage, timedelta(0))
+    assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
+
+
+def test_of_who_is_left_alone_only_the_mark_stays(stage: Stage) -> None:
+    stage.enter(slug="lgbtq")
+    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="never")
+    assert after(stage, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
+    stage.worker.drain()
+    gone = after(stage, timedelta(0))
+    assert (gone["subscriptions"], gone["requests"], gone["suppressions"]) == (0, 0, 1)
+    assert after(stage, timedelta(days=10_000))["suppressions"] == 1
+
+
+def test_a_membership_stays_while_mail_to_it_waits(stage: Stage) -> None:
+    stage.enter()
+    found = stage.subscription()
+    assert found is not None
+    with stage.parts.writing.begin() as session:
+        session.add(Delivery(kind="welcome-member", subscription_id=found.id))
+    stage.visitor.press(link_to(stage.relay.to(ADA)[-1], "leave"))
+    assert after(stage, MONTH + MOMENT)["subscriptions"] == 1
+    stage.worker.drain()
+    assert after(stage, MONTH + MOMENT)["subscriptions"] == 0
+
+
+def test_the_note_that_a_mail_went_out_stays_thirty_days(stage: Stage) -> None:
+    stage.enter()
+    assert after(stage, MONTH - MOMENT)["deliveries"] == 2
+    assert after(stage, MONTH + MOMENT)["deliveries"] == 0
+
+
+def test_an_issues_deliveries_stay_and_forget_who_they_were_for(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        make_member(session, stage.keyring, ADA)
+        queue_issue(session)
+    [issue] = stage.mails()
+    stage.visitor.press(link_to(issue, "leave"))
+    assert after(stage, MONTH + MOMENT)["deliveries"] == 1
+    with stage.parts.reading.begin() as session:
+        [delivery] = session.scalars(select(Delivery))
+        assert delivery.state == State.ACCEPTED
+        assert delivery.subscription_id is None
+
+
+def test_mail_that_still_waits_is_never_cleared_away(stage: Stage) -> None:
+    stage.relay.always("CONNECT", "421 4.3.2 down")
+    stage.visitor.send("/contact", topic="need", message="Hello")
+    stage.visitor.join(VILLAGE, ADA)
+    stage.worker.drain()
+    kept = after(stage, timedelta(days=5))
+    assert (kept["deliveries"], kept["contact_messages"], kept["wishes"]) == (2, 1, 1)
+
+
+def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(stage: Stage) -> None:
+    answer = stage.visitor.send("/contact", topic="need", message="Hello")
+    with time_machine.travel(now() + timedelta(days=3)):
+        stage.worker.drain()
+    days = timedelta(days=3)
+    assert after(stage, days + MONTH - MOMENT)["contact_messages"] == 1
+    assert stage.visitor.open(answer.location).status_code == 200
+    assert after(stage, days + MONTH + MOMENT)["contact_messages"] == 0
+    assert stage.visitor.open(answer.location).status_code == 404
+
+
+@pytest.mark.parametrize("state", [State.BOUNCED, State.FAILED, State.EXPIRED])
+def test_a_message_that_never_reached_the_office_stays(stage: Stage, state: State) -> None:
+    stage.visitor.send("/contact", topic="need", message="Hello")
+    with stage.parts.writing.begin() as session:
+        session.execute(update(Delivery).values(state=state, finished_at=now(), due_at=None))
+    kept = after(stage, timedelta(days=365))
+    assert (kept["contact_messages"], kept["deliveries"]) == (1, 1)
+
+
+def test_a_request_that_cannot_be_read_goes_after_a_week(stage: Stage) -> None:
+    stage.visitor.join(VILLAGE, ADA)
+    with stage.parts.writing.begin() as session:
+        session.execute(update(Request).values(sealed=b"not sealed at all"))
+    for _ in range(4):
+        stage.worker.drain()
+    assert stage.mails() == []
+    assert after(stage, WEEK - MOMENT)["requests"] == 1
+    assert after(stage, WEEK + MOMENT)["requests"] == 0
+
+
+def test_a_request_that_only_waits_is_never_cleared_away(stage: Stage) -> None:
+    stage.visitor.join(VILLAGE, ADA)
+    assert after(stage, timedelta(days=365))["requests"] == 1
+
+
+def test_used_allowances_are_forgotten_when_they_are_whole_again(stage: Stage) -> None:
+    stage.ask()
+    assert after(stage, timedelta(0))["limits"] > 0
+    assert after(stage, timedelta(days=4))["limits"] == 0
+
+
+def test_the_clock_says_what_it_removed(stage: Stage) -> None:
+    stage.visitor.send("/contact", topic="need", message="Hello")
+    stage.ask()
+    with stage.parts.writing.begin() as session:
+        removed = retention.purge(session, now() + timedelta(days=31))
+    assert removed == {
+        "wishes": 1,
+        "subscriptions": 1,
+        "contact messages": 1,
+        "deliveries": 2,
+        "unreadable requests": 0,
+    }
+
+
+def test_the_worker_runs_the_clock_by_itself(stage: Stage) -> None:
+    stage.ask()
+    with time_machine.travel(now() + WEEK + MOMENT):
+        stage.worker.step()
+    assert stage.rows("subscriptions") == 0
+
+
+def test_a_person_who_is_gone_is_gone_from_the_whole_database(stage: Stage) -> None:
+    stage.visitor.press(link_to(stage.enter(first_name="Ada"), "leave"))
+    found = stage.subscription()
+    assert found is not None
+    traces = (found.public_id, found.address_index, found.wrapped_address)
+    after(stage, MONTH + MOMENT)
+    everything = repr(dump_of(stage.parts))
+    assert all(repr(trace) not in everything for trace in traces)

@@ -1,0 +1,171 @@
+"""Tokens: signed for one purpose, until they expire, whatever is done to their letters."""
+
+import string
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.db import new_public_id
+from belong_mail.tokens import LONGEST, SKEW, BadToken, Purpose, TokenExpired, TokenInvalid, Tokens
+
+OLD, NEW, OTHER = (letter * 40 for letter in "abc")
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+URL_SAFE = string.ascii_letters + string.digits + "-_"
+
+tokens = Tokens((OLD,))
+
+
+def limited() -> list[Purpose]:
+    return [purpose for purpose in Purpose if purpose.max_age is not None]
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize("endpoint", Purpose)
+def test_a_token_serves_its_own_purpose_alone(purpose: Purpose, endpoint: Purpose) -> None:
+    token = tokens.sign(purpose, "some-id", datetime.now(UTC))
+    if purpose is endpoint:
+        assert tokens.read(endpoint, token) == "some-id"
+    else:
+        with pytest.raises(TokenInvalid):
+            tokens.read(endpoint, token)
+
+
+def test_no_two_purposes_share_a_salt() -> None:
+    assert len({purpose.salt for purpose in Purpose}) == len(Purpose)
+
+
+def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour() -> None:
+    assert Purpose.CONFIRM.max_age == 72 * 3600
+    assert Purpose.UNDO_LEAVE.max_age == 3600
+
+
+@pytest.mark.parametrize("purpose", limited())
+def test_a_token_expires_to_the_second(purpose: Purpose) -> None:
+    token = tokens.sign(purpose, "some-id", AT)
+    lives = timedelta(seconds=purpose.max_age or 0) + SKEW
+    last = AT + lives - SKEW
+    with time_machine.travel(last, tick=False):
+        assert tokens.read(purpose, token) == "some-id"
+    with time_machine.travel(last + SECOND, tick=False), pytest.raises(TokenExpired):
+        tokens.read(purpose, token)
+
+
+@pytest.mark.parametrize("purpose", limited())
+def test_clocks_may_differ_by_a_minute_and_no_more(purpose: Purpose) -> None:
+    token = tokens.sign(purpose, "some-id", AT)
+    with time_machine.travel(AT - SKEW, tick=False):
+        assert tokens.read(purpose, token) == "some-id"
+    with time_machine.travel(AT - SKEW - SECOND, tick=False), pytest.raises(BadToken):
+        tokens.read(purpose, token)
+
+
+@pytest.mark.parametrize("purpose", [p for p in Purpose if p.max_age is None])
+def test_a_way_out_never_expires(purpose: Purpose) -> None:
+    token = tokens.sign(purpose, "some-id", AT)
+    with time_machine.travel(AT + timedelta(days=3650), tick=False):
+        assert tokens.read(purpose, token) == "some-id"
+
+
+def test_secret_keys_can_be_changed_without_breaking_what_was_mailed() -> None:
+    old = Tokens((OLD,)).sign(Purpose.LEAVE, "some-id", AT)
+    both = Tokens((OLD, NEW))
+    new = both.sign(Purpose.LEAVE, "some-id", AT)
+    assert both.read(Purpose.LEAVE, old) == both.read(Purpose.LEAVE, new) == "some-id"
+    assert Tokens((NEW,)).read(Purpose.LEAVE, new) == "some-id"
+    for key, token in ((NEW, old), (OLD, new), (OTHER, old)):
+        with pytest.raises(TokenInvalid):
+            Tokens((key,)).read(Purpose.LEAVE, token)
+
+
+def test_a_letter_written_twice_holds_the_same_token() -> None:
+    first, second = (tokens.sign(Purpose.CONFIRM, "some-id", AT) for _ in range(2))
+    assert first == second
+
+
+@given(st.binary(min_size=16, max_size=16).map(lambda _: new_public_id()))
+def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id: str) -> None:
+    said, at, signature = tokens.sign(Purpose.CONFIRM, public_id, AT).split(".")
+    assert said == public_id
+    assert len(at) == 6
+    assert len(signature) == 43
+    assert set(signature) <= set(URL_SAFE)
+
+
+def test_another_spelling_of_a_signature_never_means_another_id() -> None:
+    """Base64 leaves spare bits (F11), so nothing may be keyed on a token's text."""
+    token = tokens.sign(Purpose.LEAVE, "some-id", AT)
+    twins = 0
+    for place in range(len(token)):
+        for letter in URL_SAFE + ".=~%":
+            bent = token[:place] + letter + token[place + 1 :]
+            if bent != token and _read(bent) is not None:
+                assert _read(bent) == "some-id"
+                assert place == len(token) - 1
+                twins += 1
+    assert twins <= 3
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda token: token[:0],
+        lambda token: token[:-1],
+        lambda token: token[1:],
+        lambda token: token + "\n",
+        lambda token: " " + token,
+        lambda token: token + "\x00",
+        lambda token: token.replace(".", "", 1),
+        lambda token: token.replace(".", ".."),
+        lambda token: token.upper(),
+        lambda token: token.swapcase(),
+        lambda token: "another-id" + token[token.index(".") :],
+        lambda token: token[: token.rindex(".")],
+        lambda token: token[: token.rindex(".")] + ".",
+        lambda token: token.replace(".", "\uff0e"),
+        lambda token: "é" + token,
+        lambda token: "\ud800" + token,
+        lambda token: ".".join(reversed(token.split("."))),
+        lambda token: token * 2,
+    ],
+)
+def test_bent_tokens_are_refused(bend: Callable[[str], str]) -> None:
+    with pytest.raises(TokenInvalid):
+        tokens.read(Purpose.LEAVE, bend(tokens.sign(Purpose.LEAVE, "some-id", AT)))
+
+
+def test_every_cut_of_a_token_is_refused() -> None:
+    token = tokens.sign(Purpose.LEAVE, "some-id", AT)
+    assert all(_read(token[:length]) is None for length in range(len(token)))
+
+
+def test_a_token_signed_without_a_time_is_refused() -> None:
+    token = tokens.sign(Purpose.LEAVE, "some-id", AT)
+    said, _, signature = token.split(".")
+    assert _read(f"{said}.{signature}") is None
+
+
+def test_a_megabyte_is_refused_before_any_cryptography() -> None:
+    started = time.perf_counter()
+    for letter in ("a", ".", "=", "é"):
+        assert _read(letter * 1_000_000) is None
+    assert time.perf_counter() - started < 0.05
+    assert len(tokens.sign(Purpose.CONFIRM, new_public_id(), AT)) < LONGEST / 2
+    assert _read(tokens.sign(Purpose.LEAVE, "x" * LONGEST, AT)) is None
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_reading(text: str) -> None:
+    assert _read(text) is None
+
+
+def _read(token: str) -> str | None:
+    try:
+        return tokens.read(Purpose.LEAVE, token)
+    except BadToken:
+        return None

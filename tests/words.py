@@ -1,0 +1,85 @@
+"""What the sources say, what the catalog holds, and what a page's reader gets to read."""
+
+import re
+from html.parser import HTMLParser
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.pofile import read_po
+
+from belong_mail import languages
+
+KEYWORDS = {**DEFAULT_KEYWORDS, "_l": None, "marked": None, "lazy_gettext": None}
+
+
+def said() -> set[str | tuple[str, ...]]:
+    """Collect what the sources and templates say, as `pybabel extract` would."""
+    root = languages.FOLDER.parent
+    with (languages.FOLDER / "babel.cfg").open() as mapping:
+        methods, options = parse_mapping_cfg(mapping)  # type: ignore[no-untyped-call]
+    found = extract_from_dir(root, methods, options, KEYWORDS)
+    return {message for _file, _line, message, _comments, _context in found}
+
+
+def spanish() -> Catalog:
+    with (languages.FOLDER / "es" / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return read_po(file, locale="es")
+
+
+def entries() -> list[Message]:
+    return [message for message in spanish() if message.id]
+
+
+def forms(words: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    """Return singular and plural, or the one form there is."""
+    return (words,) if isinstance(words, str) else tuple(words or ())
+
+
+class Reader(HTMLParser):
+    """Reads a page as a person or a screen reader would: texts, labels, titles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+        self.language = ""
+        self._hidden = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "html":
+            self.language = given.get("lang") or ""
+        if tag in {"style", "code"}:
+            self._hidden = tag
+        shown = ("aria-label", "title", "alt", "placeholder", "content")
+        self.pieces += [given[name] or "" for name in shown if name in given]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden:
+            self._hidden = ""
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self._hidden:
+            self.pieces.append(" ".join(data.split()))
+
+
+def english_in(pieces: list[str]) -> list[str]:
+    """List the catalog's English that is still there: short words alone, sentences anywhere."""
+    whole = " ".join(pieces)
+    return [
+        words
+        for message in entries()
+        for words, other in zip(forms(message.id), forms(message.string), strict=True)
+        if words != other
+        and (
+            re.search(_pattern(words), whole)
+            if len(words.split()) > 2
+            else any(re.fullmatch(_pattern(words), piece) for piece in pieces)
+        )
+    ]
+
+
+def _pattern(words: str) -> str:
+    bare = re.sub(r"<[^>]+>", "", words)
+    return ".+?".join(re.escape(part) for part in re.split(r"%\(\w+\)\w", bare))
