@@ -35,11 +35,7 @@ key_commands = AppGroup("keys", help="Keys.")
 
 
 def register(app: Flask) -> None:
-    for command in (
-        database, group_commands, lead_commands, newsletter_commands, key_commands,
-        web, worker, demo, prepare, purge,
-    ):  # fmt: skip
-        _equip(command)
+    for command in COMMANDS:
         app.cli.add_command(command)
 
 
@@ -191,3 +187,11 @@ def _worker() -> Worker:
 def _only_in_development() -> None:
     if not parts().settings.is_development:
         raise click.ClickException("Made-up people are for development only.")
+
+
+COMMANDS = (
+    database, group_commands, lead_commands, newsletter_commands, key_commands,
+    web, worker, demo, prepare, purge,
+)  # fmt: skip
+for each_command in COMMANDS:
+    _equip(each_command)
