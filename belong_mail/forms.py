@@ -1,19 +1,23 @@
 """What several forms share: strip, check_address, a form without cookies, the robots' trap."""
 
+from datetime import date, datetime, time, timedelta
+from typing import Any, cast
 from unicodedata import category
 
 from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import Field, Form, StringField, ValidationError
+from wtforms import DateField, Field, Form, StringField, SubmitField, ValidationError
 from wtforms.csrf.core import CSRF, CSRFTokenField
+from wtforms.validators import DataRequired
 
 from belong_mail.db import new_public_id, now
 from belong_mail.mail.address import AddressRefused, check, domain
 from belong_mail.parts import parts
 from belong_mail.tokens import BadToken, Purpose
 
+LONGEST_PAUSE = timedelta(days=365)
 SWITCH = "switch_language"
 """Name of the button that shows the page in another language, with everything kept."""
 BREAKS = "\t\n\r"
@@ -109,3 +113,49 @@ def one_line(form: Form, field: Field) -> None:
     plain_text(form, field)
     if "\t" in (field.data or "") or len((field.data or "").splitlines()) > 1:
         raise ValidationError(_("This holds a character that cannot be read. Type it again."))
+
+
+class Day(DateField):
+    """A day, or an error in words that help."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        try:
+            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Choose a day, like 2027-01-31.")) from error
+
+
+class PauseForm(FlaskForm):
+    """Until when no issues are to come. The link of its page is its authority."""
+
+    class Meta:
+        csrf = False
+
+    until = Day(_l("No newsletters until"), validators=[DataRequired(_l("Choose a day."))])
+    resume = SubmitField(_l("Send them again"))
+
+    @property
+    def is_resume(self) -> bool:
+        return bool(self.resume.data)
+
+    @property
+    def first(self) -> date:
+        return _today() + timedelta(days=1)
+
+    @property
+    def last(self) -> date:
+        return _today() + LONGEST_PAUSE
+
+    @property
+    def moment(self) -> datetime:
+        """The chosen day's first moment, in local time."""
+        day = cast("date", self.until.data)
+        return datetime.combine(day, time(), parts().settings.timezone)
+
+    def validate_until(self, field: Field) -> None:
+        if field.data is not None and not self.first <= field.data <= self.last:
+            raise ValidationError(_("Choose a day after today, within a year."))
+
+
+def _today() -> date:
+    return now().astimezone(parts().settings.timezone).date()

@@ -7,8 +7,13 @@ filled up before they are encrypted, so that their length does not tell addresse
 """
 
 import hashlib
+import os
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from belong_mail import keys
 
@@ -17,6 +22,7 @@ SEALED = b"\x01"
 WRAPPED = b"\x02"
 HEAD = 5
 """Octets before the ciphertext: the format's number and the key's name."""
+NONCE = 12
 BLOCK = 256
 """Octets; every address and every name fits one block."""
 
@@ -37,6 +43,29 @@ def filled(data: bytes) -> bytes:
 
 def unfilled(data: bytes) -> bytes:
     return data.rpartition(b"\x80")[0]
+
+
+class CannotUnlock(Exception):
+    """The secret is another's, or the bytes were changed."""
+
+
+def lock(secret: str, data: bytes, where: str) -> bytes:
+    """Close data so that only whoever has the secret opens it: AES-256-GCM, its key by HKDF."""
+    nonce = os.urandom(NONCE)
+    return nonce + _cipher(secret, where).encrypt(nonce, data, purpose(where))
+
+
+def unlock(secret: str, locked: bytes, where: str) -> bytes:
+    """Open what was locked with this secret for this place, or raise CannotUnlock."""
+    try:
+        return _cipher(secret, where).decrypt(locked[:NONCE], locked[NONCE:], purpose(where))
+    except (InvalidTag, ValueError) as error:
+        raise CannotUnlock(where) from error
+
+
+def _cipher(secret: str, where: str) -> AESGCM:
+    derived = HKDF(SHA256(), 32, salt=None, info=purpose(where))
+    return AESGCM(derived.derive(secret.encode()))
 
 
 class Sealer:

@@ -3,14 +3,9 @@
 import base64
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,7 +21,6 @@ from belong_mail.tokens import BadToken
 
 AGE = timedelta(minutes=30)
 PLACE = "sheets.locked"
-NONCE = 12
 LENGTH = 2048
 """Octets to which a list is filled up: its length does not tell how many memberships it holds."""
 
@@ -58,10 +52,8 @@ def ask(
 def lock(secret: str, public_ids: list[str], slip: bytes) -> bytes:
     """Close a list so that only the secret opens it again."""
     content = {"public_ids": public_ids, "slip": base64.b64encode(slip).decode()}
-    nonce = os.urandom(NONCE)
     data = json.dumps(content).encode()
-    padded = data + b" " * (-len(data) % LENGTH)
-    return nonce + _cipher(secret).encrypt(nonce, padded, sealing.purpose(PLACE))
+    return sealing.lock(secret, data + b" " * (-len(data) % LENGTH), PLACE)
 
 
 def open_sheet(session: Session, secret: str) -> Listed:
@@ -70,10 +62,9 @@ def open_sheet(session: Session, secret: str) -> Listed:
     sheet = session.scalar(found)
     if sheet is None:
         raise BadToken
-    nonce, locked = sheet.locked[:NONCE], sheet.locked[NONCE:]
     try:
-        content = json.loads(_cipher(secret).decrypt(nonce, locked, sealing.purpose(PLACE)))
-    except InvalidTag as error:
+        content = json.loads(sealing.unlock(secret, sheet.locked, PLACE))
+    except sealing.CannotUnlock as error:
         raise BadToken from error
     return Listed(content["public_ids"], base64.b64decode(content["slip"]), sheet.expires_at)
 
@@ -116,8 +107,3 @@ def _request(
 ) -> None:
     sealed = sealer.seal(json.dumps(wanted).encode(), SEALED)
     session.add(Request(kind=kind, sealed=sealed, due_at=due_at))
-
-
-def _cipher(secret: str) -> AESGCM:
-    derived = HKDF(SHA256(), 32, salt=None, info=sealing.purpose(PLACE))
-    return AESGCM(derived.derive(secret.encode()))

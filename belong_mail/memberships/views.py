@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from belong_mail import languages
+from belong_mail.forms import PauseForm
 from belong_mail.groups.cards import card
 from belong_mail.memberships import service
 from belong_mail.memberships.forms import AskForm
 from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service as subscriptions
-from belong_mail.subscriptions.forms import PauseForm
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import BadToken
 

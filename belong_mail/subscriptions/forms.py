@@ -1,15 +1,12 @@
 """The sign-up form: one field that matters, and the group's own questions."""
 
-from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
-    DateField,
     EmailField,
     Field,
     RadioField,
@@ -24,13 +21,9 @@ from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail import languages
-from belong_mail.db import now
 from belong_mail.forms import OpenForm, one_line, plain_text, staff_address, strip
 from belong_mail.groups.models import Group, Question
-from belong_mail.parts import parts
 from belong_mail.subscriptions.service import Wanted
-
-LONGEST_PAUSE = timedelta(days=365)
 
 
 def not_a_link(_form: OpenForm, field: Field) -> None:
@@ -84,52 +77,6 @@ class JoinForm(OpenForm):
     def _answers(self) -> list[list[str]]:
         given = [(label, _in_words(self[name])) for name, label in self.question_names]
         return [[label, answer] for label, answer in given if answer]
-
-
-class Day(DateField):
-    """A day, or an error in words that help."""
-
-    def process_formdata(self, valuelist: list[Any]) -> None:
-        try:
-            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
-        except ValueError as error:
-            raise ValueError(_("Choose a day, like 2027-01-31.")) from error
-
-
-class PauseForm(FlaskForm):
-    """Until when no issues are to come. The link of its page is its authority."""
-
-    class Meta:
-        csrf = False
-
-    until = Day(_l("No newsletters until"), validators=[DataRequired(_l("Choose a day."))])
-    resume = SubmitField(_l("Send them again"))
-
-    @property
-    def is_resume(self) -> bool:
-        return bool(self.resume.data)
-
-    @property
-    def first(self) -> date:
-        return _today() + timedelta(days=1)
-
-    @property
-    def last(self) -> date:
-        return _today() + LONGEST_PAUSE
-
-    @property
-    def moment(self) -> datetime:
-        """The chosen day's first moment, in local time."""
-        day = cast("date", self.until.data)
-        return datetime.combine(day, time(), parts().settings.timezone)
-
-    def validate_until(self, field: Field) -> None:
-        if field.data is not None and not self.first <= field.data <= self.last:
-            raise ValidationError(_("Choose a day after today, within a year."))
-
-
-def _today() -> date:
-    return now().astimezone(parts().settings.timezone).date()
 
 
 def form_for(group: Group, *, has_leads: bool) -> JoinForm:

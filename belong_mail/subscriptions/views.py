@@ -10,12 +10,13 @@ from flask_babel import gettext as _
 from belong_mail import languages
 from belong_mail.accounts import service as accounts
 from belong_mail.db import now
+from belong_mail.forms import PauseForm
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import Group
 from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service
-from belong_mail.subscriptions.forms import PauseForm, form_for
+from belong_mail.subscriptions.forms import form_for
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import Purpose
 
