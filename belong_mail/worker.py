@@ -9,63 +9,24 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import retention
-from belong_mail.contact import letters as contact
+from belong_mail import handlers, retention
 from belong_mail.db import now
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope, mailbox
 from belong_mail.mail.relay import SmtpTransport, Transport, parse
-from belong_mail.memberships import letters as memberships
-from belong_mail.memberships import receiving as my_groups
-from belong_mail.moving import letters as moves
-from belong_mail.moving import receiving as moving
 from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.outbox.letters import Desk, Letter
+from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
-from belong_mail.releases import letters as releases
 from belong_mail.sending.claims import Presence
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.sending.names import Names
 from belong_mail.sending.pace import Policy
-from belong_mail.sign_in import receiving as sign_in
-from belong_mail.subscriptions import letters as subscriptions
-from belong_mail.subscriptions import receiving
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 
-LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
-    "confirm-subscription": subscriptions.confirm,
-    "welcome-member": subscriptions.welcome,
-    "already-member": subscriptions.welcome,
-    "introduce-member": subscriptions.introduce,
-    "contact-message": contact.letter,
-    "issue-held": releases.held,
-    "sign-in": sign_in.letter,
-    "my-groups": memberships.link,
-    "no-groups": memberships.none,
-    "my-copy": memberships.copy,
-    "erased": memberships.receipt,
-    "change-address": moves.confirm,
-    "address-changed": moves.changed,
-}
-ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
-    "newsletter-copy": releases.copy,
-    "newsletter-test": releases.test,
-}
-"""Copies of an issue."""
-RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
-    "join": receiving.join,
-    "never-mail": receiving.never_mail,
-    "sign-in": sign_in.receive,
-    "my-groups": my_groups.my_groups,
-    "my-copy": my_groups.my_copy,
-    "erase": my_groups.erase,
-    "change-address": moving.change_address,
-    "move-address": moving.move_address,
-}
 IDLE = 0.5
 """Seconds between looks when there was nothing to do."""
 WITHOUT_DATABASE = 5.0
@@ -158,7 +119,7 @@ class Worker:
                 request = session.get(Request, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
                     keyring = Keyring(self._desk.opener, self._desk.index)
-                    RECEIVERS[request.kind](session, keyring, request)
+                    handlers.RECEIVERS[request.kind](session, keyring, request)
                     session.delete(request)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
@@ -168,9 +129,9 @@ class Worker:
     def _compose(self, session: Session, delivery: Delivery) -> Envelope:
         if delivery.kind == "newsletter":
             return self._press.envelope(session, delivery)
-        if delivery.kind in ENVELOPES:
-            return ENVELOPES[delivery.kind](session, self._desk, delivery)
-        letter = LETTERS[delivery.kind](session, self._desk, delivery)
+        if delivery.kind in handlers.ENVELOPES:
+            return handlers.ENVELOPES[delivery.kind](session, self._desk, delivery)
+        letter = handlers.LETTERS[delivery.kind](session, self._desk, delivery)
         return self._desk.envelope(delivery, letter)
 
     def _members(self, session: Session, chunk: Chunk) -> newsletters.Members:

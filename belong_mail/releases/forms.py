@@ -17,6 +17,16 @@ class PressForm(FlaskForm):
     """One button."""
 
 
+class Moment(DateTimeLocalField):
+    """A local date and time, or an error in words that help."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Choose a date and a time.")) from error
+
+
 class ReleaseForm(FlaskForm):
     when = RadioField(
         _l("When?"),
@@ -33,7 +43,7 @@ class ReleaseForm(FlaskForm):
         ],
         default=str(UNDO_MINUTES[1]),
     )
-    at = DateTimeLocalField(
+    at = Moment(
         _l("Date and time, for “later”"),
         description=_l("Denver time. Of an hour that comes twice in autumn, the first is taken."),
         format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
@@ -41,11 +51,13 @@ class ReleaseForm(FlaskForm):
     )
     submit = SubmitField(_l("Release"))
 
-    def validate_at(self, field: DateTimeLocalField) -> None:
-        if self.when.data != "later":
-            return
-        if field.data is None:
+    def validate_when(self, field: RadioField) -> None:
+        if field.data == "later" and self.at.data is None:
             raise ValidationError(_("Choose a date and a time."))
+
+    def validate_at(self, field: Moment) -> None:
+        if self.when.data != "later" or field.data is None:
+            return
         try:
             moment, _is_twice = local_moment(field.data, parts().settings.timezone)
         except NoSuchTime as error:

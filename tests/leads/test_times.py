@@ -1,0 +1,137 @@
+"""When an issue goes out: later, over the changes of the clocks, and after downtime."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.db import now
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.releases.service import NoSuchTime, local_moment
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import group_named, make_members
+from tests.people import Form, Visitor, text_of
+from tests.servers.smtp import Server
+
+DENVER = ZoneInfo("America/Denver")
+
+
+def draft(parts: Parts) -> str:
+    """Write a draft for The Village and return its page."""
+    with parts.writing.begin() as session:
+        group = group_named(session, "the-village")
+        issue = Newsletter(group=group, subject="Tea on Friday", text="Come to tea.")
+        session.add(issue)
+        session.flush()
+        return f"/lead/newsletters/{issue.public_id}"
+
+
+def test_an_hour_that_the_clocks_skip_is_explained_and_another_offered(
+    lead: Visitor, parts: Parts
+) -> None:
+    page = draft(parts)
+    answer = lead.send(f"{page}/release", when="later", at="2027-03-14T02:30")
+    assert answer.status_code == 422
+    assert "this time does not exist" in answer.text
+    assert "03:30" in answer.text
+
+
+def test_of_an_hour_that_comes_twice_the_first_is_taken() -> None:
+    moment, is_twice = local_moment(datetime(2026, 11, 1, 1, 30), DENVER)  # noqa: DTZ001
+    assert is_twice
+    assert moment == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
+    assert local_moment(datetime(2026, 11, 2, 1, 30), DENVER)[1] is False  # noqa: DTZ001
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2037, 12, 31)))  # noqa: DTZ001
+def test_every_local_time_exists_or_its_neighbour_does(local: datetime) -> None:
+    try:
+        shown = local_moment(local, DENVER)[0].astimezone(DENVER)
+    except NoSuchTime as skipped:
+        shown = skipped.instead - timedelta(hours=1)
+    assert shown.replace(tzinfo=None) == local
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2020-01-01T10:00"])
+def test_a_time_that_is_missing_odd_or_past_is_refused(
+    lead: Visitor, parts: Parts, at: str
+) -> None:
+    page = draft(parts)
+    assert lead.send(f"{page}/release", when="later", at=at).status_code == 422
+    assert "draft" in lead.open(f"{page}/sending").text
+
+
+def test_an_issue_for_later_leaves_then_and_not_before(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 2)
+    page = draft(parts)
+    later = (now() + timedelta(days=1)).astimezone(DENVER)
+    at = f"{later:%Y-%m-%dT%H:%M}"
+    assert lead.send(f"{page}/release", when="later", at=at).status_code == 303
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    with time_machine.travel(later + timedelta(minutes=2), tick=True):
+        worker.drain()
+    assert len(relay.to("member1@dpsk12.org")) == 1
+
+
+def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_asked(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 2)
+    page = draft(parts)
+    lead.send(f"{page}/release", when="now", minutes="1")
+    with time_machine.travel(now() + timedelta(hours=2), tick=True):
+        worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    assert "The Village" not in asked["Subject"]
+    assert page in text_of(asked)
+    shown = lead.open(f"{page}/sending").text
+    assert "was not sent. What now?" in shown
+
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=3), tick=True):
+        worker.drain()
+    assert len(relay.to("member1@dpsk12.org")) == 1
+
+
+def test_releasing_twice_or_undoing_too_late_changes_nothing(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 1)
+    page = draft(parts)
+    form = Form(lead.open(f"{page}/release").text).fields | {"when": "now", "minutes": "1"}
+    assert lead.press(f"{page}/release", **form).status_code == 303
+    assert lead.press(f"{page}/release", **form).status_code == 409
+    with time_machine.travel(now() + timedelta(minutes=3), tick=True):
+        worker.drain()
+    assert lead.press(f"{page}/undo", csrf_token=form["csrf_token"]).status_code == 409
+    assert len(relay.to("member0@dpsk12.org")) == 1
+
+
+@pytest.mark.parametrize("subject", ["News of The Village", "the village: tea", "THE VILLAGE"])
+def test_a_subject_that_names_the_group_is_warned_of(
+    lead: Visitor, parts: Parts, subject: str
+) -> None:
+    page = draft(parts)
+    lead.send(page, subject=subject)
+    assert "The subject names the group" in lead.open(f"{page}/release").text
+
+
+def test_an_issue_without_words_cannot_be_released(lead: Visitor, parts: Parts) -> None:
+    page = draft(parts)
+    lead.send(page, subject="", text="")
+    answer = lead.send(f"{page}/release", when="now", minutes="1")
+    assert answer.status_code == 422
+    assert "A subject is missing." in answer.text
+    assert "draft" in lead.open(f"{page}/sending").text
