@@ -25,6 +25,7 @@ from belong_mail.moving.views import moving
 from belong_mail.newsletters.views import newsletters
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
+from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
 from belong_mail.sign_in.views import sign_in
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, releases,
-    editing,
+    editing, questions,
 )  # fmt: skip
 
 PUBLIC = {

@@ -22,6 +22,7 @@ from belong_mail.mail.relay import RelayRefused
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.opening import KeysMissing, worker_keys
 from belong_mail.parts import parts, transaction
+from belong_mail.questions.commands import question_commands
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 
@@ -190,7 +191,7 @@ def _only_in_development() -> None:
 
 
 COMMANDS = (
-    database, group_commands, lead_commands, newsletter_commands, key_commands,
+    database, group_commands, lead_commands, question_commands, newsletter_commands, key_commands,
     web, worker, demo, prepare, purge,
 )  # fmt: skip
 for each_command in COMMANDS:

@@ -54,6 +54,6 @@ def guard(app: Flask, base_url: str) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        if "token" in (request.view_args or {}):
+        if {"token", "secret"} & (request.view_args or {}).keys():
             response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response

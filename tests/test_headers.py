@@ -17,7 +17,11 @@ from tests.tour import mailed_links, pressed, reference_of, stops
 
 OURS = "http://localhost:5000"
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-POSTS = ("/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x")
+POSTS = (
+    "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x",
+    "/leave/x/pause", "/leave/x/language", "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
+    "/my-groups/x/change-address", "/change-address/x", "/sign-in", "/sign-in/x",
+)  # fmt: skip
 
 
 def test_every_answer_is_guarded_by_its_headers(
@@ -54,13 +58,42 @@ def test_every_answer_is_guarded_by_its_headers(
             assert "no-referrer" in answer.text or answer.status_code != 200 or not answer.data
 
 
-def test_the_policy_allows_nothing_from_elsewhere_and_no_script(visitor: Visitor) -> None:
+def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visitor: Visitor) -> None:
     given = visitor.open("/").headers["Content-Security-Policy"]
     policy = dict(rule.split(" ", 1) for rule in given.split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-    assert "script-src" not in policy
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert not any(word in given for word in ("unsafe", "http", "*"))
+
+
+HTTPS = {
+    "BELONG_ENV": "production",
+    "BELONG_BASE_URL": "https://belong.example.org",
+    "BELONG_MAIL_DOMAIN": "example.org",
+    "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
+    "BELONG_CONTACT_INBOX": "office@example.org",
+}
+
+
+@pytest.mark.parametrize("settings", [{}, HTTPS], ids=["development", "production"])
+def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(
+    app: Flask, visitor: Visitor, settings: dict[str, str]
+) -> None:
+    for path in ("/", "/sign-in", "/sign-in/sent", "/my-groups", "/lead/"):
+        assert "Set-Cookie" not in visitor.open(path).headers, path
+    answer = visitor.send("/sign-in", email="ada@dpsk12.org")
+    [cookie] = answer.headers.getlist("Set-Cookie")
+    pair, *marks = cookie.split("; ")
+    names = {mark.partition("=")[0]: mark.partition("=")[2] for mark in marks}
+    assert names["SameSite"] == "Lax"
+    assert names["Path"] == "/"
+    assert "HttpOnly" in names
+    assert not {"Domain", "Expires", "Max-Age"} & names.keys()
+    assert ("Secure" in names) is bool(settings)
+    assert pair.startswith("__Host-belong=" if settings else "belong=")
+    assert "ada" not in cookie
+    assert app.config["SESSION_COOKIE_HTTPONLY"]
 
 
 @pytest.mark.parametrize(

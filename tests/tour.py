@@ -1,25 +1,33 @@
 """A walk past every page and every mailed link that there is."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import Flask, template_rendered
 from werkzeug.test import TestResponse
 
+from belong_mail.accounts import inviting
+from belong_mail.app import DEVELOPMENT, PUBLIC
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope
+from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 from belong_mail.worker import Worker
-from tests.factories import make_member, queue_issue
-from tests.people import Visitor, link_to
+from tests.factories import group_named, make_member, queue_issue
+from tests.people import Form, Visitor, link_to, path_of
 from tests.servers.smtp import Server
 
 GUEST = "guest@dpsk12.org"
 MEMBER = "member@dpsk12.org"
+MOVED = "moved@dpsk12.org"
+LEAD = "walking.lead@dpsk12.org"
+SLUG = "the-village"
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
 
@@ -49,13 +57,28 @@ def mailed_links(
         undo = parts.links.signed(
             "subscriptions.undo", Purpose.UNDO_LEAVE, gone.public_id, now(), "en"
         )
+    invite(parts, keyring)
+    visitor.send("/sign-in", email=LEAD)
+    visitor.send("/my-groups", email=MEMBER)
+    worker.drain()
+    sheet = link_to(relay.to(MEMBER)[-1], "my-groups")
+    visitor.send(f"{bare(sheet)}/change-address", email=MOVED)
+    worker.drain()
     return {
+        "sign-in": link_to(relay.to(LEAD)[-1], "sign-in"),
+        "my-groups": sheet,
+        "change-address": link_to(relay.to(MOVED)[-1], "change-address"),
         "confirm": link_to(asked, "confirm"),
         "not-me": link_to(asked, "not-me"),
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": undo,
     }
+
+
+def bare(url: str) -> str:
+    """Return a link's path without its query."""
+    return path_of(url).partition("?")[0]
 
 
 def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]:
@@ -74,7 +97,12 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")
     yield Stop("html", f"/dev/mailbox/{kept.name}/html")
-    yield Stop("style", "/static/belong.css")
+    for path in ("/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent"):
+        yield Stop(path, path)
+    for name in ("belong.css", "compose.js", "progress.js"):
+        yield Stop("style", f"/static/{name}")
+    for name in ("change-address", "erase"):
+        yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
     yield Stop("nowhere", "/nowhere")
     for name, url in links.items():
         yield Stop(name, url, is_private=True)
@@ -93,10 +121,64 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     """Press the button of every mailed link, in an order in which each does something."""
     yield "confirm", visitor.press(links["confirm"])
     yield "undo", visitor.press(links["undo"])
+    until = f"{now() + timedelta(days=9):%Y-%m-%d}"
+    leave, sheet = bare(links["leave"]), bare(links["my-groups"])
+    yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
+    yield "a newsletter's pause", visitor.press(f"{leave}/pause", until=until)
+    [membership] = set(re.findall(r'name="membership" value="([^"]+)"', visitor.open(sheet).text))
+    for verb, said in {"pause": {"resume": "yes"}, "language": {"language": "en"}}.items():
+        yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership, **said)
+    for verb in ("leave", "undo"):
+        yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
+    yield "my-groups copy", visitor.press(f"{sheet}/copy")
+    yield "change-address", visitor.press(links["change-address"])
     yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
+    yield "my-groups erase", visitor.press(f"{sheet}/erase")
     yield "leave", visitor.press(links["leave"])
     yield "not-me", visitor.press(links["not-me"], choice="never")
     yield "confirm again", visitor.press(links["confirm"])
+
+
+def invite(parts: Parts, keyring: Keyring) -> None:
+    """Let somebody lead the group through which the walk goes."""
+    with parts.writing.begin() as session:
+        group = group_named(session, SLUG)
+        inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
+
+
+def sign_in(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Return a browser, with its cookie, in which a lead is signed in."""
+    invite(parts, keyring)
+    lead = Visitor(app.test_client())
+    lead.send("/sign-in", email=LEAD)
+    worker.drain()
+    assert lead.press(link_to(relay.to(LEAD)[-1], "sign-in")).status_code == 303
+    return lead
+
+
+def lead_stops(app: Flask, parts: Parts) -> Iterator[str]:
+    """List every page that only leads can open, for a group and a draft of their own."""
+    with parts.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, SLUG), "Tea on Friday", "Come.")
+        own = {"<slug>": SLUG, "<public_id>": issue.public_id}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in PUBLIC | DEVELOPMENT and "GET" in (rule.methods or set()):
+            yield re.sub("<[^>]+>", lambda found: own[found[0]], rule.rule)
+
+
+def all_of_a_lead(lead: Visitor, parts: Parts) -> Iterator[TestResponse]:
+    """Open every page of a lead, with an issue that is a draft and one that is released."""
+    places = list(lead_stops(lead.client.application, parts))
+    for place in places:
+        yield lead.open(place)
+    [release] = [place for place in places if place.endswith("/release")]
+    yield lead.send(release, when="now", minutes="10")
+    for place in places:
+        yield lead.open(place)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    yield lead.press(release.replace("/release", "/undo"), csrf_token=token)
 
 
 def record_templates(app: Flask, names: set[str]) -> None:

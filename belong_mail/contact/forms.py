@@ -1,17 +1,36 @@
-"""The contact form: a topic and some words; name and address may be left out."""
+"""The contact form: to whom, a topic and some words; name and address may be left out."""
 
 from typing import cast
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, SelectChoice, SelectField, StringField, SubmitField, TextAreaField
+from wtforms import (
+    EmailField,
+    Field,
+    SelectChoice,
+    SelectField,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.contact.service import TOPICS, Written
-from belong_mail.forms import OpenForm, one_line, plain_text, strip, well_formed
+from belong_mail.forms import OpenForm, one_line, plain_text, staff_address, strip, well_formed
+from belong_mail.groups.models import Group
+
+OFFICE = ""
+"""No group is called so."""
 
 
 class ContactForm(OpenForm):
+    to = SelectField(
+        _l("To"),
+        description=_l("A worry about a group or its leads? Choose the office."),
+        default=OFFICE,
+        validate_choice=False,
+    )
     topic = SelectField(
         _l("What is it about?"),
         choices=lambda: [SelectChoice(key, _(words)) for key, words in TOPICS.items()],
@@ -42,11 +61,39 @@ class ContactForm(OpenForm):
         validators=[Optional(), Length(max=254), well_formed],
     )
     submit = SubmitField(_l("Send to DPS Belong"))
+    groups: dict[str, Group]
+
+    def offer(self, groups: list[Group]) -> None:
+        """Offer the office and the leads of groups."""
+        self.groups = {group.slug: group for group in groups}
+        self.to.choices = [
+            SelectChoice(OFFICE, _("The Belong office")),
+            *(
+                SelectChoice(slug, _("The leads of %(group)s", group=group.name))
+                for slug, group in self.groups.items()
+            ),
+        ]
+
+    def validate_to(self, field: Field) -> None:
+        if field.data != OFFICE and field.data not in self.groups:
+            field.data = OFFICE
+            raise ValidationError(_("These leads cannot be written to from here. Choose again."))
+
+    @property
+    def is_of_staff(self) -> bool:
+        """Tell whether the writer gave an address of the district's staff."""
+        try:
+            staff_address(self, self.email)
+        except ValidationError:
+            return False
+        return True
 
     def written(self) -> Written:
+        group = self.groups.get(self.to.data or OFFICE)
         return Written(
             topic=cast("str", self.topic.data),
             message=cast("str", self.message.data),
             name=self.name.data or "",
             address=self.email.data or "",
+            to=group.public_id if group else "",
         )

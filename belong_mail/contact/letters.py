@@ -1,34 +1,72 @@
-"""A message to the office, written out to its inbox."""
+"""A message, written out to whom it is for; and the word to its writer that we have it."""
 
 import json
+from datetime import timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from belong_mail import languages, limits
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import PLACE, TOPICS, Written
+from belong_mail.contact.service import ARGUMENTS, PLACE, TO, TOPICS, Written
+from belong_mail.limits import Limit
+from belong_mail.mail.address import normalise
+from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.models import Delivery
+from belong_mail.sending.engine import NotSent
+from belong_mail.sending.models import Delivery, State
+
+DAY = timedelta(days=1)
+MAILBOX = "groups.sealed_mailbox"
 
 
 def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     """Write a message out; its writer, if known, is in Reply-To alone.
 
-    It goes to the office whatever the row says: whoever can write rows must not be able to read
-    other people's messages.
+    It goes to the office or to a group's mailbox, as its writer chose under the seal, whatever the
+    delivery's row says: whoever can write rows must not be able to read other people's messages.
     """
     message = session.get_one(ContactMessage, delivery.about_id)
     written = Written(**json.loads(desk.opener.open(message.sealed, PLACE)))
     language = "en"
+    group = message.group if message.group and message.group.public_id == written.to else None
+    mailbox = group.sealed_mailbox if group else None
     return Letter(
-        to=desk.office,
+        to=desk.opener.open(mailbox, MAILBOX).decode() if mailbox else desk.office,
         language=language,
         reply_to=written.address,
         context={
             "reference": message.reference,
             "topic": desk.renderer.words(language, TOPICS.get(written.topic, written.topic)),
+            "leads_of": group.name if group else "",
+            "is_with_leads": mailbox is not None,
             "writer_name": written.name,
             "writer_address": written.address,
             "message": written.message,
             "received_at": message.received_at,
         },
     )
+
+
+def acknowledgement(session: Session, desk: Desk, delivery: Delivery) -> Letter:
+    """Tell a writer that we have a message, in fixed words: once a day, and not if suppressed.
+
+    Both silences look alike in the books, so that they tell no guess apart.
+    """
+    message = session.get(ContactMessage, delivery.about_id)
+    to = desk.opener.open(delivery.sealed_to or b"", TO).decode()
+    language = desk.opener.open(delivery.sealed_arguments or b"", ARGUMENTS).decode()
+    identity = normalise(to)
+    is_barred = suppressions.covers(session, desk.index, identity)
+    if message is None or is_barred or not _is_first_today(session, desk, delivery, identity):
+        raise NotSent(State.WITHDRAWN)
+    return Letter(to, languages.known(language), {"reference": message.reference})
+
+
+def _is_first_today(session: Session, desk: Desk, delivery: Delivery, identity: str) -> bool:
+    """Count this delivery for its writer's day, once however often it is tried."""
+    at = delivery.created_at
+    key = desk.index.limited(f"ack/{identity}")
+    used_until = session.scalar(select(Limit.used_until).where(Limit.key == key))
+    is_counted = used_until == at.timestamp() + DAY.total_seconds()
+    return is_counted or limits.admit(session, key, limits.Rate(1, DAY), at) <= at

@@ -1,9 +1,9 @@
-"""Messages to the office: stored sealed until they have been mailed."""
+"""Messages to the office and to the leads of groups: stored sealed until they have been mailed."""
 
 from datetime import datetime
 
 from sqlalchemy import ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.db import Base, now
 from belong_mail.groups.models import Group
@@ -19,3 +19,4 @@ class ContactMessage(Base):
     """To the leads of a group; None: to the office."""
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)
+    group: Mapped[Group | None] = relationship()

@@ -1,4 +1,4 @@
-"""Storing a message to the office before the writer is thanked."""
+"""Storing a message to the office or to leads before the writer is thanked."""
 
 import json
 import re
@@ -10,12 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
+from belong_mail.groups.models import Group
 from belong_mail.languages import marked
 from belong_mail.outbox import service as outbox
 from belong_mail.sealing import Sealer
 
 PLACE = "contact_messages.sealed"
 TO = "deliveries.sealed_to"
+ARGUMENTS = "deliveries.sealed_arguments"
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without the letters that look like another."""
 REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
@@ -38,16 +40,29 @@ class Written:
     message: str
     name: str = ""
     address: str = ""
+    to: str = ""
+    """The public id of the group whose leads it is for; empty: for the office."""
+
+
+def addressees(session: Session) -> list[Group]:
+    """List the groups whose leads can be written to: open, with a shared mailbox."""
+    found = select(Group).where(
+        Group.sealed_mailbox.is_not(None),
+        Group.established_at.is_not(None),
+        Group.retired_at.is_(None),
+    )
+    return list(session.scalars(found.order_by(Group.position)))
 
 
 def receive(
     session: Session, sealer: Sealer, inbox: str, written: Written, due_at: datetime
-) -> str:
-    """Store a message, sealed, ask for the mail to the inbox, and return its reference."""
+) -> ContactMessage:
+    """Store a message, sealed, and ask for the mail to whom it is for."""
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     reference = f"{code[:4]}-{code[4:]}"
     sealed = sealer.seal(json.dumps(asdict(written)).encode(), PLACE)
-    message = ContactMessage(reference=reference, sealed=sealed)
+    group = session.scalar(select(Group).where(Group.public_id == written.to))
+    message = ContactMessage(reference=reference, sealed=sealed, group=group)
     session.add(message)
     session.flush()
     outbox.post(
@@ -57,11 +72,31 @@ def receive(
         about_id=message.id,
         due_at=due_at,
     )
-    return reference
+    return message
 
 
-def is_kept(session: Session, reference: str) -> bool:
+def acknowledge(
+    session: Session,
+    sealer: Sealer,
+    message: ContactMessage,
+    address: str,
+    language: str,
+    due_at: datetime,
+) -> None:
+    """Ask for the mail that tells a writer, at an address of the staff, that we have a message."""
+    outbox.post(
+        session,
+        "contact-received",
+        sealed_to=sealer.seal(address.encode(), TO),
+        about_id=message.id,
+        sealed_arguments=sealer.seal(language.encode(), ARGUMENTS),
+        due_at=due_at,
+    )
+
+
+def find(session: Session, reference: str) -> ContactMessage | None:
+    """Find a message that is still kept."""
     if not REFERENCE.fullmatch(reference):
-        return False
-    found = select(ContactMessage.id).where(ContactMessage.reference == reference)
-    return session.scalar(found) is not None
+        return None
+    found = select(ContactMessage).where(ContactMessage.reference == reference)
+    return session.scalar(found)

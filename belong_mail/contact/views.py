@@ -2,9 +2,12 @@
 
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from belong_mail.contact import service
 from belong_mail.contact.forms import ContactForm
+from belong_mail.groups.models import Group
 from belong_mail.parts import parts, transaction, when_admitted
 
 contact = Blueprint("contact", __name__)
@@ -13,18 +16,37 @@ contact = Blueprint("contact", __name__)
 @contact.route("/contact", methods=["GET", "POST"])
 def write() -> ResponseReturnValue:
     form = ContactForm()
+    form.offer(_addressees())
     if form.is_sent():
-        with transaction() as session:
-            due_at = when_admitted(session)
-            inbox = parts().settings.contact_inbox
-            reference = service.receive(session, parts().sealer, inbox, form.written(), due_at)
-        return redirect(url_for(".received", reference=reference), 303)
+        return redirect(url_for(".received", reference=_receive(form)), 303)
     return render_template("contact/write.html", form=form), 422 if form.errors else 200
 
 
 @contact.get("/contact/received/<reference>")
 def received(reference: str) -> str:
     with transaction() as session:
-        if not service.is_kept(session, reference):
-            abort(404)
-    return render_template("contact/received.html", reference=reference)
+        message = service.find(session, reference) or abort(404)
+        leads_of = message.group.name if message.group else ""
+    return render_template("contact/received.html", reference=reference, leads_of=leads_of)
+
+
+def _addressees() -> list[Group]:
+    """Offer no group when the database does not answer: the page says more than its form."""
+    try:
+        with transaction() as session:
+            return service.addressees(session)
+    except (InterfaceError, OperationalError):
+        return []
+
+
+def _receive(form: ContactForm) -> str:
+    """Store what was written and return its reference."""
+    sealer = parts().sealer
+    with transaction() as session:
+        due_at = when_admitted(session)
+        written = form.written()
+        message = service.receive(session, sealer, parts().settings.contact_inbox, written, due_at)
+        if form.is_of_staff:
+            language = str(get_locale())
+            service.acknowledge(session, sealer, message, written.address, language, due_at)
+        return message.reference

@@ -84,7 +84,8 @@ def form_for(group: Group, *, has_leads: bool) -> JoinForm:
     language = str(get_locale())
     fields: dict[str, Any] = {}
     names = []
-    for question in group.questions if has_leads else ():
+    approved = [question for question in group.questions if question.approved_at]
+    for question in approved if has_leads else ():
         name = f"question-{question.position}"
         label = question.label.get(language) or question.label["en"]
         fields[name] = _field(question, label, language)

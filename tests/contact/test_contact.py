@@ -56,6 +56,7 @@ def test_the_message_is_kept_sealed_before_the_thanks(
         "message": WORDS,
         "name": "Ada Lovelace",
         "address": "Ada@dpsk12.org",
+        "to": "",
     }
     raw = repr(dump_of(parts))
     for word in ("interpreter", "Lovelace", "Ada@"):
@@ -77,9 +78,10 @@ def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
         "message": WORDS,
         "name": "",
         "address": "",
+        "to": "",
     }
     columns = {column.key for column in ContactMessage.__table__.columns}
-    assert columns == {"id", "reference", "sealed", "received_at"}
+    assert columns == {"id", "reference", "group_id", "sealed", "received_at"}
     mail = the_mail(worker, relay)
     assert mail["Reply-To"] is None
     assert "cannot be answered" in text_of(mail)
@@ -103,7 +105,7 @@ def test_the_inbox_gets_reference_topic_writer_and_words(
     for part in (text_of(mail), unescape(html_of(mail))):
         for words in (row.reference, "Ada", "ada@dpsk12.org", WORDS, "Thank you\u00a0— Ada"):
             assert words in part
-    assert [one.recipient for one in relay.accepted] == [INBOX]
+    assert [one.recipient for one in relay.accepted] == [INBOX, "ada@dpsk12.org"]
 
 
 def test_every_topic_arrives_in_words(visitor: Visitor, worker: Worker, relay: Server) -> None:

@@ -91,8 +91,8 @@ def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
 ) -> None:
     words = "Hello\r\nBcc: eve@example.org\n.\n\nFrom here {{ 7*7 }} <script>"
     stage.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
-    one = last(stage)
-    assert one.recipient == INBOX
+    check_letter(last(stage), NAMES)
+    [one] = [one for one in stage.relay.accepted if one.recipient == INBOX]
     headers = check_letter(one, WITH_REPLY_TO)
     assert headers["Reply-To"] == ADA
     assert "{{ 7*7 }} <script>" in text_of(one.message)

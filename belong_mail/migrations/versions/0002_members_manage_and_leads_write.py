@@ -132,6 +132,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("questions") as batch:
         batch.add_column(sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE questions SET approved_at = CURRENT_TIMESTAMP")
 
     with op.batch_alter_table("subscriptions") as batch:
         batch.add_column(sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True))

@@ -1,0 +1,1 @@
+"""Leads propose the questions of their group's form; the office says yes or no."""

@@ -1,0 +1,120 @@
+"""The secrets that mail and cookies carry stand nowhere in the database, and join nobody's rows."""
+
+import itertools
+import json
+from datetime import timedelta
+from http.cookies import SimpleCookie
+
+from flask import Flask
+from itsdangerous.encoding import base64_decode
+
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.canary import stands_in
+from tests.dump import Dump, dump_of
+from tests.factories import make_member
+from tests.people import Visitor, link_to
+from tests.privacy.journey import cells_of
+from tests.servers.smtp import Server
+from tests.tour import bare, sign_in
+
+ADA = "ada@dpsk12.org"
+GROUPS = ("the-village", "lgbtq", "asian")
+COMMON = 8
+"""Octets; two rows that have so many in common could be joined by them."""
+
+
+def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, ADA)
+    visitor.send("/my-groups", email=ADA)
+    worker.drain()
+    sheet = bare(link_to(relay.to(ADA)[-1], "my-groups")).rpartition("/")[2]
+    lead = sign_in(app, parts, keyring, worker, relay)
+    rows = b"\n".join(cells_of([dump_of(parts)]))
+    assert len(sheet) >= 40
+    assert not stands_in(rows, sheet)
+    assert not stands_in(rows, token_of(lead))
+
+
+def token_of(lead: Visitor) -> str:
+    """Read a session's token from the cookie, as whoever has the browser could."""
+    cookie = SimpleCookie(lead.open("/lead/").headers["Set-Cookie"])["belong"].value
+    content = json.loads(base64_decode(cookie.split(".")[0]))
+    return str(content["session"])
+
+
+def test_two_memberships_cannot_be_joined_before_during_or_after_their_sheet(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        for slug in GROUPS:
+            make_member(session, keyring, ADA, slug)
+            make_member(session, keyring, "grace@dpsk12.org", slug)
+    seen = [dump_of(parts)]
+    visitor.send("/my-groups", email=ADA)
+    seen.append(dump_of(parts))
+    worker._read_requests()
+    seen.append(dump_of(parts))
+    worker.drain()
+    seen.append(dump_of(parts))
+    sheet = bare(link_to(relay.to(ADA)[-1], "my-groups"))
+    visitor.send(f"{sheet}/change-address", email="ada.new@dpsk12.org")
+    visitor.press(f"{sheet}/copy")
+    seen.append(dump_of(parts))
+    worker.drain()
+    seen.append(dump_of(parts))
+    for dump in seen:
+        assert joined(dump) == []
+    visitor.press(f"{sheet}/erase")
+    worker.drain()
+    assert joined(dump_of(parts)) == []
+
+
+def joined(dump: Dump) -> list[str]:
+    """List what would tell that two memberships are one person's, within a table or across."""
+    rows = dump["subscriptions"]
+    found = [
+        f"{one[0]} and {other[0]} share octets"
+        for one, other in itertools.combinations(rows, 2)
+        if windows_of(one) & windows_of(other)
+    ]
+    ids = {str(cell): row[0] for row in rows for cell in row if isinstance(cell, str) and cell}
+    names = {text: owner for text, owner in ids.items() if len(text) > COMMON}
+    for table, others in dump.items():
+        for row in others if table != "subscriptions" else []:
+            told = {
+                owner
+                for text, owner in names.items()
+                if any(text in str(cell) for cell in row if isinstance(cell, str | bytes))
+            }
+            if len(told) > 1:
+                found.append(f"a row of {table} names {len(told)}")
+    return found
+
+
+def windows_of(row: tuple[object, ...]) -> set[bytes]:
+    """Return what stands in a row's cells of bytes, without their head that names the key."""
+    cells = [cell[16:] for cell in row if isinstance(cell, bytes)]
+    return {cell[at : at + COMMON] for cell in cells for at in range(len(cell) - COMMON + 1)}
+
+
+def test_what_a_sheet_did_is_gone_with_it(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """A pause of two groups from one sheet must not stand in them as one moment."""
+    with parts.writing.begin() as session:
+        ids = [make_member(session, keyring, ADA, slug).public_id for slug in GROUPS]
+    visitor.send("/my-groups", email=ADA)
+    worker.drain()
+    sheet = bare(link_to(relay.to(ADA)[-1], "my-groups"))
+    before = len(dump_of(parts)["subscriptions"])
+    until = f"{now() + timedelta(days=9):%Y-%m-%d}"
+    for public_id in ids:
+        visitor.press(f"{sheet}/pause", membership=public_id, until=until)
+    assert len(dump_of(parts)["subscriptions"]) == before
+    assert joined(dump_of(parts)) == []
