@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from belong_mail.contact.models import ContactMessage
@@ -100,3 +100,14 @@ def test_a_time_without_a_zone_is_refused(parts: Parts) -> None:
         session.add(message(at=naive))
         with pytest.raises(StatementError, match="not a moment"):
             session.flush()
+
+
+def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(parts: Parts) -> None:
+    with (
+        pytest.raises(DBAPIError) as caught,
+        parts.writing.begin() as session,
+    ):
+        session.execute(
+            text("INSERT INTO nowhere VALUES (:address)"), {"address": "ada@dpsk12.org"}
+        )
+    assert "ada" not in str(caught.value)
