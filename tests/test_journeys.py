@@ -1,6 +1,5 @@
 """The journeys from end to end: real app, real database, real mail."""
 
-from sqlalchemy.orm import Session
 
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
