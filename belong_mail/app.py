@@ -25,6 +25,7 @@ from belong_mail.moving.views import moving
 from belong_mail.newsletters.views import newsletters
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
+from belong_mail.pictures.views import pictures
 from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
@@ -35,8 +36,8 @@ from belong_mail.tokens import Tokens
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
-    directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, releases,
-    editing, questions,
+    directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, pictures,
+    releases, editing, questions,
 )  # fmt: skip
 
 PUBLIC = {
@@ -111,9 +112,12 @@ def _hosts(base_url: str) -> list[str]:
 
 
 def _guard(app: Flask, settings: Settings) -> None:
-    """Refuse strangers by default: by page, by origin, by token."""
+    """Refuse strangers by default: by origin, by page, by token.
+
+    In this order: the token stands in the body, which is read for nobody else.
+    """
     open_pages = PUBLIC | DEVELOPMENT if settings.is_development else PUBLIC
-    csrf = CSRFProtect(app)
+    csrf = CSRFProtect()
     headers.guard(app, settings.base_url)
 
     @app.before_request
@@ -130,3 +134,4 @@ def _guard(app: Flask, settings: Settings) -> None:
     for endpoint in WITHOUT_COOKIE:
         blueprint, _, view = endpoint.partition(".")
         csrf.exempt(f"belong_mail.{blueprint}.views.{view}")
+    csrf.init_app(app)

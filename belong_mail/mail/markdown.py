@@ -1,12 +1,16 @@
 """Markdown as people write it in newsletters: to sanitised HTML, and to readable plain text."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from belong_mail.mail.plain import Plain
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAGS: Final = {
@@ -15,10 +19,7 @@ _TAGS: Final = {
 }  # fmt: skip
 _ATTRIBUTES: Final = {"a": {"href", "title"}, "ol": {"start"}}
 _SCHEMES: Final = {"http", "https", "mailto"}
-_ENDS_A_BLOCK: Final = {
-    "blockquote_close", "bullet_list_close", "heading_close", "ordered_list_close",
-    "paragraph_close", "table_close",
-}  # fmt: skip
+BREAKS: Final = {"softbreak", "hardbreak"}
 _PARSER: Final = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(
     ["linkify", "table"]
 )
@@ -28,38 +29,78 @@ MAX_BARE_LINKS: Final = 500
 """Above it bare links stay text, for finding them takes the square of their number."""
 
 
-def to_html(source: str) -> str:
-    """Return safe HTML: no images, no relative links, headings from h2 down.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that a text may show as `picture:` and its id."""
+
+    cid: str
+    width: int
+    height: int
+
+
+Pictures = Mapping[str, Shown]
+NO_PICTURES: Final[Pictures] = MappingProxyType({})
+
+
+def to_html(source: str, pictures: Pictures = NO_PICTURES) -> str:
+    """Return safe HTML: the given pictures alone, no relative links, headings from h2 down.
 
     Slots survive as text; as the target of a link they are dropped, and the words remain.
     """
-    rendered = _PARSER.renderer.render(list(_tokens(source)), _PARSER.options, {})
+    rendered = _PARSER.renderer.render(list(_tokens(source, pictures)), _PARSER.options, {})
+    if not pictures:
+        return nh3.clean(rendered, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES,
+                         url_relative="deny", link_rel=None)  # fmt: skip
+    targets = {f"cid:{picture.cid}" for picture in pictures.values()}
+
+    def keep(tag: str, name: str, value: str) -> str | None:
+        is_within = value.lower().startswith("cid:")
+        return value if is_within == (tag == "img" and name == "src" and value in targets) else None
+
     return nh3.clean(
         rendered,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        url_schemes=_SCHEMES,
+        tags=_TAGS | {"img"},
+        attributes=_ATTRIBUTES | {"img": {"src", "alt", "width", "height"}},
+        attribute_filter=keep,
+        url_schemes=_SCHEMES | {"cid"},
         url_relative="deny",
         link_rel=None,
     )
 
 
-def to_text(source: str) -> str:
-    """Return plain text in which lists, quotes and tables can still be told apart."""
-    return _Text().write(_tokens(source))
+def to_text(source: str, pictures: Pictures = NO_PICTURES, picture: str = "Picture") -> str:
+    """Return plain text in which lists, quotes and tables can still be told apart.
+
+    `picture` is what the text's language calls one.
+    """
+    return Plain(picture).write(_tokens(source, pictures))
 
 
-def _tokens(source: str) -> Iterator[Token]:
+def parse(source: str) -> list[Token]:
+    """Return the tokens of a source as it was written."""
     source = _SURROGATE.sub("\ufffd", source)
     has_many = len(_MAY_BE_LINK.findall(source)) > MAX_BARE_LINKS
-    for token in (_WITHOUT_LINKIFY if has_many else _PARSER).parse(source):
+    return (_WITHOUT_LINKIFY if has_many else _PARSER).parse(source)
+
+
+def words_of(image: Token) -> str:
+    """Return an image's description on one line, without its marks."""
+    words = [
+        words_of(child) if child.type == "image" else " " if child.type in BREAKS else child.content
+        for child in image.children or []
+    ]
+    return "".join(words)
+
+
+def _tokens(source: str, pictures: Pictures) -> Iterator[Token]:
+    for token in parse(source):
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
-        token.children = list(_harmless(token.children or []))
+        token.children = list(_harmless(token.children or [], pictures))
         yield token
 
 
-def _harmless(tokens: Iterable[Token]) -> Iterator[Token]:
+def _harmless(tokens: Iterable[Token], pictures: Pictures) -> Iterator[Token]:
     """Leave out images and links that are not allowed, and keep their words."""
     is_allowed = True
     for token in tokens:
@@ -67,107 +108,18 @@ def _harmless(tokens: Iterable[Token]) -> Iterator[Token]:
             scheme, _, _ = str(token.attrs.get("href", "")).partition(":")
             is_allowed = scheme.lower() in _SCHEMES
         if token.type == "image":
-            yield Token("text", "", 0, content=token.content)
+            yield _picture(token, pictures)
         elif is_allowed or token.type not in ("link_open", "link_close"):
             yield token
 
 
-class _Text:
-    """A walk over the tokens that knows what each coming line begins with."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._margins: list[str] = []
-        self._marks: dict[int, str] = {}
-        """What stands once in place of the margin at that depth, such as a list's dash."""
-        self._numbers: list[int | None] = []
-        self._cells: list[str] | None = None
-        self._gap_depth: int | None = None
-        self._width = 0
-
-    def write(self, tokens: Iterable[Token]) -> str:
-        """Return the text of the tokens."""
-        for token in tokens:
-            if token.type == "inline":
-                self._inline(token)
-            elif token.type in ("fence", "code_block", "hr"):
-                self._put(token.content.rstrip("\n") if token.content else "* * *")
-                self._gap()
-            elif token.nesting > 0:
-                self._enter(token)
-            else:
-                self._leave(token)
-        return "".join(f"{line}\n" for line in self._lines)
-
-    def _enter(self, token: Token) -> None:
-        if token.type == "bullet_list_open":
-            self._numbers.append(None)
-        elif token.type == "ordered_list_open":
-            self._numbers.append(int(token.attrs.get("start", 1)))
-        elif token.type == "list_item_open":
-            number = self._numbers[-1]
-            mark = "- " if number is None else f"{number}. "
-            if number is not None:
-                self._numbers[-1] = number + 1
-            self._marks[len(self._margins)] = mark
-            self._margins.append(" " * len(mark))
-        elif token.type == "blockquote_open":
-            self._margins.append("> ")
-        elif token.type == "tr_open":
-            self._cells = []
-
-    def _leave(self, token: Token) -> None:
-        if token.type in ("list_item_close", "blockquote_close"):
-            self._margins.pop()
-            self._marks.pop(len(self._margins), None)
-        elif token.type in ("bullet_list_close", "ordered_list_close"):
-            self._numbers.pop()
-        elif token.type == "tr_close":
-            cells, self._cells = self._cells or [], None
-            self._put(" | ".join(cells))
-        elif token.type == "heading_close":
-            self._put(("=" if token.tag == "h2" else "-") * self._width)
-        if (
-            token.type in _ENDS_A_BLOCK
-            and not token.hidden
-            and not (token.type.endswith("list_close") and self._numbers)
-        ):
-            self._gap()
-
-    def _inline(self, token: Token) -> None:
-        text = _words(token.children or [])
-        if self._cells is not None:
-            self._cells.append(text.replace("\n", " "))
-            return
-        self._width = max(map(len, text.split("\n")))
-        self._put(text)
-
-    def _put(self, text: str) -> None:
-        if self._gap_depth is not None and self._lines:
-            self._lines.append("".join(self._margins[: self._gap_depth]).rstrip())
-        self._gap_depth = None
-        for line in text.split("\n"):
-            margins = enumerate(self._margins)
-            start = "".join(self._marks.pop(depth, margin) for depth, margin in margins)
-            self._lines.append(f"{start}{line}".rstrip())
-
-    def _gap(self) -> None:
-        """Leave a line free before whatever comes, within what both have around them."""
-        depth = len(self._margins)
-        self._gap_depth = depth if self._gap_depth is None else min(depth, self._gap_depth)
-
-
-def _words(tokens: Iterable[Token]) -> str:
-    """Return the words; a link's target follows in brackets unless it is what one reads anyway."""
-    words: list[str] = []
-    target, start = "", 0
-    for token in tokens:
-        if token.type == "link_open":
-            target, start = str(token.attrs.get("href", "")).removeprefix("mailto:"), len(words)
-        elif token.type == "link_close":
-            text = "".join(words[start:]).rstrip("/")
-            if target.rstrip("/") not in (text, f"http://{text}", f"https://{text}"):
-                words.append(f" ({target})")
-        else:
-            words.append("\n" if token.type in ("softbreak", "hardbreak") else token.content)
-    return "".join(words)
+def _picture(token: Token, pictures: Pictures) -> Token:
+    """Return the image as one of the given pictures, else as its words."""
+    kind, _, name = str(token.attrs.get("src", "")).partition(":")
+    shown = pictures.get(name) if kind == "picture" else None
+    words = Token("text", "", 0, content=words_of(token))
+    if shown is None:
+        return words
+    sizes = {"width": shown.width, "height": shown.height}
+    attributes: dict[str, str | int | float] = {"src": f"cid:{shown.cid}", "alt": "", **sizes}
+    return Token("image", "img", 0, attrs=attributes, children=[words], content=words.content)

@@ -11,10 +11,11 @@ from typing import Final
 
 from belong_mail.mail import header
 from belong_mail.mail.header import HeaderRefused, MessageRefused, mailbox
+from belong_mail.mail.related import Picture, leaf
 from belong_mail.mail.wire import BodySlot, HeaderSlot, Wire, quote, slot, split
 
 __all__ = [
-    "Envelope", "HeaderRefused", "MessageRefused", "Wire",
+    "Envelope", "HeaderRefused", "MessageRefused", "Picture", "Wire",
     "clean", "compose", "date_header", "mailbox", "slot", "verify",
 ]  # fmt: skip
 
@@ -46,34 +47,37 @@ def date_header(at: datetime) -> str:
     return format_datetime(at.astimezone(UTC))
 
 
-def compose(headers: Sequence[tuple[str, str]], text: str, html: str, *, boundary: str) -> Wire:
+def compose(
+    headers: Sequence[tuple[str, str]],
+    text: str,
+    html: str,
+    *,
+    boundary: str,
+    pictures: Sequence[Picture] = (),
+) -> Wire:
     """Build multipart/alternative (RFC 2046 5.1.4) with open slots; one sample of it is verified.
 
-    MIME-Version and Content-Type are added at the end of the headers.
+    Pictures stand around the HTML in multipart/related (RFC 2387). MIME-Version and Content-Type
+    are added at the end of the headers.
     """
     header.check_names(name for name, _ in headers)
     if not _BOUNDARY.fullmatch(boundary) or not text.strip() or not html.strip():
         raise MessageRefused("A message needs words in both parts, and a plain boundary.")
     ours = f"=_{boundary}"
-    between = (
-        f"\r\n--{ours}\r\nContent-Type: text/{{}}; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-    )
     wire = Wire.of([
         *(_header(name, value) for name, value in headers),
         b"MIME-Version: 1.0\r\n",
         f'Content-Type: multipart/alternative; boundary="{ours}"\r\n'.encode(),
-        between.format("plain").encode(),
+        _opening(ours, "plain"),
         *_body(text, is_html=False),
-        between.format("html").encode(),
-        *_body(html, is_html=True),
+        *_html(html, ours, boundary, pictures),
         f"\r\n--{ours}--\r\n".encode(),
     ])  # fmt: skip
     names = [*(name for name, _ in headers), "MIME-Version", "Content-Type"]
     sample = dict.fromkeys(wire.slots, "sample@example.org")
     filled = wire.fill(sample)
     verify(filled, names)
-    _compare(filled, _expected(text, sample), _expected(html, sample))
+    _compare(filled, (_expected(text, sample), _expected(html, sample)), pictures)
     return wire
 
 
@@ -101,6 +105,30 @@ def _header(name: str, value: str) -> bytes | HeaderSlot:
     return header.line(name, value) if len(parts) == 1 else HeaderSlot(name, parts)
 
 
+def _opening(boundary: str, kind: str) -> bytes:
+    return (
+        f"\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ).encode()
+
+
+def _html(
+    html: str, ours: str, boundary: str, pictures: Sequence[Picture]
+) -> Iterator[bytes | BodySlot]:
+    if not pictures:
+        yield _opening(ours, "html")
+        yield from _body(html, is_html=True)
+        return
+    inner = f"=r_{boundary}"
+    kind = f'multipart/related; type="text/html"; boundary="{inner}"'
+    yield f"\r\n--{ours}\r\nContent-Type: {kind}\r\n".encode()
+    yield _opening(inner, "html")
+    yield from _body(html, is_html=True)
+    for picture in pictures:
+        yield f"\r\n--{inner}\r\n".encode() + leaf(picture)
+    yield f"\r\n--{inner}--\r\n".encode()
+
+
 def _body(source: str, *, is_html: bool) -> Iterator[bytes | BodySlot]:
     """Cut where slots are; soft line breaks stand around each, unless a line ends there anyway."""
     parts = split(source.replace("\r\n", "\n"))
@@ -122,8 +150,10 @@ def _expected(source: str, sample: Mapping[str, str]) -> str:
     return "".join(sample[part] if index % 2 else part for index, part in enumerate(parts))
 
 
-def _compare(message: bytes, text: str, html: str) -> None:
-    halves = list(BytesParser().parsebytes(message).walk())[1:]
-    decoded = [bytes(half.get_payload(decode=True)).replace(b"\r\n", b"\n") for half in halves]
-    if decoded != [text.encode("utf-8", "replace"), html.encode("utf-8", "replace")]:
+def _compare(message: bytes, words: tuple[str, str], pictures: Sequence[Picture]) -> None:
+    parts = [part for part in BytesParser().parsebytes(message).walk() if not part.is_multipart()]
+    decoded = [bytes(part.get_payload(decode=True)) for part in parts]
+    halves = [half.replace(b"\r\n", b"\n") for half in decoded[:2]]
+    written = [half.encode("utf-8", "replace") for half in words]
+    if halves != written and decoded[2:] != [picture.content for picture in pictures]:
         raise MessageRefused("The finished bytes do not say what was written.")

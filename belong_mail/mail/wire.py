@@ -78,6 +78,11 @@ class Wire:
             [piece if isinstance(piece, bytes) else piece.fill(values) for piece in self.pieces]
         )
 
+    @property
+    def size(self) -> int:
+        """Octets of what is fixed; each copy has about as many."""
+        return sum(len(piece) for piece in self.pieces if isinstance(piece, bytes))
+
     def to_bytes(self) -> bytes:
         """Return the message for keeping: JSON, the same for the same message."""
         return json.dumps([_kept(piece) for piece in self.pieces]).encode("ascii")

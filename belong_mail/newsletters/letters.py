@@ -6,10 +6,10 @@ from sqlalchemy.orm import Session
 
 from belong_mail import languages
 from belong_mail.groups.models import Group
-from belong_mail.mail.message import Envelope, Wire, compose, date_header, mailbox, slot
+from belong_mail.mail.message import Envelope, Wire, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters.models import Frozen, Newsletter
-from belong_mail.newsletters.rendering import Words, render
+from belong_mail.newsletters.rendering import Words, bind, render
 from belong_mail.outbox.letters import NO_ANSWERS, Desk
 from belong_mail.sending.engine import Halted, NotSent
 from belong_mail.sending.models import Delivery, State
@@ -31,7 +31,7 @@ def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
 def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = "") -> Wire:
     """Render an issue and build its message (RFC 5322, 2369, 2919, 8058)."""
     words = Words(newsletter.subject, newsletter.text, newsletter.subject_es, newsletter.text_es)
-    rendered = render(desk.renderer, newsletter.group, words, language)
+    rendered = render(desk.renderer, newsletter.group, words, language, newsletter.images)
     headers = [
         ("From", desk.sender),
         ("To", slot("to")),
@@ -48,7 +48,7 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
         ("X-Auto-Response-Suppress", NO_ANSWERS),
     ]
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
-    return compose(headers, rendered.text, rendered.html, boundary=boundary)
+    return bind(headers, rendered, newsletter.images, boundary)
 
 
 def mailbox_of(desk: Desk, group: Group) -> str:

@@ -1,5 +1,6 @@
-"""Newsletters, and the finished bytes of an issue."""
+"""Newsletters, their pictures, and the finished bytes of an issue."""
 
+import re
 from datetime import datetime
 
 from sqlalchemy import ForeignKey
@@ -7,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.db import Base, new_public_id, now
 from belong_mail.groups.models import Group
+
+MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
+"""What has a meaning in Markdown, or holds a placeholder."""
 
 
 class Newsletter(Base):
@@ -35,6 +39,9 @@ class Newsletter(Base):
     """Stopped for good: what has not left stays here."""
     held_at: Mapped[datetime | None]
     """Its time passed while we were down: the lead is asked."""
+    images: Mapped[list["Image"]] = relationship(
+        order_by="Image.id", cascade="all, delete-orphan", passive_deletes=True
+    )
 
 
 class Image(Base):
@@ -47,10 +54,18 @@ class Image(Base):
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
+    description: Mapped[str]
+    """For people who cannot see it, as the lead gave it; the text may say it otherwise."""
     media_type: Mapped[str]
-    content: Mapped[bytes]
+    content: Mapped[bytes] = mapped_column(deferred=True)
     width: Mapped[int]
     height: Mapped[int]
+
+    @property
+    def source(self) -> str:
+        """What shows the picture in a text."""
+        words = MARKS.sub(r"\\\1", self.description)
+        return f"![{words}](picture:{self.public_id})"
 
 
 class Frozen(Base):

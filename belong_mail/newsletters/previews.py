@@ -1,21 +1,23 @@
 """The preview: the mail itself, built as it is built for sending, with a sample reader."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 
-from belong_mail.groups.models import Group
-from belong_mail.mail.message import compose
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.placeholders import FALLBACKS
-from belong_mail.newsletters.rendering import Words, render
+from belong_mail.newsletters.rendering import Words, render, sample
 from belong_mail.parts import Parts
 
 __all__ = ["POLICY", "Shown", "Words", "show"]
 
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:;"
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " frame-ancestors 'self'; base-uri 'none'; form-action 'none'; sandbox"
 )
 EMPTY = "…"
+WHEN_DARK = "@media (prefers-color-scheme: dark)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class Shown:
     media_type: str
 
 
-def show(parts: Parts, group: Group, words: Words, kind: str) -> Shown:
-    """Show a mail as HTML, as plain text (`text`), or its Spanish version (`es`, `text-es`)."""
+def show(parts: Parts, issue: Newsletter, words: Words, kind: str) -> Shown:
+    """Show a mail in its members' ways: `text`, `dark`, `es` and `text-es`, else as it comes."""
     language = "es" if kind.endswith("es") else "en"
     written = Words(
         subject=words.subject or EMPTY,
@@ -33,14 +35,27 @@ def show(parts: Parts, group: Group, words: Words, kind: str) -> Shown:
         subject_es=words.subject_es,
         text_es=words.text_es,
     )
-    rendered = render(parts.renderer, group, written, language)
-    wire = compose(
-        [("Subject", rendered.subject)], rendered.text, rendered.html, boundary="preview"
-    )
-    sample = {"leave_url": parts.settings.base_url, "first_name": FALLBACKS["first_name"][language]}
-    filled = wire.fill({name: sample[name] for name in wire.slots})
+    rendered = render(parts.renderer, issue.group, written, language, issue.images)
+    wire = sample(rendered, issue.images)
+    values = {"leave_url": parts.settings.base_url, "first_name": FALLBACKS["first_name"][language]}
+    filled = wire.fill({name: values[name] for name in wire.slots})
     message = message_from_bytes(filled, policy=policy.default)
-    is_text = kind.startswith("text")
-    body = message.get_body(("plain" if is_text else "html",))
-    content = "" if body is None else str(body.get_content())
-    return Shown(content, "text/plain" if is_text else "text/html")
+    if kind.startswith("text"):
+        return Shown(_part(message, "plain"), "text/plain")
+    html = _with_pictures(_part(message, "html"), message)
+    return Shown(html.replace(WHEN_DARK, "@media all") if kind == "dark" else html, "text/html")
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    return "" if body is None else str(body.get_content())
+
+
+def _with_pictures(html: str, message: EmailMessage) -> str:
+    """Put the pictures that travel in the message where it names them, as data: URLs."""
+    for part in message.walk():
+        if part.get_content_maintype() == "image":
+            data = b64encode(part.get_content()).decode()
+            url = f"data:{part.get_content_type()};base64,{data}"
+            html = html.replace(f"cid:{part['Content-ID'].strip('<>')}", url)
+    return html

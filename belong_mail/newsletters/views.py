@@ -34,9 +34,7 @@ def write(public_id: str) -> ResponseReturnValue:
         is_stale = form.is_submitted() and form.seen.data != service.version(issue)
         if form.validate_on_submit() and not is_stale:
             _keep(issue, form)
-            if "release" in request.form:
-                return redirect(url_for("releases.release", public_id=public_id), 303)
-            return redirect(url_for(".write", public_id=public_id, saved=1), 303)
+            return redirect(_next(public_id), 303)
         page = _page(issue, form, is_stale=is_stale)
     return page, 409 if is_stale else 422 if form.errors else 200
 
@@ -50,7 +48,7 @@ def save(public_id: str) -> ResponseReturnValue:
         if not service.is_draft(issue) or form.seen.data != service.version(issue):
             abort(409)
         if not form.validate_on_submit():
-            abort(422)
+            return {"problem": form.problem()}, 422
         _keep(issue, form)
     return {"seen": service.version(issue)}
 
@@ -67,7 +65,7 @@ def preview(public_id: str) -> Response:
             subject_es=form.subject_es.data or "",
             text_es=form.text_es.data or "",
         )
-        shown = previews.show(parts(), issue.group, seen, request.args.get("as", ""))
+        shown = previews.show(parts(), issue, seen, request.args.get("as", ""))
     answer = Response(shown.content, mimetype=shown.media_type)
     answer.headers["Content-Security-Policy"] = previews.POLICY
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
@@ -85,6 +83,15 @@ def delete(public_id: str) -> ResponseReturnValue:
             session.delete(issue)
             return redirect(url_for("lead.home"), 303)
         return render_template("newsletters/delete.html", issue=issue)
+
+
+def _next(public_id: str) -> str:
+    """Go where the button said after the words were saved."""
+    if "release" in request.form:
+        return url_for("releases.release", public_id=public_id)
+    if "pictures" in request.form:
+        return url_for("pictures.add", public_id=public_id)
+    return url_for(".write", public_id=public_id, saved=1)
 
 
 def _keep(issue: Newsletter, form: WriteForm) -> None:

@@ -8,6 +8,7 @@ from belong_mail.db import now
 from belong_mail.newsletters.checking import check
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import rounded
+from belong_mail.parts import parts
 from belong_mail.releases.service import Standing
 from belong_mail.sending.models import State
 
@@ -23,7 +24,7 @@ def findings(issue: Newsletter) -> list[tuple[str, bool]]:
             _(finding.words, named=finding.named) if finding.named else _(finding.words),
             finding.is_refusal,
         )
-        for finding in check(issue)
+        for finding in check(issue, parts().renderer)
     ]
 
 

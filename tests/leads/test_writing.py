@@ -1,0 +1,205 @@
+"""The composer: nothing typed is lost, what goes out is what the preview shows."""
+
+import json
+
+import pytest
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.leads.conftest import sign_in
+from tests.leads.test_release import act, begin, write
+from tests.people import Form, Visitor, html_of, text_of
+from tests.servers.smtp import Server
+
+
+def preview(lead: Visitor, page: str, kind: str = "", **words: str) -> str:
+    fields = Form(lead.open(page).text).fields
+    answer = lead.press(f"{page}/preview?as={kind}", **{**fields, **words})
+    assert answer.status_code == 200
+    return answer.text
+
+
+def draft(lead: Visitor, slug: str, **words: str) -> str:
+    page = begin(lead, slug)
+    typed = {"subject": "Tea on Friday", "text": "Come to tea.", **words}
+    assert lead.send(page, **typed).status_code == 303
+    return page
+
+
+@pytest.mark.parametrize("field", ["subject", "text", "subject_es", "text_es"])
+def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead: Visitor, field: str) -> None:
+    page = begin(lead)
+    typed = {
+        "subject": "Tea",
+        "text": "All my words",
+        "subject_es": "Té",
+        "text_es": "Mis palabras",
+    }
+    answer = lead.send(page, **{**typed, field: "Dear {frist_name}"})
+    assert answer.status_code == 422
+    assert "“{frist_name}” is nothing that we can fill in" in answer.text
+    assert "Dear {frist_name}" in answer.text
+    for kept, words in typed.items():
+        assert kept == field or words in answer.text
+    saved = lead.press(f"{page}/save", **{**Form(answer.text).fields, field: "Dear {frist_name}"})
+    assert saved.status_code == 422
+    assert "{frist_name}" in saved.json["problem"]  # type: ignore[index]
+
+
+def test_no_braces_are_a_template_language(lead: Visitor, worker: Worker, relay: Server) -> None:
+    words = "{{7*7}} ${x} %(x)s {% if 1 %} {first_name} {0} {} {{first_name}} <%= 1 %>"
+    page = write(lead, subject="For {group}: {{7*7}}", text=words)
+    act(lead, page, "test")
+    worker.drain()
+    mail = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    assert mail["Subject"] == "[Test] For The Village: {{7*7}}"
+    kept = "{{7*7}} ${x} %(x)s {% if 1 %} colleague {0} {} {{first_name}} <%= 1 %>"
+    assert kept in text_of(mail)
+    assert "49" not in html_of(mail).partition("<h1")[2].partition("You get this")[0]
+
+
+def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
+    page = begin(lead)
+    early = Form(lead.open(page).text).fields
+    assert (
+        lead.press(page, **{**early, "subject": "Mine", "text": "First words"}).status_code == 303
+    )
+    answer = lead.press(page, **{**early, "subject": "Theirs", "text": "Second words"})
+    assert answer.status_code == 409
+    assert "Somebody else changed this draft" in answer.text
+    assert "First words" in answer.text
+    assert "Second words" in answer.text
+    late = lead.press(f"{page}/save", **{**early, "text": "Third words"})
+    assert late.status_code == 409
+    assert "First words" in lead.open(page).text
+    both = {**Form(answer.text).fields, "subject": "Both", "text": "First and second words"}
+    assert lead.press(page, **both).status_code == 303
+    assert "First and second words" in lead.open(page).text
+
+
+def test_two_leads_of_one_group_share_its_drafts(
+    lead: Visitor, app: object, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    page = begin(lead)
+    lead.send(page, subject="Ours", text="Only ours")
+    second = sign_in(app, parts, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+    assert "Only ours" in second.open(page).text
+
+
+def test_words_are_saved_while_they_are_typed(lead: Visitor) -> None:
+    page = begin(lead)
+    fields = Form(lead.open(page).text).fields
+    answer = lead.press(f"{page}/save", **{**fields, "subject": "Tea", "text": "Some words"})
+    seen = json.loads(answer.text)["seen"]
+    assert "Some words" in lead.open(page).text
+    more = {**fields, "seen": seen, "subject": "Tea", "text": "Some more words"}
+    assert lead.press(f"{page}/save", **more).status_code == 200
+    assert "Some more words" in lead.open(page).text
+
+
+def test_the_preview_is_the_mail_that_goes_out(
+    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    words = {
+        "subject": "Tea & cake",
+        "text": "Dear {first_name},\n\n# Tea\n\n- <b>one</b>\n- *two*",
+    }
+    page = write(lead, **words)
+    act(lead, page, "test")
+    worker.drain()
+    sent = html_of(relay.to("lead-of-the-village@dpsk12.org")[-1])
+    leave = sent.split('href="')[1].split('"')[0]
+    assert leave.startswith("http://localhost:5000/leave/")
+    expected = sent.replace(leave, parts.settings.base_url)
+    assert preview(lead, page, "phone", **words) == expected
+    assert preview(lead, page, "desktop", **words) == expected
+    assert preview(lead, page, "nonsense", **words) == expected
+
+
+def test_the_preview_shows_dark_plain_and_spanish(lead: Visitor) -> None:
+    page = begin(lead)
+    words = {"subject": "Tea", "text": "**Come**", "subject_es": "Té", "text_es": "**Vengan**"}
+    assert "prefers-color-scheme: dark" in preview(lead, page, "phone", **words)
+    dark = preview(lead, page, "dark", **words)
+    assert "prefers-color-scheme" not in dark
+    assert "@media all" in dark
+    assert "<strong>Vengan</strong>" in preview(lead, page, "es", **words)
+    plain = preview(lead, page, "text", **words)
+    assert "Come" in plain
+    assert "<" not in plain
+    assert "Come" in preview(lead, page, "es", subject="Tea", text="Come")
+
+
+def test_the_preview_is_fenced_in_and_stores_nothing(lead: Visitor) -> None:
+    page = begin(lead)
+    fields = Form(lead.open(page).text).fields
+    words = {
+        "subject": "=?utf-8?q?=0ABcc:x?= \u2028 " + "x" * 999,
+        "text": "<script>1</script>\x00",
+    }
+    answer = lead.press(f"{page}/preview", **{**fields, **words})
+    assert answer.status_code == 200
+    assert "<script" not in answer.text
+    fence = answer.headers["Content-Security-Policy"]
+    assert "sandbox" in fence
+    assert "default-src 'none'" in fence
+    assert "script-src" not in fence
+    assert "Bcc" not in lead.open(page).text
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["=?utf-8?q?Tea=0D=0ABcc:_x?=", "Tea\nBcc: x", "Tea\u2028x", "Tea \u202e x", "x" * 201],
+)
+def test_a_subject_that_hides_something_is_refused(lead: Visitor, subject: str) -> None:
+    assert lead.send(begin(lead), subject=subject, text="Words").status_code == 422
+
+
+def test_the_checklist_names_what_is_missing_or_misleads(lead: Visitor) -> None:
+    page = draft(
+        lead,
+        "the-village",
+        subject="The Village meets",
+        text="[dpsk12.org](https://example.org/x) [www.example.org](https://example.org)"
+        " [docs.example.org][r] ![](picture:x)\n\n[r]: https://evil.example",
+        subject_es="Té",
+    )
+    checklist = lead.open(f"{page}/release").text
+    assert "A link says “dpsk12.org” and leads somewhere else." in checklist
+    assert "A link says “docs.example.org” and leads somewhere else." in checklist
+    assert "“www.example.org”" not in checklist
+    assert "The subject names the group" in checklist
+    assert "A picture has no description" in checklist
+    assert "not among those of this issue" in checklist
+    assert "a subject or a text, but not both" in checklist
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+
+
+def test_an_empty_draft_and_one_that_gmail_cuts_are_not_released(lead: Visitor) -> None:
+    page = begin(lead)
+    assert "A subject is missing." in lead.open(f"{page}/release").text
+    page = write(lead, text="word " * 15_000)
+    assert "Gmail would cut its end off" not in lead.open(f"{page}/release").text
+    page = write(lead, text="*a* " * 24_000)
+    assert "Gmail would cut its end off" in lead.open(f"{page}/release").text
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+
+
+def test_a_quiet_groups_subject_never_names_it(
+    app: object, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    quiet = sign_in(app, parts, keyring, worker, relay, "lgbtq")  # type: ignore[arg-type]
+    for subject in ("LGBTQ+ tea on Friday", "our lgbtq+ group", "Tea (LGBTQ+)"):
+        page = draft(quiet, "lgbtq", subject=subject)
+        assert quiet.send(f"{page}/release", when="now", minutes="1").status_code == 422
+    page = draft(quiet, "lgbtq")
+    assert quiet.send(f"{page}/release", when="now", minutes="1").status_code == 303
+
+
+def test_the_buttons_say_where_they_lead(lead: Visitor) -> None:
+    page = begin(lead)
+    for button, place in (("pictures", "/pictures"), ("release", "/release")):
+        answer = lead.send(page, subject="Tea", text="Kept", **{button: "1"})
+        assert answer.location.endswith(place)
+        assert "Kept" in lead.open(page).text

@@ -1,0 +1,5 @@
+"""The leads of two groups."""
+
+from tests.leads.conftest import lead, other_lead
+
+__all__ = ["lead", "other_lead"]
