@@ -22,7 +22,6 @@ from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
-from belong_mail.newsletters.views import newsletters
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
@@ -32,11 +31,12 @@ from belong_mail.sealing import Sealer
 from belong_mail.sign_in.views import sign_in
 from belong_mail.subscriptions.views import subscriptions
 from belong_mail.tokens import Tokens
+from belong_mail.writing.views import writing
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
-    directory, subscriptions, memberships, moving, contact, sign_in, lead, newsletters, pictures,
+    directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
     releases, editing, questions,
 )  # fmt: skip
 

@@ -145,6 +145,7 @@ def prepare() -> None:
     with transaction() as session:
         groups.seed(session)
         sample.fill(session, keyring)
+    click.echo(sample.way_in(parts().settings.base_url))
 
 
 @click.command()

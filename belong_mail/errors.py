@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from belong_mail.accounts.service import NotYours
-from belong_mail.releases.service import NotNow
+from belong_mail.newsletters.service import NotNow
 from belong_mail.tokens import BadToken
 
 log = logging.getLogger(__name__)

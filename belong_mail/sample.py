@@ -75,3 +75,8 @@ def fill(session: Session, keyring: Keyring) -> None:
     newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
     newsletters.queue(session, issue)
+
+
+def way_in(base_url: str) -> str:
+    """Say how to be the sample lead."""
+    return f"Sample lead: {LEAD}, sign in at {base_url}/sign-in; the link comes to the mailbox."

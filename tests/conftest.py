@@ -91,6 +91,7 @@ def environment(
         "BELONG_PRIVATE_KEYS": KEYS["private"],
         "BELONG_INDEX_KEYS": KEYS["index"],
         "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+        "BELONG_COPY_TO_OFFICE": "no",
         **settings,
     }
 

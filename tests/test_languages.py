@@ -14,26 +14,30 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask import Flask
 
 from belong_mail import languages
 from belong_mail.accounts import inviting
 from belong_mail.groups.seeds import ESTABLISHED, QUESTIONS, UPCOMING
+from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import group_named, queue_issue
+from tests.factories import group_named, make_member, queue_issue
 from tests.people import Visitor, html_of, link_to, text_of
 from tests.servers.smtp import Server
 from tests.words import Reader, english_in, entries, forms, said, spanish
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-PLACES = re.compile(r"%\(\w+\)\w|<[^>]+>|https?:\S+|\d+")
+PLACES = re.compile(r"%\(\w+\)\w|<[^>]+>|https?:\S+|\d+(?:,\d+)*")
 NUMBERS_IN_WORDS = {"24"}
 """“Around the clock” is “las 24 horas”."""
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 DENVER = ZoneInfo("America/Denver")
 ADA = "ada@dpsk12.org"
+BEN = "ben@dpsk12.org"
 LEAD = "lead@dpsk12.org"
+VILLAGE = "/lead/groups/the-village"
 
 
 def test_every_sentence_is_in_the_catalog_and_nothing_else() -> None:
@@ -196,7 +200,7 @@ def mailed_pages(
     """Join, join again, get an issue, leave and come back; return what each page says."""
     visitor.join("the-village", ADA, introduce_me="y", **{"question-1": "1"})
     worker.drain()
-    [mail] = relay.to(ADA)
+    [mail] = [each for each in relay.to(ADA) if "/confirm/" in text_of(each)]
     confirm, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
     yield words_of("confirm", visitor.open(confirm).text)
     yield words_of("not me", visitor.open(not_me).text)
@@ -216,8 +220,51 @@ def mailed_pages(
     yield words_of("old link", visitor.open(confirm).text)
 
 
+def own_pages(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[tuple[str, list[str]]]:
+    """Open one's groups by the mailed link, with all that can be done there."""
+    sent = visitor.send("/my-groups", email=BEN)
+    yield words_of("my groups", visitor.open("/my-groups").text)
+    yield words_of("my groups, sent", visitor.open(sent.location).text)
+    worker.drain()
+    sheet = link_to(relay.to(BEN)[-1], "my-groups").partition("?")[0]
+    yield words_of("sheet", visitor.open(sheet).text)
+    yield words_of("sheet, wrong", visitor.press(f"{sheet}/pause", until="soon").text)
+    for page in ("address", "erase"):
+        yield words_of(page, visitor.open(f"{sheet}/{page}").text)
+    visitor.press(f"{sheet}/copy")
+    worker.drain()
+    visitor.press(f"{sheet}/address", email="moved@dpsk12.org")
+    yield words_of("erased", visitor.press(f"{sheet}/erase").text)
+    worker.drain()
+
+
+def lead_pages(
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> Iterator[tuple[str, list[str]]]:
+    """Sign in, write, look before the release, release, and see what the page says then."""
+    yield words_of("sign in", visitor.open("/sign-in").text)
+    sent = visitor.send("/sign-in", email=LEAD)
+    yield words_of("sign in, sent", visitor.open(sent.location).text)
+    worker.drain()
+    link = link_to(relay.to(LEAD)[-1], "sign-in")
+    yield words_of("sign in, here", visitor.open(link).text)
+    visitor.press(link)
+    with parts.writing.begin() as session:
+        public_id = newsletters.begin(session, group_named(session, "the-village")).public_id
+    issue = f"/lead/newsletters/{public_id}"
+    paths = ("/lead/", issue, *(f"{issue}/{page}" for page in ("pictures", "delete", "release")))
+    for path in (*paths, f"{VILLAGE}/page", f"{VILLAGE}/questions"):
+        yield words_of(path, visitor.open(path).text)
+    yield words_of("page, wrong", visitor.send(f"{VILLAGE}/page", summary_en="").text)
+    visitor.send(issue, subject="Paseo", text="Nos vemos.")
+    yield words_of("late", visitor.send(f"{issue}/release", when="later", at="").text)
+    visitor.send(f"{issue}/release", minutes="60")
+    for path in ("/lead/", f"{issue}/sending"):
+        yield words_of(f"{path}, released", visitor.open(path).text)
+
+
 def mails(relay: Server) -> Iterator[tuple[str, list[str]]]:
-    for mail in [*relay.to(ADA), *relay.to(LEAD)]:
+    for mail in [*relay.to(ADA), *relay.to(BEN), *relay.to(LEAD)]:
         yield words_of(f"mail {mail['Subject']}", html_of(mail))
         lines = [str(mail["Subject"]), *filter(None, text_of(mail).splitlines())]
         yield f"text {mail['Subject']}", lines
@@ -225,15 +272,19 @@ def mails(relay: Server) -> Iterator[tuple[str, list[str]]]:
 
 @on_sqlite
 def test_every_page_and_mail_is_spanish_for_who_reads_spanish(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
     visitor.headers = SPANISH
+    signed_in = Visitor(app.test_client(), SPANISH)
     with parts.writing.begin() as session:
         group = group_named(session, "the-village")
         lead = inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
         lead.language = "es"
+        make_member(session, keyring, BEN, "the-village").language = "es"
     seen = dict(open_pages(visitor))
     seen |= dict(mailed_pages(visitor, worker, relay, parts))
+    seen |= dict(own_pages(visitor, worker, relay))
+    seen |= dict(lead_pages(signed_in, worker, relay, parts))
     seen |= dict(mails(relay))
     assert {name: found for name, words in seen.items() if (found := english_in(words))} == {}
     kinds = (
@@ -241,5 +292,9 @@ def test_every_page_and_mail_is_spanish_for_who_reads_spanish(
         "Te damos la bienvenida",
         "Sobre tu solicitud",
         "Hola a todos",
+        "El enlace que pediste",
+        "La copia que pediste",
+        "Tu enlace para entrar",
+        "Está hecho",
     )
     assert all(any(kind in name for name in seen) for kind in kinds)

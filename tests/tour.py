@@ -15,6 +15,7 @@ from belong_mail.groups import service as groups
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Image
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
@@ -146,9 +147,7 @@ def invite(parts: Parts, keyring: Keyring) -> None:
         inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
 
 
-def sign_in(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def sign_in(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
     """Return a browser, with its cookie, in which a lead is signed in."""
     invite(parts, keyring)
     lead = Visitor(app.test_client())
@@ -162,7 +161,13 @@ def lead_stops(app: Flask, parts: Parts) -> Iterator[str]:
     """List every page that only leads can open, for a group and a draft of their own."""
     with parts.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea on Friday", "Come.")
-        own = {"<slug>": SLUG, "<public_id>": issue.public_id}
+        image = Image(
+            newsletter_id=issue.id, description="Tea", media_type="image/png", content=b"PNG",
+            width=1, height=1,
+        )  # fmt: skip
+        session.add(image)
+        session.flush()
+        own = {"<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id}
     for rule in app.url_map.iter_rules():
         if rule.endpoint not in PUBLIC | DEVELOPMENT and "GET" in (rule.methods or set()):
             yield re.sub("<[^>]+>", lambda found: own[found[0]], rule.rule)

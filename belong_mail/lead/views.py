@@ -24,7 +24,7 @@ def home() -> str:
                     (issue, releases.standing(session, issue).state)
                     for issue in newsletters.latest(session, group)
                 ],
-                "members": newsletters.rounded_members(session, group),
+                "members": releases.rounded_members(session, group),
             }
             for group in accounts.groups_of(session, signed_in())
         ]

@@ -17,15 +17,19 @@ from belong_mail.subscriptions.letters import leave_link, reader
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 
+WIRE = "frozen_issues.wire"
+
 
 def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
-    """Make the bytes that every member gets, once; what differs stays open as a slot."""
+    """Make the bytes that every member gets, once; what differs stays open as a slot.
+
+    They are wrapped: who can write to the database must not be able to open other slots in them.
+    """
     for language in languages.NAMES:
         if session.get(Frozen, (newsletter.id, language)) is None:
-            wire = build(desk, newsletter, language)
-            session.add(
-                Frozen(newsletter_id=newsletter.id, language=language, wire=wire.to_bytes())
-            )
+            made = build(desk, newsletter, language).to_bytes()
+            wrapped = desk.opener.wrap(made, WIRE, f"{newsletter.public_id}/{language}")
+            session.add(Frozen(newsletter_id=newsletter.id, language=language, wire=wrapped))
 
 
 def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = "") -> Wire:
@@ -95,6 +99,9 @@ class Press:
     def _wire(self, session: Session, delivery: Delivery, language: str) -> Wire:
         key = (delivery.newsletter_id or 0, language)
         if key not in self._wires:
+            public_id = session.get_one(Newsletter, delivery.newsletter_id).public_id
+            wrapped = session.get_one(Frozen, key).wire
+            made = self._desk.opener.unwrap(wrapped, WIRE, f"{public_id}/{language}")
             self._wires.clear()
-            self._wires[key] = Wire.from_bytes(session.get_one(Frozen, key).wire)
+            self._wires[key] = Wire.from_bytes(made)
         return self._wires[key]

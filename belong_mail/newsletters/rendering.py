@@ -1,7 +1,7 @@
 """An issue's words as a mail: the same for sending, for a test and for the preview."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -43,16 +43,18 @@ def render(
     source = open_slots(clean(text), group.name)
     pictures = {image.public_id: _shown(image) for image in images}
     picture = renderer.words(words_language, PICTURE)
-    return renderer.render(
+    subject = open_slots(clean(subject), group.name)
+    rendered = renderer.render(
         "newsletter",
         language,
-        subject=open_slots(clean(subject), group.name),
+        subject=subject,
         html=Markup(markdown.to_html(source, pictures)),  # noqa: S704 - sanitised by to_html
         text=markdown.to_text(source, pictures, picture),
         words_language=words_language,
         group=group,
         leave_url=slot("leave_url"),
     )
+    return replace(rendered, subject=subject)
 
 
 def bind(

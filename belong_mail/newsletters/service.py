@@ -22,11 +22,13 @@ Members = Select[str, int, int, str, datetime, datetime]
 
 CHUNK = 100
 """Members a worker reads ahead, at most; so that leaving acts at once."""
-FEW = 10
-"""Fewer are not counted to a lead."""
 LATE = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
+
+
+class NotNow(Exception):
+    """The issue is not in a state in which this can be done."""
 
 
 class NewsletterRefused(Exception):
@@ -186,16 +188,3 @@ def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
     """List a group's issues, the one changed last first."""
     found = select(Newsletter).where(Newsletter.group_id == group.id)
     return list(session.scalars(found.order_by(Newsletter.changed_at.desc()).limit(most)))
-
-
-def rounded_members(session: Session, group: Group) -> int:
-    """Count a group's members to the nearest ten; below ten the count is 0: “a few”."""
-    counted = select(func.count(Subscription.id)).where(
-        Subscription.group_id == group.id, Subscription.is_active
-    )
-    return rounded(session.scalar(counted) or 0)
-
-
-def rounded(number: int) -> int:
-    """Round to tens, so that one person's coming or going is not to be seen; 0 is “a few”."""
-    return 0 if number < FEW else round(number, -1)

@@ -5,9 +5,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.newsletters.models import Image, Newsletter
-from belong_mail.newsletters.service import is_draft
+from belong_mail.newsletters.service import NotNow, is_draft
 from belong_mail.pictures.encoding import Encoded
-from belong_mail.releases.service import NotNow
 
 MOST = 10
 """Pictures of one issue."""

@@ -14,7 +14,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.forms import one_line, plain_text, strip
 from belong_mail.groups.models import Words
@@ -53,7 +53,7 @@ class QuestionForm(FlaskForm):
     label_en = StringField(
         _l("Your question"),
         filters=[strip],
-        validators=[InputRequired(_l("Write your question.")), SHORT, one_line, harmless],
+        validators=[DataRequired(_l("Write your question.")), SHORT, one_line, harmless],
     )
     label_es = StringField(
         _l("The same in Spanish"),

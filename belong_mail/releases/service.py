@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Update, update
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
+from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import report
+from belong_mail.newsletters.service import NotNow, report
 from belong_mail.outbox import service as outbox
 from belong_mail.sending import halting
 from belong_mail.sending.models import State
+from belong_mail.subscriptions.models import Subscription
 
+FEW = 10
+"""Fewer are not counted to a lead."""
 UNDO_MINUTES = (1, 10, 60)
 UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
-
-
-class NotNow(Exception):
-    """The issue is not in a state in which this can be done."""
 
 
 class NoSuchTime(Exception):
@@ -140,3 +140,16 @@ def _going(newsletter: Newsletter) -> Update:
 def _change(session: Session, changed: Update) -> None:
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise NotNow
+
+
+def rounded_members(session: Session, group: Group) -> int:
+    """Count a group's members to the nearest ten; below ten the count is 0: “a few”."""
+    counted = select(func.count(Subscription.id)).where(
+        Subscription.group_id == group.id, Subscription.is_active
+    )
+    return rounded(session.scalar(counted) or 0)
+
+
+def rounded(number: int) -> int:
+    """Round to tens, so that one person's coming or going is not to be seen; 0 is “a few”."""
+    return 0 if number < FEW else round(number, -1)

@@ -26,7 +26,7 @@ def release(public_id: str) -> ResponseReturnValue:
         if form.validate_on_submit() and is_ready:
             service.release(session, issue, form.due_at())
             return redirect(url_for(".sending", public_id=public_id), 303)
-        members = newsletters.rounded_members(session, issue.group)
+        members = service.rounded_members(session, issue.group)
         page = _page("release", issue, form=form, members=members, findings=findings)
     return page, 422 if form.is_submitted() else 200
 

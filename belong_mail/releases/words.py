@@ -5,12 +5,11 @@ from datetime import timedelta
 from flask_babel import gettext as _
 
 from belong_mail.db import now
-from belong_mail.newsletters.checking import check
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.service import rounded
 from belong_mail.parts import parts
-from belong_mail.releases.service import Standing
+from belong_mail.releases.service import Standing, rounded
 from belong_mail.sending.models import State
+from belong_mail.writing.checking import check
 
 STEP = 5
 """Percent; finer steps would count single members of a small group."""

@@ -26,6 +26,11 @@ def sign_in(
 
 
 @pytest.fixture
+def settings() -> dict[str, str]:
+    return {"BELONG_COPY_TO_OFFICE": "yes"}
+
+
+@pytest.fixture
 def lead(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
     return sign_in(app, parts, keyring, worker, relay, "the-village")
 

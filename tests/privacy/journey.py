@@ -19,6 +19,7 @@ from tests.factories import queue_issue
 from tests.people import Visitor, link_to
 from tests.servers.site import Site, running
 from tests.servers.smtp import Accepted, Server
+from tests.tour import bare
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
 FIRST_NAME = "Zilpzalpina"
@@ -30,6 +31,9 @@ WORDS = (CANARY, CANARY.partition("@")[0], FIRST_NAME, ANSWER, MESSAGE, WRITER)
 MAIN = "asian"
 """A group whose form asks for words."""
 BYSTANDER = "Bystander@dpsk12.org"
+WANDERER = "Wandervogel.Z3k@dpsk12.org"
+WANDERER_NEW = "Zugvogel.P9w@dpsk12.org"
+"""One person's address before and after; the canary's journeys go on beside them."""
 LEAD = "lead@dpsk12.org"
 INBOX = "dps-belong@example.org"
 WEB_KEYS = ("BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS")
@@ -118,6 +122,7 @@ class Walk:
         for journey in (
             self.join_and_confirm,
             self.newsletter_leave_and_undo,
+            self.my_groups,
             self.not_me,
             self.bounce,
             self.mistakes,
@@ -147,6 +152,28 @@ class Walk:
         self.press(undo)
         one_click = issue["List-Unsubscribe"].strip("<>")
         self.press(one_click, **{"List-Unsubscribe": "One-Click"})
+
+    def my_groups(self) -> None:
+        """Somebody copies, moves there and back again, and erases; then a lead writes."""
+        self.join(MAIN, WANDERER)
+        self.press(link_to(self.mail(WANDERER, 1), "confirm"))
+        self.mail(WANDERER, 2)
+        sheet = self.sheet(WANDERER, 3)
+        self.visitor.press(f"{sheet}/copy")
+        self.mail(WANDERER, 4)
+        self.visitor.send(f"{sheet}/change-address", email=WANDERER_NEW)
+        self.press(link_to(self.mail(WANDERER_NEW, 1), "change-address"))
+        self.mail(WANDERER, 5)
+        self.press(f"{self.sheet(WANDERER_NEW, 2)}/erase")
+        self.mail(WANDERER_NEW, 3)
+        self.visitor.send("/sign-in", email=LEAD)
+        self.mail(LEAD, 2)
+
+    def sheet(self, address: str, count: int) -> str:
+        """Ask for an address's link and return its path."""
+        self.visitor.send("/my-groups", email=address)
+        self.note()
+        return bare(link_to(self.mail(address, count), "my-groups"))
 
     def not_me(self) -> None:
         self.join("citizens-of-the-world", CANARY)

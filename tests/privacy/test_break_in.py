@@ -2,16 +2,19 @@
 
 import json
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.accounts.models import Account
 from belong_mail.contact.models import ContactMessage
+from belong_mail.db import now
+from belong_mail.mail.message import compose, slot
+from belong_mail.newsletters.models import Frozen
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import make_member
+from tests.factories import make_member, queue_issue
 from tests.people import Visitor
 from tests.servers.smtp import Server
 
@@ -49,3 +52,25 @@ def test_an_intruder_does_not_get_the_messages_to_the_office(
         session.add(Delivery(kind="contact-message", sealed_to=forged, about_id=message.id))
     worker.drain()
     assert {each.recipient for each in relay.accepted} == {"dps-belong@example.org"}
+
+
+def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
+    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        queue_issue(session)
+    worker.engine.work()
+    forged = compose(
+        [("From", "a@example.org"), ("To", slot("to")), ("Date", slot("date"))],
+        f"https://evil.example.org/{slot('to')}",
+        "Look.",
+        boundary="forged",
+    ).to_bytes()
+    for wire in (forged, parts.sealer.seal(forged, "frozen_issues.wire")):
+        with parts.writing.begin() as session:
+            for frozen in session.scalars(select(Frozen)):
+                frozen.wire = wire
+            session.execute(update(Delivery).values(state="queued", due_at=now()))
+        worker.drain()
+        assert relay.accepted == []

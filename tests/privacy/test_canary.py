@@ -13,6 +13,8 @@ from tests.privacy.journey import (
     INBOX,
     LEAD,
     MESSAGE,
+    WANDERER,
+    WANDERER_NEW,
     WORDS,
     WORKER_KEYS,
     WRITER,
@@ -21,7 +23,11 @@ from tests.privacy.journey import (
 )
 
 GROUPS = [str(word) for group in (*seeds.ESTABLISHED, *seeds.UPCOMING) for word in group[:2]]
-TOKEN_PAGES = ("/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/")
+TOKEN_PAGES = (
+    "/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/", "/my-groups/", "/change-address/",
+    "/sign-in/",
+)  # fmt: skip
+WANDERING = tuple(each.partition("@")[0] for each in (WANDERER, WANDERER_NEW))
 
 
 def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
@@ -35,7 +41,11 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
         "One tap to confirm",
         "One tap to confirm",
     ]
-    assert [mail["Subject"] for mail in evidence.to(LEAD)] == ["A new member says hello"]
+    hello, sign_in = (mail["Subject"] for mail in evidence.to(LEAD))
+    assert hello == "A new member says hello"
+    assert "sign" in sign_in.lower()
+    assert len(evidence.to(WANDERER)) == 5
+    assert len(evidence.to(WANDERER_NEW)) == 3
     assert len(evidence.to(BYSTANDER)) == 3
     assert len(evidence.to(INBOX)) == 1
     assert evidence.logs
@@ -43,7 +53,7 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
 
 
 def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence) -> None:
-    [introduction] = evidence.to(LEAD)
+    introduction = evidence.to(LEAD)[0]
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
     assert ANSWER in text_of(introduction)
@@ -54,13 +64,14 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence
 
 
 def test_the_database_never_held_the_canary(evidence: Evidence) -> None:
-    assert found_in(evidence.tables, WORDS) == []
-    assert [found for file in evidence.files for found in found_in(file, WORDS)] == []
+    words = (*WORDS, *WANDERING)
+    assert found_in(evidence.tables, words) == []
+    assert [found for file in evidence.files for found in found_in(file, words)] == []
 
 
 def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
     assert b"cannot be read" in evidence.logs
-    assert found_in(evidence.logs, (*WORDS, "kanarienvogel", "@dpsk12.org")) == []
+    assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
 def test_no_address_of_a_page_holds_the_canary(evidence: Evidence) -> None:
@@ -76,14 +87,17 @@ def test_no_address_of_a_page_holds_the_canary(evidence: Evidence) -> None:
     ]
     urls = b"\n".join([*hrefs, *mailed, *(url.encode() for url in evidence.urls)])
     assert b"/confirm/" in urls
-    assert found_in(urls, (*WORDS, BYSTANDER)) == []
+    assert found_in(urls, (*WORDS, *WANDERING, BYSTANDER)) == []
 
 
 def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence: Evidence) -> None:
     showing = [page for page in evidence.pages if stands_in(page, CANARY.partition("@")[0])]
     assert len(showing) == 1
     assert b"example.org" in showing[0]
-    assert found_in(b"\n".join(evidence.pages), (FIRST_NAME, ANSWER, MESSAGE, WRITER)) == []
+    assert (
+        found_in(b"\n".join(evidence.pages), (FIRST_NAME, ANSWER, MESSAGE, WRITER, *WANDERING))
+        == []
+    )
 
 
 def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None:
@@ -133,3 +147,13 @@ def test_the_web_server_runs_without_the_keys_that_open_and_index(evidence: Evid
     assert evidence.environment["BELONG_PUBLIC_KEYS"].encode() in memory
     for name in WORKER_KEYS:
         assert evidence.environment[name].encode() not in memory, name
+
+
+def test_the_old_address_and_the_new_learn_nothing_of_each_other(evidence: Evidence) -> None:
+    """Who reads one of the two mailboxes is told that something changed, not to what."""
+    for mail in evidence.mails:
+        for own, other in ((WANDERER, WANDERER_NEW), (WANDERER_NEW, WANDERER)):
+            if mail.recipient == own:
+                assert not stands_in(mail.data, other.partition("@")[0])
+        if mail.recipient not in {WANDERER, WANDERER_NEW}:
+            assert found_in(mail.data, WANDERING) == []

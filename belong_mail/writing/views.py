@@ -7,15 +7,16 @@ from flask_babel import get_locale
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.groups.cards import card
-from belong_mail.newsletters import previews, service
-from belong_mail.newsletters.forms import WriteForm
+from belong_mail.newsletters import service
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import parts, transaction
+from belong_mail.writing import previews
+from belong_mail.writing.forms import WriteForm
 
-newsletters = Blueprint("newsletters", __name__, url_prefix="/lead")
+writing = Blueprint("writing", __name__, url_prefix="/lead")
 
 
-@newsletters.post("/groups/<slug>/newsletters")
+@writing.post("/groups/<slug>/newsletters")
 def begin(slug: str) -> ResponseReturnValue:
     """Begin a draft; it belongs to the group."""
     with transaction() as session:
@@ -24,7 +25,7 @@ def begin(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 
 
-@newsletters.route("/newsletters/<public_id>", methods=["GET", "POST"])
+@writing.route("/newsletters/<public_id>", methods=["GET", "POST"])
 def write(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         issue = service.find_led(session, signed_in(), public_id)
@@ -39,7 +40,7 @@ def write(public_id: str) -> ResponseReturnValue:
     return page, 409 if is_stale else 422 if form.errors else 200
 
 
-@newsletters.post("/newsletters/<public_id>/save")
+@writing.post("/newsletters/<public_id>/save")
 def save(public_id: str) -> ResponseReturnValue:
     """Save for the page's script while somebody types."""
     with transaction() as session:
@@ -53,7 +54,7 @@ def save(public_id: str) -> ResponseReturnValue:
     return {"seen": service.version(issue)}
 
 
-@newsletters.post("/newsletters/<public_id>/preview")
+@writing.post("/newsletters/<public_id>/preview")
 def preview(public_id: str) -> Response:
     """Show the mail as it would go out now; nothing is stored."""
     with transaction() as session:
@@ -72,7 +73,7 @@ def preview(public_id: str) -> Response:
     return answer
 
 
-@newsletters.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
+@writing.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
 def delete(public_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST throw a draft away."""
     with transaction() as session:
@@ -82,7 +83,7 @@ def delete(public_id: str) -> ResponseReturnValue:
         if request.method == "POST":
             session.delete(issue)
             return redirect(url_for("lead.home"), 303)
-        return render_template("newsletters/delete.html", issue=issue)
+        return render_template("writing/delete.html", issue=issue)
 
 
 def _next(public_id: str) -> str:
@@ -110,5 +111,5 @@ def _page(issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
         form.seen.data = service.version(issue)
     shown = card(issue.group, str(get_locale()))
     return render_template(
-        "newsletters/write.html", issue=issue, group=shown, form=form, is_stale=is_stale
+        "writing/write.html", issue=issue, group=shown, form=form, is_stale=is_stale
     )

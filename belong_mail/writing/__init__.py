@@ -1,0 +1,1 @@
+"""Writing an issue: the composer, its preview and its checklist."""

@@ -1,0 +1,92 @@
+"""What a lead's seat, a paused issue and an unconfirmed address hold back, each on its own."""
+
+import itertools
+import json
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.db import now
+from belong_mail.memberships.models import AddressChange
+from belong_mail.parts import Parts
+from belong_mail.releases import service as releases
+from belong_mail.sending.models import Chunk
+from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions.service import SEALED
+from belong_mail.worker import Worker
+from tests.factories import make_members, queue_issue
+from tests.people import Form, Visitor, link_to
+from tests.servers.smtp import Server
+from tests.tour import LEAD, MEMBER, MOVED, invite, lead_stops, mailed_links, sign_in
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_a_session_in_use_ends_after_half_a_day(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay)
+    start = now()
+    for minutes in itertools.chain(range(20, 12 * 60, 20), [12 * 60 + 1]):
+        with time_machine.travel(start + timedelta(minutes=minutes)):
+            assert lead.open("/lead/").status_code == (200 if minutes < 12 * 60 else 302)
+
+
+def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    invite(parts, keyring)
+    lead = Visitor(app.test_client())
+    lead.send("/sign-in", email=LEAD)
+    worker.drain()
+    link = link_to(relay.to(LEAD)[-1], "sign-in")
+    for seconds, status in ((9 * 60, 200), (10 * 60 + 30, 404)):
+        with time_machine.travel(now() + timedelta(seconds=seconds)):
+            assert lead.open(link).status_code == status
+
+
+def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay)
+    [delete] = [place for place in lead_stops(app, parts) if place.endswith("/delete")]
+    page = lead.open(delete.removesuffix("/delete"))
+    frames = [tag for tag in page.text.split("<") if tag.startswith("iframe")]
+    assert frames
+    assert [frame for frame in frames if 'sandbox=""' not in frame] == []
+    fields = Form(page.text).fields | {"text": "<script>alert(1)</script>"}
+    answer = lead.press(f"{delete.removesuffix('/delete')}/preview", **fields)
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert answer.status_code == 200
+    assert {"default-src 'none'", "sandbox", "form-action 'none'"} <= set(policy)
+    assert "<script" not in answer.text
+
+
+def test_a_paused_issue_is_not_even_read_ahead(
+    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 3)
+        releases.pause(session, queue_issue(session))
+    worker.drain()
+    assert relay.accepted == []
+    with parts.writing.begin() as session:
+        assert session.scalars(select(Chunk.inserted)).all() == [None]
+
+
+def test_nobody_moves_to_an_address_that_has_not_confirmed(
+    visitor: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    mailed_links(visitor, worker, relay, parts, keyring)
+    with parts.writing.begin() as session:
+        change = session.scalars(select(AddressChange)).one()
+        sealed = parts.sealer.seal(json.dumps({"change": change.public_id}).encode(), SEALED)
+        session.add(Request(kind="move-address", sealed=sealed))
+    before = len(relay.to(MEMBER))
+    worker.drain()
+    assert len(relay.to(MEMBER)) == before
+    assert len(relay.to(MOVED)) == 1
