@@ -90,11 +90,6 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         renderer=Renderer(settings.mail_from, settings.postal_address, settings.timezone),
     )
     app.extensions["belong.transport"] = transport
-    if settings.proxies:
-        count = settings.proxies
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
-        )
     _guard(app, settings)
     speech.speak(app, settings)
     for blueprint in BLUEPRINTS:
@@ -116,6 +111,11 @@ def _guard(app: Flask, settings: Settings) -> None:
 
     In this order: the token stands in the body, which is read for nobody else.
     """
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
+        )
     open_pages = PUBLIC | DEVELOPMENT if settings.is_development else PUBLIC
     csrf = CSRFProtect()
     headers.guard(app, settings.base_url)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Delete, Update, delete, exists, or_, selec
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
+from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
 from belong_mail.memberships.models import AddressChange, Sheet
@@ -17,6 +18,7 @@ WISH = timedelta(days=7)
 CHANGE = timedelta(days=7)
 ENDED = timedelta(days=30)
 MAILED = timedelta(days=30)
+SESSION = timedelta(days=1)
 UNREADABLE = timedelta(days=7)
 TOLD = timedelta(days=1)
 
@@ -34,6 +36,10 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
     limits.purge(session, at)
     return {
         "wishes": _remove(session, delete(Wish).where(Wish.created_at < at - WISH)),
+        "sessions": _remove(
+            session, delete(BrowserSession).where(BrowserSession.started_at < at - SESSION)
+        ),
+        "sign-in links": _remove(session, delete(SignIn).where(SignIn.created_at < at - SESSION)),
         "sheets": _remove(session, delete(Sheet).where(Sheet.expires_at < at)),
         "address changes": _remove(
             session, delete(AddressChange).where(AddressChange.created_at < at - CHANGE)

@@ -175,6 +175,10 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "wishes": 1,
         "subscriptions": 1,
         "contact messages": 1,
+        "address changes": 0,
+        "sheets": 0,
+        "sessions": 0,
+        "sign-in links": 0,
         "deliveries": 2,
         "unreadable requests": 0,
     }

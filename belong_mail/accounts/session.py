@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import g
 from flask import session as cookie
@@ -77,11 +77,6 @@ def is_asking(browser_hash: bytes) -> bool:
     """Tell whether this is the browser that asked for a link."""
     nonce = cookie.get("asking")
     return isinstance(nonce, str) and secrets.compare_digest(_hash(nonce), browser_hash)
-
-
-def purge(session: Session, at: datetime) -> None:
-    """Remove the sessions that are over."""
-    session.execute(delete(BrowserSession).where(BrowserSession.started_at < at - LONGEST))
 
 
 def _hash(token: str) -> bytes:

@@ -17,7 +17,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.editing.service import Page
 from belong_mail.forms import plain_text, staff_address, strip
@@ -55,7 +55,7 @@ class PageForm(FlaskForm):
     summary_en = StringField(
         _l("What the group is for"),
         filters=[strip],
-        validators=[InputRequired(_l("Say what the group is for.")), *LINE[1:]],
+        validators=[DataRequired(_l("Say what the group is for.")), *LINE[1:]],
     )
     summary_es = StringField(_l("The same in Spanish"), filters=[strip], validators=LINE)
     note_en = StringField(_l("A note on the card"), filters=[strip], validators=NOTE)

@@ -155,5 +155,5 @@ def _compare(message: bytes, words: tuple[str, str], pictures: Sequence[Picture]
     decoded = [bytes(part.get_payload(decode=True)) for part in parts]
     halves = [half.replace(b"\r\n", b"\n") for half in decoded[:2]]
     written = [half.encode("utf-8", "replace") for half in words]
-    if halves != written and decoded[2:] != [picture.content for picture in pictures]:
+    if halves != written or decoded[2:] != [picture.content for picture in pictures]:
         raise MessageRefused("The finished bytes do not say what was written.")

@@ -40,7 +40,10 @@ def confirm(token: str) -> ResponseReturnValue:
             browsers.begin(session, service.use(session, link))
             return redirect(url_for("lead.home"), 303)
     page = render_template(
-        "sign_in/confirm.html", action=request.path, is_ours=is_ours, is_private=True
+        "sign_in/confirm.html",
+        action=url_for(".confirm", token=token),
+        is_ours=is_ours,
+        is_private=True,
     )
     return page, 200 if request.method != "POST" else 403
 

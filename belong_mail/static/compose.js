@@ -48,7 +48,11 @@ for (const area of [form.elements.text, form.elements.text_es]) {
 }
 for (const source of document.querySelectorAll(".pictures code")) {
   const button = document.getElementById("insert").content.firstElementChild.cloneNode(true);
-  button.addEventListener("click", () => put(writing, source.textContent));
+  button.addEventListener("click", () => {
+    const before = writing.value.slice(0, writing.selectionStart);
+    const gap = /^$|\n\n$/.test(before) ? "" : before.endsWith("\n") ? "\n" : "\n\n";
+    put(writing, gap + source.textContent);
+  });
   source.after(button);
 }
 for (const button of views) {

@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from belong_mail.mail import message
 from belong_mail.mail.markdown import Shown, to_html, to_text
 from belong_mail.mail.message import MessageRefused, Picture, Wire, compose, slot
 from belong_mail.mail.outline import images, links
@@ -28,8 +29,8 @@ def wire(*pictures: Picture) -> Wire:
 
 
 def test_pictures_stand_beside_the_html_and_the_text_comes_first() -> None:
-    message = message_from_bytes(wire(ONE, TWO).fill(VALUES), policy=policy.default)
-    kinds = [part.get_content_type() for part in message.walk()]
+    parsed = message_from_bytes(wire(ONE, TWO).fill(VALUES), policy=policy.default)
+    kinds = [part.get_content_type() for part in parsed.walk()]
     assert kinds == [
         "multipart/alternative",
         "text/plain",
@@ -38,9 +39,9 @@ def test_pictures_stand_beside_the_html_and_the_text_comes_first() -> None:
         "image/png",
         "image/jpeg",
     ]
-    related = list(message.iter_parts())[1]
+    related = list(parsed.iter_parts())[1]
     assert related["Content-Type"].params["type"] == "text/html"
-    html = message.get_body(("html",))
+    html = parsed.get_body(("html",))
     assert html is not None
     assert "Hello Ada" in " ".join(html.get_content().split())
     first, second = list(related.iter_parts())[1:]
@@ -140,8 +141,8 @@ def test_a_picture_opens_no_door(attack: str) -> None:
 def test_a_name_stands_in_a_description_as_a_slot() -> None:
     html = to_html(f"![{slot('first_name')}](picture:a_-1)", PICTURES)
     built = compose(HEADERS, "Tea", html, boundary="abc", pictures=[ONE])
-    message = built.fill({**VALUES, "first_name": '"><script>'})
-    parsed = message_from_bytes(message, policy=policy.default).get_body(("html",))
+    finished = built.fill({**VALUES, "first_name": '"><script>'})
+    parsed = message_from_bytes(finished, policy=policy.default).get_body(("html",))
     assert parsed is not None
     assert "&quot;&gt;&lt;script&gt;" in "".join(parsed.get_content().split())
 
@@ -154,3 +155,19 @@ def test_the_outline_lists_links_and_images_as_they_are_written() -> None:
         ("https://x.example.org", "https://x.example.org"),
     ]
     assert list(images(source)) == [("picture:1", "b"), ("/r", "c d")]
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "pictures"),
+    [("Coffee", HTML, [ONE]), ("Tea", "<p>Coffee</p>", [ONE]), ("Tea", HTML, [TWO]),
+     ("Tea", HTML, [])],
+    ids=["text", "html", "another picture", "no picture"],
+)  # fmt: skip
+def test_bytes_that_do_not_say_what_was_written_are_refused(
+    text: str, html: str, pictures: list[Picture]
+) -> None:
+    filled = wire(ONE).fill(VALUES)
+    meant = HTML.replace(slot("first_name"), "Ada")
+    message._compare(filled, ("Tea", meant), [ONE])
+    with pytest.raises(MessageRefused):
+        message._compare(filled, (text, html.replace(slot("first_name"), "Ada")), pictures)
