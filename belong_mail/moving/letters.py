@@ -26,7 +26,7 @@ def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     wanted = json.loads(desk.opener.unwrap(change.wrapped, CHANGE, change.public_id))
     if suppressions.covers(session, desk.index, normalise(wanted["new"])):
         raise NotSent(State.SUPPRESSED)
-    at = delivery.due_at or delivery.created_at
+    at = delivery.created_at
     url = desk.links.signed(
         "moving.confirm", Purpose.CHANGE_ADDRESS, change.public_id, at, wanted["language"]
     )

@@ -26,7 +26,7 @@ def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     if wish is None or wish.subscription_id != delivery.subscription_id:
         raise NotSent(State.WITHDRAWN)
     subscription = wish.subscription
-    at = delivery.due_at or delivery.created_at
+    at = delivery.created_at
     link = desk.links.signed
     return Letter(
         to=_address(session, desk, subscription),
