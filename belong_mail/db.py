@@ -51,8 +51,9 @@ def now() -> datetime:
 
 
 def new_public_id() -> str:
-    """Make an opaque name of 128 random bits, 22 characters that fit a URL."""
-    return secrets.token_urlsafe(16)
+    """Make an opaque name of 128 random bits, 22 characters that fit a URL and a command."""
+    name = secrets.token_urlsafe(16)
+    return new_public_id() if name.startswith("-") else name
 
 
 def make_engine(url: str) -> Engine:

@@ -39,7 +39,7 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
         "sessions": _remove(
             session, delete(BrowserSession).where(BrowserSession.started_at < at - SESSION)
         ),
-        "sign-in links": _remove(session, delete(SignIn).where(SignIn.created_at < at - SESSION)),
+        "sign ins": _remove(session, delete(SignIn).where(SignIn.created_at < at - SESSION)),
         "sheets": _remove(session, delete(Sheet).where(Sheet.expires_at < at)),
         "address changes": _remove(
             session, delete(AddressChange).where(AddressChange.created_at < at - CHANGE)

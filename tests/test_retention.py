@@ -178,7 +178,7 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "address changes": 0,
         "sheets": 0,
         "sessions": 0,
-        "sign-in links": 0,
+        "sign ins": 0,
         "deliveries": 2,
         "unreadable requests": 0,
     }

@@ -80,7 +80,7 @@ def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
     worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
     issue = queue(parts, keyring, 5)
-    relay.on("after DOT", lambda _: leave(parts, keyring, "member4@dpsk12.org"))
+    relay.on("DOT", lambda _: leave(parts, keyring, "member4@dpsk12.org"))
     worker.drain()
     assert relay.to("member4@dpsk12.org") == []
     assert books(parts, issue) == {"recipients": 5, "accepted": 4, "withdrawn": 1}
