@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, SubmitField, ValidationError
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from belong_mail.forms import OpenForm, staff_address, strip, well_formed
 
@@ -14,7 +14,7 @@ class AskForm(OpenForm):
         _l("Your email address"),
         description=_l("The one to which your newsletters come."),
         filters=[strip],
-        validators=[InputRequired(_l("Enter your email address.")), Length(max=254), well_formed],
+        validators=[DataRequired(_l("Enter your email address.")), Length(max=254), well_formed],
     )
     submit = SubmitField(_l("Send me the link"))
 

@@ -3,7 +3,7 @@
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import EmailField, SubmitField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from belong_mail.forms import staff_address, strip
 
@@ -18,6 +18,6 @@ class MoveForm(FlaskForm):
         _l("Your new work email address"),
         description=_l("We mail it a link. Nothing changes until you press the button there."),
         filters=[strip],
-        validators=[InputRequired(_l("Enter your email address.")), Length(max=254), staff_address],
+        validators=[DataRequired(_l("Enter your email address.")), Length(max=254), staff_address],
     )
     submit = SubmitField(_l("Send a link to the new address"))

@@ -88,8 +88,8 @@ def test_both_locks_are_renewed(checkout: Checkout) -> None:
         "--index-url https://pypi.example.org/simple\n",
         "-i https://pypi.example.org/simple\n",
         "--find-links /opt/wheels\n",
-        "belong @ file:///work/belong\n",
-        "    # via -r /work/main/requirements/run.in\n",
+        "belong @ file:///srv/belong\n",
+        "    # via -r /srv/belong/requirements/run.in\n",
     ],
 )
 def test_a_lock_that_names_an_index_or_a_path_is_refused(checkout: Checkout, line: str) -> None:

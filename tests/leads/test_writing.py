@@ -7,9 +7,9 @@ import pytest
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.leads.conftest import sign_in
 from tests.leads.test_release import act, begin, write
 from tests.people import Form, Visitor, html_of, text_of
+from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 
