@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +55,11 @@ class Scene:
 
     def worker(self, *arguments: str) -> AbstractContextManager[product.Command]:
         return product.running(self.settings, "worker", *arguments)
+
+    def on_another_host(self) -> "Scene":
+        """Return the same scene as a worker with a folder of its own, thus a journal, sees it."""
+        folder = f"{self.settings['BELONG_STATE_FOLDER']}-elsewhere"
+        return replace(self, settings={**self.settings, "BELONG_STATE_FOLDER": folder})
 
     def drain(self) -> dict[str, int]:
         """Let a new worker of this process do all that is due; return what waits for later.

@@ -107,6 +107,7 @@ class Conversation:
         self._return_path = path if self.code[:1] == "2" else None
 
     def _consider(self, path: str) -> None:
+        self._tell(f"RCPT {path}", path)
         usual = "" if self._return_path is not None else "503 5.5.1 Need MAIL"
         self._answer(f"RCPT {path}", "RCPT", usual=usual)
         if self.code[:1] == "2":
