@@ -96,3 +96,21 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
             worker.wait()
     books = scene.filled(issue)
     assert books == {"recipients": MEMBERS, "accepted": MEMBERS - 1, "failed": 1}
+
+
+@on_sqlite
+@PATIENCE
+@pytest.mark.xfail(strict=True, reason="what was answered about us is the first to be tried again")
+@pytest.mark.parametrize(
+    "reply", ["550 5.1.8 Sender address rejected: Domain not found", "421 4.3.0 Try again later"]
+)
+def test_an_answer_about_us_that_only_one_recipient_gets_holds_up_no_other_for_ever(
+    reply: str, scene: Scene
+) -> None:
+    """Some servers blame us for what one recipient's rules say; the others are not to wait."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.always("RCPT member3@dpsk12.org", reply)
+    for _ in range(4):
+        scene.drain()
+        scene.pass_time()
+    assert scene.books(issue)["accepted"] == MEMBERS - 1
