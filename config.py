@@ -17,7 +17,7 @@ from belong_mail.mail.relay import RelayRefused, parse
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "BELONG_"
-TEST_NAMES = {"BELONG_REQUIRE_BROWSER"}
+TEST_NAMES = {"BELONG_REQUIRE_BROWSER", "BELONG_KILLS", "BELONG_SEED"}
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",

@@ -139,6 +139,96 @@ CASES = [
     ("RCPT", "500 Command unrecognized", SENDER),
     ("DOT", "199 nonsense", HOST),
 ]
+SEEN_ELSEWHERE = [
+    ("RCPT", "550 5.2.1 The email account that you tried to reach is inactive", FAIL),
+    ("DOT", "552 5.2.2 The email account that you tried to reach is over quota and inactive", FAIL),
+    ("RCPT", "452 4.2.2 The email account that you tried to reach is over quota", DEFER),
+    ("DOT", "421 4.7.28 Gmail has detected an unusual rate of unsolicited mail", HOST),
+    (
+        "DOT",
+        "550 5.7.1 Our system has detected that this is likely unsolicited mail",
+        POLICY,
+    ),
+    ("DOT", "451 4.7.24 The SPF record of the sending domain has suspicious entries", DEFER),
+    ("MAIL", "555 5.5.2 Syntax error, cannot decode response", SENDER),
+    ("RCPT", "550 5.7.1 Daily SMTP relay sending limit exceeded for this user", QUOTA),
+    ("MAIL", "550 5.7.1 Invalid credentials for relay [192.0.2.1]", CREDENTIALS),
+    ("MAIL", "421 4.3.0 Temporary System Problem. Try again later (10)", HOST),
+    (
+        "DOT",
+        "550 5.7.708 Access denied, traffic not accepted from this IP",
+        POLICY,
+    ),
+    ("MAIL", "550 5.7.705 Access denied, tenant has exceeded threshold", QUOTA),
+    (
+        "DOT",
+        "550 5.7.23 Rejected because of Sender Policy Framework violation",
+        POLICY,
+    ),
+    ("MAIL", "530 5.7.57 Client not authenticated to send mail", CREDENTIALS),
+    (
+        "AUTH",
+        "535 5.7.139 Authentication unsuccessful, it is disabled",
+        CREDENTIALS,
+    ),
+    ("RCPT", "550 5.7.1 Unable to relay", POLICY),
+    ("DOT", "452 4.3.1 Insufficient system resources", DEFER),
+    ("CONNECT", "421 4.3.2 Service shutting down", HOST),
+    ("DOT", "550 5.7.520 Message blocked because it contains content identified as spam", POLICY),
+    ("RCPT", "554 5.4.14 Hop count exceeded - possible mail loop", FAIL),
+    ("CONNECT", "421 4.7.0 [TSS04] Messages temporarily deferred due to user complaints", HOST),
+    ("MAIL", "421 4.7.0 [TSS04] Messages temporarily deferred due to user complaints", HOST),
+    ("DOT", "554 delivery error: dd Requested mail action aborted: exceeded storage", FAIL),
+    ("RCPT", "550 5.1.1 unknown or illegal alias: ada@example.org", REFUSED),
+    (
+        "RCPT",
+        "550 5.1.1 <ada@example.org>: User unknown in local recipient table",
+        REFUSED,
+    ),
+    ("RCPT", "450 4.1.2 <ada@example.org>: Recipient address rejected: Domain not found", DEFER),
+    (
+        "RCPT",
+        "451 4.3.5 <ada@example.org>: Server configuration error",
+        DEFER,
+    ),
+    ("RCPT", "504 5.5.2 <belong>: Helo command rejected: need fully-qualified hostname", SENDER),
+    ("RCPT", "450 4.7.1 <belong>: Helo command rejected: Host not found", DEFER),
+    ("MAIL", "552 5.3.4 Message size exceeds file system imposed limit", CONTENT),
+    ("DOT", "451 4.3.0 Error: queue file write error", DEFER),
+    ("DOT", "550 5.6.2 Message contains bare line feeds", CONTENT),
+    ("RCPT", "550 Unrouteable address", REFUSED),
+    ("RCPT", "550 relay not permitted", POLICY),
+    ("RCPT", "451 Temporary local problem - please try later", DEFER),
+    ("MAIL", "452 space shortage, please try later", HOST),
+    ("RCPT", "451 could not complete sender verify callout", DEFER),
+    ("DOT", "550 maximum allowed line length is 998 octets", FAIL),
+    ("RCPT", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", POLICY),
+    ("DOT", "552 5.3.4 sorry, that message size exceeds my databytes limit", CONTENT),
+    ("RCPT", "511 sorry, no mailbox here by that name (#5.1.1 - chkuser)", REFUSED),
+    (
+        "RCPT",
+        "550 5.1.1 ada@example.org Address could not be found, or was misspelled",
+        REFUSED,
+    ),
+    ("RCPT", "550 Invalid Recipient - https://community.mimecast.com/docs/DOC-1369#550", REFUSED),
+    ("RCPT", "451 Internal resources are temporarily unavailable", DEFER),
+    ("RCPT", "550 Administrative prohibition", POLICY),
+    ("CONNECT", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen", HOST),
+    (
+        "RCPT",
+        "550 #5.7.1 Your access to this e-mail system has been rejected",
+        POLICY,
+    ),
+    ("MAIL", "421 4.4.2 relay.example.org Error: timeout exceeded", HOST),
+    ("DOT", "250 2.6.0 <id@example.org> [InternalId=1] Queued mail for delivery", ACCEPTED),
+    ("DOT", "250 OK id=1xVvTB-000000004Nv-2x7g", ACCEPTED),
+]
+"""As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail and filters before them say it."""
+CASES += SEEN_ELSEWHERE
+
+
+def test_the_table_is_long_enough_to_mean_something() -> None:
+    assert len({written for _, written, _ in CASES}) >= 150
 
 
 def reply_of(verb: str, written: str) -> Reply:

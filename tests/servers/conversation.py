@@ -2,48 +2,43 @@
 
 import re
 import socket
-import ssl
-import time
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
-from tests.servers.actions import Over, Say
-from tests.servers.desk import Accepted, Desk
+from tests.servers.actions import Action, Over, Say
+from tests.servers.desk import Desk
+from tests.servers.manners import Manners
 
-EXTENSIONS = ("PIPELINING", "SIZE 10485760", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
 GREETINGS = ("EHLO", "LHLO", "HELO")
 ANSWERS = {
     "CONNECT": "220 relay.example.org ESMTP", "STARTTLS": "220 2.0.0 Go ahead",
     "MAIL": "250 2.1.0 Ok", "RCPT": "250 2.1.5 Ok", "DATA": "354 End with a dot",
-    "DOT": "250 2.0.0 Ok: queued", "RSET": "250 2.0.0 Ok", "NOOP": "250 2.0.0 Ok",
-    "QUIT": "221 2.0.0 Bye",
+    "DATA UNINVITED": "503 5.5.1 No recipients", "DOT": "250 2.0.0 Ok: queued",
+    "RSET": "250 2.0.0 Ok", "NOOP": "250 2.0.0 Ok", "QUIT": "221 2.0.0 Bye",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Manners:
-    """What a server offers."""
-
-    tls: Literal["none", "starttls", "implicit"]
-    context: ssl.SSLContext | None
-    extensions: tuple[str, ...]
-    users: dict[str, str]
-    mechanisms: str
+PATH = re.compile(r"<(.*?)>")
+SIZE = re.compile(r" SIZE=(\d+)")
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+MUCH, LITTLE = 65536, 400
 
 
 class Conversation:
-    """Answers as scripted, and well where nothing is."""
+    """Answers as scripted, and well where nothing is.
 
-    def __init__(self, desk: Desk, manners: Manners, sock: socket.socket) -> None:
-        self.desk, self.manners, self.sock = desk, manners, sock
+    Replies wait until somebody has to read them, so that a group of commands gets its replies in
+    one packet (RFC 2920, 3.2).
+    """
+
+    def __init__(self, desk: Desk, manners: Manners, sock: socket.socket, number: int) -> None:
+        self.desk, self.manners, self.sock, self.number = desk, manners, sock, number
         self.stopping = desk.stopping
         self.code = ""
         self._buffer = b""
-        self._is_secure = False
+        self._replies = b""
+        self._is_secure = self._is_lmtp = False
         self._return_path: str | None = None
         self._recipients: list[str] = []
+        self._transactions = 0
 
     def run(self) -> None:
         with suppress(Over, OSError):
@@ -52,83 +47,141 @@ class Conversation:
             self._answer("CONNECT")
             while self.code != "221":
                 self._obey(self._read_line())
+            self.flush()
         self.sock.close()
 
     def say(self, text: str) -> None:
         lines = [line[:3] + "-" + line[4:] for line in text.split("\n")]
         lines[-1] = lines[-1][:3] + " " + lines[-1][4:]
-        self.write("".join(f"{line}\r\n" for line in lines).encode())
+        self._replies += "".join(f"{line}\r\n" for line in lines).encode()
         self.code = text[:3]
 
     def write(self, data: bytes) -> None:
+        self.flush()
         self.sock.sendall(data)
+
+    def flush(self) -> None:
+        replies, self._replies = self._replies, b""
+        if replies:
+            self.sock.sendall(replies)
 
     def _obey(self, command: str) -> None:
         self.desk.commands.append(command)
         verb = command.partition(" ")[0].upper()
-        path = found[1] if (found := re.search(r"<(.*?)>", command)) else ""
-        self.desk.tell(verb, command)
+        path = found[1] if (found := PATH.search(command)) else ""
+        self._tell(verb, command)
+        if complaint := self.manners.complaint(command, verb, self._buffer):
+            self.desk.faults.append(complaint)
         if verb in GREETINGS:
+            self._is_lmtp = verb == "LHLO"
             self._forget()
             self._answer(verb, usual=self._greeting())
         elif verb == "AUTH":
-            self._answer(
-                verb, usual="235 2.7.0 Welcome" if self._knows(command) else "535 5.7.8 No"
-            )
+            is_known = self._knows(command)
+            self._answer(verb, usual="235 2.7.0 Welcome" if is_known else "535 5.7.8 No")
+        elif verb == "MAIL":
+            self._begin(command, path)
         elif verb == "RCPT":
-            self._answer(f"RCPT {path}", "RCPT")
-            self._recipients += [path] if self.code[:1] == "2" else []
-        elif verb == "DATA" and not self._recipients:
-            self.say("503 5.5.1 No recipients")
+            self._consider(path)
+        elif verb == "DATA":
+            self._invite()
         elif verb in ANSWERS:
             self._answer(verb)
-            self._follow(verb, path)
+            self._follow(verb)
         else:
             self.say("500 5.5.2 What?")
-        self.desk.tell(f"after {verb}", command)
+        if verb != "DATA":
+            self._tell(f"after {verb}", command)
 
-    def _follow(self, verb: str, path: str) -> None:
+    def _begin(self, command: str, path: str) -> None:
+        self._transactions += 1
+        size = int(found[1]) if (found := SIZE.search(command)) else 0
+        usual = ""
+        if 0 < self.manners.mailmax < self._transactions:
+            self.desk.faults.append("MAIL: more than LIMITS MAILMAX")
+            usual = "452 4.5.3 Too many messages on this connection"
+        elif 0 < self.manners.size < size:
+            usual = "552 5.3.4 Too large"
+        self._answer("MAIL", usual=usual)
+        self._recipients = []
+        self._return_path = path if self.code[:1] == "2" else None
+
+    def _consider(self, path: str) -> None:
+        self._tell(f"RCPT {path}", path)
+        usual = "" if self._return_path is not None else "503 5.5.1 Need MAIL"
+        self._answer(f"RCPT {path}", "RCPT", usual=usual)
+        if self.code[:1] == "2":
+            self._recipients.append(path)
+        else:
+            self.desk.refuse([path], "RCPT", self.code)
+
+    def _invite(self) -> None:
+        """Ask for the message; who asks although no recipient was taken gets one to throw away."""
+        if not self._recipients:
+            self._answer("DATA UNINVITED")
+            if self.code == "354":
+                self._read_message()
+                self.say("554 5.5.1 No valid recipients")
+            return
+        self._answer(*(f"DATA {each}" for each in self._recipients), "DATA")
+        self._tell("after DATA", "DATA")
+        if self.code == "354":
+            self._take(self._read_message())
+        else:
+            self.desk.refuse(self._recipients, "DATA", self.code)
+
+    def _follow(self, verb: str) -> None:
         """Do what the answer promised."""
         if verb == "STARTTLS" and self.code == "220":
             self._buffer = b""
+            self.flush()
             self._secure()
-        elif verb == "MAIL":
-            self._return_path = path if self.code[:1] == "2" else None
         elif verb == "RSET":
             self._forget()
-        elif verb == "DATA" and self.code == "354":
-            self._take(self._read_message())
 
     def _answer(self, *verbs: str, usual: str = "") -> None:
         usual = usual or ANSWERS[verbs[-1]]
+        self._act(self.desk.action(f"{verbs[-1]} on {self.number}", *verbs), usual)
+
+    def _act(self, action: Action | None, usual: str) -> None:
         self.code = usual[:3]
-        action = self.desk.action(*verbs)
+        if action is not None and not isinstance(action, Say):
+            self.flush()
         (action or Say(usual))(self)
 
     def _take(self, data: bytes) -> None:
-        """Accept unless the answer refuses: an answer that is lost was a good one."""
-        self.desk.tell("DOT", ".")
-        action = self.desk.action("DOT")
-        if not (isinstance(action, Say) and action.is_refusal):
-            self.desk.accepted += [
-                Accepted(self._return_path or "", recipient, data, time.time())
-                for recipient in self._recipients
-            ]
+        """Accept unless the answer refuses: an answer that is lost was a good one.
+
+        LMTP answers for each recipient (RFC 2033, 4.2).
+        """
+        self._tell("DOT", ".")
+        recipients, return_path = self._recipients, self._return_path or ""
         self._forget()
-        if action is None:
-            self.stopping.wait(self.desk.delay)
-        (action or Say(ANSWERS["DOT"]))(self)
-        self.desk.tell("after DOT", ".")
+        for group in [[each] for each in recipients] if self._is_lmtp else [recipients]:
+            verbs = (f"DOT on {self.number}", *(f"DOT {each}" for each in group), "DOT")
+            action = self.desk.action(*verbs)
+            if isinstance(action, Say) and action.is_refusal:
+                self.desk.refuse(group, "DOT", action.text[:3])
+            else:
+                is_answered = action is None or isinstance(action, Say)
+                for recipient in group:
+                    self.desk.take(return_path, recipient, data, is_answered=is_answered)
+            if action is None and self.desk.delay:
+                self.stopping.wait(self.desk.delay)
+            self._act(action, ANSWERS["DOT"])
+        self._tell("after DOT", ".")
 
     def _read_message(self) -> bytes:
         """Read up to CRLF.CRLF and nothing like it; undo the stuffing of dots."""
         self._buffer = b"\r\n" + self._buffer
+        verbs = (*(f"BODY {each}" for each in self._recipients), "BODY")
         while b"\r\n.\r\n" not in self._buffer:
-            self._receive()
-            if action := self.desk.action("BODY"):
+            action = self.desk.action(*verbs)
+            self._receive(LITTLE if action else MUCH)
+            if action:
                 action(self)
         body, _, self._buffer = self._buffer.partition(b"\r\n.\r\n")
-        if re.search(rb"\r(?!\n)|(?<!\r)\n|\0", body):
+        if BARE.search(body):
             self.desk.faults.append("a bare CR, LF or NUL in a message")
         return body.replace(b"\r\n.", b"\r\n")[2:] + b"\r\n"
 
@@ -140,11 +193,17 @@ class Conversation:
             self.desk.faults.append("a command that ends with a bare LF")
         return line.rstrip(b"\r").decode("utf-8", "replace")
 
-    def _receive(self) -> None:
-        data = self.sock.recv(65536)
+    def _receive(self, most: int = MUCH) -> None:
+        self.flush()
+        data = self.sock.recv(most)
         if not data:
             raise Over
         self._buffer += data
+
+    def _tell(self, moment: str, command: str) -> None:
+        if self.desk.is_watched(moment):
+            self.flush()
+            self.desk.tell(moment, command)
 
     def _secure(self) -> None:
         if self.manners.context is None:

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 
 from tests.servers.actions import Action, Say
+from tests.servers.ledger import Copy, Ledger
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,24 @@ class Accepted:
         return BytesParser(EmailMessage, policy=policy.default).parsebytes(self.data)
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An answer of 4xx or 5xx about one recipient."""
+
+    recipient: str
+    verb: str
+    code: str
+    at: float
+
+
 class Desk:
     """Scripts and records of a server, shared by its conversations."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
         self.accepted: list[Accepted] = []
+        self.refused: list[Refused] = []
+        self.breaks = 0
+        """Final dots that were taken and not well answered."""
         self.commands: list[str] = []
         self.faults: list[str] = []
         """What a strict server would not have taken."""
@@ -36,21 +50,31 @@ class Desk:
         self.delay = 0.0
         """Seconds before each usual answer to the final dot."""
         self.stopping = threading.Event()
-        self._scripts: dict[str, deque[Action]] = defaultdict(deque)
+        self._ledger = ledger
+        self._scripts: dict[str, deque[Action | None]] = defaultdict(deque)
         self._habits: dict[str, Action] = {}
         self._hooks: dict[str, Callable[[str], None]] = {}
         self._lock = threading.Lock()
 
-    def script(self, verb: str, *actions: Action | str) -> None:
-        """Do these in turn at the next times the verb is read; text is a reply.
+    def script(self, verb: str, *actions: Action | str | None) -> None:
+        """Do these in turn at the next times the verb is read; text is a reply, None the usual.
 
-        Beside verbs: CONNECT, BODY (part of the message is in), DOT, and "RCPT ada@example.org".
+        Beside verbs: CONNECT, BODY (part of the message is in), DOT, DATA UNINVITED (no recipient
+        was taken); each also "… ada@example.org" (RCPT, DATA, BODY, DOT) and "… on 3", of the
+        third connection.
         """
         self._scripts[verb].extend(Say(act) if isinstance(act, str) else act for act in actions)
 
     def always(self, verb: str, action: Action | str) -> None:
         """Do this every time the verb is read and nothing is scripted."""
         self._habits[verb] = Say(action) if isinstance(action, str) else action
+
+    def usual(self) -> None:
+        """Forget scripts, habits and hooks: be well from now on."""
+        with self._lock:
+            self._scripts.clear()
+            self._habits.clear()
+            self._hooks.clear()
 
     def on(self, verb: str, hook: Callable[[str], None]) -> None:
         """Call this with the command when the verb is read; "after DOT" is after its answer."""
@@ -69,14 +93,27 @@ class Desk:
             time.sleep(0.01)
         return list(self.accepted)
 
+    def take(self, return_path: str, recipient: str, data: bytes, *, is_answered: bool) -> None:
+        """Write down a message, before anybody hears that it was taken."""
+        if self._ledger is not None:
+            self._ledger.add([Copy.of(recipient, return_path, data)])
+        with self._lock:
+            self.accepted.append(Accepted(return_path, recipient, data, time.time()))
+            self.breaks += not is_answered
+
+    def refuse(self, recipients: list[str], verb: str, code: str) -> None:
+        at = time.time()
+        self.refused += [Refused(recipient, verb, code, at) for recipient in recipients]
+
     def action(self, *verbs: str) -> Action | None:
         with self._lock:
-            scripted = next(
-                (self._scripts[verb] for verb in verbs if self._scripts.get(verb)), None
-            )
-            if scripted:
-                return scripted.popleft()
+            for verb in verbs:
+                if script := self._scripts.get(verb):
+                    return script.popleft()
         return next((self._habits[verb] for verb in verbs if verb in self._habits), None)
+
+    def is_watched(self, moment: str) -> bool:
+        return moment in self._hooks
 
     def tell(self, moment: str, command: str) -> None:
         """Call whoever waits for this moment."""

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Literal, Self
 
 from tests.servers.actions import Say, drip, drop, hang, reset, write
-from tests.servers.conversation import EXTENSIONS, Conversation, Manners
+from tests.servers.conversation import Conversation
 from tests.servers.desk import Accepted, Desk
+from tests.servers.ledger import Ledger
+from tests.servers.manners import EXTENSIONS, Manners
 
 __all__ = ["Accepted", "Say", "Server", "drip", "drop", "hang", "reset", "write"]
 
@@ -24,8 +26,9 @@ class Server(Desk):
         extensions: tuple[str, ...] = EXTENSIONS,
         users: dict[str, str] | None = None,
         mechanisms: str = "PLAIN LOGIN",
+        ledger: Ledger | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(ledger)
         self.manners = Manners(tls, context, extensions, users or {}, mechanisms)
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -57,6 +60,8 @@ class Server(Desk):
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets.append(sock)
             self.connections += 1
-            threading.Thread(target=Conversation(self, self.manners, sock).run, daemon=True).start()
+            conversation = Conversation(self, self.manners, sock, self.connections)
+            threading.Thread(target=conversation.run, daemon=True).start()

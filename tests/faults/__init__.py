@@ -1,0 +1,1 @@
+"""The fault matrix: whatever breaks between worker, relay and database, no copy is lost."""

@@ -1,0 +1,23 @@
+"""As many kills as wanted, at random moments: `python -m tests.faults N [--seed S]`."""
+
+import argparse
+import os
+import sys
+
+import pytest
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("kills", type=int, help="over both databases")
+    parser.add_argument("--seed", type=int, help="to make the same choices again")
+    parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
+    given = parser.parse_args()
+    os.environ["BELONG_KILLS"] = str(given.kills)
+    if given.seed is not None:
+        os.environ["BELONG_SEED"] = str(given.seed)
+    return pytest.main(["tests/faults/test_storm.py", "-s", "-n", "0", "-k", given.only])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

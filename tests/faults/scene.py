@@ -1,0 +1,132 @@
+"""A relay, a database and an issue: what a test of faults sets up, breaks and audits."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+
+from belong_mail.newsletters import service as newsletters
+from belong_mail.parts import Parts
+from belong_mail.sample import add_members
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import make_worker
+from tests.factories import group_named, make_members, queue_issue
+from tests.faults import product
+from tests.faults.audit import Expected, audit, imbalance
+from tests.processes import SECONDS
+from tests.servers.ledger import Copy, read
+from tests.servers.smtp import Server
+
+MANY = 100
+"""From here on members are made in bulk, and their addresses are not member0@dpsk12.org …"""
+
+
+@dataclass
+class Scene:
+    relay: Server
+    settings: Mapping[str, str]
+    parts: Parts
+    keyring: Keyring
+    ledger: Path
+    issues: dict[str, int] = field(default_factory=dict)
+    """Recipients of each issue, by its id."""
+
+    def queue(self, members: int, slug: str = "the-village") -> str:
+        """Queue an issue for so many new members; return its id."""
+        with self.parts.writing.begin() as session:
+            if members < MANY:
+                make_members(session, self.keyring, members, slug)
+            else:
+                add_members(session, self.keyring, group_named(session, slug), members)
+            issue = queue_issue(session, slug).public_id
+        self.issues[issue] = members
+        return issue
+
+    def queue_again(self, members: int, slug: str = "the-village") -> str:
+        """Queue one more issue for the same members."""
+        with self.parts.writing.begin() as session:
+            issue = queue_issue(session, slug).public_id
+        self.issues[issue] = members
+        return issue
+
+    def worker(self, *arguments: str) -> AbstractContextManager[product.Command]:
+        return product.running(self.settings, "worker", *arguments)
+
+    def on_another_host(self) -> "Scene":
+        """Return the same scene as a worker with a folder of its own, thus a journal, sees it."""
+        folder = f"{self.settings['BELONG_STATE_FOLDER']}-elsewhere"
+        return replace(self, settings={**self.settings, "BELONG_STATE_FOLDER": folder})
+
+    def drain(self) -> dict[str, int]:
+        """Let a new worker of this process do all that is due; return what waits for later.
+
+        Where nothing is killed it does what a process of its own does, and costs a tenth.
+        """
+        worker = make_worker(self.parts, self.keyring)
+        try:
+            worker.drain()
+            return worker.waiting()
+        finally:
+            worker.engine.close()
+
+    def finish(self) -> str:
+        """Let a new worker's process do all that is due; return what it says waits for later."""
+        return product.drain(self.settings)
+
+    def books(self, issue: str) -> dict[str, int]:
+        """Read the books, as a lead's page and `newsletter report` do."""
+        with self.parts.reading.begin() as session:
+            found = newsletters.find(session, issue)
+            assert found is not None
+            return newsletters.report(session, found)
+
+    def filled(self, issue: str) -> dict[str, int]:
+        """Return what is not 0 in the books."""
+        return {name: number for name, number in self.books(issue).items() if number}
+
+    def pass_time(self) -> None:
+        """Let the time come for all that waits for it."""
+        then = datetime.now(UTC) - timedelta(seconds=1)
+        with self.parts.writing.begin() as session:
+            due = text("UPDATE deliveries SET due_at = :then WHERE due_at > :then")
+            session.execute(due.bindparams(then=then))
+
+    def copies(self) -> list[Copy]:
+        return read(self.ledger)
+
+    def complaints(
+        self,
+        issue: str,
+        *,
+        breaks: int = 0,
+        without: frozenset[str] = frozenset(),
+        is_at_rest: bool = True,
+    ) -> list[str]:
+        """Audit the only issue of a scene; an empty list is what a test wants to see."""
+        expected = Expected(self.issues[issue], breaks, without, is_at_rest)
+        return audit(self.books(issue), self.copies(), expected) + self.relay.faults
+
+    @contextmanager
+    def watched(self, issue: str) -> Iterator[list[str]]:
+        """Read the books by the command, over and over within the block; yield what is wrong."""
+        wrong: list[str] = []
+        has_read, is_over = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            while not is_over.is_set():
+                books = product.report(self.settings, issue)
+                wrong.extend(imbalance(books, self.issues[issue]))
+                has_read.set()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield wrong
+        finally:
+            has_read.wait(SECONDS)
+            is_over.set()
+            watcher.join()

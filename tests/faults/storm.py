@@ -1,0 +1,114 @@
+"""A storm: kills and faults at random moments while an issue goes out; then calm, and the audit."""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from belong_mail.sending.models import State
+from tests.faults.product import Command
+from tests.faults.scene import Scene
+from tests.processes import SECONDS
+from tests.servers.actions import Action, drop, reset, write
+
+CONNECTIONS = 5
+IN_HAND = CONNECTIONS + 2
+"""What one kill may leave uncertain: an answer on each connection, and two being written down."""
+VERBS = ("MAIL", "RCPT", "DATA", "BODY", "DOT")
+FAULTS: tuple[Action | str, ...] = (
+    drop(), drop(b"25"), drop(b"250 2.0"), reset, write(b"hello\r\n"),
+    "421 4.3.2 Going down", "451 4.3.0 Later", "450 4.2.1 Later",
+)  # fmt: skip
+ROUNDS = 10
+"""Workers a fault or kill that was planned: each may end one."""
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+
+
+@dataclass
+class Storm:
+    """What to do, and what was done; `seed` repeats the choices, if not the moments."""
+
+    seed: int
+    recipients: int = 1000
+    kills: int = 20
+    share_of_faults: float = 0.0
+    """Of transactions, in which something goes wrong at some verb."""
+    done: list[str] = field(default_factory=list)
+    killed: int = 0
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+
+    def blow(self, scene: Scene) -> list[str]:
+        """Return what is wrong in the end; an empty list is what a test wants to see."""
+        issue = scene.queue(self.recipients)
+        self._script(scene)
+        with scene.watched(issue) as wrong:
+            for _ in range(self.kills):
+                self._send(scene)
+        self._end(scene, issue)
+        breaks = scene.relay.breaks + self.killed * IN_HAND + self._torn
+        wrong += scene.complaints(issue, breaks=breaks)
+        self._tell(scene, issue)
+        return wrong
+
+    def __str__(self) -> str:
+        return "\n".join([f"Seed {self.seed}: {self.recipients} recipients.", *self.done])
+
+    @property
+    def _torn(self) -> int:
+        """A reset may tear out a good answer before it, and a break in the body may hide a dot."""
+        return int(self.recipients * self.share_of_faults * 2)
+
+    def _send(self, scene: Scene) -> None:
+        """Start a worker, and kill it after some messages, if it has not ended by then."""
+        before = len(scene.relay.accepted)
+        share = self._chance.randint(0, 2 * self.recipients // self.kills)
+        with scene.worker("--drain") as worker:
+            _wait_until(scene, before + share, worker)
+            time.sleep(self._chance.uniform(0, 0.01))
+            worker.kill()
+            code = worker.wait(SECONDS).code
+        self.killed += code != 0
+        how = "was killed" if code else "ended"
+        self.done.append(f"A worker {how} after {len(scene.relay.accepted) - before} messages.")
+        scene.pass_time()
+
+    def _end(self, scene: Scene, issue: str) -> None:
+        """Let workers work until all is at rest; each may be stopped by one of the faults left."""
+        for _ in range(ROUNDS + int(2 * self.recipients * self.share_of_faults)):
+            scene.pass_time()
+            scene.finish()
+            books = scene.books(issue)
+            if not sum(books[state] for state in UNFINISHED):
+                return
+
+    def _script(self, scene: Scene) -> None:
+        """Put faults among good answers."""
+        if not self.share_of_faults:
+            return
+        plans: dict[str, list[Action | str | None]] = {verb: [] for verb in VERBS}
+        for _ in range(self.recipients):
+            unlucky = self._chance.choice(VERBS)
+            is_faulty = self._chance.random() < self.share_of_faults
+            for verb, plan in plans.items():
+                plan.append(self._fault(verb) if is_faulty and verb == unlucky else None)
+        for verb, plan in plans.items():
+            scene.relay.script(verb, *plan)
+
+    def _fault(self, verb: str) -> Action | str:
+        ways: tuple[Action | str, ...] = (drop(), reset) if verb == "BODY" else FAULTS
+        return self._chance.choice(ways)
+
+    def _tell(self, scene: Scene, issue: str) -> None:
+        copies = scene.copies()
+        extra = len(copies) - len({copy.recipient for copy in copies})
+        self.done.append(
+            f"{self.killed} kills, {scene.relay.breaks} broken answers, {extra} second copies."
+            f" Books: {scene.filled(issue)}"
+        )
+
+
+def _wait_until(scene: Scene, number: int, worker: Command) -> None:
+    until = time.monotonic() + SECONDS
+    while len(scene.relay.accepted) < number and worker.is_running and time.monotonic() < until:
+        time.sleep(0.002)

@@ -1,0 +1,139 @@
+"""Connections that break at every verb, in every way (R04 to R07)."""
+
+from itertools import product as every
+
+import pytest
+
+from tests.faults.scene import Scene
+from tests.marks import on_sqlite
+from tests.servers.actions import Action, drip, drop, hang, reset, write
+from tests.servers.manners import EXTENSIONS, SLOW
+
+MEMBERS = 7
+WAYS: dict[str, Action] = {
+    "drop": drop(),
+    "half a code": drop(b"25"),
+    "half a line": drop(b"250 2.0"),
+    "reset": reset,
+    "garbage": write(b"hello\r\n"),
+    "no reply": write(b"99 bottles\r\n"),
+    "hang": hang(),
+    "drip": drip("250 2.0.0 Ok" + "." * 40, 0.1),
+}
+BOTH_WAYS = pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
+
+
+@pytest.fixture
+def patience(request: pytest.FixtureRequest) -> str:
+    """Wait briefly for a relay that will not answer, and long for one that does."""
+    way = request.node.callspec.params.get("way", "")
+    seconds = 1.5 if way in {"hang", "drip"} else 20
+    return f"connections=1&timeout={seconds}&dot_timeout={seconds}"
+
+
+def send_all(scene: Scene, issue: str) -> None:
+    """Let the relay be well again, and all that waits be due."""
+    scene.relay.usual()
+    scene.pass_time()
+    scene.drain()
+    assert not scene.books(issue)["queued"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("is_secure", [True])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "STARTTLS", "AUTH"])
+def test_a_relay_that_cannot_be_opened_counts_against_nobody(
+    verb: str, way: str, scene: Scene
+) -> None:
+    """R04: all stay queued, nobody has had an attempt, and the relay is left alone."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.always(verb, WAYS[way])
+    scene.drain()
+    assert scene.filled(issue) == {"recipients": MEMBERS, "queued": MEMBERS}
+    assert scene.relay.connections == 1
+    send_all(scene, issue)
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@BOTH_WAYS
+@on_sqlite
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene: Scene) -> None:
+    """R05. A reset may tear an answer out of the wire that was on its way: one may be uncertain."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script(verb, None, None, WAYS[way])
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, breaks=way == "reset") == []
+    assert scene.books(issue)["accepted"] == MEMBERS
+
+
+@BOTH_WAYS
+@on_sqlite
+@pytest.mark.parametrize("way", ["drop", "reset", "hang"])
+def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> None:
+    """R05: whether its dot was on its way or not, the relay has taken nothing."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script("BODY", None, None, WAYS[way])
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, breaks=1) == []
+    assert len(scene.copies()) == MEMBERS
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("way", WAYS)
+def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Scene) -> None:
+    """R06."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script("DOT", None, None, WAYS[way])
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, breaks=1) == []
+    assert len(scene.copies()) == MEMBERS + 1
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS, "resent": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way: str, scene: Scene) -> None:
+    """R06: at most once, and said."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script("DOT", None, None, WAYS[way])
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, breaks=1) == []
+    assert len(scene.copies()) == MEMBERS
+    assert scene.books(issue)["uncertain"] == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize(("verb", "way"), [*every(["QUIT", "RSET"], WAYS)])
+def test_what_was_accepted_stays_accepted_however_the_talk_ends(
+    verb: str, way: str, scene: Scene
+) -> None:
+    """R07; the refused recipient makes a client say RSET, if it ever does."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script("RCPT member3@dpsk12.org", "550 5.1.1 No such user")
+    scene.relay.always(verb, WAYS[way])
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, without=frozenset({"member3@dpsk12.org"})) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS - 1, "bounced": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+def test_replies_that_nobody_asked_for_make_no_second_copy_and_no_false_success(
+    verb: str, scene: Scene
+) -> None:
+    """An injected 250 must not be taken for the answer to the next dot."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script(verb, None, None, write(b"250 2.0.0 Ok\r\n250 2.0.0 Injected\r\n"))
+    scene.drain()
+    send_all(scene, issue)
+    assert scene.complaints(issue, breaks=1) == []

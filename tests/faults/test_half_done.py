@@ -1,0 +1,139 @@
+"""What fails or is killed half way is done whole or not at all, and can be done again (R03)."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from belong_mail import retention, schema
+from belong_mail.db import make_engine
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from tests.dump import dump_of
+from tests.factories import make_members, queue_issue
+from tests.faults.scene import Scene
+from tests.postgres import postgresql
+
+
+class Failed(Exception):
+    """The database failed at this statement."""
+
+
+@contextmanager
+def failing(engine: Engine, nth: int) -> Iterator[None]:
+    """Let the n-th statement fail, before it has done anything."""
+    left = nth
+
+    def fail(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Failed
+
+    event.listen(engine, "before_cursor_execute", fail)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", fail)
+
+
+def failures(
+    engine: Engine, act: Callable[[], None], check: Callable[[], None], step: int = 1
+) -> int:
+    """Let an act fail at its first statement, its second and so on, until it succeeds.
+
+    Checks after each failure, and returns how often it failed.
+    """
+    for times in itertools.count():
+        try:
+            with failing(engine, 1 + times * step):
+                act()
+        except Failed:
+            check()
+        else:
+            break
+    return times
+
+
+def engine_of(parts: Parts) -> Engine:
+    engine = parts.writing.kw["bind"]
+    assert isinstance(engine, Engine)
+    return engine
+
+
+def test_an_issue_is_queued_whole_or_not_at_all(parts: Parts, keyring: Keyring) -> None:
+    with parts.writing.begin() as session:
+        make_members(session, keyring, 5)
+    before = dump_of(parts)
+
+    def queue() -> None:
+        with parts.writing.begin() as session:
+            queue_issue(session)
+
+    def check() -> None:
+        assert dump_of(parts) == before
+
+    assert failures(engine_of(parts), queue, check) >= 3
+    after = dump_of(parts)
+    assert len(after["newsletters"]) == len(after["chunks"]) == 1
+
+
+def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
+    parts: Parts, scene: Scene
+) -> None:
+    scene.queue(3)
+    scene.drain()
+    before = dump_of(parts)
+
+    def purge() -> None:
+        with parts.writing.begin() as session:
+            retention.purge(session)
+
+    def check() -> None:
+        assert dump_of(parts) == before
+
+    assert failures(engine_of(parts), purge, check) >= 3
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_migration_that_fails_at_any_statement_can_be_run_again(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each step is a transaction: it is done, or it was never begun."""
+
+    def try_on(url: str) -> None:
+        engine = make_engine(url)
+
+        def check() -> None:
+            assert schema.differences(engine) != []
+
+        assert failures(engine, lambda: schema.upgrade(engine), check, step=9) >= 3
+        assert schema.differences(engine) == []
+        engine.dispose()
+
+    if kind == "sqlite":
+        try_on(f"sqlite:///{tmp_path_factory.mktemp('migration')}/new.db")
+    else:
+        with postgresql() as url:
+            try_on(url)
+
+
+def test_workers_killed_while_they_begin_an_issue_lose_nobody(scene: Scene) -> None:
+    """R03: its stretches are turned into deliveries, it is frozen, the first mail is written."""
+    issue = scene.queue(250)
+    scene.relay.delay = 0.05
+    for _ in range(6):
+        with scene.worker() as worker:
+            time.sleep(random.uniform(0.05, 0.5))
+            worker.kill()
+            worker.wait()
+        assert sum(scene.books(issue)[s] for s in ("queued", "sending", "accepted")) >= 200
+    scene.relay.delay = 0.0
+    scene.pass_time()
+    scene.finish()
+    assert scene.complaints(issue, breaks=6 * 7) == []

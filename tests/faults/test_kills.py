@@ -1,0 +1,103 @@
+"""kill -9 at every step: nothing is lost, and only an answer that was lost makes a second copy."""
+
+import pytest
+
+from tests.faults.assassin import Assassin
+from tests.faults.scene import Scene
+from tests.marks import on_sqlite
+from tests.servers.manners import EXTENSIONS, SLOW
+
+ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
+BOTH_WAYS = pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
+MEMBERS = 12
+CONNECTIONS = 5
+
+
+def kill_once(scene: Scene, assassin: Assassin) -> str:
+    """Let a worker die, and another do the rest; return the issue."""
+    issue = scene.queue(MEMBERS)
+    with scene.worker() as worker:
+        assassin.aim(worker)
+        assert worker.wait().code == -9
+    scene.relay.usual()
+    assert scene.finish() == "Nothing is waiting."
+    return issue
+
+
+@ONE_CONNECTION
+@on_sqlite
+@pytest.mark.parametrize("is_secure", [True])
+@pytest.mark.parametrize("moment", ["EHLO", "STARTTLS", "after STARTTLS", "AUTH", "after AUTH"])
+def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene: Scene) -> None:
+    """R01: opening the connection."""
+    assassin = Assassin()
+    scene.relay.on(moment, assassin)
+    issue = kill_once(scene, assassin)
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@ONE_CONNECTION
+@BOTH_WAYS
+@on_sqlite
+@pytest.mark.parametrize("nth", [1, 7])
+@pytest.mark.parametrize(
+    "moment", ["MAIL", "after MAIL", "RCPT", "after RCPT", "DATA", "after DATA"]
+)
+def test_a_worker_killed_before_the_dot_doubles_nothing(
+    moment: str, nth: int, extensions: tuple[str, ...], scene: Scene
+) -> None:
+    """R01. Who pipelines may have left the last answer unread, with the commands that follow."""
+    assassin = Assassin(nth)
+    scene.relay.on(moment, assassin)
+    issue = kill_once(scene, assassin)
+    is_unread = nth > 1 and "PIPELINING" in extensions
+    assert scene.complaints(issue, breaks=is_unread) == []
+
+
+@ONE_CONNECTION
+@BOTH_WAYS
+@pytest.mark.parametrize("moment", ["DOT", "after DOT"])
+def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: Scene) -> None:
+    """R02: before the answer, and before the answer is written down."""
+    assassin = Assassin(7)
+    scene.relay.on(moment, assassin)
+    issue = kill_once(scene, assassin)
+    assert scene.complaints(issue, breaks=1) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("moment", ["BODY", "DOT", "after DOT", "QUIT"])
+def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(
+    moment: str, scene: Scene
+) -> None:
+    assassin = Assassin(3)
+    if moment == "BODY":
+        scene.relay.script("BODY", assassin, assassin, assassin)
+    else:
+        scene.relay.on(moment, assassin)
+    issue = scene.queue(30)
+    with scene.worker("--drain") as worker:
+        assassin.aim(worker)
+        worker.wait()
+    scene.relay.usual()
+    assert scene.finish() == "Nothing is waiting."
+    assert scene.complaints(issue, breaks=CONNECTIONS) == []
+
+
+@ONE_CONNECTION
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene: Scene) -> None:
+    """R02: a second copy is a choice; without it nobody gets two."""
+    assassin = Assassin(7)
+    scene.relay.on("DOT", assassin)
+    issue = scene.queue(MEMBERS)
+    with scene.worker() as worker:
+        assassin.aim(worker)
+        worker.wait()
+    scene.finish()
+    assert scene.complaints(issue, breaks=1) == []
+    assert scene.filled(issue) == {
+        "recipients": MEMBERS, "accepted": MEMBERS - 1, "uncertain": 1,
+    }  # fmt: skip
+    assert len(scene.copies()) == MEMBERS

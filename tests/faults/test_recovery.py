@@ -1,0 +1,116 @@
+"""Greylists, poison, passwords and quotas (R11, R21, R23): the issue goes on where it was."""
+
+import signal
+import threading
+
+import pytest
+
+from tests.faults.assassin import Assassin
+from tests.faults.scene import Scene
+from tests.marks import on_sqlite
+from tests.processes import SECONDS
+
+PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
+MEMBERS = 12
+
+
+def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene: Scene) -> None:
+    """R11: also where every recipient is greylisted, twice."""
+    issue = scene.queue(MEMBERS)
+    for number in range(MEMBERS):
+        later = "451 4.7.1 Greylisted, please try again in 300 seconds"
+        scene.relay.script(f"RCPT member{number}@dpsk12.org", later, later)
+    for tries in (1, 2):
+        scene.drain()
+        assert scene.filled(issue) == {"recipients": MEMBERS, "deferred": MEMBERS}, tries
+        scene.drain()
+        assert len(scene.relay.refused) == tries * MEMBERS, "nobody is tried again before the time"
+        scene.pass_time()
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@on_sqlite
+@pytest.mark.parametrize("is_secure", [True])
+def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scene: Scene) -> None:
+    """R23: no storm of retries that locks the account; with the right one it goes on."""
+    issue = scene.queue(30)
+    scene.relay.script("AUTH", "535 5.7.8 Username and Password not accepted")
+    refused = threading.Event()
+    scene.relay.on("after AUTH", lambda _: refused.set())
+    with scene.worker() as worker:
+        assert refused.wait(SECONDS)
+        threading.Event().wait(3)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait().code == 0
+    assert scene.relay.connections == 1
+    assert scene.filled(issue) == {"recipients": 30, "queued": 30}
+    scene.pass_time()
+    scene.finish()
+    assert scene.complaints(issue) == []
+
+
+@PATIENCE
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 5.4.5 Daily SMTP relay limit exceeded for customer",
+        "450 4.2.1 Peak SMTP relay limit exceeded for customer",
+        "421 4.7.0 Try again later, closing connection",
+        "452 4.3.1 Insufficient system storage",
+    ],
+)
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
+    verb: str, reply: str, scene: Scene
+) -> None:
+    """R23: quota reached in the middle; nobody bounces, nobody is suppressed."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.script(verb, *[None] * 5)
+    scene.relay.always(verb, reply)
+    scene.drain()
+    books = scene.filled(issue)
+    assert books["accepted"] == 5
+    assert books.keys() <= {"recipients", "accepted", "queued", "deferred"}
+    scene.relay.usual()
+    scene.pass_time()
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@on_sqlite
+@PATIENCE
+@pytest.mark.xfail(strict=True, reason="the engine does not count the workers that died at a row")
+def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(
+    scene: Scene,
+) -> None:
+    """R21: whatever it is that kills us there, it must not stop the others."""
+    issue = scene.queue(MEMBERS)
+    for _ in range(6):
+        assassin = Assassin()
+        scene.relay.on("RCPT member3@dpsk12.org", assassin)
+        with scene.worker("--drain") as worker:
+            assassin.aim(worker)
+            worker.wait()
+    books = scene.filled(issue)
+    assert books == {"recipients": MEMBERS, "accepted": MEMBERS - 1, "failed": 1}
+
+
+@on_sqlite
+@PATIENCE
+@pytest.mark.xfail(strict=True, reason="what was answered about us is the first to be tried again")
+@pytest.mark.parametrize(
+    "reply", ["550 5.1.8 Sender address rejected: Domain not found", "421 4.3.0 Try again later"]
+)
+def test_an_answer_about_us_that_only_one_recipient_gets_holds_up_no_other_for_ever(
+    reply: str, scene: Scene
+) -> None:
+    """Some servers blame us for what one recipient's rules say; the others are not to wait."""
+    issue = scene.queue(MEMBERS)
+    scene.relay.always("RCPT member3@dpsk12.org", reply)
+    for _ in range(4):
+        scene.drain()
+        scene.pass_time()
+    assert scene.books(issue)["accepted"] == MEMBERS - 1

@@ -1,0 +1,35 @@
+"""Kills at random moments of an issue to 1,000 members, alone and with faults (R01, R02, R12)."""
+
+import os
+import secrets
+import sys
+
+import pytest
+
+from tests.faults.scene import Scene
+from tests.faults.storm import Storm
+
+KILLS = int(os.environ.get("BELONG_KILLS", "20"))
+"""20 within the suite, 200 in `.ci/run`, any number by `python -m tests.faults`."""
+DATABASES = 2
+
+
+SEED = int(os.environ.get("BELONG_SEED", secrets.randbelow(10**6)))
+
+
+def blow(storm: Storm, scene: Scene) -> None:
+    wrong = storm.blow(scene)
+    sys.stdout.write(f"{storm}\n")
+    assert wrong == [], f"Repeat it: python -m tests.faults {KILLS} --seed {SEED}"
+
+
+@pytest.mark.timeout(900)
+def test_kills_at_random_moments_lose_nothing(scene: Scene) -> None:
+    blow(Storm(SEED, kills=KILLS // DATABASES), scene)
+
+
+@pytest.mark.timeout(900)
+def test_kills_and_faults_at_random_moments_lose_nothing(scene: Scene) -> None:
+    """R12: in every twentieth transaction something goes wrong."""
+    storm = Storm(SEED, recipients=200, kills=5, share_of_faults=0.05)
+    blow(storm, scene)

@@ -1,0 +1,119 @@
+"""Several workers, and workers that come and go (R13, R20, R22)."""
+
+import signal
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import text
+
+from tests.faults.scene import Scene
+from tests.marks import on_sqlite
+from tests.people import Visitor, link_to
+from tests.processes import SECONDS
+
+CONNECTIONS = 5
+MANY = 400
+
+
+def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
+    """R13: also when the second was started by mistake."""
+    issue = scene.queue(MANY)
+    with ExitStack() as stack, scene.watched(issue) as wrong:
+        workers = [stack.enter_context(scene.worker("--drain")) for _ in range(3)]
+        assert [worker.wait().code for worker in workers] == [0, 0, 0]
+    scene.finish()
+    assert wrong + scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> None:
+    """R13: it stood still for longer than its lease, another host took over, and it woke up."""
+    issue = scene.queue(30)
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def stand_still(_: str) -> None:
+        if not has_begun.is_set():
+            has_begun.set()
+            may_go_on.wait(SECONDS)
+
+    scene.relay.on("DATA", stand_still)
+    with scene.worker("--drain") as sleeper:
+        assert has_begun.wait(SECONDS)
+        sleeper.signal(signal.SIGSTOP)
+        with scene.parts.writing.begin() as session:
+            long_ago = text("UPDATE deliveries SET lease_until = :then WHERE lease_until > :then")
+            session.execute(long_ago.bindparams(then="2020-01-01 00:00:00"))
+        elsewhere = scene.on_another_host()
+        elsewhere.finish()
+        may_go_on.set()
+        sleeper.signal(signal.SIGCONT)
+        assert sleeper.wait().code == 0
+    elsewhere.finish()
+    held = scene.books(issue)["uncertain"]
+    assert scene.complaints(issue, breaks=max(held, 1), is_at_rest=True) == []
+    assert len(scene.copies()) + held >= 30
+    assert len(scene.copies()) == len({copy.recipient for copy in scene.copies()})
+
+
+def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
+    """R20: SIGTERM lets a worker finish what it has in hand."""
+    issue, restarts = scene.queue(MANY), 8
+    with scene.watched(issue) as wrong:
+        for number in range(1, restarts + 1):
+            with scene.worker() as worker:
+                scene.relay.wait_for(number * MANY // (restarts + 1), SECONDS)
+                worker.signal(signal.SIGTERM if number % 2 else signal.SIGINT)
+                ended = worker.wait(30)
+            assert (ended.code, ended.said) == (0, "")
+            assert scene.books(issue)["sending"] == 0
+    assert scene.finish() == "Nothing is waiting."
+    assert wrong + scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scene: Scene) -> None:
+    """R20: the final dot is out; leaving now would leave it in doubt."""
+    issue = scene.queue(12)
+    scene.relay.delay = 0.7
+    dotted = threading.Event()
+    scene.relay.on("DOT", lambda _: dotted.set())
+    with scene.worker() as worker:
+        assert dotted.wait(SECONDS)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(30).code == 0
+    assert scene.books(issue)["uncertain"] == 0
+    scene.relay.delay = 0.0
+    scene.finish()
+    assert scene.complaints(issue) == []
+
+
+def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
+    scene: Scene, visitor: Visitor
+) -> None:
+    """R22: through the link of an earlier issue, while the next one is on its way."""
+    members = 60
+    scene.queue(members)
+    scene.finish()
+    leaver = f"member{members - 1}@dpsk12.org"
+    link = link_to(scene.relay.to(leaver)[0], "leave")
+    first = len(scene.copies())
+    issue = scene.queue_again(members)
+    scene.relay.delay = 0.25
+    with scene.worker() as worker:
+        scene.relay.wait_for(first + 1, SECONDS)
+        assert visitor.press(link).status_code == 200
+        left_at = time.time()
+        scene.relay.wait_for(first + 20, SECONDS)
+        scene.relay.delay = 0.0
+        scene.relay.wait_for(first + members - 1, SECONDS)
+        worker.signal(signal.SIGTERM)
+        worker.wait()
+    scene.finish()
+    late = [copy for copy in scene.copies()[first:] if copy.recipient == leaver]
+    assert [copy for copy in late if copy.at > left_at + 2] == []
+    assert scene.books(issue)["withdrawn"] + len(late) == 1
+    assert scene.books(issue)["accepted"] == members - 1 + len(late)

@@ -1,0 +1,25 @@
+"""Fetch Postfix and Exim of this Debian into var/relays, and send issues through both, as root.
+
+Nothing is installed: the packages are unpacked, and each server runs from there on a free port of
+127.0.0.1 until its test has ended.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.relays.debian import FOLDER, PACKAGES, ROOT
+
+
+def fetch() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["apt-get", "download", *PACKAGES], cwd=FOLDER, check=True)
+    for package in FOLDER.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, ROOT], check=True)
+
+
+if __name__ == "__main__":
+    if not ROOT.exists():
+        fetch()
+    sys.exit(pytest.main(["tests/relays", "-v", "-n", "0", *sys.argv[1:]]))

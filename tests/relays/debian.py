@@ -1,0 +1,81 @@
+"""Programs of Debian's packages where `python -m tests.relays` unpacked them, run without a trace.
+
+They ask for users of their own: within a mount namespace of theirs, /etc/passwd has them.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.processes import ROOT as PROJECT
+
+FOLDER = PROJECT / "var" / "relays"
+ROOT = FOLDER / "root"
+LIBRARIES = (ROOT / "usr/lib/postfix", ROOT / "usr/lib/x86_64-linux-gnu")
+PACKAGES = (
+    "postfix", "exim4-daemon-light", "libtlsrpt0", "libnsl2", "libicu76", "libsasl2-2",
+    "libdb5.3t64", "libgnutls-dane0t64", "libidn12", "libunbound8",
+)  # fmt: skip
+IDS = {"Debian-exim": 64_997, "postfix": 64_998, "postdrop": 64_999}
+"""Users and groups that the servers ask for; no others of this machine."""
+SECONDS = 20
+
+
+def why_not() -> str:
+    """Say why real servers cannot be run here, "" when they can."""
+    if not ROOT.exists():
+        return "python -m tests.relays has not fetched Postfix and Exim"
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return "Postfix and Exim want root, and unshare"
+    return ""
+
+
+@contextmanager
+def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
+    """Run a server until the block is left; it has to answer on the port."""
+    accounts = _accounts(folder)
+    mounts = [f"mount --bind {file} /etc/{file.name}" for file in accounts]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    libraries = ":".join(map(str, LIBRARIES))
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": libraries}
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script, "sh", *map(str, command)],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(port, process)
+        yield
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+        process.kill()
+        process.wait()
+
+
+def _accounts(folder: Path) -> list[Path]:
+    """Write /etc/passwd and /etc/group with the servers' users."""
+    lines = {
+        "passwd": [f"{name}:x:{each}:{each}::/:/usr/sbin/nologin" for name, each in IDS.items()],
+        "group": [f"{name}:x:{each}:" for name, each in IDS.items()],
+    }
+    for name, added in lines.items():
+        text = Path("/etc", name).read_text() + "\n".join([*added, ""])
+        (folder / name).write_text(text)
+    return [folder / name for name in lines]
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"Nobody answers on port {port}; exit code {process.poll()}.")

@@ -1,0 +1,67 @@
+"""Issues through a real Postfix and a real Exim, audited by the servers' own logs."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from belong_mail.parts import Parts
+from belong_mail.sample import add_members
+from belong_mail.subscriptions.receiving import Keyring
+from tests.factories import group_named, queue_issue
+from tests.faults import product
+from tests.faults.audit import Expected, audit
+from tests.faults.storm import IN_HAND
+from tests.marks import on_sqlite
+from tests.processes import SECONDS
+from tests.relays.debian import why_not
+from tests.relays.servers import Log, exim, postfix
+
+MEMBERS = 500
+Started = Callable[..., AbstractContextManager[tuple[int, Log]]]
+
+pytestmark = [
+    on_sqlite,
+    pytest.mark.skipif(bool(why_not()), reason=f"NOT TESTED: real mail servers; {why_not()}"),
+]
+
+
+def wait_for_log(log: Log, number: int) -> None:
+    """A server writes of its queue a little later than it answers."""
+    until = time.monotonic() + SECONDS
+    while len(log()) < number and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kills", [0, 3])
+@pytest.mark.parametrize("is_pipelining", [True, False], ids=["pipelining", "slow"])
+@pytest.mark.parametrize("server", [postfix, exim])
+def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
+    server: Started, *, is_pipelining: bool, kills: int,
+    parts: Parts, keyring: Keyring, environment: dict[str, str],
+) -> None:  # fmt: skip
+    """With kills on the way: once, and once more where the books say so."""
+    with parts.writing.begin() as session:
+        add_members(session, keyring, group_named(session, "the-village"), MEMBERS)
+        issue = queue_issue(session).public_id
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with server(folder, is_pipelining=is_pipelining) as (port, log):
+            url = f"smtp://127.0.0.1:{port}?tls=none"
+            settings = {**environment, "BELONG_SMTP_URL": url, "BELONG_UNCERTAIN": "0"}
+            for number in range(1, kills + 1):
+                with product.running(settings, "worker", "--drain") as worker:
+                    wait_for_log(log, number * MEMBERS // (kills + 1))
+                    worker.kill()
+                    worker.wait()
+            product.drain(settings)
+            books = product.report(settings, issue)
+            wait_for_log(log, MEMBERS + books["resent"])
+            wrong = audit(books, log(), Expected(MEMBERS, breaks=kills * IN_HAND))
+    assert wrong == []
+    assert books["accepted"] == MEMBERS
