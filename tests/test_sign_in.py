@@ -15,6 +15,7 @@ from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import group_named
 from tests.people import Form, Visitor, link_to
+from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
@@ -49,6 +50,18 @@ def test_a_lead_signs_in_once_and_out_again(
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     lead.press("/sign-out", csrf_token=token)
     assert lead.open("/lead/").status_code == 302
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://belong.example.org"}, {}])
+def test_signing_out_empties_the_browser_where_it_may_be_told_to(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay, "the-village")
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    answer = lead.press("/sign-out", csrf_token=token)
+    is_secure = parts.settings.base_url.startswith("https:")
+    assert ('"cookies"' in answer.headers.get("Clear-Site-Data", "")) == is_secure
+    assert "belong=;" in answer.headers["Set-Cookie"]
 
 
 def test_the_link_works_only_in_the_browser_that_asked(

@@ -59,5 +59,6 @@ def out() -> Response:
             browsers.end_all(session, account.id)
         browsers.end(session)
     answer = make_response(redirect(url_for("directory.index"), 303))
-    answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    if parts().settings.base_url.startswith("https:"):
+        answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return answer

@@ -7,9 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
 from belong_mail import keys
 from belong_mail.cli import WORKER_ALONE
+from belong_mail.db import make_engine, now
 from belong_mail.mail.mailbox import Kept, Mailbox
+from belong_mail.newsletters.models import Newsletter
 from tests.processes import run
 from tests.servers.site import free_port, running
 
@@ -72,6 +77,14 @@ class Site:
         file = self._folder / "issue.md"
         file.write_text(ISSUE)
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
+
+    def let_a_minute_pass(self) -> None:
+        """Bring the issues that wait for their time to it."""
+        engine = make_engine(self._environment["BELONG_DATABASE_URL"])
+        waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
+        with Session(engine) as session, session.begin():
+            session.execute(update(Newsletter).where(waiting).values(due_at=now()))
+        engine.dispose()
 
     def mails_to(self, address: str) -> list[Kept]:
         """List an address's mail, the newest first."""
