@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -78,12 +79,12 @@ class Site:
         file.write_text(ISSUE)
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
 
-    def let_a_minute_pass(self) -> None:
-        """Bring the issues that wait for their time to it."""
+    def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
+        """Bring the issues that wait for their time to it, or so far beyond it."""
         engine = make_engine(self._environment["BELONG_DATABASE_URL"])
         waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
         with Session(engine) as session, session.begin():
-            session.execute(update(Newsletter).where(waiting).values(due_at=now()))
+            session.execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
         engine.dispose()
 
     def mails_to(self, address: str) -> list[Kept]:
@@ -95,6 +96,15 @@ class Site:
         self.wait_for(lambda: len(self.mails_to(address)) >= number)
         return self.mails_to(address)[-number]
 
+    def link_to(self, address: str, page: str) -> str:
+        """Wait for a mail with a link to a page such as “sign-in”, and return the newest link."""
+
+        def found() -> list[str]:
+            return [link for mail in self.mails_to(address) for link in links_in(mail, page)]
+
+        self.wait_for(lambda: bool(found()))
+        return found()[0]
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
@@ -102,8 +112,11 @@ class Site:
             time.sleep(0.05)
 
 
+def links_in(mail: Kept, page: str) -> list[str]:
+    """List the links of a mail's text to a page such as “confirm”."""
+    return re.findall(rf"https?://\S+/{page}/\S+", mail.text)
+
+
 def link_in(mail: Kept, page: str) -> str:
-    """Return the link of a mail's text to a page such as “confirm”."""
-    found = re.search(rf"https?://\S+/{page}/\S+", mail.text)
-    assert found is not None, mail.text
-    return found[0]
+    """Return the first of them."""
+    return links_in(mail, page)[0]

@@ -123,7 +123,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     hands.press(seat.get_by_role("link", name=say("Go on writing")))
     hands.press(to_release)
     release(hands, say, is_later=False)
-    slow.let_a_minute_pass()
+    slow.let_time_pass()
     state(seat, say("On its way"))
     hands.press(seat.get_by_role("button", name=say("Pause")))
     state(seat, say("Paused. Nothing more is sent until you go on."))
