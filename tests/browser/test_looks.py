@@ -14,8 +14,9 @@ from tests.browser.walks import WALKS, Walk
 from tests.browser.watch import Watch
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-EVERYTHING = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+EVERYTHING = {"runOnly": {"type": "tag", "values": TAGS}, "iframes": False}
+"""A mail in a frame, in which nothing can run, is looked at by itself."""
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "iframes": False}
 """In dark, which changes nothing else."""
 NARROW: tuple[ViewportSize, ...] = ({"width": 320, "height": 740}, {"width": 320, "height": 256})
 """A small phone; and 1280 by 1024 at 400 %."""
