@@ -19,10 +19,10 @@ from belong_mail.accounts.commands import lead_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, named
 from belong_mail.mail.relay import RelayRefused
-from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.opening import KeysMissing, worker_keys
 from belong_mail.parts import parts, transaction
 from belong_mail.questions.commands import question_commands
+from belong_mail.releases.commands import newsletter_commands
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,12 +16,15 @@ from click.testing import Result
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
+from belong_mail.accounts.models import Account
+from belong_mail.db import now
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.conftest import KEYS
-from tests.factories import make_member, members_of
+from tests.factories import group_named, make_member, members_of
 from tests.marks import on_sqlite
 from tests.processes import ROOT, SECONDS, run, running, surroundings
 from tests.servers.smtp import Server
@@ -29,7 +32,8 @@ from tests.servers.smtp import Server
 pytestmark = on_sqlite
 COMMANDS = [
     "db upgrade", "db check", "web", "worker", "group list", "group add", "group retire",
-    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report", "demo",
+    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report",
+    "newsletter release", "newsletter cancel", "demo",
     "keys new", "purge", "prepare", "db", "group", "lead", "newsletter", "keys",
 ]  # fmt: skip
 STATES = [
@@ -179,6 +183,29 @@ def test_an_unknown_group_folder_or_issue_is_wrong_use(
     said(cli.invoke(args=[*send, "the-village", issue, "--subject", "Hi"]), 2, "no group")
 
 
+@pytest.mark.parametrize("verb", ["release", "cancel"])
+def test_a_held_issue_of_a_group_without_leads_is_freed_by_the_office(
+    verb: str, cli: FlaskCliRunner, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        issue = newsletters.draft(session, group_named(session, "the-village"), "Hi", "Hello")
+        issue.due_at = now() - timedelta(hours=2)
+    worker.drain()
+    with parts.reading.begin() as session:
+        assert session.get_one(Newsletter, issue.id).held_at is not None
+    other = {"release": "cancel", "cancel": "release"}[verb]
+    said(cli.invoke(args=["newsletter", verb, issue.public_id]), 0, "")
+    worker.drain()
+    with parts.reading.begin() as session:
+        found = session.get_one(Newsletter, issue.id)
+        assert found.held_at is None
+        assert newsletters.is_draft(found) == (verb == "cancel")
+    assert len(relay.accepted) == (1 if verb == "release" else 0)
+    said(cli.invoke(args=["newsletter", other, issue.public_id]), 1, "This issue is")
+    said(cli.invoke(args=["newsletter", verb, "no-such"]), 2, "no newsletter «no-such»")
+
+
 def test_groups_are_listed_added_and_retired(cli: FlaskCliRunner) -> None:
     lines = cli.invoke(args=["group", "list"]).output.splitlines()
     assert len(lines) == 10
@@ -190,6 +217,21 @@ def test_groups_are_listed_added_and_retired(cli: FlaskCliRunner) -> None:
     said(cli.invoke(args=["group", "retire", "new-one"]), 0, "retired")
     assert "new-one" not in cli.invoke(args=["group", "list"]).output
     said(cli.invoke(args=["group", "retire", "new-one"]), 2, "no group")
+
+
+def test_a_lead_is_invited_in_a_language_and_a_second_invitation_keeps_it(
+    cli: FlaskCliRunner, parts: Parts
+) -> None:
+    invite = ["lead", "invite", LEAD, "--group"]
+    for options, language in (
+        (["asian"], "en"),
+        (["asian", "--language", "es"], "es"),
+        (["lgbtq"], "es"),
+    ):
+        said(cli.invoke(args=[*invite, *options]), 0, "One more lead")
+        with parts.reading.begin() as session:
+            assert session.scalars(select(Account.language)).one() == language
+    said(cli.invoke(args=[*invite, "asian", "--language", "fr"]), 2, "--language")
 
 
 def test_leads_are_counted_and_never_named(cli: FlaskCliRunner) -> None:

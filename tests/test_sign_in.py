@@ -2,16 +2,20 @@
 
 from datetime import timedelta
 
+import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import select
 
 from belong_mail.accounts import inviting
 from belong_mail.db import now
 from belong_mail.parts import Parts
+from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import group_named
 from tests.people import Form, Visitor, link_to
+from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
@@ -46,6 +50,18 @@ def test_a_lead_signs_in_once_and_out_again(
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     lead.press("/sign-out", csrf_token=token)
     assert lead.open("/lead/").status_code == 302
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": "https://belong.example.org"}, {}])
+def test_signing_out_empties_the_browser_where_it_may_be_told_to(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay, "the-village")
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    answer = lead.press("/sign-out", csrf_token=token)
+    is_secure = parts.settings.base_url.startswith("https:")
+    assert ('"cookies"' in answer.headers.get("Clear-Site-Data", "")) == is_secure
+    assert "belong=;" in answer.headers["Set-Cookie"]
 
 
 def test_the_link_works_only_in_the_browser_that_asked(
@@ -98,3 +114,34 @@ def test_a_session_ends_after_half_an_hour_of_rest(
         assert lead.open("/lead/").status_code == 200
     with time_machine.travel(start + timedelta(minutes=80)):
         assert lead.open("/lead/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"), [("en", "Your sign-in link"), ("es", "Tu enlace para entrar")]
+)
+def test_the_mail_comes_in_the_language_of_the_form(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server,
+    language: str, subject: str,
+) -> None:  # fmt: skip
+    make_lead(parts, keyring, LEAD, "the-village")
+    lead = browser(app)
+    sent = lead.send(f"/sign-in?lang={language}", email=LEAD)
+    assert sent.location == f"/sign-in/sent?lang={language}"
+    worker.drain()
+    [mail] = relay.to(LEAD)
+    assert mail["Subject"] == subject
+    link = link_to(mail, "sign-in")
+    assert link.endswith(f"?lang={language}")
+    assert lead.press(link).location == f"/lead/?lang={language}"
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\t", "lead", "a@b@dpsk12.org", "x" * 300])
+def test_what_is_no_address_is_asked_for_again_and_kept(
+    visitor: Visitor, parts: Parts, typed: str
+) -> None:
+    answer = visitor.send("/sign-in", email=typed)
+    assert answer.status_code == 422
+    assert "<title>Problem" in answer.text
+    assert Form(answer.text).fields["email"] == typed.strip()
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Request)).all() == []

@@ -2,6 +2,7 @@
 
 import click
 
+from belong_mail import languages
 from belong_mail.accounts import inviting
 from belong_mail.accounts import service as accounts
 from belong_mail.groups import service as groups
@@ -19,13 +20,14 @@ def lead_commands() -> None:
 @lead_commands.command("invite")
 @click.argument("address")
 @click.option("--group", "slug", required=True)
-def invite_lead(address: str, slug: str) -> None:
+@click.option("--language", type=click.Choice(list(languages.NAMES)), help="Of our mails to them.")
+def invite_lead(address: str, slug: str, language: str | None) -> None:
     """Let ADDRESS lead a group."""
     opener, index = _keys()
     with transaction() as session:
         group = named(session, slug)
         try:
-            inviting.invite(session, opener, index, group, address)
+            inviting.invite(session, opener, index, group, address, language)
         except AddressRefused as error:
             raise click.BadParameter("This is not an email address.") from error
     click.echo(f"One more lead may write for {group.name}.")

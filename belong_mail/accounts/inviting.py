@@ -13,9 +13,14 @@ PLACE = "accounts.wrapped_address"
 
 
 def invite(
-    session: Session, opener: Opener, index: BlindIndex, group: Group, address: str
+    session: Session,
+    opener: Opener,
+    index: BlindIndex,
+    group: Group,
+    address: str,
+    language: str | None = None,
 ) -> Account:
-    """Let an address lead a group; a second invitation changes nothing.
+    """Let an address lead a group; a second invitation changes nothing but a named language.
 
     Raises AddressRefused.
     """
@@ -28,6 +33,7 @@ def invite(
         account = Account(public_id=public_id, address_index=key, wrapped_address=wrapped)
         session.add(account)
         session.flush()
+    account.language = language or account.language
     if session.get(Leadership, (account.id, group.id)) is None:
         session.add(Leadership(account_id=account.id, group_id=group.id))
     return account

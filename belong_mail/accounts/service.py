@@ -37,3 +37,8 @@ def led_group(session: Session, account: Account, slug: str) -> Group:
     if group is None:
         raise NotYours
     return group
+
+
+def speak(session: Session, account: Account, language: str) -> None:
+    """Write to a lead in this language from now on."""
+    session.get_one(Account, account.id).language = language

@@ -1,8 +1,10 @@
 """A lead's first page: what waits, what runs, who is about."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask_babel import get_locale
+from werkzeug.wrappers import Response
 
+from belong_mail import languages
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.groups.cards import card
@@ -28,4 +30,15 @@ def home() -> str:
             }
             for group in accounts.groups_of(session, signed_in())
         ]
-    return render_template("lead/home.html", groups=groups)
+    return render_template("lead/home.html", groups=groups, mails_in=signed_in().language)
+
+
+@lead.post("/language")
+def speak() -> Response:
+    """Write to this lead in another language."""
+    code = request.form.get("language", "")
+    if code not in languages.NAMES:
+        abort(400)
+    with transaction() as session:
+        accounts.speak(session, signed_in(), code)
+    return redirect(url_for(".home", done="language"), 303)

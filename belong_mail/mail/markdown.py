@@ -43,7 +43,7 @@ NO_PICTURES: Final[Pictures] = MappingProxyType({})
 
 
 def to_html(source: str, pictures: Pictures = NO_PICTURES) -> str:
-    """Return safe HTML: the given pictures alone, no relative links, headings from h2 down.
+    """Return safe HTML: the given pictures alone, no relative links, headings without gaps.
 
     Slots survive as text; as the target of a link they are dropped, and the words remain.
     """
@@ -93,9 +93,12 @@ def words_of(image: Token) -> str:
 
 
 def _tokens(source: str, pictures: Pictures) -> Iterator[Token]:
+    above: list[str] = []
     for token in parse(source):
+        if token.type == "heading_open":
+            above = [*(tag for tag in above if tag < token.tag), token.tag]
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+            token.tag = f"h{min(len(above) + 1, 6)}"
         token.children = list(_harmless(token.children or [], pictures))
         yield token
 

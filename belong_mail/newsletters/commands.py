@@ -5,9 +5,11 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+from sqlalchemy.orm import Session
 
-from belong_mail.groups.commands import named
+from belong_mail.groups import commands as groups
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import parts, transaction
 
 
@@ -29,7 +31,7 @@ def send(slug: str, file: Path, subject: str, at: datetime | None, *, is_json: b
     except UnicodeDecodeError as error:
         raise click.BadParameter("The file is not UTF-8 text.") from error
     with transaction() as session:
-        group = named(session, slug)
+        group = groups.named(session, slug)
         try:
             newsletter = newsletters.draft(session, group, subject, text)
         except newsletters.NewsletterRefused as error:
@@ -52,9 +54,14 @@ def send(slug: str, file: Path, subject: str, at: datetime | None, *, is_json: b
 def report(newsletter_id: str, *, is_json: bool) -> None:
     """Say what became of an issue, in exact numbers."""
     with transaction() as session:
-        newsletter = newsletters.find(session, newsletter_id)
-        if newsletter is None:
-            raise click.BadParameter(f"There is no newsletter «{newsletter_id}».")
-        counts = newsletters.report(session, newsletter)
+        counts = newsletters.report(session, named(session, newsletter_id))
     lines = (f"{name}\t{number}" for name, number in counts.items())
     click.echo(json.dumps(counts) if is_json else "\n".join(lines))
+
+
+def named(session: Session, newsletter_id: str) -> Newsletter:
+    """Find an issue that a command names."""
+    newsletter = newsletters.find(session, newsletter_id)
+    if newsletter is None:
+        raise click.BadParameter(f"There is no newsletter «{newsletter_id}».")
+    return newsletter

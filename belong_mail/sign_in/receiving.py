@@ -21,6 +21,7 @@ from belong_mail.subscriptions.service import SEALED
 from belong_mail.tokens import Purpose
 
 KIND = "sign-in"
+LANGUAGE = "deliveries.sealed_arguments"
 RATE = limits.Rate(5, timedelta(hours=1))
 
 
@@ -38,20 +39,26 @@ def receive(session: Session, keyring: Keyring, request: Request) -> None:
     sign_in = SignIn(account_id=account.id, browser_hash=browser_hash)
     session.add(sign_in)
     session.flush()
-    outbox.post(session, KIND, account_id=account.id, about_id=sign_in.id)
+    language = keyring.opener.wrap(wanted["language"].encode(), LANGUAGE, sign_in.public_id)
+    outbox.post(
+        session, KIND, account_id=account.id, about_id=sign_in.id, sealed_arguments=language
+    )
 
 
 def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
-    """Write the link; after its ten minutes it is not worth sending."""
+    """Write the link, in the language of the form; after ten minutes it is not worth sending."""
     sign_in = session.get(SignIn, delivery.about_id)
     account = session.get(Account, delivery.account_id)
     if sign_in is None or account is None or sign_in.used_at is not None:
         raise NotSent(State.WITHDRAWN)
+    language = desk.opener.unwrap(
+        delivery.sealed_arguments or b"", LANGUAGE, sign_in.public_id
+    ).decode()
     link = desk.links.signed(
-        "sign_in.confirm", Purpose.SIGN_IN, sign_in.public_id, sign_in.created_at, account.language
+        "sign_in.confirm", Purpose.SIGN_IN, sign_in.public_id, sign_in.created_at, language
     )
     return Letter(
         to=inviting.address_of(desk.opener, account),
-        language=account.language,
+        language=language,
         context={"sign_in_url": link},
     )

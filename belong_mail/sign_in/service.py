@@ -20,12 +20,13 @@ def ask(
     session: Session,
     sealer: Sealer,
     address: str,
+    language: str,
     browser_hash: bytes,
     due_at: datetime,
 ) -> None:
     """Write down, sealed, that somebody wants to sign in; the worker knows whether they may."""
-    wanted = json.dumps({"address": address, "browser_hash": browser_hash.hex()})
-    sealed = sealer.seal(wanted.encode(), SEALED)
+    wanted = {"address": address, "language": language, "browser_hash": browser_hash.hex()}
+    sealed = sealer.seal(json.dumps(wanted).encode(), SEALED)
     session.add(Request(kind="sign-in", sealed=sealed, due_at=due_at))
 
 

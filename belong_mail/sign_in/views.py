@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 
 from belong_mail.accounts import session as browsers
 from belong_mail.parts import parts, transaction, when_admitted
@@ -19,7 +20,8 @@ def ask() -> ResponseReturnValue:
         browser_hash = browsers.browser_hash(browsers.asking_browser())
         with transaction() as session:
             due_at = when_admitted(session)
-            service.ask(session, parts().sealer, form.email.data or "", browser_hash, due_at)
+            address, language = form.email.data or "", str(get_locale())
+            service.ask(session, parts().sealer, address, language, browser_hash, due_at)
         return redirect(url_for(".sent"), 303)
     return render_template("sign_in/ask.html", form=form), 422 if form.errors else 200
 
@@ -57,5 +59,6 @@ def out() -> Response:
             browsers.end_all(session, account.id)
         browsers.end(session)
     answer = make_response(redirect(url_for("directory.index"), 303))
-    answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    if parts().settings.base_url.startswith("https:"):
+        answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return answer

@@ -1,14 +1,17 @@
 """The site and the browser that the tests here share; without chromium they say so loudly."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from belong_mail import languages
 from tests.browser.chromium import FLAGS, IS_REQUIRED, MISSING, PATH, PHONE
 from tests.browser.site import PATIENCE, Site
 from tests.browser.watch import Watch
+
+Say = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +60,36 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def phone(browser: Browser, context_args: dict[str, Any], watch: Watch) -> Iterator[Page]:
-    """Open a page on a phone, and see that it behaves: no cookie, no complaint, no other site."""
-    context: BrowserContext = browser.new_context(**context_args)
+def context(
+    browser: Browser, context_args: dict[str, Any], watch: Watch
+) -> Iterator[BrowserContext]:
+    """Open a browser on a phone, and see that it behaves: no complaint, no other site."""
+    context = browser.new_context(**context_args)
     watch.over(context, context_args["base_url"])
-    yield context.new_page()
-    cookies = context.cookies()
+    yield context
     context.close()
-    assert cookies == []
     assert watch.complaints == []
+
+
+@pytest.fixture
+def phone(context: BrowserContext) -> Iterator[Page]:
+    """Hold a member's phone: no page that they see leaves a cookie."""
+    yield context.new_page()
+    assert context.cookies() == []
+
+
+@pytest.fixture
+def seat(context: BrowserContext) -> Iterator[Page]:
+    """Sit in a lead's seat: one cookie, ours, which no script reads, and none after signing out."""
+    yield context.new_page()
+    assert context.cookies() == []
+
+
+@pytest.fixture
+def say(language: str) -> Say:
+    """Say a sentence of the pages in the language of the journey."""
+
+    def said(words: str, **places: object) -> str:
+        return languages.catalog(language).ugettext(words) % places
+
+    return said

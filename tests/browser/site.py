@@ -1,25 +1,27 @@
 """A whole site for the browser: the real web server and the real worker, in a folder of its own."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from http import HTTPStatus
-from http.client import HTTPConnection
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from belong_mail import keys
-from belong_mail.mail.mailbox import Kept, Mailbox
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-ROOT = Path(__file__).resolve().parents[2]
+from belong_mail import keys
+from belong_mail.cli import WORKER_ALONE
+from belong_mail.db import make_engine, now
+from belong_mail.mail.mailbox import Kept, Mailbox
+from belong_mail.newsletters.models import Newsletter
+from tests.processes import run
+from tests.servers.site import free_port, running
+
 PATIENCE = 20
 LEAD = "lead@dpsk12.org"
 SLUG = "the-village"
-WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 ISSUE = """# A heading
 
 Hello, **everybody**. Come to [the library](https://library.example.org/).
@@ -36,47 +38,38 @@ Hello, **everybody**. Come to [the library](https://library.example.org/).
 
 
 class Site:
-    """Starts within `with`; stops both processes and waits for them when left."""
+    """Starts within `with`; ends both processes when left."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._port = free_port()
+        self.url = f"http://localhost:{self._port}"
         self._folder = folder
         self._mailbox = Mailbox(folder / "mailbox")
-        self._processes: list[subprocess.Popen[bytes]] = []
-        outer = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self._ends = ExitStack()
         made = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in keys.new().items()}
-        self._environment = outer | made | {
-            "FLASK_SKIP_DOTENV": "1",
+        self._environment = made | {
             "BELONG_BASE_URL": self.url,
             "BELONG_DATABASE_URL": f"sqlite:///{folder / 'belong.db'}",
             "BELONG_SMTP_URL": "mailbox:",
             "BELONG_STATE_FOLDER": str(folder),
             "BELONG_VIDEO_URL": "https://video.example.org/belong",
-        }  # fmt: skip
+            **settings,
+        }
 
     def __enter__(self) -> Self:
         self.flask("db", "upgrade")
         self.flask("lead", "invite", LEAD, "--group", SLUG)
-        blind = self._environment | dict.fromkeys(WORKER_ALONE, "")
-        self._start("web", "--port", str(self.port), environment=blind)
-        self._start("worker", environment=self._environment)
-        self.wait_for(self._answers)
+        blind = dict.fromkeys(WORKER_ALONE, "")
+        served = running(self._environment, self._folder, self._port, for_web=blind)
+        self.processes = self._ends.enter_context(served)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.wait(PATIENCE)
+        self._ends.close()
 
     def flask(self, *arguments: str) -> str:
         """Run a command of the operator's and return what it says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
-            cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run(self._environment, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -85,6 +78,14 @@ class Site:
         file = self._folder / "issue.md"
         file.write_text(ISSUE)
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
+
+    def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
+        """Bring the issues that wait for their time to it, or so far beyond it."""
+        engine = make_engine(self._environment["BELONG_DATABASE_URL"])
+        waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
+        with Session(engine) as session, session.begin():
+            session.execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
+        engine.dispose()
 
     def mails_to(self, address: str) -> list[Kept]:
         """List an address's mail, the newest first."""
@@ -95,41 +96,27 @@ class Site:
         self.wait_for(lambda: len(self.mails_to(address)) >= number)
         return self.mails_to(address)[-number]
 
+    def link_to(self, address: str, page: str) -> str:
+        """Wait for a mail with a link to a page such as “sign-in”, and return the newest link."""
+
+        def found() -> list[str]:
+            return [link for mail in self.mails_to(address) for link in links_in(mail, page)]
+
+        self.wait_for(lambda: bool(found()))
+        return found()[0]
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, self.said()
+            assert time.monotonic() < deadline, self.processes.words().decode()
             time.sleep(0.05)
 
-    def said(self) -> str:
-        """Return what web and worker wrote to their output."""
-        return "".join(file.read_text() for file in sorted(self._folder.glob("*.log")))
 
-    def _start(self, *command: str, environment: dict[str, str]) -> None:
-        with (self._folder / f"{command[0]}.log").open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "--app", "wsgi", *command],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        self._processes.append(process)
-
-    def _answers(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == HTTPStatus.OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
+def links_in(mail: Kept, page: str) -> list[str]:
+    """List the links of a mail's text to a page such as “confirm”."""
+    return re.findall(rf"https?://\S+/{page}/\S+", mail.text)
 
 
 def link_in(mail: Kept, page: str) -> str:
-    """Return the link of a mail's text to a page such as “confirm”."""
-    found = re.search(rf"https?://\S+/{page}/\S+", mail.text)
-    assert found is not None, mail.text
-    return found[0]
+    """Return the first of them."""
+    return links_in(mail, page)[0]

@@ -1,31 +1,20 @@
 """The journeys of members and writers on a phone: in both languages, also without JavaScript."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from belong_mail import languages
+from tests.browser.conftest import Say
 from tests.browser.site import Site, link_in
 
 OFFICE = "dps-belong@example.org"
-Say = Callable[..., str]
 
 
 @pytest.fixture
 def context_args(context_args: dict[str, Any], *, has_script: bool) -> dict[str, Any]:
     return {**context_args, "java_script_enabled": has_script}
-
-
-@pytest.fixture
-def say(language: str) -> Say:
-    """Say a sentence of the pages in the language of the journey."""
-
-    def said(words: str, **places: str) -> str:
-        return languages.catalog(language).ugettext(words) % places
-
-    return said
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import MISSING
-from tests.browser.site import ROOT
+from tests.processes import ROOT
 
 
 def run_without_browser(folder: Path, *arguments: str, required: str) -> tuple[int, str]:

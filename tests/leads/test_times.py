@@ -104,6 +104,23 @@ def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_aske
     assert len(relay.to("member1@dpsk12.org")) == 1
 
 
+def test_a_leads_own_mails_come_in_the_language_that_they_choose(
+    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert "Our mails to you come in <strong>English</strong>" in lead.open("/lead/").text
+    assert lead.press("/lead/language", language="fr", csrf_token=token).status_code == 400
+    chosen = lead.press("/lead/language", language="es", csrf_token=token)
+    assert "Our mails to you come in <strong>Español</strong>" in lead.open(chosen.location).text
+    page = draft(parts)
+    lead.send(f"{page}/release", when="now", minutes="1")
+    with time_machine.travel(now() + timedelta(hours=2), tick=True):
+        worker.drain()
+    asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
+    assert asked["Subject"] == "Tu boletín no se envió: ¿qué hacemos ahora?"
+    assert f"{page}/sending?lang=es" in text_of(asked)
+
+
 def test_releasing_twice_or_undoing_too_late_changes_nothing(
     lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

@@ -178,7 +178,18 @@ def test_a_newsletter_has_its_shape_in_html() -> None:
         "a picture here</p>",
     ):
         assert piece in html
-    assert "<h6>" in to_html("###### deep") and "<h6>" in to_html("##### deep")  # noqa: PT018
+
+
+@pytest.mark.parametrize(
+    ("marks", "tags"),
+    [
+        ("1", "2"), ("2", "2"), ("6", "2"), ("223", "223"), ("13", "23"), ("212", "223"),
+        ("1363", "2343"), ("123456", "234566"),
+    ],
+)  # fmt: skip
+def test_headings_go_down_from_the_subject_without_a_gap(marks: str, tags: str) -> None:
+    html = to_html("\n\n".join(f"{'#' * int(mark)} Words" for mark in marks))
+    assert "".join(re.findall(r"<h(\d)>", html)) == tags
 
 
 def test_both_parts_have_the_same_links() -> None:

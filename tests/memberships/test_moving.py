@@ -126,7 +126,7 @@ def test_the_link_is_too_old_after_a_day(
         assert session.scalar(select(func.count(AddressChange.id))) == 0
 
 
-@pytest.mark.parametrize("new", ["", "ada", "ada@example.org", "a@b@dpsk12.org", "x" * 300])
+@pytest.mark.parametrize("new", ["", "   ", "ada", "ada@example.org", "a@b@dpsk12.org", "x" * 300])
 def test_only_a_staff_address_is_taken(
     sheet: Sheet, visitor: Visitor, relay: Server, new: str
 ) -> None:

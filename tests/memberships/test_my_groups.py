@@ -13,10 +13,10 @@ from belong_mail.db import now
 from belong_mail.outbox import suppressions
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.models import Subscription
+from belong_mail.subscriptions.models import Request, Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.people import Visitor, html_of, text_of
+from tests.people import Form, Visitor, html_of, text_of
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
@@ -72,6 +72,18 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(
     event.remove(engine, "before_cursor_execute", note)
     assert len(set(answers)) == 1
     assert [each for each in statements if each.startswith("INSERT INTO requests")]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\t", "ada", "a@b@dpsk12.org", "x" * 300])
+def test_what_is_no_address_is_asked_for_again_and_kept(
+    visitor: Visitor, parts: Parts, typed: str
+) -> None:
+    page = visitor.send("/my-groups", email=typed)
+    assert page.status_code == 422
+    assert "<title>Problem" in page.text
+    assert Form(page.text).fields["email"] == typed.strip()
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Request)).all() == []
 
 
 def test_who_has_no_group_is_told_so_once_a_day_at_most(

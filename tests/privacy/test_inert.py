@@ -1,18 +1,24 @@
 """Mailed links are opened by scanners, previews and prefetchers: only a press may act."""
 
 import itertools
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
+from belong_mail.db import now
+from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.dump import dump_of
-from tests.people import Visitor, path_of
+from tests.factories import group_named
+from tests.people import Visitor, links_in, path_of
 from tests.servers.smtp import Server
-from tests.tour import mailed_links, pressed
+from tests.tour import MEMBER, SLUG, bare, mailed_links, pressed, sign_in
 
 MACHINES: tuple[dict[str, str], ...] = (
     {},
@@ -28,21 +34,64 @@ MACHINES: tuple[dict[str, str], ...] = (
         "Origin": "https://evil.example",
     },
 )
+TELLING = (
+    "The copy you asked for", "It is done", "Your address with us was changed",
+    "Your issue was not sent: what now?", "We have your message",
+)  # fmt: skip
+"""Subjects of mails that bring no link that acts."""
 QUERIES = ("", "&_method=POST", "&List-Unsubscribe=One-Click&choice=never")
 
 
+WAYS = list(itertools.product(("GET", "HEAD", "OPTIONS"), MACHINES, QUERIES))
+
+
+def open_in_all_ways(browser: Visitor, links: Iterable[str]) -> set[int]:
+    """Open links as machines do, again and again; return the statuses that came back."""
+    assert len(WAYS) >= 60
+    return {
+        browser.client.open(
+            path_of(link) + (query if "?" in link else query.replace("&", "?", 1)),
+            method=method,
+            headers=headers,
+        ).status_code
+        for link in links
+        for method, headers, query in WAYS
+    }
+
+
 def test_a_mailed_link_opened_twenty_times_and_more_changes_nothing(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
     links = mailed_links(visitor, worker, relay, parts, keyring)
     before = dump_of(parts)
-    client = app.test_client(use_cookies=False)
-    for link in links.values():
-        ways = list(itertools.product(("GET", "HEAD", "OPTIONS"), MACHINES, QUERIES))
-        assert len(ways) >= 60
-        for method, headers, query in ways:
-            url = path_of(link) + (query if "?" in link else query.replace("&", "?", 1))
-            assert client.open(url, method=method, headers=headers).status_code == 200
+    assert open_in_all_ways(visitor, links.values()) == {200}
+    assert dump_of(parts) == before
+
+
+def test_so_do_the_links_of_the_mails_that_only_tell(
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay)
+    links = mailed_links(visitor, worker, relay, parts, keyring)
+    sheet = bare(links["my-groups"])
+    with parts.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
+        issue.due_at = now() - timedelta(hours=2)
+    visitor.send("/contact", message="Where is the library?", email=MEMBER)
+    visitor.press(f"{sheet}/copy")
+    worker.drain()
+    visitor.press(links["change-address"])
+    worker.drain()
+    visitor.press(f"{sheet}/erase")
+    worker.drain()
+    mails = [each.message for each in relay.accepted]
+    told = {begins: [m for m in mails if m["Subject"].startswith(begins)] for begins in TELLING}
+    assert [begins for begins in TELLING if not told[begins]] == []
+    found = {url for each in told.values() for mail in each for url in links_in(mail)}
+    assert {urlsplit(url).path.split("/")[1] for url in found} == {"contact", "lead"}
+    before = dump_of(parts)
+    assert open_in_all_ways(visitor, found) <= {200, 302}
+    assert open_in_all_ways(lead, found) == {200}
     assert dump_of(parts) == before
 
 

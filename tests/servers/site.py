@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 
 from tests.processes import ROOT, flask, surroundings
 
+SECONDS_TO_END = 20
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -70,18 +72,50 @@ class Browser:
         return answer
 
 
-@dataclass
 class Site:
     """Both processes, and what they said."""
 
-    browser: Browser
-    web: subprocess.Popen[bytes]
-    worker: subprocess.Popen[bytes]
-    logs: Path
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, port: int, for_web: Mapping[str, str]
+    ) -> None:
+        self.browser = Browser(port)
+        self._environment, self._logs = environment, folder
+        self.web = self._start("web", "--port", str(port), **for_web)
+        self.worker = self._start("worker")
+
+    def restart_worker(self, **settings: str) -> None:
+        """End the worker well and start one with other settings."""
+        self.worker.terminate()
+        assert self.worker.wait(SECONDS_TO_END) == 0, self.words().decode()
+        self.worker = self._start("worker", **settings)
+
+    def end(self) -> None:
+        """End both; the worker must end well."""
+        processes = (self.web, self.worker)
+        for process in processes:
+            process.terminate()
+        try:
+            codes = [process.wait(SECONDS_TO_END) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        assert codes[1] == 0, self.words().decode()
+
+    def _start(self, name: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        env = surroundings({**self._environment, **settings})
+        with (self._logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                flask(name, *arguments),
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def words(self) -> bytes:
         """Return everything that the processes wrote, on both of their outputs."""
-        return b"\n".join(file.read_bytes() for file in sorted(self.logs.glob("*.log")))
+        return b"\n".join(file.read_bytes() for file in sorted(self._logs.glob("*.log")))
 
     def web_processes(self) -> list[int]:
         """List the web server's process and its children, by id."""
@@ -100,29 +134,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(environment: Mapping[str, str], folder: Path, port: int) -> Iterator[Site]:
-    """Run web and worker with these settings until the block ends; both must end well."""
-    env = surroundings(environment)
-
-    def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        with (folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
-                flask(name, *arguments), cwd=ROOT, env=env, stdout=log, stderr=log
-            )
-
-    site = Site(Browser(port), start("web", "--port", str(port)), start("worker"), folder)
+def running(
+    environment: Mapping[str, str],
+    folder: Path,
+    port: int,
+    for_web: Mapping[str, str] | None = None,
+) -> Iterator[Site]:
+    """Run web and worker with these settings until the block ends; some may be the web's own."""
+    site = Site(environment, folder, port, for_web or {})
     try:
         wait_until_served(site)
         yield site
     finally:
-        for process in (site.web, site.worker):
-            process.terminate()
-        try:
-            codes = [process.wait(20) for process in (site.web, site.worker)]
-        finally:
-            for process in (site.web, site.worker):
-                process.kill()
-    assert codes[1] == 0, site.words().decode()
+        site.end()
 
 
 def wait_until_served(site: Site, seconds: float = 40.0) -> None:

@@ -1,0 +1,177 @@
+"""By keyboard alone, on a phone, in both languages: a lead's seat, and a member's groups."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, expect
+
+from belong_mail import languages
+from belong_mail.db import now
+from tests.browser.conftest import Say
+from tests.browser.hands import Hands
+from tests.browser.site import LEAD, SLUG, Site, link_in
+
+SLOWLY = "20"
+"""Messages a minute; so that an issue can be paused in the middle."""
+
+
+@pytest.fixture
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a site whose relay takes little, with ten members in the group."""
+    with Site(tmp_path_factory.mktemp("slow"), BELONG_SEND_RATE=SLOWLY) as site:
+        site.flask("demo", "--group", SLUG, "--members", "10")
+        yield site
+
+
+@pytest.fixture
+def context_args(request: pytest.FixtureRequest, context_args: dict[str, Any]) -> dict[str, Any]:
+    """Visit the slow site, where the test is about it."""
+    if "slow" in request.fixturenames:
+        return {**context_args, "base_url": request.getfixturevalue("slow").url}
+    return context_args
+
+
+def come_in(page: Page, language: str) -> Hands:
+    """Open the directory with an English browser and choose the language there."""
+    hands = Hands(page)
+    page.goto("/")
+    if language != languages.DEFAULT:
+        hands.press(page.get_by_role("link", name=languages.NAMES[language]))
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    return hands
+
+
+def ask_by_mail(hands: Hands, say: Say, address: str) -> None:
+    """Type an address on the page that asks for it, and open the mail that comes."""
+    page = hands.page
+    hands.type(page.get_by_role("textbox", name=say("Your email address")), address, "Enter")
+    heading(page, say("Now check your inbox"))
+
+
+def open_mail(hands: Hands, say: Say, site: Site, address: str, number: int = 1) -> FrameLocator:
+    """Wait for a mail and open it in the test mailbox."""
+    page, subject = hands.page, site.mail_to(address, number).subject
+    hands.press(page.get_by_role("link", name=say("Test mailbox")))
+    hands.press(page.get_by_role("link", name=subject).first)
+    heading(page, subject)
+    return page.frame_locator("iframe")
+
+
+def heading(page: Page, words: str) -> None:
+    expect(page.locator("h1")).to_have_text(words)
+
+
+def sign_in(hands: Hands, say: Say, site: Site) -> None:
+    page = hands.page
+    hands.press(page.get_by_role("link", name=say("Lead sign-in")))
+    ask_by_mail(hands, say, LEAD)
+    letter = open_mail(hands, say, site, LEAD)
+    hands.press(letter.get_by_role("link", name=say("Sign in")))
+    heading(page, say("Sign in"))
+    hands.press(page.get_by_role("button", name=say("Sign in")))
+    heading(page, say("Your groups"))
+    [cookie] = page.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("belong", True, "Lax")
+
+
+def write(hands: Hands, say: Say) -> None:
+    """Write an issue and look at it as the readers will."""
+    page = hands.page
+    hands.press(page.get_by_role("button", name=say("Write a newsletter")))
+    hands.type(page.get_by_label(say("Subject"), exact=True), "Tea on Friday")
+    hands.type(
+        page.get_by_label(say("Text"), exact=True), "Come to **tea**.", "Enter", "Bring a cup."
+    )
+    hands.press(page.get_by_role("button", name=say("Phone")))
+    expect(page.frame_locator("iframe[name=preview]").locator("strong")).to_have_text("tea")
+
+
+def release(hands: Hands, say: Say, *, is_later: bool) -> None:
+    """Release for tomorrow, or now with one minute to undo."""
+    page = hands.page
+    if is_later:
+        hands.press(page.get_by_role("radio", name=say("Now")), "ArrowDown")
+        tomorrow = now() + timedelta(days=1)
+        field = page.get_by_label(say("Date and time, for “later”"))
+        hands.type(field, f"{tomorrow:%m%d%Y}", "ArrowRight", "0500PM")
+    else:
+        hands.press(page.get_by_role("radio", name=say("10 minutes")), "ArrowUp")
+    hands.press(page.get_by_role("button", name=say("Release to the members")))
+    state(page, say("Released. Nothing has left yet: you can still undo it."))
+
+
+def state(page: Page, words: str) -> None:
+    expect(page.locator("#words")).to_contain_text(words)
+
+
+def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_became_of_it(
+    seat: Page, say: Say, slow: Site, language: str
+) -> None:
+    hands = come_in(seat, language)
+    sign_in(hands, say, slow)
+    write(hands, say)
+    to_release = seat.get_by_role("button", name=say("Save and release …"))
+    hands.press(to_release)
+    heading(seat, say("Release"))
+    hands.press(seat.get_by_role("button", name=say("Send me a test")))
+    expect(seat.get_by_text(say("A test is on its way to you."))).to_be_visible()
+    assert slow.mail_to(LEAD, 2).subject == "[Test] Tea on Friday"
+    release(hands, say, is_later=True)
+    hands.press(seat.get_by_role("button", name=say("Back to the drafts")))
+    hands.press(seat.get_by_role("link", name=say("Go on writing")))
+    hands.press(to_release)
+    release(hands, say, is_later=False)
+    slow.let_time_pass()
+    state(seat, say("On its way"))
+    hands.press(seat.get_by_role("button", name=say("Pause")))
+    state(seat, say("Paused. Nothing more is sent until you go on."))
+    hands.press(seat.get_by_role("button", name=say("Go on"), exact=True))
+    state(seat, say("On its way"))
+    slow.processes.restart_worker(BELONG_SEND_RATE="")
+    state(seat, say("Done."))
+    about = say("about %(number)s", number=10)
+    handed = say("Handed to the mail server for %(members)s.", members=about)
+    expect(seat.get_by_role("listitem").filter(has_text=handed)).to_be_visible()
+    hands.press(seat.get_by_role("button", name=say("Sign out"), exact=True))
+    expect(seat.get_by_role("link", name=say("Lead sign-in"))).to_be_visible()
+
+
+def test_a_member_pauses_changes_the_language_leaves_and_comes_back(
+    phone: Page, say: Say, site: Site, language: str
+) -> None:
+    address = f"hands.{language}@dpsk12.org"
+    join(phone, site, address, language)
+    hands = come_in(phone, language)
+    hands.press(phone.get_by_role("link", name=say("My groups")))
+    ask_by_mail(hands, say, address)
+    letter = open_mail(hands, say, site, address, 3)
+    hands.press(letter.get_by_role("link", name=say("Open the page")))
+    heading(phone, say("Your groups"))
+    later = f"{now() + timedelta(days=9):%m%d%Y}"
+    hands.type(phone.get_by_label(say("No newsletters until")), later, "Enter")
+    told(phone, say("Done: the newsletters pause."))
+    other = languages.NAMES["es" if language == "en" else "en"]
+    hands.press(phone.get_by_role("main").get_by_role("button", name=other))
+    told(phone, say("Done: the language is changed."))
+    hands.press(phone.get_by_role("button", name=say("Leave %(group)s", group="The Village")))
+    told(phone, say("Done: you have left."))
+    undo = say("Undo: keep me in %(group)s", group="The Village")
+    hands.press(phone.get_by_role("button", name=undo))
+    told(phone, say("Good to have you back. Nothing has changed."))
+    expect(phone.get_by_role("button", name=say("Send them again"))).to_be_visible()
+
+
+def join(page: Page, site: Site, address: str, language: str) -> None:
+    page.goto(f"/groups/{SLUG}/join?lang={language}")
+    page.fill("[name=email]", address)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/check-your-inbox*")
+    page.goto(link_in(site.mail_to(address), "confirm"))
+    page.locator("main form .button").click()
+    site.mail_to(address, 2)
+
+
+def told(page: Page, words: str) -> None:
+    expect(page.get_by_role("status")).to_have_text(words)
