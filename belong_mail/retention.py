@@ -12,6 +12,7 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
+from belong_mail.shared_mailbox.models import MailboxProposal
 from belong_mail.subscriptions.models import Request, Subscription, Wish
 
 WISH = timedelta(days=7)
@@ -43,6 +44,9 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
         "sheets": _remove(session, delete(Sheet).where(Sheet.expires_at < at)),
         "address changes": _remove(
             session, delete(AddressChange).where(AddressChange.created_at < at - CHANGE)
+        ),
+        "mailbox proposals": _remove(
+            session, delete(MailboxProposal).where(MailboxProposal.created_at < at - CHANGE)
         ),
         "subscriptions": _remove(session, _subscriptions(at)),
         "contact messages": _remove(session, _contact_messages(at)),

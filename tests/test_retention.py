@@ -176,6 +176,7 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "subscriptions": 1,
         "contact messages": 1,
         "address changes": 0,
+        "mailbox proposals": 0,
         "sheets": 0,
         "sessions": 0,
         "sign ins": 0,

@@ -9,6 +9,7 @@ from flask import Flask, template_rendered
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import inviting
+from belong_mail.accounts import service as accounts
 from belong_mail.app import DEVELOPMENT, PUBLIC
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
@@ -17,6 +18,7 @@ from belong_mail.mail.message import Envelope
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
 from belong_mail.parts import Parts
+from belong_mail.shared_mailbox import service as shared_mailbox
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 from belong_mail.worker import Worker
@@ -28,6 +30,7 @@ GUEST = "guest@dpsk12.org"
 MEMBER = "member@dpsk12.org"
 MOVED = "moved@dpsk12.org"
 LEAD = "walking.lead@dpsk12.org"
+SHARED = "shared@dpsk12.org"
 SLUG = "the-village"
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
@@ -74,7 +77,18 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": undo,
+        "confirm-mailbox": mailbox_link(parts, worker, relay),
     }
+
+
+def mailbox_link(parts: Parts, worker: Worker, relay: Server) -> str:
+    """Have a lead name a mailbox, and return the link that is mailed there."""
+    with parts.writing.begin() as session:
+        group = group_named(session, SLUG)
+        [lead] = accounts.leads_of(session, group)
+        shared_mailbox.propose(session, parts.sealer, group, lead, SHARED, "en")
+    worker.drain()
+    return link_to(relay.to(SHARED)[-1], "confirm-mailbox")
 
 
 def bare(url: str) -> str:
@@ -133,6 +147,7 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
     yield "change-address", visitor.press(links["change-address"])
+    yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
     yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
     yield "my-groups erase", visitor.press(f"{sheet}/erase")
     yield "leave", visitor.press(links["leave"])

@@ -47,7 +47,7 @@ class Written:
 def addressees(session: Session) -> list[Group]:
     """List the groups whose leads can be written to: open, with a shared mailbox."""
     found = select(Group).where(
-        Group.sealed_mailbox.is_not(None),
+        Group.wrapped_mailbox.is_not(None),
         Group.established_at.is_not(None),
         Group.retired_at.is_(None),
     )
