@@ -22,6 +22,7 @@ from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
+from belong_mail.office.views import office
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
@@ -38,14 +39,14 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions, shared_mailbox,
+    releases, editing, questions, shared_mailbox, office,
 )  # fmt: skip
 
 PUBLIC = {
     "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
     "directory.readyz", "subscriptions.join", "subscriptions.check_your_inbox",
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
-    "subscriptions.one_click", "contact.write", "contact.received",
+    "subscriptions.one_click", "contact.write", "contact.received", "contact.answer",
     "sign_in.ask", "sign_in.sent", "sign_in.confirm",
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
@@ -60,7 +61,7 @@ WITHOUT_COOKIE = {
     "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
     "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
-    "shared_mailbox.confirm",
+    "shared_mailbox.confirm", "contact.answer",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

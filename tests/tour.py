@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Flask, template_rendered
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import inviting
 from belong_mail.accounts import service as accounts
 from belong_mail.app import DEVELOPMENT, PUBLIC
+from belong_mail.contact import receipts
+from belong_mail.contact import service as contact
+from belong_mail.contact.service import Written
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.mail.mailbox import Mailbox
@@ -101,7 +105,15 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
     box = Mailbox(parts.settings.state_folder / "mailbox")
     box.send(Envelope("b@example.org", GUEST, MAIL), lambda: None)
     [kept] = box.newest(1)
-    for path in ("/", "/privacy", "/check-your-inbox", "/contact", "/healthz", "/readyz"):
+    for path in (
+        "/",
+        "/privacy",
+        "/check-your-inbox",
+        "/contact",
+        "/contact/answer",
+        "/healthz",
+        "/readyz",
+    ):
         yield Stop(path, path)
     with parts.reading.begin() as session:
         for group in groups.shown(session):
@@ -128,7 +140,8 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
 
 def reference_of(visitor: Visitor) -> str:
     """Write to the office and return the reference that it answers with."""
-    answer = visitor.send("/contact", message="Where is the library?", topic="need")
+    typed = {"message": "Where is the library?", "topic": "need", "email": GUEST}
+    answer = visitor.send("/contact", **typed)
     return answer.location.rpartition("/")[2].partition("?")[0]
 
 
@@ -160,6 +173,7 @@ def invite(parts: Parts, keyring: Keyring) -> None:
     with parts.writing.begin() as session:
         group = group_named(session, SLUG)
         inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
+        inviting.invite_office(session, keyring.opener, keyring.index, LEAD)
 
 
 def sign_in(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
@@ -182,10 +196,30 @@ def lead_stops(app: Flask, parts: Parts) -> Iterator[str]:
         )  # fmt: skip
         session.add(image)
         session.flush()
-        own = {"<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id}
+        thread = begin_thread(session, parts)
+        own = {
+            "<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id,
+            "<reference>": thread,
+        }  # fmt: skip
     for rule in app.url_map.iter_rules():
         if rule.endpoint not in PUBLIC | DEVELOPMENT and "GET" in (rule.methods or set()):
             yield re.sub("<[^>]+>", lambda found: own[found[0]], rule.rule)
+
+
+def open_thread(visitor: Visitor, parts: Parts) -> TestResponse:
+    """Open the thread of somebody who wrote to the office without an address."""
+    code = receipts.new_code()
+    with parts.writing.begin() as session:
+        begin_thread(session, parts, code)
+    return visitor.send("/contact/answer", code=code)
+
+
+def begin_thread(session: Session, parts: Parts, code: str = "") -> str:
+    """Have somebody write to the office without an address; return the reference."""
+    written = Written("need", "Where is the library?")
+    message = contact.receive(session, parts.sealer, "office@example.org", written, now())
+    receipts.begin(session, message, code or receipts.new_code(), written.message)
+    return message.reference
 
 
 def all_of_a_lead(lead: Visitor, parts: Parts) -> Iterator[TestResponse]:

@@ -29,6 +29,7 @@ def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     message = session.get_one(ContactMessage, delivery.about_id)
     written = Written(**json.loads(desk.opener.open(message.sealed, PLACE)))
     language = "en"
+    thread = message.thread
     group = message.group if message.group and message.group.public_id == written.to else None
     mailbox = mailboxes.of(desk.opener, group) if group else ""
     return Letter(
@@ -36,7 +37,10 @@ def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
         language=language,
         reply_to=written.address,
         context={
-            "reference": message.reference,
+            "reference": thread.reference if thread else message.reference,
+            "answer_url": desk.links.page("office.thread", language, reference=thread.reference)
+            if thread
+            else "",
             "topic": desk.renderer.words(language, TOPICS.get(written.topic, written.topic)),
             "leads_of": group.name if group else "",
             "is_with_leads": mailbox != "",

@@ -28,4 +28,5 @@ def home() -> str:
             }
             for group in accounts.groups_of(session, signed_in())
         ]
-    return render_template("lead/home.html", groups=groups)
+    is_office = signed_in().is_office
+    return render_template("lead/home.html", groups=groups, is_office=is_office)

@@ -30,6 +30,8 @@ FIRST_NAME = "Zilpzalpina"
 ANSWER = "Wolkenkuckucksheim 417"
 MESSAGE = "Quittenmarmelade im Regenschirmladen"
 WRITER = "Federleicht Goldammer"
+NAMELESS = "Pfefferminzpastillen im Musikpavillon"
+"""What somebody writes who gives no address."""
 WORDS = (CANARY, CANARY.partition("@")[0], FIRST_NAME, ANSWER, MESSAGE, WRITER)
 
 MAIN = "asian"
@@ -59,6 +61,8 @@ class Evidence:
     urls: list[str] = field(default_factory=list)
     pages: list[bytes] = field(default_factory=list)
     mails: list[Accepted] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    """Receipt codes that a page has shown."""
     cookies: list[str] = field(default_factory=list)
     """What a signed-in lead's browser was given to keep, request by request."""
     web_memory: list[bytes] = field(default_factory=list)
@@ -266,6 +270,12 @@ class Walk:
         self.keep_files()
         self.visitor.open(answer.location)
         self.mail(INBOX, 2)
+        thanks = self.visitor.send("/contact", message=NAMELESS, topic="need").text
+        [code] = re.findall("<code>([A-Z2-9-]{24})</code>", thanks)
+        assert NAMELESS in self.visitor.send("/contact/answer", code=code).text
+        self.evidence.codes.append(code)
+        self.mail(INBOX, 3)
+        self.keep_files()
 
     def _deliveries(self) -> list[tuple[object, ...]]:
         return dump_of(self.parts)["deliveries"]

@@ -18,6 +18,7 @@ from tests.privacy.journey import (
     LEAD,
     MAIN,
     MESSAGE,
+    NAMELESS,
     WANDERER,
     WANDERER_NEW,
     WORDS,
@@ -55,8 +56,10 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
     assert len(evidence.to(WANDERER)) == 5
     assert len(evidence.to(WANDERER_NEW)) == 3
     assert len(evidence.to(BYSTANDER)) == 4
-    copy, _message = evidence.to(INBOX)
+    copy, _message, nameless = evidence.to(INBOX)
     assert copy["Subject"] == ISSUE
+    assert NAMELESS in text_of(nameless)
+    assert len(evidence.codes) == 1
     assert len(evidence.cookies) >= 5
     assert evidence.logs
     assert len(evidence.rows) > 20
@@ -67,7 +70,7 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
     assert ANSWER in text_of(introduction)
-    _copy, message = evidence.to(INBOX)
+    _copy, message, _nameless = evidence.to(INBOX)
     assert message["Reply-To"] == CANARY
     assert MESSAGE in text_of(message)
     assert WRITER in text_of(message)
@@ -77,6 +80,16 @@ def test_the_database_never_held_the_canary(evidence: Evidence) -> None:
     words = (*WORDS, *WANDERING)
     assert found_in(evidence.tables, words) == []
     assert [found for file in evidence.files for found in found_in(file, words)] == []
+
+
+def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
+    evidence: Evidence,
+) -> None:
+    [code] = evidence.codes
+    words = (code, code.replace("-", ""))
+    places = [evidence.tables, evidence.logs, *evidence.files, "\n".join(evidence.urls).encode()]
+    assert [found for place in places for found in found_in(place, (*words, NAMELESS))] == []
+    assert [found for mail in evidence.mails for found in found_in(mail.data, words)] == []
 
 
 def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
