@@ -97,8 +97,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "mailbox-secret",
         "belong_mail/shared_mailbox/receiving.py",
-        'if digest not in wanted["awaited"] or datetime',
-        "if datetime",
+        '        return\n    wanted["awaited"].remove(digest)',
+        '        wanted["awaited"].append(digest)\n    wanted["awaited"] = wanted["awaited"][1:-1]',
         (BREAK_IN,),
     ),
     (
