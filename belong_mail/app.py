@@ -22,12 +22,14 @@ from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
+from belong_mail.office.views import office
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
 from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
+from belong_mail.shared_mailbox.views import shared_mailbox
 from belong_mail.sign_in.views import sign_in
 from belong_mail.subscriptions.views import subscriptions
 from belong_mail.tokens import Tokens
@@ -37,19 +39,19 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions,
+    releases, editing, questions, shared_mailbox, office,
 )  # fmt: skip
 
 PUBLIC = {
     "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
     "directory.readyz", "subscriptions.join", "subscriptions.check_your_inbox",
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
-    "subscriptions.one_click", "contact.write", "contact.received",
+    "subscriptions.one_click", "contact.write", "contact.received", "contact.answer",
     "sign_in.ask", "sign_in.sent", "sign_in.confirm",
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm",
+    "moving.confirm", "shared_mailbox.confirm",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -59,6 +61,7 @@ WITHOUT_COOKIE = {
     "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
     "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
+    "shared_mailbox.confirm", "contact.answer",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from belong_mail import keys, retention, sample, schema
-from belong_mail.accounts.commands import lead_commands
+from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, named
 from belong_mail.mail.relay import RelayRefused
@@ -192,8 +192,8 @@ def _only_in_development() -> None:
 
 
 COMMANDS = (
-    database, group_commands, lead_commands, question_commands, newsletter_commands, key_commands,
-    web, worker, demo, prepare, purge,
+    database, group_commands, lead_commands, office_commands, question_commands,
+    newsletter_commands, key_commands, web, worker, demo, prepare, purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

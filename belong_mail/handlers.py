@@ -13,6 +13,8 @@ from belong_mail.moving import receiving as moving
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
 from belong_mail.sending.models import Delivery
+from belong_mail.shared_mailbox import letters as mailboxes
+from belong_mail.shared_mailbox import receiving as shared_mailbox
 from belong_mail.sign_in import receiving as sign_in
 from belong_mail.subscriptions import letters as subscriptions
 from belong_mail.subscriptions import receiving
@@ -34,6 +36,8 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "erased": memberships.receipt,
     "change-address": moves.confirm,
     "address-changed": moves.changed,
+    "confirm-mailbox": mailboxes.confirm,
+    "mailbox-changed": mailboxes.changed,
 }
 ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
     "newsletter-copy": releases.copy,
@@ -49,4 +53,6 @@ RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
     "erase": my_groups.erase,
     "change-address": moving.change_address,
     "move-address": moving.move_address,
+    "propose-mailbox": shared_mailbox.propose,
+    "confirm-mailbox": shared_mailbox.confirm,
 }

@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.accounts.models import BrowserSession, SignIn
-from belong_mail.contact.models import ContactMessage
+from belong_mail.contact import receipts
+from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.db import now
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
+from belong_mail.shared_mailbox.models import MailboxProposal
 from belong_mail.subscriptions.models import Request, Subscription, Wish
 
 WISH = timedelta(days=7)
@@ -44,8 +46,14 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
         "address changes": _remove(
             session, delete(AddressChange).where(AddressChange.created_at < at - CHANGE)
         ),
+        "mailbox proposals": _remove(
+            session, delete(MailboxProposal).where(MailboxProposal.created_at < at - CHANGE)
+        ),
         "subscriptions": _remove(session, _subscriptions(at)),
         "contact messages": _remove(session, _contact_messages(at)),
+        "contact threads": _remove(
+            session, delete(Thread).where(Thread.last_at < at - receipts.AGE)
+        ),
         "deliveries": _remove(session, _deliveries(at)),
         "unreadable requests": _remove(
             session, delete(Request).where(Request.due_at < at - UNREADABLE, Request.failures > 0)

@@ -11,6 +11,7 @@ import os
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -66,6 +67,22 @@ def unlock(secret: str, locked: bytes, where: str) -> bytes:
 def _cipher(secret: str, where: str) -> AESGCM:
     derived = HKDF(SHA256(), 32, salt=None, info=purpose(where))
     return AESGCM(derived.derive(secret.encode()))
+
+
+class Receipt:
+    """A key pair that follows from a code: whoever has the code opens what was sealed to it."""
+
+    def __init__(self, code: str, where: str) -> None:
+        derived = HKDF(SHA256(), 32, salt=None, info=purpose(where)).derive(code.encode())
+        self._private = X25519PrivateKey.from_private_bytes(derived)
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def open(self, sealed: bytes, where: str) -> bytes:
+        """Open what a Sealer with the public half sealed for a place, or raise CannotUnlock."""
+        try:
+            return unfilled(SUITE.decrypt(sealed[HEAD:], self._private, purpose(where)))
+        except (InvalidTag, ValueError) as error:
+            raise CannotUnlock(where) from error
 
 
 class Sealer:

@@ -38,6 +38,7 @@ class Purpose(Enum):
     UNDO_LEAVE = ("undo-leave", HOUR)
     SIGN_IN = ("sign-in", HOUR // 6)
     CHANGE_ADDRESS = ("change-address", 24 * HOUR)
+    CONFIRM_MAILBOX = ("confirm-mailbox", 72 * HOUR)
     FORM = ("form", 24 * HOUR)
 
     def __init__(self, salt: str, max_age: int | None) -> None:

@@ -27,4 +27,4 @@ def counted() -> Iterator[Counter[str]]:
     sys.setprofile(watch)
     yield counts
     sys.setprofile(None)
-    threading.setprofile(None)  # type: ignore[arg-type]
+    threading.setprofile(None)

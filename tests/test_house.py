@@ -34,6 +34,7 @@ from tests.tour import (
     all_of_a_lead,
     lead_stops,
     mailed_links,
+    open_thread,
     pressed,
     record_templates,
     reference_of,
@@ -43,7 +44,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 10_800
+MOST_LINES = 14_000
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -243,6 +244,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
     for stop in stops(parts, links, reference_of(visitor)):
         visitor.client.get(path_of(stop.url), buffered=True)
     list(pressed(visitor, links))
+    assert open_thread(visitor, parts).status_code == 200
     for _page in all_of_a_lead(sign_in(app, parts, keyring, worker, relay), parts):
         pass
     environment = app.jinja_env

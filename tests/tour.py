@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import Flask, template_rendered
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import inviting
+from belong_mail.accounts import service as accounts
 from belong_mail.app import DEVELOPMENT, PUBLIC
+from belong_mail.contact import receipts
+from belong_mail.contact import service as contact
+from belong_mail.contact.service import Written
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.mail.mailbox import Mailbox
@@ -17,6 +22,7 @@ from belong_mail.mail.message import Envelope
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
 from belong_mail.parts import Parts
+from belong_mail.shared_mailbox import service as shared_mailbox
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 from belong_mail.worker import Worker
@@ -28,6 +34,7 @@ GUEST = "guest@dpsk12.org"
 MEMBER = "member@dpsk12.org"
 MOVED = "moved@dpsk12.org"
 LEAD = "walking.lead@dpsk12.org"
+SHARED = "shared@dpsk12.org"
 SLUG = "the-village"
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
@@ -74,7 +81,18 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": undo,
+        "confirm-mailbox": mailbox_link(parts, worker, relay),
     }
+
+
+def mailbox_link(parts: Parts, worker: Worker, relay: Server) -> str:
+    """Have a lead name a mailbox, and return the link that is mailed there."""
+    with parts.writing.begin() as session:
+        group = group_named(session, SLUG)
+        [lead] = accounts.leads_of(session, group)
+        shared_mailbox.propose(session, parts.sealer, group, lead, SHARED, "en")
+    worker.drain()
+    return link_to(relay.to(SHARED)[-1], "confirm-mailbox")
 
 
 def bare(url: str) -> str:
@@ -87,7 +105,15 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
     box = Mailbox(parts.settings.state_folder / "mailbox")
     box.keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
     [kept] = box.newest(1)
-    for path in ("/", "/privacy", "/check-your-inbox", "/contact", "/healthz", "/readyz"):
+    for path in (
+        "/",
+        "/privacy",
+        "/check-your-inbox",
+        "/contact",
+        "/contact/answer",
+        "/healthz",
+        "/readyz",
+    ):
         yield Stop(path, path)
     with parts.reading.begin() as session:
         for group in groups.shown(session):
@@ -114,7 +140,8 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
 
 def reference_of(visitor: Visitor) -> str:
     """Write to the office and return the reference that it answers with."""
-    answer = visitor.send("/contact", message="Where is the library?", topic="need")
+    typed = {"message": "Where is the library?", "topic": "need", "email": GUEST}
+    answer = visitor.send("/contact", **typed)
     return answer.location.rpartition("/")[2].partition("?")[0]
 
 
@@ -133,6 +160,7 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
     yield "change-address", visitor.press(links["change-address"])
+    yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
     yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
     yield "my-groups erase", visitor.press(f"{sheet}/erase")
     yield "leave", visitor.press(links["leave"])
@@ -145,6 +173,7 @@ def invite(parts: Parts, keyring: Keyring) -> None:
     with parts.writing.begin() as session:
         group = group_named(session, SLUG)
         inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
+        inviting.invite_office(session, keyring.opener, keyring.index, LEAD)
 
 
 def sign_in(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
@@ -167,10 +196,30 @@ def lead_stops(app: Flask, parts: Parts) -> Iterator[str]:
         )  # fmt: skip
         session.add(image)
         session.flush()
-        own = {"<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id}
+        thread = begin_thread(session, parts)
+        own = {
+            "<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id,
+            "<reference>": thread,
+        }  # fmt: skip
     for rule in app.url_map.iter_rules():
         if rule.endpoint not in PUBLIC | DEVELOPMENT and "GET" in (rule.methods or set()):
             yield re.sub("<[^>]+>", lambda found: own[found[0]], rule.rule)
+
+
+def open_thread(visitor: Visitor, parts: Parts) -> TestResponse:
+    """Open the thread of somebody who wrote to the office without an address."""
+    code = receipts.new_code()
+    with parts.writing.begin() as session:
+        begin_thread(session, parts, code)
+    return visitor.send("/contact/answer", code=code)
+
+
+def begin_thread(session: Session, parts: Parts, code: str = "") -> str:
+    """Have somebody write to the office without an address; return the reference."""
+    written = Written("need", "Where is the library?")
+    message = contact.receive(session, parts.sealer, "office@example.org", written, now())
+    receipts.begin(session, message, code or receipts.new_code(), written.message)
+    return message.reference
 
 
 def all_of_a_lead(lead: Visitor, parts: Parts) -> Iterator[TestResponse]:

@@ -1,4 +1,4 @@
-"""The office's commands: who leads a group."""
+"""The office's commands: who leads a group, and who answers for the office."""
 
 import click
 
@@ -52,6 +52,35 @@ def list_leads() -> None:
     with transaction() as session:
         for group in groups.shown(session):
             click.echo(f"{group.slug}\t{len(accounts.leads_of(session, group))}")
+
+
+@click.group("office")
+def office_commands() -> None:
+    """Invite and remove who answers messages to the office."""
+
+
+@office_commands.command("invite")
+@click.argument("address")
+def invite_office(address: str) -> None:
+    """Let ADDRESS answer people who wrote to the office and have a receipt code."""
+    opener, index = _keys()
+    with transaction() as session:
+        try:
+            inviting.invite_office(session, opener, index, address)
+        except AddressRefused as error:
+            raise click.BadParameter("This is not an email address.") from error
+    click.echo("One more person may answer for the office.")
+
+
+@office_commands.command("remove")
+@click.argument("address")
+def remove_office(address: str) -> None:
+    """Take the right to answer for the office from ADDRESS."""
+    _opener, index = _keys()
+    with transaction() as session:
+        if not inviting.remove_office(session, index, address):
+            raise click.ClickException("This address does not answer for the office.")
+    click.echo("One person fewer may answer for the office.")
 
 
 def _keys() -> tuple[Opener, BlindIndex]:

@@ -24,6 +24,30 @@ def invite(
 
     Raises AddressRefused.
     """
+    account = _account(session, opener, index, address)
+    account.language = language or account.language
+    if session.get(Leadership, (account.id, group.id)) is None:
+        session.add(Leadership(account_id=account.id, group_id=group.id))
+    return account
+
+
+def invite_office(session: Session, opener: Opener, index: BlindIndex, address: str) -> None:
+    """Let an address answer for the office. Raises AddressRefused."""
+    _account(session, opener, index, address).is_office = True
+
+
+def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
+    """Take the right to answer for the office from an address; tell whether it had it."""
+    key = index.account(addresses.normalise(address))
+    found = select(Account).where(Account.address_index == key, Account.is_office)
+    account = session.scalar(found)
+    if account is not None:
+        account.is_office = False
+    return account is not None
+
+
+def _account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
+    """Find or make the account of an address."""
     address = addresses.check(address)
     key = index.account(addresses.normalise(address))
     account = session.scalar(select(Account).where(Account.address_index == key))
@@ -33,9 +57,6 @@ def invite(
         account = Account(public_id=public_id, address_index=key, wrapped_address=wrapped)
         session.add(account)
         session.flush()
-    account.language = language or account.language
-    if session.get(Leadership, (account.id, group.id)) is None:
-        session.add(Leadership(account_id=account.id, group_id=group.id))
     return account
 
 

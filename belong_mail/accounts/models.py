@@ -10,7 +10,10 @@ from belong_mail.groups.models import Group
 
 
 class Account(Base):
-    """A lead's account; the address is wrapped like a member's."""
+    """The account of a lead, or of whoever answers for the office.
+
+    The address is wrapped like a member's.
+    """
 
     __tablename__ = "accounts"
 
@@ -19,6 +22,8 @@ class Account(Base):
     address_index: Mapped[bytes] = mapped_column(unique=True)
     wrapped_address: Mapped[bytes]
     language: Mapped[str] = mapped_column(default="en")
+    is_office: Mapped[bool] = mapped_column(default=False)
+    """Answers for the office those who have a receipt code, and sees nothing else."""
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -80,6 +80,11 @@ class ContactForm(OpenForm):
             raise ValidationError(_("These leads cannot be written to from here. Choose again."))
 
     @property
+    def is_answered_by_code(self) -> bool:
+        """Tell whether an answer can reach the writer by a receipt code alone."""
+        return not self.email.data and self.to.data == OFFICE
+
+    @property
     def is_of_staff(self) -> bool:
         """Tell whether the writer gave an address of the district's staff."""
         try:
@@ -96,4 +101,34 @@ class ContactForm(OpenForm):
             name=self.name.data or "",
             address=self.email.data or "",
             to=group.public_id if group else "",
+        )
+
+
+class CodeForm(OpenForm):
+    """Opens a thread; with words in it, it also goes on with it."""
+
+    code = StringField(
+        _l("Your receipt code"),
+        description=_l("Five times four letters and digits. Capitals and hyphens do not matter."),
+        filters=[strip],
+        validators=[DataRequired(_l("Enter your receipt code.")), Length(max=60)],
+    )
+    message = TextAreaField(
+        _l("Write again"),
+        filters=[strip],
+        validators=[
+            Optional(),
+            Length(max=5000, message=_l("Use at most 5,000 characters.")),
+            plain_text,
+        ],
+    )
+    submit = SubmitField(_l("Look for an answer"))
+
+    def refuse(self) -> None:
+        """Say that nothing is there: in the same words for whatever was typed."""
+        self.code.errors = (
+            _(
+                "There is nothing under this code. Look whether each letter is right. Thirty days"
+                " after the last message everything is deleted."
+            ),
         )

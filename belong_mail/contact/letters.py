@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail import languages, limits
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import ARGUMENTS, PLACE, TO, TOPICS, Written
+from belong_mail.groups import mailboxes
 from belong_mail.limits import Limit
 from belong_mail.mail.address import normalise
 from belong_mail.outbox import suppressions
@@ -17,7 +18,6 @@ from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
 
 DAY = timedelta(days=1)
-MAILBOX = "groups.sealed_mailbox"
 
 
 def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
@@ -29,17 +29,21 @@ def letter(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     message = session.get_one(ContactMessage, delivery.about_id)
     written = Written(**json.loads(desk.opener.open(message.sealed, PLACE)))
     language = "en"
+    thread = message.thread
     group = message.group if message.group and message.group.public_id == written.to else None
-    mailbox = group.sealed_mailbox if group else None
+    mailbox = mailboxes.of(desk.opener, group) if group else ""
     return Letter(
-        to=desk.opener.open(mailbox, MAILBOX).decode() if mailbox else desk.office,
+        to=mailbox or desk.office,
         language=language,
         reply_to=written.address,
         context={
-            "reference": message.reference,
+            "reference": thread.reference if thread else message.reference,
+            "answer_url": desk.links.page("office.thread", language, reference=thread.reference)
+            if thread
+            else "",
             "topic": desk.renderer.words(language, TOPICS.get(written.topic, written.topic)),
             "leads_of": group.name if group else "",
-            "is_with_leads": mailbox is not None,
+            "is_with_leads": mailbox != "",
             "writer_name": written.name,
             "writer_address": written.address,
             "message": written.message,

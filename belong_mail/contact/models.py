@@ -1,4 +1,4 @@
-"""Messages to the office and to the leads of groups: stored sealed until they have been mailed."""
+"""Messages to the office and to leads, sealed until they have been mailed; threads with a code."""
 
 from datetime import datetime
 
@@ -20,3 +20,33 @@ class ContactMessage(Base):
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)
     group: Mapped[Group | None] = relationship()
+    thread_id: Mapped[int | None] = mapped_column(
+        ForeignKey("contact_threads.id", ondelete="SET NULL")
+    )
+    """The conversation it belongs to, if its writer gave no address."""
+    thread: Mapped["Thread | None"] = relationship()
+
+
+class Thread(Base):
+    """A conversation with somebody of whom we know nothing but that they have its code."""
+
+    __tablename__ = "contact_threads"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(unique=True)
+    """That of its first message."""
+    receipt_key: Mapped[bytes] = mapped_column(unique=True)
+    """X25519, public; the private half follows from the code, which is not kept."""
+    last_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ThreadEntry(Base):
+    """What the writer or the office said, sealed so that the thread's code alone opens it."""
+
+    __tablename__ = "contact_entries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thread_id: Mapped[int] = mapped_column(ForeignKey(Thread.id, ondelete="CASCADE"), index=True)
+    is_office: Mapped[bool]
+    sealed: Mapped[bytes]
+    written_at: Mapped[datetime] = mapped_column(default=now)

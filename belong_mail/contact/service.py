@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.models import ContactMessage, Thread
+from belong_mail.db import now
 from belong_mail.groups.models import Group
 from belong_mail.languages import marked
 from belong_mail.outbox import service as outbox
@@ -30,6 +31,8 @@ TOPICS = {
     "concern": marked("A concern"),
 }
 """In English; the catalogs have the rest."""
+AGAIN = marked("A further message")
+"""The topic of what comes with a receipt code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Written:
 def addressees(session: Session) -> list[Group]:
     """List the groups whose leads can be written to: open, with a shared mailbox."""
     found = select(Group).where(
-        Group.sealed_mailbox.is_not(None),
+        Group.wrapped_mailbox.is_not(None),
         Group.established_at.is_not(None),
         Group.retired_at.is_(None),
     )
@@ -73,6 +76,12 @@ def receive(
         due_at=due_at,
     )
     return message
+
+
+def write_again(session: Session, sealer: Sealer, inbox: str, thread: Thread, words: str) -> None:
+    """Store a further message of a thread, for the office."""
+    message = receive(session, sealer, inbox, Written(AGAIN, words), now())
+    message.thread_id = thread.id
 
 
 def acknowledge(

@@ -4,9 +4,11 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
 
-from belong_mail.contact import service
-from belong_mail.contact.forms import ContactForm
+from belong_mail.contact import receipts, service
+from belong_mail.contact.forms import CodeForm, ContactForm
+from belong_mail.db import now
 from belong_mail.groups.models import Group
 from belong_mail.parts import parts, transaction, when_admitted
 
@@ -18,7 +20,11 @@ def write() -> ResponseReturnValue:
     form = ContactForm()
     form.offer(_addressees())
     if form.is_sent():
-        return redirect(url_for(".received", reference=_receive(form)), 303)
+        code = receipts.new_code() if form.is_answered_by_code else ""
+        reference = _receive(form, code)
+        if code:
+            return render_template("contact/received.html", reference=reference, code=code)
+        return redirect(url_for(".received", reference=reference), 303)
     return render_template("contact/write.html", form=form), 422 if form.errors else 200
 
 
@@ -30,6 +36,39 @@ def received(reference: str) -> str:
     return render_template("contact/received.html", reference=reference, leads_of=leads_of)
 
 
+@contact.route("/contact/answer", methods=["GET", "POST"])
+def answer() -> ResponseReturnValue:
+    """Show a thread to whoever has its code, and take what they write into it."""
+    form = CodeForm()
+    if not form.is_sent():
+        return render_template("contact/answer.html", form=form), 422 if form.errors else 200
+    with transaction() as session:
+        until = when_admitted(session)
+        if until > now():
+            return render_template("contact/answer.html", form=form, until=until), 429
+        said = _read(session, form)
+    if said is None:
+        return render_template("contact/answer.html", form=form), 422
+    is_sent = bool(form.message.data)
+    return render_template("contact/thread.html", form=form, said=said, is_sent=is_sent)
+
+
+def _read(session: Session, form: CodeForm) -> list[receipts.Said] | None:
+    """Open the thread of a code, with what was written now; None when there is none."""
+    code = form.code.data or ""
+    try:
+        thread = receipts.find(session, code)
+    except receipts.NoThread:
+        form.refuse()
+        return None
+    if form.message.data:
+        inbox = parts().settings.contact_inbox
+        words = form.message.data
+        service.write_again(session, parts().sealer, inbox, thread, words)
+        receipts.add(session, thread, words, is_office=False)
+    return receipts.read(session, thread, code)
+
+
 def _addressees() -> list[Group]:
     """Offer no group when the database does not answer: the page says more than its form."""
     try:
@@ -39,13 +78,15 @@ def _addressees() -> list[Group]:
         return []
 
 
-def _receive(form: ContactForm) -> str:
-    """Store what was written and return its reference."""
+def _receive(form: ContactForm, code: str) -> str:
+    """Store what was written, also for the code if there is one, and return its reference."""
     sealer = parts().sealer
     with transaction() as session:
         due_at = when_admitted(session)
         written = form.written()
         message = service.receive(session, sealer, parts().settings.contact_inbox, written, due_at)
+        if code:
+            receipts.begin(session, message, code, written.message)
         if form.is_of_staff:
             language = str(get_locale())
             service.acknowledge(session, sealer, message, written.address, language, due_at)

@@ -68,8 +68,8 @@ class PageForm(FlaskForm):
     mailbox = EmailField(
         _l("Shared mailbox of the leads"),
         description=_l(
-            "It gets replies to your newsletters and messages to the group. Left empty, it stays"
-            " as it is."
+            "It gets replies to your newsletters and messages to the group, once it has been"
+            " confirmed there and by you. Left empty, it stays as it is."
         ),
         filters=[strip],
         validators=[Optional(), Length(max=254), staff_address],

@@ -1,4 +1,4 @@
-"""Changing a group's words, with one step back; and the leads' shared mailbox."""
+"""Changing a group's words, with one step back."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,9 +6,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from belong_mail.groups.models import Group, Words
-from belong_mail.sealing import Sealer
-
-PLACE = "groups.sealed_mailbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +42,6 @@ def undo(session: Session, group: Group) -> None:
         group.before = asdict(page_of(group))
         _put(group, page)
         session.flush()
-
-
-def set_mailbox(group: Group, sealer: Sealer, address: str) -> None:
-    """Name the leads' shared mailbox, sealed; nothing takes it away."""
-    group.sealed_mailbox = sealer.seal(address.encode(), PLACE) if address else None
 
 
 def _put(group: Group, page: Page) -> None:

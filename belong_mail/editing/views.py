@@ -3,6 +3,7 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
@@ -11,6 +12,7 @@ from belong_mail.editing.forms import PageForm
 from belong_mail.groups.cards import card, resources_of
 from belong_mail.groups.models import Group
 from belong_mail.parts import parts, transaction
+from belong_mail.shared_mailbox import service as mailboxes
 
 editing = Blueprint("editing", __name__, url_prefix="/lead/groups/<slug>")
 
@@ -26,10 +28,12 @@ def page(slug: str) -> ResponseReturnValue:
             if "preview" in request.form:
                 return _preview(group, form)
             service.change(session, group, form.page())
-            _keep_mailbox(group, form)
+            _keep_mailbox(session, group, form)
             return redirect(url_for(".page", slug=slug, saved=1), 303)
+        asked_at = mailboxes.asked_at(session, group)
+        face = card(group, str(get_locale()))
         shown = render_template(
-            "editing/page.html", group=card(group, str(get_locale())), of=group, form=form
+            "editing/page.html", group=face, of=group, form=form, asked_at=asked_at
         )
     return shown, 422 if form.errors else 200
 
@@ -61,8 +65,9 @@ def _preview(group: Group, form: PageForm) -> str:
     )
 
 
-def _keep_mailbox(group: Group, form: PageForm) -> None:
+def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
     if form.without_mailbox.data:
-        service.set_mailbox(group, parts().sealer, "")
+        mailboxes.remove(session, group)
     elif form.mailbox.data:
-        service.set_mailbox(group, parts().sealer, form.mailbox.data)
+        address, language = form.mailbox.data, str(get_locale())
+        mailboxes.propose(session, parts().sealer, group, signed_in(), address, language)

@@ -31,8 +31,11 @@ class Group(Base):
     """The leads' own words in the welcome mail; may be empty."""
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What the leads' last change replaced, so that it can be undone."""
-    sealed_mailbox: Mapped[bytes | None]
-    """The leads' shared mailbox: gets messages to the group and replies to its issues."""
+    wrapped_mailbox: Mapped[bytes | None]
+    """The leads' shared mailbox: gets messages to the group and replies to its issues.
+
+    The worker wraps it once it is confirmed; nobody else can name one.
+    """
     position: Mapped[int]
     """Its place in the directory; its hue follows."""
     created_at: Mapped[datetime] = mapped_column(default=now)

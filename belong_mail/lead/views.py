@@ -30,7 +30,10 @@ def home() -> str:
             }
             for group in accounts.groups_of(session, signed_in())
         ]
-    return render_template("lead/home.html", groups=groups, mails_in=signed_in().language)
+    account = signed_in()
+    return render_template(
+        "lead/home.html", groups=groups, mails_in=account.language, is_office=account.is_office
+    )
 
 
 @lead.post("/language")

@@ -107,7 +107,10 @@ def read_slip(
 
 
 def forget(session: Session, rows: list[Subscription]) -> None:
-    """Delete subscriptions. What waits for them stays here; what was sent forgets its reader."""
+    """Delete subscriptions. What waits for them stays here; what was sent forgets its reader.
+
+    What is withdrawn gets the time of its own issue, so that no moment joins a person's groups.
+    """
     ids = [each.id for each in rows]
     about = and_(Delivery.kind == "introduce-member", Delivery.about_id.in_(ids))
     theirs = update(Delivery).where(or_(Delivery.subscription_id.in_(ids), about))
@@ -116,7 +119,7 @@ def forget(session: Session, rows: list[Subscription]) -> None:
         (Delivery.state == State.SENDING, State.UNCERTAIN.value), else_=State.WITHDRAWN.value
     )
     waiting = theirs.where(Delivery.state.in_(UNFINISHED))
-    session.execute(waiting.values(state=state, finished_at=now()))
+    session.execute(waiting.values(state=state, finished_at=Delivery.created_at))
     session.execute(theirs.values(subscription_id=None, about_id=None, due_at=None))
     session.execute(delete(Subscription).where(Subscription.id.in_(ids)))
 

@@ -90,10 +90,11 @@ def ask_worker(session: Session, sealer: Sealer, kind: str, secret: str, **wante
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
-    """End every membership of a sheet at once; the worker deletes the rows and mails a receipt."""
+    """Ask the worker to delete a person's rows and mail a receipt; the sheet is over at once.
+
+    The rows are left as they are until then: to end them here would give them one time in common.
+    """
     ask_worker(session, sealer, "erase", secret, language=language)
-    for public_id in open_sheet(session, secret).public_ids:
-        subscriptions.leave_if_there(session, public_id)
     sheet = select(Sheet).where(Sheet.secret_hash == digest(secret))
     session.delete(session.scalars(sheet).one())
 

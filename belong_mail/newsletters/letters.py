@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail import languages
 from belong_mail.db import UtcTime, now
+from belong_mail.groups import mailboxes
 from belong_mail.groups.models import Group
 from belong_mail.languages import DEFAULT
 from belong_mail.mail.message import Envelope, Wire, date_header, mailbox, slot
@@ -67,9 +68,7 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
 
 def mailbox_of(desk: Desk, group: Group) -> str:
     """Return where replies to a group go: its leads' shared mailbox, else the office."""
-    if group.sealed_mailbox is None:
-        return desk.office
-    return desk.opener.open(group.sealed_mailbox, "groups.sealed_mailbox").decode()
+    return mailboxes.of(desk.opener, group) or desk.office
 
 
 class Press:

@@ -11,7 +11,10 @@ from belong_mail.languages import marked
 
 MAX_FILE: Final = 5_000_000
 """Octets."""
-MAX_PIXELS: Final = 40_000_000
+MAX_JPEG: Final = 25_000_000
+"""Pixels: what phones take. A JPEG is made small while it is read."""
+MAX_OTHER: Final = 9_000_000
+"""Pixels of all else, which is unpacked whole: of a WebP each takes 16 octets meanwhile."""
 MAX_WIDTH, MAX_HEIGHT = 1200, 2400
 MAX_EXACT: Final = 400_000
 """Octets of a PNG; above it the picture becomes a JPEG, on white where one could see through."""
@@ -59,26 +62,37 @@ def encode(file: bytes) -> Encoded:
 
 def _open(file: bytes, kind: str) -> Image.Image:
     image = Image.open(io.BytesIO(file), formats=[kind])
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
+    pixels = image.width * image.height
+    is_photograph = kind == "JPEG" and image.mode in {"RGB", "L"}
+    if pixels <= (MAX_JPEG if is_photograph else MAX_OTHER):
+        return image
+    image.close()
+    if is_photograph:
         raise PictureRefused(
-            marked("This picture has more than 40 million pixels. Make it smaller first.")
+            marked("This picture has more than 25 million pixels. Make it smaller first.")
         )
-    return image
+    raise PictureRefused(
+        marked(
+            "This picture has more than 9 million pixels. Make it smaller first, or save it as an"
+            " ordinary JPEG."
+        )
+    )
 
 
 def _pixels(image: Image.Image) -> Image.Image:
     """Return the pixels alone, upright and small enough, as RGB or RGBA."""
     orientation = image.getexif().get(0x0112, 1)
-    most = (MAX_WIDTH, MAX_HEIGHT)
     is_turned = isinstance(orientation, int) and orientation >= TURNED
+    width, height = (MAX_HEIGHT, MAX_WIDTH) if is_turned else (MAX_WIDTH, MAX_HEIGHT)
+    shrunk = min(1.0, width / image.width, height / image.height)
+    image.draft(None, (int(image.width * shrunk), int(image.height * shrunk)))
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256).convert("L")
     elif image.mode != "RGBA" and image.has_transparency_data:
         image = image.convert("RGBA")
     elif image.mode not in {"RGB", "RGBA", "L", "CMYK"}:
         image = image.convert("RGB")
-    image.thumbnail(most[::-1] if is_turned else most, reducing_gap=2.0)
+    image.thumbnail((width, height), reducing_gap=2.0)
     upright = ImageOps.exif_transpose(image)
     mode = "RGBA" if upright.mode == "RGBA" else "RGB"
     bare = Image.new(mode, upright.size)

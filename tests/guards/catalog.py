@@ -26,6 +26,9 @@ SECRECY = "tests/memberships/test_secrecy.py"
 PAUSING = "tests/memberships/test_pausing.py"
 SEATS = "tests/privacy/test_seats.py"
 SECRETS = "tests/privacy/test_secrets.py"
+BREAK_IN = "tests/privacy/test_break_in.py"
+MAILBOX = "tests/leads/test_mailbox.py"
+ANSWER = "tests/contact/test_answer.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -76,6 +79,62 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if field.data:\n",
         "        if False:\n",
         (CONTACT,),
+    ),
+    (
+        "mailbox-by-the-worker-alone",
+        "belong_mail/groups/mailboxes.py",
+        'opener.unwrap(group.wrapped_mailbox or b"", PLACE, group.public_id)',
+        'opener.open(group.wrapped_mailbox or b"", PLACE)',
+        (MAILBOX, BREAK_IN),
+    ),
+    (
+        "mailbox-needs-both",
+        "belong_mail/shared_mailbox/receiving.py",
+        "    asked.setdefault(normalise(of_lead), of_lead)\n",
+        "",
+        (MAILBOX, BREAK_IN),
+    ),
+    (
+        "mailbox-secret",
+        "belong_mail/shared_mailbox/receiving.py",
+        '        return\n    wanted["awaited"].remove(digest)',
+        '        wanted["awaited"].append(digest)\n    wanted["awaited"] = wanted["awaited"][1:-1]',
+        (BREAK_IN,),
+    ),
+    (
+        "office-alone-answers",
+        "belong_mail/office/service.py",
+        "    if not account.is_office:\n",
+        "    if False:\n",
+        (ANSWER,),
+    ),
+    (
+        "thread-dies",
+        "belong_mail/contact/receipts.py",
+        "Thread.receipt_key == _receipt(code).public, Thread.last_at > now() - AGE",
+        "Thread.receipt_key == _receipt(code).public",
+        (ANSWER,),
+    ),
+    (
+        "thread-of-its-own",
+        "belong_mail/contact/receipts.py",
+        "words = receipt.open(entry.sealed,",
+        "words = entry.sealed.hex().encode() or receipt.open(entry.sealed,",
+        (ANSWER,),
+    ),
+    (
+        "erasing-gives-no-time-in-common",
+        "belong_mail/memberships/receiving.py",
+        "finished_at=Delivery.created_at",
+        "finished_at=now()",
+        (SECRECY,),
+    ),
+    (
+        "photograph-made-small-while-read",
+        "belong_mail/pictures/encoding.py",
+        "    image.draft(None,",
+        "    ((),",
+        ("tests/pictures/test_encoding.py",),
     ),
     (
         "staff-domain",

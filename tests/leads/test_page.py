@@ -1,8 +1,6 @@
 """Leads change their group's page: preview, save, one step back."""
 
-from belong_mail.parts import Parts
 from belong_mail.worker import Worker
-from tests.factories import group_named
 from tests.people import Visitor, link_to, text_of
 from tests.servers.smtp import Server
 
@@ -60,16 +58,3 @@ def test_the_welcome_mail_carries_the_leads_words(
     visitor.press(link_to(relay.to("ada@dpsk12.org")[0], "confirm"))
     worker.drain()
     assert "glad you came" in text_of(relay.to("ada@dpsk12.org")[1])
-
-
-def test_the_shared_mailbox_is_stored_sealed_and_never_shown(lead: Visitor, parts: Parts) -> None:
-    lead.send(PAGE, **TYPED, mailbox="village-leads@dpsk12.org")
-    with parts.reading.begin() as session:
-        sealed = group_named(session, "the-village").sealed_mailbox
-    assert sealed is not None
-    assert b"village-leads" not in sealed
-    assert "village-leads" not in lead.open(PAGE).text
-    assert "A shared mailbox is set" in lead.open(PAGE).text
-    lead.send(PAGE, **TYPED, without_mailbox="y")
-    with parts.reading.begin() as session:
-        assert group_named(session, "the-village").sealed_mailbox is None

@@ -11,9 +11,11 @@ from belong_mail.memberships.models import Sheet
 from belong_mail.memberships.receiving import SLIP, TO
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery, State
-from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.models import Request, Subscription
 from belong_mail.subscriptions.service import SEALED
 from belong_mail.worker import Worker
+from tests.dump import dump_of
+from tests.factories import queue_issue
 from tests.people import Visitor
 from tests.servers.smtp import Server
 
@@ -42,6 +44,34 @@ def test_the_database_alone_cannot_join_two_memberships(
     assert secret not in rest
     assert ADA not in rest
     assert not any(each in rest for each in ids)
+
+
+def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(
+    join: Join, link: Link, visitor: Visitor, parts: Parts, worker: Worker
+) -> None:
+    """Neither while the worker is away, nor by what it leaves behind of issues that waited."""
+    join(ADA, "the-village", "lgbtq")
+    path = link(ADA)
+    before = dump_of(parts)["subscriptions"]
+    visitor.press(f"{path}/erase")
+    assert dump_of(parts)["subscriptions"] == before
+    for slug in ("the-village", "lgbtq"):
+        with parts.writing.begin() as session:
+            newsletter = queue_issue(session, slug)
+            session.flush()
+            for member in session.scalars(
+                select(Subscription).where(Subscription.group_id == newsletter.group_id)
+            ):
+                waiting = Delivery(
+                    kind="newsletter", newsletter_id=newsletter.id, subscription_id=member.id
+                )
+                session.add(waiting)
+    worker._read_requests()
+    assert dump_of(parts)["subscriptions"] == []
+    with parts.reading.begin() as session:
+        of_issues = select(Delivery.finished_at).where(Delivery.newsletter_id.is_not(None))
+        first, second = session.scalars(of_issues)
+    assert first != second
 
 
 def test_the_length_of_a_list_does_not_tell_how_many_groups_it_holds(

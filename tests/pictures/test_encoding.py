@@ -2,7 +2,10 @@
 
 import random
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -10,6 +13,7 @@ from PIL import Image
 from belong_mail.pictures.encoding import MAX_FILE, Encoded, PictureRefused, encode
 from tests.pictures.samples import GIF, HTML, SVG, file, opened, photograph, picture
 
+ROOT = Path(__file__).resolve().parents[2]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
@@ -149,10 +153,48 @@ def test_broken_pictures_are_refused_and_never_raise_anything_else() -> None:
             continue
 
 
-@pytest.mark.parametrize("size", [(6400, 6400), (100_000, 100_000), (1, 40_000_001)])
+@pytest.mark.parametrize("size", [(3001, 3000), (100_000, 100_000), (1, 9_000_001)])
 def test_a_bomb_is_refused_before_it_is_unpacked(size: tuple[int, int]) -> None:
-    with pytest.raises(PictureRefused, match="40 million"):
+    with pytest.raises(PictureRefused, match="9 million"):
         encode(bomb(*size))
+
+
+def test_too_large_a_photograph_is_refused() -> None:
+    with pytest.raises(PictureRefused, match="25 million"):
+        encode(file(Image.new("L", (5001, 5000)), "JPEG"))
+    with pytest.raises(PictureRefused, match="9 million"):
+        encode(file(Image.new("CMYK", (3001, 3000)), "JPEG"))
+
+
+WORST = {
+    "a WebP to see through": ("RGBA", (3000, 3000), "WEBP", {"method": 0}),
+    "a grey PNG to see through": ("LA", (3000, 3000), "PNG", {"compress_level": 1}),
+    "a photograph in steps": ("RGB", (5760, 4320), "JPEG", {"progressive": True, "subsampling": 0}),
+    "one that stands": ("RGB", (4320, 5760), "JPEG", {"progressive": True, "subsampling": 0}),
+    "one for a printer": ("CMYK", (3000, 3000), "JPEG", {"progressive": True, "subsampling": 0}),
+}
+PEAK = """
+import resource, sys
+from belong_mail.pictures.encoding import encode
+encode(sys.stdin.buffer.read())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts in KiB on Linux alone")
+@pytest.mark.parametrize("worst", WORST)
+def test_the_largest_picture_that_is_taken_needs_less_than_200_megabytes(worst: str) -> None:
+    mode, size, kind, options = WORST[worst]
+    content = file(Image.new(mode, size), kind, **options)
+    # A program that Python starts counts its parent's peak; a shell between them does not.
+    ran = subprocess.run(
+        ["/bin/sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, PEAK],
+        input=content,
+        capture_output=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert int(ran.stdout) < 200_000
 
 
 def test_too_large_a_file_is_refused() -> None:

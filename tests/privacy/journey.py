@@ -10,14 +10,18 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import Any, cast
 
+from sqlalchemy import update
+
 from belong_mail.app import create_app
+from belong_mail.db import now
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.models import Request
 from config import Config
 from tests.dump import Dump, dump_of
 from tests.factories import queue_issue
-from tests.people import Visitor, link_to
-from tests.servers.site import Site, running
+from tests.people import Form, Visitor, link_to
+from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
 from tests.tour import bare
 
@@ -26,6 +30,8 @@ FIRST_NAME = "Zilpzalpina"
 ANSWER = "Wolkenkuckucksheim 417"
 MESSAGE = "Quittenmarmelade im Regenschirmladen"
 WRITER = "Federleicht Goldammer"
+NAMELESS = "Pfefferminzpastillen im Musikpavillon"
+"""What somebody writes who gives no address."""
 WORDS = (CANARY, CANARY.partition("@")[0], FIRST_NAME, ANSWER, MESSAGE, WRITER)
 
 MAIN = "asian"
@@ -35,6 +41,8 @@ WANDERER = "Wandervogel.Z3k@dpsk12.org"
 WANDERER_NEW = "Zugvogel.P9w@dpsk12.org"
 """One person's address before and after; the canary's journeys go on beside them."""
 LEAD = "lead@dpsk12.org"
+ISSUE = "Tea on Friday"
+PAGES = ("page", "questions")
 INBOX = "dps-belong@example.org"
 WEB_KEYS = ("BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS")
 WORKER_KEYS = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
@@ -53,6 +61,10 @@ class Evidence:
     urls: list[str] = field(default_factory=list)
     pages: list[bytes] = field(default_factory=list)
     mails: list[Accepted] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    """Receipt codes that a page has shown."""
+    cookies: list[str] = field(default_factory=list)
+    """What a signed-in lead's browser was given to keep, request by request."""
     web_memory: list[bytes] = field(default_factory=list)
     """Environment and command line of each process of the web server."""
 
@@ -78,6 +90,28 @@ def cells_of(rows: list[Dump]) -> list[bytes]:
         for cell in row
         if cell is not None
     ]
+
+
+@dataclass
+class Seat:
+    """A browser that keeps its cookie, as a signed-in lead's does."""
+
+    browser: Browser
+    cookies: list[str] = field(default_factory=list)
+
+    def get(self, url: str, headers: dict[str, str]) -> Answer:
+        return self._kept(self.browser.get(url, self._with_cookie(headers)))
+
+    def post(self, url: str, data: dict[str, object], headers: dict[str, str]) -> Answer:
+        return self._kept(self.browser.post(url, data, self._with_cookie(headers)))
+
+    def _with_cookie(self, headers: dict[str, str]) -> dict[str, str]:
+        return {**headers, "Cookie": self.cookies[-1]} if self.cookies else headers
+
+    def _kept(self, answer: Answer) -> Answer:
+        given = answer.headers.get_all("Set-Cookie") or []
+        self.cookies += [each.partition(";")[0] for each in given]
+        return answer
 
 
 class Walk:
@@ -150,8 +184,35 @@ class Walk:
         left = self.press(link_to(issue, "leave"))
         undo = next(part for part in left.split('"') if part.startswith("/undo/"))
         self.press(undo)
+        self.lead_writes_tests_and_releases()
         one_click = issue["List-Unsubscribe"].strip("<>")
         self.press(one_click, **{"List-Unsubscribe": "One-Click"})
+
+    def lead_writes_tests_and_releases(self) -> None:
+        """A lead signs in and looks at every page, with a member who must not show there."""
+        seat = Seat(self.site.browser)
+        lead = Visitor(cast("Any", seat))
+        lead.send("/sign-in", email=LEAD)
+        lead.press(link_to(self.mail(LEAD, 2), "sign-in"))
+        token = {"csrf_token": Form(lead.open("/lead/").text).fields["csrf_token"]}
+        issue = lead.press(f"/lead/groups/{MAIN}/newsletters", **token).location
+        written = lead.send(issue, subject=ISSUE, text="Dear {first_name}, come to tea.")
+        assert written.status_code == 303
+        lead.press(f"{issue}/test", **token)
+        self.mail(LEAD, 3)
+        assert lead.send(f"{issue}/release", when="now", minutes="1").status_code == 303
+        lead.open(f"{issue}/sending")
+        with self.parts.writing.begin() as session:
+            session.execute(
+                update(Newsletter).where(Newsletter.subject == ISSUE).values(due_at=now())
+            )
+        self.mail(CANARY, 5)
+        self.mail(INBOX, 1)
+        for page in (f"{issue}/sending", "/lead/", *(f"/lead/groups/{MAIN}/{n}" for n in PAGES)):
+            assert lead.open(page).status_code == 200, page
+        lead.press("/sign-out", **token, everywhere="y")
+        self.evidence.cookies += seat.cookies
+        self.note()
 
     def my_groups(self) -> None:
         """Somebody copies, moves there and back again, and erases; then a lead writes."""
@@ -167,7 +228,7 @@ class Walk:
         self.press(f"{self.sheet(WANDERER_NEW, 2)}/erase")
         self.mail(WANDERER_NEW, 3)
         self.visitor.send("/sign-in", email=LEAD)
-        self.mail(LEAD, 2)
+        self.mail(LEAD, 4)
 
     def sheet(self, address: str, count: int) -> str:
         """Ask for an address's link and return its path."""
@@ -177,12 +238,12 @@ class Walk:
 
     def not_me(self) -> None:
         self.join("citizens-of-the-world", CANARY)
-        self.press(link_to(self.mail(CANARY, 5), "not-me"), choice="forget")
+        self.press(link_to(self.mail(CANARY, 6), "not-me"), choice="forget")
         self.join("lgbtq", CANARY)
 
     def bounce(self) -> None:
         """The relay quotes the address in its refusal; then the person wants no mail at all."""
-        asked = self.mail(CANARY, 6)
+        asked = self.mail(CANARY, 7)
         words = f"550 5.1.1 <{CANARY}>: {CANARY} is unknown here"
         self.relay.always(f"RCPT {CANARY}", words)
         self.join("women-of-color", CANARY)
@@ -208,7 +269,13 @@ class Walk:
         self.note()
         self.keep_files()
         self.visitor.open(answer.location)
-        self.mail(INBOX, 1)
+        self.mail(INBOX, 2)
+        thanks = self.visitor.send("/contact", message=NAMELESS, topic="need").text
+        [code] = re.findall("<code>([A-Z2-9-]{24})</code>", thanks)
+        assert NAMELESS in self.visitor.send("/contact/answer", code=code).text
+        self.evidence.codes.append(code)
+        self.mail(INBOX, 3)
+        self.keep_files()
 
     def _deliveries(self) -> list[tuple[object, ...]]:
         return dump_of(self.parts)["deliveries"]

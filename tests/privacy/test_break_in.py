@@ -2,20 +2,25 @@
 
 import json
 
+from flask import Flask
 from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.models import Account, Leadership
 from belong_mail.contact.models import ContactMessage
-from belong_mail.db import now
+from belong_mail.db import new_public_id, now
+from belong_mail.groups import mailboxes
 from belong_mail.mail.message import compose, slot
 from belong_mail.newsletters.models import Frozen
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery
+from belong_mail.shared_mailbox import service as shared_mailbox
+from belong_mail.shared_mailbox.models import MailboxProposal
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import make_member, queue_issue
-from tests.people import Visitor
+from tests.factories import group_named, make_member, queue_issue
+from tests.people import Visitor, link_to
+from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 INTRUDER = "mallory@example.org"
@@ -74,3 +79,71 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
             session.execute(update(Delivery).values(state="queued", due_at=now()))
         worker.drain()
         assert relay.accepted == []
+
+
+def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
+    parts: Parts, keyring: Keyring, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    """Anybody with the public key can seal; what the worker wrapped for another row is refused."""
+    with parts.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        other = group_named(session, "asian")
+        mailboxes.keep(keyring.opener, other, INTRUDER)
+        stolen = other.wrapped_mailbox
+    forged = parts.sealer.seal(INTRUDER.encode(), "groups.wrapped_mailbox")
+    for bytes_ in (forged, stolen, b"", b"\x02 not wrapped " + bytes(60)):
+        with parts.writing.begin() as session:
+            group_named(session, "the-village").wrapped_mailbox = bytes_
+            queue_issue(session)
+        visitor.send("/contact", to="the-village", topic="concern", message="Very private.")
+        worker.drain()
+    assert {each.recipient for each in relay.accepted} == {
+        "dps-belong@example.org",
+        "ada@dpsk12.org",
+    }
+    replies = {mail["Reply-To"] for mail in relay.to("ada@dpsk12.org")}
+    assert replies == {"dps-belong@example.org"}
+
+
+def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
+    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    """They may ask in a lead’s name, forge links and rows; the lead’s own mail is out of reach."""
+    visitor = sign_in(app, parts, keyring, worker, relay, "the-village")
+    with parts.writing.begin() as session:
+        group = group_named(session, "the-village")
+        [row] = session.scalars(select(Leadership).where(Leadership.group_id == group.id))
+        lead = session.get_one(Account, row.account_id)
+        shared_mailbox.propose(session, parts.sealer, group, lead, INTRUDER, "en")
+    worker.drain()
+    visitor.press(link_to(relay.to(INTRUDER)[-1], "confirm-mailbox"))
+    with parts.writing.begin() as session:
+        proposal = session.scalars(select(MailboxProposal)).one()
+        for secret in ("", "guessed", new_public_id()):
+            named = f"{proposal.public_id}.{secret}"
+            shared_mailbox.confirm(session, parts.sealer, named)
+    worker.drain()
+    content = {"group": "x", "lead": "x", "address": INTRUDER, "awaited": []}
+    with parts.writing.begin() as session:
+        proposal = session.scalars(select(MailboxProposal)).one()
+        place = "mailbox_proposals.wrapped"
+        proposal.wrapped = parts.sealer.seal(json.dumps(content).encode(), place)
+        shared_mailbox.confirm(session, parts.sealer, f"{proposal.public_id}.x")
+    worker.drain()
+    with parts.reading.begin() as session:
+        assert mailboxes.of(keyring.opener, group_named(session, "the-village")) == ""
+
+
+def test_an_intruder_without_a_lead_whose_mail_they_read_gets_no_mailbox_asked(
+    parts: Parts, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        forged = parts.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
+        account = Account(address_index=b"forged", wrapped_address=forged)
+        session.add(account)
+        session.flush()
+        group = group_named(session, "the-village")
+        session.add(Leadership(account_id=account.id, group_id=group.id))
+        shared_mailbox.propose(session, parts.sealer, group, account, INTRUDER, "en")
+    worker.drain()
+    assert relay.accepted == []

@@ -1,6 +1,9 @@
 """A canary stands only in mails to its own address, to the lead it asked for, and to the inbox."""
 
 import re
+import zlib
+
+from itsdangerous import base64_decode
 
 from belong_mail.groups import seeds
 from tests.canary import found_in, stands_in
@@ -11,8 +14,11 @@ from tests.privacy.journey import (
     CANARY,
     FIRST_NAME,
     INBOX,
+    ISSUE,
     LEAD,
+    MAIN,
     MESSAGE,
+    NAMELESS,
     WANDERER,
     WANDERER_NEW,
     WORDS,
@@ -38,16 +44,23 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
         "Welcome! You are in.",
         "About your request",
         "This month with us",
+        ISSUE,
         "One tap to confirm",
         "One tap to confirm",
     ]
-    hello, sign_in = (mail["Subject"] for mail in evidence.to(LEAD))
+    hello, sign_in, test, again = (mail["Subject"] for mail in evidence.to(LEAD))
     assert hello == "A new member says hello"
+    assert test == f"[Test] {ISSUE}"
     assert "sign" in sign_in.lower()
+    assert again == sign_in
     assert len(evidence.to(WANDERER)) == 5
     assert len(evidence.to(WANDERER_NEW)) == 3
-    assert len(evidence.to(BYSTANDER)) == 3
-    assert len(evidence.to(INBOX)) == 1
+    assert len(evidence.to(BYSTANDER)) == 4
+    copy, _message, nameless = evidence.to(INBOX)
+    assert copy["Subject"] == ISSUE
+    assert NAMELESS in text_of(nameless)
+    assert len(evidence.codes) == 1
+    assert len(evidence.cookies) >= 5
     assert evidence.logs
     assert len(evidence.rows) > 20
 
@@ -57,7 +70,7 @@ def test_what_the_canary_asked_for_reaches_those_it_asked_for(evidence: Evidence
     assert introduction["Reply-To"] == CANARY
     assert FIRST_NAME in text_of(introduction)
     assert ANSWER in text_of(introduction)
-    [message] = evidence.to(INBOX)
+    _copy, message, _nameless = evidence.to(INBOX)
     assert message["Reply-To"] == CANARY
     assert MESSAGE in text_of(message)
     assert WRITER in text_of(message)
@@ -67,6 +80,16 @@ def test_the_database_never_held_the_canary(evidence: Evidence) -> None:
     words = (*WORDS, *WANDERING)
     assert found_in(evidence.tables, words) == []
     assert [found for file in evidence.files for found in found_in(file, words)] == []
+
+
+def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
+    evidence: Evidence,
+) -> None:
+    [code] = evidence.codes
+    words = (code, code.replace("-", ""))
+    places = [evidence.tables, evidence.logs, *evidence.files, "\n".join(evidence.urls).encode()]
+    assert [found for place in places for found in found_in(place, (*words, NAMELESS))] == []
+    assert [found for mail in evidence.mails for found in found_in(mail.data, words)] == []
 
 
 def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
@@ -98,6 +121,21 @@ def test_a_page_shows_the_canary_only_to_who_has_just_typed_it(evidence: Evidenc
         found_in(b"\n".join(evidence.pages), (FIRST_NAME, ANSWER, MESSAGE, WRITER, *WANDERING))
         == []
     )
+
+
+def test_a_test_and_the_offices_copy_hold_nobodys_address_or_name(evidence: Evidence) -> None:
+    for mail in (evidence.to(LEAD)[2], evidence.to(INBOX)[0]):
+        assert found_in(mail.as_bytes(), (*WORDS, BYSTANDER)) == []
+        assert "come to tea" in text_of(mail)
+
+
+def test_the_cookie_of_a_lead_names_nobody_not_even_the_lead(evidence: Evidence) -> None:
+    for cookie in evidence.cookies:
+        payload = cookie.partition("=")[2]
+        said = base64_decode(payload.lstrip(".").partition(".")[0]) if payload else b""
+        opened = zlib.decompress(said) if payload.startswith(".") else said
+        for form in (cookie.encode(), opened):
+            assert found_in(form, (*WORDS, BYSTANDER, LEAD, LEAD.partition("@")[0], MAIN)) == []
 
 
 def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None:

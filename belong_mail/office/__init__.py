@@ -1,0 +1,1 @@
+"""Whoever works the office's inbox answers people who gave no address."""

@@ -1,0 +1,268 @@
+"""Somebody without an address reads the office's answer with a code, and nobody else can."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select
+
+from belong_mail.accounts import inviting
+from belong_mail.contact import receipts
+from belong_mail.contact.models import Thread, ThreadEntry
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.retention import purge
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.dump import dump_of
+from tests.people import Form, Visitor, html_of, links_in, path_of, text_of
+from tests.seats import sign_in
+from tests.servers.smtp import Server
+
+INBOX = "dps-belong@example.org"
+OFFICE = "lead-of-asian@dpsk12.org"
+ASKED, ANSWERED, AGAIN = "Where is the ramp?", "At the east door.", "And on Sundays?"
+CODE = re.compile(r"<code>((?:[2-9A-HJKMNP-TV-Z]{4}-){4}[2-9A-HJKMNP-TV-Z]{4})</code>")
+NOTHING = "There is nothing under this code"
+
+
+def write(visitor: Visitor, **typed: str) -> str:
+    """Write to the office without an address, and return the code of the page that thanks."""
+    page = visitor.send("/contact", topic="access", message=ASKED, **typed)
+    assert page.status_code == 200
+    [code] = CODE.findall(page.text)
+    return str(code)
+
+
+@pytest.fixture
+def office(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
+    """Somebody who answers for the office, and leads a group besides."""
+    with parts.writing.begin() as session:
+        inviting.invite_office(session, keyring.opener, keyring.index, OFFICE)
+    return sign_in(app, parts, keyring, worker, relay, "asian")
+
+
+def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED) -> None:
+    """Answer on the page that the inbox's mail names."""
+    worker.drain()
+    [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]
+    assert office.send(link, answer=words).status_code == 303
+
+
+def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
+    visitor: Visitor, office: Visitor, worker: Worker, relay: Server
+) -> None:
+    code = write(visitor)
+    page = visitor.send("/contact/answer", code=code)
+    assert page.status_code == 200
+    assert ASKED in page.text
+    assert "no answer yet" in page.text
+    answer(office, worker, relay)
+    page = visitor.send("/contact/answer", code=code)
+    assert ANSWERED in page.text
+    assert "no answer yet" not in page.text
+    fields = Form(page.text).fields | {"message": AGAIN}
+    page = visitor.press("/contact/answer", **fields)
+    assert [page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)] == sorted(
+        page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)
+    )
+    worker.drain()
+    first, second = relay.to(INBOX)
+    assert ASKED in text_of(first)
+    assert AGAIN in text_of(second)
+    assert "A further message" in second["Subject"]
+    reference = re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", first["Subject"])
+    assert reference == re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", second["Subject"])
+    answer(office, worker, relay, "On Sundays too.")
+    assert "On Sundays too." in visitor.send("/contact/answer", code=code).text
+
+
+def test_the_code_may_be_pasted_with_spaces_and_small_letters(visitor: Visitor) -> None:
+    code = write(visitor)
+    for typed in (code.lower(), f"  {code.replace('-', ' ')} ", code.replace("-", "")):
+        assert ASKED in visitor.send("/contact/answer", code=typed).text
+
+
+def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, parts: Parts) -> None:
+    code = write(visitor)
+    over = write(visitor)
+    with parts.writing.begin() as session:
+        receipts.find(session, over).last_at = now() - timedelta(days=30, minutes=1)
+    wrong = ("x", "0000", over, code[:-1], code[:-1] + ("2" if code[-1] != "2" else "3"), "ñ" * 20)
+    pages = []
+    for typed in wrong:
+        answer = visitor.send("/contact/answer", code=typed)
+        assert answer.status_code == 422
+        assert NOTHING in answer.text
+        assert ASKED not in answer.text
+        hidden = re.sub(r'name="csrf_token"[^>]*value="[^"]*"', "", answer.text)
+        pages.append(hidden.replace(f'value="{typed}"', ""))
+    assert len(set(pages)) == 1
+
+
+def test_the_code_is_shown_once_and_stands_nowhere(
+    visitor: Visitor, office: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    code = write(visitor)
+    answer(office, worker, relay)
+    held = repr(dump_of(parts))
+    for words in (code, code.replace("-", ""), ASKED, ANSWERED):
+        assert words not in held
+    [mail] = relay.to(INBOX)
+    assert code not in text_of(mail) + html_of(mail) + mail.as_string()
+    with parts.reading.begin() as session:
+        reference = session.scalars(select(Thread.reference)).one()
+        sealed = session.scalars(select(ThreadEntry.sealed)).all()
+    assert code not in visitor.open(f"/contact/received/{reference}").text
+    assert "Set-Cookie" not in visitor.send("/contact/answer", code=code).headers
+    for entry in sealed:
+        with pytest.raises(Exception, match="contact"):
+            keyring.opener.open(entry, f"{receipts.PLACE}/{reference}")
+
+
+def test_codes_differ_hold_enough_and_no_letters_that_look_alike() -> None:
+    codes = {receipts.new_code() for _ in range(200)}
+    assert len(codes) == 200
+    letters = set("".join(codes)) - {"-"}
+    assert not letters & set("01OILU")
+    assert len(letters) ** receipts.CODE > 2**80
+
+
+def test_who_gives_an_address_or_writes_to_leads_gets_no_code(
+    visitor: Visitor, parts: Parts
+) -> None:
+    page = visitor.send("/contact", topic="need", message=ASKED, email="ada@example.org")
+    assert page.status_code == 303
+    with parts.reading.begin() as session:
+        assert session.scalar(select(func.count(Thread.id))) == 0
+
+
+def test_the_office_sees_threads_and_never_their_words(
+    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> None:
+    write(visitor)
+    with parts.reading.begin() as session:
+        reference = session.scalars(select(Thread.reference)).one()
+    assert "Answer for the office" in office.open("/lead/").text
+    page = office.open("/office/threads").text
+    assert reference in page
+    assert "Waits for an answer" in page
+    answer(office, worker, relay)
+    for path in ("/office/threads", f"/office/threads/{reference}"):
+        page = office.open(path).text
+        assert ASKED not in page
+        assert ANSWERED not in page
+    assert "Answered" in office.open("/office/threads").text
+    for wrong in ("", " ", "a" * 5001, "a\u202eb"):
+        assert office.send(f"/office/threads/{reference}", answer=wrong).status_code == 422
+
+
+def test_nobody_else_answers_a_lead_neither(
+    visitor: Visitor, app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    write(visitor)
+    lead = sign_in(app, parts, keyring, worker, relay, "the-village")
+    with parts.reading.begin() as session:
+        reference = session.scalars(select(Thread.reference)).one()
+    assert "Answer for the office" not in lead.open("/lead/").text
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    path = f"/office/threads/{reference}"
+    before = dump_of(parts)["contact_entries"]
+    assert lead.open("/office/threads").status_code == 404
+    assert lead.open(path).status_code == 404
+    assert lead.press(path, csrf_token=token, answer="Mine").status_code == 404
+    assert visitor.open(path).location.startswith("/sign-in")
+    assert visitor.press(path, answer="Mine").status_code in {400, 403}
+    assert dump_of(parts)["contact_entries"] == before
+
+
+def test_the_office_loses_the_right_at_once(
+    office: Visitor, parts: Parts, keyring: Keyring
+) -> None:
+    assert office.open("/office/threads").status_code == 200
+    with parts.writing.begin() as session:
+        assert inviting.remove_office(session, keyring.index, OFFICE.upper())
+        assert not inviting.remove_office(session, keyring.index, OFFICE)
+    assert office.open("/office/threads").status_code == 404
+
+
+def test_a_thread_dies_thirty_days_after_its_last_message(visitor: Visitor, parts: Parts) -> None:
+    code = write(visitor)
+    later = time_machine.travel(now() + timedelta(days=20), tick=True)
+    with later, parts.writing.begin() as session:
+        thread = receipts.find(session, code)
+        receipts.add(session, thread, ANSWERED, is_office=True)
+    for days, is_there in ((49, True), (51, False)):
+        with time_machine.travel(now() + timedelta(days=days), tick=True):
+            page = visitor.send("/contact/answer", code=code)
+            assert (ANSWERED in page.text) is is_there
+            with parts.writing.begin() as session:
+                purge(session)
+                assert session.scalar(select(func.count(Thread.id))) == int(is_there)
+                assert session.scalar(select(func.count(ThreadEntry.id))) == 2 * int(is_there)
+
+
+def test_words_that_were_moved_into_another_thread_are_not_shown(
+    visitor: Visitor, parts: Parts
+) -> None:
+    code, other = write(visitor), write(visitor)
+    with parts.writing.begin() as session:
+        mine, theirs = receipts.find(session, code), receipts.find(session, other)
+        for entry in receipts.entries(session, theirs):
+            entry.thread_id = mine.id
+        session.flush()
+        assert len(receipts.read(session, mine, code)) == 1
+
+
+def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
+    visitor: Visitor, parts: Parts
+) -> None:
+    code = write(visitor)
+    fields = Form(visitor.send("/contact/answer", code=code).text).fields
+    long = "a" * 5001
+    page = visitor.press("/contact/answer", **fields | {"message": long})
+    assert page.status_code == 422
+    assert "Use at most 5,000 characters." in page.text
+    assert long in page.text
+    assert code in page.text
+    switched = visitor.press(
+        "/contact/answer?lang=es", **fields | {"message": AGAIN, "switch_language": "es"}
+    )
+    assert AGAIN in switched.text
+    assert len(dump_of(parts)["contact_entries"]) == 1
+
+
+def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(
+    visitor: Visitor,
+) -> None:
+    code = write(visitor)
+    visitor.client.environ_base["REMOTE_ADDR"] = "203.0.113.77"
+    fields = Form(visitor.open("/contact/answer").text).fields | {"code": code}
+    with time_machine.travel(now(), tick=False):
+        codes = [visitor.press("/contact/answer", **fields).status_code for _ in range(420)]
+        late = visitor.press("/contact/answer", **fields)
+    assert codes[0] == 200
+    assert late.status_code == 429
+    assert "press the button again after" in late.text
+    assert code in late.text
+
+
+def test_the_pages_speak_spanish(visitor: Visitor) -> None:
+    page = visitor.send("/contact?lang=es", topic="access", message="¿Dónde está la rampa?")
+    assert "Tu código" in page.text
+    [code] = CODE.findall(page.text)
+    assert "Todavía no hay respuesta" in visitor.send("/contact/answer?lang=es", code=code).text
+
+
+def test_without_javascript_the_mail_and_every_link_are_inert(
+    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> None:
+    write(visitor)
+    worker.drain()
+    [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]
+    before = dump_of(parts)["contact_entries"]
+    assert office.open(link).status_code == 200
+    assert visitor.client.head(path_of(link)).status_code == 302
+    assert dump_of(parts)["contact_entries"] == before

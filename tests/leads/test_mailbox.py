@@ -1,0 +1,179 @@
+"""A group's shared mailbox: named by a lead, confirmed there and by that lead, told to all."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from belong_mail.accounts import inviting
+from belong_mail.contact import service as contact
+from belong_mail.db import now
+from belong_mail.groups import mailboxes
+from belong_mail.outbox import suppressions
+from belong_mail.parts import Parts
+from belong_mail.retention import purge
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.dump import dump_of
+from tests.factories import group_named, make_member, queue_issue
+from tests.people import Visitor, html_of, link_to, text_of
+from tests.servers.smtp import Server
+
+PAGE = "/lead/groups/the-village/page"
+SUMMARY = {"summary_en": "Standing by our students."}
+LEAD = "lead-of-the-village@dpsk12.org"
+OTHER = "other-lead@dpsk12.org"
+OLD, NEW = "before@dpsk12.org", "village-leads@dpsk12.org"
+ADA = "ada@dpsk12.org"
+WAITING = "waiting for a yes from the mailbox"
+
+
+def propose(lead: Visitor, worker: Worker, relay: Server, address: str = NEW) -> tuple[str, str]:
+    """Name a mailbox and return the links: the mailbox's, and the lead's."""
+    assert lead.send(PAGE, **SUMMARY, mailbox=address).status_code == 303
+    worker.drain()
+    of_mailbox, of_lead = relay.to(address)[-1], relay.to(LEAD)[-1]
+    return link_to(of_mailbox, "confirm-mailbox"), link_to(of_lead, "confirm-mailbox")
+
+
+def mailbox(parts: Parts, keyring: Keyring) -> str:
+    with parts.reading.begin() as session:
+        return mailboxes.of(keyring.opener, group_named(session, "the-village"))
+
+
+def subjects(relay: Server, address: str) -> list[str]:
+    return [mail["Subject"] for mail in relay.to(address)]
+
+
+def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    of_mailbox, of_lead = propose(lead, worker, relay)
+    assert WAITING in lead.open(PAGE).text
+    assert "No shared mailbox is set" in lead.open(PAGE).text
+    assert "Use this mailbox for the group?" in lead.open(of_mailbox).text
+    assert "We have your yes" in lead.press(of_mailbox).text
+    worker.drain()
+    assert mailbox(parts, keyring) == ""
+    assert WAITING in lead.open(PAGE).text
+    lead.press(of_lead)
+    worker.drain()
+    assert mailbox(parts, keyring) == NEW
+    page = lead.open(PAGE).text
+    assert "A shared mailbox is set" in page
+    assert WAITING not in page
+    assert "village-leads" not in page
+    assert "village-leads" not in repr(dump_of(parts))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_link_pressed_often_is_still_one_yes(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server, first: int
+) -> None:
+    link = propose(lead, worker, relay)[first]
+    for _ in range(3):
+        assert lead.press(link).status_code == 200
+        worker.drain()
+    assert mailbox(parts, keyring) == ""
+
+
+def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goes_now(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        group = group_named(session, "the-village")
+        mailboxes.keep(keyring.opener, group, OLD)
+        inviting.invite(session, keyring.opener, keyring.index, group, OTHER)
+    for link in propose(lead, worker, relay):
+        assert relay.to(OLD) == []
+        lead.press(link)
+        worker.drain()
+    for address in (OLD, OTHER, LEAD):
+        told = relay.to(address)[-1]
+        assert told["Subject"] == "A shared mailbox was changed"
+        assert "The Village" in text_of(told)
+        assert "village-leads" not in text_of(told) + html_of(told)
+    assert "Thank you" in text_of(relay.to(OLD)[0])
+    assert "Thank you" not in text_of(relay.to(OTHER)[0])
+    assert subjects(relay, NEW) == ["Confirm a shared mailbox"]
+
+
+def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_one_after(
+    lead: Visitor, visitor: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        mailboxes.keep(keyring.opener, group_named(session, "the-village"), OLD)
+        make_member(session, keyring, ADA)
+    links = propose(lead, worker, relay)
+    for link, goes_to in ((None, OLD), (links[0], OLD), (links[1], NEW)):
+        if link:
+            lead.press(link)
+            worker.drain()
+        with time_machine.travel(now() + timedelta(minutes=1)):
+            with parts.writing.begin() as session:
+                queue_issue(session)
+            visitor.send("/contact", to="the-village", topic="need", message="An interpreter.")
+            worker.drain()
+        assert relay.to(ADA)[-1]["Reply-To"] == goes_to
+        assert "An interpreter." in text_of(relay.to(goes_to)[-1])
+
+
+def test_a_lead_whose_own_address_is_the_mailbox_is_asked_once(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    link, same = propose(lead, worker, relay, LEAD)
+    assert link == same
+    assert subjects(relay, LEAD).count("Confirm a shared mailbox") == 1
+    lead.press(link)
+    worker.drain()
+    assert mailbox(parts, keyring) == LEAD
+
+
+def test_the_links_are_too_old_after_three_days_and_the_row_goes(
+    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    link, _ = propose(lead, worker, relay)
+    with time_machine.travel(now() + timedelta(hours=72, minutes=2)):
+        assert lead.press(link).status_code == 404
+    with time_machine.travel(now() + timedelta(days=8)), parts.writing.begin() as session:
+        purge(session)
+    assert dump_of(parts)["mailbox_proposals"] == []
+
+
+def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    earlier = propose(lead, worker, relay)
+    later = propose(lead, worker, relay, OLD)
+    assert [lead.press(link).status_code for link in earlier] == [404, 404]
+    for link in later:
+        lead.press(link)
+    worker.drain()
+    assert mailbox(parts, keyring) == OLD
+    [link, _] = propose(lead, worker, relay)
+    lead.send(PAGE, **SUMMARY, without_mailbox="y")
+    assert lead.open(link).status_code == 404
+    assert mailbox(parts, keyring) == ""
+    with parts.reading.begin() as session:
+        assert contact.addressees(session) == []
+
+
+def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with parts.writing.begin() as session:
+        suppressions.add(session, keyring.index, NEW, "asked")
+    lead.send(PAGE, **SUMMARY, mailbox=NEW)
+    worker.drain()
+    assert WAITING in lead.open(PAGE).text
+    assert relay.to(NEW) == []
+
+
+def test_whoever_has_lost_the_group_meanwhile_names_no_mailbox(
+    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    lead.send(PAGE, **SUMMARY, mailbox=NEW)
+    with parts.writing.begin() as session:
+        inviting.remove(session, keyring.index, group_named(session, "the-village"), LEAD)
+    worker.drain()
+    assert relay.to(NEW) == []
