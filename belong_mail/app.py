@@ -16,6 +16,7 @@ from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
 from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
+from belong_mail.interests.views import interests
 from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
@@ -36,8 +37,8 @@ from belong_mail.writing.views import writing
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
-    directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions,
+    directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
+    pictures, releases, editing, questions,
 )  # fmt: skip
 
 PUBLIC = {
@@ -49,7 +50,7 @@ PUBLIC = {
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm",
+    "moving.confirm", "interests.ask", "interests.noted", "interests.forget",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -59,6 +60,7 @@ WITHOUT_COOKIE = {
     "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
     "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
+    "interests.ask", "interests.forget",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

@@ -35,6 +35,7 @@ class Purpose(Enum):
     UNDO_LEAVE = ("undo-leave", HOUR)
     SIGN_IN = ("sign-in", HOUR // 6)
     CHANGE_ADDRESS = ("change-address", 24 * HOUR)
+    FORGET_NOTE = ("forget-note", None)
     FORM = ("form", 24 * HOUR)
 
     def __init__(self, salt: str, max_age: int | None) -> None:

@@ -45,6 +45,17 @@ def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bo
     return group
 
 
+class HasStarted(Exception):
+    """The group is no upcoming one: it has started already, or is retired."""
+
+
+def launch(group: Group) -> None:
+    """Let an upcoming group start: people can join from now on; or raise HasStarted."""
+    if group.established_at is not None or group.retired_at is not None:
+        raise HasStarted
+    group.established_at = now()
+
+
 def retire(session: Session, group: Group) -> None:
     """Take a group out of the directory; nobody can join it any more."""
     group.retired_at = now()
