@@ -23,6 +23,7 @@ from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
+from belong_mail.newcomers.views import newcomers
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
-    pictures, releases, editing, questions,
+    pictures, releases, editing, questions, newcomers,
 )  # fmt: skip
 
 PUBLIC = {
@@ -51,6 +52,8 @@ PUBLIC = {
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
     "moving.confirm", "interests.ask", "interests.noted", "interests.forget",
+    "newcomers.index", "newcomers.sheet", "newcomers.mail", "newcomers.draft", "newcomers.poster",
+    "newcomers.short",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}

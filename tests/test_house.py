@@ -43,7 +43,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 10_700
+MOST_LINES = 10_800
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -221,7 +221,7 @@ def test_the_map_in_the_readme_is_true() -> None:
 
 def test_every_mail_has_three_parts_and_a_writer() -> None:
     folders = {folder.name: folder for folder in EMAILS.iterdir() if folder.is_dir()}
-    assert folders.keys() == LETTERS.keys() | {"newsletter"}
+    assert folders.keys() == LETTERS.keys() | {"newsletter", "new-colleague"}
     for folder in folders.values():
         assert {file.name for file in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
 

@@ -184,7 +184,8 @@ def words_of(name: str, page: str) -> tuple[str, list[str]]:
 
 def open_pages(visitor: Visitor) -> Iterator[tuple[str, list[str]]]:
     """Go through the pages that anyone may open, right and wrong, and return their words."""
-    paths = ("/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
+    new = ("/new-colleagues", "/new-colleagues/mail", "/groups/autoimmune/poster")
+    paths = (*new, "/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
     for path in (*paths, "/groups/the-village/join", "/check-your-inbox", "/dev/mailbox"):
         yield words_of(path, visitor.open(path).text)
     yield words_of("join, wrong", visitor.join("the-village", "x@gmail.com", first_name="<b>").text)

@@ -99,13 +99,17 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
                 yield Stop("join", f"/groups/{group.slug}/join")
             else:
                 yield Stop("tell-me", f"/groups/{group.slug}/tell-me")
+            yield Stop("poster", f"/groups/{group.slug}/poster")
     yield Stop("received", f"/contact/received/{reference}")
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")
     yield Stop("html", f"/dev/mailbox/{kept.name}/html")
     for path in ("/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent", "/noted"):
         yield Stop(path, path)
-    for name in ("belong.css", "compose.js", "progress.js"):
+    for path in ("", "/sheet", "/mail", "/mail.eml"):
+        yield Stop("new-colleagues", f"/new-colleagues{path}")
+    yield Stop("short", "/g/1")
+    for name in ("belong.css", "paper.css", "compose.js", "progress.js"):
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)

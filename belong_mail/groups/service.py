@@ -23,6 +23,11 @@ def find(session: Session, slug: str) -> Group | None:
     return session.scalar(select(Group).where(Group.slug == slug, Group.retired_at.is_(None)))
 
 
+def numbered(session: Session, number: int) -> Group | None:
+    """Find a group that is shown to people by the number that stands on paper."""
+    return session.scalar(select(Group).where(Group.id == number, Group.retired_at.is_(None)))
+
+
 def shown(session: Session) -> list[Group]:
     """List the groups that are not retired, in the directory's order."""
     found = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
