@@ -13,6 +13,7 @@ from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.interests import service
 from belong_mail.interests.models import Interest
+from belong_mail.outbox import suppressions
 from belong_mail.sending.models import Delivery, State
 from tests.factories import group_named, make_member
 from tests.interests.upcoming import PATH, SOON, launch, wait_for
@@ -214,3 +215,20 @@ def test_the_office_lets_a_group_start_once_and_reads_words_not_numbers(
     assert (again.exit_code, again.output) == (1, f"Error: {SOON} has started already.\n")
     assert run(cli, "launch", "nowhere").exit_code == 2
     assert "established\tAutoimmune" in run(cli, "list").output
+
+
+def test_who_joins_while_the_launch_mail_waits_is_asked_once(stage: Stage) -> None:
+    wait_for(stage)
+    stage.relay.always("CONNECT", "421 4.3.2 down")
+    launch(stage)
+    stage.visitor.join(SOON, ADA)
+    stage.worker.drain()
+    assert (stage.rows("wishes"), stage.rows("deliveries")) == (1, 1)
+
+
+def test_a_barred_address_leaves_nothing_behind_at_the_launch(stage: Stage) -> None:
+    wait_for(stage)
+    with stage.parts.writing.begin() as session:
+        suppressions.add(session, stage.keyring.index, ADA, "asked")
+    launch(stage)
+    assert [stage.rows(each) for each in ("interests", "subscriptions", "deliveries")] == [0, 0, 0]
