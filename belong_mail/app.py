@@ -16,12 +16,14 @@ from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
 from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
+from belong_mail.interests.views import interests
 from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
+from belong_mail.newcomers.views import newcomers
 from belong_mail.office.views import office
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
@@ -38,8 +40,8 @@ from belong_mail.writing.views import writing
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
-    directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions, shared_mailbox, office,
+    directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
+    pictures, releases, editing, questions, shared_mailbox, office, newcomers,
 )  # fmt: skip
 
 PUBLIC = {
@@ -51,7 +53,9 @@ PUBLIC = {
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm", "shared_mailbox.confirm",
+    "moving.confirm", "shared_mailbox.confirm", "interests.ask", "interests.noted",
+    "interests.forget", "newcomers.index", "newcomers.sheet", "newcomers.mail", "newcomers.draft", "newcomers.poster",
+    "newcomers.short",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -62,6 +66,7 @@ WITHOUT_COOKIE = {
     "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
     "shared_mailbox.confirm", "contact.answer",
+    "interests.ask", "interests.forget",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

@@ -17,7 +17,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from belong_mail import keys, retention, sample, schema
 from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.groups import service as groups
-from belong_mail.groups.commands import group_commands, named
+from belong_mail.groups.commands import named
+from belong_mail.interests.commands import group_commands
 from belong_mail.mail.relay import RelayRefused
 from belong_mail.opening import KeysMissing, worker_keys
 from belong_mail.parts import parts, transaction

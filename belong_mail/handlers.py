@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import letters as contact
+from belong_mail.interests import receiving as interests
 from belong_mail.mail.message import Envelope
 from belong_mail.memberships import letters as memberships
 from belong_mail.memberships import receiving as my_groups
@@ -23,6 +24,7 @@ from belong_mail.subscriptions.receiving import Keyring
 
 LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "confirm-subscription": subscriptions.confirm,
+    "group-starts": subscriptions.confirm,
     "welcome-member": subscriptions.welcome,
     "already-member": subscriptions.welcome,
     "introduce-member": subscriptions.introduce,
@@ -46,7 +48,8 @@ ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
 """Copies of an issue."""
 RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
     "join": receiving.join,
-    "never-mail": receiving.never_mail,
+    "interest": interests.keep,
+    "never-mail": interests.never_mail,
     "sign-in": sign_in.receive,
     "my-groups": my_groups.my_groups,
     "my-copy": my_groups.my_copy,

@@ -25,6 +25,10 @@ class Links:
         """Link to a page that anyone may open, in the reader's language."""
         return self._adapter.build(endpoint, {**values, "lang": language}, force_external=True)
 
+    def plain(self, endpoint: str, **values: int | str) -> str:
+        """Link to a page in the language of whoever opens it: for paper."""
+        return self._adapter.build(endpoint, values, force_external=True)
+
     def signed(
         self,
         endpoint: str,

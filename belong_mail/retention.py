@@ -11,6 +11,8 @@ from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.contact import receipts
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.db import now
+from belong_mail.groups.models import Group
+from belong_mail.interests.models import Interest
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
 from belong_mail.shared_mailbox.models import MailboxProposal
@@ -50,6 +52,7 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
             session, delete(MailboxProposal).where(MailboxProposal.created_at < at - CHANGE)
         ),
         "subscriptions": _remove(session, _subscriptions(at)),
+        "interests": _remove(session, _interests(at)),
         "contact messages": _remove(session, _contact_messages(at)),
         "contact threads": _remove(
             session, delete(Thread).where(Thread.last_at < at - receipts.AGE)
@@ -71,6 +74,13 @@ def _subscriptions(at: datetime) -> Delete:
         Subscription.confirmed_at.is_(None) & ~has_wish,
     )
     return delete(Subscription).where(over, ~is_asked_for, ~_waits("subscription_id"))
+
+
+def _interests(at: datetime) -> Delete:
+    """Notes whose last day is over, and those of groups that will not start."""
+    retired = select(Group.id).where(Group.retired_at.is_not(None))
+    over = or_(Interest.kept_until < at.date(), Interest.group_id.in_(retired))
+    return delete(Interest).where(over)
 
 
 def _contact_messages(at: datetime) -> Delete:

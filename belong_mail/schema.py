@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from belong_mail.accounts import models as accounts
 from belong_mail.contact import models as contact
 from belong_mail.db import Base
+from belong_mail.interests import models as interests
 from belong_mail.limits import Limit
 from belong_mail.memberships import models as memberships
 from belong_mail.newsletters import models as newsletters
@@ -19,7 +20,9 @@ from belong_mail.outbox import models as outbox
 from belong_mail.sending import models as sending
 from belong_mail.subscriptions import models as subscriptions
 
-MODELS = (accounts, contact, memberships, newsletters, outbox, sending, subscriptions, Limit)
+MODELS = (
+    accounts, contact, interests, memberships, newsletters, outbox, sending, subscriptions, Limit,
+)  # fmt: skip
 """Named so that every table stands in the metadata; groups come with them."""
 
 

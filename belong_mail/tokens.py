@@ -39,6 +39,7 @@ class Purpose(Enum):
     SIGN_IN = ("sign-in", HOUR // 6)
     CHANGE_ADDRESS = ("change-address", 24 * HOUR)
     CONFIRM_MAILBOX = ("confirm-mailbox", 72 * HOUR)
+    FORGET_NOTE = ("forget-note", None)
     FORM = ("form", 24 * HOUR)
 
     def __init__(self, salt: str, max_age: int | None) -> None:

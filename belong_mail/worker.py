@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail import handlers, retention
 from belong_mail.db import now
+from belong_mail.interests import receiving as interests
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope, mailbox
 from belong_mail.mail.relay import SmtpTransport, Transport, parse
@@ -50,6 +51,7 @@ class Worker:
         seal_to_office: Callable[[], bytes] | None,
     ) -> None:
         self._desk = desk
+        self._keyring = Keyring(desk.opener, desk.index)
         self._sessions = sessions
         self._seal_to_office = seal_to_office
         self._press = issues.Press(desk)
@@ -78,6 +80,7 @@ class Worker:
     def step(self) -> bool:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         was_reading = self._read_requests()
+        was_reading |= self._tell_of_starts()
         with self._sessions.begin() as session:
             for newsletter in newsletters.queue_due(session):
                 if self._seal_to_office is not None:
@@ -113,14 +116,27 @@ class Worker:
             self._read_request(request_id)
         return bool(waiting)
 
+    def _tell_of_starts(self) -> bool:
+        """Tell, each in a transaction of its own, those who wait for a group that has started."""
+        told = 0
+        with self._sessions.begin() as session:
+            waiting = interests.waiting(session, BATCH)
+        for interest_id in waiting:
+            try:
+                with self._sessions.begin() as session:
+                    interests.tell(session, self._keyring, interest_id)
+                told += 1
+            except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
+                log.error("Interest %d waits: %s", interest_id, type(error).__name__)  # noqa: TRY400
+        return told > 0
+
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Request, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
-                    keyring = Keyring(self._desk.opener, self._desk.index)
-                    handlers.RECEIVERS[request.kind](session, keyring, request)
+                    handlers.RECEIVERS[request.kind](session, self._keyring, request)
                     session.delete(request)
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400

@@ -222,7 +222,7 @@ def test_the_map_in_the_readme_is_true() -> None:
 
 def test_every_mail_has_three_parts_and_a_writer() -> None:
     folders = {folder.name: folder for folder in EMAILS.iterdir() if folder.is_dir()}
-    assert folders.keys() == LETTERS.keys() | {"newsletter"}
+    assert folders.keys() == LETTERS.keys() | {"newsletter", "new-colleague"}
     for folder in folders.values():
         assert {file.name for file in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
 

@@ -184,11 +184,16 @@ def words_of(name: str, page: str) -> tuple[str, list[str]]:
 
 def open_pages(visitor: Visitor) -> Iterator[tuple[str, list[str]]]:
     """Go through the pages that anyone may open, right and wrong, and return their words."""
-    paths = ("/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
+    new = ("/new-colleagues", "/new-colleagues/mail", "/groups/autoimmune/poster")
+    paths = (*new, "/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
     for path in (*paths, "/groups/the-village/join", "/check-your-inbox", "/dev/mailbox"):
         yield words_of(path, visitor.open(path).text)
     yield words_of("join, wrong", visitor.join("the-village", "x@gmail.com", first_name="<b>").text)
     yield words_of("join, late", visitor.join("the-village", ADA, csrf_token="old").text)
+    tell_me = "/groups/autoimmune/tell-me"
+    yield words_of("tell me", visitor.open(tell_me).text)
+    yield words_of("tell me, wrong", visitor.send(tell_me, email="nobody").text)
+    yield words_of("noted", visitor.open("/noted").text)
     yield words_of("contact, wrong", visitor.send("/contact", email="nobody").text)
     sent = visitor.send("/contact", email=ADA, message="Hola", topic="access")
     yield words_of("contact, sent", visitor.open(sent.location).text)

@@ -175,6 +175,7 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
     assert removed == {
         "wishes": 1,
         "subscriptions": 1,
+        "interests": 0,
         "contact messages": 1,
         "contact threads": 1,
         "address changes": 0,

@@ -67,14 +67,17 @@ def mailed_links(
         )
     invite(parts, keyring)
     visitor.send("/sign-in", email=LEAD)
+    visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
     visitor.send("/my-groups", email=MEMBER)
     worker.drain()
     sheet = link_to(relay.to(MEMBER)[-1], "my-groups")
+    note = link_to(relay.to(MEMBER)[-1], "forget-note")
     visitor.send(f"{bare(sheet)}/change-address", email=MOVED)
     worker.drain()
     return {
         "sign-in": link_to(relay.to(LEAD)[-1], "sign-in"),
         "my-groups": sheet,
+        "forget-note": note,
         "change-address": link_to(relay.to(MOVED)[-1], "change-address"),
         "confirm": link_to(asked, "confirm"),
         "not-me": link_to(asked, "not-me"),
@@ -120,13 +123,19 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
             yield Stop("group", f"/groups/{group.slug}")
             if group.is_open:
                 yield Stop("join", f"/groups/{group.slug}/join")
+            else:
+                yield Stop("tell-me", f"/groups/{group.slug}/tell-me")
+            yield Stop("poster", f"/groups/{group.slug}/poster")
     yield Stop("received", f"/contact/received/{reference}")
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")
     yield Stop("html", f"/dev/mailbox/{kept.name}/html")
-    for path in ("/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent"):
+    for path in ("/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent", "/noted"):
         yield Stop(path, path)
-    for name in ("belong.css", "compose.js", "progress.js"):
+    for path in ("", "/sheet", "/mail", "/mail.eml"):
+        yield Stop("new-colleagues", f"/new-colleagues{path}")
+    yield Stop("short", "/g/1")
+    for name in ("belong.css", "paper.css", "compose.js", "progress.js"):
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
@@ -148,6 +157,7 @@ def reference_of(visitor: Visitor) -> str:
 def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
     """Press the button of every mailed link, in an order in which each does something."""
     yield "confirm", visitor.press(links["confirm"])
+    yield "forget-note", visitor.press(links["forget-note"])
     yield "undo", visitor.press(links["undo"])
     until = f"{now() + timedelta(days=9):%Y-%m-%d}"
     leave, sheet = bare(links["leave"]), bare(links["my-groups"])

@@ -45,6 +45,19 @@ def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
     click.echo(f"{name} is in the directory.")
 
 
+@group_commands.command("launch")
+@click.argument("slug")
+def launch_group(slug: str) -> None:
+    """Let the upcoming group SLUG start; the worker tells those who asked to be told."""
+    with transaction() as session:
+        group = named(session, slug)
+        try:
+            groups.launch(group)
+        except groups.HasStarted as error:
+            raise click.ClickException(f"{slug} has started already.") from error
+    click.echo(f"{slug} has started. People can join; who asked to be told gets one mail.")
+
+
 @group_commands.command("retire")
 @click.argument("slug")
 def retire_group(slug: str) -> None:

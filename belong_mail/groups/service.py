@@ -23,6 +23,11 @@ def find(session: Session, slug: str) -> Group | None:
     return session.scalar(select(Group).where(Group.slug == slug, Group.retired_at.is_(None)))
 
 
+def numbered(session: Session, number: int) -> Group | None:
+    """Find a group that is shown to people by the number that stands on paper."""
+    return session.scalar(select(Group).where(Group.id == number, Group.retired_at.is_(None)))
+
+
 def shown(session: Session) -> list[Group]:
     """List the groups that are not retired, in the directory's order."""
     found = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
@@ -43,6 +48,17 @@ def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bo
     )
     session.add(group)
     return group
+
+
+class HasStarted(Exception):
+    """The group is no upcoming one: it has started already, or is retired."""
+
+
+def launch(group: Group) -> None:
+    """Let an upcoming group start: people can join from now on; or raise HasStarted."""
+    if group.established_at is not None or group.retired_at is not None:
+        raise HasStarted
+    group.established_at = now()
 
 
 def retire(session: Session, group: Group) -> None:

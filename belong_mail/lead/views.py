@@ -8,6 +8,7 @@ from belong_mail import languages
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.groups.cards import card
+from belong_mail.interests import service as interests
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import transaction
 from belong_mail.releases import service as releases
@@ -27,6 +28,7 @@ def home() -> str:
                     for issue in newsletters.latest(session, group)
                 ],
                 "members": releases.rounded_members(session, group),
+                "warmth": interests.warmth(session, group),
             }
             for group in accounts.groups_of(session, signed_in())
         ]

@@ -5,6 +5,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail import languages
 from belong_mail.db import now
+from belong_mail.interests import receiving as interests
+from belong_mail.interests.service import noon
 from belong_mail.mail.address import normalise
 from belong_mail.memberships import receiving
 from belong_mail.memberships.models import Sheet
@@ -15,6 +17,7 @@ from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.tokens import Purpose
 
 
 def link(session: Session, desk: Desk, delivery: Delivery) -> Letter:
@@ -26,13 +29,15 @@ def link(session: Session, desk: Desk, delivery: Delivery) -> Letter:
         raise NotSent(State.EXPIRED)
     sheet.expires_at = now() + AGE
     url = desk.links.page("memberships.sheet", letter.language, secret=said["secret"])
-    return Letter(letter.to, letter.language, {"sheet_url": url})
+    context = {"sheet_url": url, "notes": _notes(session, desk, delivery, letter)}
+    return Letter(letter.to, letter.language, context)
 
 
 def none(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     letter, _said = plain(session, desk, delivery)
     url = desk.links.page("directory.index", letter.language)
-    return Letter(letter.to, letter.language, {"directory_url": url})
+    context = {"directory_url": url, "notes": _notes(session, desk, delivery, letter)}
+    return Letter(letter.to, letter.language, context)
 
 
 def receipt(session: Session, desk: Desk, delivery: Delivery) -> Letter:
@@ -48,6 +53,10 @@ def copy(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     context = {
         "address": letter.to,
         "held": [_in_words(keyring, each) for each in rows],
+        "notes": [
+            (each.group.name, noon(each.kept_until))
+            for each in interests.all_of(session, desk.index, normalise(letter.to))
+        ],
         "messages": receiving.messages_of(session, desk.opener, normalise(letter.to)),
     }
     return Letter(letter.to, letter.language, context)
@@ -59,6 +68,22 @@ def plain(session: Session, desk: Desk, delivery: Delivery) -> tuple[Letter, dic
     if suppressions.covers(session, desk.index, normalise(to)):
         raise NotSent(State.SUPPRESSED)
     return Letter(to, said["language"]), said
+
+
+def _notes(
+    session: Session, desk: Desk, delivery: Delivery, letter: Letter
+) -> list[tuple[str, str]]:
+    """List the groups a person waits for, each with the link that takes this back."""
+    at, language = delivery.created_at, letter.language
+    return [
+        (
+            each.group.name,
+            desk.links.signed(
+                "interests.forget", Purpose.FORGET_NOTE, each.public_id, at, language
+            ),
+        )
+        for each in interests.all_of(session, desk.index, normalise(letter.to))
+    ]
 
 
 def _in_words(keyring: Keyring, subscription: Subscription) -> dict[str, object]:

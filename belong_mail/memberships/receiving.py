@@ -14,6 +14,7 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import PLACE as CONTACT
 from belong_mail.db import now
 from belong_mail.groups.models import Group
+from belong_mail.interests import receiving as interests
 from belong_mail.limits import Limit
 from belong_mail.mail import address as addresses
 from belong_mail.memberships.models import AddressChange, Sheet
@@ -74,6 +75,7 @@ def erase(session: Session, keyring: Keyring, request: Request) -> None:
         if _is_mailed(session, message):
             session.delete(message)
     _forget_changes(session, keyring, {each.public_id for each in rows})
+    interests.forget(session, keyring.index, identity)
     forget(session, rows)
     post(session, keyring, "erased", address, wanted["language"])
 

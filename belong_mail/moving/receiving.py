@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.db import new_public_id, now
+from belong_mail.interests import receiving as interests
 from belong_mail.mail import address as addresses
 from belong_mail.memberships.models import AddressChange
 from belong_mail.memberships.receiving import CHANGE, TO, forget, post, read_slip
@@ -53,7 +54,9 @@ def move_address(session: Session, keyring: Keyring, request: Request) -> None:
     rows = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
     held = [each for each in session.scalars(rows.with_for_update()) if each.is_active]
     if held:
-        post(session, keyring, "address-changed", keyring.address(held[0]), wanted["language"])
+        old = keyring.address(held[0])
+        post(session, keyring, "address-changed", old, wanted["language"])
+        interests.move(session, keyring, addresses.normalise(old), wanted["new"])
     for subscription in held:
         _move(session, keyring, subscription, wanted["new"])
 

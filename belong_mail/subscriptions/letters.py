@@ -40,6 +40,9 @@ def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
                 "subscriptions.not_me", Purpose.REFUSE, subscription.public_id, at, wish.language
             ),
             "expires": at + CONFIRM_WITHIN,
+            "join_url": desk.links.page(
+                "subscriptions.join", wish.language, slug=subscription.group.slug
+            ),
         },
     )
 

@@ -18,6 +18,8 @@ from belong_mail.subscriptions.models import Request, Subscription, Wish
 from belong_mail.subscriptions.service import SEALED, Wanted
 
 CONFIRM = "confirm-subscription"
+ASKING = (CONFIRM, "group-starts")
+"""The mails that ask for a confirmation."""
 MEMBER_RATE = limits.Rate(2, timedelta(days=2))
 """Confirmations for one address and group: two at once, then one a day."""
 APART = timedelta(minutes=15)
@@ -61,13 +63,23 @@ def join(session: Session, keyring: Keyring, request: Request) -> None:
     identity = addresses.normalise(wanted.address)
     if not group.is_open or suppressions.covers(session, keyring.index, identity):
         return
+    member = ask(session, keyring, group, wanted, CONFIRM)
+    if member is not None:
+        _say_already(session, member)
+
+
+def ask(
+    session: Session, keyring: Keyring, group: Group, wanted: Wanted, kind: str
+) -> Subscription | None:
+    """Ask for a mail, of one of the kinds that do, to confirm a wish; return who is in already."""
+    identity = addresses.normalise(wanted.address)
     subscription = find(session, keyring.index, group, identity)
     if subscription is None:
         subscription = start(session, keyring, group, wanted)
     if subscription.is_active:
-        _say_already(session, subscription)
-    else:
-        _ask_to_confirm(session, keyring, subscription, wanted)
+        return subscription
+    _ask_to_confirm(session, keyring, subscription, wanted, kind)
+    return None
 
 
 def find(session: Session, index: BlindIndex, group: Group, identity: str) -> Subscription | None:
@@ -97,17 +109,18 @@ def start(session: Session, keyring: Keyring, group: Group, wanted: Wanted) -> S
     return subscription
 
 
-def never_mail(session: Session, keyring: Keyring, request: Request) -> None:
-    """Leave an address alone in every group."""
+def never_mail(session: Session, keyring: Keyring, request: Request) -> str | None:
+    """Leave an address alone in every group; return its normal form, if it is still known."""
     subscription = session.get(Subscription, request.subscription_id)
     if subscription is None:
-        return
+        return None
     identity = addresses.normalise(keyring.address(subscription))
     suppressions.add(session, keyring.index, identity, "asked")
     for group in session.scalars(select(Group)):
         other = find(session, keyring.index, group, identity)
         if other is not None:
             other.is_suppressed = True
+    return identity
 
 
 def _say_already(session: Session, subscription: Subscription) -> None:
@@ -120,10 +133,10 @@ def _say_already(session: Session, subscription: Subscription) -> None:
 
 
 def _ask_to_confirm(
-    session: Session, keyring: Keyring, subscription: Subscription, wanted: Wanted
+    session: Session, keyring: Keyring, subscription: Subscription, wanted: Wanted, kind: str
 ) -> None:
     """Post a confirmation for this wish, or give the wish to one that has not left yet."""
-    if outbox.is_waiting(session, CONFIRM, subscription.id):
+    if any(outbox.is_waiting(session, each, subscription.id) for each in ASKING):
         waiting = select(Wish).where(Wish.subscription_id == subscription.id)
         wish = session.scalars(waiting.order_by(Wish.id.desc())).first()
     else:
@@ -144,9 +157,7 @@ def _ask_to_confirm(
         session.add(wish)
         session.flush()
         due_at = _when_to_ask(session, keyring, subscription)
-        outbox.post(
-            session, CONFIRM, subscription_id=subscription.id, about_id=wish.id, due_at=due_at
-        )
+        outbox.post(session, kind, subscription_id=subscription.id, about_id=wish.id, due_at=due_at)
 
 
 def introduction(wanted: Wanted) -> str:

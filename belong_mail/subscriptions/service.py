@@ -41,12 +41,19 @@ class Wanted:
         return cls(**json.loads(data))
 
 
-def ask(session: Session, sealer: Sealer, group: Group, wanted: Wanted, due_at: datetime) -> None:
+def ask(
+    session: Session,
+    sealer: Sealer,
+    group: Group,
+    wanted: Wanted,
+    due_at: datetime,
+    kind: str = "join",
+) -> None:
     """Write the wish down, sealed; the worker answers it, not before a time."""
     key = f"group/{group.id}".encode()
     due_at = max(due_at, limits.admit(session, key, GROUP_RATE, now()))
     sealed = sealer.seal(wanted.to_bytes(), SEALED)
-    session.add(Request(kind="join", group_id=group.id, sealed=sealed, due_at=due_at))
+    session.add(Request(kind=kind, group_id=group.id, sealed=sealed, due_at=due_at))
 
 
 def find_wish(session: Session, confirm_id: str) -> Wish:

@@ -33,6 +33,13 @@ def _public(page: Page) -> Iterator[str]:
         "group": f"/groups/{SLUG}",
         "group-upcoming": "/groups/autoimmune",
         "group-with-note": "/groups/african-american-black",
+        "tell-me": "/groups/autoimmune/tell-me",
+        "noted": "/noted",
+        "new-colleagues": "/new-colleagues",
+        "new-colleagues-sheet": "/new-colleagues/sheet",
+        "new-colleagues-mail": "/new-colleagues/mail",
+        "poster": f"/groups/{SLUG}/poster",
+        "poster-upcoming": "/groups/people-with-disabilities/poster",
         "privacy": "/privacy",
         "missing": "/nothing-here",
     }.items():

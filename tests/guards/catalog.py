@@ -29,6 +29,8 @@ SECRETS = "tests/privacy/test_secrets.py"
 BREAK_IN = "tests/privacy/test_break_in.py"
 MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
+TELLING = "tests/interests/test_telling.py"
+WAITING = "tests/interests/test_secrecy.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -184,6 +186,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "PRAGMA query_only={'ON' if is_reading else 'OFF'}",
         "PRAGMA query_only=OFF",
         (DB,),
+    ),
+    (
+        "notes-ask-on-get",
+        "belong_mail/interests/views.py",
+        'if request.method == "POST":',
+        "if True:",
+        (WAITING,),
+    ),
+    (
+        "notes-of-who-is-left-alone",
+        "belong_mail/interests/receiving.py",
+        "    if identity is not None:\n",
+        "    if False:\n",
+        (TELLING,),
+    ),
+    (
+        "notes-are-told-once",
+        "belong_mail/interests/receiving.py",
+        "    session.delete(interest)\n    try:",
+        "    try:",
+        (TELLING,),
     ),
     (
         "links-ask-on-get",

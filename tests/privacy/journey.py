@@ -14,12 +14,13 @@ from sqlalchemy import update
 
 from belong_mail.app import create_app
 from belong_mail.db import now
+from belong_mail.groups import service as groups
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.models import Request
 from config import Config
 from tests.dump import Dump, dump_of
-from tests.factories import queue_issue
+from tests.factories import group_named, queue_issue
 from tests.people import Form, Visitor, link_to
 from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
@@ -40,6 +41,8 @@ BYSTANDER = "Bystander@dpsk12.org"
 WANDERER = "Wandervogel.Z3k@dpsk12.org"
 WANDERER_NEW = "Zugvogel.P9w@dpsk12.org"
 """One person's address before and after; the canary's journeys go on beside them."""
+WAITING = "Zaungast.K4v@dpsk12.org"
+"""Somebody who waits for a group to start."""
 LEAD = "lead@dpsk12.org"
 ISSUE = "Tea on Friday"
 PAGES = ("page", "questions")
@@ -157,6 +160,7 @@ class Walk:
             self.join_and_confirm,
             self.newsletter_leave_and_undo,
             self.my_groups,
+            self.tell_me,
             self.not_me,
             self.bounce,
             self.mistakes,
@@ -235,6 +239,17 @@ class Walk:
         self.visitor.send("/my-groups", email=address)
         self.note()
         return bare(link_to(self.mail(address, count), "my-groups"))
+
+    def tell_me(self) -> None:
+        """Somebody waits for a group, and it starts."""
+        self.visitor.send("/groups/autoimmune/tell-me", email=WAITING)
+        self.note()
+        wait_until(lambda: bool(dump_of(self.parts)["interests"]))
+        self.note()
+        self.keep_files()
+        with self.parts.writing.begin() as session:
+            groups.launch(group_named(session, "autoimmune"))
+        self.mail(WAITING, 1)
 
     def not_me(self) -> None:
         self.join("citizens-of-the-world", CANARY)

@@ -1,0 +1,1 @@
+"""Being told, once, when an upcoming group starts."""

@@ -1,0 +1,1 @@
+"""New colleagues: a page, a sheet, posters, and a mail to pass on."""

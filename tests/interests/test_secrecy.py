@@ -1,0 +1,179 @@
+"""Nobody learns who waits for a group: not from pages, statements, rows, or others’ mail."""
+
+import pytest
+import time_machine
+
+from belong_mail.db import new_public_id, now
+from belong_mail.tokens import Purpose
+from tests.canary import found_in
+from tests.dump import dump_of
+from tests.interests.upcoming import PATH, SOON, launch, wait_for
+from tests.people import Form, Visitor, link_to, text_of
+from tests.privacy.journey import cells_of
+from tests.privacy.test_secrets import COMMON, windows_of
+from tests.stage import ADA, VILLAGE, Stage
+from tests.subscriptions.test_the_same_for_everyone import seen_by_a_stranger, statements_of
+
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+STATES = ("brand-new", "has-asked", "never-you", "is-member")
+
+
+def address(state: str) -> str:
+    return f"{state}@dpsk12.org"
+
+
+@pytest.fixture
+def town(stage: Stage) -> Stage:
+    """One address in each state."""
+    wait_for(stage, address("has-asked"))
+    stage.enter(address("is-member"))
+    stage.visitor.press(link_to(stage.ask(address("never-you")), "not-me"), choice="never")
+    stage.worker.drain()
+    return stage
+
+
+def test_the_page_and_the_statements_are_the_same_for_every_address(town: Stage) -> None:
+    fields = Form(town.visitor.open(PATH).text).fields
+    wait_for(town, "somebody@dpsk12.org")
+    answers, statements = [], []
+    with time_machine.travel(now(), tick=False):
+        for state in STATES:
+            with statements_of(town) as seen:
+                answer = town.visitor.client.post(PATH, data=fields | {"email": address(state)})
+            after = town.visitor.open(answer.location)
+            answers.append((*seen_by_a_stranger(answer), *seen_by_a_stranger(after)))
+            statements.append(seen)
+    assert answers[0][0] == 303
+    assert all(each == answers[0] for each in answers)
+    assert sum("INSERT INTO requests" in statement for statement, _ in statements[0]) == 1
+    assert all(each == statements[0] for each in statements)
+
+
+def test_asking_leaves_no_cookie_and_the_address_stands_in_no_url(stage: Stage) -> None:
+    answer = stage.visitor.send(PATH, email=ADA)
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "ada" not in answer.location
+
+
+def test_the_database_never_holds_who_waits(stage: Stage) -> None:
+    seen = []
+    stage.visitor.send(PATH, email=CANARY)
+    seen.append(dump_of(stage.parts))
+    stage.worker.drain()
+    seen.append(dump_of(stage.parts))
+    launch(stage)
+    seen.append(dump_of(stage.parts))
+    assert len(stage.mails(CANARY)) == 1
+    rows = b"\n".join(cells_of(seen))
+    assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
+
+
+def test_two_notes_of_one_person_have_nothing_in_common(stage: Stage) -> None:
+    wait_for(stage)
+    wait_for(stage, slug="people-with-disabilities")
+    one, other = dump_of(stage.parts)["interests"]
+    assert not windows_of(one) & windows_of(other)
+    assert COMMON == 8
+
+
+def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(stage: Stage) -> None:
+    wait_for(stage)
+    before = dump_of(stage.parts)
+    for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
+        token = stage.parts.tokens.sign(Purpose.FORGET_NOTE, name, now())
+        assert stage.visitor.open(f"/forget-note/{token}").status_code == 404
+        stage.visitor.press(f"/forget-note/{token}")
+    assert dump_of(stage.parts) == before
+
+
+def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(stage: Stage) -> None:
+    for typed, words in (
+        ("", "Enter your email address."),
+        ("ada", "Enter an email address like name@dpsk12.org."),
+        ("ada@gmail.com", "Use your DPS work address"),
+    ):
+        answer = stage.visitor.send(PATH, email=typed, language="es")
+        assert answer.status_code == 422
+        assert words in answer.text
+        assert Form(answer.text).fields["email"] == typed
+        assert Form(answer.text).fields["language"] == "es"
+    late = stage.visitor.send(PATH, email=ADA, csrf_token="old")
+    assert "press the button once more" in late.text
+    trapped = stage.visitor.send(PATH, email=ADA, trap="robot")
+    assert Form(trapped.text).fields["email"] == ADA
+    assert stage.visitor.open("/groups/nowhere/tell-me").status_code == 404
+    assert (stage.rows("requests"), stage.rows("interests")) == (0, 0)
+
+
+def test_another_language_keeps_what_was_typed(stage: Stage) -> None:
+    answer = stage.visitor.send(f"{PATH}?lang=es", email=ADA, switch_language="es")
+    assert Form(answer.text).fields["email"] == ADA
+    assert "Avísenme cuando empiece" in answer.text
+    assert stage.rows("requests") == 0
+
+
+def notes_in(mail_text: str) -> list[str]:
+    return [word for word in mail_text.split() if "/forget-note/" in word]
+
+
+def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(stage: Stage) -> None:
+    wait_for(stage)
+    stage.visitor.send("/my-groups", email=ADA)
+    [mail] = stage.mails()
+    [link] = notes_in(text_of(mail))
+    assert "Autoimmune" in stage.visitor.open(link).text
+    assert stage.rows("interests") == 1
+    assert "The note is gone" in stage.visitor.press(link).text
+    assert stage.rows("interests") == 0
+    assert stage.visitor.press(link).status_code == 200
+    assert stage.visitor.open(link).status_code == 404
+    launch(stage)
+    assert len(stage.mails()) == 1
+
+
+def test_a_members_link_copy_erasing_and_move_know_the_note(stage: Stage, visitor: Visitor) -> None:
+    stage.enter()
+    wait_for(stage)
+
+    def sheet(address: str = ADA) -> str:
+        visitor.send("/my-groups", email=address)
+        mail = stage.mails(address)[-1]
+        assert len(notes_in(text_of(mail))) == 1
+        return link_to(mail, "my-groups").partition("?")[0]
+
+    visitor.press(f"{sheet()}/copy")
+    assert "You asked to be told when Autoimmune starts." in text_of(stage.mails()[-1])
+    new = "moved@dpsk12.org"
+    visitor.send(f"{sheet()}/change-address", email=new)
+    visitor.press(link_to(stage.mails(new)[-1], "change-address"))
+    visitor.press(f"{sheet(new)}/erase")
+    stage.worker.drain()
+    assert (stage.rows("interests"), stage.rows("subscriptions")) == (0, 0)
+
+
+def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(stage: Stage) -> None:
+    new = "moved@dpsk12.org"
+    stage.enter(slug=VILLAGE)
+    wait_for(stage)
+    stage.visitor.send("/my-groups", email=ADA)
+    path = link_to(stage.mails()[-1], "my-groups").partition("?")[0]
+    stage.visitor.send(f"{path}/change-address", email=new)
+    stage.visitor.press(link_to(stage.mails(new)[-1], "change-address"))
+    before = len(stage.mails())
+    launch(stage)
+    assert len(stage.mails()) == before
+    assert "Autoimmune" in text_of(stage.mails(new)[-1])
+
+
+def test_a_lead_of_an_upcoming_group_reads_words(stage: Stage) -> None:
+    lead = Visitor(stage.visitor.client.application.test_client())
+    stage.invite_lead("lead@dpsk12.org", SOON)
+    lead.send("/sign-in", email="lead@dpsk12.org")
+    lead.press(link_to(stage.mails("lead@dpsk12.org")[-1], "sign-in"))
+    assert "A few people want to know when it starts, or nobody yet." in lead.open("/lead/").text
+    wait_for(stage)
+    assert "A few people want to know when it starts, or nobody yet." in lead.open("/lead/").text
+    for number in range(9):
+        wait_for(stage, f"person{number}@dpsk12.org")
+    assert "Enough people wait for it to start." in lead.open("/lead/").text

@@ -1,0 +1,21 @@
+"""The steps of these stories: wait for a group, and let it start."""
+
+from belong_mail.groups import service as groups
+from tests.factories import group_named
+from tests.stage import ADA, Stage
+
+SOON = "autoimmune"
+PATH = f"/groups/{SOON}/tell-me"
+
+
+def wait_for(stage: Stage, address: str = ADA, slug: str = SOON, **typed: str) -> None:
+    """Ask to be told when a group starts; the worker keeps the note."""
+    answer = stage.visitor.send(f"/groups/{slug}/tell-me", email=address, **typed)
+    assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/noted")
+    stage.worker.drain()
+
+
+def launch(stage: Stage, slug: str = SOON) -> None:
+    with stage.parts.writing.begin() as session:
+        groups.launch(group_named(session, slug))
+    stage.worker.drain()
