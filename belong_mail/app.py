@@ -16,6 +16,7 @@ from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
 from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
+from belong_mail.hold import service as hold
 from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
@@ -126,6 +127,7 @@ def _guard(app: Flask, settings: Settings) -> None:
             return None
         with transaction() as session:
             account = browsers.current(session)
+            g.is_on_hold = hold.is_on(session)
         if account is None and request.method in headers.SAFE:
             return redirect(url_for("sign_in.ask"))
         g.account = account or abort(403)

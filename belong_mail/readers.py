@@ -83,7 +83,10 @@ def database(value: str) -> str:
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("needs a file: web and worker are two processes")
-        return f"sqlite:///{ROOT / url.database}"
+        patience = str(url.query.get("timeout", ""))
+        if url.query.keys() - {"timeout"} or not re.fullmatch("([0-9]+([.][0-9]+)?)?", patience):
+            raise ValueError("takes nothing behind ? but timeout=SECONDS")
+        return f"sqlite:///{ROOT / url.database}" + (f"?timeout={patience}" if patience else "")
     if url.drivername != "postgresql+psycopg" or not url.database:
         raise ValueError(complaint)
     return value

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from belong_mail.accounts import models as accounts
 from belong_mail.contact import models as contact
-from belong_mail.db import Base
+from belong_mail.db import Base, create
+from belong_mail.hold import models as hold
 from belong_mail.limits import Limit
 from belong_mail.memberships import models as memberships
 from belong_mail.newsletters import models as newsletters
@@ -19,7 +20,9 @@ from belong_mail.outbox import models as outbox
 from belong_mail.sending import models as sending
 from belong_mail.subscriptions import models as subscriptions
 
-MODELS = (accounts, contact, memberships, newsletters, outbox, sending, subscriptions, Limit)
+MODELS = (
+    accounts, contact, hold, memberships, newsletters, outbox, sending, subscriptions, Limit,
+)  # fmt: skip
 """Named so that every table stands in the metadata; groups come with them."""
 
 
@@ -28,6 +31,7 @@ class SchemaIsOld(Exception):
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
+    create(engine)
     with engine.begin() as connection:
         command.upgrade(_config(connection), revision)
 

@@ -28,9 +28,11 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 COMMANDS = [
-    "db upgrade", "db check", "web", "worker", "group list", "group add", "group retire",
+    "db upgrade", "db check", "db backup", "db restore", "web", "worker",
+    "group list", "group add", "group retire",
     "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report", "demo",
     "keys new", "purge", "prepare", "db", "group", "lead", "newsletter", "keys",
+    "hold status", "hold release", "hold begin", "hold",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",

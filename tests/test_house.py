@@ -43,7 +43,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 10_300
+MOST_LINES = 11_400
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -182,7 +182,8 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
         for file in modules(PACKAGE)
         if ".begin()" in file.read_text() or ".commit(" in file.read_text()
     }
-    assert beginning <= {"parts.py", "worker.py", "schema.py", "sending/engine.py"}
+    doors = {"parts.py", "worker.py", "schema.py", "sending/engine.py", "operating/commands.py"}
+    assert beginning <= doors
     assert [f for f in modules(PACKAGE) if ".commit(" in f.read_text()] == []
 
 

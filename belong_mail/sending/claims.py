@@ -24,18 +24,24 @@ COLUMNS = ("kind", "newsletter_id", "subscription_id", "state", "created_at", "d
 
 
 class Presence:
-    """A worker's name, and the lock that shows other workers of this host that it lives."""
+    """A worker's name, and the lock that shows other workers of its folder that it lives."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str) -> None:
+        """Take the folder of the locks, and the name of all who share it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
-        self.name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        self._ours = f"{socket.gethostname()}.{host}."
+        self.name = f"{self._ours}{os.getpid()}.{secrets.token_hex(4)}"
         self._file = (folder / self.name).open("w")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def is_near(self, name: str) -> bool:
+        """Tell whether a worker shares our folder: its lock tells whether it lives, no clock."""
+        return name.startswith(self._ours)
+
     def is_dead(self, name: str) -> bool:
-        """Tell whether a worker of this host has ended; of other hosts only leases tell."""
-        if name == self.name or not name.startswith(f"{socket.gethostname()}."):
+        """Tell whether a worker of this folder has ended; of others only leases tell."""
+        if name == self.name or not self.is_near(name):
             return False
         with (self._folder / name).open("a") as file:
             try:
@@ -48,6 +54,17 @@ class Presence:
     def end(self) -> None:
         self._file.close()
         (self._folder / self.name).unlink(missing_ok=True)
+
+
+def are_working(folder: Path) -> bool:
+    """Tell whether a worker holds a lock in this folder."""
+    for lock in folder.glob("*.*"):
+        with lock.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
 
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
@@ -131,7 +148,8 @@ def recover(session: Session, presence: Presence) -> list[Delivery]:
     for owner, lease_until in session.execute(holders).all():
         if owner is None or lease_until is None:
             continue
-        if presence.is_dead(owner) or lease_until < now():
+        is_over = lease_until < now() and not presence.is_near(owner)
+        if presence.is_dead(owner) or is_over:
             release(session, owner)
             left = select(Delivery).where(_held_by(owner, is_dot_sent=True))
             doubtful += session.scalars(left.with_for_update(skip_locked=True))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.db import now
+from belong_mail.db import NO_DATABASE, now
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.dialogue import AnswerLost, Unreachable
 from belong_mail.mail.message import Envelope, MessageRefused
@@ -138,6 +138,8 @@ class Engine:
                 claims.release(session, self._presence.name, again, [delivery_id])
         except NotSent as reason:
             self._finish(delivery_id, outcomes.Outcome(reason.state))
+        except NO_DATABASE:
+            raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Delivery %d cannot be written: %s", delivery_id, type(error).__name__)  # noqa: TRY400
             self._put_away(delivery_id)
