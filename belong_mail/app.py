@@ -23,6 +23,7 @@ from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
+from belong_mail.operating.views import operating
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions,
+    releases, editing, questions, operating,
 )  # fmt: skip
 
 PUBLIC = {
@@ -50,7 +51,7 @@ PUBLIC = {
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm",
+    "moving.confirm", "operating.metrics",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}

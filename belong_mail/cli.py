@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import with_appcontext
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail import keys, retention, sample, schema
+from belong_mail import retention, sample, schema
 from belong_mail.accounts.commands import lead_commands
 from belong_mail.db import NO_DATABASE
 from belong_mail.groups import service as groups
@@ -22,11 +22,16 @@ from belong_mail.hold import service as hold
 from belong_mail.hold.commands import hold_commands
 from belong_mail.hold.witness import WitnessUnreadable
 from belong_mail.mail.relay import RelayRefused
-from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.opening import KeysMissing, worker_keys
-from belong_mail.operating.commands import database_commands, engine
+from belong_mail.operating.commands import (
+    database_commands,
+    doctor_command,
+    engine,
+    key_commands,
+)
 from belong_mail.parts import parts, transaction
 from belong_mail.questions.commands import question_commands
+from belong_mail.releases.commands import newsletter_commands
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 
@@ -38,8 +43,6 @@ DAMAGED = (
     "The database is damaged, or is none. Nothing was changed. Stop web and worker, keep the file"
     " as it is, and put back a copy; the worker is on hold then until `hold release`."
 )
-
-key_commands = AppGroup("keys", help="Keys.")
 
 
 def register(app: Flask) -> None:
@@ -155,13 +158,6 @@ def purge() -> None:
         click.echo(f"{name}\t{number}")
 
 
-@key_commands.command("new")
-def new_keys() -> None:
-    """Print one new key of each kind, as settings."""
-    for kind, key in keys.new().items():
-        click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
-
-
 def _keyring() -> Keyring:
     settings = parts().settings
     try:
@@ -185,7 +181,7 @@ def _only_in_development() -> None:
 
 COMMANDS = (
     database_commands, group_commands, lead_commands, question_commands, newsletter_commands,
-    key_commands, hold_commands, web, worker, demo, prepare, purge,
+    key_commands, hold_commands, doctor_command, web, worker, demo, prepare, purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

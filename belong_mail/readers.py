@@ -174,6 +174,12 @@ def secrets_list(value: str) -> tuple[str, ...]:
     return words(value)
 
 
+def token(value: str) -> str:
+    if value and (len(value) < MIN_SECRET or not value.isascii() or not value.isprintable()):
+        raise ValueError("is 32 characters or more, or empty")
+    return value
+
+
 def yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("is yes or no")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import handlers, retention
+from belong_mail import handlers, retention, rotation
 from belong_mail.db import NO_DATABASE, now
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness, WitnessUnreadable
@@ -89,10 +89,7 @@ class Worker:
         return WITHOUT_DATABASE
 
     def _is_free(self) -> bool:
-        """Meet the database from time to time and before a purge; tell whether we may work on it.
-
-        Mail that stays on this machine needs no leave.
-        """
+        """Meet the database now and then, and before a purge; tell whether we may work on it."""
         is_fresh = self.held_because is None and time.monotonic() < self._meet_at
         if self._witness is None or (is_fresh and now() < self._purge_at):
             return True
@@ -113,6 +110,7 @@ class Worker:
                     newsletters.copy_to(session, newsletter, self._seal_to_office())
             if now() >= self._purge_at:
                 retention.purge(session)
+                rotation.rewrap(session, self._desk.opener)
                 self._purge_at = now() + PURGE_EVERY
         return self.engine.work() or was_reading
 

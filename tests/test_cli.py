@@ -30,8 +30,10 @@ pytestmark = on_sqlite
 COMMANDS = [
     "db upgrade", "db check", "db backup", "db restore", "web", "worker",
     "group list", "group add", "group retire",
-    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report", "demo",
-    "keys new", "purge", "prepare", "db", "group", "lead", "newsletter", "keys",
+    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report",
+    "newsletter pause", "newsletter resume", "newsletter stop", "doctor", "demo",
+    "keys new", "keys rotate", "keys status", "purge", "prepare",
+    "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold",
 ]  # fmt: skip
 STATES = [

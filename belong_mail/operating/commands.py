@@ -1,4 +1,4 @@
-"""The operator's commands about the database."""
+"""The operator's commands: the database, its copies, keys, and the doctor."""
 
 from pathlib import Path
 
@@ -7,13 +7,20 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from belong_mail import schema
+from belong_mail import keys, rotation, schema
 from belong_mail.groups import service as groups
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness
-from belong_mail.operating import copies
+from belong_mail.opening import KeysMissing, Opener, worker_keys
+from belong_mail.operating import copies, doctor
+from belong_mail.operating.figures import gather
 from belong_mail.parts import parts, transaction
 from belong_mail.sending.claims import are_working
+
+
+@click.group("keys")
+def key_commands() -> None:
+    """Keys: new ones, and the change from old to new."""
 
 
 @click.group("db")
@@ -68,6 +75,63 @@ def restore(file: Path) -> None:
     except copies.CopyRefused as error:
         raise click.ClickException(str(error)) from error
     click.echo("The copy is in place, and on hold. See `hold status`, then `hold release`.")
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Look at keys, database, relay, DNS, clocks and what waits; exit 1 unless all is well."""
+    settings = parts().settings
+    findings = list(doctor.check_database(engine()))
+    if not any(finding.is_wrong for finding in findings):
+        with transaction() as session:
+            findings += doctor.check_work(gather(session))
+    findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
+    if not settings.smtp_url.startswith("mailbox:"):
+        findings += doctor.check_names(settings.mail_domain, doctor.look_up)
+    for finding in findings:
+        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
+    if any(finding.is_wrong for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@key_commands.command("new")
+def new_keys() -> None:
+    """Print one new key of each kind, as settings."""
+    for kind, key in keys.new().items():
+        click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
+
+
+@key_commands.command("rotate")
+def rotate_keys() -> None:
+    """Print the keys with a new pair and a new secret at the end of their lists."""
+    settings, made = parts().settings, keys.new()
+    _opener()
+    lists = {
+        "private": settings.private_keys, "public": settings.public_keys,
+        "secret": settings.secret_keys,
+    }  # fmt: skip
+    for kind, old in lists.items():
+        click.echo(f"BELONG_{kind.upper()}_KEYS={','.join([*old, made[kind]])}")
+    click.echo("First the private keys, and restart the worker; then the others.", err=True)
+    click.echo("It wraps anew by itself; `keys status` says when old ones may go.", err=True)
+
+
+@key_commands.command("status")
+def key_status() -> None:
+    """Say whether anything still needs a private key that is not the newest; exit 1 if so."""
+    with transaction() as session:
+        left = rotation.left(session, _opener())
+    if left:
+        raise click.ClickException(f"{left} things still need an older private key. Keep it.")
+    click.echo("Nothing needs an older private key. Copies made before may still need it.")
+
+
+def _opener() -> Opener:
+    settings = parts().settings
+    try:
+        return worker_keys(settings.private_keys, settings.index_keys)[0]
+    except KeysMissing as error:
+        raise click.ClickException(KeysMissing.__doc__ or "") from error
 
 
 def _hold(copied: Engine) -> None:
