@@ -94,6 +94,7 @@ class Config:
         readers.networks, "127.0.0.0/8,::1/128", "networks with higher limits"
     )
     state_folder: Path = setting(readers.path, "var", "the workers' locks, and the test mailbox")
+    metrics_token: str = setting(readers.token, "", "opens /metrics; without one it is not there")
     video_url: str = setting(
         readers.optional_web_address, "", "the office's video; hidden while empty"
     )

@@ -16,6 +16,7 @@ from belong_mail.db import make_engine
 from belong_mail.directory.views import directory
 from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
+from belong_mail.hold import service as hold
 from belong_mail.interests.views import interests
 from belong_mail.lead.views import lead
 from belong_mail.links import Links
@@ -25,6 +26,7 @@ from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
 from belong_mail.newcomers.views import newcomers
 from belong_mail.office.views import office
+from belong_mail.operating.views import operating
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
@@ -42,6 +44,7 @@ MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
     pictures, releases, editing, questions, shared_mailbox, office, newcomers,
+    operating,
 )  # fmt: skip
 
 PUBLIC = {
@@ -54,8 +57,8 @@ PUBLIC = {
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
     "moving.confirm", "shared_mailbox.confirm", "interests.ask", "interests.noted",
-    "interests.forget", "newcomers.index", "newcomers.sheet", "newcomers.mail", "newcomers.draft", "newcomers.poster",
-    "newcomers.short",
+    "interests.forget", "newcomers.index", "newcomers.sheet", "newcomers.mail",
+    "newcomers.draft", "newcomers.poster", "newcomers.short", "operating.metrics",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -134,6 +137,7 @@ def _guard(app: Flask, settings: Settings) -> None:
             return None
         with transaction() as session:
             account = browsers.current(session)
+            g.is_on_hold = hold.is_on(session)
         if account is None and request.method in headers.SAFE:
             return redirect(url_for("sign_in.ask"))
         g.account = account or abort(403)

@@ -10,17 +10,26 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup, with_appcontext
-from sqlalchemy import Engine
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from flask.cli import with_appcontext
+from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail import keys, retention, sample, schema
+from belong_mail import retention, sample, schema
 from belong_mail.accounts.commands import lead_commands, office_commands
+from belong_mail.db import NO_DATABASE
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import named
+from belong_mail.hold import service as hold
+from belong_mail.hold.commands import hold_commands
+from belong_mail.hold.witness import WitnessUnreadable
 from belong_mail.interests.commands import group_commands
 from belong_mail.mail.relay import RelayRefused
 from belong_mail.opening import KeysMissing, worker_keys
+from belong_mail.operating.commands import (
+    database_commands,
+    doctor_command,
+    engine,
+    key_commands,
+)
 from belong_mail.parts import parts, transaction
 from belong_mail.questions.commands import question_commands
 from belong_mail.releases.commands import newsletter_commands
@@ -30,10 +39,11 @@ from belong_mail.worker import Worker, make_worker
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 WEB_PATIENCE = "5s"
 """For a web worker that is told to stop while it starts: it does not hear, and is killed."""
-NO_DATABASE = (InterfaceError, OperationalError, ProgrammingError)
 
-database = AppGroup("db", help="The database's schema.")
-key_commands = AppGroup("keys", help="Keys.")
+DAMAGED = (
+    "The database is damaged, or is none. Nothing was changed. Stop web and worker, keep the file"
+    " as it is, and put back a copy; the worker is on hold then until `hold release`."
+)
 
 
 def register(app: Flask) -> None:
@@ -55,31 +65,19 @@ def _with_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
             return callback(*args, **kwargs)
-        except (*NO_DATABASE, schema.SchemaIsOld) as error:
+        except (*NO_DATABASE, ProgrammingError, schema.SchemaIsOld) as error:
             raise click.ClickException(
                 f"The database cannot be used ({type(error).__name__}). Is BELONG_DATABASE_URL"
                 " right, and has `flask --app wsgi db upgrade` run?"
             ) from None
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            raise click.ClickException(DAMAGED) from None
+        except WitnessUnreadable as error:
+            raise click.ClickException(str(error)) from None
 
     return called
-
-
-@database.command()
-def upgrade() -> None:
-    """Bring the schema up to date; an empty database also gets the district's groups."""
-    schema.upgrade(_engine())
-    with transaction() as session:
-        groups.seed(session)
-    click.echo("The database is up to date.")
-
-
-@database.command()
-def check() -> None:
-    """Compare the database with the models; exit 1 when they differ."""
-    differences = schema.differences(_engine())
-    if differences:
-        raise click.ClickException(f"{len(differences)} differences: run `db upgrade`.")
-    click.echo("The database is as it should be.")
 
 
 @click.command()
@@ -111,7 +109,7 @@ def web(port: int, host: str) -> None:
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
 def worker(*, drain: bool) -> None:
     """Open, index and send what waits; on SIGTERM finish what is in hand."""
-    schema.refuse_old(_engine())
+    schema.refuse_old(engine())
     working = _worker()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: working.engine.stopping.set())
@@ -121,6 +119,9 @@ def worker(*, drain: bool) -> None:
     working.drain()
     waiting = working.waiting()
     working.engine.close()
+    if working.held_because is not None:
+        reason = hold.REASONS[working.held_because]
+        raise click.ClickException(f"Sending is on hold: {reason} See `hold status`.")
     words = ", ".join(f"{number} {state}" for state, number in waiting.items())
     click.echo(f"Waiting for later: {words}." if words else "Nothing is waiting.")
 
@@ -141,7 +142,7 @@ def demo(slug: str, members: int) -> None:
 def prepare() -> None:
     """Make a development instance ready: schema, groups and the sample."""
     _only_in_development()
-    schema.upgrade(_engine())
+    schema.upgrade(engine())
     keyring = _keyring()
     with transaction() as session:
         groups.seed(session)
@@ -156,19 +157,6 @@ def purge() -> None:
         removed = retention.purge(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
-
-
-@key_commands.command("new")
-def new_keys() -> None:
-    """Print one new key of each kind, as settings."""
-    for kind, key in keys.new().items():
-        click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
-
-
-def _engine() -> Engine:
-    engine = parts().writing.kw["bind"]
-    assert isinstance(engine, Engine)  # noqa: S101 - create_app binds it
-    return engine
 
 
 def _keyring() -> Keyring:
@@ -193,8 +181,9 @@ def _only_in_development() -> None:
 
 
 COMMANDS = (
-    database, group_commands, lead_commands, office_commands, question_commands,
-    newsletter_commands, key_commands, web, worker, demo, prepare, purge,
+    database_commands, group_commands, lead_commands, office_commands, question_commands,
+    newsletter_commands, key_commands, hold_commands, doctor_command, web, worker, demo, prepare,
+    purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

@@ -1,11 +1,25 @@
 """Engine, Base, constraint names, UTC times, public ids."""
 
 import secrets
+import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import DateTime, Dialect, Engine, LargeBinary, MetaData, create_engine, event
+from sqlalchemy import (
+    URL,
+    DateTime,
+    Dialect,
+    Engine,
+    LargeBinary,
+    MetaData,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
@@ -17,9 +31,12 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+PATIENCE = 10
+"""Seconds that a transaction waits for another one's end, in SQLite."""
+NO_DATABASE = (InterfaceError, InternalError, OperationalError)
+"""What comes of a database that is locked, full, read-only, down or cut off: it may come back."""
 PRAGMAS = (
     "journal_mode=WAL",
-    "busy_timeout=10000",
     "foreign_keys=ON",
     "synchronous=NORMAL",
     "secure_delete=ON",
@@ -67,10 +84,29 @@ def make_engine(url: str) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, creator=lambda: _open_sqlite(make_url(url)))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def create(engine: Engine) -> None:
+    """Make the empty file of a SQLite database that is not there yet; nothing else makes one.
+
+    So a file that is lost, or a disk that is not mounted, is an error and no empty database.
+    """
+    if engine.dialect.name == "sqlite":
+        try:
+            Path(engine.url.database or "").touch(mode=0o644)
+        except OSError as error:
+            raise OperationalError(None, None, error) from error
+
+
+def _open_sqlite(url: URL) -> sqlite3.Connection:
+    """Open a file that is there; wait up to `timeout` seconds where another process writes."""
+    name = f"file:{quote(url.database or '')}?mode=rw"
+    patience = float(str(url.query.get("timeout", PATIENCE)))
+    return sqlite3.connect(name, uri=True, timeout=patience, check_same_thread=False)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

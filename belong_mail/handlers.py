@@ -1,18 +1,23 @@
 """Which function writes each kind of mail, and which answers each kind of request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import letters as contact
+from belong_mail.db import NO_DATABASE
 from belong_mail.interests import receiving as interests
 from belong_mail.mail.message import Envelope
 from belong_mail.memberships import letters as memberships
 from belong_mail.memberships import receiving as my_groups
 from belong_mail.moving import letters as moves
 from belong_mail.moving import receiving as moving
+from belong_mail.newsletters.letters import Press
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
+from belong_mail.sending.engine import Writing
 from belong_mail.sending.models import Delivery
 from belong_mail.shared_mailbox import letters as mailboxes
 from belong_mail.shared_mailbox import receiving as shared_mailbox
@@ -59,3 +64,40 @@ RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
     "propose-mailbox": shared_mailbox.propose,
     "confirm-mailbox": shared_mailbox.confirm,
 }
+
+
+def compose(
+    desk: Desk, press: Press, session: Session, ids: list[int]
+) -> Iterator[tuple[int, Writing]]:
+    """Read what it takes to write deliveries: the members of issues together, others alone."""
+    kinds = select(Delivery.id, Delivery.kind).where(Delivery.id.in_(ids))
+    of_issues = []
+    for delivery_id, kind in session.execute(kinds):
+        if kind == "newsletter":
+            of_issues.append(delivery_id)
+        else:
+            yield delivery_id, _written(desk, session, delivery_id)
+    if of_issues:
+        yield from press.writings(session, of_issues)
+
+
+def _written(desk: Desk, session: Session, delivery_id: int) -> Writing:
+    """Write a single message now; what is raised is raised again when it is asked for."""
+    try:
+        with session.begin_nested():
+            envelope = _write(desk, session, session.get_one(Delivery, delivery_id))
+    except NO_DATABASE:
+        raise
+    except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+        return partial(_raise, error)
+    return lambda: envelope
+
+
+def _write(desk: Desk, session: Session, delivery: Delivery) -> Envelope:
+    if delivery.kind in ENVELOPES:
+        return ENVELOPES[delivery.kind](session, desk, delivery)
+    return desk.envelope(delivery, LETTERS[delivery.kind](session, desk, delivery))
+
+
+def _raise(error: Exception) -> Envelope:
+    raise error

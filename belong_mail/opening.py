@@ -37,6 +37,11 @@ class Opener:
             self._wrapping[name] = AESGCM(derived.derive(key.private_bytes_raw()))
             self._newest = name
 
+    @property
+    def older(self) -> list[bytes]:
+        """Name the keys that are not the newest, as sealed and wrapped bytes do."""
+        return [name for name in self._private if name != self._newest]
+
     def open(self, sealed: bytes, where: str) -> bytes:
         """Open what was sealed for a place (``table.column``), by whoever has the public key.
 

@@ -83,7 +83,10 @@ def database(value: str) -> str:
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("needs a file: web and worker are two processes")
-        return f"sqlite:///{ROOT / url.database}"
+        patience = str(url.query.get("timeout", ""))
+        if url.query.keys() - {"timeout"} or not re.fullmatch("([0-9]+([.][0-9]+)?)?", patience):
+            raise ValueError("takes nothing behind ? but timeout=SECONDS")
+        return f"sqlite:///{ROOT / url.database}" + (f"?timeout={patience}" if patience else "")
     if url.drivername != "postgresql+psycopg" or not url.database:
         raise ValueError(complaint)
     return value
@@ -169,6 +172,12 @@ def secrets_list(value: str) -> tuple[str, ...]:
     if any(len(secret) < MIN_SECRET for secret in some_words(value)):
         raise ValueError("has a key shorter than 32 characters; make one with: flask keys new")
     return words(value)
+
+
+def token(value: str) -> str:
+    if value and (len(value) < MIN_SECRET or not value.isascii() or not value.isprintable()):
+        raise ValueError("is 32 characters or more, or empty")
+    return value
 
 
 def yes_or_no(value: str) -> bool:

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from belong_mail.accounts import models as accounts
 from belong_mail.contact import models as contact
-from belong_mail.db import Base
+from belong_mail.db import Base, create
+from belong_mail.hold import models as hold
 from belong_mail.interests import models as interests
 from belong_mail.limits import Limit
 from belong_mail.memberships import models as memberships
@@ -21,7 +22,8 @@ from belong_mail.sending import models as sending
 from belong_mail.subscriptions import models as subscriptions
 
 MODELS = (
-    accounts, contact, interests, memberships, newsletters, outbox, sending, subscriptions, Limit,
+    accounts, contact, hold, interests, memberships, newsletters, outbox, sending, subscriptions,
+    Limit,
 )  # fmt: skip
 """Named so that every table stands in the metadata; groups come with them."""
 
@@ -31,6 +33,7 @@ class SchemaIsOld(Exception):
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
+    create(engine)
     with engine.begin() as connection:
         command.upgrade(_config(connection), revision)
 

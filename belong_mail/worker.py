@@ -1,28 +1,27 @@
 """The worker's door: opens what was sealed, and hands each kind of thing to its handler."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import handlers, retention
-from belong_mail.db import now
+from belong_mail import handlers, retention, rotation
+from belong_mail.db import NO_DATABASE, now
+from belong_mail.hold import service as hold
+from belong_mail.hold.witness import Witness, WitnessUnreadable
 from belong_mail.interests import receiving as interests
 from belong_mail.mail.mailbox import Mailbox
-from belong_mail.mail.message import Envelope, mailbox
+from belong_mail.mail.message import mailbox
 from belong_mail.mail.relay import SmtpTransport, Transport, parse
 from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
-from belong_mail.sending.engine import Engine, Writing
-from belong_mail.sending.models import Chunk, Delivery, State
+from belong_mail.sending.engine import Engine
 from belong_mail.sending.names import Names
 from belong_mail.sending.pace import Policy
 from belong_mail.sending.presence import Presence
@@ -34,6 +33,8 @@ IDLE = 0.5
 WITHOUT_DATABASE = 5.0
 """Seconds between looks when the database does not answer."""
 PURGE_EVERY = timedelta(minutes=1)
+MEET_EVERY = 10.0
+"""Seconds; a copy of the database that is older than this is known for one."""
 BATCH = 100
 MOST_FAILURES = 3
 
@@ -49,33 +50,58 @@ class Worker:
         presence: Presence,
         policy: Policy,
         seal_to_office: Callable[[], bytes] | None,
+        witness: Witness | None,
     ) -> None:
         self._desk = desk
         self._keyring = Keyring(desk.opener, desk.index)
         self._sessions = sessions
         self._seal_to_office = seal_to_office
+        self._witness = witness
+        self._meet_at = 0.0
+        self.held_because: str | None = None
+        """A key of `hold.service.REASONS` while we must not work."""
         self._press = issues.Press(desk)
-        self._purged_at = now() - PURGE_EVERY
-        self.engine = Engine(sessions, transport, self._compose, self._press, presence, policy)
+        compose = partial(handlers.compose, desk, self._press)
+        self._purge_at = now()
+        self.engine = Engine(sessions, transport, compose, self._press, presence, policy)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
         stopping = self.engine.stopping
         while not stopping.is_set():
-            try:
-                pause = 0.0 if self.step() else IDLE
-            except (OperationalError, InterfaceError) as error:
-                log.error("The database does not answer: %s", type(error).__name__)  # noqa: TRY400
-                pause = WITHOUT_DATABASE
-            stopping.wait(pause)
+            stopping.wait(self._turn())
         self.engine.close()
 
     def drain(self) -> None:
         """Work until nothing is due now, or until the engine is told to stop."""
-        self.engine.recover()
-        while not self.engine.stopping.is_set() and self.step():
+        if self._is_free():
+            self.engine.recover()
+        while self._is_free() and not self.engine.stopping.is_set() and self.step():
             pass
         self.engine.finish()
+
+    def _turn(self) -> float:
+        """Do what is due; return the seconds until the next look."""
+        try:
+            if not self._is_free():
+                return IDLE
+            return 0.0 if self.step() else IDLE
+        except (*NO_DATABASE, OSError, WitnessUnreadable) as error:
+            log.error("Database or state folder cannot be used: %s", type(error).__name__)  # noqa: TRY400
+        return WITHOUT_DATABASE
+
+    def _is_free(self) -> bool:
+        """Meet the database now and then, and before a purge; tell whether we may work on it."""
+        is_fresh = self.held_because is None and time.monotonic() < self._meet_at
+        if self._witness is None or (is_fresh and now() < self._purge_at):
+            return True
+        with self._witness.turn() as seen, self._sessions.begin() as session:
+            because = hold.meet(session, seen)
+        if because is not None and because != self.held_because:
+            log.warning("Sending is on hold: %s", hold.REASONS[because])
+        self.held_because = because
+        self._meet_at = time.monotonic() + MEET_EVERY
+        return because is None
 
     def step(self) -> bool:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
@@ -85,26 +111,16 @@ class Worker:
             for newsletter in newsletters.queue_due(session):
                 if self._seal_to_office is not None:
                     newsletters.copy_to(session, newsletter, self._seal_to_office())
-            if now() - self._purged_at > PURGE_EVERY:
+            if now() >= self._purge_at:
                 retention.purge(session)
-                self._purged_at = now()
+                rotation.rewrap(session, self._desk.opener)
+                self._purge_at = now() + PURGE_EVERY
         return self.engine.work() or was_reading
 
     def waiting(self) -> dict[str, int]:
-        """Count what waits for later: deliveries by state, requests, issues for their time."""
-        unfinished = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
-        by_state = select(Delivery.state, func.count()).group_by(Delivery.state)
-        by_state = by_state.where(Delivery.state.in_(unfinished), Delivery.due_at.is_not(None))
-        scheduled = select(func.count(Newsletter.id)).where(
-            Newsletter.queued_at.is_(None), Newsletter.due_at.is_not(None)
-        )
+        """Count what waits for later."""
         with self._sessions.begin() as session:
-            counts = Counter(dict(session.execute(by_state).all()))
-            planned = select(func.sum(Chunk.planned)).where(Chunk.inserted.is_(None))
-            counts[State.QUEUED.value] += session.scalar(planned) or 0
-            counts["requests"] = session.scalar(select(func.count(Request.id))) or 0
-            counts["scheduled"] = session.scalar(scheduled) or 0
-        return +counts
+            return hold.waiting(session)
 
     def _read_requests(self) -> bool:
         with self._sessions.begin() as session:
@@ -138,43 +154,12 @@ class Worker:
                 if request is not None:
                     handlers.RECEIVERS[request.kind](session, self._keyring, request)
                     session.delete(request)
+        except NO_DATABASE:
+            raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 session.get_one(Request, request_id).failures += 1
-
-    def _compose(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
-        """Read what it takes to write deliveries: the members of issues together, others alone."""
-        kinds = select(Delivery.id, Delivery.kind).where(Delivery.id.in_(ids))
-        issues_ids = []
-        for delivery_id, kind in session.execute(kinds):
-            if kind == "newsletter":
-                issues_ids.append(delivery_id)
-            else:
-                yield delivery_id, self._written(session, delivery_id)
-        if issues_ids:
-            yield from self._press.writings(session, issues_ids)
-
-    def _written(self, session: Session, delivery_id: int) -> Writing:
-        """Write a single message now; what is raised is raised again when it is asked for."""
-        try:
-            with session.begin_nested():
-                envelope = self._write(session, session.get_one(Delivery, delivery_id))
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            return partial(_raise, error)
-        return lambda: envelope
-
-    def _write(self, session: Session, delivery: Delivery) -> Envelope:
-        if delivery.kind in handlers.ENVELOPES:
-            return handlers.ENVELOPES[delivery.kind](session, self._desk, delivery)
-        letter = handlers.LETTERS[delivery.kind](session, self._desk, delivery)
-        return self._desk.envelope(delivery, letter)
-
-
-def _raise(error: Exception) -> Envelope:
-    raise error
 
 
 def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:
@@ -191,9 +176,11 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
     )
     policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)
+    witness = Witness(settings.state_folder)
     presence = Presence(settings.state_folder / "workers")
     copies = parts.seal_to_office if settings.copy_to_office else None
-    return Worker(desk, parts.writing, relay, presence, policy, copies)
+    known = None if settings.smtp_url.startswith("mailbox:") else witness
+    return Worker(desk, parts.writing, relay, presence, policy, copies, known)
 
 
 def make_transport(settings: Settings) -> Transport:

@@ -31,10 +31,15 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 COMMANDS = [
-    "db upgrade", "db check", "web", "worker", "group list", "group add", "group retire",
-    "lead invite", "lead remove", "lead list", "newsletter send", "newsletter report",
-    "newsletter release", "newsletter cancel", "demo",
-    "keys new", "purge", "prepare", "db", "group", "lead", "newsletter", "keys",
+    "db upgrade", "db check", "db backup", "db restore", "web", "worker",
+    "group list", "group add", "group launch", "group interest", "group retire",
+    "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
+    "newsletter send", "newsletter report",
+    "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
+    "newsletter stop", "doctor", "demo",
+    "keys new", "keys rotate", "keys status", "purge", "prepare",
+    "db", "group", "lead", "newsletter", "keys",
+    "hold status", "hold release", "hold begin", "hold",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",

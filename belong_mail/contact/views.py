@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import receipts, service
@@ -17,15 +17,18 @@ contact = Blueprint("contact", __name__)
 
 @contact.route("/contact", methods=["GET", "POST"])
 def write() -> ResponseReturnValue:
+    """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()
-    form.offer(_addressees())
-    if form.is_sent():
-        code = receipts.new_code() if form.is_answered_by_code else ""
-        reference = _receive(form, code)
-        if code:
-            return render_template("contact/received.html", reference=reference, code=code)
-        return redirect(url_for(".received", reference=reference), 303)
-    return render_template("contact/write.html", form=form), 422 if form.errors else 200
+    groups = _addressees()
+    form.offer(groups or [])
+    is_lost = groups is None and form.is_submitted()
+    if not is_lost and form.is_sent():
+        try:
+            return _thank(form)
+        except DBAPIError:
+            is_lost = True
+    page = render_template("contact/write.html", form=form, is_lost=is_lost)
+    return page, 503 if is_lost else 422 if form.errors else 200
 
 
 @contact.get("/contact/received/<reference>")
@@ -69,13 +72,22 @@ def _read(session: Session, form: CodeForm) -> list[receipts.Said] | None:
     return receipts.read(session, thread, code)
 
 
-def _addressees() -> list[Group]:
-    """Offer no group when the database does not answer: the page says more than its form."""
+def _thank(form: ContactForm) -> ResponseReturnValue:
+    """Store what was written; a receipt code is shown once, on a page without an address."""
+    code = receipts.new_code() if form.is_answered_by_code else ""
+    reference = _receive(form, code)
+    if code:
+        return render_template("contact/received.html", reference=reference, code=code)
+    return redirect(url_for(".received", reference=reference), 303)
+
+
+def _addressees() -> list[Group] | None:
+    """Return None when the database does not answer: the page says more than its form."""
     try:
         with transaction() as session:
             return service.addressees(session)
-    except (InterfaceError, OperationalError):
-        return []
+    except DBAPIError:
+        return None
 
 
 def _receive(form: ContactForm, code: str) -> str:

@@ -7,11 +7,10 @@ from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import and_, bindparam, false, func, not_, select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
-from belong_mail.db import UtcTime, now
+from belong_mail.db import NO_DATABASE, UtcTime, now
 from belong_mail.groups import mailboxes
 from belong_mail.groups.models import Group
 from belong_mail.languages import DEFAULT
@@ -95,7 +94,7 @@ class Press:
         try:
             with session.begin_nested():
                 freeze(session, self._desk, newsletter)
-        except OperationalError:
+        except NO_DATABASE:
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter_id, type(error).__name__)  # noqa: TRY400

@@ -33,14 +33,7 @@ class Presence:
 
     def judge(self, name: str) -> Standing:
         """Tell whether a worker lives."""
-        try:
-            with (self._folder / name).open("r+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return Standing.UNKNOWN
-        except BlockingIOError:
-            return Standing.ALIVE
-        return Standing.DEAD
+        return _judge(self._folder / name)
 
     def marks(self, name: str) -> dict[int, journal.Mark] | None:
         """Return what a dead worker wrote into its journal; None when that cannot be trusted.
@@ -66,6 +59,23 @@ class Presence:
 
     def _journal_of(self, name: str) -> Path:
         return self._folder / f"{name}.journal"
+
+
+def are_working(folder: Path) -> bool:
+    """Tell whether a worker lives in this folder."""
+    names = (file.name for file in folder.glob("*") if not file.suffix)
+    return any(_judge(folder / name) is Standing.ALIVE for name in names)
+
+
+def _judge(file: Path) -> Standing:
+    try:
+        with file.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return Standing.UNKNOWN
+    except BlockingIOError:
+        return Standing.ALIVE
+    return Standing.DEAD
 
 
 def _boot() -> str:

@@ -38,14 +38,17 @@ def test_a_page_says_that_it_cannot_do_it_right_now(visitor: Visitor, path: str)
     assert "Nothing was stored." in answer.text
 
 
-def test_a_form_says_that_nothing_was_stored(visitor: Visitor, relay: Server) -> None:
+def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(
+    visitor: Visitor, relay: Server
+) -> None:
     token = visitor.open("/contact").text.partition('name="csrf_token"')[2]
     token = token.partition('value="')[2].partition('"')[0]
     fields = {"csrf_token": token, "topic": "need", "message": "We need an interpreter."}
     answer = visitor.client.post("/contact?lang=es", data=fields)
     assert answer.status_code == 503
     assert answer.headers["Content-Language"] == "es"
-    assert "interpreter" not in answer.text
+    assert "Tu mensaje no se guardó." in answer.text
+    assert "We need an interpreter.</textarea>" in answer.text
     assert relay.accepted == []
 
 

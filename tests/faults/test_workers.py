@@ -44,7 +44,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
         assert has_begun.wait(SECONDS)
         sleeper.signal(signal.SIGSTOP)
         with scene.parts.writing.begin() as session:
-            long_ago = text("UPDATE deliveries SET lease_until = :then WHERE lease_until > :then")
+            long_ago = text("UPDATE leases SET until = :then WHERE until > :then")
             session.execute(long_ago.bindparams(then="2020-01-01 00:00:00"))
         elsewhere = scene.on_another_host()
         elsewhere.finish()

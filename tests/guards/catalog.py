@@ -31,6 +31,9 @@ MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
 TELLING = "tests/interests/test_telling.py"
 WAITING = "tests/interests/test_secrecy.py"
+OPERATIONS = "tests/operations"
+CLOCKS = f"{OPERATIONS}/test_clocks.py"
+TROUBLES = f"{OPERATIONS}/test_database_troubles.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -641,6 +644,48 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "from belong_mail import limits\n",
         "import flask as flask\n\nfrom belong_mail import limits\n",
         (CONTRACTS,),
+    ),
+    (
+        "hold",
+        "belong_mail/hold/service.py",
+        "    because = why(session, seen)\n",
+        "    because = None\n",
+        (f"{OPERATIONS}/test_hold.py::test_an_older_database_under_the_same_host_is_on_hold",),
+    ),
+    (
+        "clock",
+        "belong_mail/hold/service.py",
+        '"clock": not -BACK < now() - host.seen_at < FAR,',
+        '"clock": False,',
+        (f"{CLOCKS}::test_ten_years_that_pass_in_a_moment_expire_nothing",),
+    ),
+    (
+        "folders-of-their-own",
+        "belong_mail/sending/claims.py",
+        "return name.startswith(self._ours)",
+        "return True",
+        (f"{CLOCKS}::test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead",),
+    ),
+    (
+        "lost-file",
+        "belong_mail/db.py",
+        "?mode=rw",
+        "?mode=rwc",
+        (f"{TROUBLES}::test_a_lost_file_is_not_made_anew_by_web_worker_or_commands",),
+    ),
+    (
+        "metrics-token",
+        "belong_mail/operating/views.py",
+        "if not token or not hmac",
+        "if token and not hmac",
+        (f"{OPERATIONS}/test_doctor.py::test_where_no_token_is_set_none_opens_the_figures",),
+    ),
+    (
+        "old-keys",
+        "belong_mail/rotation.py",
+        "    if opener.older:\n",
+        "    if not opener.older:\n",
+        (f"{OPERATIONS}/test_rotation.py::test_it_goes_on_where_it_was_cut_off",),
     ),
 )
 

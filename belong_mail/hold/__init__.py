@@ -1,0 +1,1 @@
+"""Hold: a restored or cloned database sends nothing until somebody says so."""

@@ -1,0 +1,77 @@
+"""Figures for operators: totals alone, never of a group or a person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from belong_mail.db import now
+from belong_mail.hold import service as hold
+from belong_mail.sending.models import Chunk, Delivery, State
+from belong_mail.subscriptions.models import Request
+
+UNREADABLE = 3
+"""Failures after which a request is left for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    deliveries: dict[str, int]
+    """By state."""
+    planned: int
+    """Copies of issues that nobody has claimed yet."""
+    oldest_seconds: float
+    """For how long the oldest delivery that is due has waited."""
+    requests: int
+    unreadable: int
+    is_on_hold: bool
+
+
+def gather(session: Session) -> Figures:
+    by_state = dict(
+        session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).all()
+    )
+    planned = select(func.sum(Chunk.planned)).where(
+        Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
+    )
+    unreadable = select(func.count(Request.id)).where(Request.failures >= UNREADABLE)
+    return Figures(
+        deliveries={state.value: by_state.get(state, 0) for state in State},
+        planned=session.scalar(planned) or 0,
+        oldest_seconds=_oldest(session, now()),
+        requests=session.scalar(select(func.count(Request.id))) or 0,
+        unreadable=session.scalar(unreadable) or 0,
+        is_on_hold=hold.is_on(session),
+    )
+
+
+def _oldest(session: Session, at: datetime) -> float:
+    waiting = Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN))
+    oldest = session.scalar(select(func.min(Delivery.due_at)).where(waiting))
+    return 0.0 if oldest is None else max(0.0, (at - oldest).total_seconds())
+
+
+def exposition(figures: Figures) -> str:
+    """Write figures in the text format of Prometheus (0.0.4)."""
+    lines = [
+        "# HELP belong_deliveries Messages, by state.",
+        "# TYPE belong_deliveries gauge",
+        *(
+            f'belong_deliveries{{state="{state}"}} {number}'
+            for state, number in figures.deliveries.items()
+        ),
+    ]
+    for name, about, value in (
+        ("planned", "Copies of issues that nobody has claimed yet.", figures.planned),
+        ("oldest_due_seconds", "How long the oldest due message waits.", figures.oldest_seconds),
+        ("requests", "Requests that the worker has not read.", figures.requests),
+        ("unreadable_requests", "Requests that cannot be read.", figures.unreadable),
+        ("on_hold", "1 while sending is on hold.", int(figures.is_on_hold)),
+    ):
+        lines += [
+            f"# HELP belong_{name} {about}",
+            f"# TYPE belong_{name} gauge",
+            f"belong_{name} {value:g}",
+        ]
+    return "\n".join(lines) + "\n"

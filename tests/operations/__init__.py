@@ -1,0 +1,1 @@
+"""Operators' troubles: copies, full disks, locked databases, clocks that jump."""

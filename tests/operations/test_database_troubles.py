@@ -1,0 +1,229 @@
+"""A database that is locked, cut off, read-only, full, lost or damaged (trust.md R14-R16)."""
+
+import hashlib
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from tests.factories import queue_issue
+from tests.marks import on_sqlite
+from tests.operations.troubles import cut, down, full, locked, once, read_only
+from tests.people import Form, Visitor
+from tests.processes import SECONDS, run, running
+from tests.sending.factories import books, queue
+from tests.servers.site import Site, free_port
+from tests.servers.site import running as site_running
+from tests.servers.smtp import Server
+
+Settings = dict[str, str]
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+MOMENTS = pytest.mark.parametrize("moment", ["EHLO", "MAIL", "DATA", "DOT"])
+WORDS = "We need an interpreter for the meeting."
+
+
+@pytest.fixture
+def impatient(environment: Settings, database_url: str) -> Settings:
+    """Settings with which nobody waits ten seconds for a lock."""
+    if database_url.startswith("sqlite"):
+        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=0.2"
+    return environment
+
+
+@pytest.fixture
+def trouble(database_url: str, tmp_path: Path) -> AbstractContextManager[None]:
+    """A database that nobody can use for a while: locked, or down."""
+    if database_url.startswith("sqlite"):
+        return locked(tmp_path / "belong.db")
+    return down(database_url)
+
+
+def is_said(process: subprocess.Popen[str], words: str) -> str:
+    """Read what a process says, until it says this."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if words in line:
+            break
+    assert words in said
+    return said
+
+
+def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_nothing(
+    impatient: Settings, app: Flask, visitor: Visitor, trouble: AbstractContextManager[None],
+    relay: Server,
+) -> None:  # fmt: skip
+    assert impatient
+    form = Form(visitor.open("/contact").text).fields | {"message": WORDS}
+    with trouble:
+        answer = visitor.client.post("/contact", data=form)
+        assert answer.status_code == 503
+        assert "Your message was not stored." in answer.text
+        assert f"{WORDS}</textarea>" in answer.text
+        assert visitor.join("asian", "ada@dpsk12.org").status_code == 503
+    assert visitor.client.post("/contact", data=form).status_code == 303
+    assert app
+    assert relay.accepted == []
+
+
+def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
+    impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    trouble: AbstractContextManager[None],
+) -> None:  # fmt: skip
+    issue = queue(parts, keyring, 3)
+    with running(impatient, "worker") as process:
+        relay.wait_for(3, SECONDS)
+        with trouble:
+            said = is_said(process, "Database or state folder cannot be used")
+        with parts.writing.begin() as session:
+            queue_issue(session)
+        relay.wait_for(6, SECONDS)
+        assert process.poll() is None
+    assert "Traceback" not in said
+    assert "dpsk12" not in said
+    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+
+
+@on_postgresql
+@AT_ONCE
+@MOMENTS
+def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, environment: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    database_url: str,
+) -> None:  # fmt: skip
+    issue = queue(parts, keyring, 3)
+    relay.on(moment, once(lambda: cut(database_url)))
+    with running(environment, "worker") as process:
+        relay.wait_for(3, SECONDS)
+        end(process)
+    finish(environment, relay, parts, issue, 3, doubled="DOT" in moment)
+
+
+@on_sqlite
+@AT_ONCE
+@MOMENTS
+def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    issue = queue(parts, keyring, 3)
+    with ExitStack() as stack:
+        relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))
+        with running(impatient, "worker") as process:
+            said = is_said(process, "Database or state folder cannot be used")
+            stack.close()
+            relay.wait_for(3, SECONDS)
+            end(process)
+    assert "Traceback" not in said
+    finish(impatient, relay, parts, issue, 3, doubled="DOT" in moment)
+
+
+@on_postgresql
+def test_a_standby_that_cannot_write_makes_the_worker_wait(
+    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, database_url: str
+) -> None:
+    issue = queue(parts, keyring, 2)
+    with running(environment, "worker") as process:
+        relay.wait_for(2, SECONDS)
+        with read_only(database_url):
+            is_said(process, "Database or state folder cannot be used")
+        assert process.poll() is None
+    assert books(parts, issue) == {"recipients": 2, "accepted": 2}
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Tell a worker to stop; it has survived, and ends well."""
+    process.terminate()
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+
+
+def finish(
+    settings: Settings, relay: Server, parts: Parts, issue: int, members: int, *, doubled: bool
+) -> None:
+    """Let a next worker do what is left; nobody is missing, and copies stand in the books."""
+    ended = run(settings, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n"), ended.stderr
+    copies = Counter(one.recipient for one in relay.accepted)
+    assert len(copies) == members
+    balance = books(parts, issue)
+    resent = balance.pop("resent", 0)
+    assert balance == {"recipients": members, "accepted": members}
+    assert len(relay.accepted) - members <= resent <= doubled
+
+
+@on_sqlite
+def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
+    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Both go on by themselves when there is room again."""
+    port = free_port()
+    given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
+    with site_running(given, tmp_path, port) as site:
+        form = Form(site.browser.get("/contact").text).fields | {"message": WORDS}
+        with full([*site.web_processes(), site.worker.pid]):
+            issue = queue(parts, keyring, 3)
+            wait_until(lambda: b"cannot be used" in site.words())
+            assert_the_form_keeps(site, form)
+            assert not [word for word in relay.commands if word.startswith("MAIL")]
+        relay.wait_for(3, SECONDS)
+        assert site.browser.post("/contact", form).status_code == 303
+        relay.wait_for(4, SECONDS)
+        assert b"Traceback" not in site.words()
+        assert b"interpreter" not in site.words()
+    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+
+
+def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
+    answer = site.browser.post("/contact", form)
+    assert answer.status_code == 503
+    assert f"{WORDS}</textarea>" in answer.text
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["worker --drain", "worker", "group list", "purge"])
+def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
+    command: str, environment: Settings, parts: Parts, tmp_path: Path
+) -> None:
+    parts.writing.kw["bind"].dispose()
+    file = tmp_path / "belong.db"
+    file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
+    before = hashlib.sha256(file.read_bytes()).digest()
+    ended = run(environment, *command.split())
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: The database is damaged, or is none.")
+    assert "Traceback" not in ended.stderr
+    assert hashlib.sha256(file.read_bytes()).digest() == before
+
+
+@on_sqlite
+def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
+    environment: Settings, app: Flask, visitor: Visitor, parts: Parts, tmp_path: Path
+) -> None:
+    """An empty database in place of the lost one would look as if nobody belonged."""
+    parts.writing.kw["bind"].dispose()
+    file = tmp_path / "belong.db"
+    file.unlink()
+    assert visitor.open("/").status_code == 503
+    for command in (["worker", "--drain"], ["group", "list"], ["db", "check"], ["hold", "status"]):
+        ended = run(environment, *command)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("Error: The database cannot be used")
+    assert not file.exists()
+    assert app

@@ -1,0 +1,201 @@
+"""What operators look at: the doctor, the figures, and halting an issue by a command."""
+
+import os
+from pathlib import Path
+
+import dns.exception
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import text, update
+
+from belong_mail.db import now
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.operating import doctor
+from belong_mail.parts import Parts
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.models import Request
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.marks import on_sqlite
+from tests.people import Visitor
+from tests.processes import run
+from tests.sending.factories import books, queue
+from tests.servers.smtp import Server
+
+Settings = dict[str, str]
+TOKEN = "a-token-of-an-operator-with-forty-signs"
+WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])
+HOUR = 3600
+
+
+def told(settings: Settings) -> tuple[int, list[str], list[str]]:
+    """Ask the doctor; return the exit code, what is well, and what is wrong."""
+    ended = run(settings, "doctor")
+    assert "Traceback" not in ended.stderr
+    lines = [line.partition("\t") for line in ended.stdout.splitlines()]
+    return (
+        ended.returncode,
+        [words for mark, _, words in lines if mark == "ok"],
+        [words for mark, _, words in lines if mark == "WRONG"],
+    )
+
+
+def test_all_is_well_where_all_is_well(environment: Settings, parts: Parts) -> None:
+    assert parts
+    code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert (code, bad) == (0, [])
+    assert "The database's schema is up to date." in well
+
+
+@on_sqlite
+def test_the_relay_is_greeted_and_no_message_is_begun(
+    environment: Settings, relay: Server, parts: Parts
+) -> None:
+    assert parts
+    _, well, _ = told(environment)
+    assert any("The relay answers, without TLS, on this machine" in words for words in well)
+    assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
+    relay.stop()
+    code, _, bad = told(environment)
+    assert code == 1
+    assert any("The relay cannot be used, at CONNECT. Is its name right" in words for words in bad)
+
+
+def test_what_waits_too_long_and_what_cannot_be_read_is_said(
+    environment: Settings, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    relay.always("RCPT", "450 4.2.1 Later")
+    queue(parts, keyring, 1)
+    worker.drain()
+    with parts.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now().replace(year=2020)))
+        session.add(Request(kind="join", sealed=b"", failures=3))
+    code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert code == 1
+    assert any("The oldest message waits for" in words for words in bad)
+    assert any("1 requests cannot be read" in words for words in bad)
+
+
+def test_an_old_schema_is_said(environment: Settings, parts: Parts) -> None:
+    with parts.writing.begin() as session:
+        version = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    try:
+        code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    finally:
+        with parts.writing.begin() as session:
+            session.execute(
+                text("UPDATE alembic_version SET version_num = :version"), {"version": version}
+            )
+    assert (code, bad) == (1, ["The database's schema is not up to date. Run `db upgrade`."])
+
+
+@on_sqlite
+def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
+    environment: Settings, parts: Parts, tmp_path: Path
+) -> None:
+    assert parts
+    file = tmp_path / "private"
+    file.write_text(environment["BELONG_PRIVATE_KEYS"])
+    file.chmod(0o640)
+    given = {**environment, "BELONG_SMTP_URL": "mailbox:", "BELONG_PRIVATE_KEYS_FILE": str(file)}
+    del given["BELONG_PRIVATE_KEYS"]
+    assert told(given)[2] == [
+        "BELONG_PRIVATE_KEYS_FILE: others can read the file. Take the right away with chmod."
+    ]
+    file.chmod(0o600)
+    assert told(given)[2] == []
+    given["BELONG_INDEX_KEYS"] = ""
+    assert "The worker's keys are not here" in told(given)[2][0]
+    assert os.environ.get("BELONG_PRIVATE_KEYS_FILE") is None
+
+
+def test_the_records_of_the_mail_domain_are_judged() -> None:
+    good = {
+        ("d.example", "TXT"): ["v=spf1 include:relay.example -all", "something else"],
+        ("_dmarc.d.example", "TXT"): ["v=DMARC1; p=reject"],
+        ("d.example", "MX"): ["10 mx.d.example."],
+    }
+
+    def judged(records: dict[tuple[str, str], list[str]]) -> list[str]:
+        found = doctor.check_names("d.example", lambda *asked: records.get(asked, []))
+        return [finding.words.partition(":")[0] for finding in found if finding.is_wrong]
+
+    assert judged(good) == []
+    assert judged({}) == ["SPF", "DMARC", "MX"]
+    assert judged({**good, ("d.example", "TXT"): ["v=spf1 -all"] * 2}) == ["SPF"]
+
+
+def test_without_dns_the_records_are_skipped_with_words() -> None:
+    def unreachable(_name: str, _kind: str) -> list[str]:
+        raise dns.exception.Timeout
+
+    [finding] = doctor.check_names("d.example", unreachable)
+    assert not finding.is_wrong
+    assert "not looked at" in finding.words
+
+
+@pytest.fixture
+def figures(app: Flask) -> dict[str, str]:
+    """What Prometheus reads, by name."""
+    client = app.test_client(use_cookies=False)
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.mimetype == "text/plain"
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return dict(line.rsplit(" ", 1) for line in lines)
+
+
+@WITH_TOKEN
+def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
+    assert figures['belong_deliveries{state="queued"}'] == "0"
+    assert figures["belong_on_hold"] == "0"
+    assert len(figures) == 15
+    assert not [name for name in figures if "village" in name or "group" in name]
+
+
+@on_sqlite
+@WITH_TOKEN
+@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN])
+def test_without_the_token_there_is_no_such_page(visitor: Visitor, given: str | None) -> None:
+    headers = {} if given is None else {"Authorization": given}
+    answer = visitor.client.get("/metrics", headers=headers)
+    assert answer.status_code == 404
+    assert "belong_" not in answer.text
+
+
+@on_sqlite
+def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
+    for given in ("Bearer ", "Bearer", ""):
+        assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
+
+
+def test_an_issue_is_paused_resumed_and_stopped_by_command(
+    cli: FlaskCliRunner, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 30)
+    with parts.reading.begin() as session:
+        name = session.get_one(Newsletter, issue).public_id
+
+    said = []
+
+    def act(verb: str, wanted: int = 0) -> None:
+        ended = cli.invoke(args=["newsletter", verb, name])
+        assert ended.exit_code == wanted, ended.output
+        said.append(ended.output)
+
+    relay.on("after DOT", lambda _: act("pause") if len(relay.accepted) == 10 else None)
+    worker.drain()
+    paused_at = len(relay.accepted)
+    assert 10 <= paused_at <= 11
+    act("pause", 1)
+    assert "It is paused: that cannot be done now." in said[-1]
+    relay.on("after DOT", lambda _: None)
+    act("resume")
+    relay.on("after DOT", lambda _: act("stop") if len(relay.accepted) == 20 else None)
+    worker.drain()
+    balance = books(parts, issue)
+    assert balance["accepted"] == len(relay.accepted) <= 21
+    assert balance["withdrawn"] == 30 - balance["accepted"]
+    act("resume", 1)
+    assert cli.invoke(args=["newsletter", "stop", "no-such"]).exit_code == 2

@@ -1,0 +1,83 @@
+"""Troubles that tests make for a database: locked, cut off, read-only, full."""
+
+import resource
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+LITTLE = 1000
+"""Octets: enough for a witness, too few for a page of a database."""
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Let nobody write a SQLite database."""
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def cut(url: str) -> None:
+    """End every connection to a PostgreSQL database."""
+    run(url, f"{CUT} datname = current_database() AND pid <> pg_backend_pid()")
+
+
+@contextmanager
+def down(url: str) -> Iterator[None]:
+    """End every connection to a PostgreSQL database, and take no new one, as during a restart."""
+    name = make_url(url).database
+    beside = make_url(url).set(database="postgres").render_as_string(hide_password=False)
+    run(beside, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", f"{CUT} datname = '{name}'")
+    try:
+        yield
+    finally:
+        run(beside, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@contextmanager
+def read_only(url: str) -> Iterator[None]:
+    """Answer as a PostgreSQL standby does."""
+    name = make_url(url).database
+    run(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    cut(url)
+    try:
+        yield
+    finally:
+        beside = make_url(url).set(database="postgres").render_as_string(hide_password=False)
+        run(beside, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        cut(url)
+
+
+def run(url: str, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@contextmanager
+def full(processes: Iterable[int]) -> Iterator[None]:
+    """Let no file of these processes grow, as on a full disk."""
+    kept = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in processes}
+    for pid, (_, hard) in kept.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (LITTLE, hard))
+    try:
+        yield
+    finally:
+        for pid, limits in kept.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def once(act: Callable[[], None]) -> Callable[[str], None]:
+    """Make a hook for the mail server that acts the first time."""
+    acts = [act]
+    return lambda _: acts.pop()() if acts else None
