@@ -20,11 +20,13 @@ from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
+from belong_mail.meetings.views import meetings
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
+from belong_mail.planning.views import planning
 from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
@@ -37,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, memberships, moving, contact, sign_in, lead, writing, pictures,
-    releases, editing, questions,
+    releases, editing, questions, meetings, planning,
 )  # fmt: skip
 
 PUBLIC = {
@@ -49,7 +51,8 @@ PUBLIC = {
     "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
     "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
     "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm",
+    "moving.confirm", "meetings.calendar", "meetings.month", "meetings.feed", "meetings.group_feed",
+    "meetings.event", "subscriptions.remind", "memberships.remind",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -59,6 +62,7 @@ WITHOUT_COOKIE = {
     "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
     "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
+    "subscriptions.remind", "memberships.remind",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

@@ -12,6 +12,7 @@ from belong_mail.moving import letters as moves
 from belong_mail.moving import receiving as moving
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
+from belong_mail.reminders import letters as reminders
 from belong_mail.sending.models import Delivery
 from belong_mail.sign_in import receiving as sign_in
 from belong_mail.subscriptions import letters as subscriptions
@@ -34,6 +35,7 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "erased": memberships.receipt,
     "change-address": moves.confirm,
     "address-changed": moves.changed,
+    "meeting-reminder": reminders.reminder,
 }
 ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
     "newsletter-copy": releases.copy,

@@ -10,6 +10,8 @@ from belong_mail import limits
 from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.models import Reminder
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Request, Subscription, Wish
@@ -47,6 +49,10 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
         "subscriptions": _remove(session, _subscriptions(at)),
         "contact messages": _remove(session, _contact_messages(at)),
         "deliveries": _remove(session, _deliveries(at)),
+        "meetings": _meetings(session, at),
+        "reminders": _remove(
+            session, delete(Reminder).where(Reminder.held_on < (at - MAILED).date())
+        ),
         "unreadable requests": _remove(
             session, delete(Request).where(Request.due_at < at - UNREADABLE, Request.failures > 0)
         ),
@@ -63,6 +69,14 @@ def _subscriptions(at: datetime) -> Delete:
         Subscription.confirmed_at.is_(None) & ~has_wish,
     )
     return delete(Subscription).where(over, ~is_asked_for, ~_waits("subscription_id"))
+
+
+def _meetings(session: Session, at: datetime) -> int:
+    gone = meetings.over(session, at)
+    for meeting in gone:
+        session.delete(meeting)
+    session.flush()
+    return len(gone)
 
 
 def _contact_messages(at: datetime) -> Delete:

@@ -13,13 +13,16 @@ from belong_mail.accounts import models as accounts
 from belong_mail.contact import models as contact
 from belong_mail.db import Base
 from belong_mail.limits import Limit
+from belong_mail.meetings import models as meetings
 from belong_mail.memberships import models as memberships
 from belong_mail.newsletters import models as newsletters
 from belong_mail.outbox import models as outbox
 from belong_mail.sending import models as sending
 from belong_mail.subscriptions import models as subscriptions
 
-MODELS = (accounts, contact, memberships, newsletters, outbox, sending, subscriptions, Limit)
+MODELS = (
+    accounts, contact, meetings, memberships, newsletters, outbox, sending, subscriptions, Limit,
+)  # fmt: skip
 """Named so that every table stands in the metadata; groups come with them."""
 
 

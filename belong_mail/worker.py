@@ -19,6 +19,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
+from belong_mail.reminders import service as reminders
 from belong_mail.sending.claims import Presence
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.models import Chunk, Delivery, State
@@ -83,6 +84,7 @@ class Worker:
                     newsletters.copy_to(session, newsletter, self._seal_to_office())
             if now() - self._purged_at > PURGE_EVERY:
                 retention.purge(session)
+                reminders.queue_due(session, self._desk.zone, now())
                 self._purged_at = now()
         return self.engine.work() or was_reading
 
@@ -161,6 +163,7 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
         names=Names(settings.secret_keys, settings.mail_domain),
         sender=mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
+        zone=settings.timezone,
     )
     policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)

@@ -177,6 +177,8 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "contact messages": 1,
         "address changes": 0,
         "sheets": 0,
+        "meetings": 0,
+        "reminders": 0,
         "sessions": 0,
         "sign ins": 0,
         "deliveries": 2,
