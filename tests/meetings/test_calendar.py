@@ -8,8 +8,10 @@ import pytest
 import time_machine
 from flask import Flask
 
-from belong_mail import retention
+from belong_mail import retention, sample
 from belong_mail.db import now
+from belong_mail.meetings import recurrence
+from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.planning import service as planning
@@ -183,3 +185,16 @@ def test_the_address_of_an_event_names_no_group(stage: Stage) -> None:
     [link, *_] = re.findall(r'href="(/meetings/[^"]+)"', page)
     assert stage.visitor.open(link).status_code == 200
     assert "village" not in path_of(link)
+
+
+def test_the_sample_has_three_months_of_meetings_and_says_so(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        sample.fill(session, stage.keyring)
+    today = now().date()
+    with stage.parts.reading.begin() as session:
+        found = [each for each in meetings.shown(session) if "Room 4 (sample)" in each.place]
+        days = {each.group.slug: len(list(recurrence.days(each, today))) for each in found}
+    assert days.keys() == {"the-village", "asian", "lgbtq"}
+    assert days["the-village"] >= 6
+    assert all("(sample)" in each.title["en"] for each in found)
+    assert stage.visitor.open("/calendar").text.count("(sample)") >= 10
