@@ -22,6 +22,7 @@ from belong_mail.lead.views import lead
 from belong_mail.links import Links
 from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
+from belong_mail.meetings.views import meetings
 from belong_mail.memberships.views import memberships
 from belong_mail.moving.views import moving
 from belong_mail.newcomers.views import newcomers
@@ -30,6 +31,7 @@ from belong_mail.operating.views import operating
 from belong_mail.outbox.rendering import Renderer
 from belong_mail.parts import Parts, Settings, transaction
 from belong_mail.pictures.views import pictures
+from belong_mail.planning.views import planning
 from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
 from belong_mail.sealing import Sealer
@@ -44,7 +46,7 @@ MAX_BODY = 256 * 1024
 BLUEPRINTS = (
     directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
     pictures, releases, editing, questions, shared_mailbox, office, newcomers,
-    operating,
+    meetings, planning, operating,
 )  # fmt: skip
 
 PUBLIC = {
@@ -59,6 +61,8 @@ PUBLIC = {
     "moving.confirm", "shared_mailbox.confirm", "interests.ask", "interests.noted",
     "interests.forget", "newcomers.index", "newcomers.sheet", "newcomers.mail",
     "newcomers.draft", "newcomers.poster", "newcomers.short", "operating.metrics",
+    "meetings.calendar", "meetings.month", "meetings.feed", "meetings.group_feed",
+    "meetings.event", "subscriptions.remind", "memberships.remind",
 }  # fmt: skip
 """Pages for anyone; every other page is refused to strangers."""
 DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
@@ -70,6 +74,7 @@ WITHOUT_COOKIE = {
     "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
     "shared_mailbox.confirm", "contact.answer",
     "interests.ask", "interests.forget",
+    "subscriptions.remind", "memberships.remind",
 }  # fmt: skip
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 

@@ -3,12 +3,21 @@
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from unicodedata import category
+from urllib.parse import urlsplit
 
 from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, Form, StringField, SubmitField, ValidationError
+from wtforms import (
+    DateField,
+    Field,
+    Form,
+    StringField,
+    SubmitField,
+    TimeField,
+    ValidationError,
+)
 from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import DataRequired
 
@@ -115,6 +124,12 @@ def one_line(form: Form, field: Field) -> None:
         raise ValidationError(_("This holds a character that cannot be read. Type it again."))
 
 
+def https_only(_form: Form, field: Field) -> None:
+    parts = urlsplit(field.data or "")
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise ValidationError(_("Enter an address that begins with https://."))
+
+
 class Day(DateField):
     """A day, or an error in words that help."""
 
@@ -123,6 +138,16 @@ class Day(DateField):
             super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
         except ValueError as error:
             raise ValueError(_("Choose a day, like 2027-01-31.")) from error
+
+
+class Clock(TimeField):
+    """A time of day, or an error in words that help."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        try:
+            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Enter a time, like 16:30.")) from error
 
 
 class PauseForm(FlaskForm):

@@ -17,6 +17,7 @@ from belong_mail.moving import receiving as moving
 from belong_mail.newsletters.letters import Press
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
+from belong_mail.reminders import letters as reminders
 from belong_mail.sending.engine import Writing
 from belong_mail.sending.models import Delivery
 from belong_mail.shared_mailbox import letters as mailboxes
@@ -45,6 +46,7 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "address-changed": moves.changed,
     "confirm-mailbox": mailboxes.confirm,
     "mailbox-changed": mailboxes.changed,
+    "meeting-reminder": reminders.reminder,
 }
 ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
     "newsletter-copy": releases.copy,

@@ -15,6 +15,7 @@ NAMES = {"en": "English", "es": "Español"}
 DEFAULT = "en"
 FOLDER = Path(__file__).resolve().parent.parent / "translations"
 DATE = {"en": "EEEE, MMMM d, y", "es": "EEEE, d 'de' MMMM 'de' y"}
+MONTH = {"en": "MMMM y", "es": "MMMM 'de' y"}
 CLOCK = {"en": "h:mm a", "es": "h:mm a"}
 
 

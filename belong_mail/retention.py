@@ -13,6 +13,8 @@ from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.db import now
 from belong_mail.groups.models import Group
 from belong_mail.interests.models import Interest
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.models import Reminder
 from belong_mail.memberships.models import AddressChange, Sheet
 from belong_mail.sending.models import Delivery, State
 from belong_mail.shared_mailbox.models import MailboxProposal
@@ -58,6 +60,10 @@ def purge(session: Session, at: datetime | None = None) -> dict[str, int]:
             session, delete(Thread).where(Thread.last_at < at - receipts.AGE)
         ),
         "deliveries": _remove(session, _deliveries(at)),
+        "meetings": _meetings(session, at),
+        "reminders": _remove(
+            session, delete(Reminder).where(Reminder.held_on < (at - MAILED).date())
+        ),
         "unreadable requests": _remove(
             session, delete(Request).where(Request.due_at < at - UNREADABLE, Request.failures > 0)
         ),
@@ -81,6 +87,14 @@ def _interests(at: datetime) -> Delete:
     retired = select(Group.id).where(Group.retired_at.is_not(None))
     over = or_(Interest.kept_until < at.date(), Interest.group_id.in_(retired))
     return delete(Interest).where(over)
+
+
+def _meetings(session: Session, at: datetime) -> int:
+    gone = meetings.over(session, at)
+    for meeting in gone:
+        session.delete(meeting)
+    session.flush()
+    return len(gone)
 
 
 def _contact_messages(at: datetime) -> Delete:

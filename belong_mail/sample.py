@@ -1,6 +1,7 @@
 """Made-up members and issues, so that in development nothing opens empty."""
 
 import secrets
+from datetime import date, time, timedelta
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -9,6 +10,7 @@ from belong_mail.accounts import inviting
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.subscriptions.models import Subscription
@@ -29,6 +31,13 @@ this is a **sample issue**, so that you can see how a newsletter looks.
 
 Questions? Just reply to this mail.
 """
+MEETINGS = (
+    ("the-village", "weekly-2", 1, time(16), "Tea and an open door", "Té y puertas abiertas"),
+    ("asian", "monthly", 3, time(16, 30), "Company and a walk", "Compañía y un paseo"),
+    ("lgbtq", "weekly-4", 2, time(17), "", ""),
+)
+"""Group, rule, weekday (Monday is 0), hour, name in English and in Spanish."""
+THREE_MONTHS = timedelta(days=91)
 DRAFT = """We are collecting ideas for the spring. *(A sample draft: it waits here until somebody
 finishes it.)*
 """
@@ -62,7 +71,7 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
 
 
 def fill(session: Session, keyring: Keyring) -> None:
-    """Fill an empty database: 40 members, a lead, a draft and an issue to send; all “sample”."""
+    """Fill an empty database: 40 members, a lead, issues and meetings; all of it “sample”."""
     if session.scalar(select(func.count(Newsletter.id))):
         return
     established = [group for group in groups.shown(session) if group.is_open]
@@ -75,6 +84,36 @@ def fill(session: Session, keyring: Keyring) -> None:
     newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
     newsletters.queue(session, issue)
+    _add_meetings(session)
+
+
+def _add_meetings(session: Session) -> None:
+    """Plan three months of meetings; one of them in a discreet group, one with families."""
+    today = now().date()
+    for slug, repeats, weekday, hour, english, spanish in MEETINGS:
+        group = groups.find(session, slug)
+        first = _on_or_after(weekday, today)
+        if repeats == "monthly":
+            first = _on_or_after(weekday, first.replace(day=1))
+        meeting = Meeting(
+            group=group,
+            title={"en": f"{english} (sample)".strip(), "es": f"{spanish} (ejemplo)".strip()},
+            starts_on=first,
+            starts_at=hour,
+            ends_at=hour.replace(hour=hour.hour + 1),
+            repeats=repeats,
+            until=today + THREE_MONTHS,
+            place="Room 4 (sample)",
+            is_open=slug == "the-village",
+            spoken="both",
+            access=["step-free", "captions"],
+            has_families=slug == "asian",
+        )
+        session.add(meeting)
+
+
+def _on_or_after(weekday: int, day: date) -> date:
+    return day + timedelta(days=(weekday - day.weekday()) % 7)
 
 
 def way_in(base_url: str) -> str:

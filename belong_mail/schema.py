@@ -15,6 +15,7 @@ from belong_mail.db import Base, create
 from belong_mail.hold import models as hold
 from belong_mail.interests import models as interests
 from belong_mail.limits import Limit
+from belong_mail.meetings import models as meetings
 from belong_mail.memberships import models as memberships
 from belong_mail.newsletters import models as newsletters
 from belong_mail.outbox import models as outbox
@@ -22,8 +23,8 @@ from belong_mail.sending import models as sending
 from belong_mail.subscriptions import models as subscriptions
 
 MODELS = (
-    accounts, contact, hold, interests, memberships, newsletters, outbox, sending, subscriptions,
-    Limit,
+    accounts, contact, hold, interests, meetings, memberships, newsletters, outbox, sending,
+    subscriptions, Limit,
 )  # fmt: skip
 """Named so that every table stands in the metadata; groups come with them."""
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from babel.support import Translations
 from flask import Flask, Response, g, request, url_for
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, format_date, get_locale
 
 from belong_mail import languages
 from belong_mail.parts import Settings
@@ -75,6 +75,10 @@ def _give_words(app: Flask, settings: Settings) -> None:
         return say(moment, str(get_locale()), settings.timezone)
 
     app.jinja_env.filters["local_time"] = partial(in_words, languages.time_in_words)
+    app.jinja_env.filters["local_month"] = lambda day: format_date(
+        day, languages.MONTH[str(get_locale())]
+    )
+    app.jinja_env.filters["local_weekday"] = lambda day: format_date(day, "EEEE")
     app.jinja_env.filters["local_date"] = partial(in_words, languages.date_in_words)
 
 

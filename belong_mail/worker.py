@@ -21,6 +21,7 @@ from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
+from belong_mail.reminders import service as reminders
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.names import Names
 from belong_mail.sending.pace import Policy
@@ -114,6 +115,7 @@ class Worker:
             if now() >= self._purge_at:
                 retention.purge(session)
                 rotation.rewrap(session, self._desk.opener)
+                reminders.queue_due(session, self._desk.zone, now())
                 self._purge_at = now() + PURGE_EVERY
         return self.engine.work() or was_reading
 
@@ -173,6 +175,7 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
         names=Names(settings.secret_keys, settings.mail_domain),
         sender=mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
+        zone=settings.timezone,
     )
     policy = Policy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)

@@ -1,13 +1,18 @@
 """Builders: members and issues as the tests need them, made by the product's own verbs."""
 
+from datetime import time, timedelta
+from typing import Any
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.planning import service as planning
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring, start
 from belong_mail.subscriptions.service import Wanted
@@ -58,3 +63,15 @@ def members_of(session: Session, slug: str) -> int:
         Subscription.group_id == group_named(session, slug).id, Subscription.is_active
     )
     return session.scalar(found) or 0
+
+
+def plan_meeting(session: Session, slug: str = "the-village", **planned: Any) -> Meeting:
+    """Plan a meeting of a week from now, in the afternoon; or as it is said."""
+    usual = {
+        "starts_on": now().date() + timedelta(days=7),
+        "starts_at": time(16),
+        "ends_at": time(17),
+        "place": "Room 4, behind the library",
+        "link": "https://meet.example.org/tea",
+    }
+    return planning.add(session, group_named(session, slug), **{**usual, **planned})

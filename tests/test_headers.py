@@ -16,10 +16,13 @@ from tests.servers.smtp import Server
 from tests.tour import mailed_links, pressed, reference_of, stops
 
 OURS = "http://localhost:5000"
+KEPT = ("calendar", "feed")
+"""What any cache may keep: it is the same for everybody."""
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTS = (
     "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x",
-    "/leave/x/pause", "/leave/x/language", "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
+    "/leave/x/pause", "/leave/x/language", "/leave/x/remind", "/my-groups/x/remind",
+    "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
     "/my-groups/x/change-address", "/change-address/x", "/sign-in", "/sign-in/x",
 )  # fmt: skip
 
@@ -51,7 +54,10 @@ def test_every_answer_is_guarded_by_its_headers(
         if not is_mail:
             assert headers["Content-Security-Policy"] == CONTENT_POLICY, name
             assert headers["X-Frame-Options"] == "DENY", name
-        if name not in {"GET style", "HEAD style"}:
+        if name in {f"{method} {kept}" for method in ("GET", "HEAD") for kept in KEPT}:
+            assert headers["Cache-Control"] == "public, max-age=300", name
+            assert headers["Vary"] == "Accept-Language", name
+        elif name not in {"GET style", "HEAD style"}:
             assert headers["Cache-Control"] == "no-store", name
         if is_private:
             assert "noindex" in headers["X-Robots-Tag"], name

@@ -10,20 +10,24 @@ Renew the catalog when words have changed (no location, so that only words make 
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from belong_mail import languages
 from belong_mail.accounts import inviting
+from belong_mail.db import now
 from belong_mail.groups.seeds import ESTABLISHED, QUESTIONS, UPCOMING
+from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
+from belong_mail.reminders import service as reminders
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.people import Visitor, html_of, link_to, text_of
 from tests.servers.smtp import Server
 from tests.words import Reader, english_in, entries, forms, said, spanish
@@ -38,6 +42,10 @@ ADA = "ada@dpsk12.org"
 BEN = "ben@dpsk12.org"
 LEAD = "lead@dpsk12.org"
 VILLAGE = "/lead/groups/the-village"
+MEETING = {
+    "starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", "repeats": "weekly",
+    "until": "2027-06-02", "exceptions": "2027-01-12", "access": ["asl", "captions", "step-free"],
+}  # fmt: skip
 
 
 def test_every_sentence_is_in_the_catalog_and_nothing_else() -> None:
@@ -185,7 +193,9 @@ def words_of(name: str, page: str) -> tuple[str, list[str]]:
 def open_pages(visitor: Visitor) -> Iterator[tuple[str, list[str]]]:
     """Go through the pages that anyone may open, right and wrong, and return their words."""
     new = ("/new-colleagues", "/new-colleagues/mail", "/groups/autoimmune/poster")
-    paths = (*new, "/", "/groups/asian", "/groups/autoimmune", "/privacy", "/contact", "/nowhere")
+    dates = ("/groups/the-village", "/calendar", "/calendar?group=asian", "/calendar/2026-12")
+    groups = ("/", "/groups/asian", "/groups/autoimmune")
+    paths = (*new, *dates, *groups, "/privacy", "/contact", "/nowhere")
     for path in (*paths, "/groups/the-village/join", "/check-your-inbox", "/dev/mailbox"):
         yield words_of(path, visitor.open(path).text)
     yield words_of("join, wrong", visitor.join("the-village", "x@gmail.com", first_name="<b>").text)
@@ -258,14 +268,27 @@ def lead_pages(
         public_id = newsletters.begin(session, group_named(session, "the-village")).public_id
     issue = f"/lead/newsletters/{public_id}"
     paths = ("/lead/", issue, *(f"{issue}/{page}" for page in ("pictures", "delete", "release")))
-    for path in (*paths, f"{VILLAGE}/page", f"{VILLAGE}/questions"):
+    own = (f"{VILLAGE}/page", f"{VILLAGE}/questions", f"{VILLAGE}/meetings")
+    for path in (*paths, *own, *meeting_pages(parts), f"{VILLAGE}/meetings/new"):
         yield words_of(path, visitor.open(path).text)
+    for typed in (MEETING, {**MEETING, "ends_at": "1:00"}):
+        page = visitor.send(f"{VILLAGE}/meetings/new", preview="1", **typed).text
+        yield words_of(f"meeting, {typed}", page)
     yield words_of("page, wrong", visitor.send(f"{VILLAGE}/page", summary_en="").text)
     visitor.send(issue, subject="Paseo", text="Nos vemos.")
     yield words_of("late", visitor.send(f"{issue}/release", when="later", at="").text)
     visitor.send(f"{issue}/release", minutes="60")
     for path in ("/lead/", f"{issue}/sending"):
         yield words_of(f"{path}, released", visitor.open(path).text)
+
+
+def meeting_pages(parts: Parts) -> Iterator[str]:
+    """List the pages about one meeting of The Village."""
+    with parts.reading.begin() as session:
+        group = group_named(session, "the-village")
+        [meeting] = session.scalars(select(Meeting).where(Meeting.group_id == group.id))
+        page = f"/lead/meetings/{meeting.public_id}"
+    yield from (page, f"{page}/cancel", f"{page}/{meeting.starts_on}")
 
 
 def mails(relay: Server) -> Iterator[tuple[str, list[str]]]:
@@ -285,7 +308,15 @@ def test_every_page_and_mail_is_spanish_for_who_reads_spanish(
         group = group_named(session, "the-village")
         lead = inviting.invite(session, keyring.opener, keyring.index, group, LEAD)
         lead.language = "es"
-        make_member(session, keyring, BEN, "the-village").language = "es"
+        ben = make_member(session, keyring, BEN, "the-village")
+        ben.language, ben.is_reminded = "es", True
+        tomorrow = now().astimezone(DENVER).date() + timedelta(days=1)
+        for slug in ("the-village", "asian"):
+            plan_meeting(
+                session, slug, starts_on=tomorrow, contact="Ana", access=["interpreter"],
+                is_open=slug == "asian", has_families=slug == "asian",
+            )  # fmt: skip
+        reminders.queue_due(session, DENVER, now() + timedelta(hours=12))
     seen = dict(open_pages(visitor))
     seen |= dict(mailed_pages(visitor, worker, relay, parts))
     seen |= dict(own_pages(visitor, worker, relay))
@@ -301,5 +332,6 @@ def test_every_page_and_mail_is_spanish_for_who_reads_spanish(
         "La copia que pediste",
         "Tu enlace para entrar",
         "Está hecho",
+        "Se acerca una reunión",
     )
     assert all(any(kind in name for name in seen) for kind in kinds)

@@ -181,6 +181,8 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "address changes": 0,
         "mailbox proposals": 0,
         "sheets": 0,
+        "meetings": 0,
+        "reminders": 0,
         "sessions": 0,
         "sign ins": 0,
         "deliveries": 2,

@@ -26,7 +26,7 @@ from belong_mail.shared_mailbox import service as shared_mailbox
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 from belong_mail.worker import Worker
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.people import Form, Visitor, link_to, path_of
 from tests.servers.smtp import Server
 
@@ -103,6 +103,18 @@ def bare(url: str) -> str:
     return path_of(url).partition("?")[0]
 
 
+def calendar_stops(parts: Parts) -> Iterator[Stop]:
+    """List the pages and feeds of one meeting."""
+    with parts.writing.begin() as session:
+        meeting = plan_meeting(session, SLUG)
+    month = f"{meeting.starts_on:%Y-%m}"
+    for path in ("/calendar", f"/calendar?group={SLUG}", f"/calendar/{month}"):
+        yield Stop("calendar", path)
+    event = f"/meetings/{meeting.public_id}/{meeting.starts_on}.ics"
+    for path in ("/calendar.ics", f"/groups/{SLUG}/calendar.ics", event):
+        yield Stop("feed", path)
+
+
 def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]:
     """List every page that can be opened."""
     box = Mailbox(parts.settings.state_folder / "mailbox")
@@ -126,6 +138,7 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
             else:
                 yield Stop("tell-me", f"/groups/{group.slug}/tell-me")
             yield Stop("poster", f"/groups/{group.slug}/poster")
+    yield from calendar_stops(parts)
     yield Stop("received", f"/contact/received/{reference}")
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")
@@ -162,9 +175,13 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     until = f"{now() + timedelta(days=9):%Y-%m-%d}"
     leave, sheet = bare(links["leave"]), bare(links["my-groups"])
     yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
+    for wish in ("yes", "no"):
+        yield "a newsletter's reminder", visitor.press(f"{leave}/remind", remind=wish)
     yield "a newsletter's pause", visitor.press(f"{leave}/pause", until=until)
     [membership] = set(re.findall(r'name="membership" value="([^"]+)"', visitor.open(sheet).text))
-    for verb, said in {"pause": {"resume": "yes"}, "language": {"language": "en"}}.items():
+    for verb, said in {
+        "remind": {"remind": "yes"}, "pause": {"resume": "yes"}, "language": {"language": "en"},
+    }.items():  # fmt: skip
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership, **said)
     for verb in ("leave", "undo"):
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
@@ -207,10 +224,15 @@ def lead_stops(app: Flask, parts: Parts) -> Iterator[str]:
         session.add(image)
         session.flush()
         thread = begin_thread(session, parts)
+        meeting = plan_meeting(session, SLUG)
         own = {
-            "<slug>": SLUG, "<public_id>": issue.public_id, "<picture_id>": image.public_id,
+            "<slug>": SLUG,
+            "<public_id>": issue.public_id,
+            "<picture_id>": image.public_id,
+            "<meeting_id>": meeting.public_id,
             "<reference>": thread,
-        }  # fmt: skip
+            "<day>": meeting.starts_on.isoformat(),
+        }
     for rule in app.url_map.iter_rules():
         if rule.endpoint not in PUBLIC | DEVELOPMENT and "GET" in (rule.methods or set()):
             yield re.sub("<[^>]+>", lambda found: own[found[0]], rule.rule)

@@ -5,11 +5,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy import text
 
+from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import card, resources_of
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings import words
 from belong_mail.parts import parts, transaction
 
 directory = Blueprint("directory", __name__)
+
+NEXT = 3
+"""Meetings that a group's page shows."""
 
 
 @directory.get("/")
@@ -31,7 +37,14 @@ def group(slug: str) -> str:
         found = groups.find(session, slug) or abort(404)
         language = str(get_locale())
         shown, resources = card(found, language), resources_of(found, language)
-    return render_template("directory/group.html", group=shown, resources=resources)
+        zone = parts().settings.timezone
+        coming = meetings.coming(session, zone, now(), NEXT, found)
+    return render_template(
+        "directory/group.html",
+        group=shown,
+        resources=resources,
+        meetings=[words.shown(each, language) for each in coming],
+    )
 
 
 @directory.get("/privacy")

@@ -1,8 +1,5 @@
 """The form for a group's page."""
 
-from urllib.parse import urlsplit
-
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import (
@@ -15,24 +12,17 @@ from wtforms import (
     StringField,
     SubmitField,
     TextAreaField,
-    ValidationError,
 )
 from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.editing.service import Page
-from belong_mail.forms import plain_text, staff_address, strip
+from belong_mail.forms import https_only, plain_text, staff_address, strip
 from belong_mail.groups.models import Words
 
 RESOURCES = 4
 LINE = [Optional(), Length(max=160, message=_l("Use at most 160 characters.")), plain_text]
 NOTE = [Optional(), Length(max=60, message=_l("Use at most 60 characters.")), plain_text]
 LETTER = [Optional(), Length(max=600, message=_l("Use at most 600 characters.")), plain_text]
-
-
-def https_only(_form: Form, field: Field) -> None:
-    parts = urlsplit(field.data or "")
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
-        raise ValidationError(_("Enter an address that begins with https://."))
 
 
 class ResourceForm(Form):

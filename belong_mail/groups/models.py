@@ -10,6 +10,8 @@ from belong_mail.db import Base, new_public_id, now
 
 Words = dict[str, str]
 """The same words in each language: {"en": …, "es": …}."""
+QUIET = {"lgbtq", "people-with-disabilities", "autoimmune"}
+"""Discreet groups, by slug: refused in a subject, “Belong meeting” in a calendar."""
 
 
 class Group(Base):

@@ -95,5 +95,6 @@ def _in_words(keyring: Keyring, subscription: Subscription) -> dict[str, object]
         "confirmed_at": subscription.confirmed_at,
         "ended_at": subscription.ended_at,
         "paused_until": subscription.pause,
+        "is_reminded": subscription.is_reminded,
         "is_introduced": subscription.wrapped_introduction is not None,
     }

@@ -7,8 +7,11 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from belong_mail import languages
+from belong_mail.db import now
 from belong_mail.forms import PauseForm
 from belong_mail.groups.cards import card
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings import words
 from belong_mail.memberships import service
 from belong_mail.memberships.forms import AskForm
 from belong_mail.parts import parts, transaction, when_admitted
@@ -17,6 +20,9 @@ from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import BadToken
 
 memberships = Blueprint("memberships", __name__)
+
+NEXT = 3
+"""Meetings that stand beside each group."""
 
 
 @memberships.errorhandler(BadToken)
@@ -87,6 +93,15 @@ def language(secret: str) -> Response:
     return _back(secret, "language")
 
 
+@memberships.post("/my-groups/<secret>/remind")
+def remind(secret: str) -> Response:
+    """Mail the member the day before a meeting of one group, or do so no more."""
+    is_wanted = request.form.get("remind") == "yes"
+    with transaction() as session:
+        subscriptions.remind(session, _chosen(session, secret), is_wanted=is_wanted)
+    return _back(secret, "remind" if is_wanted else "no-remind")
+
+
 @memberships.post("/my-groups/<secret>/copy")
 def copy(secret: str) -> Response:
     with transaction() as session:
@@ -119,7 +134,9 @@ def _sheet(
     """Show the sheet; a form with an error stands at the membership it was sent for."""
     listed = service.open_sheet(session, secret)
     held = [
-        _shown(each, form if form and each.public_id == wrong else PauseForm(formdata=None))
+        _shown(
+            session, each, form if form and each.public_id == wrong else PauseForm(formdata=None)
+        )
         for each in service.shown(session, listed)
     ]
     return render_template(
@@ -133,13 +150,17 @@ def _sheet(
     )
 
 
-def _shown(subscription: Subscription, form: PauseForm) -> dict[str, object]:
+def _shown(session: Session, subscription: Subscription, form: PauseForm) -> dict[str, object]:
+    zone, language = parts().settings.timezone, str(get_locale())
+    coming = meetings.coming(session, zone, now(), NEXT, subscription.group)
     return {
         "public_id": subscription.public_id,
-        "card": card(subscription.group, str(get_locale())),
+        "card": card(subscription.group, language),
         "since": format_date(subscription.confirmed_at, "MMMM y"),
         "is_active": subscription.is_active,
         "paused_until": subscription.pause,
         "language": subscription.language,
+        "is_reminded": subscription.is_reminded,
+        "meetings": [words.shown(each, language, is_member=True) for each in coming],
         "form": form,
     }

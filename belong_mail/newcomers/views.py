@@ -1,27 +1,22 @@
 """For new colleagues and whoever welcomes them: pages, paper, and a mail that others send."""
 
-from collections.abc import Callable
-from datetime import datetime
 from email import policy
 from email.message import EmailMessage
-from typing import cast
 
-from flask import Blueprint, Response, abort, current_app, redirect, render_template, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale
 from markupsafe import Markup
-from sqlalchemy.orm import Session
 
 from belong_mail import languages
+from belong_mail.db import now
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.words import shown
 from belong_mail.newcomers import service
 from belong_mail.newcomers.encoding import code_of
 from belong_mail.outbox.rendering import Rendered
 from belong_mail.parts import parts, transaction
-
-NextDates = Callable[[Session, Group, str], list[tuple[datetime, str]]]
-"""A group's next meetings: when, and one line in a language about where; soonest first."""
 
 MOST_DATES = 3
 LONGEST_LINE = 998
@@ -72,13 +67,16 @@ def draft() -> Response:
 
 @newcomers.get("/groups/<slug>/poster")
 def poster(slug: str) -> str:
-    """Show a page for the wall; `belong.next_dates` among the app's extensions gives its dates."""
+    """Show a page for the wall, with the group's next dates."""
     language = str(get_locale())
-    next_dates = cast("NextDates | None", current_app.extensions.get("belong.next_dates"))
+    zone = parts().settings.timezone
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
         entry = service.entry(group, parts().links)
-        dates = next_dates(session, group, language)[:MOST_DATES] if next_dates else []
+        dates = [
+            shown(each, language)
+            for each in meetings.next_held(session, zone, now(), MOST_DATES, group)
+        ]
     return render_template(
         "newcomers/poster.html", entry=entry, group=entry.said[language], dates=dates
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from belong_mail.links import Links
 from belong_mail.mail.message import Envelope, clean, compose, date_header, mailbox
@@ -37,6 +38,8 @@ class Desk:
     """From: the name and address that all our mail comes from."""
     office: str
     """The address of the office's inbox."""
+    zone: ZoneInfo
+    """In which meetings are held."""
 
     def envelope(self, delivery: Delivery, letter: Letter) -> Envelope:
         """Write a single message: automatic, quiet about the group in every header."""

@@ -7,8 +7,11 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import inviting
 from belong_mail.accounts.models import Account
+from belong_mail.db import now
 from belong_mail.groups.cards import said
 from belong_mail.mail.address import normalise
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings import words
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.sending.engine import NotSent
@@ -17,6 +20,8 @@ from belong_mail.subscriptions.models import Subscription, Wish
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
 
+NEXT = 3
+"""Meetings that a welcome names."""
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 
 
@@ -29,7 +34,7 @@ def confirm(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     at = delivery.created_at
     link = desk.links.signed
     return Letter(
-        to=_address(session, desk, subscription),
+        to=address(session, desk, subscription),
         language=wish.language,
         context={
             "group": subscription.group,
@@ -51,13 +56,15 @@ def welcome(session: Session, desk: Desk, delivery: Delivery) -> Letter:
     """Tell a new member that they are in; the same words serve who asked to join again."""
     subscription = member(session, delivery)
     language = subscription.language
+    coming = meetings.next_held(session, desk.zone, now(), NEXT, subscription.group)
     return Letter(
-        to=_address(session, desk, subscription),
+        to=address(session, desk, subscription),
         language=language,
         context={
             "group": subscription.group,
             "first_name": Keyring(desk.opener, desk.index).name(subscription),
             "words": said(subscription.group.welcome, language),
+            "meetings": [words.shown(each, language, is_member=True) for each in coming],
             "leave_url": leave_link(desk, subscription, delivery),
             "groups_url": desk.links.page("directory.index", language),
         },
@@ -74,12 +81,12 @@ def introduce(session: Session, desk: Desk, delivery: Delivery) -> Letter:
         raise NotSent(State.WITHDRAWN)
     place = "subscriptions.wrapped_introduction"
     opened = desk.opener.unwrap(subscription.wrapped_introduction, place, subscription.public_id)
-    address = _address(session, desk, subscription)
+    own = address(session, desk, subscription)
     return Letter(
         to=inviting.address_of(desk.opener, lead),
         language=lead.language,
-        reply_to=address,
-        context={"group": subscription.group, "address": address, **json.loads(opened)},
+        reply_to=own,
+        context={"group": subscription.group, "address": own, **json.loads(opened)},
     )
 
 
@@ -89,6 +96,14 @@ def member(session: Session, delivery: Delivery) -> Subscription:
     if subscription is None or not subscription.is_active:
         is_suppressed = subscription is not None and subscription.is_suppressed
         raise NotSent(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
+    return subscription
+
+
+def reader(session: Session, delivery: Delivery) -> Subscription:
+    """Return who a reminder is for, or raise NotSent when they have left or paused since."""
+    subscription = member(session, delivery)
+    if subscription.pause is not None:
+        raise NotSent(State.WITHDRAWN)
     return subscription
 
 
@@ -102,9 +117,9 @@ def leave_link(desk: Desk, subscription: Subscription, delivery: Delivery) -> st
     )
 
 
-def _address(session: Session, desk: Desk, subscription: Subscription) -> str:
+def address(session: Session, desk: Desk, subscription: Subscription) -> str:
     """Open the address, unless its owner has asked never to be mailed."""
-    address = Keyring(desk.opener, desk.index).address(subscription)
-    if suppressions.covers(session, desk.index, normalise(address)):
+    opened = Keyring(desk.opener, desk.index).address(subscription)
+    if suppressions.covers(session, desk.index, normalise(opened)):
         raise NotSent(State.SUPPRESSED)
-    return address
+    return opened

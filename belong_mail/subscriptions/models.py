@@ -38,6 +38,8 @@ class Subscription(Base):
     ended_at: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
     """No issues before then; the membership goes on."""
+    is_reminded: Mapped[bool] = mapped_column(default=False)
+    """Wants a mail the day before a meeting."""
     is_suppressed: Mapped[bool] = mapped_column(default=False)
     """Left alone on request; without a time, which would link the rows of one person."""
 

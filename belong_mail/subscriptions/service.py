@@ -96,6 +96,7 @@ def confirm(session: Session, confirm_id: str) -> Subscription:
         subscription.language = wish.language
         subscription.wrapped_name = wish.wrapped_name
         subscription.paused_until = None
+        subscription.is_reminded = False
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
     _introduce(session, subscription, wish)
     return subscription
@@ -155,6 +156,11 @@ def resume(session: Session, public_id: str) -> None:
 def speak(session: Session, public_id: str, language: str) -> None:
     """Write to a member in another language, or raise BadToken when they have left."""
     _member(session, public_id).language = language
+
+
+def remind(session: Session, public_id: str, *, is_wanted: bool) -> None:
+    """Mail a member the day before a meeting, or do so no more; BadToken when they have left."""
+    _member(session, public_id).is_reminded = is_wanted
 
 
 def _member(session: Session, public_id: str) -> Subscription:

@@ -6,6 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from belong_mail import languages
 from belong_mail.accounts import service as accounts
@@ -14,6 +15,8 @@ from belong_mail.forms import PauseForm
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import Group
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings import words
 from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service
 from belong_mail.subscriptions.forms import form_for
@@ -54,7 +57,7 @@ def confirm(token: str) -> str:
     with transaction() as session:
         if request.method == "POST":
             subscription = service.confirm(session, confirm_id)
-            return _page("welcome", subscription.group)
+            return _page("welcome", subscription.group, meetings=_next(session, subscription))
         wish = service.find_wish(session, confirm_id)
         refuse = parts().tokens.sign(Purpose.REFUSE, wish.subscription.public_id, now())
         return _page(
@@ -121,6 +124,17 @@ def language(token: str) -> ResponseReturnValue:
     return redirect(url_for(".leave", token=token, done="language"), 303)
 
 
+@subscriptions.post("/leave/<token>/remind")
+def remind(token: str) -> ResponseReturnValue:
+    """From a newsletter: a mail the day before this group's meetings, or none any more."""
+    public_id = parts().tokens.read(Purpose.LEAVE, token)
+    is_wanted = request.form.get("remind") == "yes"
+    with transaction() as session:
+        service.remind(session, public_id, is_wanted=is_wanted)
+    done = "remind" if is_wanted else "no-remind"
+    return redirect(url_for(".leave", token=token, done=done), 303)
+
+
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])
 def undo(token: str) -> str:
     public_id = parts().tokens.read(Purpose.UNDO_LEAVE, token)
@@ -153,6 +167,7 @@ def _manage(subscription: Subscription, form: PauseForm | None = None) -> str:
         form=form or PauseForm(formdata=None),
         paused_until=subscription.pause,
         mail_language=subscription.language,
+        is_reminded=subscription.is_reminded,
         done=request.args.get("done"),
     )
 
@@ -161,6 +176,12 @@ def _page(name: str, group: Group, **context: object) -> str:
     return render_template(
         f"subscriptions/{name}.html", group=_shown(group), is_private=True, **context
     )
+
+
+def _next(session: Session, subscription: Subscription) -> list[words.Shown]:
+    """Say the next meeting to somebody who has just become a member."""
+    found = meetings.next_held(session, parts().settings.timezone, now(), 1, subscription.group)
+    return [words.shown(each, str(get_locale()), is_member=True) for each in found]
 
 
 def _shown(group: Group) -> Card:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from belong_mail import languages
-from belong_mail.groups.models import Group
+from belong_mail.groups.models import QUIET, Group
 from belong_mail.languages import marked
 from belong_mail.mail import outline
 from belong_mail.newsletters import placeholders
@@ -15,8 +15,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import Words, render, sample
 from belong_mail.outbox.rendering import Renderer
 
-QUIET = {"lgbtq", "people-with-disabilities", "autoimmune"}
-"""Groups whose name in a subject is not only warned of but refused."""
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
 MAX_HTML = 100_000
 """Octets; beyond 102 KB Gmail cuts the end off, and with it the link to leave."""

@@ -3,10 +3,14 @@
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.db import now
 from belong_mail.groups.cards import card
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings import words
 from belong_mail.newsletters import service
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import parts, transaction
@@ -14,6 +18,9 @@ from belong_mail.writing import previews
 from belong_mail.writing.forms import WriteForm
 
 writing = Blueprint("writing", __name__, url_prefix="/lead")
+
+NEXT = 4
+"""Meetings that a press of a button puts into an issue."""
 
 
 @writing.post("/groups/<slug>/newsletters")
@@ -35,6 +42,8 @@ def write(public_id: str) -> ResponseReturnValue:
         is_stale = form.is_submitted() and form.seen.data != service.version(issue)
         if form.validate_on_submit() and not is_stale:
             _keep(issue, form)
+            if "meetings" in request.form:
+                _append_meetings(session, issue)
             return redirect(_next(public_id), 303)
         page = _page(issue, form, is_stale=is_stale)
     return page, 409 if is_stale else 422 if form.errors else 200
@@ -104,6 +113,17 @@ def _keep(issue: Newsletter, form: WriteForm) -> None:
         text_es=form.text_es.data or "",
     )
     form.seen.data = service.version(issue)
+
+
+def _append_meetings(session: Session, issue: Newsletter) -> None:
+    """Put the group's next meetings at the end of an issue, in each language it is written in."""
+    found = meetings.next_held(session, parts().settings.timezone, now(), NEXT, issue.group)
+    if not found:
+        return
+    added = {"text": f"{issue.text}\n\n{words.markdown(found, 'en')}"}
+    if issue.text_es:
+        added["text_es"] = f"{issue.text_es}\n\n{words.markdown(found, 'es')}"
+    service.rewrite(issue, **added)
 
 
 def _page(issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:

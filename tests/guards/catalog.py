@@ -34,6 +34,10 @@ WAITING = "tests/interests/test_secrecy.py"
 OPERATIONS = "tests/operations"
 CLOCKS = f"{OPERATIONS}/test_clocks.py"
 TROUBLES = f"{OPERATIONS}/test_database_troubles.py"
+CALENDAR = "tests/meetings/test_calendar.py"
+FEEDS = "tests/meetings/test_feeds.py"
+PLANNING = "tests/meetings/test_planning.py"
+REMINDERS = "tests/meetings/test_reminders.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -623,6 +627,55 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "form-action 'none'; sandbox\"",
         "form-action 'none'\"",
         (SEATS,),
+    ),
+    (
+        "a-place-is-for-members",
+        "belong_mail/meetings/words.py",
+        "may_know = is_member or meeting.is_open",
+        "may_know = True",
+        (CALENDAR, FEEDS),
+    ),
+    (
+        "a-discreet-groups-entries-are-bare",
+        "belong_mail/meetings/feeds.py",
+        "if meeting.group.slug in QUIET:",
+        "if False:",
+        (FEEDS,),
+    ),
+    (
+        "another-leads-meetings",
+        "belong_mail/planning/service.py",
+        "            Meeting.group_id.in_(led_by(account)),\n            Group.retired_at",
+        "            Group.retired_at",
+        (PLANNING,),
+    ),
+    (
+        "nobody-is-reminded-twice",
+        "belong_mail/reminders/service.py",
+        "    if reminder_id is None:\n        return\n",
+        "    reminder_id = reminder_id or 1\n",
+        (REMINDERS,),
+    ),
+    (
+        "a-reminder-is-wanted-to-the-last",
+        "belong_mail/reminders/letters.py",
+        "if noted is None or not member.is_reminded:",
+        "if noted is None:",
+        (REMINDERS,),
+    ),
+    (
+        "hours-that-the-clocks-skip",
+        "belong_mail/meetings/recurrence.py",
+        "    if back.replace(tzinfo=None) != local.replace(tzinfo=None):\n",
+        "    if back is None:\n",
+        (PLANNING,),
+    ),
+    (
+        "calendars-see-the-newest",
+        "belong_mail/planning/service.py",
+        "    meeting.sequence += 1\n",
+        "",
+        (FEEDS, PLANNING),
     ),
     (
         "layers",

@@ -1,24 +1,20 @@
 """New colleagues find all groups on a page, on paper and in a mail that we do not send."""
 
 import re
-from datetime import datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 
 import pytest
-from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session
 
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from belong_mail.newcomers.encoding import QUIET, code_of
 from belong_mail.parts import Parts
 from tests.dump import dump_of
-from tests.factories import group_named
+from tests.factories import group_named, plan_meeting
 from tests.newcomers.codes import drawn_in, painted, read
 from tests.people import Visitor, html_of, text_of
 
@@ -97,22 +93,18 @@ def test_a_poster_says_what_the_group_is_and_its_code_reads(
 
 @on_sqlite
 def test_a_poster_shows_the_next_dates_where_there_are_meetings(
-    app: Flask, visitor: Visitor
+    parts: Parts, visitor: Visitor
 ) -> None:
     poster = "/groups/the-village/poster"
     assert "Next dates" not in visitor.open(poster).text
-
-    def coming(_session: Session, group: Group, language: str) -> list[tuple[datetime, str]]:
-        zone = app.extensions["belong"].settings.timezone
-        days = [datetime(2026, 12, day, 16, tzinfo=zone) for day in (1, 8, 15, 22)]
-        return [(day, f"{group.slug} <{language}>") for day in days]
-
-    app.extensions["belong.next_dates"] = coming
+    with parts.writing.begin() as session:
+        plan_meeting(session, repeats="weekly", place="Room <4>", is_open=True)
+        plan_meeting(session, place="Behind closed doors", is_open=False)
     page = visitor.open(poster).text
-    assert "Tuesday, December 1, 2026, 4:00" in page
-    assert "the-village &lt;en&gt;" in page
-    assert page.count("2026, 4:00") == 3
-    assert "martes, 1 de diciembre de 2026" in visitor.open(f"{poster}?lang=es").text
+    assert page.count("4:00–5:00 pm") == 3
+    assert "Room &lt;4&gt;" in page
+    assert "Behind closed doors" not in page
+    assert "Próximas fechas" in visitor.open(f"{poster}?lang=es").text
 
 
 def mail_of(content: bytes) -> EmailMessage:

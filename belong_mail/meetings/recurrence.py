@@ -1,0 +1,160 @@
+"""From a meeting's rule to its days; the clock is read on the wall, never in UTC."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import FR, MO, MONTHLY, SA, SU, TH, TU, WE, WEEKLY, rrule, weekday
+
+from belong_mail.meetings.models import Meeting, MeetingChange
+
+RULES = {
+    "once": None,
+    "weekly": (WEEKLY, 1),
+    "weekly-2": (WEEKLY, 2),
+    "weekly-3": (WEEKLY, 3),
+    "weekly-4": (WEEKLY, 4),
+    "monthly": (MONTHLY, 1),
+    "monthly-last": (MONTHLY, 1),
+}
+FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
+"""No meeting is before or after."""
+WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
+WEEK = timedelta(days=7)
+
+
+class NoSuchTime(Exception):
+    """The clocks skip this time on a day of the meeting."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(day)
+        self.day = day
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One day of a meeting, as it is really held."""
+
+    meeting: Meeting
+    day: date
+    """The day by the rule, which names it."""
+    starts: datetime
+    ends: datetime
+    place: str
+    link: str
+    is_cancelled: bool
+    is_changed: bool
+
+    @property
+    def held_on(self) -> date:
+        return self.starts.date()
+
+
+def nth(day: date) -> int:
+    """Return which of its weekday a day is in its month: 1 for the first Tuesday."""
+    return (day.day - 1) // 7 + 1
+
+
+def is_last(day: date) -> bool:
+    """Tell whether a day is the last of its weekday in its month."""
+    return (day + WEEK).month != day.month
+
+
+def by_day(meeting: Meeting) -> weekday:
+    """Return the weekday of a rule, with its place in the month if that counts."""
+    day: weekday = WEEKDAYS[meeting.starts_on.weekday()]
+    if meeting.repeats == "monthly":
+        day = day(nth(meeting.starts_on))
+    elif meeting.repeats == "monthly-last":
+        day = day(-1)
+    return day
+
+
+def days(meeting: Meeting, first: date = FIRST, last: date = LAST) -> Iterator[date]:
+    """List the days by the rule, without the exceptions, from a first to a last day."""
+    last = min(last, meeting.until or LAST)
+    rule = RULES[meeting.repeats]
+    if rule is None:
+        found = iter([meeting.starts_on])
+    else:
+        frequency, interval = rule
+        rule_days = rrule(  # type: ignore[no-untyped-call]
+            frequency,
+            interval=interval,
+            byweekday=by_day(meeting),
+            dtstart=datetime.combine(meeting.starts_on, time()),
+            until=datetime.combine(last, time()),
+        )
+        found = (each.date() for each in rule_days)
+    for day in found:
+        if first <= day <= last and day.isoformat() not in meeting.exceptions:
+            yield day
+
+
+def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> list[Occurrence]:
+    """List what is held (or cancelled) from a first to a last day, by time."""
+    changes = {change.day: change for change in meeting.changes}
+    plain = [
+        by_rule(meeting, day, zone) for day in days(meeting, first, last) if day not in changes
+    ]
+    other = [
+        _changed(meeting, change, zone)
+        for change in meeting.changes
+        if first <= change.held_on <= last
+    ]
+    return sorted(plain + other, key=lambda each: each.starts)
+
+
+def find(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence | None:
+    """Find the occurrence that a day of the rule names."""
+    for change in meeting.changes:
+        if change.day == day:
+            return _changed(meeting, change, zone)
+    is_day = day in days(meeting, day, day)
+    return by_rule(meeting, day, zone) if is_day else None
+
+
+def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
+    return list(islice(days(meeting, after), number))
+
+
+def refuse_skipped(meeting: Meeting, zone: ZoneInfo) -> None:
+    """Raise NoSuchTime where the clocks skip the beginning or the end of a meeting."""
+    for day in days(meeting):
+        for clock in (meeting.starts_at, meeting.ends_at):
+            refuse_skipped_time(datetime.combine(day, clock, zone))
+
+
+def refuse_skipped_time(local: datetime) -> None:
+    back = local.astimezone(UTC).astimezone(local.tzinfo)
+    if back.replace(tzinfo=None) != local.replace(tzinfo=None):
+        raise NoSuchTime(local.date())
+
+
+def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:
+    """Return a day of the meeting as it is held when nothing is changed."""
+    return Occurrence(
+        meeting=meeting,
+        day=day,
+        starts=datetime.combine(day, meeting.starts_at, zone),
+        ends=datetime.combine(day, meeting.ends_at, zone),
+        place=meeting.place,
+        link=meeting.link,
+        is_cancelled=meeting.cancelled_at is not None,
+        is_changed=False,
+    )
+
+
+def _changed(meeting: Meeting, change: MeetingChange, zone: ZoneInfo) -> Occurrence:
+    return Occurrence(
+        meeting=meeting,
+        day=change.day,
+        starts=datetime.combine(change.held_on, change.starts_at, zone),
+        ends=datetime.combine(change.held_on, change.ends_at, zone),
+        place=change.place,
+        link=change.link,
+        is_cancelled=change.is_cancelled or meeting.cancelled_at is not None,
+        is_changed=not change.is_cancelled,
+    )

@@ -1,0 +1,148 @@
+"""The calendar, for anyone: no cookie, no session, nothing written down, kept by any cache."""
+
+from calendar import Calendar
+from datetime import date, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from belong_mail.db import now
+from belong_mail.groups import service as groups
+from belong_mail.groups.cards import Card, card
+from belong_mail.groups.models import QUIET, Group
+from belong_mail.meetings import feeds, recurrence, service, words
+from belong_mail.meetings.recurrence import Occurrence
+from belong_mail.parts import parts, transaction
+
+meetings = Blueprint("meetings", __name__)
+
+AHEAD = timedelta(days=92)
+SUNDAY = 6
+MINUTES = 5
+"""How long a page may be shown again without asking us."""
+CALENDAR = "text/calendar"
+
+
+@meetings.get("/calendar")
+def calendar() -> Response:
+    """Show three months of meetings, by month, of all groups or of one."""
+    language, today = str(get_locale()), _today()
+    with transaction() as session:
+        group = _chosen(groups.shown(session))
+        found = service.between(session, _zone(), today, today + AHEAD)
+        meeting = sorted({each.meeting.group for each in found}, key=lambda it: it.position)
+        listed = [card(each, language) for each in meeting]
+        shown = [
+            (each.held_on.replace(day=1), _shown(each, language))
+            for each in found
+            if group in {None, each.meeting.group}
+        ]
+        chosen = card(group, language) if group else None
+    months = [
+        (first, [it for _, it in held]) for first, held in groupby(shown, key=lambda it: it[0])
+    ]
+    page = render_template("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
+    return _kept(page, "text/html")
+
+
+@meetings.get("/calendar/<month>")
+def month(month: str) -> Response:
+    """Show a month on one sheet, to be printed."""
+    first = _day(f"{month}-01")
+    language = str(get_locale())
+    weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
+    with transaction() as session:
+        group = _chosen(groups.shown(session))
+        found = service.between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
+        by_day = {
+            day: [_shown(each, language) for each in held]
+            for day, held in groupby(found, key=lambda each: each.held_on)
+        }
+        chosen = card(group, language) if group else None
+    shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
+    return _kept(render_template("meetings/month.html", **shown), "text/html")
+
+
+@meetings.get("/calendar.ics")
+def feed() -> Response:
+    """Every group's meetings, for calendars that look again by themselves."""
+    with transaction() as session:
+        found = service.shown(session)
+        content = feeds.of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
+    return _kept(content, CALENDAR)
+
+
+@meetings.get("/groups/<slug>/calendar.ics")
+def group_feed(slug: str) -> Response:
+    with transaction() as session:
+        group = groups.find(session, slug) or abort(404)
+        name = _("Belong meetings") if slug in QUIET else group.name
+        found = service.shown(session, group)
+        content = feeds.of_meetings(found, _zone(), str(get_locale()), name)
+    return _kept(content, CALENDAR)
+
+
+@meetings.get("/meetings/<meeting_id>/<day>.ics")
+def event(meeting_id: str, day: str) -> Response:
+    """One day of a meeting, for one's own calendar."""
+    with transaction() as session:
+        meeting = service.find(session, meeting_id) or abort(404)
+        occurrence = recurrence.find(meeting, _zone(), _day(day)) or abort(404)
+        content = feeds.of_day(occurrence, _zone(), str(get_locale()))
+    answer = _kept(content, CALENDAR)
+    answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
+    return answer
+
+
+def _kept(content: str | bytes, media_type: str) -> Response:
+    """Let every cache keep an answer for a while: it is the same for everybody."""
+    answer = make_response(content)
+    answer.content_type = f"{media_type}; charset=utf-8"
+    answer.cache_control.public = True
+    answer.cache_control.max_age = MINUTES * 60
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer
+
+
+def _shown(occurrence: Occurrence, language: str) -> tuple[Card, words.Shown]:
+    return card(occurrence.meeting.group, language), words.shown(occurrence, language)
+
+
+def _chosen(listed: list[Group]) -> Group | None:
+    """Return the group that the URL names; an unknown one is not there."""
+    slug = request.args.get("group")
+    if not slug:
+        return None
+    return next((each for each in listed if each.slug == slug), None) or abort(404)
+
+
+def _day(text: str) -> date:
+    """Read a day of an address, in the one spelling that it has there."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        abort(404)
+    is_ours = recurrence.FIRST <= day <= recurrence.LAST and day.isoformat() == text
+    return day if is_ours else abort(404)
+
+
+def _near(first: date) -> dict[str, date | None]:
+    """Return the months before and after, where there are any."""
+    before = (first - timedelta(days=1)).replace(day=1)
+    after = (first + timedelta(days=31)).replace(day=1)
+    return {
+        "before": before if before >= recurrence.FIRST else None,
+        "after": after if after <= recurrence.LAST else None,
+    }
+
+
+def _zone() -> ZoneInfo:
+    return parts().settings.timezone
+
+
+def _today() -> date:
+    return now().astimezone(_zone()).date()

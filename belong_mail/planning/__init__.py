@@ -1,0 +1,1 @@
+"""Leads plan meetings: enter, change and cancel them, one day or all."""

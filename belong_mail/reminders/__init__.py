@@ -1,0 +1,1 @@
+"""The day-before reminder, for members who asked for it."""

@@ -1,0 +1,200 @@
+"""The calendar's pages, and where else members and leads meet the next dates."""
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+
+from belong_mail import retention, sample
+from belong_mail.db import now
+from belong_mail.meetings import recurrence
+from belong_mail.meetings import service as meetings
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.planning import service as planning
+from tests.dump import dump_of
+from tests.factories import group_named, plan_meeting
+from tests.people import Form, Visitor, html_of, link_to, path_of, text_of
+from tests.stage import ADA, Stage
+
+PLACE = "Room 4, behind the library"
+LINK = "https://meet.example.org/tea"
+NOON = datetime(2026, 12, 1, 19, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def stage(stage: Stage) -> Stage:
+    """A stage on which The Village meets every second week."""
+    with stage.parts.writing.begin() as session:
+        plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
+    return stage
+
+
+def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, parts: Parts) -> None:
+    with time_machine.travel(NOON, tick=False):
+        with parts.writing.begin() as session:
+            plan_meeting(session, repeats="weekly-2")
+            plan_meeting(session, "asian", title={"en": "Walk"})
+        page = visitor.open("/calendar").text
+        for words in ("December 2026", "January 2027", "February 2027", "The Village", "Walk"):
+            assert words in page
+        only = visitor.open("/calendar?group=asian").text
+        assert "Walk" in only
+        assert "Belong meeting</p>" not in only
+        assert visitor.open("/calendar?group=nobody").status_code == 404
+        assert visitor.open("/calendar?group=%27").status_code == 404
+
+
+def test_the_calendar_says_who_else_may_know(visitor: Visitor) -> None:
+    page = visitor.open("/calendar").text
+    assert "This site keeps no record of who looks." in page
+    for word in ("network", "history", "whoever runs the account"):
+        assert word in page
+
+
+def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
+    stage: Stage, app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = dump_of(stage.parts)
+    caplog.set_level(logging.DEBUG)
+    client = app.test_client()
+    paths = ("/calendar", "/calendar?group=the-village", "/calendar/2026-12", "/calendar.ics",
+             "/groups/the-village/calendar.ics")  # fmt: skip
+    for path in paths:
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        assert "Cookie" not in answer.headers["Vary"]
+    assert client.get_cookie("belong") is None
+    assert caplog.records == []
+    assert dump_of(stage.parts) == before
+
+
+def test_a_signed_in_lead_gets_the_same_page_as_everybody(stage: Stage, lead: Visitor) -> None:
+    for path in ("/calendar", "/calendar.ics"):
+        assert lead.open(path).data == stage.visitor.open(path).data
+
+
+def test_a_month_stands_on_one_sheet(visitor: Visitor, parts: Parts) -> None:
+    with time_machine.travel(NOON, tick=False), parts.writing.begin() as session:
+        plan_meeting(session, repeats="weekly-2", is_open=True)
+    page = visitor.open("/calendar/2026-12").text
+    assert page.count("<tr>") == 6
+    assert re.findall(r'<th scope="col">(\w+)</th>', page)[0] == "Sunday"
+    assert page.count("4:00–5:00 pm") == 2
+    assert page.count(PLACE) == 2
+    assert "diciembre de 2026" in visitor.open("/calendar/2026-12?lang=es").text
+    for month in ("2026-13", "2026-1", "x", "2019-12", "2038-01", "2026-12-01"):
+        assert visitor.open(f"/calendar/{month}").status_code == 404, month
+    for month in ("2020-01", "2037-12"):
+        assert visitor.open(f"/calendar/{month}").status_code == 200
+
+
+def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(stage: Stage) -> None:
+    month = f"{now():%Y-%m}"
+    paths = ("/calendar", "/groups/the-village", f"/calendar/{month}")
+    for path in paths:
+        page = stage.visitor.open(path).text
+        assert PLACE not in page
+        assert LINK not in page
+    assert "Members get the place by mail." in stage.visitor.open("/groups/the-village").text
+
+
+def test_a_welcome_names_the_next_meetings_with_their_place(stage: Stage) -> None:
+    link = stage.confirm_link()
+    page = stage.visitor.press(link).text
+    assert PLACE in page
+    mail = stage.mails()[-1]
+    for words in (text_of(mail), html_of(mail)):
+        assert words.count(PLACE) == 3
+        assert LINK in words
+        assert "Tea" in words
+    quiet = f"{mail['Subject']} {mail['From']}"
+    assert not re.search("Village|Tea|Room", quiet)
+
+
+def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(stage: Stage) -> None:
+    leave = link_to(stage.enter(), "leave")
+    stage.visitor.send("/my-groups", email=ADA)
+    sheet = link_to(stage.mails()[-1], "my-groups")
+    own = stage.visitor.open(sheet).text
+    assert own.count(PLACE) == 3
+    assert LINK in own
+    forwarded = stage.visitor.open(leave).text
+    assert PLACE not in forwarded
+    assert LINK not in forwarded
+
+
+def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
+    stage: Stage, lead: Visitor
+) -> None:
+    with stage.parts.writing.begin() as session:
+        issue = Newsletter(
+            group=group_named(session, "the-village"), subject="Hello", text="Come.",
+            subject_es="Hola", text_es="Ven.",
+        )  # fmt: skip
+        session.add(issue)
+        session.flush()
+        page = f"/lead/newsletters/{issue.public_id}"
+    assert lead.send(page, text="Come all.", meetings="1").status_code == 303
+    written = Form(lead.open(page).text).fields
+    assert written["text"].startswith("Come all.\n\n## The next meetings")
+    assert written["text"].count(f"Tea. {PLACE} [Take part online](<{LINK}>)") == 4
+    assert written["text_es"].startswith("Ven.\n\n## Las próximas reuniones")
+    assert written["text_es"].count("Té. ") == 4
+    token = written["csrf_token"]
+    preview = lead.press(f"{page}/preview", **{**written, "csrf_token": token}).text
+    assert f'href="{LINK}"' in preview
+
+
+def test_an_issue_of_a_group_without_meetings_stays_as_it_is(lead: Visitor, parts: Parts) -> None:
+    with parts.writing.begin() as session:
+        issue = Newsletter(group=group_named(session, "the-village"), subject="Hello", text="Come.")
+        session.add(issue)
+        session.flush()
+        page = f"/lead/newsletters/{issue.public_id}"
+    assert lead.send(page, meetings="1").status_code == 303
+    assert Form(lead.open(page).text).fields["text"] == "Come."
+
+
+def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellation(
+    parts: Parts,
+) -> None:
+    today = now().date()
+    with parts.writing.begin() as session:
+        plan_meeting(session, starts_on=today)
+        plan_meeting(session, starts_on=today, repeats="weekly", until=today + timedelta(30))
+        planning.cancel(plan_meeting(session, starts_on=today, repeats="weekly"))
+        plan_meeting(session, starts_on=today, repeats="weekly")
+        moved = plan_meeting(session, starts_on=today)
+        other = planning.OtherTime(today + timedelta(40), moved.starts_at, moved.ends_at, "", "")
+        planning.change_day(moved, today, other)
+    left = []
+    for days in (89, 92, 122, 132, 4000):
+        with parts.writing.begin() as session:
+            retention.purge(session, now() + timedelta(days))
+        left.append(len(dump_of(parts)["meetings"]))
+    assert left == [5, 3, 2, 1, 1]
+
+
+def test_the_address_of_an_event_names_no_group(stage: Stage) -> None:
+    page = stage.visitor.open("/groups/the-village").text
+    [link, *_] = re.findall(r'href="(/meetings/[^"]+)"', page)
+    assert stage.visitor.open(link).status_code == 200
+    assert "village" not in path_of(link)
+
+
+def test_the_sample_has_three_months_of_meetings_and_says_so(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        sample.fill(session, stage.keyring)
+    today = now().date()
+    with stage.parts.reading.begin() as session:
+        found = [each for each in meetings.shown(session) if "Room 4 (sample)" in each.place]
+        days = {each.group.slug: len(list(recurrence.days(each, today))) for each in found}
+    assert days.keys() == {"the-village", "asian", "lgbtq"}
+    assert days["the-village"] >= 6
+    assert all("(sample)" in each.title["en"] for each in found)
+    assert stage.visitor.open("/calendar").text.count("(sample)") >= 10

@@ -1,0 +1,173 @@
+"""A rule's days and words, against a reference that walks through every day of twelve years."""
+
+from datetime import UTC, date, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belong_mail.meetings import recurrence, words
+from belong_mail.meetings.models import Meeting
+from belong_mail.meetings.recurrence import NoSuchTime
+
+DENVER = ZoneInfo("America/Denver")
+DAY = timedelta(days=1)
+WEEKS = {"weekly": 1, "weekly-2": 2, "weekly-3": 3, "weekly-4": 4}
+LAST = date(2037, 12, 31)
+
+
+def meeting(**planned: object) -> Meeting:
+    usual = {
+        "starts_on": date(2026, 12, 8),
+        "starts_at": time(16),
+        "ends_at": time(17),
+        "repeats": "weekly-2",
+        "until": None,
+        "exceptions": [],
+        "place": "",
+        "link": "",
+        "title": {},
+    }
+    return Meeting(**{**usual, **planned})
+
+
+def walked(first: date, repeats: str, until: date) -> list[date]:
+    """Look at each day in turn and ask whether the rule means it; no arithmetic of recurrences."""
+    found = []
+    for number in range((until - first).days + 1):
+        day = first + number * DAY
+        if day.weekday() != first.weekday():
+            continue
+        in_month = [
+            other
+            for other in (day.replace(day=n) for n in range(1, 29))
+            if other.weekday() == day.weekday() and other <= day
+        ]
+        is_last = (day + 7 * DAY).month != day.month
+        if repeats in WEEKS:
+            is_meant = (number // 7) % WEEKS[repeats] == 0
+        elif repeats == "monthly":
+            place = sum(1 for n in range(1, first.day + 1) if (first.day - n) % 7 == 0)
+            is_meant = len(in_month) == place and day.day <= 28
+        else:
+            is_meant = is_last
+        if is_meant:
+            found.append(day)
+    return found
+
+
+def first_days(repeats: str) -> list[date]:
+    """List beginnings: each weekday, and in months each place that the rule can have."""
+    if repeats == "monthly-last":
+        return [date(2026, 1, 31) - n * DAY for n in range(7)]
+    return [date(2026, 1, 1) + n * DAY for n in range(7 if repeats in WEEKS else 28)]
+
+
+@pytest.mark.parametrize("repeats", [*WEEKS, "monthly", "monthly-last"])
+def test_every_rule_means_the_days_that_a_walk_through_twelve_years_finds(repeats: str) -> None:
+    for first in first_days(repeats):
+        found = list(recurrence.days(meeting(starts_on=first, repeats=repeats)))
+        assert found == walked(first, repeats, LAST), first
+        assert len(found) > 100
+
+
+@given(
+    st.dates(date(2026, 1, 1), date(2030, 12, 31)),
+    st.sampled_from(list(WEEKS)),
+    st.integers(0, 900),
+    st.sets(st.integers(0, 40)),
+)
+def test_until_and_exceptions_take_days_away_and_add_none(
+    first: date, repeats: str, length: int, places: set[int]
+) -> None:
+    until = first + length * DAY
+    every = walked(first, repeats, until)
+    without = {every[place] for place in places if place < len(every)}
+    held = meeting(
+        starts_on=first, repeats=repeats, until=until, exceptions=[f"{day}" for day in without]
+    )
+    assert list(recurrence.days(held)) == [day for day in every if day not in without]
+
+
+@pytest.mark.parametrize("repeats", list(WEEKS))
+def test_four_in_the_afternoon_stays_four_when_the_clocks_change(repeats: str) -> None:
+    held = meeting(starts_on=date(2026, 1, 6), repeats=repeats)
+    found = recurrence.occurrences(held, DENVER, date(2026, 1, 1), LAST)
+    assert {each.starts.time() for each in found} == {time(16)}
+    assert {each.ends - each.starts for each in found} == {timedelta(hours=1)}
+    assert {each.starts.astimezone(UTC).hour for each in found} == {22, 23}
+
+
+@pytest.mark.parametrize("year", range(2026, 2038))
+def test_a_time_that_the_clocks_skip_is_refused_and_its_neighbours_are_not(year: int) -> None:
+    change = walked(date(year, 3, 1) + (6 - date(year, 3, 1).weekday()) * DAY, "weekly", LAST)[1]
+    for clock, is_there in ((time(1, 59), True), (time(2, 30), False), (time(3), True)):
+        held = meeting(starts_on=change, repeats="once", starts_at=clock, ends_at=time(9))
+        if is_there:
+            recurrence.refuse_skipped(held, DENVER)
+        else:
+            with pytest.raises(NoSuchTime) as refused:
+                recurrence.refuse_skipped(held, DENVER)
+            assert refused.value.day == change
+
+
+def test_the_rules_are_said_in_words() -> None:
+    said = {
+        "once": "Tuesday, December 8, 2026",
+        "weekly": "Every Tuesday",
+        "weekly-2": "Every second Tuesday",
+        "weekly-3": "Every third Tuesday",
+        "weekly-4": "Every fourth Tuesday",
+        "monthly": "Second Tuesday of each month",
+        "monthly-last": "Last Tuesday of each month",
+    }
+    for repeats, expected in said.items():
+        assert words.rule(meeting(repeats=repeats), "en") == f"{expected}, 4:00–5:00 pm"
+
+
+def test_a_whole_rule_reads_as_a_person_would_say_it_in_both_languages() -> None:
+    held = meeting(until=date(2027, 6, 2), exceptions=["2026-12-22"])
+    assert words.rule(held, "en") == (
+        "Every second Tuesday, 4:00–5:00 pm, until June 2, 2027, not on December 22"
+    )
+    assert words.rule(held, "es") == (
+        "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el 2 de junio de 2027,"
+        " excepto el 22 de diciembre"
+    )
+    held.until = date(2028, 6, 2)
+    assert words.rule(held, "en").endswith("until June 2, 2028, not on December 22, 2026")
+
+
+@pytest.mark.parametrize(
+    ("hours", "english", "spanish"),
+    [
+        ((time(9), time(10, 30)), "9:00–10:30 am", "9:00–10:30 a. m."),
+        ((time(11, 30), time(12, 30)), "11:30 am – 12:30 pm", "11:30 a. m. – 12:30 p. m."),
+        ((time(0), time(12)), "12:00 am – 12:00 pm", "12:00 a. m. – 12:00 p. m."),
+    ],
+)
+def test_hours_are_said_once_where_once_is_enough(
+    hours: tuple[time, time], english: str, spanish: str
+) -> None:
+    assert [words.clock(*hours, language) for language in ("en", "es")] == [english, spanish]
+
+
+def test_places_and_names_are_no_marks_in_an_issue() -> None:
+    held = meeting(title={"en": "*Tea* & [cake]"}, place="Room {first_name} <4>", repeats="once")
+    held.spoken, held.access, held.is_open, held.contact = "en", [], False, ""
+    found = recurrence.occurrences(held, DENVER, date(2026, 12, 1), date(2026, 12, 31))
+    written = words.markdown(found, "en")
+    assert r"\*Tea\* \& \[cake\]" in written
+    assert r"Room (first\_name) \<4\>" in written
+
+
+@pytest.mark.parametrize("repeats", list(recurrence.RULES))
+@pytest.mark.parametrize("first", [date(2026, 12, 1) + n * 7 * DAY for n in range(4)])
+def test_every_rule_is_said_in_both_languages(repeats: str, first: date) -> None:
+    english, spanish = (
+        words.rule(meeting(repeats=repeats, starts_on=first), code) for code in ("en", "es")
+    )
+    assert "Tuesday" in english
+    assert "martes" in spanish
+    assert "%" not in english + spanish

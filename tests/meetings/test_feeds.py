@@ -1,0 +1,308 @@
+"""The feeds, read by a second implementation of RFC 5545: `ical`, with a parser of its own.
+
+Both expand rules by dateutil; that those are right is shown in test_days by a walk of our own.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ical.calendar import Calendar
+from ical.calendar_stream import IcsCalendarStream
+from ical.event import Event, EventStatus
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.db import now
+from belong_mail.groups.models import Group
+from belong_mail.meetings import feeds, recurrence
+from belong_mail.meetings.models import Meeting
+from belong_mail.parts import Parts
+from belong_mail.planning import service as planning
+from belong_mail.planning.service import OtherTime
+from tests.factories import group_named, plan_meeting
+from tests.people import Visitor
+
+DENVER = ZoneInfo("America/Denver")
+FIRST, LAST = date(2026, 1, 1), date(2037, 12, 31)
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+LONG_AGO, FAR_AHEAD = NEW_YEAR, datetime(2038, 1, 1, tzinfo=UTC)
+FEED = "/groups/the-village/calendar.ics"
+TUESDAY = date(2026, 12, 8)
+
+
+def read(text: str) -> Calendar:
+    return IcsCalendarStream.calendar_from_ics(text)
+
+
+def held(calendar: Calendar) -> list[tuple[datetime, datetime]]:
+    """Return when the other implementation thinks that something is held, in UTC."""
+    found = calendar.timeline_tz(UTC).included(LONG_AGO, FAR_AHEAD)
+    return sorted(
+        (each.start.astimezone(UTC), each.end.astimezone(UTC))
+        for each in found
+        if isinstance(each.start, datetime) and isinstance(each.end, datetime)
+        if each.status != EventStatus.CANCELLED
+    )
+
+
+def ours(meeting: Meeting) -> list[tuple[datetime, datetime]]:
+    found = recurrence.occurrences(meeting, DENVER, FIRST, LAST)
+    return [
+        (each.starts.astimezone(UTC), each.ends.astimezone(UTC))
+        for each in found
+        if not each.is_cancelled
+    ]
+
+
+def events(text: str) -> list[Event]:
+    return list(read(text).events)
+
+
+def unfolded(text: str) -> list[str]:
+    return text.replace("\r\n ", "").split("\r\n")
+
+
+def stored(parts: Parts, slug: str = "the-village", **planned: object) -> str:
+    """Plan a meeting and return its public id."""
+    with parts.writing.begin() as session:
+        return plan_meeting(session, slug, **{"starts_on": TUESDAY, **planned}).public_id
+
+
+def the(session: Session, public_id: str) -> Meeting:
+    return session.scalars(select(Meeting).where(Meeting.public_id == public_id)).one()
+
+
+RULES = st.sampled_from([rule for rule in recurrence.RULES if rule != "monthly-last"])
+PLANS = st.fixed_dictionaries({
+    "starts_on": st.dates(date(2026, 1, 1), date(2031, 12, 28)).filter(lambda day: day.day <= 28),
+    "starts_at": st.builds(time, st.integers(3, 20), st.sampled_from([0, 15, 30])),
+    "repeats": RULES,
+    "length": st.one_of(st.none(), st.integers(0, 2000)),
+    "away": st.sets(st.integers(0, 30), max_size=6),
+    "cancelled": st.sets(st.integers(0, 30), max_size=3),
+    "moved": st.dictionaries(st.integers(0, 30), st.integers(-3, 3), max_size=3),
+})  # fmt: skip
+
+
+def planned(plan: dict[str, object]) -> Meeting:
+    """Build a meeting that nobody stored."""
+    starts_on, starts_at, repeats = plan["starts_on"], plan["starts_at"], plan["repeats"]
+    assert isinstance(starts_on, date)
+    assert isinstance(starts_at, time)
+    length = None if repeats == "once" else plan["length"]
+    meeting = Meeting(
+        public_id="meeting",
+        group=Group(slug="the-village", name="The Village", position=1),
+        title={},
+        starts_on=starts_on,
+        starts_at=starts_at,
+        ends_at=starts_at.replace(hour=starts_at.hour + 2),
+        repeats=str(repeats),
+        until=starts_on + timedelta(days=length) if isinstance(length, int) else None,
+        exceptions=[],
+        place="",
+        link="",
+        contact="",
+        is_open=False,
+        spoken="en",
+        access=[],
+        has_families=False,
+        sequence=0,
+        changed_at=NEW_YEAR,
+    )
+    days = recurrence.next_days(meeting, FIRST, 31)
+    away = plan["away"]
+    assert isinstance(away, set)
+    taken = {days[each].isoformat() for each in away if each < len(days)}
+    meeting.exceptions = sorted(taken) if repeats != "once" else []
+    return meeting
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(PLANS)
+def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan: dict[str, object]) -> None:
+    meeting = planned(plan)
+    days = recurrence.next_days(meeting, FIRST, 31)
+    cancelled, moved = plan["cancelled"], plan["moved"]
+    assert isinstance(cancelled, set)
+    assert isinstance(moved, dict)
+    for number, shift in moved.items():
+        if number < len(days):
+            other = OtherTime(days[number] + timedelta(shift), time(9), time(10), "", "")
+            planning.change_day(meeting, days[number], other)
+    for number in cancelled:
+        if number < len(days):
+            planning.cancel_day(meeting, days[number])
+    written = feeds.of_meetings([meeting], DENVER, "en", "Calendar").decode()
+    assert held(read(written)) == ours(meeting)
+
+
+def test_the_zone_in_the_feed_changes_its_clocks_when_denver_does() -> None:
+    """Found by reading the rules of the VTIMEZONE alone, not the zone's name."""
+    lines = unfolded(feeds.of_meetings([], DENVER, "en", "Calendar").decode())
+    parts = " ".join(lines)
+    rules = re.findall(
+        r"BEGIN:(DAYLIGHT|STANDARD) DTSTART:\d{8}T(\d{6}) RRULE:FREQ=YEARLY;BYDAY=(\d)SU;"
+        r"BYMONTH=(\d+) TZNAME:M.T TZOFFSETFROM:(.\d{4}) TZOFFSETTO:(.\d{4})",
+        parts,
+    )
+    assert len(rules) == 2
+    for year in range(2026, 2038):
+        for _kind, clock, place, month, before, after in rules:
+            first = date(year, int(month), 1)
+            day = first + timedelta((6 - first.weekday()) % 7 + 7 * (int(place) - 1))
+            at = datetime.combine(day, time(int(clock[:2])), UTC) - hours(before)
+            just_before, just_after = at - timedelta(seconds=1), at
+            assert just_before.astimezone(DENVER).utcoffset() == hours(before)
+            assert just_after.astimezone(DENVER).utcoffset() == hours(after)
+
+
+def hours(text: str) -> timedelta:
+    return timedelta(hours=int(text[:3]))
+
+
+def test_a_meeting_keeps_its_name_and_numbers_its_changes(visitor: Visitor, parts: Parts) -> None:
+    public_id = stored(parts, repeats="weekly")
+    [first] = events(visitor.open(FEED).text)
+    with parts.writing.begin() as session:
+        planning.cancel_day(the(session, public_id), TUESDAY + timedelta(7))
+    with parts.writing.begin() as session:
+        planning.change(the(session, public_id), starts_at=time(15))
+    changed = events(visitor.open(FEED).text)
+    assert {each.uid for each in (first, *changed)} == {public_id}
+    assert (first.sequence, {each.sequence for each in changed}) == (0, {2})
+    assert all(each.dtstamp >= first.dtstamp for each in changed)
+
+
+def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name(
+    visitor: Visitor, parts: Parts
+) -> None:
+    public_id = stored(parts, repeats="weekly", exceptions=["2026-12-29"])
+    with parts.writing.begin() as session:
+        meeting = the(session, public_id)
+        planning.cancel_day(meeting, date(2026, 12, 15))
+        other = OtherTime(date(2026, 12, 23), time(9), time(10), "Room 9", "")
+        planning.change_day(meeting, date(2026, 12, 22), other)
+    lines = unfolded(visitor.open(FEED).text)
+    assert "RECURRENCE-ID;TZID=America/Denver:20261215T160000" in lines
+    assert "RECURRENCE-ID;TZID=America/Denver:20261222T160000" in lines
+    assert "EXDATE;TZID=America/Denver:20261229T160000" in lines
+    assert lines.count("STATUS:CANCELLED") == 1
+    begins = [start.astimezone(DENVER) for start, _end in held(read("\r\n".join(lines)))[:3]]
+    assert [f"{each:%m-%d %H}" for each in begins] == ["12-08 16", "12-23 09", "01-05 16"]
+
+
+def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(visitor: Visitor, parts: Parts) -> None:
+    public_id = stored(parts, repeats="weekly")
+    with parts.writing.begin() as session:
+        planning.cancel(the(session, public_id))
+    [event] = events(visitor.open(FEED).text)
+    assert (event.uid, event.status, event.sequence) == (public_id, EventStatus.CANCELLED, 1)
+
+
+def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, parts: Parts) -> None:
+    public_id = stored(parts, contact="Ana in room 9")
+    for path in ("/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
+        text = " ".join(unfolded(visitor.open(path).text))
+        assert public_id in text
+        assert not [word for word in ("Room 4", "meet.example", "Ana") if word in text]
+    with parts.writing.begin() as session:
+        the(session, public_id).is_open = True
+    text = " ".join(unfolded(visitor.open(FEED).text))
+    assert all(word in text for word in ("Room 4", "https://meet.example.org/tea", "Ana"))
+
+
+@pytest.mark.parametrize("slug", ["lgbtq", "people-with-disabilities", "autoimmune"])
+def test_a_discreet_group_says_belong_meeting_and_nothing_else(
+    visitor: Visitor, parts: Parts, slug: str
+) -> None:
+    title = {"en": "Rainbow tea", "es": "Té arcoíris"}
+    public_id = stored(
+        parts, slug, title=title, is_open=True, contact="Ana", access=["asl"], repeats="weekly"
+    )
+    with parts.reading.begin() as session:
+        name = group_named(session, slug).name
+    paths = (
+        "/calendar.ics",
+        f"/groups/{slug}/calendar.ics",
+        f"/meetings/{public_id}/{TUESDAY}.ics",
+    )
+    for path in paths:
+        text = visitor.open(path).text
+        [event] = events(text)
+        assert event.summary == "Belong meeting"
+        assert (event.location, event.description, event.url) == (None, None, None)
+        secrets = (name, slug, "Rainbow", "Room 4", "Ana", "meet.example", "Sign Language")
+        assert not [word for word in secrets if word in text]
+        assert "Reunión de Belong" in visitor.open(f"{path}?lang=es").text
+
+
+def test_no_person_stands_in_a_feed_and_colleagues_see_no_more_than_that_one_is_busy(
+    visitor: Visitor, parts: Parts
+) -> None:
+    stored(parts)
+    text = visitor.open("/calendar.ics").text
+    assert not re.search("ORGANIZER|ATTENDEE|mailto|VALARM", text)
+    assert "CLASS:PRIVATE" in text
+
+
+def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has_none(
+    visitor: Visitor, parts: Parts
+) -> None:
+    ids = {stored(parts, slug) for slug in ("asian", "the-village", "lgbtq")}
+    assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == ids
+    assert len(events(visitor.open(FEED).text)) == 1
+    with parts.writing.begin() as session:
+        group_named(session, "the-village").retired_at = now()
+    assert len(events(visitor.open("/calendar.ics").text)) == 2
+    assert visitor.open(FEED).status_code == 404
+
+
+def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(
+    visitor: Visitor, parts: Parts
+) -> None:
+    public_id = stored(parts, repeats="weekly")
+    answer = visitor.open(f"/meetings/{public_id}/2026-12-15.ics")
+    [event] = events(answer.text)
+    assert event.rrule is None
+    assert event.uid == f"{public_id}-20261215"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="meeting.ics"'
+    for day in ("2026-12-16", "20261215", "2026-W51-2", "today", "9999-12-31", "2026-02-31"):
+        assert visitor.open(f"/meetings/{public_id}/{day}.ics").status_code == 404, day
+    assert visitor.open(f"/meetings/nobody/{TUESDAY}.ics").status_code == 404
+
+
+def test_feeds_are_the_same_until_something_changes_and_any_cache_may_keep_them(
+    visitor: Visitor, parts: Parts
+) -> None:
+    public_id = stored(parts, repeats="weekly")
+    paths = ("/calendar", "/calendar.ics", FEED, "/calendar/2026-12")
+    for path in paths:
+        first = visitor.open(path)
+        tag = first.headers["ETag"]
+        assert first.headers["Cache-Control"] == "public, max-age=300"
+        assert "Set-Cookie" not in first.headers
+        visitor.headers = {"If-None-Match": tag}
+        again = visitor.open(path)
+        assert (again.status_code, again.data) == (304, b"")
+        assert "Set-Cookie" not in again.headers
+        visitor.headers = {}
+    with parts.writing.begin() as session:
+        planning.cancel(the(session, public_id))
+    visitor.headers = {"If-None-Match": tag}
+    assert visitor.open("/calendar/2026-12").status_code == 200
+
+
+def test_a_feed_says_where_it_comes_from_and_is_well_formed(visitor: Visitor, parts: Parts) -> None:
+    stored(parts, title={"en": "Tea, cake; and\\more", "es": "Té"}, is_open=True)
+    answer = visitor.open(FEED)
+    assert answer.content_type == "text/calendar; charset=utf-8"
+    body = answer.get_data()
+    assert body.count(b"\n") == body.count(b"\r\n")
+    assert max(map(len, body.split(b"\r\n"))) <= 75
+    [event] = events(body.decode())
+    assert event.summary == "The Village: Tea, cake; and\\more"

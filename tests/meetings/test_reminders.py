@@ -1,0 +1,229 @@
+"""The day-before reminder: only for who asked, once, and never after leaving."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from email.message import EmailMessage
+from threading import Thread
+
+import pytest
+import time_machine
+from sqlalchemy import select
+from time_machine import Traveller
+
+from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
+from belong_mail.planning import service as planning
+from belong_mail.planning.service import OtherTime
+from belong_mail.reminders import service as reminders
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.models import Subscription
+from tests.dump import dump_of
+from tests.factories import make_member, plan_meeting
+from tests.people import link_to, text_of
+from tests.stage import ADA, Stage
+
+BEN = "ben@dpsk12.org"
+MONDAY = datetime(2026, 12, 7, 15, 0, tzinfo=UTC)
+"""Eight in the morning in Denver, the day before the meeting."""
+HOUR = timedelta(hours=1)
+TUESDAY = (MONDAY + timedelta(1)).date()
+
+
+@pytest.fixture
+def clock() -> Iterator[Traveller]:
+    with time_machine.travel(MONDAY, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def stage(stage: Stage, clock: Traveller) -> Stage:  # noqa: ARG001 - the day has come
+    """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
+    with stage.parts.writing.begin() as session:
+        make_member(session, stage.keyring, ADA).is_reminded = True
+        make_member(session, stage.keyring, BEN)
+        plan_meeting(session, starts_on=TUESDAY, repeats="weekly", title={"en": "Tea"})
+    return stage
+
+
+def due(stage: Stage) -> None:
+    """Let the worker look for reminders, as it does every minute."""
+    with stage.parts.writing.begin() as session:
+        reminders.queue_due(session, stage.parts.settings.timezone, datetime.now(UTC))
+
+
+def mails(stage: Stage, address: str = ADA) -> list[EmailMessage]:
+    due(stage)
+    return [each for each in stage.mails(address) if each["Subject"] == "A meeting is coming up"]
+
+
+def meeting(stage: Stage) -> Meeting:
+    with stage.parts.reading.begin() as session:
+        return session.scalars(select(Meeting)).one()
+
+
+def change(stage: Stage, **values: object) -> None:
+    """Change Ada's membership behind the worker's back."""
+    with stage.parts.writing.begin() as session:
+        [ada] = session.scalars(select(Subscription).where(Subscription.is_reminded))
+        for name, value in values.items():
+            setattr(ada, name, value)
+
+
+def states(stage: Stage) -> list[str]:
+    with stage.parts.reading.begin() as session:
+        found = select(Delivery.state).where(Delivery.kind == reminders.KIND)
+        return list(session.scalars(found.order_by(Delivery.id)))
+
+
+def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
+    stage: Stage, clock: Traveller
+) -> None:
+    assert mails(stage) == []
+    clock.shift(HOUR)
+    [mail] = mails(stage)
+    assert mails(stage, BEN) == []
+    text = text_of(mail)
+    for words in ("Tuesday, December 8, 2026, 4:00–5:00 pm", "Tea", "Room 4", "The Village"):
+        assert words in text
+    headers = "\n".join(f"{name}: {value}" for name, value in mail.items())
+    assert not re.search("village|tea|room", headers, re.IGNORECASE)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert link_to(mail, "leave")
+
+
+def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_looked_for(
+    stage: Stage, clock: Traveller
+) -> None:
+    clock.shift(HOUR)
+    for _ in range(3):
+        assert len(mails(stage)) == 1
+        clock.shift(HOUR)
+    clock.move_to(MONDAY + timedelta(days=1, hours=2))
+    assert len(mails(stage)) == 1
+    clock.move_to(MONDAY + timedelta(days=7, hours=2))
+    assert len(mails(stage)) == 2
+
+
+def test_two_workers_at_once_remind_once(stage: Stage, clock: Traveller) -> None:
+    clock.shift(HOUR)
+    other = Thread(target=due, args=(stage,))
+    with stage.parts.writing.begin() as session:
+        reminders.queue_due(session, stage.parts.settings.timezone, datetime.now(UTC))
+        other.start()
+    other.join()
+    assert len(states(stage)) == 1
+
+
+def test_the_worker_itself_looks(stage: Stage, clock: Traveller) -> None:
+    clock.shift(HOUR)
+    assert [each["Subject"] for each in stage.mails()] == ["A meeting is coming up"]
+
+
+def test_who_leaves_while_it_waits_gets_none(stage: Stage, clock: Traveller) -> None:
+    clock.shift(HOUR)
+    due(stage)
+    change(stage, ended_at=datetime.now(UTC))
+    assert mails(stage) == []
+    assert states(stage) == ["withdrawn"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"paused_until": MONDAY + timedelta(30)}, {"is_reminded": False}]
+)
+def test_a_pause_and_a_changed_mind_count_at_the_last_moment(
+    stage: Stage, clock: Traveller, changed: dict[str, object]
+) -> None:
+    clock.shift(HOUR)
+    due(stage)
+    change(stage, **changed)
+    assert mails(stage) == []
+    assert states(stage) == ["withdrawn"]
+
+
+def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(
+    stage: Stage, clock: Traveller
+) -> None:
+    clock.shift(HOUR)
+    due(stage)
+    with stage.parts.writing.begin() as session:
+        each = session.scalars(select(Meeting)).one()
+        planning.cancel_day(each, TUESDAY)
+    assert mails(stage) == []
+    assert states(stage) == ["withdrawn"]
+    with stage.parts.writing.begin() as session:
+        each = session.scalars(select(Meeting)).one()
+        other = OtherTime(TUESDAY + timedelta(2), time(9), time(10), "Room 9", "")
+        planning.change_day(each, TUESDAY, other)
+    clock.shift(timedelta(2))
+    [mail] = mails(stage)
+    assert "Thursday, December 10, 2026, 9:00–10:00 am" in text_of(mail)
+    assert "Room 9" in text_of(mail)
+
+
+def test_a_meeting_that_has_begun_needs_no_reminder(stage: Stage, clock: Traveller) -> None:
+    clock.shift(HOUR)
+    due(stage)
+    clock.move_to(MONDAY + timedelta(days=1, hours=9))
+    assert mails(stage) == []
+    assert states(stage) == ["expired"]
+
+
+def test_after_downtime_a_meeting_of_today_is_still_told(stage: Stage, clock: Traveller) -> None:
+    clock.move_to(MONDAY + timedelta(days=1, hours=-1))
+    assert len(mails(stage)) == 1
+
+
+def test_a_retired_groups_meetings_are_silent(stage: Stage, clock: Traveller) -> None:
+    clock.shift(HOUR)
+    with stage.parts.writing.begin() as session:
+        session.get_one(Group, meeting(stage).group_id).retired_at = datetime.now(UTC)
+    assert mails(stage) == []
+    assert dump_of(stage.parts)["reminders"] == []
+
+
+def test_members_ask_for_it_and_end_it_on_their_own_page(stage: Stage) -> None:
+    stage.visitor.send("/my-groups", email=BEN)
+    sheet = link_to(stage.mails(BEN)[-1], "my-groups").partition("?")[0]
+    [membership] = re.findall(r'name="membership" value="([^"]+)"', stage.visitor.open(sheet).text)[
+        :1
+    ]
+    for wish, is_wanted in (("yes", True), ("no", False)):
+        answer = stage.visitor.press(f"{sheet}/remind", membership=membership, remind=wish)
+        assert "Done: " in stage.visitor.open(answer.location).text
+        found = stage.subscription(BEN)
+        assert found is not None
+        assert found.is_reminded is is_wanted
+
+
+def test_from_a_newsletter_too_and_who_joins_again_begins_without(
+    stage: Stage, clock: Traveller
+) -> None:
+    leave = link_to(stage.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
+    assert stage.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
+    found = stage.subscription("carmen@dpsk12.org")
+    assert found is not None
+    assert found.is_reminded
+    stage.visitor.press(leave)
+    assert stage.visitor.press(f"{leave}/remind", remind="yes").status_code == 404
+    clock.shift(timedelta(days=2))
+    stage.enter("carmen@dpsk12.org")
+    found = stage.subscription("carmen@dpsk12.org")
+    assert found is not None
+    assert not found.is_reminded
+
+
+def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(stage: Stage) -> None:
+    stage.visitor.send("/my-groups", email=ADA)
+    sheet = link_to(stage.mails()[-1], "my-groups").partition("?")[0]
+    stage.visitor.press(f"{sheet}/copy")
+    assert "Wants a mail before meetings" in text_of(stage.mails()[-1])
+
+
+def test_a_reminder_speaks_the_members_language(stage: Stage, clock: Traveller) -> None:
+    change(stage, language="es")
+    clock.shift(HOUR)
+    due(stage)
+    mail = stage.mails()[-1]
+    assert mail["Subject"] == "Se acerca una reunión"
+    assert "martes, 8 de diciembre de 2026, 4:00–5:00 p. m." in text_of(mail)
