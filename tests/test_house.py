@@ -43,7 +43,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 10_300
+MOST_LINES = 10_480
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

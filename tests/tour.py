@@ -89,6 +89,8 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
     [kept] = box.newest(1)
     for path in ("/", "/privacy", "/check-your-inbox", "/contact", "/healthz", "/readyz"):
         yield Stop(path, path)
+    for path in ("/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico"):
+        yield Stop(path, path)
     with parts.reading.begin() as session:
         for group in groups.shown(session):
             yield Stop("group", f"/groups/{group.slug}")

@@ -4,7 +4,6 @@ from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     EmailField,
@@ -20,7 +19,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.editing.service import Page
-from belong_mail.forms import plain_text, staff_address, strip
+from belong_mail.forms import KeptForm, plain_text, staff_address, strip
 from belong_mail.groups.models import Words
 
 RESOURCES = 4
@@ -51,7 +50,7 @@ class ResourceForm(Form):
     )
 
 
-class PageForm(FlaskForm):
+class PageForm(KeptForm):
     summary_en = StringField(
         _l("What the group is for"),
         filters=[strip],
