@@ -9,20 +9,24 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
-from tests.browser.tour import mails, tour
+from tests.browser.tour import mails, seat, tour
 
-WIDTHS = (360, 1280)
+WIDTHS = (320, 768, 1440)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 740
 
 
 def take(browser: Browser, site: Site, language: str, folder: Path) -> None:
-    """Take every picture in one language: both themes, both widths."""
+    """Take every picture in one language: both themes, all widths, pages and mails."""
     address = f"ada.{language}@dpsk12.org"
     context = browser.new_context(base_url=site.url, locale=language)
     page = context.new_page()
     for name in tour(page, site, address):
         _picture(page, folder / f"{name}-{language}")
+    own = browser.new_context(base_url=site.url, locale=language)
+    for name, shown in seat(own.new_page(), page, site):
+        _picture(shown, folder / f"{name}-{language}")
+    own.close()
     letter = context.new_page()
     for name, html in mails(site, address):
         letter.set_content(html)

@@ -18,6 +18,7 @@ from belong_mail.mail.mailbox import Kept, Mailbox
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20
 LEAD = "lead@dpsk12.org"
+OFFICE = "dps-belong@example.org"
 SLUG = "the-village"
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 ISSUE = """# A heading
@@ -86,14 +87,22 @@ class Site:
         file.write_text(ISSUE)
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
 
+    def mails(self) -> list[Kept]:
+        """List all mail, the newest first."""
+        return self._mailbox.newest(500)
+
     def mails_to(self, address: str) -> list[Kept]:
         """List an address's mail, the newest first."""
-        return [mail for mail in self._mailbox.newest(500) if mail.recipient == address]
+        return [mail for mail in self.mails() if mail.recipient == address]
 
     def mail_to(self, address: str, number: int = 1) -> Kept:
         """Wait until an address has had so many mails, and return that one of them."""
         self.wait_for(lambda: len(self.mails_to(address)) >= number)
         return self.mails_to(address)[-number]
+
+    def sign_in_mails(self) -> list[Kept]:
+        """List the lead's links to sign in, the newest first."""
+        return [mail for mail in self.mails_to(LEAD) if "/sign-in/" in mail.text]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
