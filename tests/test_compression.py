@@ -70,6 +70,7 @@ def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
     kept = {place: visitor.open(place) for place in [*places, f"/contact/received/{reference}"]}
     kept |= {f"a lead’s {place}": lead.open(place) for place in seats}
     kept["errors"] = visitor.press("/contact", **typed)
+    kept["switched"] = visitor.press("/contact?lang=es", **typed, switch_language="es")
     kept["refused"] = visitor.press("/contact")
     kept |= {name: visitor.press(url) for name, url in links.items()}
     assert len(kept) > 50

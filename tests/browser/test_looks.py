@@ -36,6 +36,15 @@ TOO_SMALL = """() => [...document.querySelectorAll(
   .filter(it => it.checkVisibility() && !it.matches('.unseen, .unseen *'))
   .filter(it => it.getBoundingClientRect().height < 44)
   .map(it => `${it.localName} “${it.innerText.trim()}” ${it.getBoundingClientRect().height}`)"""
+UNSEEN = """() => [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter(it => it.checkVisibility() && it.tabIndex >= 0 && it.type != 'hidden')
+  .filter(it => {
+    it.focus({ focusVisible: true })
+    const ringed = [it, it.closest('.card, .issues li')].map(each => each && getComputedStyle(each))
+    return !ringed.some(each => each?.outlineStyle == 'solid' && parseFloat(each.outlineWidth) >= 2)
+  })
+  .map(it => `${it.localName} “${it.innerText.trim()}”`)"""
 MOST = 15 * 1024
 SEEN, SEEN_BY_LEADS = 51, 19
 
@@ -48,6 +57,7 @@ class Findings:
     axe: list[str] = field(default_factory=list)
     wide: list[str] = field(default_factory=list)
     small: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
     def look(self, page: Page, name: str) -> None:
         self.seen += 1
@@ -67,6 +77,7 @@ class Findings:
                 self.wide.append(f"{name}: {over} at {size}")
         page.set_viewport_size(PHONE)
         self.small += [f"{name}: {each}" for each in page.evaluate(TOO_SMALL)]
+        self.unseen += [f"{name}: no focus on {each}" for each in page.evaluate(UNSEEN)]
 
 
 @pytest.mark.timeout(240)
