@@ -71,7 +71,7 @@ class Visitor:
 
     def open(self, url: str) -> TestResponse:
         """Open a page by path or by a mailed link."""
-        return self.client.get(path_of(url), headers=self.headers, buffered=True)
+        return self.client.get(path_of(url), headers=self.headers)
 
     def press(self, url: str, **fields: Any) -> TestResponse:
         """Press the button of a page that a mailed link opened."""

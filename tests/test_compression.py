@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.people import Form, Visitor
+from tests.people import Form, Visitor, path_of
 from tests.servers.smtp import Server
 from tests.tour import lead_stops, mailed_links, reference_of, sign_in, stops
 
@@ -21,6 +21,17 @@ SAME_FOR_EVERYBODY = (
     "/contact", "/my-groups", "/sign-in", "/check-your-inbox", STYLE, "/static/compose.js",
 )  # fmt: skip
 FIRST_VISIT, LATER = 15 * 1024, 6 * 1024
+
+
+@pytest.fixture
+def visitor(visitor: Visitor) -> Visitor:
+    """Somebody whose browser takes each answer whole, a file's too."""
+    return Buffered(visitor.client, visitor.headers)
+
+
+class Buffered(Visitor):
+    def open(self, url: str) -> TestResponse:
+        return self.client.get(path_of(url), headers=self.headers, buffered=True)
 
 
 def is_compressed(answer: TestResponse) -> bool:

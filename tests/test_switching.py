@@ -31,13 +31,18 @@ def typed_into(page: str) -> dict[str, str]:
     }
 
 
+def pages_of(parts: Parts, links: dict[str, str], reference: str) -> list[str]:
+    found = stops(parts, links, reference)
+    return [path_of(stop.url) for stop in found if not stop.url.startswith("/static/")]
+
+
 def form_pages(
     app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> Iterator[tuple[Visitor, str]]:
     """Find every page with a form to fill in, and who can open it."""
     lead = sign_in(app, parts, keyring, worker, relay)
     links = mailed_links(visitor, worker, relay, parts, keyring)
-    places = [path_of(stop.url) for stop in stops(parts, links, reference_of(visitor))]
+    places = pages_of(parts, links, reference_of(visitor))
     for who, paths in ((visitor, places), (lead, list(lead_stops(app, parts)))):
         for path in paths:
             answer = who.open(path)
@@ -88,7 +93,7 @@ def test_every_page_that_can_be_opened_offers_the_other_language(
 ) -> None:
     lead = sign_in(app, parts, keyring, worker, relay)
     links = mailed_links(visitor, worker, relay, parts, keyring)
-    places = [path_of(stop.url) for stop in stops(parts, links, reference_of(visitor))]
+    places = pages_of(parts, links, reference_of(visitor))
     for who, paths in ((visitor, places), (lead, list(lead_stops(app, parts)))):
         for path in paths:
             answer = who.open(path)

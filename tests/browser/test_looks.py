@@ -41,8 +41,11 @@ UNSEEN = """() => [...document.querySelectorAll(
   .filter(it => it.checkVisibility() && it.tabIndex >= 0 && it.type != 'hidden')
   .filter(it => {
     it.focus({ focusVisible: true })
-    const ringed = [it, it.closest('.card, .issues li')].map(each => each && getComputedStyle(each))
-    return !ringed.some(each => each?.outlineStyle == 'solid' && parseFloat(each.outlineWidth) >= 2)
+    return ![it, it.closest('.card, .issues li')].some(each => {
+      const style = each && getComputedStyle(each)
+      return style?.outlineStyle == 'auto' ||
+        (style?.outlineStyle == 'solid' && parseFloat(style.outlineWidth) >= 2)
+    })
   })
   .map(it => `${it.localName} “${it.innerText.trim()}”`)"""
 MOST = 15 * 1024
