@@ -9,7 +9,7 @@ from sqlalchemy.orm import sessionmaker
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
-from belong_mail import cli, headers, speech
+from belong_mail import cli, compression, headers, speech
 from belong_mail.accounts import session as browsers
 from belong_mail.contact.views import contact
 from belong_mail.db import make_engine
@@ -51,7 +51,8 @@ BLUEPRINTS = (
 
 PUBLIC = {
     "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
-    "directory.readyz", "subscriptions.join", "subscriptions.check_your_inbox",
+    "directory.readyz", "directory.accessibility", "directory.robots", "directory.security",
+    "directory.favicon", "subscriptions.join", "subscriptions.check_your_inbox",
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
     "subscriptions.one_click", "contact.write", "contact.received", "contact.answer",
     "sign_in.ask", "sign_in.sent", "sign_in.confirm",
@@ -108,6 +109,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
     app.extensions["belong.transport"] = transport
     _guard(app, settings)
     speech.speak(app, settings)
+    compression.compress(app, frozenset(PUBLIC))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if settings.is_development:

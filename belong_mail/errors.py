@@ -1,23 +1,42 @@
 """Error pages: what went wrong, what the reader can do now."""
 
 import logging
+from datetime import datetime, timedelta
 
 from flask import Flask, render_template, request
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import (
+    HTTPException,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 
+from belong_mail import languages
 from belong_mail.accounts.service import NotYours
+from belong_mail.db import now
+from belong_mail.groups import service as groups
+from belong_mail.groups.cards import Card, card
 from belong_mail.newsletters.service import NotNow
+from belong_mail.parts import SAFE, parts, transaction
 from belong_mail.tokens import BadToken
 
 log = logging.getLogger(__name__)
 
-Page = tuple[str, int]
+SOON = 120
+"""Seconds after which trying again is worth it, when nobody knows better."""
+Page = tuple[str, int, dict[str, str]]
 
 
 def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(NotFound, not_found)
+    app.register_error_handler(RequestEntityTooLarge, too_large)
+    app.register_error_handler(TooManyRequests, too_many)
+    app.register_error_handler(ServiceUnavailable, busy)
     app.register_error_handler(BadToken, bad_link)
     app.register_error_handler(NotYours, not_yours)
     app.register_error_handler(NotNow, not_now)
@@ -28,18 +47,6 @@ def register_error_pages(app: Flask) -> None:
 def http_error(error: HTTPException) -> Page:
     """Say what a status means to a person."""
     code = error.code or 500
-    if code == 404:  # noqa: PLR2004
-        return error_page(
-            code,
-            _("This page is not here"),
-            _("The address may be old or mistyped. Start from the list of groups."),
-        )
-    if code == 413:  # noqa: PLR2004
-        return error_page(
-            code,
-            _("This is too long to send"),
-            _("Nothing was stored. Go back, shorten what you wrote and send it again."),
-        )
     if code == 405:  # noqa: PLR2004
         return error_page(
             code,
@@ -53,9 +60,44 @@ def http_error(error: HTTPException) -> Page:
     )
 
 
+def not_found(_error: NotFound) -> Page:
+    return error_page(
+        404,
+        _("This page is not here"),
+        _("The address may be old or mistyped. Start from the list of groups."),
+        shows_groups=True,
+    )
+
+
+def too_large(_error: RequestEntityTooLarge) -> Page:
+    return error_page(
+        413,
+        _("This is too long to send"),
+        _("Nothing was stored. Go back, shorten what you wrote and send it again."),
+    )
+
+
+def too_many(error: TooManyRequests) -> Page:
+    """Say when to come back, to people and to programs (RFC 9110, section 10.2.3)."""
+    given = error.retry_after
+    at = given if isinstance(given, datetime) else now() + timedelta(seconds=given or SOON)
+    wait = max(1, round((at - now()).total_seconds()))
+    time = languages.time_in_words(at, str(get_locale()), parts().settings.timezone)
+    return error_page(
+        429,
+        _("Please wait a little"),
+        _("There were many requests in a short time. Come back after %(time)s.", time=time),
+        retry_after=wait,
+    )
+
+
+def busy(_error: ServiceUnavailable) -> Page:
+    return error_page(503, _("We cannot do this right now"), _nothing_lost(), retry_after=SOON)
+
+
 def not_yours(_error: NotYours) -> Page:
     """Another group's, or nobody's: the same page, so that a guess learns nothing."""
-    return http_error(NotFound())
+    return not_found(NotFound())
 
 
 def not_now(_error: NotNow) -> Page:
@@ -73,17 +115,14 @@ def bad_link(_error: BadToken) -> Page:
         404,
         _("This link does not work any more"),
         _("Choose your group and fill in the form again, and we mail you a new link."),
+        shows_groups=True,
     )
 
 
 def no_database(error: DBAPIError) -> Page:
     """Nothing could be read or stored; a page still comes."""
     log.error("The database cannot be used: %s", type(error.orig).__name__)
-    return error_page(
-        503,
-        _("We cannot do this right now"),
-        _("Nothing was stored. Please try again in a few minutes."),
-    )
+    return busy(ServiceUnavailable())
 
 
 def unexpected(error: Exception) -> Page:
@@ -100,5 +139,33 @@ def unexpected(error: Exception) -> Page:
     )
 
 
-def error_page(code: int, title: str, advice: str) -> Page:
-    return render_template("errors/error.html", title=title, advice=advice, is_private=True), code
+def error_page(
+    code: int, title: str, advice: str, *, shows_groups: bool = False, retry_after: int = 0
+) -> Page:
+    page = render_template(
+        "errors/error.html",
+        title=title,
+        advice=advice,
+        groups=_groups() if shows_groups else [],
+        is_private=True,
+    )
+    return page, code, {"Retry-After": str(retry_after)} if retry_after else {}
+
+
+def _nothing_lost() -> str:
+    """Say that what was there is still there, and how to send again what was typed."""
+    if request.method in SAFE:
+        return _("Nothing was stored. Nothing was lost either. Please try again in a few minutes.")
+    return _(
+        "Nothing was stored. What you typed is not lost: load this page again in a few minutes, and"
+        " your browser asks whether to send it once more."
+    )
+
+
+def _groups() -> list[Card]:
+    """List the groups to choose from; none where the database does not answer."""
+    try:
+        with transaction() as session:
+            return [card(group, str(get_locale())) for group in groups.shown(session)]
+    except DBAPIError:
+        return []

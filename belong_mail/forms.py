@@ -57,7 +57,15 @@ class OpenedAt(CSRF):
             raise ValidationError(_("Please press the button once more.")) from error
 
 
-class OpenForm(FlaskForm):
+class KeptForm(FlaskForm):
+    """A form that the language button shows again, with everything that was typed."""
+
+    def is_submitted(self) -> bool:
+        """Tell whether the form was sent to be acted on."""
+        return SWITCH not in request.form and bool(super().is_submitted())  # type: ignore[no-untyped-call]
+
+
+class OpenForm(KeptForm):
     """A form that anyone may fill in: no cookie, a trap for robots, nothing typed is lost."""
 
     class Meta:
@@ -74,7 +82,7 @@ class OpenForm(FlaskForm):
 
     def is_sent(self) -> bool:
         """Tell whether the form was sent to be acted on, and is right."""
-        return SWITCH not in request.form and bool(self.validate_on_submit())
+        return bool(self.validate_on_submit())
 
 
 def well_formed(_form: Form, field: Field) -> None:

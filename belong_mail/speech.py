@@ -14,6 +14,7 @@ from flask_babel import Babel, Domain, format_date, get_locale
 from belong_mail import languages
 from belong_mail.parts import Settings
 
+KEPT = {200, 206, 304}
 Words = Callable[[datetime, str, ZoneInfo], str]
 
 
@@ -32,6 +33,8 @@ def speak(app: Flask, settings: Settings) -> None:
     """Choose each request's language and give the templates their words."""
     Speech(app, locale_selector=_chosen, default_locale=languages.DEFAULT)
 
+    static = Path(app.static_folder or "")
+
     @app.url_defaults
     def keep_language(_endpoint: str, values: dict[str, object]) -> None:
         if request and request.args.get("lang") in languages.NAMES:
@@ -39,9 +42,11 @@ def speak(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def keep_static_files(response: Response) -> Response:
-        if request.endpoint == "static" and "v" in request.args:
-            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        elif request.endpoint != "static":
+        if request.endpoint == "static":
+            file = (request.view_args or {})["filename"]
+            if response.status_code in KEPT and request.args.get("v") == version(static / file):
+                response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        else:
             response.headers["Content-Language"] = str(get_locale())
             response.vary.add("Accept-Language")
         return response
@@ -53,18 +58,17 @@ def _give_words(app: Flask, settings: Settings) -> None:
     """Give the templates what every page says, and times in words."""
     static = Path(app.static_folder or "")
 
-    @cache
-    def version(file: str) -> str:
-        return hashlib.sha256((static / file).read_bytes()).hexdigest()[:10]
-
     @app.context_processor
     def words() -> dict[str, object]:
         return {
             "is_signed_in": "account" in g,
             "language": str(get_locale()),
+            "text_direction": getattr(get_locale(), "text_direction", "ltr"),
             "languages": languages.NAMES,
             "language_url": lambda code: f"{request.path}?lang={code}",
-            "static": lambda file: url_for("static", filename=file, v=version(file), lang=None),
+            "static": lambda file: url_for(
+                "static", filename=file, v=version(static / file), lang=None
+            ),
             "is_development": settings.is_development,
             "mail_from": settings.mail_from,
             "base_url": settings.base_url,
@@ -80,6 +84,12 @@ def _give_words(app: Flask, settings: Settings) -> None:
     )
     app.jinja_env.filters["local_weekday"] = lambda day: format_date(day, "EEEE")
     app.jinja_env.filters["local_date"] = partial(in_words, languages.date_in_words)
+
+
+@cache
+def version(file: Path) -> str:
+    """Return what changes when the file does; its URL holds it, so that browsers keep it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
 
 
 def _chosen() -> str:

@@ -130,6 +130,8 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
         "/readyz",
     ):
         yield Stop(path, path)
+    for path in ("/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico"):
+        yield Stop(path, path)
     with parts.reading.begin() as session:
         for group in groups.shown(session):
             yield Stop("group", f"/groups/{group.slug}")

@@ -1,6 +1,8 @@
-"""The pages that need nobody's name: directory, group, privacy, and the machines' questions."""
+"""The pages that need nobody's name: directory, group, promises, and the machines' questions."""
 
-from flask import Blueprint, abort, render_template
+from datetime import UTC, datetime, time, timedelta
+
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy import text
@@ -11,6 +13,9 @@ from belong_mail.groups.cards import card, resources_of
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
 from belong_mail.parts import parts, transaction
+
+PROMISED = timedelta(days=180)
+"""For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year."""
 
 directory = Blueprint("directory", __name__)
 
@@ -50,6 +55,37 @@ def group(slug: str) -> str:
 @directory.get("/privacy")
 def privacy() -> str:
     return render_template("directory/privacy.html")
+
+
+@directory.get("/accessibility")
+def accessibility() -> str:
+    return render_template("directory/accessibility.html")
+
+
+@directory.get("/favicon.ico")
+def favicon() -> ResponseReturnValue:
+    """For browsers that ask here without looking at the page."""
+    return redirect(url_for("static", filename="favicon.svg", lang=None), 308)
+
+
+@directory.get("/robots.txt")
+def robots() -> Response:
+    """Let the public pages be found; mailed links forbid it themselves, in their headers."""
+    return Response("User-agent: *\nDisallow: /lead/\n", mimetype="text/plain")
+
+
+@directory.get("/.well-known/security.txt")
+def security() -> Response:
+    """Say where somebody who found a hole can write (RFC 9116)."""
+    until = datetime.combine(now().date() + PROMISED, time(), UTC)
+    lines = {
+        "Contact": parts().settings.base_url + url_for("contact.write", lang=None),
+        "Expires": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages": "en, es",
+        "Canonical": parts().settings.base_url + url_for(".security", lang=None),
+    }
+    text = "".join(f"{name}: {value}\n" for name, value in lines.items())
+    return Response(text, mimetype="text/plain")
 
 
 @directory.get("/healthz")

@@ -1,7 +1,6 @@
 """The form for a group's page."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     EmailField,
@@ -16,7 +15,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional
 
 from belong_mail.editing.service import Page
-from belong_mail.forms import https_only, plain_text, staff_address, strip
+from belong_mail.forms import KeptForm, https_only, plain_text, staff_address, strip
 from belong_mail.groups.models import Words
 
 RESOURCES = 4
@@ -41,7 +40,7 @@ class ResourceForm(Form):
     )
 
 
-class PageForm(FlaskForm):
+class PageForm(KeptForm):
     summary_en = StringField(
         _l("What the group is for"),
         filters=[strip],

@@ -22,9 +22,9 @@ def page(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         group = accounts.led_group(session, signed_in(), slug)
         form = PageForm()
-        if not form.is_submitted():
+        if request.method != "POST":
             form.show(service.page_of(group))
-        elif form.validate():
+        elif form.validate_on_submit():
             if "preview" in request.form:
                 return _preview(group, form)
             service.change(session, group, form.page())

@@ -1,14 +1,13 @@
 """The form for a new address."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import EmailField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from belong_mail.forms import staff_address, strip
+from belong_mail.forms import KeptForm, staff_address, strip
 
 
-class MoveForm(FlaskForm):
+class MoveForm(KeptForm):
     """Sent from behind a mailed link, whose secret is the authority."""
 
     class Meta:

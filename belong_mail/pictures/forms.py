@@ -2,17 +2,16 @@
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from werkzeug.datastructures import FileStorage
 from wtforms import StringField, SubmitField, ValidationError
 from wtforms.validators import DataRequired, Length, Regexp
 
-from belong_mail.forms import plain_text, strip
+from belong_mail.forms import KeptForm, plain_text, strip
 from belong_mail.pictures.encoding import MAX_FILE, Encoded, PictureRefused, encode
 
 
-class AddForm(FlaskForm):
+class AddForm(KeptForm):
     picture = FileField(
         _l("Picture"),
         description=_l("JPEG, PNG or WebP, at most 5 MB. Where and when it was taken is removed."),

@@ -16,7 +16,7 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, Length, Optional
 
-from belong_mail.forms import one_line, plain_text, strip
+from belong_mail.forms import KeptForm, one_line, plain_text, strip
 from belong_mail.groups.models import Words
 from belong_mail.languages import marked
 from belong_mail.questions.checking import asks_too_much
@@ -49,7 +49,7 @@ def lines(text: str | None) -> list[str]:
     return [" ".join(line.split()) for line in (text or "").splitlines() if line.strip()]
 
 
-class QuestionForm(FlaskForm):
+class QuestionForm(KeptForm):
     label_en = StringField(
         _l("Your question"),
         filters=[strip],

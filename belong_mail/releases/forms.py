@@ -9,6 +9,7 @@ from wtforms import DateTimeLocalField, RadioField, SelectChoice, SubmitField, V
 from wtforms.validators import Optional
 
 from belong_mail.db import now
+from belong_mail.forms import KeptForm
 from belong_mail.parts import parts
 from belong_mail.releases.service import UNDO_MINUTES, NoSuchTime, local_moment
 
@@ -27,7 +28,7 @@ class Moment(DateTimeLocalField):
             raise ValueError(_("Choose a date and a time.")) from error
 
 
-class ReleaseForm(FlaskForm):
+class ReleaseForm(KeptForm):
     when = RadioField(
         _l("When?"),
         choices=lambda: [SelectChoice("now", _("Now")), SelectChoice("later", _("Later"))],

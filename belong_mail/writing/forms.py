@@ -2,12 +2,11 @@
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import Field, Form, HiddenField, StringField, SubmitField, TextAreaField
 from wtforms import ValidationError as Invalid
 from wtforms.validators import Length, Optional, Regexp
 
-from belong_mail.forms import plain_text, strip
+from belong_mail.forms import KeptForm, plain_text, strip
 from belong_mail.mail.header import HeaderRefused, refuse_controls
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters.service import MAX_SUBJECT, MAX_TEXT
@@ -49,7 +48,7 @@ TEXT = [
 ]
 
 
-class WriteForm(FlaskForm):
+class WriteForm(KeptForm):
     subject = StringField(_l("Subject"), filters=[strip], validators=SUBJECT)
     text = TextAreaField(
         _l("Text"),

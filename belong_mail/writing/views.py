@@ -127,8 +127,7 @@ def _append_meetings(session: Session, issue: Newsletter) -> None:
 
 
 def _page(issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
-    if not is_stale:
-        form.seen.data = service.version(issue)
+    form.seen.data = form.seen.data or service.version(issue)
     shown = card(issue.group, str(get_locale()))
     return render_template(
         "writing/write.html", issue=issue, group=shown, form=form, is_stale=is_stale

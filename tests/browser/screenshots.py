@@ -11,7 +11,7 @@ from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
 from tests.browser.walks import WALKS
 
-WIDTHS = (360, 1280)
+WIDTHS = (320, 768, 1440)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 740
 

@@ -21,6 +21,7 @@ from tests.servers.site import free_port, running
 
 PATIENCE = 20
 LEAD = "lead@dpsk12.org"
+OFFICE = "dps-belong@example.org"
 SLUG = "the-village"
 ISSUE = """# A heading
 
@@ -87,9 +88,13 @@ class Site:
             session.execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
         engine.dispose()
 
+    def mails(self) -> list[Kept]:
+        """List all mail, the newest first."""
+        return self._mailbox.newest(500)
+
     def mails_to(self, address: str) -> list[Kept]:
         """List an address's mail, the newest first."""
-        return [mail for mail in self._mailbox.newest(500) if mail.recipient == address]
+        return [mail for mail in self.mails() if mail.recipient == address]
 
     def mail_to(self, address: str, number: int = 1) -> Kept:
         """Wait until an address has had so many mails, and return that one of them."""
@@ -104,6 +109,10 @@ class Site:
 
         self.wait_for(lambda: bool(found()))
         return found()[0]
+
+    def sign_in_mails(self) -> list[Kept]:
+        """List the lead's links to sign in, the newest first."""
+        return [mail for mail in self.mails_to(LEAD) if "/sign-in/" in mail.text]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""Every page and mail: axe, narrow and enlarged, targets that a thumb hits, and the weight."""
+"""Every page and mail: axe, narrow and enlarged, from either side, targets for a thumb; weight."""
 
 import gzip
 import json
@@ -14,19 +14,42 @@ from tests.browser.walks import WALKS, Walk
 from tests.browser.watch import Watch
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-EVERYTHING = {"runOnly": {"type": "tag", "values": TAGS}, "iframes": False}
-"""A mail in a frame, in which nothing can run, is looked at by itself."""
+EVERYTHING = {
+    "runOnly": {"type": "tag", "values": TAGS},
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+    "iframes": False,
+}
+"""Mails are looked at on their own; into a frame without rights axe cannot look."""
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "iframes": False}
 """In dark, which changes nothing else."""
 NARROW: tuple[ViewportSize, ...] = ({"width": 320, "height": 740}, {"width": 320, "height": 256})
 """A small phone; and 1280 by 1024 at 400 %."""
-TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+DIRECTIONS = ("rtl", "ltr")
+TOO_WIDE = """direction => {
+  const root = document.documentElement
+  root.dir = direction
+  return root.scrollWidth - root.clientWidth
+}"""
 TOO_SMALL = """() => [...document.querySelectorAll(
     '.button, nav a, nav button, .tile, select, textarea, summary, .field > input, .back a')]
   .filter(it => it.checkVisibility() && !it.matches('.unseen, .unseen *'))
   .filter(it => it.getBoundingClientRect().height < 44)
   .map(it => `${it.localName} “${it.innerText.trim()}” ${it.getBoundingClientRect().height}`)"""
+UNSEEN = """() => [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter(it => it.checkVisibility() && it.tabIndex >= 0 && it.type != 'hidden')
+  .filter(it => {
+    it.focus({ focusVisible: true })
+    return ![it, it.closest('.card, .issues li')].some(each => {
+      const style = each && getComputedStyle(each)
+      return style?.outlineStyle == 'auto' ||
+        (style?.outlineStyle == 'solid' && parseFloat(style.outlineWidth) >= 2)
+    })
+  })
+  .map(it => `${it.localName} “${it.innerText.trim()}”`)"""
 MOST = 15 * 1024
+SEEN, SEEN_BY_LEADS = 51, 19
 
 
 @dataclass
@@ -37,6 +60,7 @@ class Findings:
     axe: list[str] = field(default_factory=list)
     wide: list[str] = field(default_factory=list)
     small: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
     def look(self, page: Page, name: str) -> None:
         self.seen += 1
@@ -51,11 +75,12 @@ class Findings:
         ]
         for size in NARROW:
             page.set_viewport_size(size)
-            over = page.evaluate(TOO_WIDE)
-            if over > 0:
-                self.wide.append(f"{name}: {over} px at {size}")
+            over = {each: page.evaluate(TOO_WIDE, each) for each in DIRECTIONS}
+            if any(over.values()):
+                self.wide.append(f"{name}: {over} at {size}")
         page.set_viewport_size(PHONE)
         self.small += [f"{name}: {each}" for each in page.evaluate(TOO_SMALL)]
+        self.unseen += [f"{name}: no focus on {each}" for each in page.evaluate(UNSEEN)]
 
 
 @pytest.mark.timeout(240)

@@ -2,6 +2,7 @@
 
 from tests.guards.sabotage import Sabotage
 
+COMPRESSION = "tests/test_compression.py"
 HEADERS = "tests/test_headers.py"
 HOUSE = "tests/test_house.py"
 CONTRACTS = f"{HOUSE}::test_the_contracts_about_imports_hold"
@@ -60,6 +61,41 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        MAX_CONTENT_LENGTH=MAX_BODY,\n",
         "",
         (HEADERS,),
+    ),
+    (
+        "no-secret-is-compressed-with-a-cookie",
+        "belong_mail/compression.py",
+        "        and not request.cookies\n",
+        "",
+        (f"{COMPRESSION}::test_no_answer_with_a_secret_or_a_strangers_words_is_compressed",),
+    ),
+    (
+        "no-secret-is-compressed-behind-a-link",
+        "belong_mail/compression.py",
+        "        and (request.view_args or {}).keys() <= PLAIN\n",
+        "",
+        (f"{COMPRESSION}::test_no_answer_with_a_secret_or_a_strangers_words_is_compressed",),
+    ),
+    (
+        "no-strangers-words-are-compressed",
+        "belong_mail/compression.py",
+        "        and request.args.keys() <= KNOWN\n",
+        "",
+        (f"{COMPRESSION}::test_no_answer_with_a_secret_or_a_strangers_words_is_compressed",),
+    ),
+    (
+        "a-switch-of-language-overwrites-nothing",
+        "belong_mail/writing/views.py",
+        "form.seen.data = form.seen.data or service.version(issue)",
+        "form.seen.data = service.version(issue)",
+        ("tests/test_switching.py",),
+    ),
+    (
+        "a-switch-of-language-does-nothing",
+        "belong_mail/forms.py",
+        "        return SWITCH not in request.form and ",
+        "        return ",
+        ("tests/test_switching.py",),
     ),
     (
         "trusted-hosts",

@@ -1,0 +1,109 @@
+"""The pages as a screen reader is told of them: roles, names, descriptions, announcements."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.screen_reader import Heard, listen
+
+JOIN = "/groups/the-village/join"
+LANDMARKS = {"banner", "navigation", "main", "contentinfo", "complementary"}
+
+
+def of(heard: list[Heard], *roles: str) -> list[str]:
+    return [each.name for each in heard if each.role in roles]
+
+
+def the(heard: list[Heard], role: str, name: str) -> Heard:
+    [found] = [each for each in heard if each.role == role and each.name == name]
+    return found
+
+
+def test_the_directory_is_read_by_landmarks_headings_and_lists(phone: Page) -> None:
+    phone.goto("/")
+    heard = listen(phone)
+    assert [each.role for each in heard if each.role in LANDMARKS] == [
+        "banner", "navigation", "main", "contentinfo",
+    ]  # fmt: skip
+    assert of(heard, "navigation") == ["Main"]
+    levels = [each.properties["level"] for each in heard if each.role == "heading"]
+    assert levels == [1, 2, *[3] * 8, 2, 3, 3, 2, 2]
+    assert of(heard, "link")[:2] == ["Skip to the main part", "DPS Belong"]
+    assert {"LGBTQ+", "The Village", "Autoimmune"} <= set(of(heard, "link"))
+    assert of(heard, "image", "img", "graphics-symbol", "SvgRoot") == []
+
+
+def test_a_link_that_is_open_already_is_said_to_be(phone: Page) -> None:
+    phone.goto("/contact")
+    assert phone.locator("nav [aria-current=page]").inner_text() == "Contact"
+
+
+def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> None:
+    phone.goto(JOIN)
+    heard = listen(phone)
+    address = the(heard, "textbox", "Your work email address")
+    assert address.properties["required"] is True
+    assert address.description.startswith("Best is an address that only you read.")
+    assert of(heard, "textbox") == ["Your work email address", "First name optional"]
+    assert of(heard, "button") == ["Español", "Send me the link"]
+    groups = [each.name for each in heard if each.role in {"group", "radiogroup"} and each.name]
+    assert groups[:2] == ["Language of our mails", "Where do you work with students? optional"]
+    assert of(heard, "radio")[:2] == ["English", "Español"]
+    assert of(heard, "checkbox")[-1] == "Introduce me to the leads"
+    assert not [
+        each for each in heard if each.role == "checkbox" and each.properties["checked"] != "false"
+    ]
+
+
+@pytest.mark.expected(422)
+def test_errors_are_announced_and_read_with_their_fields(phone: Page) -> None:
+    phone.goto(JOIN)
+    phone.fill("[name=email]", "ada@gmail.com")
+    phone.keyboard.press("Enter")
+    phone.get_by_role("alert").wait_for()
+    heard = listen(phone)
+    alert = the(heard, "alert", "One answer needs another look")
+    assert alert.properties["live"] == "assertive"
+    wrong = "Use your DPS work address: it ends in @dpsk12.org."
+    assert wrong in alert.words
+    assert wrong in of(heard, "link")
+    address = the(heard, "textbox", "Your work email address")
+    assert address.properties["invalid"] == "true"
+    assert f"Problem: {wrong}" in address.description
+    assert phone.title().startswith("Problem: ")
+
+
+@pytest.mark.expected(422)
+def test_one_more_press_is_asked_for_politely_with_everything_kept(phone: Page) -> None:
+    phone.goto(JOIN)
+    phone.fill("[name=email]", "ada@dpsk12.org")
+    phone.evaluate("() => { document.querySelector('[name=csrf_token]').value = 'too old' }")
+    phone.keyboard.press("Enter")
+    phone.get_by_role("status").wait_for()
+    heard = listen(phone)
+    [status] = [each for each in heard if each.role == "status"]
+    assert status.properties["live"] == "polite"
+    assert status.words.startswith("Please press the button once more.")
+    assert of(heard, "alert") == []
+    assert phone.locator("[name=email]").input_value() == "ada@dpsk12.org"
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_table_stays_a_table_however_it_is_laid_out(phone: Page, width: int) -> None:
+    phone.set_viewport_size({"width": width, "height": 740})
+    phone.goto("/groups/the-village")
+    heard = listen(phone)
+    assert of(heard, "table") == ["Who can see that I joined?"]
+    assert of(heard, "columnheader") == ["Who", "Can they see it?"]
+    headers, cells = of(heard, "rowheader"), [each for each in heard if "cell" in each.role.lower()]
+    assert headers[:2] == ["Other members", "The group’s leads"]
+    assert len(headers) == len(cells) == 7
+    assert len(of(heard, "row")) == 8
+
+
+@pytest.mark.expected(404)
+def test_a_page_behind_a_bad_link_says_first_what_happened(phone: Page) -> None:
+    phone.goto("/confirm/nothing")
+    heard = listen(phone)
+    assert phone.title() == "This link does not work any more · DPS Belong"
+    assert of(heard, "heading")[0] == "This link does not work any more"
+    assert len([name for name in of(heard, "link") if name == "Asian"]) == 1

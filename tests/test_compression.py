@@ -1,0 +1,120 @@
+"""What goes out compressed, and what never does: a secret beside words of a stranger's (BREACH)."""
+
+import gzip
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.people import Form, Visitor, path_of
+from tests.servers.smtp import Server
+from tests.tour import lead_stops, mailed_links, reference_of, sign_in, stops
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+GZIP = {"Accept-Encoding": "gzip, deflate, br"}
+STYLE = "/static/belong.css"
+SAME_FOR_EVERYBODY = (
+    "/", "/?lang=es", "/groups/asian", "/groups/asian/join", "/privacy", "/accessibility",
+    "/contact", "/my-groups", "/sign-in", "/check-your-inbox", STYLE, "/static/compose.js",
+)  # fmt: skip
+FIRST_VISIT, LATER = 15 * 1024, 6 * 1024
+
+
+@pytest.fixture
+def visitor(visitor: Visitor) -> Visitor:
+    """Somebody whose browser takes each answer whole, a file's too."""
+    return Buffered(visitor.client, visitor.headers)
+
+
+class Buffered(Visitor):
+    def open(self, url: str) -> TestResponse:
+        return self.client.get(path_of(url), headers=self.headers, buffered=True)
+
+
+def is_compressed(answer: TestResponse) -> bool:
+    return answer.headers.get("Content-Encoding") == "gzip"
+
+
+@pytest.mark.parametrize("path", SAME_FOR_EVERYBODY)
+def test_a_page_for_everybody_and_a_file_are_compressed(visitor: Visitor, path: str) -> None:
+    plain = visitor.open(path)
+    visitor.headers = GZIP
+    squeezed = visitor.open(path)
+    assert is_compressed(squeezed)
+    assert len(squeezed.data) == int(squeezed.headers["Content-Length"]) < len(plain.data) / 2
+    unpacked = gzip.decompress(squeezed.data).decode()
+    assert unpacked.partition("csrf_token")[0] == plain.text.partition("csrf_token")[0]
+    for answer in (plain, squeezed):
+        assert "Accept-Encoding" in answer.headers["Vary"]
+    assert not is_compressed(plain)
+
+
+@pytest.mark.parametrize(
+    "accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "deflate, gzip;q=0.0"]
+)
+def test_who_does_not_take_gzip_gets_none(visitor: Visitor, accepted: str) -> None:
+    visitor.headers = {"Accept-Encoding": accepted}
+    for path in ("/", STYLE):
+        assert not is_compressed(visitor.open(path))
+
+
+def test_what_is_small_stays_as_it_is(visitor: Visitor) -> None:
+    visitor.headers = GZIP
+    for path in ("/healthz", "/robots.txt"):
+        assert not is_compressed(visitor.open(path))
+
+
+def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    lead = sign_in(app, parts, keyring, worker, relay)
+    links = mailed_links(visitor, worker, relay, parts, keyring)
+    reference = reference_of(visitor)
+    places = [stop.url for stop in stops(parts, links, reference) if stop.is_private]
+    places += ["/nowhere", "/?x=1", "/contact?topic=x", "/groups/the-village/join?email=a"]
+    typed = {**Form(visitor.open("/contact").text).fields, "email": "x" * 600}
+    seats = [*lead_stops(app, parts), "/", "/contact"]
+    visitor.headers = lead.headers = GZIP
+    kept = {place: visitor.open(place) for place in [*places, f"/contact/received/{reference}"]}
+    kept |= {f"a lead’s {place}": lead.open(place) for place in seats}
+    kept["errors"] = visitor.press("/contact", **typed)
+    kept["switched"] = visitor.press("/contact?lang=es", **typed, switch_language="es")
+    kept["refused"] = visitor.press("/contact")
+    kept |= {name: visitor.press(url) for name, url in links.items()}
+    assert len(kept) > 50
+    assert [name for name, answer in kept.items() if is_compressed(answer)] == []
+
+
+def test_a_compressed_file_is_asked_for_once_and_known_again(visitor: Visitor) -> None:
+    visitor.headers = GZIP
+    first = visitor.open(STYLE)
+    assert first.headers["ETag"].startswith('W/"')
+    visitor.headers = {**GZIP, "If-None-Match": first.headers["ETag"]}
+    again = visitor.open(STYLE)
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_file_is_kept_for_ever_only_under_the_name_of_what_it_holds(visitor: Visitor) -> None:
+    page = visitor.open("/").text
+    named = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert "immutable" in visitor.open(named).headers["Cache-Control"]
+    for other in (STYLE, STYLE + "?v=", STYLE + "?v=0123456789", "/static/nothing.css?v=1"):
+        assert "immutable" not in visitor.open(other).headers["Cache-Control"], other
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_first_visit_weighs_at_most_15_kb_and_a_later_page_6(
+    visitor: Visitor, language: str
+) -> None:
+    visitor.headers = {**GZIP, "Accept-Language": language}
+    style, icon = visitor.open(STYLE).data, visitor.open("/static/favicon.svg").data
+    weights = {
+        path: len(visitor.open(path).data)
+        for path in SAME_FOR_EVERYBODY
+        if not path.startswith("/static")
+    }
+    assert weights["/"] + len(style) + len(icon) <= FIRST_VISIT
+    assert {path: weight for path, weight in weights.items() if weight > LATER} == {}

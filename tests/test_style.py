@@ -1,0 +1,54 @@
+"""The style sheet: it reads from either side, and asks nothing of anybody else."""
+
+import re
+from pathlib import Path
+
+STYLE = Path(__file__).resolve().parent.parent / "belong_mail" / "static" / "belong.css"
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+CONDITION = re.compile(r"@media[^{]*")
+DECLARATION = re.compile(r"(?<![\w-])(--)?([a-z-]+)\s*:\s*([^;{}]+)(?=[;}])")
+SIDE = re.compile(r"(^|-)(left|right|top|bottom|width|height)(-|$)")
+SIDED = re.compile(r"(?<![\w-])(left|right|top|bottom)(?![\w-])")
+OF_FOUR = {"margin", "padding", "inset", "border-width", "border-style", "border-color"}
+NOT_A_SIDE = {"border-width", "outline-width", "stroke-width", "line-height"}
+LOGICAL = re.compile(r"-(inline|block)(-|$)")
+
+
+def declarations(css: str) -> list[tuple[str, str]]:
+    bare = CONDITION.sub("", COMMENT.sub("", css))
+    return [(name, value.strip()) for _custom, name, value in DECLARATION.findall(bare)]
+
+
+def physical(css: str) -> list[str]:
+    """List what names a side of the screen, where writing decides what comes first."""
+    found = []
+    for name, value in declarations(css):
+        sides = re.sub(r"\([^()]*\)", "()", value).replace("!important", "").split()
+        is_uneven = name in OF_FOUR and len(sides) == 4 and sides[1] != sides[3]
+        is_exempt = name in NOT_A_SIDE or LOGICAL.search(name)
+        names_side = (not is_exempt and SIDE.search(name)) or SIDED.search(value)
+        if name != "vertical-align" and (names_side or is_uneven):
+            found.append(f"{name}: {value}")
+    return found
+
+
+def test_no_rule_names_a_side_of_the_screen() -> None:
+    css = STYLE.read_text()
+    assert len(declarations(css)) > 300
+    assert physical(css) == []
+
+
+def test_the_test_above_sees_what_it_is_for() -> None:
+    wrong = (
+        "margin-left: 1px", "float: left", "text-align: right", "width: 1px", "left: 0",
+        "border-top: 1px solid", "padding: 0 1px 0 2px", "border-width: 1px 0 0 1px",
+        "max-height: 2px", "border-top-left-radius: 2px", "margin: 0 -0.5rem 1px var(--gap)",
+    )  # fmt: skip
+    assert [rule for rule in wrong if not physical(f"a {{ {rule}; }}")] == []
+    right = ("margin-inline: 1px 2px", "inline-size: 1px", "stroke-width: 2px", "margin: 0 1px")
+    assert [rule for rule in right if physical(f"a {{ {rule}; }}")] == []
+
+
+def test_nothing_is_fetched_by_the_style_sheet() -> None:
+    assert "url(" not in STYLE.read_text()
+    assert "@import" not in STYLE.read_text()

@@ -1,0 +1,77 @@
+"""No words slip past the catalogs: none bare in a template, none bare in a form or an error."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = sorted(
+    file
+    for folder in ("templates", "emails")
+    for file in (ROOT / folder).rglob("*.*")
+    if file.suffix in {".html", ".txt"}
+)
+FORMS = sorted((ROOT / "belong_mail").rglob("*.py"))
+TRANSLATED = re.compile(r"{%-?\s*trans\b.*?{%-?\s*endtrans\s*-?%}", re.DOTALL)
+CLASSES = re.compile(r"{% block (?:hue|shape) %}.*?{% endblock %}|{% set \w+ %}", re.DOTALL)
+JINJA = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
+UNREAD = re.compile(r"<(style|script)\b.*?</\1>|<!--.*?-->", re.DOTALL)
+READ_ALOUD = re.compile(r'\b(?:aria-label|title|alt|placeholder|content)="([^"]*)"')
+TAG = re.compile(r"<[^>]*>")
+WORD = re.compile(r"(?<![\w-])[^\W\d_]{2,}")
+META = re.compile(r'<meta name="(?!description)[^>]*>')
+NAMES = {"DPS", "Belong"}
+SHOWN = {"ValidationError", "Invalid", "SelectChoice"}
+
+
+def bare_words(source: str) -> list[str]:
+    """List the words that a reader would get in the same language whatever they read."""
+    text = UNREAD.sub(" ", JINJA.sub("", CLASSES.sub("", TRANSLATED.sub("", source))))
+    text = META.sub(" ", text)
+    aloud = " ".join(READ_ALOUD.findall(text))
+    return [word for word in WORD.findall(TAG.sub(" ", text) + " " + aloud) if word not in NAMES]
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_template_says_nothing_that_is_not_in_the_catalogs(file: Path) -> None:
+    source = re.sub(r"&\w+;", " ", file.read_text())
+    assert bare_words(source) == []
+
+
+def test_the_test_above_sees_bare_words() -> None:
+    for wrong in ("<p>Hello</p>", '<a title="Hello">{{ x }}</a>', "{% if x %}Hello{% endif %}"):
+        assert bare_words(wrong) == ["Hello"]
+    for right in ('{{ _("Hello") }}', "{% trans %}Hello{% endtrans %}", '<p class="hello">DPS</p>'):
+        assert bare_words(right) == []
+
+
+def bare_arguments(source: str) -> Iterator[str]:
+    """Find labels, descriptions, messages and errors that nobody translates."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        given = {each.arg: each.value for each in node.keywords}
+        said = [given.get(word) for word in ("label", "description", "message")]
+        if name in SHOWN or name.endswith("Field"):
+            said += node.args[1:2] if name == "SelectChoice" else node.args[:1]
+        for each in said:
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                yield each.value
+
+
+def test_no_form_has_a_label_or_an_error_that_is_not_in_the_catalogs() -> None:
+    found = {file.name: list(bare_arguments(file.read_text())) for file in FORMS}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_the_test_above_sees_bare_labels_and_errors() -> None:
+    for wrong in (
+        'StringField("Name")', 'Length(max=3, message="Short")', 'ValidationError("Wrong")',
+        'SelectChoice("x", "Name")', 'StringField(_l("Name"), description="Yours")',
+    ):  # fmt: skip
+        assert len(list(bare_arguments(wrong))) == 1, wrong
+    assert list(bare_arguments('StringField(_l("Name"), description=_l("Yours"))')) == []
