@@ -88,7 +88,7 @@ Part = Callable[[Bench], Measures]
 
 def prepare(folder: Path, plan: Plan, postgresql_url: str, *, is_exact: bool) -> Bench:
     """Write the letter that everybody sends."""
-    small = product.build(product.BARRED + 1, folder / "building", f"sqlite:///{folder}/letter.db")
+    small = product.build(1, folder / "building", f"sqlite:///{folder}/letter.db")
     letter = write(folder, sent_by(small), is_exact=is_exact)
     return Bench(folder, plan, letter, postgresql_url)
 
@@ -190,7 +190,7 @@ def calls(bench: Bench) -> Measures:
         with bench.opened(bench.plan.traced) as (here, _):
             counted.append(moments.calls(here, bench.letter.issue, times))
     (sent, received), (all_sent, all_received) = counted
-    messages = 2 * bench.plan.traced
+    messages = 2 * (bench.plan.traced + product.COPIES)
     return {
         "calls.sent": (all_sent - sent) / messages,
         "calls.received": (all_received - received) / messages,
