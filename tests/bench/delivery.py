@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,13 @@ def write_page(page: Path, measured: list[dict[str, float]], about: dict[str, An
 
 def _plan(plan: rounds.Plan, messages: int | None, many: int | None) -> rounds.Plan:
     few = min(plan.few, messages or plan.few)
-    return rounds.Plan(
-        messages or plan.messages, few, many or plan.many, plan.far, plan.pool, plan.list,
-        plan.posts, min(plan.traced, few),
-    )  # fmt: skip
+    return replace(
+        plan,
+        messages=messages or plan.messages,
+        few=few,
+        many=many or plan.many,
+        traced=min(plan.traced, few),
+    )
 
 
 def _chosen(names: str, known: Any) -> tuple[str, ...]:
