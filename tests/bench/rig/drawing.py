@@ -14,7 +14,7 @@ BARS = (
     ("nodemailer’s pool", "nodemailer.cpu", "other"),
     ("GNU Mailman 3", "mailman.cpu", "other"),
 )
-LEFT, RIGHT, TOP, ROW, WIDTH = 200, 70, 64, 34, 720
+LEFT, RIGHT, TOP, ROW, WIDTH = 220, 70, 64, 34, 740
 ROOT = 'xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="title about"'
 LEGEND = "Logarithmic; shorter is better. The line spans the rounds."
 STYLE = """\
