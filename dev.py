@@ -337,15 +337,15 @@ def test(arguments: list[str]) -> int:
     return become("-m", "pytest", *(arguments or ("-n", "2")))
 
 
-def bench(name: str) -> int:
-    """Run tests/bench/NAME.py; without a name, list them."""
+def bench(name: str = "", *arguments: str) -> int:
+    """Run tests/bench/NAME.py with the arguments; without a name, list them."""
     files = (ROOT / "tests" / "bench").glob("[!_]*.py")
-    names = sorted(file.stem for file in files if file.stem != "conftest")
+    names = sorted(file.stem for file in files if not file.stem.startswith(("conftest", "test_")))
     if name not in names:
         print(f"Benchmarks: {', '.join(names) or 'none yet'}.", flush=True)
         return 2 if name else 0
     set_up("test")
-    return become("-m", f"tests.bench.{name}")
+    return become("-m", f"tests.bench.{name}", *arguments)
 
 
 # ---- Lock ----
@@ -406,6 +406,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGHUP, interrupt)
     if arguments[:1] == ["test"]:
         return test(arguments[1:])
+    if arguments[:1] == ["bench"] and not {"-h", "--help"} & set(arguments[1:2]):
+        return bench(*arguments[1:])
     given = vars(commands().parse_args(arguments))
     return int(given.pop("command")(**given))
 
@@ -425,9 +427,7 @@ def commands() -> argparse.ArgumentParser:
     running.set_defaults(command=run)
     named.add_parser("test", help="the checks and the suite; with arguments, pytest with these")
     named.add_parser("lint", help="the checks alone").set_defaults(command=lint)
-    benching = named.add_parser("bench", help="run a benchmark, or list them")
-    benching.add_argument("name", nargs="?", default="")
-    benching.set_defaults(command=bench)
+    named.add_parser("bench", help="run a benchmark by its name, or list them")
     named.add_parser("lock", help="renew requirements/ from pyproject.toml").set_defaults(
         command=lock
     )

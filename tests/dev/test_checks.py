@@ -64,10 +64,20 @@ def test_benchmarks_are_listed_and_run_by_name(ready: Checkout) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pace.py").write_text("import sys, requirements\nprint('paced')\nsys.exit(7)\n")
     (folder / "_shared.py").touch()
+    (folder / "test_pace.py").touch()
     assert ready.dev("bench").stdout == "Benchmarks: pace.\n"
     assert ready.dev("bench", "pace").returncode == 7
     unknown = ready.dev("bench", "../../dev")
     assert (unknown.returncode, unknown.stdout) == (2, "Benchmarks: pace.\n")
+
+
+def test_arguments_go_to_a_benchmark_as_they_are(ready: Checkout) -> None:
+    folder = ready.root / "tests" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pace.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    assert ready.dev("bench", "pace", "--rounds", "2", "--help").stdout == (
+        "['--rounds', '2', '--help']\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])

@@ -1,0 +1,153 @@
+"""How fast and how small the sending is, beside other senders, in one run on one machine."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.bench.rig import drawing, figures, rounds, tools
+from tests.bench.rig.child import Failed
+from tests.postgres import postgresql
+
+ENOUGH = 5
+"""Rounds below which nothing is written into the documents."""
+DOCS = tools.ROOT / "docs"
+PAGE, PICTURE = DOCS / "performance.md", DOCS / "performance.svg"
+IMAGE = f"![CPU a message, as a multiple of smtp-source]({PICTURE.name})"
+BEGIN, END = "<!-- figures: written by the bench -->", "<!-- end of figures -->"
+
+
+@click.command()
+@click.option("--rounds", "number", default=ENOUGH, type=click.IntRange(1), show_default=True)
+@click.option(
+    "--quick", is_flag=True, help="A few messages: does it run? Its figures mean nothing."
+)
+@click.option("--messages", type=click.IntRange(100), help="Recipients of an issue; else 50,000.")
+@click.option("--many", type=click.IntRange(200), help="Of a large issue; else 1,000,000.")
+@click.option(
+    "--only", default="", help=f"Some parts, such as core,far: {', '.join(rounds.PARTS)}."
+)
+@click.option("--with", "peers", default="", help="Install peers: nodemailer,mailman.")
+@click.option(
+    "--write-docs", is_flag=True, help="Put table and drawing into docs/, if all went well."
+)
+@click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
+def main(
+    number: int, messages: int | None, many: int | None, only: str, peers: str, folder: Path,
+    *, quick: bool, write_docs: bool,
+) -> None:  # fmt: skip
+    """Measure the delivery of newsletters beside smtp-source, nodemailer and Mailman."""
+    if write_docs and (quick or number < ENOUGH):
+        raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
+    parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)
+    for peer in _chosen(peers, tools.INSTALLERS) if peers else ():
+        tools.install(peer)
+    plan = _plan(rounds.QUICK if quick else rounds.FULL, messages, many)
+    trouble: dict[str, str] = {}
+    measured: list[dict[str, float]] = []
+    about = _about(plan)
+    with _place(folder) as place, postgresql() as url:
+        click.echo("Writing the letter …")
+        bench = rounds.prepare(place, plan, url, is_exact=not quick)
+        about["octets"] = bench.letter.octets
+        for each in range(number):
+            click.echo(f"Round {each + 1} of {number}")
+            measured.append(_round(bench, parts, trouble))
+            about |= {"protections": bench.protections, "trouble": trouble}
+            figures.save(folder / "delivery.json", measured, about)
+    (folder / "delivery.svg").write_text(drawing.draw(measured))
+    click.echo(f"\n{figures.as_text(measured)}\n")
+    complaints = [f"{name}: {words}" for name, words in trouble.items()]
+    complaints += [
+        f"The {name} was not at work: these are not the figures of what is shipped."
+        for name, is_on in bench.protections.items()
+        if not is_on
+    ]
+    click.echo("\n".join(complaints))
+    if write_docs and not complaints:
+        write_page(PAGE, measured, about)
+        shutil.copyfile(folder / "delivery.svg", PICTURE)
+    sys.exit(1 if complaints else 0)
+
+
+def _round(
+    bench: rounds.Bench, parts: tuple[str, ...], trouble: dict[str, str]
+) -> dict[str, float]:
+    """Measure each part once; one that cannot be measured says why and does not stop the rest."""
+    measured: dict[str, float] = {}
+    for name in parts:
+        click.echo(f"  {name} …")
+        try:
+            measured |= rounds.PARTS[name](bench)
+        except (tools.NotHere, Failed) as error:
+            trouble[name] = str(error)
+            click.echo(f"  {error}", err=True)
+    return measured
+
+
+def write_page(page: Path, measured: list[dict[str, float]], about: dict[str, Any]) -> None:
+    """Put the table between the two marks of the page."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    said = (
+        f"Measured on {about['at'][:10]}: {about['cores']} cores, {about['system']}, Python"
+        f" {about['python']}; {len(measured)} rounds; {about['octets']:,} octets a message."
+    )
+    table = figures.as_markdown(measured)
+    page.write_text(f"{before}{BEGIN}\n\n{IMAGE}\n\n{said}\n\n{table}\n\n{END}{after}")
+
+
+def _plan(plan: rounds.Plan, messages: int | None, many: int | None) -> rounds.Plan:
+    few = min(plan.few, messages or plan.few)
+    return replace(
+        plan,
+        messages=messages or plan.messages,
+        few=few,
+        many=many or plan.many,
+        traced=min(plan.traced, few),
+    )
+
+
+def _chosen(names: str, known: Any) -> tuple[str, ...]:
+    chosen = tuple(name.strip() for name in names.split(","))
+    if strange := [name for name in chosen if name not in known]:
+        raise click.UsageError(f"There is no {', '.join(strange)}; there is {', '.join(known)}.")
+    return chosen
+
+
+def _about(plan: rounds.Plan) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "messages": plan.messages,
+        "few": plan.few,
+        "many": plan.many,
+    }
+
+
+@contextmanager
+def _place(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder for houses and sinks; it is removed in the end."""
+    place = folder / f"run-{os.getpid()}"
+    place.mkdir(parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(prog_name="dev.py bench delivery")
+    except (tools.NotHere, Failed) as error:
+        sys.exit(str(error))

@@ -1,0 +1,143 @@
+"""A process and what it cost: CPU by wait4, peak memory by /proc."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tests.bench.rig.tools import ROOT
+
+LOOK_EVERY = 0.02
+"""Seconds between two looks at a process."""
+PATIENCE = 20.0
+"""Seconds that a process has to end."""
+SENDER, SINK = 1, 0
+"""Cores: the one that is measured has its own, where there are two."""
+
+
+class Failed(Exception):
+    """A process ended badly; says how, with its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a process and all that it waited for: seconds by the clock and of CPU, octets at most."""
+
+    seconds: float
+    cpu: float
+    peak: int
+    words: str
+
+
+def pin(process_id: int, core: int) -> None:
+    """Keep a process on a core, where the system lets us and has as many."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > max(SENDER, SINK):
+        with suppress(OSError):
+            os.sched_setaffinity(process_id, {core})
+
+
+def run(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    core: int = SENDER,
+    limit: float = 1800.0,
+    look: Callable[[], object] = bool,
+) -> Cost:
+    """Run a command to its good end and measure it; `look` is called while it runs."""
+    with tempfile.TemporaryFile() as words:
+        began = time.perf_counter()
+        process = _start(command, env, words)
+        try:
+            pin(process.pid, core)
+            peak, status, usage = _watch(process.pid, began + limit, look)
+        except BaseException:
+            _kill(process)
+            process.wait()
+            raise
+        seconds = time.perf_counter() - began
+        words.seek(0)
+        said = words.read().decode(errors="replace")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Failed(f"{' '.join(command)[-200:]} ended with {process.returncode}: {said[-2000:]}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak, said)
+
+
+def _watch(
+    process_id: int, until: float, look: Callable[[], object]
+) -> tuple[int, int, resource.struct_rusage]:
+    """Look at a process until it ends; return its peak, its status and what it used."""
+    peak = 0
+    while True:
+        ended, status, usage = os.wait4(process_id, os.WNOHANG)
+        if ended:
+            return peak, status, usage
+        peak = max(peak, peak_of(process_id))
+        look()
+        if time.perf_counter() > until:
+            raise Failed("A process did not end in time.")
+        time.sleep(LOOK_EVERY)
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    core: int | None = None,
+    output: IO[bytes] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command until the block ends, then ask it to end, and in vain kill it."""
+    process = _start(command, env, output)
+    try:
+        if core is not None:
+            pin(process.pid, core)
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        _kill(process)
+        process.wait()
+
+
+def peak_of(process_id: int) -> int:
+    """Return the most memory that a process has held, in octets; 0 where nobody tells."""
+    with suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process_id}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
+def cpu_of(process_id: int) -> float:
+    """Return the seconds of CPU that a running process has used."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _start(
+    command: Sequence[str], env: Mapping[str, str], output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
+        stderr=output or subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,157 @@
+"""The figures: what is measured, what we aim at, and what is the least that will do."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Round = Mapping[str, float]
+"""What one round measured, by name; what could not be measured is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measure of a round, or one measure to another of the same round."""
+
+    name: str
+    measure: str
+    to: str
+    aim: float
+    bound: float
+    unit: str = "×"
+    is_least: bool = False
+    """The bound is the least that will do, not the most."""
+
+    def of(self, measured: Round) -> float | None:
+        if self.measure not in measured or (self.to and self.to not in measured):
+            return None
+        return measured[self.measure] / (measured[self.to] if self.to else 1.0)
+
+    def holds(self, value: float, bound: float) -> bool:
+        return value >= bound if self.is_least else value <= bound
+
+    def written(self, value: float) -> str:
+        digits = 0 if value >= 100 else 1 if value >= 20 else 2
+        return f"{value:,.{digits}f} {self.unit}"
+
+    def limit(self, value: float) -> str:
+        return f"{'≥' if self.is_least else '≤'} {value:g} {self.unit}"
+
+
+FIGURES = (
+    Figure("CPU a message, SQLite, to smtp-source", "sqlite.cpu", "source.cpu", 1.0, 1.4),
+    Figure("CPU a message, PostgreSQL, to smtp-source", "postgresql.cpu", "source.cpu", 1.25, 1.7),
+    Figure("CPU a message over TLS, to plain smtp-source", "tls.cpu", "source.cpu", 1.6, 2.0),
+    Figure(
+        "CPU a message, nodemailer’s pool to ours", "nodemailer.cpu", "sqlite.cpu", 20, 14,
+        is_least=True,
+    ),
+    Figure(
+        "CPU a message, GNU Mailman 3 to ours", "mailman.cpu", "sqlite.cpu", 200, 120,
+        is_least=True,
+    ),
+    Figure(
+        "Messages a second at 20 ms round trip, to smtp-source", "far.rate", "far source.rate",
+        3.8, 3.5, is_least=True,
+    ),
+    Figure("Peak memory, many recipients to some", "many.peak", "sqlite.peak", 1.02, 1.05),
+    Figure("Peak memory of a worker", "many.peak", "", 60, 80, "MB"),
+    Figure("First message after queueing many", "first.seconds", "", 1, 2, "s"),
+    Figure("Form POST p99 while sending, SQLite", "pages sqlite.p99", "", 40, 100, "ms"),
+    Figure("Form POST p99 while sending, PostgreSQL", "pages postgresql.p99", "", 15, 30, "ms"),
+    Figure("CPU a message, many recipients to few", "many.cpu", "few.cpu", 1.02, 1.1),
+    Figure("System calls that send, a message", "calls.sent", "", 1.02, 1.1, ""),
+    Figure("System calls that receive, a message", "calls.received", "", 1.1, 2.1, ""),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A figure over all rounds."""
+
+    figure: Figure
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def is_held(self) -> bool:
+        return self.figure.holds(self.median, self.figure.bound)
+
+    @property
+    def is_reached(self) -> bool:
+        return self.figure.holds(self.median, self.figure.aim)
+
+    def spread(self) -> tuple[str, str, str]:
+        """Write the least, the median and the most."""
+        numbers = (min(self.values), self.median, max(self.values))
+        least, median, most = (self.figure.written(number) for number in numbers)
+        return least, median, most
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "name": self.figure.name,
+            "unit": self.figure.unit,
+            "minimum": min(self.values, default=None),
+            "median": self.median if self.values else None,
+            "maximum": max(self.values, default=None),
+            "rounds": len(self.values),
+            "aim": self.figure.aim,
+            "bound": self.figure.bound,
+            "is_least": self.figure.is_least,
+            "is_held": self.is_held if self.values else None,
+        }
+
+
+def results(rounds: Sequence[Round]) -> list[Result]:
+    """Take each figure from every round that measured it."""
+    found = []
+    for figure in FIGURES:
+        values = (figure.of(each) for each in rounds)
+        found.append(Result(figure, tuple(value for value in values if value is not None)))
+    return found
+
+
+def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
+    """Write each figure: name, least, median, most, aim, bound, with a mark where it is kept."""
+    written: list[tuple[str, ...]] = []
+    for each in results(rounds):
+        figure = each.figure
+        least, median, most = each.spread() if each.values else ("–", "not measured", "–")
+        aim, bound = figure.limit(figure.aim), figure.limit(figure.bound)
+        if each.values:
+            aim += " ✓" if each.is_reached else " ✗"
+            bound += " ✓" if each.is_held else " ✗"
+        written.append((figure.name, least, median, most, aim, bound))
+    return written
+
+
+HEAD = ("figure", "minimum", "median", "maximum", "aim", "bound")
+
+
+def as_text(rounds: Sequence[Round]) -> str:
+    """Write the table for a terminal."""
+    table = [HEAD, *rows(rounds)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
+    lines = []
+    for row in table:
+        first, *rest = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join([first, *rest]).rstrip())
+    return "\n".join(lines)
+
+
+def as_markdown(rounds: Sequence[Round]) -> str:
+    """Write the table for a page."""
+    lines = [HEAD, ("---", *["--:"] * (len(HEAD) - 1)), *rows(rounds)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def save(file: Path, rounds: Sequence[Round], about: Mapping[str, Any]) -> None:
+    """Write all that was measured, with the figures made of it."""
+    figures = [each.plain() for each in results(rounds)]
+    kept = {"about": dict(about), "figures": figures, "rounds": [dict(each) for each in rounds]}
+    file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")

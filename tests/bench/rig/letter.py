@@ -1,0 +1,68 @@
+"""The one message of the bench: our own newsletter of about 12 KB, which every peer sends too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from tests.bench.rig import child, product
+
+SIZE = 12_288
+"""Octets on the wire, about."""
+FEW, MANY = 4, 12
+PARAGRAPHS = Path(__file__).with_suffix(".md").read_text().split("\n\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The issue as Markdown, and the message as a member gets it."""
+
+    issue: Path
+    eml: Path
+    """With the line ends of this machine, as smtp-source and nodemailer read it."""
+    octets: int
+
+    def message(self) -> EmailMessage:
+        return message_from_bytes(self.eml.read_bytes(), policy=policy.default)
+
+    def part(self, kind: str) -> str:
+        """Return the text of its part, plain or html."""
+        found = self.message().get_body((kind,))
+        if found is None:
+            raise child.Failed(f"Our newsletter has no {kind} part.")
+        return str(found.get_content())
+
+
+def write(folder: Path, make: Callable[[Path], bytes], *, is_exact: bool) -> Letter:
+    """Write an issue whose message has about SIZE octets; `make` sends one and returns it."""
+    issue, number = folder / "issue.md", MANY
+    message = _try(issue, number, make)
+    if is_exact:
+        each = (len(message) - len(_try(issue, FEW, make))) / (MANY - FEW)
+        number = max(1, MANY + round((SIZE - len(message)) / each))
+        message = _try(issue, number, make)
+    eml = folder / "message.eml"
+    eml.write_bytes(message.replace(b"\r\n", b"\n"))
+    return Letter(issue, eml, len(message))
+
+
+def sent_by(house: product.House) -> Callable[[Path], bytes]:
+    """Return what makes a message: a worker that sends one member's copy into a mailbox."""
+
+    def make(issue: Path) -> bytes:
+        with product.copy(house, house.folder, "mailbox:") as here:
+            here.queue(issue)
+            here.command("worker", "--drain")
+            kept = sorted((here.state / "mailbox").iterdir())
+            ours = [file.read_bytes().partition(b"\r\n") for file in kept]
+        [message] = [message for to, _, message in ours if to.startswith(b"member-")]
+        return message
+
+    return make
+
+
+def _try(issue: Path, number: int, make: Callable[[Path], bytes]) -> bytes:
+    paragraphs = (PARAGRAPHS[each % len(PARAGRAPHS)] for each in range(number))
+    issue.write_text("\n\n".join(["## What the spring brings", *paragraphs]))
+    return make(issue)

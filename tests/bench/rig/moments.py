@@ -1,0 +1,55 @@
+"""What no CPU tells: the time to an issue's first message, and the system calls of each."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+from tests.bench.rig import child, tools
+from tests.bench.rig.product import House
+from tests.bench.rig.sinks import Sink
+from tests.processes import flask
+
+SETTLING = 2.0
+"""Seconds after which a worker has nothing left to do but wait."""
+LONGEST = 120.0
+CALL = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.MULTILINE)
+"""A line of strace's table: share, seconds, microseconds each, calls, errors if any, name."""
+SENDING, RECEIVING = ("sendto", "sendmsg", "sendmmsg"), ("recvfrom", "recvmsg")
+
+
+def first_message(house: House, sink: Sink, issue: Path) -> float:
+    """Return the seconds from the start of queueing to the first message, of a waiting worker.
+
+    The start-up of the command that queues is not counted.
+    """
+    with child.running(flask("worker"), house.env(), core=child.SENDER):
+        until = time.monotonic() + LONGEST
+        while not any((house.state / "workers").glob("*")) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(SETTLING)
+        starting = house.command("group", "list").seconds
+        began = time.perf_counter()
+        house.queue(issue)
+        until = time.monotonic() + LONGEST
+        while sink.taken() == 0:
+            if time.monotonic() > until:
+                raise child.Failed("No message came.")
+            time.sleep(0.005)
+        return max(0.0, time.perf_counter() - began - starting)
+
+
+def calls(house: House, issue: Path, times: int) -> tuple[int, int]:
+    """Return how often a worker sends and receives while it sends an issue so often, by strace."""
+    strace = shutil.which("strace")
+    if strace is None:
+        raise tools.NotHere("strace is not installed here.")
+    for _ in range(times):
+        house.queue(issue)
+    table = house.folder / "calls"
+    watched = ",".join((*SENDING, *RECEIVING))
+    command = [strace, "-f", "-c", "-o", str(table), "-e", f"trace={watched}"]
+    child.run([*command, *flask("worker", "--drain")], house.env())
+    counted = {name: int(number) for number, name in CALL.findall(table.read_text())}
+    sent, received = (sum(counted.get(name, 0) for name in names) for names in (SENDING, RECEIVING))
+    return sent, received

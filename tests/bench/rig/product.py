@@ -1,0 +1,209 @@
+"""Belong Mail as an operator drives it: by its commands, with the settings it ships with."""
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import create_engine, func, make_url, select, text, update
+from sqlalchemy.engine import Engine
+
+from belong_mail import keys
+from belong_mail.sealing import WRAPPED
+from belong_mail.sending.models import Delivery, State
+from belong_mail.subscriptions.models import Subscription
+from tests.bench.rig import child
+from tests.processes import flask, surroundings
+
+GROUP = "asian"
+SUBJECT = "What the spring brings"
+BARRED = 1
+"""Members who are suppressed after an issue is queued: they must get nothing."""
+COPIES = 1
+"""Of each issue, for the office's inbox; as shipped."""
+NOT_SHIPPED = {
+    "BELONG_DATABASE_URL", "BELONG_SMTP_URL", "BELONG_STATE_FOLDER",
+    *(f"BELONG_{kind.upper()}_KEYS" for kind in keys.KINDS),
+}  # fmt: skip
+"""The only settings that the bench gives; all others are as shipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a worker used for one issue, its start-up taken off."""
+
+    messages: int
+    cpu: float
+    """Seconds of CPU, all in all."""
+    seconds: float
+    peak: int
+    """Octets; of the whole worker, start-up included."""
+
+    @classmethod
+    def of(cls, messages: int, busy: child.Cost, idle: child.Cost) -> "Sent":
+        """Take what a run without work used off a run with so many messages."""
+        cpu, seconds = busy.cpu - idle.cpu, busy.seconds - idle.seconds
+        return cls(messages, max(cpu, 1e-9), max(seconds, 1e-9), busy.peak)
+
+    @property
+    def cpu_each(self) -> float:
+        return self.cpu / self.messages
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+
+@dataclass
+class House:
+    """An instance with members, of which each measurement gets a fresh copy."""
+
+    members: int
+    folder: Path
+    database_url: str
+    secrets: dict[str, str]
+    smtp_url: str = "mailbox:"
+    files: set[str] = field(default_factory=set)
+    """What a worker kept in its state folder while it ran."""
+    is_barred_left_out: bool = False
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        given = {
+            "BELONG_DATABASE_URL": self.database_url,
+            "BELONG_SMTP_URL": self.smtp_url,
+            "BELONG_STATE_FOLDER": str(self.state),
+            **self.secrets,
+        }
+        if given.keys() != NOT_SHIPPED:
+            raise child.Failed("The bench sends with the settings that are shipped.")
+        return given
+
+    def env(self) -> dict[str, str]:
+        return surroundings(self.settings)
+
+    def command(self, *arguments: str, limit: float = 1800.0) -> child.Cost:
+        """Run a command of the product to its good end."""
+        return child.run(flask(*arguments), self.env(), limit=limit, look=self._look)
+
+    def queue(self, issue: Path) -> str:
+        """Queue an issue for all members; return its id."""
+        words = (GROUP, str(issue), "--subject", SUBJECT, "--json")
+        answer = self.command("newsletter", "send", *words)
+        return str(json.loads(answer.words.strip().splitlines()[-1])["id"])
+
+    def send(self, issue: Path, times: int = 1) -> Sent:
+        """Send an issue so often by one worker and measure that; its books must be right."""
+        idle = self.command("worker", "--drain")
+        queued = [self.queue(issue) for _ in range(times)]
+        self._bar()
+        busy = self.command("worker", "--drain", limit=7200.0)
+        for each in queued:
+            self.check_books(each)
+        messages = times * (self.members - BARRED + COPIES)
+        return Sent.of(messages, busy, idle)
+
+    def check_books(self, queued: str) -> None:
+        """Raise unless every member but the barred one has been sent one copy."""
+        books = json.loads(self.command("newsletter", "report", queued, "--json").words)
+        spared = books["withdrawn"] + books["suppressed"]
+        wanted = (self.members, self.members - BARRED, BARRED, 0)
+        if (books["recipients"], books["accepted"], spared, books["resent"]) != wanted:
+            raise child.Failed(f"The books are not right: {books}")
+        self.is_barred_left_out = True
+
+    def defaults(self) -> dict[str, bool]:
+        """Tell which of the costly protections were at work while this house sent."""
+        with engine_of(self.database_url) as engine, engine.connect() as connection:
+            address = connection.scalar(select(Subscription.wrapped_address).limit(1)) or b""
+        return {
+            "journal": any("journal" in name for name in self.files),
+            "sealing": address.startswith(WRAPPED) and b"@example.org" not in address,
+            "suppression": self.is_barred_left_out,
+            "pacing": not {"BELONG_SEND_RATE", "BELONG_DAILY_QUOTA"} & self.settings.keys(),
+        }
+
+    def wait_until_sending(self, limit: float = 120.0) -> None:
+        """Wait until the first member's copy is accepted."""
+        until = time.monotonic() + limit
+        accepted = select(Delivery.id).where(Delivery.state == State.ACCEPTED).limit(1)
+        with engine_of(self.database_url) as engine:
+            while time.monotonic() < until:
+                with engine.connect() as connection:
+                    if connection.scalar(accepted) is not None:
+                        return
+                time.sleep(0.1)
+        raise child.Failed("The worker sends nothing.")
+
+    def _bar(self) -> None:
+        """Bar the last member from all mail, as the worker does on their request."""
+        with engine_of(self.database_url) as engine, engine.begin() as connection:
+            last = select(func.max(Subscription.id)).scalar_subquery()
+            bar = update(Subscription).where(Subscription.id == last)
+            connection.execute(bar.values(is_suppressed=True))
+
+    def _look(self) -> None:
+        for file in self.state.rglob("*"):
+            self.files.add(str(file.relative_to(self.state)))
+
+
+def build(members: int, folder: Path, database_url: str) -> House:
+    """Make an instance with so many members."""
+    made = keys.new()
+    given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in keys.KINDS}
+    house = House(members, folder, database_url, given)
+    house.command("db", "upgrade")
+    house.command("demo", "--group", GROUP, "--members", str(members))
+    return house
+
+
+@contextmanager
+def copy(house: House, folder: Path, smtp_url: str) -> Iterator[House]:
+    """Yield a house with the same members and nothing sent yet; it is removed in the end."""
+    place = folder / f"house-{secrets.token_hex(4)}"
+    place.mkdir(parents=True)
+    made = _copy_sqlite if house.database_url.startswith("sqlite") else _copy_postgresql
+    try:
+        with made(house, place) as database_url:
+            yield House(house.members, place, database_url, house.secrets, smtp_url)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def engine_of(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _copy_sqlite(house: House, place: Path) -> Iterator[str]:
+    file = place / "belong.db"
+    shutil.copyfile(str(make_url(house.database_url).database), file)
+    yield f"sqlite:///{file}"
+
+
+@contextmanager
+def _copy_postgresql(house: House, place: Path) -> Iterator[str]:
+    url = make_url(house.database_url)
+    name = place.name.replace("-", "_")
+    server = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    try:
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {url.database}"))
+        yield url.set(database=name).render_as_string(hide_password=False)
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    finally:
+        server.dispose()

@@ -1,0 +1,129 @@
+"""The programs that measure and the peers: fetched into var/bench, never installed, no daemon."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+FOLDER = ROOT / "var" / "bench"
+DEBIAN = FOLDER / "debian"
+PACKAGES = {
+    "usr/sbin/smtp-source": ("postfix",),
+    "usr/sbin/smtp-sink": ("postfix",),
+    "usr/bin/stunnel4": ("stunnel4", "libwrap0"),
+}
+"""What lies where in which of Debian's packages."""
+NODEMAILER, MAILMAN = "nodemailer@10", "mailman>=3.3.10,<4"
+MINUTES = 10 * 60
+
+
+class NotHere(Exception):
+    """A program is missing and could not be fetched; says what can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, and the folders of its libraries."""
+
+    path: str
+    libraries: str = ""
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **({"LD_LIBRARY_PATH": self.libraries} if self.libraries else {})}
+
+
+def program(place: str) -> Program:
+    """Return the machine's own program, or one out of Debian's package; else raise NotHere."""
+    name = Path(place).name
+    own = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if own:
+        return Program(own)
+    if not (DEBIAN / place).is_file():
+        _unpack(name, PACKAGES[place])
+    libraries = [str(file.parent) for file in sorted(DEBIAN.rglob("lib*.so*"))]
+    return Program(str(DEBIAN / place), ":".join(dict.fromkeys(libraries)))
+
+
+def _unpack(name: str, packages: tuple[str, ...]) -> None:
+    """Fetch packages and unpack them: no script of theirs runs, nothing of theirs starts."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        raise NotHere(f"{name} is missing. Install {packages[0]} here, or run this on Debian.")
+    DEBIAN.mkdir(parents=True, exist_ok=True)
+    for package in packages:
+        with _cleared(DEBIAN.parent / "fetched") as fetched:
+            answer = _run("apt-get", "download", package, folder=fetched)
+            files = list(fetched.glob("*.deb"))
+            if not files:
+                raise NotHere(
+                    f"apt-get could not fetch {package}, for {name}. Is this machine online? "
+                    f"Try `apt-get update`, or install {package}.\n{answer[-400:]}"
+                )
+            _run("dpkg", "-x", str(files[0]), str(DEBIAN))
+
+
+def nodemailer() -> Path | None:
+    """Return the folder that holds nodemailer for node, if it is installed."""
+    folder = FOLDER / "nodemailer"
+    return folder if (folder / "node_modules" / "nodemailer").is_dir() else None
+
+
+def install_nodemailer() -> None:
+    folder = FOLDER / "nodemailer"
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.which("npm"):
+        quietly = ("--no-audit", "--no-fund", "--silent", "--prefix", str(folder))
+        _run("npm", "install", *quietly, NODEMAILER, folder=folder)
+    if nodemailer() is None:
+        raise NotHere("nodemailer could not be installed: it needs node, npm and its registry.")
+
+
+def mailman() -> Path | None:
+    """Return the `mailman` command, if it is installed."""
+    command = FOLDER / "mailman" / "bin" / "mailman"
+    return command if command.is_file() else None
+
+
+def install_mailman() -> None:
+    folder = FOLDER / "mailman"
+    python = shutil.which("python3") or "python3"
+    _run(python, "-m", "venv", str(folder))
+    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", MAILMAN)
+    if mailman() is None:
+        raise NotHere("Mailman could not be installed: it needs python3-venv, pip and its index.")
+
+
+INSTALLERS = {"nodemailer": install_nodemailer, "mailman": install_mailman}
+INSTALLED = {"nodemailer": nodemailer, "mailman": mailman}
+
+
+def install(name: str) -> None:
+    """Install a peer where it is missing, or raise NotHere."""
+    if INSTALLED[name]() is None:
+        INSTALLERS[name]()
+
+
+def _run(*command: str, folder: Path = ROOT) -> str:
+    answer = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=MINUTES,
+        check=False,
+    )
+    return answer.stdout
+
+
+@contextmanager
+def _cleared(folder: Path) -> Iterator[Path]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
