@@ -7,7 +7,7 @@ limit nothing is refused: the answer is the moment at which the thing may happen
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import case, delete
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -37,10 +37,16 @@ def next_use(used_until: float, rate: Rate, at: float) -> tuple[float, float]:
     return max(at, used - rate.per.total_seconds()), used
 
 
-def admit(session: Session, key: bytes, rate: Rate, at: datetime) -> datetime:
-    """Count one use of a key and return when it may happen: now, or later."""
+def free_at(session: Session, key: bytes, at: datetime) -> datetime:
+    """Return when the allowance of a key that has no burst is whole again."""
+    used = session.scalar(select(Limit.used_until).where(Limit.key == key)) or 0.0
+    return max(at, datetime.fromtimestamp(used, UTC))
+
+
+def admit(session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1) -> datetime:
+    """Count uses of a key and return when the last of them may happen: now, or later."""
     start = at.timestamp()
-    step = rate.per.total_seconds() / rate.burst
+    step = uses * rate.per.total_seconds() / rate.burst
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     later = case((Limit.used_until > start, Limit.used_until), else_=start)

@@ -7,6 +7,8 @@ from werkzeug.routing import Map
 
 from belong_mail.tokens import Purpose, Tokens
 
+HOLE = "the-token"
+
 
 class Links:
     """Builds links without a request, so that no Host header can bend them."""
@@ -17,6 +19,7 @@ class Links:
             parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme
         )
         self._tokens = tokens
+        self._frames: dict[tuple[str, str | None], tuple[str, str]] = {}
 
     def page(self, endpoint: str, language: str, **values: str) -> str:
         """Link to a page that anyone may open, in the reader's language."""
@@ -31,5 +34,14 @@ class Links:
         language: str | None = None,
     ) -> str:
         """Link to a page that acts on POST; without a language where only machines go."""
-        values = {"token": self._tokens.sign(purpose, public_id, at), "lang": language}
-        return self._adapter.build(endpoint, values, force_external=True)
+        frame = self._frames.get((endpoint, language))
+        if frame is None:
+            frame = self._frames[endpoint, language] = self._frame(endpoint, language)
+        return self._tokens.sign(purpose, public_id, at).join(frame)
+
+    def _frame(self, endpoint: str, language: str | None) -> tuple[str, str]:
+        """Build a link once and return what stands before and behind its token."""
+        values = {"token": HOLE, "lang": language}
+        link = self._adapter.build(endpoint, values, force_external=True)
+        before, _, after = link.partition(HOLE)
+        return before, after

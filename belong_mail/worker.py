@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -19,11 +20,11 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
-from belong_mail.sending.claims import Presence
-from belong_mail.sending.engine import Engine
+from belong_mail.sending.engine import Engine, Writing
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.sending.names import Names
 from belong_mail.sending.pace import Policy
+from belong_mail.sending.presence import Presence
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 
@@ -53,14 +54,13 @@ class Worker:
         self._seal_to_office = seal_to_office
         self._press = issues.Press(desk)
         self._purged_at = now() - PURGE_EVERY
-        self.engine = Engine(sessions, transport, self._compose, self._members, presence, policy)
+        self.engine = Engine(sessions, transport, self._compose, self._press, presence, policy)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
         stopping = self.engine.stopping
         while not stopping.is_set():
             try:
-                self.engine.recover()
                 pause = 0.0 if self.step() else IDLE
             except (OperationalError, InterfaceError) as error:
                 log.error("The database does not answer: %s", type(error).__name__)  # noqa: TRY400
@@ -73,6 +73,7 @@ class Worker:
         self.engine.recover()
         while not self.engine.stopping.is_set() and self.step():
             pass
+        self.engine.finish()
 
     def step(self) -> bool:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
@@ -126,28 +127,38 @@ class Worker:
             with self._sessions.begin() as session:
                 session.get_one(Request, request_id).failures += 1
 
-    def _compose(self, session: Session, delivery: Delivery) -> Envelope:
-        if delivery.kind == "newsletter":
-            return self._press.envelope(session, delivery)
+    def _compose(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
+        """Read what it takes to write deliveries: the members of issues together, others alone."""
+        kinds = select(Delivery.id, Delivery.kind).where(Delivery.id.in_(ids))
+        issues_ids = []
+        for delivery_id, kind in session.execute(kinds):
+            if kind == "newsletter":
+                issues_ids.append(delivery_id)
+            else:
+                yield delivery_id, self._written(session, delivery_id)
+        if issues_ids:
+            yield from self._press.writings(session, issues_ids)
+
+    def _written(self, session: Session, delivery_id: int) -> Writing:
+        """Write a single message now; what is raised is raised again when it is asked for."""
+        try:
+            with session.begin_nested():
+                envelope = self._write(session, session.get_one(Delivery, delivery_id))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            return partial(_raise, error)
+        return lambda: envelope
+
+    def _write(self, session: Session, delivery: Delivery) -> Envelope:
         if delivery.kind in handlers.ENVELOPES:
             return handlers.ENVELOPES[delivery.kind](session, self._desk, delivery)
         letter = handlers.LETTERS[delivery.kind](session, self._desk, delivery)
         return self._desk.envelope(delivery, letter)
 
-    def _members(self, session: Session, chunk: Chunk) -> newsletters.Members:
-        """Freeze the issue (one worker at a time), then name its members.
 
-        Of an issue that cannot be written each delivery fails, and the rest goes on.
-        """
-        newsletter = session.get_one(
-            Newsletter, chunk.newsletter_id, with_for_update={"key_share": True}
-        )
-        try:
-            with session.begin_nested():
-                issues.freeze(session, self._desk, newsletter)
-        except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
-            log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
-        return newsletters.members_of(newsletter, chunk)
+def _raise(error: Exception) -> Envelope:
+    raise error
 
 
 def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:

@@ -43,7 +43,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 10_300
+MOST_LINES = 10_800
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -110,8 +110,8 @@ def test_a_feature_is_six_files_at_most() -> None:
         for folder in PACKAGE.iterdir()
         if folder.is_dir() and folder.name not in {"migrations", "static", "__pycache__"}
     }
-    assert sizes.pop("mail") <= 15
-    assert sizes.pop("sending") <= 8
+    assert sizes.pop("mail") <= 16
+    assert sizes.pop("sending") <= 10
     assert {name: size for name, size in sizes.items() if size > 6} == {}
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -40,6 +41,7 @@ def check(address: str, *, smtputf8: bool = False) -> str:
     return _within_limits(f"{unicodedata.normalize('NFC', valid.local_part)}@{valid.ascii_domain}")
 
 
+@lru_cache(maxsize=512)
 def check_envelope(address: str) -> None:
     """Raise AddressRefused for what must not stand between the brackets of MAIL and RCPT.
 

@@ -3,6 +3,7 @@
 import smtplib
 import socket
 import ssl
+import struct
 import time
 from contextlib import suppress
 from typing import Final
@@ -12,7 +13,11 @@ MAX_REPLY_LINES: Final = 100
 PHASES_IN_TOTAL: Final = 2
 """Opening, and each transaction before its final dot, take at most so many time-outs."""
 
+LONGEST_TICK: Final = 1.0
+"""Seconds between two looks at a deadline while nothing comes."""
+
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+_TIMEVAL: Final = struct.Struct("@ll")
 
 
 class Broken(Exception):
@@ -35,6 +40,7 @@ class Line(smtplib.SMTP):
         self._phase_seconds = timeout
         self._dot_seconds = dot_timeout
         self._unread = bytearray()
+        self._is_ticking = False
         self._deadline = self._last = 0.0
 
     def start_clock(self) -> None:
@@ -66,9 +72,16 @@ class Line(smtplib.SMTP):
 
     def refuse_chatter(self) -> None:
         """Raise Broken when the other side said something unasked, or hung up."""
-        self._open_socket().settimeout(0)
+        sock = self._open_socket()
+        patience = sock.gettimeout()
+        sock.settimeout(0)
         with suppress(BlockingIOError, ssl.SSLWantReadError):
             self._receive()
+        sock.settimeout(patience)
+        self.refuse_surplus()
+
+    def refuse_surplus(self) -> None:
+        """Raise Broken when more has come than was asked for."""
         if self._unread:
             raise Broken("a reply to nothing")
 
@@ -84,8 +97,35 @@ class Line(smtplib.SMTP):
         sock = self._open_socket()
         rest = memoryview(data)
         while rest:
-            sock.settimeout(self._left())
-            rest = rest[sock.send(rest) :]
+            if not self._is_ticking:
+                sock.settimeout(self._left())
+            try:
+                rest = rest[sock.send(rest) :]
+            except (BlockingIOError, TimeoutError):
+                self._left()
+
+    def tick(self) -> None:
+        """From here on wait in the kernel, a tick at a time, rather than poll before each call."""
+        tick = min(LONGEST_TICK, self._phase_seconds / 4, self._dot_seconds / 4)
+        sock = self._open_socket()
+        self._is_ticking = True
+        if isinstance(sock, ssl.SSLSocket):
+            sock.settimeout(tick)
+            return
+        sock.settimeout(None)
+        span = _TIMEVAL.pack(int(tick), int(tick % 1 * 1_000_000))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, span)
+
+    def burst(self, count: int) -> list[bytes]:
+        """Return the lines of so many replies where they came together, a line each; else []."""
+        if not self._unread:
+            self._wait()
+        lines = self._unread.split(b"\r\n", count)
+        if len(lines) <= count or any(line[3:4] != b" " for line in lines[:count]):
+            return []
+        self._unread = lines.pop()
+        return [bytes(line) for line in lines]
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and the text of the next reply, its lines joined by LF."""
@@ -104,11 +144,25 @@ class Line(smtplib.SMTP):
         while (end := self._unread.find(b"\n")) < 0:
             if len(self._unread) > MAX_REPLY_LINE:
                 raise Broken("an endless line")
-            self._open_socket().settimeout(self._left())
-            self._receive()
+            self._wait()
         line = bytes(self._unread[:end])
         del self._unread[: end + 1]
         return line.rstrip(b"\r")
+
+    def unread(self, lines: list[bytes]) -> None:
+        """Put lines back that `burst` gave."""
+        self._unread[:0] = b"".join(line + b"\r\n" for line in lines)
+
+    def _wait(self) -> None:
+        """Wait for more until the deadline."""
+        while True:
+            left = self._left()
+            if not self._is_ticking:
+                self._open_socket().settimeout(left)
+            try:
+                return self._receive()
+            except (BlockingIOError, TimeoutError):
+                continue
 
     def _receive(self) -> None:
         """Take what has come; an immediate acknowledgement keeps the other side from waiting."""

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from belong_mail.mail.message import Envelope
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.pipeline import WELCOME, Feed
 
+MAX_IDLE: Final = 60.0
 KEEP: Final = 500
 """Messages; the oldest go first."""
 
@@ -39,10 +41,22 @@ class Kept:
 class Mailbox:
     """Accepts every envelope; no file's name holds an address."""
 
+    connections = 1
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
+    def converse(self, feed: Feed) -> None:
+        """Keep what the feed gives."""
+        while (parcel := feed.take(MAX_IDLE)) is not None:
+            try:
+                self.keep(parcel.envelope, partial(feed.mark, parcel))
+            except BaseException:
+                feed.unsaid(parcel)
+                raise
+            feed.answered(parcel, WELCOME)
+
+    def keep(self, envelope: Envelope, before_dot: Callable[[], None]) -> None:
         """Keep the message; it appears whole or not at all."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns():020}-{secrets.token_hex(8)}"
@@ -55,10 +69,6 @@ class Mailbox:
         finally:
             unfinished.unlink(missing_ok=True)
         self._make_room()
-        return Reply(250, "2.0.0 Kept in the mailbox", "DOT")
-
-    def close(self) -> None:
-        """There is nothing to close."""
 
     def newest(self, n: int) -> list[Kept]:
         """Return at most n messages, the newest first."""

@@ -32,6 +32,8 @@ class Envelope:
     return_path: str
     recipient: str
     message: bytes
+    is_verified: bool = False
+    """Each piece of the message was checked when it was made."""
 
 
 def clean(text: str) -> str:

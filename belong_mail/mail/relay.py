@@ -2,16 +2,14 @@
 
 import ipaddress
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from belong_mail.mail.connection import Relay
-from belong_mail.mail.dialogue import Dialogue, Unreachable
-from belong_mail.mail.message import Envelope
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.dialogue import Dialogue
+from belong_mail.mail.pipeline import Feed, Pipeline, one_by_one
 
 __all__ = ["Relay", "RelayRefused", "SmtpTransport", "Transport", "parse"]
 
@@ -22,7 +20,6 @@ _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
 _QUERY: Final = frozenset({"connections", "pipelining", "ca", "timeout", "dot_timeout", "tls"})
 _TRUTHS: Final = {"on": True, "1": True, "yes": True, "off": False, "0": False, "no": False}
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_CLOSING: Final = 421
 
 
 class RelayRefused(ValueError):
@@ -30,13 +27,14 @@ class RelayRefused(ValueError):
 
 
 class Transport(Protocol):
-    """What hands one envelope at a time to wherever mail goes."""
+    """What hands parcels to wherever mail goes."""
 
-    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
-        """Return the answer, or raise Unreachable or AnswerLost."""
+    @property
+    def connections(self) -> int:
+        """How many threads may converse at once."""
 
-    def close(self) -> None:
-        """Let go of what is held; `send` may be called again."""
+    def converse(self, feed: Feed) -> None:
+        """Hand over what the feed gives until it gives nothing more, or raise Unreachable."""
 
 
 def parse(url: str, *, ehlo: str) -> Relay:
@@ -77,49 +75,35 @@ def parse(url: str, *, ehlo: str) -> Relay:
 
 
 class SmtpTransport:
-    """Keeps one connection open between messages. One thread, one transport."""
+    """Converses with the relay; each thread has connections of its own, one at a time."""
 
-    def __init__(self, relay: Relay, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._clock = clock
-        self._dialogue: Dialogue | None = None
-        self._used_at = 0.0
+        self.connections = relay.connections
 
-    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
-        """Hand over one envelope; a kept connection that has gone stale is opened anew, once."""
-        kept = self._kept()
-        if kept is not None:
-            try:
-                reply = self._send(kept, envelope, before_dot)
-            except Unreachable as unreachable:
-                if unreachable.phase != "MAIL":
+    def converse(self, feed: Feed) -> None:
+        """Send what the feed gives; a connection that has ended is opened anew for the next.
+
+        Raises Unreachable when none can be opened; the parcel in hand goes back to the feed.
+        """
+        dialogue: Dialogue | None = None
+        while (parcel := feed.take(MAX_IDLE)) is not None:
+            if dialogue is None:
+                try:
+                    dialogue = Dialogue.open(self._relay)
+                    dialogue.line.tick()
+                except BaseException:
+                    feed.unsaid(parcel)
                     raise
+            if self._relay.pipelining and dialogue.line.has_extn("pipelining"):
+                Pipeline(dialogue, feed).run(parcel)
             else:
-                if (reply.verb, reply.code) != ("MAIL", _CLOSING):
-                    return reply
-        self._dialogue = Dialogue.open(self._relay)
-        return self._send(self._dialogue, envelope, before_dot)
-
-    def close(self) -> None:
-        """Say goodbye, if there is anybody to say it to."""
-        if self._dialogue is not None:
-            self._dialogue.close()
-            self._dialogue = None
-
-    def _kept(self) -> Dialogue | None:
-        if self._dialogue is not None:
-            is_stale = self._clock() - self._used_at > MAX_IDLE
-            if is_stale or not self._dialogue.is_open:
-                self.close()
-        return self._dialogue
-
-    def _send(
-        self, dialogue: Dialogue, envelope: Envelope, before_dot: Callable[[], None]
-    ) -> Reply:
-        try:
-            return dialogue.send(envelope, before_dot)
-        finally:
-            self._used_at = self._clock()
+                one_by_one(dialogue, feed, parcel)
+            if not dialogue.is_open:
+                dialogue.close()
+                dialogue = None
+        if dialogue is not None:
+            dialogue.close()
 
 
 def _split(url: str) -> tuple[SplitResult, int | None, dict[str, str]]:

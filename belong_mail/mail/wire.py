@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from belong_mail.mail import header
@@ -44,7 +45,7 @@ class BodySlot:
         value = values[self.name]
         if _AS_IS.fullmatch(value):
             return value.encode("ascii")
-        return quote(markup.escape(value) if self.is_html else value)
+        return _quote_once(markup.escape(value) if self.is_html else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,10 @@ class HeaderSlot:
     """Fixed text and slots' names in turn."""
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        filled = (values[part] if index % 2 else part for index, part in enumerate(self.parts))
+        if len(self.parts) == 3:  # noqa: PLR2004 - one value, as most have
+            before, name, after = self.parts
+            return header.line(self.name, before + values[name] + after)
+        filled = [values[part] if index % 2 else part for index, part in enumerate(self.parts)]
         return header.line(self.name, "".join(filled))
 
 
@@ -107,6 +111,12 @@ class Wire:
                 continue
             joined.append(piece)
         return cls(tuple(joined), frozenset(slots))
+
+
+@lru_cache(maxsize=8)
+def _quote_once(value: str) -> bytes:
+    """Quote a value that stands in both halves of a message."""
+    return quote(value)
 
 
 def quote(text: str) -> bytes:

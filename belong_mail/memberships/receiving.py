@@ -112,10 +112,11 @@ def forget(session: Session, rows: list[Subscription]) -> None:
     about = and_(Delivery.kind == "introduce-member", Delivery.about_id.in_(ids))
     theirs = update(Delivery).where(or_(Delivery.subscription_id.in_(ids), about))
     theirs = theirs.execution_options(synchronize_session=False)
-    may_have_left = and_(Delivery.state == State.SENDING, Delivery.is_dot_sent)
-    state = case((may_have_left, State.UNCERTAIN.value), else_=State.WITHDRAWN.value)
+    state = case(
+        (Delivery.state == State.SENDING, State.UNCERTAIN.value), else_=State.WITHDRAWN.value
+    )
     waiting = theirs.where(Delivery.state.in_(UNFINISHED))
-    session.execute(waiting.values(state=state, claimed_by=None, finished_at=now()))
+    session.execute(waiting.values(state=state, finished_at=now()))
     session.execute(theirs.values(subscription_id=None, about_id=None, due_at=None))
     session.execute(delete(Subscription).where(Subscription.id.in_(ids)))
 

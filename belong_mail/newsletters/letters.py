@@ -1,23 +1,33 @@
 """Freezing an issue: rendered once for each language, built once, and filled for each member."""
 
 import hashlib
+import logging
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from typing import Any
 
+from sqlalchemy import and_, bindparam, false, func, not_, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
+from belong_mail.db import UtcTime, now
 from belong_mail.groups.models import Group
+from belong_mail.languages import DEFAULT
 from belong_mail.mail.message import Envelope, Wire, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Frozen, Newsletter
 from belong_mail.newsletters.rendering import Words, bind, render
+from belong_mail.opening import CannotOpen
 from belong_mail.outbox.letters import NO_ANSWERS, Desk
-from belong_mail.sending.engine import Halted, NotSent
+from belong_mail.sending.engine import Halted, NotSent, Writing
 from belong_mail.sending.models import Delivery, State
-from belong_mail.subscriptions.letters import leave_link, reader
-from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import Purpose
 
 WIRE = "frozen_issues.wire"
+log = logging.getLogger(__name__)
 
 
 def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
@@ -67,41 +77,111 @@ class Press:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._keyring = Keyring(desk.opener, desk.index)
-        self._wires: dict[tuple[int, str], Wire] = {}
+        self._wires: dict[tuple[int, str], Wire | None] = {}
+        self._prepared: dict[int, dict[str, object]] = {}
+        self.chosen = newsletters.members_of_chunk()
 
-    def envelope(self, session: Session, delivery: Delivery) -> Envelope:
-        """Write one member's copy, or raise NotSent when they have left or paused since."""
-        subscription = reader(session, delivery)
-        newsletter = session.get_one(Newsletter, delivery.newsletter_id)
-        if newsletter.stopped_at is not None:
-            raise NotSent(State.WITHDRAWN)
-        if newsletter.paused_at is not None:
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+        """Freeze an issue (one worker at a time) and return what its members are chosen by.
+
+        Of an issue that cannot be written each delivery fails, and the rest goes on.
+        """
+        if newsletter_id in self._prepared:
+            return self._prepared[newsletter_id]
+        newsletter = session.get_one(Newsletter, newsletter_id, with_for_update={"key_share": True})
+        chosen_by: dict[str, object] = {
+            "group_id": newsletter.group_id,
+            "queued_at": newsletter.queued_at,
+        }
+        try:
+            with session.begin_nested():
+                freeze(session, self._desk, newsletter)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
+            log.error("Newsletter %d cannot be written: %s", newsletter_id, type(error).__name__)  # noqa: TRY400
+        self._prepared[newsletter_id] = chosen_by
+        return chosen_by
+
+    def writings(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
+        """Read what it takes to write these members' copies, in one query."""
+        for row in session.connection().execute(_READING, {"ids": ids, "at": now()}):
+            key = (row.newsletter_id, row.language or DEFAULT)
+            if key not in self._wires:
+                self._wires[key] = self._load(session, *key)
+            yield row.id, partial(self._write, row, self._wires[key])
+
+    def _write(self, row: Any, wire: Wire | None) -> Envelope:
+        """Write one member's copy.
+
+        Raises NotSent when they have left or paused since, Halted when the issue was.
+        """
+        if row.is_stopped or not row.is_reader:
+            raise NotSent(State.SUPPRESSED if row.is_suppressed else State.WITHDRAWN)
+        if row.is_paused:
             raise Halted
-        address = self._keyring.address(subscription)
-        wire = self._wire(session, delivery, subscription.language)
-        signed = self._desk.links.signed
-        public_id, at = subscription.public_id, delivery.created_at
-        one_click = signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at)
+        if wire is None:
+            raise CannotOpen(WIRE)
+        desk, public_id, at = self._desk, row.public_id, row.created_at
+        place = "subscriptions.wrapped_address"
+        address = desk.opener.unwrap(row.wrapped_address, place, public_id).decode()
+        signed, language = desk.links.signed, row.language
+        return_path, message_id = desk.names.of(row.id)
         values = {
             "to": mailbox("", address),
-            "date": date_header(at),
-            "message_id": self._desk.names.message_id(delivery.id),
-            "one_click_url": one_click,
-            "leave_url": leave_link(self._desk, subscription, delivery),
+            "date": _date(at),
+            "message_id": message_id,
+            "one_click_url": signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at),
+            "leave_url": signed("subscriptions.leave", Purpose.LEAVE, public_id, at, language),
         }
         if "first_name" in wire.slots:
-            name = self._keyring.name(subscription)
-            values["first_name"] = placeholders.first_name(name, subscription.language)
-        message = wire.fill(values)
-        return Envelope(self._desk.names.return_path(delivery.id), address, message)
+            values["first_name"] = placeholders.first_name(self._name(row), language)
+        return Envelope(return_path, address, wire.fill(values), is_verified=True)
 
-    def _wire(self, session: Session, delivery: Delivery, language: str) -> Wire:
-        key = (delivery.newsletter_id or 0, language)
-        if key not in self._wires:
-            public_id = session.get_one(Newsletter, delivery.newsletter_id).public_id
-            wrapped = session.get_one(Frozen, key).wire
-            made = self._desk.opener.unwrap(wrapped, WIRE, f"{public_id}/{language}")
+    def _name(self, row: Any) -> str:
+        if row.wrapped_name is None:
+            return ""
+        place = "subscriptions.wrapped_name"
+        return self._desk.opener.unwrap(row.wrapped_name, place, row.public_id).decode()
+
+    def _load(self, session: Session, newsletter_id: int, language: str) -> Wire | None:
+        """Return an issue's finished bytes; None, once it is logged, if they cannot be had."""
+        frozen = session.get(Frozen, (newsletter_id, language))
+        public_id = session.get_one(Newsletter, newsletter_id).public_id
+        if frozen is None:
+            return None
+        if not any(kept == newsletter_id for kept, _ in self._wires):
             self._wires.clear()
-            self._wires[key] = Wire.from_bytes(made)
-        return self._wires[key]
+        try:
+            made = self._desk.opener.unwrap(frozen.wire, WIRE, f"{public_id}/{language}")
+        except CannotOpen:
+            return None
+        return Wire.from_bytes(made)
+
+
+def _reading() -> Any:
+    is_paused = Subscription.paused_until > bindparam("at", type_=UtcTime())
+    return (
+        select(
+            Delivery.id,
+            Delivery.newsletter_id,
+            Delivery.created_at,
+            Newsletter.stopped_at.is_not(None).label("is_stopped"),
+            Newsletter.paused_at.is_not(None).label("is_paused"),
+            Subscription.public_id,
+            Subscription.language,
+            Subscription.wrapped_address,
+            Subscription.wrapped_name,
+            Subscription.is_suppressed,
+            and_(Subscription.is_active, not_(func.coalesce(is_paused, false()))).label(
+                "is_reader"
+            ),
+        )
+        .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
+        .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
+        .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    )
+
+
+_READING = _reading()
+_date = lru_cache(maxsize=64)(date_header)

@@ -1,154 +1,187 @@
 """Claiming what is due, giving it back, and taking over what a dead worker held."""
 
-import fcntl
-import os
-import secrets
-import socket
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, case, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from belong_mail.db import now
-from belong_mail.sending.models import Chunk, Delivery, State
+from belong_mail.sending import outcomes
+from belong_mail.sending.journal import Mark
+from belong_mail.sending.models import Chunk, Delivery, Lease, State
+from belong_mail.sending.presence import Presence, Standing
 
-LEASE = timedelta(minutes=45)
-"""Longer than the longest conversation about one message (RFC 5321, 4.5.3.2)."""
+LEASE = timedelta(minutes=3)
+"""What a worker holds is its own for so long; it renews the lease while it lives."""
 
-Members = Callable[[Session, Chunk], Select[*tuple[Any, ...]]]
-"""Selects the columns of `COLUMNS` for the members of a chunk who are still to get the issue."""
-COLUMNS = ("kind", "newsletter_id", "subscription_id", "state", "created_at", "due_at")
+WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
 
 
-class Presence:
-    """A worker's name, and the lock that shows other workers of this host that it lives."""
+class Members(Protocol):
+    """Who is still to get an issue."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        self.name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
-        self._file = (folder / self.name).open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    chosen: Select[int]
+    """Selects subscriptions, with bound parameters: a chunk's low and high, and of `prepare`."""
 
-    def is_dead(self, name: str) -> bool:
-        """Tell whether a worker of this host has ended; of other hosts only leases tell."""
-        if name == self.name or not name.startswith(f"{socket.gethostname()}."):
-            return False
-        with (self._folder / name).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        (self._folder / name).unlink(missing_ok=True)
-        return True
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+        """Make an issue ready to be sent and return its parameters."""
 
-    def end(self) -> None:
-        self._file.close()
-        (self._folder / self.name).unlink(missing_ok=True)
+
+def renew(session: Session, owner: str) -> None:
+    """Show that a worker lives, wherever others run."""
+    until = now() + LEASE
+    renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
+    if session.scalar(renewed) is None:
+        session.add(Lease(owner=owner, until=until))
 
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
-    """Take what is due: single messages first, then the members of issues."""
-    at = now()
-    due = (
-        select(Delivery.id)
-        .where(
-            Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
-            Delivery.due_at <= at,
-        )
-        .order_by(Delivery.newsletter_id.is_not(None), Delivery.due_at, Delivery.id)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(session.scalars(due))
-    claimed = update(Delivery).where(Delivery.id.in_(ids))
-    session.execute(
-        claimed.values(
-            state=State.SENDING,
-            claimed_by=owner,
-            lease_until=at + LEASE,
-            is_dot_sent=False,
-            finished_at=None,
-        )
-    )
+    """Take what is due: single messages first, then members of issues who are tried again."""
+    ids = _due(session, Delivery.newsletter_id.is_(None), most)
+    if len(ids) < most:
+        ids += _due(session, Delivery.newsletter_id.is_not(None), most - len(ids))
+    if ids:
+        claimed = update(Delivery).where(Delivery.id.in_(ids))
+        session.execute(claimed.values(state=State.SENDING, claimed_by=owner, finished_at=None))
     return ids
 
 
-def claim_chunk(session: Session, members: Members) -> bool:
-    """Turn the next chunk into deliveries; tell whether there was one."""
-    waiting = (
-        select(Chunk)
-        .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
-        .order_by(Chunk.id)
-        .limit(1)
-    )
-    chunk = session.scalar(waiting.with_for_update(skip_locked=True))
+def claim_chunk(session: Session, owner: str, members: Members, most: int) -> list[int]:
+    """Turn the next chunk into deliveries and take them; if it is too large, leave them due."""
+    connection = session.connection()
+    chunk = connection.execute(_NEXT_CHUNK).one_or_none()
     if chunk is None:
-        return False
-    chosen = members(session, chunk)
-    inserting = insert(Delivery).from_select(COLUMNS, chosen)
-    inserted: Any = session.execute(inserting.execution_options(preserve_rowcount=True))
-    chunk.inserted = inserted.rowcount
-    return True
+        return []
+    is_small, at = chunk.planned <= most, now()
+    entry = {
+        "newsletter_id": chunk.newsletter_id,
+        "state": (State.SENDING if is_small else State.QUEUED).value,
+        "claimed_by": owner if is_small else None,
+        "created_at": at,
+        "due_at": None if is_small else at,
+        "low": chunk.low,
+        "high": chunk.high,
+        **members.prepare(session, chunk.newsletter_id),
+    }
+    ids = list(connection.scalars(_entering(members.chosen), entry))
+    if len(ids) != chunk.planned:
+        session.execute(update(Chunk).where(Chunk.id == chunk.id).values(inserted=len(ids)))
+    return ids if is_small else claim(session, owner, most)
 
 
-def mark_dot(session: Session, owner: str, delivery_id: int) -> bool:
-    """Write down that the final dot may leave now; tell whether the delivery is still ours.
+def recover(session: Session, presence: Presence, uncertain: timedelta | None) -> list[str]:
+    """Take over what dead workers held and return their names.
 
-    The lease begins anew, so that it outlasts the wait for the answer.
+    Their journal tells what may have left; without it all that they held may have.
     """
-    held = _held_by(owner, is_dot_sent=False) & (Delivery.id == delivery_id)
-    resent = case((Delivery.lost_at.is_not(None), Delivery.resent + 1), else_=Delivery.resent)
-    marked = update(Delivery).where(held)
-    marked = marked.values(is_dot_sent=True, resent=resent, lease_until=now() + LEASE)
-    return session.execute(marked.returning(Delivery.id)).first() is not None
+    others = select(Lease).where(Lease.owner != presence.name)
+    dead = [
+        lease.owner
+        for lease in session.scalars(others.with_for_update(skip_locked=True))
+        if _is_dead(presence.judge(lease.owner), lease.until)
+    ]
+    for owner in dead:
+        _take_over(session, owner, presence.marks(owner), uncertain)
+        session.execute(delete(Lease).where(Lease.owner == owner))
+    return dead
 
 
-def release(
-    session: Session,
-    owner: str,
-    due_at: datetime | None = None,
-    ids: list[int] | None = None,
-) -> None:
-    """Give back what an owner holds and has not handed over."""
-    held = _held_by(owner, is_dot_sent=False)
-    if ids is not None:
-        held = held & Delivery.id.in_(ids)
-    values: dict[str, Any] = {"state": _before_claim(), "claimed_by": None}
-    if due_at is not None:
-        values["due_at"] = due_at
-    session.execute(update(Delivery).where(held).values(values))
+def resign(session: Session, owner: str) -> None:
+    """End a lease; the owner holds nothing more."""
+    session.execute(delete(Lease).where(Lease.owner == owner))
 
 
-def recover(session: Session, presence: Presence) -> list[Delivery]:
-    """Take over what dead workers held: return what may have left; the rest is due again."""
-    holders = select(Delivery.claimed_by, func.max(Delivery.lease_until))
-    holders = holders.where(Delivery.state == State.SENDING).group_by(Delivery.claimed_by)
-    doubtful: list[Delivery] = []
-    for owner, lease_until in session.execute(holders).all():
-        if owner is None or lease_until is None:
-            continue
-        if presence.is_dead(owner) or lease_until < now():
-            release(session, owner)
-            left = select(Delivery).where(_held_by(owner, is_dot_sent=True))
-            doubtful += session.scalars(left.with_for_update(skip_locked=True))
-    return doubtful
-
-
-def _held_by(owner: str, *, is_dot_sent: bool) -> ColumnElement[bool]:
-    return (
-        (Delivery.claimed_by == owner)
-        & (Delivery.state == State.SENDING)
-        & Delivery.is_dot_sent.is_(is_dot_sent)
+def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
+    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
+    unknown = update(Delivery).where(
+        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
     )
+    session.execute(unknown.values(_given_back()))
 
 
-def _before_claim() -> ColumnElement[str]:
-    return case(
+def _due(session: Session, which: ColumnElement[bool], most: int) -> list[int]:
+    due = (
+        select(Delivery.id)
+        .where(which, Delivery.due_at <= now(), Delivery.state.in_(WAITING))
+        .order_by(Delivery.due_at, Delivery.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.scalars(due))
+
+
+@cache
+def _entering(chosen: Select[int]) -> ReturningInsert[int]:
+    """Build the statement that enters a chunk's deliveries; once, for it is run for each chunk."""
+    members = chosen.subquery()
+    entry: dict[Any, Any] = {
+        column: bindparam(column.key, type_=column.type)
+        for column in (
+            Delivery.newsletter_id,
+            Delivery.state,
+            Delivery.claimed_by,
+            Delivery.created_at,
+            Delivery.due_at,
+        )
+    }
+    entry |= {Delivery.kind: literal("newsletter"), Delivery.subscription_id: members.c[0]}
+    inserting = insert(Delivery).from_select(list(entry), select(*entry.values()))
+    return inserting.returning(Delivery.id)
+
+
+def _is_dead(standing: Standing, lease_until: datetime) -> bool:
+    return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
+
+
+def _take_over(
+    session: Session, owner: str, marks: dict[int, Mark] | None, uncertain: timedelta | None
+) -> None:
+    held = (Delivery.claimed_by == owner) & (Delivery.state == State.SENDING)
+    ids = list(session.scalars(select(Delivery.id).where(held).with_for_update()))
+    if marks is None:
+        marks = dict.fromkeys(ids, Mark.DOT)
+    accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == Mark.ACCEPTED]
+    outcomes.settle(session, owner, accepted, uncertain, None)
+    for delivery_id in [one for one in ids if marks.get(one) == Mark.DOT]:
+        delivery = session.get_one(Delivery, delivery_id)
+        outcomes.write(delivery, outcomes.LOST, uncertain)
+        delivery.claimed_by = owner
+    session.flush()
+    session.execute(update(Delivery).where(held).values(_given_back()))
+
+
+def _given_back() -> dict[str, object]:
+    before = case(
         (Delivery.lost_at.is_not(None), State.UNCERTAIN),
         (Delivery.attempts > 0, State.DEFERRED),
         else_=State.QUEUED,
     )
+    return {"state": before, "claimed_by": None, "due_at": now()}
+
+
+_next = (
+    select(Chunk.id)
+    .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
+    .order_by(Chunk.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_NEXT_CHUNK = (
+    update(Chunk)
+    .where(Chunk.id == _next.scalar_subquery())
+    .values(inserted=Chunk.planned)
+    .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
+)

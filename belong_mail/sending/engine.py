@@ -1,33 +1,42 @@
-"""The engine: takes what is due, hands it to the relay, and writes down what became of it.
+"""The engine: claims what is due, lets the connections send it, and writes down what became of it.
 
-Each step is committed before the act it names, so that after a crash at any moment a delivery is
-either certainly not handed over, or known to be uncertain.
+One thread speaks with the database, in one transaction for many messages; each connection has a
+thread of its own. A delivery is claimed before its MAIL is said, and its dot is in the journal
+before it leaves: after a crash it is known what may have arrived.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.db import now
-from belong_mail.mail.address import AddressRefused
-from belong_mail.mail.dialogue import AnswerLost, Unreachable
-from belong_mail.mail.message import Envelope, MessageRefused
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.connection import Unreachable
+from belong_mail.mail.message import Envelope
+from belong_mail.mail.pipeline import Parcel
 from belong_mail.mail.relay import Transport
 from belong_mail.sending import claims, outcomes, pace
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import State
+from belong_mail.sending.parcels import Parcels
+from belong_mail.sending.presence import Presence
 
-BATCH = 20
+WINDOW = 100
+"""Deliveries in hand at most: what may be uncertain when a host is lost."""
+SLICE = 0.5
+"""Seconds of work between looks at what else there is to do."""
+PATIENCE = 0.05
+"""Seconds after which results are written down, however few."""
+LOOK_EVERY = 0.2
+"""Seconds after which single messages and second tries overtake the chunks of an issue."""
+RECOVER_EVERY = 1.0
+RENEW_EVERY = 30.0
 FIRST_WAIT = timedelta(minutes=1)
-HALTED_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=15)
 """Between tries of a relay that does not answer."""
-
-ABOUT_ONE = {"RCPT", "DATA", "body"}
-"""Phases in which a broken conversation may be this message's fault: it is put off, and counted."""
+HALTED_WAIT = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +53,10 @@ class Halted(Exception):
     """The issue is paused or stopped: the delivery waits until somebody decides."""
 
 
-class LeaseLost(Exception):
-    """Another worker took the delivery over: ours must not go out."""
-
-
-Compose = Callable[[Session, Delivery], Envelope]
-"""Writes a delivery's message, or raises NotSent."""
+Writing = Callable[[], Envelope]
+"""Writes a message without the database, or raises NotSent or Halted."""
+Compose = Callable[[Session, list[int]], Iterable[tuple[int, Writing]]]
+"""Reads what it takes to write deliveries."""
 
 
 class Engine:
@@ -59,7 +66,7 @@ class Engine:
         transport: Transport,
         compose: Compose,
         members: claims.Members,
-        presence: claims.Presence,
+        presence: Presence,
         policy: pace.Policy,
     ) -> None:
         self._sessions = sessions
@@ -68,114 +75,171 @@ class Engine:
         self._members = members
         self._presence = presence
         self._policy = policy
+        self._flow = pace.Flow(transport.connections)
+        self._parcels = Parcels(presence.journal, self._flow)
+        self._threads: list[threading.Thread] = []
         self._failures = 0
+        self._has_failed = False
+        """The last transaction may have been made or not: we may hold what we do not know of."""
         self._wake_at: datetime | None = None
+        self._paced_until: datetime | None = None
+        self._recovered_at = self._renewed_at = self._looked_at = float("-inf")
         self.stopping = threading.Event()
 
     def recover(self) -> None:
         """Take over what dead workers left."""
         with self._sessions.begin() as session:
-            for delivery in claims.recover(session, self._presence):
-                outcomes.write(delivery, outcomes.lost(self._policy.uncertain))
+            dead = claims.recover(session, self._presence, self._policy.uncertain)
+        for name in dead:
+            self._presence.bury(name)
+        self._recovered_at = time.monotonic()
 
     def work(self) -> bool:
-        """Send one batch; tell whether there was anything to do."""
-        if self._wake_at is not None and now() < self._wake_at:
-            return False
-        self._wake_at = None
-        with self._sessions.begin() as session:
-            room = pace.room(session, self._policy, BATCH)
-            batch = claims.claim(session, self._presence.name, room)
-            is_expanded = room > 0 and not batch and claims.claim_chunk(session, self._members)
-        if not room:
-            self._wake_at = now() + LONGEST_WAIT
-        for delivery_id in batch:
-            if self.stopping.is_set() or self._wake_at is not None:
-                break
-            self._deliver(delivery_id)
-        with self._sessions.begin() as session:
-            claims.release(session, self._presence.name, due_at=self._wake_at)
-        return bool(batch) or is_expanded
+        """Send for a while; tell whether there is more to do now."""
+        if time.monotonic() - self._recovered_at > RECOVER_EVERY:
+            self.recover()
+        until = time.monotonic() + SLICE
+        while True:
+            has_moved = self._turn()
+            if not (has_moved or self._parcels.held or self._paced_until):
+                return False
+            if self.stopping.is_set() or time.monotonic() >= until:
+                return True
+            self._man()
+            self._parcels.wait(PATIENCE)
+
+    def finish(self) -> None:
+        """Let the connections finish what is under way, and give everything else back."""
+        self._parcels.close()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        if self._parcels.held:
+            self._turn(is_last=True)
 
     def close(self) -> None:
-        self._transport.close()
+        """Finish and go; after an error, what is in hand is left for others to recover."""
+        self.finish()
+        with self._sessions.begin() as session:
+            claims.resign(session, self._presence.name)
         self._presence.end()
 
-    def _deliver(self, delivery_id: int) -> None:
-        envelope = self._prepare(delivery_id)
-        if envelope is None or not self._is_our_turn():
-            return
-        try:
-            reply = self._transport.send(envelope, lambda: self._mark_dot(delivery_id))
-        except LeaseLost:
-            return
-        except (AddressRefused, MessageRefused):
-            self._put_away(delivery_id)
-        except Unreachable as error:
-            log.warning("The relay could not be used, at %s.", error.phase)
-            self._rest(error.reply)
-            if error.phase in ABOUT_ONE:
-                self._finish(delivery_id, outcomes.Outcome(State.DEFERRED))
-        except AnswerLost:
-            self._finish(delivery_id, outcomes.lost(self._policy.uncertain))
-        else:
-            outcome = outcomes.of(reply)
-            if outcome.is_about_us:
-                log.warning("The relay takes nothing now: %d %s.", reply.code, outcome.phrase)
-                self._rest(reply)
-            else:
-                self._failures = 0
-            self._finish(delivery_id, outcome)
+    def _turn(self, *, is_last: bool = False) -> bool:
+        """Write down results and claim what comes next; tell whether there was any of it."""
+        self._consider_rest()
+        results = self._parcels.results()
+        most = 0 if is_last else self._room(len(results))
+        is_renewal = time.monotonic() - self._renewed_at > RENEW_EVERY
+        if not (results or most or (is_renewal and self._parcels.held)):
+            return False
+        owner, ids, writings = self._presence.name, list[int](), list[tuple[int, Writing]]()
+        self._has_failed, had_failed = True, self._has_failed
+        with self._sessions.begin() as session:
+            if is_renewal:
+                claims.renew(session, owner)
+            outcomes.settle(session, owner, results, self._policy.uncertain, self._wake_at)
+            if had_failed:
+                claims.give_back_all_but(session, owner, self._parcels.held)
+            if most:
+                ids = self._claim(session, most)
+            wait, step = pace.turns(session, self._policy, len(ids))
+            if ids:
+                writings = list(self._compose(session, ids))
+        self._has_failed = False
+        if is_renewal:
+            self._renewed_at = time.monotonic()
+        if outcomes.ACCEPTED in (outcome for _, outcome in results):
+            self._failures = 0
+        has_moved = bool(results or ids)
+        self._parcels.written()
+        self._send(ids, writings, wait, step)
+        return has_moved
 
-    def _prepare(self, delivery_id: int) -> Envelope | None:
-        """Write the message; what cannot be written is put away, and the rest goes on."""
+    def _room(self, written: int) -> int:
+        """Return how many more deliveries may be in hand once results are written."""
+        if self.stopping.is_set():
+            return 0
+        at = now()
+        if any(wake is not None and at < wake for wake in (self._wake_at, self._paced_until)):
+            return 0
+        self._wake_at = self._paced_until = None
+        room = WINDOW - (len(self._parcels.held) - written)
+        return room if room >= WINDOW // 2 else 0
+
+    def _claim(self, session: Session, most: int) -> list[int]:
+        """Claim what is due, as far as the relay's pace goes."""
+        room = pace.room(session, self._policy, most)
+        if room.until is not None:
+            at = now()
+            if room.until - at < LONGEST_WAIT:
+                self._paced_until = room.until
+            else:
+                self._wake_at = at + LONGEST_WAIT
+            return []
+        owner, ids = self._presence.name, list[int]()
+        must_look = time.monotonic() - self._looked_at > LOOK_EVERY
+        if must_look:
+            self._looked_at = time.monotonic()
+            ids = claims.claim(session, owner, room.most)
+        ids = ids or claims.claim_chunk(session, owner, self._members, room.most)
+        return ids or ([] if must_look else claims.claim(session, owner, room.most))
+
+    def _send(
+        self,
+        ids: list[int],
+        writings: list[tuple[int, Writing]],
+        wait: timedelta,
+        step: timedelta,
+    ) -> None:
+        """Write the messages that were claimed and let them leave, one by one at the pace."""
+        self._parcels.hold(ids)
+        at = time.monotonic()
+        parcels = []
+        turn, apart = at + wait.total_seconds(), step.total_seconds()
+        for delivery_id, writing in writings:
+            envelope = self._written(delivery_id, writing)
+            if envelope is not None:
+                parcels.append(Parcel(delivery_id, envelope, turn, at))
+                turn += apart
+        self._parcels.put(parcels)
+
+    def _written(self, delivery_id: int, writing: Writing) -> Envelope | None:
+        """Write a message; what cannot be written is put away, and the rest goes on."""
         try:
-            with self._sessions.begin() as session:
-                return self._compose(session, session.get_one(Delivery, delivery_id))
+            return writing()
         except Halted:
-            with self._sessions.begin() as session:
-                again = now() + HALTED_WAIT
-                claims.release(session, self._presence.name, again, [delivery_id])
+            self._parcels.settle(delivery_id, outcomes.Outcome(None, again=HALTED_WAIT))
         except NotSent as reason:
-            self._finish(delivery_id, outcomes.Outcome(reason.state))
+            self._parcels.settle(delivery_id, outcomes.Outcome(reason.state))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Delivery %d cannot be written: %s", delivery_id, type(error).__name__)  # noqa: TRY400
-            self._put_away(delivery_id)
+            self._parcels.settle(delivery_id, outcomes.UNWRITABLE)
         return None
 
-    def _put_away(self, delivery_id: int) -> None:
-        self._finish(delivery_id, outcomes.Outcome(State.FAILED, phrase="cannot be written"))
+    def _man(self) -> None:
+        """Start a connection for what waits, if all others are at work and one more may be."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if self._parcels.needs_hands and len(self._threads) < self._flow.allowed:
+            thread = threading.Thread(target=self._converse, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def _is_our_turn(self) -> bool:
-        """Keep the relay's pace: wait for our turn, or rest if that is long (after a clock's jump).
+    def _converse(self) -> None:
+        try:
+            self._transport.converse(self._parcels)
+        except Unreachable as error:
+            self._parcels.unreachable(error)
+        except Exception as error:  # noqa: BLE001 - the other connections go on
+            log.error("A connection failed: %s", type(error).__name__)  # noqa: TRY400
+            self._parcels.unreachable(None)
 
-        False as well when we are told to stop.
-        """
-        with self._sessions.begin() as session:
-            wait = pace.turn(session, self._policy) - now()
-        if wait > LONGEST_WAIT:
-            self._wake_at = now() + LONGEST_WAIT
-            return False
-        return wait <= timedelta(0) or not self.stopping.wait(wait.total_seconds())
-
-    def _mark_dot(self, delivery_id: int) -> None:
-        """Write down, before the final dot, that from here on no answer means uncertain."""
-        with self._sessions.begin() as session:
-            if not claims.mark_dot(session, self._presence.name, delivery_id):
-                raise LeaseLost
-
-    def _finish(self, delivery_id: int, outcome: outcomes.Outcome) -> None:
-        with self._sessions.begin() as session:
-            delivery = session.get_one(Delivery, delivery_id, with_for_update=True)
-            if delivery.state == State.SENDING and delivery.claimed_by == self._presence.name:
-                outcomes.write(delivery, outcome)
-                if outcome.is_about_us:
-                    delivery.due_at = self._wake_at
-
-    def _rest(self, reply: Reply | None) -> None:
+    def _consider_rest(self) -> None:
         """Leave the relay alone for a while: longer each time, longest when it named a limit."""
+        reasons = self._parcels.reasons
+        if not reasons:
+            return
+        self._parcels.reasons = []
         self._failures += 1
         wait = min(FIRST_WAIT * 2 ** min(self._failures - 1, 8), LONGEST_WAIT)
-        if reply is not None:
-            wait = max(wait, outcomes.rest(reply))
-        self._wake_at = now() + wait
+        named = [outcomes.rest(reply) for reply in reasons if reply is not None]
+        self._wake_at = now() + max(wait, *named) if named else now() + wait

@@ -3,11 +3,20 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from belong_mail.db import Base, now
 
+AGAIN = "newsletter_id IS NOT NULL AND due_at IS NOT NULL"
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -26,6 +35,11 @@ class State(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Index what waits, and nothing else: what is done is not walked over again."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class Delivery(Base):
     """One message to one recipient, named by exactly one of three columns.
 
@@ -42,7 +56,8 @@ class Delivery(Base):
             name="one_recipient",
         ),
         UniqueConstraint("newsletter_id", "subscription_id"),
-        Index("ix_deliveries_due", "state", "due_at"),
+        _partial("ix_deliveries_due", "newsletter_id", "due_at", "id", where="due_at IS NOT NULL"),
+        _partial("ix_deliveries_due_again", "due_at", "id", where=AGAIN),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -68,16 +83,16 @@ class Delivery(Base):
     """When it may be tried (again); None: never by itself."""
     finished_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    """Tries that the recipient's own mailbox answered with “later”."""
+    """Tries that were answered with “later”, or broke off with this message."""
     lost_at: Mapped[datetime | None]
     """When the answer to a final dot was last lost: a copy may have arrived."""
     resent: Mapped[int] = mapped_column(default=0)
     """1 when it was sent again although a copy may have arrived, else 0."""
 
     claimed_by: Mapped[str | None]
-    lease_until: Mapped[datetime | None]
+    """The worker that holds it, or held it when it became uncertain."""
     is_dot_sent: Mapped[bool] = mapped_column(default=False)
-    """The final dot may have left: from here on, no answer means uncertain."""
+    """Its last try came to the final dot: it counts against the relay's day."""
     code: Mapped[int | None]
     enhanced: Mapped[str | None]
     phrase: Mapped[str | None]
@@ -88,6 +103,7 @@ class Chunk(Base):
     """A stretch of an issue's members; claiming it inserts their deliveries."""
 
     __tablename__ = "chunks"
+    __table_args__ = (_partial("ix_chunks_waiting", "id", where="inserted IS NULL"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     newsletter_id: Mapped[int] = mapped_column(
@@ -101,3 +117,12 @@ class Chunk(Base):
     """How many deliveries the claim made; None before. What is missing has withdrawn."""
     is_halted: Mapped[bool] = mapped_column(default=False)
     """Its issue is paused."""
+
+
+class Lease(Base):
+    """A worker that lives, and until when others must believe it."""
+
+    __tablename__ = "leases"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]

@@ -1,10 +1,15 @@
 """What became of a delivery: from a relay's reply to the next state and the next try."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from belong_mail.db import now
+from sqlalchemy import Update, and_, bindparam, case, or_, update
+from sqlalchemy.orm import Session
+
+from belong_mail.db import UtcTime, now
 from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
 from belong_mail.sending.models import Delivery, State
 
@@ -34,32 +39,49 @@ RESTS = {
 AT_ONCE = timedelta(0)
 
 
+ABOUT_ONE = {"RCPT", "DATA", "body"}
+"""Phases in which a broken conversation may be this message's fault: it is put off, and counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The next state; None: as before the try, for the reply was about us."""
+    """The next state; None: as before the try, for it was not this message's fault."""
 
     state: State | None
     code: int | None = None
     enhanced: str = ""
     phrase: str = ""
     again: timedelta | None = None
-    """When an uncertain message is sent again; None: never by itself."""
+    """When to try again; None: as the state has it, or as soon as the relay is to be used."""
+    is_dot_sent: bool = False
+    is_break: bool = False
 
     @property
     def is_about_us(self) -> bool:
-        return self.state is None
+        return self.state is None and self.code is not None
+
+
+ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
+LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
+"""No answer came after the final dot: a copy may have arrived."""
+GIVE_BACK: Final = Outcome(None)
+UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 
 
 def of(reply: Reply) -> Outcome:
     """Judge a reply. The relay's own words are not kept: they quote addresses."""
     verdict = judge(reply)
+    if verdict is Verdict.ACCEPTED:
+        return ACCEPTED
     state = None if verdict in ABOUT_US else STATES[verdict]
-    return Outcome(state, reply.code, reply.enhanced, known_phrase(reply.text))
+    is_dot_sent = reply.verb == "DOT"
+    phrase = known_phrase(reply.text)
+    return Outcome(state, reply.code, reply.enhanced, phrase, is_dot_sent=is_dot_sent)
 
 
-def lost(again: timedelta | None) -> Outcome:
-    """No answer came after the final dot: a copy may have arrived."""
-    return Outcome(State.UNCERTAIN, again=again)
+def after_break(phase: str) -> Outcome:
+    """Judge a conversation that broke before the final dot."""
+    return Outcome(State.DEFERRED, is_break=True) if phase in ABOUT_ONE else GIVE_BACK
 
 
 def rest(reply: Reply) -> timedelta:
@@ -67,25 +89,81 @@ def rest(reply: Reply) -> timedelta:
     return RESTS.get(judge(reply), AT_ONCE)
 
 
-def write(delivery: Delivery, outcome: Outcome) -> None:
+def settle(
+    session: Session,
+    owner: str,
+    results: Iterable[tuple[int, Outcome]],
+    uncertain: timedelta | None,
+    rest_until: datetime | None,
+) -> None:
+    """Write down what became of deliveries that an owner holds; what is no longer its stays.
+
+    What was taken from it as uncertain is settled all the same when it was accepted after all.
+    """
+    accepted: list[int] = []
+    session.flush()
+    for delivery_id, outcome in results:
+        if outcome is ACCEPTED:
+            accepted.append(delivery_id)
+            continue
+        delivery = session.get(Delivery, delivery_id, with_for_update=True)
+        if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
+            write(delivery, outcome, uncertain, rest_until)
+    if accepted:
+        session.connection().execute(_ACCEPTING, {"ids": accepted, "owner": owner, "at": now()})
+
+
+def write(
+    delivery: Delivery,
+    outcome: Outcome,
+    uncertain: timedelta | None,
+    rest_until: datetime | None = None,
+) -> None:
     """Write an outcome into a delivery that we hold; a copy that was refused is no second copy."""
     at = now()
     delivery.claimed_by = None
     delivery.code = outcome.code
     delivery.enhanced = outcome.enhanced or None
     delivery.phrase = outcome.phrase or None
-    if outcome.code is not None and outcome.state != State.ACCEPTED:
+    delivery.is_dot_sent = outcome.is_dot_sent and outcome.state is not None
+    if outcome.code is not None:
         delivery.resent = 0
+    elif outcome.is_dot_sent and delivery.lost_at is not None:
+        delivery.resent = 1
     if outcome.state is None:
         delivery.state = _before_try(delivery)
-        delivery.is_dot_sent = False
+        delivery.due_at = at + outcome.again if outcome.again else rest_until or at
         return
     delivery.state = outcome.state
     delivery.finished_at, delivery.due_at = at, None
     if outcome.state == State.DEFERRED:
-        _put_off(delivery, at)
+        _put_off(delivery, at, is_break=outcome.is_break)
     elif outcome.state == State.UNCERTAIN:
-        _doubt(delivery, outcome, at)
+        _doubt(delivery, uncertain, at)
+
+
+def _accepting() -> Update:
+    is_ours = or_(Delivery.state == State.SENDING, Delivery.state == State.UNCERTAIN)
+    is_second = and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING)
+    accepting = update(Delivery).where(
+        Delivery.id.in_(bindparam("ids", expanding=True)),
+        Delivery.claimed_by == bindparam("owner"),
+        is_ours,
+    )
+    return accepting.values(
+        state=State.ACCEPTED,
+        claimed_by=None,
+        code=ACCEPTED.code,
+        enhanced=None,
+        phrase=None,
+        is_dot_sent=True,
+        due_at=None,
+        finished_at=bindparam("at", type_=UtcTime()),
+        resent=case((is_second, 1), else_=Delivery.resent),
+    )
+
+
+_ACCEPTING = _accepting()
 
 
 def _before_try(delivery: Delivery) -> State:
@@ -94,10 +172,15 @@ def _before_try(delivery: Delivery) -> State:
     return State.DEFERRED if delivery.attempts else State.QUEUED
 
 
-def _put_off(delivery: Delivery, at: datetime) -> None:
-    """Try again later, twice as long each time; after the kind's life it has expired."""
+def _put_off(delivery: Delivery, at: datetime, *, is_break: bool) -> None:
+    """Try again later, twice as long each time; after the kind's life it has expired.
+
+    After its first broken conversation it is tried again at once.
+    """
     delivery.attempts += 1
     wait = min(FIRST_RETRY * 2 ** min(delivery.attempts - 1, 10), LONGEST_RETRY)
+    if is_break and delivery.attempts == 1:
+        wait = AT_ONCE
     due_at = at + wait * random.uniform(0.8, 1.2)
     life = GIVE_UP.get(delivery.kind, GIVE_UP["newsletter"])
     if due_at > delivery.created_at + life:
@@ -106,10 +189,10 @@ def _put_off(delivery: Delivery, at: datetime) -> None:
         delivery.finished_at, delivery.due_at = None, due_at
 
 
-def _doubt(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
+def _doubt(delivery: Delivery, uncertain: timedelta | None, at: datetime) -> None:
     """An issue waits for its setting, other mail is sent again; nothing is sent a third time."""
     delivery.lost_at = at
     if delivery.resent:
         return
-    again = outcome.again if delivery.newsletter_id else AT_ONCE
+    again = uncertain if delivery.newsletter_id else AT_ONCE
     delivery.due_at = None if again is None else at + again

@@ -1,4 +1,4 @@
-"""The pace that the relay sets us: so many messages a minute, so many recipients a day."""
+"""The pace that the relay sets us: messages a minute, recipients a day, connections at once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +11,16 @@ from belong_mail.db import now
 from belong_mail.sending.models import Delivery, State
 
 DAY = timedelta(days=1)
-AHEAD = 6
-"""A batch is at most a sixth of a minute's messages, so that what is urgent waits no longer."""
+FULL = timedelta(minutes=15)
+"""Between looks whether a full day has room again."""
+MINUTE = b"relay/minute"
+AHEAD = timedelta(seconds=1)
+"""What may leave within this time is claimed now, so that what is urgent waits no longer."""
+SOON = timedelta(seconds=0.5)
+BREAKS = 3
+"""So many broken conversations in a row are the relay's fault."""
+CAREFUL = 50
+"""Messages that must go well before there is one more connection, once there was trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +32,71 @@ class Policy:
     uncertain: timedelta | None
 
 
-def room(session: Session, policy: Policy, most: int) -> int:
-    """Return how many messages may be claimed now, at most so many; 0 when the day is full.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many messages may be claimed, and if none: until when."""
+
+    most: int
+    until: datetime | None = None
+
+
+def room(session: Session, policy: Policy, most: int) -> Room:
+    """Return how many messages may be claimed now, at most so many.
 
     A day is the last 24 hours. Workers count one after the other, for the row of `limits` is
     theirs until they commit.
     """
+    at = now()
     if policy.send_rate:
-        most = min(most, max(1, policy.send_rate // AHEAD))
-    if policy.daily_quota is None:
-        return most
-    at = now()
-    limits.admit(session, b"relay/day", limits.Rate(1, timedelta(0)), at)
-    is_recent = Delivery.is_dot_sent & (Delivery.finished_at > at - DAY)
-    is_used = or_(Delivery.state == State.SENDING, is_recent)
-    used = session.scalar(select(func.count()).select_from(Delivery).where(is_used)) or 0
-    return max(0, min(most, policy.daily_quota - used))
+        step = timedelta(minutes=1) / policy.send_rate
+        first = limits.free_at(session, MINUTE, at)
+        if first > at + SOON:
+            return Room(0, first)
+        most = min(most, max(1, AHEAD // step))
+    if policy.daily_quota is not None:
+        limits.admit(session, b"relay/day", limits.Rate(1, timedelta(0)), at)
+        is_recent = Delivery.is_dot_sent & (Delivery.finished_at > at - DAY)
+        is_used = or_(Delivery.state == State.SENDING, is_recent)
+        used = session.scalar(select(func.count()).select_from(Delivery).where(is_used)) or 0
+        most = min(most, policy.daily_quota - used)
+        if most <= 0:
+            return Room(0, at + FULL)
+    return Room(most)
 
 
-def turn(session: Session, policy: Policy) -> datetime:
-    """Count a message and return when it may leave: a minute's messages leave one by one."""
+def turns(session: Session, policy: Policy, count: int) -> tuple[timedelta, timedelta]:
+    """Count messages; return in how long the first may leave, and how far apart they are."""
+    if not policy.send_rate or not count:
+        return timedelta(0), timedelta(0)
     at = now()
-    if not policy.send_rate:
-        return at
-    rate = limits.Rate(1, timedelta(minutes=1) / policy.send_rate)
-    return limits.admit(session, b"relay/minute", rate, at)
+    step = timedelta(minutes=1) / policy.send_rate
+    last = limits.admit(session, MINUTE, limits.Rate(1, step), at, uses=count)
+    return max(last - (count - 1) * step - at, timedelta(0)), step
+
+
+class Flow:
+    """How many connections there may be: more while all goes well, half of them after trouble."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._step = 1
+        self._successes = self._breaks = 0
+        self.allowed = 1
+
+    def went_well(self) -> None:
+        self._successes += 1
+        self._breaks = 0
+        if self.allowed < self._most and self._successes % self._step == 0:
+            self.allowed += 1
+
+    def broke(self) -> bool:
+        """Count a broken conversation; tell whether it is one of many in a row."""
+        self._breaks += 1
+        return self._breaks >= BREAKS
+
+    def must_rest(self) -> bool:
+        """Slow down; tell whether nothing at all went well since the last time."""
+        is_hopeless = self._successes == 0
+        self.allowed = 1 if is_hopeless else max(1, self.allowed // 2)
+        self._successes, self._step = 0, CAREFUL
+        return is_hopeless

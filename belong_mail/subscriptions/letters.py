@@ -89,14 +89,6 @@ def member(session: Session, delivery: Delivery) -> Subscription:
     return subscription
 
 
-def reader(session: Session, delivery: Delivery) -> Subscription:
-    """Return who an issue is for, or raise NotSent when they have left or paused since."""
-    subscription = member(session, delivery)
-    if subscription.pause is not None:
-        raise NotSent(State.WITHDRAWN)
-    return subscription
-
-
 def leave_link(desk: Desk, subscription: Subscription, delivery: Delivery) -> str:
     return desk.links.signed(
         "subscriptions.leave",

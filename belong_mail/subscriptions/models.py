@@ -1,6 +1,7 @@
 """Subscriptions, the wishes that wait for a confirmation, and requests not yet read."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, not_, or_
 from sqlalchemy.ext.hybrid import hybrid_property
@@ -55,7 +56,7 @@ class Subscription(Base):
         return and_(cls.confirmed_at.is_not(None), cls.ended_at.is_(None), not_(cls.is_suppressed))
 
     @classmethod
-    def reads_at(cls, at: datetime) -> ColumnElement[bool]:
+    def reads_at(cls, at: Any) -> ColumnElement[bool]:
         """Select those whose issues were not paused at a time."""
         return or_(cls.paused_until.is_(None), cls.paused_until <= at)
 

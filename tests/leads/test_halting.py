@@ -3,19 +3,24 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.releases import service as releases
 from belong_mail.sending.models import State
-from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions import service as subscriptions
+from belong_mail.subscriptions.receiving import Keyring, find
 from belong_mail.worker import Worker
-from tests.factories import make_members, queue_issue
+from tests.factories import group_named, make_members, queue_issue
 from tests.people import Form, Visitor
 from tests.servers.smtp import Server
 
-MEMBERS = 250
+MEMBERS = 2000
+AT_ONCE = 2.0
+"""Seconds within which a pause, a stop or a leave acts."""
 
 
 def start_issue(parts: Parts, keyring: Keyring) -> Newsletter:
@@ -44,20 +49,35 @@ def wait_until_sent(relay: Server, number: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_pause_in_the_middle_acts_at_once_and_going_on_sends_the_rest(
+@contextmanager
+def under_way(worker: Worker, relay: Server) -> Iterator[None]:
+    """Let a worker send in the background, slowly enough to interrupt it."""
+    already = len(relay.accepted)
+    relay.delay = 0.01
+    running = threading.Thread(target=worker.drain)
+    running.start()
+    wait_until_sent(relay, already + 100)
+    yield
+    running.join(30)
+    relay.delay = 0
+    assert not running.is_alive()
+
+
+def sent_after(relay: Server, moment: float) -> list[str]:
+    return [one.recipient for one in relay.accepted if one.at > moment]
+
+
+def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_sends_the_rest(
     lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     issue = start_issue(parts, keyring)
     already = len(relay.accepted)
-    running = threading.Thread(target=worker.drain)
-    running.start()
-    wait_until_sent(relay, already + 20)
-    assert press(lead, issue, "pause") == 303
-    at_pause = len(relay.accepted)
-    running.join(30)
-    assert len(relay.accepted) <= at_pause + 1
+    with under_way(worker, relay):
+        assert press(lead, issue, "pause") == 303
+        paused_at = time.time()
+    assert sent_after(relay, paused_at + AT_ONCE) == []
     assert "Paused" in lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
-    assert counts(parts, issue)[State.ACCEPTED] < MEMBERS
+    assert counts(parts, issue)[State.ACCEPTED] < MEMBERS // 2
 
     assert press(lead, issue, "resume") == 303
     time.sleep(2.1)
@@ -67,24 +87,38 @@ def test_a_pause_in_the_middle_acts_at_once_and_going_on_sends_the_rest(
     assert set(recipients.values()) == {1}
 
 
+def test_who_leaves_in_the_middle_of_2000_gets_nothing_two_seconds_later(
+    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    """One far behind, and the one who is next."""
+    issue = start_issue(parts, keyring)
+    leaving = ("member110@dpsk12.org", "member900@dpsk12.org")
+    with under_way(worker, relay), parts.writing.begin() as session:
+        group = group_named(session, "the-village")
+        for address in leaving:
+            member = find(session, keyring.index, group, address)
+            assert member is not None
+            subscriptions.leave(session, member.public_id)
+        left_at = time.time()
+    assert not set(leaving) & set(sent_after(relay, left_at + AT_ONCE))
+    assert relay.to(leaving[1]) == []
+    assert 1 <= counts(parts, issue)[State.WITHDRAWN] <= 2
+
+
 def test_a_stopped_issue_withdraws_the_rest_for_good(
     lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     issue = start_issue(parts, keyring)
-    already = len(relay.accepted)
-    running = threading.Thread(target=worker.drain)
-    running.start()
-    wait_until_sent(relay, already + 20)
-    assert "Stop for good?" in lead.open(f"/lead/newsletters/{issue.public_id}/stop").text
-    assert press(lead, issue, "stop") == 303
-    at_stop = len(relay.accepted)
-    running.join(30)
+    with under_way(worker, relay):
+        assert "Stop for good?" in lead.open(f"/lead/newsletters/{issue.public_id}/stop").text
+        assert press(lead, issue, "stop") == 303
+        stopped_at = time.time()
     time.sleep(2.1)
     worker.drain()
-    assert len(relay.accepted) <= at_stop + 1
+    assert sent_after(relay, stopped_at + AT_ONCE) == []
     found = counts(parts, issue)
     assert found[State.ACCEPTED] + found[State.WITHDRAWN] == MEMBERS
-    assert found[State.WITHDRAWN] > 0
+    assert found[State.WITHDRAWN] > MEMBERS // 2
     assert press(lead, issue, "resume") == 409
     with parts.reading.begin() as session:
         standing = releases.standing(session, session.get_one(Newsletter, issue.id))

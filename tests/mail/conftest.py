@@ -1,11 +1,12 @@
 """What the tests of mail share: an authority, a relay for a server, an envelope."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from belong_mail.mail.connection import Relay
-from belong_mail.mail.relay import SmtpTransport
+from tests.mail.hand import Hand
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
@@ -35,8 +36,8 @@ def relay(server: Server) -> Relay:
     )
 
 
-@pytest.fixture
-def transport(relay: Relay) -> Iterator[SmtpTransport]:
-    transport = SmtpTransport(relay)
-    yield transport
-    transport.close()
+@pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])
+def transport(request: pytest.FixtureRequest, relay: Relay) -> Iterator[Hand]:
+    hand = Hand(replace(relay, pipelining=request.param))
+    yield hand
+    hand.close()

@@ -7,7 +7,6 @@ import pytest
 
 from belong_mail.mail.mailbox import KEEP, Mailbox
 from belong_mail.mail.message import Envelope, compose, mailbox
-from belong_mail.mail.outcomes import Verdict, judge
 
 MESSAGE = compose(
     [
@@ -30,8 +29,7 @@ def nothing() -> None:
 def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path: Path) -> None:
     kept_in = Mailbox(tmp_path / "mailbox")
     noted: list[str] = []
-    reply = kept_in.send(ENVELOPE, lambda: noted.append("dot"))
-    assert judge(reply) is Verdict.ACCEPTED
+    kept_in.keep(ENVELOPE, lambda: noted.append("dot"))
     assert noted == ["dot"]
     [kept] = kept_in.newest(10)
     assert kept.recipient == "ada@dpsk12.org"
@@ -41,12 +39,11 @@ def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path: Path) -> None:
     assert kept.html == "<p>Hello Ada 春</p>\n"
     assert kept.source == MESSAGE.decode()
     assert kept_in.find(kept.name) == kept
-    kept_in.close()
 
 
 def test_files_are_private_and_named_after_nobody(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "mailbox"
-    Mailbox(folder).send(ENVELOPE, nothing)
+    Mailbox(folder).keep(ENVELOPE, nothing)
     [file] = folder.iterdir()
     assert "ada" not in file.name
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -56,7 +53,7 @@ def test_files_are_private_and_named_after_nobody(tmp_path: Path) -> None:
 def test_the_newest_stand_first_and_the_oldest_go(tmp_path: Path) -> None:
     kept_in = Mailbox(tmp_path)
     for number in range(KEEP + 3):
-        kept_in.send(Envelope("", f"ada{number}@dpsk12.org", MESSAGE), nothing)
+        kept_in.keep(Envelope("", f"ada{number}@dpsk12.org", MESSAGE), nothing)
     assert len(list(tmp_path.iterdir())) == KEEP
     newest = [kept.recipient for kept in kept_in.newest(2)]
     assert newest == [f"ada{KEEP + 2}@dpsk12.org", f"ada{KEEP + 1}@dpsk12.org"]
@@ -78,5 +75,5 @@ def test_a_message_that_is_not_noted_is_not_kept(tmp_path: Path) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        Mailbox(tmp_path).send(ENVELOPE, fail)
+        Mailbox(tmp_path).keep(ENVELOPE, fail)
     assert list(tmp_path.iterdir()) == []

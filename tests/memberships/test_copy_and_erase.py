@@ -10,11 +10,11 @@ from sqlalchemy import func, select, update
 from belong_mail.contact.models import ContactMessage
 from belong_mail.db import now
 from belong_mail.memberships.models import AddressChange, Sheet
-from belong_mail.memberships.service import AGE
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.retention import purge
+from belong_mail.sending import claims
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Subscription, Wish
 from belong_mail.worker import Worker
@@ -134,8 +134,18 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(
     assert kept == {*references[1:], late.location.rpartition("/")[2].partition("?")[0]}
 
 
+def _expand(parts: Parts, worker: Worker, state: State) -> None:
+    """Let an issue be under way: its deliveries wait, or another worker holds them."""
+    with parts.writing.begin() as session:
+        claims.renew(session, "elsewhere")
+        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100)) == 2
+        waiting = {"claimed_by": None, "due_at": now()} if state == State.QUEUED else {}
+        of_issue = update(Delivery).where(Delivery.newsletter_id.is_not(None))
+        session.execute(of_issue.values(state=state, **waiting))
+
+
 @pytest.mark.parametrize(
-    ("is_dot_sent", "state"), [(True, State.UNCERTAIN), (False, State.WITHDRAWN)]
+    ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
 )
 def test_what_another_worker_has_in_hand_is_taken_from_it(
     sheet: Path,
@@ -143,24 +153,20 @@ def test_what_another_worker_has_in_hand_is_taken_from_it(
     visitor: Visitor,
     parts: Parts,
     worker: Worker,
-    is_dot_sent: bool,  # noqa: FBT001 - a case
-    state: State,
+    before: State,
+    after: State,
 ) -> None:
     """What may have left already is told as uncertain; the rest does not leave."""
     [other] = join("ada.king@dpsk12.org", "the-village")
     path = sheet("the-village")
     with parts.writing.begin() as session:
         queue_issue(session)
-    worker.step()
-    with parts.writing.begin() as session:
-        for one in session.scalars(select(Delivery).where(Delivery.state == State.QUEUED)):
-            one.state, one.claimed_by, one.lease_until = State.SENDING, "elsewhere", now() + AGE
-            one.is_dot_sent = is_dot_sent
+    _expand(parts, worker, before)
     visitor.press(f"{path}/erase")
     worker._read_requests()
     with parts.reading.begin() as session:
         states = select(Delivery.state).where(Delivery.newsletter_id.is_not(None))
-        assert sorted(session.scalars(states)) == [State.SENDING, state]
+        assert sorted(session.scalars(states)) == sorted([before, after])
         assert [each.public_id for each in session.scalars(select(Subscription))] == [other]
 
 
@@ -171,7 +177,7 @@ def test_an_issue_that_waits_for_the_erased_stays_here_and_its_books_are_right(
     path = sheet()
     with parts.writing.begin() as session:
         queue_issue(session)
-    worker.step()
+    _expand(parts, worker, State.QUEUED)
     visitor.press(f"{path}/erase")
     worker.drain()
     assert "This month with us" not in [mail["Subject"] for mail in relay.to(ADA)]

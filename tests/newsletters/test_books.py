@@ -1,5 +1,6 @@
 """The books about an issue balance at every moment (house.md 5)."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from belong_mail.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
+from belong_mail.sending import parcels
 from belong_mail.sending.models import State
 from belong_mail.subscriptions import service as subscriptions
 from belong_mail.subscriptions.models import Request, Subscription
@@ -57,9 +59,7 @@ def test_the_books_balance_before_while_and_after(
     relay.on("DOT", lambda _: while_sending.append(books(parts, issue)))
     relay.script("RCPT", "550 5.1.1 No such user", "550 5.2.2 Full", "450 4.2.1 Later")
     worker.drain()
-    assert while_sending[0] == {
-        "recipients": 45, "queued": 25, "sending": 17, "deferred": 1, "bounced": 1, "failed": 1,
-    }  # fmt: skip
+    assert while_sending[0] == {"recipients": 45, "sending": 45}
     assert books(parts, issue) == {
         "recipients": 45, "deferred": 1, "accepted": 42, "bounced": 1, "failed": 1,
     }  # fmt: skip
@@ -79,8 +79,16 @@ def test_who_leaves_before_their_copy_is_written_has_withdrawn(
 def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
     worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
+    """What was read ahead two seconds ago is asked again."""
     issue = queue(parts, keyring, 5)
-    relay.on("DOT", lambda _: leave(parts, keyring, "member4@dpsk12.org"))
+    leaving = ["member4@dpsk12.org"]
+
+    def dawdle(_command: str) -> None:
+        if leaving:
+            leave(parts, keyring, leaving.pop())
+            time.sleep(parcels.STALE + 0.1)
+
+    relay.on("DOT", dawdle)
     worker.drain()
     assert relay.to("member4@dpsk12.org") == []
     assert books(parts, issue) == {"recipients": 5, "accepted": 4, "withdrawn": 1}

@@ -1,7 +1,6 @@
 """What cannot be written or opened is put aside, the rest goes on, and no log names anybody."""
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,13 +10,13 @@ from sqlalchemy import update
 
 from belong_mail.db import now
 from belong_mail.mail.mailbox import Mailbox
-from belong_mail.mail.message import Envelope, MessageRefused
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.pipeline import Feed
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
 from belong_mail.sending import claims
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import Delivery, Lease, State
+from belong_mail.sending.presence import Presence
 from belong_mail.subscriptions.models import Request, Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
@@ -61,11 +60,10 @@ def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
 class Squeamish(Mailbox):
     """Refuses its first message before a word is said, as a conversation does."""
 
-    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
-        self.refusals = getattr(self, "refusals", 0) + 1
-        if self.refusals == 1:
-            raise MessageRefused("A line does not end as it must.")
-        return super().send(envelope, before_dot)
+    def converse(self, feed: Feed) -> None:
+        if parcel := feed.take(0):
+            feed.unwritable(parcel)
+        super().converse(feed)
 
 
 @on_sqlite
@@ -123,10 +121,10 @@ def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_oper
     assert "dpsk12" not in caplog.text
 
 
-def test_a_worker_whose_lease_was_lost_does_not_send(
+def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(
     worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
-    """Another took over while the message was on its way to the dot: ours stops before it."""
+    """Another took over while the message was on its way."""
     issue = queue(parts, keyring, 1)
 
     def steal(_command: str) -> None:
@@ -134,25 +132,44 @@ def test_a_worker_whose_lease_was_lost_does_not_send(
             session.execute(update(Delivery).values(claimed_by="another"))
 
     relay.on("DATA", steal)
+    relay.script("DOT", "550 5.1.1 No such user")
     worker.drain()
-    assert relay.accepted == []
     assert books(parts, issue) == {"recipients": 1, "sending": 1}
 
 
-def test_a_lease_that_has_run_out_is_taken_over(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+def test_a_late_worker_that_knows_more_settles_what_was_uncertain(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, tmp_path: Path
 ) -> None:
-    """Of a worker on another machine only its lease tells."""
+    """Its lease ran out while it waited for an answer, which was a good one."""
+    issue = queue(parts, keyring, 1)
+    elsewhere = Presence(tmp_path / "another host")
+
+    def take_over(_command: str) -> None:
+        with parts.writing.begin() as session:
+            session.execute(update(Lease).values(until=now() - timedelta(seconds=1)))
+            claims.recover(session, elsewhere, timedelta(minutes=15))
+        assert books(parts, issue) == {"recipients": 1, "uncertain": 1}
+
+    relay.on("DOT", take_over)
+    worker.drain()
+    elsewhere.end()
+    assert books(parts, issue) == {"recipients": 1, "accepted": 1}
+
+
+def test_what_a_lost_host_held_is_uncertain(worker: Worker, parts: Parts, keyring: Keyring) -> None:
+    """Its journal is out of reach, so all of it may have left: it follows the setting."""
     issue = queue(parts, keyring, 2)
-    worker.step()
     with parts.writing.begin() as session:
-        assert len(claims.claim(session, "elsewhere.1.x", 20)) == 2
+        claims.renew(session, "elsewhere")
+        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100)) == 2
     worker.drain()
     assert books(parts, issue) == {"recipients": 2, "sending": 2}
-    with time_machine.travel(now() + claims.LEASE + timedelta(seconds=1), tick=False):
+    with time_machine.travel(now() + claims.LEASE + timedelta(seconds=1), tick=False) as clock:
+        worker.engine.recover()
+        assert books(parts, issue) == {"recipients": 2, "uncertain": 2}
+        clock.shift(timedelta(minutes=16))
         worker.drain()
-    assert books(parts, issue) == {"recipients": 2, "accepted": 2}
-    assert len(relay.accepted) == 2
+    assert books(parts, issue) == {"recipients": 2, "accepted": 2, "resent": 2}
 
 
 def test_two_workers_freeze_an_issue_once(

@@ -1,0 +1,146 @@
+"""Many messages over one connection, each envelope with the body before it (RFC 2920)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from belong_mail.mail.connection import Relay, Unreachable
+from belong_mail.mail.dialogue import AnswerLost
+from belong_mail.mail.message import Envelope
+from belong_mail.mail.outcomes import Reply
+from tests.counting import counted
+from tests.mail.hand import Hand, Outcome
+from tests.servers.actions import Action
+from tests.servers.conversation import ANSWERS
+from tests.servers.smtp import Server, drop, reset, write
+
+MESSAGE = b"Subject: Spring\r\n\r\nHello\r\n"
+NAMES = ("ada", "ben", "cleo", "dan", "eva")
+EVERYBODY = [Envelope(f"b+{name}@example.org", f"{name}@dpsk12.org", MESSAGE) for name in NAMES]
+
+
+@pytest.fixture
+def hand(relay: Relay) -> Iterator[Hand]:
+    hand = Hand(relay)
+    yield hand
+    hand.close()
+
+
+def quiet() -> None:
+    """Nothing is to be noted before a dot."""
+
+
+def got(server: Server) -> list[str]:
+    return [one.recipient.partition("@")[0] for one in server.accepted]
+
+
+def codes(outcomes: list[Outcome]) -> list[int | str]:
+    return [one.code if isinstance(one, Reply) else type(one).__name__ for one in outcomes]
+
+
+def test_a_message_costs_one_send_and_two_receives_at_most(server: Server, hand: Hand) -> None:
+    with counted() as counts:
+        hand.send_all(EVERYBODY * 40, quiet)
+    assert len(server.accepted) == 200
+    greeting = 2
+    assert counts["send"] == 200 + greeting
+    assert counts["recv"] <= 2 * 200 + 2 * greeting
+
+
+def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(
+    server: Server, hand: Hand
+) -> None:
+    order: list[str] = []
+    for moment in ("MAIL", "DOT", "after DOT"):
+        server.on(moment, lambda _, moment=moment: order.append(moment))  # type: ignore[misc]
+    hand.send_all(EVERYBODY, quiet)
+    assert order == ["MAIL", "DOT", "after DOT"] * 5
+    assert server.faults == []
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize("number", range(5))
+def test_a_refusal_is_of_the_one_it_is_about(
+    server: Server, hand: Hand, verb: str, number: int
+) -> None:
+    server.script(verb, *[ANSWERS[verb]] * number, "550 5.7.1 Not this one")
+    outcomes = hand.send_all(EVERYBODY, quiet)
+    assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["550"]
+    assert got(server) == [name for name in NAMES if name != NAMES[number]]
+    assert server.connections == 1
+
+
+def test_a_go_ahead_without_a_recipient_is_answered_by_a_lone_dot(
+    server: Server, hand: Hand
+) -> None:
+    """RFC 2920, 3.1: the relay waits for a message, and must not get one."""
+    server.script("RCPT", "550 5.1.1 No such user")
+    server.script("DATA", write(b"354 Go ahead\r\n", as_if="354"))
+    outcomes = hand.send_all(EVERYBODY[:2], quiet)
+    assert codes(outcomes) == [550, 250]
+    assert got(server) == ["ben"]
+    assert all(one.data == MESSAGE for one in server.accepted)
+
+
+@pytest.mark.parametrize("fault", [drop(), reset, drop(b"25"), write(b"hello\r\n")])
+@pytest.mark.parametrize("number", range(4))
+def test_an_answer_lost_in_the_middle_is_of_one_and_the_others_go_out_once(
+    server: Server, hand: Hand, fault: Action, number: int
+) -> None:
+    server.script("DOT", *[ANSWERS["DOT"]] * number, fault)
+    outcomes = hand.send_all(EVERYBODY, quiet)
+    assert codes(outcomes) == [250] * number + ["AnswerLost"] + [250] * (4 - number)
+    assert isinstance(outcomes[number], AnswerLost)
+    assert sorted(got(server)) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("verb", ["RCPT", "DATA"])
+@pytest.mark.parametrize("number", range(1, 4))
+def test_a_break_in_an_envelope_leaves_the_message_before_it_accepted(
+    server: Server, hand: Hand, verb: str, number: int
+) -> None:
+    server.script(verb, *[ANSWERS[verb]] * number, drop())
+    outcomes = hand.send_all(EVERYBODY, quiet)
+    assert codes(outcomes).count(250) == 4
+    assert [one.phase for one in outcomes if isinstance(one, Unreachable)] == [verb]
+    assert got(server) == [name for name in NAMES if name != NAMES[number]]
+
+
+@pytest.mark.parametrize("goodbye", [drop(), "421 4.3.2 Enough for one connection"])
+@pytest.mark.parametrize("number", range(1, 4))
+def test_a_relay_that_ends_the_connection_between_messages_costs_nobody_anything(
+    server: Server, hand: Hand, goodbye: Action | str, number: int
+) -> None:
+    server.script("MAIL", *[ANSWERS["MAIL"]] * number, goodbye)
+    assert codes(hand.send_all(EVERYBODY, quiet)) == [250] * 5
+    assert sorted(got(server)) == sorted(NAMES)
+    assert server.connections == 2
+
+
+def test_a_message_that_no_conversation_can_carry_stops_nobody_else(
+    server: Server, hand: Hand
+) -> None:
+    bad = replace(EVERYBODY[2], recipient="b@x.org>\r\nDATA")
+    outcomes = hand.send_all([*EVERYBODY[:2], bad, *EVERYBODY[3:]], quiet)
+    assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["AddressRefused"]
+    assert got(server) == ["ada", "ben", "dan", "eva"]
+
+
+def test_a_relays_limit_ends_a_connection_before_one_too_many_is_said(relay: Relay) -> None:
+    with Server(extensions=("PIPELINING", "LIMITS MAILMAX=2")) as server:
+        hand = Hand(replace(relay, port=server.port))
+        assert codes(hand.send_all(EVERYBODY, quiet)) == [250] * 5
+        hand.close()
+        assert server.connections == 3
+        assert len([one for one in server.commands if one.startswith("MAIL")]) == 5
+
+
+def test_a_relay_that_does_not_announce_it_is_asked_step_by_step(relay: Relay) -> None:
+    with Server(extensions=()) as server, counted() as counts:
+        hand = Hand(replace(relay, port=server.port))
+        hand.send_all(EVERYBODY, quiet)
+        hand.close()
+        assert got(server) == list(NAMES)
+    assert counts["send"] >= 5 * 5
