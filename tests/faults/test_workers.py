@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from belong_mail.db import now
-from belong_mail.sending.models import Delivery
+from belong_mail.sending.models import Lease
 from tests.faults.scene import Scene
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to
@@ -47,7 +47,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
         assert has_begun.wait(SECONDS)
         sleeper.signal(signal.SIGSTOP)
         with scene.parts.writing.begin() as session:
-            session.execute(update(Delivery).values(lease_until=now() - timedelta(hours=1)))
+            session.execute(update(Lease).values(until=now() - timedelta(hours=1)))
         elsewhere = scene.on_another_host()
         elsewhere.finish()
         may_go_on.set()
