@@ -77,7 +77,7 @@ def test_a_go_ahead_without_a_recipient_is_answered_by_a_lone_dot(
 ) -> None:
     """RFC 2920, 3.1: the relay waits for a message, and must not get one."""
     server.script("RCPT", "550 5.1.1 No such user")
-    server.script("DATA", write(b"354 Go ahead\r\n", as_if="354"))
+    server.script("DATA UNINVITED", "354 Go ahead")
     outcomes = hand.send_all(EVERYBODY[:2], quiet)
     assert codes(outcomes) == [550, 250]
     assert got(server) == ["ben"]

@@ -72,7 +72,7 @@ def test_messages_leave_one_by_one_at_the_rate_of_the_relay(
     worker.drain()
     assert books(parts, issue) == {"recipients": 11, "accepted": 11}
     times = [one.at for one in relay.accepted]
-    assert times[-1] - times[0] >= 0.95
+    assert times[-1] - times[0] >= 0.9, "the first may be late: its connection is opened"
 
 
 @on_sqlite
