@@ -9,7 +9,7 @@ import pytest
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("kills", type=int, help="over both databases")
+    parser.add_argument("kills", type=int, help="half of them on each database")
     parser.add_argument("--seed", type=int, help="to make the same choices again")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
     given = parser.parse_args()

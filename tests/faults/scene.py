@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import update
 
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
 from belong_mail.sample import add_members
+from belong_mail.sending.models import Delivery
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import make_worker
 from tests.factories import group_named, make_members, queue_issue
@@ -92,8 +93,8 @@ class Scene:
         """Let the time come for all that waits for it."""
         then = datetime.now(UTC) - timedelta(seconds=1)
         with self.parts.writing.begin() as session:
-            due = text("UPDATE deliveries SET due_at = :then WHERE due_at > :then")
-            session.execute(due.bindparams(then=then))
+            later = update(Delivery).where(Delivery.due_at > then)
+            session.execute(later.values(due_at=then))
 
     def copies(self) -> list[Copy]:
         return read(self.ledger)

@@ -42,9 +42,11 @@ class Storm:
         """Return what is wrong in the end; an empty list is what a test wants to see."""
         issue = scene.queue(self.recipients)
         self._script(scene)
+        scene.relay.delay = 0.005
         with scene.watched(issue) as wrong:
             for _ in range(self.kills):
                 self._send(scene)
+        scene.relay.delay = 0.0
         self._end(scene, issue)
         breaks = scene.relay.breaks + self.killed * IN_HAND + self._torn
         wrong += scene.complaints(issue, breaks=breaks)
@@ -62,7 +64,7 @@ class Storm:
     def _send(self, scene: Scene) -> None:
         """Start a worker, and kill it after some messages, if it has not ended by then."""
         before = len(scene.relay.accepted)
-        share = self._chance.randint(0, 2 * self.recipients // self.kills)
+        share = self._chance.randint(0, self.recipients // self.kills)
         with scene.worker("--drain") as worker:
             _wait_until(scene, before + share, worker)
             time.sleep(self._chance.uniform(0, 0.01))

@@ -4,10 +4,13 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import update
 
+from belong_mail.db import now
+from belong_mail.sending.models import Lease
 from tests.faults.scene import Scene
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to
@@ -44,8 +47,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
         assert has_begun.wait(SECONDS)
         sleeper.signal(signal.SIGSTOP)
         with scene.parts.writing.begin() as session:
-            long_ago = text("UPDATE leases SET until = :then WHERE until > :then")
-            session.execute(long_ago.bindparams(then="2020-01-01 00:00:00"))
+            session.execute(update(Lease).values(until=now() - timedelta(hours=1)))
         elsewhere = scene.on_another_host()
         elsewhere.finish()
         may_go_on.set()
