@@ -1,10 +1,12 @@
 """Everything an operator can do, on one page; features bring their own commands."""
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +15,15 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail import retention, sample, schema
-from belong_mail.accounts.commands import lead_commands, office_commands
+from belong_mail import retention, revision
+from belong_mail.accounts.commands import keys_here, lead_commands, office_commands
 from belong_mail.db import NO_DATABASE
-from belong_mail.groups import service as groups
-from belong_mail.groups.commands import named
 from belong_mail.hold import service as hold
 from belong_mail.hold.commands import hold_commands
 from belong_mail.hold.witness import WitnessUnreadable
 from belong_mail.interests.commands import group_commands
 from belong_mail.mail.relay import RelayRefused
-from belong_mail.opening import KeysMissing, worker_keys
-from belong_mail.operating.commands import (
-    database_commands,
-    doctor_command,
-    engine,
-    key_commands,
-)
-from belong_mail.parts import parts, transaction
+from belong_mail.parts import bound, parts, transaction
 from belong_mail.questions.commands import question_commands
 from belong_mail.releases.commands import newsletter_commands
 from belong_mail.subscriptions.receiving import Keyring
@@ -46,8 +39,33 @@ DAMAGED = (
 )
 
 
+OPERATING = "belong_mail.operating.commands"
+LATER = {
+    "db": "The database: its schema, and copies of it.",
+    "keys": "Keys: new ones, and the change from old to new.",
+    "doctor": "Look at keys, database, relay, DNS, clocks and what waits.",
+    "demo": "Add made-up confirmed members at example.org to a group.",
+    "prepare": "Make a development instance ready: schema, groups and the sample.",
+}
+"""Commands that need what neither web nor worker needs: it is loaded with them."""
+
+
+class Later(click.Command):
+    """Stands for a command of `operating` until that is wanted."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        return _operating(self.name or "").make_context(*arguments, **options)
+
+
+@cache
+def _operating(name: str) -> click.Command:
+    command: click.Command = import_module(OPERATING).COMMANDS[name]
+    _equip(command)
+    return command
+
+
 def register(app: Flask) -> None:
-    for command in COMMANDS:
+    for command in (*COMMANDS, *(Later(name, help=words) for name, words in LATER.items())):
         app.cli.add_command(command)
 
 
@@ -65,7 +83,7 @@ def _with_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
             return callback(*args, **kwargs)
-        except (*NO_DATABASE, ProgrammingError, schema.SchemaIsOld) as error:
+        except (*NO_DATABASE, ProgrammingError, revision.SchemaIsOld) as error:
             raise click.ClickException(
                 f"The database cannot be used ({type(error).__name__}). Is BELONG_DATABASE_URL"
                 " right, and has `flask --app wsgi db upgrade` run?"
@@ -109,8 +127,9 @@ def web(port: int, host: str) -> None:
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
 def worker(*, drain: bool) -> None:
     """Open, index and send what waits; on SIGTERM finish what is in hand."""
-    schema.refuse_old(engine())
+    revision.refuse_old(bound())
     working = _worker()
+    gc.freeze()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: working.engine.stopping.set())
     if not drain:
@@ -127,30 +146,6 @@ def worker(*, drain: bool) -> None:
 
 
 @click.command()
-@click.option("--group", "slug", required=True)
-@click.option("--members", type=click.IntRange(1, 1_000_000), required=True)
-def demo(slug: str, members: int) -> None:
-    """Add made-up confirmed members at example.org to a group."""
-    _only_in_development()
-    keyring = _keyring()
-    with transaction() as session:
-        sample.add_members(session, keyring, named(session, slug), members)
-    click.echo(f"{slug} has {members} more made-up members.")
-
-
-@click.command()
-def prepare() -> None:
-    """Make a development instance ready: schema, groups and the sample."""
-    _only_in_development()
-    schema.upgrade(engine())
-    keyring = _keyring()
-    with transaction() as session:
-        groups.seed(session)
-        sample.fill(session, keyring)
-    click.echo(sample.way_in(parts().settings.base_url))
-
-
-@click.command()
 def purge() -> None:
     """Run the retention clock now and say what it removed."""
     with transaction() as session:
@@ -159,31 +154,17 @@ def purge() -> None:
         click.echo(f"{name}\t{number}")
 
 
-def _keyring() -> Keyring:
-    settings = parts().settings
-    try:
-        return Keyring(*worker_keys(settings.private_keys, settings.index_keys))
-    except KeysMissing as error:
-        raise click.ClickException(KeysMissing.__doc__ or "") from error
-
-
 def _worker() -> Worker:
     transport = current_app.extensions["belong.transport"]
     try:
-        return make_worker(parts(), _keyring(), transport)
+        return make_worker(parts(), Keyring(*keys_here()), transport)
     except RelayRefused as error:
         raise click.ClickException(f"BELONG_SMTP_URL: {error}") from error
 
 
-def _only_in_development() -> None:
-    if not parts().settings.is_development:
-        raise click.ClickException("Made-up people are for development only.")
-
-
 COMMANDS = (
-    database_commands, group_commands, lead_commands, office_commands, question_commands,
-    newsletter_commands, key_commands, hold_commands, doctor_command, web, worker, demo, prepare,
-    purge,
+    group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
+    hold_commands, web, worker, purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

@@ -1,5 +1,6 @@
 """Engine, Base, constraint names, UTC times, public ids."""
 
+import json
 import secrets
 import sqlite3
 from datetime import UTC, datetime
@@ -8,21 +9,30 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
+    ARRAY,
     URL,
+    BigInteger,
     DateTime,
     Dialect,
     Engine,
     LargeBinary,
     MetaData,
+    Select,
+    String,
+    bindparam,
     create_engine,
     event,
     make_url,
+    select,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -56,6 +66,43 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+class Ids(TypeDecorator[list[int]]):
+    """A list of rows' ids as one value: JSON for SQLite, an array for PostgreSQL."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_array = dialect.name == "postgresql"
+        return dialect.type_descriptor(ARRAY(BigInteger) if is_array else String())
+
+    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> Any:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _Each(FunctionElement[int]):
+    """Turns one list into rows."""
+
+    name = "each"
+    inherit_cache = True
+
+
+@compiles(_Each, "sqlite")
+def _each_sqlite(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Each, "postgresql")
+def _each_postgresql(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"unnest({compiler.process(element.clauses, **options)})"
+
+
+def among(name: str) -> Select[int]:
+    """Return the right side of IN for ids bound under a name: the same SQL for any number."""
+    rows = _Each(bindparam(name, type_=Ids())).table_valued("value", name="value")
+    return select(rows.c.value)
 
 
 class Base(DeclarativeBase):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import letters as contact
@@ -18,8 +17,8 @@ from belong_mail.newsletters.letters import Press
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
 from belong_mail.reminders import letters as reminders
-from belong_mail.sending.engine import Writing
 from belong_mail.sending.models import Delivery
+from belong_mail.sending.writing import Writing
 from belong_mail.shared_mailbox import letters as mailboxes
 from belong_mail.shared_mailbox import receiving as shared_mailbox
 from belong_mail.sign_in import receiving as sign_in
@@ -71,16 +70,10 @@ RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
 def compose(
     desk: Desk, press: Press, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Writing]]:
-    """Read what it takes to write deliveries: the members of issues together, others alone."""
-    kinds = select(Delivery.id, Delivery.kind).where(Delivery.id.in_(ids))
-    of_issues = []
-    for delivery_id, kind in session.execute(kinds):
-        if kind == "newsletter":
-            of_issues.append(delivery_id)
-        else:
-            yield delivery_id, _written(desk, session, delivery_id)
-    if of_issues:
-        yield from press.writings(session, of_issues)
+    """Read what it takes to write deliveries, in their order: those of issues together."""
+    of_issues = dict(press.writings(session, ids))
+    for delivery_id in ids:
+        yield delivery_id, of_issues.get(delivery_id) or _written(desk, session, delivery_id)
 
 
 def _written(desk: Desk, session: Session, delivery_id: int) -> Writing:

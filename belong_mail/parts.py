@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
 from flask import current_app, has_request_context, request
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail import limits
@@ -100,6 +101,13 @@ class Parts:
 
 def parts() -> Parts:
     return cast("Parts", current_app.extensions["belong"])
+
+
+def bound() -> Engine:
+    """Return the database that the parts write to."""
+    engine = parts().writing.kw["bind"]
+    assert isinstance(engine, Engine)  # noqa: S101 - create_app binds it
+    return engine
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from belong_mail.accounts import models as accounts
@@ -29,10 +28,6 @@ MODELS = (
 """Named so that every table stands in the metadata; groups come with them."""
 
 
-class SchemaIsOld(Exception):
-    """The database has not been brought up to date."""
-
-
 def upgrade(engine: Engine, revision: str = "head") -> None:
     create(engine)
     with engine.begin() as connection:
@@ -49,14 +44,6 @@ def differences(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         return [str(each) for each in compare_metadata(context, Base.metadata)]
-
-
-def refuse_old(engine: Engine) -> None:
-    """Raise SchemaIsOld unless the last migration has run."""
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current != ScriptDirectory.from_config(_config(connection)).get_current_head():
-            raise SchemaIsOld
 
 
 def _config(connection: object) -> Config:

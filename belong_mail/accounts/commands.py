@@ -23,7 +23,7 @@ def lead_commands() -> None:
 @click.option("--language", type=click.Choice(list(languages.NAMES)), help="Of our mails to them.")
 def invite_lead(address: str, slug: str, language: str | None) -> None:
     """Let ADDRESS lead a group."""
-    opener, index = _keys()
+    opener, index = keys_here()
     with transaction() as session:
         group = named(session, slug)
         try:
@@ -38,7 +38,7 @@ def invite_lead(address: str, slug: str, language: str | None) -> None:
 @click.option("--group", "slug", required=True)
 def remove_lead(address: str, slug: str) -> None:
     """Take the right to lead a group from ADDRESS."""
-    _opener, index = _keys()
+    _opener, index = keys_here()
     with transaction() as session:
         group = named(session, slug)
         if not inviting.remove(session, index, group, address):
@@ -63,7 +63,7 @@ def office_commands() -> None:
 @click.argument("address")
 def invite_office(address: str) -> None:
     """Let ADDRESS answer people who wrote to the office and have a receipt code."""
-    opener, index = _keys()
+    opener, index = keys_here()
     with transaction() as session:
         try:
             inviting.invite_office(session, opener, index, address)
@@ -76,14 +76,14 @@ def invite_office(address: str) -> None:
 @click.argument("address")
 def remove_office(address: str) -> None:
     """Take the right to answer for the office from ADDRESS."""
-    _opener, index = _keys()
+    _opener, index = keys_here()
     with transaction() as session:
         if not inviting.remove_office(session, index, address):
             raise click.ClickException("This address does not answer for the office.")
     click.echo("One person fewer may answer for the office.")
 
 
-def _keys() -> tuple[Opener, BlindIndex]:
+def keys_here() -> tuple[Opener, BlindIndex]:
     settings = parts().settings
     try:
         return worker_keys(settings.private_keys, settings.index_keys)

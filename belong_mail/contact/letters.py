@@ -14,8 +14,8 @@ from belong_mail.limits import Limit
 from belong_mail.mail.address import normalise
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 
 DAY = timedelta(days=1)
 

@@ -17,6 +17,7 @@ _MAX_WORD: Final = 66
 """So that "Reply-To: " and a word still fit on one line."""
 
 _ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
+_FOLDED = _ADDRESS_HEADERS | {"subject"}
 _OURS_ALONE = frozenset({"bcc", "mime-version", "return-path", "received"})
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -78,7 +79,7 @@ def line(name: str, value: str) -> bytes:
         _check_mailbox(name, value)
     elif "=?" in value:
         raise HeaderRefused(name, "it looks like an encoded word")
-    else:
+    if kind not in _FOLDED or " " not in value:
         return _within_limit(name, f"{name}: {value}\r\n")
     return _within_limit(name, _fold(name, value))
 

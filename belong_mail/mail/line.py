@@ -121,11 +121,11 @@ class Line(smtplib.SMTP):
         """Return the lines of so many replies where they came together, a line each; else []."""
         if not self._unread:
             self._wait()
-        lines = self._unread.split(b"\r\n", count)
-        if len(lines) <= count or any(line[3:4] != b" " for line in lines[:count]):
+        lines = bytes(self._unread).split(b"\r\n", count)
+        if len(lines) <= count or b"-" in [line[3:4] for line in lines[:count]]:
             return []
-        self._unread = lines.pop()
-        return [bytes(line) for line in lines]
+        self._unread = bytearray(lines.pop())
+        return lines
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and the text of the next reply, its lines joined by LF."""

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from belong_mail.mail.feed import WELCOME, Feed
 from belong_mail.mail.message import Envelope
-from belong_mail.mail.pipeline import WELCOME, Feed
 
 MAX_IDLE: Final = 60.0
 KEEP: Final = 500

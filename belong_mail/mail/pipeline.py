@@ -1,57 +1,19 @@
 """Many messages over one connection: each envelope travels with the body before it (RFC 2920)."""
 
-from dataclasses import dataclass
-from functools import partial
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Unreachable, why
-from belong_mail.mail.dialogue import DONE, AnswerLost, Dialogue, checked, reply_to
+from belong_mail.mail.dialogue import DONE, Dialogue, checked, reply_to
+from belong_mail.mail.feed import WELCOME, Feed, Parcel
 from belong_mail.mail.line import Broken
-from belong_mail.mail.message import Envelope, MessageRefused
+from belong_mail.mail.message import MessageRefused
 from belong_mail.mail.outcomes import Reply
 
 _VERBS: Final = ("MAIL", "RCPT", "DATA")
-_OK, _GO_AHEAD, _CLOSING = 250, 354, 421
-_ACCEPTED, _INVITED = b"250", b"354"
-WELCOME: Final = Reply(_OK, "", "DOT")
-"""Of the words of an acceptance nothing is kept."""
-
-
-@dataclass(slots=True)
-class Parcel:
-    """An envelope on its way, and the delivery it belongs to."""
-
-    id: int
-    envelope: Envelope
-    not_before: float = 0.0
-    """By the monotonic clock: the relay's pace."""
-    made_at: float = 0.0
-
-
-class Feed(Protocol):
-    """Where connections get their parcels, and where they say what became of each, once."""
-
-    def take(self, patience: float) -> Parcel | None:
-        """Return what is to leave next, waiting so many seconds; None: nothing, or no more."""
-
-    def mark(self, parcel: Parcel) -> None:
-        """Write down that the final dot leaves now, or raise Unreachable: it must not."""
-
-    def answered(self, parcel: Parcel, reply: Reply) -> bool:
-        """Take the reply that decides; tell whether the connection may go on."""
-
-    def doubtful(self, parcel: Parcel) -> None:
-        """The dot was written and no answer came."""
-
-    def broke(self, parcel: Parcel, error: Unreachable) -> None:
-        """The conversation broke: this one was certainly not accepted, and may be the reason."""
-
-    def unsaid(self, parcel: Parcel) -> None:
-        """Take back what was certainly not accepted, through no fault of its own."""
-
-    def unwritable(self, parcel: Parcel) -> None:
-        """No conversation could carry this one."""
+_GO_AHEAD, _CLOSING = 354, 421
+_ACCEPTED, _INVITED = b"250 ", b"354 "
 
 
 class Pipeline:
@@ -91,6 +53,7 @@ class Pipeline:
         """Hand a parcel over and return the next one, which may have been said already."""
         if not self._is_invited and (words := self._words(parcel)):
             self._said = parcel
+            self._begin()
             self._line.refuse_chatter()
             self._line.write(words)
             self._hear(parcel)
@@ -100,7 +63,7 @@ class Pipeline:
 
     def _finish(self, parcel: Parcel) -> Parcel | None:
         """Send the dot with what comes next, and settle it by the answer."""
-        self._line.phase("body", 0.6)
+        self._line.now = "body"
         self._line.refuse_surplus()
         self._feed.mark(parcel)
         self._said, self._is_invited = None, False
@@ -109,7 +72,7 @@ class Pipeline:
         self._line.await_dot()
         self._line.write(parcel.envelope.message + b".\r\n" + words)
         lines = self._line.burst(4 if words else 1)
-        if lines and lines[0][:3] == _ACCEPTED:
+        if lines and lines[0][:4] == _ACCEPTED:
             reply, rest = WELCOME, lines[1:]
         else:
             self._line.unread(lines)
@@ -146,20 +109,20 @@ class Pipeline:
             self._feed.answered(parcel, too_large)
             return b""
         dialogue.sent += 1
-        envelope = parcel.envelope = Envelope(envelope.return_path, envelope.recipient, body)
+        if body is not envelope.message:
+            envelope = parcel.envelope = replace(envelope, message=body)
         said = f"MAIL {dialogue.mail(envelope)}\r\nRCPT {dialogue.rcpt(envelope)}\r\nDATA\r\n"
-        self._line.start_clock()
-        self._line.phase("MAIL")
         return said.encode("ascii")
 
     def _hear(self, parcel: Parcel, lines: list[bytes] | None = None) -> None:
         """Read what the relay says to an envelope; a refusal settles it."""
-        self._line.start_clock()
-        self._line.phase("MAIL")
-        lines = lines or self._line.burst(3)
-        if [line[:3] for line in lines] == [_ACCEPTED, _ACCEPTED, _INVITED]:
+        if not lines:
+            self._begin()
+            lines = self._line.burst(3)
+        if [line[:4] for line in lines] == [_ACCEPTED, _ACCEPTED, _INVITED]:
             self._is_invited = True
             return
+        self._begin()
         self._line.unread(lines)
         refusal = self._refusal()
         if refusal is None:
@@ -171,6 +134,11 @@ class Pipeline:
             self._line.close()
         elif not self._feed.answered(parcel, refusal):
             self._hang_up()
+
+    def _begin(self) -> None:
+        """Begin the clock of a transaction."""
+        self._line.start_clock()
+        self._line.phase("MAIL")
 
     def _refusal(self) -> Reply | None:
         """Return the first refusal of an envelope's three replies, once the relay expects MAIL."""
@@ -213,28 +181,3 @@ class Pipeline:
         elif self._said is not None:
             self._feed.broke(self._said, error)
         self._sent = self._said = None
-
-
-def one_by_one(dialogue: Dialogue, feed: Feed, parcel: Parcel) -> None:
-    """Send a parcel and those that follow, step by step, to a relay that takes no pipelining."""
-    following: Parcel | None = parcel
-    while following is not None:
-        sending, following = following, None
-        is_proven = dialogue.sent > 0
-        try:
-            reply = dialogue.send(sending.envelope, partial(feed.mark, sending))
-        except (AddressRefused, MessageRefused):
-            feed.unwritable(sending)
-            may_go_on = True
-        except AnswerLost:
-            return feed.doubtful(sending)
-        except Unreachable as error:
-            is_old = is_proven and error.phase == "MAIL"
-            return feed.unsaid(sending) if is_old else feed.broke(sending, error)
-        else:
-            if is_proven and (reply.verb, reply.code) == ("MAIL", _CLOSING):
-                return feed.unsaid(sending)
-            may_go_on = feed.answered(sending, reply)
-        if may_go_on and dialogue.is_open:
-            following = feed.take(0)
-    return None

@@ -9,7 +9,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from belong_mail.mail.connection import Relay
 from belong_mail.mail.dialogue import Dialogue
-from belong_mail.mail.pipeline import Feed, Pipeline, one_by_one
+from belong_mail.mail.feed import Feed
+from belong_mail.mail.pipeline import Pipeline
+from belong_mail.mail.steps import one_by_one
 
 __all__ = ["Relay", "RelayRefused", "SmtpTransport", "Transport", "parse"]
 

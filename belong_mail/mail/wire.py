@@ -126,7 +126,8 @@ def quote(text: str) -> bytes:
 
 
 def _quote_line(line: str) -> str:
-    quoted = _NOT_QUOTABLE.sub(_octets, line)
+    is_plain = line.isascii() and line.isprintable()
+    quoted = line.replace("=", "=3D") if is_plain else _NOT_QUOTABLE.sub(_octets, line)
     if quoted.endswith((" ", "\t")):
         quoted = f"{quoted[:-1]}={ord(quoted[-1]):02X}"
     pieces = _PIECE.findall(quoted)

@@ -11,8 +11,8 @@ from belong_mail.memberships.models import AddressChange
 from belong_mail.memberships.receiving import CHANGE
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.tokens import Purpose
 
 CONFIRM_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)

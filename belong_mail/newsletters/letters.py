@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, false, func, not_, select
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
-from belong_mail.db import NO_DATABASE, UtcTime, now
+from belong_mail.db import NO_DATABASE, UtcTime, among, now
 from belong_mail.groups import mailboxes
 from belong_mail.groups.models import Group
 from belong_mail.languages import DEFAULT
@@ -21,8 +21,8 @@ from belong_mail.newsletters.models import Frozen, Newsletter
 from belong_mail.newsletters.rendering import Words, bind, render
 from belong_mail.opening import CannotOpen
 from belong_mail.outbox.letters import NO_ANSWERS, Desk
-from belong_mail.sending.engine import Halted, NotSent, Writing
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import Halted, NotSent, Writing
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import Purpose
 
@@ -102,45 +102,41 @@ class Press:
         return chosen_by
 
     def writings(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
-        """Read what it takes to write these members' copies, in one query."""
+        """Read what it takes to write these members' copies, in one query; others are left out."""
         for row in session.connection().execute(_READING, {"ids": ids, "at": now()}):
-            key = (row.newsletter_id, row.language or DEFAULT)
+            newsletter_id, language = row[1], row[2] or DEFAULT
+            key = (newsletter_id, language)
             if key not in self._wires:
-                self._wires[key] = self._load(session, *key)
-            yield row.id, partial(self._write, row, self._wires[key])
+                self._wires[key] = self._load(session, newsletter_id, language)
+            yield row[0], partial(self._write, row, self._wires[key])
 
     def _write(self, row: Any, wire: Wire | None) -> Envelope:
         """Write one member's copy.
 
         Raises NotSent when they have left or paused since, Halted when the issue was.
         """
-        if row.is_stopped or not row.is_reader:
-            raise NotSent(State.SUPPRESSED if row.is_suppressed else State.WITHDRAWN)
-        if row.is_paused:
+        number, _, language, at, is_stopped, is_paused, public_id, address, name, *rights = row
+        is_suppressed, is_reader = rights
+        if is_stopped or not is_reader:
+            raise NotSent(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
+        if is_paused:
             raise Halted
         if wire is None:
             raise CannotOpen(WIRE)
-        desk, public_id, at = self._desk, row.public_id, row.created_at
-        place = "subscriptions.wrapped_address"
-        address = desk.opener.unwrap(row.wrapped_address, place, public_id).decode()
-        signed, language = desk.links.signed, row.language
-        return_path, message_id = desk.names.of(row.id)
+        unwrap, signed = self._desk.opener.unwrap, self._desk.links.signed
+        to = unwrap(address, "subscriptions.wrapped_address", public_id).decode()
+        return_path, message_id = self._desk.names.of(number)
         values = {
-            "to": mailbox("", address),
+            "to": mailbox("", to),
             "date": _date(at),
             "message_id": message_id,
             "one_click_url": signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at),
             "leave_url": signed("subscriptions.leave", Purpose.LEAVE, public_id, at, language),
         }
         if "first_name" in wire.slots:
-            values["first_name"] = placeholders.first_name(self._name(row), language)
-        return Envelope(return_path, address, wire.fill(values), is_verified=True)
-
-    def _name(self, row: Any) -> str:
-        if row.wrapped_name is None:
-            return ""
-        place = "subscriptions.wrapped_name"
-        return self._desk.opener.unwrap(row.wrapped_name, place, row.public_id).decode()
+            own = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
+            values["first_name"] = placeholders.first_name(own, language)
+        return Envelope(return_path, to, wire.fill(values), is_verified=True)
 
     def _load(self, session: Session, newsletter_id: int, language: str) -> Wire | None:
         """Return an issue's finished bytes; None, once it is logged, if they cannot be had."""
@@ -163,11 +159,11 @@ def _reading() -> Any:
         select(
             Delivery.id,
             Delivery.newsletter_id,
+            Subscription.language,
             Delivery.created_at,
             Newsletter.stopped_at.is_not(None).label("is_stopped"),
             Newsletter.paused_at.is_not(None).label("is_paused"),
             Subscription.public_id,
-            Subscription.language,
             Subscription.wrapped_address,
             Subscription.wrapped_name,
             Subscription.is_suppressed,
@@ -177,7 +173,7 @@ def _reading() -> Any:
         )
         .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
         .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
-        .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+        .where(Delivery.id.in_(among("ids")))
     )
 
 

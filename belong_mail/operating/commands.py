@@ -7,15 +7,17 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from belong_mail import keys, rotation, schema
+from belong_mail import keys, rotation, sample, schema
+from belong_mail.accounts.commands import keys_here
 from belong_mail.groups import service as groups
+from belong_mail.groups.commands import named
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness
-from belong_mail.opening import KeysMissing, Opener, worker_keys
 from belong_mail.operating import copies, doctor
 from belong_mail.operating.figures import gather
-from belong_mail.parts import parts, transaction
+from belong_mail.parts import bound, parts, transaction
 from belong_mail.sending.presence import are_working
+from belong_mail.subscriptions.receiving import Keyring
 
 
 @click.group("keys")
@@ -28,16 +30,10 @@ def database_commands() -> None:
     """The database: its schema, and copies of it."""
 
 
-def engine() -> Engine:
-    bound = parts().writing.kw["bind"]
-    assert isinstance(bound, Engine)  # noqa: S101 - create_app binds it
-    return bound
-
-
 @database_commands.command("upgrade")
 def upgrade() -> None:
     """Bring the schema up to date; an empty database also gets the district's groups."""
-    schema.upgrade(engine())
+    schema.upgrade(bound())
     with transaction() as session:
         groups.seed(session)
     click.echo("The database is up to date.")
@@ -46,7 +42,7 @@ def upgrade() -> None:
 @database_commands.command("check")
 def check() -> None:
     """Compare the database with the models; exit 1 when they differ."""
-    differences = schema.differences(engine())
+    differences = schema.differences(bound())
     if differences:
         raise click.ClickException(f"{len(differences)} differences: run `db upgrade`.")
     click.echo("The database is as it should be.")
@@ -57,7 +53,7 @@ def check() -> None:
 def backup(file: Path) -> None:
     """Copy the database into the new FILE, while it is in use; the keys are not in it."""
     try:
-        copies.backup(engine(), file, _hold)
+        copies.backup(bound(), file, _hold)
     except copies.CopyRefused as error:
         raise click.ClickException(str(error)) from error
     click.echo("The copy is made. It opens nothing without the keys: keep those elsewhere.")
@@ -71,7 +67,7 @@ def restore(file: Path) -> None:
     if are_working(parts().settings.state_folder / "workers") or _is_another_working(witness):
         raise click.ClickException("A worker works on the database. Stop it first, on every host.")
     try:
-        copies.restore(engine(), file, _hold)
+        copies.restore(bound(), file, _hold)
     except copies.CopyRefused as error:
         raise click.ClickException(str(error)) from error
     click.echo("The copy is in place, and on hold. See `hold status`, then `hold release`.")
@@ -81,7 +77,7 @@ def restore(file: Path) -> None:
 def doctor_command() -> None:
     """Look at keys, database, relay, DNS, clocks and what waits; exit 1 unless all is well."""
     settings = parts().settings
-    findings = list(doctor.check_database(engine()))
+    findings = list(doctor.check_database(bound()))
     if not any(finding.is_wrong for finding in findings):
         with transaction() as session:
             findings += doctor.check_work(gather(session))
@@ -105,7 +101,7 @@ def new_keys() -> None:
 def rotate_keys() -> None:
     """Print the keys with a new pair and a new secret at the end of their lists."""
     settings, made = parts().settings, keys.new()
-    _opener()
+    keys_here()[0]
     lists = {
         "private": settings.private_keys, "public": settings.public_keys,
         "secret": settings.secret_keys,
@@ -120,18 +116,34 @@ def rotate_keys() -> None:
 def key_status() -> None:
     """Say whether anything still needs a private key that is not the newest; exit 1 if so."""
     with transaction() as session:
-        left = rotation.left(session, _opener())
+        left = rotation.left(session, keys_here()[0])
     if left:
         raise click.ClickException(f"{left} things still need an older private key. Keep it.")
     click.echo("Nothing needs an older private key. Copies made before may still need it.")
 
 
-def _opener() -> Opener:
-    settings = parts().settings
-    try:
-        return worker_keys(settings.private_keys, settings.index_keys)[0]
-    except KeysMissing as error:
-        raise click.ClickException(KeysMissing.__doc__ or "") from error
+@click.command()
+@click.option("--group", "slug", required=True)
+@click.option("--members", type=click.IntRange(1, 1_000_000), required=True)
+def demo(slug: str, members: int) -> None:
+    """Add made-up confirmed members at example.org to a group."""
+    _only_in_development()
+    keyring = Keyring(*keys_here())
+    with transaction() as session:
+        sample.add_members(session, keyring, named(session, slug), members)
+    click.echo(f"{slug} has {members} more made-up members.")
+
+
+@click.command()
+def prepare() -> None:
+    """Make a development instance ready: schema, groups and the sample."""
+    _only_in_development()
+    schema.upgrade(bound())
+    keyring = Keyring(*keys_here())
+    with transaction() as session:
+        groups.seed(session)
+        sample.fill(session, keyring)
+    click.echo(sample.way_in(parts().settings.base_url))
 
 
 def _hold(copied: Engine) -> None:
@@ -148,3 +160,17 @@ def _is_another_working(witness: Witness) -> bool:
             return hold.is_working(session, witness.seen())
     except DBAPIError:
         return False
+
+
+def _only_in_development() -> None:
+    if not parts().settings.is_development:
+        raise click.ClickException("Made-up people are for development only.")
+
+
+COMMANDS = {
+    "db": database_commands,
+    "keys": key_commands,
+    "doctor": doctor_command,
+    "demo": demo,
+    "prepare": prepare,
+}

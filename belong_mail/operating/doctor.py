@@ -12,7 +12,7 @@ import dns.exception
 import dns.resolver
 from sqlalchemy import Engine, text
 
-from belong_mail import schema
+from belong_mail import revision
 from belong_mail.db import UtcTime, now
 from belong_mail.mail.connection import Unreachable, connect
 from belong_mail.mail.line import Broken
@@ -61,9 +61,9 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
 def check_database(engine: Engine) -> Iterator[Finding]:
     """Look at the schema, at what keeps data safe, and on SQLite at each page of the file."""
     try:
-        schema.refuse_old(engine)
+        revision.refuse_old(engine)
         yield Finding("The database's schema is up to date.")
-    except schema.SchemaIsOld:
+    except revision.SchemaIsOld:
         yield wrong("The database's schema is not up to date. Run `db upgrade`.")
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":

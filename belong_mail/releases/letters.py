@@ -9,8 +9,8 @@ from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.placeholders import first_name
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.tokens import Purpose
 
 NOBODY = "nobody"

@@ -6,8 +6,8 @@ from belong_mail.db import now
 from belong_mail.meetings import recurrence, words
 from belong_mail.meetings.models import Meeting, Reminder
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.subscriptions import letters as subscriptions
 
 

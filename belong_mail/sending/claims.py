@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from belong_mail.db import now
-from belong_mail.sending import outcomes
+from belong_mail.sending import outcomes, settling
 from belong_mail.sending.journal import Mark
 from belong_mail.sending.models import Chunk, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
@@ -55,7 +55,8 @@ def claim(session: Session, owner: str, most: int) -> list[int]:
         ids += _due(session, Delivery.newsletter_id.is_not(None), most - len(ids))
     if ids:
         claimed = update(Delivery).where(Delivery.id.in_(ids))
-        session.execute(claimed.values(state=State.SENDING, claimed_by=owner, finished_at=None))
+        values = {"claimed_by": owner, "due_at": None, "finished_at": None}
+        session.execute(claimed.values(state=State.SENDING, **values))
     return ids
 
 
@@ -154,7 +155,7 @@ def _take_over(
     if marks is None:
         marks = dict.fromkeys(ids, Mark.DOT)
     accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == Mark.ACCEPTED]
-    outcomes.settle(session, owner, accepted, uncertain, None)
+    settling.settle(session, owner, accepted, uncertain, None)
     for delivery_id in [one for one in ids if marks.get(one) == Mark.DOT]:
         delivery = session.get_one(Delivery, delivery_id)
         outcomes.write(delivery, outcomes.LOST, uncertain)

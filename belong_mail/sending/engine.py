@@ -8,20 +8,19 @@ before it leaves: after a crash it is known what may have arrived.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.db import now
-from belong_mail.mail.connection import Unreachable
+from belong_mail.mail.feed import Parcel
 from belong_mail.mail.message import Envelope
-from belong_mail.mail.pipeline import Parcel
 from belong_mail.mail.relay import Transport
-from belong_mail.sending import claims, outcomes, pace
-from belong_mail.sending.models import State
+from belong_mail.sending import claims, outcomes, pace, settling
+from belong_mail.sending.crew import Crew
 from belong_mail.sending.parcels import Parcels
 from belong_mail.sending.presence import Presence
+from belong_mail.sending.writing import Compose, Halted, NotSent, Writing
 
 WINDOW = 100
 """Deliveries in hand at most: what may be uncertain when a host is lost."""
@@ -33,30 +32,9 @@ LOOK_EVERY = 0.2
 """Seconds after which single messages and second tries overtake the chunks of an issue."""
 RECOVER_EVERY = 1.0
 RENEW_EVERY = 30.0
-FIRST_WAIT = timedelta(minutes=1)
-LONGEST_WAIT = timedelta(minutes=15)
-"""Between tries of a relay that does not answer."""
 HALTED_WAIT = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
-
-
-class NotSent(Exception):
-    """The message is not to be sent; the state says why: withdrawn, suppressed, failed."""
-
-    def __init__(self, state: State) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-class Halted(Exception):
-    """The issue is paused or stopped: the delivery waits until somebody decides."""
-
-
-Writing = Callable[[], Envelope]
-"""Writes a message without the database, or raises NotSent or Halted."""
-Compose = Callable[[Session, list[int]], Iterable[tuple[int, Writing]]]
-"""Reads what it takes to write deliveries."""
 
 
 class Engine:
@@ -70,14 +48,13 @@ class Engine:
         policy: pace.Policy,
     ) -> None:
         self._sessions = sessions
-        self._transport = transport
         self._compose = compose
         self._members = members
         self._presence = presence
         self._policy = policy
         self._flow = pace.Flow(transport.connections)
         self._parcels = Parcels(presence.journal, self._flow)
-        self._threads: list[threading.Thread] = []
+        self._crew = Crew(transport, self._parcels, self._flow)
         self._failures = 0
         self._has_failed = False
         """The last transaction may have been made or not: we may hold what we do not know of."""
@@ -105,15 +82,13 @@ class Engine:
                 return False
             if self.stopping.is_set() or time.monotonic() >= until:
                 return True
-            self._man()
+            self._crew.man()
             self._parcels.wait(PATIENCE)
 
     def finish(self) -> None:
         """Let the connections finish what is under way, and give everything else back."""
         self._parcels.close()
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
+        self._crew.join()
         if self._parcels.held:
             self._turn(is_last=True)
 
@@ -137,7 +112,7 @@ class Engine:
         with self._sessions.begin() as session:
             if is_renewal:
                 claims.renew(session, owner)
-            outcomes.settle(session, owner, results, self._policy.uncertain, self._wake_at)
+            settling.settle(session, owner, results, self._policy.uncertain, self._wake_at)
             if had_failed:
                 claims.give_back_all_but(session, owner, self._parcels.held)
             if most:
@@ -171,10 +146,10 @@ class Engine:
         room = pace.room(session, self._policy, most)
         if room.until is not None:
             at = now()
-            if room.until - at < LONGEST_WAIT:
+            if room.until - at < pace.LONGEST_REST:
                 self._paced_until = room.until
             else:
-                self._wake_at = at + LONGEST_WAIT
+                self._wake_at = at + pace.LONGEST_REST
             return []
         owner, ids = self._presence.name, list[int]()
         must_look = time.monotonic() - self._looked_at > LOOK_EVERY
@@ -216,30 +191,9 @@ class Engine:
             self._parcels.settle(delivery_id, outcomes.UNWRITABLE)
         return None
 
-    def _man(self) -> None:
-        """Start a connection for what waits, if all others are at work and one more may be."""
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        if self._parcels.needs_hands and len(self._threads) < self._flow.allowed:
-            thread = threading.Thread(target=self._converse, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _converse(self) -> None:
-        try:
-            self._transport.converse(self._parcels)
-        except Unreachable as error:
-            self._parcels.unreachable(error)
-        except Exception as error:  # noqa: BLE001 - the other connections go on
-            log.error("A connection failed: %s", type(error).__name__)  # noqa: TRY400
-            self._parcels.unreachable(None)
-
     def _consider_rest(self) -> None:
         """Leave the relay alone for a while: longer each time, longest when it named a limit."""
-        reasons = self._parcels.reasons
-        if not reasons:
-            return
-        self._parcels.reasons = []
-        self._failures += 1
-        wait = min(FIRST_WAIT * 2 ** min(self._failures - 1, 8), LONGEST_WAIT)
-        named = [outcomes.rest(reply) for reply in reasons if reply is not None]
-        self._wake_at = now() + max(wait, *named) if named else now() + wait
+        if reasons := self._parcels.reasons:
+            self._parcels.reasons = []
+            self._failures += 1
+            self._wake_at = now() + pace.rest(self._failures, reasons)

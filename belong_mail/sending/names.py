@@ -6,8 +6,6 @@ import hmac
 
 NUMBER = 6
 """Octets of a delivery's id."""
-DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
-PAIRS = [first + second for first in DIGITS for second in DIGITS]
 TAG = 10
 """Octets of the HMAC that makes a name unforgeable."""
 
@@ -15,7 +13,7 @@ TAG = 10
 class Names:
     """Names deliveries; only the holder of the secret keys can make or read a name.
 
-    The local parts are lower-case base32, at most 64 octets, and safe under case-folding
+    The local parts are lower-case hexadecimal, at most 64 octets, and safe under case-folding
     (RFC 5321, 4.5.3.1.1). They tell nothing about recipient or group.
     """
 
@@ -31,8 +29,7 @@ class Names:
         """
         number = delivery_id.to_bytes(NUMBER)
         tags = _tags(number, self._keys[-1])
-        return_path = _base32(number + tags[:TAG])
-        message_id = tags[TAG : 2 * TAG].hex()
+        return_path, message_id = (number + tags[:TAG]).hex(), tags[TAG : 2 * TAG].hex()
         return f"b+{return_path}@{self._domain}", f"<{message_id}@{self._domain}>"
 
     def return_path(self, delivery_id: int) -> str:
@@ -50,25 +47,15 @@ class Names:
         """Return the delivery that a return path names; None when we did not make it."""
         local = return_path.lower().partition("@")[0].removeprefix("b+")
         try:
-            made = base64.b32decode(local.upper() + "=" * (-len(local) % 8))
+            made = bytes.fromhex(local)
         except ValueError:
             return None
         number, tag = made[:NUMBER], made[NUMBER:]
-        if _base32(made) != local or len(tag) != TAG:
+        if made.hex() != local or len(tag) != TAG:
             return None
-        tags = [_tags(number, key)[:TAG] for key in self._keys]
-        is_ours = any(hmac.compare_digest(tag, each) for each in tags)
+        is_ours = any(hmac.compare_digest(tag, _tags(number, key)[:TAG]) for key in self._keys)
         return int.from_bytes(number) if is_ours else None
 
 
 def _tags(number: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, b"belong/names/v1" + number, hashlib.sha256)
-
-
-def _base32(data: bytes) -> str:
-    """Write octets in lower-case base32 without padding (RFC 4648, 6), two digits at a time."""
-    bits = 8 * len(data)
-    room = -bits % 10
-    number = int.from_bytes(data) << room
-    pairs = [PAIRS[number >> shift & 1023] for shift in range(bits + room - 10, -1, -10)]
-    return "".join(pairs)[: -(-bits // 5)]
+    return hmac.digest(key, b"belong/names/v1" + number, "sha256")

@@ -1,15 +1,11 @@
 """What became of a delivery: from a relay's reply to the next state and the next try."""
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Update, and_, bindparam, case, or_, update
-from sqlalchemy.orm import Session
-
-from belong_mail.db import UtcTime, now
+from belong_mail.db import now
 from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
 from belong_mail.sending.models import Delivery, State
 
@@ -37,6 +33,8 @@ RESTS = {
     Verdict.SENDER: timedelta(minutes=15),
 }
 AT_ONCE = timedelta(0)
+BEHIND = timedelta(seconds=1)
+"""Who got an answer about us is tried after the others: some servers blame us for one recipient."""
 
 
 ABOUT_ONE = {"RCPT", "DATA", "body"}
@@ -89,30 +87,6 @@ def rest(reply: Reply) -> timedelta:
     return RESTS.get(judge(reply), AT_ONCE)
 
 
-def settle(
-    session: Session,
-    owner: str,
-    results: Iterable[tuple[int, Outcome]],
-    uncertain: timedelta | None,
-    rest_until: datetime | None,
-) -> None:
-    """Write down what became of deliveries that an owner holds; what is no longer its stays.
-
-    What was taken from it as uncertain is settled all the same when it was accepted after all.
-    """
-    accepted: list[int] = []
-    session.flush()
-    for delivery_id, outcome in results:
-        if outcome is ACCEPTED:
-            accepted.append(delivery_id)
-            continue
-        delivery = session.get(Delivery, delivery_id, with_for_update=True)
-        if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
-            write(delivery, outcome, uncertain, rest_until)
-    if accepted:
-        session.connection().execute(_ACCEPTING, {"ids": accepted, "owner": owner, "at": now()})
-
-
 def write(
     delivery: Delivery,
     outcome: Outcome,
@@ -133,6 +107,8 @@ def write(
     if outcome.state is None:
         delivery.state = _before_try(delivery)
         delivery.due_at = at + outcome.again if outcome.again else rest_until or at
+        if outcome.is_about_us:
+            delivery.due_at += BEHIND
         return
     delivery.state = outcome.state
     delivery.finished_at, delivery.due_at = at, None
@@ -140,30 +116,6 @@ def write(
         _put_off(delivery, at, is_break=outcome.is_break)
     elif outcome.state == State.UNCERTAIN:
         _doubt(delivery, uncertain, at)
-
-
-def _accepting() -> Update:
-    is_ours = or_(Delivery.state == State.SENDING, Delivery.state == State.UNCERTAIN)
-    is_second = and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING)
-    accepting = update(Delivery).where(
-        Delivery.id.in_(bindparam("ids", expanding=True)),
-        Delivery.claimed_by == bindparam("owner"),
-        is_ours,
-    )
-    return accepting.values(
-        state=State.ACCEPTED,
-        claimed_by=None,
-        code=ACCEPTED.code,
-        enhanced=None,
-        phrase=None,
-        is_dot_sent=True,
-        due_at=None,
-        finished_at=bindparam("at", type_=UtcTime()),
-        resent=case((is_second, 1), else_=Delivery.resent),
-    )
-
-
-_ACCEPTING = _accepting()
 
 
 def _before_try(delivery: Delivery) -> State:

@@ -1,5 +1,6 @@
 """The pace that the relay sets us: messages a minute, recipients a day, connections at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.db import now
+from belong_mail.mail.outcomes import Reply
+from belong_mail.sending import outcomes
 from belong_mail.sending.models import Delivery, State
 
 DAY = timedelta(days=1)
@@ -16,6 +19,9 @@ FULL = timedelta(minutes=15)
 MINUTE = b"relay/minute"
 AHEAD = timedelta(seconds=1)
 """What may leave within this time is claimed now, so that what is urgent waits no longer."""
+FIRST_REST = timedelta(minutes=1)
+LONGEST_REST = timedelta(minutes=15)
+"""Between tries of a relay that does not answer."""
 SOON = timedelta(seconds=0.5)
 BREAKS = 3
 """So many broken conversations in a row are the relay's fault."""
@@ -72,6 +78,14 @@ def turns(session: Session, policy: Policy, count: int) -> tuple[timedelta, time
     step = timedelta(minutes=1) / policy.send_rate
     last = limits.admit(session, MINUTE, limits.Rate(1, step), at, uses=count)
     return max(last - (count - 1) * step - at, timedelta(0)), step
+
+
+def rest(failures: int, reasons: Iterable[Reply | None]) -> timedelta:
+    """Return how long to leave a relay alone: longer each time, longest when it named a limit."""
+    wait: timedelta = min(FIRST_REST * 2 ** min(failures - 1, 8), LONGEST_REST)
+    for reply in reasons:
+        wait = max(wait, outcomes.rest(reply) if reply is not None else wait)
+    return wait
 
 
 class Flow:

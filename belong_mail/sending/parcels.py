@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from belong_mail.mail.connection import Unreachable
+from belong_mail.mail.feed import WELCOME, Parcel
 from belong_mail.mail.outcomes import Reply
-from belong_mail.mail.pipeline import WELCOME, Parcel
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Journal, Mark
 from belong_mail.sending.outcomes import GIVE_BACK, Outcome
@@ -52,7 +52,7 @@ class Parcels:
         with self._condition:
             self._is_open = True
             self._waiting.extend(parcels)
-            self._condition.notify_all()
+            self._condition.notify(len(self._waiting))
 
     def close(self) -> None:
         """Give nothing more away, and give back what waits."""

@@ -8,8 +8,8 @@ from belong_mail.accounts.models import Account
 from belong_mail.groups.models import Group
 from belong_mail.memberships.letters import plain
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.shared_mailbox.models import MailboxProposal
 from belong_mail.shared_mailbox.service import AGE
 from belong_mail.tokens import Purpose

@@ -13,8 +13,8 @@ from belong_mail.db import now
 from belong_mail.mail import address as addresses
 from belong_mail.outbox import service as outbox
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.subscriptions.service import SEALED

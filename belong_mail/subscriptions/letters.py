@@ -14,8 +14,8 @@ from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
 from belong_mail.outbox import suppressions
 from belong_mail.outbox.letters import Desk, Letter
-from belong_mail.sending.engine import NotSent
 from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.writing import NotSent
 from belong_mail.subscriptions.models import Subscription, Wish
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import select
 
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
@@ -90,11 +90,12 @@ class Scene:
         return {name: number for name, number in self.books(issue).items() if number}
 
     def pass_time(self) -> None:
-        """Let the time come for all that waits for it."""
-        then = datetime.now(UTC) - timedelta(seconds=1)
+        """Let the time come for all that waits for it, in its order."""
+        then = datetime.now(UTC)
         with self.parts.writing.begin() as session:
-            later = update(Delivery).where(Delivery.due_at > then)
-            session.execute(later.values(due_at=then))
+            later = select(Delivery).where(Delivery.due_at > then).order_by(Delivery.due_at.desc())
+            for number, delivery in enumerate(session.scalars(later), 1):
+                delivery.due_at = then - timedelta(seconds=number)
 
     def copies(self) -> list[Copy]:
         return read(self.ledger)

@@ -100,7 +100,6 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
 
 @on_sqlite
 @PATIENCE
-@pytest.mark.xfail(strict=True, reason="what was answered about us is the first to be tried again")
 @pytest.mark.parametrize(
     "reply", ["550 5.1.8 Sender address rejected: Domain not found", "421 4.3.0 Try again later"]
 )

@@ -365,7 +365,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "late-results",
-        "belong_mail/sending/outcomes.py",
+        "belong_mail/sending/settling.py",
         " and delivery.claimed_by == owner:",
         ":",
         ("tests/sending/test_poison.py",),

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Relay, Unreachable
 from belong_mail.mail.dialogue import AnswerLost, checked
+from belong_mail.mail.feed import Parcel
 from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Reply
-from belong_mail.mail.pipeline import Parcel
 from belong_mail.mail.relay import SmtpTransport
 
 SECONDS = 20.0

@@ -9,8 +9,8 @@ import time_machine
 from sqlalchemy import update
 
 from belong_mail.db import now
+from belong_mail.mail.feed import Feed
 from belong_mail.mail.mailbox import Mailbox
-from belong_mail.mail.pipeline import Feed
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
