@@ -63,14 +63,16 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
 def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
     """R20: SIGTERM lets a worker finish what it has in hand."""
     issue, restarts = scene.queue(MANY), 8
+    scene.relay.delay = 0.02
     with scene.watched(issue) as wrong:
         for number in range(1, restarts + 1):
             with scene.worker() as worker:
-                scene.relay.wait_for(number * MANY // (restarts + 1), SECONDS)
+                scene.relay.wait_for(len(scene.relay.accepted) + 10, SECONDS)
                 worker.signal(signal.SIGTERM if number % 2 else signal.SIGINT)
                 ended = worker.wait(30)
             assert (ended.code, ended.said) == (0, "")
             assert scene.books(issue)["sending"] == 0
+    scene.relay.delay = 0
     assert scene.finish() == "Nothing is waiting."
     assert wrong + scene.complaints(issue) == []
     assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}

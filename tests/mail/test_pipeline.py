@@ -55,6 +55,7 @@ def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(
     for moment in ("MAIL", "DOT", "after DOT"):
         server.on(moment, lambda _, moment=moment: order.append(moment))  # type: ignore[misc]
     hand.send_all(EVERYBODY, quiet)
+    hand.close()
     assert order == ["MAIL", "DOT", "after DOT"] * 5
     assert server.faults == []
     assert server.connections == 1
