@@ -78,14 +78,21 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture
+def connections() -> int:
+    """How many the worker may open: `tests.marks.one_connection`."""
+    return 5
+
+
+@pytest.fixture
 def environment(
-    database_url: str, relay: Server, tmp_path: Path, settings: dict[str, str]
+    database_url: str, relay: Server, tmp_path: Path, settings: dict[str, str], connections: int
 ) -> dict[str, str]:
     """The settings of the app under test; a test may change some before it asks for the app."""
+    patience = f"timeout=5&dot_timeout=5&connections={connections}"
     return {
         "BELONG_BASE_URL": "http://localhost:5000",
         "BELONG_DATABASE_URL": database_url,
-        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=5&dot_timeout=5",
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
         "BELONG_SECRET_KEYS": KEYS["secret"],
         "BELONG_PUBLIC_KEYS": KEYS["public"],
         "BELONG_PRIVATE_KEYS": KEYS["private"],
