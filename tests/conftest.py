@@ -3,11 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from belong_mail import keys, schema
@@ -28,7 +28,6 @@ KEYS = keys.new()
 
 @pytest.fixture(scope="session")
 def blank_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file without a row."""
     file = tmp_path_factory.mktemp("sqlite") / "blank.db"
     engine = make_engine(f"sqlite:///{file}")
     schema.upgrade(engine)
@@ -79,13 +78,16 @@ def settings() -> dict[str, str]:
 
 @pytest.fixture
 def environment(
-    database_url: str, relay: Server, tmp_path: Path, settings: dict[str, str]
-) -> dict[str, str]:
+    database_url: str, relay: Server, tmp_path: Path, settings: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> dict[str, str]:  # fmt: skip
     """The settings of the app under test; a test may change some before it asks for the app."""
+    connections = 1 if request.node.get_closest_marker("one_connection") else 5
+    patience = f"timeout=5&dot_timeout=5&connections={connections}"
     return {
         "BELONG_BASE_URL": "http://localhost:5000",
         "BELONG_DATABASE_URL": database_url,
-        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=5&dot_timeout=5",
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
         "BELONG_SECRET_KEYS": KEYS["secret"],
         "BELONG_PUBLIC_KEYS": KEYS["public"],
         "BELONG_PRIVATE_KEYS": KEYS["private"],
@@ -103,14 +105,12 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
     with parts.writing.begin() as session:
         groups.seed(session)
     yield app
-    engine: Engine = parts.writing.kw["bind"]
-    engine.dispose()
+    parts.writing.kw["bind"].dispose()
 
 
 @pytest.fixture
 def parts(app: Flask) -> Parts:
-    built: Parts = app.extensions["belong"]
-    return built
+    return cast("Parts", app.extensions["belong"])
 
 
 @pytest.fixture

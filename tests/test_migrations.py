@@ -30,6 +30,7 @@ def empty_postgresql() -> Iterator[str]:
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A database without a table."""
     if request.param == "sqlite":
+        (tmp_path / "new.db").touch()
         url = f"sqlite:///{tmp_path}/new.db"
     else:
         url = request.getfixturevalue("empty_postgresql")

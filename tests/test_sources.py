@@ -6,6 +6,8 @@ from belong_mail.limits import Limit
 from belong_mail.parts import Parts
 from tests.people import Form, Visitor
 
+ADA = "ada@example.org"
+
 
 @pytest.mark.parametrize(
     ("one", "other", "is_same"),
@@ -20,7 +22,7 @@ from tests.people import Form, Visitor
 def test_a_source_is_an_address_or_a_subscribers_network(
     visitor: Visitor, parts: Parts, one: str, other: str, is_same: object
 ) -> None:
-    typed = Form(visitor.open("/contact").text).fields | {"message": "Hello."}
+    typed = Form(visitor.open("/contact").text).fields | {"message": "Hello.", "email": ADA}
     for address in (one, other):
         answer = visitor.client.post(
             "/contact", data=typed, environ_overrides={"REMOTE_ADDR": address}

@@ -36,6 +36,11 @@ MOVED = "moved@dpsk12.org"
 LEAD = "walking.lead@dpsk12.org"
 SHARED = "shared@dpsk12.org"
 SLUG = "the-village"
+PLAIN = (
+    "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
+    "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
+    "/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent", "/noted",
+)  # fmt: skip
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
 
@@ -115,22 +120,19 @@ def calendar_stops(parts: Parts) -> Iterator[Stop]:
         yield Stop("feed", path)
 
 
-def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]:
-    """List every page that can be opened."""
+def mailbox_stops(parts: Parts) -> Iterator[Stop]:
+    """List the pages of the development mailbox, with one mail in it."""
     box = Mailbox(parts.settings.state_folder / "mailbox")
     box.keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
     [kept] = box.newest(1)
-    for path in (
-        "/",
-        "/privacy",
-        "/check-your-inbox",
-        "/contact",
-        "/contact/answer",
-        "/healthz",
-        "/readyz",
-    ):
-        yield Stop(path, path)
-    for path in ("/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico"):
+    yield Stop("mailbox", "/dev/mailbox")
+    yield Stop("mail", f"/dev/mailbox/{kept.name}")
+    yield Stop("html", f"/dev/mailbox/{kept.name}/html")
+
+
+def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]:
+    """List every page that can be opened."""
+    for path in PLAIN:
         yield Stop(path, path)
     with parts.reading.begin() as session:
         for group in groups.shown(session):
@@ -142,11 +144,7 @@ def stops(parts: Parts, links: dict[str, str], reference: str) -> Iterator[Stop]
             yield Stop("poster", f"/groups/{group.slug}/poster")
     yield from calendar_stops(parts)
     yield Stop("received", f"/contact/received/{reference}")
-    yield Stop("mailbox", "/dev/mailbox")
-    yield Stop("mail", f"/dev/mailbox/{kept.name}")
-    yield Stop("html", f"/dev/mailbox/{kept.name}/html")
-    for path in ("/my-groups", "/my-groups/sent", "/sign-in", "/sign-in/sent", "/noted"):
-        yield Stop(path, path)
+    yield from mailbox_stops(parts)
     for path in ("", "/sheet", "/mail", "/mail.eml"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")

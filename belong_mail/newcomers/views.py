@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale
+from flask_babel import gettext as _
 from markupsafe import Markup
 
 from belong_mail import languages
@@ -33,14 +34,16 @@ def index() -> str:
 @newcomers.get("/new-colleagues/sheet")
 def sheet() -> str:
     """Show one sheet for everybody's packet, in both languages at once."""
-    words = {}
+    words, soon = {}, {}
     for code in languages.NAMES:
         with force_locale(code):
             words[code] = Markup(render_template("newcomers/words.html"))  # noqa: S704 - escaped
+            soon[code] = _("Starts this year")
     return render_template(
         "newcomers/sheet.html",
         entries=_entries(),
         words=words,
+        soon=soon,
         home=code_of(parts().settings.base_url),
     )
 

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, literal, select
+from sqlalchemy import Select, bindparam, case, func, insert, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -166,21 +166,26 @@ def _receives(queued_at: Any) -> tuple[Any, ...]:
 
 
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
-    """Count an issue's recipients by state; the states add up to `recipients`."""
-    of_issue = Delivery.newsletter_id == newsletter.id
-    by_state = select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state)
-    counts = Counter(dict(session.execute(by_state).all()))
-    chunks = select(Chunk.planned, Chunk.inserted).where(Chunk.newsletter_id == newsletter.id)
-    recipients = 0
-    for planned, inserted in session.execute(chunks):
-        recipients += planned
-        if inserted is None:
-            counts[State.QUEUED] += planned
-        else:
-            counts[State.WITHDRAWN] += planned - inserted
-    resent = session.scalar(select(func.count(Delivery.id)).where(of_issue, Delivery.resent > 0))
-    states = {state.value: counts[state] for state in State}
-    return {"recipients": recipients, **states, "resent": resent or 0}
+    """Count an issue's recipients by state; the states add up to `recipients`.
+
+    One statement sees one moment: between two a worker may turn a chunk into deliveries.
+    """
+    of_issue, of_chunk = Delivery.newsletter_id == newsletter.id, Chunk.newsletter_id
+    state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
+    left = func.sum(Chunk.planned - func.coalesce(Chunk.inserted, 0))
+    chunks = select(state, left).where(of_chunk == newsletter.id).group_by(Chunk.id)
+    planned = select(literal("recipients"), func.sum(Chunk.planned))
+    resent = select(literal("resent"), func.count(Delivery.id))
+    found = union_all(
+        select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state),
+        chunks,
+        planned.where(of_chunk == newsletter.id),
+        resent.where(of_issue, Delivery.resent > 0),
+    )
+    counts = Counter[str]()
+    for name, number in session.execute(found):
+        counts[name] += number or 0
+    return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:

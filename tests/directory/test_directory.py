@@ -25,6 +25,7 @@ UPCOMING = {
     "people-with-disabilities": "People with Disabilities",
     "autoimmune": "Autoimmune",
 }
+WHO_SEES = re.compile(r'<th scope="row"[^>]*>([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<')
 WHO_CAN_SEE = {
     "Other members": "No.",
     "The group’s leads": "No, unless you ask to be introduced.",
@@ -127,7 +128,7 @@ def test_every_group_says_who_can_see_that_one_joined(visitor: Visitor) -> None:
     for path in paths:
         page = visitor.open(path).text
         table = page.partition("Who can see that I joined?")[2].partition("</table>")[0]
-        said = dict(re.findall(r'<th scope="row">([^<]+)</th>\s*<td[^>]*><strong>([^<]+)<', table))
+        said = dict(WHO_SEES.findall(table))
         assert said | WHO_CAN_SEE == said, path
 
 

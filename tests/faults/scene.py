@@ -58,9 +58,15 @@ class Scene:
         return product.running(self.settings, "worker", *arguments)
 
     def on_another_host(self) -> "Scene":
-        """Return the same scene as a worker with a folder of its own, thus a journal, sees it."""
+        """Return the same scene as a worker with a folder of its own, thus a journal, sees it.
+
+        The hold notices a host that nobody introduced; an operator lets it in.
+        """
         folder = f"{self.settings['BELONG_STATE_FOLDER']}-elsewhere"
-        return replace(self, settings={**self.settings, "BELONG_STATE_FOLDER": folder})
+        settings = {**self.settings, "BELONG_STATE_FOLDER": folder}
+        ended = product.run(settings, "hold", "release")
+        assert ended.code == 0, ended
+        return replace(self, settings=settings)
 
     def drain(self) -> dict[str, int]:
         """Let a new worker of this process do all that is due; return what waits for later.

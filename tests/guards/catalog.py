@@ -443,7 +443,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "confirmed-before-queued",
         "belong_mail/newsletters/service.py",
-        "        Subscription.confirmed_at <= newsletter.queued_at,\n",
+        "        Subscription.confirmed_at <= queued_at,\n",
         "",
         ("tests/newsletters/test_books.py",),
     ),
@@ -625,7 +625,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "pause-before-planning",
         "belong_mail/newsletters/service.py",
-        "        Subscription.reads_at(newsletter.queued_at or now()),\n",
+        "        Subscription.reads_at(queued_at),\n",
         "",
         (PAUSING,),
     ),
@@ -750,9 +750,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "folders-of-their-own",
-        "belong_mail/sending/claims.py",
-        "return name.startswith(self._ours)",
-        "return True",
+        "belong_mail/sending/presence.py",
+        "return Standing.UNKNOWN",
+        "return Standing.DEAD",
         (f"{CLOCKS}::test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead",),
     ),
     (

@@ -1,5 +1,6 @@
 """A pause acts at once, and an issue's books stay right."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,13 +11,16 @@ from belong_mail.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
+from belong_mail.sending import parcels
 from belong_mail.subscriptions import service
 from belong_mail.worker import Worker
 from tests.factories import queue_issue
+from tests.marks import one_connection
 from tests.people import Visitor, html_of, link_to, path_of
 from tests.servers.smtp import Server
 
 ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
+OTHERS = [f"other{number}@dpsk12.org" for number in range(3)]
 Join = Callable[..., list[str]]
 
 
@@ -79,22 +83,25 @@ def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(
     assert books(parts) == {"recipients": 2, "accepted": 1, "withdrawn": 1}
 
 
-def test_a_pause_in_the_middle_of_an_issue_acts_on_the_next_mail(
+@one_connection
+def test_a_pause_in_the_middle_of_an_issue_acts_within_two_seconds(
     join: Join, parts: Parts, worker: Worker, relay: Server
 ) -> None:
-    people = {address: join(address, "the-village")[0] for address in (ADA, GRACE)}
+    """Who was read ahead is asked again by then; one copy leaves, one more may have been begun."""
+    reading = [join(each, "the-village")[0] for each in (ADA, GRACE, *OTHERS)]
 
-    def pause_the_other(_command: str) -> None:
-        if len(relay.accepted) == 1:
-            [first] = relay.accepted
-            [other] = [each for each in people if each != first.recipient]
-            pause(parts, people[other])
+    def pause_and_dawdle(_command: str) -> None:
+        if reading:
+            while reading:
+                pause(parts, reading.pop())
+            time.sleep(parcels.STALE + 0.1)
 
-    relay.on("after DOT", pause_the_other)
+    relay.on("DOT", pause_and_dawdle)
     issue(parts)
     worker.drain()
-    assert len(relay.accepted) == 1
-    assert books(parts) == {"recipients": 2, "accepted": 1, "withdrawn": 1}
+    left = len(relay.accepted)
+    assert 1 <= left <= 2
+    assert books(parts) == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
 
 
 def test_who_resumes_while_an_issue_waits_does_not_upset_its_books(
@@ -135,7 +142,7 @@ def test_who_joins_again_is_not_paused_any_more(
     visitor.press(link_to(relay.to(ADA)[0], "confirm"))
     issue(parts)
     worker.drain()
-    assert relay.to(ADA)[-1]["Subject"] == "This month with us"
+    assert "This month with us" in {mail["Subject"] for mail in relay.to(ADA)}
 
 
 def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_group_only(

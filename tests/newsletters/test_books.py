@@ -17,6 +17,7 @@ from belong_mail.subscriptions.models import Request, Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.marks import one_connection
 from tests.servers.smtp import Server
 
 Books = dict[str, int]
@@ -76,22 +77,25 @@ def test_who_leaves_before_their_copy_is_written_has_withdrawn(
     assert relay.to("member1@dpsk12.org") == []
 
 
+@one_connection
 def test_who_leaves_while_the_issue_goes_out_gets_nothing_more(
     worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
-    """What was read ahead two seconds ago is asked again."""
+    """Who was read ahead two seconds ago is asked again; one more copy may have been begun."""
     issue = queue(parts, keyring, 5)
-    leaving = ["member4@dpsk12.org"]
+    staying = [f"member{number}@dpsk12.org" for number in range(5)]
 
     def dawdle(_command: str) -> None:
-        if leaving:
-            leave(parts, keyring, leaving.pop())
+        if staying:
+            while staying:
+                leave(parts, keyring, staying.pop())
             time.sleep(parcels.STALE + 0.1)
 
     relay.on("DOT", dawdle)
     worker.drain()
-    assert relay.to("member4@dpsk12.org") == []
-    assert books(parts, issue) == {"recipients": 5, "accepted": 4, "withdrawn": 1}
+    left = len(relay.accepted)
+    assert 1 <= left <= 2
+    assert books(parts, issue) == {"recipients": 5, "accepted": left, "withdrawn": 5 - left}
 
 
 def test_who_asks_never_to_be_mailed_again_is_left_alone_by_an_issue_under_way(

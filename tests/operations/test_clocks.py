@@ -102,11 +102,14 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
     assert books(parts, issue) == {"recipients": 5, "accepted": 5}
 
 
-@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
     elsewhere: Worker, clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
-    """Of another host only the lease tells: after a jump of a day it is over."""
+    """Of another host only the lease tells: after a jump of a day it is over.
+
+    What the late one held may have left, so it waits; meanwhile the late one says that it has.
+    """
     issue = queue(parts, keyring, 3)
 
     def take_over() -> None:

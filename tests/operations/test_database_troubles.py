@@ -28,6 +28,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 MOMENTS = pytest.mark.parametrize("moment", ["EHLO", "MAIL", "DATA", "DOT"])
 WORDS = "We need an interpreter for the meeting."
+WRITER = "writer@example.org"
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
     relay: Server,
 ) -> None:  # fmt: skip
     assert impatient
-    form = Form(visitor.open("/contact").text).fields | {"message": WORDS}
+    form = Form(visitor.open("/contact").text).fields | {"message": WORDS, "email": WRITER}
     with trouble:
         answer = visitor.client.post("/contact", data=form)
         assert answer.status_code == 503
@@ -169,7 +170,7 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
     port = free_port()
     given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
     with site_running(given, tmp_path, port) as site:
-        form = Form(site.browser.get("/contact").text).fields | {"message": WORDS}
+        form = Form(site.browser.get("/contact").text).fields | {"message": WORDS, "email": WRITER}
         with full([*site.web_processes(), site.worker.pid]):
             issue = queue(parts, keyring, 3)
             wait_until(lambda: b"cannot be used" in site.words())

@@ -1,6 +1,7 @@
 """What operators look at: the doctor, the figures, and halting an issue by a command."""
 
 import os
+import time
 from pathlib import Path
 
 import dns.exception
@@ -13,11 +14,12 @@ from belong_mail.db import now
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.operating import doctor
 from belong_mail.parts import Parts
+from belong_mail.sending import parcels
 from belong_mail.sending.models import Delivery
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.marks import on_sqlite
+from tests.marks import on_sqlite, one_connection
 from tests.people import Visitor
 from tests.processes import run
 from tests.sending.factories import books, queue
@@ -170,6 +172,7 @@ def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
         assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
 
 
+@one_connection
 def test_an_issue_is_paused_resumed_and_stopped_by_command(
     cli: FlaskCliRunner, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
@@ -184,7 +187,13 @@ def test_an_issue_is_paused_resumed_and_stopped_by_command(
         assert ended.exit_code == wanted, ended.output
         said.append(ended.output)
 
-    relay.on("after DOT", lambda _: act("pause") if len(relay.accepted) == 10 else None)
+    def act_at(number: int, verb: str) -> None:
+        """Act, and dawdle until what was read ahead is asked for again."""
+        if len(relay.accepted) == number:
+            act(verb)
+            time.sleep(parcels.STALE + 0.1)
+
+    relay.on("after DOT", lambda _: act_at(10, "pause"))
     worker.drain()
     paused_at = len(relay.accepted)
     assert 10 <= paused_at <= 11
@@ -192,7 +201,7 @@ def test_an_issue_is_paused_resumed_and_stopped_by_command(
     assert "It is paused: that cannot be done now." in said[-1]
     relay.on("after DOT", lambda _: None)
     act("resume")
-    relay.on("after DOT", lambda _: act("stop") if len(relay.accepted) == 20 else None)
+    relay.on("after DOT", lambda _: act_at(20, "stop"))
     worker.drain()
     balance = books(parts, issue)
     assert balance["accepted"] == len(relay.accepted) <= 21

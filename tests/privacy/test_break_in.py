@@ -17,7 +17,7 @@ from belong_mail.shared_mailbox import service as shared_mailbox
 from belong_mail.shared_mailbox.models import MailboxProposal
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.worker import Worker, make_worker
 from tests.factories import group_named, make_member, queue_issue
 from tests.people import Visitor, link_to
 from tests.seats import sign_in
@@ -65,7 +65,8 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
     with parts.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         queue_issue(session)
-    worker.engine.work()
+    worker.drain()
+    assert len(relay.accepted) == 1
     forged = compose(
         [("From", "a@example.org"), ("To", slot("to")), ("Date", slot("date"))],
         f"https://evil.example.org/{slot('to')}",
@@ -77,8 +78,12 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
             for frozen in session.scalars(select(Frozen)):
                 frozen.wire = wire
             session.execute(update(Delivery).values(state="queued", due_at=now()))
-        worker.drain()
-        assert relay.accepted == []
+        next_worker = make_worker(parts, keyring)
+        next_worker.drain()
+        next_worker.engine.close()
+        assert len(relay.accepted) == 1
+        with parts.reading.begin() as session:
+            assert session.scalars(select(Delivery.state)).one() == "failed"
 
 
 def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
