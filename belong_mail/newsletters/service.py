@@ -101,7 +101,7 @@ def queue(session: Session, newsletter: Newsletter) -> None:
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
     stretch = ((func.row_number().over(order_by=Subscription.id) - 1) // CHUNK).label("stretch")
-    of_group = Subscription.group_id == newsletter.group_id
+    of_group = Subscription.group_id + 0 == newsletter.group_id
     receiving = select(Subscription.id, stretch).where(of_group, *_receives(newsletter.queued_at))
     members = receiving.subquery()
     planned = (
