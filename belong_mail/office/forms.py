@@ -1,14 +1,13 @@
 """The form for the office's answer."""
 
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import SubmitField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
-from belong_mail.forms import plain_text, strip
+from belong_mail.forms import KeptForm, plain_text, strip
 
 
-class AnswerForm(FlaskForm):
+class AnswerForm(KeptForm):
     answer = TextAreaField(
         _l("Your answer"),
         filters=[strip],

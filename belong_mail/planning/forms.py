@@ -7,7 +7,6 @@ from typing import Any, cast
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     Field,
@@ -24,7 +23,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.forms import Clock, Day, https_only, one_line, strip
+from belong_mail.forms import Clock, Day, KeptForm, https_only, one_line, strip
 from belong_mail.languages import marked
 from belong_mail.meetings import words
 from belong_mail.meetings.models import Meeting
@@ -75,7 +74,7 @@ def listed_days(_form: Form, field: Field) -> None:
 LINE = [Optional(), SHORT, one_line, without_address]
 
 
-class Hours(FlaskForm):
+class Hours(KeptForm):
     """What a meeting and one day of it have in common."""
 
     starts_at = Clock(_l("Begins at"), validators=[InputRequired(_l("Enter a time, like 16:30."))])
