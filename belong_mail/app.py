@@ -52,7 +52,7 @@ BLUEPRINTS = (
 PUBLIC = {
     "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
     "directory.readyz", "directory.accessibility", "directory.robots", "directory.security",
-    "directory.favicon", "subscriptions.join", "subscriptions.check_your_inbox",
+    "directory.favicon", "directory.result", "subscriptions.join", "subscriptions.check_your_inbox",
     "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
     "subscriptions.one_click", "contact.write", "contact.received", "contact.answer",
     "sign_in.ask", "sign_in.sent", "sign_in.confirm",

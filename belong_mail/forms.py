@@ -19,7 +19,7 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.csrf.core import CSRF, CSRFTokenField
-from wtforms.validators import DataRequired
+from wtforms.validators import InputRequired
 
 from belong_mail.db import new_public_id, now
 from belong_mail.mail.address import AddressRefused, check, domain
@@ -158,13 +158,13 @@ class Clock(TimeField):
             raise ValueError(_("Enter a time, like 16:30.")) from error
 
 
-class PauseForm(FlaskForm):
+class PauseForm(KeptForm):
     """Until when no issues are to come. The link of its page is its authority."""
 
     class Meta:
         csrf = False
 
-    until = Day(_l("No newsletters until"), validators=[DataRequired(_l("Choose a day."))])
+    until = Day(_l("No newsletters until"), validators=[InputRequired(_l("Choose a day."))])
     resume = SubmitField(_l("Send them again"))
 
     @property

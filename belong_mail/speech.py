@@ -12,7 +12,9 @@ from flask import Flask, Response, g, request, url_for
 from flask_babel import Babel, Domain, format_date, get_locale
 
 from belong_mail import languages
-from belong_mail.parts import Settings
+from belong_mail.db import now
+from belong_mail.parts import Settings, parts
+from belong_mail.tokens import Purpose
 
 KEPT = {200, 206, 304}
 Words = Callable[[datetime, str, ZoneInfo], str]
@@ -65,7 +67,8 @@ def _give_words(app: Flask, settings: Settings) -> None:
             "language": str(get_locale()),
             "text_direction": getattr(get_locale(), "text_direction", "ltr"),
             "languages": languages.NAMES,
-            "language_url": lambda code: f"{request.path}?lang={code}",
+            "language_url": lambda code, path="": f"{path or request.path}?lang={code}",
+            "result_url": _result_url,
             "static": lambda file: url_for(
                 "static", filename=file, v=version(static / file), lang=None
             ),
@@ -84,6 +87,16 @@ def _give_words(app: Flask, settings: Settings) -> None:
     )
     app.jinja_env.filters["local_weekday"] = lambda day: format_date(day, "EEEE")
     app.jinja_env.filters["local_date"] = partial(in_words, languages.date_in_words)
+
+
+def _result_url(result: tuple[str, int | str, str], code: str) -> str:
+    """Return where a page that came of a press can be read in another language, for a day.
+
+    The same press shows the same page, so the time is the day's.
+    """
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    signed = parts().tokens.sign(Purpose.RESULT, "~".join(map(str, result)), today)
+    return url_for("directory.result", token=signed, lang=code)
 
 
 @cache

@@ -43,6 +43,7 @@ class Purpose(Enum):
     CONFIRM_MAILBOX = ("confirm-mailbox", 72 * HOUR)
     FORGET_NOTE = ("forget-note", None)
     FORM = ("form", 24 * HOUR)
+    RESULT = ("result", 48 * HOUR)
 
     def __init__(self, salt: str, max_age: int | None) -> None:
         self.salt = salt

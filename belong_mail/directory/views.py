@@ -13,6 +13,7 @@ from belong_mail.groups.cards import card, resources_of
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
 from belong_mail.parts import parts, transaction
+from belong_mail.tokens import Purpose
 
 PROMISED = timedelta(days=180)
 """For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year."""
@@ -21,6 +22,17 @@ directory = Blueprint("directory", __name__)
 
 NEXT = 3
 """Meetings that a group's page shows."""
+RESULTS = {
+    "welcome": "subscriptions/welcome.html",
+    "left": "subscriptions/left.html",
+    "back": "subscriptions/back.html",
+    "refused": "subscriptions/not_me_done.html",
+    "forgotten": "interests/forgotten.html",
+    "moved": "moving/confirmed.html",
+    "erased": "memberships/erased.html",
+    "mailbox": "shared_mailbox/confirmed.html",
+}
+"""Pages that say what a press has done."""
 
 
 @directory.get("/")
@@ -50,6 +62,21 @@ def group(slug: str) -> str:
         resources=resources,
         meetings=[words.shown(each, language) for each in coming],
     )
+
+
+@directory.get("/result/<token>")
+def result(token: str) -> str:
+    """Say once more, in another language, what a press has done; the press is not repeated."""
+    page, number, detail = parts().tokens.read(Purpose.RESULT, token).split("~")
+    language, zone = str(get_locale()), parts().settings.timezone
+    context: dict[str, object] = {"choice": detail, "undo_token": detail}
+    with transaction() as session:
+        if number:
+            found = groups.numbered(session, int(number)) or abort(404)
+            coming = meetings.next_held(session, zone, now(), 1, found)
+            held = [words.shown(each, language) for each in coming]
+            context |= {"group": card(found, language), "meetings": held}
+    return render_template(RESULTS[page], is_private=True, **context)
 
 
 @directory.get("/privacy")

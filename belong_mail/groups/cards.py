@@ -10,6 +10,7 @@ from belong_mail.languages import DEFAULT
 class Card:
     """A group's public face."""
 
+    number: int
     slug: str
     name: str
     summary: str
@@ -20,6 +21,7 @@ class Card:
 
 def card(group: Group, language: str) -> Card:
     return Card(
+        number=group.id,
         slug=group.slug,
         name=group.name,
         summary=said(group.summary, language),

@@ -76,10 +76,10 @@ def pause(secret: str) -> ResponseReturnValue:
         public_id = _chosen(session, secret)
         if form.is_resume:
             subscriptions.resume(session, public_id)
-        elif form.validate():
+        elif form.validate_on_submit():
             subscriptions.pause(session, public_id, form.moment)
         else:
-            return _sheet(session, secret, form, public_id), 422
+            return _sheet(session, secret, form, public_id), 422 if form.errors else 200
     return _back(secret, "resume" if form.is_resume else "pause")
 
 
@@ -133,14 +133,14 @@ def _sheet(
 ) -> str:
     """Show the sheet; a form with an error stands at the membership it was sent for."""
     listed = service.open_sheet(session, secret)
+    empty = PauseForm(formdata=None)
     held = [
-        _shown(
-            session, each, form if form and each.public_id == wrong else PauseForm(formdata=None)
-        )
+        _shown(session, each, form if form and each.public_id == wrong else empty)
         for each in service.shown(session, listed)
     ]
     return render_template(
         "memberships/sheet.html",
+        main_id=_main(held, wrong),
         secret=secret,
         until=listed.until,
         held=held,
@@ -148,6 +148,14 @@ def _sheet(
         done=request.args.get("done"),
         is_private=True,
     )
+
+
+def _main(held: list[dict[str, object]], chosen: str | None) -> object:
+    """Name the membership whose form the language button keeps: the chosen one, else the first."""
+    can_pause = [
+        each["public_id"] for each in held if each["is_active"] and not each["paused_until"]
+    ]
+    return chosen if chosen in can_pause else next(iter(can_pause), None)
 
 
 def _shown(session: Session, subscription: Subscription, form: PauseForm) -> dict[str, object]:

@@ -59,7 +59,7 @@ def change(meeting_id: str) -> ResponseReturnValue:
         if is_right and not form.preview.data:
             service.change(meeting, **form.planned())
             return _back(meeting, "saved")
-        if request.method == "GET":
+        if request.method != "POST":
             form.show(meeting)
         page = _form(meeting.group, form, meeting, is_right=is_right)
     return page, 422 if form.errors else 200

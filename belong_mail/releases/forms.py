@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, RadioField, SelectChoice, SubmitField, ValidationError
-from wtforms.validators import Optional
+from wtforms.validators import StopValidation
 
 from belong_mail.db import now
 from belong_mail.forms import KeptForm
@@ -48,17 +48,17 @@ class ReleaseForm(KeptForm):
         _l("Date and time, for “later”"),
         description=_l("Denver time. Of an hour that comes twice in autumn, the first is taken."),
         format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        validators=[Optional()],
     )
     submit = SubmitField(_l("Release"))
 
-    def validate_when(self, field: RadioField) -> None:
-        if field.data == "later" and self.at.data is None:
-            raise ValidationError(_("Choose a date and a time."))
-
     def validate_at(self, field: Moment) -> None:
-        if self.when.data != "later" or field.data is None:
-            return
+        """Look at the moment only if it is wanted; what stands there otherwise does not matter."""
+        if self.when.data != "later":
+            field.errors = ()
+            raise StopValidation
+        if field.data is None:
+            field.errors = ()
+            raise StopValidation(_("Choose a date and a time."))
         try:
             moment, _is_twice = local_moment(field.data, parts().settings.timezone)
         except NoSuchTime as error:

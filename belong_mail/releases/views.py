@@ -81,7 +81,7 @@ def sending(public_id: str) -> str:
             "sending",
             issue,
             standing=standing,
-            sentences=words.report(standing.counts) if standing.counts["recipients"] else [],
+            sentences=words.report(standing),
             progress=words.progress(issue, standing, parts().settings.send_rate),
             percent=words.percent(standing),
         )

@@ -40,9 +40,11 @@ def percent(standing: Standing) -> int:
     return min(int(standing.share * WHOLE) // STEP * STEP, WHOLE - STEP)
 
 
-def report(counts: dict[str, int]) -> list[str]:
-    """Say what became of an issue."""
-    said = []
+def report(standing: Standing) -> list[str]:
+    """Say what became of an issue; nothing before it has begun."""
+    counts, said = standing.counts, []
+    if standing.state == "sent" and not counts["recipients"]:
+        said.append(_("The group had no members to write to when it went out."))
     if counts[State.ACCEPTED]:
         said.append(
             _("Handed to the mail server for %(members)s.", members=about(counts[State.ACCEPTED]))

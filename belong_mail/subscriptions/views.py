@@ -89,11 +89,10 @@ def leave(token: str) -> str:
         if request.method != "POST":
             return _manage(service.look_at(session, public_id))
         subscription = service.leave(session, public_id)
-        undo = None
+        undo = ""
         if service.can_come_back(subscription):
-            signed = parts().tokens.sign(Purpose.UNDO_LEAVE, public_id, now())
-            undo = url_for(".undo", token=signed)
-        return _page("left", subscription.group, undo_action=undo)
+            undo = parts().tokens.sign(Purpose.UNDO_LEAVE, public_id, now())
+        return _page("left", subscription.group, undo_token=undo)
 
 
 @subscriptions.post("/leave/<token>/pause")
@@ -104,10 +103,10 @@ def pause(token: str) -> ResponseReturnValue:
     with transaction() as session:
         if form.is_resume:
             service.resume(session, public_id)
-        elif form.validate():
+        elif form.validate_on_submit():
             service.pause(session, public_id, form.moment)
         else:
-            return _manage(service.look_at(session, public_id), form), 422
+            return _manage(service.look_at(session, public_id), form), 422 if form.errors else 200
     done = "resume" if form.is_resume else "pause"
     return redirect(url_for(".leave", token=token, done=done), 303)
 
@@ -142,7 +141,7 @@ def undo(token: str) -> str:
         if request.method == "POST":
             return _page("back", service.come_back(session, public_id).group)
         subscription = service.look_at(session, public_id)
-        return _page("left", subscription.group, undo_action=url_for(".undo", token=token))
+        return _page("left", subscription.group, undo_token=token)
 
 
 @subscriptions.route("/one-click/<token>", methods=["GET", "POST"])

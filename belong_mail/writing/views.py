@@ -28,6 +28,8 @@ def begin(slug: str) -> ResponseReturnValue:
     """Begin a draft; it belongs to the group."""
     with transaction() as session:
         group = accounts.led_group(session, signed_in(), slug)
+        if not group.is_open:
+            abort(404)
         issue = service.begin(session, group)
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 

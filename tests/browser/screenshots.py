@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
+from tests.browser.tour import mails
 from tests.browser.walks import WALKS
 
 WIDTHS = (320, 768, 1440)
@@ -17,14 +18,14 @@ HEIGHT = 740
 
 
 def take(browser: Browser, site: Site, language: str, folder: Path) -> None:
-    """Take every picture in one language: both themes, both widths."""
+    """Take every picture in one language: both themes, each width."""
     for walk in WALKS:
         context = browser.new_context(base_url=site.url, locale=language)
         page, address = context.new_page(), f"{walk.who}.{language}@dpsk12.org"
         for name in walk.pages(page, site, address):
             _picture(page, folder / f"{name}-{language}")
         letter = context.new_page()
-        for name, html in walk.mails(site, address):
+        for name, html in mails(site, address):
             letter.set_content(html)
             _picture(letter, folder / f"{name}-{language}")
         context.close()

@@ -5,9 +5,9 @@ from playwright.sync_api import Page, expect
 
 JOIN = "/groups/the-village/join"
 IN_ORDER = [
-    "skip", "brand", "Groups", "Contact", "Español", "The Village", "email", "language",
-    "first_name", "question-1", "question-2", "question-2", "question-2", "introduce_me",
-    "summary", "submit",
+    "skip", "brand", "Groups", "Calendar", "Contact", "Español", "The Village", "email",
+    "language", "first_name", "question-1", "question-2", "question-2", "question-2",
+    "introduce_me", "summary", "submit",
 ]  # fmt: skip
 WHERE = """() => {
   const it = document.activeElement

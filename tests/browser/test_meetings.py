@@ -1,4 +1,4 @@
-"""Meetings in a real browser: planned by keyboard on a phone, looked at by anyone, and by axe."""
+"""Meetings in a real browser: planned by keyboard on a phone, looked at by anyone."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +7,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PHONE
+from tests.browser.leads import type_a_meeting
 from tests.browser.site import LEAD, SLUG, Site, link_in
-from tests.browser.test_looks import Findings
 from tests.browser.tour import press
 from tests.browser.watch import Watch
 
-MEETINGS = f"/lead/groups/{SLUG}/meetings"
 WORDS = {
     "en": "Every second Tuesday, 4:00–5:00 pm, until June 1, 2027",
     "es": "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el 1 de junio de 2027",
@@ -49,27 +48,6 @@ def seat(
     yield context.new_page()
     context.close()
     assert watch.complaints == []
-
-
-def type_a_meeting(page: Page, place: str) -> None:
-    """Fill the form in by keyboard alone: from field to field with Tab."""
-    page.goto(f"{MEETINGS}/new")
-    page.focus("[name=title_en]")
-    keys = page.keyboard
-    keys.type("Tea")
-    keys.press("Tab")
-    keys.type("Té")
-    page.fill("[name=starts_on]", "2027-01-05")
-    page.fill("[name=starts_at]", "16:00")
-    page.fill("[name=ends_at]", "17:00")
-    page.focus("[name=repeats]:checked")
-    keys.press("ArrowDown")
-    keys.press("ArrowDown")
-    page.fill("[name=until]", "2027-06-01")
-    page.focus("[name=place]")
-    keys.type(place)
-    page.focus("[name=access]")
-    keys.press("Space")
 
 
 def test_a_lead_plans_a_meeting_by_keyboard_on_a_phone_and_reads_it_before_it_is_saved(
@@ -109,47 +87,3 @@ def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
         link = phone.locator("#subscribe ~ p").get_by_role("link", name=name)
         answer = phone.request.get(link.get_attribute("href") or "")
         assert answer.text().startswith("BEGIN:VCALENDAR")
-
-
-@pytest.mark.timeout(240)
-def test_every_page_about_meetings_is_for_everyone_on_any_screen(
-    browser: Browser, site: Site, signed_in: list[Any], language: str
-) -> None:
-    found, watch = Findings(), Watch(expected={404, 422})
-    context = browser.new_context(base_url=site.url, locale=language, viewport=PHONE)
-    context.add_cookies(signed_in)
-    watch.over(context, site.url)
-    page = context.new_page()
-    for name in stops(page):
-        found.look(page, name)
-    context.close()
-    assert found == Findings(seen=9)
-    assert watch.complaints == []
-
-
-def stops(page: Page) -> Iterator[str]:
-    """Stop at each page about meetings, and name it."""
-    page.goto(MEETINGS)
-    yield "listed"
-    type_a_meeting(page, "Room " + "x" * 60)
-    page.fill("[name=starts_on]", "2026-12-01")
-    page.fill("[name=exceptions]", "2026-12-16")
-    press(page, "button.big")
-    yield "form-with-errors"
-    page.fill("[name=exceptions]", "")
-    press(page, "[name=preview]")
-    yield "form-in-words"
-    press(page, "button.big")
-    page.locator("summary").first.click()
-    yield "listed-with-days"
-    page.locator("details a").first.click()
-    yield "day"
-    page.go_back()
-    page.locator("a[href*='/cancel']").first.click()
-    yield "cancel"
-    page.goto(f"/calendar?group={SLUG}")
-    yield "calendar"
-    page.goto("/calendar/2027-01")
-    yield "month"
-    page.goto(f"/groups/{SLUG}")
-    yield "group"

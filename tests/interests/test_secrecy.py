@@ -177,3 +177,7 @@ def test_a_lead_of_an_upcoming_group_reads_words(stage: Stage) -> None:
     for number in range(9):
         wait_for(stage, f"person{number}@dpsk12.org")
     assert "Enough people wait for it to start." in lead.open("/lead/").text
+    page = lead.open("/lead/").text
+    assert "The group has not started." in page
+    assert "A few members" not in page
+    assert "Write a newsletter" not in page

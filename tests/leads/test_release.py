@@ -73,3 +73,12 @@ def test_an_issue_is_taken_back_while_there_is_time(
         worker.drain()
     assert relay.to("member1@dpsk12.org") == []
     assert "draft" in lead.open(f"{page}/sending").text
+
+
+def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead: Visitor, worker: Worker) -> None:
+    page = write(lead)
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    shown = lead.open(f"{page}/sending").text
+    assert "The group had no members to write to when it went out." in shown

@@ -62,7 +62,10 @@ def test_a_time_that_is_missing_odd_or_past_is_refused(
     lead: Visitor, parts: Parts, at: str
 ) -> None:
     page = draft(parts)
-    assert lead.send(f"{page}/release", when="later", at=at).status_code == 422
+    answer = lead.send(f"{page}/release", when="later", at=at)
+    assert answer.status_code == 422
+    assert 'id="at-error"' in answer.text
+    assert 'id="when-error"' not in answer.text
     assert "draft" in lead.open(f"{page}/sending").text
 
 

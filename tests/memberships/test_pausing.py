@@ -189,3 +189,15 @@ def test_bad_input_from_a_newsletter_changes_nothing(
     assert visitor.open(f"{link}/pause").status_code == 405
     assert visitor.press(f"{link}x/pause", until=in_days(3)).status_code == 404
     assert "No newsletters until" in visitor.open(link).text
+
+
+def test_a_day_that_no_calendar_has_is_explained_in_words_that_help(
+    join: Join, visitor: Visitor, parts: Parts, worker: Worker, relay: Server
+) -> None:
+    join(ADA, "the-village")
+    issue(parts)
+    worker.drain()
+    leave = path_of(link_to(relay.to(ADA)[-1], "leave")).partition("?")[0]
+    answer = visitor.press(f"{leave}/pause", until="2027-02-31")
+    assert answer.status_code == 422
+    assert "Choose a day, like 2027-01-31." in answer.text

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from tests.processes import ROOT, flask, surroundings
 
+SECONDS_TO_START = 60.0
 SECONDS_TO_END = 20
 
 
@@ -97,9 +98,14 @@ class Site:
         try:
             codes = [process.wait(SECONDS_TO_END) for process in processes]
         finally:
-            for process in processes:
-                process.kill()
+            self.kill()
         assert codes[1] == 0, self.words().decode()
+
+    def kill(self) -> None:
+        """End both at once, whatever they do."""
+        for process in (self.web, self.worker):
+            process.kill()
+            process.wait()
 
     def _start(self, name: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         env = surroundings({**self._environment, **settings})
@@ -144,12 +150,16 @@ def running(
     site = Site(environment, folder, port, for_web or {})
     try:
         wait_until_served(site)
+    except BaseException:
+        site.kill()
+        raise
+    try:
         yield site
     finally:
         site.end()
 
 
-def wait_until_served(site: Site, seconds: float = 40.0) -> None:
+def wait_until_served(site: Site, seconds: float = SECONDS_TO_START) -> None:
     until = time.monotonic() + seconds
     while True:
         try:

@@ -1,0 +1,221 @@
+"""A walk past the pages of leads and the office, for whoever looks at all of them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.site import SLUG, Site
+from tests.browser.tour import press
+
+OTHER = "asian"
+MEETINGS = f"/lead/groups/{SLUG}/meetings"
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "directory.png"
+LONG = "Sustainability" * 3
+TEXT = f"""## What we will do
+
+Dear {{first_name}}, come to [tea](https://example.org/{"x" * 60}).
+
+- One
+- Two **bold** words
+
+{LONG}
+"""
+
+
+def leads(page: Page, site: Site, address: str) -> Iterator[str]:
+    """Stop at each page of a lead's."""
+    language = address.partition("@")[0].rpartition(".")[2]
+    site.flask("lead", "invite", address, "--group", SLUG, "--language", language)
+    site.flask("lead", "invite", address, "--group", OTHER)
+    site.flask("office", "invite", address)
+    site.flask("demo", "--group", SLUG, "--members", "12")
+    yield from _sign_in(page, site, address)
+    yield from _write(page)
+    yield from _release(page, site)
+    yield from _group(page)
+    yield from _mailbox(page, site, address)
+    yield from _meetings(page)
+    yield from _office(page)
+
+
+def _sign_in(page: Page, site: Site, address: str) -> Iterator[str]:
+    page.goto("/sign-in")
+    yield "sign-in"
+    press(page)
+    yield "sign-in-with-errors"
+    page.fill("[name=email]", address)
+    press(page)
+    yield "sign-in-sent"
+    link = site.link_to(address, "sign-in")
+    cookies: list[Any] = page.context.cookies()
+    page.context.clear_cookies()
+    page.goto(link)
+    yield "sign-in-elsewhere"
+    page.context.add_cookies(cookies)
+    page.goto(link)
+    yield "sign-in-confirm"
+    press(page)
+    yield "lead"
+
+
+def _write(page: Page) -> Iterator[str]:
+    press(page, "main form[action*=newsletters] button")
+    yield "write"
+    page.fill("[name=subject]", "Tea {who} on Friday")
+    page.fill("[name=text]", TEXT)
+    press(page, "#main-form .actions .button")
+    yield "write-with-errors"
+    page.fill("[name=subject]", "Tea on Friday")
+    press(page, "#main-form .actions .button")
+    expect(page.frame_locator("iframe.phone").get_by_role("heading").first).to_be_visible()
+    yield "write-saved"
+    press(page, "#main-form .actions [name=pictures]")
+    yield "pictures"
+    press(page)
+    yield "pictures-with-errors"
+    page.set_input_files("[name=picture]", PICTURE)
+    page.fill("#main-form [name=description]", "The directory of groups")
+    press(page)
+    yield "pictures-added"
+    press(page, ".back a")
+    yield "write-with-picture"
+
+
+def _release(page: Page, site: Site) -> Iterator[str]:
+    press(page, "#main-form .actions [name=release]")
+    yield "release"
+    press(page, "main form[action*=test] button")
+    page.check("[value=later]")
+    press(page, "#main-form .button")
+    yield "release-with-errors"
+    page.check("[name=when][value=now]")
+    press(page, "#main-form .button")
+    yield "scheduled"
+    site.let_time_pass(timedelta(hours=2))
+    state(page, "held")
+    yield "held"
+    press(page, "main a.button")
+    press(page, "#main-form .button")
+    site.let_time_pass()
+    state(page, "sent")
+    yield "sent"
+    page.goto(page.url.replace("/sending", "/stop"))
+    yield "stop"
+
+
+def state(page: Page, word: str) -> None:
+    """Look again until an issue is so far."""
+    buttons = {"held": "main a.button[href*=release]", "sent": "main h2"}
+    page.locator(buttons[word]).wait_for()
+
+
+def _group(page: Page) -> Iterator[str]:
+    page.goto("/lead/")
+    press(page, "main form[action*=newsletters] button")
+    press(page, ".away a")
+    yield "delete"
+    press(page)
+    yield "lead-with-issues"
+    page.goto(f"/lead/groups/{SLUG}/page")
+    yield "group-edit"
+    page.fill("[name=mailbox]", "nobody")
+    press(page, "#main-form .actions .button")
+    yield "group-edit-with-errors"
+    page.fill("[name=mailbox]", "")
+    press(page, "#main-form .actions .button")
+    yield "group-edit-saved"
+    press(page, "main .away a")
+    yield "questions"
+    press(page, "#main-form .button")
+    yield "questions-with-errors"
+
+
+def _mailbox(page: Page, site: Site, address: str) -> Iterator[str]:
+    """Name a mailbox for another group, and say yes behind both links."""
+    form, shared = f"/lead/groups/{OTHER}/page", "shared." + address
+    page.goto(form)
+    page.fill("[name=mailbox]", shared)
+    press(page, "#main-form .actions .button")
+    yield "mailbox-named"
+    for each in (shared, address):
+        page.goto(site.link_to(each, "confirm-mailbox"))
+        before = len(site.mails_to(address))
+        yield f"mailbox-confirm-{each == address}"
+        press(page)
+    yield "mailbox-confirmed"
+    site.wait_for(lambda: len(site.mails_to(address)) > before)
+    page.goto(form)
+    yield "mailbox-set"
+
+
+def _meetings(page: Page) -> Iterator[str]:
+    page.goto(MEETINGS)
+    yield "meetings"
+    type_a_meeting(page, "Room " + "x" * 60)
+    page.fill("[name=starts_on]", "2026-12-01")
+    page.fill("[name=exceptions]", "2026-12-16")
+    press(page, "button.big")
+    yield "meeting-with-errors"
+    page.fill("[name=exceptions]", "")
+    press(page, "[name=preview]")
+    yield "meeting-in-words"
+    press(page, "button.big")
+    page.locator("summary").first.click()
+    yield "meetings-with-days"
+    page.locator("details a").first.click()
+    yield "meeting-day"
+    page.go_back()
+    page.locator("a[href*='/cancel']").first.click()
+    yield "meeting-cancel"
+    for name, path in {
+        "calendar-with-meetings": f"/calendar?group={SLUG}",
+        "month-with-meetings": "/calendar/2027-01",
+        "group-with-meetings": f"/groups/{SLUG}",
+    }.items():
+        page.goto(path)
+        yield name
+
+
+def type_a_meeting(page: Page, place: str) -> None:
+    """Fill the form in by keyboard alone: from field to field with Tab."""
+    page.goto(f"{MEETINGS}/new")
+    page.focus("[name=title_en]")
+    keys = page.keyboard
+    keys.type("Tea")
+    keys.press("Tab")
+    keys.type("Té")
+    page.fill("[name=starts_on]", "2027-01-05")
+    page.fill("[name=starts_at]", "16:00")
+    page.fill("[name=ends_at]", "17:00")
+    page.focus("[name=repeats]:checked")
+    keys.press("ArrowDown")
+    keys.press("ArrowDown")
+    page.fill("[name=until]", "2027-06-01")
+    page.focus("[name=place]")
+    keys.type(place)
+    page.focus("[name=access]")
+    keys.press("Space")
+
+
+def _office(page: Page) -> Iterator[str]:
+    """Write without an address, answer for the office, and read it with the code."""
+    page.goto("/contact")
+    page.fill("[name=message]", "Where is the library?")
+    press(page)
+    reference, code = page.locator("code").all_inner_texts()
+    page.goto("/office/threads")
+    yield "office"
+    page.locator("main .issues a", has_text=reference).click()
+    yield "office-thread"
+    press(page, "#main-form .button")
+    yield "office-thread-with-errors"
+    page.fill("[name=answer]", "In room 4.\n\n" + LONG)
+    press(page, "#main-form .button")
+    yield "office-answered"
+    page.goto("/contact/answer")
+    page.fill("[name=code]", code)
+    press(page, "#main-form .button")
+    yield "contact-answered"
