@@ -89,6 +89,7 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": undo,
+        "result": parts.links.signed("directory.result", Purpose.RESULT, "left~1~", now(), "en"),
         "confirm-mailbox": mailbox_link(parts, worker, relay),
     }
 

@@ -54,10 +54,10 @@ class ReleaseForm(KeptForm):
     def validate_at(self, field: Moment) -> None:
         """Look at the moment only if it is wanted; what stands there otherwise does not matter."""
         if self.when.data != "later":
-            field.errors = ()
+            field.errors = []  # type: ignore[assignment]
             raise StopValidation
         if field.data is None:
-            field.errors = ()
+            field.errors = []  # type: ignore[assignment]
             raise StopValidation(_("Choose a date and a time."))
         try:
             moment, _is_twice = local_moment(field.data, parts().settings.timezone)
