@@ -48,8 +48,11 @@ class Parcels:
         self.held.update(ids)
 
     def put(self, parcels: Iterable[Parcel]) -> None:
-        """Let parcels leave."""
+        """Let parcels leave, unless the relay objected while they were written."""
         with self._condition:
+            if self.reasons:
+                self._results.extend((parcel.id, GIVE_BACK) for parcel in parcels)
+                return
             self._is_open = True
             self._waiting.extend(parcels)
             self._condition.notify(len(self._waiting))
