@@ -97,6 +97,7 @@ RULES: Final = (
     Rule(Verdict.DEFER, "4"),
     Rule(Verdict.FAIL, "5", says=_says("restricted recipient")),
     Rule(Verdict.POLICY, "5", says=_says("sender's domain not authenticated")),
+    Rule(Verdict.POLICY, "5", r"5\.7\.9", says=_says("policy")),
     Rule(Verdict.CREDENTIALS, "5", r"5\.7\.(3|8|9|11|57|139)"),
     Rule(Verdict.SENDER, "5", r"5\.1\.[78]|5\.7\.60"),
     Rule(Verdict.SENDER, "5", says=_says("sender refused")),

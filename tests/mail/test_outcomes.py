@@ -106,6 +106,7 @@ CASES = [
     ("DOT", "554 5.7.1 Virus found", CONTENT),
     ("DOT", "550 5.6.0 Lone CR or LF in headers", CONTENT),
     ("DOT", "553 5.6.7 The address needs SMTPUTF8", CONTENT),
+    ("DOT", "554 5.7.9 Message not accepted for policy reasons", POLICY),
     ("DOT", "550 5.7.1 Message rejected as spam", POLICY),
     ("RCPT", "554 5.7.1 Service unavailable; Client host blocked using a list", POLICY),
     ("RCPT", "550 5.1.1 Rejected: your host is listed in a blocklist", POLICY),
