@@ -40,6 +40,7 @@ DAMAGED = (
 
 
 OPERATING = "belong_mail.operating.commands"
+DEVELOPMENT = "belong_mail.operating.development"
 LATER = {
     "db": "The database: its schema, and copies of it.",
     "keys": "Keys: new ones, and the change from old to new.",
@@ -59,7 +60,8 @@ class Later(click.Command):
 
 @cache
 def _operating(name: str) -> click.Command:
-    command: click.Command = import_module(OPERATING).COMMANDS[name]
+    module = DEVELOPMENT if name in ("demo", "prepare") else OPERATING
+    command: click.Command = import_module(module).COMMANDS[name]
     _equip(command)
     return command
 

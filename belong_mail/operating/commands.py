@@ -7,17 +7,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from belong_mail import keys, rotation, sample, schema
+from belong_mail import keys, rotation, schema
 from belong_mail.accounts.commands import keys_here
 from belong_mail.groups import service as groups
-from belong_mail.groups.commands import named
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness
 from belong_mail.operating import copies, doctor
 from belong_mail.operating.figures import gather
 from belong_mail.parts import bound, parts, transaction
 from belong_mail.sending.presence import are_working
-from belong_mail.subscriptions.receiving import Keyring
 
 
 @click.group("keys")
@@ -122,30 +120,6 @@ def key_status() -> None:
     click.echo("Nothing needs an older private key. Copies made before may still need it.")
 
 
-@click.command()
-@click.option("--group", "slug", required=True)
-@click.option("--members", type=click.IntRange(1, 1_000_000), required=True)
-def demo(slug: str, members: int) -> None:
-    """Add made-up confirmed members at example.org to a group."""
-    _only_in_development()
-    keyring = Keyring(*keys_here())
-    with transaction() as session:
-        sample.add_members(session, keyring, named(session, slug), members)
-    click.echo(f"{slug} has {members} more made-up members.")
-
-
-@click.command()
-def prepare() -> None:
-    """Make a development instance ready: schema, groups and the sample."""
-    _only_in_development()
-    schema.upgrade(bound())
-    keyring = Keyring(*keys_here())
-    with transaction() as session:
-        groups.seed(session)
-        sample.fill(session, keyring)
-    click.echo(sample.way_in(parts().settings.base_url))
-
-
 def _hold(copied: Engine) -> None:
     """Hold every host that the copy knows, and this one."""
     seen = Witness(parts().settings.state_folder).seen()
@@ -162,15 +136,8 @@ def _is_another_working(witness: Witness) -> bool:
         return False
 
 
-def _only_in_development() -> None:
-    if not parts().settings.is_development:
-        raise click.ClickException("Made-up people are for development only.")
-
-
 COMMANDS = {
     "db": database_commands,
     "keys": key_commands,
     "doctor": doctor_command,
-    "demo": demo,
-    "prepare": prepare,
 }
