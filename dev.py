@@ -223,7 +223,9 @@ def run(port: int) -> int:
         raise SystemExit(f"{prepared.stdout}\nThe app could not be prepared; why stands above.")
     env |= key_files()
     with suppress(KeyboardInterrupt), together() as ours:
-        ours["The web server"] = start(*flask("web", "--port", str(port)), env=blind(env))
+        ours["The web server"] = start(
+            *flask("web", "--port", str(port), "--workers", "1"), env=blind(env)
+        )
         ours["The worker"] = start(*flask("worker"), env=env)
         wait_until_served(port, ours)
         print(f"\nBelong Mail   {address}/\nIts mailbox   {address}/dev/mailbox")

@@ -109,7 +109,8 @@ def _with_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     help="Where to listen.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-def web(port: int, host: str) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+def web(port: int, host: str, workers: int) -> None:
     """Serve the pages. The keys of the worker do not stay in this process's environment."""
     environ = {
         name: value
@@ -117,8 +118,9 @@ def web(port: int, host: str) -> None:
         if name.removesuffix("_FILE") not in WORKER_ALONE
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
-    options = "--interface wsgi --workers 2 --blocking-threads 2 --backpressure 64 --no-ws"
+    options = "--interface wsgi --blocking-threads 2 --backpressure 64 --no-ws"
     patience = ["--workers-kill-timeout", WEB_PATIENCE]
+    options += f" --workers {workers}"
     address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
     arguments = [sys.executable, "-m", "granian", *options.split(), *patience, *address, "wsgi:app"]
     os.chdir(Path(__file__).resolve().parent.parent)
