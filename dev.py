@@ -218,14 +218,16 @@ def run(port: int) -> int:
     env = dict(os.environ)
     if not is_set("BELONG_BASE_URL"):
         env["BELONG_BASE_URL"] = address
-    prepared = run_through(*flask("prepare"), env=env)
-    if prepared.returncode != 0:
-        raise SystemExit(f"{prepared.stdout}\nThe app could not be prepared; why stands above.")
-    env |= key_files()
+    web = flask("web", "--port", str(port), "--workers", "1")
     with suppress(KeyboardInterrupt), together() as ours:
-        ours["The web server"] = start(
-            *flask("web", "--port", str(port), "--workers", "1"), env=blind(env)
-        )
+        if (ROOT / "var" / "keys").is_dir():
+            ours["The web server"] = start(*web, env=blind(env | key_files()))
+        prepared = run_through(*flask("prepare"), env=env)
+        if prepared.returncode != 0:
+            raise SystemExit(f"{prepared.stdout}\nThe app could not be prepared; why stands above.")
+        env |= key_files()
+        if "The web server" not in ours:
+            ours["The web server"] = start(*web, env=blind(env))
         ours["The worker"] = start(*flask("worker"), env=env)
         wait_until_served(port, ours)
         print(f"\nBelong Mail   {address}/\nIts mailbox   {address}/dev/mailbox")
