@@ -220,7 +220,7 @@ def run(port: int) -> int:
         env["BELONG_BASE_URL"] = address
     web = flask("web", "--port", str(port), "--workers", "1")
     with suppress(KeyboardInterrupt), together() as ours:
-        if (ROOT / "var" / "keys").is_dir():
+        if (VAR / "keys").is_dir():
             ours["The web server"] = start(*web, env=blind(env | key_files()))
         prepared = run_through(*flask("prepare"), env=env)
         if prepared.returncode != 0:
