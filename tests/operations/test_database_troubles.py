@@ -135,6 +135,7 @@ def test_a_standby_that_cannot_write_makes_the_worker_wait(
     issue = queue(parts, keyring, 2)
     with running(environment, "worker") as process:
         relay.wait_for(2, SECONDS)
+        wait_until(lambda: books(parts, issue).get("accepted") == 2)
         with read_only(database_url):
             is_said(process, "Database or state folder cannot be used")
         assert process.poll() is None
