@@ -89,11 +89,6 @@ def find_led(session: Session, account: Account, public_id: str) -> Newsletter:
     return newsletter
 
 
-def is_unfinished(newsletter: Newsletter) -> bool:
-    """Tell whether something is missing without which an issue cannot go out."""
-    return not newsletter.subject.strip() or not newsletter.text.strip()
-
-
 def queue(session: Session, newsletter: Newsletter) -> None:
     """Plan an issue for everybody who is a member now, in stretches; a second time does nothing."""
     if newsletter.queued_at is not None:

@@ -39,7 +39,7 @@ def test_a_round_measures_us_as_shipped_beside_the_others(tmp_path: Path) -> Non
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="NOT TESTED: system calls; no strace")
 def test_a_message_is_one_send_and_two_receives_at_most(tmp_path: Path) -> None:
     measured, _ = quick_round(tmp_path, "calls")
     assert measured["calls.sent"] <= 1.1, "a body goes alone where nothing waits behind it"
@@ -52,7 +52,7 @@ def quick_round(folder: Path, part: str) -> tuple[dict[str, float], dict[str, An
         try:
             tools.program(program)
         except tools.NotHere as error:
-            pytest.skip(str(error))
+            pytest.skip(f"NOT TESTED: the bench; {error}")
     options = ("--quick", "--rounds", "1", "--only", part, "--folder", str(folder))
     answer = bench(*options)
     file = folder / "delivery.json"

@@ -350,6 +350,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_dialogue.py",),
     ),
     (
+        "relay-objected",
+        "belong_mail/sending/parcels.py",
+        "            if self.reasons:\n",
+        "            if False:\n",
+        ("tests/sending/test_flow.py",),
+    ),
+    (
+        "tried-after-the-others",
+        "belong_mail/sending/outcomes.py",
+        "            delivery.due_at += BEHIND\n",
+        "            pass\n",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
+        "letters-overtake-issues",
+        "belong_mail/sending/engine.py",
+        "            ids = claims.claim(session, owner, room.most)\n",
+        "            ids = []\n",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
         "accepted-mark",
         "belong_mail/sending/parcels.py",
         "self._record(parcel, outcome, Mark.ACCEPTED)",
