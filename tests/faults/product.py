@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,6 +25,8 @@ from tests.processes import ROOT, SECONDS, surroundings
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["belong_mail.app", "config", "tests.faults.product"])
+ONE_ASKS = threading.Lock()
+"""`multiprocessing` reads how a child ended once: two threads that ask at a time see code 255."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Command:
 
     @property
     def is_running(self) -> bool:
-        return self._process.is_alive()
+        with ONE_ASKS:
+            return self._process.is_alive()
 
     def kill(self) -> None:
         """Kill it, as the machine does when memory runs out."""
@@ -60,12 +65,12 @@ class Command:
 
     def wait(self, seconds: float = SECONDS) -> Ended:
         """Wait for its end, or kill it and raise TimeoutError with what it said."""
-        self._process.join(seconds)
-        if self._process.is_alive():
+        if not wait_for([self._process.sentinel], seconds):
             self._process.kill()
-            self._process.join()
             raise TimeoutError(f"It did not end within {seconds} seconds: {self.said()}")
-        return Ended(self._process.exitcode or 0, self.said())
+        with ONE_ASKS:
+            self._process.join()
+            return Ended(self._process.exitcode or 0, self.said())
 
 
 @contextmanager
@@ -74,13 +79,16 @@ def running(settings: Mapping[str, str], *arguments: str) -> Iterator[Command]:
     with NamedTemporaryFile(prefix="belong-", suffix=".out") as output:
         env = surroundings(settings)
         process = FORKS.Process(target=_become, args=(env, arguments, output.name), daemon=True)
-        process.start()
+        with ONE_ASKS:
+            process.start()
         try:
             yield Command(process, Path(output.name))
         finally:
             process.kill()
-            process.join()
-            process.close()
+            wait_for([process.sentinel])
+            with ONE_ASKS:
+                process.join()
+                process.close()
 
 
 def run(settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS) -> Ended:
