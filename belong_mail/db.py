@@ -165,7 +165,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 def _begin_sqlite(connection: Any) -> None:
     is_reading = connection.get_execution_options().get("is_reading", False)
-    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
+    if connection.info.get("is_reading", False) != is_reading:
+        # Only then: SQLite prepares every statement of a connection anew after it.
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
+        connection.info["is_reading"] = is_reading
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     bindparam,
-    case,
     delete,
     insert,
     literal,
@@ -19,8 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from belong_mail.db import now
-from belong_mail.sending import outcomes, settling
-from belong_mail.sending.journal import Mark
+from belong_mail.sending import settling
 from belong_mail.sending.models import Chunk, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
 
@@ -50,14 +48,16 @@ def renew(session: Session, owner: str) -> None:
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
     """Take what is due: single messages first, then members of issues who are tried again."""
-    ids = _due(session, Delivery.newsletter_id.is_(None), most)
+    is_harmless = Delivery.deaths == 0
+    ids = _due(session, Delivery.newsletter_id.is_(None) & is_harmless, most)
     if len(ids) < most:
-        ids += _due(session, Delivery.newsletter_id.is_not(None), most - len(ids))
-    if ids:
-        claimed = update(Delivery).where(Delivery.id.in_(ids))
-        values = {"claimed_by": owner, "due_at": None, "finished_at": None}
-        session.execute(claimed.values(state=State.SENDING, **values))
-    return ids
+        ids += _due(session, Delivery.newsletter_id.is_not(None) & is_harmless, most - len(ids))
+    return _claim(session, owner, ids)
+
+
+def claim_suspect(session: Session, owner: str) -> list[int]:
+    """Take one of those at which workers died: they are tried last, and alone."""
+    return _claim(session, owner, _due(session, Delivery.deaths > 0, 1))
 
 
 def claim_chunk(session: Session, owner: str, members: Members, most: int) -> list[int]:
@@ -95,7 +95,7 @@ def recover(session: Session, presence: Presence, uncertain: timedelta | None) -
         if _is_dead(presence.judge(lease.owner), lease.until)
     ]
     for owner in dead:
-        _take_over(session, owner, presence.marks(owner), uncertain)
+        settling.take_over(session, owner, presence.marks(owner), uncertain)
         session.execute(delete(Lease).where(Lease.owner == owner))
     return dead
 
@@ -110,7 +110,15 @@ def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
     unknown = update(Delivery).where(
         Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
     )
-    session.execute(unknown.values(_given_back()))
+    session.execute(unknown.values(settling.given_back()))
+
+
+def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
+    if ids:
+        claimed = update(Delivery).where(Delivery.id.in_(ids))
+        values = {"claimed_by": owner, "due_at": None, "finished_at": None}
+        session.execute(claimed.values(state=State.SENDING, **values))
+    return ids
 
 
 def _due(session: Session, which: ColumnElement[bool], most: int) -> list[int]:
@@ -145,32 +153,6 @@ def _entering(chosen: Select[int]) -> ReturningInsert[int]:
 
 def _is_dead(standing: Standing, lease_until: datetime) -> bool:
     return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
-
-
-def _take_over(
-    session: Session, owner: str, marks: dict[int, Mark] | None, uncertain: timedelta | None
-) -> None:
-    held = (Delivery.claimed_by == owner) & (Delivery.state == State.SENDING)
-    ids = list(session.scalars(select(Delivery.id).where(held).with_for_update()))
-    if marks is None:
-        marks = dict.fromkeys(ids, Mark.DOT)
-    accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == Mark.ACCEPTED]
-    settling.settle(session, owner, accepted, uncertain, None)
-    for delivery_id in [one for one in ids if marks.get(one) == Mark.DOT]:
-        delivery = session.get_one(Delivery, delivery_id)
-        outcomes.write(delivery, outcomes.LOST, uncertain)
-        delivery.claimed_by = owner
-    session.flush()
-    session.execute(update(Delivery).where(held).values(_given_back()))
-
-
-def _given_back() -> dict[str, object]:
-    before = case(
-        (Delivery.lost_at.is_not(None), State.UNCERTAIN),
-        (Delivery.attempts > 0, State.DEFERRED),
-        else_=State.QUEUED,
-    )
-    return {"state": before, "claimed_by": None, "due_at": now()}
 
 
 _next = (

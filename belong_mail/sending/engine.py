@@ -32,7 +32,7 @@ LOOK_EVERY = 0.2
 """Seconds after which single messages and second tries overtake the chunks of an issue."""
 RECOVER_EVERY = 1.0
 RENEW_EVERY = 30.0
-HALTED_WAIT = timedelta(seconds=2)
+HALTED = outcomes.Outcome(None, again=timedelta(seconds=2))
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Engine:
         self._parcels = Parcels(presence.journal, self._flow)
         self._crew = Crew(transport, self._parcels, self._flow)
         self._failures = 0
+        self._is_alone = False
+        """What is in hand has killed workers: nothing is sent beside it."""
         self._has_failed = False
         """The last transaction may have been made or not: we may hold what we do not know of."""
         self._wake_at: datetime | None = None
@@ -116,8 +118,9 @@ class Engine:
             if had_failed:
                 claims.give_back_all_but(session, owner, self._parcels.held)
             if most:
-                ids = self._claim(session, most)
-            wait, step = pace.turns(session, self._policy, len(ids))
+                is_free = len(results) == len(self._parcels.held)
+                ids = self._claim(session, most, is_free=is_free)
+            pause = pace.turns(session, self._policy, len(ids))
             if ids:
                 writings = list(self._compose(session, ids))
         self._has_failed = False
@@ -127,7 +130,7 @@ class Engine:
             self._failures = 0
         has_moved = bool(results or ids)
         self._parcels.written()
-        self._send(ids, writings, wait, step)
+        self._send(ids, writings, pause)
         return has_moved
 
     def _room(self, written: int) -> int:
@@ -138,10 +141,12 @@ class Engine:
         if any(wake is not None and at < wake for wake in (self._wake_at, self._paced_until)):
             return 0
         self._wake_at = self._paced_until = None
+        if self._is_alone and len(self._parcels.held) > written:
+            return 0
         room = WINDOW - (len(self._parcels.held) - written)
         return room if room >= WINDOW // 2 else 0
 
-    def _claim(self, session: Session, most: int) -> list[int]:
+    def _claim(self, session: Session, most: int, *, is_free: bool) -> list[int]:
         """Claim what is due, as far as the relay's pace goes."""
         room = pace.room(session, self._policy, most)
         if room.until is not None:
@@ -152,25 +157,21 @@ class Engine:
                 self._wake_at = at + pace.LONGEST_REST
             return []
         owner, ids = self._presence.name, list[int]()
-        must_look = time.monotonic() - self._looked_at > LOOK_EVERY
-        if must_look:
+        if must_look := time.monotonic() - self._looked_at > LOOK_EVERY:
             self._looked_at = time.monotonic()
             ids = claims.claim(session, owner, room.most)
         ids = ids or claims.claim_chunk(session, owner, self._members, room.most)
-        return ids or ([] if must_look else claims.claim(session, owner, room.most))
+        if not ids and not must_look:
+            ids = claims.claim(session, owner, room.most)
+        self._is_alone = is_free and not ids
+        return claims.claim_suspect(session, owner) if self._is_alone else ids
 
-    def _send(
-        self,
-        ids: list[int],
-        writings: list[tuple[int, Writing]],
-        wait: timedelta,
-        step: timedelta,
-    ) -> None:
+    def _send(self, ids: list[int], writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
         """Write the messages that were claimed and let them leave, one by one at the pace."""
         self._parcels.hold(ids)
         at = time.monotonic()
         parcels = []
-        turn, apart = at + wait.total_seconds(), step.total_seconds()
+        turn, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
         for delivery_id, writing in writings:
             envelope = self._written(delivery_id, writing)
             if envelope is not None:
@@ -183,7 +184,7 @@ class Engine:
         try:
             return writing()
         except Halted:
-            self._parcels.settle(delivery_id, outcomes.Outcome(None, again=HALTED_WAIT))
+            self._parcels.settle(delivery_id, HALTED)
         except NotSent as reason:
             self._parcels.settle(delivery_id, outcomes.Outcome(reason.state))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others

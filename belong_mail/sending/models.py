@@ -84,6 +84,8 @@ class Delivery(Base):
     finished_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     """Tries that were answered with “later”, or broke off with this message."""
+    deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Workers that died while they had it in hand, before its final dot."""
     lost_at: Mapped[datetime | None]
     """When the answer to a final dot was last lost: a copy may have arrived."""
     resent: Mapped[int] = mapped_column(default=0)

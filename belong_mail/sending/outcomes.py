@@ -63,6 +63,7 @@ ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
 LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
 """No answer came after the final dot: a copy may have arrived."""
 GIVE_BACK: Final = Outcome(None)
+DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
 UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 
 

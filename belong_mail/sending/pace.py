@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -70,14 +71,21 @@ def room(session: Session, policy: Policy, most: int) -> Room:
     return Room(most)
 
 
-def turns(session: Session, policy: Policy, count: int) -> tuple[timedelta, timedelta]:
-    """Count messages; return in how long the first may leave, and how far apart they are."""
+class Turns(NamedTuple):
+    """In how long the first of some messages may leave, and how far apart they are."""
+
+    wait: timedelta = timedelta(0)
+    apart: timedelta = timedelta(0)
+
+
+def turns(session: Session, policy: Policy, count: int) -> Turns:
+    """Count messages and return when they may leave."""
     if not policy.send_rate or not count:
-        return timedelta(0), timedelta(0)
+        return Turns()
     at = now()
     step = timedelta(minutes=1) / policy.send_rate
     last = limits.admit(session, MINUTE, limits.Rate(1, step), at, uses=count)
-    return max(last - (count - 1) * step - at, timedelta(0)), step
+    return Turns(max(last - (count - 1) * step - at, timedelta(0)), step)
 
 
 def rest(failures: int, reasons: Iterable[Reply | None]) -> timedelta:

@@ -17,8 +17,6 @@ from belong_mail.sending.pace import Flow
 
 STALE = 2.0
 """Seconds after which it is asked again whether a parcel's reader still wants it."""
-LOW = 20
-"""Parcels that are left when it is time to claim more."""
 MANY = 50
 """Results that are worth a transaction."""
 
@@ -55,7 +53,7 @@ class Parcels:
                 return
             self._is_open = True
             self._waiting.extend(parcels)
-            self._condition.notify(len(self._waiting))
+            self._condition.notify(min(self._idle, len(self._waiting)))
 
     def close(self) -> None:
         """Give nothing more away, and give back what waits."""
@@ -87,7 +85,7 @@ class Parcels:
         self._unwritten = []
 
     def wait(self, seconds: float) -> None:
-        """Wait until there are many results or little is left to send."""
+        """Wait until there are many results or nothing is left to send."""
         self._news.wait(seconds)
         self._news.clear()
 
@@ -98,9 +96,9 @@ class Parcels:
                 at = time.monotonic()
                 delay = self._first(at)
                 if delay == 0:
-                    if len(self._waiting) == LOW:
-                        self._news.set()
-                    return self._waiting.popleft()
+                    parcel = self._waiting.popleft()
+                    self._mark(parcel, Mark.TAKEN)
+                    return parcel
                 if at >= until:
                     self._news.set()
                     return None
@@ -161,11 +159,15 @@ class Parcels:
 
     def _record(self, parcel: Parcel, outcome: Outcome, mark: Mark | None = None) -> None:
         if mark is not None:
-            with suppress(OSError):
-                self._journal.write(parcel.id, mark)
+            self._mark(parcel, mark)
         self._results.append((parcel.id, outcome))
-        if len(self._results) >= MANY:
+        if len(self._results) >= min(MANY, len(self.held)):
             self._news.set()
+
+    def _mark(self, parcel: Parcel, mark: Mark) -> None:
+        """Write a mark that may be missing: without it more is taken for uncertain."""
+        with suppress(OSError):
+            self._journal.write(parcel.id, mark)
 
     def _trouble(self, reply: Reply | None) -> bool:
         """Tell whether to leave the relay alone; if it took something lately, only go slow."""

@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Update, and_, bindparam, case, update
+from sqlalchemy import Update, and_, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import UtcTime, among, now
 from belong_mail.sending import outcomes
+from belong_mail.sending.journal import Mark
 from belong_mail.sending.models import Delivery, State
+
+DEADLY = 6
+"""Workers that died at a delivery, after which it has failed."""
 
 
 def settle(
@@ -33,6 +37,40 @@ def settle(
             outcomes.write(delivery, outcome, uncertain, rest_until)
     if accepted:
         _accept(session, owner, accepted)
+
+
+def take_over(
+    session: Session, owner: str, marks: dict[int, Mark] | None, uncertain: timedelta | None
+) -> None:
+    """Settle what a dead worker held by its journal's marks; None: all of it may have left."""
+    held = (Delivery.claimed_by == owner) & (Delivery.state == State.SENDING)
+    ids = list(session.scalars(select(Delivery.id).where(held).with_for_update()))
+    if marks is None:
+        marks = dict.fromkeys(ids, Mark.DOT)
+    accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == Mark.ACCEPTED]
+    settle(session, owner, accepted, uncertain, None)
+    for delivery_id in [one for one in ids if marks.get(one) == Mark.DOT]:
+        delivery = session.get_one(Delivery, delivery_id)
+        outcomes.write(delivery, outcomes.LOST, uncertain)
+        delivery.claimed_by = owner
+    taken = [one for one in ids if marks.get(one) == Mark.TAKEN]
+    for delivery_id in taken or [one for one in ids if one not in marks]:
+        delivery = session.get_one(Delivery, delivery_id)
+        delivery.deaths += 1
+        if delivery.deaths >= DEADLY:
+            outcomes.write(delivery, outcomes.DEADLY, uncertain)
+    session.flush()
+    session.execute(update(Delivery).where(held).values(given_back()))
+
+
+def given_back() -> dict[str, object]:
+    """Return the values of a delivery that is due again, as it was before it was claimed."""
+    before = case(
+        (Delivery.lost_at.is_not(None), State.UNCERTAIN),
+        (Delivery.attempts > 0, State.DEFERRED),
+        else_=State.QUEUED,
+    )
+    return {"state": before, "claimed_by": None, "due_at": now()}
 
 
 def _accept(session: Session, owner: str, ids: list[int]) -> None:
