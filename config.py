@@ -17,7 +17,8 @@ from belong_mail.mail.relay import RelayRefused, parse
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "BELONG_"
-TEST_NAMES = {"BELONG_REQUIRE_BROWSER", "BELONG_KILLS", "BELONG_SEED"}
+TESTS = ("REQUIRE_BROWSER", "KILLS", "SEED", "RECIPIENTS", "RESTARTS")
+TEST_NAMES = {PREFIX + name for name in TESTS}
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",
@@ -95,6 +96,7 @@ class Config:
     )
     state_folder: Path = setting(readers.path, "var", "the workers' locks, and the test mailbox")
     metrics_token: str = setting(readers.token, "", "opens /metrics; without one it is not there")
+    alert_address: str = setting(readers.optional_inbox, "", "gets a mail when mail waits")
     video_url: str = setting(
         readers.optional_web_address, "", "the office's video; hidden while empty"
     )

@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from belong_mail import alerts
 from belong_mail.contact import letters as contact
 from belong_mail.db import NO_DATABASE
 from belong_mail.interests import receiving as interests
@@ -36,6 +37,7 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "contact-message": contact.letter,
     "contact-received": contact.acknowledgement,
     "issue-held": releases.held,
+    "alert-operator": alerts.letter,
     "sign-in": sign_in.letter,
     "my-groups": memberships.link,
     "no-groups": memberships.none,

@@ -77,6 +77,8 @@ class Settings(Protocol):
     @property
     def metrics_token(self) -> str: ...
     @property
+    def alert_address(self) -> str: ...
+    @property
     def video_url(self) -> str: ...
     @property
     def state_folder(self) -> Path: ...
@@ -97,6 +99,10 @@ class Parts:
     def seal_to_office(self) -> bytes:
         """Name the office's inbox as the recipient of a delivery."""
         return self.sealer.seal(self.settings.contact_inbox.encode(), "deliveries.sealed_to")
+
+    def seal_to_operator(self) -> bytes:
+        """Name who looks after this instance as the recipient of a delivery."""
+        return self.sealer.seal(self.settings.alert_address.encode(), "deliveries.sealed_to")
 
 
 def parts() -> Parts:

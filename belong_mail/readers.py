@@ -121,6 +121,10 @@ def inbox(value: str) -> str:
         raise ValueError("is an email address") from None
 
 
+def optional_inbox(value: str) -> str:
+    return inbox(value) if value else ""
+
+
 def pattern(value: str) -> re.Pattern[str] | None:
     try:
         return re.compile(value, re.IGNORECASE) if value else None

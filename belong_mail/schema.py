@@ -1,5 +1,7 @@
 """The database's schema: Alembic, with our engine and one transaction for each step."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -28,15 +30,19 @@ MODELS = (
 """Named so that every table stands in the metadata; groups come with them."""
 
 
+class SchemaUnfit(Exception):
+    """After the steps, rows would refer to others that are not there."""
+
+
 def upgrade(engine: Engine, revision: str = "head") -> None:
     create(engine)
-    with engine.begin() as connection:
-        command.upgrade(_config(connection), revision)
+    with _steps(engine) as config:
+        command.upgrade(config, revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    with engine.begin() as connection:
-        command.downgrade(_config(connection), revision)
+    with _steps(engine) as config:
+        command.downgrade(config, revision)
 
 
 def differences(engine: Engine) -> list[str]:
@@ -44,6 +50,24 @@ def differences(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         return [str(each) for each in compare_metadata(context, Base.metadata)]
+
+
+@contextmanager
+def _steps(engine: Engine) -> Iterator[Config]:
+    """One transaction for steps; SQLite makes tables anew, and what refers to them must stay."""
+    with engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        is_sqlite = engine.dialect.name == "sqlite"
+        if is_sqlite:
+            driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+        try:
+            with connection.begin():
+                yield _config(connection)
+                if is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise SchemaUnfit
+        finally:
+            if is_sqlite:
+                driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
 
 
 def _config(connection: object) -> Config:

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import handlers, retention, rotation
+from belong_mail import alerts, handlers, retention, rotation
 from belong_mail.db import NO_DATABASE, now
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness, WitnessUnreadable
@@ -51,12 +51,14 @@ class Worker:
         presence: Presence,
         policy: Policy,
         seal_to_office: Callable[[], bytes] | None,
+        seal_to_operator: Callable[[], bytes] | None,
         witness: Witness | None,
     ) -> None:
         self._desk = desk
         self._keyring = Keyring(desk.opener, desk.index)
         self._sessions = sessions
         self._seal_to_office = seal_to_office
+        self._seal_to_operator = seal_to_operator
         self._witness = witness
         self._meet_at = 0.0
         self.held_because: str | None = None
@@ -116,6 +118,8 @@ class Worker:
                 retention.purge(session)
                 rotation.rewrap(session, self._desk.opener)
                 reminders.queue_due(session, self._desk.zone, now())
+                if self._seal_to_operator is not None:
+                    alerts.watch(session, self._seal_to_operator)
                 self._purge_at = now() + PURGE_EVERY
         return self.engine.work() or was_reading
 
@@ -182,8 +186,9 @@ def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = No
     witness = Witness(settings.state_folder)
     presence = Presence(settings.state_folder / "workers")
     copies = parts.seal_to_office if settings.copy_to_office else None
+    alarm = parts.seal_to_operator if settings.alert_address else None
     known = None if settings.smtp_url.startswith("mailbox:") else witness
-    return Worker(desk, parts.writing, relay, presence, policy, copies, known)
+    return Worker(desk, parts.writing, relay, presence, policy, copies, alarm, known)
 
 
 def make_transport(settings: Settings) -> Transport:

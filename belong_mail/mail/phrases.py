@@ -9,9 +9,17 @@ PHRASES: Final = {
         r"smtp relay limit|relay limit exceeded|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
         r"|submissionquota|messaging limit|message quota|maximum sending rate|sending (limit|quota)"
         r"|(you|tenant|customer)\b.{0,20} exceeded.{0,30}(limit|threshold|quota)"
+        r"|(maximum|out of|not enough|no) credits|(request|recipient) limit exceeded"
+    ),
+    "sending suspended": (
+        r"sending (is |was |has been )?(temporarily )?(suspended|paused|disabled|blocked|denied)"
+        r"|(your|sending) (account|domain)\b.{0,40}(suspended|paused|disabled|banned|pending)"
+        r"|(domain|account|customer)\b.{0,80}not (allowed|permitted) to send(?! (mail )?to)"
+        r"|(suspended|blocked|barred) from sending|tenantattribution"
     ),
     "sender's domain not authenticated": (
-        r"dmarc|\bspf\b|dkim|sender id|unauthenticated|\bptr\b|reverse dns|authentication level"
+        r"dmarc|\bspf\b|dkim|sender id\b|unauthenticated(?! senders? )|\bptr\b|reverse dns"
+        r"|authentication level"
     ),
     "restricted recipient": r"resolver\.rst|not allowed to send to|only accepts mail from",
     "sender refused": (
@@ -20,11 +28,12 @@ PHRASES: Final = {
         r"|(bad|invalid|unknown|forged) sender"
         r"|sender verif|sendas|send as this sender|mail ?from.{0,30}(rejected|invalid|not )"
         r"|not owned by user|envelope sender|address is not verified|call.?(back|out)\b"
-        r"|\b(from|return.?path|reply.?to):? address"
+        r"|\b(from|return.?path|reply.?to)['\"]?:? address"
     ),
     "authentication": (
         r"authentication (is )?(required|failed|unsuccessful|credentials|rejected)|credentials"
         r"|not (logged in|authenticated)|(must|please|first) .{0,12}authenticate|username and pass"
+        r"|unauthenticated senders? "
     ),
     "greylisted": r"gr[ae]y.?list",
     "slow down": (

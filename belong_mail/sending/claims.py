@@ -22,7 +22,7 @@ from belong_mail.sending import settling
 from belong_mail.sending.models import Chunk, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
 
-LEASE = timedelta(minutes=3)
+LEASE = timedelta(minutes=1)
 """What a worker holds is its own for so long; it renews the lease while it lives."""
 
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)

@@ -31,7 +31,7 @@ PATIENCE = 0.05
 LOOK_EVERY = 0.2
 """Seconds after which single messages and second tries overtake the chunks of an issue."""
 RECOVER_EVERY = 1.0
-RENEW_EVERY = 30.0
+RENEW_EVERY = 15.0
 HALTED = outcomes.Outcome(None, again=timedelta(seconds=2))
 
 log = logging.getLogger(__name__)

@@ -1,10 +1,11 @@
-"""As many kills as wanted, at random moments: `python -m tests.faults N [--seed S]`."""
+"""As many kills as wanted, at random moments: `python -m tests.faults N [--seed S] …`."""
 
 import argparse
 import os
+import subprocess
 import sys
 
-import pytest
+RESTARTS = "tests/faults/test_workers.py::test_restarts_one_after_the_other_leave_nothing_in_doubt"
 
 
 def main() -> int:
@@ -12,11 +13,20 @@ def main() -> int:
     parser.add_argument("kills", type=int, help="half of them on each database")
     parser.add_argument("--seed", type=int, help="to make the same choices again")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
+    parser.add_argument("--recipients", type=int, help="of the storm with faults; R12 says 10,000")
+    parser.add_argument("--restarts", type=int, help="restart as often as well; R20 says 100")
     given = parser.parse_args()
     os.environ["BELONG_KILLS"] = str(given.kills)
     if given.seed is not None:
         os.environ["BELONG_SEED"] = str(given.seed)
-    return pytest.main(["tests/faults/test_storm.py", "-s", "-n", "0", "-k", given.only])
+    if given.recipients is not None:
+        os.environ["BELONG_RECIPIENTS"] = str(given.recipients)
+    tests = ["tests/faults/test_storm.py"]
+    if given.restarts is not None:
+        os.environ["BELONG_RESTARTS"] = str(given.restarts)
+        tests.append(RESTARTS)
+    pytest = [sys.executable, "-m", "pytest", *tests, "-s", "-n", "0", "-k", given.only]
+    return subprocess.run(pytest, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scen
         "450 4.2.1 Peak SMTP relay limit exceeded for customer",
         "421 4.7.0 Try again later, closing connection",
         "452 4.3.1 Insufficient system storage",
+        "554 Message rejected: Sending suspended for this account",
     ],
 )
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])

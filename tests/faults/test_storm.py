@@ -11,6 +11,9 @@ from tests.faults.storm import Storm
 
 KILLS = int(os.environ.get("BELONG_KILLS", "20"))
 """20 within the suite, 200 in `.ci/run`, any number by `python -m tests.faults`."""
+RECIPIENTS = int(os.environ.get("BELONG_RECIPIENTS", "200"))
+"""Of the storm with faults; from 10,000 on it has as many kills as the one without."""
+MANY = 10_000
 DATABASES = 2
 
 
@@ -30,8 +33,9 @@ def test_kills_at_random_moments_lose_nothing(scene: Scene) -> None:
     assert storm.killed > storm.kills / 2
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(max(900, RECIPIENTS))
 def test_kills_and_faults_at_random_moments_lose_nothing(scene: Scene) -> None:
     """R12: in every twentieth transaction something goes wrong."""
-    storm = Storm(SEED, recipients=200, kills=5, share_of_faults=0.05)
+    kills = KILLS // DATABASES if RECIPIENTS >= MANY else 5
+    storm = Storm(SEED, recipients=RECIPIENTS, kills=kills, share_of_faults=0.05)
     blow(storm, scene)

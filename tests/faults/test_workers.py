@@ -1,5 +1,6 @@
 """Several workers, and workers that come and go (R13, R20, R22)."""
 
+import os
 import signal
 import threading
 import time
@@ -7,10 +8,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from belong_mail.db import now
 from belong_mail.sending.models import Lease
+from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to
@@ -64,9 +66,33 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
     assert len(scene.copies()) == len({copy.recipient for copy in scene.copies()})
 
 
+def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> None:
+    """R01, R13: it was killed, and its folder is gone with it; only its lease tells the others."""
+    issue = scene.queue(30)
+    assassin = Assassin(nth=5)
+    scene.relay.on("DATA", assassin)
+    with scene.worker("--drain") as worker:
+        assassin.aim(worker)
+        worker.wait()
+    elsewhere = scene.on_another_host()
+    elsewhere.finish()
+    assert scene.books(issue)["sending"] > 0
+    with scene.parts.writing.begin() as session:
+        for lease in session.scalars(select(Lease)):
+            lease.until -= timedelta(minutes=1)
+    elsewhere.finish()
+    elsewhere.finish()
+    books = scene.filled(issue)
+    assert (books["recipients"], books["accepted"]) == (30, 30)
+    assert scene.complaints(issue, breaks=books["resent"]) == []
+
+
+@pytest.mark.timeout(1800)
 def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
     """R20: SIGTERM lets a worker finish what it has in hand."""
-    issue, restarts = scene.queue(MANY), 8
+    restarts = int(os.environ.get("BELONG_RESTARTS", "8"))
+    members = max(MANY, 2 * restarts * BETWEEN)
+    issue = scene.queue(members)
     scene.relay.delay = 0.005
     with scene.watched(issue) as wrong:
         for number in range(1, restarts + 1):
@@ -79,7 +105,7 @@ def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> No
     scene.relay.delay = 0
     assert scene.finish() == "Nothing is waiting."
     assert wrong + scene.complaints(issue) == []
-    assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
+    assert scene.filled(issue) == {"recipients": members, "accepted": members}
 
 
 @on_sqlite

@@ -770,6 +770,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{CLOCKS}::test_ten_years_that_pass_in_a_moment_expire_nothing",),
     ),
     (
+        "lease-of-a-minute",
+        "belong_mail/sending/claims.py",
+        "LEASE = timedelta(minutes=1)",
+        "LEASE = timedelta(minutes=3)",
+        ("tests/faults/test_workers.py::test_what_a_lost_host_held_is_taken_over_after_a_minute",),
+    ),
+    (
+        "one-alert",
+        "belong_mail/alerts.py",
+        " or limits.free_at(session, KEY, at) > at:",
+        ":",
+        (f"{OPERATIONS}/test_alerts.py::test_a_trouble_that_lasts_is_told_again_after_six_hours",),
+    ),
+    (
+        "upgrade-keeps-rows",
+        "belong_mail/schema.py",
+        "PRAGMA foreign_keys=OFF",
+        "PRAGMA foreign_keys=ON",
+        ("tests/faults/test_upgrades.py::test_what_waits_in_an_older_database_leaves_once",),
+    ),
+    (
         "folders-of-their-own",
         "belong_mail/sending/presence.py",
         "return Standing.UNKNOWN",

@@ -223,8 +223,35 @@ SEEN_ELSEWHERE = [
     ("MAIL", "421 4.4.2 relay.example.org Error: timeout exceeded", HOST),
     ("DOT", "250 2.6.0 <id@example.org> [InternalId=1] Queued mail for delivery", ACCEPTED),
     ("DOT", "250 OK id=1xVvTB-000000004Nv-2x7g", ACCEPTED),
+    (
+        "DOT",
+        "554 Message rejected: Sending suspended for this account. For more information",
+        SENDER,
+    ),
+    ("DOT", "554 Message rejected: Sending paused for this account.", SENDER),
+    ("MAIL", "454 4.7.0 Sending paused for this account", HOST),
+    ("DATA", "550 5.7.0 Your account has been suspended", SENDER),
+    ("MAIL", "451 Authentication failed: Maximum credits exceeded", QUOTA),
+    ("AUTH", "451 Authentication failed: Maximum credits exceeded", QUOTA),
+    ("MAIL", "550 Unauthenticated senders not allowed", CREDENTIALS),
+    ("DOT", "550 The from address does not match a verified Sender Identity", SENDER),
+    ("DOT", "550 5.7.1 Domain example.org is not allowed to send: it is unverified", SENDER),
+    ("MAIL", "420 Domain example.org is not allowed to send: recipient limit exceeded", QUOTA),
+    ("RCPT", "550 5.7.1 You are not allowed to send to this recipient", FAIL),
+    ("DOT", "550 The 'From' address you supplied is not a Sender Signature", SENDER),
+    ("DOT", "550 5.7.1 Your account is pending approval", SENDER),
+    ("RCPT", "550 You tried to send to a recipient that has been marked as inactive", FAIL),
+    ("DOT", "550 5.7.501 Access denied, spam abuse detected", SENDER),
+    ("DOT", "550 5.7.502 Access denied, banned sender", SENDER),
+    ("DOT", "550 5.7.64 TenantAttribution; Relay Access Denied", SENDER),
+    ("DOT", "550 5.7.750 Client blocked from sending from unregistered domains", SENDER),
+    ("DOT", "550 5.7.232 Your trial tenant has exceeded its daily limit", QUOTA),
+    ("DOT", "550 5.4.5 Daily user sending limit exceeded", QUOTA),
+    ("MAIL", "550 5.7.9 Authentication mechanism is too weak", CREDENTIALS),
+    ("DOT", "554 5.7.9 Message not accepted, see the postmaster's page", POLICY),
+    ("RCPT", "550 5.2.1 This account has been suspended", FAIL),
 ]
-"""As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail and filters before them say it."""
+"""As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail, filters and senders for hire say it."""
 CASES += SEEN_ELSEWHERE
 
 

@@ -7,8 +7,6 @@ Nothing is installed: the packages are unpacked, and each server runs from there
 import subprocess
 import sys
 
-import pytest
-
 from tests.relays.debian import FOLDER, PACKAGES, ROOT
 
 
@@ -22,4 +20,5 @@ def fetch() -> None:
 if __name__ == "__main__":
     if not ROOT.exists():
         fetch()
-    sys.exit(pytest.main(["tests/relays", "-v", "-n", "0", *sys.argv[1:]]))
+    given = [sys.executable, "-m", "pytest", "tests/relays", "-v", "-n", "0", *sys.argv[1:]]
+    sys.exit(subprocess.run(given, check=False).returncode)

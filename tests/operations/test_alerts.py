@@ -1,0 +1,81 @@
+"""The operator hears, once, that mail does not leave (trust.md R23, R28)."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from belong_mail.db import now
+from belong_mail.limits import Limit
+from belong_mail.parts import Parts
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import make_worker
+from tests.factories import queue_issue
+from tests.people import text_of
+from tests.sending.factories import queue
+from tests.servers.smtp import Server
+
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+def work(parts: Parts, keyring: Keyring, minutes: int = 0) -> int:
+    """Let so many minutes pass for what waits, and a new worker work; count alerts asked for."""
+    with parts.writing.begin() as session:
+        waiting = list(session.scalars(select(Delivery).where(Delivery.due_at.is_not(None))))
+        for delivery in waiting:
+            delivery.created_at -= timedelta(minutes=minutes)
+            delivery.due_at = now() - timedelta(seconds=1)
+    worker = make_worker(parts, keyring)
+    worker.drain()
+    worker.engine.close()
+    with parts.reading.begin() as session:
+        kinds = select(Delivery.id).where(Delivery.kind == "alert-operator")
+        return len(list(session.scalars(kinds)))
+
+
+@ALARM
+def test_the_operator_hears_once_that_mail_waits(
+    parts: Parts, keyring: Keyring, relay: Server
+) -> None:
+    queue(parts, keyring, 3)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    assert work(parts, keyring) == 0
+    assert work(parts, keyring, minutes=14) == 0
+    assert work(parts, keyring, minutes=2) == 1
+    assert work(parts, keyring, minutes=20) == 1
+    relay.usual()
+    work(parts, keyring)
+    [mail] = relay.to(OPERATOR)
+    assert "doctor" in text_of(mail)
+    assert "dpsk12.org" not in text_of(mail)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert len(relay.accepted) == 4
+
+
+@ALARM
+def test_a_trouble_that_lasts_is_told_again_after_six_hours(
+    parts: Parts, keyring: Keyring, relay: Server
+) -> None:
+    queue(parts, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(parts, keyring)
+    assert work(parts, keyring, minutes=16) == 1
+    relay.usual()
+    work(parts, keyring)
+    with parts.writing.begin() as session:
+        queue_issue(session)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(parts, keyring)
+    assert work(parts, keyring, minutes=16) == 1
+    with parts.writing.begin() as session:
+        session.execute(update(Limit).values(used_until=Limit.used_until - 6 * 3600))
+    assert work(parts, keyring) == 2
+
+
+def test_without_an_address_nobody_is_told(parts: Parts, keyring: Keyring, relay: Server) -> None:
+    queue(parts, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(parts, keyring)
+    assert work(parts, keyring, minutes=16) == 0
