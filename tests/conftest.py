@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from belong_mail import keys, schema
 from belong_mail.app import create_app
-from belong_mail.db import Base, make_engine
+from belong_mail.db import make_engine
 from belong_mail.groups import service as groups
 from belong_mail.opening import worker_keys
 from belong_mail.parts import Parts
@@ -20,10 +20,13 @@ from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 from config import Config
 from tests.people import Visitor
-from tests.postgres import postgresql
+from tests.postgres import empty, postgresql
 from tests.servers.smtp import Server
+from tests.templates import Compiled
 
 KEYS = keys.new()
+Flask.jinja_options["bytecode_cache"] = Compiled()
+"""A page is compiled once, not once for each test's app."""
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +42,13 @@ def blank_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
+def migrated_postgresql() -> Iterator[Engine]:
     """A migrated PostgreSQL database of this test process's own."""
     with postgresql() as url:
         engine = make_engine(url)
         schema.upgrade(engine)
+        yield engine
         engine.dispose()
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,13 +58,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         file = tmp_path / "belong.db"
         shutil.copy(request.getfixturevalue("blank_sqlite"), file)
         return f"sqlite:///{file}"
-    url: str = request.getfixturevalue("postgresql_url")
-    engine = make_engine(url)
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-    engine.dispose()
-    return url
+    engine: Engine = request.getfixturevalue("migrated_postgresql")
+    empty(engine)
+    return engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -42,8 +42,11 @@ def make_member(
 def make_members(
     session: Session, keyring: Keyring, number: int, slug: str = "the-village"
 ) -> None:
+    group = group_named(session, slug)
     for each in range(number):
-        make_member(session, keyring, f"member{each}@dpsk12.org", slug)
+        wanted = Wanted(address=f"member{each}@dpsk12.org", language="en")
+        start(session, keyring, group, wanted).confirmed_at = now()
+    session.flush()
 
 
 def queue_issue(

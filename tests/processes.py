@@ -1,15 +1,26 @@
 """The product's commands as processes of their own, with the settings of a test."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flask.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["belong_mail.app", "config", "tests.processes"])
+ONE_ASKS = threading.Lock()
+"""`multiprocessing` reads how a child ended once: two threads that ask at a time see code 255."""
 
 
 def flask(*arguments: str) -> list[str]:
@@ -24,15 +35,54 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
 
 def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
-    return subprocess.run(
-        flask(*arguments),
-        cwd=ROOT,
-        env=surroundings(settings),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    with TemporaryDirectory(prefix="belong-") as folder:
+        said, complained = Path(folder, "out"), Path(folder, "err")
+        process = fork(settings, arguments, said, complained)
+        try:
+            if not wait_for([process.sentinel], SECONDS):
+                raise subprocess.TimeoutExpired(arguments, SECONDS, said.read_bytes())
+        finally:
+            code = ended(process)
+        return subprocess.CompletedProcess(
+            arguments, code, said.read_text(), complained.read_text()
+        )
+
+
+def fork(
+    settings: Mapping[str, str], arguments: tuple[str, ...], said: Path, complained: Path
+) -> ForkServerProcess:
+    """Start a command of ours, forked from a process that has imported it.
+
+    It has an id, an environment and connections of its own, in a tenth of the time that a fresh
+    Python takes to import everything.
+    """
+    given = (surroundings(settings), arguments, str(said), str(complained))
+    process = FORKS.Process(target=_become, args=given, daemon=True)
+    with ONE_ASKS:
+        process.start()
+    return process
+
+
+def ended(process: ForkServerProcess) -> int:
+    """Kill a forked command unless it has ended; return its exit code, and forget it."""
+    process.kill()
+    wait_for([process.sentinel])
+    with ONE_ASKS:
+        process.join()
+        code = process.exitcode or 0
+        process.close()
+    return code
+
+
+def _become(env: Mapping[str, str], arguments: tuple[str, ...], said: str, complained: str) -> None:
+    """In the child: be `flask --app wsgi` with these arguments."""
+    for standard, file in ((1, said), (2, complained)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), standard)
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["flask", "--app", "wsgi", *arguments]
+    main()
 
 
 @contextmanager

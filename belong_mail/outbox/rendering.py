@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -53,6 +53,7 @@ class Renderer:
         return languages.catalog(language).ugettext(message)
 
 
+@cache
 def _environment(language: str, zone: ZoneInfo, mail_from: str, postal_address: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),

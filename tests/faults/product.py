@@ -1,15 +1,8 @@
-"""The `flask --app wsgi …` command as real processes, forked from one that has imported it.
-
-A process of its own id, environment and connections, to kill at will, in a tenth of the time that
-a fresh Python takes to import everything.
-"""
+"""The `flask --app wsgi …` command as real processes, to kill at will."""
 
 import json
-import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from flask.cli import main
-
-from tests.processes import ROOT, SECONDS, surroundings
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["belong_mail.app", "config", "tests.faults.product"])
-ONE_ASKS = threading.Lock()
-"""`multiprocessing` reads how a child ended once: two threads that ask at a time see code 255."""
+from tests.processes import ONE_ASKS, SECONDS, ended, fork
 
 
 @dataclass(frozen=True)
@@ -77,18 +63,12 @@ class Command:
 def running(settings: Mapping[str, str], *arguments: str) -> Iterator[Command]:
     """Run a command of ours until the block is left, then kill it."""
     with NamedTemporaryFile(prefix="belong-", suffix=".out") as output:
-        env = surroundings(settings)
-        process = FORKS.Process(target=_become, args=(env, arguments, output.name), daemon=True)
-        with ONE_ASKS:
-            process.start()
+        file = Path(output.name)
+        process = fork(settings, arguments, file, file)
         try:
-            yield Command(process, Path(output.name))
+            yield Command(process, file)
         finally:
-            process.kill()
-            wait_for([process.sentinel])
-            with ONE_ASKS:
-                process.join()
-                process.close()
+            ended(process)
 
 
 def run(settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS) -> Ended:
@@ -99,16 +79,16 @@ def run(settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS) 
 
 def drain(settings: Mapping[str, str], seconds: float = SECONDS) -> str:
     """Let a worker do all that is due; return what it says waits for later."""
-    ended = run(settings, "worker", "--drain", seconds=seconds)
-    assert ended.code == 0, ended
-    return ended.said.splitlines()[-1]
+    done = run(settings, "worker", "--drain", seconds=seconds)
+    assert done.code == 0, done
+    return done.said.splitlines()[-1]
 
 
 def report(settings: Mapping[str, str], issue: str) -> dict[str, int]:
     """Read an issue's books."""
-    ended = run(settings, "newsletter", "report", issue, "--json")
-    assert ended.code == 0, ended
-    counts: dict[str, int] = json.loads(ended.said)
+    done = run(settings, "newsletter", "report", issue, "--json")
+    assert done.code == 0, done
+    counts: dict[str, int] = json.loads(done.said)
     return counts
 
 
@@ -121,15 +101,3 @@ def wait_until(settings: Mapping[str, str], issue: str, **least: int) -> dict[st
             return counts
         if time.monotonic() > until:
             raise TimeoutError(f"{counts} did not become {least}.")
-
-
-def _become(env: Mapping[str, str], arguments: tuple[str, ...], output: str) -> None:
-    """In the child: be `flask --app wsgi` with these arguments."""
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
-    os.chdir(ROOT)
-    os.environ.clear()
-    os.environ.update(env)
-    sys.argv = ["flask", "--app", "wsgi", *arguments]
-    main()

@@ -5,7 +5,7 @@ from itertools import product as every
 import pytest
 
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.marks import in_turn, on_sqlite
 from tests.servers.actions import Action, drip, drop, hang, reset, write
 from tests.servers.manners import EXTENSIONS, SLOW
 
@@ -57,10 +57,10 @@ def test_a_relay_that_cannot_be_opened_counts_against_nobody(
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
-@BOTH_WAYS
 @on_sqlite
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("way", "verb", "extensions"), in_turn([*WAYS], ["MAIL", "RCPT", "DATA"], [EXTENSIONS, SLOW])
+)
 def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene: Scene) -> None:
     """R05. A reset may tear an answer out of the wire that was on its way: one may be uncertain."""
     issue = scene.queue(MEMBERS)
@@ -84,8 +84,11 @@ def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> Non
     assert len(scene.copies()) == MEMBERS
 
 
-@BOTH_WAYS
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "extensions", "database_url"),
+    in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
+    indirect=["database_url"],
+)
 def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Scene) -> None:
     """R06."""
     issue = scene.queue(MEMBERS)

@@ -4,11 +4,12 @@ import pytest
 
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.marks import in_turn, on_sqlite
 from tests.servers.manners import EXTENSIONS, SLOW
 
 ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
-BOTH_WAYS = pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
+WAYS = [EXTENSIONS, SLOW]
+MOMENTS = ["MAIL", "after MAIL", "RCPT", "after RCPT", "DATA", "after DATA"]
 MEMBERS = 12
 CONNECTIONS = 5
 
@@ -38,12 +39,8 @@ def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene:
 
 
 @ONE_CONNECTION
-@BOTH_WAYS
 @on_sqlite
-@pytest.mark.parametrize("nth", [1, 7])
-@pytest.mark.parametrize(
-    "moment", ["MAIL", "after MAIL", "RCPT", "after RCPT", "DATA", "after DATA"]
-)
+@pytest.mark.parametrize(("moment", "nth", "extensions"), in_turn(MOMENTS, [1, 7], WAYS))
 def test_a_worker_killed_before_the_dot_doubles_nothing(
     moment: str, nth: int, extensions: tuple[str, ...], scene: Scene
 ) -> None:
@@ -59,8 +56,11 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(
 
 
 @ONE_CONNECTION
-@BOTH_WAYS
-@pytest.mark.parametrize("moment", ["DOT", "after DOT"])
+@pytest.mark.parametrize(
+    ("moment", "extensions", "database_url"),
+    in_turn(["DOT", "after DOT"], WAYS, ["sqlite", "postgresql"]),
+    indirect=["database_url"],
+)
 def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: Scene) -> None:
     """R02: before the answer, and before the answer is written down."""
     assassin = Assassin(7)

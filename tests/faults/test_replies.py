@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.marks import in_turn, on_sqlite
 from tests.servers.manners import EXTENSIONS, SLOW
 
 CODES = ["421", "450", "451", "452", "454", "500", "501", "503", "530", "535", "550", "552", "554"]
@@ -15,7 +15,6 @@ OF_US = [
 ]
 """503 to AUTH says that we are logged in already (RFC 4954, 4)."""
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
-BOTH_WAYS = pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
 MEMBERS = 5
 UNLUCKY = "member2@dpsk12.org"
 
@@ -62,10 +61,10 @@ def test_a_refusal_of_our_return_path_costs_nobody_a_copy(code: str, scene: Scen
 
 
 @PATIENCE
-@BOTH_WAYS
 @on_sqlite
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("verb", ["RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize(
+    ("code", "verb", "extensions"), in_turn(CODES, ["RCPT", "DATA", "DOT"], [EXTENSIONS, SLOW])
+)
 def test_a_refusal_of_one_recipient_or_message_stops_nobody_else(
     verb: str, code: str, scene: Scene
 ) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine
 
 from belong_mail.accounts import inviting
 from belong_mail.app import create_app
-from belong_mail.db import Base, make_engine
 from belong_mail.groups import service as groups
 from belong_mail.opening import worker_keys
 from config import Config
 from tests.conftest import KEYS
 from tests.factories import group_named
+from tests.postgres import empty
 from tests.privacy.journey import LEAD, MAIN, Evidence, gather
 from tests.servers.site import free_port
 from tests.servers.smtp import Server
@@ -30,13 +30,9 @@ def walked_url(
         shutil.copy(request.getfixturevalue("blank_sqlite"), file)
         yield f"sqlite:///{file}"
         return
-    url: str = request.getfixturevalue("postgresql_url")
-    engine = make_engine(url)
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-    engine.dispose()
-    yield url
+    engine: Engine = request.getfixturevalue("migrated_postgresql")
+    empty(engine)
+    yield engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
