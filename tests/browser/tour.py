@@ -126,7 +126,9 @@ def _draft(page: Page) -> Iterator[str]:
     page.goto("/new-colleagues/mail")
     with page.expect_download() as download:
         page.locator("main .big").click()
-    draft = email.message_from_bytes(download.value.path().read_bytes(), policy=email.policy.default)
+    draft = email.message_from_bytes(
+        download.value.path().read_bytes(), policy=email.policy.default
+    )
     html = draft.get_body(("html",))
     page.goto("about:blank")
     page.set_content(html.get_content() if html else "")
