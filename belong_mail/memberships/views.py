@@ -2,7 +2,7 @@
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import format_date, get_locale
+from flask_babel import get_locale
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -164,7 +164,7 @@ def _shown(session: Session, subscription: Subscription, form: PauseForm) -> dic
     return {
         "public_id": subscription.public_id,
         "card": card(subscription.group, language),
-        "since": format_date(subscription.confirmed_at, "MMMM y"),
+        "since": subscription.confirmed_at,
         "is_active": subscription.is_active,
         "paused_until": subscription.pause,
         "language": subscription.language,

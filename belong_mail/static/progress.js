@@ -7,7 +7,8 @@ async function look() {
   const answer = await fetch(bar.dataset.url, { headers: { Accept: "application/json" } });
   if (!answer.ok || answer.redirected) return;
   const now = await answer.json();
-  if (now.state !== bar.dataset.state) {
+  // New buttons come when nobody stands on one: a reload would take the focus away.
+  if (now.state !== bar.dataset.state && !document.activeElement?.closest("main *")) {
     location.reload();
     return;
   }

@@ -155,6 +155,7 @@ def _meetings(page: Page) -> Iterator[str]:
     page.goto(MEETINGS)
     yield "meetings"
     type_a_meeting(page, "Room " + "x" * 60)
+    page.check("[name=is_open][value=anyone]")
     page.fill("[name=starts_on]", "2026-12-01")
     page.fill("[name=exceptions]", "2026-12-16")
     press(page, "button.big")

@@ -106,6 +106,17 @@ def state(page: Page, words: str) -> None:
     expect(page.locator("#words")).to_contain_text(words)
 
 
+def keep_the_focus(hands: Hands, say: Say, site: Site) -> None:
+    """Stand on a button while the issue leaves: the words change, the button stays."""
+    undo = hands.page.get_by_role("button", name=say("Back to the drafts"))
+    hands.reach(undo)
+    site.let_time_pass()
+    state(hands.page, say("On its way"))
+    expect(undo).to_be_focused()
+    undo.blur()
+    expect(undo).to_have_count(0)
+
+
 def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_became_of_it(
     seat: Page, say: Say, slow: Site, language: str
 ) -> None:
@@ -123,8 +134,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     hands.press(seat.get_by_role("link", name=say("Go on writing")))
     hands.press(to_release)
     release(hands, say, is_later=False)
-    slow.let_time_pass()
-    state(seat, say("On its way"))
+    keep_the_focus(hands, say, slow)
     hands.press(seat.get_by_role("button", name=say("Pause")))
     state(seat, say("Paused. Nothing more is sent until you go on."))
     hands.press(seat.get_by_role("button", name=say("Go on"), exact=True))

@@ -1,5 +1,7 @@
 """A walk past the pages and mails of whoever is not signed in, for whoever looks at all of them."""
 
+import email
+import email.policy
 import re
 from collections.abc import Iterator
 
@@ -17,6 +19,8 @@ def tour(page: Page, site: Site, address: str) -> Iterator[str]:
     yield from _join(page, site, address)
     yield from _leave(page, site, address)
     yield from _note(page, site, address)
+    _start(page, site, address)
+    yield from _draft(page)
     yield from _strangers(page, site, address)
 
 
@@ -104,6 +108,31 @@ def _note(page: Page, site: Site, address: str) -> Iterator[str]:
     yield "forget-note"
     press(page)
     yield "note-forgotten"
+
+
+def _start(page: Page, site: Site, address: str) -> None:
+    """Let a group start that somebody waits for; then take it away, for whoever looks later."""
+    slug, waiting = f"new-{len(site.mails())}", "start-" + address
+    site.flask("group", "add", slug, "Newest", "--upcoming")
+    page.goto(f"/groups/{slug}/tell-me")
+    ask(page, waiting)
+    site.flask("group", "launch", slug)
+    site.mail_to(waiting)
+    site.flask("group", "retire", slug)
+
+
+def _draft(page: Page) -> Iterator[str]:
+    """Open the mail that is passed on to new colleagues, as a mail program does."""
+    page.goto("/new-colleagues/mail")
+    with page.expect_download() as download:
+        page.locator("main .big").click()
+    draft = email.message_from_bytes(
+        download.value.path().read_bytes(), policy=email.policy.default
+    )
+    html = draft.get_body(("html",))
+    page.goto("about:blank")
+    page.set_content(html.get_content() if html else "")
+    yield "mail-new-colleague"
 
 
 def _join(page: Page, site: Site, address: str) -> Iterator[str]:

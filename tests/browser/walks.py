@@ -19,7 +19,7 @@ class Walk:
 
 
 WALKS = (
-    Walk("strangers", tour.tour, 52),
+    Walk("strangers", tour.tour, 54),
     Walk("members", members.members, 22),
     Walk("leads", leads.leads, 50),
 )

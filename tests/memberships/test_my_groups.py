@@ -263,4 +263,6 @@ def test_opening_changes_nothing(join: Join, link: Link, visitor: Visitor, parts
 
 
 def test_the_page_says_in_spanish_too(sheet: Sheet, visitor: Visitor) -> None:
-    assert '<html lang="es"' in visitor.open(f"{sheet()}?lang=es").text
+    said = visitor.open(f"{sheet()}?lang=es").text
+    assert '<html lang="es"' in said
+    assert re.search(r"Formas parte desde [a-z]+ de \d{4}<", said)

@@ -1,0 +1,91 @@
+"""Slow lines, no style, and presses that come twice."""
+
+import time
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.site import SLUG, Site
+
+SLOW = {
+    "offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000,
+}  # fmt: skip
+"""What is called slow 3G: 400 kbit/s, 400 ms to and fro."""
+SOON = 5
+"""Seconds until there are words on such a line: two journeys, 15 KB, and a busy machine."""
+JOIN = f"/groups/{SLUG}/join"
+PUBLIC = (
+    "/", f"/groups/{SLUG}", "/groups/autoimmune", JOIN, "/groups/autoimmune/tell-me", "/calendar",
+    "/calendar/2027-01", f"/groups/{SLUG}/poster", "/new-colleagues", "/new-colleagues/sheet",
+    "/new-colleagues/mail", "/contact", "/contact/answer", "/my-groups", "/sign-in", "/privacy",
+    "/accessibility", "/check-your-inbox",
+)  # fmt: skip
+SHIFTS = """() => new Promise(done => {
+  const found = []
+  new PerformanceObserver(list => found.push(...list.getEntries().map(it => it.value)))
+    .observe({ type: 'layout-shift', buffered: true })
+  setTimeout(() => done(found), 100)
+})"""
+SHIFT = "it => it.prepend(Object.assign(document.createElement('p'), { textContent: 'Late' }))"
+HEARD = "() => document.body.innerText.split('\\n').map(it => it.trim()).filter(Boolean)"
+
+
+@pytest.fixture
+def slow(phone: Page, context: BrowserContext) -> Page:
+    context.new_cdp_session(phone).send("Network.emulateNetworkConditions", SLOW)
+    return phone
+
+
+@pytest.fixture
+def bare(phone: Page) -> Page:
+    """Hold a phone to which the style sheet never comes."""
+    phone.route("**/*.css*", lambda route: route.fulfill(content_type="text/css", body=""))
+    return phone
+
+
+def test_nothing_on_a_public_page_jumps(slow: Page) -> None:
+    shifts = {}
+    for path in PUBLIC:
+        slow.goto(path)
+        shifts[path] = slow.evaluate(SHIFTS)
+    assert {path: found for path, found in shifts.items() if found} == {}
+    slow.locator("main").evaluate(SHIFT)
+    assert slow.evaluate(SHIFTS), "the test above sees what it is for"
+
+
+def test_a_slow_line_brings_the_first_words_soon(slow: Page) -> None:
+    began = time.monotonic()
+    slow.goto("/", wait_until="commit")
+    expect(slow.get_by_role("heading", level=1)).to_be_visible()
+    slow.get_by_role("link", name="The Village").wait_for()
+    assert time.monotonic() - began < SOON
+
+
+def test_a_button_pressed_twice_on_a_slow_line_brings_one_mail(slow: Page, site: Site) -> None:
+    for address in ("twice@dpsk12.org", "after.twice@dpsk12.org"):
+        slow.goto(JOIN)
+        slow.fill("[name=email]", address)
+        slow.locator("main form .button").dblclick()
+        slow.wait_for_url("**/check-your-inbox*")
+        site.mail_to(address)
+    assert len(site.mails_to("twice@dpsk12.org")) == 1
+
+
+def test_without_style_a_page_reads_from_top_to_bottom(bare: Page) -> None:
+    bare.goto(JOIN)
+    said = bare.evaluate(HEARD)
+    order = [
+        "Skip to the main part", "Groups", "Contact", "Join The Village", "Your work email address",
+        "Leave this empty", "Send me the link", "What happens next", "Privacy",
+    ]  # fmt: skip
+    places = [next((i for i, line in enumerate(said) if line == words), -1) for words in order]
+    assert -1 not in places, said
+    assert places == sorted(places), said
+
+
+def test_without_style_a_form_can_be_sent(bare: Page, site: Site) -> None:
+    bare.goto(JOIN)
+    bare.get_by_label("Your work email address").fill("bare@dpsk12.org")
+    bare.get_by_role("button", name="Send me the link").click()
+    expect(bare.get_by_role("heading", name="Now check your inbox")).to_be_visible()
+    site.mail_to("bare@dpsk12.org")
