@@ -20,6 +20,7 @@ from belong_mail.accounts.service import NotYours
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import Card, card
+from belong_mail.languages import marked
 from belong_mail.newsletters.service import NotNow
 from belong_mail.parts import SAFE, parts, transaction
 from belong_mail.tokens import BadToken
@@ -29,17 +30,41 @@ log = logging.getLogger(__name__)
 SOON = 120
 """Seconds after which trying again is worth it, when nobody knows better."""
 Page = tuple[str, int, dict[str, str]]
+NOT_HERE = 404
+NOT_FOUND = (
+    NOT_HERE,
+    marked("This page is not here"),
+    marked("The address may be old or mistyped. Start from the list of groups."),
+)
+SAID: dict[type[Exception], tuple[int, str, str]] = {
+    NotFound: NOT_FOUND,
+    NotYours: NOT_FOUND,
+    BadToken: (
+        NOT_HERE,
+        marked("This link does not work any more"),
+        marked("Choose your group and fill in the form again, and we mail you a new link."),
+    ),
+    NotNow: (
+        409,
+        marked("This cannot be done any more"),
+        marked("Somebody was faster, or the page was old. Nothing was changed: look at it again."),
+    ),
+    RequestEntityTooLarge: (
+        413,
+        marked("This is too long to send"),
+        marked("Nothing was stored. Go back, shorten what you wrote and send it again."),
+    ),
+}
+"""What always has the same words: another’s and nobody’s, old, bent and foreign links alike, so
+that a guess learns nothing."""
 
 
 def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(NotFound, not_found)
-    app.register_error_handler(RequestEntityTooLarge, too_large)
     app.register_error_handler(TooManyRequests, too_many)
     app.register_error_handler(ServiceUnavailable, busy)
-    app.register_error_handler(BadToken, bad_link)
-    app.register_error_handler(NotYours, not_yours)
-    app.register_error_handler(NotNow, not_now)
+    for kind in SAID:
+        app.register_error_handler(kind, known)
     app.register_error_handler(DBAPIError, no_database)
     app.register_error_handler(Exception, unexpected)
 
@@ -60,21 +85,9 @@ def http_error(error: HTTPException) -> Page:
     )
 
 
-def not_found(_error: NotFound) -> Page:
-    return error_page(
-        404,
-        _("This page is not here"),
-        _("The address may be old or mistyped. Start from the list of groups."),
-        shows_groups=True,
-    )
-
-
-def too_large(_error: RequestEntityTooLarge) -> Page:
-    return error_page(
-        413,
-        _("This is too long to send"),
-        _("Nothing was stored. Go back, shorten what you wrote and send it again."),
-    )
+def known(error: Exception) -> Page:
+    code, title, advice = next(SAID[kind] for kind in type(error).__mro__ if kind in SAID)
+    return error_page(code, _(title), _(advice), shows_groups=code == NOT_HERE)
 
 
 def too_many(error: TooManyRequests) -> Page:
@@ -93,30 +106,6 @@ def too_many(error: TooManyRequests) -> Page:
 
 def busy(_error: ServiceUnavailable) -> Page:
     return error_page(503, _("We cannot do this right now"), _nothing_lost(), retry_after=SOON)
-
-
-def not_yours(_error: NotYours) -> Page:
-    """Another group's, or nobody's: the same page, so that a guess learns nothing."""
-    return not_found(NotFound())
-
-
-def not_now(_error: NotNow) -> Page:
-    """Somebody was faster, or the button is an old one."""
-    return error_page(
-        409,
-        _("This cannot be done any more"),
-        _("Somebody was faster, or the page was old. Nothing was changed: look at it again."),
-    )
-
-
-def bad_link(_error: BadToken) -> Page:
-    """Old, bent, foreign or unknown: one page, one status, so that a guess learns nothing."""
-    return error_page(
-        404,
-        _("This link does not work any more"),
-        _("Choose your group and fill in the form again, and we mail you a new link."),
-        shows_groups=True,
-    )
 
 
 def no_database(error: DBAPIError) -> Page:

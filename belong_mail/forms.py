@@ -60,6 +60,11 @@ class OpenedAt(CSRF):
 class KeptForm(FlaskForm):
     """A form that the language button shows again, with everything that was typed."""
 
+    @property
+    def is_turned(self) -> bool:
+        """Tell whether the language button sent the form."""
+        return SWITCH in request.form
+
     def is_submitted(self) -> bool:
         """Tell whether the form was sent to be acted on."""
         return SWITCH not in request.form and bool(super().is_submitted())  # type: ignore[no-untyped-call]

@@ -8,6 +8,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from belong_mail.accounts.inviting import PLACE as OF_ACCOUNT
 from belong_mail.accounts.models import Account
 from belong_mail.db import Base
+from belong_mail.groups.mailboxes import PLACE as OF_MAILBOX
+from belong_mail.groups.models import Group
+from belong_mail.interests.models import Interest
+from belong_mail.interests.receiving import PLACE as OF_INTEREST
 from belong_mail.newsletters.letters import WIRE
 from belong_mail.newsletters.models import Frozen, Newsletter
 from belong_mail.opening import CannotOpen, Opener
@@ -22,9 +26,13 @@ OF_ADDRESS, OF_NAME, OF_INTRODUCTION = (
 Column = InstrumentedAttribute[Any]
 
 _OWNER = select(Subscription.public_id).where(Subscription.id == Wish.subscription_id)
+_AWAITED = select(Group.public_id).where(Group.id == Interest.group_id)
 _ISSUE = select(Newsletter.public_id).where(Newsletter.id == Frozen.newsletter_id)
+_NOTE = Interest.public_id + "/" + _AWAITED.scalar_subquery()
 LASTING: tuple[tuple[Column, str, Any, int], ...] = (
     (Account.wrapped_address, OF_ACCOUNT, Account.public_id, BATCH),
+    (Group.wrapped_mailbox, OF_MAILBOX, Group.public_id, BATCH),
+    (Interest.wrapped_address, OF_INTEREST, _NOTE, BATCH),
     (Subscription.wrapped_address, OF_ADDRESS, Subscription.public_id, BATCH),
     (Subscription.wrapped_name, OF_NAME, Subscription.public_id, BATCH),
     (Subscription.wrapped_introduction, OF_INTRODUCTION, Subscription.public_id, BATCH),

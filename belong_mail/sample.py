@@ -10,13 +10,18 @@ from belong_mail.accounts import inviting
 from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
+from belong_mail.interests import receiving as interests
+from belong_mail.interests.service import ENOUGH
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.subscriptions.service import Wanted
 
 LEAD = "sample.lead@example.org"
+AWAITED = "people-with-disabilities"
+"""An upcoming group for which enough people wait; the sample lead leads it too."""
 NAMES = ("Ada", "Ben", "Carmen", "Dinh", "Esther", "Farid", "Grace", "Hugo", "Inés", "Joe")
 STEP = 1000
 ISSUE = """Hello, everybody,
@@ -71,7 +76,7 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
 
 
 def fill(session: Session, keyring: Keyring) -> None:
-    """Fill an empty database: 40 members, a lead, issues and meetings; all of it “sample”."""
+    """Fill an empty database: members, who waits, a lead, issues, meetings; all “sample”."""
     if session.scalar(select(func.count(Newsletter.id))):
         return
     established = [group for group in groups.shown(session) if group.is_open]
@@ -85,6 +90,12 @@ def fill(session: Session, keyring: Keyring) -> None:
     issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
     newsletters.queue(session, issue)
     _add_meetings(session)
+    awaited = groups.find(session, AWAITED)
+    if awaited is not None:
+        inviting.invite(session, keyring.opener, keyring.index, awaited, LEAD)
+        for number in range(ENOUGH):
+            wanted = Wanted(address=f"waiting-{number}@example.org", language="en")
+            session.add(interests.note(keyring, awaited, wanted))
 
 
 def _add_meetings(session: Session) -> None:

@@ -31,7 +31,7 @@ class Form(HTMLParser):
             self._is_inside = True
             self._is_found = given.get("id") == "main-form"
             self.fields, self.action = {}, given.get("action") or ""
-        elif not self._is_inside:
+        elif not self._is_inside and given.get("form") != "main-form":
             return
         elif tag == "select":
             self._select = name or ""

@@ -28,7 +28,7 @@ from belong_mail.reminders import service as reminders
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
-from tests.people import Visitor, html_of, link_to, text_of
+from tests.people import Form, Visitor, html_of, link_to, text_of
 from tests.servers.smtp import Server
 from tests.words import Reader, english_in, entries, forms, said, spanish
 
@@ -243,7 +243,8 @@ def own_pages(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[tuple
     worker.drain()
     sheet = link_to(relay.to(BEN)[-1], "my-groups").partition("?")[0]
     yield words_of("sheet", visitor.open(sheet).text)
-    yield words_of("sheet, wrong", visitor.press(f"{sheet}/pause", until="soon").text)
+    day = next(iter(Form(visitor.open(sheet).text).fields))
+    yield words_of("sheet, wrong", visitor.press(f"{sheet}/pause", **{day: "soon"}).text)
     for page in ("address", "erase"):
         yield words_of(page, visitor.open(f"{sheet}/{page}").text)
     visitor.press(f"{sheet}/copy")

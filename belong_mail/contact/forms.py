@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import (
     EmailField,
     Field,
+    HiddenField,
     SelectChoice,
     SelectField,
     StringField,
@@ -122,6 +123,10 @@ class CodeForm(OpenForm):
             plain_text,
         ],
     )
+    reference = HiddenField()
+    """Of the page that shows the code once, so that it can be read in another language."""
+    is_open = HiddenField()
+    """Given by a page that shows the thread already."""
     submit = SubmitField(_l("Look for an answer"))
 
     def refuse(self) -> None:

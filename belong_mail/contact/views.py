@@ -43,7 +43,9 @@ def received(reference: str) -> str:
 def answer() -> ResponseReturnValue:
     """Show a thread to whoever has its code, and take what they write into it."""
     form = CodeForm()
-    if not form.is_sent():
+    if form.is_turned and form.reference.data:
+        return _show_code(form.reference.data, form.code.data or "", form)
+    if not form.is_sent() and not (form.is_turned and form.is_open.data and form.validate()):
         return render_template("contact/answer.html", form=form), 422 if form.errors else 200
     with transaction() as session:
         until = when_admitted(session)
@@ -52,7 +54,7 @@ def answer() -> ResponseReturnValue:
         said = _read(session, form)
     if said is None:
         return render_template("contact/answer.html", form=form), 422
-    is_sent = bool(form.message.data)
+    is_sent = bool(form.message.data) and not form.is_turned
     return render_template("contact/thread.html", form=form, said=said, is_sent=is_sent)
 
 
@@ -64,7 +66,7 @@ def _read(session: Session, form: CodeForm) -> list[receipts.Said] | None:
     except receipts.NoThread:
         form.refuse()
         return None
-    if form.message.data:
+    if form.message.data and not form.is_turned:
         inbox = parts().settings.contact_inbox
         words = form.message.data
         service.write_again(session, parts().sealer, inbox, thread, words)
@@ -77,8 +79,12 @@ def _thank(form: ContactForm) -> ResponseReturnValue:
     code = receipts.new_code() if form.is_answered_by_code else ""
     reference = _receive(form, code)
     if code:
-        return render_template("contact/received.html", reference=reference, code=code)
+        return _show_code(reference, code, CodeForm(formdata=None))
     return redirect(url_for(".received", reference=reference), 303)
+
+
+def _show_code(reference: str, code: str, form: CodeForm) -> str:
+    return render_template("contact/received.html", reference=reference, code=code, form=form)
 
 
 def _addressees() -> list[Group] | None:

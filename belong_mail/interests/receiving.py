@@ -33,10 +33,22 @@ def keep(session: Session, keyring: Keyring, request: Request) -> None:
     found = select(Interest).where(Interest.group_id == group.id, Interest.address_index == index)
     interest = session.scalar(found)
     if interest is None:
-        interest = Interest(public_id=new_public_id(), group=group, address_index=index)
-        _wrap(keyring, interest, wanted.address)
-        session.add(interest)
-    interest.language, interest.kept_until = wanted.language, last_day()
+        session.add(note(keyring, group, wanted))
+    else:
+        interest.language, interest.kept_until = wanted.language, last_day()
+
+
+def note(keyring: Keyring, group: Group, wanted: Wanted) -> Interest:
+    """Make the note of an address, wrapped for its row and group."""
+    interest = Interest(
+        public_id=new_public_id(),
+        group=group,
+        address_index=keyring.index.member(group.public_id, addresses.normalise(wanted.address)),
+        language=wanted.language,
+        kept_until=last_day(),
+    )
+    _wrap(keyring, interest, wanted.address)
+    return interest
 
 
 def waiting(session: Session, most: int) -> list[int]:

@@ -71,15 +71,17 @@ def undo(secret: str) -> Response:
 @memberships.post("/my-groups/<secret>/pause")
 def pause(secret: str) -> ResponseReturnValue:
     """Pause one membership, or end its pause; a day that cannot be is asked for again."""
-    form = PauseForm()
     with transaction() as session:
-        public_id = _chosen(session, secret)
+        public_id = _to_pause(session, secret)
+        if public_id is None:
+            return _sheet(session, secret)
+        form = _pause_form(public_id)
         if form.is_resume:
             subscriptions.resume(session, public_id)
         elif form.validate_on_submit():
             subscriptions.pause(session, public_id, form.moment)
         else:
-            return _sheet(session, secret, form, public_id), 422 if form.errors else 200
+            return _sheet(session, secret, form), 422 if form.errors else 200
     return _back(secret, "resume" if form.is_resume else "pause")
 
 
@@ -124,23 +126,31 @@ def _chosen(session: Session, secret: str) -> str:
     return service.chosen(session, secret, request.form.get("membership", ""))
 
 
+def _to_pause(session: Session, secret: str) -> str | None:
+    """Name the membership whose button was pressed; with Enter, the only one with a day."""
+    if "membership" in request.form:
+        return _chosen(session, secret)
+    typed = [name for name, day in request.form.items() if name.endswith(":until") and day]
+    if len(typed) != 1:
+        return None
+    return service.chosen(session, secret, typed[0].removesuffix(":until"))
+
+
+def _pause_form(public_id: str) -> PauseForm:
+    """Make one membership's part of the form; so the language button keeps every day typed."""
+    return PauseForm(prefix=f"{public_id}:")
+
+
 def _back(secret: str, done: str) -> Response:
     return redirect(url_for(".sheet", secret=secret, done=done), 303)
 
 
-def _sheet(
-    session: Session, secret: str, form: PauseForm | None = None, wrong: str | None = None
-) -> str:
+def _sheet(session: Session, secret: str, form: PauseForm | None = None) -> str:
     """Show the sheet; a form with an error stands at the membership it was sent for."""
     listed = service.open_sheet(session, secret)
-    empty = PauseForm(formdata=None)
-    held = [
-        _shown(session, each, form if form and each.public_id == wrong else empty)
-        for each in service.shown(session, listed)
-    ]
+    held = [_shown(session, each, form) for each in service.shown(session, listed)]
     return render_template(
         "memberships/sheet.html",
-        main_id=_main(held, wrong),
         secret=secret,
         until=listed.until,
         held=held,
@@ -150,16 +160,11 @@ def _sheet(
     )
 
 
-def _main(held: list[dict[str, object]], chosen: str | None) -> object:
-    """Name the membership whose form the language button keeps: the chosen one, else the first."""
-    can_pause = [
-        each["public_id"] for each in held if each["is_active"] and not each["paused_until"]
-    ]
-    return chosen if chosen in can_pause else next(iter(can_pause), None)
-
-
-def _shown(session: Session, subscription: Subscription, form: PauseForm) -> dict[str, object]:
+def _shown(
+    session: Session, subscription: Subscription, form: PauseForm | None
+) -> dict[str, object]:
     zone, language = parts().settings.timezone, str(get_locale())
+    own = _pause_form(subscription.public_id)
     coming = meetings.coming(session, zone, now(), NEXT, subscription.group)
     return {
         "public_id": subscription.public_id,
@@ -170,5 +175,5 @@ def _shown(session: Session, subscription: Subscription, form: PauseForm) -> dic
         "language": subscription.language,
         "is_reminded": subscription.is_reminded,
         "meetings": [words.shown(each, language, is_member=True) for each in coming],
-        "form": form,
+        "form": form if form and form.until.name == own.until.name else own,
     }

@@ -11,6 +11,7 @@ from wtforms import (
     BooleanField,
     Field,
     Form,
+    HiddenField,
     RadioField,
     SelectChoice,
     SelectField,
@@ -88,6 +89,16 @@ class Hours(KeptForm):
         validators=[Optional(), LENGTH, https_only],
     )
 
+    seen = HiddenField()
+    """How often the meeting had been changed when this page was opened."""
+
+    def is_stale(self, meeting: Meeting) -> bool:
+        """Tell whether somebody changed the meeting meanwhile; saved again, these words win."""
+        is_older = self.is_submitted() and self.seen.data != str(meeting.sequence)
+        if is_older or not self.seen.data:
+            self.seen.data = str(meeting.sequence)
+        return is_older
+
     def accepts(self, found: Iterable[Problem]) -> bool:
         """Say at their fields what is wrong, and tell whether nothing is."""
         wrong = list(found)
@@ -104,17 +115,9 @@ class MeetingForm(Hours):
         filters=[strip],
         validators=LINE,
     )
-    title_es = StringField(
-        _l("The same in Spanish"),
-        filters=[strip],
-        validators=LINE,
-    )
+    title_es = StringField(_l("The same in Spanish"), filters=[strip], validators=LINE)
     starts_on = Day(_l("First day"), validators=[InputRequired(_l("Choose a day."))])
-    repeats = RadioField(
-        _l("How often?"),
-        choices=lambda: offered(REPEATS),
-        default="once",
-    )
+    repeats = RadioField(_l("How often?"), choices=lambda: offered(REPEATS), default="once")
     until = Day(_l("Until"), validators=[Optional()])
     exceptions = TextAreaField(
         _l("Not on these days"),
@@ -133,11 +136,7 @@ class MeetingForm(Hours):
         filters=[strip],
         validators=LINE,
     )
-    spoken = SelectField(
-        _l("Language"),
-        choices=lambda: offered(words.SPOKEN),
-        default="en",
-    )
+    spoken = SelectField(_l("Language"), choices=lambda: offered(words.SPOKEN), default="en")
     access = SelectMultipleField(
         _l("What there is"),
         choices=lambda: offered(words.ACCESS),

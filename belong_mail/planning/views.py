@@ -55,14 +55,14 @@ def change(meeting_id: str) -> ResponseReturnValue:
     with transaction() as session:
         meeting = service.find_led(session, signed_in(), meeting_id)
         form = MeetingForm()
-        is_right = form.validate_on_submit()
-        if is_right and not form.preview.data:
+        is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
+        if is_right and not is_stale and not form.preview.data:
             service.change(meeting, **form.planned())
             return _back(meeting, "saved")
         if request.method != "POST":
             form.show(meeting)
-        page = _form(meeting.group, form, meeting, is_right=is_right)
-    return page, 422 if form.errors else 200
+        page = _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
+    return page, 409 if is_stale else 422 if form.errors else 200
 
 
 @planning.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
@@ -81,20 +81,18 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
     """Hold one day's meeting at another time or place."""
     with transaction() as session:
         meeting, occurrence = _occurrence(session, meeting_id, day)
-        start, end = occurrence.starts, occurrence.ends
-        form = DayForm(
-            held_on=start.date(),
-            starts_at=start.time(),
-            ends_at=end.time(),
-            place=occurrence.place,
-            link=occurrence.link,
-        )
-        if form.validate_on_submit():
+        form = DayForm(**_held(occurrence))
+        is_stale = form.is_stale(meeting)
+        if form.validate_on_submit() and not is_stale:
             service.change_day(meeting, occurrence.day, form.other())
             return _back(meeting, "day-saved")
-        each = words.shown(occurrence, str(get_locale()), is_member=True)
-        page = render_template("planning/day.html", form=form, each=each, **_named(meeting))
-    return page, 422 if form.errors else 200
+        shown = {
+            "each": words.shown(occurrence, str(get_locale()), is_member=True),
+            "meeting": meeting if is_stale else None,
+            **_named(meeting),
+        }
+        page = render_template("planning/day.html", form=form, **shown)
+    return page, 409 if is_stale else 422 if form.errors else 200
 
 
 @planning.post("/meetings/<meeting_id>/<day>/cancel")
@@ -124,6 +122,17 @@ def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, O
     return meeting, found or abort(404)
 
 
+def _held(occurrence: Occurrence) -> dict[str, object]:
+    """Return when and where a day's meeting is held, by the fields of its form."""
+    return {
+        "held_on": occurrence.starts.date(),
+        "starts_at": occurrence.starts.time(),
+        "ends_at": occurrence.ends.time(),
+        "place": occurrence.place,
+        "link": occurrence.link,
+    }
+
+
 def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
     return redirect(url_for(".listed", slug=meeting.group.slug, done=done), 303)
 
@@ -146,9 +155,14 @@ def _named(meeting: Meeting) -> dict[str, object]:
 
 
 def _form(
-    group: Group, form: MeetingForm, meeting: Meeting | None = None, *, is_right: bool
+    group: Group,
+    form: MeetingForm,
+    meeting: Meeting | None = None,
+    *,
+    is_right: bool,
+    is_stale: bool = False,
 ) -> str:
-    """Show the form; with a preview in words when all of it is right."""
+    """Show the form; with a preview in words when all of it is right, and what is stored now."""
     language = str(get_locale())
     return render_template(
         "planning/form.html",
@@ -156,6 +170,7 @@ def _form(
         form=form,
         meeting=meeting,
         preview=_in_words(Meeting(**form.planned()), language) if is_right else None,
+        stored=_in_words(meeting, language) if meeting and is_stale else None,
     )
 
 

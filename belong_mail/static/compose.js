@@ -30,6 +30,13 @@ function put(area, text) {
   }
 }
 
+function insert(area, text) {
+  const before = area.value.slice(0, area.selectionStart);
+  const gap = /^$|\n\n$/.test(before) ? "" : before.endsWith("\n") ? "\n" : "\n\n";
+  const isBeforeWords = /^[^\n]/.test(area.value.slice(area.selectionEnd));
+  put(area, gap + text + (isBeforeWords ? "\n\n" : ""));
+}
+
 function mark(area, { before, after, line, inside }) {
   if (line) area.selectionStart = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
   const words = area.value.slice(area.selectionStart, area.selectionEnd) || inside;
@@ -41,18 +48,15 @@ function mark(area, { before, after, line, inside }) {
 for (const area of [form.elements.text, form.elements.text_es]) {
   const tools = document.getElementById("toolbar").content.cloneNode(true);
   for (const tool of tools.querySelectorAll("button[type=button]")) {
-    tool.addEventListener("click", () => mark(area, tool.dataset));
+    const text = tool.dataset[area.name];
+    tool.addEventListener("click", () => (text ? insert(area, text) : mark(area, tool.dataset)));
   }
   area.before(tools);
   area.addEventListener("focus", () => { writing = area; });
 }
 for (const source of document.querySelectorAll(".pictures code")) {
   const button = document.getElementById("insert").content.firstElementChild.cloneNode(true);
-  button.addEventListener("click", () => {
-    const before = writing.value.slice(0, writing.selectionStart);
-    const gap = /^$|\n\n$/.test(before) ? "" : before.endsWith("\n") ? "\n" : "\n\n";
-    put(writing, gap + source.textContent);
-  });
+  button.addEventListener("click", () => insert(writing, source.textContent));
   source.after(button);
 }
 for (const button of views) {
@@ -69,5 +73,7 @@ form.addEventListener("input", () => {
 form.addEventListener("submit", (event) => {
   if (!event.submitter?.formTarget) clearTimeout(waiting);
 });
+// What the toolbar puts at the cursor need not be put at the end.
+form.querySelector("[name=meetings]").remove();
 wide.hidden = true;
 if (form.elements.text.value) view.click();

@@ -45,9 +45,10 @@ def write(public_id: str) -> ResponseReturnValue:
         if form.validate_on_submit() and not is_stale:
             _keep(issue, form)
             if "meetings" in request.form:
-                _append_meetings(session, issue)
+                added = _next_meetings(session, issue)
+                service.rewrite(issue, **_at_the_end(issue, added))
             return redirect(_next(public_id), 303)
-        page = _page(issue, form, is_stale=is_stale)
+        page = _page(session, issue, form, is_stale=is_stale)
     return page, 409 if is_stale else 422 if form.errors else 200
 
 
@@ -117,20 +118,27 @@ def _keep(issue: Newsletter, form: WriteForm) -> None:
     form.seen.data = service.version(issue)
 
 
-def _append_meetings(session: Session, issue: Newsletter) -> None:
-    """Put the group's next meetings at the end of an issue, in each language it is written in."""
+def _next_meetings(session: Session, issue: Newsletter) -> dict[str, str]:
+    """Write the group's next meetings in words, for each text of an issue; nothing for none."""
     found = meetings.next_held(session, parts().settings.timezone, now(), NEXT, issue.group)
-    if not found:
-        return
-    added = {"text": f"{issue.text}\n\n{words.markdown(found, 'en')}"}
-    if issue.text_es:
-        added["text_es"] = f"{issue.text_es}\n\n{words.markdown(found, 'es')}"
-    service.rewrite(issue, **added)
+    texts = {"text": "en", "text_es": "es"} if found else {}
+    return {text: words.markdown(found, language) for text, language in texts.items()}
 
 
-def _page(issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
+def _at_the_end(issue: Newsletter, added: dict[str, str]) -> dict[str, str]:
+    """Add words to an issue's texts, in each language that it is written in."""
+    old = {text: getattr(issue, text) for text in added}
+    return {text: f"{old[text]}\n\n{added[text]}" for text in added if text == "text" or old[text]}
+
+
+def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
     form.seen.data = form.seen.data or service.version(issue)
     shown = card(issue.group, str(get_locale()))
     return render_template(
-        "writing/write.html", issue=issue, group=shown, form=form, is_stale=is_stale
+        "writing/write.html",
+        issue=issue,
+        group=shown,
+        form=form,
+        is_stale=is_stale,
+        meetings=_next_meetings(session, issue),
     )

@@ -37,10 +37,10 @@ def members(page: Page, site: Site, address: str) -> Iterator[str]:
 def _sheet(page: Page, sheet: str) -> Iterator[str]:
     page.goto(sheet)
     yield "sheet"
-    press(page, "main form[action*=pause] button")
+    press(page, "main button[form=main-form]")
     yield "sheet-with-errors"
-    page.locator("[name=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
-    press(page, "main form[action*=pause] button")
+    page.locator("[name$=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
+    press(page, "main button[form=main-form]")
     yield "sheet-paused"
     press(page, "main form[action*=leave] button")
     yield "sheet-left"

@@ -87,3 +87,20 @@ def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
         link = phone.locator("#subscribe ~ p").get_by_role("link", name=name)
         answer = phone.request.get(link.get_attribute("href") or "")
         assert answer.text().startswith("BEGIN:VCALENDAR")
+
+
+@pytest.mark.parametrize("has_script", [True], ids=["script"])
+def test_the_next_meetings_stand_where_the_cursor_is(seat: Page, language: str) -> None:
+    type_a_meeting(seat, f"Room 1 {language}")
+    press(seat, "button.big")
+    seat.goto("/lead/")
+    press(seat, f"form[action$='{SLUG}/newsletters'] button")
+    text = seat.locator("[name=text]")
+    text.fill("Before.\n\nAfter.")
+    text.evaluate("area => area.setSelectionRange(7, 7)")
+    names = {"en": "Next meetings", "es": "Próximas reuniones"}
+    seat.get_by_role("button", name=names[language]).first.click()
+    written = text.input_value()
+    assert written.startswith("Before.\n\n## The next meetings\n\n- **")
+    assert written.endswith("\n\nAfter.")
+    assert seat.locator("[name=meetings]").count() == 0

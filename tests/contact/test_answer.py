@@ -230,8 +230,35 @@ def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
     switched = visitor.press(
         "/contact/answer?lang=es", **fields | {"message": AGAIN, "switch_language": "es"}
     )
-    assert AGAIN in switched.text
+    assert "Tus mensajes" in switched.text
+    assert ASKED in switched.text
+    kept = Form(switched.text).fields
+    assert {name: kept[name] for name in ("code", "message")} == {"code": code, "message": AGAIN}
     assert len(dump_of(parts)["contact_entries"]) == 1
+
+
+def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(
+    visitor: Visitor, parts: Parts
+) -> None:
+    page = visitor.send("/contact", topic="access", message=ASKED).text
+    [code], before = CODE.findall(page), dump_of(parts)
+    [action] = re.findall(r'formaction="([^"]+)"[^>]*>Español', page)
+    assert action == "/contact/answer?lang=es", "no URL holds the code"
+    spanish = visitor.press(action, **Form(page).fields, switch_language="es")
+    assert "Tu código" in spanish.text
+    assert CODE.findall(spanish.text) == [code]
+    assert dump_of(parts) == before
+    fields = Form(spanish.text).fields
+    assert fields["reference"] in page
+    assert ASKED in visitor.press("/contact/answer", **fields).text
+
+
+def test_a_code_that_is_wrong_opens_nothing_by_the_language_button(visitor: Visitor) -> None:
+    fields = Form(visitor.send("/contact/answer", code=write(visitor)).text).fields
+    wrong = fields | {"code": "2222-2222-2222-2222-2222", "switch_language": "es"}
+    answer = visitor.press("/contact/answer?lang=es", **wrong)
+    assert answer.status_code == 422
+    assert ASKED not in answer.text
 
 
 def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(

@@ -818,6 +818,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if not opener.older:\n",
         (f"{OPERATIONS}/test_rotation.py::test_it_goes_on_where_it_was_cut_off",),
     ),
+    (
+        "a-new-key-reaches-the-groups-mailboxes",
+        "belong_mail/rotation.py",
+        "    (Group.wrapped_mailbox, OF_MAILBOX, Group.public_id, BATCH),\n",
+        "",
+        (f"{OPERATIONS}/test_rotation.py",),
+    ),
+    (
+        "a-meeting-is-not-overwritten-unseen",
+        "belong_mail/planning/forms.py",
+        "self.is_submitted() and self.seen.data != str(meeting.sequence)",
+        "False",
+        (PLANNING,),
+    ),
+    (
+        "the-language-button-sends-no-message",
+        "belong_mail/contact/views.py",
+        "    if form.message.data and not form.is_turned:\n",
+        "    if form.message.data:\n",
+        (ANSWER,),
+    ),
+    (
+        "enter-pauses-no-group-by-guessing",
+        "belong_mail/memberships/views.py",
+        "    if len(typed) != 1:\n",
+        "    if not typed:\n",
+        (MY_GROUPS,),
+    ),
 )
 
 SABOTAGES = tuple(Sabotage(*row) for row in ROWS)

@@ -8,7 +8,7 @@ from click.testing import Result
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from belong_mail import retention
+from belong_mail import retention, sample
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.interests import service
@@ -232,3 +232,16 @@ def test_a_barred_address_leaves_nothing_behind_at_the_launch(stage: Stage) -> N
         suppressions.add(session, stage.keyring.index, ADA, "asked")
     launch(stage)
     assert [stage.rows(each) for each in ("interests", "subscriptions", "deliveries")] == [0, 0, 0]
+
+
+def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        sample.fill(session, stage.keyring)
+    with stage.parts.reading.begin() as session:
+        said = {
+            slug: service.warmth(session, group_named(session, slug))
+            for slug in (sample.AWAITED, SOON)
+        }
+    assert said == {sample.AWAITED: service.Warmth.ENOUGH, SOON: service.Warmth.FEW}
+    launch(stage, sample.AWAITED)
+    assert len(stage.mails("waiting-3@example.org")) == 1

@@ -297,3 +297,42 @@ def test_a_lead_without_the_forms_token_plans_nothing(lead: Visitor, parts: Part
     for path in (NEW, page, f"{page}/cancel"):
         assert lead.press(path, **FULL).status_code == 400
     assert dump_of(parts) == before
+
+
+def test_who_saves_a_meeting_that_another_lead_changed_meanwhile_reads_what_is_stored(
+    lead: Visitor, parts: Parts
+) -> None:
+    lead.send(NEW, **FULL)
+    page = f"/lead/meetings/{only(parts).public_id}"
+    mine = Form(lead.open(page).text).fields | {"title_en": "Coffee"}
+    lead.send(page, place="Room 9", title_en="Tea and cake")
+    told = lead.press(page, **mine)
+    assert told.status_code == 409
+    assert "Somebody else changed this meeting meanwhile." in told.text
+    assert "<strong>Tea and cake</strong>" in told.text
+    assert "Room 9" in told.text
+    kept = Form(told.text).fields
+    assert (kept["title_en"], kept["place"]) == ("Coffee", "Room 4")
+    assert only(parts).title["en"] == "Tea and cake"
+    turned = lead.press(f"{page}?lang=es", **mine, switch_language="es")
+    assert lead.press(page, **Form(turned.text).fields).status_code == 409, "also after a switch"
+    assert lead.press(page, **kept).status_code == 303
+    assert (only(parts).title["en"], only(parts).place) == ("Coffee", "Room 4")
+
+
+def test_who_changes_a_day_that_another_lead_changed_meanwhile_reads_what_is_stored(
+    lead: Visitor, parts: Parts
+) -> None:
+    lead.send(NEW, **FULL)
+    page = f"/lead/meetings/{only(parts).public_id}/2026-12-08"
+    mine = Form(lead.open(page).text).fields | {"place": "Room 5"}
+    lead.send(page, place="Room 9", starts_at="15:30")
+    told = lead.press(page, **mine)
+    assert told.status_code == 409
+    assert "3:30–5:00 pm" in told.text
+    assert "Room 9" in told.text
+    kept = Form(told.text).fields
+    assert (kept["place"], kept["starts_at"]) == ("Room 5", "16:00")
+    assert lead.press(page, **kept).status_code == 303
+    fields = Form(lead.open(page).text).fields
+    assert (fields["place"], fields["starts_at"]) == ("Room 5", "16:00")

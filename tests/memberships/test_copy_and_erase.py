@@ -45,7 +45,8 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
     [village] = join(ADA, "the-village")
     join(GRACE, "lgbtq")
     path = link(ADA)
-    visitor.press(f"{path}/pause", membership=village, until=str((now() + timedelta(9)).date()))
+    day = str((now() + timedelta(9)).date())
+    visitor.press(f"{path}/pause", **{"membership": village, f"{village}:until": day})
     answer = visitor.press(f"{path}/copy")
     assert "on its way" in visitor.open(answer.location).text
     worker.drain()

@@ -178,19 +178,24 @@ def test_a_member_leaves_one_group_and_undoes_it(
     assert state_of(parts, village)[0] is True
 
 
+def a_day(public_id: str, day: object) -> dict[str, str]:
+    """Return what the button beside one group's day sends."""
+    return {"membership": public_id, f"{public_id}:until": str(day)}
+
+
 def test_a_member_pauses_a_group_resumes_it_and_changes_its_language(
     join: Join, link: Link, visitor: Visitor, parts: Parts
 ) -> None:
     [village, lgbtq] = join(ADA, "the-village", "lgbtq")
     path = link(ADA)
     day = (now() + timedelta(days=40)).date()
-    answer = visitor.press(f"{path}/pause", membership=village, until=str(day))
+    answer = visitor.press(f"{path}/pause", **a_day(village, day))
     assert "You are still a member" in visitor.open(answer.location).text
     paused_until = state_of(parts, village)[1]
     assert paused_until.astimezone(parts.settings.timezone).isoformat()[:16] == f"{day}T00:00"
     assert state_of(parts, lgbtq)[1] is None
 
-    visitor.press(f"{path}/pause", membership=village, resume="yes")
+    visitor.press(f"{path}/pause", **{"membership": village, f"{village}:resume": "yes"})
     assert state_of(parts, village)[1] <= now()
     assert "You are still a member" not in visitor.open(path).text
 
@@ -207,11 +212,43 @@ def test_a_day_that_cannot_be_is_asked_for_again(
 ) -> None:
     [village] = join(ADA, "the-village")
     path = link(ADA)
-    page = visitor.press(f"{path}/pause", membership=village, until=until)
+    page = visitor.press(f"{path}/pause", **a_day(village, until))
     assert page.status_code == 422
     assert "<title>Problem" in page.text
     assert "Choose a day" in page.text
     assert state_of(parts, village)[1] is None
+
+
+def test_every_day_that_was_typed_stays_in_another_language_and_after_an_error(
+    join: Join, link: Link, visitor: Visitor, parts: Parts
+) -> None:
+    [village, lgbtq] = join(ADA, "the-village", "lgbtq")
+    path = link(ADA)
+    typed = {f"{village}:until": "2027-01-08", f"{lgbtq}:until": "2027-02-09"}
+    switched = visitor.press(f"{path}/pause?lang=es", **typed, switch_language="es")
+    assert "Tus grupos" in switched.text
+    assert Form(switched.text).fields == typed
+    one = {**typed, f"{lgbtq}:until": ""}
+    assert visitor.press(f"{path}/pause", **one, switch_language="es").status_code == 200
+    wrong = visitor.press(f"{path}/pause", **{**typed, **a_day(village, "soon")})
+    assert wrong.status_code == 422
+    assert Form(wrong.text).fields == {**typed, f"{village}:until": "soon"}
+    assert state_of(parts, village)[1] is state_of(parts, lgbtq)[1] is None
+
+
+def test_enter_pauses_the_group_whose_day_was_typed_and_guesses_nothing(
+    join: Join, link: Link, visitor: Visitor, parts: Parts
+) -> None:
+    [village, lgbtq] = join(ADA, "the-village", "lgbtq")
+    path, day = link(ADA), str((now() + timedelta(days=5)).date())
+    both = visitor.press(f"{path}/pause", **{f"{village}:until": day, f"{lgbtq}:until": day})
+    assert (both.status_code, both.text.count(f'value="{day}"')) == (200, 2)
+    assert state_of(parts, village)[1] is state_of(parts, lgbtq)[1] is None
+    visitor.press(f"{path}/pause", **{f"{village}:until": "", f"{lgbtq}:until": day})
+    assert state_of(parts, village)[1] is None
+    assert state_of(parts, lgbtq)[1] is not None
+    other = visitor.press(f"{path}/pause", **{"another:until": day})
+    assert other.status_code == 404
 
 
 def test_a_pause_ends_within_a_year_and_not_today(
@@ -222,7 +259,7 @@ def test_a_pause_ends_within_a_year_and_not_today(
     today = now().astimezone(parts.settings.timezone).date()
     for days, status in ((0, 422), (366, 422), (365, 303), (1, 303)):
         until = str(today + timedelta(days=days))
-        answer = visitor.press(f"{path}/pause", membership=village, until=until)
+        answer = visitor.press(f"{path}/pause", **a_day(village, until))
         assert answer.status_code == status
 
 
@@ -236,7 +273,7 @@ def test_a_link_changes_nobody_elses_membership(
     day = str((now() + timedelta(days=5)).date())
     assert visitor.press(f"{path}/leave", membership=other).status_code == 404
     assert visitor.press(f"{path}/undo", membership=other).status_code == 404
-    assert visitor.press(f"{path}/pause", membership=other, until=day).status_code == 404
+    assert visitor.press(f"{path}/pause", **a_day(other, day)).status_code == 404
     assert visitor.press(f"{path}/language", membership=other, language="es").status_code == 404
     assert visitor.press(f"{path}/leave").status_code == 404
     assert state_of(parts, other) == before

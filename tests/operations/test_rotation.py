@@ -7,7 +7,10 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from belong_mail import keys, rotation
-from belong_mail.db import now
+from belong_mail.db import Base, now
+from belong_mail.groups import mailboxes
+from belong_mail.interests import receiving as interests
+from belong_mail.interests.models import Interest
 from belong_mail.opening import Opener
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery
@@ -16,11 +19,17 @@ from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 from tests.conftest import KEYS
-from tests.factories import make_members, queue_issue
+from tests.factories import group_named, make_members, queue_issue
+from tests.interests.upcoming import wait_for
+from tests.people import Visitor
 from tests.processes import run
 from tests.servers.smtp import Server
+from tests.stage import ADA, Stage
 
 NEW = keys.new()
+SHARED = "leads@dpsk12.org"
+PASSING = {"mailbox_proposals.wrapped", "address_changes.wrapped"}
+"""Wrapped, and gone after days."""
 Settings = dict[str, str]
 
 
@@ -97,6 +106,33 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
     with parts.writing.begin() as session:
         assert rotation.rewrap(session, both) == 2
     assert left(parts, both) == 1
+
+
+def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
+    both: Opener, worker_with: Callable[[Opener], Worker], visitor: Visitor, worker: Worker,
+    parts: Parts, keyring: Keyring, relay: Server,
+) -> None:  # fmt: skip
+    wait_for(Stage(visitor, worker, relay, parts, keyring))
+    with parts.writing.begin() as session:
+        mailboxes.keep(keyring.opener, group_named(session, "the-village"), SHARED)
+    assert left(parts, both) >= 2
+    worker_with(both).drain()
+    new = Keyring(Opener((NEW["private"],)), keyring.index)
+    with parts.reading.begin() as session:
+        assert mailboxes.of(new.opener, group_named(session, "the-village")) == SHARED
+        [note] = session.scalars(select(Interest))
+        assert interests.address_of(new, note) == ADA
+
+
+def test_nothing_that_is_wrapped_for_long_is_forgotten() -> None:
+    wrapped = {
+        f"{table}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if column.name.startswith("wrapped")
+    }
+    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in rotation.LASTING}
+    assert wrapped - PASSING == lasting - {"frozen_issues.wire"}
 
 
 def test_with_one_key_nothing_is_wrapped_anew(parts: Parts, keyring: Keyring) -> None:
