@@ -56,8 +56,6 @@ class Engine:
         self._parcels = Parcels(presence.journal, self._flow)
         self._crew = Crew(transport, self._parcels, self._flow)
         self._failures = 0
-        self._is_alone = False
-        """What is in hand has killed workers: nothing is sent beside it."""
         self._has_failed = False
         """The last transaction may have been made or not: we may hold what we do not know of."""
         self._wake_at: datetime | None = None
@@ -141,8 +139,6 @@ class Engine:
         if any(wake is not None and at < wake for wake in (self._wake_at, self._paced_until)):
             return 0
         self._wake_at = self._paced_until = None
-        if self._is_alone and len(self._parcels.held) > written:
-            return 0
         room = WINDOW - (len(self._parcels.held) - written)
         return room if room >= WINDOW // 2 else 0
 
@@ -163,8 +159,7 @@ class Engine:
         ids = ids or claims.claim_chunk(session, owner, self._members, room.most)
         if not ids and not must_look:
             ids = claims.claim(session, owner, room.most)
-        self._is_alone = is_free and not ids
-        return claims.claim_suspect(session, owner) if self._is_alone else ids
+        return claims.claim_suspect(session, owner) if is_free and not ids else ids
 
     def _send(self, ids: list[int], writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
         """Write the messages that were claimed and let them leave, one by one at the pace."""

@@ -4,7 +4,9 @@ import signal
 import threading
 
 import pytest
+from sqlalchemy import select
 
+from belong_mail.sending.models import Delivery
 from belong_mail.sending.settling import DEADLY
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
@@ -95,6 +97,9 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
         with scene.worker("--drain") as worker:
             assassin.aim(worker)
             worker.wait()
+    with scene.parts.reading.begin() as session:
+        suspects = session.scalars(select(Delivery.deaths).where(Delivery.deaths > 0)).all()
+    assert sorted(suspects) == [DEADLY - 1], "who only waited is not suspected"
     scene.drain()
     books = scene.books(issue)
     assert (books["accepted"], books["failed"]) == (MEMBERS - 1, 1)

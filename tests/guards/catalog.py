@@ -38,6 +38,10 @@ TROUBLES = f"{OPERATIONS}/test_database_troubles.py"
 CALENDAR = "tests/meetings/test_calendar.py"
 FEEDS = "tests/meetings/test_feeds.py"
 PLANNING = "tests/meetings/test_planning.py"
+POISON = (
+    "tests/faults/test_recovery.py::"
+    "test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on"
+)
 REMINDERS = "tests/meetings/test_reminders.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
@@ -775,6 +779,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "LEASE = timedelta(minutes=1)",
         "LEASE = timedelta(minutes=3)",
         ("tests/faults/test_workers.py::test_what_a_lost_host_held_is_taken_over_after_a_minute",),
+    ),
+    (
+        "deaths-are-counted",
+        "belong_mail/sending/settling.py",
+        "        delivery.deaths += 1\n",
+        "",
+        (POISON,),
+    ),
+    (
+        "what-kills-is-tried-last",
+        "belong_mail/sending/engine.py",
+        "if is_free and not ids else ids",
+        "if must_look else ids",
+        (POISON,),
+    ),
+    (
+        "what-is-in-hand-is-marked",
+        "belong_mail/sending/parcels.py",
+        "                    self._mark(parcel, Mark.TAKEN)\n",
+        "",
+        (POISON,),
     ),
     (
         "one-alert",
