@@ -181,7 +181,8 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     yield "a newsletter's pause", visitor.press(f"{leave}/pause", until=until)
     [membership] = set(re.findall(r'name="membership" value="([^"]+)"', visitor.open(sheet).text))
     for verb, said in {
-        "remind": {"remind": "yes"}, "pause": {"resume": "yes"}, "language": {"language": "en"},
+        "remind": {"remind": "yes"}, "pause": {f"{membership}:resume": "yes"},
+        "language": {"language": "en"},
     }.items():  # fmt: skip
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership, **said)
     for verb in ("leave", "undo"):

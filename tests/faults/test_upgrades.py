@@ -27,6 +27,8 @@ HEAD, *OLDER = [
 ]
 LEASED = "0003"
 """From here on leases have a table of their own; before, a row knew whether its dot had left."""
+KNOWN = "0008"
+"""From here on a database knows the folders of those who work on it."""
 TAKE = (
     "UPDATE deliveries SET state = 'sending', claimed_by = 'gone' WHERE id IN"
     " (SELECT id FROM deliveries WHERE state = 'queued' ORDER BY id DESC LIMIT 2)"
@@ -52,7 +54,8 @@ def database(scene: Scene) -> Iterator[Engine]:
 def grow_old(engine: Engine, scene: Scene, revision: str) -> None:
     """Make it the database of an older version, whose worker died with two mails in hand."""
     schema.downgrade(engine, revision)
-    shutil.rmtree(scene.settings["BELONG_STATE_FOLDER"])
+    folder = Path(scene.settings["BELONG_STATE_FOLDER"])
+    shutil.rmtree(folder / "workers" if revision >= KNOWN else folder)
     with engine.begin() as connection:
         connection.exec_driver_sql(TAKE)
         connection.exec_driver_sql(LEAVE[revision >= LEASED])

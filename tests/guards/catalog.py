@@ -370,8 +370,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "letters-overtake-issues",
         "belong_mail/sending/engine.py",
-        "            ids = claims.claim(session, owner, room.most)\n",
-        "            ids = []\n",
+        "            ids = claims.claim(session, owner, room.most)\n        ids = ids or",
+        "            ids = []\n        ids = ids or",
         ("tests/sending/test_priority.py",),
     ),
     (
@@ -397,7 +397,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "lost-host",
-        "belong_mail/sending/claims.py",
+        "belong_mail/sending/settling.py",
         "        marks = dict.fromkeys(ids, Mark.DOT)\n",
         "        marks = {}\n",
         ("tests/sending/test_poison.py",),
