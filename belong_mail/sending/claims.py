@@ -56,7 +56,7 @@ def claim(session: Session, owner: str, most: int) -> list[int]:
 
 
 def claim_suspect(session: Session, owner: str) -> list[int]:
-    """Take one of those at which workers died: they are tried last, and alone."""
+    """Take one of those at which workers died: one at a time, when nothing else is due."""
     return _claim(session, owner, _due(session, Delivery.deaths > 0, 1))
 
 

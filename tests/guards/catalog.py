@@ -781,6 +781,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/faults/test_workers.py::test_what_a_lost_host_held_is_taken_over_after_a_minute",),
     ),
     (
+        "full-journal",
+        "belong_mail/sending/journal.py",
+        "self._room, self._size = room, len(data)",
+        "self._room, self._size = room, 0",
+        ("tests/sending/test_journal.py",),
+    ),
+    (
         "deaths-are-counted",
         "belong_mail/sending/settling.py",
         "        delivery.deaths += 1\n",
