@@ -99,7 +99,7 @@ def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(
     assert not {"Domain", "Expires", "Max-Age"} & names.keys()
     assert ("Secure" in names) is bool(settings)
     assert pair.startswith("__Host-belong=" if settings else "belong=")
-    assert "ada" not in cookie
+    assert "dpsk12" not in cookie
     assert app.config["SESSION_COOKIE_HTTPONLY"]
 
 

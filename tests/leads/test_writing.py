@@ -145,7 +145,7 @@ def test_the_preview_is_fenced_in_and_stores_nothing(lead: Visitor) -> None:
     assert "sandbox" in fence
     assert "default-src 'none'" in fence
     assert "script-src" not in fence
-    assert "Bcc" not in lead.open(page).text
+    assert "0ABcc" not in lead.open(page).text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ PASSWORD = "canary-password"
 
 
 @pytest.fixture
-def relay(authority: Authority) -> Relay:
+def relay(authority: Authority, patience: float) -> Relay:
     return Relay(
         scheme="smtp",
         host="127.0.0.1",
@@ -29,7 +29,7 @@ def relay(authority: Authority) -> Relay:
         username="belong",
         password=PASSWORD,
         ca=str(authority.file),
-        timeout=0.6,
+        timeout=patience,
     )
 
 
@@ -135,7 +135,7 @@ def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Author
     with Server(tls="none") as server:
         server.script("CONNECT", hang(20))
         with pytest.raises(Unreachable) as unreachable:
-            greet(server, replace(relay, tls="implicit"))
+            greet(server, replace(relay, tls="implicit", timeout=1.0))
     assert unreachable.value.phase == "CONNECT"
     assert authority.file.exists()
 

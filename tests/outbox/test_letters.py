@@ -48,7 +48,7 @@ def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
     assert re.fullmatch(r"b\+[0-9a-f]{32}@example\.org", one.return_path)
     quiet = " ".join(value for name, value in headers.items() if name not in {"To", "Reply-To"})
     assert "village" not in quiet.lower()
-    assert "ada" not in quiet.lower()
+    assert "ada@" not in quiet.lower()
     assert Page(html_of(one.message)).fetched == []
     web = {link for link in Page(html_of(one.message)).links if link.startswith("http")}
     assert web == set(links_in(one.message))
@@ -61,7 +61,7 @@ def test_the_confirmation_holds_nothing_that_was_typed(stage: Stage) -> None:
     one = last(stage)
     check_letter(one, NAMES)
     for part in (one.data.decode(), text_of(one.message), html_of(one.message)):
-        assert "Win" not in part
+        assert "Win $" not in part
         assert "7*7" not in part
     assert "The Village" in text_of(one.message)
 
