@@ -1,5 +1,6 @@
 """Signed absolute links for mail, from BASE_URL and the app's own URL map."""
 
+from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -19,7 +20,6 @@ class Links:
             parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme
         )
         self._tokens = tokens
-        self._frames: dict[tuple[str, str | None], tuple[str, str]] = {}
 
     def page(self, endpoint: str, language: str, **values: str) -> str:
         """Link to a page that anyone may open, in the reader's language."""
@@ -38,14 +38,15 @@ class Links:
         language: str | None = None,
     ) -> str:
         """Link to a page that acts on POST; without a language where only machines go."""
-        frame = self._frames.get((endpoint, language))
-        if frame is None:
-            frame = self._frames[endpoint, language] = self._frame(endpoint, language)
-        return self._tokens.sign(purpose, public_id, at).join(frame)
+        return self.signer(purpose, at)(public_id).join(self.frame(endpoint, language))
 
-    def _frame(self, endpoint: str, language: str | None) -> tuple[str, str]:
-        """Build a link once and return what stands before and behind its token."""
+    def frame(self, endpoint: str, language: str | None = None) -> tuple[str, str]:
+        """Return what stands before and behind the token of such a link."""
         values = {"token": HOLE, "lang": language}
         link = self._adapter.build(endpoint, values, force_external=True)
         before, _, after = link.partition(HOLE)
         return before, after
+
+    def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
+        """Return what makes the tokens of such links out of public ids."""
+        return self._tokens.signer(purpose, at)

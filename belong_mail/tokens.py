@@ -3,9 +3,9 @@
 import hashlib
 import hmac
 from binascii import b2a_base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import lru_cache, partial
 
 from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 from itsdangerous.encoding import base64_encode, int_to_bytes
@@ -79,11 +79,14 @@ class Tokens:
     def __init__(self, secret_keys: tuple[str, ...]) -> None:
         """Take the secret keys, oldest first: all of them verify, the newest signs."""
         self._secret_keys = secret_keys
-        self._signer = lru_cache(maxsize=64)(partial(_Signer, secret_keys))
 
     def sign(self, purpose: Purpose, public_id: str, at: datetime) -> str:
         """Sign an opaque id at a time; the token's age counts from there."""
-        return self._signer(purpose, at).sign_text(public_id)
+        return self.signer(purpose, at)(public_id)
+
+    def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
+        """Return what signs opaque ids for a purpose at a time, many of them cheaply."""
+        return _Signer(self._secret_keys, purpose, at).sign_text
 
     def read(self, purpose: Purpose, token: str) -> str:
         """Return the id that was signed, or raise TokenExpired or TokenInvalid (both BadToken)."""

@@ -21,14 +21,13 @@ _FOLDED = _ADDRESS_HEADERS | {"subject"}
 _OURS_ALONE = frozenset({"bcc", "mime-version", "return-path", "received"})
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _WORD = re.compile(r"=\?([^?*]*)(?:\*[^?]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)
 _Q_PLAIN = re.compile(r"[A-Za-z0-9!*+/-]")
 _QUOTED = r'"(?:[^"\\@]|\\["\\])+"'
 _ENCODED = r"=\?utf-8\?[bq]\?[^? ]+\?="
 _MAILBOX = re.compile(
     rf"(?:(?:{_QUOTED}|(?P<words>{_ENCODED}(?: {_ENCODED})*)) <(?P<named>[^<>]+)>"
-    r"|<(?P<angled>[^<> ]+)>|(?P<bare>[^<> ]+))"
+    r"|<(?P<angled>[^<> ]+)>)"
 )
 
 
@@ -73,7 +72,7 @@ def line(name: str, value: str) -> bytes:
     if kind == "subject":
         refuse_controls(name, value)
         value = value if _is_plain(value) else " ".join(_words(value))
-    elif not _PRINTABLE.fullmatch(value):
+    elif not _is_printable(value):
         raise HeaderRefused(name, "it is empty or not printable ASCII")
     elif kind in _ADDRESS_HEADERS:
         _check_mailbox(name, value)
@@ -120,14 +119,13 @@ def decoded_words(value: str) -> Iterator[str]:
 
 
 def _check_mailbox(name: str, value: str) -> None:
-    found = _MAILBOX.fullmatch(value)
-    if found is None:
-        raise HeaderRefused(name, "it is not one mailbox")
+    found = _MAILBOX.fullmatch(value) if "<" in value else None
+    address = value if found is None else found["named"] or found["angled"]
     try:
-        check_envelope(found["named"] or found["angled"] or found["bare"])
+        check_envelope(address)
     except AddressRefused:
-        raise HeaderRefused(name, "its address cannot be written") from None
-    if found["words"]:
+        raise HeaderRefused(name, "it is not one mailbox whose address can be written") from None
+    if found is not None and found["words"]:
         refuse_controls(name, value)
         if any("@" in word for word in decoded_words(value)):
             raise HeaderRefused(name, "its display name holds an @")
@@ -135,9 +133,14 @@ def _check_mailbox(name: str, value: str) -> None:
         raise HeaderRefused(name, "it looks like an encoded word")
 
 
+def _is_printable(text: str) -> bool:
+    """Tell whether this is ASCII without controls that neither begins nor ends with a space."""
+    return text.isascii() and text.isprintable() and text != "" and text.strip() == text
+
+
 def _is_plain(text: str) -> bool:
     return bool(
-        _PRINTABLE.fullmatch(text)
+        _is_printable(text)
         and "=?" not in text
         and "  " not in text
         and max(map(len, text.split(" "))) <= _MAX_WORD - 2

@@ -25,7 +25,7 @@ _SOFT_BREAK: Final = b"=\r\n"
 _BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """Return path, recipient (RFC 5321) and the finished bytes of a message."""
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, bindparam, false, func, not_, select
@@ -12,8 +14,8 @@ from sqlalchemy.orm import Session
 from belong_mail import languages
 from belong_mail.db import NO_DATABASE, UtcTime, among, now
 from belong_mail.groups import mailboxes
-from belong_mail.groups.models import Group
 from belong_mail.languages import DEFAULT
+from belong_mail.links import Links
 from belong_mail.mail.message import Envelope, Wire, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters import service as newsletters
@@ -45,16 +47,20 @@ def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
 def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = "") -> Wire:
     """Render an issue and build its message (RFC 5322, 2369, 2919, 8058)."""
     words = Words(newsletter.subject, newsletter.text, newsletter.subject_es, newsletter.text_es)
-    rendered = render(desk.renderer, newsletter.group, words, language, newsletter.images)
+    leave_url = slot("leave").join(desk.links.frame("subscriptions.leave", language))
+    one_click_url = slot("one_click").join(desk.links.frame("subscriptions.one_click"))
+    rendered = render(
+        desk.renderer, newsletter.group, words, language, newsletter.images, leave_url
+    )
     headers = [
         ("From", desk.sender),
         ("To", slot("to")),
-        ("Reply-To", mailbox("", mailbox_of(desk, newsletter.group))),
+        ("Reply-To", mailbox("", mailboxes.of(desk.opener, newsletter.group) or desk.office)),
         ("Subject", prefix + rendered.subject),
         ("Date", slot("date")),
         ("Message-ID", slot("message_id")),
         ("List-Id", f"<{desk.names.list_id(newsletter.group.public_id)}>"),
-        ("List-Unsubscribe", f"<{slot('one_click_url')}>"),
+        ("List-Unsubscribe", f"<{one_click_url}>"),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ("List-Owner", f"<mailto:{desk.office}>"),
         ("List-Post", "NO"),
@@ -65,9 +71,17 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
     return bind(headers, rendered, newsletter.images, boundary)
 
 
-def mailbox_of(desk: Desk, group: Group) -> str:
-    """Return where replies to a group go: its leads' shared mailbox, else the office."""
-    return mailboxes.of(desk.opener, group) or desk.office
+Token = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """What one issue's copies in one language have in common."""
+
+    wire: Wire
+    date: str
+    tokens: tuple[tuple[str, Token], ...]
+    """The slots of links, and what fills each for a public id."""
 
 
 class Press:
@@ -75,7 +89,7 @@ class Press:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._wires: dict[tuple[int, str], Wire | None] = {}
+        self._pens: dict[tuple[int, str], Pen | None] = {}
         self._prepared: dict[int, dict[str, object]] = {}
         self.chosen = newsletters.members_of_chunk()
 
@@ -87,10 +101,6 @@ class Press:
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
         newsletter = session.get_one(Newsletter, newsletter_id, with_for_update={"key_share": True})
-        chosen_by: dict[str, object] = {
-            "group_id": newsletter.group_id,
-            "queued_at": newsletter.queued_at,
-        }
         try:
             with session.begin_nested():
                 freeze(session, self._desk, newsletter)
@@ -98,59 +108,70 @@ class Press:
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter_id, type(error).__name__)  # noqa: TRY400
-        self._prepared[newsletter_id] = chosen_by
-        return chosen_by
+        group_id, queued_at = newsletter.group_id, newsletter.queued_at
+        return self._prepared.setdefault(
+            newsletter_id, {"group_id": group_id, "queued_at": queued_at}
+        )
 
     def writings(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
         for row in session.connection().execute(_READING, {"ids": ids, "at": now()}):
             newsletter_id, language = row[1], row[2] or DEFAULT
             key = (newsletter_id, language)
-            if key not in self._wires:
-                self._wires[key] = self._load(session, newsletter_id, language)
-            yield row[0], partial(self._write, row, self._wires[key])
+            if key not in self._pens:
+                self._pens[key] = self._pen(session, newsletter_id, language)
+            yield row[0], partial(self._write, row, self._pens[key])
 
-    def _write(self, row: Any, wire: Wire | None) -> Envelope:
+    def _write(self, row: Any, pen: Pen | None) -> Envelope:
         """Write one member's copy.
 
         Raises NotSent when they have left or paused since, Halted when the issue was.
         """
-        number, _, language, at, is_stopped, is_paused, public_id, address, name, *rights = row
-        is_suppressed, is_reader = rights
+        number, _, language, is_stopped, is_paused, is_suppressed, is_reader, *own = row
         if is_stopped or not is_reader:
             raise NotSent(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
         if is_paused:
             raise Halted
-        if wire is None:
+        if pen is None:
             raise CannotOpen(WIRE)
-        unwrap, signed = self._desk.opener.unwrap, self._desk.links.signed
+        (public_id, address, name), unwrap = own, self._desk.opener.unwrap
         to = unwrap(address, "subscriptions.wrapped_address", public_id).decode()
         return_path, message_id = self._desk.names.of(number)
-        values = {
-            "to": mailbox("", to),
-            "date": _date(at),
-            "message_id": message_id,
-            "one_click_url": signed("subscriptions.one_click", Purpose.ONE_CLICK, public_id, at),
-            "leave_url": signed("subscriptions.leave", Purpose.LEAVE, public_id, at, language),
-        }
-        if "first_name" in wire.slots:
-            own = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
-            values["first_name"] = placeholders.first_name(own, language)
-        return Envelope(return_path, to, wire.fill(values), is_verified=True)
+        values = {"to": mailbox("", to), "date": pen.date, "message_id": message_id}
+        for slot_name, token in pen.tokens:
+            values[slot_name] = token(public_id)
+        if "first_name" in pen.wire.slots:
+            named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
+            values["first_name"] = placeholders.first_name(named, language)
+        return Envelope(return_path, to, pen.wire.fill(values), is_verified=True)
 
-    def _load(self, session: Session, newsletter_id: int, language: str) -> Wire | None:
-        """Return an issue's finished bytes; None, once it is logged, if they cannot be had."""
+    def _pen(self, session: Session, newsletter_id: int, language: str) -> Pen | None:
+        """Return what writes an issue's copies; None if its finished bytes cannot be had."""
         frozen = session.get(Frozen, (newsletter_id, language))
-        public_id = session.get_one(Newsletter, newsletter_id).public_id
-        if frozen is None:
+        newsletter = session.get_one(Newsletter, newsletter_id)
+        at = newsletter.queued_at
+        if frozen is None or at is None:
             return None
-        if not any(kept == newsletter_id for kept, _ in self._wires):
-            self._wires.clear()
+        if not any(kept == newsletter_id for kept, _ in self._pens):
+            self._pens.clear()
         try:
-            made = self._desk.opener.unwrap(frozen.wire, WIRE, f"{public_id}/{language}")
+            made = self._desk.opener.unwrap(frozen.wire, WIRE, f"{newsletter.public_id}/{language}")
         except CannotOpen:
             return None
-        return Wire.from_bytes(made)
+        wire, tokens = Wire.from_bytes(made), _tokens(self._desk.links, at, language)
+        used = tuple((name, token) for name, token in tokens if name in wire.slots)
+        return Pen(wire, date_header(at), used)
+
+
+def _tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:
+    """Yield the slots of links and what fills them; an older version froze slots of whole links."""
+    for name, purpose, reader in (
+        ("leave", Purpose.LEAVE, language),
+        ("one_click", Purpose.ONE_CLICK, None),
+    ):
+        yield name, links.signer(purpose, at)
+        endpoint = f"subscriptions.{name}"
+        yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)
 
 
 def _reading() -> Any:
@@ -160,16 +181,15 @@ def _reading() -> Any:
             Delivery.id,
             Delivery.newsletter_id,
             Subscription.language,
-            Delivery.created_at,
             Newsletter.stopped_at.is_not(None).label("is_stopped"),
             Newsletter.paused_at.is_not(None).label("is_paused"),
-            Subscription.public_id,
-            Subscription.wrapped_address,
-            Subscription.wrapped_name,
             Subscription.is_suppressed,
             and_(Subscription.is_active, not_(func.coalesce(is_paused, false()))).label(
                 "is_reader"
             ),
+            Subscription.public_id,
+            Subscription.wrapped_address,
+            Subscription.wrapped_name,
         )
         .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
         .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
@@ -178,4 +198,3 @@ def _reading() -> Any:
 
 
 _READING = _reading()
-_date = lru_cache(maxsize=64)(date_header)

@@ -17,6 +17,7 @@ from belong_mail.outbox.rendering import Rendered, Renderer
 COLUMN = 534
 """Pixels that a mail's text is wide; some programs know no other limit."""
 PICTURE = marked("Picture")
+LEAVE_URL = slot("leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ class Words:
 
 
 def render(
-    renderer: Renderer, group: Group, words: Words, language: str, images: Sequence[Image]
+    renderer: Renderer,
+    group: Group,
+    words: Words,
+    language: str,
+    images: Sequence[Image],
+    leave_url: str = LEAVE_URL,
 ) -> Rendered:
     """Render an issue for the readers of a language; what is each one's own stays a slot."""
     subject, text, words_language = words.of(language)
@@ -52,7 +58,7 @@ def render(
         text=markdown.to_text(source, pictures, picture),
         words_language=words_language,
         group=group,
-        leave_url=slot("leave_url"),
+        leave_url=leave_url,
     )
     return replace(rendered, subject=subject)
 

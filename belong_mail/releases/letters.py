@@ -48,14 +48,14 @@ def _copy(
     desk: Desk, delivery: Delivery, newsletter: Newsletter, to: str, language: str, prefix: str
 ) -> Envelope:
     at = delivery.created_at
-    signed = desk.links.signed
+    signer = desk.links.signer
     wire = issues.build(desk, newsletter, language, prefix=prefix)
     values = {
         "to": mailbox("", to),
         "date": date_header(at),
         "message_id": desk.names.message_id(delivery.id),
-        "one_click_url": signed("subscriptions.one_click", Purpose.ONE_CLICK, NOBODY, at),
-        "leave_url": signed("subscriptions.leave", Purpose.LEAVE, NOBODY, at, language),
+        "one_click": signer(Purpose.ONE_CLICK, at)(NOBODY),
+        "leave": signer(Purpose.LEAVE, at)(NOBODY),
         "first_name": first_name("", language),
     }
     message = wire.fill({name: values[name] for name in wire.slots})

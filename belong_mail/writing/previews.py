@@ -35,10 +35,10 @@ def show(parts: Parts, issue: Newsletter, words: Words, kind: str) -> Shown:
         subject_es=words.subject_es,
         text_es=words.text_es,
     )
-    rendered = render(parts.renderer, issue.group, written, language, issue.images)
+    nowhere = parts.settings.base_url
+    rendered = render(parts.renderer, issue.group, written, language, issue.images, nowhere)
     wire = sample(rendered, issue.images)
-    values = {"leave_url": parts.settings.base_url, "first_name": FALLBACKS["first_name"][language]}
-    filled = wire.fill({name: values[name] for name in wire.slots})
+    filled = wire.fill({name: FALLBACKS[name][language] for name in wire.slots})
     message = message_from_bytes(filled, policy=policy.default)
     if kind.startswith("text"):
         return Shown(_part(message, "plain"), "text/plain")
