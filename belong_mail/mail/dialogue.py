@@ -35,6 +35,10 @@ class Dialogue:
         self.line = line
         self.sent = 0
         """Transactions begun."""
+        self._most = _max_transactions(line.esmtp_features.get("limits", ""))
+        limit = line.esmtp_features.get("size", "")
+        self._max_size = int(limit) if limit.isdigit() else 0
+        """Octets of a message that the relay takes; 0: it names no limit."""
 
     @classmethod
     def open(cls, relay: Relay) -> "Dialogue":
@@ -132,8 +136,7 @@ class Dialogue:
 
     def too_large(self, body: bytes) -> Reply | None:
         """Return the refusal of what is larger than the relay announced (RFC 1870)."""
-        limit = self.line.esmtp_features.get("size", "")
-        if limit.isdigit() and 0 < int(limit) < len(body):
+        if 0 < self._max_size < len(body):
             return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
         return None
 
@@ -153,12 +156,14 @@ class Dialogue:
         return f"TO:<{envelope.recipient}> NOTIFY=FAILURE,DELAY ORCPT=rfc822;{name}"
 
     def room(self) -> int:
-        """Return how many more transactions this connection may begin (RFC 9422)."""
-        return self._max_transactions() - self.sent
+        """Return how many more transactions this connection may begin."""
+        return self._most - self.sent
 
-    def _max_transactions(self) -> int:
-        found = re.search(r"MAILMAX=(\d{1,9})", self.line.esmtp_features.get("limits", "").upper())
-        return min(MAX_TRANSACTIONS, int(found[1])) if found else MAX_TRANSACTIONS
+
+def _max_transactions(limits: str) -> int:
+    """Read what the relay announced of its limits (RFC 9422)."""
+    found = re.search(r"MAILMAX=(\d{1,9})", limits.upper())
+    return min(MAX_TRANSACTIONS, int(found[1])) if found else MAX_TRANSACTIONS
 
 
 def checked(envelope: Envelope) -> bytes:

@@ -39,8 +39,8 @@ class Line(smtplib.SMTP):
         """The phase, for errors."""
         self._phase_seconds = timeout
         self._dot_seconds = dot_timeout
-        self._unread = bytearray()
-        self._is_ticking = False
+        self._unread = b""
+        self._is_ticking = self._must_acknowledge = False
         self._deadline = self._last = 0.0
 
     def start_clock(self) -> None:
@@ -94,6 +94,7 @@ class Line(smtplib.SMTP):
 
     def write(self, data: bytes) -> None:
         """Write all of it before the deadline."""
+        self._must_acknowledge = False
         sock = self._open_socket()
         rest = memoryview(data)
         while rest:
@@ -118,13 +119,13 @@ class Line(smtplib.SMTP):
             sock.setsockopt(socket.SOL_SOCKET, option, span)
 
     def burst(self, count: int) -> list[bytes]:
-        """Return the lines of so many replies where they came together, a line each; else []."""
+        """Return so many lines where they came together; else []."""
         if not self._unread:
             self._wait()
-        lines = bytes(self._unread).split(b"\r\n", count)
-        if len(lines) <= count or b"-" in [line[3:4] for line in lines[:count]]:
+        lines = self._unread.split(b"\r\n", count)
+        if len(lines) <= count:
             return []
-        self._unread = bytearray(lines.pop())
+        self._unread = lines.pop()
         return lines
 
     def getreply(self) -> tuple[int, bytes]:
@@ -145,16 +146,20 @@ class Line(smtplib.SMTP):
             if len(self._unread) > MAX_REPLY_LINE:
                 raise Broken("an endless line")
             self._wait()
-        line = bytes(self._unread[:end])
-        del self._unread[: end + 1]
+        line, self._unread = self._unread[:end], self._unread[end + 1 :]
         return line.rstrip(b"\r")
 
     def unread(self, lines: list[bytes]) -> None:
         """Put lines back that `burst` gave."""
-        self._unread[:0] = b"".join(line + b"\r\n" for line in lines)
+        self._unread = b"".join(line + b"\r\n" for line in lines) + self._unread
 
     def _wait(self) -> None:
-        """Wait for more until the deadline."""
+        """Wait for more until the deadline.
+
+        The other side may wait until we acknowledge what it said last, which a write does too.
+        """
+        if self._must_acknowledge and _QUICKACK is not None:
+            self._open_socket().setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         while True:
             left = self._left()
             if not self._is_ticking:
@@ -165,14 +170,12 @@ class Line(smtplib.SMTP):
                 continue
 
     def _receive(self) -> None:
-        """Take what has come; an immediate acknowledgement keeps the other side from waiting."""
-        sock = self._open_socket()
-        data = sock.recv(4096)
+        """Take what has come."""
+        data = self._open_socket().recv(4096)
         if not data:
             raise Broken("it hung up")
         self._unread += data
-        if _QUICKACK is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._must_acknowledge = True
 
     def _open_socket(self) -> socket.socket:
         if self.sock is None:

@@ -115,7 +115,7 @@ class Press:
 
     def writings(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
-        for row in session.connection().execute(_READING, {"ids": ids, "at": now()}):
+        for row in session.connection().execute(_READING, {"ids": ids, "at": now()}).all():
             newsletter_id, language = row[1], row[2] or DEFAULT
             key = (newsletter_id, language)
             if key not in self._pens:

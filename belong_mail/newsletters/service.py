@@ -16,10 +16,9 @@ from belong_mail.mail.message import HeaderRefused, clean
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.sending.models import Chunk, Delivery, State
+from belong_mail.sending.pace import CHUNK
 from belong_mail.subscriptions.models import Subscription
 
-CHUNK = 50
-"""Members a worker claims at a time."""
 LATE = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200

@@ -77,7 +77,7 @@ def claim_chunk(session: Session, owner: str, members: Members, most: int) -> li
         "high": chunk.high,
         **members.prepare(session, chunk.newsletter_id),
     }
-    ids = list(connection.scalars(_entering(members.chosen), entry))
+    ids = list(connection.scalars(_entering(members.chosen), entry).all())
     if len(ids) != chunk.planned:
         session.execute(update(Chunk).where(Chunk.id == chunk.id).values(inserted=len(ids)))
     return ids if is_small else claim(session, owner, most)

@@ -22,8 +22,6 @@ from belong_mail.sending.parcels import Parcels
 from belong_mail.sending.presence import Presence
 from belong_mail.sending.writing import Compose, Halted, NotSent, Writing
 
-WINDOW = 100
-"""Deliveries in hand at most: what may be uncertain when a host is lost."""
 SLICE = 0.5
 """Seconds of work between looks at what else there is to do."""
 PATIENCE = 0.05
@@ -139,8 +137,8 @@ class Engine:
         if any(wake is not None and at < wake for wake in (self._wake_at, self._paced_until)):
             return 0
         self._wake_at = self._paced_until = None
-        room = WINDOW - (len(self._parcels.held) - written)
-        return room if room >= WINDOW // 2 else 0
+        room = pace.WINDOW - (len(self._parcels.held) - written)
+        return room if room >= pace.CHUNK else 0
 
     def _claim(self, session: Session, most: int, *, is_free: bool) -> list[int]:
         """Claim what is due, as far as the relay's pace goes."""

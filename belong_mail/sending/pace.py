@@ -14,6 +14,10 @@ from belong_mail.mail.outcomes import Reply
 from belong_mail.sending import outcomes
 from belong_mail.sending.models import Delivery, State
 
+WINDOW = 100
+"""Deliveries in hand at most: what may be uncertain when a host is lost."""
+CHUNK = 70
+"""Members of an issue that are claimed at a time."""
 DAY = timedelta(days=1)
 FULL = timedelta(minutes=15)
 """Between looks whether a full day has room again."""

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 
 from belong_mail.mail.connection import Unreachable
 from belong_mail.mail.feed import WELCOME, Parcel
@@ -13,12 +12,12 @@ from belong_mail.mail.outcomes import Reply
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Journal, Mark
 from belong_mail.sending.outcomes import GIVE_BACK, Outcome
-from belong_mail.sending.pace import Flow
+from belong_mail.sending.pace import CHUNK, WINDOW, Flow
 
 STALE = 2.0
 """Seconds after which it is asked again whether a parcel's reader still wants it."""
-MANY = 50
-"""Results that are worth a transaction."""
+FEW = WINDOW - CHUNK
+"""When so few in hand have no result, it is time for a transaction and for more."""
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +31,10 @@ class Parcels:
         self._waiting: deque[Parcel] = deque()
         self._results: deque[tuple[int, Outcome]] = deque()
         self._unwritten: list[tuple[int, Outcome]] = []
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
         self._news = threading.Event()
-        self._is_open = False
+        self._has_rung = self._is_open = False
         self._idle = 0
         self.held: set[int] = set()
         """Deliveries claimed whose outcome the database does not have."""
@@ -44,10 +44,11 @@ class Parcels:
     def hold(self, ids: Iterable[int]) -> None:
         """Remember that deliveries have been claimed."""
         self.held.update(ids)
+        self._has_rung = len(self.held) <= FEW
 
     def put(self, parcels: Iterable[Parcel]) -> None:
         """Let parcels leave, unless the relay objected while they were written."""
-        with self._condition:
+        with self._lock:
             if self.reasons:
                 self._results.extend((parcel.id, GIVE_BACK) for parcel in parcels)
                 return
@@ -57,7 +58,7 @@ class Parcels:
 
     def close(self) -> None:
         """Give nothing more away, and give back what waits."""
-        with self._condition:
+        with self._lock:
             self._is_open = False
             self._results.extend((parcel.id, GIVE_BACK) for parcel in self._waiting)
             self._waiting.clear()
@@ -85,13 +86,13 @@ class Parcels:
         self._unwritten = []
 
     def wait(self, seconds: float) -> None:
-        """Wait until there are many results or nothing is left to send."""
+        """Wait until few of those in hand are left without a result."""
         self._news.wait(seconds)
         self._news.clear()
 
     def take(self, patience: float) -> Parcel | None:
         until = time.monotonic() + patience if patience else 0.0
-        with self._condition:
+        with self._lock:
             while self._is_open:
                 at = time.monotonic()
                 delay = self._first(at)
@@ -161,13 +162,17 @@ class Parcels:
         if mark is not None:
             self._mark(parcel, mark)
         self._results.append((parcel.id, outcome))
-        if len(self._results) >= min(MANY, len(self.held)):
+        left = len(self.held) - len(self._unwritten) - len(self._results)
+        if left <= 0 or (left <= FEW and not self._has_rung):
+            self._has_rung = True
             self._news.set()
 
     def _mark(self, parcel: Parcel, mark: Mark) -> None:
         """Write a mark that may be missing: without it more is taken for uncertain."""
-        with suppress(OSError):
+        try:  # noqa: SIM105 - three times as fast, and it is done for each message
             self._journal.write(parcel.id, mark)
+        except OSError:
+            pass
 
     def _trouble(self, reply: Reply | None) -> bool:
         """Tell whether to leave the relay alone; if it took something lately, only go slow."""
