@@ -126,7 +126,8 @@ class Engine:
             self._failures = 0
         has_moved = bool(results or ids)
         self._parcels.written()
-        self._send(ids, writings, pause)
+        if ids:
+            self._send(ids, writings, pause)
         return has_moved
 
     def _room(self, written: int) -> int:

@@ -42,7 +42,8 @@ class Parcels:
         """Why the relay must be left alone."""
 
     def hold(self, ids: Iterable[int]) -> None:
-        """Remember that deliveries have been claimed."""
+        """Remember that deliveries have been claimed; older news is about fewer."""
+        self._news.clear()
         self.held.update(ids)
         self._has_rung = len(self.held) <= FEW
 
