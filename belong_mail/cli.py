@@ -33,6 +33,8 @@ WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 WEB_PATIENCE = "5s"
 """For a web worker that is told to stop while it starts: it does not hear, and is killed."""
 
+NICENESS = 10
+
 DAMAGED = (
     "The database is damaged, or is none. Nothing was changed. Stop web and worker, keep the file"
     " as it is, and put back a copy; the worker is on hold then until `hold release`."
@@ -130,7 +132,11 @@ def web(port: int, host: str, workers: int) -> None:
 @click.command()
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
 def worker(*, drain: bool) -> None:
-    """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    """Open, index and send what waits; on SIGTERM finish what is in hand.
+
+    Whoever waits for a page comes first: a worker is nicer to others than they are to it.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     revision.refuse_old(bound())
     working = _worker()
     gc.freeze()

@@ -2,15 +2,13 @@
 
 import json
 import secrets
-import sqlite3
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     ARRAY,
-    URL,
     BigInteger,
     DateTime,
     Dialect,
@@ -25,14 +23,14 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from belong_mail import sqlite
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,16 +39,8 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-PATIENCE = 10
-"""Seconds that a transaction waits for another one's end, in SQLite."""
 NO_DATABASE = (InterfaceError, InternalError, OperationalError)
 """What comes of a database that is locked, full, read-only, down or cut off: it may come back."""
-PRAGMAS = (
-    "journal_mode=WAL",
-    "foreign_keys=ON",
-    "synchronous=NORMAL",
-    "secure_delete=ON",
-)
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -131,9 +121,9 @@ def make_engine(url: str) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
-    engine = create_engine(url, hide_parameters=True, creator=lambda: _open_sqlite(make_url(url)))
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    opened = partial(sqlite.connect, make_url(url))
+    engine = create_engine(url, hide_parameters=True, creator=opened)
+    event.listen(engine, "begin", sqlite.begin)
     return engine
 
 
@@ -147,29 +137,6 @@ def create(engine: Engine) -> None:
             Path(engine.url.database or "").touch(mode=0o644)
         except OSError as error:
             raise OperationalError(None, None, error) from error
-
-
-def _open_sqlite(url: URL) -> sqlite3.Connection:
-    """Open a file that is there; wait up to `timeout` seconds where another process writes."""
-    name = f"file:{quote(url.database or '')}?mode=rw"
-    patience = float(str(url.query.get("timeout", PATIENCE)))
-    return sqlite3.connect(name, uri=True, timeout=patience, check_same_thread=False)
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    driver: Any = connection
-    driver.isolation_level = None
-    for pragma in PRAGMAS:
-        driver.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Any) -> None:
-    is_reading = connection.get_execution_options().get("is_reading", False)
-    if connection.info.get("is_reading", False) != is_reading:
-        # Only then: SQLite prepares every statement of a connection anew after it.
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
-        connection.info["is_reading"] = is_reading
-    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Any) -> None:

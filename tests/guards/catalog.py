@@ -229,7 +229,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "read-only-transactions",
-        "belong_mail/db.py",
+        "belong_mail/sqlite.py",
         "PRAGMA query_only={'ON' if is_reading else 'OFF'}",
         "PRAGMA query_only=OFF",
         (DB,),
@@ -830,8 +830,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{CLOCKS}::test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead",),
     ),
     (
+        "write-lock-looked-for",
+        "belong_mail/sqlite.py",
+        "LOOK_EVERY = 0.001",
+        "LOOK_EVERY = 0.1",
+        (f"{DB}::test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done",),
+    ),
+    (
         "lost-file",
-        "belong_mail/db.py",
+        "belong_mail/sqlite.py",
         "?mode=rw",
         "?mode=rwc",
         (f"{TROUBLES}::test_a_lost_file_is_not_made_anew_by_web_worker_or_commands",),

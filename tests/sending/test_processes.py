@@ -1,5 +1,6 @@
 """Real worker processes: told to stop, killed at any moment, and two at once (trust.md 5)."""
 
+import os
 import random
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from belong_mail.cli import NICENESS
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from tests.factories import make_members
@@ -76,6 +78,7 @@ def test_an_idle_worker_ends_at_once(
         while not (state.exists() and list(state.iterdir())) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(0.5)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= NICENESS, "pages come first"
         process.send_signal(signal_number)
         assert wait_for_end(process) == ""
     assert process.returncode == 0
