@@ -37,7 +37,7 @@ def clock() -> Iterator[Traveller]:
 
 
 @pytest.fixture
-def stage(stage: Stage, clock: Traveller) -> Stage:  # noqa: ARG001 - the day has come
+def stage(clock: Traveller, stage: Stage) -> Stage:  # noqa: ARG001 - the day has come
     """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
     with stage.parts.writing.begin() as session:
         make_member(session, stage.keyring, ADA).is_reminded = True
