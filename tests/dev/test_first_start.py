@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import Checkout, copy_project, end, free_port, words_until
+from tests.dev.checkout import Checkout, copy_project, end, words_until
 from tests.dev.pythons import pythons
+from tests.servers.ports import free_port
 
 INDEX_SETTINGS = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "REQUESTS_CA")
 

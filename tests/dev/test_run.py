@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dev.checkout import Checkout, end, free_port, is_alive, wait_for, words_until
+from tests.dev.checkout import Checkout, end, is_alive, wait_for, words_until
+from tests.servers.ports import free_port
 
 WORKERS_OWN = {"BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, free_port, is_alive, wait_for
+from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
 from tests.dev.conftest import Bare, NewCheckout
 from tests.dev.pythons import pythons
+from tests.servers.ports import free_port
 
 SLOW_UV = """
 : > .venv/half

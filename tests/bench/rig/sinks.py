@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rig import child, tools
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
 CONNECTIONS = 10
