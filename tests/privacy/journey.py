@@ -296,7 +296,7 @@ class Walk:
         return dump_of(self.parts)["deliveries"]
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > until:
