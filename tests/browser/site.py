@@ -20,7 +20,7 @@ from tests.processes import run
 from tests.servers.ports import free_port
 from tests.servers.site import running
 
-PATIENCE = 20
+PATIENCE = 60
 LEAD = "lead@dpsk12.org"
 OFFICE = "dps-belong@example.org"
 SLUG = "the-village"

@@ -83,7 +83,7 @@ def copy_dev_alone(checkout: Checkout, locks: Mapping[str, str]) -> None:
         (checkout.root / "requirements" / f"{name}.txt").write_text(text)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -106,11 +106,11 @@ def words_until(process: subprocess.Popen[str], last_line: str) -> str:
         said += line
         if line == f"{last_line}\n":
             return said
-    process.wait(10)
+    process.wait(60)
     raise AssertionError(f"It ended (status {process.returncode}) after saying: {said}")
 
 
 def end(process: subprocess.Popen[str]) -> str:
     """Press Ctrl-C, in effect; return all that was said."""
     os.kill(process.pid, signal.SIGINT)
-    return process.communicate(timeout=30)[0]
+    return process.communicate(timeout=60)[0]

@@ -14,7 +14,7 @@ from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
 CONNECTIONS = 10
-STARTING = 10.0
+STARTING = 60.0
 STUNNEL = """\
 foreground = yes
 pid =
