@@ -36,7 +36,7 @@ WRITER = "writer@example.org"
 def impatient(environment: Settings, database_url: str) -> Settings:
     """Settings with which nobody waits ten seconds for a lock."""
     if database_url.startswith("sqlite"):
-        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=0.2"
+        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
     return environment
 
 
