@@ -54,15 +54,20 @@ def wait_until_sent(relay: Server, number: int) -> None:
 
 @contextmanager
 def under_way(worker: Worker, relay: Server) -> Iterator[None]:
-    """Let a worker send in the background, slowly enough to interrupt it."""
+    """Let a worker send in the background, slowly enough to interrupt it.
+
+    Then the relay is so slow that not all that was written before has left when the time is over.
+    """
     already = len(relay.accepted)
     relay.delay = 0.02
     running = threading.Thread(target=worker.drain)
     running.start()
     wait_until_sent(relay, already + 100)
     yield
-    running.join(SECONDS)
+    relay.delay = 0.4
+    time.sleep(AT_ONCE + ON_ITS_WAY + 0.5)
     relay.delay = 0
+    running.join(SECONDS)
     assert not running.is_alive()
 
 
