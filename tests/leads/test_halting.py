@@ -64,7 +64,7 @@ def under_way(worker: Worker, relay: Server) -> Iterator[None]:
     running.start()
     wait_until_sent(relay, already + 100)
     yield
-    relay.delay = 0.4
+    relay.delay = 0.8
     time.sleep(AT_ONCE + ON_ITS_WAY + 0.5)
     relay.delay = 0
     running.join(SECONDS)
