@@ -1,6 +1,6 @@
 """The tests."""
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("belong", deadline=None)
+settings.register_profile("belong", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("belong")

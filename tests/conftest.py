@@ -82,7 +82,7 @@ def environment(
 ) -> dict[str, str]:  # fmt: skip
     """The settings of the app under test; a test may change some before it asks for the app."""
     connections = 1 if request.node.get_closest_marker("one_connection") else 5
-    patience = f"timeout=5&dot_timeout=5&connections={connections}"
+    patience = f"timeout=20&dot_timeout=20&connections={connections}"
     return {
         "BELONG_BASE_URL": "http://localhost:5000",
         "BELONG_DATABASE_URL": database_url,

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from tests.conftest import KEYS
 from tests.factories import group_named, make_member, members_of
 from tests.marks import on_sqlite
 from tests.processes import ROOT, SECONDS, run, running, surroundings
+from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
@@ -53,14 +53,6 @@ def issue(tmp_path: Path) -> str:
     file = tmp_path / "issue.md"
     file.write_text("# Hello\n\nCome to the **library**.")
     return str(file)
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def said(result: Result, exit_code: int, words: str) -> None:
@@ -358,7 +350,7 @@ def test_a_port_that_is_none_is_wrong_use(port: str, cli: FlaskCliRunner) -> Non
 
 
 def test_the_web_server_forgets_the_workers_keys(
-    environment: dict[str, str], app: object, tmp_path: Path, free_port: int
+    environment: dict[str, str], app: object, tmp_path: Path
 ) -> None:
     """Given as values and as files: no process of it has them in its environment.
 
@@ -368,8 +360,9 @@ def test_the_web_server_forgets_the_workers_keys(
     (tmp_path / "index").write_text(KEYS["index"])
     given = {**environment, "BELONG_INDEX_KEYS_FILE": str(tmp_path / "index")}
     del given["BELONG_INDEX_KEYS"]
-    with running(given, "web", "--port", str(free_port)) as process:
-        wait_until_served(free_port)
+    port = free_port()
+    with running(given, "web", "--port", str(port)) as process:
+        wait_until_served(port)
         family = [process.pid, *children_of(process.pid)]
         assert len(family) > 1
         for pid in family:
@@ -397,7 +390,7 @@ def wait_until_served(port: int) -> None:
     until = time.monotonic() + SECONDS
     while True:
         try:
-            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
                 assert answer.status == 200
                 return
         except OSError:

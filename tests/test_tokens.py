@@ -151,10 +151,10 @@ def test_a_token_signed_without_a_time_is_refused() -> None:
 
 
 def test_a_megabyte_is_refused_before_any_cryptography() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for letter in ("a", ".", "=", "é"):
         assert _read(letter * 1_000_000) is None
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
     assert len(tokens.sign(Purpose.CONFIRM, new_public_id(), AT)) < LONGEST / 2
     assert _read(tokens.sign(Purpose.LEAVE, "x" * LONGEST, AT)) is None
 

@@ -7,11 +7,16 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from belong_mail.db import now
 from tests.browser.site import SLUG, Site
 from tests.browser.tour import press
 
 OTHER = "asian"
 MEETINGS = f"/lead/groups/{SLUG}/meetings"
+TODAY = now().date()
+FIRST = TODAY + timedelta(days=21 - (TODAY.weekday() - 1) % 7)
+"""A Tuesday two or three weeks ahead, and the last one of its meetings."""
+LAST = FIRST + timedelta(weeks=20)
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "directory.png"
 LONG = "Sustainability" * 3
 TEXT = f"""## What we will do
@@ -156,8 +161,7 @@ def _meetings(page: Page) -> Iterator[str]:
     yield "meetings"
     type_a_meeting(page, "Room " + "x" * 60)
     page.check("[name=is_open][value=anyone]")
-    page.fill("[name=starts_on]", "2026-12-01")
-    page.fill("[name=exceptions]", "2026-12-16")
+    page.fill("[name=exceptions]", f"{FIRST + timedelta(days=1)}")
     press(page, "button.big")
     yield "meeting-with-errors"
     page.fill("[name=exceptions]", "")
@@ -173,7 +177,7 @@ def _meetings(page: Page) -> Iterator[str]:
     yield "meeting-cancel"
     for name, path in {
         "calendar-with-meetings": f"/calendar?group={SLUG}",
-        "month-with-meetings": "/calendar/2027-01",
+        "month-with-meetings": f"/calendar/{FIRST:%Y-%m}",
         "group-with-meetings": f"/groups/{SLUG}",
     }.items():
         page.goto(path)
@@ -188,13 +192,13 @@ def type_a_meeting(page: Page, place: str) -> None:
     keys.type("Tea")
     keys.press("Tab")
     keys.type("Té")
-    page.fill("[name=starts_on]", "2027-01-05")
+    page.fill("[name=starts_on]", f"{FIRST}")
     page.fill("[name=starts_at]", "16:00")
     page.fill("[name=ends_at]", "17:00")
     page.focus("[name=repeats]:checked")
     keys.press("ArrowDown")
     keys.press("ArrowDown")
-    page.fill("[name=until]", "2027-06-01")
+    page.fill("[name=until]", f"{LAST}")
     page.focus("[name=place]")
     keys.type(place)
     page.focus("[name=access]")

@@ -17,9 +17,10 @@ from belong_mail.db import make_engine, now
 from belong_mail.mail.mailbox import Kept, Mailbox
 from belong_mail.newsletters.models import Newsletter
 from tests.processes import run
-from tests.servers.site import free_port, running
+from tests.servers.ports import free_port
+from tests.servers.site import running
 
-PATIENCE = 20
+PATIENCE = 60
 LEAD = "lead@dpsk12.org"
 OFFICE = "dps-belong@example.org"
 SLUG = "the-village"

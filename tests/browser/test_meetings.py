@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from babel.dates import format_date
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PHONE
-from tests.browser.leads import type_a_meeting
+from tests.browser.leads import FIRST, LAST, type_a_meeting
 from tests.browser.site import LEAD, SLUG, Site, link_in
 from tests.browser.tour import press
 from tests.browser.watch import Watch
 
 WORDS = {
-    "en": "Every second Tuesday, 4:00–5:00 pm, until June 1, 2027",
-    "es": "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el 1 de junio de 2027",
+    "en": f"Every second Tuesday, 4:00–5:00 pm, until {format_date(LAST, 'long', 'en')}",
+    "es": "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el "
+    + format_date(LAST, "long", "es"),
 }
 
 
@@ -77,7 +79,7 @@ def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
 ) -> None:
     type_a_meeting(seat, f"Room {language}")
     press(seat, "button.big")
-    phone.goto("/calendar/2027-01")
+    phone.goto(f"/calendar/{FIRST:%Y-%m}")
     expect(phone.locator("table.month")).to_contain_text("4:00–5:00 pm")
     phone.goto("/")
     phone.get_by_role("link", name="Calendar", exact=True).click()

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -84,7 +83,7 @@ def copy_dev_alone(checkout: Checkout, locks: Mapping[str, str]) -> None:
         (checkout.root / "requirements" / f"{name}.txt").write_text(text)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -99,13 +98,6 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def words_until(process: subprocess.Popen[str], last_line: str) -> str:
     """Return what a process says up to a line; should it end before, fail with all of it."""
     assert process.stdout is not None
@@ -114,11 +106,11 @@ def words_until(process: subprocess.Popen[str], last_line: str) -> str:
         said += line
         if line == f"{last_line}\n":
             return said
-    process.wait(10)
+    process.wait(60)
     raise AssertionError(f"It ended (status {process.returncode}) after saying: {said}")
 
 
 def end(process: subprocess.Popen[str]) -> str:
     """Press Ctrl-C, in effect; return all that was said."""
     os.kill(process.pid, signal.SIGINT)
-    return process.communicate(timeout=30)[0]
+    return process.communicate(timeout=60)[0]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import Checkout, copy_project, end, free_port, words_until
+from tests.dev.checkout import Checkout, copy_project, end, words_until
 from tests.dev.pythons import pythons
+from tests.servers.ports import free_port
 
 INDEX_SETTINGS = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "REQUESTS_CA")
 
@@ -26,10 +27,9 @@ class Took:
     seconds: float
     computed: float
 
-    @property
-    def is_quick(self) -> bool:
-        """Tell whether it took 3 seconds, or would have with one core and a half to itself."""
-        return self.seconds < 3 or self.computed / 1.5 < 3
+    def is_within(self, seconds: float) -> bool:
+        """Tell whether it took so long, or would have with one core and a half to itself."""
+        return min(self.seconds, self.computed / 1.5) < seconds
 
 
 def serve(checkout: Checkout) -> Took:
@@ -39,7 +39,7 @@ def serve(checkout: Checkout) -> Took:
     process = checkout.start("run", "--port", str(port))
     said = words_until(process, "Ctrl-C ends it.")
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             page = answer.read().decode()
         seconds = time.monotonic() - began
     finally:
@@ -55,6 +55,7 @@ def computed_by_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", pythons())
 def test_it_serves_within_a_minute_and_then_within_three_seconds(
     stranger: Callable[[str], Checkout], python: str
@@ -64,8 +65,8 @@ def test_it_serves_within_a_minute_and_then_within_three_seconds(
     checkout.env |= {
         name: value for name, value in os.environ.items() if name.upper().startswith(INDEX_SETTINGS)
     }
-    assert serve(checkout).seconds < 60
-    assert any(serve(checkout).is_quick for _ in range(3))
+    assert serve(checkout).is_within(60)
+    assert any(serve(checkout).is_within(3) for _ in range(3))
     assert_keys_are_private(checkout.root / "var" / "keys")
 
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dev.checkout import Checkout, end, free_port, is_alive, wait_for, words_until
+from tests.dev.checkout import Checkout, end, is_alive, wait_for, words_until
+from tests.servers.ports import free_port
 
 WORKERS_OWN = {"BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS"}
 
@@ -88,7 +89,7 @@ def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout)
 def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> None:
     with serving(ready) as process:
         process.send_signal(number)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert_all_ended(ready)
@@ -113,7 +114,7 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(
 ) -> None:
     with serving(ready) as process:
         os.kill(ready.noted(dying)["pid"], number)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"The {name} ended by itself" in said
     assert_all_ended(ready)
@@ -172,7 +173,7 @@ if sys.platform == "linux":
     def test_even_kill_9_leaves_no_process_behind(ready: Checkout) -> None:
         with serving(ready) as process:
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
         assert_all_ended(ready)
 
 

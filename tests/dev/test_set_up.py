@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev.checkout import ROOT, Checkout, free_port, is_alive, wait_for
+from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
 from tests.dev.conftest import Bare, NewCheckout
 from tests.dev.pythons import pythons
+from tests.servers.ports import free_port
 
 SLOW_UV = """
 : > .venv/half
@@ -77,7 +78,7 @@ def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
     wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
     assert (checkout.root / ".venv" / "half").exists()
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     wait_for(lambda: not is_alive(int(pid_file.read_text())))
 
     (checkout.programs / "uv").unlink()
@@ -154,7 +155,7 @@ def test_the_test_packages_join_those_of_a_server_that_runs(checkout: Checkout) 
 
 def test_two_that_start_at_once_set_up_once(checkout: Checkout) -> None:
     both = [checkout.start("test", "-x"), checkout.start("test", "-x")]
-    said = [process.communicate(timeout=60)[0] for process in both]
+    said = [process.communicate(timeout=100)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("Setting up" in words for words in said) == 1
 

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 from tests.faults.product import Command
+from tests.processes import SECONDS
 
 
 class Assassin:
@@ -15,16 +16,18 @@ class Assassin:
         self._calls_left = nth
         self._lock = threading.Lock()
         self._victim: Command | None = None
+        self._has_aimed = threading.Event()
         self.has_killed = threading.Event()
 
     def aim(self, victim: Command) -> None:
         self._victim = victim
+        self._has_aimed.set()
 
     def __call__(self, _moment: object) -> None:
         with self._lock:
             self._calls_left -= 1
             is_time = self._calls_left == 0
-        if is_time and self._victim is not None:
+        if is_time and self._has_aimed.wait(SECONDS) and self._victim is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._victim.pid, signal.SIGKILL)
             self.has_killed.set()

@@ -42,7 +42,7 @@ class Storm:
         """Return what is wrong in the end; an empty list is what a test wants to see."""
         issue = scene.queue(self.recipients)
         self._script(scene)
-        scene.relay.delay = 0.005
+        scene.relay.delay = 0.02
         with scene.watched(issue) as wrong:
             for _ in range(self.kills):
                 self._send(scene)

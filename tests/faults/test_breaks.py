@@ -27,7 +27,7 @@ BOTH_WAYS = pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipe
 def patience(request: pytest.FixtureRequest) -> str:
     """Wait briefly for a relay that will not answer, and long for one that does."""
     way = request.node.callspec.params.get("way", "")
-    seconds = 0.5 if way in {"hang", "drip"} else 20
+    seconds = 2 if way in {"hang", "drip"} else 20
     return f"connections=1&timeout={seconds}&dot_timeout={seconds}"
 
 

@@ -9,8 +9,8 @@ from tests.marks import on_sqlite
 from tests.servers.actions import Action, Conversation, Over, drip, write
 
 MEMBERS = 4
-PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=1.5&dot_timeout=1.5"])
-SOON = pytest.mark.timeout(60)
+PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=2.5&dot_timeout=2.5"])
+SOON = pytest.mark.timeout(120)
 """Without an end of its own a tarpit holds us for ever, and pytest ends the test."""
 
 

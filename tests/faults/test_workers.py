@@ -20,6 +20,8 @@ from tests.processes import SECONDS
 
 CONNECTIONS = 5
 MANY = 400
+AT_ONCE = 2.0
+"""Seconds within which a leave acts."""
 BETWEEN = 20
 """Mails between two restarts, so that each worker has begun before it is told to stop."""
 
@@ -37,7 +39,10 @@ def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> None:
-    """R13: it stood still for longer than its lease, another host took over, and it woke up."""
+    """R13: it stood still for longer than its lease, another host took over, and it woke up.
+
+    It is stopped while the lock of the database is ours, and thus not its own.
+    """
     issue = scene.queue(30)
     has_begun, may_go_on = threading.Event(), threading.Event()
 
@@ -49,9 +54,9 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
     scene.relay.on("DATA", stand_still)
     with scene.worker("--drain") as sleeper:
         assert has_begun.wait(SECONDS)
-        sleeper.signal(signal.SIGSTOP)
         with scene.parts.writing.begin() as session:
             session.execute(update(Lease).values(until=now() - timedelta(hours=1)))
+            sleeper.signal(signal.SIGSTOP)
         elsewhere = scene.on_another_host()
         elsewhere.finish()
         may_go_on.set()
@@ -91,15 +96,15 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> Non
 def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
     """R20: SIGTERM lets a worker finish what it has in hand."""
     restarts = int(os.environ.get("BELONG_RESTARTS", "8"))
-    members = max(MANY, 2 * restarts * BETWEEN)
+    members = max(MANY, 5 * restarts * BETWEEN)
     issue = scene.queue(members)
-    scene.relay.delay = 0.005
+    scene.relay.delay = 0.02
     with scene.watched(issue) as wrong:
         for number in range(1, restarts + 1):
             with scene.worker() as worker:
                 scene.relay.wait_for(len(scene.relay.accepted) + BETWEEN, SECONDS)
                 worker.signal(signal.SIGTERM if number % 2 else signal.SIGINT)
-                ended = worker.wait(30)
+                ended = worker.wait()
             assert (ended.code, ended.said) == (0, "")
             assert scene.books(issue)["sending"] == 0
     scene.relay.delay = 0
@@ -118,7 +123,7 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
     with scene.worker() as worker:
         assert dotted.wait(SECONDS)
         worker.signal(signal.SIGTERM)
-        assert worker.wait(30).code == 0
+        assert worker.wait().code == 0
     assert scene.books(issue)["uncertain"] == 0
     scene.relay.delay = 0.0
     scene.finish()
@@ -128,26 +133,29 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
 def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
     scene: Scene, visitor: Visitor
 ) -> None:
-    """R22: through the link of an earlier issue, while the next one is on its way."""
+    """R22: through the link of an earlier issue, while the next one is on its way.
+
+    Their copy is written by then, and the relay is slow: its turn comes after the two seconds.
+    """
     members = 60
     scene.queue(members)
     scene.finish()
-    leaver = f"member{members - 1}@dpsk12.org"
+    leaver = "member40@dpsk12.org"
     link = link_to(scene.relay.to(leaver)[0], "leave")
     first = len(scene.copies())
     issue = scene.queue_again(members)
-    scene.relay.delay = 0.25
+    scene.relay.delay = 0.5
     with scene.worker() as worker:
         scene.relay.wait_for(first + 1, SECONDS)
         assert visitor.press(link).status_code == 200
         left_at = time.time()
-        scene.relay.wait_for(first + 20, SECONDS)
+        time.sleep(AT_ONCE + 0.1)
         scene.relay.delay = 0.0
         scene.relay.wait_for(first + members - 1, SECONDS)
         worker.signal(signal.SIGTERM)
         worker.wait()
     scene.finish()
     late = [copy for copy in scene.copies()[first:] if copy.recipient == leaver]
-    assert [copy for copy in late if copy.at > left_at + 2] == []
+    assert [copy for copy in late if copy.at > left_at + AT_ONCE] == []
     assert scene.books(issue)["withdrawn"] + len(late) == 1
     assert scene.books(issue)["accepted"] == members - 1 + len(late)

@@ -22,6 +22,7 @@ INERT = "tests/privacy/test_inert.py"
 SIGN_IN = "tests/test_sign_in.py"
 RIGHTS = "tests/leads/test_rights.py"
 HALTING = "tests/leads/test_halting.py"
+WORKERS = "tests/faults/test_workers.py"
 MY_GROUPS = "tests/memberships/test_my_groups.py"
 SECRECY = "tests/memberships/test_secrecy.py"
 PAUSING = "tests/memberships/test_pausing.py"
@@ -669,6 +670,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (HALTING,),
     ),
     (
+        "what-was-written-before-is-asked-again",
+        "belong_mail/sending/parcels.py",
+        "STALE = 2.0\n",
+        "STALE = 60.0\n",
+        (HALTING,),
+    ),
+    (
+        "who-left-while-it-waited-gets-nothing",
+        "belong_mail/sending/parcels.py",
+        "STALE = 2.0\n",
+        "STALE = 60.0\n",
+        (f"{WORKERS}::test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later",),
+    ),
+    (
         "halted-chunks-wait",
         "belong_mail/sending/claims.py",
         ".where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))",
@@ -778,7 +793,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/sending/claims.py",
         "LEASE = timedelta(minutes=1)",
         "LEASE = timedelta(minutes=3)",
-        ("tests/faults/test_workers.py::test_what_a_lost_host_held_is_taken_over_after_a_minute",),
+        (f"{WORKERS}::test_what_a_lost_host_held_is_taken_over_after_a_minute",),
     ),
     (
         "full-journal",

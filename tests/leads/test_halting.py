@@ -16,11 +16,14 @@ from belong_mail.subscriptions.receiving import Keyring, find
 from belong_mail.worker import Worker
 from tests.factories import group_named, make_members, queue_issue
 from tests.people import Form, Visitor
+from tests.processes import SECONDS
 from tests.servers.smtp import Server
 
 MEMBERS = 2000
 AT_ONCE = 2.0
 """Seconds within which a pause, a stop or a leave acts."""
+ON_ITS_WAY = 1.0
+"""Seconds that a mail which had begun by then may still take on a busy machine."""
 
 
 def start_issue(parts: Parts, keyring: Keyring) -> Newsletter:
@@ -43,7 +46,7 @@ def press(lead: Visitor, issue: Newsletter, verb: str) -> int:
 
 
 def wait_until_sent(relay: Server, number: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while len(relay.accepted) < number:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -51,20 +54,26 @@ def wait_until_sent(relay: Server, number: int) -> None:
 
 @contextmanager
 def under_way(worker: Worker, relay: Server) -> Iterator[None]:
-    """Let a worker send in the background, slowly enough to interrupt it."""
+    """Let a worker send in the background, slowly enough to interrupt it.
+
+    Then the relay is so slow that not all that was written before has left when the time is over.
+    """
     already = len(relay.accepted)
-    relay.delay = 0.01
+    relay.delay = 0.02
     running = threading.Thread(target=worker.drain)
     running.start()
     wait_until_sent(relay, already + 100)
     yield
-    running.join(30)
+    relay.delay = 0.8
+    time.sleep(AT_ONCE + ON_ITS_WAY + 0.5)
     relay.delay = 0
+    running.join(SECONDS)
     assert not running.is_alive()
 
 
 def sent_after(relay: Server, moment: float) -> list[str]:
-    return [one.recipient for one in relay.accepted if one.at > moment]
+    """List who got something although what was done at a moment should have acted."""
+    return [one.recipient for one in relay.accepted if one.at > moment + AT_ONCE + ON_ITS_WAY]
 
 
 def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_sends_the_rest(
@@ -75,7 +84,7 @@ def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_send
     with under_way(worker, relay):
         assert press(lead, issue, "pause") == 303
         paused_at = time.time()
-    assert sent_after(relay, paused_at + AT_ONCE) == []
+    assert sent_after(relay, paused_at) == []
     assert "Paused" in lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
     assert counts(parts, issue)[State.ACCEPTED] < MEMBERS // 2
 
@@ -100,7 +109,7 @@ def test_who_leaves_in_the_middle_of_2000_gets_nothing_two_seconds_later(
             assert member is not None
             subscriptions.leave(session, member.public_id)
         left_at = time.time()
-    assert not set(leaving) & set(sent_after(relay, left_at + AT_ONCE))
+    assert not set(leaving) & set(sent_after(relay, left_at))
     assert relay.to(leaving[1]) == []
     assert 1 <= counts(parts, issue)[State.WITHDRAWN] <= 2
 
@@ -115,7 +124,7 @@ def test_a_stopped_issue_withdraws_the_rest_for_good(
         stopped_at = time.time()
     time.sleep(2.1)
     worker.drain()
-    assert sent_after(relay, stopped_at + AT_ONCE) == []
+    assert sent_after(relay, stopped_at) == []
     found = counts(parts, issue)
     assert found[State.ACCEPTED] + found[State.WITHDRAWN] == MEMBERS
     assert found[State.WITHDRAWN] > MEMBERS // 2

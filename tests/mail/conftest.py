@@ -28,7 +28,7 @@ def server() -> Iterator[Server]:
 def patience(request: pytest.FixtureRequest) -> float:
     """Seconds for an answer: few where the server hangs, enough for a busy machine elsewhere."""
     params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    return 1.0 if params.get("fault") in SLOW else 15.0
+    return 2.0 if params.get("fault") in SLOW else 15.0
 
 
 @pytest.fixture

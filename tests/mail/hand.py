@@ -13,7 +13,7 @@ from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Reply
 from belong_mail.mail.relay import SmtpTransport
 
-SECONDS = 20.0
+SECONDS = 60.0
 Outcome = Reply | BaseException
 
 

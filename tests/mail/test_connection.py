@@ -128,7 +128,7 @@ def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fa
             greet(server, relay)
         assert unreachable.value.phase == "STARTTLS"
         assert "AUTH" not in "".join(server.commands).upper()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10, "who hangs or drips does so for twenty seconds"
 
 
 def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Authority) -> None:

@@ -1,8 +1,11 @@
 """Leads enter, change and cancel meetings, in words; what cannot be is explained and kept."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from belong_mail.meetings.models import Meeting
@@ -30,7 +33,15 @@ FULL = {
     "access": ["asl", "captions"],
     "has_families": "y",
 }
+WEEK_BEFORE = datetime(2026, 12, 1, 19, tzinfo=UTC)
 IN_WORDS = "Every second Tuesday, 4:00–5:00 pm, until June 2, 2027, not on December 22"
+
+
+@pytest.fixture(autouse=True)
+def _clock() -> Iterator[None]:
+    """Whenever these tests run, the first day is to come."""
+    with time_machine.travel(WEEK_BEFORE):
+        yield
 
 
 def only(parts: Parts) -> Meeting:

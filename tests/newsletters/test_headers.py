@@ -16,7 +16,8 @@ from tests.marks import on_sqlite
 from tests.raw import check_form, header_lines
 from tests.servers.smtp import Accepted, Server, drop
 
-ADA, BEN = "Ada.Byron@dpsk12.org", "ben@dpsk12.org"
+ADA, BEN = "Ada.Byron@dpsk12.org", "benjamin@dpsk12.org"
+"""Names so long that no token and no number holds one by chance."""
 MEMBERS = (ADA, BEN)
 LONG_URL = "https://belong." + "long-name." * 20 + "example.org"
 SUBJECTS = [
@@ -116,7 +117,7 @@ def test_headers_and_envelope_never_name_group_or_member(sent: list[Accepted]) -
             f"{name}: {value}" for name, value in header_lines(one.data) if name != "To"
         ]
         for line in quiet:
-            for telling in ("village", "the-village", "ada", "byron", "ben@"):
+            for telling in ("village", "byron", "benjamin"):
                 assert telling not in line.lower(), line
 
 

@@ -19,7 +19,8 @@ from tests.operations.troubles import cut, down, full, locked, once, read_only
 from tests.people import Form, Visitor
 from tests.processes import SECONDS, run, running
 from tests.sending.factories import books, queue
-from tests.servers.site import Site, free_port
+from tests.servers.ports import free_port
+from tests.servers.site import Site
 from tests.servers.site import running as site_running
 from tests.servers.smtp import Server
 
@@ -35,7 +36,7 @@ WRITER = "writer@example.org"
 def impatient(environment: Settings, database_url: str) -> Settings:
     """Settings with which nobody waits ten seconds for a lock."""
     if database_url.startswith("sqlite"):
-        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=0.2"
+        environment["BELONG_DATABASE_URL"] = f"{database_url}?timeout=1"
     return environment
 
 

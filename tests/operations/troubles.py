@@ -16,7 +16,7 @@ CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
     """Let nobody write a SQLite database."""
-    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder = sqlite3.connect(file, 60, isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN EXCLUSIVE")
     try:
         yield

@@ -16,7 +16,7 @@ from tests.conftest import KEYS
 from tests.factories import group_named
 from tests.postgres import empty
 from tests.privacy.journey import LEAD, MAIN, Evidence, gather
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
 
@@ -42,7 +42,7 @@ def evidence(walked_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         environment = {
             "BELONG_BASE_URL": f"http://localhost:{port}",
             "BELONG_DATABASE_URL": walked_url,
-            "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=5&dot_timeout=5",
+            "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&timeout=20&dot_timeout=20",
             "BELONG_SECRET_KEYS": KEYS["secret"],
             "BELONG_PUBLIC_KEYS": KEYS["public"],
             "BELONG_PRIVATE_KEYS": KEYS["private"],

@@ -43,7 +43,7 @@ WANDERER_NEW = "Zugvogel.P9w@dpsk12.org"
 """One person's address before and after; the canary's journeys go on beside them."""
 WAITING = "Zaungast.K4v@dpsk12.org"
 """Somebody who waits for a group to start."""
-LEAD = "lead@dpsk12.org"
+LEAD = "leitvogel@dpsk12.org"
 ISSUE = "Tea on Friday"
 PAGES = ("page", "questions")
 INBOX = "dps-belong@example.org"
@@ -296,7 +296,7 @@ class Walk:
         return dump_of(self.parts)["deliveries"]
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > until:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.relays.debian import IDS, ROOT, running
 from tests.servers.ledger import Copy
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 
 POSTFIX = """\
 compatibility_level = 3.6

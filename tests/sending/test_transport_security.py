@@ -39,7 +39,8 @@ def worker_for(
     *, scheme: str = "smtp", password: str = PASSWORD,
 ) -> Worker:  # fmt: skip
     """Make a worker that trusts an authority of ours."""
-    url = f"{scheme}://{USER}:{password}@localhost:{server.port}?timeout=5&dot_timeout=5&ca={ca}"
+    where = f"{USER}:{password}@localhost:{server.port}"
+    url = f"{scheme}://{where}?timeout=20&dot_timeout=20&ca={ca}"
     config = Config.read({**environment, "BELONG_SMTP_URL": url})
     return make_worker(
         Parts(

@@ -84,7 +84,7 @@ class Desk:
         """Return the messages accepted for this address, oldest first."""
         return [one.message for one in self.accepted if one.recipient.lower() == address.lower()]
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Accepted]:
+    def wait_for(self, count: int, seconds: float = 60.0) -> list[Accepted]:
         """Return what was accepted as soon as it is that many, or raise TimeoutError."""
         until = time.monotonic() + seconds
         while len(self.accepted) < count:

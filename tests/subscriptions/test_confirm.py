@@ -237,14 +237,14 @@ def test_nothing_that_was_typed_stands_in_the_mail(stage: Stage) -> None:
 
 def test_the_group_is_named_in_the_body_alone(stage: Stage) -> None:
     for slug, name in (("lgbtq", "LGBTQ"), (VILLAGE, "Village")):
-        mail = stage.ask(slug=slug)
+        mail = stage.ask("ada.lovelace@dpsk12.org", slug)
         assert name in text_of(mail)
         headers = str(mail.items())
         assert name not in headers
         assert slug not in headers
         for link in links_in(mail):
             assert slug not in link
-            assert ADA.partition("@")[0] not in link
+            assert "lovelace" not in link
         assert mail["Auto-Submitted"] == "auto-generated"
         assert mail["List-Unsubscribe"] is None
 

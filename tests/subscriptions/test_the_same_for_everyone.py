@@ -122,7 +122,10 @@ def test_joining_leaves_no_cookie_and_is_not_cached(stage: Stage) -> None:
 
 
 def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Stage) -> None:
-    """Only a coarse check: the statements are the same, see above."""
+    """Only a coarse check: the statements are the same, see above.
+
+    The quickest of each is what a machine does that is not busy with anything else.
+    """
     fields = Form(town.visitor.open("/groups/the-village/join").text).fields
     times: dict[str, list[float]] = {"brand-new": [], "is-member": []}
     for _ in range(15):
@@ -131,5 +134,5 @@ def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Stage) -> N
             data = fields | {"email": address(state)}
             town.visitor.client.post("/groups/the-village/join", data=data)
             taken.append(time.perf_counter() - begun)
-    new, known = (sorted(taken)[7] for taken in times.values())
+    new, known = (min(taken) for taken in times.values())
     assert abs(new - known) < 0.05

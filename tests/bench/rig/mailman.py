@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.rig import child, tools
 from tests.bench.rig.letter import Letter
 from tests.bench.rig.product import Sent
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 
 LIST, POSTER = "spring@lists.example.org", "member-0@example.org"
 STARTING, SENDING = 60.0, 1800.0

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rig import child, tools
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
 CONNECTIONS = 10
-STARTING = 10.0
+STARTING = 60.0
 STUNNEL = """\
 foreground = yes
 pid =

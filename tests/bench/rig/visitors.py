@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from tests.bench.rig import child
 from tests.bench.rig.product import GROUP, House
 from tests.processes import flask
-from tests.servers.site import free_port
+from tests.servers.ports import free_port
 
 VISITORS = 2
 STARTING = 60.0
