@@ -77,14 +77,14 @@ def english_in(pieces: list[str]) -> list[str]:
         for words, other in zip(forms(message.id), forms(message.string), strict=True)
         if words != other
         and (
-            re.search(_pattern(words), whole)
+            _pattern(words).search(whole)
             if len(words.split()) > 2
-            else any(re.fullmatch(_pattern(words), piece) for piece in pieces)
+            else any(_pattern(words).fullmatch(piece) for piece in pieces)
         )
     ]
 
 
 @cache
-def _pattern(words: str) -> str:
+def _pattern(words: str) -> re.Pattern[str]:
     bare = re.sub(r"<[^>]+>", "", words)
-    return ".+?".join(re.escape(part) for part in re.split(r"%\(\w+\)\w", bare))
+    return re.compile(".+?".join(map(re.escape, re.split(r"%\(\w+\)\w", bare))))
