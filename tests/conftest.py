@@ -19,14 +19,13 @@ from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker, make_worker
 from config import Config
+from tests.compiled import compile_once
 from tests.people import Visitor
 from tests.postgres import empty, postgresql
 from tests.servers.smtp import Server
-from tests.templates import Compiled
 
 KEYS = keys.new()
-Flask.jinja_options["bytecode_cache"] = Compiled()
-"""A page is compiled once, not once for each test's app."""
+compile_once()
 
 
 @pytest.fixture(scope="session")

@@ -32,12 +32,11 @@ def postgresql() -> Iterator[str]:
 
 
 def empty(engine: Engine) -> None:
-    """Remove every row and count from 1 again; TRUNCATE takes ten times as long."""
+    """Remove every row and count from 1 again, all at once; TRUNCATE takes ten times as long."""
+    deletes = (f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))  # noqa: S608
     sequences = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
     with engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(table.delete())
-        connection.exec_driver_sql(sequences)
+        connection.exec_driver_sql("; ".join([*deletes, sequences]))
 
 
 def _hurry(server: str) -> None:

@@ -33,14 +33,16 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "FLASK_SKIP_DOTENV": "1", "PYTHONDONTWRITEBYTECODE": "1", **settings}
 
 
-def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    settings: Mapping[str, str], *arguments: str, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
     with TemporaryDirectory(prefix="belong-") as folder:
         said, complained = Path(folder, "out"), Path(folder, "err")
         process = fork(settings, arguments, said, complained)
         try:
-            if not wait_for([process.sentinel], SECONDS):
-                raise subprocess.TimeoutExpired(arguments, SECONDS, said.read_bytes())
+            if not wait_for([process.sentinel], seconds):
+                raise subprocess.TimeoutExpired(arguments, seconds, said.read_bytes())
         finally:
             code = ended(process)
         return subprocess.CompletedProcess(

@@ -1,6 +1,7 @@
 """What the sources say, what the catalog holds, and what a page's reader gets to read."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 from babel.messages.catalog import Catalog, Message
@@ -13,6 +14,7 @@ from belong_mail import languages
 KEYWORDS = {**DEFAULT_KEYWORDS, "_l": None, "marked": None, "lazy_gettext": None}
 
 
+@cache
 def said() -> set[str | tuple[str, ...]]:
     """Collect what the sources and templates say, as `pybabel extract` would."""
     root = languages.FOLDER.parent
@@ -22,11 +24,13 @@ def said() -> set[str | tuple[str, ...]]:
     return {message for _file, _line, message, _comments, _context in found}
 
 
+@cache
 def spanish() -> Catalog:
     with (languages.FOLDER / "es" / "LC_MESSAGES" / "messages.po").open("rb") as file:
         return read_po(file, locale="es")
 
 
+@cache
 def entries() -> list[Message]:
     return [message for message in spanish() if message.id]
 
@@ -73,13 +77,14 @@ def english_in(pieces: list[str]) -> list[str]:
         for words, other in zip(forms(message.id), forms(message.string), strict=True)
         if words != other
         and (
-            re.search(_pattern(words), whole)
+            _pattern(words).search(whole)
             if len(words.split()) > 2
-            else any(re.fullmatch(_pattern(words), piece) for piece in pieces)
+            else any(_pattern(words).fullmatch(piece) for piece in pieces)
         )
     ]
 
 
-def _pattern(words: str) -> str:
+@cache
+def _pattern(words: str) -> re.Pattern[str]:
     bare = re.sub(r"<[^>]+>", "", words)
-    return ".+?".join(re.escape(part) for part in re.split(r"%\(\w+\)\w", bare))
+    return re.compile(".+?".join(map(re.escape, re.split(r"%\(\w+\)\w", bare))))

@@ -1,6 +1,7 @@
 """Finding groups, and the office's verbs: add, retire, seed."""
 
 import re
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -71,14 +72,14 @@ def seed(session: Session) -> None:
     """Write the district's groups into a database that has none."""
     if session.scalar(select(func.count(Group.id))):
         return
-    for slug, name, summary, note in ESTABLISHED:
-        group = add(session, slug, name, "", is_upcoming=False)
-        group.summary, group.note = summary, note
+    rows: list[tuple[Any, ...]] = [(*each, now()) for each in ESTABLISHED]
+    rows += [(*each, {}, None) for each in UPCOMING]
+    for place, (slug, name, summary, note, at) in enumerate(rows, 1):
+        group = Group(
+            slug=slug, name=name, summary=summary, note=note, position=place, established_at=at
+        )
         for position, (kind, label, options) in enumerate(QUESTIONS.get(slug, ()), 1):
             group.questions.append(
                 Question(position=position, kind=kind, label=label, options=options)
             )
-        session.flush()
-    for slug, name, summary in UPCOMING:
-        add(session, slug, name, "", is_upcoming=True).summary = summary
-        session.flush()
+        session.add(group)

@@ -87,9 +87,14 @@ def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout)
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly_when_asked(ready: Checkout, number: signal.Signals) -> None:
-    with serving(ready) as process:
-        process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
+    """Also where the tests themselves were told to outlive their terminal (`nohup`)."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with serving(ready) as process:
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=60)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert_all_ended(ready)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,14 +89,3 @@ def report(settings: Mapping[str, str], issue: str) -> dict[str, int]:
     assert done.code == 0, done
     counts: dict[str, int] = json.loads(done.said)
     return counts
-
-
-def wait_until(settings: Mapping[str, str], issue: str, **least: int) -> dict[str, int]:
-    """Read the books until each of these counts is reached, or raise TimeoutError."""
-    until = time.monotonic() + SECONDS
-    while True:
-        counts = report(settings, issue)
-        if all(counts[name] >= number for name, number in least.items()):
-            return counts
-        if time.monotonic() > until:
-            raise TimeoutError(f"{counts} did not become {least}.")

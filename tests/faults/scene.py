@@ -120,14 +120,13 @@ class Scene:
 
     @contextmanager
     def watched(self, issue: str) -> Iterator[list[str]]:
-        """Read the books by the command, over and over within the block; yield what is wrong."""
+        """Read the books over and over within the block; yield what is wrong."""
         wrong: list[str] = []
         has_read, is_over = threading.Event(), threading.Event()
 
         def watch() -> None:
-            while not is_over.is_set():
-                books = product.report(self.settings, issue)
-                wrong.extend(imbalance(books, self.issues[issue]))
+            while not is_over.wait(0.02):
+                wrong.extend(imbalance(self.books(issue), self.issues[issue]))
                 has_read.set()
 
         watcher = threading.Thread(target=watch)

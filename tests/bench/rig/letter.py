@@ -53,7 +53,7 @@ def sent_by(house: product.House) -> Callable[[Path], bytes]:
     def make(issue: Path) -> bytes:
         with product.copy(house, house.folder, "mailbox:") as here:
             here.queue(issue)
-            here.command("worker", "--drain")
+            here.tell("worker", "--drain")
             kept = sorted((here.state / "mailbox").iterdir())
             ours = [file.read_bytes().partition(b"\r\n") for file in kept]
         [message] = [message for to, _, message in ours if to.startswith(b"member-")]

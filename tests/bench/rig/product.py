@@ -17,7 +17,7 @@ from belong_mail.sealing import WRAPPED
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Subscription
 from tests.bench.rig import child
-from tests.processes import flask, surroundings
+from tests.processes import flask, run, surroundings
 
 GROUP = "asian"
 SUBJECT = "What the spring brings"
@@ -91,14 +91,20 @@ class House:
         return surroundings(self.settings)
 
     def command(self, *arguments: str, limit: float = 1800.0) -> child.Cost:
-        """Run a command of the product to its good end."""
+        """Run a command of the product to its good end, in a fresh process, and measure it."""
         return child.run(flask(*arguments), self.env(), limit=limit, look=self._look)
+
+    def tell(self, *arguments: str) -> str:
+        """Run a command that nobody measures, in a forked process; return what it says."""
+        done = run(self.settings, *arguments, seconds=1800)
+        if done.returncode:
+            raise child.Failed(f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
 
     def queue(self, issue: Path) -> str:
         """Queue an issue for all members; return its id."""
         words = (GROUP, str(issue), "--subject", SUBJECT, "--json")
-        answer = self.command("newsletter", "send", *words)
-        return str(json.loads(answer.words.strip().splitlines()[-1])["id"])
+        return str(json.loads(self.tell("newsletter", "send", *words))["id"])
 
     def send(self, issue: Path, times: int = 1) -> Sent:
         """Send an issue so often by one worker and measure that; its books must be right."""
@@ -113,7 +119,7 @@ class House:
 
     def check_books(self, queued: str) -> None:
         """Raise unless every member but the barred one has been sent one copy."""
-        books = json.loads(self.command("newsletter", "report", queued, "--json").words)
+        books = json.loads(self.tell("newsletter", "report", queued, "--json"))
         spared = books["withdrawn"] + books["suppressed"]
         wanted = (self.members, self.members - BARRED, BARRED, 0)
         if (books["recipients"], books["accepted"], spared, books["resent"]) != wanted:
