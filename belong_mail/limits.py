@@ -6,8 +6,9 @@ limit nothing is refused: the answer is the moment at which the thing may happen
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import Float, bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -46,19 +47,28 @@ def free_at(session: Session, key: bytes, at: datetime) -> datetime:
 def admit(session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1) -> datetime:
     """Count uses of a key and return when the last of them may happen: now, or later."""
     start = at.timestamp()
-    step = uses * rate.per.total_seconds() / rate.burst
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    later = case((Limit.used_until > start, Limit.used_until), else_=start)
-    used = session.scalar(
-        insert(Limit)
-        .values(key=key, used_until=start + step)
-        .on_conflict_do_update(index_elements=[Limit.key], set_={"used_until": later + step})
-        .returning(Limit.used_until)
-    )
-    assert used is not None  # noqa: S101 - an upsert returns its row
+    connection = session.connection()
+    said = {"what": key, "start": start, "step": uses * rate.per.total_seconds() / rate.burst}
+    used: float = connection.execute(_ADMITTING[connection.dialect.name], said).scalar_one()
     allowed = max(start, used - rate.per.total_seconds())
     return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
+
+
+def _admitting(insert: Any) -> Any:
+    start, step = bindparam("start", type_=Float()), bindparam("step", type_=Float())
+    later = case((Limit.used_until > start, Limit.used_until), else_=start)
+    first = insert(Limit).values(key=bindparam("what"), used_until=start + step)
+    counted = first.on_conflict_do_update(
+        index_elements=[Limit.key], set_={"used_until": later + step}
+    )
+    return counted.returning(Limit.used_until)
+
+
+_ADMITTING = {
+    "postgresql": _admitting(postgresql.insert),
+    "sqlite": _admitting(sqlite.insert),
+}
+"""Built once, for it is run with every form that is sent."""
 
 
 def purge(session: Session, at: datetime) -> None:

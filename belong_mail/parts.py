@@ -127,6 +127,13 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def looking() -> Iterator[Session]:
+    """One transaction that only reads, whatever the method: nobody who writes waits for its end."""
+    with parts().reading.begin() as session:
+        yield session
+
+
 def when_admitted(session: Session) -> datetime:
     """Count a request of its source and return when it may be answered: now, or later.
 

@@ -17,7 +17,7 @@ from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
-from belong_mail.parts import parts, transaction, when_admitted
+from belong_mail.parts import looking, parts, transaction, when_admitted
 from belong_mail.subscriptions import service
 from belong_mail.subscriptions.forms import form_for
 from belong_mail.subscriptions.models import Subscription
@@ -29,17 +29,18 @@ subscriptions = Blueprint("subscriptions", __name__)
 
 @subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
 def join(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
+    with looking() as session:
         group = groups.find(session, slug) or abort(404)
         if not group.is_open:
             abort(404)
         form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
-        if form.is_sent():
-            due_at = when_admitted(session)
-            service.ask(session, parts().sealer, group, form.wanted(), due_at)
-            return redirect(url_for(".check_your_inbox"), 303)
-        page = render_template("subscriptions/join.html", group=_shown(group), form=form)
-    return page, 422 if form.errors else 200
+        if not form.is_sent():
+            page = render_template("subscriptions/join.html", group=_shown(group), form=form)
+            return page, 422 if form.errors else 200
+    wanted = form.wanted()
+    with transaction() as session:
+        service.ask(session, parts().sealer, group, wanted, when_admitted(session))
+    return redirect(url_for(".check_your_inbox"), 303)
 
 
 @subscriptions.get("/check-your-inbox")
