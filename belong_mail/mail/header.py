@@ -78,9 +78,11 @@ def line(name: str, value: str) -> bytes:
         _check_mailbox(name, value)
     elif "=?" in value:
         raise HeaderRefused(name, "it looks like an encoded word")
-    if kind not in _FOLDED or " " not in value:
-        return _within_limit(name, f"{name}: {value}\r\n")
-    return _within_limit(name, _fold(name, value))
+    is_folded = kind in _FOLDED and " " in value
+    written = _fold(name, value) if is_folded else f"{name}: {value}\r\n"
+    if len(written) > MAX_LINE and max(map(len, written.split("\r\n"))) > MAX_LINE:
+        raise HeaderRefused(name, "its line is too long")
+    return written.encode("ascii")
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -188,9 +190,3 @@ def _fold(name: str, value: str) -> str:
         else:
             lines[-1] += f" {token}"
     return "\r\n".join(lines) + "\r\n"
-
-
-def _within_limit(name: str, written: str) -> bytes:
-    if len(written) > MAX_LINE and max(map(len, written.split("\r\n"))) > MAX_LINE:
-        raise HeaderRefused(name, "its line is too long")
-    return written.encode("ascii")

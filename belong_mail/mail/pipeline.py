@@ -70,7 +70,7 @@ class Pipeline:
         following, words = self._prefetch()
         self._sent, self._said = parcel, following
         self._line.await_dot()
-        self._line.write(parcel.envelope.message + b".\r\n" + words)
+        self._line.write(parcel.envelope.message + (b".\r\n" + words))
         lines = self._line.burst(4 if words else 1)
         if lines and lines[0][:4] == _ACCEPTED:
             reply, rest = WELCOME, lines[1:]

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Select,
     bindparam,
     delete,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
 from belong_mail.db import now
 from belong_mail.sending import settling
@@ -77,7 +77,7 @@ def claim_chunk(session: Session, owner: str, members: Members, most: int) -> li
         "high": chunk.high,
         **members.prepare(session, chunk.newsletter_id),
     }
-    ids = list(connection.scalars(_entering(members.chosen), entry).all())
+    ids = _enter(connection, members.chosen, entry)
     if len(ids) != chunk.planned:
         session.execute(update(Chunk).where(Chunk.id == chunk.id).values(inserted=len(ids)))
     return ids if is_small else claim(session, owner, most)
@@ -132,8 +132,16 @@ def _due(session: Session, which: ColumnElement[bool], most: int) -> list[int]:
     return list(session.scalars(due))
 
 
+def _enter(connection: Connection, chosen: Select[int], entry: dict[str, Any]) -> list[int]:
+    """Insert deliveries and return their ids; SQLite numbers the rows of one statement in turn."""
+    if connection.dialect.name != "sqlite":
+        return list(connection.scalars(_entering(chosen, is_returning=True), entry).all())
+    entered = connection.execute(_entering(chosen), entry)
+    return list(range(entered.lastrowid - entered.rowcount + 1, entered.lastrowid + 1))
+
+
 @cache
-def _entering(chosen: Select[int]) -> ReturningInsert[int]:
+def _entering(chosen: Select[int], *, is_returning: bool = False) -> Any:
     """Build the statement that enters a chunk's deliveries; once, for it is run for each chunk."""
     members = chosen.subquery()
     entry: dict[Any, Any] = {
@@ -148,7 +156,7 @@ def _entering(chosen: Select[int]) -> ReturningInsert[int]:
     }
     entry |= {Delivery.kind: literal("newsletter"), Delivery.subscription_id: members.c[0]}
     inserting = insert(Delivery).from_select(list(entry), select(*entry.values()))
-    return inserting.returning(Delivery.id)
+    return inserting.returning(Delivery.id) if is_returning else inserting
 
 
 def _is_dead(standing: Standing, lease_until: datetime) -> bool:

@@ -102,7 +102,6 @@ class Parcels:
                     self._mark(parcel, Mark.TAKEN)
                     return parcel
                 if at >= until:
-                    self._news.set()
                     return None
                 self._idle += 1
                 self._condition.wait(until - at if delay is None else min(delay, until - at))
