@@ -1,5 +1,6 @@
 """Many messages over one connection, each envelope with the body before it (RFC 2920)."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from belong_mail.mail.message import Envelope
 from belong_mail.mail.outcomes import Reply
 from tests.counting import counted
 from tests.mail.hand import Hand, Outcome
-from tests.servers.actions import Action
+from tests.servers.actions import Action, Conversation
 from tests.servers.conversation import ANSWERS
 from tests.servers.smtp import Server, drop, reset, write
 
@@ -46,6 +47,23 @@ def test_a_message_costs_one_send_and_two_receives_at_most(server: Server, hand:
     greeting = 2
     assert counts["send"] == 200 + greeting
     assert counts["recv"] <= 2 * 200 + 2 * greeting
+
+
+def test_what_came_in_part_is_acknowledged_before_the_rest_is_waited_for(
+    server: Server, hand: Hand
+) -> None:
+    """Else a relay that holds small answers back (RFC 896) waits 40 ms for each message."""
+
+    def hesitate(conversation: Conversation) -> None:
+        conversation.write(b"250 2.0.0 Ok\r\n")
+        conversation.stopping.wait(0.05)
+
+    server.always("DOT", hesitate)
+    with counted() as counts:
+        hand.send_all(EVERYBODY * 2, quiet)
+    to_begin_with = 3
+    acknowledged = len(EVERYBODY * 2) - 1 if hasattr(socket, "TCP_QUICKACK") else 0
+    assert counts["setsockopt"] - to_begin_with >= acknowledged
 
 
 def test_the_next_envelope_travels_with_the_body_and_only_one_body_at_a_time(
