@@ -845,6 +845,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{CLOCKS}::test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead",),
     ),
     (
+        "acknowledged-at-once",
+        "belong_mail/mail/line.py",
+        "if self._must_acknowledge and",
+        "if False and",
+        ("tests/mail/test_pipeline.py",),
+    ),
+    (
         "write-lock-looked-for",
         "belong_mail/sqlite.py",
         "LOOK_EVERY = 0.001",
