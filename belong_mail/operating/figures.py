@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
@@ -22,7 +22,7 @@ class Figures:
     planned: int
     """Copies of issues that nobody has claimed yet."""
     oldest_seconds: float
-    """For how long the oldest delivery that is due has waited."""
+    """For how long a delivery has waited at most: since it was asked for, or since its next try."""
     requests: int
     unreadable: int
     is_on_hold: bool
@@ -47,8 +47,10 @@ def gather(session: Session) -> Figures:
 
 
 def _oldest(session: Session, at: datetime) -> float:
+    """While a relay takes nothing, `due_at` moves on; what it has not judged waits all the same."""
     waiting = Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN))
-    oldest = session.scalar(select(func.min(Delivery.due_at)).where(waiting))
+    since = case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at)
+    oldest = session.scalar(select(func.min(since)).where(waiting, Delivery.due_at.is_not(None)))
     return 0.0 if oldest is None else max(0.0, (at - oldest).total_seconds())
 
 
@@ -64,7 +66,7 @@ def exposition(figures: Figures) -> str:
     ]
     for name, about, value in (
         ("planned", "Copies of issues that nobody has claimed yet.", figures.planned),
-        ("oldest_due_seconds", "How long the oldest due message waits.", figures.oldest_seconds),
+        ("oldest_due_seconds", "How long the oldest message waits.", figures.oldest_seconds),
         ("requests", "Requests that the worker has not read.", figures.requests),
         ("unreadable_requests", "Requests that cannot be read.", figures.unreadable),
         ("on_hold", "1 while sending is on hold.", int(figures.is_on_hold)),

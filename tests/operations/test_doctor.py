@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import dns.exception
@@ -77,6 +78,19 @@ def test_what_waits_too_long_and_what_cannot_be_read_is_said(
     assert code == 1
     assert any("The oldest message waits for" in words for words in bad)
     assert any("1 requests cannot be read" in words for words in bad)
+
+
+@on_sqlite
+def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
+    environment: Settings, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    queue(parts, keyring, 1)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    worker.drain()
+    with parts.writing.begin() as session:
+        session.execute(update(Delivery).values(created_at=now() - timedelta(minutes=16)))
+    _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert any("The oldest message waits for 16 minutes" in words for words in bad)
 
 
 def test_an_old_schema_is_said(environment: Settings, parts: Parts) -> None:
