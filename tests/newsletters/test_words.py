@@ -124,6 +124,18 @@ def test_the_footer_leaves_this_group_at_once(
     assert len(relay.accepted) == 1
 
 
+def test_the_last_lines_of_the_text_are_lines_of_their_own(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    send(worker, parts, keyring, ISSUE)
+    [mail] = relay.to(ADA)
+    lines = text_of(mail).splitlines()
+    assert (
+        lines[lines.index("If you reply, the mailbox of the Belong office sees your address.") + 1]
+        == "DPS Belong"
+    )
+
+
 def test_the_footer_speaks_the_members_language(
     worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
