@@ -852,6 +852,21 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_pipeline.py",),
     ),
     (
+        "form-read-beside-who-writes",
+        "belong_mail/subscriptions/views.py",
+        "with looking() as session",
+        "with transaction() as session",
+        (JOIN,),
+    ),
+    (
+        "older-news-is-stale",
+        "belong_mail/sending/parcels.py",
+        """        self._news.clear()
+        self.held.update(ids)""",
+        "        self.held.update(ids)",
+        ("tests/sending/test_parcels.py",),
+    ),
+    (
         "write-lock-looked-for",
         "belong_mail/sqlite.py",
         "LOOK_EVERY = 0.001",

@@ -144,10 +144,19 @@ def test_a_group_has_one_silent_list_id_for_its_whole_life(
         assert re.fullmatch(r"<[a-z2-7]{16}\.belong\.example\.org>", value)
 
 
-def test_the_date_is_that_of_sending_in_utc(sent: list[Accepted]) -> None:
-    value = dict(header_lines(sent[0].data))["Date"]
+def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    with parts.writing.begin() as session:
+        for member in MEMBERS:
+            make_member(session, keyring, member)
+        queue_issue(session)
+    released_at = datetime.now(UTC)
+    with time_machine.travel(released_at + timedelta(minutes=30), tick=True):
+        worker.drain()
+    [value] = {dict(header_lines(one.data))["Date"] for one in relay.accepted}
     assert value.endswith(" +0000")
-    assert abs(parsedate_to_datetime(value) - datetime.now(UTC)) < timedelta(seconds=60)
+    assert abs(parsedate_to_datetime(value) - released_at) < timedelta(seconds=60)
 
 
 def test_a_message_that_is_tried_again_is_the_same_message(

@@ -129,11 +129,9 @@ def test_the_last_lines_of_the_text_are_lines_of_their_own(
 ) -> None:
     send(worker, parts, keyring, ISSUE)
     [mail] = relay.to(ADA)
+    said = "If you reply, the mailbox of the Belong office sees your address."
     lines = text_of(mail).splitlines()
-    assert (
-        lines[lines.index("If you reply, the mailbox of the Belong office sees your address.") + 1]
-        == "DPS Belong"
-    )
+    assert lines[lines.index(said) + 1] == "DPS Belong"
 
 
 def test_the_footer_speaks_the_members_language(

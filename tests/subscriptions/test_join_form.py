@@ -15,6 +15,7 @@ from belong_mail.subscriptions.service import SEALED, Wanted
 from belong_mail.tokens import Purpose
 from tests.dump import dump_of
 from tests.factories import group_named
+from tests.marks import on_sqlite
 from tests.people import Form
 from tests.stage import ADA, Stage
 
@@ -364,3 +365,10 @@ def test_a_forged_host_bends_no_link(stage: Stage) -> None:
     [mail] = stage.mails()
     assert b"evil.example" not in mail.as_bytes()
     assert "http://localhost:5000/confirm/" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+@on_sqlite
+def test_a_wrong_form_is_answered_while_somebody_else_writes(stage: Stage) -> None:
+    with stage.parts.writing.begin() as session:
+        session.connection()
+        assert stage.visitor.join("the-village", "nobody").status_code == 422
