@@ -141,7 +141,7 @@ def worker(*, drain: bool) -> None:
     working = _worker()
     gc.freeze()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: working.engine.stopping.set())
+        signal.signal(signal_number, lambda *_: working.engine.stop())
     if not drain:
         working.run()
         return

@@ -70,9 +70,8 @@ class Worker:
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
-        stopping = self.engine.stopping
-        while not stopping.is_set():
-            stopping.wait(self._turn())
+        while not self.engine.stopping.is_set():
+            self.engine.rest(self._turn())
         self.engine.close()
 
     def drain(self) -> None:

@@ -1,38 +1,38 @@
-"""The SMTP conversation (RFC 5321), step by step, so that each message's fate is known."""
+"""What is said to a relay (RFC 5321), as far as it takes what it announced."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from belong_mail.mail.address import check_envelope
-from belong_mail.mail.connection import Relay, Unreachable, connect, why
+from belong_mail.mail.connection import Relay, Unreachable, connect
 from belong_mail.mail.line import Broken, Line
 from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.steps import Steps
 
-__all__ = ["AnswerLost", "Dialogue", "Unreachable"]
+__all__ = ["Dialogue", "Unreachable"]
 
 MAX_TRANSACTIONS: Final = 1000
 """On one connection, where the relay names no smaller number (RFC 9422)."""
 
-_DATA_SHARE, _BODY_SHARE = 0.4, 0.6
-"""Of the time-out for MAIL and RCPT: RFC 5321 4.5.3.2 gives 2 and 3 minutes where those have 5."""
+CLOSING: Final = 421
 
-DONE: Final = range(200, 300)
-_GO_AHEAD, _CLOSING = 354, 421
+_DONE: Final = range(200, 300)
+_GO_AHEAD: Final = 354
+_VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
+"""What share of the time-out each has: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5."""
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 
 
-class AnswerLost(Exception):
-    """The final dot was written and no whole answer came: the message may have been accepted."""
-
-
 class Dialogue:
-    """One connection, one message at a time."""
+    """One connection, and what may be said over it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, is_pipelining: bool = True) -> None:
         self.line = line
+        self.is_pipelining = is_pipelining and line.has_extn("pipelining")
+        """Several commands may travel together (RFC 2920)."""
         self.sent = 0
         """Transactions begun."""
         self._most = _max_transactions(line.esmtp_features.get("limits", ""))
@@ -43,41 +43,12 @@ class Dialogue:
     @classmethod
     def open(cls, relay: Relay) -> "Dialogue":
         """Connect to the relay, or raise Unreachable."""
-        return cls(connect(relay))
+        return cls(connect(relay), is_pipelining=relay.pipelining)
 
     @property
     def is_open(self) -> bool:
         """Whether another message may be sent."""
         return self.line.sock is not None and self.room() > 0
-
-    def send(self, envelope: Envelope, before_dot: Callable[[], None]) -> Reply:
-        """Hand the envelope over and return the relay's answer, to the dot or to what it refused.
-
-        `before_dot` is called when all but the final dot has been written: until it returns, the
-        message is certainly not accepted. Raises Unreachable, AnswerLost; AddressRefused and
-        MessageRefused before a word is said.
-        """
-        body = checked(envelope)
-        if too_large := self.too_large(body):
-            return too_large
-        self.sent += 1
-        with self._handing_over():
-            self.line.start_clock()
-            self.line.phase("MAIL")
-            self.line.refuse_chatter()
-            refusal = (
-                self._ask("MAIL", self.mail(envelope))
-                or self._ask("RCPT", self.rcpt(envelope))
-                or self._ask("DATA", share=_DATA_SHARE)
-            )
-            if refusal:
-                self.forget(refusal)
-                return refusal
-            self.line.phase("body", _BODY_SHARE)
-            self.line.write(body)
-            self.line.refuse_chatter()
-            before_dot()
-        return self._finish()
 
     def close(self) -> None:
         """Say goodbye; what was accepted stays accepted, whatever happens now."""
@@ -87,52 +58,52 @@ class Dialogue:
             self.line.docmd("QUIT")
         self.line.close()
 
-    @contextmanager
-    def _handing_over(self) -> Iterator[None]:
-        """Whatever is raised within, the connection is closed without a final dot."""
-        try:
-            yield
-        except (OSError, Broken) as error:
-            self.line.close()
-            raise Unreachable(self.line.now, why(error)) from None
-        except BaseException:
-            self.line.close()
-            raise
+    def start(self) -> None:
+        """Begin the clock of a transaction."""
+        self.line.start_clock()
+        self.line.phase("MAIL")
 
-    def _ask(self, verb: str, arguments: str = "", share: float = 1.0) -> Reply | None:
-        """Return the reply if it refuses, nothing if it lets us go on."""
-        self.line.phase(verb, share)
-        code, text = self.line.docmd(verb, arguments)
-        if verb == "DATA" and code == _GO_AHEAD:
-            return None
-        reply = reply_to(verb, code, text)
-        if verb == "DATA" and code in DONE:
-            raise Broken("a reply to something else")
-        return None if code in DONE else reply
+    def hear(self, commands: Sequence[bytes] = ()) -> Steps[Reply | None]:
+        """Return the first refusal of an envelope's replies, once the relay expects MAIL.
 
-    def _finish(self) -> Reply:
-        try:
-            self.line.await_dot()
-            self.line.write(b".\r\n")
-            reply = reply_to("DOT", *self.line.getreply())
-        except (OSError, Broken) as error:
-            self.line.close()
-            raise AnswerLost(why(error)) from None
-        except BaseException:
-            self.line.close()
-            raise
-        if reply.code == _CLOSING:
-            self.line.close()
-        return reply
+        Commands that have not been said are said one at a time, up to the refusal.
+        """
+        refusal, is_invited = None, False
+        for index, (verb, share) in enumerate(_VERBS):
+            self.line.phase(verb, share)
+            if commands:
+                self.line.refuse_surplus()
+                yield from self.line.say(commands[index])
+            code, text = yield from self.line.reply()
+            if verb == "DATA" and code == _GO_AHEAD:
+                is_invited = True
+            elif verb == "DATA" and code in _DONE and refusal is None:
+                raise Broken("a reply to something else")
+            elif code not in _DONE:
+                refusal = refusal or reply_to(verb, code, text)
+            if code == CLOSING or (commands and refusal):
+                break
+        if refusal is not None:
+            if is_invited:
+                self.line.phase("DATA")
+                yield from self.line.say(b".\r\n")
+                yield from self.line.reply()
+            yield from self._forget(refusal)
+        return refusal
 
-    def forget(self, refusal: Reply) -> None:
+    def _forget(self, refusal: Reply) -> Steps[None]:
         """Leave nothing of a refused transaction to the next one."""
         try:
             self.line.phase("RSET")
-            if refusal.code == _CLOSING or self.line.docmd("RSET")[0] not in DONE:
-                self.line.close()
+            if refusal.code != CLOSING:
+                self.line.refuse_surplus()
+                yield from self.line.say(b"RSET\r\n")
+                code, _ = yield from self.line.reply()
+                if code in _DONE:
+                    return
         except (OSError, Broken):
-            self.line.close()
+            pass
+        self.line.close()
 
     def too_large(self, body: bytes) -> Reply | None:
         """Return the refusal of what is larger than the relay announced (RFC 1870)."""

@@ -1,12 +1,17 @@
 """Between whoever has messages and the connections that send them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from belong_mail.mail.connection import Unreachable
+from belong_mail.mail.line import Line
 from belong_mail.mail.message import Envelope
 from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.steps import Steps
 
+Drive = Callable[[Line, Steps[None]], None]
+"""Takes the steps of a conversation over a line, to its end, in whatever thread."""
 WELCOME: Final = Reply(250, "", "DOT")
 """Of the words of an acceptance nothing is kept."""
 
@@ -17,13 +22,27 @@ class Parcel:
 
     id: int
     envelope: Envelope
-    not_before: float = 0.0
-    """By the monotonic clock: the relay's pace."""
-    made_at: float = 0.0
 
 
 class Feed(Protocol):
     """Where connections get their parcels, and where they say what became of each, once."""
+
+    ring: Callable[[], object]
+    """Called, in whatever thread, when `take_news` has something to tell."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more may come."""
+
+    @property
+    def needs_hands(self) -> bool:
+        """Whether something waits, and no thread waits for it."""
+
+    def take_news(self) -> bool:
+        """Tell, once, that it is time to write down what became of parcels."""
+
+    def due_in(self) -> float | None:
+        """Return in how many seconds something may leave; None: nothing waits."""
 
     def take(self, patience: float) -> Parcel | None:
         """Return what is to leave next, waiting so many seconds; None: nothing, or no more."""
@@ -45,3 +64,6 @@ class Feed(Protocol):
 
     def unwritable(self, parcel: Parcel) -> None:
         """No conversation could carry this one."""
+
+    def unreachable(self, error: Unreachable | None) -> None:
+        """No connection could be opened; None: it failed of itself."""

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from belong_mail.mail.feed import WELCOME, Feed
+from belong_mail.mail.feed import WELCOME, Drive, Feed
 from belong_mail.mail.message import Envelope
 
 MAX_IDLE: Final = 60.0
@@ -46,7 +46,7 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def converse(self, feed: Feed) -> None:
+    def converse(self, feed: Feed, _drive: Drive, /) -> None:
         """Keep what the feed gives."""
         while (parcel := feed.take(MAX_IDLE)) is not None:
             try:

@@ -8,15 +8,14 @@ from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from belong_mail.mail.connection import Relay
+from belong_mail.mail.conversation import Conversation
 from belong_mail.mail.dialogue import Dialogue
-from belong_mail.mail.feed import Feed
-from belong_mail.mail.pipeline import Pipeline
-from belong_mail.mail.steps import one_by_one
+from belong_mail.mail.feed import Drive, Feed
 
 __all__ = ["Relay", "RelayRefused", "SmtpTransport", "Transport", "parse"]
 
-MAX_IDLE: Final = 60.0
-"""Seconds a connection is kept without work."""
+PATIENCE: Final = 60.0
+"""Seconds that a thread without a connection waits for work."""
 
 _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
 _QUERY: Final = frozenset({"connections", "pipelining", "ca", "timeout", "dot_timeout", "tls"})
@@ -35,7 +34,7 @@ class Transport(Protocol):
     def connections(self) -> int:
         """How many threads may converse at once."""
 
-    def converse(self, feed: Feed) -> None:
+    def converse(self, feed: Feed, drive: Drive, /) -> None:
         """Hand over what the feed gives until it gives nothing more, or raise Unreachable."""
 
 
@@ -83,28 +82,18 @@ class SmtpTransport:
         self._relay = relay
         self.connections = relay.connections
 
-    def converse(self, feed: Feed) -> None:
+    def converse(self, feed: Feed, drive: Drive, /) -> None:
         """Send what the feed gives; a connection that has ended is opened anew for the next.
 
         Raises Unreachable when none can be opened; the parcel in hand goes back to the feed.
         """
-        dialogue: Dialogue | None = None
-        while (parcel := feed.take(MAX_IDLE)) is not None:
-            if dialogue is None:
-                try:
-                    dialogue = Dialogue.open(self._relay)
-                    dialogue.line.tick()
-                except BaseException:
-                    feed.unsaid(parcel)
-                    raise
-            if self._relay.pipelining and dialogue.line.has_extn("pipelining"):
-                Pipeline(dialogue, feed).run(parcel)
-            else:
-                one_by_one(dialogue, feed, parcel)
-            if not dialogue.is_open:
-                dialogue.close()
-                dialogue = None
-        if dialogue is not None:
+        while (parcel := feed.take(PATIENCE)) is not None:
+            try:
+                dialogue = Dialogue.open(self._relay)
+            except BaseException:
+                feed.unsaid(parcel)
+                raise
+            drive(dialogue.line, Conversation(dialogue, feed).run(parcel))
             dialogue.close()
 
 

@@ -1,37 +1,31 @@
-"""Many messages over one connection, step by step, for a relay that takes no pipelining."""
+"""Steps of a conversation: it waits by yielding, so that one thread can have many of them."""
 
-from functools import partial
-from typing import Final
+from collections.abc import Callable, Generator
+from enum import Enum
+from typing import Any, TypeVar
 
-from belong_mail.mail.address import AddressRefused
-from belong_mail.mail.connection import Unreachable
-from belong_mail.mail.dialogue import AnswerLost, Dialogue
-from belong_mail.mail.feed import Feed, Parcel
-from belong_mail.mail.message import MessageRefused
-
-_CLOSING: Final = 421
+T = TypeVar("T")
 
 
-def one_by_one(dialogue: Dialogue, feed: Feed, parcel: Parcel) -> None:
-    """Send a parcel and those that follow, step by step, to a relay that takes no pipelining."""
-    following: Parcel | None = parcel
-    while following is not None:
-        sending, following = following, None
-        is_proven = dialogue.sent > 0
-        try:
-            reply = dialogue.send(sending.envelope, partial(feed.mark, sending))
-        except (AddressRefused, MessageRefused):
-            feed.unwritable(sending)
-            may_go_on = True
-        except AnswerLost:
-            return feed.doubtful(sending)
-        except Unreachable as error:
-            is_old = is_proven and error.phase == "MAIL"
-            return feed.unsaid(sending) if is_old else feed.broke(sending, error)
-        else:
-            if is_proven and (reply.verb, reply.code) == ("MAIL", _CLOSING):
-                return feed.unsaid(sending)
-            may_go_on = feed.answered(sending, reply)
-        if may_go_on and dialogue.is_open:
-            following = feed.take(0)
-    return None
+class Wait(Enum):
+    """What a conversation waits for."""
+
+    READ = "read"
+    WRITE = "write"
+    PARCEL = "parcel"
+    """Nothing is under way; it goes on with the parcel that it is sent, or ends with None."""
+
+
+Steps = Generator[Wait, Any, T]
+"""Takes the next step when it is resumed; TimeoutError, thrown in, says that it is too late."""
+
+
+def here(steps: Steps[T], beforehand: Callable[[], object]) -> T:
+    """Take all steps in this thread, on a socket that blocks, and call something before each."""
+    try:
+        while True:
+            beforehand()
+            next(steps)
+    except StopIteration as end:
+        value: T = end.value
+        return value

@@ -1,26 +1,24 @@
 """The engine: claims what is due, lets the connections send it, and writes down what became of it.
 
-One thread speaks with the database, in one transaction for many messages; each connection has a
-thread of its own. A delivery is claimed before its MAIL is said, and its dot is in the journal
-before it leaves: after a crash it is known what may have arrived.
+One thread speaks with the database, in one transaction for many messages, and in between with the
+relay, over all connections. A delivery is claimed before its MAIL is said, and its dot is in the
+journal before it leaves: after a crash it is known what may have arrived.
 """
 
 import logging
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.db import now
-from belong_mail.mail.feed import Parcel
-from belong_mail.mail.message import Envelope
 from belong_mail.mail.relay import Transport
 from belong_mail.sending import claims, outcomes, pace, settling
 from belong_mail.sending.crew import Crew
 from belong_mail.sending.parcels import Parcels
 from belong_mail.sending.presence import Presence
-from belong_mail.sending.writing import Compose, Halted, NotSent, Writing
+from belong_mail.sending.writing import Compose, Sheet, Writing
 
 SLICE = 0.5
 """Seconds of work between looks at what else there is to do."""
@@ -30,7 +28,6 @@ LOOK_EVERY = 0.2
 """Seconds after which single messages and second tries overtake the chunks of an issue."""
 RECOVER_EVERY = 1.0
 RENEW_EVERY = 15.0
-HALTED = outcomes.Outcome(None, again=timedelta(seconds=2))
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +74,23 @@ class Engine:
         while True:
             has_moved = self._turn()
             if not (has_moved or self._parcels.held or self._paced_until):
+                self._crew.tend(0)
                 return False
             if self.stopping.is_set() or time.monotonic() >= until:
                 return True
             self._crew.man()
-            self._parcels.wait(PATIENCE)
+            self._crew.attend(PATIENCE)
+
+    def rest(self, seconds: float) -> None:
+        """Let what is under way go on for so long, or until we are told to stop."""
+        until = time.monotonic() + seconds
+        while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
+            self._crew.tend(left)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopping.set()
+        self._crew.wake()
 
     def finish(self) -> None:
         """Let the connections finish what is under way, and give everything else back."""
@@ -161,30 +170,14 @@ class Engine:
         return claims.claim_suspect(session, owner) if is_free and not ids else ids
 
     def _send(self, ids: list[int], writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
-        """Write the messages that were claimed and let them leave, one by one at the pace."""
+        """Let the messages that were claimed leave, one by one at the pace."""
         self._parcels.hold(ids)
         at = time.monotonic()
-        parcels = []
-        turn, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
-        for delivery_id, writing in writings:
-            envelope = self._written(delivery_id, writing)
-            if envelope is not None:
-                parcels.append(Parcel(delivery_id, envelope, turn, at))
-                turn += apart
-        self._parcels.put(parcels)
-
-    def _written(self, delivery_id: int, writing: Writing) -> Envelope | None:
-        """Write a message; what cannot be written is put away, and the rest goes on."""
-        try:
-            return writing()
-        except Halted:
-            self._parcels.settle(delivery_id, HALTED)
-        except NotSent as reason:
-            self._parcels.settle(delivery_id, outcomes.Outcome(reason.state))
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            log.error("Delivery %d cannot be written: %s", delivery_id, type(error).__name__)  # noqa: TRY400
-            self._parcels.settle(delivery_id, outcomes.UNWRITABLE)
-        return None
+        first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
+        self._parcels.put(
+            Sheet(delivery_id, writing, first + number * apart, at)
+            for number, (delivery_id, writing) in enumerate(writings)
+        )
 
     def _consider_rest(self) -> None:
         """Leave the relay alone for a while: longer each time, longest when it named a limit."""

@@ -9,6 +9,7 @@ CONTRACTS = f"{HOUSE}::test_the_contracts_about_imports_hold"
 TOKENS = "tests/test_tokens.py"
 SEALING = "tests/test_sealing.py"
 DB = "tests/test_db.py"
+DIALOGUE = "tests/mail/test_dialogue.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 CONFIRM = "tests/subscriptions/test_confirm.py"
 LEAVE = "tests/subscriptions/test_leave.py"
@@ -341,15 +342,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_connection.py",),
     ),
     (
-        "one-dot-mark",
-        "belong_mail/mail/dialogue.py",
-        "            before_dot()\n",
-        "",
-        ("tests/mail/test_dialogue.py",),
-    ),
-    (
-        "pipelined-dot-mark",
-        "belong_mail/mail/pipeline.py",
+        "dot-mark",
+        "belong_mail/mail/conversation.py",
         "        self._feed.mark(parcel)\n",
         "",
         ("tests/mail/test_dialogue.py",),
@@ -378,8 +372,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "accepted-mark",
         "belong_mail/sending/parcels.py",
-        "self._record(parcel, outcome, Mark.ACCEPTED)",
-        "self._record(parcel, outcome)",
+        "self._record(parcel.id, outcome, Mark.ACCEPTED)",
+        "self._record(parcel.id, outcome)",
         ("tests/sending/test_processes.py",),
     ),
     (
@@ -819,7 +813,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-is-in-hand-is-marked",
         "belong_mail/sending/parcels.py",
-        "                    self._mark(parcel, Mark.TAKEN)\n",
+        "            self._mark(sheet.id, Mark.TAKEN)\n",
         "",
         (POISON,),
     ),
@@ -852,6 +846,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_pipeline.py",),
     ),
     (
+        "deadlines-end-conversations",
+        "belong_mail/sending/crew.py",
+        "talk.line.deadline <= at",
+        "False",
+        (f"{DIALOGUE}::test_slow_answers_are_bounded_in_total",),
+    ),
+    (
+        "idle-connections-end",
+        "belong_mail/sending/crew.py",
+        "at - talk.idle_at > self._most_idle",
+        "False",
+        (f"{DIALOGUE}::test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye",),
+    ),
+    (
+        "a-connection-without-work-gets-some",
+        "belong_mail/sending/crew.py",
+        "if wait is not talk.wait or wait is Wait.PARCEL:",
+        "if wait is not talk.wait:",
+        (f"{DIALOGUE}::test_no_command_is_smuggled_in_by_an_address",),
+    ),
+    (
         "form-read-beside-who-writes",
         "belong_mail/subscriptions/views.py",
         "with looking() as session",
@@ -861,7 +876,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "older-news-is-stale",
         "belong_mail/sending/parcels.py",
-        """        self._news.clear()
+        """        self._has_news = False
         self.held.update(ids)""",
         "        self.held.update(ids)",
         ("tests/sending/test_parcels.py",),

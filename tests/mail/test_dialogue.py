@@ -10,10 +10,11 @@ import pytest
 
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Relay
-from belong_mail.mail.dialogue import MAX_TRANSACTIONS, AnswerLost, Dialogue, Unreachable
+from belong_mail.mail.dialogue import MAX_TRANSACTIONS, Unreachable
 from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Verdict, judge
-from tests.mail.hand import Hand
+from belong_mail.sending.crew import MAX_IDLE
+from tests.mail.hand import AnswerLost, Hand
 from tests.servers.actions import Action, Conversation
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 
@@ -190,7 +191,7 @@ def test_slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: N
     ):
         server.always(verb, late(text, seconds))
     with pytest.raises(Unreachable) as unreachable:
-        Dialogue.open(replace(relay, timeout=3.0)).send(ENVELOPE, note)
+        Hand(replace(relay, timeout=3.0)).send(ENVELOPE, note)
     assert unreachable.value.phase == "DATA"
 
 
@@ -203,7 +204,7 @@ def test_the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, 
     server.script("MAIL", hesitate)
     began = time.monotonic()
     with pytest.raises(Unreachable):
-        Dialogue.open(replace(relay, timeout=4.0)).send(ENVELOPE, note)
+        Hand(replace(relay, timeout=4.0, pipelining=False)).send(ENVELOPE, note)
     assert time.monotonic() - began < 7.5, "3.6 and 4 are 7.6"
 
 
@@ -268,15 +269,23 @@ def test_a_relays_own_limit_is_kept(relay: Relay, note: Note) -> None:
         assert server.connections == 3
 
 
-def test_a_connection_waits_a_minute_for_more_and_then_says_goodbye(
-    server: Server, transport: Hand, note: Note
+def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(
+    server: Server, relay: Relay, note: Note
 ) -> None:
+    """A minute, where nobody says otherwise."""
+    hand = Hand(relay, idle=0.5)
+    assert MAX_IDLE == 60.0
     for _ in range(2):
-        assert transport.send(ENVELOPE, note).code == 250
-        transport.close()
-    assert transport.patience == [60.0] * 4
+        assert hand.send(ENVELOPE, note).code == 250
+    assert server.connections == 1
+    until = time.monotonic() + AT_LAST
+    while not (left := [one for one in server.commands if one.lower() == "quit"]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(left) == 1
+    assert hand.send(ENVELOPE, note).code == 250
     assert server.connections == 2
-    assert server.commands.count("QUIT") + server.commands.count("quit") == 2
+    hand.close()
 
 
 @pytest.mark.parametrize("goodbye", [drop(), reset, drop(b"421 4.4.2 Idle for too long\r\n")])

@@ -1,18 +1,15 @@
-"""When the database's thread is woken: for a chunk's worth of results, and for nothing less."""
+"""When it is time for a transaction: after a chunk's worth of results, and after nothing less."""
 
-import time
 from pathlib import Path
 
 import pytest
 
-from belong_mail.mail.feed import WELCOME, Parcel
+from belong_mail.mail.feed import WELCOME
 from belong_mail.mail.message import Envelope
 from belong_mail.sending.journal import Journal
 from belong_mail.sending.pace import CHUNK, WINDOW, Flow
 from belong_mail.sending.parcels import Parcels
-
-LONG = 1.0
-"""Seconds; far more than it takes to be woken by what has happened already."""
+from belong_mail.sending.writing import Sheet
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def fill(parcels: Parcels, ids: range) -> None:
     """Claim some that never grow stale."""
     parcels.hold(ids)
     letter = Envelope("", "", b"")
-    parcels.put(Parcel(number, letter, made_at=float("inf")) for number in ids)
+    parcels.put(Sheet(number, lambda: letter, made_at=float("inf")) for number in ids)
 
 
 def accept(parcels: Parcels, number: int) -> None:
@@ -37,21 +34,15 @@ def accept(parcels: Parcels, number: int) -> None:
         parcels.answered(parcel, WELCOME)
 
 
-def is_woken(parcels: Parcels) -> bool:
-    began = time.monotonic()
-    parcels.wait(LONG)
-    return time.monotonic() - began < LONG
-
-
-def test_results_that_make_room_for_a_chunk_wake_once(parcels: Parcels) -> None:
+def test_results_that_make_room_for_a_chunk_are_news_once(parcels: Parcels) -> None:
     accept(parcels, CHUNK - 1)
-    assert not is_woken(parcels)
+    assert not parcels.take_news()
     accept(parcels, 1)
-    assert is_woken(parcels)
+    assert parcels.take_news()
     accept(parcels, 1)
-    assert not is_woken(parcels)
+    assert not parcels.take_news()
     accept(parcels, WINDOW - CHUNK - 1)
-    assert is_woken(parcels), "nothing is left to wait for"
+    assert parcels.take_news(), "nothing is left to wait for"
 
 
 def test_news_from_before_a_claim_is_stale(parcels: Parcels) -> None:
@@ -59,12 +50,12 @@ def test_news_from_before_a_claim_is_stale(parcels: Parcels) -> None:
     parcels.results()
     parcels.written()
     fill(parcels, range(WINDOW, 2 * WINDOW))
-    assert not is_woken(parcels)
+    assert not parcels.take_news()
 
 
-def test_a_connection_that_finds_nothing_wakes_nobody(parcels: Parcels) -> None:
+def test_a_connection_that_finds_nothing_is_no_news(parcels: Parcels) -> None:
     parcels.hold([WINDOW])
     for _ in range(WINDOW):
         assert parcels.take(0)
     assert parcels.take(0) is None
-    assert not is_woken(parcels)
+    assert not parcels.take_news()

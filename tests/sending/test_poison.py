@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy import update
 
 from belong_mail.db import now
-from belong_mail.mail.feed import Feed
+from belong_mail.mail.feed import Drive, Feed
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
@@ -60,10 +60,10 @@ def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
 class Squeamish(Mailbox):
     """Refuses its first message before a word is said, as a conversation does."""
 
-    def converse(self, feed: Feed) -> None:
+    def converse(self, feed: Feed, drive: Drive, /) -> None:
         if parcel := feed.take(0):
             feed.unwritable(parcel)
-        super().converse(feed)
+        super().converse(feed, drive)
 
 
 @on_sqlite

@@ -1,23 +1,32 @@
-"""Many messages over one connection: each envelope travels with the body before it (RFC 2920)."""
+"""Many messages over one connection: each envelope travels with the body before it (RFC 2920).
 
+A relay that does not announce that gets one command at a time.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Unreachable, why
-from belong_mail.mail.dialogue import DONE, Dialogue, checked, reply_to
+from belong_mail.mail.dialogue import CLOSING, Dialogue, checked, reply_to
 from belong_mail.mail.feed import WELCOME, Feed, Parcel
 from belong_mail.mail.line import Broken
 from belong_mail.mail.message import MessageRefused
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.steps import Steps, Wait
 
-_VERBS: Final = ("MAIL", "RCPT", "DATA")
-_GO_AHEAD, _CLOSING = 354, 421
-_ACCEPTED, _INVITED = b"250 ", b"354 "
+_BODY_SHARE: Final = 0.6
+"""Of the time-out for MAIL and RCPT: RFC 5321 4.5.3.2 gives 3 minutes where those have 5."""
+
+_WELL: Final = re.compile(rb"250 [^\r\n]*\r\n")
+_GO_ON: Final = re.compile(rb"(?:250 [^\r\n]*\r\n){2}354 [^\r\n]*\r\n")
+_ALL_WELL: Final = re.compile(rb"(?:250 [^\r\n]*\r\n){3}354 [^\r\n]*\r\n")
+"""What relays say to a dot, to an envelope, and to both; all else is read reply by reply."""
 
 
-class Pipeline:
-    """Drives a connection for as long as there are parcels; one body is in flight at a time."""
+class Conversation:
+    """Goes on for as long as there are parcels; one body is in flight at a time."""
 
     def __init__(self, dialogue: Dialogue, feed: Feed) -> None:
         self._dialogue = dialogue
@@ -32,12 +41,14 @@ class Pipeline:
         self._is_proven = dialogue.sent > 0
         """The connection has worked: if it breaks at MAIL, it was only old."""
 
-    def run(self, parcel: Parcel) -> None:
-        """Send this parcel and those that follow, until nothing waits or the connection ends."""
+    def run(self, parcel: Parcel) -> Steps[None]:
+        """Send this parcel and those that follow, until no more come or the connection ends."""
         following: Parcel | None = parcel
         try:
             while following is not None and (self._is_invited or self._dialogue.is_open):
-                following = self._send(following)
+                following = yield from self._send(following)
+                if following is None and self._dialogue.is_open:
+                    following = yield Wait.PARCEL
         except (OSError, Broken) as error:
             self._give_up(Unreachable(self._line.now, why(error)))
         except Unreachable as error:
@@ -49,20 +60,41 @@ class Pipeline:
             if following is not None:
                 self._feed.unsaid(following)
 
-    def _send(self, parcel: Parcel) -> Parcel | None:
+    def _send(self, parcel: Parcel) -> Steps[Parcel | None]:
         """Hand a parcel over and return the next one, which may have been said already."""
         if not self._is_invited and (words := self._words(parcel)):
             self._said = parcel
-            self._begin()
+            self._dialogue.start()
             self._line.refuse_chatter()
-            self._line.write(words)
-            self._hear(parcel)
+            if self._dialogue.is_pipelining:
+                yield from self._line.say(words)
+                yield from self._hear(parcel)
+            else:
+                yield from self._judge(parcel, words.splitlines(keepends=True))
         if self._is_invited:
-            return self._finish(parcel)
+            return (yield from self._finish(parcel))
         return self._feed.take(0)
 
-    def _finish(self, parcel: Parcel) -> Parcel | None:
-        """Send the dot with what comes next, and settle it by the answer."""
+    def _finish(self, parcel: Parcel) -> Steps[Parcel | None]:
+        """Send a dot with what comes next, settle it by the answer, and so on while all is well."""
+        while True:
+            following = yield from self._say_the_end(parcel)
+            if not self._line.hears(_ALL_WELL if following else _WELL):
+                return (yield from self._hear_the_end(parcel, following))
+            self._sent, self._is_proven, self._is_invited = None, True, following is not None
+            if not self._feed.answered(parcel, WELCOME):
+                self._hang_up()
+                return None
+            if following is None:
+                return self._feed.take(0)
+            parcel = following
+
+    def _say_the_end(self, parcel: Parcel) -> Steps[Parcel | None]:
+        """Write the dot with the envelope of what comes next, which is returned, and wait."""
+        body = parcel.envelope.message
+        if not self._dialogue.is_pipelining:
+            yield from self._say_alone(body)
+            body = b""
         self._line.now = "body"
         self._line.refuse_surplus()
         self._feed.mark(parcel)
@@ -70,28 +102,36 @@ class Pipeline:
         following, words = self._prefetch()
         self._sent, self._said = parcel, following
         self._line.await_dot()
-        self._line.write(parcel.envelope.message + (b".\r\n" + words))
-        lines = self._line.burst(4 if words else 1)
-        if lines and lines[0][:4] == _ACCEPTED:
-            reply, rest = WELCOME, lines[1:]
-        else:
-            self._line.unread(lines)
-            reply, rest = reply_to("DOT", *self._line.getreply()), []
+        if rest := self._line.begin_to_say(body + (b".\r\n" + words)):
+            yield from self._line.say_on(rest)
+        if self._line.is_silent():
+            yield Wait.READ
+        return following
+
+    def _hear_the_end(self, parcel: Parcel, following: Parcel | None) -> Steps[Parcel | None]:
+        """Read the replies one by one, to a dot and to what came with it."""
+        code, text = yield from self._line.reply()
+        reply = reply_to("DOT", code, text)
         self._sent, self._is_proven = None, True
         may_go_on = self._feed.answered(parcel, reply)
-        if reply.code == _CLOSING:
+        if reply.code == CLOSING:
             self._line.close()
-        if reply.code == _CLOSING or not may_go_on:
+        if reply.code == CLOSING or not may_go_on:
             self._hang_up()
             return None
-        if following is None:
-            return self._feed.take(0)
-        self._hear(following, rest)
+        if following is not None:
+            yield from self._hear(following)
         return following if self._is_invited else self._feed.take(0)
+
+    def _say_alone(self, body: bytes) -> Steps[None]:
+        """Write a body without its dot: until that is written, it is certainly not accepted."""
+        self._line.phase("body", _BODY_SHARE)
+        yield from self._line.say(body)
+        self._line.refuse_chatter()
 
     def _prefetch(self) -> tuple[Parcel | None, bytes]:
         """Take what comes next, if this connection may carry it, and the words that say it."""
-        if self._dialogue.room() > 0:
+        if self._dialogue.is_pipelining and self._dialogue.room() > 0:
             while (parcel := self._feed.take(0)) is not None:
                 if words := self._words(parcel):
                     return parcel, words
@@ -114,53 +154,28 @@ class Pipeline:
         said = f"MAIL {dialogue.mail(envelope)}\r\nRCPT {dialogue.rcpt(envelope)}\r\nDATA\r\n"
         return said.encode("ascii")
 
-    def _hear(self, parcel: Parcel, lines: list[bytes] | None = None) -> None:
-        """Read what the relay says to an envelope; a refusal settles it."""
-        if not lines:
-            self._begin()
-            lines = self._line.burst(3)
-        if [line[:4] for line in lines] == [_ACCEPTED, _ACCEPTED, _INVITED]:
+    def _hear(self, parcel: Parcel) -> Steps[None]:
+        """Read what the relay says to an envelope."""
+        self._dialogue.start()
+        if self._line.is_silent():
+            yield Wait.READ
+        if self._line.hears(_GO_ON):
             self._is_invited = True
-            return
-        self._begin()
-        self._line.unread(lines)
-        refusal = self._refusal()
+        else:
+            yield from self._judge(parcel)
+
+    def _judge(self, parcel: Parcel, commands: Sequence[bytes] = ()) -> Steps[None]:
+        """Read the replies to an envelope one by one; a refusal settles it."""
+        refusal = yield from self._dialogue.hear(commands)
         if refusal is None:
             self._is_invited = True
             return
         self._said = None
-        if (refusal.verb, refusal.code) == ("MAIL", _CLOSING) and self._is_proven:
+        if (refusal.verb, refusal.code) == ("MAIL", CLOSING) and self._is_proven:
             self._feed.unsaid(parcel)
             self._line.close()
         elif not self._feed.answered(parcel, refusal):
             self._hang_up()
-
-    def _begin(self) -> None:
-        """Begin the clock of a transaction."""
-        self._line.start_clock()
-        self._line.phase("MAIL")
-
-    def _refusal(self) -> Reply | None:
-        """Return the first refusal of an envelope's three replies, once the relay expects MAIL."""
-        refusal, is_invited = None, False
-        for verb, share in zip(_VERBS, (1.0, 1.0, 0.4), strict=True):
-            self._line.phase(verb, share)
-            code, text = self._line.getreply()
-            if verb == "DATA" and code == _GO_AHEAD:
-                is_invited = True
-            elif verb == "DATA" and code in DONE and refusal is None:
-                raise Broken("a reply to something else")
-            elif code not in DONE:
-                refusal = refusal or reply_to(verb, code, text)
-            if code == _CLOSING:
-                break
-        if refusal is not None:
-            if is_invited:
-                self._line.phase("DATA")
-                self._line.write(b".\r\n")
-                self._line.getreply()
-            self._dialogue.forget(refusal)
-        return refusal
 
     def _hang_up(self) -> None:
         """End the connection without a further dot."""
