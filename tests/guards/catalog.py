@@ -341,6 +341,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_connection.py",),
     ),
     (
+        "recipient-of-every-sending",
+        "belong_mail/mail/dialogue.py",
+        "    check_envelope(envelope.recipient)\n",
+        "",
+        ("tests/mail/test_dialogue.py",),
+    ),
+    (
+        "return-path-of-every-sending",
+        "belong_mail/mail/dialogue.py",
+        "        check_envelope(envelope.return_path)\n",
+        "        pass\n",
+        ("tests/mail/test_dialogue.py",),
+    ),
+    (
+        "length-of-an-address",
+        "belong_mail/mail/address.py",
+        "len(address) > MAX_ADDRESS or not _ENVELOPE",
+        "not _ENVELOPE",
+        ("tests/mail/test_address.py",),
+    ),
+    (
         "one-dot-mark",
         "belong_mail/mail/dialogue.py",
         "            before_dot()\n",
