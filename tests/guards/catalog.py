@@ -341,6 +341,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/mail/test_connection.py",),
     ),
     (
+        "plain-values",
+        "belong_mail/mail/header.py",
+        '"(?! )[ -<>@-~]{1,200}(?<! )"',
+        '"[ -~]{1,200}"',
+        ("tests/mail/test_stencil.py",),
+    ),
+    (
+        "values-are-those-of-the-slots",
+        "belong_mail/mail/wire.py",
+        "        if values.keys() == self.wire.slots:\n",
+        "        if True:\n",
+        ("tests/mail/test_stencil.py",),
+    ),
+    (
         "recipient-of-every-sending",
         "belong_mail/mail/dialogue.py",
         "    check_envelope(envelope.recipient)\n",
