@@ -63,18 +63,20 @@ class HeaderSlot:
     """Fixed text and slots' names in turn."""
 
     def fill(self, values: Mapping[str, str]) -> bytes:
-        filled = list(self.parts)
-        filled[1::2] = [values[name] for name in self.parts[1::2]]
+        before, name, after, *others = self.parts
+        if not others:
+            return header.line(self.name, before + values[name] + after)
+        filled = [values[part] if index % 2 else part for index, part in enumerate(self.parts)]
         return header.line(self.name, "".join(filled))
 
     def plain(self) -> tuple[bytes, str, str, bytes]:
         """None is plain unless the longest stands in the line as it is, and unfolded."""
         before, name, *others, after = self.parts
         longest, pattern = header.PLAIN.get(self.name.lower(), header.PLAIN_ELSEWHERE)
-        around = f"{self.name}: {before}".encode(), f"{after}\r\n".encode()
+        start, end = f"{self.name}: {before}".encode(), f"{after}\r\n".encode()
         with suppress(MessageRefused):
-            if not others and self.fill({name: longest}) == longest.encode().join(around):
-                return around[0], name, pattern, around[1]
+            if not others and self.fill({name: longest}) == start + longest.encode() + end:
+                return start, name, pattern, end
         return b"", name, _NEVER, b""
 
 
@@ -138,10 +140,9 @@ class Stencil:
                 self._cut[-1] += piece
                 continue
             before, name, pattern, after = piece.plain()
-            self._cut[-1] += before
-            self._cut += [b"", after]
+            self._cut[-1:] = [self._cut[-1] + before, b"", after]
             self._names.append(name)
-            patterns.append(pattern)
+            patterns.append(f"(?>{pattern})")  # no value is tried a second time
         self._is_plain = re.compile("\n".join(patterns) or _NEVER).fullmatch
 
     def fill(self, values: Mapping[str, str]) -> bytes:
@@ -163,8 +164,8 @@ def _quote_once(value: str) -> bytes:
 
 def quote(text: str) -> bytes:
     """Return text as quoted-printable (RFC 2045 6.7); no line begins with a dot or "From "."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    return "\r\n".join(map(_quote_line, lines)).encode("ascii")
+    lines = map(_quote_line, text.replace("\r\n", "\n").split("\n"))
+    return "\r\n".join(lines).encode("ascii")
 
 
 def _quote_line(line: str) -> str:
