@@ -1,12 +1,15 @@
-"""The four kinds of keys: made, kept in files for development, checked against each other."""
+"""The four kinds of keys: made, kept in files for development, checked; what tags under one."""
 
 import base64
 import binascii
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 KINDS = ("secret", "public", "private", "index")
 MIN_INDEX_KEY = 32
@@ -66,6 +69,18 @@ def public_key(key: str) -> X25519PublicKey:
 
 def private_key(key: str) -> X25519PrivateKey:
     return X25519PrivateKey.from_private_bytes(decode(key))
+
+
+def tagging(key: bytes) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA-256 under a key, which is prepared once: cheap for many short messages."""
+    keyed = HMAC(key, SHA256())
+
+    def tag(message: bytes) -> bytes:
+        tagged = keyed.copy()
+        tagged.update(message)
+        return tagged.finalize()
+
+    return tag
 
 
 def encode(key: bytes) -> str:

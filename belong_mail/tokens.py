@@ -1,7 +1,6 @@
 """The only use of itsdangerous: one salt and one age for each purpose."""
 
 import hashlib
-import hmac
 from binascii import b2a_base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,8 @@ from enum import Enum
 
 from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 from itsdangerous.encoding import base64_encode, int_to_bytes
+
+from belong_mail import keys
 
 HOUR = 3600
 SKEW = timedelta(seconds=60)
@@ -61,7 +62,7 @@ class _Signer(TimestampSigner):
         self._at = int(at.timestamp())
         stamp = base64_encode(int_to_bytes(self._at))
         self._stamp = f".{stamp.decode()}"
-        self._keyed = hmac.new(self.derive_key(), digestmod="sha256")
+        self._tag = keys.tagging(self.derive_key())
 
     def get_timestamp(self) -> int:
         return self._at
@@ -69,10 +70,8 @@ class _Signer(TimestampSigner):
     def sign_text(self, text: str) -> str:
         """Sign as `sign` does, with what is the same for all members of an issue made once."""
         stamped = text + self._stamp
-        signing = self._keyed.copy()
-        signing.update(stamped.encode())
-        signature = b2a_base64(signing.digest(), newline=False).translate(URL_SAFE, b"=")
-        return f"{stamped}.{signature.decode()}"
+        signature = b2a_base64(self._tag(stamped.encode()), newline=False)
+        return f"{stamped}.{signature.translate(URL_SAFE, b'=').decode()}"
 
 
 class Tokens:

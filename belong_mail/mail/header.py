@@ -19,6 +19,12 @@ _MAX_WORD: Final = 66
 _ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
 _FOLDED = _ADDRESS_HEADERS | {"subject"}
 _OURS_ALONE = frozenset({"bcc", "mime-version", "return-path", "received"})
+_PLAIN_ADDRESS = r"[A-Za-z0-9._+-]{1,64}@(?![.-])[A-Za-z0-9.-]{1,189}(?<![.-])"
+PLAIN: Final = dict.fromkeys(_ADDRESS_HEADERS, ("x" * 64 + "@" + "x" * 189, _PLAIN_ADDRESS))
+PLAIN["subject"] = "x" * 24, "[!-<>@-~]{1,24}"
+PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
+"""The longest value that a Stencil may leave as it is, and a pattern of such: none has = or ?."""
+
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WORD = re.compile(r"=\?([^?*]*)(?:\*[^?]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)

@@ -12,10 +12,10 @@ from typing import Final
 from belong_mail.mail import header
 from belong_mail.mail.header import HeaderRefused, MessageRefused, mailbox
 from belong_mail.mail.related import Picture, leaf
-from belong_mail.mail.wire import BodySlot, HeaderSlot, Wire, quote, slot, split
+from belong_mail.mail.wire import BodySlot, HeaderSlot, Stencil, Wire, quote, slot, split
 
 __all__ = [
-    "Envelope", "HeaderRefused", "MessageRefused", "Picture", "Wire",
+    "Envelope", "HeaderRefused", "MessageRefused", "Picture", "Stencil", "Wire",
     "clean", "compose", "date_header", "mailbox", "slot", "verify",
 ]  # fmt: skip
 

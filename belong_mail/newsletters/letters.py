@@ -16,7 +16,7 @@ from belong_mail.db import NO_DATABASE, UtcTime, among, now
 from belong_mail.groups import mailboxes
 from belong_mail.languages import DEFAULT
 from belong_mail.links import Links
-from belong_mail.mail.message import Envelope, Wire, date_header, mailbox, slot
+from belong_mail.mail.message import Envelope, Stencil, Wire, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Frozen, Newsletter
@@ -78,7 +78,7 @@ Token = Callable[[str], str]
 class Pen:
     """What one issue's copies in one language have in common."""
 
-    wire: Wire
+    stencil: Stencil
     date: str
     tokens: tuple[tuple[str, Token], ...]
     """The slots of links, and what fills each for a public id."""
@@ -140,10 +140,10 @@ class Press:
         values = {"to": mailbox("", to), "date": pen.date, "message_id": message_id}
         for slot_name, token in pen.tokens:
             values[slot_name] = token(public_id)
-        if "first_name" in pen.wire.slots:
+        if "first_name" in pen.stencil.wire.slots:
             named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
             values["first_name"] = placeholders.first_name(named, language)
-        return Envelope(return_path, to, pen.wire.fill(values), is_verified=True)
+        return Envelope(return_path, to, pen.stencil.fill(values), is_verified=True)
 
     def _pen(self, session: Session, newsletter_id: int, language: str) -> Pen | None:
         """Return what writes an issue's copies; None if its finished bytes cannot be had."""
@@ -160,7 +160,7 @@ class Press:
             return None
         wire, tokens = Wire.from_bytes(made), _tokens(self._desk.links, at, language)
         used = tuple((name, token) for name, token in tokens if name in wire.slots)
-        return Pen(wire, date_header(at), used)
+        return Pen(Stencil(wire), date_header(at), used)
 
 
 def _tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:

@@ -4,10 +4,15 @@ import base64
 import hashlib
 import hmac
 
+from belong_mail import keys
+
 NUMBER = 6
 """Octets of a delivery's id."""
 TAG = 10
 """Octets of the HMAC that makes a name unforgeable."""
+_SECOND = 2 * (NUMBER + TAG)
+"""Where the second name begins, in hexadecimal digits."""
+_USE = b"belong/names/v1"
 
 
 class Names:
@@ -19,7 +24,7 @@ class Names:
 
     def __init__(self, secret_keys: tuple[str, ...], domain: str) -> None:
         """Take the secret keys, oldest first: the newest names, all of them read."""
-        self._keys = [key.encode() for key in secret_keys]
+        self._tags = [keys.tagging(key.encode()) for key in secret_keys]
         self._domain = domain
 
     def of(self, delivery_id: int) -> tuple[str, str]:
@@ -28,8 +33,8 @@ class Names:
         They are the same for every try (RFC 5322, 3.6.4); neither is found from the other.
         """
         number = delivery_id.to_bytes(NUMBER)
-        tags = _tags(number, self._keys[-1])
-        return_path, message_id = (number + tags[:TAG]).hex(), tags[TAG : 2 * TAG].hex()
+        made = (number + self._tags[-1](_USE + number)).hex()
+        return_path, message_id = made[:_SECOND], made[_SECOND : _SECOND + 2 * TAG]
         return f"b+{return_path}@{self._domain}", f"<{message_id}@{self._domain}>"
 
     def return_path(self, delivery_id: int) -> str:
@@ -53,9 +58,5 @@ class Names:
         number, tag = made[:NUMBER], made[NUMBER:]
         if made.hex() != local or len(tag) != TAG:
             return None
-        is_ours = any(hmac.compare_digest(tag, _tags(number, key)[:TAG]) for key in self._keys)
+        is_ours = any(hmac.compare_digest(tag, of(_USE + number)[:TAG]) for of in self._tags)
         return int.from_bytes(number) if is_ours else None
-
-
-def _tags(number: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, b"belong/names/v1" + number, "sha256")

@@ -1,10 +1,21 @@
 """Addresses: accepted in one spelling, or refused without being quoted."""
 
+import re
+import string
+import sys
+from contextlib import suppress
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from belong_mail.mail.address import AddressRefused, check, check_envelope, domain, normalise
+from belong_mail.mail.dialogue import xtext
+
+LETTERS = string.ascii_letters + string.digits
+ATEXT = LETTERS + "!#$%&'*+-/=?^_`{|}~"
+"""RFC 5322 3.2.3."""
 
 
 @pytest.mark.parametrize(
@@ -108,11 +119,42 @@ def test_a_local_part_beyond_ascii_needs_a_relay_for_it() -> None:
         f"{'a' * 65}@example.org",
         f"b@{'c' * 260}",
         f"{'a' * 64}@{'b' * 200}",
+        f"a@{'b' * 253}",
+        "b@-example.org",
+        "b@.example.org",
+        "b@example.org.",
+        "b@example.org-",
+        "b@example_.org",
+        "\U0001f469@example.org",
     ],
 )
 def test_an_envelope_mistrusts_every_address(address: str) -> None:
     with pytest.raises(AddressRefused):
         check_envelope(address)
+
+
+@pytest.mark.parametrize("address", ["b@c", f"{'a' * 64}@{'b' * 189}", f"a@{'b' * 252}"])
+def test_an_envelope_takes_the_longest_address(address: str) -> None:
+    check_envelope(address)
+
+
+def test_in_an_envelope_stands_no_character_that_could_end_a_path_or_a_line() -> None:
+    places: dict[str, set[str]] = {"a{}b@example.org": set(), "a@example{}x.org": set()}
+    for place, fitting in places.items():
+        for character in map(chr, range(sys.maxunicode + 1)):
+            with suppress(AddressRefused):
+                check_envelope(place.format(character))
+                fitting.add(character)
+    assert list(places.values()) == [set(ATEXT + "."), {*LETTERS, ".", "-"}]
+
+
+@given(st.text(st.sampled_from(ATEXT + "."), min_size=1, max_size=64))
+def test_what_an_envelope_takes_is_said_in_xtext_and_read_back(local: str) -> None:
+    """RFC 3461 4: printable ASCII without + and =; anything else is a plus and two digits."""
+    check_envelope(f"{local}@example.org")
+    said = xtext(local)
+    assert re.fullmatch(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+", said)
+    assert unquote(said.replace("%", "%25").replace("+", "%")) == local
 
 
 @pytest.mark.parametrize(

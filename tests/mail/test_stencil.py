@@ -1,0 +1,135 @@
+"""Stencils: the quick way to a copy is the careful one, octet for octet, whatever the values."""
+
+from collections.abc import Callable, Mapping
+from html import escape
+from itertools import product
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from belong_mail.mail.header import MessageRefused
+from belong_mail.mail.message import Stencil, Wire, compose, slot
+from belong_mail.mail.wire import BodySlot, HeaderSlot, quote
+
+TO, ID, LEAVE, NAME = (slot(name) for name in ("to", "id", "leave", "first_name"))
+EDGE = {
+    "to": st.from_regex(r"[A-Za-z0-9._+'=?-]{1,66}@[A-Za-z0-9._-]{1,30}", fullmatch=True),
+    "id": st.from_regex(r"<?[!-~ ]{1,40}@example.org>?", fullmatch=True),
+    "leave": st.from_regex(r"(?:From |F|\.)?[A-Za-z0-9._ -]{1,74}", fullmatch=True),
+    "first_name": st.from_regex(r"[A-Za-z .'<=?&%]{1,30}", fullmatch=True),
+}
+"""Values that are barely plain, or barely not."""
+AWKWARD = [
+    "", " ", ".", "..", ".x", "From ", "From", "From x", "F", "=", "?", "=?", "?=", "%b", "%", "%%",
+    "%(to)s", "\n", "\r\n", "a\nb", "\na", "a\n", "a\r\nBcc: x@example.org", "\x00", "\u2028", "é",
+    "a@b", "a@b\n", "a@b.", "a@.b", "a=?b@c", "a=b@c", "<a@b>", '"A" <a@b>', "a@b, c@d", "A B",
+    "A  B",
+    "=?utf-8?q?a?= <a@b>", "=?utf-8?q?=0A?=", '"', "\\", "'", "&", "<b>", " x", "x ", "x\t",
+    "\ud800", "\ue000", "👩🏽\u200d🏫", "so\u00ad", *("x" * size for size in (24, 25, 64, 65, 66)),
+    *("x" * size for size in (72, 73, 74, 75, 200, 201, 960, 998)),
+    *("x" * size + "@b" for size in (64, 65)),
+    *("a@" + "x" * size for size in (189, 190, 252, 253)), "x" * 64 + "@" + "x" * 190,
+]  # fmt: skip
+FIXED = ["", "<", ">", '"A" <', "words ", "=", "?", " ", "x" * 40, "a b ", "=?utf-8?q?a?= <", "%b"]
+HEADERS = ["To", "Reply-To", "Subject", "Message-ID", "List-Unsubscribe", "Date"]
+
+
+def issue() -> Wire:
+    """Build a message with a slot wherever issues have had one."""
+    headers = [
+        ("From", "belong@example.org"),
+        ("To", TO),
+        ("Subject", f"100 % for you, {NAME}"),
+        ("Date", "Tue, 24 Nov 2026 09:30:00 +0000"),
+        ("Message-ID", ID),
+        ("List-Unsubscribe", f"<https://example.org/one/{LEAVE}>"),
+    ]
+    text = f"%b %% {NAME},\n\n{NAME}{LEAVE}\n"
+    return compose(headers, text, f'<p>{NAME}: <a href="{LEAVE}">100 %</a>', boundary="abc")
+
+
+HALVES = BodySlot("value", is_html=False), BodySlot("value", is_html=True)
+BODY = Stencil(Wire.of([b"%b", HALVES[0], b"\r\n", HALVES[1]]))
+
+
+def outcome(fill: Callable[[Mapping[str, str]], bytes], values: Mapping[str, str]) -> bytes | str:
+    try:
+        return fill(values)
+    except (MessageRefused, UnicodeError) as error:
+        return str(error)
+
+
+class Quick(Wire):
+    """A wire that cannot be filled with care."""
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        raise AssertionError(values)
+
+
+ISSUE = issue()
+QUICK = Stencil(ISSUE)
+ANY = st.sampled_from(AWKWARD) | st.text()
+PLAIN = {
+    "to": "ada.king+x@dpsk12.org",
+    "id": "<a1b2c3@example.org>",
+    "leave": "Fa1B2-_" * 10,
+    "first_name": "Ada",
+}
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.fixed_dictionaries({name: edge | ANY for name, edge in EDGE.items()}))
+@example({**PLAIN, "first_name": "x\ny", "leave": "x\ny"})
+def test_an_issue_is_the_same_for_whatever_values(values: dict[str, str]) -> None:
+    assert outcome(QUICK.fill, values) == outcome(ISSUE.fill, values)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(name=st.sampled_from(sorted(PLAIN)), data=st.data())
+def test_one_value_among_plain_ones_makes_no_difference(name: str, data: st.DataObject) -> None:
+    values = {**PLAIN, name: data.draw(EDGE[name] | ANY)}
+    assert outcome(QUICK.fill, values) == outcome(ISSUE.fill, values)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_is_the_same_between_whatever_words(header: str) -> None:
+    for before, after in product(FIXED, FIXED):
+        wire = Wire.of([HeaderSlot(header, (before, "value", after))])
+        quick = Stencil(wire)
+        for value in AWKWARD:
+            values = {"value": value}
+            assert outcome(quick.fill, values) == outcome(wire.fill, values), (before, value, after)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@settings(max_examples=300, deadline=None)
+@given(value=EDGE["to"] | EDGE["id"] | EDGE["leave"] | EDGE["first_name"])
+def test_a_header_is_the_same_for_values_at_the_edge(header: str, value: str) -> None:
+    wire = Wire.of([HeaderSlot(header, ("", "value", ""))])
+    assert outcome(Stencil(wire).fill, {"value": value}) == outcome(wire.fill, {"value": value})
+
+
+@settings(max_examples=500, deadline=None)
+@given(EDGE["leave"] | EDGE["first_name"] | ANY)
+def test_a_body_is_quoted_and_escaped_for_whatever_value(value: str) -> None:
+    for each in (value, *AWKWARD):
+        assert BODY.fill({"value": each}) == b"%b" + quote(each) + b"\r\n" + quote(escape(each))
+
+
+def test_each_slot_has_exactly_one_value_here_too() -> None:
+    for values in ({}, {**PLAIN, "surplus": "x"}, {"to": PLAIN["to"]}):
+        assert "not those of" in str(outcome(Stencil(ISSUE).fill, values))
+
+
+def test_a_message_without_slots_and_one_with_two_in_a_line_are_filled_with_care() -> None:
+    fixed = Wire.of([b"words\r\n"])
+    assert Stencil(fixed).fill({}) == b"words\r\n"
+    double = Wire.of([HeaderSlot("X-Two", ("", "one", " ", "two", ""))])
+    assert Stencil(double).fill({"one": "a", "two": "b"}) == b"X-Two: a b\r\n"
+
+
+def test_what_members_are_mostly_called_needs_one_look() -> None:
+    """So it stays the quick way: an address, a token, a number, a short name in the subject."""
+    stencil = Stencil(Quick(ISSUE.pieces, ISSUE.slots))
+    assert stencil.fill(PLAIN) == ISSUE.fill(PLAIN)
