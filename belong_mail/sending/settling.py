@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Update, and_, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.db import UtcTime, among, now
+from belong_mail.db import Direct, UtcTime, among, now
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Mark
 from belong_mail.sending.models import Delivery, State
@@ -76,14 +76,14 @@ def given_back() -> dict[str, object]:
 def _accept(session: Session, owner: str, ids: list[int]) -> None:
     """Write acceptances; a second look, at what was taken from the owner, is rarely needed."""
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
-    found = connection.execute(_ACCEPTING, {**said, "before": State.SENDING})
+    _, found = _ACCEPTING.run(connection, {**said, "before": State.SENDING})
     if found.rowcount < len(ids):
-        connection.execute(_ACCEPTING, {**said, "before": State.UNCERTAIN})
+        _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
 
 
 def _accepting() -> Update:
     accepting = update(Delivery).where(
-        Delivery.id.in_(among("ids")),
+        among(Delivery.id, "ids"),
         Delivery.claimed_by == bindparam("owner"),
         Delivery.state == bindparam("before"),
     )
@@ -100,4 +100,4 @@ def _accepting() -> Update:
     )
 
 
-_ACCEPTING = _accepting()
+_ACCEPTING = Direct(_accepting())

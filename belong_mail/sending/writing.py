@@ -1,7 +1,9 @@
 """How the engine gets its messages written, and why one may not be sent."""
 
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from belong_mail.mail.message import Envelope
@@ -24,3 +26,19 @@ Writing = Callable[[], Envelope]
 """Writes a message without the database, or raises NotSent or Halted."""
 Compose = Callable[[Session, list[int]], Iterable[tuple[int, Writing]]]
 """Reads what it takes to write deliveries."""
+
+
+class Members(Protocol):
+    """Who is still to get an issue."""
+
+    chosen: Select[Any]
+    """Selects a chunk's members in their order: an id, and what it takes to write to each.
+
+    It has bound parameters: the newsletter's id, a chunk's low and high, and those of `prepare`.
+    """
+
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+        """Make an issue ready to be sent and return its parameters."""
+
+    def writings(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Writing]]:
+        """Return what writes to those who were chosen, each by the id of a delivery."""
