@@ -121,9 +121,7 @@ class Direct:
             raise DBAPIError.instance(sql, None, error, error_of, **told) from error
 
     def _make(self, dialect: Any) -> tuple[Any, ...]:
-        made: Any = self._statement.compile(
-            dialect=dialect, compile_kwargs={"render_postcompile": True}
-        )
+        made = self._statement.compile(dialect=dialect)
         processors = [
             (name, process)
             for bind, name in made.bind_names.items()

@@ -9,18 +9,20 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Insert,
+    Integer,
     Select,
     bindparam,
     delete,
     false,
     insert,
     literal,
+    or_,
     select,
     update,
 )
 from sqlalchemy.orm import Session
 
-from belong_mail.db import Direct, now
+from belong_mail.db import Direct, UtcTime, now
 from belong_mail.sending import settling
 from belong_mail.sending.models import Chunk, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
@@ -42,16 +44,15 @@ def renew(session: Session, owner: str) -> None:
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
     """Take what is due: single messages first, then members of issues who are tried again."""
-    is_harmless = Delivery.deaths == 0
-    ids = _due(session, Delivery.newsletter_id.is_(None) & is_harmless, most)
+    ids = _find(session, _SINGLE, most)
     if len(ids) < most:
-        ids += _due(session, Delivery.newsletter_id.is_not(None) & is_harmless, most - len(ids))
+        ids += _find(session, _OF_ISSUES, most - len(ids))
     return _claim(session, owner, ids)
 
 
 def claim_suspect(session: Session, owner: str) -> list[int]:
     """Take one of those at which workers died: one at a time, when nothing else is due."""
-    return _claim(session, owner, _due(session, Delivery.deaths > 0, 1))
+    return _claim(session, owner, _find(session, _SUSPECT, 1))
 
 
 def claim_chunk(
@@ -105,14 +106,6 @@ def resign(session: Session, owner: str) -> None:
     session.execute(delete(Lease).where(Lease.owner == owner))
 
 
-def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
-    unknown = update(Delivery).where(
-        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
-    )
-    session.execute(unknown.values(settling.given_back()))
-
-
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
     if ids:
         claimed = update(Delivery).where(Delivery.id.in_(ids))
@@ -121,15 +114,22 @@ def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
     return ids
 
 
-def _due(session: Session, which: ColumnElement[bool], most: int) -> list[int]:
+def _find(session: Session, due: Direct, most: int) -> list[int]:
+    session.flush()
+    return [row[0] for row in due.run(session.connection(), {"at": now(), "most": most})[0]]
+
+
+def _due(*which: ColumnElement[bool]) -> Direct:
+    is_due = Delivery.due_at <= bindparam("at", type_=UtcTime())
+    is_waiting = or_(*(Delivery.state == state for state in WAITING))
     due = (
         select(Delivery.id)
-        .where(which, Delivery.due_at <= now(), Delivery.state.in_(WAITING))
+        .where(*which, is_due, is_waiting)
         .order_by(Delivery.due_at, Delivery.id)
-        .limit(most)
+        .limit(bindparam("most", type_=Integer))
         .with_for_update(skip_locked=True)
     )
-    return list(session.scalars(due))
+    return Direct(due)
 
 
 def _enter(
@@ -195,3 +195,6 @@ _NEXT_CHUNK = Direct(
     .values(inserted=Chunk.planned)
     .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
 )
+_SINGLE = _due(Delivery.newsletter_id.is_(None), Delivery.deaths == 0)
+_OF_ISSUES = _due(Delivery.newsletter_id.is_not(None), Delivery.deaths == 0)
+_SUSPECT = _due(Delivery.deaths > 0)

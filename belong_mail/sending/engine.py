@@ -112,7 +112,7 @@ class Engine:
                 claims.renew(session, owner)
             settling.settle(session, owner, results, self._policy.uncertain, self._wake_at)
             if had_failed:
-                claims.give_back_all_but(session, owner, self._parcels.held)
+                settling.give_back_all_but(session, owner, self._parcels.held)
             if most:
                 is_free = len(results) == len(self._parcels.held)
                 writings = self._claim(session, most, is_free=is_free)

@@ -63,6 +63,14 @@ def take_over(
     session.execute(update(Delivery).where(held).values(given_back()))
 
 
+def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
+    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
+    unknown = update(Delivery).where(
+        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
+    )
+    session.execute(unknown.values(given_back()))
+
+
 def given_back() -> dict[str, object]:
     """Return the values of a delivery that is due again, as it was before it was claimed."""
     before = case(
