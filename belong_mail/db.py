@@ -1,6 +1,5 @@
 """Engine, Base, constraint names, UTC times, public ids."""
 
-import json
 import secrets
 from datetime import UTC, datetime
 from functools import partial
@@ -8,27 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
+    ColumnElement,
+    Connection,
     DateTime,
     Dialect,
     Engine,
     LargeBinary,
     MetaData,
-    Select,
     String,
     bindparam,
     create_engine,
     event,
     make_url,
-    select,
 )
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator
 
 from belong_mail import sqlite
 
@@ -59,40 +56,79 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Ids(TypeDecorator[list[int]]):
-    """A list of rows' ids as one value: JSON for SQLite, an array for PostgreSQL."""
+    """A list of rows' ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
 
     impl = String
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        is_array = dialect.name == "postgresql"
-        return dialect.type_descriptor(ARRAY(BigInteger) if is_array else String())
-
-    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> Any:
-        return value if dialect.name == "postgresql" else json.dumps(value)
+    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> str:
+        begin, end = "[]" if dialect.name == "sqlite" else "{}"
+        return f"{begin}{','.join(map(str, value or ()))}{end}"
 
 
-class _Each(FunctionElement[int]):
-    """Turns one list into rows."""
+class _Among(FunctionElement[bool]):
+    """Tells whether a column's value is one of a list."""
 
-    name = "each"
     inherit_cache = True
 
 
-@compiles(_Each, "sqlite")
-def _each_sqlite(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **options)})"
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - names and a bound value
 
 
-@compiles(_Each, "postgresql")
-def _each_postgresql(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
-    return f"unnest({compiler.process(element.clauses, **options)})"
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} = ANY(CAST({ids} AS BIGINT[]))"
 
 
-def among(name: str) -> Select[int]:
-    """Return the right side of IN for ids bound under a name: the same SQL for any number."""
-    rows = _Each(bindparam(name, type_=Ids())).table_valued("value", name="value")
-    return select(rows.c.value)
+def among(column: Any, name: str) -> ColumnElement[bool]:
+    """Return whether a column is one of the ids bound under a name: one SQL for any number."""
+    return _Among(column, bindparam(name, type_=Ids()))
+
+
+class Direct:
+    """A statement that runs often: compiled once, then handed to the driver as it is.
+
+    Rows are tuples of what the driver has; errors are SQLAlchemy's, as of any other statement.
+    """
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._made: dict[str, tuple[Any, ...]] = {}
+
+    def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
+        """Return the rows, and the driver's cursor, which counts what was changed."""
+        dialect: Any = connection.dialect
+        if dialect.name not in self._made:
+            self._made[dialect.name] = self._make(dialect)
+        sql, given, processors, order, options = self._made[dialect.name]
+        given = given | values
+        for name, process in processors:
+            given[name] = process(given[name])
+        parameters = given if order is None else [given[name] for name in order]
+        driver: Any = connection.connection.driver_connection
+        error_of = dialect.loaded_dbapi.Error
+        try:
+            cursor = driver.execute(sql, parameters, **options)
+            return cursor.fetchall() if cursor.description else [], cursor
+        except error_of as error:
+            if is_cut := dialect.is_disconnect(error, driver, None):
+                connection.invalidate(error)
+            told = {"hide_parameters": True, "connection_invalidated": is_cut, "dialect": dialect}
+            raise DBAPIError.instance(sql, None, error, error_of, **told) from error
+
+    def _make(self, dialect: Any) -> tuple[Any, ...]:
+        made = self._statement.compile(dialect=dialect)
+        processors = [
+            (name, process)
+            for bind, name in made.bind_names.items()
+            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        ]
+        options = {} if dialect.positional else {"binary": True}
+        return str(made), made.params, processors, made.positiontup, options
 
 
 class Base(DeclarativeBase):

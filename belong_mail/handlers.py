@@ -73,7 +73,7 @@ def compose(
     desk: Desk, press: Press, session: Session, ids: list[int]
 ) -> Iterator[tuple[int, Writing]]:
     """Read what it takes to write deliveries, in their order: those of issues together."""
-    of_issues = dict(press.writings(session, ids))
+    of_issues = dict(press.read(session, ids))
     for delivery_id in ids:
         yield delivery_id, of_issues.get(delivery_id) or _written(desk, session, delivery_id)
 

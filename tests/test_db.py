@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import column, delete, select, table, text
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from belong_mail.contact.models import ContactMessage
+from belong_mail.db import NO_DATABASE, Direct
 from belong_mail.parts import Parts, transaction
 from tests.dump import dump_of
 
@@ -136,3 +137,34 @@ def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(parts: Pa
             text("INSERT INTO nowhere VALUES (:address)"), {"address": "ada@dpsk12.org"}
         )
     assert "ada" not in str(caught.value)
+
+
+NOWHERE = Direct(select(column("id")).select_from(table("nowhere")))
+ONE = Direct(select(text("1")))
+EMPTYING = Direct(delete(ContactMessage))
+
+
+def test_what_is_handed_to_the_driver_fails_as_any_other_statement(parts: Parts) -> None:
+    with (
+        parts.writing.begin() as session,
+        pytest.raises((OperationalError, ProgrammingError), match="nowhere"),
+    ):
+        NOWHERE.run(session.connection(), {})
+    with parts.reading.begin() as session, pytest.raises(DBAPIError):
+        EMPTYING.run(session.connection(), {})
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(
+    parts: Parts,
+) -> None:
+    with parts.writing() as session:
+        connection = session.connection()
+        number = session.scalar(text("SELECT pg_backend_pid()"))
+        with parts.reading.begin() as other:
+            other.execute(text(f"SELECT pg_terminate_backend({number})"))
+        with pytest.raises(NO_DATABASE):
+            ONE.run(connection, {})
+        assert connection.invalidated
+    with parts.writing.begin() as session:
+        assert [tuple(row) for row in ONE.run(session.connection(), {})[0]] == [(1,)]

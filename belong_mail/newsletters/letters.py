@@ -2,17 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, bindparam, false, func, not_, select
+from sqlalchemy import and_, bindparam, false, func, not_, select, true
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
-from belong_mail.db import NO_DATABASE, UtcTime, among, now
+from belong_mail.db import NO_DATABASE, Direct, UtcTime, among, now
 from belong_mail.groups import mailboxes
 from belong_mail.languages import DEFAULT
 from belong_mail.links import Links
@@ -91,7 +91,7 @@ class Press:
         self._desk = desk
         self._pens: dict[tuple[int, str], Pen | None] = {}
         self._prepared: dict[int, dict[str, object]] = {}
-        self.chosen = newsletters.members_of_chunk()
+        self.chosen = newsletters.members_of_chunk(*_OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
         """Freeze an issue (one worker at a time) and return what its members are chosen by.
@@ -113,13 +113,17 @@ class Press:
             newsletter_id, {"group_id": group_id, "queued_at": queued_at}
         )
 
-    def writings(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
+    def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
-        for row in session.connection().execute(_READING, {"ids": ids, "at": now()}).all():
-            newsletter_id, language = row[1], row[2] or DEFAULT
-            key = (newsletter_id, language)
+        rows, _ = _READING.run(session.connection(), {"ids": ids, "at": now()})
+        return self.writings(session, rows)
+
+    def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Writing]]:
+        """Turn what was read of members into what writes their copies."""
+        for row in rows:
+            key = (row[1], row[2] or DEFAULT)
             if key not in self._pens:
-                self._pens[key] = self._pen(session, newsletter_id, language)
+                self._pens[key] = self._pen(session, *key)
             yield row[0], partial(self._write, row, self._pens[key])
 
     def _write(self, row: Any, pen: Pen | None) -> Envelope:
@@ -174,27 +178,23 @@ def _tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, To
         yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)
 
 
-def _reading() -> Any:
-    is_paused = Subscription.paused_until > bindparam("at", type_=UtcTime())
-    return (
-        select(
-            Delivery.id,
-            Delivery.newsletter_id,
-            Subscription.language,
-            Newsletter.stopped_at.is_not(None).label("is_stopped"),
-            Newsletter.paused_at.is_not(None).label("is_paused"),
-            Subscription.is_suppressed,
-            and_(Subscription.is_active, not_(func.coalesce(is_paused, false()))).label(
-                "is_reader"
-            ),
-            Subscription.public_id,
-            Subscription.wrapped_address,
-            Subscription.wrapped_name,
-        )
-        .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
-        .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
-        .where(Delivery.id.in_(among("ids")))
+_OWN = (Subscription.public_id, Subscription.wrapped_address, Subscription.wrapped_name)
+_is_paused = func.coalesce(Subscription.paused_until > bindparam("at", type_=UtcTime()), false())
+_READING = Direct(
+    select(
+        Delivery.id,
+        Delivery.newsletter_id,
+        Subscription.language,
+        Newsletter.stopped_at.is_not(None).label("is_stopped"),
+        Newsletter.paused_at.is_not(None).label("is_paused"),
+        Subscription.is_suppressed,
+        and_(Subscription.is_active, not_(_is_paused)).label("is_reader"),
+        *_OWN,
     )
-
-
-_READING = _reading()
+    .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
+    .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
+    .where(among(Delivery.id, "ids"))
+)
+_newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
+_OF_A_READER = (_newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN)
+"""The same of a member who was just chosen: a reader, of an issue that goes out."""

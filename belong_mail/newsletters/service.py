@@ -138,17 +138,19 @@ def _hold(session: Session, newsletter: Newsletter) -> None:
         outbox.post(session, "issue-held", account_id=lead.id, about_id=newsletter.id)
 
 
-def members_of_chunk() -> Select[int]:
+def members_of_chunk(*columns: Any) -> Select[Any]:
     """Select those of a chunk who were members when its issue was queued, and still are.
 
-    The stretch is searched, not the group, which would be walked through for each chunk.
+    First their ids, then what else is asked for. The stretch is searched, not
+    the group, which would be walked through for each chunk.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
-    return select(Subscription.id).where(
+    members = select(Subscription.id, *columns).where(
         Subscription.id.between(bindparam("low"), bindparam("high")),
         Subscription.group_id + 0 == bindparam("group_id"),
         *_receives(queued_at),
     )
+    return members.order_by(Subscription.id)
 
 
 def _receives(queued_at: Any) -> tuple[Any, ...]:

@@ -2,40 +2,36 @@
 
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
+    Insert,
+    Integer,
     Select,
     bindparam,
     delete,
+    false,
     insert,
     literal,
+    or_,
     select,
     update,
 )
 from sqlalchemy.orm import Session
 
-from belong_mail.db import now
+from belong_mail.db import Direct, UtcTime, now
 from belong_mail.sending import settling
 from belong_mail.sending.models import Chunk, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
+from belong_mail.sending.writing import Members, Writing
 
 LEASE = timedelta(minutes=1)
 """What a worker holds is its own for so long; it renews the lease while it lives."""
 
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
-
-
-class Members(Protocol):
-    """Who is still to get an issue."""
-
-    chosen: Select[int]
-    """Selects subscriptions, with bound parameters: a chunk's low and high, and of `prepare`."""
-
-    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
-        """Make an issue ready to be sent and return its parameters."""
 
 
 def renew(session: Session, owner: str) -> None:
@@ -48,39 +44,44 @@ def renew(session: Session, owner: str) -> None:
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
     """Take what is due: single messages first, then members of issues who are tried again."""
-    is_harmless = Delivery.deaths == 0
-    ids = _due(session, Delivery.newsletter_id.is_(None) & is_harmless, most)
+    ids = _find(session, _SINGLE, most)
     if len(ids) < most:
-        ids += _due(session, Delivery.newsletter_id.is_not(None) & is_harmless, most - len(ids))
+        ids += _find(session, _OF_ISSUES, most - len(ids))
     return _claim(session, owner, ids)
 
 
 def claim_suspect(session: Session, owner: str) -> list[int]:
     """Take one of those at which workers died: one at a time, when nothing else is due."""
-    return _claim(session, owner, _due(session, Delivery.deaths > 0, 1))
+    return _claim(session, owner, _find(session, _SUSPECT, 1))
 
 
-def claim_chunk(session: Session, owner: str, members: Members, most: int) -> list[int]:
-    """Turn the next chunk into deliveries and take them; if it is too large, leave them due."""
+def claim_chunk(
+    session: Session, owner: str, members: Members, most: int
+) -> list[tuple[int, Writing]]:
+    """Turn the next chunk into deliveries and take them; if it is too large, leave them due.
+
+    What its members were chosen by is not asked again: it is the same transaction.
+    """
     connection = session.connection()
-    chunk = connection.execute(_NEXT_CHUNK).one_or_none()
-    if chunk is None:
+    found, _ = _NEXT_CHUNK.run(connection, {})
+    if not found:
         return []
-    is_small, at = chunk.planned <= most, now()
+    [(chunk_id, newsletter_id, low, high, planned)] = found
+    is_small, at = planned <= most, now()
     entry = {
-        "newsletter_id": chunk.newsletter_id,
+        "newsletter_id": newsletter_id,
         "state": (State.SENDING if is_small else State.QUEUED).value,
         "claimed_by": owner if is_small else None,
         "created_at": at,
         "due_at": None if is_small else at,
-        "low": chunk.low,
-        "high": chunk.high,
-        **members.prepare(session, chunk.newsletter_id),
+        "low": low,
+        "high": high,
+        **members.prepare(session, newsletter_id),
     }
-    ids = _enter(connection, members.chosen, entry)
-    if len(ids) != chunk.planned:
-        session.execute(update(Chunk).where(Chunk.id == chunk.id).values(inserted=len(ids)))
-    return ids if is_small else claim(session, owner, most)
+    rows = _enter(connection, members.chosen, entry)
+    if len(rows) != planned:
+        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
+    return list(members.writings(session, rows)) if is_small else []
 
 
 def recover(session: Session, presence: Presence, uncertain: timedelta | None) -> list[str]:
@@ -105,14 +106,6 @@ def resign(session: Session, owner: str) -> None:
     session.execute(delete(Lease).where(Lease.owner == owner))
 
 
-def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
-    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
-    unknown = update(Delivery).where(
-        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
-    )
-    session.execute(unknown.values(settling.given_back()))
-
-
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
     if ids:
         claimed = update(Delivery).where(Delivery.id.in_(ids))
@@ -121,29 +114,53 @@ def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
     return ids
 
 
-def _due(session: Session, which: ColumnElement[bool], most: int) -> list[int]:
+def _find(session: Session, due: Direct, most: int) -> list[int]:
+    session.flush()
+    return [row[0] for row in due.run(session.connection(), {"at": now(), "most": most})[0]]
+
+
+def _due(*which: ColumnElement[bool]) -> Direct:
+    is_due = Delivery.due_at <= bindparam("at", type_=UtcTime())
+    is_waiting = or_(*(Delivery.state == state for state in WAITING))
     due = (
         select(Delivery.id)
-        .where(which, Delivery.due_at <= now(), Delivery.state.in_(WAITING))
+        .where(*which, is_due, is_waiting)
         .order_by(Delivery.due_at, Delivery.id)
-        .limit(most)
+        .limit(bindparam("most", type_=Integer))
         .with_for_update(skip_locked=True)
     )
-    return list(session.scalars(due))
+    return Direct(due)
 
 
-def _enter(connection: Connection, chosen: Select[int], entry: dict[str, Any]) -> list[int]:
-    """Insert deliveries and return their ids; SQLite numbers the rows of one statement in turn."""
+def _enter(
+    connection: Connection, chosen: Select[Any], entry: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Insert deliveries; return the id of each, and with it what was chosen of its member."""
     if connection.dialect.name != "sqlite":
-        return list(connection.scalars(_entering(chosen, is_returning=True), entry).all())
-    entered = connection.execute(_entering(chosen), entry)
-    return list(range(entered.lastrowid - entered.rowcount + 1, entered.lastrowid + 1))
+        return _entering_and_reading(chosen).run(connection, entry)[0]
+    entering, reading = _entering_then_reading(chosen)
+    _, entered = entering.run(connection, entry)
+    members, _ = reading.run(connection, entry)
+    ids = range(entered.lastrowid - entered.rowcount + 1, entered.lastrowid + 1)
+    return [(number, *row[1:]) for number, row in zip(ids, members, strict=True)]
 
 
 @cache
-def _entering(chosen: Select[int], *, is_returning: bool = False) -> Any:
-    """Build the statement that enters a chunk's deliveries; once, for it is run for each chunk."""
-    members = chosen.subquery()
+def _entering_and_reading(chosen: Select[Any]) -> Direct:
+    """Build what enters a chunk's deliveries and returns them with their members."""
+    members = chosen.cte("members")
+    ids = _entering(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
+    read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
+    return Direct(read.order_by(ids.c.id))
+
+
+@cache
+def _entering_then_reading(chosen: Select[Any]) -> tuple[Direct, Direct]:
+    """Build the same for SQLite, which numbers the rows of one statement in turn."""
+    return Direct(_entering(chosen.subquery())), Direct(chosen)
+
+
+def _entering(members: FromClause) -> Insert:
     entry: dict[Any, Any] = {
         column: bindparam(column.key, type_=column.type)
         for column in (
@@ -154,9 +171,11 @@ def _entering(chosen: Select[int], *, is_returning: bool = False) -> Any:
             Delivery.due_at,
         )
     }
+    counts = (Delivery.attempts, Delivery.deaths, Delivery.resent)
+    entry |= dict.fromkeys(counts, literal(0)) | {Delivery.is_dot_sent: false()}
     entry |= {Delivery.kind: literal("newsletter"), Delivery.subscription_id: members.c[0]}
-    inserting = insert(Delivery).from_select(list(entry), select(*entry.values()))
-    return inserting.returning(Delivery.id) if is_returning else inserting
+    rows = select(*entry.values()).order_by(members.c[0])
+    return insert(Delivery).from_select(list(entry), rows, include_defaults=False)
 
 
 def _is_dead(standing: Standing, lease_until: datetime) -> bool:
@@ -170,9 +189,12 @@ _next = (
     .limit(1)
     .with_for_update(skip_locked=True)
 )
-_NEXT_CHUNK = (
+_NEXT_CHUNK = Direct(
     update(Chunk)
     .where(Chunk.id == _next.scalar_subquery())
     .values(inserted=Chunk.planned)
     .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
 )
+_SINGLE = _due(Delivery.newsletter_id.is_(None), Delivery.deaths == 0)
+_OF_ISSUES = _due(Delivery.newsletter_id.is_not(None), Delivery.deaths == 0)
+_SUSPECT = _due(Delivery.deaths > 0)

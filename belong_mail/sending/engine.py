@@ -18,7 +18,7 @@ from belong_mail.sending import claims, outcomes, pace, settling
 from belong_mail.sending.crew import Crew
 from belong_mail.sending.parcels import Parcels
 from belong_mail.sending.presence import Presence
-from belong_mail.sending.writing import Compose, Sheet, Writing
+from belong_mail.sending.writing import Compose, Members, Sheet, Writing
 
 SLICE = 0.5
 """Seconds of work between looks at what else there is to do."""
@@ -38,7 +38,7 @@ class Engine:
         sessions: sessionmaker[Session],
         transport: Transport,
         compose: Compose,
-        members: claims.Members,
+        members: Members,
         presence: Presence,
         policy: pace.Policy,
     ) -> None:
@@ -114,29 +114,27 @@ class Engine:
         is_renewal = time.monotonic() - self._renewed_at > RENEW_EVERY
         if not (results or most or (is_renewal and self._parcels.held)):
             return False
-        owner, ids, writings = self._presence.name, list[int](), list[tuple[int, Writing]]()
+        owner, writings = self._presence.name, list[tuple[int, Writing]]()
         self._has_failed, had_failed = True, self._has_failed
         with self._sessions.begin() as session:
             if is_renewal:
                 claims.renew(session, owner)
             settling.settle(session, owner, results, self._policy.uncertain, self._wake_at)
             if had_failed:
-                claims.give_back_all_but(session, owner, self._parcels.held)
+                settling.give_back_all_but(session, owner, self._parcels.held)
             if most:
                 is_free = len(results) == len(self._parcels.held)
-                ids = self._claim(session, most, is_free=is_free)
-            pause = pace.turns(session, self._policy, len(ids))
-            if ids:
-                writings = list(self._compose(session, ids))
+                writings = self._claim(session, most, is_free=is_free)
+            pause = pace.turns(session, self._policy, len(writings))
         self._has_failed = False
         if is_renewal:
             self._renewed_at = time.monotonic()
         if outcomes.ACCEPTED in (outcome for _, outcome in results):
             self._failures = 0
-        has_moved = bool(results or ids)
+        has_moved = bool(results or writings)
         self._parcels.written()
-        if ids:
-            self._send(ids, writings, pause)
+        if writings:
+            self._send(writings, pause)
         return has_moved
 
     def _room(self, written: int) -> int:
@@ -150,8 +148,8 @@ class Engine:
         room = pace.WINDOW - (len(self._parcels.held) - written)
         return room if room >= pace.CHUNK else 0
 
-    def _claim(self, session: Session, most: int, *, is_free: bool) -> list[int]:
-        """Claim what is due, as far as the relay's pace goes."""
+    def _claim(self, session: Session, most: int, *, is_free: bool) -> list[tuple[int, Writing]]:
+        """Claim what is due, as far as the relay's pace goes, and what it takes to write it."""
         room = pace.room(session, self._policy, most)
         if room.until is not None:
             at = now()
@@ -161,17 +159,20 @@ class Engine:
                 self._wake_at = at + pace.LONGEST_REST
             return []
         owner, ids = self._presence.name, list[int]()
-        if must_look := time.monotonic() - self._looked_at > LOOK_EVERY:
+        if time.monotonic() - self._looked_at > LOOK_EVERY:
             self._looked_at = time.monotonic()
             ids = claims.claim(session, owner, room.most)
-        ids = ids or claims.claim_chunk(session, owner, self._members, room.most)
-        if not ids and not must_look:
+        if not ids:
+            if writings := claims.claim_chunk(session, owner, self._members, room.most):
+                return writings
             ids = claims.claim(session, owner, room.most)
-        return claims.claim_suspect(session, owner) if is_free and not ids else ids
+        if is_free and not ids:
+            ids = claims.claim_suspect(session, owner)
+        return list(self._compose(session, ids)) if ids else []
 
-    def _send(self, ids: list[int], writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
+    def _send(self, writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
         """Let the messages that were claimed leave, one by one at the pace."""
-        self._parcels.hold(ids)
+        self._parcels.hold(delivery_id for delivery_id, _ in writings)
         at = time.monotonic()
         first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
         self._parcels.put(

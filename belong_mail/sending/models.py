@@ -58,6 +58,8 @@ class Delivery(Base):
         UniqueConstraint("newsletter_id", "subscription_id"),
         _partial("ix_deliveries_due", "newsletter_id", "due_at", "id", where="due_at IS NOT NULL"),
         _partial("ix_deliveries_due_again", "due_at", "id", where=AGAIN),
+        _partial("ix_deliveries_about_id", "about_id", where="about_id IS NOT NULL"),
+        {"postgresql_with": {"fillfactor": 50}},  # of a page: room for each row to be written over
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -71,7 +73,7 @@ class Delivery(Base):
     )
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
     sealed_to: Mapped[bytes | None]
-    about_id: Mapped[int | None] = mapped_column(index=True)
+    about_id: Mapped[int | None]
     """What the message tells of, where that is not its recipient: a row of its kind's table."""
 
     sealed_arguments: Mapped[bytes | None]

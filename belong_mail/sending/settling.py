@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Update, and_, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.db import UtcTime, among, now
+from belong_mail.db import Direct, UtcTime, among, now
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Mark
 from belong_mail.sending.models import Delivery, State
@@ -63,6 +63,14 @@ def take_over(
     session.execute(update(Delivery).where(held).values(given_back()))
 
 
+def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
+    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
+    unknown = update(Delivery).where(
+        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
+    )
+    session.execute(unknown.values(given_back()))
+
+
 def given_back() -> dict[str, object]:
     """Return the values of a delivery that is due again, as it was before it was claimed."""
     before = case(
@@ -76,14 +84,14 @@ def given_back() -> dict[str, object]:
 def _accept(session: Session, owner: str, ids: list[int]) -> None:
     """Write acceptances; a second look, at what was taken from the owner, is rarely needed."""
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
-    found = connection.execute(_ACCEPTING, {**said, "before": State.SENDING})
+    _, found = _ACCEPTING.run(connection, {**said, "before": State.SENDING})
     if found.rowcount < len(ids):
-        connection.execute(_ACCEPTING, {**said, "before": State.UNCERTAIN})
+        _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
 
 
 def _accepting() -> Update:
     accepting = update(Delivery).where(
-        Delivery.id.in_(among("ids")),
+        among(Delivery.id, "ids"),
         Delivery.claimed_by == bindparam("owner"),
         Delivery.state == bindparam("before"),
     )
@@ -100,4 +108,4 @@ def _accepting() -> Update:
     )
 
 
-_ACCEPTING = _accepting()
+_ACCEPTING = Direct(_accepting())

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from belong_mail.mail.message import Envelope
@@ -46,6 +47,22 @@ class Sheet(NamedTuple):
 
 Compose = Callable[[Session, list[int]], Iterable[tuple[int, Writing]]]
 """Reads what it takes to write deliveries."""
+
+
+class Members(Protocol):
+    """Who is still to get an issue."""
+
+    chosen: Select[Any]
+    """Selects a chunk's members in their order: an id, and what it takes to write to each.
+
+    It has bound parameters: the newsletter's id, a chunk's low and high, and those of `prepare`.
+    """
+
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+        """Make an issue ready to be sent and return its parameters."""
+
+    def writings(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Writing]]:
+        """Return what writes to those who were chosen, each by the id of a delivery."""
 
 
 def write(sheet: Sheet) -> Envelope | Outcome:

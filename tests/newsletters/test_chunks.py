@@ -1,0 +1,97 @@
+"""A chunk is claimed, read and settled with few looks at each row: what they must still see."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text, update
+from sqlalchemy.orm import Session
+
+from belong_mail.db import now
+from belong_mail.parts import Parts
+from belong_mail.sending import claims, outcomes, settling
+from belong_mail.sending.models import Delivery
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import Worker
+from tests.factories import make_member, queue_issue
+from tests.sending.factories import books, queue
+
+OWNER = "elsewhere"
+
+
+def names(count: int) -> list[str]:
+    return [f"member{number}@dpsk12.org" for number in range(count)]
+
+
+def queue_in_both_languages(parts: Parts, keyring: Keyring) -> int:
+    """Queue an issue for eight members; two of them leave and one pauses before their chunk."""
+    with parts.writing.begin() as session:
+        members = [
+            make_member(session, keyring, name, language="es" if number % 3 == 1 else "en")
+            for number, name in enumerate(names(8))
+        ]
+        issue = queue_issue(session)
+        members[0].ended_at = members[4].ended_at = now()
+        members[6].paused_until = now() + timedelta(days=1)
+        return issue.id
+
+
+def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    """Each copy names its own delivery and its own member, in their order."""
+    issue = queue_in_both_languages(parts, keyring)
+    with parts.writing.begin() as session:
+        claimed = claims.claim_chunk(session, OWNER, worker._press, 100)
+        ids = [delivery_id for delivery_id, _ in claimed]
+        later = dict(worker._press.read(session, ids))
+    assert ids == sorted(later)
+    assert [writing() for _, writing in claimed] == [later[each]() for each in ids]
+    wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
+    assert [writing().recipient for _, writing in claimed] == wanted
+    assert books(parts, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
+
+
+def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 4)
+    with parts.writing.begin() as session:
+        assert claims.claim_chunk(session, OWNER, worker._press, 3) == []
+        assert len(claims.claim(session, OWNER, 3)) == 3
+    assert books(parts, issue) == {"recipients": 4, "sending": 3, "queued": 1}
+
+
+def test_only_what_is_still_ours_is_settled(worker: Worker, parts: Parts, keyring: Keyring) -> None:
+    """Of five acceptances two come late: one was given back, another worker holds the other."""
+    issue = queue(parts, keyring, 5)
+    with parts.writing.begin() as session:
+        ids = [each for each, _ in claims.claim_chunk(session, OWNER, worker._press, 100)]
+        given_back = update(Delivery).where(Delivery.id == ids[1])
+        session.execute(given_back.values(settling.given_back()))
+        theirs = update(Delivery).where(Delivery.id == ids[3])
+        session.execute(theirs.values(claimed_by="another"))
+        accepted = [(each, outcomes.ACCEPTED) for each in ids]
+        settling.settle(session, OWNER, accepted, None, None)
+    assert books(parts, issue) == {"recipients": 5, "accepted": 3, "queued": 1, "sending": 1}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    queue(parts, keyring, 70)
+    owner = worker.engine._presence.name
+    with parts.writing.begin() as session:
+        ids = [each for each, _ in claims.claim_chunk(session, owner, worker._press, 100)]
+        before = pages(session)
+        settling.settle(session, owner, [(each, outcomes.ACCEPTED) for each in ids], None, None)
+        assert pages(session) == before
+        assert len(set(before.values())) > 1
+
+
+def pages(session: Session) -> dict[int, str]:
+    """Return the page of PostgreSQL's file on which each delivery is."""
+    found = session.execute(
+        text("SELECT id, split_part(ctid::text, ',', 1) AS page FROM deliveries")
+    )
+    return {row.id: row.page for row in found}
