@@ -10,7 +10,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.parts import Parts, transaction
+from belong_mail.current import transaction
+from belong_mail.parts import Parts
 from tests.dump import dump_of
 
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -36,8 +36,11 @@ class State(StrEnum):
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """Index what waits, and nothing else: what is done is not walked over again."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    """Index what waits, and nothing else: what is done is not walked over again.
+
+    The migrations say it to PostgreSQL too; here that would load its dialect for everybody.
+    """
+    return Index(name, *columns, sqlite_where=text(where))
 
 
 class Delivery(Base):

@@ -223,7 +223,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "read-only-get",
-        "belong_mail/parts.py",
+        "belong_mail/current.py",
         "is_reading = has_request_context() and request.method in SAFE",
         "is_reading = False",
         (DB,),
@@ -426,7 +426,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "source-is-hashed",
-        "belong_mail/parts.py",
+        "belong_mail/current.py",
         "key = hmac.digest(settings.secret_keys[-1].encode(), message, hashlib.sha256)[:16]",
         "key = message + hmac.digest(b'', b'', hashlib.sha256)[:0]",
         (OFTEN,),
