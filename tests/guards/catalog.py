@@ -8,6 +8,8 @@ HOUSE = "tests/test_house.py"
 CONTRACTS = f"{HOUSE}::test_the_contracts_about_imports_hold"
 TOKENS = "tests/test_tokens.py"
 SEALING = "tests/test_sealing.py"
+LINKS = "tests/test_links.py"
+DOORS = "tests/sending/test_doors.py"
 DB = "tests/test_db.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 CONFIRM = "tests/subscriptions/test_confirm.py"
@@ -301,8 +303,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "escaping-in-pages",
         "belong_mail/app.py",
-        "    tokens = Tokens(settings.secret_keys)\n",
-        "    tokens = Tokens(settings.secret_keys)\n    app.jinja_env.autoescape = False\n",
+        "    _guard(app, settings)\n",
+        "    _guard(app, settings)\n    app.jinja_env.autoescape = False\n",
         (JOIN, CONTACT),
     ),
     (
@@ -759,6 +761,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "from belong_mail.db import Base\n",
         "import belong_mail.outbox.service\nfrom belong_mail.db import Base\n",
         (CONTRACTS,),
+    ),
+    (
+        "a-worker-without-the-pages",
+        "belong_mail/outbox/rendering.py",
+        "from belong_mail import languages\n",
+        "import flask  # noqa: F401\nfrom belong_mail import languages\n",
+        (CONTRACTS, DOORS),
+    ),
+    (
+        "links-lead-to-our-pages",
+        "belong_mail/links.py",
+        '"/not-me/<token>"',
+        '"/not-you/<token>"',
+        (LINKS,),
     ),
     (
         "no-view-reaches-the-keys",

@@ -22,6 +22,7 @@ OF_THE_PAGES = {
 }  # fmt: skip
 MEGABYTE = 1_000_000
 MOST = 86 * MEGABYTE
+"""With the pages it would be 97 and more."""
 FLASK = "/opt/belong-mail/.venv/bin/flask"
 
 
