@@ -3,6 +3,12 @@
 import os
 import sys
 
+from belong_mail.becoming import become_worker, wanted
+
+if (asked := wanted(sys.argv)) is not None:
+    become_worker(asked)
+
+# Below, for a worker needs nothing of this: it starts sooner, in a third less memory.
 from belong_mail.app import create_app
 from config import Config, SettingsRefused
 

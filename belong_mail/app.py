@@ -5,22 +5,19 @@ from urllib.parse import urlsplit
 
 from flask import Flask, abort, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
-from sqlalchemy.orm import sessionmaker
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from belong_mail import cli, compression, headers, speech
 from belong_mail.accounts import session as browsers
 from belong_mail.contact.views import contact
-from belong_mail.db import make_engine
+from belong_mail.current import transaction
 from belong_mail.directory.views import directory
 from belong_mail.editing.views import editing
 from belong_mail.errors import register_error_pages
 from belong_mail.hold import service as hold
 from belong_mail.interests.views import interests
 from belong_mail.lead.views import lead
-from belong_mail.links import Links
-from belong_mail.mail.relay import Transport
 from belong_mail.mailbox.views import mailbox
 from belong_mail.meetings.views import meetings
 from belong_mail.memberships.views import memberships
@@ -28,17 +25,14 @@ from belong_mail.moving.views import moving
 from belong_mail.newcomers.views import newcomers
 from belong_mail.office.views import office
 from belong_mail.operating.views import operating
-from belong_mail.outbox.rendering import Renderer
-from belong_mail.parts import Parts, Settings, transaction
+from belong_mail.parts import Settings, make_parts
 from belong_mail.pictures.views import pictures
 from belong_mail.planning.views import planning
 from belong_mail.questions.views import questions
 from belong_mail.releases.views import releases
-from belong_mail.sealing import Sealer
 from belong_mail.shared_mailbox.views import shared_mailbox
 from belong_mail.sign_in.views import sign_in
 from belong_mail.subscriptions.views import subscriptions
-from belong_mail.tokens import Tokens
 from belong_mail.writing.views import writing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,8 +74,8 @@ WITHOUT_COOKIE = {
 """Forms whose authority is a signed link, or who need none: a signed time guards them."""
 
 
-def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
-    """Join the parts. A transport replaces the one that the settings name (in tests)."""
+def create_app(settings: Settings) -> Flask:
+    """Join the parts."""
     app = Flask(__name__, template_folder=str(ROOT / "templates"))
     app.config.update(
         SECRET_KEY=settings.secret_keys[-1],
@@ -95,18 +89,7 @@ def create_app(settings: Settings, transport: Transport | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
     )
-    tokens = Tokens(settings.secret_keys)
-    engine = make_engine(settings.database_url)
-    app.extensions["belong"] = Parts(
-        settings=settings,
-        writing=sessionmaker(engine, expire_on_commit=False),
-        reading=sessionmaker(engine.execution_options(is_reading=True), expire_on_commit=False),
-        tokens=tokens,
-        sealer=Sealer(settings.public_keys),
-        links=Links(app.url_map, settings.base_url, tokens),
-        renderer=Renderer(settings.mail_from, settings.postal_address, settings.timezone),
-    )
-    app.extensions["belong.transport"] = transport
+    app.extensions["belong"] = make_parts(settings)
     _guard(app, settings)
     speech.speak(app, settings)
     compression.compress(app, frozenset(PUBLIC))

@@ -1,8 +1,6 @@
 """Everything an operator can do, on one page; features bring their own commands."""
 
-import gc
 import os
-import signal
 import sys
 from collections.abc import Callable
 from functools import cache, wraps
@@ -11,35 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import with_appcontext
-from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail import retention, revision
-from belong_mail.accounts.commands import keys_here, lead_commands, office_commands
-from belong_mail.db import NO_DATABASE
-from belong_mail.hold import service as hold
+from belong_mail import retention, sentences
+from belong_mail.accounts.commands import lead_commands, office_commands
+from belong_mail.becoming import DRAIN, become_worker
+from belong_mail.current import transaction
 from belong_mail.hold.commands import hold_commands
-from belong_mail.hold.witness import WitnessUnreadable
 from belong_mail.interests.commands import group_commands
-from belong_mail.mail.relay import RelayRefused
-from belong_mail.parts import bound, parts, transaction
 from belong_mail.questions.commands import question_commands
 from belong_mail.releases.commands import newsletter_commands
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 WEB_PATIENCE = "5s"
 """For a web worker that is told to stop while it starts: it does not hear, and is killed."""
-
-NICENESS = 10
-
-DAMAGED = (
-    "The database is damaged, or is none. Nothing was changed. Stop web and worker, keep the file"
-    " as it is, and put back a copy; the worker is on hold then until `hold release`."
-)
-
 
 OPERATING = "belong_mail.operating.commands"
 DEVELOPMENT = "belong_mail.operating.development"
@@ -87,17 +71,10 @@ def _with_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
             return callback(*args, **kwargs)
-        except (*NO_DATABASE, ProgrammingError, revision.SchemaIsOld) as error:
-            raise click.ClickException(
-                f"The database cannot be used ({type(error).__name__}). Is BELONG_DATABASE_URL"
-                " right, and has `flask --app wsgi db upgrade` run?"
-            ) from None
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            raise click.ClickException(DAMAGED) from None
-        except WitnessUnreadable as error:
-            raise click.ClickException(str(error)) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
+            raise click.ClickException(sentences.about(error)) from None
 
     return called
 
@@ -132,27 +109,8 @@ def web(port: int, host: str, workers: int) -> None:
 @click.command()
 @click.option("--drain", is_flag=True, help="Work until nothing is due now, then end.")
 def worker(*, drain: bool) -> None:
-    """Open, index and send what waits; on SIGTERM finish what is in hand.
-
-    Whoever waits for a page comes first: a worker is nicer to others than they are to it.
-    """
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    revision.refuse_old(bound())
-    working = _worker()
-    gc.freeze()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: working.engine.stop())
-    if not drain:
-        working.run()
-        return
-    working.drain()
-    waiting = working.waiting()
-    working.engine.close()
-    if working.held_because is not None:
-        reason = hold.REASONS[working.held_because]
-        raise click.ClickException(f"Sending is on hold: {reason} See `hold status`.")
-    words = ", ".join(f"{number} {state}" for state, number in waiting.items())
-    click.echo(f"Waiting for later: {words}." if words else "Nothing is waiting.")
+    """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    become_worker([DRAIN] if drain else [])
 
 
 @click.command()
@@ -162,14 +120,6 @@ def purge() -> None:
         removed = retention.purge(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
-
-
-def _worker() -> Worker:
-    transport = current_app.extensions["belong.transport"]
-    try:
-        return make_worker(parts(), Keyring(*keys_here()), transport)
-    except RelayRefused as error:
-        raise click.ClickException(f"BELONG_SMTP_URL: {error}") from error
 
 
 COMMANDS = (

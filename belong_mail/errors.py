@@ -17,12 +17,12 @@ from werkzeug.exceptions import (
 
 from belong_mail import languages
 from belong_mail.accounts.service import NotYours
+from belong_mail.current import SAFE, parts, transaction
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import Card, card
 from belong_mail.languages import marked
 from belong_mail.newsletters.service import NotNow
-from belong_mail.parts import SAFE, parts, transaction
 from belong_mail.tokens import BadToken
 
 log = logging.getLogger(__name__)

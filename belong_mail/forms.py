@@ -21,9 +21,9 @@ from wtforms import (
 from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import InputRequired
 
+from belong_mail.current import parts
 from belong_mail.db import new_public_id, now
 from belong_mail.mail.address import AddressRefused, check, domain
-from belong_mail.parts import parts
 from belong_mail.tokens import BadToken, Purpose
 
 LONGEST_PAUSE = timedelta(days=365)

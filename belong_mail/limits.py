@@ -6,13 +6,14 @@ limit nothing is refused: the answer is the moment at which the thing may happen
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Float, bindparam, case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.db import Base
+from belong_mail.upserts import inserting
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +50,21 @@ def admit(session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1)
     start = at.timestamp()
     connection = session.connection()
     said = {"what": key, "start": start, "step": uses * rate.per.total_seconds() / rate.burst}
-    used: float = connection.execute(_ADMITTING[connection.dialect.name], said).scalar_one()
+    used: float = connection.execute(_admitting(connection.dialect.name), said).scalar_one()
     allowed = max(start, used - rate.per.total_seconds())
     return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
 
 
-def _admitting(insert: Any) -> Any:
+@cache
+def _admitting(dialect: str) -> Any:
+    """Build the statement once, for it is run with every form that is sent."""
     start, step = bindparam("start", type_=Float()), bindparam("step", type_=Float())
     later = case((Limit.used_until > start, Limit.used_until), else_=start)
-    first = insert(Limit).values(key=bindparam("what"), used_until=start + step)
+    first = inserting(dialect)(Limit).values(key=bindparam("what"), used_until=start + step)
     counted = first.on_conflict_do_update(
         index_elements=[Limit.key], set_={"used_until": later + step}
     )
     return counted.returning(Limit.used_until)
-
-
-_ADMITTING = {
-    "postgresql": _admitting(postgresql.insert),
-    "sqlite": _admitting(sqlite.insert),
-}
-"""Built once, for it is run with every form that is sent."""
 
 
 def purge(session: Session, at: datetime) -> None:

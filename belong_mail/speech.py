@@ -12,8 +12,9 @@ from flask import Flask, Response, g, request, url_for
 from flask_babel import Babel, Domain, format_date, get_locale
 
 from belong_mail import languages
+from belong_mail.current import parts
 from belong_mail.db import now
-from belong_mail.parts import Settings, parts
+from belong_mail.parts import Settings
 from belong_mail.tokens import Purpose
 
 KEPT = {200, 206, 304}

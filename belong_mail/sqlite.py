@@ -16,6 +16,7 @@ PRAGMAS = (
     "foreign_keys=ON",
     "synchronous=NORMAL",
     "secure_delete=ON",
+    "cache_size=-512",  # KB, of 2,000 by default: what is read again, the system keeps as well
 )
 
 

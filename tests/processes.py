@@ -56,7 +56,7 @@ def fork(
     """Start a command of ours, forked from a process that has imported it.
 
     It has an id, an environment and connections of its own, in a tenth of the time that a fresh
-    Python takes to import everything.
+    Python takes to import everything; a worker becomes a fresh Python all the same.
     """
     given = (surroundings(settings), arguments, str(said), str(complained))
     process = FORKS.Process(target=_become, args=given, daemon=True)

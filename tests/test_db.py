@@ -10,8 +10,9 @@ from sqlalchemy import column, delete, select, table, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from belong_mail.contact.models import ContactMessage
+from belong_mail.current import transaction
 from belong_mail.db import NO_DATABASE, Direct
-from belong_mail.parts import Parts, transaction
+from belong_mail.parts import Parts
 from tests.dump import dump_of
 
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)

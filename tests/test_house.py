@@ -44,7 +44,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 16_365
+MOST_LINES = 16_510
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -88,7 +88,7 @@ def too_long(files: list[Path], most: int) -> list[str]:
 
 
 def test_no_module_is_longer_than_200_lines() -> None:
-    files = [*modules(PACKAGE), ROOT / "config.py", ROOT / "wsgi.py"]
+    files = [*modules(PACKAGE), *(ROOT / name for name in ("config.py", "work.py", "wsgi.py"))]
     assert {str(file): lines_of(file) for file in files if lines_of(file) > 200} == {}
 
 
@@ -183,7 +183,7 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
         for file in modules(PACKAGE)
         if ".begin()" in file.read_text() or ".commit(" in file.read_text()
     }
-    doors = {"parts.py", "worker.py", "schema.py", "sending/engine.py", "operating/commands.py"}
+    doors = {"current.py", "worker.py", "schema.py", "sending/engine.py", "operating/commands.py"}
     assert beginning <= doors
     assert [f for f in modules(PACKAGE) if ".commit(" in f.read_text()] == []
 

@@ -1,12 +1,14 @@
 """Mailed links: made from BASE_URL and an opaque id, whatever a request says of itself."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
-from belong_mail.links import Links
+from belong_mail.links import PATHS, Links
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.tokens import Purpose
@@ -15,6 +17,7 @@ from tests.people import Visitor, links_in
 from tests.servers.smtp import Server
 from tests.tour import GUEST, MEMBER, mailed_links
 
+ROOT = Path(__file__).resolve().parent.parent
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FORGED = {
@@ -37,13 +40,37 @@ FORGED = {
         "http://localhost:5000",
     ],
 )
-def test_a_link_begins_with_the_base_url_and_works(app: Flask, base_url: str) -> None:
-    parts: Parts = app.extensions["belong"]
-    links = Links(app.url_map, base_url, parts.tokens)
+def test_a_link_begins_with_the_base_url_and_works(parts: Parts, base_url: str) -> None:
+    links = Links(base_url, parts.tokens)
     link = links.signed("subscriptions.leave", Purpose.LEAVE, "some-id", AT, "es")
     assert link.startswith(f"{base_url}/leave/some-id.")
     assert urlsplit(link).query == "lang=es"
     assert links.page("directory.index", "en") == f"{base_url}/?lang=en"
+
+
+@pytest.mark.parametrize("base_url", ["https://Belong.example.org:8443", "http://bélong.org/x"])
+@pytest.mark.parametrize("value", ["some-id", "a/b c?d=e&f#g%h+é’<\"@:,;!$'()*~"])
+def test_a_worker_links_as_the_apps_own_url_map_does(
+    app: Flask, parts: Parts, base_url: str, value: str
+) -> None:
+    """A worker has the paths without the views."""
+    links, root = Links(base_url, parts.tokens), urlsplit(base_url)
+    own = app.url_map.bind(root.netloc, script_name=root.path or "/", url_scheme=root.scheme)
+    for endpoint in PATHS:
+        rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint]
+        assert [re.sub(r"<[^<>]+:", "<", rule.rule) for rule in rules] == [PATHS[endpoint]]
+        values = {name: 7 if name == "number" else value for name in rules[0].arguments}
+        assert links.plain(endpoint, **values) == own.build(endpoint, values, force_external=True)
+        spoken = {**values, "lang": value, "more": value}
+        assert links.plain(endpoint, **spoken) == own.build(endpoint, spoken, force_external=True)
+
+
+def test_every_path_is_linked_to_and_every_link_has_a_path(parts: Parts) -> None:
+    assert parts.links
+    files = [file.read_text() for file in (ROOT / "belong_mail").rglob("*.py")]
+    call = re.compile(r"\b(?:links?\.(?:page|plain|signed|frame)|link)\(\s*\"([a-z_.]+)\"")
+    named = {name for text in files for name in call.findall(text)}
+    assert named == PATHS.keys()
 
 
 def test_a_link_for_machines_has_no_query(parts: Parts) -> None:

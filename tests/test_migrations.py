@@ -16,6 +16,7 @@ from belong_mail.parts import Parts
 from config import Config
 from tests.conftest import KEYS
 from tests.postgres import postgresql
+from tests.processes import run
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 
@@ -40,11 +41,15 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def command(engine: Engine, *arguments: str) -> Result:
-    """Run a command of ours on a database."""
+def settings_for(engine: Engine) -> dict[str, str]:
     url = engine.url.render_as_string(hide_password=False)
     settings = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()}
-    app = create_app(Config.read({**settings, "BELONG_DATABASE_URL": url}))
+    return {**settings, "BELONG_DATABASE_URL": url}
+
+
+def command(engine: Engine, *arguments: str) -> Result:
+    """Run a command of ours on a database."""
+    app = create_app(Config.read(settings_for(engine)))
     runner: FlaskCliRunner = app.test_cli_runner()
     result = runner.invoke(args=list(arguments))
     parts: Parts = app.extensions["belong"]
@@ -92,10 +97,10 @@ def test_check_says_whether_the_database_is_up_to_date(empty: Engine) -> None:
 
 
 def test_the_worker_refuses_a_database_that_is_not_up_to_date(empty: Engine) -> None:
-    result = command(empty, "worker", "--drain")
-    assert result.exit_code == 1
-    assert result.output.startswith("Error: The database cannot be used")
-    assert "Traceback" not in result.output
+    ended = run(settings_for(empty), "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: The database cannot be used")
+    assert "Traceback" not in ended.stderr
 
 
 def test_migrations_are_numbered_sentences_in_one_line_that_import_nothing_of_ours() -> None:

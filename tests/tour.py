@@ -67,9 +67,7 @@ def mailed_links(
     with parts.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
         gone.ended_at = now()
-        undo = parts.links.signed(
-            "subscriptions.undo", Purpose.UNDO_LEAVE, gone.public_id, now(), "en"
-        )
+        undo = page_of(parts, "undo", Purpose.UNDO_LEAVE, gone.public_id)
     invite(parts, keyring)
     visitor.send("/sign-in", email=LEAD)
     visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
@@ -89,9 +87,15 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": undo,
-        "result": parts.links.signed("directory.result", Purpose.RESULT, "left~1~", now(), "en"),
+        "result": page_of(parts, "result", Purpose.RESULT, "left~1~"),
         "confirm-mailbox": mailbox_link(parts, worker, relay),
     }
+
+
+def page_of(parts: Parts, page: str, purpose: Purpose, public_id: str) -> str:
+    """Return the link to a page that the pages alone lead to."""
+    token = parts.tokens.sign(purpose, public_id, now())
+    return f"{parts.settings.base_url}/{page}/{token}?lang=en"
 
 
 def mailbox_link(parts: Parts, worker: Worker, relay: Server) -> str:

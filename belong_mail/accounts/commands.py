@@ -5,11 +5,11 @@ import click
 from belong_mail import languages
 from belong_mail.accounts import inviting
 from belong_mail.accounts import service as accounts
+from belong_mail.current import parts, transaction
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import named
 from belong_mail.mail.address import AddressRefused
 from belong_mail.opening import BlindIndex, KeysMissing, Opener, worker_keys
-from belong_mail.parts import parts, transaction
 
 
 @click.group("lead")

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from belong_mail.contact import receipts, service
 from belong_mail.contact.forms import CodeForm, ContactForm
+from belong_mail.current import parts, transaction, when_admitted
 from belong_mail.db import now
 from belong_mail.groups.models import Group
-from belong_mail.parts import parts, transaction, when_admitted
 
 contact = Blueprint("contact", __name__)
 

@@ -7,12 +7,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy import text
 
+from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import card, resources_of
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
-from belong_mail.parts import parts, transaction
 from belong_mail.tokens import Purpose
 
 PROMISED = timedelta(days=180)

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import parts, transaction
 from belong_mail.editing import service
 from belong_mail.editing.forms import PageForm
 from belong_mail.groups.cards import card, resources_of
 from belong_mail.groups.models import Group
-from belong_mail.parts import parts, transaction
 from belong_mail.shared_mailbox import service as mailboxes
 
 editing = Blueprint("editing", __name__, url_prefix="/lead/groups/<slug>")

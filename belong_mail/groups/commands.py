@@ -3,9 +3,9 @@
 import click
 from sqlalchemy.orm import Session
 
+from belong_mail.current import transaction
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
-from belong_mail.parts import transaction
 
 
 @click.group("group")

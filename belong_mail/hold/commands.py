@@ -2,9 +2,9 @@
 
 import click
 
+from belong_mail.current import parts, transaction
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness
-from belong_mail.parts import parts, transaction
 
 
 @click.group("hold")

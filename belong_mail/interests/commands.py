@@ -2,9 +2,9 @@
 
 import click
 
+from belong_mail.current import transaction
 from belong_mail.groups.commands import group_commands, named
 from belong_mail.interests import service
-from belong_mail.parts import transaction
 
 __all__ = ["group_commands"]
 

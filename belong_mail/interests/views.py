@@ -4,11 +4,11 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
+from belong_mail.current import parts, transaction, when_admitted
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import card
 from belong_mail.interests import service
 from belong_mail.interests.forms import TellMeForm
-from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service as subscriptions
 from belong_mail.tokens import Purpose
 

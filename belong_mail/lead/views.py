@@ -7,10 +7,10 @@ from werkzeug.wrappers import Response
 from belong_mail import languages
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import transaction
 from belong_mail.groups.cards import card
 from belong_mail.interests import service as interests
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import transaction
 from belong_mail.releases import service as releases
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")

@@ -5,8 +5,8 @@ import time
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from belong_mail.current import parts
 from belong_mail.mail.mailbox import Mailbox
-from belong_mail.parts import parts
 
 mailbox = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox")
 

@@ -9,13 +9,13 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import QUIET, Group
 from belong_mail.meetings import feeds, recurrence, service, words
 from belong_mail.meetings.recurrence import Occurrence
-from belong_mail.parts import parts, transaction
 
 meetings = Blueprint("meetings", __name__)
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from belong_mail import languages
+from belong_mail.current import parts, transaction, when_admitted
 from belong_mail.db import now
 from belong_mail.forms import PauseForm
 from belong_mail.groups.cards import card
@@ -14,7 +15,6 @@ from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
 from belong_mail.memberships import service
 from belong_mail.memberships.forms import AskForm
-from belong_mail.parts import parts, transaction, when_admitted
 from belong_mail.subscriptions import service as subscriptions
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.tokens import BadToken

@@ -4,10 +4,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
+from belong_mail.current import parts, transaction
 from belong_mail.memberships import service as memberships
 from belong_mail.moving import service
 from belong_mail.moving.forms import MoveForm
-from belong_mail.parts import parts, transaction
 from belong_mail.tokens import BadToken, Purpose
 
 moving = Blueprint("moving", __name__)

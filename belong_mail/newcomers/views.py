@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from belong_mail import languages
+from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.meetings import service as meetings
@@ -17,7 +18,6 @@ from belong_mail.meetings.words import shown
 from belong_mail.newcomers import service
 from belong_mail.newcomers.encoding import code_of
 from belong_mail.outbox.rendering import Rendered
-from belong_mail.parts import parts, transaction
 
 MOST_DATES = 3
 LONGEST_LINE = 998

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
+from belong_mail.current import parts, transaction
 from belong_mail.groups import commands as groups
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import parts, transaction
 
 
 @click.group("newsletter")

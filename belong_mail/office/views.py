@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import receipts
+from belong_mail.current import transaction
 from belong_mail.office import service
 from belong_mail.office.forms import AnswerForm
-from belong_mail.parts import transaction
 
 office = Blueprint("office", __name__, url_prefix="/office")
 

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail import keys, rotation, schema
 from belong_mail.accounts.commands import keys_here
+from belong_mail.current import parts, transaction
 from belong_mail.groups import service as groups
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness
 from belong_mail.operating import copies, doctor
 from belong_mail.operating.figures import gather
-from belong_mail.parts import bound, parts, transaction
 from belong_mail.sending.presence import are_working
 
 
@@ -31,7 +31,7 @@ def database_commands() -> None:
 @database_commands.command("upgrade")
 def upgrade() -> None:
     """Bring the schema up to date; an empty database also gets the district's groups."""
-    schema.upgrade(bound())
+    schema.upgrade(parts().engine)
     with transaction() as session:
         groups.seed(session)
     click.echo("The database is up to date.")
@@ -40,7 +40,7 @@ def upgrade() -> None:
 @database_commands.command("check")
 def check() -> None:
     """Compare the database with the models; exit 1 when they differ."""
-    differences = schema.differences(bound())
+    differences = schema.differences(parts().engine)
     if differences:
         raise click.ClickException(f"{len(differences)} differences: run `db upgrade`.")
     click.echo("The database is as it should be.")
@@ -51,7 +51,7 @@ def check() -> None:
 def backup(file: Path) -> None:
     """Copy the database into the new FILE, while it is in use; the keys are not in it."""
     try:
-        copies.backup(bound(), file, _hold)
+        copies.backup(parts().engine, file, _hold)
     except copies.CopyRefused as error:
         raise click.ClickException(str(error)) from error
     click.echo("The copy is made. It opens nothing without the keys: keep those elsewhere.")
@@ -65,7 +65,7 @@ def restore(file: Path) -> None:
     if are_working(parts().settings.state_folder / "workers") or _is_another_working(witness):
         raise click.ClickException("A worker works on the database. Stop it first, on every host.")
     try:
-        copies.restore(bound(), file, _hold)
+        copies.restore(parts().engine, file, _hold)
     except copies.CopyRefused as error:
         raise click.ClickException(str(error)) from error
     click.echo("The copy is in place, and on hold. See `hold status`, then `hold release`.")
@@ -75,7 +75,7 @@ def restore(file: Path) -> None:
 def doctor_command() -> None:
     """Look at keys, database, relay, DNS, clocks and what waits; exit 1 unless all is well."""
     settings = parts().settings
-    findings = list(doctor.check_database(bound()))
+    findings = list(doctor.check_database(parts().engine))
     if not any(finding.is_wrong for finding in findings):
         with transaction() as session:
             findings += doctor.check_work(gather(session))

@@ -4,9 +4,9 @@ import click
 
 from belong_mail import sample, schema
 from belong_mail.accounts.commands import keys_here
+from belong_mail.current import parts, transaction
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import named
-from belong_mail.parts import bound, parts, transaction
 from belong_mail.subscriptions.receiving import Keyring
 
 
@@ -26,7 +26,7 @@ def demo(slug: str, members: int) -> None:
 def prepare() -> None:
     """Make a development instance ready: schema, groups and the sample."""
     _only_in_development()
-    schema.upgrade(bound())
+    schema.upgrade(parts().engine)
     keyring = Keyring(*keys_here())
     with transaction() as session:
         groups.seed(session)

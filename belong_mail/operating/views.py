@@ -5,8 +5,8 @@ import hmac
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
+from belong_mail.current import parts, transaction
 from belong_mail.operating import figures
-from belong_mail.parts import parts, transaction
 
 operating = Blueprint("operating", __name__)
 

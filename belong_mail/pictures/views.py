@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import transaction
 from belong_mail.groups.cards import card
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import transaction
 from belong_mail.pictures import service
 from belong_mail.pictures.forms import AddForm
 

@@ -24,11 +24,11 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from belong_mail.current import parts
 from belong_mail.forms import Clock, Day, KeptForm, https_only, one_line, strip
 from belong_mail.languages import marked
 from belong_mail.meetings import words
 from belong_mail.meetings.models import Meeting
-from belong_mail.parts import parts
 from belong_mail.planning.checking import Problem, is_day, problems, problems_of_day
 from belong_mail.planning.service import OtherTime
 

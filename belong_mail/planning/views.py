@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.groups.cards import card
 from belong_mail.groups.models import Group
@@ -17,7 +18,6 @@ from belong_mail.meetings import recurrence, words
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.meetings.service import YEAR
-from belong_mail.parts import parts, transaction
 from belong_mail.planning import service
 from belong_mail.planning.forms import DayForm, MeetingForm
 

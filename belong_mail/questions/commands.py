@@ -2,7 +2,7 @@
 
 import click
 
-from belong_mail.parts import transaction
+from belong_mail.current import transaction
 from belong_mail.questions import service as questions
 
 NO_SUCH = "There is no such question. See `question list`."

@@ -6,9 +6,9 @@ from flask_babel import get_locale
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import transaction
 from belong_mail.groups.cards import card, said
 from belong_mail.groups.models import Group
-from belong_mail.parts import transaction
 from belong_mail.questions import service
 from belong_mail.questions.forms import KINDS, QuestionForm
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import click
 from sqlalchemy.orm import Session
 
+from belong_mail.current import transaction
 from belong_mail.db import now
 from belong_mail.newsletters.commands import named, newsletter_commands
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import NotNow
-from belong_mail.parts import transaction
 from belong_mail.releases import service as releases
 
 __all__ = ["newsletter_commands"]

@@ -8,9 +8,9 @@ from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, RadioField, SelectChoice, SubmitField, ValidationError
 from wtforms.validators import StopValidation
 
+from belong_mail.current import parts
 from belong_mail.db import now
 from belong_mail.forms import KeptForm
-from belong_mail.parts import parts
 from belong_mail.releases.service import UNDO_MINUTES, NoSuchTime, local_moment
 
 

@@ -6,10 +6,10 @@ from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import parts, transaction
 from belong_mail.groups.cards import card
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import parts, transaction
 from belong_mail.releases import service, words
 from belong_mail.releases.forms import PressForm, ReleaseForm
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from flask_babel import gettext as _
 
+from belong_mail.current import parts
 from belong_mail.db import now
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import parts
 from belong_mail.releases.service import Standing, rounded
 from belong_mail.sending.models import State
 from belong_mail.writing.checking import check

@@ -4,7 +4,6 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from belong_mail.meetings import service as meetings
@@ -12,6 +11,7 @@ from belong_mail.meetings.models import Reminder
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.outbox import service as outbox
 from belong_mail.subscriptions.models import Subscription
+from belong_mail.upserts import inserting
 
 KIND = "meeting-reminder"
 HOUR = time(9)
@@ -29,9 +29,8 @@ def queue_due(session: Session, zone: ZoneInfo, at: datetime) -> None:
 
 def _remind(session: Session, occurrence: Occurrence, at: datetime) -> None:
     """Post to the members who asked for it, unless another worker has or did."""
-    upsert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     noted = (
-        upsert(Reminder)
+        inserting(session.get_bind().dialect.name)(Reminder)
         .values(meeting_id=occurrence.meeting.id, held_on=occurrence.held_on)
         .on_conflict_do_nothing()
         .returning(Reminder.id)

@@ -36,8 +36,11 @@ class State(StrEnum):
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    """Index what waits, and nothing else: what is done is not walked over again."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    """Index what waits, and nothing else: what is done is not walked over again.
+
+    The migrations say it to PostgreSQL too; here that would load its dialect for everybody.
+    """
+    return Index(name, *columns, sqlite_where=text(where))
 
 
 class Delivery(Base):
@@ -59,7 +62,6 @@ class Delivery(Base):
         _partial("ix_deliveries_due", "newsletter_id", "due_at", "id", where="due_at IS NOT NULL"),
         _partial("ix_deliveries_due_again", "due_at", "id", where=AGAIN),
         _partial("ix_deliveries_about_id", "about_id", where="about_id IS NOT NULL"),
-        {"postgresql_with": {"fillfactor": 50}},  # of a page: room for each row to be written over
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, render_template, request
 
-from belong_mail.parts import parts, transaction
+from belong_mail.current import parts, transaction
 from belong_mail.shared_mailbox import service
 from belong_mail.tokens import Purpose
 

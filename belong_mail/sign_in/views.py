@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from belong_mail.accounts import session as browsers
-from belong_mail.parts import parts, transaction, when_admitted
+from belong_mail.current import parts, transaction, when_admitted
 from belong_mail.sign_in import service
 from belong_mail.sign_in.forms import SignInForm
 from belong_mail.tokens import Purpose

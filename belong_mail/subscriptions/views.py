@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail import languages
 from belong_mail.accounts import service as accounts
+from belong_mail.current import looking, parts, transaction, when_admitted
 from belong_mail.db import now
 from belong_mail.forms import PauseForm
 from belong_mail.groups import service as groups
@@ -17,7 +18,6 @@ from belong_mail.groups.cards import Card, card
 from belong_mail.groups.models import Group
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
-from belong_mail.parts import looking, parts, transaction, when_admitted
 from belong_mail.subscriptions import service
 from belong_mail.subscriptions.forms import form_for
 from belong_mail.subscriptions.models import Subscription

@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
+from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.groups.cards import card
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings import words
 from belong_mail.newsletters import service
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import parts, transaction
 from belong_mail.writing import previews
 from belong_mail.writing.forms import WriteForm
 

@@ -8,6 +8,8 @@ HOUSE = "tests/test_house.py"
 CONTRACTS = f"{HOUSE}::test_the_contracts_about_imports_hold"
 TOKENS = "tests/test_tokens.py"
 SEALING = "tests/test_sealing.py"
+LINKS = "tests/test_links.py"
+DOORS = "tests/sending/test_doors.py"
 DB = "tests/test_db.py"
 DIALOGUE = "tests/mail/test_dialogue.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
@@ -225,7 +227,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "read-only-get",
-        "belong_mail/parts.py",
+        "belong_mail/current.py",
         "is_reading = has_request_context() and request.method in SAFE",
         "is_reading = False",
         (DB,),
@@ -303,8 +305,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "escaping-in-pages",
         "belong_mail/app.py",
-        "    tokens = Tokens(settings.secret_keys)\n",
-        "    tokens = Tokens(settings.secret_keys)\n    app.jinja_env.autoescape = False\n",
+        "    _guard(app, settings)\n",
+        "    _guard(app, settings)\n    app.jinja_env.autoescape = False\n",
         (JOIN, CONTACT),
     ),
     (
@@ -470,7 +472,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "source-is-hashed",
-        "belong_mail/parts.py",
+        "belong_mail/current.py",
         "key = hmac.digest(settings.secret_keys[-1].encode(), message, hashlib.sha256)[:16]",
         "key = message + hmac.digest(b'', b'', hashlib.sha256)[:0]",
         (OFTEN,),
@@ -803,6 +805,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "from belong_mail.db import Base\n",
         "import belong_mail.outbox.service\nfrom belong_mail.db import Base\n",
         (CONTRACTS,),
+    ),
+    (
+        "a-worker-without-the-pages",
+        "belong_mail/outbox/rendering.py",
+        "from belong_mail import languages\n",
+        "import flask  # noqa: F401\nfrom belong_mail import languages\n",
+        (CONTRACTS, DOORS),
+    ),
+    (
+        "links-lead-to-our-pages",
+        "belong_mail/links.py",
+        '"/not-me/<token>"',
+        '"/not-you/<token>"',
+        (LINKS,),
     ),
     (
         "no-view-reaches-the-keys",

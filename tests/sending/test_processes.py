@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.cli import NICENESS
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.working import NICENESS
 from tests.factories import make_members
 from tests.marks import on_sqlite
 from tests.processes import SECONDS, run, running

@@ -5,9 +5,9 @@ from datetime import timedelta
 import time_machine
 from sqlalchemy import func, select
 
+from belong_mail.current import transaction, when_admitted
 from belong_mail.db import now
 from belong_mail.groups import service as groups
-from belong_mail.parts import transaction, when_admitted
 from belong_mail.subscriptions.models import Request
 from tests.people import Form, Visitor
 from tests.stage import ADA, VILLAGE, Stage

@@ -1,0 +1,31 @@
+"""A worker loads none of the pages: the process that is asked for one becomes another program."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+WITH_VALUE = ("-A", "--app", "-e", "--env-file")
+"""Options of `flask` itself whose value stands apart."""
+DRAIN = "--drain"
+
+
+def wanted(arguments: Sequence[str]) -> list[str] | None:
+    """Return what a worker is asked to do by the arguments of `flask`; None for all else.
+
+    Whatever is unusual, such as `worker --help`, is left to the command in `cli`.
+    """
+    program, *rest = arguments
+    if "flask" not in (Path(program).name, Path(program).parent.name):
+        return None
+    while rest and rest[0].startswith("-"):
+        del rest[: 2 if rest[0] in WITH_VALUE else 1]
+    return rest[1:] if rest in (["worker"], ["worker", DRAIN]) else None
+
+
+def become_worker(arguments: Sequence[str]) -> NoReturn:
+    """Be a worker from here on, with the same id and the same environment."""
+    program = [sys.executable, str(ROOT / "work.py"), *arguments]
+    os.execv(sys.executable, program)  # noqa: S606 - no shell, our own arguments
