@@ -19,6 +19,7 @@ from belong_mail.db import new_public_id, now
 from belong_mail.groups import service as groups
 from belong_mail.mail.mailbox import Mailbox
 from belong_mail.mail.message import Envelope
+from belong_mail.mailbox import service as mails
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Image
 from belong_mail.parts import Parts
@@ -127,9 +128,9 @@ def calendar_stops(parts: Parts) -> Iterator[Stop]:
 
 def mailbox_stops(parts: Parts) -> Iterator[Stop]:
     """List the pages of the development mailbox, with one mail in it."""
-    box = Mailbox(parts.settings.state_folder / "mailbox")
-    box.keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
-    [kept] = box.newest(1)
+    folder = parts.settings.state_folder / "mailbox"
+    Mailbox(folder).keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
+    [kept] = mails.newest(folder, 1)
     yield Stop("mailbox", "/dev/mailbox")
     yield Stop("mail", f"/dev/mailbox/{kept.name}")
     yield Stop("html", f"/dev/mailbox/{kept.name}/html")

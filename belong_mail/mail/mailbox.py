@@ -5,11 +5,6 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesParser
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,21 +16,7 @@ MAX_IDLE: Final = 60.0
 KEEP: Final = 500
 """Messages; the oldest go first."""
 
-_NAME = re.compile(r"[0-9]{20}-[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message as its reader would see it, and its source."""
-
-    name: str
-    received_at: datetime
-    recipient: str
-    subject: str
-    sender: str
-    text: str
-    html: str
-    source: str
+NAME: Final = re.compile(r"[0-9]{20}-[0-9a-f]{16}")
 
 
 class Mailbox:
@@ -65,48 +46,22 @@ class Mailbox:
             unfinished.touch(mode=0o600)
             unfinished.write_bytes(envelope.recipient.encode() + b"\r\n" + envelope.message)
             before_dot()
-            unfinished.rename(self._file(name))
+            unfinished.rename(place(self._folder, name))
         finally:
             unfinished.unlink(missing_ok=True)
         self._make_room()
 
-    def newest(self, n: int) -> list[Kept]:
-        """Return at most n messages, the newest first."""
-        found = (self.find(name) for name in sorted(self._names(), reverse=True)[:n])
-        return [kept for kept in found if kept is not None]
-
-    def find(self, name: str) -> Kept | None:
-        """Return the message of that name; names that are not ours find nothing."""
-        if not _NAME.fullmatch(name):
-            return None
-        try:
-            recipient, _, source = self._file(name).read_bytes().partition(b"\r\n")
-        except FileNotFoundError:
-            return None
-        message = BytesParser(EmailMessage, policy=policy.default).parsebytes(source)
-        return Kept(
-            name=name,
-            received_at=datetime.fromtimestamp(int(name[:20]) / 1e9, UTC),
-            recipient=recipient.decode(),
-            subject=str(message["Subject"] or ""),
-            sender=str(message["From"] or ""),
-            text=_part(message, "plain"),
-            html=_part(message, "html"),
-            source=source.decode("utf-8", "replace"),
-        )
-
-    def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.mail"
-
-    def _names(self) -> list[str]:
-        return [file.stem for file in self._folder.glob("*.mail") if _NAME.fullmatch(file.stem)]
-
     def _make_room(self) -> None:
-        for name in sorted(self._names())[:-KEEP]:
+        for name in names(self._folder)[:-KEEP]:
             with suppress(FileNotFoundError):
-                self._file(name).unlink()
+                place(self._folder, name).unlink()
 
 
-def _part(message: EmailMessage, kind: str) -> str:
-    body = message.get_body((kind,))
-    return "" if body is None else str(body.get_content()).replace("\r\n", "\n")
+def place(folder: Path, name: str) -> Path:
+    """Return where the message of that name is kept: a recipient's line, and its source."""
+    return folder / f"{name}.mail"
+
+
+def names(folder: Path) -> list[str]:
+    """List what is kept, the oldest first."""
+    return sorted(file.stem for file in folder.glob("*.mail") if NAME.fullmatch(file.stem))

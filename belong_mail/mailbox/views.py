@@ -1,12 +1,13 @@
 """The test mailbox's pages; they exist in development alone."""
 
 import time
+from pathlib import Path
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from belong_mail.current import parts
-from belong_mail.mail.mailbox import Mailbox
+from belong_mail.mailbox import service as mails
 
 mailbox = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox")
 
@@ -25,8 +26,8 @@ BEFORE, AFTER = 10, 6
 """Seconds around pressing “Open the mail” in which a mail may come."""
 
 
-def _mailbox() -> Mailbox:
-    return Mailbox(parts().settings.state_folder / "mailbox")
+def _folder() -> Path:
+    return parts().settings.state_folder / "mailbox"
 
 
 @mailbox.get("")
@@ -35,9 +36,9 @@ def index() -> ResponseReturnValue:
     if request.args.get("since") == "now":
         return redirect(url_for(".index", since=int(time.time())))
     since = request.args.get("since", 0, type=int)
-    mails = _mailbox().newest(SHOWN)
-    is_waiting = not any(mail.received_at.timestamp() > since - BEFORE for mail in mails)
-    page = Response(render_template("mailbox/index.html", mails=mails, is_waiting=is_waiting))
+    shown = mails.newest(_folder(), SHOWN)
+    is_waiting = not any(mail.received_at.timestamp() > since - BEFORE for mail in shown)
+    page = Response(render_template("mailbox/index.html", mails=shown, is_waiting=is_waiting))
     if is_waiting or time.time() < since + AFTER:
         page.headers["Refresh"] = "2"
     return page
@@ -45,7 +46,7 @@ def index() -> ResponseReturnValue:
 
 @mailbox.get("/<name>")
 def mail(name: str) -> Response:
-    found = _mailbox().find(name) or abort(404)
+    found = mails.find(_folder(), name) or abort(404)
     html_url = url_for(".html", name=name)
     page = Response(render_template("mailbox/mail.html", mail=found, html_url=html_url))
     page.headers["Content-Security-Policy"] = PAGE_POLICY
@@ -54,7 +55,7 @@ def mail(name: str) -> Response:
 
 @mailbox.get("/<name>/html")
 def html(name: str) -> Response:
-    found = _mailbox().find(name) or abort(404)
+    found = mails.find(_folder(), name) or abort(404)
     opens_above = found.html.replace("<head>", '<head><base target="_top">', 1)
     page = Response(opens_above, mimetype="text/html")
     page.headers["Content-Security-Policy"] = MAIL_POLICY

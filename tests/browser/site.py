@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from belong_mail import keys
 from belong_mail.cli import WORKER_ALONE
 from belong_mail.db import make_engine, now
-from belong_mail.mail.mailbox import Kept, Mailbox
+from belong_mail.mailbox import service as mails
+from belong_mail.mailbox.service import Kept
 from belong_mail.newsletters.models import Newsletter
 from tests.processes import run
 from tests.servers.ports import free_port
@@ -46,7 +47,7 @@ class Site:
         self._port = free_port()
         self.url = f"http://localhost:{self._port}"
         self._folder = folder
-        self._mailbox = Mailbox(folder / "mailbox")
+        self._mailbox = folder / "mailbox"
         self._ends = ExitStack()
         made = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in keys.new().items()}
         self._environment = made | {
@@ -91,7 +92,7 @@ class Site:
 
     def mails(self) -> list[Kept]:
         """List all mail, the newest first."""
-        return self._mailbox.newest(500)
+        return mails.newest(self._mailbox, 500)
 
     def mails_to(self, address: str) -> list[Kept]:
         """List an address's mail, the newest first."""

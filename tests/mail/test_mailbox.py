@@ -8,6 +8,7 @@ import pytest
 
 from belong_mail.mail.mailbox import KEEP, Mailbox
 from belong_mail.mail.message import Envelope, compose, mailbox
+from belong_mail.mailbox import service as mails
 
 MESSAGE = compose(
     [
@@ -28,18 +29,18 @@ def nothing() -> None:
 
 
 def test_what_was_sent_is_shown_as_its_reader_sees_it(tmp_path: Path) -> None:
-    kept_in = Mailbox(tmp_path / "mailbox")
+    folder = tmp_path / "mailbox"
     noted: list[str] = []
-    kept_in.keep(ENVELOPE, lambda: noted.append("dot"))
+    Mailbox(folder).keep(ENVELOPE, lambda: noted.append("dot"))
     assert noted == ["dot"]
-    [kept] = kept_in.newest(10)
+    [kept] = mails.newest(folder, 10)
     assert kept.recipient == "ada@dpsk12.org"
     assert kept.subject == "Grüße 春"
     assert kept.sender == "DPS Belong <belong@example.org>"
     assert kept.text == "Hello Ada 春\n"
     assert kept.html == "<p>Hello Ada 春</p>\n"
     assert kept.source == MESSAGE.decode()
-    assert kept_in.find(kept.name) == kept
+    assert mails.find(folder, kept.name) == kept
 
 
 def test_files_are_private_and_named_after_nobody(tmp_path: Path) -> None:
@@ -56,9 +57,9 @@ def test_the_newest_stand_first_and_the_oldest_go(tmp_path: Path) -> None:
     for number in range(KEEP + 3):
         kept_in.keep(Envelope("", f"ada{number}@dpsk12.org", MESSAGE), nothing)
     assert len(list(tmp_path.iterdir())) == KEEP
-    newest = [kept.recipient for kept in kept_in.newest(2)]
+    newest = [kept.recipient for kept in mails.newest(tmp_path, 2)]
     assert newest == [f"ada{KEEP + 2}@dpsk12.org", f"ada{KEEP + 1}@dpsk12.org"]
-    assert kept_in.newest(KEEP + 100)[-1].recipient == "ada3@dpsk12.org"
+    assert mails.newest(tmp_path, KEEP + 100)[-1].recipient == "ada3@dpsk12.org"
 
 
 @pytest.mark.parametrize(
@@ -66,9 +67,9 @@ def test_the_newest_stand_first_and_the_oldest_go(tmp_path: Path) -> None:
 )
 def test_only_its_own_names_are_found(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.mail").write_text("secret")
-    assert Mailbox(tmp_path / "mailbox").find(name) is None
-    assert Mailbox(tmp_path / "mailbox").find("0" * 20 + "-" + "0" * 16) is None
-    assert Mailbox(tmp_path / "mailbox").newest(5) == []
+    assert mails.find(tmp_path / "mailbox", name) is None
+    assert mails.find(tmp_path / "mailbox", "0" * 20 + "-" + "0" * 16) is None
+    assert mails.newest(tmp_path / "mailbox", 5) == []
 
 
 def test_a_message_that_is_not_noted_is_not_kept(tmp_path: Path) -> None:
