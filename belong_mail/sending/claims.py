@@ -57,15 +57,15 @@ def claim_suspect(session: Session, owner: str) -> list[int]:
 
 def claim_chunk(
     session: Session, owner: str, members: Members, most: int
-) -> list[tuple[int, Writing]]:
+) -> list[tuple[int, Writing]] | None:
     """Turn the next chunk into deliveries and take them; if it is too large, leave them due.
 
-    What its members were chosen by is not asked again: it is the same transaction.
+    None: there is no chunk. What its members were chosen by is not asked again in this transaction.
     """
     connection = session.connection()
     found, _ = _NEXT_CHUNK.run(connection, {})
     if not found:
-        return []
+        return None
     [(chunk_id, newsletter_id, low, high, planned)] = found
     is_small, at = planned <= most, now()
     entry = {

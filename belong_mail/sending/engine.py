@@ -114,7 +114,7 @@ class Engine:
         is_renewal = time.monotonic() - self._renewed_at > RENEW_EVERY
         if not (results or most or (is_renewal and self._parcels.held)):
             return False
-        owner, writings = self._presence.name, list[tuple[int, Writing]]()
+        owner, claimed = self._presence.name, None
         self._has_failed, had_failed = True, self._has_failed
         with self._sessions.begin() as session:
             if is_renewal:
@@ -124,18 +124,17 @@ class Engine:
                 settling.give_back_all_but(session, owner, self._parcels.held)
             if most:
                 is_free = len(results) == len(self._parcels.held)
-                writings = self._claim(session, most, is_free=is_free)
-            pause = pace.turns(session, self._policy, len(writings))
+                claimed = self._claim(session, most, is_free=is_free)
+            pause = pace.turns(session, self._policy, len(claimed or ()))
         self._has_failed = False
         if is_renewal:
             self._renewed_at = time.monotonic()
         if outcomes.ACCEPTED in (outcome for _, outcome in results):
             self._failures = 0
-        has_moved = bool(results or writings)
         self._parcels.written()
-        if writings:
-            self._send(writings, pause)
-        return has_moved
+        if claimed:
+            self._send(claimed, pause)
+        return bool(results) or claimed is not None
 
     def _room(self, written: int) -> int:
         """Return how many more deliveries may be in hand once results are written."""
@@ -148,8 +147,13 @@ class Engine:
         room = pace.WINDOW - (len(self._parcels.held) - written)
         return room if room >= pace.CHUNK else 0
 
-    def _claim(self, session: Session, most: int, *, is_free: bool) -> list[tuple[int, Writing]]:
-        """Claim what is due, as far as the relay's pace goes, and what it takes to write it."""
+    def _claim(
+        self, session: Session, most: int, *, is_free: bool
+    ) -> list[tuple[int, Writing]] | None:
+        """Claim what is due, as far as the relay's pace goes; None: nothing is.
+
+        Returned is what writes it, which may be nothing of a chunk.
+        """
         room = pace.room(session, self._policy, most)
         if room.until is not None:
             at = now()
@@ -157,18 +161,18 @@ class Engine:
                 self._paced_until = room.until
             else:
                 self._wake_at = at + pace.LONGEST_REST
-            return []
-        owner, ids = self._presence.name, list[int]()
+            return None
+        owner, ids, chunk = self._presence.name, list[int](), None
         if time.monotonic() - self._looked_at > LOOK_EVERY:
             self._looked_at = time.monotonic()
             ids = claims.claim(session, owner, room.most)
         if not ids:
-            if writings := claims.claim_chunk(session, owner, self._members, room.most):
-                return writings
+            if chunk := claims.claim_chunk(session, owner, self._members, room.most):
+                return chunk
             ids = claims.claim(session, owner, room.most)
-        if is_free and not ids:
+        if is_free and not ids and chunk is None:
             ids = claims.claim_suspect(session, owner)
-        return list(self._compose(session, ids)) if ids else []
+        return list(self._compose(session, ids)) if ids else chunk
 
     def _send(self, writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:
         """Let the messages that were claimed leave, one by one at the pace."""

@@ -872,7 +872,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-kills-is-tried-last",
         "belong_mail/sending/engine.py",
-        "        if is_free and not ids:\n",
+        "        if is_free and not ids and chunk is None:\n",
         "        if is_free:\n",
         (POISON,),
     ),

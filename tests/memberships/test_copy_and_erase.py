@@ -139,7 +139,7 @@ def _expand(parts: Parts, worker: Worker, state: State) -> None:
     """Let an issue be under way: its deliveries wait, or another worker holds them."""
     with parts.writing.begin() as session:
         claims.renew(session, "elsewhere")
-        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100)) == 2
+        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100) or ()) == 2
         waiting = {"claimed_by": None, "due_at": now()} if state == State.QUEUED else {}
         of_issue = update(Delivery).where(Delivery.newsletter_id.is_not(None))
         session.execute(of_issue.values(state=state, **waiting))

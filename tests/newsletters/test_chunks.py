@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
 from belong_mail.parts import Parts
 from belong_mail.sending import claims, outcomes, settling
 from belong_mail.sending.models import Delivery
+from belong_mail.sending.pace import CHUNK
+from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import make_member, queue_issue
@@ -41,7 +43,7 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     """Each copy names its own delivery and its own member, in their order."""
     issue = queue_in_both_languages(parts, keyring)
     with parts.writing.begin() as session:
-        claimed = claims.claim_chunk(session, OWNER, worker._press, 100)
+        claimed = claims.claim_chunk(session, OWNER, worker._press, 100) or []
         ids = [delivery_id for delivery_id, _ in claimed]
         later = dict(worker._press.read(session, ids))
     assert ids == sorted(later)
@@ -49,6 +51,22 @@ def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
     wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
     assert [writing().recipient for _, writing in claimed] == wanted
     assert books(parts, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
+
+
+def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 2 * CHUNK + 1)
+    with parts.writing.begin() as session:
+        ids = select(Subscription.id).order_by(Subscription.id).limit(2 * CHUNK)
+        left = update(Subscription).where(Subscription.id.in_(session.scalars(ids).all()))
+        session.execute(left.values(ended_at=now()))
+    worker.drain()
+    assert books(parts, issue) == {
+        "recipients": 2 * CHUNK + 1,
+        "withdrawn": 2 * CHUNK,
+        "accepted": 1,
+    }
 
 
 def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
@@ -65,7 +83,7 @@ def test_only_what_is_still_ours_is_settled(worker: Worker, parts: Parts, keyrin
     """Of five acceptances two come late: one was given back, another worker holds the other."""
     issue = queue(parts, keyring, 5)
     with parts.writing.begin() as session:
-        ids = [each for each, _ in claims.claim_chunk(session, OWNER, worker._press, 100)]
+        ids = [each for each, _ in claims.claim_chunk(session, OWNER, worker._press, 100) or ()]
         given_back = update(Delivery).where(Delivery.id == ids[1])
         session.execute(given_back.values(settling.given_back()))
         theirs = update(Delivery).where(Delivery.id == ids[3])
@@ -82,7 +100,7 @@ def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
     queue(parts, keyring, 70)
     owner = worker.engine._presence.name
     with parts.writing.begin() as session:
-        ids = [each for each, _ in claims.claim_chunk(session, owner, worker._press, 100)]
+        ids = [each for each, _ in claims.claim_chunk(session, owner, worker._press, 100) or ()]
         before = pages(session)
         settling.settle(session, owner, [(each, outcomes.ACCEPTED) for each in ids], None, None)
         assert pages(session) == before

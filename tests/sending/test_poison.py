@@ -161,7 +161,7 @@ def test_what_a_lost_host_held_is_uncertain(worker: Worker, parts: Parts, keyrin
     issue = queue(parts, keyring, 2)
     with parts.writing.begin() as session:
         claims.renew(session, "elsewhere")
-        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100)) == 2
+        assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100) or ()) == 2
     worker.drain()
     assert books(parts, issue) == {"recipients": 2, "sending": 2}
     with time_machine.travel(now() + claims.LEASE + timedelta(seconds=1), tick=False) as clock:
