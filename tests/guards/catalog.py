@@ -919,6 +919,22 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{DIALOGUE}::test_slow_answers_are_bounded_in_total",),
     ),
     (
+        "answers-are-read-before-deadlines-end-anything",
+        "belong_mail/sending/crew.py",
+        "        self._occupy()\n        for file",
+        "        self._occupy()\n        self._look()\n        for file",
+        (f"{DIALOGUE}::test_an_answer_that_came_in_time_counts_however_late_it_is_read",),
+    ),
+    (
+        "a-worker-without-a-database-still-listens",
+        "belong_mail/sending/engine.py",
+        "            self._crew.tend(left)\n",
+        "            self.stopping.wait(left)\n",
+        (
+            f"{TROUBLES}::test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill",
+        ),
+    ),
+    (
         "idle-connections-end",
         "belong_mail/sending/crew.py",
         "at - talk.idle_at > self._most_idle",

@@ -35,6 +35,8 @@ class Hand:
         self._transport = SmtpTransport(relay)
         self._crew = Crew(self._transport, self, Flow(1), idle=idle)
         self._driver: threading.Thread | None = None
+        self.between: Callable[[], object] = bool
+        """Called between two looks of whoever drives, who may be busy with something else."""
         self.is_open = True
         self._parcels: queue.Queue[Parcel | None] = queue.Queue()
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
@@ -92,6 +94,7 @@ class Hand:
     def _drive(self, thread: threading.Thread) -> None:
         while thread.is_alive():
             self._crew.tend(1.0)
+            self.between()
 
     def take(self, patience: float) -> Parcel | None:
         if not patience:

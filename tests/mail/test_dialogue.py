@@ -208,6 +208,19 @@ def test_the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, 
     assert time.monotonic() - began < 7.5, "3.6 and 4 are 7.6"
 
 
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
+    server: Server, relay: Relay, note: Note, *, pipelining: bool
+) -> None:
+    """Whoever drives is busy beyond the deadline, as with a slow transaction."""
+    server.script("DOT", late("250 2.0.0 Ok", 0.3))
+    hand = Hand(replace(relay, timeout=1.0, dot_timeout=1.0, pipelining=pipelining))
+    hand.between = lambda: time.sleep(2.0) if note.accepted else None
+    assert hand.send(ENVELOPE, note).code == 250
+    hand.between = bool
+    hand.close()
+
+
 def test_a_reply_has_an_end(server: Server, transport: Hand, note: Note) -> None:
     server.script("MAIL", write(b"250-more\r\n" * 101 + b"250 Ok\r\n"))
     with pytest.raises(Unreachable):

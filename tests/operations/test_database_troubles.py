@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.operations.troubles import cut, down, full, locked, once, read_only
 from tests.people import Form, Visitor
 from tests.processes import SECONDS, run, running
 from tests.sending.factories import books, queue
+from tests.servers.actions import Conversation
 from tests.servers.ports import free_port
 from tests.servers.site import Site
 from tests.servers.site import running as site_running
@@ -93,6 +95,34 @@ def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
     assert "Traceback" not in said
     assert "dpsk12" not in said
     assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
+    impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    trouble: AbstractContextManager[None],
+) -> None:  # fmt: skip
+    """It is read, and noted in the journal, while the worker waits for the database."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hesitate(conversation: Conversation) -> None:
+        asked.set()
+        may_answer.wait(SECONDS)
+        conversation.say("250 2.0.0 Ok")
+
+    relay.script("DOT", hesitate)
+    issue = queue(parts, keyring, 1)
+    with running(impatient, "worker") as process:
+        assert asked.wait(SECONDS)
+        with trouble:
+            is_said(process, "Database or state folder cannot be used")
+            may_answer.set()
+            time.sleep(1)
+            process.kill()
+            process.wait()
+    assert run(impatient, "worker", "--drain").returncode == 0
+    assert books(parts, issue) == {"recipients": 1, "accepted": 1}
+    assert len(relay.accepted) == 1
 
 
 @on_postgresql
