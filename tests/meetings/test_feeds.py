@@ -29,7 +29,8 @@ from tests.people import Visitor
 DENVER = ZoneInfo("America/Denver")
 FIRST, LAST = date(2026, 1, 1), date(2037, 12, 31)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-LONG_AGO, FAR_AHEAD = NEW_YEAR, datetime(2038, 1, 1, tzinfo=UTC)
+LONG_AGO, FAR_AHEAD = NEW_YEAR, datetime(2038, 1, 1, tzinfo=DENVER)
+"""In Denver, as the last day is: there it ends seven hours later than in UTC."""
 FEED = "/groups/the-village/calendar.ics"
 TUESDAY = date(2026, 12, 8)
 
