@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 WITH_VALUE = ("-A", "--app", "-e", "--env-file")
 """Options of `flask` itself whose value stands apart."""
 DRAIN = "--drain"
+SMALL = ("-X", "no_debug_ranges")
+"""No columns for tracebacks, which a worker does not write."""
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""For all threads: those that open connections would each begin a heap of their own."""
 
 
 def wanted(arguments: Sequence[str]) -> list[str] | None:
@@ -26,6 +30,7 @@ def wanted(arguments: Sequence[str]) -> list[str] | None:
 
 
 def become_worker(arguments: Sequence[str]) -> NoReturn:
-    """Be a worker from here on, with the same id and the same environment."""
-    program = [sys.executable, str(ROOT / "work.py"), *arguments]
-    os.execv(sys.executable, program)  # noqa: S606 - no shell, our own arguments
+    """Be a worker from here on, with the same id and the same settings."""
+    program = [sys.executable, *SMALL, str(ROOT / "work.py"), *arguments]
+    environment = {**ONE_HEAP, **os.environ}
+    os.execve(sys.executable, program, environment)  # noqa: S606 - no shell, our own arguments
