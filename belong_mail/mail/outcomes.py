@@ -116,7 +116,7 @@ RULES: Final = (
     Rule(Verdict.SENDER, "5", verb="MAIL"),
     Rule(Verdict.REFUSED, "5", r"5\.1\.(1|3|6|10)"),
     Rule(Verdict.FAIL, "5", says=_says("domain not found")),
-    Rule(Verdict.REFUSED, "5", r"(5\.0\.0|5\.1\.0|5\.2\.0|5\.5\.0)?", says=_says("no such user")),
+    Rule(Verdict.REFUSED, "5", r"(5\.[01235]\.0)?", says=_says("no such user")),
     Rule(Verdict.FAIL, "55", r"5\.5\.0"),
     Rule(Verdict.SENDER, "5", r"5\.5\..*"),
     Rule(Verdict.POLICY, "5", "", says=_says("policy")),

@@ -46,12 +46,13 @@ PHRASES: Final = {
         r"|(unable|not permitted|not allowed) to relay|does not allow relay"
     ),
     "spam or reputation": (
-        r"\bspam|(black|block|deny).?list|\bblocked\b|listed (in|by|at|on)\b|reputation"
+        r"\bspam|(black|block|deny).?list|\bblocked\b|(?<!not )listed (in|by|at|on)\b|reputation"
         r"|unsolicited|dnsbl|\brbl\b|\bbanned\b|barracuda|proofpoint|cloudmark|spamhaus"
     ),
     "mailbox full": (
         r"(mailbox|quota|storage|inbox|account).{0,40}(full|exceed|over)|over.{0,10}quota"
-        r"|out of storage|insufficient (disk|storage)|full mailbox|quota full"
+        r"|out of storage|insufficient (disk|storage)|full mailbox|quota (full|violat)"
+        r"|box.{0,9}not enough|(buz.n|bo.te|postfach)\b.{0,60}(llen[oa]|plein|pleine|voll)\b"
     ),
     "message too large": (
         r"too (large|big)|\bsize.{0,30}(exceed|limit|larger)|exceed.{0,30}\bsize|larger than"
@@ -67,7 +68,7 @@ PHRASES: Final = {
     ),
     "domain not found": (
         r"(host|domain)( name)? (is |was |has )?(not found|unknown|no mx|does not exist|not exist)"
-        r"|(host|domain).{0,60}(couldn.t be found|lookup)|null ?mx|unknown (host|domain)"
+        r"|(host|domain).{0,60}(couldn.t be found|lookup)|null ?mx|(unknown|no such) (host|domain)"
     ),
     "no such user": (
         r"(user|mailbox|recipient|account|address|alias|inbox)\b.{0,80}(unknown|not (found|exist)|"
@@ -75,6 +76,11 @@ PHRASES: Final = {
         r"|(no such|unknown|invalid|unrouteable|non-?existent) (local )?(user|mailbox|recipient|"
         r"account|address|person|alias)|nosuchuser|no mailbox here|recipnotfound"
         r"|nobody (here )?by that name|(do not|don.t) have (a|an|any) (user|mailbox|account)"
+        r"|user doesn.t have a \S{1,40} account|bad.?(recipient|rcpt)|invalid .{0,20}user ?id|not a"
+        r"( known| valid| registered){1,2} (user|recipient|mailbox|address)|user not known"
+        r"|(usuario|destinatario|cuenta|direcci.n|utilisateur|destinataire|adresse|empf.nger"
+        r"|benutzer|postfach)\b.{0,60}(desconocid|no existe|inexistente|inconnu|n.existe pas"
+        r"|unbekannt|existiert nicht)|unbekannte[rn]? (empf|benutz|adress)"
     ),
     "policy": (
         r"polic(y|ies)|not (permitted|authori[sz]ed)|prohibited|administrative|access denied"
