@@ -1,0 +1,1 @@
+"""What mail servers and mailboxes write back: bounces, complaints, automatic replies."""

@@ -1,0 +1,168 @@
+"""A message that came back, as header fields and texts: bounded, forgiving, never raising."""
+
+import re
+from binascii import Error as BadBase64
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from itertools import islice
+from typing import Final
+
+MOST_TEXT: Final = 64 * 1024
+MOST_LINE: Final = 2_000
+MOST_DEPTH: Final = 10
+MOST_PARTS: Final = 100
+
+_ATOM = r"\s<>()\[\],;:\"`@\\"
+_ADDRESS = rf"(?<![^{_ATOM}'])(?!')([^{_ATOM}]{{1,64}})@([\w.-]{{1,255}})"
+_NAME = r"[!-9;-~]+(?=[ \t]*:)"
+_BOUNDARY = r"\bboundary\s*=\s*(?:\"([^\"]+)|([^\s;\"]+))"
+_WORD = r"=\?[^?\s]{1,60}\?([bq])\?([^?]*)\?=(?:\s+(?==\?))?"
+_BREAK = r"<(?:br|/?p|/?div|/?tr|/?li|/h\d)\b[^<>]{0,2000}>"
+_TAG = r"<(?:style|script)\b[^<]*|<[^<>]{0,2000}>"
+
+Fields = dict[str, list[str]]
+"""Values by lower-case name, unfolded, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that holds no parts; a message within the message is not taken apart."""
+
+    kind: str
+    within: str
+    """The kind of the part that holds it, or "" for the whole message."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    fields: Fields
+    parts: tuple[Part, ...]
+
+    def first(self, name: str) -> str:
+        return first(self.fields, name)
+
+    def text_of(self, *kinds: str) -> str | None:
+        """Return the text of the first part of such a kind, if there is one."""
+        return next((part.text for part in self.parts if part.kind in kinds), None)
+
+    def written(self) -> str:
+        """Return what was written to be read, up to the message that came back with it."""
+        texts = {"text/plain": "", "text/html": ""}
+        for part in self.parts:
+            if part.kind.startswith("message/") or part.kind == "text/rfc822-headers":
+                break
+            if part.kind in texts:
+                texts[part.kind] += part.text + "\n\n"
+        plain, html = texts["text/plain"], texts["text/html"]
+        return (plain if plain.strip() else _without_tags(html))[:MOST_TEXT]
+
+
+def parse(data: bytes, most: int) -> Message:
+    """Take the message apart, however it is damaged; what goes beyond `most` is not seen."""
+    text = _one_newline(data[: 2 * most].decode("latin-1"))[:most]
+    fields, body = _split(text.lstrip("\n"))
+    return Message(fields, tuple(islice(_parts(fields, body, "", 0), MOST_PARTS)))
+
+
+def fields_of(text: str) -> Fields:
+    """Read header fields; a line that names none goes on with the one before."""
+    fields: Fields = {}
+    values: list[str] = []
+    for line in text.split("\n"):
+        if named := re.match(_NAME, line):
+            values = fields.setdefault(named[0].lower(), [])
+            values.append(line.partition(":")[2].strip()[:MOST_LINE])
+        elif values and len(values[-1]) < MOST_LINE:
+            values[-1] += " " + line.strip()[:MOST_LINE]
+    return fields
+
+
+def first(fields: Fields, name: str) -> str:
+    """Return the first value of that name, its encoded words (RFC 2047) opened, or ""."""
+    value = _readable(fields.get(name, [""])[0].encode("latin-1", "replace"))
+    return re.sub(_WORD, _open_word, value, flags=re.IGNORECASE) if "=?" in value else value
+
+
+def addresses_in(text: str) -> Iterator[str]:
+    """Yield the addresses that a text holds, their domains in lower case."""
+    for local, host in re.findall(_ADDRESS, text):
+        if name := host.rstrip(".").lower():
+            yield f"{local}@{name}"
+
+
+def _split(text: str) -> tuple[Fields, str]:
+    if not re.match(rf"{_NAME}|From ", text):
+        return {}, text.removeprefix("\n")
+    head, _, body = text.partition("\n\n")
+    return fields_of(head), body
+
+
+def _parts(fields: Fields, body: str, within: str, depth: int) -> Iterator[Part]:
+    content = first(fields, "content-type")
+    kind = content.partition(";")[0].strip().lower() or "text/plain"
+    pieces = _pieces(content, body) if kind.startswith("multipart/") else []
+    if pieces and depth < MOST_DEPTH:
+        for piece in pieces:
+            yield from _parts(*_split(piece), kind, depth + 1)
+    else:
+        encoding = first(fields, "content-transfer-encoding").strip().lower()
+        yield Part(kind, within, _opened(body, encoding))
+
+
+def _pieces(content: str, body: str) -> list[str]:
+    """Cut a multipart body at its boundary, or at what looks like one."""
+    named = re.search(_BOUNDARY, content, re.IGNORECASE)
+    mark = f"--{(named[1] or named[2]).rstrip()}" if named else ""
+    if not mark or mark not in body:
+        guessed = re.search(r"^--[^\s-]\S+$", body, re.MULTILINE)
+        if guessed is None:
+            return []
+        mark = guessed[0]
+    pieces: list[list[str]] = []
+    for line in body.split("\n"):
+        if line.startswith(mark) and line.rstrip() in {mark, f"{mark}--"}:
+            pieces.append([])
+        elif pieces:
+            pieces[-1].append(line)
+    return ["\n".join(piece) for piece in pieces]
+
+
+def _opened(text: str, encoding: str) -> str:
+    raw = text.encode("latin-1")
+    try:
+        if encoding == "quoted-printable":
+            raw = a2b_qp(raw)
+        elif encoding == "base64":
+            raw = a2b_base64(raw + b"===")
+    except BadBase64:
+        pass
+    lines = _one_newline(_readable(raw[:MOST_TEXT])).replace("\0", "").split("\n")
+    return "\n".join(line[:MOST_LINE] for line in lines)
+
+
+def _readable(raw: bytes) -> str:
+    """Every word that is looked for is the same in UTF-8 or in Latin-1 and its relatives."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _open_word(found: re.Match[str]) -> str:
+    raw = found[2].encode("utf-8", "replace")
+    try:
+        return _readable(a2b_qp(raw, header=True) if found[1] in "qQ" else a2b_base64(raw + b"==="))
+    except BadBase64:
+        return found[2]
+
+
+def _one_newline(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_tags(html: str) -> str:
+    broken = re.sub(_BREAK, "\n", html, flags=re.IGNORECASE)
+    return unescape(re.sub(_TAG, " ", broken, flags=re.IGNORECASE))

@@ -1,0 +1,121 @@
+"""What comes back is read for what it is: bounces, delays, complaints, answers, and the rest."""
+
+import pytest
+
+from belong_mail.mail.outcomes import Verdict
+from belong_mail.reports.reading import MOST_NAMED, Kind, Report, read
+from tests.reports.samples import SAMPLES, Sample, said
+
+BOUNCES = {Kind.BOUNCE, Kind.DELAYED}
+RETURN_PATH = "b+mfrggzdfmztwq2lk@belong.example.org"
+MESSAGE_ID = "<mfrggzdf@belong.example.org>"
+
+
+def sample(name: str) -> Report:
+    [found] = [each for each in SAMPLES if each.name == name]
+    return read(found.data)
+
+
+def test_the_samples_are_many_and_more_than_half_are_no_bounces() -> None:
+    assert len(SAMPLES) >= 130
+    assert len({each.name for each in SAMPLES}) == len(SAMPLES)
+    assert len([each for each in SAMPLES if each.expected[0] not in BOUNCES]) >= 70
+    assert {each.expected[0] for each in SAMPLES} == set(Kind)
+
+
+@pytest.mark.parametrize("each", SAMPLES, ids=str)
+def test_a_sample_is_read_as_it_says(each: Sample) -> None:
+    report = read(each.data)
+    assert said(report) == each.expected
+    assert each.recipients in {(), report.recipients}
+
+
+@pytest.mark.parametrize("each", SAMPLES, ids=str)
+def test_the_ends_of_lines_make_no_difference(each: Sample) -> None:
+    report = read(each.data)
+    assert read(each.data.replace(b"\n", b"\r\n")) == report
+    assert read(each.data.replace(b"\n", b"\r")) == report
+
+
+@pytest.mark.parametrize("each", SAMPLES, ids=str)
+def test_only_an_unknown_address_and_a_complaint_suppress(each: Sample) -> None:
+    report = read(each.data)
+    if report.suppress and report.kind is not Kind.COMPLAINT:
+        assert report.kind is Kind.BOUNCE
+        assert report.permanence == "permanent"
+        assert report.verdict is Verdict.REFUSED
+
+
+def test_a_message_that_a_mailing_list_passes_on_ends_no_membership() -> None:
+    for each in SAMPLES:
+        if each.expected[0] in BOUNCES and b"multipart/report" not in each.data:
+            passed_on = b"List-Id: <talk.example.org>\nFrom: bo@example.org\nSubject: Fwd: "
+            assert not read(passed_on + each.data.partition(b"Subject: ")[2]).suppress
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fields: postfix, user unknown",
+        "fields: exim, a vague status and a precise answer",
+        "fields: gmail, no such account",
+        "words: old exim",
+        "words: qmail",
+        "words: sendmail without fields",
+        "complaints: abuse",
+        "complaints: abuse, the recipient is redacted",
+    ],
+)
+def test_a_report_leads_back_to_our_message(name: str) -> None:
+    report = sample(name)
+    assert MESSAGE_ID in report.message_ids
+    assert RETURN_PATH in report.paths
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "words: google, in words",
+        "words: groupwise, mailbox full",
+        "fields: microsoft 365, recipient not found",
+        "complaints: hotmail, in its own way",
+        "answers: exchange is out of the office",
+        "answers: a receipt that the mail was shown",
+        "ordinary: a reply",
+    ],
+)
+def test_our_message_is_named_by_its_id(name: str) -> None:
+    assert sample(name).message_ids == (MESSAGE_ID,)
+
+
+def test_a_path_is_found_wherever_a_server_notes_it() -> None:
+    for name in ("Delivered-To", "X-Original-To", "Envelope-To", "To"):
+        report = read(f"{name}: x, <B+abc@Belong.Example.ORG>\n\nHello".encode())
+        assert report.paths == ("B+abc@belong.example.org",)
+
+
+def test_the_first_address_of_delivery_is_the_first_path() -> None:
+    report = read(b"To: belong@example.org\nDelivered-To: b+abc@belong.example.org\n\nHello")
+    assert report.paths == ("b+abc@belong.example.org", "belong@example.org")
+
+
+def test_what_a_server_says_is_kept_under_a_name_of_ours() -> None:
+    report = sample("fields: postfix, user unknown")
+    assert (report.code, report.phrase) == (550, "no such user")
+    assert sample("words: french, mailbox full").phrase == "mailbox full"
+    assert sample("fields: postfix, the sender's domain fails DMARC").verdict is Verdict.POLICY
+    assert sample("fields: a relay says that our quota is used up").verdict is Verdict.QUOTA
+    assert sample("fields: exim, our sender was refused").verdict is Verdict.SENDER
+    assert sample("delays: postfix is late").verdict is Verdict.DEFER
+
+
+def test_a_report_names_no_more_than_it_may() -> None:
+    many = b"".join(
+        b"To: a%d@example.org\nReferences: <%d@example.org>\n" % (n, n) for n in range(90)
+    )
+    report = read(many + b"\nHello")
+    assert len(report.paths) == len(report.message_ids) == MOST_NAMED
+
+
+def test_a_message_of_nothing_is_nothing() -> None:
+    assert read(b"") == read(b"\r\n") == read(b"\0") == Report(Kind.OTHER)
