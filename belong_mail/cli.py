@@ -20,6 +20,7 @@ from belong_mail.hold.commands import hold_commands
 from belong_mail.interests.commands import group_commands
 from belong_mail.questions.commands import question_commands
 from belong_mail.releases.commands import newsletter_commands
+from belong_mail.returns.commands import bounce_commands, inbound_command
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 WEB_PATIENCE = "5s"
@@ -62,7 +63,7 @@ def _equip(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for each in command.commands.values():
             _equip(each)
-    elif command.callback is not None:
+    if command.callback is not None:
         command.callback = with_appcontext(_with_sentence(command.callback))
 
 
@@ -124,7 +125,7 @@ def purge() -> None:
 
 COMMANDS = (
     group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
-    hold_commands, web, worker, purge,
+    hold_commands, inbound_command, bounce_commands, web, worker, purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from belong_mail.newsletters.letters import Press
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
 from belong_mail.reminders import letters as reminders
+from belong_mail.returns import service as returns
 from belong_mail.sending.models import Delivery
 from belong_mail.sending.writing import Writing
 from belong_mail.shared_mailbox import letters as mailboxes
@@ -37,7 +39,7 @@ LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "contact-message": contact.letter,
     "contact-received": contact.acknowledgement,
     "issue-held": releases.held,
-    "alert-operator": alerts.letter,
+    **{alarm.kind: alerts.letter for alarm in alerts.ALARMS},
     "sign-in": sign_in.letter,
     "my-groups": memberships.link,
     "no-groups": memberships.none,
@@ -54,7 +56,8 @@ ENVELOPES: dict[str, Callable[[Session, Desk, Delivery], Envelope]] = {
     "newsletter-test": releases.test,
 }
 """Copies of an issue."""
-RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
+Receiver = Callable[[Session, Keyring, Request], None]
+RECEIVERS: dict[str, Receiver] = {
     "join": receiving.join,
     "interest": interests.keep,
     "never-mail": interests.never_mail,
@@ -67,6 +70,17 @@ RECEIVERS: dict[str, Callable[[Session, Keyring, Request], None]] = {
     "propose-mailbox": shared_mailbox.propose,
     "confirm-mailbox": shared_mailbox.confirm,
 }
+RETURNED = "belong_mail.returns.receiving"
+
+
+def receivers(desk: Desk) -> dict[str, Receiver]:
+    """Return who answers each kind of request: all RECEIVERS, and who needs a desk besides."""
+    return {**RECEIVERS, returns.KIND: partial(_returned, desk)}
+
+
+def _returned(desk: Desk, session: Session, keyring: Keyring, request: Request) -> None:
+    """Load with the first message that came back what reads it: else most workers never need it."""
+    import_module(RETURNED).receive(desk.names, session, keyring, request)
 
 
 def compose(

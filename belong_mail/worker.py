@@ -22,6 +22,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
 from belong_mail.reminders import service as reminders
+from belong_mail.returns import service as returns
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.names import Names
 from belong_mail.sending.pace import Policy
@@ -56,6 +57,7 @@ class Worker:
     ) -> None:
         self._desk = desk
         self._keyring = Keyring(desk.opener, desk.index)
+        self._receivers = handlers.receivers(desk)
         self._sessions = sessions
         self._seal_to_office = seal_to_office
         self._seal_to_operator = seal_to_operator
@@ -66,7 +68,8 @@ class Worker:
         self._press = issues.Press(desk)
         compose = partial(handlers.compose, desk, self._press)
         self._purge_at = now()
-        self.engine = Engine(sessions, transport, compose, self._press, presence, policy)
+        parts = sessions, transport, compose, self._press, presence, policy
+        self.engine = Engine(*parts, undelivered=returns.consider)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
@@ -157,7 +160,7 @@ class Worker:
             with self._sessions.begin() as session:
                 request = session.get(Request, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
-                    handlers.RECEIVERS[request.kind](session, self._keyring, request)
+                    self._receivers[request.kind](session, self._keyring, request)
                     session.delete(request)
         except NO_DATABASE:
             raise

@@ -50,6 +50,21 @@ def run(
         )
 
 
+def feed(
+    settings: Mapping[str, str], message: bytes, *arguments: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of ours that reads a message, as a mail server's pipe does."""
+    return subprocess.run(
+        flask(*arguments),
+        cwd=ROOT,
+        env=surroundings(settings),
+        input=message,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
 def fork(
     settings: Mapping[str, str], arguments: tuple[str, ...], said: Path, complained: Path
 ) -> ForkServerProcess:

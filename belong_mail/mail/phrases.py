@@ -6,7 +6,7 @@ from typing import Final
 
 PHRASES: Final = {
     "relay limit": (
-        r"smtp relay limit|relay limit exceeded|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
+        r"relay limit|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
         r"|submissionquota|messaging limit|message quota|maximum sending rate|sending (limit|quota)"
         r"|(you|tenant|customer)\b.{0,20} exceeded.{0,30}(limit|threshold|quota)"
         r"|(maximum|out of|not enough|no) credits|(request|recipient) limit exceeded"
@@ -19,9 +19,11 @@ PHRASES: Final = {
     ),
     "sender's domain not authenticated": (
         r"dmarc|\bspf\b|dkim|sender id\b|unauthenticated(?! senders? )|\bptr\b|reverse dns"
-        r"|authentication level"
+        r"|authentication level|domain not authenticated"
     ),
-    "restricted recipient": r"resolver\.rst|not allowed to send to|only accepts mail from",
+    "restricted recipient": (
+        r"resolver\.rst|not allowed to send to|only accepts mail from|restricted recipient"
+    ),
     "sender refused": (
         r"sender( address| domain| verify| verification)? (is |was )?(rejected|refused|denied)"
         r"|sender( address| domain)? (is |was )?(not|invalid|unknown|failed)"
@@ -33,7 +35,7 @@ PHRASES: Final = {
     "authentication": (
         r"authentication (is )?(required|failed|unsuccessful|credentials|rejected)|credentials"
         r"|not (logged in|authenticated)|(must|please|first) .{0,12}authenticate|username and pass"
-        r"|unauthenticated senders? "
+        r"|unauthenticated senders? |authentication$"
     ),
     "greylisted": r"gr[ae]y.?list",
     "slow down": (
@@ -58,7 +60,7 @@ PHRASES: Final = {
         r"too (large|big)|\bsize.{0,30}(exceed|limit|larger)|exceed.{0,30}\bsize|larger than"
     ),
     "content refused": (
-        r"virus|malware|attachment|content (is )?(rejected|restriction|filter|presents|denied)"
+        r"virus|malware|attachment|content (is )?(re(ject|fus)ed|restric|filter|presents|denied)"
         r"|message content|potential security issue|phish|bad header"
     ),
     "account disabled": (
@@ -86,7 +88,9 @@ PHRASES: Final = {
         r"polic(y|ies)|not (permitted|authori[sz]ed)|prohibited|administrative|access denied"
     ),
 }
-"""What replies say. Which phrase counts first is for the rules, and in this order for a report."""
+"""What replies say. Which phrase counts first is for the rules, and in this order for a report.
+
+A name says the same as what it stands for: what is kept is judged like what was said."""
 
 _PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words in PHRASES.items()}
 

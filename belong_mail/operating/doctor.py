@@ -149,5 +149,7 @@ def check_work(figures: Figures) -> Iterator[Finding]:
         yield wrong(f"The oldest message waits for {minutes} minutes. Does the worker run?")
     else:
         yield Finding("No message waits for longer than 15 minutes.")
+    if figures.is_coming_back:
+        yield wrong("Much mail comes back, or because of us. See `bounce status`, SPF and DMARC.")
     if figures.unreadable:
         yield wrong(f"{figures.unreadable} requests cannot be read. Is the right private key here?")

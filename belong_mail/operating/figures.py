@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.db import now
 from belong_mail.hold import service as hold
+from belong_mail.returns import service as returns
 from belong_mail.sending.models import Chunk, Delivery, State
 from belong_mail.subscriptions.models import Request
 
@@ -26,6 +27,8 @@ class Figures:
     requests: int
     unreadable: int
     is_on_hold: bool
+    is_coming_back: bool
+    """Mail comes back in unusual numbers, or because of us."""
 
 
 def gather(session: Session) -> Figures:
@@ -43,6 +46,7 @@ def gather(session: Session) -> Figures:
         requests=session.scalar(select(func.count(Request.id))) or 0,
         unreadable=session.scalar(unreadable) or 0,
         is_on_hold=hold.is_on(session),
+        is_coming_back=returns.is_alarming(session, now()),
     )
 
 
@@ -70,6 +74,7 @@ def exposition(figures: Figures) -> str:
         ("requests", "Requests that the worker has not read.", figures.requests),
         ("unreadable_requests", "Requests that cannot be read.", figures.unreadable),
         ("on_hold", "1 while sending is on hold.", int(figures.is_on_hold)),
+        ("coming_back", "1 while very much mail comes back.", int(figures.is_coming_back)),
     ):
         lines += [
             f"# HELP belong_{name} {about}",

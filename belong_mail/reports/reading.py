@@ -100,7 +100,8 @@ def _by_fields(notices: list[Notice], account: Account) -> Report:
     failed = [each for each in notices if each.has_failed]
     late = [each for each in notices if each.is_late]
     if not failed and not late:
-        return Report(Kind.DELIVERED, recipients=_recipients_of(notices))
+        status = notices[0].status
+        return Report(Kind.DELIVERED, status=status, recipients=_recipients_of(notices))
     told = failed or late
     codes = (each.status if failed else _late(each.status) for each in told)
     reasons = [_best(each.words, code, account) for each, code in zip(told, codes, strict=True)]

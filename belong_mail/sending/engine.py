@@ -8,6 +8,7 @@ journal before it leaves: after a crash it is known what may have arrived.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -29,6 +30,9 @@ LOOK_EVERY = 0.2
 RECOVER_EVERY = 1.0
 RENEW_EVERY = 15.0
 
+Undelivered = Callable[[Session, int], None]
+"""Hears, in the transaction that writes it down, of a delivery that will never arrive."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,12 +45,14 @@ class Engine:
         members: Members,
         presence: Presence,
         policy: pace.Policy,
+        undelivered: Undelivered,
     ) -> None:
         self._sessions = sessions
         self._compose = compose
         self._members = members
         self._presence = presence
         self._policy = policy
+        self._undelivered = undelivered
         self._flow = pace.Flow(transport.connections)
         self._parcels = Parcels(presence.journal, self._flow)
         self._crew = Crew(transport, self._parcels, self._flow)
@@ -119,7 +125,9 @@ class Engine:
         with self._sessions.begin() as session:
             if is_renewal:
                 claims.renew(session, owner)
-            settling.settle(session, owner, results, self._policy.uncertain, self._wake_at)
+            rest = self._policy.uncertain, self._wake_at
+            for delivery_id in settling.settle(session, owner, results, *rest):
+                self._undelivered(session, delivery_id)
             if had_failed:
                 settling.give_back_all_but(session, owner, self._parcels.held)
             if most:

@@ -27,6 +27,8 @@ STATES = {
     Verdict.POLICY: State.FAILED,
     Verdict.CONTENT: State.FAILED,
 }
+LEFT = (State.ACCEPTED, State.UNCERTAIN)
+"""Of these a copy may be on its way, or come back."""
 RESTS = {
     Verdict.QUOTA: timedelta(hours=1),
     Verdict.CREDENTIALS: timedelta(minutes=15),
@@ -117,6 +119,24 @@ def write(
         _put_off(delivery, at, is_break=outcome.is_break)
     elif outcome.state == State.UNCERTAIN:
         _doubt(delivery, uncertain, at)
+
+
+def bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:
+    """Write down that a message came back after all; tell whether that is news.
+
+    The moment in which the relay took it stays, for its day was counted then.
+    """
+    if delivery.state not in LEFT:
+        return False
+    delivery.state, delivery.due_at, delivery.claimed_by = State.BOUNCED, None, None
+    delivery.code, delivery.enhanced, delivery.phrase = code, enhanced or None, phrase or None
+    return True
+
+
+def arrive(delivery: Delivery) -> None:
+    """Write down that a message whose answer was lost is known to have arrived."""
+    if delivery.state == State.UNCERTAIN:
+        delivery.state, delivery.due_at, delivery.claimed_by = State.ACCEPTED, None, None
 
 
 def _before_try(delivery: Delivery) -> State:

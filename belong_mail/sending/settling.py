@@ -13,6 +13,7 @@ from belong_mail.sending.models import Delivery, State
 
 DEADLY = 6
 """Workers that died at a delivery, after which it has failed."""
+UNDELIVERED = (State.BOUNCED, State.FAILED)
 
 
 def settle(
@@ -21,12 +22,14 @@ def settle(
     results: Iterable[tuple[int, outcomes.Outcome]],
     uncertain: timedelta | None,
     rest_until: datetime | None,
-) -> None:
+) -> list[int]:
     """Write down what became of deliveries that an owner holds; what is no longer its stays.
 
     What was taken from it as uncertain is settled all the same when it was accepted after all.
+    Returned are those that will never arrive.
     """
     accepted: list[int] = []
+    undelivered: list[int] = []
     session.flush()
     for delivery_id, outcome in results:
         if outcome is outcomes.ACCEPTED:
@@ -35,8 +38,11 @@ def settle(
         delivery = session.get(Delivery, delivery_id, with_for_update=True)
         if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
             outcomes.write(delivery, outcome, uncertain, rest_until)
+            if outcome.state in UNDELIVERED:
+                undelivered.append(delivery_id)
     if accepted:
         _accept(session, owner, accepted)
+    return undelivered
 
 
 def take_over(

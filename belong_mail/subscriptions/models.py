@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, not_, or_
+from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, false, not_, or_
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -36,6 +36,8 @@ class Subscription(Base):
     requested_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    is_unreachable: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Ended because mail came back; nobody has left, and an operator may undo it."""
     paused_until: Mapped[datetime | None]
     """No issues before then; the membership goes on."""
     is_reminded: Mapped[bool] = mapped_column(default=False)
@@ -94,7 +96,7 @@ class Request(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
-    """What is wanted; `worker.RECEIVERS` names who reads each kind."""
+    """What is wanted; `handlers.receivers` names who reads each kind."""
     group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id))
     subscription_id: Mapped[int | None] = mapped_column(
         ForeignKey(Subscription.id, ondelete="CASCADE")

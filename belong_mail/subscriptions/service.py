@@ -128,6 +128,7 @@ def leave(session: Session, public_id: str) -> Subscription:
         subscription.ended_at = now()
         subscription.wrapped_introduction = None
         subscription.asked_at, subscription.asked_until = None, 0.0
+    subscription.is_unreachable = False
     return subscription
 
 

@@ -48,6 +48,10 @@ POISON = (
     "test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on"
 )
 REMINDERS = "tests/meetings/test_reminders.py"
+RETURNS = "tests/returns/test_receiving.py"
+LOST = "tests/returns/test_memberships.py"
+BREAKER = "tests/returns/test_breaker.py"
+INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -886,8 +890,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "one-alert",
         "belong_mail/alerts.py",
-        " or limits.free_at(session, KEY, at) > at:",
-        ":",
+        "limits.free_at(session, alarm.key, at) > at or ",
+        "",
         (f"{OPERATIONS}/test_alerts.py::test_a_trouble_that_lasts_is_told_again_after_six_hours",),
     ),
     (
@@ -1018,6 +1022,111 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if len(typed) != 1:\n",
         "    if not typed:\n",
         (MY_GROUPS,),
+    ),
+    (
+        "what-comes-back-is-sealed",
+        "belong_mail/returns/service.py",
+        "sealed=sealer.seal(held, subscriptions.SEALED)",
+        "sealed=held",
+        (f"{INBOUND}::test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it",),
+    ),
+    (
+        "a-return-path-is-signed",
+        "belong_mail/sending/names.py",
+        "    return int.from_bytes(number) if is_ours else None\n",
+        "    return int.from_bytes(number)\n",
+        (f"{RETURNS}::test_a_forged_report_about_somebodys_address_changes_nothing",),
+    ),
+    (
+        "who-forwards-keeps-the-membership",
+        "belong_mail/returns/receiving.py",
+        "if is_own else ELSEWHERE",
+        "",
+        (f"{LOST}::test_what_fails_behind_a_mailbox_that_forwards_ends_no_membership",),
+    ),
+    (
+        "what-comes-back-twice-counts-once",
+        "belong_mail/sending/outcomes.py",
+        "    if delivery.state not in LEFT:\n        return False\n",
+        "",
+        (f"{RETURNS}::test_a_report_that_comes_twice_counts_once",),
+    ),
+    (
+        "what-came-back-is-not-sent-again",
+        "belong_mail/sending/outcomes.py",
+        "delivery.state, delivery.due_at, delivery.claimed_by = State.BOUNCED, None, None",
+        "delivery.state, delivery.claimed_by = State.BOUNCED, None",
+        (RETURNS,),
+    ),
+    (
+        "a-report-waits-for-the-sending-to-end",
+        "belong_mail/returns/receiving.py",
+        "    if delivery.state == State.SENDING:\n",
+        "    if False:\n",
+        (RETURNS,),
+    ),
+    (
+        "only-who-complains-leaves",
+        "belong_mail/returns/receiving.py",
+        "(report.kind is Kind.COMPLAINT and report.suppress)",
+        "report.kind is Kind.COMPLAINT",
+        (f"{RETURNS}::test_who_does_not_complain_about_us_stays",),
+    ),
+    (
+        "who-complains-of-being-asked-is-left-alone",
+        "belong_mail/returns/receiving.py",
+        "        is_for_ever = is_complaint and was_asked\n",
+        "        is_for_ever = False\n",
+        (f"{RETURNS}::test_who_complains_of_being_asked_is_never_asked_again",),
+    ),
+    (
+        "many-unknown-at-once-are-not-believed",
+        "belong_mail/returns/service.py",
+        "    return not wait\n",
+        "    return True\n",
+        (BREAKER,),
+    ),
+    (
+        "who-was-lost-within-that-hour-goes-on",
+        "belong_mail/returns/service.py",
+        "        regain(lost(session, at - HOUR, at))\n",
+        "        pass\n",
+        (f"{BREAKER}::test_a_hundred_unknown_at_once_are_not_believed",),
+    ),
+    (
+        "one-day-is-not-two",
+        "belong_mail/returns/service.py",
+        " or last - first < rule.over",
+        "",
+        (f"{LOST}::test_many_in_a_short_time_are_no_more_than_one",),
+    ),
+    (
+        "a-mail-that-arrived-begins-the-count-anew",
+        "belong_mail/returns/service.py",
+        "lambda one: one.state != State.ACCEPTED",
+        "lambda one: True",
+        (f"{LOST}::test_a_mail_that_arrived_in_between_begins_the_count_anew",),
+    ),
+    (
+        "our-faults-end-no-membership",
+        "belong_mail/returns/service.py",
+        "    if verdict not in (Verdict.FAIL, Verdict.DEFER):\n        return None\n",
+        "    if verdict is not Verdict.FAIL:\n        return UNKNOWN\n",
+        (f"{LOST}::test_what_is_not_the_addresss_fault_ends_no_membership",),
+    ),
+    (
+        "a-refusal-at-once-counts-too",
+        "belong_mail/sending/engine.py",
+        "                self._undelivered(session, delivery_id)\n",
+        "                pass\n",
+        (f"{LOST}::test_a_refusal_at_once_counts_as_one_that_comes_later",),
+    ),
+    (
+        "who-leaves-is-not-brought-back",
+        "belong_mail/subscriptions/service.py",
+        "    subscription.is_unreachable = False\n",
+        "",
+        (f"{BREAKER}::test_who_left_is_not_brought_back_by_an_operator",),
     ),
 )
 

@@ -30,6 +30,9 @@ inet_protocols = ipv4
 mydestination =
 mynetworks = 127.0.0.0/8
 default_transport = discard:taken
+transport_maps = regexp:{folder}/transport
+smtp_dns_support_level = disabled
+smtpd_reject_unlisted_recipient = no
 alias_maps =
 alias_database =
 smtpd_peername_lookup = no
@@ -47,9 +50,15 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 discard unix - - n - - discard
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
+TRANSPORT = """\
+/^b[+]/ smtp:[127.0.0.1]:{back}
+/7@/ error:5.1.1 User unknown
+"""
+"""Who has a 7 before the @ does not exist; what comes back goes to a port."""
 QUEUES = (
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop",
     "pid", "private", "public", "saved", "trace",
@@ -65,21 +74,43 @@ local_interfaces = 127.0.0.1
 tls_advertise_hosts =
 acl_smtp_rcpt = accept
 acl_smtp_data = accept
-queue_only = true
+queue_only = {is_queueing}
+keep_environment = LD_LIBRARY_PATH
+deliver_drop_privilege = true
 pipelining_advertise_hosts = {advertised}
 smtp_accept_max = 50
+smtp_accept_queue_per_connection = 0
 log_selector = +received_recipients
 begin routers
+returned:
+  driver = manualroute
+  local_parts = ^b[+]
+  transport = back
+  route_list = * 127.0.0.1
+  self = send
+unknown:
+  driver = redirect
+  local_parts = *7
+  allow_fail
+  data = :fail: User unknown
 all:
   driver = redirect
   data = :blackhole:
+begin transports
+back:
+  driver = smtp
+  port = {back}
+  allow_localhost
 """
 Log = Callable[[], list[Copy]]
 
 
 @contextmanager
-def postfix(folder: Path, *, is_pipelining: bool) -> Iterator[tuple[int, Log]]:
-    """Run Postfix, which discards what it takes; yield its port, and what its log says."""
+def postfix(folder: Path, *, is_pipelining: bool, back: int = 9) -> Iterator[tuple[int, Log]]:
+    """Run Postfix, which discards what it takes; yield its port, and what its log says.
+
+    What it cannot deliver it sends back, to a mail server on a port.
+    """
     port = free_port()
     owner, dropper = IDS["postfix"], IDS["postdrop"]
     for name in QUEUES:
@@ -92,21 +123,34 @@ def postfix(folder: Path, *, is_pipelining: bool) -> Iterator[tuple[int, Log]]:
     discarded = "" if is_pipelining else "pipelining"
     main = POSTFIX.format(folder=folder, root=ROOT, discarded=discarded)
     (folder / "main.cf").write_text(main)
+    (folder / "transport").write_text(TRANSPORT.format(back=back))
     (folder / "master.cf").write_text(SERVICES.format(port=port))
     with running(port, folder, ROOT / "usr/lib/postfix/sbin/master", "-c", folder, "-d", "-s"):
         yield port, lambda: _read_postfix(_text(folder / "log"))
 
 
 @contextmanager
-def exim(folder: Path, *, is_pipelining: bool) -> Iterator[tuple[int, Log]]:
-    """Run Exim, which queues what it takes; yield its port, and what its log says."""
+def exim(folder: Path, *, is_pipelining: bool, back: int = 0) -> Iterator[tuple[int, Log]]:
+    """Run Exim, which queues what it takes; yield its port, and what its log says.
+
+    With a port to send back to it delivers too, and sends back what it cannot deliver.
+    """
     port = free_port()
     for name in ("spool", "log"):
         (folder / name).mkdir()
         os.chown(folder / name, IDS["Debian-exim"], IDS["Debian-exim"])
     advertised = "*" if is_pipelining else ""
     config = folder / "exim.conf"
-    config.write_text(EXIM.format(folder=folder, root=ROOT, port=port, advertised=advertised))
+    written = EXIM.format(
+        folder=folder,
+        root=ROOT,
+        port=port,
+        advertised=advertised,
+        back=back,
+        is_queueing=str(not back).lower(),
+    )
+    config.write_text(written)
+    (ROOT / "usr/sbin/exim4").chmod(0o755)  # a setuid program does not find its libraries
     with running(port, folder, ROOT / "usr/sbin/exim4", "-C", config, "-bdf", "-q1h"):
         yield port, lambda: _read_exim(_text(folder / "log" / "mainlog"))
 

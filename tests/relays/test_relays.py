@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from belong_mail.parts import Parts
+from belong_mail.reports.reading import Kind, read
 from belong_mail.sample import add_members
 from belong_mail.subscriptions.receiving import Keyring
 from tests.factories import group_named, queue_issue
@@ -16,11 +17,13 @@ from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
 from tests.marks import on_sqlite
-from tests.processes import SECONDS
+from tests.processes import SECONDS, feed
 from tests.relays.debian import why_not
 from tests.relays.servers import Log, exim, postfix
+from tests.servers.smtp import Server
 
 MEMBERS = 500
+SOME = 40
 Started = Callable[..., AbstractContextManager[tuple[int, Log]]]
 
 pytestmark = [
@@ -65,3 +68,29 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
             wrong = audit(books, log(), Expected(MEMBERS, breaks=kills * IN_HAND))
     assert wrong == []
     assert books["accepted"] == MEMBERS
+
+
+@pytest.mark.parametrize("server", [postfix, exim])
+def test_what_a_real_server_takes_and_sends_back_has_bounced(
+    server: Started, parts: Parts, keyring: Keyring, environment: dict[str, str]
+) -> None:
+    """R10: whose address has a 7 before the @ is unknown to it, as it finds out later."""
+    with parts.writing.begin() as session:
+        add_members(session, keyring, group_named(session, "the-village"), SOME)
+        issue = queue_issue(session).public_id
+    with TemporaryDirectory() as name, Server() as returned:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with server(folder, is_pipelining=True, back=returned.port) as (port, _):
+            settings = {**environment, "BELONG_SMTP_URL": f"smtp://127.0.0.1:{port}?tls=none"}
+            product.drain(settings)
+            assert product.report(settings, issue)["accepted"] == SOME
+            unknown = returned.wait_for(SOME // 10)
+        for each in unknown:
+            assert feed(settings, each.data, "inbound", each.recipient).returncode == 0
+            told = read(each.data)
+            assert (told.kind, told.suppress) == (Kind.BOUNCE, True)
+            assert told.recipients[0].endswith("7@example.org")
+        product.drain(settings)
+        books = product.report(settings, issue)
+    assert (books["accepted"], books["bounced"]) == (SOME - SOME // 10, SOME // 10)

@@ -1,0 +1,180 @@
+"""When very many addresses are said not to exist at once, it is the mail system that errs (M46)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from belong_mail.db import now
+from belong_mail.operating import doctor
+from belong_mail.operating.figures import exposition, gather
+from belong_mail.parts import Parts
+from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.worker import make_worker
+from tests.marks import on_sqlite
+from tests.people import Visitor, link_to, text_of
+from tests.returns.mail import SPAM, UNKNOWN
+from tests.returns.village import ADA, Village
+
+MANY = 100
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+def enter(village: Village, number: int, domain: str = "dpsk12.org") -> None:
+    village.enter(*(f"member{each}@{domain}" for each in range(number)))
+
+
+def refuse_all(village: Village) -> None:
+    """Send an issue while the directory of the mail system is out of order."""
+    village.relay.always("RCPT", "550 5.1.1 User unknown")
+    village.issue()
+    village.relay.usual()
+
+
+def test_a_hundred_unknown_at_once_are_not_believed(village: Village) -> None:
+    """On neither of two days, and of those within the hour nobody is lost either."""
+    enter(village, MANY)
+    refuse_all(village)
+    village.pass_days(1)
+    refuse_all(village)
+    assert village.members() == MANY
+    village.pass_days(1)
+    issue = village.issue()
+    assert village.books(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_reports_that_come_later_are_counted_in_the_same_way(village: Village) -> None:
+    enter(village, 30)
+    for day in (0, 1):
+        village.pass_days(day)
+        village.issue()
+        for number in range(30):
+            village.send_back(f"member{number}@dpsk12.org")
+    assert village.members() == 30
+
+
+@on_sqlite
+def test_a_usual_number_is_believed(village: Village) -> None:
+    enter(village, 19)
+    refuse_all(village)
+    village.pass_days(1)
+    refuse_all(village)
+    assert village.members() == 0
+
+
+@pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
+def test_an_operator_says_that_they_do_not_exist(
+    village: Village, cli: Any, ended: int, *, comes_again: bool
+) -> None:
+    """After a summer many colleagues have gone at once; who has had mail since has not."""
+    enter(village, 30)
+    for day in (0, 1):
+        village.pass_days(day)
+        refuse_all(village)
+    if comes_again:
+        village.issue()
+    status = cli.invoke(args=["bounce", "status"])
+    assert (status.exit_code, "bounce accept" in status.output) == (1, True)
+    accepted = cli.invoke(args=["bounce", "accept"])
+    assert accepted.output == f"{ended} memberships have ended.\n"
+    assert village.members() == 30 - ended
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_of_it_once(village: Village, parts: Parts, keyring: Keyring) -> None:
+    enter(village, MANY)
+    refuse_all(village)
+    for _ in range(2):
+        worker = make_worker(parts, keyring)
+        worker.drain()
+        worker.engine.close()
+    [mail] = village.relay.to(OPERATOR)
+    assert "bounce status" in text_of(mail)
+    assert "dpsk12.org" not in mail.as_string()
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_that_mail_comes_back_because_of_us(
+    village: Village, parts: Parts, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    village.enter(ADA)
+    village.issue()
+    village.send_back(why=SPAM)
+    worker = make_worker(parts, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert [mail["Subject"] for mail in village.relay.to(OPERATOR)] == ["Mail comes back"]
+    assert "spam or reputation" in caplog.text
+    assert "dpsk12.org" not in caplog.text
+
+
+@on_sqlite
+def test_doctor_and_figures_say_so_while_it_lasts(village: Village) -> None:
+    def wrong() -> list[str]:
+        with village.parts.reading.begin() as session:
+            figures = gather(session)
+        said = [each.words for each in doctor.check_work(figures) if each.is_wrong]
+        assert f"belong_coming_back {int(bool(said))}\n" in exposition(figures)
+        return said
+
+    enter(village, MANY)
+    assert wrong() == []
+    refuse_all(village)
+    assert ["bounce status" in words for words in wrong()] == [True]
+    village.pass_days(1)
+    assert wrong() == []
+
+
+@ALARM
+@on_sqlite
+def test_nobody_is_alarmed_by_one_colleague_who_has_gone(
+    village: Village, parts: Parts, keyring: Keyring
+) -> None:
+    village.enter(ADA)
+    village.issue()
+    village.send_back()
+    worker = make_worker(parts, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert village.relay.to(OPERATOR) == []
+
+
+def test_an_operator_undoes_what_happened_between_two_times(village: Village, cli: Any) -> None:
+    village.enter(ADA, "ben@dpsk12.org", "cleo@schools.example.org")
+    village.enter("dan@dpsk12.org")
+    for day in (0, 1):
+        village.pass_days(day)
+        village.issue()
+        for address in (ADA, "cleo@schools.example.org"):
+            village.send_back(address)
+    assert village.members() == 2
+    assert cli.invoke(args=["bounce", "status"]).output.startswith(f"{now().date()}\t2\n")
+    hour = timedelta(hours=1)
+    zone = village.parts.settings.timezone
+    since, until = (f"{(now() + d).astimezone(zone):%Y-%m-%dT%H:%M:%S}" for d in (-hour, hour))
+    early = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01", "--until", since])
+    assert early.output == "0 memberships go on.\n"
+    args = ["bounce", "undo", "--since", since, "--until", until]
+    assert cli.invoke(args=[*args, "--domain", "DPSK12.org"]).output == "1 memberships go on.\n"
+    assert village.members() == 3
+    assert cli.invoke(args=args).output == "1 memberships go on.\n"
+    assert village.members() == 4
+
+
+@on_sqlite
+def test_who_left_is_not_brought_back_by_an_operator(
+    village: Village, visitor: Visitor, cli: Any
+) -> None:
+    village.enter(ADA)
+    for day in (0, 1):
+        village.pass_days(day)
+        village.issue()
+        village.send_back(why=UNKNOWN)
+    assert village.members() == 0
+    visitor.press(link_to(village.copies()[0].message, "leave"))
+    assert cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"]).output.startswith("0 ")
