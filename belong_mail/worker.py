@@ -135,7 +135,8 @@ class Worker:
             due = select(Request.id).where(
                 Request.due_at <= now(), Request.failures < MOST_FAILURES
             )
-            waiting = list(session.scalars(due.order_by(Request.id).limit(BATCH)))
+            people_first = due.order_by(Request.kind == returns.KIND, Request.id)
+            waiting = list(session.scalars(people_first.limit(BATCH)))
         for request_id in waiting:
             self._read_request(request_id)
         return bool(waiting)

@@ -1038,6 +1038,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{RETURNS}::test_a_forged_report_about_somebodys_address_changes_nothing",),
     ),
     (
+        "people-come-before-what-came-back",
+        "belong_mail/worker.py",
+        "due.order_by(Request.kind == returns.KIND, Request.id)",
+        "due.order_by(Request.id)",
+        ("tests/returns/test_flood.py",),
+    ),
+    (
         "who-forwards-keeps-the-membership",
         "belong_mail/returns/receiving.py",
         "if is_own else ELSEWHERE",
