@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     MetaData,
+    Select,
     String,
     bindparam,
     create_engine,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -173,6 +174,18 @@ def create(engine: Engine) -> None:
             Path(engine.url.database or "").touch(mode=0o644)
         except OSError as error:
             raise OperationalError(None, None, error) from error
+
+
+def to_change(session: Session, found: Select[Any]) -> Select[Any]:
+    """Lock what is found until the transaction ends, if that may write.
+
+    Whoever changes it at the same time waits, and then reads it as it is. Rows that only
+    refer to it may come all the same (FOR NO KEY UPDATE).
+    """
+    if session.get_bind().get_execution_options().get("is_reading", False):
+        return found
+    first = found.column_descriptions[0]["entity"]
+    return found.with_for_update(of=first, key_share=True)
 
 
 def _begin_postgresql(connection: Any) -> None:

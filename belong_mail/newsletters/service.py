@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
-from belong_mail.db import UtcTime, now
+from belong_mail.db import UtcTime, now, to_change
 from belong_mail.groups.models import Group
 from belong_mail.mail import header, markdown
 from belong_mail.mail.message import HeaderRefused, clean
@@ -78,11 +78,11 @@ def find(session: Session, public_id: str) -> Newsletter | None:
 
 
 def find_led(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue of a group that the account leads, or raise NotYours."""
+    """Find an issue of a group that the account leads, to read or to change; or raise NotYours."""
     found = select(Newsletter).where(
         Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.led_by(account))
     )
-    newsletter = session.scalar(found)
+    newsletter: Newsletter | None = session.scalar(to_change(session, found))
     if newsletter is None:
         raise accounts.NotYours
     return newsletter

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotYours, led_by
-from belong_mail.db import now
+from belong_mail.db import now, to_change
 from belong_mail.groups.models import Group
 from belong_mail.meetings import recurrence
 from belong_mail.meetings.models import Meeting, MeetingChange
@@ -35,7 +35,7 @@ def led(session: Session, account: Account, group: Group) -> list[Meeting]:
 
 
 def find_led(session: Session, account: Account, public_id: str) -> Meeting:
-    """Find a meeting of a group that an account leads, or raise NotYours."""
+    """Find a meeting of a group that an account leads, to read or to change; or raise NotYours."""
     found = (
         select(Meeting)
         .join(Group)
@@ -45,7 +45,7 @@ def find_led(session: Session, account: Account, public_id: str) -> Meeting:
             Group.retired_at.is_(None),
         )
     )
-    meeting = session.scalar(found)
+    meeting: Meeting | None = session.scalar(to_change(session, found))
     if meeting is None:
         raise NotYours
     return meeting

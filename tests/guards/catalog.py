@@ -1135,6 +1135,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "",
         (f"{BREAKER}::test_who_left_is_not_brought_back_by_an_operator",),
     ),
+    (
+        "two-who-save-at-once-see-each-other",
+        "belong_mail/db.py",
+        "    return found.with_for_update(of=first, key_share=True)\n",
+        "    return found\n",
+        ("tests/leads/test_at_once.py",),
+    ),
 )
 
 SABOTAGES = tuple(Sabotage(*row) for row in ROWS)

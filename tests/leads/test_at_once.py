@@ -1,0 +1,66 @@
+"""Two leads who save in the same moment: the second reads what the first has saved."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.meetings.models import Meeting
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.parts import Parts
+from belong_mail.planning import service as planning
+from tests.factories import group_named, plan_meeting
+from tests.people import Form, Visitor
+
+MOMENT = 0.5
+"""Seconds in which the second lead has come as far as they can."""
+
+
+def race(
+    parts: Parts, lead: Visitor, page: str, typed: dict[str, str], change: Callable[[Session], None]
+) -> int:
+    """Press “save” while another lead’s change is not committed yet; return the answer's status."""
+    form = Form(lead.open(page).text).fields | typed
+    answers: list[int] = []
+    second = threading.Thread(target=lambda: answers.append(lead.press(page, **form).status_code))
+    with parts.writing.begin() as session:
+        change(session)
+        session.flush()
+        second.start()
+        time.sleep(MOMENT)
+    second.join()
+    return answers[0]
+
+
+def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(
+    lead: Visitor, parts: Parts
+) -> None:
+    with parts.writing.begin() as session:
+        page = f"/lead/meetings/{plan_meeting(session).public_id}"
+
+    def move(session: Session) -> None:
+        meeting = session.scalars(select(Meeting).with_for_update()).one()
+        planning.change(meeting, place="Room 9")
+
+    assert race(parts, lead, page, {"place": "Room 5"}, move) == 409
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Meeting.place)).one() == "Room 9"
+
+
+def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(
+    lead: Visitor, parts: Parts
+) -> None:
+    with parts.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, "the-village"), "Hello", "Words")
+        page = f"/lead/newsletters/{issue.public_id}"
+
+    def rewrite(session: Session) -> None:
+        draft = session.scalars(select(Newsletter).with_for_update()).one()
+        newsletters.rewrite(draft, text="The words of the first")
+
+    assert race(parts, lead, page, {"text": "The words of the second"}, rewrite) == 409
+    with parts.reading.begin() as session:
+        assert session.scalars(select(Newsletter.text)).one() == "The words of the first"
