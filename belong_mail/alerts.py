@@ -1,4 +1,4 @@
-"""Telling the operator, in one mail, that mail does not leave, or that it comes back."""
+"""Telling the operator that mail does not leave, comes back, or has not reached the office."""
 
 import logging
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
+from belong_mail.contact import service as contact
 from belong_mail.db import now
 from belong_mail.outbox import service as outbox
 from belong_mail.outbox.letters import Desk, Letter
@@ -53,6 +54,12 @@ ALARMS = (
         b"alert/late",
         "Mail waits for more than 15 minutes.",
         _does_wait,
+    ),
+    Alarm(
+        "alert-contact",
+        b"alert/contact",
+        "A message to the office or to leads has not arrived.",
+        lambda session, _at: bool(contact.undelivered(session)),
     ),
     Alarm("alert-returns", b"alert/returns", "Mail comes back.", returns.is_alarming),
 )

@@ -20,7 +20,7 @@ from belong_mail.hold.commands import hold_commands
 from belong_mail.interests.commands import group_commands
 from belong_mail.questions.commands import question_commands
 from belong_mail.releases.commands import newsletter_commands
-from belong_mail.returns.commands import bounce_commands, inbound_command
+from belong_mail.returns.commands import bounce_commands, contact_commands, inbound_command
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 WEB_PATIENCE = "5s"
@@ -125,7 +125,7 @@ def purge() -> None:
 
 COMMANDS = (
     group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
-    hold_commands, inbound_command, bounce_commands, web, worker, purge,
+    contact_commands, hold_commands, inbound_command, bounce_commands, web, worker, purge,
 )  # fmt: skip
 for each_command in COMMANDS:
     _equip(each_command)

@@ -15,7 +15,10 @@ from belong_mail.groups.models import Group
 from belong_mail.languages import marked
 from belong_mail.outbox import service as outbox
 from belong_mail.sealing import Sealer
+from belong_mail.sending.models import Delivery, State
 
+KIND = "contact-message"
+UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED)
 PLACE = "contact_messages.sealed"
 TO = "deliveries.sealed_to"
 ARGUMENTS = "deliveries.sealed_arguments"
@@ -70,7 +73,7 @@ def receive(
     session.flush()
     outbox.post(
         session,
-        "contact-message",
+        KIND,
         sealed_to=sealer.seal(inbox.encode(), TO),
         about_id=message.id,
         due_at=due_at,
@@ -101,6 +104,26 @@ def acknowledge(
         sealed_arguments=sealer.seal(language.encode(), ARGUMENTS),
         due_at=due_at,
     )
+
+
+def undelivered(session: Session) -> dict[str, Delivery]:
+    """Return by its reference what has not reached whom it was for, and never will by itself."""
+    found = (
+        select(ContactMessage.reference, Delivery)
+        .join(Delivery, Delivery.about_id == ContactMessage.id)
+        .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED))
+        .order_by(ContactMessage.id)
+    )
+    return dict(session.execute(found).all())
+
+
+def resend(session: Session) -> int:
+    """Put what has not arrived back into the queue; return how many messages that are."""
+    again = undelivered(session).values()
+    for delivery in again:
+        delivery.state, delivery.due_at, delivery.finished_at = State.QUEUED, now(), None
+        delivery.created_at, delivery.attempts = now(), 0
+    return len(again)
 
 
 def find(session: Session, reference: str) -> ContactMessage | None:

@@ -151,5 +151,8 @@ def check_work(figures: Figures) -> Iterator[Finding]:
         yield Finding("No message waits for longer than 15 minutes.")
     if figures.is_coming_back:
         yield wrong("Much mail comes back, or because of us. See `bounce status`, SPF and DMARC.")
+    if figures.undelivered:
+        number = figures.undelivered
+        yield wrong(f"{number} messages have not reached the office. See `contact undelivered`.")
     if figures.unreadable:
         yield wrong(f"{figures.unreadable} requests cannot be read. Is the right private key here?")

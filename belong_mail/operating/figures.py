@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from belong_mail.contact import service as contact
 from belong_mail.db import now
 from belong_mail.hold import service as hold
 from belong_mail.returns import service as returns
@@ -27,6 +28,8 @@ class Figures:
     requests: int
     unreadable: int
     is_on_hold: bool
+    undelivered: int
+    """Messages to the office or to leads that have not arrived, and never will by themselves."""
     is_coming_back: bool
     """Mail comes back in unusual numbers, or because of us."""
 
@@ -46,6 +49,7 @@ def gather(session: Session) -> Figures:
         requests=session.scalar(select(func.count(Request.id))) or 0,
         unreadable=session.scalar(unreadable) or 0,
         is_on_hold=hold.is_on(session),
+        undelivered=len(contact.undelivered(session)),
         is_coming_back=returns.is_alarming(session, now()),
     )
 
@@ -74,6 +78,7 @@ def exposition(figures: Figures) -> str:
         ("requests", "Requests that the worker has not read.", figures.requests),
         ("unreadable_requests", "Requests that cannot be read.", figures.unreadable),
         ("on_hold", "1 while sending is on hold.", int(figures.is_on_hold)),
+        ("undelivered", "Messages to the office that have not arrived.", figures.undelivered),
         ("coming_back", "1 while very much mail comes back.", int(figures.is_coming_back)),
     ):
         lines += [

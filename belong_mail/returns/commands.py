@@ -1,4 +1,4 @@
-"""The operator's commands: taking in what came back, and seeing to what follows from it."""
+"""The operator's commands: what came back, what follows from it, and what has not arrived."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from belong_mail.accounts.commands import keys_here
+from belong_mail.contact import service as contact
 from belong_mail.current import parts, transaction
 from belong_mail.db import now
 from belong_mail.mail.address import normalise
@@ -118,3 +119,30 @@ def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
             lost = [each for each in lost if normalise(keyring.address(each)).endswith(end)]
         returns.regain(lost)
     click.echo(f"{len(lost)} memberships go on.")
+
+
+@click.group("contact")
+def contact_commands() -> None:
+    """Messages to the office and to leads that have not arrived."""
+
+
+@contact_commands.command("undelivered")
+def list_undelivered() -> None:
+    """List their references, one a line, and why; exit 1 when there are any."""
+    with transaction() as session:
+        waiting = contact.undelivered(session)
+        for reference, delivery in waiting.items():
+            said = (delivery.code, delivery.enhanced, delivery.phrase)
+            why = " ".join(str(each) for each in said if each)
+            click.echo(f"{reference}\t{delivery.state}\t{why}")
+    if waiting:
+        raise click.exceptions.Exit(1)
+    click.echo("Every message has arrived, or is on its way.")
+
+
+@contact_commands.command("resend")
+def resend() -> None:
+    """Send them once more, each to the inbox that is set by then, or to the leads' mailbox."""
+    with transaction() as session:
+        number = contact.resend(session)
+    click.echo(f"{number} messages leave again.")

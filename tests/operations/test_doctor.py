@@ -166,7 +166,7 @@ def figures(app: Flask) -> dict[str, str]:
 def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
     assert figures['belong_deliveries{state="queued"}'] == "0"
     assert figures["belong_on_hold"] == "0"
-    assert len(figures) == 16
+    assert len(figures) == 17
     assert not [name for name in figures if "village" in name or "group" in name]
 
 
