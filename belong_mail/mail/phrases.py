@@ -23,6 +23,7 @@ PHRASES: Final = {
     ),
     "restricted recipient": (
         r"resolver\.rst|not allowed to send to|only accepts mail from|restricted recipient"
+        r"|recipient preference"
     ),
     "sender refused": (
         r"sender( address| domain| verify| verification)? (is |was )?(rejected|refused|denied)"
@@ -66,17 +67,17 @@ PHRASES: Final = {
     "account disabled": (
         r"(account|mailbox|user|recipient|address).{0,40}(disabled|inactive|suspended|deactivated)"
         r"|(account|mailbox).{0,40}(expired|locked|dormant|no longer active)"
-        r"|inactive (user|account)"
+        r"|(inactive|deactivated) (user|account|mailbox)"
     ),
     "domain not found": (
         r"(host|domain)( name)? (is |was |has )?(not found|unknown|no mx|does not exist|not exist)"
         r"|(host|domain).{0,60}(couldn.t be found|lookup)|null ?mx|(unknown|no such) (host|domain)"
     ),
     "no such user": (
-        r"(user|mailbox|recipient|account|address|alias|inbox)\b.{0,80}(unknown|not (found|exist)|"
-        r"not (known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer exists|invalid)"
+        r"(user|mailbox|recipient|rcpt|account|address|alias|inbox)\b.{0,80}(unknown|not (found|"
+        r"exist|known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer exists|invalid)"
         r"|(no such|unknown|invalid|unrouteable|non-?existent) (local )?(user|mailbox|recipient|"
-        r"account|address|person|alias)|nosuchuser|no mailbox here|recipnotfound"
+        r"account|address|person|alias)|nosuchuser|no mail ?box (here|available)|recipnotfound"
         r"|nobody (here )?by that name|(do not|don.t) have (a|an|any) (user|mailbox|account)"
         r"|user doesn.t have a \S{1,40} account|bad.?(recipient|rcpt)|invalid .{0,20}user ?id|not a"
         r"( known| valid| registered){1,2} (user|recipient|mailbox|address)|user not known"

@@ -1,6 +1,7 @@
 """Automatic answers (RFC 3834), and mails that only ask to be left alone."""
 
 import re
+from itertools import takewhile
 from typing import Final
 
 from belong_mail.reports.mime import Message
@@ -12,7 +13,6 @@ _MARKS: Final = frozenset({
     "x-ms-exchange-inbox-rules-loop", "x-autoresponse",
 })  # fmt: skip
 _QUIET: Final = frozenset({"x-auto-response-suppress", "x-precedence", "precedence"})
-_LISTS: Final = frozenset({"list-unsubscribe", "list-id", "list-post"})
 _AWAY = (
     r"out of (?:the )?office|auto(?:matic|mated|mat)?[ -]?(?:reply|response|antwort|svar"
     r"|respuesta)|automati(?:c|sche|sch) (?:reply|response|antwoord|antwort|rückmeldung)|vacation"
@@ -23,12 +23,13 @@ _AWAY = (
     r"|risposta automatica|resposta autom|自动回复|自動回覆|自動返信|不在"
 )
 _LEAVING = (
-    r"(?:please )?(?:unsubscribe|remove|leave|signoff|sign off|opt.?out)(?: me)?(?: from (?:this"
+    r"(?:please )?(?:unsubscribe|remove|signoff|sign off|opt.?out)(?: me)?(?: from (?:this"
     r"|the|your) (?:mailing )?list)?(?: please)?|list-unsubscribe|(?:por favor )?(?:baja|dar(?:se"
     r"|me)? de baja|(?:darse|quiero) baja|cancelar(?: la)? suscripci[oó]n"
     r"|desuscribir(?:me)?)(?: por favor)?|d[ée]sinscription|d[ée]sabonner|se d[ée]sinscrire"
     r"|abmelde?n|abmeldung|abbestellen|stop"
 )
+_QUOTING = r".{0,200}(?:wrote|escribió|écrit|schrieb)\s?:|-- ?$|_{5,}|-{5,}|(?:sent from|enviado)\b"
 
 
 def is_away(message: Message) -> bool:
@@ -37,21 +38,18 @@ def is_away(message: Message) -> bool:
     return re.match(_AWAY, subject, re.IGNORECASE) is not None and bool(
         message.fields.keys() & _QUIET
         or message.first("auto-submitted")
-        or message.first("return-path").strip() == "<>"
+        or message.has_null_path
         or re.match(rf"(?:{_AWAY})\W{{0,3}}(?::|$)", subject, re.IGNORECASE)
     )
 
 
 def is_automatic(message: Message) -> bool:
     """Tell whether a machine answers for a person, or only says that something was shown."""
-    names = message.fields.keys()
-    if names & _LISTS:
-        return False
     submitted = message.first("auto-submitted").lower().partition(";")[0].strip()
     precedence = message.first("precedence").lower().replace("-", "_").strip()
-    return bool(
+    return not message.is_of_a_list and bool(
         submitted not in {"", "no"}
-        or names & _MARKS
+        or message.fields.keys() & _MARKS
         or precedence == "auto_reply"
         or message.text_of(RECEIPT) is not None
     )
@@ -62,13 +60,8 @@ def asks_to_leave(message: Message, told: str) -> bool:
     if message.first("x-apple-unsubscribe").strip().lower() == "true":
         return True
     lines = [line for line in told.split("\n") if line.strip() and not line.startswith(">")]
-    quoting = (
-        r".{0,200}(?:wrote|escribió|écrit|schrieb)\s?:|-- ?$|_{5,}|-{5,}|(?:sent from|enviado)\b"
-    )
-    end = next(
-        (n for n, line in enumerate(lines) if re.match(quoting, line, re.IGNORECASE)), len(lines)
-    )
-    return any(map(_is_wish, (message.first("subject"), " ".join(lines[:end]))))
+    own = takewhile(lambda line: re.match(_QUOTING, line, re.IGNORECASE) is None, lines)
+    return _is_wish(message.first("subject")) or _is_wish(" ".join(own))
 
 
 def _is_wish(text: str) -> bool:

@@ -41,6 +41,14 @@ class Message:
     fields: Fields
     parts: tuple[Part, ...]
 
+    @property
+    def is_of_a_list(self) -> bool:
+        return bool(self.fields.keys() & {"list-id", "list-post", "list-unsubscribe"})
+
+    @property
+    def has_null_path(self) -> bool:
+        return self.first("return-path").strip() == "<>"
+
     def first(self, name: str) -> str:
         return first(self.fields, name)
 

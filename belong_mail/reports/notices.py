@@ -10,8 +10,10 @@ from belong_mail.reports.mime import Fields, Message, addresses_in, fields_of, f
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
 
+_HOTMAILS = "x-hmxmroriginalrecipient"
 _HARMLESS = frozenset({"not-spam", "auth-failure", "miscategorized", "virus", "dmarc"})
-_REPORTED = r"^this is an? (?:e-?mail )?abuse report\b|^feedback-type: *[a-z-]+$"
+_REPORTED = r"^this is an? (?:e-?mail )?abuse report\b"
+_FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +72,25 @@ class Complaint:
     is_about_mail: bool
     """Somebody does not want it; otherwise a filter or a signature was at fault."""
     recipients: tuple[str, ...]
-    paths: tuple[str, ...]
 
 
 def complaint_of(message: Message, told: str, returned: Fields) -> Complaint | None:
     """Return what a feedback report says, also where it is not quite in the format."""
     report = message.text_of(FEEDBACK)
-    is_hotmails = "x-hmxmroriginalrecipient" in returned
-    if report is None and (is_hotmails or re.search(_REPORTED, told, re.IGNORECASE | re.MULTILINE)):
-        report = told
-    if report is None:
+    words = f"{_REPORTED}|{_FEEDBACK_FIELD}" if returned else _FEEDBACK_FIELD
+    if (
+        report is None
+        and _HOTMAILS not in returned
+        and not re.search(words, told, re.IGNORECASE | re.MULTILINE)
+    ):
         return None
-    fields = fields_of(report)
+    fields = fields_of(told if report is None else report)
     kind = first(fields, "feedback-type").strip().lower()
-    named = [*_all(fields, "original-rcpt-to"), *_all(returned, "x-hmxmroriginalrecipient")]
+    named = [*_all(fields, "original-rcpt-to"), *_all(fields, "removal-recipient")]
+    named += _all(returned, _HOTMAILS)
     return Complaint(
         is_about_mail=kind not in _HARMLESS,
         recipients=tuple(named or _all(returned, "to")),
-        paths=tuple(_all(fields, "original-mail-from")),
     )
 
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from belong_mail.reports.mime import Fields, Message, addresses_in, fields_of
 
 _DAEMON = (
-    r"mail(?:er)?.?da?emon|postmaster|mail.?(?:delivery|administrator|system|router|server|er@)"
-    r"|delivery.?(?:sub.?system|system|agent|notif|failure)|sub.?system|postoffice|\bmdaemon"
-    r"|system administrator|undeliver|failed.?delivery|non.?delivery|bounce|microsoftexchange|<>"
+    r"mail(?:er)?.?da?emon|post.?master|\bmdaemon|mail.?delivery.?(?:sub|system|service|notif)"
+    r"|(?:mail|system) administrator|microsoftexchange|<@?>"
 )
-_DAEMON_OF_LIST = r"(?:mailer.?daemon|postmaster|mdaemon)\b|<>"
 _PASSED_ON = r"(?:re|aw|sv|fwd?|wg|tr|rv)\s?:"
 _FAILED = (
     r"undeliver|return(?:ed|ing) (?:mail|to sender|message)|failure notice|could not be|rejected"
@@ -28,7 +26,8 @@ _SAYS_FAILED = (
     r"|fatal error|return(?:ed|ing) (?:it )?(?:to (?:the |its )?sender|mail|message)|giv(?:en"
     r"|ing) up|(?:message|mail|recipient|address|domain).{0,60}(?:rejected|bounced|refused|failed"
     r"|unknown)|(?:unknown|no such|invalid|valid) user|user unknown|delivery problem|userid"
-    r"|no (?:se )?(?:pudo|ha podido|puede)|n.a pas pu|konnte.{0,80}nicht|nicht zugestellt"
+    r"|failed recipient|(?:mail|message) (?:has been|was|is) returned|no (?:se )?(?:pudo"
+    r"|ha podido|puede)|n.a pas pu|konnte.{0,80}nicht|nicht zugestellt"
 )
 _DELAYED = (
     r"warning.{0,60}(?:delay|not (?:yet )?(?:been )?(?:sent|deliver)|could not)"
@@ -36,18 +35,23 @@ _DELAYED = (
     r"|mail)[^.]{0,60}(?:delayed|postponed|warning)|still (?:trying|being|undelivered"
     r"|in the (?:mail )?queue)|(?:keep|continue)d? (?:to )?try|attempts? will continue"
     r"|will (?:retry|be retried|try again|continue)|\(delay\)|transient non"
-    r"|not (?:yet )?been (?:delivered|collected) (?:after|for)|verz[öo]ger|retras|retard"
+    r"|not (?:yet )?been delivered (?:after|for)|verz[öo]ger|retras|retard"
     r"|not need to (?:do anything|resend|take)"
 )
-_FINAL = r"giv(?:en|ing) up|gave up|permanent|no longer (?:try|be tried)|fatal errors"
+_FINAL = (
+    r"failed because|giv(?:en|ing) up|gave up|permanent|no longer (?:try|be tried)|fatal errors"
+)
 _DELIVERED = (
     r"\(success\)|success(?:fully)? (?:deliver|relay|mail)|delivery (?:report|success)"
     r"|was delivered|return receipt|been (?:successfully )?delivered"
 )
-_FOLLOWING = (
-    r"(?:following|these) (?:e-?mail )?(?:recipient|user|address|person|destinat|mailbox)"
-    r"|^\s*<[^<>\s]+@[^<>\s]+>:"
+_FORM = (
+    r"(?:following|these) (?:e-?mail )?(?:recipient|user|address|person|destinat"
+    r"|mailbox)[^@]{0,200}@|^\s*<[^<>\s]+@[^<>\s]+>:|rcpt to: ?<"
+    r"|created automatically by mail delivery software"
 )
+"""What servers write and persons do not."""
+
 _ORIGINAL = (
     r"^[ >|]*(?:-{2,}|={2,}|_{2,}|\*{2,})[ >]*(?:(?:this is|below|begin|start"
     r"|here is)[^\n]{0,60})?(?:(?:your |the )?(?:original|returned|unsent|undelivered|copy"
@@ -65,10 +69,9 @@ _ABOUT = (
     r"(?:smtp:|mailto:|rfc822;\s?)?([^\s<>\"',;:()]{1,64}@[\w.-]{1,255})[>'\",:;()\s]"
 )
 _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
-_REPLY = r"(?<![\d.])[45][0-5]\d[ \-:]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
-_FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
+_REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
+_FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _DAEMON_WROTE, _ENOUGH = 2, 3
-_LISTS = frozenset({"list-unsubscribe", "list-id", "list-post"})
 _ADVICE = r"\b(?:may|might|maybe|please|perhaps|possibl[ey]|if|either|check|sure|why|usually)\b"
 
 
@@ -107,23 +110,21 @@ class Account:
         """Return "failed", "delayed" or "delivered", as the words say, or "": no server wrote."""
         subject = message.first("subject").strip()
         trust = _trust(message)
-        if trust < _DAEMON_WROTE and _matches(rf"\A{_PASSED_ON}", subject):
+        is_passed_on = _matches(rf"\A{_PASSED_ON}", subject)
+        if trust < _DAEMON_WROTE and is_passed_on:
             return ""
         is_named = _matches(_FAILED, subject) or _matches(_DELAYED, subject)
         if trust and not is_named and _matches(_DELIVERED, subject):
             return "delivered"
-        hints = is_named + self._holds(_SAYS_FAILED) + self._names_a_recipient(trust)
-        if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH:
+        hints = is_named + self._holds(_SAYS_FAILED) + self._is_formal(trust)
+        if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH + is_passed_on:
             return ""
         is_late = self._holds(_DELAYED) and not self._holds(_FINAL)
         is_late = is_late and not _matches(_FINAL_REPLY, self.told)
         return "delayed" if _matches(_DELAYED, subject) or is_late else "failed"
 
-    def _names_a_recipient(self, trust: int) -> bool:
-        """Tell it from a server's answer, or, whoever wrote, from the form of a list."""
-        return (trust > 0 and self.replies() != "") or (
-            self._holds(_FOLLOWING) and next(self.recipients(), None) is not None
-        )
+    def _is_formal(self, trust: int) -> bool:
+        return self._holds(_FORM) or (trust > 0 and self.replies() != "")
 
 
 def account_of(message: Message) -> Account:
@@ -143,12 +144,12 @@ def is_from_server(message: Message) -> bool:
 
 def _trust(message: Message) -> int:
     sender = message.first("from").strip()
-    if message.fields.keys() & _LISTS:
-        return _DAEMON_WROTE if _matches(_DAEMON_OF_LIST, sender) else -1
     content = message.first("content-type").replace(" ", "").lower()
     if _matches(_DAEMON, sender) or "report-type=delivery-status" in content:
         return _DAEMON_WROTE
-    return int(message.first("return-path").strip() == "<>")
+    if message.is_of_a_list:
+        return -1
+    return int(message.has_null_path)
 
 
 def _matches(pattern: str, text: str) -> bool:

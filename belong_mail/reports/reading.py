@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Final
@@ -27,8 +27,12 @@ MOST_NAMED: Final = 20
 """Recipients, paths and Message-IDs: as many of each are kept."""
 
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
-_SENT_FROM = ("x-envelope-from", "return-path", "x-postfix-sender")
+_SENT_FROM = (
+    "original-mail-from", "x-postfix-sender", "x-envelope-from", "x-envelope-sender", "return-path"
+)  # fmt: skip
 _ANSWERING = ("in-reply-to", "references", "original-message-id", "x-original-message-id")
+_MESSAGE_ID = r"<[^<>\s]{1,300}>"
+_REPORTS = (*DELIVERY, FEEDBACK, RECEIPT)
 
 
 class Kind(StrEnum):
@@ -46,7 +50,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one message says. It quotes addresses, and nothing else of anybody's words."""
+    """What one message says, in our words; the addresses in it stay out of its `repr`."""
 
     kind: Kind
     permanence: str | None = None
@@ -57,10 +61,10 @@ class Report:
     status: str = ""
     code: int | None = None
     phrase: str = ""
-    recipients: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = field(default=(), repr=False)
+    paths: tuple[str, ...] = field(default=(), repr=False)
     """Addresses that it was sent to, or our message from: one may be a return path of ours."""
-    message_ids: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read(data: bytes) -> Report:
@@ -68,11 +72,15 @@ def read(data: bytes) -> Report:
     message = parse(data, MOST)
     account = account_of(message)
     report = _report(message, account)
+    sent, returned = message.fields, account.returned
+    reported = fields_of(message.text_of(*_REPORTS) or "")
+    paths = _addresses((sent, _SENT_TO), (reported, _SENT_FROM), (returned, _SENT_FROM))
+    ids = _values((returned, ("message-id",)), (reported, _ANSWERING), (sent, _ANSWERING))
     return replace(
         report,
         recipients=_few(report.recipients),
-        paths=_few([*_paths(message, account), *report.paths]),
-        message_ids=_few(_message_ids(message, account)),
+        paths=_few(paths),
+        message_ids=_few(each for value in ids for each in re.findall(_MESSAGE_ID, value)),
     )
 
 
@@ -83,7 +91,6 @@ def _report(message: Message, account: Account) -> Report:
             Kind.COMPLAINT,
             suppress=complaint.is_about_mail,
             recipients=complaint.recipients,
-            paths=complaint.paths,
         )
     if (is_servers or is_report(message)) and (notices := notices_of(message)):
         return _by_fields(notices, account)
@@ -100,8 +107,8 @@ def _by_fields(notices: list[Notice], account: Account) -> Report:
     failed = [each for each in notices if each.has_failed]
     late = [each for each in notices if each.is_late]
     if not failed and not late:
-        status = notices[0].status
-        return Report(Kind.DELIVERED, status=status, recipients=_recipients_of(notices))
+        status, recipients = notices[0].status, _recipients_of(notices)
+        return Report(Kind.DELIVERED, status=status, recipients=recipients)
     told = failed or late
     codes = (each.status if failed else _late(each.status) for each in told)
     reasons = [_best(each.words, code, account) for each, code in zip(told, codes, strict=True)]
@@ -109,10 +116,9 @@ def _by_fields(notices: list[Notice], account: Account) -> Report:
 
 
 def _by_words(outcome: str, message: Message, account: Account) -> Report:
-    own = {*_addresses(message.fields, "from"), *_addresses(message.fields, "to")}
-    receipt = fields_of(message.text_of(RECEIPT) or "")
-    named = [*_addresses(message.fields, "x-failed-recipients")]
-    named += _addresses(receipt, "final-recipient")
+    sent, receipt = message.fields, fields_of(message.text_of(RECEIPT) or "")
+    own = {*_addresses((sent, ("from", "to")))}
+    named = [*_addresses((sent, ("x-failed-recipients",)), (receipt, ("final-recipient",)))]
     named += (address for address in account.recipients() if address not in own)
     if outcome == "delivered":
         return Report(Kind.DELIVERED, recipients=tuple(named))
@@ -127,10 +133,10 @@ def _late(status: str) -> str:
 
 def _best(words: str, status: str, account: Account) -> Reason:
     """Explain it by the fields, and only where these say too little by the words beside them."""
-    reason = explain(words, status)
+    reason = explain(words, status, account.told)
     for more in (account.replies, account.statements):
         if not reason.is_telling:
-            other = explain(f"{words}\n{more()}", status)
+            other = explain(f"{words}\n{more()}", status, account.told)
             reason = other if other.is_telling or not reason.status else reason
     return reason
 
@@ -154,32 +160,15 @@ def _recipients_of(notices: list[Notice]) -> tuple[str, ...]:
     return tuple(address for each in notices for address in each.recipients)
 
 
-def _paths(message: Message, account: Account) -> Iterator[str]:
-    report = fields_of(message.text_of(*DELIVERY) or "")
-    for fields, names in (
-        (message.fields, _SENT_TO),
-        (report, _SENT_FROM),
-        (account.returned, _SENT_FROM),
-    ):
+def _values(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the values of the named fields, place by place and name by name."""
+    for fields, names in places:
         for name in names:
-            yield from _addresses(fields, name)
+            yield from fields.get(name, [])
 
 
-def _message_ids(message: Message, account: Account) -> Iterator[str]:
-    report = fields_of(message.text_of(*DELIVERY, FEEDBACK, RECEIPT) or "")
-    for fields, names in (
-        (account.returned, ("message-id",)),
-        (report, _ANSWERING),
-        (message.fields, _ANSWERING),
-    ):
-        for name in names:
-            for value in fields.get(name, []):
-                yield from re.findall(r"<[^<>\s]{1,300}>", value)
-
-
-def _addresses(fields: Fields, name: str) -> Iterator[str]:
-    for value in fields.get(name, []):
-        yield from addresses_in(value)
+def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    return (address for value in _values(*places) for address in addresses_in(value))
 
 
 def _few(names: Iterable[str]) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
 
 MOST_WORDS: Final = 2_000
 
-_ENHANCED = r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
+_ENHANCED = r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
 _CODE = (
     r"(?:^|[:;<>(\[#]\s{0,3}|(?:said|error|code|reply|response|with|status|returned"
-    r"|server)[: ]{1,3})([45][0-5]\d)(?=[ \-):.,;]|$)"
+    r"|server)[: ]{1,3})([45][0-5]\d)(?=[ \-)\]:.,;]|$)"
     r"|(?<![\d.])([45][0-5]\d)[ \-]{1,2}[(#]{0,2}[45]\.\d{1,3}\.\d"
 )
-_VERB = r"(?:in reply to|after)(?: end of| pipelined| initial)? (mail|rcpt|data|ehlo|helo|auth)\b"
+_VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|HELO|EHLO|AUTH)\b"
 _EXPIRED = (
     r"expired|time.?out|timed out|too (?:long|old)|been failing|g[ai]ve[ns]? up|retry time"
     r"|connection (?:refused|reset|timed)|(?:not|unable to) (?:connect|be reached)|unreachable"
@@ -40,6 +40,10 @@ _STANDS_FOR: Final = {
 }
 """Where no enhanced code is told (RFC 3463), the subject and detail that the words stand for."""
 _PASSING = frozenset({"greylisted", "slow down"})
+_OF_ANOTHER_KIND = frozenset({
+    "mailbox full", "message too large", "content refused", "account disabled"
+})  # fmt: skip
+"""Words that no bad address (X.1.X) explains: then they count, and the code does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +65,28 @@ class Reason:
         return bool(self.phrase) or _vagueness(self.status) == 0
 
 
-def explain(words: str, status: str = "") -> Reason:
+def explain(words: str, status: str, beside: str = "") -> Reason:
     """Return the reason in what a server said, and in the status that a report gives it.
 
     The more precise of two codes counts; among equals the report's class, the server's detail.
+    The verb that was refused may stand beside the words: a sender's fault is not the address's.
     """
     lines = [re.sub(r"\S+@\S+", "<>", line) for line in words[:MOST_WORDS].split("\n")]
     words = " ".join(" ".join(lines).split())
     code, told = _codes(lines)
-    status = _finer(status, told)
+    status = _finer(status if status[:1] in "45" else "", told)
     phrase = known_phrase(words)
+    if phrase in _OF_ANOTHER_KIND and status[1:3] == ".1":
+        status = ""
     is_final = code is not None and str(code).startswith("5")
     if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
         status = "4.4.7"
     if not (status or code or phrase):
         return Reason("", None, None, "")
     first = status[:1] or str(code or 5)[0]
-    verdict = judge(Reply(_code_of(code, first), f"{status} {words}", _verb(words)))
+    verdict = judge(Reply(_code_of(code, first), f"{status} {words}", _verb(words, beside)))
+    if verdict is Verdict.SENDER:
+        phrase = "sender refused"
     return Reason(_refined(status, first, phrase, verdict), code, verdict, phrase)
 
 
@@ -110,9 +119,9 @@ def _code_of(code: int | None, first: str) -> int:
     return code if code and str(code)[0] == first else int(f"{first}50")
 
 
-def _verb(words: str) -> str:
-    found = re.search(_VERB, words, re.IGNORECASE)
-    verb = found[1].upper() if found else "RCPT"
+def _verb(words: str, beside: str) -> str:
+    found = re.search(_VERB, f"{words} {beside}")
+    verb = found[1] if found else "RCPT"
     return {"HELO": "EHLO", "DATA": "DOT"}.get(verb, verb)
 
 

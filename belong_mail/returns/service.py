@@ -76,7 +76,7 @@ def consider(session: Session, delivery_id: int) -> None:
     that errs. Then no membership ends, and those that ended within the hour go on.
     """
     delivery = session.get_one(Delivery, delivery_id)
-    rule = _rule(delivery)
+    rule = rule_of(delivery)
     if rule is not None and (not rule.is_about_existence or _is_believed(session)):
         _apply(session, delivery, rule)
 
@@ -90,7 +90,7 @@ def accept(session: Session) -> int:
     of_them = told.where(Delivery.subscription_id.in_(bounced))
     found = session.scalars(of_them.order_by(Delivery.finished_at, Delivery.id))
     last = {each.subscription_id: each for each in found}
-    return sum(_apply(session, each, _rule(each)) for each in last.values())
+    return sum(_apply(session, each, rule_of(each)) for each in last.values())
 
 
 def blame_us(session: Session) -> None:
@@ -142,7 +142,7 @@ def _apply(session: Session, delivery: Delivery, rule: Rule | None) -> bool:
     member = session.get(Subscription, delivery.subscription_id or 0)
     if rule is None or delivery.state == State.ACCEPTED or member is None or not member.is_active:
         return False
-    times = [one.finished_at for one in _in_a_row(session, delivery) if _rule(one) == rule]
+    times = [one.finished_at for one in _in_a_row(session, delivery) if rule_of(one) == rule]
     first, last = times[-1], times[0]
     if len(times) < rule.times or first is None or last is None or last - first < rule.over:
         return False
@@ -162,7 +162,7 @@ def _in_a_row(session: Session, delivery: Delivery) -> Iterator[Delivery]:
     return takewhile(lambda one: one.state != State.ACCEPTED, session.scalars(newest))
 
 
-def _rule(delivery: Delivery) -> Rule | None:
+def rule_of(delivery: Delivery) -> Rule | None:
     """Return by which rule a mail counts that did not arrive; None when the address has no part."""
     enhanced, phrase = delivery.enhanced or "", delivery.phrase or ""
     code = delivery.code or (450 if enhanced.startswith("4") else 550)

@@ -119,3 +119,8 @@ def test_a_report_names_no_more_than_it_may() -> None:
 
 def test_a_message_of_nothing_is_nothing() -> None:
     assert read(b"") == read(b"\r\n") == read(b"\0") == Report(Kind.OTHER)
+
+
+def test_a_report_that_is_logged_names_nobody() -> None:
+    for each in SAMPLES:
+        assert "@" not in repr(read(each.data))
