@@ -48,8 +48,11 @@ def inbound_command(ctx: click.Context) -> None:
     message = sys.stdin.buffer.read(MOST)
     while sys.stdin.buffer.read(MOST):
         """The server's pipe must not break, or it tries for ever."""
-    with transaction() as session:
-        returns.take(session, parts().sealer, return_path, message)
+    try:
+        with transaction() as session:
+            returns.take(session, parts().sealer, return_path, message)
+    except returns.TooMany as error:
+        raise click.ClickException("Too many messages wait. Does the worker run?") from error
 
 
 @inbound_command.command("explain")

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
@@ -20,6 +20,8 @@ from belong_mail.subscriptions import service as subscriptions
 from belong_mail.subscriptions.models import Request, Subscription
 
 KIND = "return"
+MOST_WAITING = 10_000
+"""Messages that have not been read: a flood must not fill the disk."""
 BACK = 50
 """Mails to one member that are looked back at."""
 HOUR = timedelta(hours=1)
@@ -60,11 +62,18 @@ RULES: Final = (
 """Beside UNKNOWN; `trust.md` 1.8, counted in a row where that counts in a time."""
 
 
+class TooMany(Exception):
+    """The worker has not read what came before: the mail server had better keep it."""
+
+
 def take(session: Session, sealer: Sealer, return_path: str, message: bytes) -> None:
     """Keep a message that came back to a return path, or to an unknown one (""), sealed.
 
-    The worker reads it. What comes twice is kept twice, and counts once.
+    The worker reads it. What comes twice is kept twice, and counts once. Raises TooMany.
     """
+    waiting = select(func.count(Request.id)).where(Request.kind == KIND)
+    if (session.scalar(waiting) or 0) >= MOST_WAITING:
+        raise TooMany
     held = return_path.encode() + b"\n" + message
     session.add(Request(kind=KIND, sealed=sealer.seal(held, subscriptions.SEALED)))
 
