@@ -29,6 +29,8 @@ RECENT = timedelta(days=60)
 TOLD = (State.ACCEPTED, State.BOUNCED, State.FAILED)
 """Of these it is known whether they arrived; what was not sent at all says nothing."""
 EVER = datetime.min.replace(tzinfo=UTC)
+LONG = timedelta(hours=3)
+"""More is not counted up, so that a flood is over two hours after its last address."""
 OURS: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 USUAL: Final = limits.Rate(19, HOUR)
@@ -140,6 +142,8 @@ def is_alarming(session: Session, at: datetime) -> bool:
 def _is_believed(session: Session) -> bool:
     """Count an address that is said not to exist; tell whether that is still a usual number."""
     at = now()
+    if limits.free_at(session, BREAKER, at) > at + LONG:
+        return False
     wait = limits.admit(session, BREAKER, USUAL, at) - at
     if timedelta(0) < wait <= HOUR / USUAL.burst:
         regain(lost(session, at - HOUR, at))

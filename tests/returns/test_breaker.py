@@ -56,6 +56,16 @@ def test_reports_that_come_later_are_counted_in_the_same_way(village: Village) -
 
 
 @on_sqlite
+def test_a_flood_is_over_two_hours_after_its_end(village: Village, cli: Any) -> None:
+    enter(village, MANY)
+    refuse_all(village)
+    village.pass_days(1.5 / 24)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
+    village.pass_days(0.6 / 24)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+
+
+@on_sqlite
 def test_a_usual_number_is_believed(village: Village) -> None:
     enter(village, 19)
     refuse_all(village)
