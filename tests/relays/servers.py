@@ -106,10 +106,10 @@ Log = Callable[[], list[Copy]]
 
 
 @contextmanager
-def postfix(folder: Path, *, is_pipelining: bool, back: int = 9) -> Iterator[tuple[int, Log]]:
+def postfix(folder: Path, *, is_pipelining: bool, back: int = 0) -> Iterator[tuple[int, Log]]:
     """Run Postfix, which discards what it takes; yield its port, and what its log says.
 
-    What it cannot deliver it sends back, to a mail server on a port.
+    With a port to send back to there are addresses that it cannot deliver to.
     """
     port = free_port()
     owner, dropper = IDS["postfix"], IDS["postdrop"]
@@ -123,7 +123,7 @@ def postfix(folder: Path, *, is_pipelining: bool, back: int = 9) -> Iterator[tup
     discarded = "" if is_pipelining else "pipelining"
     main = POSTFIX.format(folder=folder, root=ROOT, discarded=discarded)
     (folder / "main.cf").write_text(main)
-    (folder / "transport").write_text(TRANSPORT.format(back=back))
+    (folder / "transport").write_text(TRANSPORT.format(back=back) if back else "")
     (folder / "master.cf").write_text(SERVICES.format(port=port))
     with running(port, folder, ROOT / "usr/lib/postfix/sbin/master", "-c", folder, "-d", "-s"):
         yield port, lambda: _read_postfix(_text(folder / "log"))
@@ -133,7 +133,7 @@ def postfix(folder: Path, *, is_pipelining: bool, back: int = 9) -> Iterator[tup
 def exim(folder: Path, *, is_pipelining: bool, back: int = 0) -> Iterator[tuple[int, Log]]:
     """Run Exim, which queues what it takes; yield its port, and what its log says.
 
-    With a port to send back to it delivers too, and sends back what it cannot deliver.
+    With a port to send back to it delivers, and there are addresses that it cannot deliver to.
     """
     port = free_port()
     for name in ("spool", "log"):
