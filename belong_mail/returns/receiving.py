@@ -58,7 +58,7 @@ def _bounce(session: Session, keyring: Keyring, delivery: Delivery, report: Repo
     why = (report.code, report.status, report.phrase) if is_own else ELSEWHERE
     if not outcomes.bounce(delivery, *why):
         return
-    if report.verdict in (*outcomes.ABOUT_US, Verdict.POLICY):
+    if is_own and report.verdict in (*outcomes.ABOUT_US, Verdict.POLICY):
         log.warning("Mail comes back because of us: %s", report.phrase or report.status)
         returns.blame_us(session)
     session.flush()

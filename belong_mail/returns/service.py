@@ -166,12 +166,13 @@ def _apply(session: Session, delivery: Delivery, rule: Rule | None) -> bool:
 
 def _in_a_row(session: Session, delivery: Delivery) -> Iterator[Delivery]:
     """Yield the mails to a member that did not arrive, the newest first, back to one that did."""
-    earlier = select(Delivery).where(
+    is_earlier = Delivery.finished_at < delivery.finished_at
+    told = select(Delivery).where(
         Delivery.subscription_id == delivery.subscription_id,
         Delivery.state.in_(TOLD),
-        Delivery.finished_at <= delivery.finished_at,
+        is_earlier | (Delivery.id == delivery.id),
     )
-    newest = earlier.order_by(Delivery.finished_at.desc(), Delivery.id.desc()).limit(BACK)
+    newest = told.order_by(Delivery.finished_at.desc(), Delivery.id.desc()).limit(BACK)
     return takewhile(lambda one: one.state != State.ACCEPTED, session.scalars(newest))
 
 

@@ -13,7 +13,7 @@ from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import make_worker
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to, text_of
-from tests.returns.mail import SPAM, UNKNOWN
+from tests.returns.mail import SPAM, UNKNOWN, bounce
 from tests.returns.village import ADA, Village
 
 MANY = 100
@@ -142,12 +142,14 @@ def test_doctor_and_figures_say_so_while_it_lasts(village: Village) -> None:
 
 @ALARM
 @on_sqlite
-def test_nobody_is_alarmed_by_one_colleague_who_has_gone(
-    village: Village, parts: Parts, keyring: Keyring
+@pytest.mark.parametrize(("to", "why"), [(ADA, UNKNOWN), ("ada@elsewhere.example.org", SPAM)])
+def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_liked(
+    to: str, why: tuple[str, str], village: Village, parts: Parts, keyring: Keyring
 ) -> None:
     village.enter(ADA)
     village.issue()
-    village.send_back()
+    path = village.copies()[0].return_path
+    village.take(path, bounce(path, to, why))
     worker = make_worker(parts, keyring)
     worker.drain()
     worker.engine.close()

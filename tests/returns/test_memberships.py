@@ -1,7 +1,9 @@
 """Whose mail comes back again and again is a member no more; nobody is for one bad hour."""
 
 import pytest
+from sqlalchemy import select
 
+from belong_mail.sending.models import Delivery
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to
 from tests.returns.mail import BROKEN_LIMIT, DISABLED, FULL, NO_DOMAIN, SPAM, UNKNOWN, bounce
@@ -91,6 +93,22 @@ def test_a_mail_that_arrived_in_between_begins_the_count_anew(village: Village) 
     assert village.members() == 1
     come_back(village, UNKNOWN, [7])
     assert village.members() == 0
+
+
+@on_sqlite
+def test_of_two_mails_that_left_in_one_moment_each_may_come_back(village: Village) -> None:
+    village.enter(ADA)
+    for day in (0, 7):
+        village.pass_days(day)
+        village.issue()
+        village.issue()
+        village.at_one_moment()
+        for copy in village.copies()[-2:]:
+            village.take(copy.return_path, bounce(copy.return_path, ADA))
+    assert village.members() == 0
+    with village.parts.reading.begin() as session:
+        states = list(session.scalars(select(Delivery.state)))
+    assert states == ["bounced"] * 4
 
 
 def test_a_refusal_at_once_counts_as_one_that_comes_later(village: Village) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail import retention
+from belong_mail.db import now
 from belong_mail.limits import Limit
 from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
@@ -69,6 +70,13 @@ class Village:
         ago = timedelta(days=days)
         with self.parts.writing.begin() as session:
             _earlier(session, ago)
+
+    def at_one_moment(self) -> None:
+        """Let the last mails have left in one transaction, as those of one turn do."""
+        at = now()
+        recent = update(Delivery).where(Delivery.finished_at > at - timedelta(days=1))
+        with self.parts.writing.begin() as session:
+            session.execute(recent.values(finished_at=at))
 
     def members(self, slug: str = VILLAGE) -> int:
         with self.parts.reading.begin() as session:
