@@ -72,7 +72,7 @@ def explain(files: tuple[Path, ...]) -> None:
             "status": report.status,
             "recipients": list(report.recipients),
         }
-        click.echo(json.dumps(said, ensure_ascii=False))
+        click.echo(json.dumps(said))
 
 
 @click.group("bounce")

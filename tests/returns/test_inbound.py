@@ -1,6 +1,7 @@
 """The operator's command: a pipe that keeps what it is given sealed, and explains files."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,16 @@ def test_files_are_explained_and_nothing_is_kept(cli: Any, parts: Parts, tmp_pat
         for name, (_, fields) in said.items()
     ]
     assert requests(parts) == []
+
+
+@on_sqlite
+def test_a_file_may_have_any_name(cli: Any, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"d\xe9j\xe0 vu.eml")
+    file.write_bytes(bounce("b+00@example.org", "zoë@dpsk12.org"))
+    done = cli.invoke(args=["inbound", "explain", str(file)])
+    assert done.exit_code == 0, done
+    said = json.loads(done.output)
+    assert (said["file"], said["recipients"]) == (str(file), ["zoë@dpsk12.org"])
 
 
 @on_sqlite
