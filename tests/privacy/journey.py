@@ -17,11 +17,13 @@ from belong_mail.db import now
 from belong_mail.groups import service as groups
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
+from belong_mail.returns import service as returns
 from belong_mail.subscriptions.models import Request
 from config import Config
 from tests.dump import Dump, dump_of
 from tests.factories import group_named, queue_issue
 from tests.people import Form, Visitor, link_to
+from tests.returns.mail import SPAM, UNKNOWN, bounce
 from tests.servers.site import Answer, Browser, Site, running
 from tests.servers.smtp import Accepted, Server
 from tests.tour import bare
@@ -47,6 +49,8 @@ LEAD = "leitvogel@dpsk12.org"
 ISSUE = "Tea on Friday"
 PAGES = ("page", "questions")
 INBOX = "dps-belong@example.org"
+WHY = (SPAM, UNKNOWN)
+"""Why mails to the canary come back."""
 WEB_KEYS = ("BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS")
 WORKER_KEYS = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 
@@ -162,6 +166,7 @@ class Walk:
             self.my_groups,
             self.tell_me,
             self.not_me,
+            self.come_back,
             self.bounce,
             self.mistakes,
             self.contact,
@@ -256,13 +261,25 @@ class Walk:
         self.press(link_to(self.mail(CANARY, 6), "not-me"), choice="forget")
         self.join("lgbtq", CANARY)
 
+    def come_back(self) -> None:
+        """Reports of mail servers quote the address; one lays the blame on us, which is logged."""
+        copies = [each for each in self.relay.accepted if each.recipient == CANARY]
+        for copy, why in zip(copies, WHY, strict=False):
+            path = copy.return_path
+            with self.parts.writing.begin() as session:
+                message = bounce(path, CANARY, why)
+                returns.take(session, self.parts.sealer, path, message)
+            self.note()
+            self.keep_files()
+        wait_until(lambda: sum("bounced" in row for row in self._deliveries()) == len(WHY))
+
     def bounce(self) -> None:
         """The relay quotes the address in its refusal; then the person wants no mail at all."""
         asked = self.mail(CANARY, 7)
         words = f"550 5.1.1 <{CANARY}>: {CANARY} is unknown here"
         self.relay.always(f"RCPT {CANARY}", words)
         self.join("women-of-color", CANARY)
-        wait_until(lambda: any(row.count("bounced") for row in self._deliveries()))
+        wait_until(lambda: sum("bounced" in row for row in self._deliveries()) > len(WHY))
         self.press(link_to(asked, "not-me"), choice="never")
         self.join(MAIN, CANARY)
         wait_until(lambda: not dump_of(self.parts)["requests"])

@@ -96,6 +96,7 @@ def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
 
 def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
     assert b"cannot be read" in evidence.logs
+    assert b"Mail comes back because of us: spam or reputation" in evidence.logs
     assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
