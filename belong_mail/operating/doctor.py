@@ -146,7 +146,9 @@ def check_work(figures: Figures) -> Iterator[Finding]:
         yield wrong("Sending is on hold. See `hold status`.")
     if figures.oldest_seconds > LATE:
         minutes = int(figures.oldest_seconds // 60)
-        yield wrong(f"The oldest message waits for {minutes} minutes. Does the worker run?")
+        said = figures.last_answer
+        why = f"The relay’s last answer: {said}." if said else "Does the worker run?"
+        yield wrong(f"The oldest message waits for {minutes} minutes. {why}")
     else:
         yield Finding("No message waits for longer than 15 minutes.")
     if figures.is_coming_back:

@@ -25,6 +25,8 @@ class Figures:
     """Copies of issues that nobody has claimed yet."""
     oldest_seconds: float
     """For how long a delivery has waited at most: since it was asked for, or since its next try."""
+    last_answer: str
+    """What the relay said to one of those that wait: its codes, and a phrase of ours; or ""."""
     requests: int
     unreadable: int
     is_on_hold: bool
@@ -46,6 +48,7 @@ def gather(session: Session) -> Figures:
         deliveries={state.value: by_state.get(state, 0) for state in State},
         planned=session.scalar(planned) or 0,
         oldest_seconds=_oldest(session, now()),
+        last_answer=_last_answer(session),
         requests=session.scalar(select(func.count(Request.id))) or 0,
         unreadable=session.scalar(unreadable) or 0,
         is_on_hold=hold.is_on(session),
@@ -60,6 +63,14 @@ def _oldest(session: Session, at: datetime) -> float:
     since = case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at)
     oldest = session.scalar(select(func.min(since)).where(waiting, Delivery.due_at.is_not(None)))
     return 0.0 if oldest is None else max(0.0, (at - oldest).total_seconds())
+
+
+def _last_answer(session: Session) -> str:
+    said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
+        Delivery.state.in_((State.QUEUED, State.DEFERRED)), Delivery.code.is_not(None)
+    )
+    found = session.execute(said.order_by(Delivery.due_at.desc()).limit(1)).first()
+    return " ".join(str(each) for each in found or () if each)
 
 
 def exposition(figures: Figures) -> str:

@@ -90,7 +90,8 @@ def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
     with parts.writing.begin() as session:
         session.execute(update(Delivery).values(created_at=now() - timedelta(minutes=16)))
     _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
-    assert any("The oldest message waits for 16 minutes" in words for words in bad)
+    [words] = [words for words in bad if "The oldest message waits for 16 minutes." in words]
+    assert words.endswith("The relay’s last answer: 535 5.7.8 authentication.")
 
 
 def test_an_old_schema_is_said(environment: Settings, parts: Parts) -> None:
