@@ -53,7 +53,8 @@ PHRASES: Final = {
         r"|unsolicited|dnsbl|\brbl\b|\bbanned\b|barracuda|proofpoint|cloudmark|spamhaus"
     ),
     "mailbox full": (
-        r"(mailbox|quota|storage|inbox|account).{0,40}(full|exceed|over)|over.{0,10}quota"
+        r"(mailbox|mail ?folder|quota|storage|inbox|account).{0,40}(full|exceed|over)"
+        r"|over.{0,10}quota"
         r"|out of storage|insufficient (disk|storage)|full mailbox|quota (full|violat)"
         r"|box.{0,9}not enough|(buz.n|bo.te|postfach)\b.{0,60}(llen[oa]|plein|pleine|voll)\b"
     ),
@@ -75,7 +76,8 @@ PHRASES: Final = {
     ),
     "no such user": (
         r"(user|mailbox|recipient|rcpt|account|address|alias|inbox)\b.{0,80}(unknown|not (found|"
-        r"exist|known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer exists|invalid)"
+        r"exist|known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer (exists|valid|in use)"
+        r"|invalid)"
         r"|(no such|unknown|invalid|unrouteable|non-?existent) (local )?(user|mailbox|recipient|"
         r"account|address|person|alias)|nosuchuser|no mail ?box (here|available)|recipnotfound"
         r"|nobody (here )?by that name|(do not|don.t) have (a|an|any) (user|mailbox|account)"

@@ -15,6 +15,9 @@ REFUSED, POLICY, CONTENT = Verdict.REFUSED, Verdict.POLICY, Verdict.CONTENT
 CREDENTIALS, SENDER = Verdict.CREDENTIALS, Verdict.SENDER
 
 CASES = [
+    ("RCPT", "550 The address is wrong or no longer valid", REFUSED),
+    ("RCPT", "554 This account is no longer in use", REFUSED),
+    ("DOT", "554 The user's mailfolder is full", FAIL),
     ("DOT", "250 2.0.0 Ok: queued as 4XyZ", ACCEPTED),
     ("DOT", "250 Grüße", ACCEPTED),
     ("DOT", "251 User not local; will forward", ACCEPTED),
