@@ -50,6 +50,9 @@ POISON = (
 REMINDERS = "tests/meetings/test_reminders.py"
 RETURNS = "tests/returns/test_receiving.py"
 LOST = "tests/returns/test_memberships.py"
+AT_ONCE = (
+    "tests/leads/test_at_once.py::test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first"
+)
 BREAKER = "tests/returns/test_breaker.py"
 INBOUND = "tests/returns/test_inbound.py"
 
@@ -710,7 +713,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/subscriptions/letters.py",
         "    if subscription.pause is not None:\n",
         "    if False:\n",
-        (PAUSING,),
+        (REMINDERS,),
     ),
     (
         "paused-issue-is-given-back",
@@ -1140,7 +1143,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/db.py",
         "    return found.with_for_update(of=first, key_share=True)\n",
         "    return found\n",
-        ("tests/leads/test_at_once.py",),
+        (f"{AT_ONCE}[postgresql]",),
     ),
 )
 

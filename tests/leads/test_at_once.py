@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from belong_mail.meetings.models import Meeting
@@ -15,8 +15,18 @@ from belong_mail.planning import service as planning
 from tests.factories import group_named, plan_meeting
 from tests.people import Form, Visitor
 
-MOMENT = 0.5
-"""Seconds in which the second lead has come as far as they can."""
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+SECONDS = 20
+
+
+def wait_until_it_waits(session: Session) -> None:
+    """Return when another transaction waits for this one; SQLite cannot tell."""
+    until = time.monotonic() + SECONDS
+    if session.get_bind().dialect.name == "sqlite":
+        time.sleep(0.5)
+        return
+    while not session.scalar(WAITING) and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def race(
@@ -30,7 +40,7 @@ def race(
         change(session)
         session.flush()
         second.start()
-        time.sleep(MOMENT)
+        wait_until_it_waits(session)
     second.join()
     return answers[0]
 

@@ -91,6 +91,7 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     assert books(parts, issue) == {"recipients": 3, "accepted": 3}
 
 
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
     moment: str, elsewhere: Worker, worker: Worker, relay: Server, parts: Parts, keyring: Keyring

@@ -9,6 +9,8 @@ from belong_mail import retention
 from belong_mail.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.subscriptions import service as subscriptions
+from belong_mail.subscriptions.models import Subscription
 from tests.dump import dump_of
 from tests.factories import make_member, queue_issue
 from tests.people import link_to
@@ -134,6 +136,15 @@ def test_leaving_holds_back_mail_that_already_waits(stage: Stage) -> None:
     assert [mail["Subject"] for mail in stage.mails()] == ["This month with us"]
     assert [mail["Subject"] for mail in stage.mails("bob@dpsk12.org")] == ["The second issue"]
     assert states(stage) == states(stage) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
+
+
+def test_who_leaves_before_the_welcome_has_left_gets_none(stage: Stage) -> None:
+    link = stage.confirm_link()
+    stage.visitor.press(link)
+    with stage.parts.writing.begin() as session:
+        for member in session.scalars(select(Subscription)):
+            subscriptions.leave(session, member.public_id)
+    assert [mail["Subject"] for mail in stage.mails()] == ["One tap to confirm"]
 
 
 def test_leaving_holds_back_a_copy_that_is_next_in_line(stage: Stage) -> None:
