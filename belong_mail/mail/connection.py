@@ -3,6 +3,8 @@
 import smtplib
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from belong_mail.mail.line import Broken, Line
@@ -54,6 +56,8 @@ def connect(relay: Relay) -> Line:
         _open(line, relay)
     except (OSError, Broken) as error:
         line.close()
+        if isinstance(error, ssl.SSLError):
+            _trusting.cache_clear()  # what this machine trusts may have changed
         raise Unreachable(line.now, why(error)) from None
     except Unreachable:
         line.close()
@@ -88,7 +92,13 @@ def _open(line: Line, relay: Relay) -> None:
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=relay.ca)
+    """Return what all connections trust, as long as the file of it stays as it is."""
+    return _trusting(relay.ca, Path(relay.ca).stat().st_mtime_ns if relay.ca else 0)
+
+
+@lru_cache(maxsize=1)
+def _trusting(ca: str | None, _changed_at: int) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -4,6 +4,7 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -79,6 +80,24 @@ def test_a_certificate_that_proves_nothing_is_refused(
         greet(server, replace(relay, tls=tls))
     assert "certificate" in str(unreachable.value)
     assert "AUTH" not in "".join(server.commands).upper()
+
+
+def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(
+    authority: Authority, relay: Relay, tmp_path: Path
+) -> None:
+    """A worker that runs for months sees that an authority has gone, and that another has come."""
+    (tmp_path / "other").mkdir()
+    other = Authority.make(tmp_path / "other")
+    trusted = tmp_path / "trusted.pem"
+    relay = replace(relay, tls="implicit", ca=str(trusted))
+    with Server(tls="implicit", context=authority.server(), users={"belong": PASSWORD}) as server:
+        for known in (authority, other, authority):
+            trusted.write_bytes(known.file.read_bytes())
+            if known is authority:
+                greet(server, relay)
+                continue
+            with pytest.raises(Unreachable, match="certificate"):
+                greet(server, relay)
 
 
 def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
