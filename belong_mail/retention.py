@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail import limits
 from belong_mail.accounts.models import BrowserSession, SignIn
 from belong_mail.contact import receipts
+from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.db import now
 from belong_mail.groups.models import Group
@@ -99,7 +100,7 @@ def _meetings(session: Session, at: datetime) -> int:
 
 def _contact_messages(at: datetime) -> Delete:
     mailed = select(Delivery.about_id).where(
-        Delivery.kind == "contact-message",
+        Delivery.kind == contact.KIND,
         Delivery.state == State.ACCEPTED,
         Delivery.finished_at < at - MAILED,
     )
@@ -111,7 +112,7 @@ def _deliveries(at: datetime) -> Delete:
 
     What the office was written and has not got stays too, until an operator has seen to it.
     """
-    is_owed = (Delivery.kind == "contact-message") & exists().where(
+    is_owed = (Delivery.kind == contact.KIND) & exists().where(
         ContactMessage.id == Delivery.about_id
     )
     return delete(Delivery).where(

@@ -94,6 +94,7 @@ def _in_words(keyring: Keyring, subscription: Subscription) -> dict[str, object]
         "requested_at": subscription.requested_at,
         "confirmed_at": subscription.confirmed_at,
         "ended_at": subscription.ended_at,
+        "is_unreachable": subscription.is_unreachable,
         "paused_until": subscription.pause,
         "is_reminded": subscription.is_reminded,
         "is_introduced": subscription.wrapped_introduction is not None,

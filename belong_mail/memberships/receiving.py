@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.service import KIND as MESSAGE
 from belong_mail.contact.service import PLACE as CONTACT
 from belong_mail.db import now
 from belong_mail.groups.models import Group
@@ -168,9 +169,7 @@ def _write_sheet(session: Session, keyring: Keyring, public_ids: list[str]) -> s
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
     """Tell whether whom it was written to has got it; nobody's words are lost on the way."""
-    mails = select(Delivery.state).where(
-        Delivery.kind == "contact-message", Delivery.about_id == message.id
-    )
+    mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
     return set(session.scalars(mails)) <= {State.ACCEPTED}
 
 

@@ -1,6 +1,5 @@
-"""One message that came back: what it is, why it came, whom and which message it is about."""
+"""One message that came back: what it is, why it came, and whom it is about."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -24,15 +23,13 @@ from belong_mail.reports.reasons import Reason, explain
 MOST: Final = 256 * 1024
 """Octets of a message that are looked at."""
 MOST_NAMED: Final = 20
-"""Recipients, paths and Message-IDs: as many of each are kept."""
+"""Recipients and paths: as many of each are kept."""
 
 _SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 _SENT_FROM = (
     "original-mail-from", "x-postfix-sender", "x-envelope-from", "x-envelope-sender", "return-path"
 )  # fmt: skip
-_ANSWERING = ("in-reply-to", "references", "original-message-id", "x-original-message-id")
-_MESSAGE_ID = r"<[^<>\s]{1,300}>"
-_REPORTS = (*DELIVERY, FEEDBACK, RECEIPT)
+_REPORTS = (*DELIVERY, FEEDBACK)
 
 
 class Kind(StrEnum):
@@ -64,7 +61,6 @@ class Report:
     recipients: tuple[str, ...] = field(default=(), repr=False)
     paths: tuple[str, ...] = field(default=(), repr=False)
     """Addresses that it was sent to, or our message from: one may be a return path of ours."""
-    message_ids: tuple[str, ...] = field(default=(), repr=False)
 
 
 def read(data: bytes) -> Report:
@@ -75,13 +71,7 @@ def read(data: bytes) -> Report:
     sent, returned = message.fields, account.returned
     reported = fields_of(message.text_of(*_REPORTS) or "")
     paths = _addresses((sent, _SENT_TO), (reported, _SENT_FROM), (returned, _SENT_FROM))
-    ids = _values((returned, ("message-id",)), (reported, _ANSWERING), (sent, _ANSWERING))
-    return replace(
-        report,
-        recipients=_few(report.recipients),
-        paths=_few(paths),
-        message_ids=_few(each for value in ids for each in re.findall(_MESSAGE_ID, value)),
-    )
+    return replace(report, recipients=_few(report.recipients), paths=_few(paths))
 
 
 def _report(message: Message, account: Account) -> Report:
@@ -160,15 +150,12 @@ def _recipients_of(notices: list[Notice]) -> tuple[str, ...]:
     return tuple(address for each in notices for address in each.recipients)
 
 
-def _values(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the values of the named fields, place by place and name by name."""
+def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the addresses in the named fields, place by place and name by name."""
     for fields, names in places:
         for name in names:
-            yield from fields.get(name, [])
-
-
-def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
-    return (address for value in _values(*places) for address in addresses_in(value))
+            for value in fields.get(name, []):
+                yield from addresses_in(value)
 
 
 def _few(names: Iterable[str]) -> tuple[str, ...]:

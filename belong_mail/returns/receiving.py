@@ -61,7 +61,6 @@ def _bounce(session: Session, keyring: Keyring, delivery: Delivery, report: Repo
     if is_own and report.verdict in (*outcomes.ABOUT_US, Verdict.POLICY):
         log.warning("Mail comes back because of us: %s", report.phrase or report.status)
         returns.blame_us(session)
-    session.flush()
     returns.consider(session, delivery.id)
 
 

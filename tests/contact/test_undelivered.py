@@ -1,5 +1,6 @@
 """A message to the office that could not be delivered is kept, told of, and sent again."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from belong_mail.operating import doctor
 from belong_mail.operating.figures import exposition, gather
 from belong_mail.parts import Parts
 from belong_mail.returns import service as returns
+from belong_mail.sending.models import Delivery
 from belong_mail.worker import Worker
 from tests.marks import on_sqlite
 from tests.people import Visitor, text_of
@@ -83,3 +85,20 @@ def test_one_that_the_relay_refuses_is_told_of_too(
     cli.invoke(args=["contact", "resend"])
     worker.drain()
     assert len(relay.to(OFFICE)) == 1
+
+
+@on_sqlite
+def test_one_that_was_tried_for_days_is_given_days_again(
+    visitor: Visitor, parts: Parts, worker: Worker, relay: Server, cli: Any
+) -> None:
+    relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
+    write(visitor, parts)
+    with parts.writing.begin() as session:
+        [delivery] = session.scalars(select(Delivery))
+        delivery.created_at -= timedelta(days=5)
+    worker.drain()
+    assert "expired" in cli.invoke(args=["contact", "undelivered"]).output
+    cli.invoke(args=["contact", "resend"])
+    worker.drain()
+    assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
+    assert worker.waiting() == {"deferred": 1}

@@ -1152,6 +1152,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "0",
         ("tests/mail/test_connection.py",),
     ),
+    (
+        "a-refusal-makes-us-look-again-whom-to-trust",
+        "belong_mail/mail/connection.py",
+        "            _trusting.cache_clear()",
+        "            pass",
+        ("tests/mail/test_connection.py",),
+    ),
+    (
+        "what-is-sent-again-is-given-days-again",
+        "belong_mail/contact/service.py",
+        "        delivery.created_at, delivery.attempts = now(), 0\n",
+        "",
+        ("tests/contact/test_undelivered.py",),
+    ),
 )
 
 SABOTAGES = tuple(Sabotage(*row) for row in ROWS)

@@ -4,15 +4,18 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from belong_mail.db import to_change
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.planning import service as planning
-from tests.factories import group_named, plan_meeting
+from belong_mail.sending.models import Chunk
+from tests.factories import group_named, plan_meeting, queue_issue
 from tests.people import Form, Visitor
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -58,6 +61,18 @@ def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(
     assert race(parts, lead, page, {"place": "Room 5"}, move) == 409
     with parts.reading.begin() as session:
         assert session.scalars(select(Meeting.place)).one() == "Room 9"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_while_a_lead_saves_an_issue_its_mails_go_on(parts: Parts) -> None:
+    """A worker's rows refer to the issue, and do not wait for it."""
+    with parts.writing.begin() as session:
+        issue = queue_issue(session).id
+    with parts.writing.begin() as session, parts.writing.begin() as worker:
+        session.scalar(to_change(session, select(Newsletter)))
+        worker.execute(text("SET LOCAL lock_timeout = '2s'"))
+        worker.add(Chunk(newsletter_id=issue, low=1, high=1, planned=1))
+        worker.flush()
 
 
 def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(

@@ -100,6 +100,22 @@ def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(
                 greet(server, relay)
 
 
+def test_what_the_machine_trusts_is_read_again_after_a_refusal(
+    authority: Authority, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the relay's URL names no authorities, those of the system count."""
+    (tmp_path / "other").mkdir()
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(Authority.make(tmp_path / "other").file.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    relay = replace(relay, tls="implicit", ca=None)
+    with Server(tls="implicit", context=authority.server(), users={"belong": PASSWORD}) as server:
+        with pytest.raises(Unreachable, match="certificate"):
+            greet(server, relay)
+        trusted.write_bytes(authority.file.read_bytes())
+        greet(server, relay)
+
+
 def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
     context = authority.server()
     context.set_ciphers("ALL:@SECLEVEL=0")

@@ -62,6 +62,23 @@ def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
     assert ADA in html_of(relay.to(ADA)[-1])
 
 
+def test_the_copy_does_not_say_that_somebody_left_whose_mail_came_back(
+    join: Join, link: Link, visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+) -> None:
+    join(ADA, "the-village")
+    join(ADA, "asian")
+    with parts.writing.begin() as session:
+        [member] = session.scalars(
+            select(Subscription).where(Subscription.group.has(slug="the-village"))
+        )
+        member.ended_at, member.is_unreachable = now(), True
+    visitor.press(f"{link(ADA)}/copy")
+    worker.drain()
+    for words in (text_of(relay.to(ADA)[-1]), html_of(relay.to(ADA)[-1])):
+        assert "Ended, because mail to you came back: " in words
+        assert "Left: " not in words
+
+
 def test_copies_beyond_three_a_day_wait(
     sheet: Path, visitor: Visitor, worker: Worker, relay: Server
 ) -> None:

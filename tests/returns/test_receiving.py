@@ -27,8 +27,10 @@ def test_what_was_accepted_and_comes_back_has_bounced(
     village.enter(ADA, BEN)
     issue = village.issue()
     assert village.books(issue) == {"recipients": 2, "accepted": 2}
+    before = village.handed_over()
     village.send_back(why=why)
     assert village.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
+    assert village.handed_over() == before, "the relay's day had counted it then"
     with village.parts.reading.begin() as session:
         bounced = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED)).one()
         assert (bounced.enhanced, bounced.due_at) == (why[0], None)

@@ -1,7 +1,7 @@
 """A group whose mail may come back, and days that go by."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -81,6 +81,11 @@ class Village:
     def members(self, slug: str = VILLAGE) -> int:
         with self.parts.reading.begin() as session:
             return members_of(session, slug)
+
+    def handed_over(self) -> dict[int, datetime | None]:
+        """Return when the relay took each delivery."""
+        with self.parts.reading.begin() as session:
+            return {each.id: each.finished_at for each in session.query(Delivery)}
 
     def purge(self) -> int:
         """Run the retention clock; return how many memberships it removed."""
