@@ -233,7 +233,7 @@ def run(port: int) -> int:
         print(f"\nBelong Mail   {address}/\nIts mailbox   {address}/dev/mailbox")
         print(f"{prepared.stdout}Ctrl-C ends it.", flush=True)
         while True:
-            refuse_death(ours)
+            watch(ours)
             time.sleep(0.2)
     return 0
 
@@ -289,7 +289,7 @@ def blind(env: Mapping[str, str]) -> dict[str, str]:
 def wait_until_served(port: int, ours: Mapping[str, subprocess.Popen[str]]) -> None:
     deadline = time.monotonic() + SECONDS_TO_SERVE
     while not answers(port):
-        refuse_death(ours)
+        watch(ours)
         if time.monotonic() > deadline:
             raise SystemExit(
                 f"The web server did not answer in {SECONDS_TO_SERVE} s; what it said stands above."
@@ -308,7 +308,13 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def refuse_death(ours: Mapping[str, subprocess.Popen[str]]) -> None:
+def watch(ours: Mapping[str, subprocess.Popen[str]]) -> None:
+    """End all when one died, or when Ctrl-C was pressed while Python swallowed what it raises.
+
+    It does so within a destructor, and each answer of http.client has one.
+    """
+    if is_interrupted():
+        raise KeyboardInterrupt
     for name, process in ours.items():
         if process.poll() is not None:
             raise SystemExit(f"{name} ended by itself (status {process.returncode}); all is ended.")
@@ -421,6 +427,10 @@ def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def is_interrupted() -> bool:
+    return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def commands() -> argparse.ArgumentParser:

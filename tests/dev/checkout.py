@@ -13,10 +13,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".env")
 
-HIDE_PIP = """
+SITE = """
 import os, sys
 if "HIDE_PIP" in os.environ and sys.prefix == sys.base_prefix:
     sys.modules["pip"] = None
+if "INTERRUPT_IN_DESTRUCTOR" in os.environ and "dev.py" in "".join(sys.orig_argv):
+    import http.client, signal
+
+    def close(answer, close=http.client.HTTPResponse.close):
+        if answer.fp is not None:
+            signal.raise_signal(signal.SIGINT)
+        close(answer)
+
+    http.client.HTTPResponse.close = close
 """
 
 
@@ -30,7 +39,7 @@ class Checkout:
         home, hiding = folder / "home", folder / "hiding"
         for each in (self.programs, home, hiding):
             each.mkdir(parents=True)
-        (hiding / "sitecustomize.py").write_text(HIDE_PIP)
+        (hiding / "sitecustomize.py").write_text(SITE)
         self.env = {
             "HOME": str(home),
             "PATH": str(self.programs),

@@ -112,6 +112,15 @@ def test_a_shell_that_started_it_in_the_background_can_interrupt_it(ready: Check
     assert process.returncode == 0
 
 
+def test_ctrl_c_is_heard_even_where_python_swallows_what_it_raises(ready: Checkout) -> None:
+    """As CI pressed it once: while the web server's first answer was being thrown away."""
+    process = ready.start("run", "--port", str(free_port()), INTERRUPT_IN_DESTRUCTOR="1")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert_all_ended(ready)
+
+
 @pytest.mark.parametrize(("dying", "name"), [("web", "web server"), ("worker", "worker")])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_when_one_ends_by_itself_the_other_is_ended_too(
