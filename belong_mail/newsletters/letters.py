@@ -2,9 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,6 @@ from belong_mail import languages
 from belong_mail.db import NO_DATABASE, Direct, UtcTime, among, now
 from belong_mail.groups import mailboxes
 from belong_mail.languages import DEFAULT
-from belong_mail.links import Links
 from belong_mail.mail.message import Envelope, Stencil, Wire, date_header, mailbox, slot
 from belong_mail.newsletters import placeholders
 from belong_mail.newsletters import service as newsletters
@@ -26,22 +24,24 @@ from belong_mail.outbox.letters import NO_ANSWERS, Desk
 from belong_mail.sending.models import Delivery, State
 from belong_mail.sending.writing import Halted, NotSent, Writing
 from belong_mail.subscriptions.models import Subscription
-from belong_mail.tokens import Purpose
 
 WIRE = "frozen_issues.wire"
 log = logging.getLogger(__name__)
 
 
-def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> None:
-    """Make the bytes that every member gets, once; what differs stays open as a slot.
+def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> bool:
+    """Make the bytes that every member gets, once; tell whether any were still to be made.
 
-    They are wrapped: who can write to the database must not be able to open other slots in them.
+    What differs stays open as a slot. They are wrapped: who can write to the database must not be
+    able to open other slots in them.
     """
-    for language in languages.NAMES:
-        if session.get(Frozen, (newsletter.id, language)) is None:
-            made = build(desk, newsletter, language).to_bytes()
-            wrapped = desk.opener.wrap(made, WIRE, f"{newsletter.public_id}/{language}")
-            session.add(Frozen(newsletter_id=newsletter.id, language=language, wire=wrapped))
+    frozen = select(Frozen.language).where(Frozen.newsletter_id == newsletter.id)
+    missing = [*languages.NAMES.keys() - set(session.scalars(frozen))]
+    for language in missing:
+        made = build(desk, newsletter, language).to_bytes()
+        wrapped = desk.opener.wrap(made, WIRE, f"{newsletter.public_id}/{language}")
+        session.add(Frozen(newsletter_id=newsletter.id, language=language, wire=wrapped))
+    return bool(missing)
 
 
 def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = "") -> Wire:
@@ -71,16 +71,13 @@ def build(desk: Desk, newsletter: Newsletter, language: str, *, prefix: str = ""
     return bind(headers, rendered, newsletter.images, boundary)
 
 
-Token = Callable[[str], str]
-
-
 @dataclass(frozen=True, slots=True)
 class Pen:
     """What one issue's copies in one language have in common."""
 
     stencil: Stencil
     date: str
-    tokens: tuple[tuple[str, Token], ...]
+    tokens: tuple[tuple[str, placeholders.Token], ...]
     """The slots of links, and what fills each for a public id."""
 
 
@@ -90,10 +87,12 @@ class Press:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._pens: dict[tuple[int, str], Pen | None] = {}
-        self._prepared: dict[int, dict[str, object]] = {}
+        self._prepared: dict[int, dict[str, Any]] = {}
+        self._is_sure = True
+        """Whether what we froze last is known to be committed; nothing is kept before."""
         self.chosen = newsletters.members_of_chunk(*_OF_A_READER)
 
-    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
         """Freeze an issue (one worker at a time) and return what its members are chosen by.
 
         Of an issue that cannot be written each delivery fails, and the rest goes on.
@@ -101,17 +100,16 @@ class Press:
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
         newsletter = session.get_one(Newsletter, newsletter_id, with_for_update={"key_share": True})
+        self._pens.clear()
         try:
             with session.begin_nested():
-                freeze(session, self._desk, newsletter)
-        except NO_DATABASE:
+                self._is_sure = not freeze(session, self._desk, newsletter)
+        except (*NO_DATABASE, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter_id, type(error).__name__)  # noqa: TRY400
-        group_id, queued_at = newsletter.group_id, newsletter.queued_at
-        return self._prepared.setdefault(
-            newsletter_id, {"group_id": group_id, "queued_at": queued_at}
-        )
+        chosen_by = {"group_id": newsletter.group_id, "queued_at": newsletter.queued_at}
+        return self._prepared.setdefault(newsletter_id, chosen_by) if self._is_sure else chosen_by
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Writing]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
@@ -120,6 +118,8 @@ class Press:
 
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Writing]]:
         """Turn what was read of members into what writes their copies."""
+        if not self._is_sure:
+            self._pens.clear()
         for row in rows:
             key = (row[1], row[2] or DEFAULT)
             if key not in self._pens:
@@ -162,20 +162,9 @@ class Press:
             made = self._desk.opener.unwrap(frozen.wire, WIRE, f"{newsletter.public_id}/{language}")
         except CannotOpen:
             return None
-        wire, tokens = Wire.from_bytes(made), _tokens(self._desk.links, at, language)
+        wire, tokens = Wire.from_bytes(made), placeholders.tokens(self._desk.links, at, language)
         used = tuple((name, token) for name, token in tokens if name in wire.slots)
         return Pen(Stencil(wire), date_header(at), used)
-
-
-def _tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:
-    """Yield the slots of links and what fills them; an older version froze slots of whole links."""
-    for name, purpose, reader in (
-        ("leave", Purpose.LEAVE, language),
-        ("one_click", Purpose.ONE_CLICK, None),
-    ):
-        yield name, links.signer(purpose, at)
-        endpoint = f"subscriptions.{name}"
-        yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)
 
 
 _OWN = (Subscription.public_id, Subscription.wrapped_address, Subscription.wrapped_name)

@@ -1,8 +1,16 @@
 """Placeholders: a fixed dictionary, no template language; any other braces stay as they are."""
 
 import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
 
+from belong_mail.links import Links
 from belong_mail.mail.message import slot
+from belong_mail.tokens import Purpose
+
+Token = Callable[[str], str]
+"""What fills a slot, from a member's public id."""
 
 FALLBACKS = {
     "first_name": {"en": "colleague", "es": "colega"},
@@ -31,3 +39,14 @@ def open_slots(text: str, group_name: str) -> str:
 def first_name(name: str, language: str) -> str:
     """Return a member's first name, or what stands in its place."""
     return name or FALLBACKS["first_name"][language]
+
+
+def tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:
+    """Yield the slots of links and what fills them; an older version froze slots of whole links."""
+    for name, purpose, reader in (
+        ("leave", Purpose.LEAVE, language),
+        ("one_click", Purpose.ONE_CLICK, None),
+    ):
+        yield name, links.signer(purpose, at)
+        endpoint = f"subscriptions.{name}"
+        yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)

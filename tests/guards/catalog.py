@@ -58,6 +58,13 @@ INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "what-is-not-committed-is-not-kept",
+        "belong_mail/newsletters/letters.py",
+        " if self._is_sure else chosen_by",
+        "",
+        ("tests/newsletters/test_chunks.py",),
+    ),
+    (
         "public-list",
         "belong_mail/app.py",
         "if request.endpoint is None or request.endpoint in open_pages:",

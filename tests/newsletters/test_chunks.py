@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Connection, event, func, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
+from belong_mail.newsletters.models import Frozen
 from belong_mail.parts import Parts
 from belong_mail.sending import claims, outcomes, settling
 from belong_mail.sending.models import Delivery
@@ -14,8 +16,9 @@ from belong_mail.sending.pace import CHUNK
 from belong_mail.subscriptions.models import Subscription
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import make_member, queue_issue
+from tests.factories import make_member, make_members, queue_issue
 from tests.sending.factories import books, queue
+from tests.servers.smtp import Server
 
 OWNER = "elsewhere"
 
@@ -113,3 +116,28 @@ def pages(session: Session) -> dict[int, str]:
         text("SELECT id, split_part(ctid::text, ',', 1) AS page FROM deliveries")
     )
     return {row.id: row.page for row in found}
+
+
+def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
+    worker: Worker, parts: Parts, keyring: Keyring, relay: Server
+) -> None:
+    """Whoever reads Spanish comes later, when what the first claim froze would be at hand."""
+    with parts.writing.begin() as session:
+        make_members(session, keyring, CHUNK)
+        for each in range(3):
+            make_member(session, keyring, f"socia{each}@dpsk12.org", language="es")
+        issue = queue_issue(session).id
+
+    def fail(connection: Connection) -> None:
+        if connection.exec_driver_sql("SELECT COUNT(*) FROM frozen_issues").scalar():
+            event.remove(parts.engine, "commit", fail)
+            raise OperationalError("COMMIT", None, ConnectionError())
+
+    event.listen(parts.engine, "commit", fail)
+    with pytest.raises(OperationalError):
+        worker.drain()
+    worker.drain()
+    assert books(parts, issue) == {"recipients": CHUNK + 3, "accepted": CHUNK + 3}
+    assert len({each.recipient for each in relay.accepted}) == CHUNK + 3
+    with parts.reading.begin() as session:
+        assert session.scalar(select(func.count()).select_from(Frozen)) == 2
