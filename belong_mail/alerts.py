@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
@@ -14,7 +14,7 @@ from belong_mail.db import now
 from belong_mail.outbox import service as outbox
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.returns import service as returns
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import HALTED, Delivery, State
 
 LATE = timedelta(minutes=15)
 RATE = limits.Rate(1, timedelta(hours=6))
@@ -41,6 +41,7 @@ def _late(at: datetime) -> Select[int]:
         Delivery.state == State.QUEUED,
         Delivery.due_at.is_not(None),
         Delivery.created_at < at - LATE,
+        or_(Delivery.newsletter_id.is_(None), Delivery.newsletter_id.not_in(HALTED)),
     )
 
 

@@ -35,6 +35,8 @@ class Newsletter(Base):
     queued_at: Mapped[datetime | None]
     """Who had confirmed by then gets it."""
     paused_at: Mapped[datetime | None]
+    is_refused: Mapped[bool] = mapped_column(default=False)
+    """It paused by itself: servers refuse it for what it says, or for how we send."""
     stopped_at: Mapped[datetime | None]
     """Stopped for good: what has not left stays here."""
     held_at: Mapped[datetime | None]

@@ -1,6 +1,5 @@
-"""Claiming what is due, giving it back, and taking over what a dead worker held."""
+"""Claiming what is due."""
 
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -11,8 +10,8 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
+    and_,
     bindparam,
-    delete,
     false,
     insert,
     literal,
@@ -23,23 +22,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from belong_mail.db import Direct, UtcTime, now
-from belong_mail.sending import settling
-from belong_mail.sending.models import Chunk, Delivery, Lease, State
-from belong_mail.sending.presence import Presence, Standing
+from belong_mail.sending.models import HALTED, Chunk, Delivery, State
 from belong_mail.sending.writing import Members, Writing
 
-LEASE = timedelta(minutes=1)
-"""What a worker holds is its own for so long; it renews the lease while it lives."""
-
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
-
-
-def renew(session: Session, owner: str) -> None:
-    """Show that a worker lives, wherever others run."""
-    until = now() + LEASE
-    renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
-    if session.scalar(renewed) is None:
-        session.add(Lease(owner=owner, until=until))
 
 
 def claim(session: Session, owner: str, most: int) -> list[int]:
@@ -82,28 +68,6 @@ def claim_chunk(
     if len(rows) != planned:
         session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
     return list(members.writings(session, rows)) if is_small else []
-
-
-def recover(session: Session, presence: Presence, uncertain: timedelta | None) -> list[str]:
-    """Take over what dead workers held and return their names.
-
-    Their journal tells what may have left; without it all that they held may have.
-    """
-    others = select(Lease).where(Lease.owner != presence.name)
-    dead = [
-        lease.owner
-        for lease in session.scalars(others.with_for_update(skip_locked=True))
-        if _is_dead(presence.judge(lease.owner), lease.until)
-    ]
-    for owner in dead:
-        settling.take_over(session, owner, presence.marks(owner), uncertain)
-        session.execute(delete(Lease).where(Lease.owner == owner))
-    return dead
-
-
-def resign(session: Session, owner: str) -> None:
-    """End a lease; the owner holds nothing more."""
-    session.execute(delete(Lease).where(Lease.owner == owner))
 
 
 def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
@@ -178,10 +142,6 @@ def _entering(members: FromClause) -> Insert:
     return insert(Delivery).from_select(list(entry), rows, include_defaults=False)
 
 
-def _is_dead(standing: Standing, lease_until: datetime) -> bool:
-    return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
-
-
 _next = (
     select(Chunk.id)
     .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
@@ -196,5 +156,6 @@ _NEXT_CHUNK = Direct(
     .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
 )
 _SINGLE = _due(Delivery.newsletter_id.is_(None), Delivery.deaths == 0)
-_OF_ISSUES = _due(Delivery.newsletter_id.is_not(None), Delivery.deaths == 0)
+_IS_GOING = and_(Delivery.newsletter_id.is_not(None), Delivery.newsletter_id.not_in(HALTED))
+_OF_ISSUES = _due(_IS_GOING, Delivery.deaths == 0)
 _SUSPECT = _due(Delivery.deaths > 0)

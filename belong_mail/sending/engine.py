@@ -67,7 +67,7 @@ class Engine:
     def recover(self) -> None:
         """Take over what dead workers left."""
         with self._sessions.begin() as session:
-            dead = claims.recover(session, self._presence, self._policy.uncertain)
+            dead = settling.recover(session, self._presence, self._policy.uncertain)
         for name in dead:
             self._presence.bury(name)
         self._recovered_at = time.monotonic()
@@ -109,7 +109,7 @@ class Engine:
         """Finish and go; after an error, what is in hand is left for others to recover."""
         self.finish()
         with self._sessions.begin() as session:
-            claims.resign(session, self._presence.name)
+            settling.resign(session, self._presence.name)
         self._presence.end()
 
     def _turn(self, *, is_last: bool = False) -> bool:
@@ -124,7 +124,7 @@ class Engine:
         self._has_failed, had_failed = True, self._has_failed
         with self._sessions.begin() as session:
             if is_renewal:
-                claims.renew(session, owner)
+                settling.renew(session, owner)
             rest = self._policy.uncertain, self._wake_at
             for delivery_id in settling.settle(session, owner, results, *rest):
                 self._undelivered(session, delivery_id)

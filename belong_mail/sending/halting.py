@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import case, func, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
@@ -21,26 +21,30 @@ def pause(session: Session, newsletter_id: int) -> None:
 
 
 def resume(session: Session, newsletter_id: int) -> None:
-    """Go on where an issue was paused; nobody gets it again."""
-    _deliveries(session, newsletter_id, due_at=now())
+    """Go on where an issue was paused, with all its time; nobody gets it again."""
+    at = now()
+    _deliveries(session, newsletter_id, due_at=at, created_at=at)
     _chunks(session, newsletter_id, is_halted=False)
 
 
 def stop(session: Session, newsletter_id: int) -> None:
-    """Withdraw what has not left."""
-    _deliveries(session, newsletter_id, due_at=None, state=State.WITHDRAWN, finished_at=now())
+    """Withdraw what has not left; what is in doubt stays so, and is not sent again."""
+    state = case((Delivery.lost_at.is_not(None), State.UNCERTAIN), else_=State.WITHDRAWN)
+    finished_at = func.coalesce(Delivery.lost_at, now())
+    _deliveries(session, newsletter_id, state=state, finished_at=finished_at)
+    _deliveries(session, newsletter_id, (State.UNCERTAIN, State.WITHDRAWN), due_at=None)
+    _chunks(session, newsletter_id, is_halted=False)
     waiting = update(Chunk).where(Chunk.newsletter_id == newsletter_id, Chunk.inserted.is_(None))
     session.execute(waiting.values(inserted=0))
 
 
-def _deliveries(session: Session, newsletter_id: int, **values: Any) -> None:
-    session.execute(update(Delivery).where(*_of(newsletter_id)).values(values))
+def _deliveries(
+    session: Session, newsletter_id: int, states: tuple[State, ...] = WAITING, **values: Any
+) -> None:
+    theirs = Delivery.newsletter_id == newsletter_id, Delivery.state.in_(states)
+    session.execute(update(Delivery).where(*theirs).values(values))
 
 
 def _chunks(session: Session, newsletter_id: int, *, is_halted: bool) -> None:
     chunks = update(Chunk).where(Chunk.newsletter_id == newsletter_id)
     session.execute(chunks.values(is_halted=is_halted))
-
-
-def _of(newsletter_id: int) -> tuple[ColumnElement[bool], ...]:
-    return Delivery.newsletter_id == newsletter_id, Delivery.state.in_(WAITING)

@@ -3,7 +3,7 @@
 A mark when a connection takes a delivery in hand shows at which of them workers die.
 
 Marks are written to a local file that is mapped into memory, without waiting for the disk: they
-outlive the process, not a power cut, after which the database's word stands (`claims.recover`).
+outlive the process, not a power cut, after which the database's word stands (`settling.recover`).
 """
 
 import os

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     UniqueConstraint,
+    select,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -109,7 +110,10 @@ class Chunk(Base):
     """A stretch of an issue's members; claiming it inserts their deliveries."""
 
     __tablename__ = "chunks"
-    __table_args__ = (_partial("ix_chunks_waiting", "id", where="inserted IS NULL"),)
+    __table_args__ = (
+        _partial("ix_chunks_waiting", "id", where="inserted IS NULL"),
+        _partial("ix_chunks_halted", "newsletter_id", where="is_halted"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     newsletter_id: Mapped[int] = mapped_column(
@@ -123,6 +127,10 @@ class Chunk(Base):
     """How many deliveries the claim made; None before. What is missing has withdrawn."""
     is_halted: Mapped[bool] = mapped_column(default=False)
     """Its issue is paused."""
+
+
+HALTED = select(Chunk.newsletter_id).where(Chunk.is_halted)
+"""The issues that are paused."""
 
 
 class Lease(Base):

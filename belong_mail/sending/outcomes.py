@@ -29,6 +29,8 @@ STATES = {
 }
 LEFT = (State.ACCEPTED, State.UNCERTAIN)
 """Of these a copy may be on its way, or come back."""
+NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)
+"""Never said of what was in doubt: not to send a second copy does not call the first one back."""
 RESTS = {
     Verdict.QUOTA: timedelta(hours=1),
     Verdict.CREDENTIALS: timedelta(minutes=15),
@@ -102,23 +104,24 @@ def write(
     delivery.code = outcome.code
     delivery.enhanced = outcome.enhanced or None
     delivery.phrase = outcome.phrase or None
-    delivery.is_dot_sent = outcome.is_dot_sent and outcome.state is not None
     if outcome.code is not None:
         delivery.resent = 0
     elif outcome.is_dot_sent and delivery.lost_at is not None:
         delivery.resent = 1
     if outcome.state is None:
-        delivery.state = _before_try(delivery)
+        delivery.state, delivery.finished_at = _before_try(delivery), delivery.lost_at
         delivery.due_at = at + outcome.again if outcome.again else rest_until or at
         if outcome.is_about_us:
             delivery.due_at += BEHIND
         return
-    delivery.state = outcome.state
+    delivery.state, delivery.is_dot_sent = outcome.state, outcome.is_dot_sent
     delivery.finished_at, delivery.due_at = at, None
     if outcome.state == State.DEFERRED:
         _put_off(delivery, at, is_break=outcome.is_break)
     elif outcome.state == State.UNCERTAIN:
         _doubt(delivery, uncertain, at)
+    if delivery.state in NOT_LEFT and delivery.lost_at is not None:
+        delivery.state = State.UNCERTAIN
 
 
 def bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:

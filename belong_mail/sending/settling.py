@@ -1,15 +1,19 @@
-"""Writing down what became of many deliveries at once."""
+"""Writing down what became of many deliveries at once, also for a worker that is dead."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Update, and_, bindparam, case, select, update
+from sqlalchemy import Update, and_, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import Direct, UtcTime, among, now
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Mark
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import Delivery, Lease, State
+from belong_mail.sending.presence import Presence, Standing
+
+LEASE = timedelta(minutes=1)
+"""What a worker holds is its own for so long; it renews the lease while it lives."""
 
 DEADLY = 6
 """Workers that died at a delivery, after which it has failed."""
@@ -43,6 +47,36 @@ def settle(
     if accepted:
         _accept(session, owner, accepted)
     return undelivered
+
+
+def renew(session: Session, owner: str) -> None:
+    """Show that a worker lives, wherever others run."""
+    until = now() + LEASE
+    renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
+    if session.scalar(renewed) is None:
+        session.add(Lease(owner=owner, until=until))
+
+
+def recover(session: Session, presence: Presence, uncertain: timedelta | None) -> list[str]:
+    """Take over what dead workers held and return their names.
+
+    Their journal tells what may have left; without it all that they held may have.
+    """
+    others = select(Lease).where(Lease.owner != presence.name)
+    dead = [
+        lease.owner
+        for lease in session.scalars(others.with_for_update(skip_locked=True))
+        if _is_dead(presence.judge(lease.owner), lease.until)
+    ]
+    for owner in dead:
+        take_over(session, owner, presence.marks(owner), uncertain)
+        session.execute(delete(Lease).where(Lease.owner == owner))
+    return dead
+
+
+def resign(session: Session, owner: str) -> None:
+    """End a lease; the owner holds nothing more."""
+    session.execute(delete(Lease).where(Lease.owner == owner))
 
 
 def take_over(
@@ -84,7 +118,12 @@ def given_back() -> dict[str, object]:
         (Delivery.attempts > 0, State.DEFERRED),
         else_=State.QUEUED,
     )
-    return {"state": before, "claimed_by": None, "due_at": now()}
+    again = {"claimed_by": None, "due_at": now()}
+    return {"state": before, "finished_at": Delivery.lost_at, **again}
+
+
+def _is_dead(standing: Standing, lease_until: datetime) -> bool:
+    return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
 
 
 def _accept(session: Session, owner: str, ids: list[int]) -> None:

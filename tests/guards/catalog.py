@@ -58,6 +58,55 @@ INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "a-pause-is-no-alarm",
+        "belong_mail/alerts.py",
+        ", Delivery.newsletter_id.not_in(HALTED))",
+        ", Delivery.id > 0)",
+        ("tests/operations/test_alerts.py",),
+    ),
+    (
+        "a-pause-takes-no-days",
+        "belong_mail/sending/halting.py",
+        "due_at=at, created_at=at",
+        "due_at=at",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "what-is-paused-is-not-claimed",
+        "belong_mail/sending/claims.py",
+        ", Delivery.newsletter_id.not_in(HALTED))",
+        ")",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "doubt-is-not-stopped",
+        "belong_mail/sending/halting.py",
+        "case((Delivery.lost_at.is_not(None), State.UNCERTAIN), else_=State.WITHDRAWN)",
+        "State.WITHDRAWN",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "doubt-is-not-withdrawn",
+        "belong_mail/sending/outcomes.py",
+        "if delivery.state in NOT_LEFT and",
+        "if False and",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "what-a-dead-worker-held-keeps-its-time",
+        "belong_mail/sending/settling.py",
+        '"finished_at": Delivery.lost_at, ',
+        '"finished_at": None, ',
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "what-is-in-doubt-keeps-its-time",
+        "belong_mail/sending/outcomes.py",
+        "_before_try(delivery), delivery.lost_at",
+        "_before_try(delivery), None",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
         "what-is-not-committed-is-not-kept",
         "belong_mail/newsletters/letters.py",
         " if self._is_sure else chosen_by",
@@ -864,7 +913,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "lease-of-a-minute",
-        "belong_mail/sending/claims.py",
+        "belong_mail/sending/settling.py",
         "LEASE = timedelta(minutes=1)",
         "LEASE = timedelta(minutes=3)",
         (f"{WORKERS}::test_what_a_lost_host_held_is_taken_over_after_a_minute",),

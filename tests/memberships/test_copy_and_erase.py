@@ -14,7 +14,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
 from belong_mail.retention import purge
-from belong_mail.sending import claims
+from belong_mail.sending import claims, settling
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Subscription, Wish
 from belong_mail.worker import Worker
@@ -155,7 +155,7 @@ def test_messages_to_us_are_in_the_copy_and_are_erased_with_the_rest(
 def _expand(parts: Parts, worker: Worker, state: State) -> None:
     """Let an issue be under way: its deliveries wait, or another worker holds them."""
     with parts.writing.begin() as session:
-        claims.renew(session, "elsewhere")
+        settling.renew(session, "elsewhere")
         assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100) or ()) == 2
         waiting = {"claimed_by": None, "due_at": now()} if state == State.QUEUED else {}
         of_issue = update(Delivery).where(Delivery.newsletter_id.is_not(None))

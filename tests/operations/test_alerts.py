@@ -7,7 +7,9 @@ from sqlalchemy import select, update
 
 from belong_mail.db import now
 from belong_mail.limits import Limit
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
+from belong_mail.releases import service as releases
 from belong_mail.sending.models import Delivery
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import make_worker
@@ -52,6 +54,20 @@ def test_the_operator_hears_once_that_mail_waits(
     assert "dpsk12.org" not in text_of(mail)
     assert mail["Auto-Submitted"] == "auto-generated"
     assert len(relay.accepted) == 4
+
+
+@ALARM
+def test_what_waits_because_a_lead_paused_it_is_no_alarm(
+    parts: Parts, keyring: Keyring, relay: Server
+) -> None:
+    """Even what a worker had in hand just then, which may go on at once."""
+    issue = queue(parts, keyring, 3)
+    relay.always("MAIL", "421 4.3.2 Closing")
+    work(parts, keyring)
+    with parts.writing.begin() as session:
+        releases.pause(session, session.get_one(Newsletter, issue))
+        session.execute(update(Delivery).values(due_at=now()))
+    assert work(parts, keyring, minutes=16) == 0
 
 
 @ALARM

@@ -14,7 +14,7 @@ from belong_mail.mail.mailbox import Mailbox
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
-from belong_mail.sending import claims
+from belong_mail.sending import claims, settling
 from belong_mail.sending.models import Delivery, Lease, State
 from belong_mail.sending.presence import Presence
 from belong_mail.subscriptions.models import Request, Subscription
@@ -147,7 +147,7 @@ def test_a_late_worker_that_knows_more_settles_what_was_uncertain(
     def take_over(_command: str) -> None:
         with parts.writing.begin() as session:
             session.execute(update(Lease).values(until=now() - timedelta(seconds=1)))
-            claims.recover(session, elsewhere, timedelta(minutes=15))
+            settling.recover(session, elsewhere, timedelta(minutes=15))
         assert books(parts, issue) == {"recipients": 1, "uncertain": 1}
 
     relay.on("DOT", take_over)
@@ -160,11 +160,11 @@ def test_what_a_lost_host_held_is_uncertain(worker: Worker, parts: Parts, keyrin
     """Its journal is out of reach, so all of it may have left: it follows the setting."""
     issue = queue(parts, keyring, 2)
     with parts.writing.begin() as session:
-        claims.renew(session, "elsewhere")
+        settling.renew(session, "elsewhere")
         assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100) or ()) == 2
     worker.drain()
     assert books(parts, issue) == {"recipients": 2, "sending": 2}
-    with time_machine.travel(now() + claims.LEASE + timedelta(seconds=1), tick=False) as clock:
+    with time_machine.travel(now() + settling.LEASE + timedelta(seconds=1), tick=False) as clock:
         worker.engine.recover()
         assert books(parts, issue) == {"recipients": 2, "uncertain": 2}
         clock.shift(timedelta(minutes=16))
