@@ -15,6 +15,7 @@ from sqlalchemy import (
     false,
     insert,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -25,20 +26,54 @@ from belong_mail.db import Direct, UtcTime, now
 from belong_mail.sending.models import HALTED, Chunk, Delivery, State
 from belong_mail.sending.writing import Members, Writing
 
+AWAITED = (
+    "sign-in",
+    "confirm-subscription",
+    "already-member",
+    "my-groups",
+    "no-groups",
+    "change-address",
+    "confirm-mailbox",
+)
+"""Kinds of mail for which somebody looks into their mailbox now."""
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
 
 
+def take(
+    session: Session, owner: str, members: Members, most: int, *, is_looking: bool, is_free: bool
+) -> tuple[list[int], list[tuple[int, Writing]] | None]:
+    """Take what comes next: single messages when it is time to look for them, else a chunk.
+
+    Returned are deliveries, or a chunk with what writes it. What workers died at is taken only
+    when nothing else is in hand; a single message of that kind need not wait for an issue's end.
+    """
+    if is_looking and _find(session, _SINGLE_SUSPECT, 1):
+        return (claim_suspect(session, owner) if is_free else []), None
+    ids = claim(session, owner, most) if is_looking else []
+    if ids:
+        return ids, None
+    chunk = claim_chunk(session, owner, members, most)
+    if chunk:
+        return [], chunk
+    ids = [] if is_looking else claim(session, owner, most)
+    if is_free and not ids and chunk is None:
+        ids = claim_suspect(session, owner)
+    return ids, chunk
+
+
 def claim(session: Session, owner: str, most: int) -> list[int]:
-    """Take what is due: single messages first, then members of issues who are tried again."""
-    ids = _find(session, _SINGLE, most)
-    if len(ids) < most:
-        ids += _find(session, _OF_ISSUES, most - len(ids))
+    """Take what is due: what somebody waits for, other single messages, second tries of issues."""
+    ids: list[int] = []
+    for due in (_AWAITED, _SINGLE, _OF_ISSUES):
+        if len(ids) < most:
+            ids += _find(session, due, most - len(ids))
     return _claim(session, owner, ids)
 
 
 def claim_suspect(session: Session, owner: str) -> list[int]:
-    """Take one of those at which workers died: one at a time, when nothing else is due."""
-    return _claim(session, owner, _find(session, _SUSPECT, 1))
+    """Take one of those at which workers died, single messages first."""
+    ids = _find(session, _SINGLE_SUSPECT, 1) or _find(session, _SUSPECT, 1)
+    return _claim(session, owner, ids)
 
 
 def claim_chunk(
@@ -155,7 +190,11 @@ _NEXT_CHUNK = Direct(
     .values(inserted=Chunk.planned)
     .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
 )
-_SINGLE = _due(Delivery.newsletter_id.is_(None), Delivery.deaths == 0)
+_IS_SINGLE = Delivery.newsletter_id.is_(None)
+_IS_AWAITED = or_(*(Delivery.kind == kind for kind in AWAITED))
+_AWAITED = _due(_IS_SINGLE, Delivery.deaths == 0, _IS_AWAITED)
+_SINGLE = _due(_IS_SINGLE, Delivery.deaths == 0, not_(_IS_AWAITED))
 _IS_GOING = and_(Delivery.newsletter_id.is_not(None), Delivery.newsletter_id.not_in(HALTED))
 _OF_ISSUES = _due(_IS_GOING, Delivery.deaths == 0)
-_SUSPECT = _due(Delivery.deaths > 0)
+_SINGLE_SUSPECT = _due(_IS_SINGLE, Delivery.deaths > 0)
+_SUSPECT = _due(_IS_GOING, Delivery.deaths > 0)

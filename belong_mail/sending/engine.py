@@ -170,16 +170,12 @@ class Engine:
             else:
                 self._wake_at = at + pace.LONGEST_REST
             return None
-        owner, ids, chunk = self._presence.name, list[int](), None
-        if time.monotonic() - self._looked_at > LOOK_EVERY:
-            self._looked_at = time.monotonic()
-            ids = claims.claim(session, owner, room.most)
-        if not ids:
-            if chunk := claims.claim_chunk(session, owner, self._members, room.most):
-                return chunk
-            ids = claims.claim(session, owner, room.most)
-        if is_free and not ids and chunk is None:
-            ids = claims.claim_suspect(session, owner)
+        is_looking = time.monotonic() - self._looked_at > LOOK_EVERY
+        taking = session, self._presence.name, self._members, room.most
+        ids, chunk = claims.take(*taking, is_looking=is_looking, is_free=is_free)
+        if ids or chunk is not None:
+            self._looked_at = time.monotonic() if is_looking else self._looked_at
+        self._presence.journal.claim(ids)
         return list(self._compose(session, ids)) if ids else chunk
 
     def _send(self, writings: list[tuple[int, Writing]], pause: pace.Turns) -> None:

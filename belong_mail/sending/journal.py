@@ -28,6 +28,8 @@ class Mark(IntEnum):
     REFUSED = 3
     TAKEN = 4
     """A connection has it in hand."""
+    CLAIMED = 5
+    """It is tried again: what is older tells of an earlier try."""
 
 
 class Journal:
@@ -50,6 +52,11 @@ class Journal:
             self._room[self._size : end] = data
             self._size = end
             self._open[delivery_id] = mark
+
+    def claim(self, delivery_ids: Iterable[int]) -> None:
+        """Close what earlier tries left here, before these may be tried again, or raise OSError."""
+        for delivery_id in delivery_ids:
+            self.write(delivery_id, Mark.CLAIMED)
 
     def forget(self, delivery_ids: Iterable[int]) -> None:
         """Let go of deliveries whose outcome the database has."""

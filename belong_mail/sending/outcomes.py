@@ -105,7 +105,7 @@ def write(
     delivery.enhanced = outcome.enhanced or None
     delivery.phrase = outcome.phrase or None
     if outcome.code is not None:
-        delivery.resent = 0
+        delivery.resent = delivery.deaths = 0
     elif outcome.is_dot_sent and delivery.lost_at is not None:
         delivery.resent = 1
     if outcome.state is None:

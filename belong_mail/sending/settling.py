@@ -93,8 +93,7 @@ def take_over(
         delivery = session.get_one(Delivery, delivery_id)
         outcomes.write(delivery, outcomes.LOST, uncertain)
         delivery.claimed_by = owner
-    taken = [one for one in ids if marks.get(one) == Mark.TAKEN]
-    for delivery_id in taken or [one for one in ids if one not in marks]:
+    for delivery_id in [one for one in ids if marks.get(one) == Mark.TAKEN]:
         delivery = session.get_one(Delivery, delivery_id)
         delivery.deaths += 1
         if delivery.deaths >= DEADLY:

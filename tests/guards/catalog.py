@@ -58,6 +58,41 @@ INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "an-answer-clears-of-deaths",
+        "belong_mail/sending/outcomes.py",
+        "delivery.resent = delivery.deaths = 0",
+        "delivery.resent = 0",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
+        "a-suspect-letter-waits-for-no-issue",
+        "belong_mail/sending/claims.py",
+        "if is_looking and _find(session, _SINGLE_SUSPECT, 1):",
+        "if False:",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
+        "what-is-awaited-comes-first",
+        "belong_mail/sending/claims.py",
+        "for due in (_AWAITED, _SINGLE, _OF_ISSUES):",
+        "for due in (_SINGLE, _AWAITED, _OF_ISSUES):",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
+        "who-was-not-begun-is-no-suspect",
+        "belong_mail/sending/settling.py",
+        "if marks.get(one) == Mark.TAKEN]",
+        "if marks.get(one) in (None, Mark.TAKEN)]",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
+        "a-second-try-begins-anew",
+        "belong_mail/sending/engine.py",
+        "        self._presence.journal.claim(ids)\n",
+        "",
+        ("tests/sending/test_doubt.py",),
+    ),
+    (
         "a-pause-is-no-alarm",
         "belong_mail/alerts.py",
         ", Delivery.newsletter_id.not_in(HALTED))",
@@ -465,9 +500,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "letters-overtake-issues",
-        "belong_mail/sending/engine.py",
-        "            ids = claims.claim(session, owner, room.most)\n        if not ids:",
-        "            ids = []\n        if not ids:",
+        "belong_mail/sending/claims.py",
+        "    ids = claim(session, owner, most) if is_looking else []\n",
+        "    ids = []\n",
         ("tests/sending/test_priority.py",),
     ),
     (
@@ -934,10 +969,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-kills-is-tried-last",
-        "belong_mail/sending/engine.py",
-        "        if is_free and not ids and chunk is None:\n",
-        "        if is_free:\n",
-        (POISON,),
+        "belong_mail/sending/claims.py",
+        "_due(_IS_GOING, Delivery.deaths == 0)",
+        "_due(_IS_GOING)",
+        ("tests/sending/test_priority.py",),
     ),
     (
         "what-is-in-hand-is-marked",

@@ -80,6 +80,24 @@ def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
     assert after.due_at is not None
 
 
+@pytest.mark.usefixtures("doubtful")
+def test_a_mark_of_the_first_try_says_nothing_of_the_second(
+    clock: Clock, worker: Worker, parts: Parts
+) -> None:
+    """The worker that had no answer claims it again, and is killed before it says a word."""
+    clock.shift(LATER)
+    engine = worker.engine
+    with parts.writing.begin() as session:
+        settling.renew(session, engine._presence.name)
+        assert engine._claim(session, 1, is_free=True)
+    marks = engine._presence.marks(engine._presence.name)
+    with parts.writing.begin() as session:
+        settling.take_over(session, engine._presence.name, marks, LATER)
+    [delivery] = deliveries(parts)
+    assert (delivery.state, delivery.resent) == (State.UNCERTAIN, 0)
+    assert delivery.due_at is not None, "It is tried again."
+
+
 @pytest.mark.parametrize("what", ["the member leaves", "the issue is stopped", "it was put off"])
 def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
     doubtful: int, clock: Clock, worker: Worker, relay: Server, parts: Parts, what: str
@@ -131,3 +149,20 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
         releases.resume(session, session.get_one(Newsletter, issue))
     worker.drain()
     assert books(parts, issue) == {"recipients": 1, "deferred": 1}
+
+
+@pytest.mark.usefixtures("clock")
+def test_six_workers_that_die_before_they_begin_put_nobody_aside(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring)
+    name = worker.engine._presence.name
+    for _ in range(settling.DEADLY):
+        with parts.writing.begin() as session:
+            settling.renew(session, name)
+            assert worker.engine._claim(session, 70, is_free=True)
+        with parts.writing.begin() as session:
+            settling.take_over(session, name, {}, LATER)
+    worker.drain()
+    assert books(parts, issue) == {"recipients": 1, "accepted": 1}
+    assert len(relay.accepted) == 1

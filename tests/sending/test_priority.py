@@ -1,13 +1,21 @@
 """What one person waits for overtakes an issue; who holds others up is tried after them."""
 
 import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
 
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
+from belong_mail.sending import claims
+from belong_mail.sending.claims import AWAITED
+from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import make_member
 from tests.marks import on_sqlite
+from tests.people import Visitor
 from tests.processes import SECONDS
 from tests.sending.factories import books, deliveries, queue
 from tests.servers.smtp import Server
@@ -15,8 +23,9 @@ from tests.servers.smtp import Server
 MEMBERS = 1000
 
 
+@pytest.mark.parametrize("deaths", [0, 1], ids=["well", "a worker died at it"])
 def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, deaths: int
 ) -> None:
     issue = queue(parts, keyring, MEMBERS)
     relay.delay = 0.02
@@ -27,10 +36,64 @@ def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
     with parts.writing.begin() as session:
         member = make_member(session, keyring, "new@dpsk12.org")
         outbox.post(session, "welcome-member", subscription_id=member.id)
+        session.flush()
+        single = update(Delivery).where(Delivery.newsletter_id.is_(None))
+        session.execute(single.values(deaths=deaths))
     running.join(SECONDS)
     order = [one.recipient for one in relay.accepted]
     assert order.index("new@dpsk12.org") < MEMBERS * 3 // 4
     assert books(parts, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@on_sqlite
+@pytest.mark.one_connection
+def test_what_somebody_waits_for_overtakes_other_letters(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, visitor: Visitor
+) -> None:
+    with parts.writing.begin() as session:
+        for each in range(30):
+            member = make_member(session, keyring, f"member{each}@dpsk12.org")
+            outbox.post(session, "welcome-member", subscription_id=member.id)
+    visitor.join("the-village", "new@dpsk12.org")
+    worker.drain()
+    first, *others = [one.recipient for one in relay.accepted]
+    assert (first, len(others)) == ("new@dpsk12.org", 30)
+
+
+def test_what_somebody_waits_for_are_mails_of_ours() -> None:
+    emails = Path(__file__).resolve().parents[2] / "emails"
+    assert [kind for kind in AWAITED if not (emails / kind).is_dir()] == []
+
+
+@on_sqlite
+def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
+    queue(parts, keyring)
+    relay.always("RCPT", "450 4.2.1 Later")
+    worker.drain()
+    with parts.writing.begin() as session:
+        session.execute(update(Delivery).values(deaths=5, due_at=Delivery.created_at))
+    worker.drain()
+    [delivery] = deliveries(parts)
+    assert (delivery.state, delivery.deaths) == (State.DEFERRED, 0)
+
+
+def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_in_hand(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    queue(parts, keyring, 3)
+    relay.always("RCPT", "450 4.2.1 Later")
+    worker.drain()
+    [suspect, *others] = [one.id for one in deliveries(parts)]
+    with parts.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=Delivery.created_at))
+        session.execute(update(Delivery).where(Delivery.id == suspect).values(deaths=1))
+        taking = session, "me", worker._press, 70
+        assert claims.take(*taking, is_looking=True, is_free=False) == (others, None)
+        assert claims.take(*taking, is_looking=True, is_free=False) == ([], None)
+        assert claims.take(*taking, is_looking=True, is_free=True) == ([suspect], None)
 
 
 @on_sqlite
