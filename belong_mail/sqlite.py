@@ -14,7 +14,7 @@ LOOK_EVERY = 0.001
 PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
-    "synchronous=NORMAL",
+    "synchronous=FULL",  # a power cut takes back nothing: no joining, and no claim of what has left
     "secure_delete=ON",
     "cache_size=-512",  # KB, of 2,000 by default: what is read again, the system keeps as well
 )

@@ -169,3 +169,11 @@ def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(
         assert connection.invalidated
     with parts.writing.begin() as session:
         assert [tuple(row) for row in ONE.run(session.connection(), {})[0]] == [(1,)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_committed_is_on_the_disk(parts: Parts) -> None:
+    """A power cut must not take back that somebody joined, nor that a worker has a mail in hand."""
+    with parts.writing() as session:
+        assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -23,13 +23,13 @@ from belong_mail.parts import Settings
 LATE = 15 * 60
 """Seconds that a due message may wait."""
 SKEW = timedelta(minutes=2)
-PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (1, 2, 3)}
+PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
 ADVICE = {
     "CONNECT": "Is its name right, does it run, does a firewall stand between?",
     "STARTTLS": "Is its certificate valid, and for this name?",
     "AUTH": "Are user and password right?",
 }
-SERVERS_OWN = {"fsync": "on", "full_page_writes": "on"}
+SERVERS_OWN = ("fsync", "full_page_writes", "synchronous_commit")
 
 Lookup = Callable[[str, str], list[str]]
 """Answers a name and a type of record with their texts; raises DNSException when it cannot."""
@@ -81,8 +81,8 @@ def check_database(engine: Engine) -> Iterator[Finding]:
                 )
             )
             return
-        for setting, fitting_word in SERVERS_OWN.items():
-            if connection.exec_driver_sql(f"SHOW {setting}").scalar() != fitting_word:
+        for setting in SERVERS_OWN:
+            if connection.exec_driver_sql(f"SHOW {setting}").scalar() == "off":
                 yield wrong(f"PostgreSQL's {setting} is off: a power cut loses data. Turn it on.")
         at = connection.scalar(text("SELECT now()").columns(now=UtcTime()))
         if at is not None and abs(at - now()) > SKEW:

@@ -58,6 +58,13 @@ INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "what-is-committed-stays",
+        "belong_mail/sqlite.py",
+        "synchronous=FULL",
+        "synchronous=NORMAL",
+        ("tests/test_db.py",),
+    ),
+    (
         "an-answer-clears-of-deaths",
         "belong_mail/sending/outcomes.py",
         "delivery.resent = delivery.deaths = 0",

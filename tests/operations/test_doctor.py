@@ -34,7 +34,7 @@ HOUR = 3600
 
 def told(settings: Settings) -> tuple[int, list[str], list[str]]:
     """Ask the doctor; return the exit code, what is well, and what is wrong."""
-    ended = run(settings, "doctor")
+    ended = run({"PGOPTIONS": "-c synchronous_commit=on", **settings}, "doctor")
     assert "Traceback" not in ended.stderr
     lines = [line.partition("\t") for line in ended.stdout.splitlines()]
     return (
@@ -49,6 +49,17 @@ def test_all_is_well_where_all_is_well(environment: Settings, parts: Parts) -> N
     code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     assert (code, bad) == (0, [])
     assert "The database's schema is up to date." in well
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_answers_before_its_disk_does_is_said(
+    environment: Settings, parts: Parts
+) -> None:
+    assert parts
+    careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
+    code, _, bad = told({**environment, **careless})
+    expected = "PostgreSQL's synchronous_commit is off: a power cut loses data. Turn it on."
+    assert (code, bad) == (1, [expected])
 
 
 @on_sqlite
