@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, bindparam, false, func, not_, select, true
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
@@ -93,17 +94,19 @@ class Press:
         self.chosen = newsletters.members_of_chunk(*_OF_A_READER)
 
     def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
-        """Freeze an issue (one worker at a time) and return what its members are chosen by.
+        """Freeze an issue, unless another worker does, and return what its members are chosen by.
 
         Of an issue that cannot be written each delivery fails, and the rest goes on.
         """
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
-        newsletter = session.get_one(Newsletter, newsletter_id, with_for_update={"key_share": True})
+        newsletter = session.get_one(Newsletter, newsletter_id)
         self._pens.clear()
         try:
             with session.begin_nested():
                 self._is_sure = not freeze(session, self._desk, newsletter)
+        except IntegrityError:
+            self._is_sure = False
         except (*NO_DATABASE, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others

@@ -142,7 +142,8 @@ def members_of_chunk(*columns: Any) -> Select[Any]:
     """Select those of a chunk who were members when its issue was queued, and still are.
 
     First their ids, then what else is asked for. The stretch is searched, not
-    the group, which would be walked through for each chunk.
+    the group, which would be walked through for each chunk. Who is being erased just now is
+    waited for, and left out.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
     members = select(Subscription.id, *columns).where(
@@ -150,7 +151,8 @@ def members_of_chunk(*columns: Any) -> Select[Any]:
         Subscription.group_id + 0 == bindparam("group_id"),
         *_receives(queued_at),
     )
-    return members.order_by(Subscription.id)
+    in_turn = members.order_by(Subscription.id)
+    return in_turn.with_for_update(read=True, key_share=True, of=Subscription)
 
 
 def _receives(queued_at: Any) -> tuple[Any, ...]:

@@ -58,6 +58,24 @@ INBOUND = "tests/returns/test_inbound.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "no-circle-of-stop-and-claim",
+        "belong_mail/newsletters/letters.py",
+        "one(Newsletter, newsletter_id)\n        self._pens",
+        "one(Newsletter, newsletter_id, with_for_update=True)\n        self._pens",
+        (
+            "tests/newsletters/test_chunks.py::test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle[postgresql]",
+        ),
+    ),
+    (
+        "who-is-being-erased-is-waited-for",
+        "belong_mail/newsletters/service.py",
+        ".with_for_update(read=True, key_share=True, of=Subscription)",
+        "",
+        (
+            "tests/newsletters/test_chunks.py::test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out[postgresql]",
+        ),
+    ),
+    (
         "what-is-committed-stays",
         "belong_mail/sqlite.py",
         "synchronous=FULL",

@@ -1,16 +1,17 @@
 """A chunk is claimed, read and settled with few looks at each row: what they must still see."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, event, func, select, text, update
+from sqlalchemy import Connection, delete, event, func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from belong_mail.db import now
-from belong_mail.newsletters.models import Frozen
+from belong_mail.newsletters.models import Frozen, Newsletter
 from belong_mail.parts import Parts
-from belong_mail.sending import claims, outcomes, settling
+from belong_mail.sending import claims, halting, outcomes, settling
 from belong_mail.sending.models import Delivery
 from belong_mail.sending.pace import CHUNK
 from belong_mail.subscriptions.models import Subscription
@@ -141,3 +142,41 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
     assert len({each.recipient for each in relay.accepted}) == CHUNK + 3
     with parts.reading.begin() as session:
         assert session.scalar(select(func.count()).select_from(Frozen)) == 2
+
+
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""Where two may write at once."""
+
+
+@ON_POSTGRESQL
+def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, 3)
+    working = threading.Thread(target=worker.drain)
+    with parts.writing.begin() as session:
+        session.execute(delete(Subscription).where(Subscription.id == 2))
+        working.start()
+        working.join(0.5)
+        assert working.is_alive()
+    working.join()
+    assert books(parts, issue) == {"recipients": 3, "accepted": 2, "withdrawn": 1}
+
+
+@ON_POSTGRESQL
+def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    issue = queue(parts, keyring, CHUNK + 1)
+    working = threading.Thread(target=worker.drain)
+    with parts.writing.begin() as session:
+        newsletter = session.get_one(Newsletter, issue)
+        newsletter.stopped_at = now()
+        session.flush()
+        working.start()
+        working.join(0.5)
+        halting.stop(session, issue)
+    working.join()
+    assert (
+        sum(books(parts, issue).get(state, 0) for state in ("accepted", "withdrawn")) == CHUNK + 1
+    )
