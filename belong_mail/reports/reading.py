@@ -126,7 +126,7 @@ def _best(words: str, status: str, account: Account) -> Reason:
     reason = explain(words, status, account.told)
     for more in (account.replies, account.statements):
         if not reason.is_telling:
-            other = explain(f"{words}\n{more()}", status, account.told)
+            other = explain(more(), reason.status or status, account.told)
             reason = other if other.is_telling or not reason.status else reason
     return reason
 
