@@ -114,6 +114,7 @@ RULES: Final = (
     Rule(Verdict.FAIL, "5", "", says=_says("mailbox full", "account disabled")),
     Rule(Verdict.CONTENT, "5", "", says=_says("message too large")),
     Rule(Verdict.SENDER, "5", verb="MAIL"),
+    Rule(Verdict.FAIL, "5", says=_says("slow down")),
     Rule(Verdict.REFUSED, "5", r"5\.1\.(1|3|6|10)"),
     Rule(Verdict.FAIL, "5", says=_says("domain not found")),
     Rule(Verdict.REFUSED, "5", r"(5\.[01235]\.0)?", says=_says("no such user")),

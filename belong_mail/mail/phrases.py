@@ -75,11 +75,12 @@ PHRASES: Final = {
         r"|(host|domain).{0,60}(couldn.t be found|lookup)|null ?mx|(unknown|no such) (host|domain)"
     ),
     "no such user": (
-        r"(user|mailbox|recipient|rcpt|account|address|alias|inbox)\b.{0,80}(unknown|not (found|"
-        r"exist|known|listed|recogni[sz]ed|valid)|doesn.t exist|no longer (exists|valid|in use)"
-        r"|invalid)"
-        r"|(no such|unknown|invalid|unrouteable|non-?existent) (local )?(user|mailbox|recipient|"
-        r"account|address|person|alias)|nosuchuser|no mail ?box (here|available)|recipnotfound"
+        r"(user|mailbox|recipient|rcpt|account|address|alias|inbox)\b.{0,80}(unknown|invalid"
+        r"|not (be )?(found|exist|known|listed|present|recogni[sz]ed|valid)|doesn.t exist"
+        r"|no longer (exists|valid|in use))"
+        r"|(no such|unknown|invalid|unrouteable|non-?existent) (local |e-?mail )?(user|mailbox"
+        r"|recipient|account|address|person|alias)|nosuchuser|recipnotfound"
+        r"|no (mail ?box|account|user|address) (here|available|found|by that name)"
         r"|nobody (here )?by that name|(do not|don.t) have (a|an|any) (user|mailbox|account)"
         r"|user doesn.t have a \S{1,40} account|bad.?(recipient|rcpt)|invalid .{0,20}user ?id|not a"
         r"( known| valid| registered){1,2} (user|recipient|mailbox|address)|user not known"
