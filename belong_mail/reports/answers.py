@@ -15,12 +15,13 @@ _MARKS: Final = frozenset({
 _QUIET: Final = frozenset({"x-auto-response-suppress", "x-precedence", "precedence"})
 _AWAY = (
     r"out of (?:the )?office|auto(?:matic|mated|mat)?[ -]?(?:reply|response|antwort|svar"
-    r"|respuesta)|automati(?:c|sche|sch) (?:reply|response|antwoord|antwort|rückmeldung)|vacation"
+    r"|respuesta)|automati(?:c|sche|skt?|sch) (?:reply|response|antwoord|antwort|rückmeldung|svar)"
     r"|auto:|(?:on|away on) (?:leave|holiday|vacation|annual leave)|(?:i am|i'm) away|away from"
-    r"|ooo\b|(?:respuesta|contestaci[oó]n|mensaje) autom[aá]tic[ao]|fuera de (?:la |mi )?oficina"
-    r"|ausen(?:te|cia)|r[ée]ponse automatique|absen(?:ce|t) (?:du|de)|absence\b"
-    r"|message (?:automatique|d.absence)|abwesen(?:heit|d)|nicht im (?:büro|haus)"
-    r"|risposta automatica|resposta autom|自动回复|自動回覆|自動返信|不在"
+    r"|vacation|ooo\b|(?:respuesta|contestaci[oó]n|mensaje) autom[aá]tic[ao]|fuera de (?:la |mi )?"
+    r"oficina|ausen(?:te|cia)|r[ée]ponse automatique|absen(?:ce|t) (?:du|de)(?: bureau)?|absence\b"
+    r"|message (?:automatique|d.absence)|abwesen(?:heit(?:snotiz)?|d)|nicht im (?:büro|haus)"
+    r"|risposta automatica|resposta autom[aá]tica|odpowied[zź] automatyczna|trả lời tự động"
+    r"|автоответ|автоматический ответ|自动[回答]复|自動回覆|自動返信|자동 회신|不在"
 )
 _LEAVING = (
     r"(?:please )?(?:unsubscribe|remove|signoff|sign off|opt.?out)(?: me)?(?: from (?:this"
@@ -39,7 +40,7 @@ def is_away(message: Message) -> bool:
         message.fields.keys() & _QUIET
         or message.first("auto-submitted")
         or message.has_null_path
-        or re.match(rf"(?:{_AWAY})\W{{0,3}}(?::|$)", subject, re.IGNORECASE)
+        or re.match(rf"(?:{_AWAY})\W{{0,3}}(?:(?:re|aw)?\s?[:：]|$)", subject, re.IGNORECASE)
     )
 
 
