@@ -71,7 +71,7 @@ class Message:
 def parse(data: bytes, most: int) -> Message:
     """Take the message apart, however it is damaged; what goes beyond `most` is not seen."""
     text = _one_newline(data[: 2 * most].decode("latin-1"))[:most]
-    fields, body = _split(text.lstrip("\n"))
+    fields, body = _split(text.lstrip())
     return Message(fields, tuple(islice(_parts(fields, body, "", 0), MOST_PARTS)))
 
 

@@ -97,6 +97,11 @@ def test_a_report_names_no_more_than_it_may() -> None:
     assert len(report.paths) == MOST_NAMED
 
 
+def test_blanks_before_the_header_are_passed_over() -> None:
+    for each in SAMPLES:
+        assert read(b" \t\n\n" + each.data) == read(each.data)
+
+
 def test_a_message_of_nothing_is_nothing() -> None:
     assert read(b"") == read(b"\r\n") == read(b"\0") == Report(Kind.OTHER)
 
