@@ -71,6 +71,9 @@ _ABOUT = (
 _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
 _REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
+_HEARD = r"^<<< [45]\d\d"
+_BESIDE = r"^>>> .*$|^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
+"""What was asked of a server, and what sendmail takes an answer for that it heard."""
 _DAEMON_WROTE, _ENOUGH = 2, 3
 _ADVICE = r"\b(?:may|might|maybe|please|perhaps|possibl[ey]|if|either|check|sure|why|usually)\b"
 
@@ -135,7 +138,10 @@ def account_of(message: Message) -> Account:
     if cut and returned is None:
         returned = re.sub(r"^[ >|]+(?=\S)", "", written[cut.start() :], flags=re.MULTILINE)
     head = re.search(_HEAD, returned or "", re.IGNORECASE | re.MULTILINE | re.DOTALL)
-    return Account(written[: cut.start()] if cut else written, fields_of(head[0] if head else ""))
+    told = written[: cut.start()] if cut else written
+    if re.search(_HEARD, told, re.MULTILINE):
+        told = re.sub(_BESIDE, "", told, flags=re.MULTILINE)
+    return Account(told, fields_of(head[0] if head else ""))
 
 
 def is_from_server(message: Message) -> bool:

@@ -44,6 +44,10 @@ _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
 """Words that no bad address (X.1.X) explains: then they count, and the code does not."""
+_GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
+"""What sendmail writes for every bare 550, 553 or 551: there the words count."""
+_AGREES = r"mailbox (is )?unavailable|> recipient rejected|not our customer"
+"""Words that may mean anything, and with such a code mean that there is no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,15 @@ def explain(words: str, status: str, beside: str = "") -> Reason:
     The more precise of two codes counts; among equals the report's class, the server's detail.
     The verb that was refused may stand beside the words: a sender's fault is not the address's.
     """
-    lines = [re.sub(r"\S+@\S+", "<>", line) for line in words[:MOST_WORDS].split("\n")]
+    lines = [re.sub(r"\S+@[\w.-]+", "<>", line) for line in words[:MOST_WORDS].split("\n")]
     words = " ".join(" ".join(lines).split())
     code, told = _codes(lines)
     status = _finer(status if status[:1] in "45" else "", told)
     phrase = known_phrase(words)
-    if phrase in _OF_ANOTHER_KIND and status[1:3] == ".1":
+    if code and status in _GUESSES and status != told:
+        agrees = not phrase and re.search(_AGREES, words, re.IGNORECASE)
+        status = status if agrees else ""
+    elif phrase in _OF_ANOTHER_KIND and status[1:3] == ".1":
         status = ""
     is_final = code is not None and str(code).startswith("5")
     if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
