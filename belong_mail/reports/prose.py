@@ -55,7 +55,7 @@ _FORM = (
 _ORIGINAL = (
     r"^[ >|]*(?:-{2,}|={2,}|_{2,}|\*{2,})[ >]*(?:(?:this is|below|begin|start"
     r"|here is)[^\n]{0,60})?(?:(?:your |the )?(?:original|returned|unsent|undelivered|copy"
-    r"|forwarded|enclosed|headers?)\b|message (?:header|text|follow|body|content)"
+    r"|forwarded|enclosed|attachment|headers?)\b|message (?:header|text|follow|body|content)"
     r"|(?:a )?copy of)[^\n]{0,200}$|^[ >]*(?:\w{1,20} ){0,9}(?:message|mail) ?(?:headers?|text"
     r"|body)? ?(?:follows?|is (?:included|attached|below)|reads|begins)\b[^\n]{0,80}$|^[ >"
     r"|]*(?:received|return-path|dkim-signature): [^\n]{1,300}\n[ >|\t]*\S"

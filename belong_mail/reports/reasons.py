@@ -16,7 +16,7 @@ _CODE = (
 )
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|HELO|EHLO|AUTH)\b"
 _EXPIRED = (
-    r"expired|time.?out|timed out|too (?:long|old)|been failing|g[ai]ve[ns]? up|retry time"
+    r"expired|time.?out|timed out|too (?:long|old)|been failing|retry time"
     r"|connection (?:refused|reset|timed)|(?:not|unable to) (?:connect|be reached)|unreachable"
     r"|no route|(?:for|within|after|last) (?:more than )?\d+ (?:hours|days)|retr(?:y|ies) "
 )
