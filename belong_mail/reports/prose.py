@@ -72,8 +72,8 @@ _RCPT = r"rcpt to: ?<?([^\s<>]{1,64}@[\w.-]{1,255})"
 _REPLY = r"(?<![\d.])[45][0-5]\d[ \-:\]]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _FINAL_REPLY = r"(?<![\d.])5[0-5]\d[ \-:\]]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)"
 _HEARD = r"^<<< [45]\d\d"
-_BESIDE = r"^>>> .*$|^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
-"""What was asked of a server, and what sendmail takes an answer for that it heard."""
+_GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
+"""Sendmail heard a server's answer, and below it says what it takes that for."""
 _DAEMON_WROTE, _ENOUGH = 2, 3
 _ADVICE = r"\b(?:may|might|maybe|please|perhaps|possibl[ey]|if|either|check|sure|why|usually)\b"
 
@@ -140,7 +140,7 @@ def account_of(message: Message) -> Account:
     head = re.search(_HEAD, returned or "", re.IGNORECASE | re.MULTILINE | re.DOTALL)
     told = written[: cut.start()] if cut else written
     if re.search(_HEARD, told, re.MULTILINE):
-        told = re.sub(_BESIDE, "", told, flags=re.MULTILINE)
+        told = re.sub(_GUESSED, "", told, flags=re.MULTILINE)
     return Account(told, fields_of(head[0] if head else ""))
 
 

@@ -122,13 +122,16 @@ def _late(status: str) -> str:
 
 
 def _best(words: str, status: str, account: Account) -> Reason:
-    """Explain it by the fields, and only where these say too little by the words beside them."""
+    """Explain it by the fields; where these say too little, by the answer quoted beside them.
+
+    Only where no answer is quoted do the server's own sentences count: they hold many words.
+    """
     reason = explain(words, status, account.told)
-    for more in (account.replies, account.statements):
-        if not reason.is_telling:
-            other = explain(more(), reason.status or status, account.told)
-            reason = other if other.is_telling or not reason.status else reason
-    return reason
+    if reason.is_telling:
+        return reason
+    beside = account.replies() or account.statements()
+    other = explain(beside, reason.status or status, account.told)
+    return other if other.is_telling or not reason.status else reason
 
 
 def _undelivered(kind: Kind, reasons: list[Reason], recipients: tuple[str, ...]) -> Report:
