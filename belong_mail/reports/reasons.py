@@ -43,7 +43,7 @@ _PASSING = frozenset({"greylisted", "slow down"})
 _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
-"""Words that no bad address (X.1.X) explains: then they count, and the code does not."""
+"""Words that neither a bad address (X.1.X) nor time that ran out explains: then they count."""
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 """What sendmail writes for every bare 550, 553 or 551: there the words count."""
 _AGREES = r"mailbox (is )?unavailable|> recipient rejected|not our customer"
@@ -85,7 +85,7 @@ def explain(words: str, status: str, beside: str = "") -> Reason:
         status = status if agrees else ""
     elif phrase in _OF_ANOTHER_KIND and status[1:3] == ".1":
         status = ""
-    is_final = code is not None and str(code).startswith("5")
+    is_final = str(code).startswith("5") or phrase in _OF_ANOTHER_KIND
     if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
         status = "4.4.7"
     if not (status or code or phrase):

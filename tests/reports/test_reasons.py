@@ -59,6 +59,8 @@ CASES = [
     ("5.3.4", "552 5.3.4 too big", "5.3.4", CONTENT),
     ("4.4.7", "delivery time expired", "4.4.7", DEFER),
     ("5.0.0", "retry timeout exceeded", "4.4.7", DEFER),
+    ("5.0.0", "mailbox is full: retry timeout exceeded", "5.2.2", FAIL),
+    ("5.0.0", "greylisted: retry timeout exceeded", "4.4.7", DEFER),
     ("", "this message has been in the queue too long", "4.4.7", DEFER),
     ("5.0.0", "450 4.2.2 over quota", "4.2.2", DEFER),
     ("4.2.2", "552 5.2.2 over quota", "4.2.2", DEFER),
