@@ -10,14 +10,11 @@ from typing import Final
 
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Unreachable, why
-from belong_mail.mail.dialogue import CLOSING, Dialogue, checked, reply_to
+from belong_mail.mail.dialogue import AT_ONCE, CLOSING, Dialogue, checked, reply_to
 from belong_mail.mail.feed import WELCOME, Feed, Parcel
 from belong_mail.mail.line import Broken
 from belong_mail.mail.message import MessageRefused
 from belong_mail.mail.steps import Steps, Wait
-
-_BODY_SHARE: Final = 0.6
-"""Of the time-out for MAIL and RCPT: RFC 5321 4.5.3.2 gives 3 minutes where those have 5."""
 
 _WELL: Final = re.compile(rb"250 [^\r\n]*\r\n")
 _GO_ON: Final = re.compile(rb"(?:250 [^\r\n]*\r\n){2}354 [^\r\n]*\r\n")
@@ -92,8 +89,8 @@ class Conversation:
     def _say_the_end(self, parcel: Parcel) -> Steps[Parcel | None]:
         """Write the dot with the envelope of what comes next, which is returned, and wait."""
         body = parcel.envelope.message
-        if not self._dialogue.is_pipelining:
-            yield from self._say_alone(body)
+        if len(body) > AT_ONCE or not self._dialogue.is_pipelining:
+            yield from self._dialogue.say_body(body)
             body = b""
         self._line.now = "body"
         self._line.refuse_surplus()
@@ -122,12 +119,6 @@ class Conversation:
         if following is not None:
             yield from self._hear(following)
         return following if self._is_invited else self._feed.take(0)
-
-    def _say_alone(self, body: bytes) -> Steps[None]:
-        """Write a body without its dot: until that is written, it is certainly not accepted."""
-        self._line.phase("body", _BODY_SHARE)
-        yield from self._line.say(body)
-        self._line.refuse_chatter()
 
     def _prefetch(self) -> tuple[Parcel | None, bytes]:
         """Take what comes next, if this connection may carry it, and the words that say it."""

@@ -10,17 +10,24 @@ from belong_mail.mail.connection import Relay, Unreachable, connect
 from belong_mail.mail.line import Broken, Line
 from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Reply
-from belong_mail.mail.steps import Steps
+from belong_mail.mail.steps import Steps, Wait
 
 __all__ = ["Dialogue", "Unreachable"]
 
 MAX_TRANSACTIONS: Final = 1000
 """On one connection, where the relay names no smaller number (RFC 9422)."""
 
+AT_ONCE: Final = 16_000
+"""Octets of a body that leave in one piece with its dot: a TLS record and any buffer have room."""
+
 CLOSING: Final = 421
 
 _DONE: Final = range(200, 300)
 _GO_AHEAD: Final = 354
+_BLOCK: Final = 1 << 18
+_BLOCK_SHARE: Final = 0.6
+"""Each block of a body has 3 minutes where MAIL and RCPT have 5; all of it has no more than a
+transaction has before its dot."""
 _VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
 """What share of the time-out each has: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5."""
 
@@ -89,6 +96,18 @@ class Dialogue:
                 yield from self.line.reply()
             yield from self._forget(refusal)
         return refusal
+
+    def say_body(self, body: bytes) -> Steps[None]:
+        """Write a body without its dot: until that is written, it is certainly not accepted.
+
+        After a long one there is room for the dot: once it is marked, it must leave at once.
+        """
+        for begin in range(0, len(body), _BLOCK):
+            self.line.phase("body", _BLOCK_SHARE)
+            yield from self.line.say(body[begin : begin + _BLOCK])
+        if len(body) > AT_ONCE:
+            yield Wait.WRITE
+        self.line.refuse_chatter()
 
     def _forget(self, refusal: Reply) -> Steps[None]:
         """Leave nothing of a refused transaction to the next one."""

@@ -12,6 +12,7 @@ LINKS = "tests/test_links.py"
 DOORS = "tests/sending/test_doors.py"
 DB = "tests/test_db.py"
 DIALOGUE = "tests/mail/test_dialogue.py"
+LONG_BODIES = "tests/faults/test_long_bodies.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 CONFIRM = "tests/subscriptions/test_confirm.py"
@@ -508,6 +509,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        self._feed.mark(parcel)\n",
         "",
         ("tests/mail/test_dialogue.py",),
+    ),
+    (
+        "dot-after-a-long-body",
+        "belong_mail/mail/conversation.py",
+        "len(body) > AT_ONCE or not self._dialogue.is_pipelining",
+        "not self._dialogue.is_pipelining",
+        (f"{LONG_BODIES}::test_a_worker_killed_within_a_long_body_doubles_nothing",),
+    ),
+    (
+        "time-for-each-block-of-a-body",
+        "belong_mail/mail/dialogue.py",
+        '            self.line.phase("body", _BLOCK_SHARE)\n',
+        '            _ = begin or self.line.phase("body", _BLOCK_SHARE)\n',
+        (f"{LONG_BODIES}::test_a_long_body_has_time_for_as_long_as_it_moves",),
     ),
     (
         "relay-objected",

@@ -1,0 +1,104 @@
+"""Bodies that no buffer holds, broken off in the middle: no relay can have taken them (R05)."""
+
+import os
+
+import pytest
+
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Image
+from tests.factories import group_named, make_members
+from tests.faults.assassin import Assassin
+from tests.faults.scene import Scene
+from tests.marks import in_turn, on_sqlite
+from tests.servers.actions import Action, Conversation, drop, hang, reset
+from tests.servers.manners import EXTENSIONS, SLOW
+
+PICTURE = 7_000_000
+"""Octets: a third more in the mail, which is more than both sides' kernels keep."""
+PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=4&dot_timeout=20"])
+WAYS: dict[str, Action] = {"drop": drop(), "reset": reset, "hang": hang()}
+
+
+def queue(scene: Scene, members: int) -> str:
+    """Queue an issue with a picture that is much too large."""
+    with scene.parts.writing.begin() as session:
+        make_members(session, scene.keyring, members)
+        issue = newsletters.draft(session, group_named(session, "the-village"), "Pictures", "Hello")
+        picture = Image(
+            newsletter_id=issue.id,
+            description="A garden",
+            media_type="image/jpeg",
+            content=os.urandom(PICTURE),
+            width=100,
+            height=100,
+        )
+        session.add(picture)
+        session.flush()
+        issue.text += f"\n\n{picture.source}"
+        session.flush()
+        session.refresh(issue)
+        newsletters.queue(session, issue)
+    scene.issues[issue.public_id] = members
+    return issue.public_id
+
+
+@PATIENCE
+@pytest.mark.parametrize(
+    ("way", "extensions", "database_url"),
+    in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
+    indirect=["database_url"],
+)
+def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(
+    way: str, scene: Scene
+) -> None:
+    """However many there are: none is uncertain, and none is sent again because of doubt."""
+    issue = queue(scene, 1)
+    scene.relay.always("BODY", WAYS[way])
+    for _ in range(3):
+        scene.drain()
+        books = scene.filled(issue)
+        assert set(books) <= {"recipients", "queued", "deferred"}, books
+        scene.pass_time()
+    assert scene.relay.commands.count("DATA") >= 3
+    assert scene.copies() == []
+    scene.relay.usual()
+    scene.drain()
+    scene.pass_time()
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": 1, "accepted": 1}
+
+
+@PATIENCE
+@on_sqlite
+@pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
+def test_a_worker_killed_within_a_long_body_doubles_nothing(scene: Scene) -> None:
+    """R01: the journal has no dot of it."""
+    issue = queue(scene, 2)
+    assassin = Assassin()
+    scene.relay.script("BODY", assassin)
+    with scene.worker() as worker:
+        assassin.aim(worker)
+        assert worker.wait().code == -9
+    scene.relay.usual()
+    assert scene.finish() == "Nothing is waiting."
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": 2, "accepted": 2}
+
+
+def nap(conversation: Conversation) -> None:
+    """Read on a little later."""
+    conversation.stopping.wait(1.5)
+
+
+@on_sqlite
+@PATIENCE
+@pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
+def test_a_long_body_has_time_for_as_long_as_it_moves(scene: Scene) -> None:
+    """RFC 5321, 4.5.3.2.5: the time-out is of each block, here 2.4 seconds."""
+    issue = queue(scene, 2)
+    scene.relay.script("BODY", nap, *[None] * 30, nap)
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": 2, "accepted": 2}
+    assert scene.relay.connections == 1
