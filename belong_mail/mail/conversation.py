@@ -59,6 +59,9 @@ class Conversation:
 
     def _send(self, parcel: Parcel) -> Steps[Parcel | None]:
         """Hand a parcel over and return the next one, which may have been said already."""
+        if parcel.is_stale and not self._is_invited:  # the connection took long to open
+            self._feed.unsaid(parcel)
+            return self._feed.take(0)
         if not self._is_invited and (words := self._words(parcel)):
             self._said = parcel
             self._dialogue.start()

@@ -1,7 +1,8 @@
 """Between whoever has messages and the connections that send them."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from belong_mail.mail.connection import Unreachable
@@ -22,6 +23,13 @@ class Parcel:
 
     id: int
     envelope: Envelope
+    stale_at: float = field(default=float("inf"), compare=False)
+    """By the monotonic clock: from then on its reader may have changed their mind unheard."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it waited for so long that it must not leave before it was asked for anew."""
+        return time.monotonic() > self.stale_at
 
 
 class Feed(Protocol):

@@ -100,7 +100,7 @@ class Parcels:
             self._mark(sheet.id, Mark.TAKEN)
             written = write(sheet)
             if isinstance(written, Envelope):
-                return Parcel(sheet.id, written)
+                return Parcel(sheet.id, written, sheet.made_at + STALE)
             self._record(sheet.id, written)
         return None
 

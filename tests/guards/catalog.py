@@ -12,6 +12,7 @@ LINKS = "tests/test_links.py"
 DOORS = "tests/sending/test_doors.py"
 DB = "tests/test_db.py"
 DIALOGUE = "tests/mail/test_dialogue.py"
+LATE = "tests/faults/test_late_greetings.py"
 LONG_BODIES = "tests/faults/test_long_bodies.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 JOIN = "tests/subscriptions/test_join_form.py"
@@ -558,6 +559,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if at - first.made_at > STALE:",
         "if False:",
         ("tests/newsletters/test_books.py",),
+    ),
+    (
+        "asked-again-after-a-late-greeting",
+        "belong_mail/mail/conversation.py",
+        "if parcel.is_stale and not",
+        "if False and not",
+        (f"{LATE}::test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard",),
     ),
     (
         "late-results",

@@ -1,0 +1,102 @@
+"""Relays that take long before the first MAIL: what was decided meanwhile holds (R22)."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from belong_mail.newsletters import service as newsletters
+from belong_mail.parts import Parts
+from belong_mail.releases import service as releases
+from belong_mail.subscriptions import service as subscriptions
+from belong_mail.subscriptions.models import Subscription
+from tests.faults.scene import Scene
+from tests.marks import in_turn, on_sqlite
+from tests.processes import SECONDS
+from tests.servers.actions import Conversation
+
+PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
+AT_ONCE = 2.0
+"""Seconds within which a pause, a stop or a leave acts."""
+MARGIN = 0.5
+
+
+class Late:
+    """An action and a hook: the first answer comes once `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.is_waited_for, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, moment: Conversation | str) -> None:
+        self.is_waited_for.set()
+        self.go_on.wait(SECONDS)
+        if not isinstance(moment, str):
+            moment.say("220 relay.example.org, late")
+
+
+def leave(parts: Parts, _issue: str) -> None:
+    with parts.writing.begin() as session:
+        for member in session.scalars(select(Subscription)):
+            subscriptions.leave(session, member.public_id)
+
+
+def pause(parts: Parts, issue: str) -> None:
+    with parts.writing.begin() as session:
+        found = newsletters.find(session, issue)
+        assert found is not None
+        releases.pause(session, found)
+
+
+def stop(parts: Parts, issue: str) -> None:
+    with parts.writing.begin() as session:
+        found = newsletters.find(session, issue)
+        assert found is not None
+        releases.stop(session, found)
+
+
+def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> None:
+    """Let a worker wait for the relay's first answer to a verb for longer than things are true."""
+    late = Late()
+    if verb == "CONNECT":
+        scene.relay.script(verb, late)
+    else:
+        scene.relay.on(verb, late)
+    worker = threading.Thread(target=scene.drain)
+    worker.start()
+    assert late.is_waited_for.wait(SECONDS)
+    meanwhile()
+    time.sleep(AT_ONCE + MARGIN)
+    late.go_on.set()
+    worker.join(SECONDS)
+    assert not worker.is_alive()
+
+
+@PATIENCE
+@pytest.mark.parametrize("is_secure", [True])
+@pytest.mark.parametrize(
+    ("decide", "verb", "database_url"),
+    in_turn([leave, pause, stop], ["CONNECT", "AUTH"], ["sqlite", "postgresql"]),
+    indirect=["database_url"],
+)
+def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(
+    decide: Callable[[Parts, str], None], verb: str, scene: Scene
+) -> None:
+    issue = scene.queue(1)
+    drain_while_late(scene, verb, lambda: decide(scene.parts, issue))
+    assert scene.copies() == []
+    assert [one for one in scene.relay.commands if one.startswith("MAIL")] == []
+    state = "queued" if decide is pause else "withdrawn"
+    assert scene.filled(issue) == {"recipients": 1, state: 1}
+
+
+@PATIENCE
+@on_sqlite
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO"])
+def test_who_stays_gets_a_copy_over_the_connection_that_took_long(verb: str, scene: Scene) -> None:
+    issue = scene.queue(3)
+    drain_while_late(scene, verb, lambda: None)
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": 3, "accepted": 3}
+    assert scene.relay.connections == 1
