@@ -16,9 +16,10 @@ from belong_mail.mail.line import Broken
 from belong_mail.mail.message import MessageRefused
 from belong_mail.mail.steps import Steps, Wait
 
-_WELL: Final = re.compile(rb"250 [^\r\n]*\r\n")
-_GO_ON: Final = re.compile(rb"(?:250 [^\r\n]*\r\n){2}354 [^\r\n]*\r\n")
-_ALL_WELL: Final = re.compile(rb"(?:250 [^\r\n]*\r\n){3}354 [^\r\n]*\r\n")
+_OK, _GO = rb"250 [^\r\n]{0,506}\r\n", rb"354 [^\r\n]{0,506}\r\n"
+_WELL: Final = re.compile(_OK)
+_GO_ON: Final = re.compile(rb"(?:%b){2}%b" % (_OK, _GO))
+_ALL_WELL: Final = re.compile(rb"(?:%b){3}%b" % (_OK, _GO))
 """What relays say to a dot, to an envelope, and to both; all else is read reply by reply."""
 
 

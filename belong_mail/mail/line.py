@@ -154,7 +154,7 @@ class Line(smtplib.SMTP):
         raise Broken("an endless reply")
 
     def _next_line(self) -> Steps[bytes]:
-        while (end := self._unread.find(b"\n")) < 0:
+        while (end := self._unread.find(b"\n", 0, MAX_REPLY_LINE + 1)) < 0:
             if len(self._unread) > MAX_REPLY_LINE:
                 raise Broken("an endless line")
             yield from self._more()

@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+MOST_WORDS: Final = 2000
+"""Characters of a text that are searched: what says why stands at its beginning."""
+
 PHRASES: Final = {
     "relay limit": (
         r"relay limit|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
@@ -108,5 +111,5 @@ _PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words i
 
 
 def said(text: str) -> Iterator[str]:
-    """Yield the names of the phrases that the text holds, in the table's order."""
-    return (name for name, words in _PHRASES.items() if words.search(text))
+    """Yield the names of the phrases that the text begins with, in the table's order."""
+    return (name for name, words in _PHRASES.items() if words.search(text, 0, MOST_WORDS))

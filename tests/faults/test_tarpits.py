@@ -26,6 +26,7 @@ TARPITS: dict[str, Action] = {
     "a byte at a time": drip("250 2.0.0 Ok" * 50, 0.2),
     "endless lines": endless_lines,
     "an endless line": write(b"250 " + b"a" * 100_000),
+    "a long line": write(b"250 " + b"a" * 5_000 + b"\r\n"),
     "20,000 lines": write(b"250-more\r\n" * 20_000 + b"250 Ok\r\n"),
 }
 

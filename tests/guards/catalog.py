@@ -1051,6 +1051,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{CLOCKS}::test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead",),
     ),
     (
+        "long-lines-of-relays",
+        "belong_mail/mail/line.py",
+        'find(b"\\n", 0, MAX_REPLY_LINE + 1)',
+        'find(b"\\n")',
+        (f"{DIALOGUE}::test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come",),
+    ),
+    (
+        "the-beginning-of-a-reply-is-judged",
+        "belong_mail/mail/phrases.py",
+        "words.search(text, 0, MOST_WORDS)",
+        "words.search(text)",
+        ("tests/mail/test_outcomes.py::test_the_longest_reply_there_can_be_costs_little",),
+    ),
+    (
         "acknowledged-at-once",
         "belong_mail/mail/line.py",
         "if self._must_acknowledge and",

@@ -11,6 +11,7 @@ import pytest
 from belong_mail.mail.address import AddressRefused
 from belong_mail.mail.connection import Relay
 from belong_mail.mail.dialogue import MAX_TRANSACTIONS, Unreachable
+from belong_mail.mail.line import MAX_REPLY_LINE
 from belong_mail.mail.message import Envelope, MessageRefused
 from belong_mail.mail.outcomes import Verdict, judge
 from belong_mail.sending.crew import MAX_IDLE
@@ -100,6 +101,27 @@ def test_a_fault_within_the_body_is_never_taken_for_success(
         transport.send(ENVELOPE, note)
     assert server.accepted == []
     assert note.accepted == ([0] if lost.type is AnswerLost else [])
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+def test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come(
+    server: Server, transport: Hand, note: Note, verb: str
+) -> None:
+    code = b"354" if verb == "DATA" else b"250"
+    server.script(verb, write(code + b" " + b"a" * MAX_REPLY_LINE + b"\r\n"))
+    with pytest.raises(AnswerLost if verb == "DOT" else Unreachable):
+        transport.send(ENVELOPE, note)
+    assert len(server.accepted) == (verb == "DOT")
+    assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DOT"])
+def test_a_line_that_is_longer_than_it_may_be_but_not_endless_is_taken(
+    server: Server, transport: Hand, note: Note, verb: str
+) -> None:
+    """RFC 5321 4.5.3.1.5 allows 512 octets; who writes some more is understood."""
+    server.script(verb, "250 " + "a" * 1500)
     assert transport.send(ENVELOPE, note).code == 250
 
 

@@ -336,6 +336,23 @@ def test_any_reply_is_judged(code: int, text: str, verb: str) -> None:
     assert (verdict is Verdict.ACCEPTED) == (200 <= code < 300)
 
 
+def test_of_a_long_text_the_beginning_is_judged() -> None:
+    """However much a relay says, the one thread that sends has other things to do."""
+    told = "5.0.0 " + "x " * 900 + "No such user here"
+    assert judge(Reply(550, told, "RCPT")) is Verdict.REFUSED
+    buried = "5.0.0 " + "x " * 1100 + "No such user here"
+    assert judge(Reply(550, buried, "RCPT")) is Verdict.FAIL
+    assert known_phrase(buried) == ""
+
+
+def test_the_longest_reply_there_can_be_costs_little() -> None:
+    text = "\n".join(["5.1.1 " + "account " * 240] * 100)
+    began = time.process_time()
+    for _ in range(10):
+        judge(Reply(550, text, "RCPT"))
+    assert time.process_time() - began < 2
+
+
 def test_a_hostile_text_is_judged_at_once() -> None:
     began = time.process_time()
     for text in (
