@@ -22,6 +22,9 @@ AT_ONCE: Final = 16_000
 
 CLOSING: Final = 421
 
+_MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
+_SIZE: Final = re.compile(r"[0-9]{1,20}")
+"""Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; what else is announced is no limit."""
 _DONE: Final = range(200, 300)
 _GO_AHEAD: Final = 354
 _BLOCK: Final = 1 << 18
@@ -41,9 +44,10 @@ class Dialogue:
         """Several commands may travel together (RFC 2920)."""
         self.sent = 0
         """Transactions begun."""
-        self._most = _max_transactions(line.esmtp_features.get("limits", ""))
-        limit = line.esmtp_features.get("size", "")
-        self._max_size = int(limit) if limit.isdigit() else 0
+        limits, size = (line.esmtp_features.get(name, "") for name in ("limits", "size"))
+        most = _MAILMAX.search(limits.upper())
+        self._most = min(MAX_TRANSACTIONS, int(most[1])) if most else MAX_TRANSACTIONS
+        self._max_size = int(size) if _SIZE.fullmatch(size) else 0
         """Octets of a message that the relay takes; 0: it names no limit."""
 
     @classmethod
@@ -147,12 +151,6 @@ class Dialogue:
     def room(self) -> int:
         """Return how many more transactions this connection may begin."""
         return self._most - self.sent
-
-
-def _max_transactions(limits: str) -> int:
-    """Read what the relay announced of its limits (RFC 9422)."""
-    found = re.search(r"MAILMAX=(\d{1,9})", limits.upper())
-    return min(MAX_TRANSACTIONS, int(found[1])) if found else MAX_TRANSACTIONS
 
 
 def checked(envelope: Envelope) -> bytes:

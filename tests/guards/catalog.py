@@ -12,6 +12,7 @@ LINKS = "tests/test_links.py"
 DOORS = "tests/sending/test_doors.py"
 DB = "tests/test_db.py"
 DIALOGUE = "tests/mail/test_dialogue.py"
+ANNOUNCEMENTS = "tests/faults/test_announcements.py"
 LATE = "tests/faults/test_late_greetings.py"
 LONG_BODIES = "tests/faults/test_long_bodies.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
@@ -524,6 +525,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '            self.line.phase("body", _BLOCK_SHARE)\n',
         '            _ = begin or self.line.phase("body", _BLOCK_SHARE)\n',
         (f"{LONG_BODIES}::test_a_long_body_has_time_for_as_long_as_it_moves",),
+    ),
+    (
+        "a-limit-of-nothing",
+        "belong_mail/mail/dialogue.py",
+        "MAILMAX=([1-9][0-9]{0,5})",
+        "MAILMAX=([0-9]{1,6})",
+        (f"{ANNOUNCEMENTS}::test_a_limit_of_nothing_is_no_limit",),
+    ),
+    (
+        "sizes-are-numbers",
+        "belong_mail/mail/dialogue.py",
+        "if _SIZE.fullmatch(size) else",
+        "if size.isdigit() else",
+        (f"{ANNOUNCEMENTS}::test_an_announcement_without_sense_keeps_no_mail_back",),
     ),
     (
         "relay-objected",

@@ -1,0 +1,102 @@
+"""What a relay announces or does before the first MAIL starts no storm of connections (R04)."""
+
+import threading
+import time
+
+import pytest
+
+from belong_mail.worker import make_worker
+from tests.faults.scene import Scene
+from tests.marks import on_sqlite
+from tests.processes import SECONDS
+from tests.servers.actions import Action, Conversation, Over, Say, drop
+from tests.servers.manners import EXTENSIONS
+
+MEMBERS = 5
+WHILE = 3.0
+"""Seconds in which a relay that cannot be used is watched."""
+BREAKS = 3
+"""So many in a row are its fault."""
+OFFERS = b"250-relay.example.org\r\n250 PIPELINING\r\n"
+
+
+def announce(line: bytes) -> Action:
+    """Answer EHLO with one line more, in these very octets."""
+
+    def act(conversation: Conversation) -> None:
+        conversation.write(b"250-relay.example.org\r\n250-PIPELINING\r\n250 " + line + b"\r\n")
+
+    return act
+
+
+def part(data: bytes) -> Action:
+    """Write this, and hang up."""
+
+    def act(conversation: Conversation) -> None:
+        conversation.write(data)
+        raise Over
+
+    return act
+
+
+EARLY: dict[str, tuple[str, Action]] = {
+    "refuses at once": ("CONNECT", Say("421 4.3.2 Not now")),
+    "hangs up at once": ("CONNECT", drop()),
+    "hangs up after its greeting": ("CONNECT", part(b"220 relay.example.org\r\n")),
+    "hangs up after its offers": ("EHLO", part(OFFERS)),
+    "refuses after its offers": ("EHLO", part(OFFERS + b"421 4.3.2 Not now\r\n")),
+    "hangs up at MAIL": ("MAIL", drop()),
+    "refuses MAIL": ("MAIL", Say("421 4.3.2 Not now")),
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("extensions", [(*EXTENSIONS, "LIMITS MAILMAX=0")])
+def test_a_limit_of_nothing_is_no_limit(scene: Scene) -> None:
+    """RFC 9422, 4.1: there is no such number. Who believes it opens connections without end."""
+    issue = scene.queue(MEMBERS)
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+    assert scene.relay.connections <= MEMBERS
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"SIZE " + b"9" * 1_900,
+        b"SIZE \xb2",
+        b"SIZE -1",
+        b"SIZE 0",
+        b"SIZE",
+        b"LIMITS MAILMAX=00",
+        b"LIMITS MAILMAX=-1",
+        b"LIMITS MAILMAX=9999999999",
+        b"LIMITS MAILMAX=\xb2 RCPTMAX=0",
+        b"LIMITS XMAILMAX=1",
+    ],
+    ids=lambda line: repr(line[:30]),
+)
+def test_an_announcement_without_sense_keeps_no_mail_back(line: bytes, scene: Scene) -> None:
+    issue = scene.queue(MEMBERS)
+    scene.relay.always("EHLO", announce(line))
+    scene.drain()
+    assert scene.complaints(issue) == []
+    assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+    assert scene.relay.connections <= MEMBERS
+
+
+@on_sqlite
+@pytest.mark.parametrize("way", EARLY)
+def test_a_relay_that_ends_conversations_early_is_left_alone(way: str, scene: Scene) -> None:
+    issue = scene.queue(MEMBERS)
+    scene.relay.always(*EARLY[way])
+    worker = make_worker(scene.parts, scene.keyring)
+    running = threading.Thread(target=worker.run)
+    running.start()
+    time.sleep(WHILE)
+    worker.engine.stop()
+    running.join(SECONDS)
+    assert 0 < scene.relay.connections <= BREAKS
+    assert scene.filled(issue) == {"recipients": MEMBERS, "queued": MEMBERS}
