@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail import alerts, handlers, retention, rotation
@@ -132,9 +132,8 @@ class Worker:
 
     def _read_requests(self) -> bool:
         with self._sessions.begin() as session:
-            due = select(Request.id).where(
-                Request.due_at <= now(), Request.failures < MOST_FAILURES
-            )
+            due = select(Request.id).where(Request.due_at <= now())
+            due = due.where(Request.failures < MOST_FAILURES)
             people_first = due.order_by(Request.kind == returns.KIND, Request.id)
             waiting = list(session.scalars(people_first.limit(BATCH)))
         for request_id in waiting:
@@ -168,7 +167,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
-                session.get_one(Request, request_id).failures += 1
+                failed = update(Request).where(Request.id == request_id)
+                session.execute(failed.values(failures=Request.failures + 1))
 
 
 def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:

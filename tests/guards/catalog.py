@@ -1216,6 +1216,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/returns/test_flood.py",),
     ),
     (
+        "whoever-is-late-goes-on",
+        "belong_mail/worker.py",
+        "session.execute(failed.values(failures=Request.failures + 1))",
+        "session.get_one(Request, request_id).failures += 1",
+        ("tests/subscriptions/test_doubled.py",),
+    ),
+    (
         "who-forwards-keeps-the-membership",
         "belong_mail/returns/receiving.py",
         "if is_own else ELSEWHERE",
