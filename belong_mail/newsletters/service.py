@@ -166,13 +166,15 @@ def _receives(queued_at: Any) -> tuple[Any, ...]:
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    One statement sees one moment: between two a worker may turn a chunk into deliveries.
+    One statement sees one moment: between two a worker may turn a chunk into deliveries. Who joined
+    while it was queued, unseen, or by a clock that is late, was not planned and is one more.
     """
     of_issue, of_chunk = Delivery.newsletter_id == newsletter.id, Chunk.newsletter_id
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
-    left = func.sum(Chunk.planned - func.coalesce(Chunk.inserted, 0))
+    number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
+    left = func.sum(number - func.coalesce(Chunk.inserted, 0))
     chunks = select(state, left).where(of_chunk == newsletter.id).group_by(Chunk.id)
-    planned = select(literal("recipients"), func.sum(Chunk.planned))
+    planned = select(literal("recipients"), func.sum(number))
     resent = select(literal("resent"), func.count(Delivery.id))
     found = union_all(
         select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state),

@@ -117,9 +117,10 @@ def lost(session: Session, since: datetime, until: datetime) -> list[Subscriptio
 
 
 def regain(memberships: Iterable[Subscription]) -> None:
-    """Let lost memberships go on."""
+    """Let lost memberships go on, from now: an issue that is queued was planned without them."""
+    at = now()
     for each in memberships:
-        each.ended_at, each.is_unreachable = None, False
+        each.confirmed_at, each.ended_at, each.is_unreachable = at, None, False
 
 
 def ended_by_day(session: Session) -> dict[date, int]:

@@ -1223,6 +1223,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/subscriptions/test_doubled.py",),
     ),
     (
+        "who-is-brought-back-was-not-planned",
+        "belong_mail/returns/service.py",
+        "        each.confirmed_at, each.ended_at, each.is_unreachable = at, None, False\n",
+        "        each.ended_at, each.is_unreachable = None, False\n",
+        (f"{BREAKER}::test_who_is_brought_back_while_an_issue_waits_is_not_in_it",),
+    ),
+    (
+        "who-was-not-planned-is-one-more",
+        "belong_mail/newsletters/service.py",
+        "case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)",
+        "Chunk.planned",
+        ("tests/newsletters/test_books.py",),
+    ),
+    (
         "who-forwards-keeps-the-membership",
         "belong_mail/returns/receiving.py",
         "if is_own else ELSEWHERE",

@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from belong_mail.db import now
@@ -13,7 +14,7 @@ from belong_mail.parts import Parts
 from belong_mail.sending import parcels
 from belong_mail.sending.models import State
 from belong_mail.subscriptions import service as subscriptions
-from belong_mail.subscriptions.models import Request, Subscription
+from belong_mail.subscriptions.models import Request, Subscription, Wish
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.factories import group_named, make_member, make_members, queue_issue
@@ -192,3 +193,29 @@ def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
     worker.drain()
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == members
     assert books(parts, issue).get("accepted", 0) == members
+
+
+@pytest.mark.parametrize("comes", ["confirms", "ends a pause"])
+def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(
+    worker: Worker, parts: Parts, keyring: Keyring, comes: str
+) -> None:
+    """The page's clock is late, or its transaction is open while the worker's looks."""
+    with parts.writing.begin() as session:
+        _, late, _ = (make_member(session, keyring, f"{each}@dpsk12.org") for each in range(3))
+        if comes == "confirms":
+            late.confirmed_at = None
+        else:
+            subscriptions.pause(session, late.public_id, now() + timedelta(days=7))
+        issue = queue_issue(session)
+        before = now() - timedelta(seconds=5)
+    with parts.writing.begin() as session, time_machine.travel(before, tick=False):
+        if comes == "confirms":
+            wish = Wish(subscription_id=late.id, language="en")
+            session.add(wish)
+            session.flush()
+            subscriptions.confirm(session, wish.confirm_id)
+        else:
+            subscriptions.resume(session, late.public_id)
+    assert books(parts, issue) == {"recipients": 2, "queued": 2}
+    worker.drain()
+    assert books(parts, issue) == {"recipients": 3, "accepted": 3}

@@ -11,6 +11,7 @@ from belong_mail.operating.figures import exposition, gather
 from belong_mail.parts import Parts
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import make_worker
+from tests.factories import queue_issue
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to, text_of
 from tests.returns.mail import SPAM, UNKNOWN, bounce
@@ -176,6 +177,22 @@ def test_an_operator_undoes_what_happened_between_two_times(village: Village, cl
     assert village.members() == 3
     assert cli.invoke(args=args).output == "1 memberships go on.\n"
     assert village.members() == 4
+
+
+def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(village: Village, cli: Any) -> None:
+    """It was planned without them, and its books must stay right; the next one comes."""
+    village.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
+    for day in (0, 1):
+        village.pass_days(day)
+        village.issue()
+        village.send_back()
+    with village.parts.writing.begin() as session:
+        issue = queue_issue(session).public_id
+    undone = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"])
+    assert undone.output == "1 memberships go on.\n"
+    village.worker.drain()
+    assert village.books(issue) == {"recipients": 2, "accepted": 2}
+    assert village.books(village.issue()) == {"recipients": 3, "accepted": 3}
 
 
 @on_sqlite
