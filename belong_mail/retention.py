@@ -99,9 +99,11 @@ def _meetings(session: Session, at: datetime) -> int:
 
 
 def _contact_messages(at: datetime) -> Delete:
+    """Mailed, or sent twice without an answer: then an operator has been told for as long."""
     mailed = select(Delivery.about_id).where(
         Delivery.kind == contact.KIND,
-        Delivery.state == State.ACCEPTED,
+        Delivery.state.in_((State.ACCEPTED, State.UNCERTAIN)),
+        Delivery.due_at.is_(None),
         Delivery.finished_at < at - MAILED,
     )
     return delete(ContactMessage).where(ContactMessage.id.in_(mailed))

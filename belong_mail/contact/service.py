@@ -18,7 +18,8 @@ from belong_mail.sealing import Sealer
 from belong_mail.sending.models import Delivery, State
 
 KIND = "contact-message"
-UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED)
+UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
+"""An uncertain one may have arrived, or not: when it is not due, its second try is over too."""
 PLACE = "contact_messages.sealed"
 TO = "deliveries.sealed_to"
 ARGUMENTS = "deliveries.sealed_arguments"
@@ -111,7 +112,7 @@ def undelivered(session: Session) -> dict[str, Delivery]:
     found = (
         select(ContactMessage.reference, Delivery)
         .join(Delivery, Delivery.about_id == ContactMessage.id)
-        .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED))
+        .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
         .order_by(ContactMessage.id)
     )
     return dict(session.execute(found).all())

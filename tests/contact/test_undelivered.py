@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from belong_mail import alerts
+from belong_mail import alerts, retention
 from belong_mail.contact.models import ContactMessage
+from belong_mail.db import now
 from belong_mail.operating import doctor
 from belong_mail.operating.figures import exposition, gather
 from belong_mail.parts import Parts
@@ -17,6 +18,7 @@ from belong_mail.worker import Worker
 from tests.marks import on_sqlite
 from tests.people import Visitor, text_of
 from tests.returns.mail import FULL, bounce
+from tests.servers.actions import drop
 from tests.servers.smtp import Server
 
 OFFICE = "dps-belong@example.org"
@@ -102,3 +104,37 @@ def test_one_that_was_tried_for_days_is_given_days_again(
     worker.drain()
     assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
     assert worker.waiting() == {"deferred": 1}
+
+
+def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
+    visitor: Visitor, parts: Parts, worker: Worker, relay: Server, cli: Any
+) -> None:
+    """It may have arrived, or not: nobody knows before the operator asks the office."""
+    relay.script("DOT", drop(), drop(), drop())
+    reference = write(visitor, parts)
+    for _ in range(2):
+        worker.drain()
+    assert cli.invoke(args=["contact", "undelivered"]).output == f"{reference}\tuncertain\t\n"
+    assert ["contact undelivered" in words for words in wrong(parts)] == [True]
+    assert cli.invoke(args=["contact", "resend"]).output == "1 messages leave again.\n"
+    worker.drain()
+    assert cli.invoke(args=["contact", "undelivered"]).exit_code == 1
+    for days, kept in ((29, 1), (31, 0)):
+        with parts.writing.begin() as session:
+            retention.purge(session, now() + timedelta(days=days))
+            assert len(session.scalars(select(ContactMessage)).all()) == kept
+    assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
+
+
+@on_sqlite
+def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
+    visitor: Visitor, parts: Parts, worker: Worker, relay: Server, cli: Any
+) -> None:
+    relay.script("DOT", drop())
+    relay.script("MAIL", "250 OK", "451 4.3.0 Not now")
+    write(visitor, parts)
+    worker.drain()
+    assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
+    with parts.writing.begin() as session:
+        retention.purge(session, now() + timedelta(days=31))
+        assert len(session.scalars(select(ContactMessage)).all()) == 1
