@@ -1,4 +1,4 @@
-"""Which function writes each kind of mail, and which answers each kind of request."""
+"""Which function writes each kind of mail, answers each kind of request, and runs each minute."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -6,9 +6,9 @@ from importlib import import_module
 
 from sqlalchemy.orm import Session
 
-from belong_mail import alerts
+from belong_mail import alerts, retention, rotation
 from belong_mail.contact import letters as contact
-from belong_mail.db import NO_DATABASE
+from belong_mail.db import NO_DATABASE, now
 from belong_mail.interests import receiving as interests
 from belong_mail.mail.message import Envelope
 from belong_mail.memberships import letters as memberships
@@ -19,6 +19,7 @@ from belong_mail.newsletters.letters import Press
 from belong_mail.outbox.letters import Desk, Letter
 from belong_mail.releases import letters as releases
 from belong_mail.reminders import letters as reminders
+from belong_mail.reminders import service as days
 from belong_mail.returns import service as returns
 from belong_mail.sending.models import Delivery
 from belong_mail.sending.writing import Writing
@@ -70,12 +71,31 @@ RECEIVERS: dict[str, Receiver] = {
     "propose-mailbox": shared_mailbox.propose,
     "confirm-mailbox": shared_mailbox.confirm,
 }
+Chore = Callable[[Session], object]
+"""Runs in a transaction of its own; returns True when it should run again at once."""
 RETURNED = "belong_mail.returns.receiving"
 
 
 def receivers(desk: Desk) -> dict[str, Receiver]:
     """Return who answers each kind of request: all RECEIVERS, and who needs a desk besides."""
     return {**RECEIVERS, returns.KIND: partial(_returned, desk)}
+
+
+def chores(desk: Desk, seal_to_operator: Callable[[], bytes] | None) -> dict[str, Chore]:
+    """Return what is done each minute, by what the log says when that fails."""
+    found: dict[str, Chore] = {
+        f"What is over stays ({name})": partial(_tidy, chore)
+        for name, chore in retention.CHORES.items()
+    }
+    found["Older keys stay in use"] = partial(rotation.rewrap, opener=desk.opener)
+    found["Nobody is reminded"] = lambda session: days.queue_due(session, desk.zone, now())
+    if seal_to_operator is not None:
+        found["No alarm is raised"] = partial(alerts.watch, seal=seal_to_operator)
+    return found
+
+
+def _tidy(chore: retention.Chore, session: Session) -> bool:
+    return chore(session, now()) == retention.MOST
 
 
 def _returned(desk: Desk, session: Session, keyring: Keyring, request: Request) -> None:

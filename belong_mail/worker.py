@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import alerts, handlers, retention, rotation
+from belong_mail import handlers
 from belong_mail.db import NO_DATABASE, now
 from belong_mail.hold import service as hold
 from belong_mail.hold.witness import Witness, WitnessUnreadable
@@ -21,7 +21,6 @@ from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
-from belong_mail.reminders import service as reminders
 from belong_mail.returns import service as returns
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.names import Names
@@ -60,7 +59,7 @@ class Worker:
         self._receivers = handlers.receivers(desk)
         self._sessions = sessions
         self._seal_to_office = seal_to_office
-        self._seal_to_operator = seal_to_operator
+        self._chores = handlers.chores(desk, seal_to_operator)
         self._witness = witness
         self._meet_at = 0.0
         self.held_because: str | None = None
@@ -116,13 +115,9 @@ class Worker:
             for newsletter in newsletters.queue_due(session):
                 if self._seal_to_office is not None:
                     newsletters.copy_to(session, newsletter, self._seal_to_office())
-            if now() >= self._purge_at:
-                retention.purge(session)
-                rotation.rewrap(session, self._desk.opener)
-                reminders.queue_due(session, self._desk.zone, now())
-                if self._seal_to_operator is not None:
-                    alerts.watch(session, self._seal_to_operator)
-                self._purge_at = now() + PURGE_EVERY
+        if (at := now()) >= self._purge_at:
+            tried = [self._attempt(*chore) is True for chore in self._chores.items()]
+            self._purge_at = at if any(tried) else at + PURGE_EVERY
         return self.engine.work() or was_reading
 
     def waiting(self) -> dict[str, int]:
@@ -132,8 +127,8 @@ class Worker:
 
     def _read_requests(self) -> bool:
         with self._sessions.begin() as session:
-            due = select(Request.id).where(Request.due_at <= now())
-            due = due.where(Request.failures < MOST_FAILURES)
+            is_readable = Request.failures < MOST_FAILURES
+            due = select(Request.id).where(Request.due_at <= now(), is_readable)
             people_first = due.order_by(Request.kind == returns.KIND, Request.id)
             waiting = list(session.scalars(people_first.limit(BATCH)))
         for request_id in waiting:
@@ -142,33 +137,38 @@ class Worker:
 
     def _tell_of_starts(self) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""
-        told = 0
         with self._sessions.begin() as session:
             waiting = interests.waiting(session, BATCH)
+        told = False
         for interest_id in waiting:
-            try:
-                with self._sessions.begin() as session:
-                    interests.tell(session, self._keyring, interest_id)
-                told += 1
-            except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
-                log.error("Interest %d waits: %s", interest_id, type(error).__name__)  # noqa: TRY400
-        return told > 0
+            tell = partial(interests.tell, keyring=self._keyring, interest_id=interest_id)
+            told |= self._attempt(f"Interest {interest_id} waits", tell) is not False
+        return told
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""
-        try:
-            with self._sessions.begin() as session:
-                request = session.get(Request, request_id, with_for_update={"skip_locked": True})
-                if request is not None:
-                    self._receivers[request.kind](session, self._keyring, request)
-                    session.delete(request)
-        except NO_DATABASE:
-            raise
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
+        answer = partial(self._answer, request_id=request_id)
+        if self._attempt(f"Request {request_id} cannot be read", answer) is False:
             with self._sessions.begin() as session:
                 failed = update(Request).where(Request.id == request_id)
                 session.execute(failed.values(failures=Request.failures + 1))
+
+    def _answer(self, session: Session, request_id: int) -> None:
+        request = session.get(Request, request_id, with_for_update={"skip_locked": True})
+        if request is not None:
+            self._receivers[request.kind](session, self._keyring, request)
+            session.delete(request)
+
+    def _attempt(self, complaint: str, act: handlers.Chore) -> object:
+        """Act in a transaction of its own; False: it failed, which is named and stops no other."""
+        try:
+            with self._sessions.begin() as session:
+                return act(session)
+        except NO_DATABASE:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
+            return False
 
 
 def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:

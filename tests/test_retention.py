@@ -4,17 +4,18 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select, update
+from sqlalchemy import event, func, insert, select, update
 
 from belong_mail import retention
-from belong_mail.db import now
+from belong_mail.db import Base, now
+from belong_mail.newsletters import service as newsletters
 from belong_mail.parts import Parts
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
 from tests.dump import dump_of
-from tests.factories import make_member, queue_issue
+from tests.factories import group_named, make_member, queue_issue
 from tests.people import Visitor, link_to
 from tests.servers.smtp import Server
 from tests.stage import ADA, VILLAGE, Stage
@@ -187,6 +188,9 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "sign ins": 0,
         "deliveries": 2,
         "unreadable requests": 0,
+        "introductions": 0,
+        "links": 0,
+        "allowances": 0,
     }
 
 
@@ -205,3 +209,43 @@ def test_a_person_who_is_gone_is_gone_from_the_whole_database(stage: Stage) -> N
     after(stage, MONTH + MOMENT)
     everything = repr(dump_of(stage.parts))
     assert all(repr(trace) not in everything for trace in traces)
+
+
+def test_a_chore_that_fails_is_named_and_stops_nothing_else(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No other chore, no issue that is due, and not the worker."""
+    stage.ask()
+    with stage.parts.writing.begin() as session:
+        make_member(session, stage.keyring, "ben@dpsk12.org")
+        issue = newsletters.draft(session, group_named(session, VILLAGE), "Tea", "At four.")
+        issue.due_at = now() + MONTH
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM wishes"):
+            raise ValueError(ADA)
+
+    event.listen(stage.engine, "before_cursor_execute", fail)
+    with time_machine.travel(now() + MONTH + MOMENT):
+        stage.worker.drain()
+    event.remove(stage.engine, "before_cursor_execute", fail)
+    assert [mail["Subject"] for mail in stage.relay.to("ben@dpsk12.org")] == ["Tea"]
+    assert (stage.rows("wishes"), stage.rows("deliveries")) == (1, 1)
+    assert "What is over stays (wishes): ValueError" in caplog.text
+    assert ADA not in caplog.text
+
+
+def test_much_that_is_over_goes_a_little_at_a_time(stage: Stage) -> None:
+    """No transaction is long, and what is left does not wait for the next minute."""
+    with stage.parts.writing.begin() as session:
+        at = now() - timedelta(days=2)
+        old: dict[str, object] = {"kind": "erased", "sealed_to": b"x", "sealed_arguments": b"x"}
+        old |= {"state": State.ACCEPTED, "created_at": at, "finished_at": at, "due_at": None}
+        session.execute(insert(Base.metadata.tables["deliveries"]), [old] * 1_200)
+    left = []
+    for _ in range(4):
+        stage.worker.step()
+        with stage.parts.reading.begin() as session:
+            kept = select(func.count()).where(Delivery.sealed_arguments.is_not(None))
+            left.append(session.scalar(kept))
+    assert left == [700, 200, 0, 0]

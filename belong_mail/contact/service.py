@@ -108,10 +108,13 @@ def acknowledge(
 
 
 def undelivered(session: Session) -> dict[str, Delivery]:
-    """Return by its reference what has not reached whom it was for, and never will by itself."""
+    """Return by its reference what has not reached whom it was for, and never will by itself.
+
+    The few messages are walked through, not the many deliveries that are about something.
+    """
     found = (
         select(ContactMessage.reference, Delivery)
-        .join(Delivery, Delivery.about_id == ContactMessage.id)
+        .join(Delivery, Delivery.about_id == ContactMessage.id + 0)
         .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
         .order_by(ContactMessage.id)
     )

@@ -67,7 +67,9 @@ def _oldest(session: Session, at: datetime) -> float:
 
 def _last_answer(session: Session) -> str:
     said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
-        Delivery.state.in_((State.QUEUED, State.DEFERRED)), Delivery.code.is_not(None)
+        Delivery.state.in_((State.QUEUED, State.DEFERRED)),
+        Delivery.code.is_not(None),
+        Delivery.due_at.is_not(None),
     )
     found = session.execute(said.order_by(Delivery.due_at.desc()).limit(1)).first()
     return " ".join(str(each) for each in found or () if each)

@@ -133,7 +133,7 @@ class Engine:
             if most:
                 is_free = len(results) == len(self._parcels.held)
                 claimed = self._claim(session, most, is_free=is_free)
-            pause = pace.turns(session, self._policy, len(claimed or ()))
+            pause = pace.turns(session, self._policy, owner, self._parcels.held, claimed or ())
         self._has_failed = False
         if is_renewal:
             self._renewed_at = time.monotonic()

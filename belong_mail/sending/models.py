@@ -63,6 +63,10 @@ class Delivery(Base):
         _partial("ix_deliveries_due", "newsletter_id", "due_at", "id", where="due_at IS NOT NULL"),
         _partial("ix_deliveries_due_again", "due_at", "id", where=AGAIN),
         _partial("ix_deliveries_about_id", "about_id", where="about_id IS NOT NULL"),
+        _partial(
+            "ix_deliveries_single", "newsletter_id", "created_at", where="newsletter_id IS NULL"
+        ),
+        _partial("ix_deliveries_told", "created_at", where="sealed_arguments IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -140,3 +144,23 @@ class Lease(Base):
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
+    held: Mapped[str | None]
+    """The ids of all deliveries that it has in hand, and of some that it had; None: unknown.
+
+    It stands here because an index of what is in hand would be written twice for each message.
+    """
+
+    @property
+    def ids(self) -> list[int]:
+        return [int(each) for each in (self.held or "").split(",") if each]
+
+
+class Sent(Base):
+    """How many final dots a worker has written down in a minute: they count against the day."""
+
+    __tablename__ = "sent"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    """Each worker has rows of its own, so that none waits for another."""
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    number: Mapped[int]

@@ -3,30 +3,32 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
-from belong_mail.db import now
+from belong_mail.db import Direct, among, now
 from belong_mail.mail.outcomes import Reply
 from belong_mail.sending import outcomes
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import Delivery, Lease, Sent, State
+from belong_mail.upserts import inserting
 
 WINDOW = 100
 """Deliveries in hand at most: what may be uncertain when a host is lost."""
 CHUNK = 70
 """Members of an issue that are claimed at a time."""
-DAY = timedelta(days=1)
-FULL = timedelta(minutes=15)
-"""Between looks whether a full day has room again."""
+DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
 MINUTE = b"relay/minute"
 AHEAD = timedelta(seconds=1)
 """What may leave within this time is claimed now, so that what is urgent waits no longer."""
 FIRST_REST = timedelta(minutes=1)
 LONGEST_REST = timedelta(minutes=15)
 """Between tries of a relay that does not answer."""
+FULL = LONGEST_REST + MINUTES
+"""Between looks whether a full day has room again: whoever drains does not wait for that."""
 SOON = timedelta(seconds=0.5)
 BREAKS = 3
 """So many broken conversations in a row are the relay's fault."""
@@ -66,13 +68,44 @@ def room(session: Session, policy: Policy, most: int) -> Room:
         most = min(most, max(1, AHEAD // step))
     if policy.daily_quota is not None:
         limits.admit(session, b"relay/day", limits.Rate(1, timedelta(0)), at)
-        is_recent = Delivery.is_dot_sent & (Delivery.finished_at > at - DAY)
-        is_used = or_(Delivery.state == State.SENDING, is_recent)
-        used = session.scalar(select(func.count()).select_from(Delivery).where(is_used)) or 0
-        most = min(most, policy.daily_quota - used)
+        most = min(most, policy.daily_quota - _used(session, at))
         if most <= 0:
             return Room(0, at + FULL)
     return Room(most)
+
+
+def _used(session: Session, at: datetime) -> int:
+    """Count what left within a day, to the minute, and what is in hand and may leave.
+
+    Both in one statement, which sees one moment: a message goes from the one to the other.
+    """
+    leases = session.scalars(select(Lease).execution_options(populate_existing=True))
+    ids = [each for lease in leases for each in lease.ids]
+    in_hand = select(func.count(Delivery.id)).where(
+        among(Delivery.id, "ids"), Delivery.state == State.SENDING
+    )
+    sent = select(func.coalesce(func.sum(Sent.number), 0)).where(Sent.minute > at - DAY - MINUTES)
+    used = select(in_hand.scalar_subquery() + sent.scalar_subquery())
+    return session.scalar(used, {"ids": ids}) or 0
+
+
+def count(session: Session, owner: str, dots: int) -> None:
+    """Count final dots whose outcome a worker writes down: they are part of the relay's day."""
+    if dots:
+        connection = session.connection()
+        minute = now().replace(second=0, microsecond=0)
+        said = {"owner": owner, "minute": minute, "number": dots}
+        _counting(connection.dialect.name).run(connection, said)
+
+
+@cache
+def _counting(dialect: str) -> Direct:
+    columns = (Sent.owner, Sent.minute, Sent.number)
+    first = inserting(dialect)(Sent).values(
+        {each.key: bindparam(each.key, type_=each.type) for each in columns}
+    )
+    counted = {Sent.number: Sent.number + first.excluded.number}
+    return Direct(first.on_conflict_do_update(index_elements=[*columns[:2]], set_=counted))
 
 
 class Turns(NamedTuple):
@@ -82,14 +115,23 @@ class Turns(NamedTuple):
     apart: timedelta = timedelta(0)
 
 
-def turns(session: Session, policy: Policy, count: int) -> Turns:
-    """Count messages and return when they may leave."""
-    if not policy.send_rate or not count:
+def turns(
+    session: Session, policy: Policy, owner: str, held: set[int], claimed: Iterable[tuple[int, Any]]
+) -> Turns:
+    """Count messages that were claimed, and return when they may leave.
+
+    Beside what the worker holds already, they stand on its lease from now on.
+    """
+    ids = [each for each, _ in claimed]
+    if ids:
+        listed = ",".join(map(str, held.union(ids)))
+        _HOLDING.run(session.connection(), {"who": owner, "listed": listed})
+    if not policy.send_rate or not ids:
         return Turns()
     at = now()
     step = timedelta(minutes=1) / policy.send_rate
-    last = limits.admit(session, MINUTE, limits.Rate(1, step), at, uses=count)
-    return Turns(max(last - (count - 1) * step - at, timedelta(0)), step)
+    last = limits.admit(session, MINUTE, limits.Rate(1, step), at, uses=len(ids))
+    return Turns(max(last - (len(ids) - 1) * step - at, timedelta(0)), step)
 
 
 def rest(failures: int, reasons: Iterable[Reply | None]) -> timedelta:
@@ -98,6 +140,11 @@ def rest(failures: int, reasons: Iterable[Reply | None]) -> timedelta:
     for reply in reasons:
         wait = max(wait, outcomes.rest(reply) if reply is not None else wait)
     return wait
+
+
+_HOLDING = Direct(
+    update(Lease).where(Lease.owner == bindparam("who")).values(held=bindparam("listed"))
+)
 
 
 class Flow:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Update, and_, bindparam, case, delete, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import Direct, UtcTime, among, now
-from belong_mail.sending import outcomes
+from belong_mail.sending import outcomes, pace
 from belong_mail.sending.journal import Mark
 from belong_mail.sending.models import Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
@@ -34,6 +34,7 @@ def settle(
     """
     accepted: list[int] = []
     undelivered: list[int] = []
+    dots = 0
     session.flush()
     for delivery_id, outcome in results:
         if outcome is outcomes.ACCEPTED:
@@ -42,10 +43,13 @@ def settle(
         delivery = session.get(Delivery, delivery_id, with_for_update=True)
         if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
             outcomes.write(delivery, outcome, uncertain, rest_until)
+            is_counted = outcome.is_dot_sent and outcome.state is not None
+            dots += is_counted and delivery.finished_at is not None
             if outcome.state in UNDELIVERED:
                 undelivered.append(delivery_id)
     if accepted:
-        _accept(session, owner, accepted)
+        dots += _accept(session, owner, accepted)
+    pace.count(session, owner, dots)
     return undelivered
 
 
@@ -83,13 +87,15 @@ def take_over(
     session: Session, owner: str, marks: dict[int, Mark] | None, uncertain: timedelta | None
 ) -> None:
     """Settle what a dead worker held by its journal's marks; None: all of it may have left."""
-    held = (Delivery.claimed_by == owner) & (Delivery.state == State.SENDING)
-    ids = list(session.scalars(select(Delivery.id).where(held).with_for_update()))
+    held = _held(session, owner)
+    ids = list(session.scalars(select(Delivery.id).where(*held).with_for_update()))
     if marks is None:
         marks = dict.fromkeys(ids, Mark.DOT)
     accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == Mark.ACCEPTED]
     settle(session, owner, accepted, uncertain, None)
-    for delivery_id in [one for one in ids if marks.get(one) == Mark.DOT]:
+    lost = [one for one in ids if marks.get(one) == Mark.DOT]
+    pace.count(session, owner, len(lost))
+    for delivery_id in lost:
         delivery = session.get_one(Delivery, delivery_id)
         outcomes.write(delivery, outcomes.LOST, uncertain)
         delivery.claimed_by = owner
@@ -99,15 +105,20 @@ def take_over(
         if delivery.deaths >= DEADLY:
             outcomes.write(delivery, outcomes.DEADLY, uncertain)
     session.flush()
-    session.execute(update(Delivery).where(held).values(given_back()))
+    session.execute(update(Delivery).where(*held).values(given_back()))
 
 
 def give_back_all_but(session: Session, owner: str, ids: set[int]) -> None:
     """Give back what an owner holds without knowing it: a commit whose answer was lost."""
-    unknown = update(Delivery).where(
-        Delivery.claimed_by == owner, Delivery.state == State.SENDING, Delivery.id.not_in(ids)
-    )
+    unknown = update(Delivery).where(*_held(session, owner), Delivery.id.not_in(ids))
     session.execute(unknown.values(given_back()))
+
+
+def _held(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
+    """Select what an owner holds: some of what stands on its lease, or else of everything."""
+    held = Delivery.claimed_by == owner, Delivery.state == State.SENDING
+    lease = session.get(Lease, owner, populate_existing=True)
+    return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
 
 
 def given_back() -> dict[str, object]:
@@ -125,12 +136,16 @@ def _is_dead(standing: Standing, lease_until: datetime) -> bool:
     return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
 
 
-def _accept(session: Session, owner: str, ids: list[int]) -> None:
-    """Write acceptances; a second look, at what was taken from the owner, is rarely needed."""
+def _accept(session: Session, owner: str, ids: list[int]) -> int:
+    """Write acceptances; return how many dots that are: what was taken from the owner was counted.
+
+    A second look, at that, is rarely needed.
+    """
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
     _, found = _ACCEPTING.run(connection, {**said, "before": State.SENDING})
     if found.rowcount < len(ids):
         _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
+    return int(found.rowcount)
 
 
 def _accepting() -> Update:

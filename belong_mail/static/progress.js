@@ -16,4 +16,11 @@ async function look() {
   if (words.textContent !== now.words) words.textContent = now.words;
 }
 
-if (bar) setInterval(look, 2000);
+// A count of a large issue costs the server more: then we ask less often.
+async function watch() {
+  const began = performance.now();
+  await look().catch(() => {});
+  setTimeout(watch, Math.max(2000, 20 * (performance.now() - began)));
+}
+
+if (bar) setTimeout(watch, 2000);

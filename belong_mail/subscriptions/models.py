@@ -3,12 +3,24 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, and_, false, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    false,
+    not_,
+    or_,
+    text,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.db import Base, new_public_id, now
 from belong_mail.groups.models import Group
+
+INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 
 class Subscription(Base):
@@ -19,7 +31,15 @@ class Subscription(Base):
     """
 
     __tablename__ = "subscriptions"
-    __table_args__ = (UniqueConstraint("group_id", "address_index"),)
+    __table_args__ = (
+        UniqueConstraint("group_id", "address_index"),
+        Index("ix_subscriptions_inactive", "id", sqlite_where=text(INACTIVE)),
+        Index(
+            "ix_subscriptions_introduced",
+            "id",
+            sqlite_where=text("wrapped_introduction IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
@@ -60,6 +80,11 @@ class Subscription(Base):
         return and_(cls.confirmed_at.is_not(None), cls.ended_at.is_(None), not_(cls.is_suppressed))
 
     @classmethod
+    def is_inactive(cls) -> ColumnElement[bool]:
+        """Select the others, in the words of their index."""
+        return or_(cls.confirmed_at.is_(None), cls.ended_at.is_not(None), cls.is_suppressed)
+
+    @classmethod
     def reads_at(cls, at: Any) -> ColumnElement[bool]:
         """Select those whose issues were not paused at a time."""
         return or_(cls.paused_until.is_(None), cls.paused_until <= at)
@@ -93,6 +118,13 @@ class Request(Base):
     """Something a visitor asked for, written down by the blind web for the worker to read."""
 
     __tablename__ = "requests"
+    __table_args__ = (
+        Index(
+            "ix_requests_subscription_id",
+            "subscription_id",
+            sqlite_where=text("subscription_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]

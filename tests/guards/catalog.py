@@ -58,6 +58,8 @@ AT_ONCE = (
 )
 BREAKER = "tests/returns/test_breaker.py"
 INBOUND = "tests/returns/test_inbound.py"
+PACE = "tests/sending/test_pace.py"
+SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -1249,6 +1251,62 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "in_((State.ACCEPTED, State.UNCERTAIN))",
         "in_((State.ACCEPTED,))",
         ("tests/contact/test_undelivered.py",),
+    ),
+    (
+        "a-day-counts-what-is-in-hand",
+        "belong_mail/sending/pace.py",
+        "select(in_hand.scalar_subquery() + sent.scalar_subquery())",
+        "select(sent.scalar_subquery())",
+        (f"{PACE}::test_workers_share_the_quota_and_count_what_another_has_in_hand",),
+    ),
+    (
+        "what-may-have-left-counts",
+        "belong_mail/sending/settling.py",
+        "    pace.count(session, owner, len(lost))\n",
+        "",
+        (f"{PACE}::test_what_a_lost_worker_may_have_sent_counts_as_sent",),
+    ),
+    (
+        "a-day-goes-on-after-an-upgrade",
+        "belong_mail/migrations/versions/0012_no_chore_reads_whole_tables.py",
+        "finished_at > :since",
+        "finished_at < :since",
+        (f"{PACE}::test_a_new_worker_goes_on_counting_also_after_an_upgrade",),
+    ),
+    (
+        "what-is-in-hand-is-on-the-lease",
+        "belong_mail/sending/settling.py",
+        "else (Delivery.id.in_(lease.ids), *held)",
+        "else held",
+        (SCANS,),
+    ),
+    (
+        "no-chore-reads-all-members",
+        "belong_mail/retention.py",
+        "    return Subscription.is_inactive(), over,",
+        "    return over,",
+        (SCANS,),
+    ),
+    (
+        "no-chore-reads-all-deliveries",
+        "belong_mail/contact/service.py",
+        "ContactMessage.id + 0",
+        "ContactMessage.id",
+        (SCANS,),
+    ),
+    (
+        "a-chore-that-fails-stops-nothing",
+        "belong_mail/worker.py",
+        "tried = [self._attempt(*chore) is True for chore in self._chores.items()]",
+        'tried = [self._attempt("", lambda s: [c(s) for c in self._chores.values()]) is True]',
+        ("tests/test_retention.py::test_a_chore_that_fails_is_named_and_stops_nothing_else",),
+    ),
+    (
+        "no-chore-is-long",
+        "belong_mail/retention.py",
+        "MOST = 500\n",
+        "MOST = 5_000\n",
+        ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
         "who-forwards-keeps-the-membership",

@@ -7,23 +7,30 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
+from belong_mail import schema
 from belong_mail.parts import Parts
+from belong_mail.sending import claims, settling
+from belong_mail.sending.pace import Policy, turns
 from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.worker import Worker, make_worker
+from tests.factories import make_members, queue_issue
 from tests.marks import on_sqlite
+from tests.operations.troubles import once
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
 HOUR = timedelta(hours=1)
+BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+TEN_A_DAY = pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
 
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+    with time_machine.travel(BEGIN, tick=False) as clock:
         yield clock
 
 
-@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+@TEN_A_DAY
 def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
     clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
@@ -39,8 +46,59 @@ def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
     assert books(parts, issue) == {"recipients": 25, "accepted": 25}
 
 
+@TEN_A_DAY
+def test_workers_share_the_quota_and_count_what_another_has_in_hand(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    second = make_worker(parts, keyring)
+    worker.drain()
+    issue = queue(parts, keyring, 60)
+    relay.on("DATA", once(second.drain))
+    worker.drain()
+    second.engine.close()
+    assert books(parts, issue) == {"recipients": 60, "accepted": 10, "queued": 50}
+    assert len(relay.accepted) == 10
+
+
+@TEN_A_DAY
+def test_a_new_worker_goes_on_counting_also_after_an_upgrade(
+    clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    queue(parts, keyring, 25)
+    worker.drain()
+    for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20)):
+        clock.move_to(BEGIN + hours * HOUR)
+        if hours == 47:
+            schema.downgrade(parts.writing.kw["bind"], "0011")
+            schema.upgrade(parts.writing.kw["bind"])
+        another = make_worker(parts, keyring)
+        another.drain()
+        another.engine.close()
+        assert len(relay.accepted) == sent
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10", "BELONG_UNCERTAIN": "hold"}])
+def test_what_a_lost_worker_may_have_sent_counts_as_sent(
+    clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+) -> None:
+    """While it may live it has them in hand; then they are uncertain. After a day there is room."""
+    queue(parts, keyring, 4)
+    with parts.writing.begin() as session:
+        settling.renew(session, "elsewhere")
+        session.flush()
+        claimed = claims.claim_chunk(session, "elsewhere", worker._press, 100) or []
+        turns(session, Policy(None, None, None), "elsewhere", set(), claimed)
+        make_members(session, keyring, 30, "lgbtq")
+        queue_issue(session, "lgbtq")
+    for hours, sent in ((0, 6), (1, 6), (24, 6), (26, 16)):
+        clock.move_to(BEGIN + hours * HOUR)
+        worker.engine.recover()
+        worker.drain()
+        assert len(relay.accepted) == sent, hours
+
+
 @on_sqlite
-@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+@TEN_A_DAY
 def test_what_the_quota_holds_back_is_said_to_wait(
     clock: time_machine.Traveller, worker: Worker, parts: Parts, keyring: Keyring
 ) -> None:
@@ -52,7 +110,7 @@ def test_what_the_quota_holds_back_is_said_to_wait(
 
 
 @on_sqlite
-@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+@TEN_A_DAY
 def test_what_the_relay_refused_does_not_count_against_the_quota(
     clock: time_machine.Traveller, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
 ) -> None:
