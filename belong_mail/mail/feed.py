@@ -55,6 +55,9 @@ class Feed(Protocol):
     def take(self, patience: float) -> Parcel | None:
         """Return what is to leave next, waiting so many seconds; None: nothing, or no more."""
 
+    def begin(self, parcel: Parcel) -> None:
+        """Hear that the connection for which this one waited is open."""
+
     def mark(self, parcel: Parcel) -> None:
         """Write down that the final dot leaves now, or raise Unreachable: it must not."""
 

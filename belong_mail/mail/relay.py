@@ -93,6 +93,7 @@ class SmtpTransport:
             except BaseException:
                 feed.unsaid(parcel)
                 raise
+            feed.begin(parcel)
             drive(dialogue.line, Conversation(dialogue, feed).run(parcel))
             dialogue.close()
 

@@ -97,12 +97,17 @@ class Parcels:
 
     def take(self, patience: float) -> Parcel | None:
         while (sheet := self._next(patience)) is not None:
-            self._mark(sheet.id, Mark.TAKEN)
+            self._journal.note(sheet.id, Mark.TAKEN)
             written = write(sheet)
+            if patience:  # It waits for a connection, at which it is not to blame for anything.
+                self._journal.note(sheet.id, Mark.CLAIMED)
             if isinstance(written, Envelope):
                 return Parcel(sheet.id, written, sheet.made_at + STALE)
             self._record(sheet.id, written)
         return None
+
+    def begin(self, parcel: Parcel) -> None:
+        self._journal.note(parcel.id, Mark.TAKEN)
 
     def mark(self, parcel: Parcel) -> None:
         try:
@@ -172,19 +177,12 @@ class Parcels:
 
     def _record(self, delivery_id: int, outcome: Outcome, mark: Mark | None = None) -> None:
         if mark is not None:
-            self._mark(delivery_id, mark)
+            self._journal.note(delivery_id, mark)
         self._results.append((delivery_id, outcome))
         left = len(self.held) - len(self._unwritten) - len(self._results)
         if left <= 0 or (left <= FEW and not self._has_rung):
             self._has_rung = True
             self._tell()
-
-    def _mark(self, delivery_id: int, mark: Mark) -> None:
-        """Write a mark that may be missing: without it more is taken for uncertain."""
-        try:  # noqa: SIM105 - three times as fast, and it is done for each message
-            self._journal.write(delivery_id, mark)
-        except OSError:
-            pass
 
     def _trouble(self, reply: Reply | None) -> bool:
         """Tell whether to leave the relay alone; if it took something lately, only go slow."""

@@ -107,6 +107,22 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
 
 @on_sqlite
 @PATIENCE
+def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene: Scene) -> None:
+    """As when a machine is short of memory whenever a connection opens."""
+    issue = scene.queue(1)
+    for _ in range(DEADLY):
+        assassin = Assassin()
+        scene.relay.on("EHLO", assassin)
+        with scene.worker("--drain") as worker:
+            assassin.aim(worker)
+            assert worker.wait().code == -9
+    scene.relay.usual()
+    scene.drain()
+    assert scene.filled(issue) == {"recipients": 1, "accepted": 1}
+
+
+@on_sqlite
+@PATIENCE
 @pytest.mark.parametrize(
     "reply", ["550 5.1.8 Sender address rejected: Domain not found", "421 4.3.0 Try again later"]
 )

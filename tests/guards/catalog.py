@@ -63,6 +63,22 @@ SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "who-has-a-connection-may-be-one",
+        "belong_mail/sending/parcels.py",
+        "        self._journal.note(parcel.id, Mark.TAKEN)\n",
+        "        pass\n",
+        ("tests/faults/test_recovery.py",),
+    ),
+    (
+        "who-waits-for-a-connection-is-no-suspect",
+        "belong_mail/sending/parcels.py",
+        "                self._journal.note(sheet.id, Mark.CLAIMED)\n",
+        "                pass\n",
+        (
+            "tests/faults/test_recovery.py::test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun",
+        ),
+    ),
+    (
         "no-circle-of-stop-and-claim",
         "belong_mail/newsletters/letters.py",
         "one(Newsletter, newsletter_id)\n        self._pens",

@@ -113,6 +113,9 @@ class Hand:
     def unreachable(self, error: Unreachable | None) -> None:
         raise NotImplementedError from error
 
+    def begin(self, parcel: Parcel) -> None:
+        """Keep no journal."""
+
     def mark(self, parcel: Parcel) -> None:
         self._notes[parcel.id]()
 
