@@ -103,6 +103,7 @@ class Worker:
             because = hold.meet(session, seen)
         if because is not None and because != self.held_because:
             log.warning("Sending is on hold: %s", hold.REASONS[because])
+            self.engine.finish()
         self.held_because = because
         self._meet_at = time.monotonic() + MEET_EVERY
         return because is None

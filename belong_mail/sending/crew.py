@@ -21,6 +21,8 @@ MAX_IDLE: Final = 60.0
 """Seconds a connection is kept without work."""
 LOOK_EVERY: Final = 0.1
 """Seconds between looks at deadlines."""
+LEAVE: Final = 10.0
+"""Seconds after which one who was told to stop waits for answers to final dots alone."""
 AT_ONCE: Final = 64
 """Conversations that go on before there is a look at what else happens."""
 
@@ -57,7 +59,7 @@ class Crew:
         self._brought: deque[Talk] = deque()
         self._talks: dict[int, Talk] = {}
         self._idle: list[Talk] = []
-        self._look_at = 0.0
+        self._look_at, self._leave_at = 0.0, float("inf")
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._bell)
         self._poll = select.epoll()
@@ -69,9 +71,8 @@ class Crew:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         is_needed = self._feed.needs_hands and not self._idle
         if is_needed and len(self._threads) < self._flow.allowed:
-            thread = threading.Thread(target=self._converse, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(threading.Thread(target=self._converse, daemon=True))
+            self._threads[-1].start()
 
     def attend(self, seconds: float) -> None:
         """Drive the conversations until there is news for the database, or for so long."""
@@ -96,9 +97,17 @@ class Crew:
         """End the wait of whoever drives."""
         os.eventfd_write(self._bell, 1)
 
-    def join(self) -> None:
-        """Drive every conversation to its end."""
+    def join(self, told: threading.Event) -> None:
+        """Drive every conversation to its end.
+
+        Once we were told to stop, what has not come to its final dot is broken off after a while,
+        and who still opens a connection is left: it can say nothing without us.
+        """
         while any(thread.is_alive() for thread in self._threads):
+            if told.is_set():
+                self._leave_at = min(self._leave_at, time.monotonic() + LEAVE)
+            if not self._talks and time.monotonic() >= self._leave_at:
+                break
             self.tend(LOOK_EVERY)
         self._threads = []
 
@@ -153,7 +162,8 @@ class Crew:
         at = time.monotonic()
         self._look_at = at + LOOK_EVERY
         for talk in list(self._talks.values()):
-            if talk.wait is not Wait.PARCEL and talk.line.deadline <= at:
+            until = talk.line.deadline if talk.line.now == "DOT" else self._leave_at
+            if talk.wait is not Wait.PARCEL and min(until, talk.line.deadline) <= at:
                 self._step(talk, is_late=True)
             elif talk.wait is Wait.PARCEL and at - talk.idle_at > self._most_idle:
                 self._go_on(talk)

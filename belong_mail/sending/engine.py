@@ -101,7 +101,7 @@ class Engine:
     def finish(self) -> None:
         """Let the connections finish what is under way, and give everything else back."""
         self._parcels.close()
-        self._crew.join()
+        self._crew.join(self.stopping)
         if self._parcels.held:
             self._turn(is_last=True)
 
@@ -118,7 +118,7 @@ class Engine:
         results = self._parcels.results()
         most = 0 if is_last else self._room(len(results))
         is_renewal = time.monotonic() - self._renewed_at > RENEW_EVERY
-        if not (results or most or (is_renewal and self._parcels.held)):
+        if not (results or most or is_last or (is_renewal and self._parcels.held)):
             return False
         owner, claimed = self._presence.name, None
         self._has_failed, had_failed = True, self._has_failed
@@ -128,8 +128,9 @@ class Engine:
             rest = self._policy.uncertain, self._wake_at
             for delivery_id in settling.settle(session, owner, results, *rest):
                 self._undelivered(session, delivery_id)
-            if had_failed:
-                settling.give_back_all_but(session, owner, self._parcels.held)
+            if had_failed or is_last:
+                kept = set() if is_last else self._parcels.held
+                settling.give_back_all_but(session, owner, kept)
             if most:
                 is_free = len(results) == len(self._parcels.held)
                 claimed = self._claim(session, most, is_free=is_free)

@@ -17,6 +17,7 @@ from tests.faults.scene import Scene
 from tests.marks import on_sqlite
 from tests.people import Visitor, link_to
 from tests.processes import SECONDS
+from tests.servers.smtp import hang
 
 CONNECTIONS = 5
 MANY = 400
@@ -127,6 +128,30 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
     assert scene.books(issue)["uncertain"] == 0
     scene.relay.delay = 0.0
     scene.finish()
+    assert scene.complaints(issue) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("patience", ["connections=2&timeout=120&dot_timeout=120"])
+def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt(
+    scene: Scene,
+) -> None:
+    """R20: within half a minute, in the middle of an envelope and before a greeting."""
+    issue = scene.queue(12)
+    scene.relay.script("CONNECT", None)
+    scene.relay.always("CONNECT", hang(SECONDS))
+    scene.relay.script("RCPT", None, None, hang(SECONDS))
+    with scene.worker() as worker:
+        scene.relay.wait_for(2, SECONDS)
+        time.sleep(1)
+        began = time.monotonic()
+        worker.signal(signal.SIGTERM)
+        assert worker.wait().code == 0
+        assert time.monotonic() - began < 30
+    books = scene.books(issue)
+    assert (books["accepted"], books["uncertain"], books["sending"]) == (2, 0, 0)
+    scene.relay.usual()
+    assert scene.finish() == "Nothing is waiting."
     assert scene.complaints(issue) == []
 
 

@@ -63,6 +63,24 @@ SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "who-leaves-gives-back",
+        "belong_mail/sending/engine.py",
+        "            if had_failed or is_last:",
+        "            if had_failed:",
+        (
+            "tests/faults/test_workers.py::test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt",
+        ),
+    ),
+    (
+        "who-leaves-breaks-off",
+        "belong_mail/sending/crew.py",
+        'if talk.line.now == "DOT" else self._leave_at',
+        'if talk.line.now == "DOT" else talk.line.deadline',
+        (
+            "tests/faults/test_workers.py::test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt",
+        ),
+    ),
+    (
         "who-has-a-connection-may-be-one",
         "belong_mail/sending/parcels.py",
         "        self._journal.note(parcel.id, Mark.TAKEN)\n",
