@@ -63,6 +63,15 @@ SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "a-hold-ends-what-is-in-hand",
+        "belong_mail/worker.py",
+        "            self.engine.finish()\n",
+        "            pass\n",
+        (
+            "tests/operations/test_hold.py::test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand",
+        ),
+    ),
+    (
         "who-leaves-gives-back",
         "belong_mail/sending/engine.py",
         "            if had_failed or is_last:",

@@ -232,6 +232,29 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
     assert rows_of(parts) == before
 
 
+def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
+    worker: Worker, parts: Parts, keyring: Keyring, relay: Server, cli: FlaskCliRunner
+) -> None:
+    """What it had begun is finished and written down; the rest waits for the release."""
+    issue = queue(parts, keyring, 60)
+    relay.delay = 0.3
+    worker._turn()
+    assert books(parts, issue)["sending"] > 0
+    cli.invoke(args=["hold", "begin"])
+    worker._meet_at = 0.0
+    worker._turn()
+    assert worker.held_because == "asked"
+    done = len(relay.accepted)
+    assert 0 < done < 60
+    assert books(parts, issue) == {"recipients": 60, "accepted": done, "queued": 60 - done}
+    worker._turn()
+    assert len(relay.accepted) == done
+    cli.invoke(args=["hold", "release"])
+    relay.delay = 0.0
+    worker.drain()
+    assert books(parts, issue) == {"recipients": 60, "accepted": 60}
+
+
 def rows_of(parts: Parts) -> list[object]:
     engine = parts.writing.kw["bind"]
     assert isinstance(engine, Engine)
