@@ -1,5 +1,6 @@
 """Which function writes each kind of mail, answers each kind of request, and runs each minute."""
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -30,6 +31,8 @@ from belong_mail.subscriptions import letters as subscriptions
 from belong_mail.subscriptions import receiving
 from belong_mail.subscriptions.models import Request
 from belong_mail.subscriptions.receiving import Keyring
+
+log = logging.getLogger(__name__)
 
 LETTERS: dict[str, Callable[[Session, Desk, Delivery], Letter]] = {
     "confirm-subscription": subscriptions.confirm,
@@ -72,7 +75,7 @@ RECEIVERS: dict[str, Receiver] = {
     "confirm-mailbox": shared_mailbox.confirm,
 }
 Chore = Callable[[Session], object]
-"""Runs in a transaction of its own; returns True when it should run again at once."""
+"""May return how many rows it did away with."""
 RETURNED = "belong_mail.returns.receiving"
 
 
@@ -84,18 +87,39 @@ def receivers(desk: Desk) -> dict[str, Receiver]:
 def chores(desk: Desk, seal_to_operator: Callable[[], bytes] | None) -> dict[str, Chore]:
     """Return what is done each minute, by what the log says when that fails."""
     found: dict[str, Chore] = {
-        f"What is over stays ({name})": partial(_tidy, chore)
-        for name, chore in retention.CHORES.items()
+        "Older keys stay in use": lambda session: bool(rotation.rewrap(session, desk.opener)),
+        "Nobody is reminded": lambda session: days.queue_due(session, desk.zone, now()),
     }
-    found["Older keys stay in use"] = partial(rotation.rewrap, opener=desk.opener)
-    found["Nobody is reminded"] = lambda session: days.queue_due(session, desk.zone, now())
     if seal_to_operator is not None:
         found["No alarm is raised"] = partial(alerts.watch, seal=seal_to_operator)
+    for name, chore in retention.CHORES.items():
+        found[f"What is over stays ({name})"] = partial(_now, chore)
     return found
 
 
-def _tidy(chore: retention.Chore, session: Session) -> bool:
-    return chore(session, now()) == retention.MOST
+def _now(chore: retention.Chore, session: Session) -> int:
+    return chore(session, now())
+
+
+def tidy(session: Session, chores: dict[str, Chore]) -> bool:
+    """Do chores; False: as much as one transaction should do is done, and there is more.
+
+    What fails leaves nothing behind, is named, no more, and stops no other.
+    """
+    left = retention.MOST
+    for complaint, chore in chores.items():
+        try:
+            with session.begin_nested():
+                done = chore(session)
+        except NO_DATABASE:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
+            continue
+        left -= done if isinstance(done, int) else 0
+        if left <= 0:
+            return False
+    return True
 
 
 def _returned(desk: Desk, session: Session, keyring: Keyring, request: Request) -> None:

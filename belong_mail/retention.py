@@ -32,7 +32,7 @@ UNREADABLE = timedelta(days=7)
 TOLD = timedelta(days=1)
 DAYS = timedelta(days=2)
 MOST = 500
-"""Rows of a kind that go in one transaction, so that nobody waits for it for long."""
+"""Rows of a kind that go at a time, so that nobody waits for that transaction for long."""
 UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]

@@ -117,8 +117,9 @@ class Worker:
                 if self._seal_to_office is not None:
                     newsletters.copy_to(session, newsletter, self._seal_to_office())
         if (at := now()) >= self._purge_at:
-            tried = [self._attempt(*chore) is True for chore in self._chores.items()]
-            self._purge_at = at if any(tried) else at + PURGE_EVERY
+            with self._sessions.begin() as session:
+                is_tidy = handlers.tidy(session, self._chores)
+            self._purge_at = at + PURGE_EVERY if is_tidy else at
         return self.engine.work() or was_reading
 
     def waiting(self) -> dict[str, int]:
@@ -128,8 +129,8 @@ class Worker:
 
     def _read_requests(self) -> bool:
         with self._sessions.begin() as session:
-            is_readable = Request.failures < MOST_FAILURES
-            due = select(Request.id).where(Request.due_at <= now(), is_readable)
+            due = select(Request.id).where(Request.due_at <= now())
+            due = due.where(Request.failures < MOST_FAILURES)
             people_first = due.order_by(Request.kind == returns.KIND, Request.id)
             waiting = list(session.scalars(people_first.limit(BATCH)))
         for request_id in waiting:
@@ -138,38 +139,33 @@ class Worker:
 
     def _tell_of_starts(self) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""
+        told = 0
         with self._sessions.begin() as session:
             waiting = interests.waiting(session, BATCH)
-        told = False
         for interest_id in waiting:
-            tell = partial(interests.tell, keyring=self._keyring, interest_id=interest_id)
-            told |= self._attempt(f"Interest {interest_id} waits", tell) is not False
-        return told
+            try:
+                with self._sessions.begin() as session:
+                    interests.tell(session, self._keyring, interest_id)
+                told += 1
+            except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
+                log.error("Interest %d waits: %s", interest_id, type(error).__name__)  # noqa: TRY400
+        return told > 0
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""
-        answer = partial(self._answer, request_id=request_id)
-        if self._attempt(f"Request {request_id} cannot be read", answer) is False:
-            with self._sessions.begin() as session:
-                failed = update(Request).where(Request.id == request_id)
-                session.execute(failed.values(failures=Request.failures + 1))
-
-    def _answer(self, session: Session, request_id: int) -> None:
-        request = session.get(Request, request_id, with_for_update={"skip_locked": True})
-        if request is not None:
-            self._receivers[request.kind](session, self._keyring, request)
-            session.delete(request)
-
-    def _attempt(self, complaint: str, act: handlers.Chore) -> object:
-        """Act in a transaction of its own; False: it failed, which is named and stops no other."""
         try:
             with self._sessions.begin() as session:
-                return act(session)
+                request = session.get(Request, request_id, with_for_update={"skip_locked": True})
+                if request is not None:
+                    self._receivers[request.kind](session, self._keyring, request)
+                    session.delete(request)
         except NO_DATABASE:
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
-            return False
+            log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
+            with self._sessions.begin() as session:
+                failed = update(Request).where(Request.id == request_id)
+                session.execute(failed.values(failures=Request.failures + 1))
 
 
 def make_worker(parts: Parts, keyring: Keyring, transport: Transport | None = None) -> Worker:

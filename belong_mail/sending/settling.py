@@ -14,7 +14,6 @@ from belong_mail.sending.presence import Presence, Standing
 
 LEASE = timedelta(minutes=1)
 """What a worker holds is its own for so long; it renews the lease while it lives."""
-
 DEADLY = 6
 """Workers that died at a delivery, after which it has failed."""
 UNDELIVERED = (State.BOUNCED, State.FAILED)
@@ -43,8 +42,7 @@ def settle(
         delivery = session.get(Delivery, delivery_id, with_for_update=True)
         if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
             outcomes.write(delivery, outcome, uncertain, rest_until)
-            is_counted = outcome.is_dot_sent and outcome.state is not None
-            dots += is_counted and delivery.finished_at is not None
+            dots += outcome.is_dot_sent and outcome.state not in (None, State.DEFERRED)
             if outcome.state in UNDELIVERED:
                 undelivered.append(delivery_id)
     if accepted:
