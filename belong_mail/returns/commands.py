@@ -1,6 +1,7 @@
 """The operator's commands: what came back, what follows from it, and what has not arrived."""
 
 import json
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from belong_mail.db import now
 from belong_mail.mail.address import normalise
 from belong_mail.reports.reading import MOST, read
 from belong_mail.returns import service as returns
+from belong_mail.sending.names import Names
 from belong_mail.subscriptions.receiving import Keyring
 
 RETURN_PATH = "belong.return_path"
@@ -38,7 +40,8 @@ class Inbound(click.Group):
 def inbound_command(ctx: click.Context) -> None:
     """Take one message that came back, from a mail server's pipe; the worker reads it.
 
-    RETURN_PATH is the address that it was sent to. Without it the message's own headers must tell.
+    RETURN_PATH is the address that it was sent to; one that we did not sign is an unknown user's
+    (exit status 67). Without it the message's own headers must tell.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -48,11 +51,18 @@ def inbound_command(ctx: click.Context) -> None:
     message = sys.stdin.buffer.read(MOST)
     while sys.stdin.buffer.read(MOST):
         """The server's pipe must not break, or it tries for ever."""
+    if _is_nobodys(return_path):
+        raise click.exceptions.Exit(os.EX_NOUSER)
     try:
         with transaction() as session:
             returns.take(session, parts().sealer, return_path, message)
     except returns.TooMany as error:
         raise click.ClickException("Too many messages wait. Does the worker run?") from error
+
+
+def _is_nobodys(return_path: str) -> bool:
+    names = Names(parts().settings.secret_keys, parts().settings.mail_domain)
+    return names.has_form(return_path) and names.read(return_path) is None
 
 
 @inbound_command.command("explain")

@@ -20,8 +20,8 @@ from belong_mail.subscriptions import service as subscriptions
 from belong_mail.subscriptions.models import Request, Subscription
 
 KIND = "return"
-MOST_WAITING = 10_000
-"""Messages that have not been read: a flood must not fill the disk."""
+MOST_WAITING, MOST_OCTETS = 10_000, 100_000_000
+"""Messages that have not been read, and their size: a flood must not fill the disk."""
 BACK = 50
 """Mails to one member that are looked back at."""
 HOUR = timedelta(hours=1)
@@ -73,8 +73,10 @@ def take(session: Session, sealer: Sealer, return_path: str, message: bytes) -> 
 
     The worker reads it. What comes twice is kept twice, and counts once. Raises TooMany.
     """
-    waiting = select(func.count(Request.id)).where(Request.kind == KIND)
-    if (session.scalar(waiting) or 0) >= MOST_WAITING:
+    size = func.coalesce(func.sum(func.length(Request.sealed)), 0)
+    waiting = select(func.count(Request.id), size).where(Request.kind == KIND)
+    number, octets = session.execute(waiting).one()
+    if number >= MOST_WAITING or octets + len(message) > MOST_OCTETS:
         raise TooMany
     held = return_path.encode() + b"\n" + message
     session.add(Request(kind=KIND, sealed=sealer.seal(held, subscriptions.SEALED)))

@@ -13,6 +13,7 @@ TAG = 10
 _SECOND = 2 * (NUMBER + TAG)
 """Where the second name begins, in hexadecimal digits."""
 _USE = b"belong/names/v1"
+_PREFIX = "b+"
 
 
 class Names:
@@ -35,7 +36,7 @@ class Names:
         number = delivery_id.to_bytes(NUMBER)
         made = (number + self._tags[-1](_USE + number)).hex()
         return_path, message_id = made[:_SECOND], made[_SECOND : _SECOND + 2 * TAG]
-        return f"b+{return_path}@{self._domain}", f"<{message_id}@{self._domain}>"
+        return f"{_PREFIX}{return_path}@{self._domain}", f"<{message_id}@{self._domain}>"
 
     def return_path(self, delivery_id: int) -> str:
         return self.of(delivery_id)[0]
@@ -48,9 +49,13 @@ class Names:
         label = base64.b32encode(hashlib.sha256(group_public_id.encode()).digest()[:10])
         return f"{label.decode().lower()}.belong.{self._domain}"
 
+    def has_form(self, address: str) -> bool:
+        """Tell whether an address would be a return path of ours, were it signed."""
+        return address.lower().startswith(_PREFIX)
+
     def read(self, return_path: str) -> int | None:
         """Return the delivery that a return path names; None when we did not make it."""
-        local = return_path.lower().partition("@")[0].removeprefix("b+")
+        local = return_path.lower().partition("@")[0].removeprefix(_PREFIX)
         try:
             made = bytes.fromhex(local)
         except ValueError:

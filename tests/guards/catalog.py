@@ -1254,6 +1254,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{RETURNS}::test_a_forged_report_about_somebodys_address_changes_nothing",),
     ),
     (
+        "what-we-did-not-sign-is-refused-at-the-door",
+        "belong_mail/returns/commands.py",
+        "    if _is_nobodys(return_path):\n",
+        "    if False:\n",
+        ("tests/returns/test_flood.py",),
+    ),
+    (
+        "a-flood-does-not-fill-the-disk",
+        "belong_mail/returns/service.py",
+        " or octets + len(message) > MOST_OCTETS",
+        "",
+        ("tests/returns/test_flood.py",),
+    ),
+    (
         "people-come-before-what-came-back",
         "belong_mail/worker.py",
         "due.order_by(Request.kind == returns.KIND, Request.id)",

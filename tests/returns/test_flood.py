@@ -9,6 +9,7 @@ from belong_mail.returns import service as returns
 from belong_mail.subscriptions.models import Request
 from tests.marks import on_sqlite
 from tests.people import Visitor
+from tests.processes import feed
 from tests.returns.mail import bounce
 from tests.returns.village import ADA, VILLAGE, Village
 
@@ -40,3 +41,33 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, parts: P
     assert (refused.exit_code, "Too many" in refused.output) == (1, True)
     with parts.reading.begin() as session:
         assert session.scalar(select(func.count(Request.id))) == 10_000
+
+
+def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
+    environment: dict[str, str], village: Village
+) -> None:
+    """Whoever has no mail of ours cannot fill the disk; the mail server says: no such user."""
+    village.enter(ADA)
+    issue = village.issue()
+    path = village.copies()[0].return_path
+    forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"
+    for address in (forged, forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
+        done = feed(environment, bounce(address, ADA), "inbound", address)
+        assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
+    with village.parts.reading.begin() as session:
+        assert session.scalar(select(func.count(Request.id))) == 0
+    for address in (path.upper(), "b@example.org", ""):
+        done = feed(environment, bounce(path, ADA), "inbound", *filter(None, [address]))
+        assert (done.returncode, done.stderr) == (0, b"")
+    village.worker.drain()
+    assert village.books(issue) == {"recipients": 1, "bounced": 1}
+
+
+def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(cli: Any, parts: Parts) -> None:
+    large = {"kind": returns.KIND, "sealed": b"x" * 250_000}
+    with parts.writing.begin() as session:
+        session.execute(insert(Request), [large] * 399)
+    assert cli.invoke(args=["inbound"], input=b"x" * 200_000).exit_code == 0
+    refused = cli.invoke(args=["inbound"], input=b"x" * 200_000)
+    assert (refused.exit_code, "Too many" in refused.output) == (1, True)
+    assert cli.invoke(args=["inbound"], input=b"x" * 1_000).exit_code == 0

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from belong_mail.parts import Parts
 from belong_mail.reports.reading import MOST
+from belong_mail.sending.names import Names
 from belong_mail.subscriptions.models import Request
 from tests.dump import dump_of
 from tests.marks import on_sqlite
@@ -29,7 +30,8 @@ def test_a_message_is_kept_sealed_by_whoever_has_no_key_to_open_it(
     environment: dict[str, str], parts: Parts
 ) -> None:
     settings = {**environment, **dict.fromkeys(WORKER_ALONE, "")}
-    done = feed(settings, bounce("b+00@example.org", ADA), "inbound", "<b+00@example.org>")
+    path = Names(parts.settings.secret_keys, parts.settings.mail_domain).return_path(1)
+    done = feed(settings, bounce(path, ADA), "inbound", f"<{path}>")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     [request] = requests(parts)
     assert request.kind == "return"
