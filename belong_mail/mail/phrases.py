@@ -6,13 +6,35 @@ from typing import Final
 
 MOST_WORDS: Final = 2000
 """Characters of a text that are searched: what says why stands at its beginning."""
+_MAILS = r"(e-?mails?|mails|messages|recipients|defers|deliveries)\b"
+_PERIOD = r"(second|minute|hour|day|week|month)"
+_SESSION = r"(smtp )?(session|connection)\b"
+_BOX = r"(mailbox|inbox|mail ?folder)\b"
 
 PHRASES: Final = {
+    "session limit": (
+        rf"\b(max\w*|number|limit\w*|exceed\w*|many)\b.{{0,30}}\b{_MAILS}.{{0,20}}"
+        rf"\b(per|this|one|single|each|every) {_SESSION}"
+        r"|too many ((concurrent|simultaneous|open|smtp) )?(connections|sessions)"
+        r"|(session|connection)( message| rate)? (rate|limit)"
+        rf"|too many recipients(?!.{{0,40}}{_PERIOD})"
+    ),
+    "sender's limit": (
+        r"\bsender('?s)?( \w+){0,3} (over|exceed\w*|reached)\b(?!.{0,25}size).{0,25}(quota|limit)"
+        r"|sender's limit"
+    ),
     "relay limit": (
-        r"relay limit|(daily|hourly|peak|outbound).{0,40}(limit|quota)"
-        r"|submissionquota|messaging limit|message quota|maximum sending rate|sending (limit|quota)"
-        r"|(you|tenant|customer)\b.{0,20} exceeded.{0,30}(limit|threshold|quota)"
+        r"relay limit|(daily|hourly|peak|outbound).{0,40}(limit|quota)|messaging limit"
+        r"|submissionquota|message quota|maximum sending rate"
+        r"|send(ing|er)? (mail |message |rate )?(limit|quota)"
+        r"|(you|tenant|customer|your (account|domain|server|ip|plan))\b.{0,20} exceeded.{0,30}"
+        r"(limit|threshold|quota)"
         r"|(maximum|out of|not enough|no) credits|(request|recipient) limit exceeded"
+        rf"|\b(exceed\w*|too (many|much)|max(imum)?|limit\w*|reached)\b.{{0,40}}\b{_MAILS}.{{0,40}}"
+        rf"\b(per|this|last|past|each|every|an?|one|in|within)( \d+)? {_PERIOD}"
+        rf"|\b{_MAILS}( sent| allowed)? ?(per|/|an?|each|every) ?{_PERIOD}"
+        rf"|exceed\w*.{{0,30}}\b(number|amount|volume) of {_MAILS}"
+        rf"|(number|amount|volume) of {_MAILS}.{{0,30}}(exceed|reached)"
     ),
     "sending suspended": (
         r"sending (is |was |has been )?(temporarily )?(suspended|paused|disabled|blocked|denied)"
@@ -44,7 +66,18 @@ PHRASES: Final = {
         r"|not (logged in|authenticated)|(must|please|first) .{0,12}authenticate|username and pass"
         r"|unauthenticated senders? |authentication$"
     ),
+    "encryption required": (
+        r"(\b(tls|ssl|starttls|encryption)|(secure|encrypted) (connection|session|channel))\b"
+        r"( command)? (is |was )?(required|needed|mandatory|first)\b(?!.{0,30}\b(recipient|but)\b)"
+        r"|(must|requires?|need to)( \w+){0,2} (tls|ssl|starttls|encrypted (conn|sess|chan)\w+)\b"
+        r"(?!.{0,30}\brecipient\b)|encryption required"
+    ),
     "greylisted": r"gr[ae]y.?list",
+    "sending rate": (
+        r"\brate.?limit|throttl|\b(message|e-?mail|mail|send(ing|er)?|submission) rate"
+        r"|unusual (sending|activity|volume)|too (fast|quickly|frequently)"
+        r"|too (many|much) (e-?mails?|mails?|messages|traffic)\b(?! data)"
+    ),
     "slow down": (
         r"too (many|much|fast)|rate.?limit|throttl|unusual(ly)? (rate|amount|high)|user complaint"
         r"|(connection|message|sending|mail) rate|tss0\d|server (is )?busy|slow down"
@@ -63,6 +96,29 @@ PHRASES: Final = {
         r"|over.{0,10}quota"
         r"|out of storage|insufficient (disk|storage)|full mailbox|quota (full|violat)"
         r"|box.{0,9}not enough|(buz.n|bo.te|postfach)\b.{0,60}(llen[oa]|plein|pleine|voll)\b"
+    ),
+    "used-up quota": (
+        r"(?<!user )(?<!account )(?<!recipient )(?<!storage )(?<!dis[ck] )quota( \w+){0,2}"
+        r" (exceeded|reached)|used-up quota"
+    ),
+    "recipient's limit": (
+        r"(recipient|addressee|user|member)['\u2019]s .{0,30}(quota|limit|full|exceed|space)"
+        rf"|(?<!sender )(?<!your )\b{_BOX}(?!.{{0,80}}(sending|\bsend |outbound|relay|daily|hourly"
+        rf"|per {_PERIOD})).{{0,40}}(full|over|exceed|quota|space)"
+        rf"|(recipient|addressee|user|account|they|{_BOX})\b.{{0,60}}\breceiv(e|es|ed|ing)\b.{{0,40}}"
+        r"(limit|rate|quota|too|maximum|minute|hour|day)|receiv(e|ing) (limit|quota|rate)"
+        r"|(?<!sending )(?<!send )(?<!relay )(quota|limit|rate|space)\b.{0,30}\b(for|of)"
+        rf" (this |the |that )?(recipient\b|addressee\b|{_BOX})"
+        r"|too (many|much) (e-?mails?|mails?|messages)( \w+)? (for|to|in|on)( \w+)?"
+        rf" (recipient\b|user\b|address\b|{_BOX})"
+        rf"|(recipient|user|account|{_BOX}) (has|contains|holds) too (many|much)"
+        r"|(disk|storage) space.{0,20} (for|of).{0,9} (user|recipient)\b"
+        r"|\b(user|recipient)\b.{0,20}(disk|storage) space"
+    ),
+    "relay out of order": (
+        r"queue file|\bwrite error|\b(no|out of|low on) (free )?disk space\b|\bdisk( is)? full"
+        r"|insufficient system (storage|resources)|(local|server|system) config(uration)? error"
+        r"|not accepting (network )?(messages|mail)\b|relay out of order"
     ),
     "message too large": (
         r"too (large|big)|\bsize.{0,30}(exceed|limit|larger)|exceed.{0,30}\bsize|larger than"
@@ -107,9 +163,17 @@ PHRASES: Final = {
 
 A name says the same as what it stands for: what is kept is judged like what was said."""
 
+_OF_THE_RELAY: Final = frozenset({
+    "session limit", "relay limit", "sending rate", "used-up quota", "relay out of order"
+})  # fmt: skip
+"""Words that are about the relay, and about us, only where no recipient's limit is told."""
+
 _PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words in PHRASES.items()}
 
 
 def said(text: str) -> Iterator[str]:
     """Yield the names of the phrases that the text begins with, in the table's order."""
-    return (name for name, words in _PHRASES.items() if words.search(text, 0, MOST_WORDS))
+    beginning = text[:MOST_WORDS]
+    found = (name for name, words in _PHRASES.items() if words.search(beginning))
+    theirs = _PHRASES["recipient's limit"]
+    return (name for name in found if name not in _OF_THE_RELAY or not theirs.search(beginning))

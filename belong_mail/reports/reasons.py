@@ -21,16 +21,23 @@ _EXPIRED = (
     r"|no route|(?:for|within|after|last) (?:more than )?\d+ (?:hours|days)|retr(?:y|ies) "
 )
 _STANDS_FOR: Final = {
+    "session limit": "7.0",
+    "sender's limit": "4.5",
     "relay limit": "4.5",
     "sender's domain not authenticated": "7.26",
     "restricted recipient": "7.1",
     "sender refused": "1.8",
     "authentication": "7.0",
+    "encryption required": "7.10",
     "greylisted": "7.1",
+    "sending rate": "7.0",
     "slow down": "7.0",
     "relaying denied": "7.1",
     "spam or reputation": "7.1",
     "mailbox full": "2.2",
+    "used-up quota": "2.2",
+    "recipient's limit": "2.2",
+    "relay out of order": "3.0",
     "message too large": "3.4",
     "content refused": "6.0",
     "account disabled": "2.1",
@@ -39,7 +46,9 @@ _STANDS_FOR: Final = {
     "policy": "7.1",
 }
 """Where no enhanced code is told (RFC 3463), the subject and detail that the words stand for."""
-_PASSING = frozenset({"greylisted", "slow down"})
+_PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
+_BECAUSE_OF_US: Final = {Verdict.SENDER: "sender refused", Verdict.QUOTA: "relay limit"}
+"""Then it is not kept what the same words would mean of a recipient."""
 _OF_ANOTHER_KIND = frozenset({
     "mailbox full", "message too large", "content refused", "account disabled"
 })  # fmt: skip
@@ -74,6 +83,7 @@ def explain(words: str, status: str, beside: str = "") -> Reason:
 
     The more precise of two codes counts; among equals the report's class, the server's detail.
     The verb that was refused may stand beside the words: a sender's fault is not the address's.
+    What is out of order for good is the recipient's server, as the relay took the message.
     """
     lines = [re.sub(r"\S+@[\w.-]+", "<>", line) for line in words[:MOST_WORDS].split("\n")]
     words = " ".join(" ".join(lines).split())
@@ -91,9 +101,11 @@ def explain(words: str, status: str, beside: str = "") -> Reason:
     if not (status or code or phrase):
         return Reason("", None, None, "")
     first = status[:1] or str(code or 5)[0]
-    verdict = judge(Reply(_code_of(code, first), f"{status} {words}", _verb(words, beside)))
-    if verdict is Verdict.SENDER:
-        phrase = "sender refused"
+    reply = Reply(_code_of(code, first), f"{status} {words}", _verb(words, beside))
+    verdict = judge(reply)
+    if verdict is Verdict.HOST and first == "5" and reply.verb != "EHLO":
+        verdict = Verdict.FAIL
+    phrase = _BECAUSE_OF_US.get(verdict, phrase)
     return Reason(_refined(status, first, phrase, verdict), code, verdict, phrase)
 
 

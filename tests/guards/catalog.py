@@ -15,6 +15,7 @@ DIALOGUE = "tests/mail/test_dialogue.py"
 ANNOUNCEMENTS = "tests/faults/test_announcements.py"
 LATE = "tests/faults/test_late_greetings.py"
 LONG_BODIES = "tests/faults/test_long_bodies.py"
+OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 CONFIRM = "tests/subscriptions/test_confirm.py"
@@ -661,6 +662,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    phrase = known_phrase(reply.text)\n",
         "    phrase = reply.text\n",
         (CANARY,),
+    ),
+    (
+        "a-relays-limit-is-no-failure",
+        "belong_mail/mail/outcomes.py",
+        '    Rule(Verdict.QUOTA, "5", says=_says("sending rate")),\n',
+        "",
+        (OUTCOMES,),
+    ),
+    (
+        "a-recipients-limit-stops-nobody-else",
+        "belong_mail/mail/phrases.py",
+        " if name not in _OF_THE_RELAY or not theirs.search(text))",
+        ")",
+        (OUTCOMES,),
     ),
     (
         "limits",

@@ -279,7 +279,77 @@ SEEN_ELSEWHERE = [
     ("RCPT", "550 5.2.1 This account has been suspended", FAIL),
 ]
 """As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail, filters and senders for hire say it."""
-CASES += SEEN_ELSEWHERE
+ABOUT_US = [
+    ("RCPT", "550 Domain example.org has exceeded the max emails per hour (500/500)", QUOTA),
+    ("DOT", "451 Domain example.org has exceeded the max emails per hour (500/500)", QUOTA),
+    ("RCPT", "550 Domain example.org has exceeded the max defers and failures per hour", QUOTA),
+    ("RCPT", "550 5.7.1 Rate limit exceeded for sender", QUOTA),
+    ("RCPT", "550 5.7.1 Message rate exceeded. Quota reached", QUOTA),
+    ("RCPT", "550 Too many messages from this sender in the last hour", QUOTA),
+    ("RCPT", "550 too many recipients this hour", QUOTA),
+    ("MAIL", "550 too many recipients this hour", QUOTA),
+    ("RCPT", "552 5.2.0 Mail send limit exceeded", QUOTA),
+    ("DOT", "554 5.7.1 mail quota exceeded", QUOTA),
+    ("RCPT", "550 5.7.1 You have exceeded the number of messages allowed", QUOTA),
+    ("DOT", "554 5.7.1 You have reached the limit of 300 emails a day", QUOTA),
+    ("RCPT", "550 5.2.2 sender mailbox over quota", QUOTA),
+    ("RCPT", "452 4.2.2 The sender's mailbox is over quota", QUOTA),
+    ("RCPT", "550 5.4.6 Unusual sending activity detected", QUOTA),
+    ("RCPT", "550 Mailbox b@belong.example.org has exceeded the max emails per hour", QUOTA),
+    ("DOT", "550 5.7.1 too much mail from 192.0.2.1", QUOTA),
+    ("RCPT", "550 maximum number of messages per session exceeded", HOST),
+    ("RCPT", "550 5.7.0 maximum number of messages per connection exceeded", HOST),
+    ("MAIL", "550 5.7.0 You have exceeded the number of messages per connection", HOST),
+    ("RCPT", "550 5.7.1 Too many concurrent connections from your host", HOST),
+    ("RCPT", "552 Too many recipients", HOST),
+    ("MAIL", "550 5.7.10 Encryption needed", CREDENTIALS),
+    ("RCPT", "523 5.7.10 Encryption needed", CREDENTIALS),
+    ("RCPT", "550 5.7.10 No", CREDENTIALS),
+    ("MAIL", "524 No", CREDENTIALS),
+    ("RCPT", "550 5.7.4 TLS required", CREDENTIALS),
+    ("RCPT", "554 5.7.1 Session encryption is required", CREDENTIALS),
+    ("MAIL", "550 5.7.1 Must issue a STARTTLS command first", CREDENTIALS),
+    ("RCPT", "550 This server requires an encrypted connection", CREDENTIALS),
+    ("DOT", "554 5.3.0 Queue file write error", HOST),
+    ("RCPT", "554 5.3.2 system not accepting network messages", HOST),
+    ("MAIL", "554 5.3.2 No", HOST),
+    ("RCPT", "554 5.3.5 Local configuration error", HOST),
+    ("RCPT", "550 Server configuration error", HOST),
+    ("DOT", "554 Transaction failed, no disk space", HOST),
+    ("DOT", "554 5.3.1 No", HOST),
+    ("DOT", "552 Insufficient system storage", HOST),
+]
+"""Said for good, and all the same about us or about the relay: nobody's copy is lost by it."""
+ABOUT_THEM = [
+    ("RCPT", "550 5.2.2 user over quota", FAIL),
+    ("RCPT", "550 5.7.1 recipient's mail quota exceeded", FAIL),
+    ("RCPT", "550 mail quota exceeded", FAIL),
+    ("RCPT", "550 5.2.121 Recipient's per hour message receive limit exceeded", FAIL),
+    ("RCPT", "550 5.2.122 Over the number of messages the recipient can receive per hour", FAIL),
+    ("RCPT", "550 5.2.1 The user is receiving mail at a rate that prevents more", FAIL),
+    ("RCPT", "450 4.2.1 The user is receiving too many messages per hour", DEFER),
+    ("RCPT", "550 User has too many messages on the server", FAIL),
+    ("RCPT", "550 too many messages for this recipient in the last hour", FAIL),
+    ("RCPT", "550 rate limit exceeded for this recipient", FAIL),
+    ("RCPT", "550 Mailbox exceeded its maximum number of messages", FAIL),
+    ("RCPT", "552 5.2.2 too much mail data", FAIL),
+    ("RCPT", "552 too much mail data", FAIL),
+    ("RCPT", "552 5.3.1 Mailbox full", FAIL),
+    ("RCPT", "550 No disk space left for user", FAIL),
+    ("RCPT", "552 Insufficient storage", FAIL),
+    ("RCPT", "552 Requested mail action aborted: exceeded storage allocation", FAIL),
+    ("RCPT", "550 TLS required but not supported", FAIL),
+    ("RCPT", "550 5.7.1 The mail server requires TLS for that recipient", POLICY),
+    ("MAIL", "552 5.3.4 Message from this sender exceeds the size limit", CONTENT),
+    ("MAIL", "552 Message size exceeds fixed limit", CONTENT),
+    ("DOT", "554 5.4.6 Too many hops", FAIL),
+    ("DOT", "550 5.7.1 too many links: this looks like spam", POLICY),
+    ("DOT", "554 5.3.0 Too many errors in your message", FAIL),
+    ("RCPT", "450 4.7.1 rate limit exceeded", HOST),
+    ("RCPT", "450 4.7.4 TLS is required, but was not offered", DEFER),
+]
+"""Much the same words, about a recipient or a message: the queue must not wait for these."""
+CASES += SEEN_ELSEWHERE + ABOUT_US + ABOUT_THEM
 
 
 def test_the_table_is_long_enough_to_mean_something() -> None:
@@ -360,6 +430,8 @@ def test_a_hostile_text_is_judged_at_once() -> None:
         "sender address " * 7_000,
         "a" * 100_000,
         "domain host " * 8_000,
+        "mailbox recipient receive " * 4_000,
+        "exceed messages per " * 5_000,
     ):
         judge(Reply(550, text, "RCPT"))
     assert time.process_time() - began < 2

@@ -55,6 +55,14 @@ CASES = [
     ("5.0.0", "error after MAIL FROM:<b@example.org>: 550 no such user", "5.1.8", SENDER),
     ("5.0.0", "550 no such user (in reply to MAIL FROM command)", "5.1.8", SENDER),
     ("5.4.5", "550 5.4.5 daily relay limit exceeded", "5.4.5", QUOTA),
+    ("5.0.0", "Domain example.org has exceeded the max emails per hour", "5.4.5", QUOTA),
+    ("5.1.1", "550 example.org exceeded the max emails per hour (5/5)", "5.4.5", QUOTA),
+    ("5.7.1", "554 5.7.1 mail quota exceeded", "5.7.1", QUOTA),
+    ("5.7.1", "550 5.7.1 recipient's mail quota exceeded", "5.7.1", FAIL),
+    ("5.0.0", "the recipient's quota of messages per month is exceeded", "5.2.2", FAIL),
+    ("5.0.0", "550 Server configuration error", "5.3.0", FAIL),
+    ("5.3.5", "554 5.3.5 Local configuration error", "5.3.5", FAIL),
+    ("5.0.0", "550 too many connections", "5.0.0", FAIL),
     ("5.6.0", "554 5.6.0 bare line feeds", "5.6.0", CONTENT),
     ("5.3.4", "552 5.3.4 too big", "5.3.4", CONTENT),
     ("4.4.7", "delivery time expired", "4.4.7", DEFER),
@@ -89,6 +97,11 @@ def test_a_reason_keeps_the_basic_code() -> None:
     assert explain("host said: 452 4.2.2 full", "").code == 452
     assert explain("User unknown", "5.1.1").code is None
     assert explain("it took 550 seconds", "5.1.1").code is None
+
+
+def test_what_is_kept_of_our_quota_is_no_full_mailbox() -> None:
+    assert explain("554 5.7.1 mail quota exceeded", "").phrase == "relay limit"
+    assert explain("550 5.7.1 recipient's mail quota exceeded", "").phrase == "mailbox full"
 
 
 def test_permanence_is_the_class_of_the_status() -> None:
