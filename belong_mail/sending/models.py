@@ -1,6 +1,6 @@
 """Deliveries and chunks: one message to one recipient, and a stretch of an issue's members."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -135,6 +135,10 @@ class Chunk(Base):
 
 HALTED = select(Chunk.newsletter_id).where(Chunk.is_halted)
 """The issues that are paused."""
+
+
+LEASE = timedelta(minutes=1)
+"""What a worker holds is its own for so long; it renews the lease while it lives."""
 
 
 class Lease(Base):

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from belong_mail import limits
 from belong_mail.db import Direct, among, now
 from belong_mail.mail.outcomes import Reply
 from belong_mail.sending import outcomes
-from belong_mail.sending.models import Delivery, Lease, Sent, State
+from belong_mail.sending.models import LEASE, Delivery, Lease, Sent, State
 from belong_mail.upserts import inserting
 
 WINDOW = 100
@@ -100,12 +100,24 @@ def count(session: Session, owner: str, dots: int) -> None:
 
 @cache
 def _counting(dialect: str) -> Direct:
-    columns = (Sent.owner, Sent.minute, Sent.number)
-    first = inserting(dialect)(Sent).values(
-        {each.key: bindparam(each.key, type_=each.type) for each in columns}
-    )
+    first = _entering(dialect, Sent.owner, Sent.minute, Sent.number)
     counted = {Sent.number: Sent.number + first.excluded.number}
-    return Direct(first.on_conflict_do_update(index_elements=[*columns[:2]], set_=counted))
+    return Direct(
+        first.on_conflict_do_update(index_elements=[Sent.owner, Sent.minute], set_=counted)
+    )
+
+
+@cache
+def _holding(dialect: str) -> Direct:
+    """Build what writes a worker's list; a lease that another has ended begins anew."""
+    lease = _entering(dialect, Lease.owner, Lease.until, Lease.held)
+    listed = {Lease.held: lease.excluded.held}
+    return Direct(lease.on_conflict_do_update(index_elements=[Lease.owner], set_=listed))
+
+
+def _entering(dialect: str, *columns: Any) -> Any:
+    values = {each.key: bindparam(each.key, type_=each.type) for each in columns}
+    return inserting(dialect)(columns[0].class_).values(values)
 
 
 class Turns(NamedTuple):
@@ -125,7 +137,9 @@ def turns(
     ids = [each for each, _ in claimed]
     if ids:
         listed = ",".join(map(str, held.union(ids)))
-        _HOLDING.run(session.connection(), {"who": owner, "listed": listed})
+        connection = session.connection()
+        lease = {"owner": owner, "until": now() + LEASE, "held": listed}
+        _holding(connection.dialect.name).run(connection, lease)
     if not policy.send_rate or not ids:
         return Turns()
     at = now()
@@ -140,11 +154,6 @@ def rest(failures: int, reasons: Iterable[Reply | None]) -> timedelta:
     for reply in reasons:
         wait = max(wait, outcomes.rest(reply) if reply is not None else wait)
     return wait
-
-
-_HOLDING = Direct(
-    update(Lease).where(Lease.owner == bindparam("who")).values(held=bindparam("listed"))
-)
 
 
 class Flow:

@@ -3,17 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.db import Direct, UtcTime, among, now
 from belong_mail.sending import outcomes, pace
 from belong_mail.sending.journal import Mark
-from belong_mail.sending.models import Delivery, Lease, State
+from belong_mail.sending.models import LEASE, Delivery, Lease, State
 from belong_mail.sending.presence import Presence, Standing
 
-LEASE = timedelta(minutes=1)
-"""What a worker holds is its own for so long; it renews the lease while it lives."""
 DEADLY = 6
 """Workers that died at a delivery, after which it has failed."""
 UNDELIVERED = (State.BOUNCED, State.FAILED)
@@ -53,7 +51,7 @@ def settle(
 
 def renew(session: Session, owner: str) -> None:
     """Show that a worker lives, wherever others run."""
-    until = now() + LEASE
+    until = _clock(session) + LEASE
     renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
     if session.scalar(renewed) is None:
         session.add(Lease(owner=owner, until=until))
@@ -65,11 +63,8 @@ def recover(session: Session, presence: Presence, uncertain: timedelta | None) -
     Their journal tells what may have left; without it all that they held may have.
     """
     others = select(Lease).where(Lease.owner != presence.name)
-    dead = [
-        lease.owner
-        for lease in session.scalars(others.with_for_update(skip_locked=True))
-        if _is_dead(presence.judge(lease.owner), lease.until)
-    ]
+    leases, at = session.scalars(others.with_for_update(skip_locked=True)).all(), _clock(session)
+    dead = [each.owner for each in leases if _is_dead(presence.judge(each.owner), each.until, at)]
     for owner in dead:
         take_over(session, owner, presence.marks(owner), uncertain)
         session.execute(delete(Lease).where(Lease.owner == owner))
@@ -130,8 +125,15 @@ def given_back() -> dict[str, object]:
     return {"state": before, "finished_at": Delivery.lost_at, **again}
 
 
-def _is_dead(standing: Standing, lease_until: datetime) -> bool:
-    return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < now())
+def _clock(session: Session) -> datetime:
+    """Return the time of the database, where several hosts share one: theirs may differ."""
+    if session.connection().dialect.name == "sqlite":
+        return now()
+    return session.scalars(select(func.clock_timestamp(type_=UtcTime()))).one()
+
+
+def _is_dead(standing: Standing, lease_until: datetime, at: datetime) -> bool:
+    return standing is Standing.DEAD or (standing is Standing.UNKNOWN and lease_until < at)
 
 
 def _accept(session: Session, owner: str, ids: list[int]) -> int:

@@ -1,11 +1,12 @@
 """Issues under way, as the tests of the engine need them."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from belong_mail.db import now
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.parts import Parts
-from belong_mail.sending.models import Delivery, State
+from belong_mail.sending.models import Delivery, Lease, State
 from belong_mail.subscriptions.receiving import Keyring
 from tests.factories import make_members, queue_issue
 
@@ -15,6 +16,13 @@ def queue(parts: Parts, keyring: Keyring, members: int = 1) -> int:
     with parts.writing.begin() as session:
         make_members(session, keyring, members)
         return queue_issue(session).id
+
+
+def end_lease(parts: Parts, owner: str = "elsewhere") -> None:
+    """Let the time of a worker's lease be over, by whatever clock."""
+    with parts.writing.begin() as session:
+        long_ago = now().replace(year=2000)
+        session.execute(update(Lease).where(Lease.owner == owner).values(until=long_ago))
 
 
 def books(parts: Parts, issue: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ from belong_mail.worker import Worker, make_worker
 from tests.factories import make_members, queue_issue
 from tests.marks import on_sqlite
 from tests.operations.troubles import once
-from tests.sending.factories import books, queue
+from tests.sending.factories import books, end_lease, queue
 from tests.servers.smtp import Server
 
 HOUR = timedelta(hours=1)
@@ -92,6 +92,8 @@ def test_what_a_lost_worker_may_have_sent_counts_as_sent(
         queue_issue(session, "lgbtq")
     for hours, sent in ((0, 6), (1, 6), (24, 6), (26, 16)):
         clock.move_to(BEGIN + hours * HOUR)
+        if hours:
+            end_lease(parts)
         worker.engine.recover()
         worker.drain()
         assert len(relay.accepted) == sent, hours

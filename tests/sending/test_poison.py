@@ -14,7 +14,7 @@ from belong_mail.mail.mailbox import Mailbox
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
-from belong_mail.sending import claims, settling
+from belong_mail.sending import claims, pace, settling
 from belong_mail.sending.models import Delivery, Lease, State
 from belong_mail.sending.presence import Presence
 from belong_mail.subscriptions.models import Request, Subscription
@@ -23,7 +23,7 @@ from belong_mail.worker import Worker, make_worker
 from tests.factories import group_named, make_member, queue_issue
 from tests.marks import on_sqlite
 from tests.people import Visitor
-from tests.sending.factories import books, deliveries, queue
+from tests.sending.factories import books, deliveries, end_lease, queue
 from tests.servers.smtp import Server
 
 
@@ -164,12 +164,39 @@ def test_what_a_lost_host_held_is_uncertain(worker: Worker, parts: Parts, keyrin
         assert len(claims.claim_chunk(session, "elsewhere", worker._press, 100) or ()) == 2
     worker.drain()
     assert books(parts, issue) == {"recipients": 2, "sending": 2}
-    with time_machine.travel(now() + settling.LEASE + timedelta(seconds=1), tick=False) as clock:
-        worker.engine.recover()
-        assert books(parts, issue) == {"recipients": 2, "uncertain": 2}
-        clock.shift(timedelta(minutes=16))
+    end_lease(parts)
+    worker.engine.recover()
+    assert books(parts, issue) == {"recipients": 2, "uncertain": 2}
+    with time_machine.travel(now() + timedelta(minutes=16), tick=False):
         worker.drain()
     assert books(parts, issue) == {"recipients": 2, "accepted": 2, "resent": 2}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_host_whose_clock_is_ahead_takes_over_nothing(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    """Leases are by the clock of the database that hosts share."""
+    issue = queue(parts, keyring, 2)
+    with parts.writing.begin() as session:
+        settling.renew(session, "elsewhere")
+        claims.claim_chunk(session, "elsewhere", worker._press, 100)
+    with time_machine.travel(now() + timedelta(hours=1), tick=False):
+        worker.engine.recover()
+    assert books(parts, issue) == {"recipients": 2, "sending": 2}
+
+
+def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
+    worker: Worker, parts: Parts, keyring: Keyring
+) -> None:
+    """Another took it for dead between two renewals; the claim begins the lease anew."""
+    issue = queue(parts, keyring, 2)
+    with parts.writing.begin() as session:
+        claimed = claims.claim_chunk(session, "elsewhere", worker._press, 100) or []
+        pace.turns(session, pace.Policy(None, None, None), "elsewhere", set(), claimed)
+    end_lease(parts)
+    worker.engine.recover()
+    assert books(parts, issue) == {"recipients": 2, "uncertain": 2}
 
 
 def test_two_workers_freeze_an_issue_once(
