@@ -21,6 +21,7 @@ from belong_mail.newsletters import letters as issues
 from belong_mail.newsletters import service as newsletters
 from belong_mail.outbox.letters import Desk
 from belong_mail.parts import Parts, Settings
+from belong_mail.returns import refusals
 from belong_mail.returns import service as returns
 from belong_mail.sending.engine import Engine
 from belong_mail.sending.names import Names
@@ -68,7 +69,7 @@ class Worker:
         compose = partial(handlers.compose, desk, self._press)
         self._purge_at = now()
         parts = sessions, transport, compose, self._press, presence, policy
-        self.engine = Engine(*parts, undelivered=returns.consider)
+        self.engine = Engine(*parts, undelivered=refusals.consider)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""

@@ -74,7 +74,7 @@ def resume(session: Session, newsletter: Newsletter) -> None:
         Newsletter.paused_at.is_not(None),
         Newsletter.stopped_at.is_(None),
     )
-    _change(session, paused.values(paused_at=None))
+    _change(session, paused.values(paused_at=None, is_refused=False))
     halting.resume(session, newsletter.id)
 
 

@@ -181,12 +181,18 @@ def _in_a_row(session: Session, delivery: Delivery) -> Iterator[Delivery]:
 
 def rule_of(delivery: Delivery) -> Rule | None:
     """Return by which rule a mail counts that did not arrive; None when the address has no part."""
-    enhanced, phrase = delivery.enhanced or "", delivery.phrase or ""
-    code = delivery.code or (450 if enhanced.startswith("4") else 550)
-    verdict = judge(Reply(code, f"{enhanced} {phrase}", "RCPT"))
+    verdict = verdict_of(delivery)
     if verdict is Verdict.REFUSED:
         return UNKNOWN
     if verdict not in (Verdict.FAIL, Verdict.DEFER):
         return None
-    fitting = (one for one in RULES if re.fullmatch(one.statuses, enhanced) or one.phrase == phrase)
+    status, phrase = delivery.enhanced or "", delivery.phrase
+    fitting = (one for one in RULES if re.fullmatch(one.statuses, status) or one.phrase == phrase)
     return next(fitting, None)
+
+
+def verdict_of(delivery: Delivery) -> Verdict:
+    """Judge again by what is kept of a reply: its codes, and our name for what it said."""
+    enhanced, phrase = delivery.enhanced or "", delivery.phrase or ""
+    code = delivery.code or (450 if enhanced.startswith("4") else 550)
+    return judge(Reply(code, f"{enhanced} {phrase}", "RCPT"))

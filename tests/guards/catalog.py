@@ -64,6 +64,27 @@ SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "refused-twice-is-lost",
+        "belong_mail/returns/refusals.py",
+        "        Delivery.attempts == 0,\n",
+        "",
+        ("tests/returns/test_refusals.py",),
+    ),
+    (
+        "refused-copies-wait",
+        "belong_mail/returns/refusals.py",
+        "        for each in refused:",
+        "        for each in refused[:0]:",
+        ("tests/returns/test_refusals.py",),
+    ),
+    (
+        "refused-issues-pause",
+        "belong_mail/returns/refusals.py",
+        "len(refused) >= MOST",
+        "False",
+        ("tests/returns/test_refusals.py",),
+    ),
+    (
         "leases-by-one-clock",
         "belong_mail/sending/settling.py",
         'if session.connection().dialect.name == "sqlite":',

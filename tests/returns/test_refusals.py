@@ -1,0 +1,83 @@
+"""An issue that servers refuse for what is not its recipients' fault (trust.md 1.8, M48)."""
+
+import pytest
+
+from belong_mail.db import now
+from belong_mail.newsletters import service as newsletters
+from belong_mail.releases import service as releases
+from belong_mail.returns import service as returns
+from tests.marks import on_sqlite
+from tests.returns.village import Village
+
+MANY = 300
+REFUSALS = pytest.mark.parametrize(
+    ("verb", "reply"),
+    [
+        ("RCPT", "554 5.7.1 Client host rejected: Access denied"),
+        ("DOT", "550 5.7.26 This mail is unauthenticated, SPF and DKIM did not pass"),
+        ("DOT", "554 5.6.0 Message content rejected"),
+        ("MAIL", "552 5.3.4 Message size exceeds fixed limit"),
+    ],
+    ids=["host", "SPF", "content", "size"],
+)
+
+
+def enter(village: Village, number: int) -> None:
+    village.enter(*(f"member{each}@dpsk12.org" for each in range(number)))
+
+
+def go_on(village: Village, issue: str) -> None:
+    with village.parts.writing.begin() as session:
+        found = newsletters.find(session, issue)
+        assert found is not None
+        assert found.is_refused
+        releases.resume(session, found)
+        assert not found.is_refused
+    village.worker.drain()
+
+
+@REFUSALS
+def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
+    village: Village, verb: str, reply: str
+) -> None:
+    enter(village, MANY)
+    village.relay.always(verb, reply)
+    issue = village.issue()
+    books = village.books(issue)
+    assert books["recipients"] == books["queued"] + books["deferred"] == MANY
+    asked = [each for each in village.relay.commands if each.startswith("MAIL")]
+    assert len(asked) < 110, "what was in hand, and no more"
+    with village.parts.reading.begin() as session:
+        assert returns.is_alarming(session, now())
+    village.relay.usual()
+    go_on(village, issue)
+    assert village.books(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(
+    village: Village,
+) -> None:
+    enter(village, 20)
+    village.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
+    issue = village.issue()
+    assert village.books(issue) == {"recipients": 20, "deferred": 20}
+    go_on(village, issue)
+    assert village.books(issue) == {"recipients": 20, "failed": 20}
+
+
+@on_sqlite
+def test_a_few_who_refuse_it_hold_up_nobody(village: Village) -> None:
+    enter(village, MANY)
+    for number in range(4):
+        village.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
+    issue = village.issue()
+    assert village.books(issue) == {"recipients": MANY, "accepted": MANY - 4, "failed": 4}
+
+
+@on_sqlite
+def test_many_whose_own_address_fails_are_no_reason_to_pause(village: Village) -> None:
+    enter(village, 20)
+    village.relay.always("RCPT", "550 5.2.1 The account is disabled")
+    issue = village.issue()
+    assert village.books(issue) == {"recipients": 20, "failed": 20}
