@@ -15,6 +15,7 @@ MAX_REPLY_LINES: Final = 100
 PHASES_IN_TOTAL: Final = 2
 """Opening, and each transaction before its final dot, take at most so many time-outs."""
 
+_BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 _RECORD: Final = 16384
 """Octets of the largest TLS record: what has come is taken whole (RFC 8446, 5.1)."""
@@ -142,14 +143,15 @@ class Line(smtplib.SMTP):
 
     def reply(self) -> Steps[tuple[int, bytes]]:
         """Return the code and the text of the next reply, its lines joined by LF."""
-        texts: list[bytes] = []
+        texts, code = list[bytes](), b""
         while len(texts) < MAX_REPLY_LINES:
             line = yield from self._next_line()
-            code, mark = line[:3], line[3:4]
-            if not code.isdigit() or not b"2" <= code[:1] <= b"5" or mark not in (b"", b" ", b"-"):
+            found = _BEGINNING.match(line)
+            if found is None or code not in (b"", found[1]):
                 raise Broken("not a reply")
+            code = found[1]
             texts.append(line[4:].strip())
-            if mark != b"-":
+            if found[2] != b"-":
                 return int(code), b"\n".join(texts)
         raise Broken("an endless reply")
 

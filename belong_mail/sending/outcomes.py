@@ -41,8 +41,8 @@ BEHIND = timedelta(seconds=1)
 """Who got an answer about us is tried after the others: some servers blame us for one recipient."""
 
 
-ABOUT_ONE = {"RCPT", "DATA", "body"}
-"""Phases in which a broken conversation may be this message's fault: it is put off, and counted."""
+ABOUT_ONE = {"RCPT", "DATA", "body", "DOT"}
+"""Phases in which what goes wrong may be this message's fault: it is put off, and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ def of(reply: Reply) -> Outcome:
 def after_break(phase: str) -> Outcome:
     """Judge a conversation that broke before the final dot."""
     return Outcome(State.DEFERRED, is_break=True) if phase in ABOUT_ONE else GIVE_BACK
+
+
+def may_be_about_one(outcome: Outcome, reply: Reply) -> bool:
+    """Tell whether what sounds as if about us may be about a recipient: a server's odd refusal."""
+    return outcome.is_about_us and reply.verb in ABOUT_ONE and not rest(reply)
 
 
 def rest(reply: Reply) -> timedelta:

@@ -164,6 +164,7 @@ class Flow:
         self._step = 1
         self._successes = self._breaks = 0
         self.allowed = 1
+        self._stuck_at = 0
 
     def went_well(self) -> None:
         self._successes += 1
@@ -175,6 +176,11 @@ class Flow:
         """Count a broken conversation; tell whether it is one of many in a row."""
         self._breaks += 1
         return self._breaks >= BREAKS
+
+    def is_stuck_at(self, delivery_id: int) -> bool:
+        """Tell whether the relay could not go on at this delivery the last time, too."""
+        before, self._stuck_at = self._stuck_at, delivery_id
+        return before == delivery_id
 
     def must_rest(self) -> bool:
         """Slow down; tell whether nothing at all went well since the last time."""

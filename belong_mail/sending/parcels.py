@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from belong_mail.mail.connection import Unreachable
 from belong_mail.mail.feed import WELCOME, Parcel
@@ -12,6 +13,7 @@ from belong_mail.mail.message import Envelope
 from belong_mail.mail.outcomes import Reply
 from belong_mail.sending import outcomes
 from belong_mail.sending.journal import Journal, Mark
+from belong_mail.sending.models import State
 from belong_mail.sending.outcomes import GIVE_BACK, Outcome
 from belong_mail.sending.pace import CHUNK, WINDOW, Flow
 from belong_mail.sending.writing import Sheet, write
@@ -37,9 +39,7 @@ class Parcels:
         self._condition = threading.Condition(self._lock)
         self._has_news = self._has_rung = False
         self.is_open = False
-        """More may come."""
         self.ring: Callable[[], object] = bool
-        """Called when there is news, by whatever thread has it."""
         self._idle = 0
         self.held: set[int] = set()
         """Deliveries claimed whose outcome the database does not have."""
@@ -121,6 +121,8 @@ class Parcels:
             self._record(parcel.id, outcome, Mark.ACCEPTED)
             self._flow.went_well()
             return True
+        if outcomes.may_be_about_one(outcome, reply) and self._flow.is_stuck_at(parcel.id):
+            outcome = replace(outcome, state=State.DEFERRED)
         self._record(parcel.id, outcome, Mark.REFUSED if reply.verb == "DOT" else None)
         if not outcome.is_about_us:
             return True

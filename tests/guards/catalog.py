@@ -64,6 +64,20 @@ SCANS = "tests/operations/test_scans.py"
 
 ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "one-code-a-reply",
+        "belong_mail/mail/line.py",
+        'code not in (b"", found[1])',
+        "False",
+        ("tests/mail/test_dialogue.py",),
+    ),
+    (
+        "one-does-not-stop-the-relay",
+        "belong_mail/sending/pace.py",
+        "        return before == delivery_id",
+        "        return False",
+        ("tests/sending/test_priority.py",),
+    ),
+    (
         "refused-twice-is-lost",
         "belong_mail/returns/refusals.py",
         "        Delivery.attempts == 0,\n",

@@ -37,6 +37,7 @@ FAULTS: dict[str, Action] = {
     "garbage": drop(b"\x16\x03\x01\x00\xff\xfe hello\r\n"),
     "another protocol": drop(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     "a code of four digits": drop(b"2500 Ok\r\n"),
+    "two codes in one reply": drop(b"550-No\r\n250 Ok\r\n"),
     "a code below 200": drop(b"150 Hm\r\n"),
     "a code above 599": drop(b"650 Hm\r\n"),
     "an endless line": drop(b"250 " + b"a" * 100_000 + b"\r\n"),

@@ -1,11 +1,14 @@
 """What one person waits for overtakes an issue; who holds others up is tried after them."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from sqlalchemy import update
 
+from belong_mail.db import now
 from belong_mail.outbox import service as outbox
 from belong_mail.parts import Parts
 from belong_mail.sending import claims
@@ -13,7 +16,7 @@ from belong_mail.sending.claims import AWAITED
 from belong_mail.sending.models import Delivery, State
 from belong_mail.subscriptions.receiving import Keyring
 from belong_mail.worker import Worker
-from tests.factories import make_member
+from tests.factories import make_member, queue_issue
 from tests.marks import on_sqlite
 from tests.people import Visitor
 from tests.processes import SECONDS
@@ -94,6 +97,28 @@ def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_i
         assert claims.take(*taking, is_looking=True, is_free=False) == (others, None)
         assert claims.take(*taking, is_looking=True, is_free=False) == ([], None)
         assert claims.take(*taking, is_looking=True, is_free=True) == ([suspect], None)
+
+
+@on_sqlite
+@pytest.mark.parametrize("verb", ["RCPT", "DATA", "DOT"])
+def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
+    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, verb: str
+) -> None:
+    """Then it is put off, ever longer and at last for good, like a mailbox that is full."""
+    queue(parts, keyring, 3)
+    relay.always(f"{verb} member0@dpsk12.org", "421 4.3.2 Closing")
+    with time_machine.travel(now(), tick=False) as clock:
+        worker.drain()
+        for _ in range(2):
+            clock.shift(timedelta(minutes=2))
+            worker.drain()
+        states = [one.state for one in deliveries(parts)]
+        assert states == [State.DEFERRED, State.ACCEPTED, State.ACCEPTED]
+        with parts.writing.begin() as session:
+            make_member(session, keyring, "new@dpsk12.org", "lgbtq")
+            queue_issue(session, "lgbtq")
+        worker.drain()
+        assert "new@dpsk12.org" in [one.recipient for one in relay.accepted]
 
 
 @on_sqlite
