@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, bindparam, false, func, not_, select, true
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from belong_mail import languages
@@ -25,6 +24,7 @@ from belong_mail.outbox.letters import NO_ANSWERS, Desk
 from belong_mail.sending.models import Delivery, State
 from belong_mail.sending.writing import Halted, NotSent, Writing
 from belong_mail.subscriptions.models import Subscription
+from belong_mail.upserts import inserting
 
 WIRE = "frozen_issues.wire"
 log = logging.getLogger(__name__)
@@ -33,15 +33,18 @@ log = logging.getLogger(__name__)
 def freeze(session: Session, desk: Desk, newsletter: Newsletter) -> bool:
     """Make the bytes that every member gets, once; tell whether any were still to be made.
 
-    What differs stays open as a slot. They are wrapped: who can write to the database must not be
-    able to open other slots in them.
+    Of two workers who do it at once, the first counts. What differs stays open as a slot. They are
+    wrapped: who can write to the database must not be able to open other slots in them.
     """
     frozen = select(Frozen.language).where(Frozen.newsletter_id == newsletter.id)
-    missing = [*languages.NAMES.keys() - set(session.scalars(frozen))]
+    done = set(session.scalars(frozen))
+    missing = [language for language in languages.NAMES if language not in done]
+    entering = inserting(session.connection().dialect.name)(Frozen).on_conflict_do_nothing()
     for language in missing:
         made = build(desk, newsletter, language).to_bytes()
         wrapped = desk.opener.wrap(made, WIRE, f"{newsletter.public_id}/{language}")
-        session.add(Frozen(newsletter_id=newsletter.id, language=language, wire=wrapped))
+        row = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
+        session.execute(entering.values(row))
     return bool(missing)
 
 
@@ -105,8 +108,6 @@ class Press:
         try:
             with session.begin_nested():
                 self._is_sure = not freeze(session, self._desk, newsletter)
-        except IntegrityError:
-            self._is_sure = False
         except (*NO_DATABASE, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others

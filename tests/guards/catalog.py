@@ -724,7 +724,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-recipients-limit-stops-nobody-else",
         "belong_mail/mail/phrases.py",
-        " if name not in _OF_THE_RELAY or not theirs.search(text))",
+        " if name not in _OF_THE_RELAY or not theirs.search(beginning))",
         ")",
         (OUTCOMES,),
     ),
@@ -1151,7 +1151,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-is-in-hand-is-marked",
         "belong_mail/sending/parcels.py",
-        "            self._mark(sheet.id, Mark.TAKEN)\n",
+        "            self._journal.note(sheet.id, Mark.TAKEN)\n",
         "",
         (POISON,),
     ),
@@ -1200,7 +1200,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "deadlines-end-conversations",
         "belong_mail/sending/crew.py",
-        "talk.line.deadline <= at",
+        "min(until, talk.line.deadline) <= at",
         "False",
         (f"{DIALOGUE}::test_slow_answers_are_bounded_in_total",),
     ),
