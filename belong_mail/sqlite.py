@@ -16,7 +16,7 @@ PRAGMAS = (
     "foreign_keys=ON",
     "synchronous=FULL",  # a power cut takes back nothing: no joining, and no claim of what has left
     "secure_delete=ON",
-    "cache_size=-512",  # KB, of 2,000 by default: what is read again, the system keeps as well
+    "cache_size=-256",  # KB, of 2,000 by default: what is read again, the system keeps as well
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 MOST_WORDS: Final = 2000
@@ -168,12 +169,16 @@ _OF_THE_RELAY: Final = frozenset({
 })  # fmt: skip
 """Words that are about the relay, and about us, only where no recipient's limit is told."""
 
-_PHRASES = {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words in PHRASES.items()}
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """Compile them when a first text is to be judged: they take time, and half a megabyte."""
+    return {name: re.compile(words, re.IGNORECASE | re.DOTALL) for name, words in PHRASES.items()}
 
 
 def said(text: str) -> Iterator[str]:
     """Yield the names of the phrases that the text begins with, in the table's order."""
     beginning = text[:MOST_WORDS]
-    found = (name for name, words in _PHRASES.items() if words.search(beginning))
-    theirs = _PHRASES["recipient's limit"]
+    found = (name for name, words in _patterns().items() if words.search(beginning))
+    theirs = _patterns()["recipient's limit"]
     return (name for name in found if name not in _OF_THE_RELAY or not theirs.search(beginning))
