@@ -147,19 +147,19 @@ def new_public_id() -> str:
     return new_public_id() if name.startswith("-") else name
 
 
-def make_engine(url: str) -> Engine:
-    """Connect to SQLite or PostgreSQL.
+def make_engine(url: str, compiled: int = 500) -> Engine:
+    """Connect to SQLite or PostgreSQL; so many statements stay compiled.
 
     Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database;
     on SQLite the others take the write lock when they begin, so that none reads what another is
     about to change.
     """
+    hidden = partial(create_engine, url, hide_parameters=True, query_cache_size=compiled)
     if not url.startswith("sqlite"):
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        engine = hidden(pool_pre_ping=True)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
-    opened = partial(sqlite.connect, make_url(url))
-    engine = create_engine(url, hide_parameters=True, creator=opened)
+    engine = hidden(creator=partial(sqlite.connect, make_url(url)))
     event.listen(engine, "begin", sqlite.begin)
     return engine
 

@@ -103,10 +103,10 @@ class Parts:
         return self.sealer.seal(self.settings.alert_address.encode(), "deliveries.sealed_to")
 
 
-def make_parts(settings: Settings) -> Parts:
-    """Make the parts that the settings ask for."""
+def make_parts(settings: Settings, compiled: int = 500) -> Parts:
+    """Make the parts that the settings ask for; so many statements stay compiled."""
     tokens = Tokens(settings.secret_keys)
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.database_url, compiled)
     return Parts(
         settings=settings,
         writing=sessionmaker(engine, expire_on_commit=False),

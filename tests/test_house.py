@@ -44,7 +44,7 @@ from tests.tour import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
-MOST_LINES = 18_500
+MOST_LINES = 18_502
 """Of the package. A ratchet: raising it needs a reason in the commit."""
 NOT_OURS = {".git", ".venv", "var", "__pycache__"}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
