@@ -1,24 +1,44 @@
-"""The settings: read once from the environment, frozen, every complaint at once.
+"""The settings: read once from the environment, frozen, every error at once.
 
-`python config.py > .env.example` writes them down for operators.
+`python3 dev.py docs` writes them down for operators: `.env.example` and `docs/configuration.md`.
 """
 
 import re
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
+from enum import Enum
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from belong_mail import keys, readers
-from belong_mail.mail.relay import RelayRefused, parse
+from belong_mail.core import encryption
+from belong_mail.core.environment import PREFIX, ROOT, value_of
+from belong_mail.core.help_lines import HelpLine, HelpLines
+from belong_mail.core.hosts import Network, is_this_machine
+from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
+from belong_mail.ops import settings
 
-ROOT = Path(__file__).resolve().parent
-PREFIX = "BELONG_"
-TESTS = ("REQUIRE_BROWSER", "KILLS", "SEED", "RECIPIENTS", "RESTARTS")
+if TYPE_CHECKING:
+    from belong_mail.mail.imap.location import MailboxLocation
+
+# Loaded by those alone who have one.
+MAILBOXES = "belong_mail.mail.imap.location"
+TESTS = (
+    "REQUIRE_BROWSER",
+    "REQUIRE_NGINX",
+    "REQUIRE_NETWORK",
+    "REQUIRE_DOVECOT",
+    "KILLS",
+    "SEED",
+    "RECIPIENTS",
+    "RESTARTS",
+)
 TEST_NAMES = {PREFIX + name for name in TESTS}
+# What production must give and development has a default for.
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",
@@ -26,80 +46,283 @@ DEVELOPMENT = {
     "BELONG_POSTAL_ADDRESS": "DPS Belong (sample line), 1860 Lincoln St, Denver, CO 80203",
     "BELONG_CONTACT_INBOX": "dps-belong@example.org",
 }
-"""What production must give and development has a default for."""
-KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in keys.KINDS}
+KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in encryption.KINDS}
+# Identity providers where anyone can have an account.
+ANYONES = {"accounts.google.com"}
 PREAMBLE = """\
 # Every setting. Each may also be given as NAME_FILE, the name of a file that holds the value.
-# What follows a name is its default; where that is for development alone, production must give it.
+# The value after a name is its default; if required in production, for development only.
 # Relative paths start at the project's root. Keys: flask --app wsgi keys new
 """
+REFERENCE = """\
+# Settings
+
+<!-- Written by `python3 dev.py docs` from config.py: change it there. -->
+
+Give a setting as an environment variable or as a line in `.env`. Each may also be given as
+`NAME_FILE`, the name of a file that holds the value; an empty value counts as none. Relative paths
+start at the project's root. `.env.example` lists the same settings to copy from.
+
+The app reports all invalid settings at once, unknown `BELONG_*` names included, and quotes no
+value. Settings in bold have a default for development alone and are required in production.
+`flask --app wsgi keys new` prints a key of each kind; [operators.md](operators.md) says where each
+one goes.
+
+The office may change the video, the crisis lines and the postal line at `/office/settings`: what is
+given here is their default.
+"""
+# How the tables call the types of settings.
+VALUES: dict[Any, str] = {
+    str: "text",
+    bool: "yes or no",
+    int: "whole number",
+    int | None: "whole number",
+    Path: "path",
+    ZoneInfo: "time zone",
+    timedelta | None: "time, such as 90s, 15m or 2h",
+    re.Pattern[str] | None: "regular expression",
+    tuple[str, ...]: "list",
+    tuple[Network, ...]: "list of networks",
+}
 
 
-class SettingsRefused(Exception):
+class InvalidSettings(Exception):
     """Says everything that is wrong with the settings, and never a value of one."""
 
     def __init__(self, complaints: list[str]) -> None:
         super().__init__(
-            "The settings are not right:\n" + "\n".join(f"  - {c}" for c in complaints)
+            "Please correct these settings:\n" + "\n".join(f"  - {c}" for c in complaints)
         )
 
 
-def setting(read: Callable[[str], Any], default: str | None, about: str) -> Any:
+class UsedBy(Enum):
+    """Who reads a setting in production, as the headings of `docs/configuration.md` say it."""
+
+    BOTH = "Web and worker"
+    WEB = "Only the web"
+    WORKER = "Only the worker and the operator's commands"
+
+
+def setting(
+    read: Callable[[str], Any],
+    default: str | None,
+    about: str,
+    used_by: UsedBy = UsedBy.BOTH,
+) -> Any:
     """Describe a setting; None as default: production must give it."""
-    return field(metadata={"read": read, "default": default, "about": about})
+    return field(metadata={"read": read, "default": default, "about": about, "used_by": used_by})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Every setting of `.env.example`; `read` makes one from an environment."""
 
-    env: str = setting(readers.environment, "development", "development or production")
-    base_url: str = setting(readers.web_address, None, "every mailed link starts with it")
+    env: str = setting(
+        settings.environment,
+        "development",
+        "development: for this machine only; production: no default keys, no /dev, https only",
+    )
+    base_url: str = setting(settings.web_address, None, "the start of every emailed link")
     database_url: str = setting(
-        readers.database,
+        settings.database,
         "sqlite:///var/belong.db",
-        "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
+        "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; also the default in production",
+    )
+    web_database_role: str = setting(
+        settings.role,
+        "",
+        "the web's role in PostgreSQL; `db upgrade` gives it exactly the rights it needs",
+        UsedBy.WORKER,
     )
     smtp_url: str = setting(
-        readers.relay, None, "smtp://user:password@host:587, smtps://…, or mailbox:"
+        settings.relay,
+        None,
+        "the mail relay: smtp://user:password@host:587, smtps://… or lmtp://…; mailbox: keeps email"
+        " in var/ and shows it at /dev/mailbox",
     )
     secret_keys: tuple[str, ...] = setting(
-        readers.secrets_list, None, "sign tokens; oldest first, separated by commas"
+        settings.secrets_list,
+        None,
+        "keys that sign links and forms; oldest first, separated by commas",
     )
     public_keys: tuple[str, ...] = setting(
-        readers.some_words, None, "seal addresses; web and worker"
+        settings.some_words,
+        None,
+        "keys that seal what people type; oldest first, separated by commas",
     )
-    private_keys: tuple[str, ...] = setting(readers.words, "", "open addresses; the worker alone")
-    index_keys: tuple[str, ...] = setting(readers.words, "", "index addresses; the worker alone")
-    mail_domain: str = setting(readers.domain, None, "From, Message-ID, return paths and List-Id")
-    mail_from: str = setting(readers.sender, "DPS Belong", "the name mail comes from")
-    postal_address: str = setting(readers.text, None, "the footer's postal line")
-    contact_inbox: str = setting(readers.inbox, None, "where the contact form goes")
+    private_keys: tuple[str, ...] = setting(
+        settings.words,
+        "",
+        "keys that open what was sealed; never give them to the web",
+        UsedBy.WORKER,
+    )
+    index_keys: tuple[str, ...] = setting(
+        settings.words,
+        "",
+        "the one key that indexes addresses; never give it to the web",
+        UsedBy.WORKER,
+    )
+    mail_domain: str = setting(
+        settings.domain, None, "the domain of From, Message-ID, return paths and List-Id"
+    )
+    mail_from: str = setting(settings.sender, "DPS Belong", "the sender's name on our email")
+    postal_address: str = setting(
+        settings.text, None, "the postal address in the footer of our email"
+    )
+    contact_inbox: str = setting(
+        settings.inbox,
+        None,
+        "the office's inbox: receives messages to the office, and replies to newsletters of groups"
+        " without a shared inbox",
+    )
+    safe2tell_phone: str = setting(
+        settings.phone,
+        "877-542-7233",
+        "phone number for a student's safety, on the contact page and in its email",
+    )
+    safe2tell_url: str = setting(
+        settings.https_address, "https://safe2tell.org", "the same, on the web"
+    )
+    lifeline_phone: str = setting(
+        settings.phone,
+        "988",
+        "phone number to call or text in a crisis, on the contact page and in its email",
+    )
+    lifeline_url: str = setting(
+        settings.https_address, "https://988lifeline.org", "the same, on the web"
+    )
     copy_to_office: bool = setting(
-        readers.yes_or_no, "yes", "one copy of each issue goes to the inbox; yes or no"
+        settings.yes_or_no,
+        "yes",
+        "whether to send a copy of each newsletter to the office's inbox; yes or no",
+        UsedBy.WORKER,
     )
-    allowed_domains: tuple[str, ...] = setting(readers.domains, "dpsk12.org", "who may join")
+    allowed_domains: tuple[str, ...] = setting(
+        settings.domains, "dpsk12.org", "the email domains of people who may join"
+    )
     refused_local_parts: re.Pattern[str] | None = setting(
-        readers.pattern, "", "pattern of addresses that are not staff"
+        settings.pattern, "", "a pattern for addresses that are not staff, such as students'"
     )
-    timezone: ZoneInfo = setting(readers.zone, "America/Denver", "shown times and schedules")
-    send_rate: int | None = setting(readers.number, "", "messages a minute that the relay takes")
-    daily_quota: int | None = setting(readers.number, "", "recipients a day that the relay takes")
+    timezone: ZoneInfo = setting(
+        settings.zone, "America/Denver", "the time zone of displayed times and of `--at`"
+    )
+    send_rate: int | None = setting(
+        settings.number, "", "messages a minute that the relay accepts; empty: no limit"
+    )
+    daily_quota: int | None = setting(
+        settings.number,
+        "",
+        "recipients a day that the relay accepts; empty: no limit",
+        UsedBy.WORKER,
+    )
     uncertain: timedelta | None = setting(
-        readers.waiting_time,
+        settings.waiting_time,
         "15m",
-        "an uncertain newsletter delivery is sent again after; 0, or hold",
+        "how long to wait before resending a newsletter whose delivery is unknown; 0: at once,"
+        " hold: never",
     )
-    proxies: int = setting(readers.count, "0", "how many proxies stand before us")
-    trusted_networks: tuple[readers.Network, ...] = setting(
-        readers.networks, "127.0.0.0/8,::1/128", "networks with higher limits"
+    proxies: int = setting(
+        settings.count, "0", "how many reverse proxies are in front of the web", UsedBy.WEB
     )
-    state_folder: Path = setting(readers.path, "var", "the workers' locks, and the test mailbox")
-    metrics_token: str = setting(readers.token, "", "opens /metrics; without one it is not there")
-    alert_address: str = setting(readers.optional_inbox, "", "gets a mail when mail waits")
+    trusted_networks: tuple[Network, ...] = setting(
+        settings.networks,
+        "127.0.0.0/8,::1/128",
+        "networks that may send ten times as many forms",
+        UsedBy.WEB,
+    )
+    state_folder: Path = setting(
+        settings.path,
+        "var",
+        "where the worker keeps its locks, its journal and the last known state of the database; in"
+        " development also the mailbox",
+        UsedBy.WORKER,
+    )
+    log_format: str = setting(
+        settings.log_format, "text", "how web and worker log: text; json: one object a line"
+    )
+    metrics_token: str = setting(
+        settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
+    )
+    alert_address: str = setting(
+        settings.optional_inbox,
+        "",
+        "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
+        " over 15 minutes; empty: no alerts",
+        UsedBy.WORKER,
+    )
+    canary_address: str = setting(
+        settings.optional_inbox,
+        "",
+        "receives a small test email every five minutes; `status`, `doctor` and /metrics warn when"
+        " the relay has accepted none for 15 minutes; empty: no test emails",
+        UsedBy.WORKER,
+    )
+    inbound_url: str = setting(
+        settings.secret,
+        "",
+        "the mailbox that email comes back to, which the worker reads each minute:"
+        " imaps://user@host/folder; empty: a mail server hands it over",
+        UsedBy.WORKER,
+    )
+    inbound_password: str = setting(
+        settings.secret, "", "the password, or app password, of that mailbox", UsedBy.WORKER
+    )
+    inbound_auth: str = setting(
+        settings.mailbox_auth,
+        "",
+        "password, or oauth2 (XOAUTH2); empty: password",
+        UsedBy.WORKER,
+    )
+    inbound_credentials: str = setting(
+        settings.secret,
+        "",
+        "with oauth2: the JSON key of a service account, or of an authorized user (a refresh"
+        " token); docs/operators.md says how to get one",
+        UsedBy.WORKER,
+    )
     video_url: str = setting(
-        readers.optional_web_address, "", "the office's video; hidden while empty"
+        settings.optional_web_address,
+        "",
+        "the link to the office's video; empty: hidden",
+        UsedBy.WEB,
     )
+
+    oidc_issuer: str = setting(
+        settings.issuer,
+        "",
+        "the district's identity provider (OpenID Connect), exactly as it names itself; empty:"
+        " people sign in by emailed links alone",
+    )
+    oidc_client_id: str = setting(
+        settings.ascii_text,
+        "",
+        "how the provider calls us; docs/operators.md says how to register",
+        UsedBy.WEB,
+    )
+    oidc_client_secret: str = setting(
+        settings.ascii_text,
+        "",
+        "the secret that the provider gave us",
+        UsedBy.WEB,
+    )
+    oidc_required_claim: str = setting(
+        settings.claim,
+        "",
+        "NAME=VALUE that each proof must have, such as hd=dpsk12.org with Google",
+        UsedBy.WEB,
+    )
+
+    @property
+    def help_lines(self) -> HelpLines:
+        return HelpLines(
+            safe2tell=HelpLine(self.safe2tell_phone, self.safe2tell_url),
+            lifeline=HelpLine(self.lifeline_phone, self.lifeline_url),
+        )
+
+    @property
+    def inbound_mailbox(self) -> "MailboxLocation | None":
+        """Return where email that comes back is read; None: nowhere."""
+        return _mailbox_of({each.name: getattr(self, each.name) for each in fields(self)})
 
     @property
     def is_development(self) -> bool:
@@ -107,7 +330,7 @@ class Config:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Config":
-        """Make the settings from an environment, or raise SettingsRefused with every complaint.
+        """Make the settings from an environment, or raise InvalidSettings with every error.
 
         An empty value is as good as none.
         """
@@ -130,7 +353,7 @@ class Config:
                 complaints.append(f"{name} {error}.")
         complaints += _odd_pairs(values)
         if complaints:
-            raise SettingsRefused(complaints)
+            raise InvalidSettings(complaints)
         return cls(**values)
 
 
@@ -141,29 +364,52 @@ def example() -> str:
         name = PREFIX + each.name.upper()
         default, about = each.metadata["default"], each.metadata["about"]
         value = DEVELOPMENT.get(name, "") if default is None else default
-        needed = "" if default is not None else " (production must give it)"
+        needed = "" if default is not None else " (required in production)"
         quoted = f"'{value}'" if " " in value else value
-        paragraphs.append(f"# {about}{needed}\n#{name}={quoted}\n")
+        comment = textwrap.fill(f"{about}{needed}", 98, break_on_hyphens=False)
+        paragraphs.append(f"{textwrap.indent(comment, '# ')}\n#{name}={quoted}\n")
     return "\n".join(paragraphs)
+
+
+def reference() -> str:
+    """Write `docs/configuration.md`: a table of settings for each of those who read them."""
+    parts = [REFERENCE]
+    for used_by in UsedBy:
+        parts.append(f"\n## {used_by.value}\n\n| setting | default | kind | what it is |\n")
+        parts.append("|---|---|---|---|\n")
+        parts += [_row(each) for each in fields(Config) if each.metadata["used_by"] is used_by]
+    return "".join(parts)
+
+
+def _row(each: Field[Any]) -> str:
+    """Describe a setting in a row of Markdown; bold: production must give it."""
+    name, default = PREFIX + each.name.upper(), each.metadata["default"]
+    if name in KEYS:
+        shown = "made in `var/keys`"
+    else:
+        value = DEVELOPMENT.get(name, "") if default is None else default
+        shown = f"`{value}`" if value else ""
+    label = f"**`{name}`**" if default is None else f"`{name}`"
+    about = each.metadata["about"].replace("|", "\\|")
+    return f"| {label} | {shown} | {VALUES[each.type]} | {about} |\n"
 
 
 def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
     """Collect the BELONG_… values, those in files read; unknown names are complaints."""
-    known = {PREFIX + each.name.upper() for each in fields(Config)}
+    known = [PREFIX + each.name.upper() for each in fields(Config)]
+    complaints += [
+        f"{name} is not a setting; .env.example lists them all."
+        for name in environ
+        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in {*known, *TEST_NAMES}
+    ]
     given: dict[str, str] = {}
-    for name, value in environ.items():
-        if not name.startswith(PREFIX) or name in TEST_NAMES:
-            continue
-        plain = name.removesuffix("_FILE")
-        if plain not in known:
-            complaints.append(f"{name} is not a setting; .env.example lists them all.")
-        elif name == plain:
-            given[name] = value
-        elif plain not in environ:
-            try:
-                given[plain] = (ROOT / value).read_text().strip()
-            except (OSError, UnicodeDecodeError):
-                complaints.append(f"{name} names a file that cannot be read.")
+    for name in known:
+        try:
+            value = value_of(name, environ)
+        except (OSError, UnicodeDecodeError):
+            complaints.append(f"{name}_FILE names a file that cannot be read.")
+        else:
+            given |= {} if value is None else {name: value}
     return given
 
 
@@ -171,7 +417,7 @@ def _development_defaults(given: Mapping[str, str]) -> dict[str, str]:
     """Return what development needs no setting for; keys are made in var/keys when missing."""
     if KEYS.keys() <= given.keys():
         return DEVELOPMENT
-    kept = keys.kept(ROOT / "var" / "keys")
+    kept = encryption.load_or_create_keys(ROOT / "var" / "keys")
     return DEVELOPMENT | {name: kept[kind] for name, kind in KEYS.items()}
 
 
@@ -179,21 +425,75 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
     """Complain about settings that are right alone and wrong together; some may be missing."""
     complaints = []
     smtp_url, is_production = values.get("smtp_url", ""), values.get("env") == "production"
-    if is_production and not values.get("base_url", "https://").startswith("https://"):
-        complaints.append("BELONG_BASE_URL starts with https:// in production.")
+    is_sqlite = values.get("database_url", "").startswith("sqlite")
+    if is_sqlite and values.get("web_database_role"):
+        complaints.append("BELONG_WEB_DATABASE_ROLE is for PostgreSQL: SQLite has no roles.")
+    complaints += _odd_mailbox(values)
+    complaints += _odd_provider(values, is_production=is_production)
+    base_url = values.get("base_url", "https://localhost")
+    if is_production and not base_url.startswith("https://"):
+        complaints.append("BELONG_BASE_URL must start with https:// in production.")
+    if not is_production and not is_this_machine(urlsplit(base_url).hostname or ""):
+        complaints.append(
+            "BELONG_BASE_URL must be this machine's own address in development. To serve other"
+            " people, set BELONG_ENV=production."
+        )
     if smtp_url.startswith("mailbox:"):
         if is_production:
-            complaints.append("BELONG_SMTP_URL cannot be mailbox: in production.")
+            complaints.append("BELONG_SMTP_URL must not be mailbox: in production.")
     elif smtp_url:
         try:
-            parse(smtp_url, ehlo=values.get("mail_domain", "example.org"))
-        except (RelayRefused, OSError) as error:
-            why = error if isinstance(error, RelayRefused) else "Its certificates cannot be read."
+            parse_relay(smtp_url, ehlo=values.get("mail_domain", "example.org"))
+        except (InvalidRelay, OSError) as error:
+            why = error if isinstance(error, InvalidRelay) else "Its certificates cannot be read."
             complaints.append(f"BELONG_SMTP_URL cannot be used. {why}")
-    return complaints + keys.complaints(
-        *(values.get(f"{kind}_keys", ()) for kind in keys.KINDS[1:])
+    return complaints + encryption.validate_keys(
+        *(values.get(f"{kind}_keys", ()) for kind in encryption.KINDS[1:])
     )
 
 
+def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complain about a mailbox that cannot be used, or what would open one that is not named."""
+    if values.get("inbound_url"):
+        try:
+            _mailbox_of(values)
+        except import_module(MAILBOXES).InvalidMailbox as error:
+            yield f"BELONG_INBOUND_URL cannot be used. {error}"
+        return
+    for name in ("inbound_password", "inbound_credentials"):
+        if values.get(name):
+            yield f"{PREFIX}{name.upper()} is for the mailbox that BELONG_INBOUND_URL names."
+
+
+def _mailbox_of(values: Mapping[str, Any]) -> "MailboxLocation | None":
+    if not (url := values.get("inbound_url")):
+        return None
+    names = ("inbound_password", "inbound_auth", "inbound_credentials")
+    given = (values.get(name, "") for name in names)
+    found: MailboxLocation = import_module(MAILBOXES).parse_mailbox(url, ROOT, *given)
+    return found
+
+
+def _odd_provider(values: Mapping[str, Any], *, is_production: bool) -> Iterator[str]:
+    """Complain about an identity provider that is half set, or open to everybody."""
+    issuer = values.get("oidc_issuer", "")
+    both = bool(values.get("oidc_client_id")), bool(values.get("oidc_client_secret"))
+    if both[0] != both[1] or (any(both) and "oidc_issuer" in values and not issuer):
+        yield (
+            "BELONG_OIDC_ISSUER, BELONG_OIDC_CLIENT_ID and BELONG_OIDC_CLIENT_SECRET go together"
+            " (the worker needs the first alone)."
+        )
+    if is_production and issuer.startswith("http:"):
+        yield "BELONG_OIDC_ISSUER must start with https:// in production."
+    if urlsplit(issuer).hostname in ANYONES and all(both):
+        claim = values.get("oidc_required_claim", "")
+        if not claim.startswith("hd="):
+            yield (
+                "BELONG_OIDC_REQUIRED_CLAIM must be hd=YOUR-DOMAIN with Google: anyone can have an"
+                " account there."
+            )
+
+
 if __name__ == "__main__":
-    sys.stdout.write(example())
+    (ROOT / ".env.example").write_text(example())
+    (ROOT / "docs" / "configuration.md").write_text(reference())

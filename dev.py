@@ -29,8 +29,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one is told
 
 ROOT = Path(__file__).resolve().parent
 VENV, VAR, REQUIREMENTS = ROOT / ".venv", ROOT / "var", ROOT / "requirements"
+# What .venv is made by: the Python that runs this, or the one that its own .venv is made by.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
-"""What .venv is made by: the Python that runs this, or the one that its own .venv is made by."""
 
 CHECKS = {
     "ruff check": ("ruff", "check", "."),
@@ -105,7 +105,7 @@ def install(folder: Path, *what: str | Path) -> None:
         how = ("--quiet", "--compile-bytecode", "--python", tool("python", folder))
         if run_through(uv, "pip", "install", *how, *what).returncode == 0:
             return
-        print("uv could not install the packages; pip tries …", flush=True)
+        print("uv could not install the packages. Trying pip …", flush=True)
     quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
     attempt = run_through(*pip(folder), "install", *quietly, *what)
     if attempt.returncode != 0:
@@ -125,13 +125,13 @@ def pip(folder: Path) -> tuple[str | Path, ...]:
 def advice(last_words: str) -> str:
     """Turn what pip said as it gave up into what can be done now."""
     if "DO NOT MATCH THE HASHES" in last_words:
-        return "A package is not the one that the lock names, so it was not installed."
+        return "A package does not match the lock, so it was not installed."
     if "No space left" in last_words:
         return "The disk is full. Make room, then start again."
     if re.search("connection|timed out|resolve|No matching dist", last_words, re.IGNORECASE):
         return """pip could not get the packages from its index. Is this machine online?
 Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL. Then start again."""
-    return "pip could not install the packages; why stands above. Then start again."
+    return "pip could not install the packages. Fix what it says above, then start again."
 
 
 # ---- Processes ----
@@ -171,7 +171,7 @@ def together() -> Iterator[dict[str, subprocess.Popen[str]]]:
             process.terminate()
         for name, process in ours.items():
             if not ends(process):
-                print(f"{name} did not end when asked, and is killed.", flush=True)
+                print(f"{name} did not stop when asked, so it was killed.", flush=True)
             signal_group(process, signal.SIGKILL)
             process.wait()
 
@@ -224,7 +224,7 @@ def run(port: int) -> int:
             ours["The web server"] = start(*web, env=blind(env | key_files()))
         prepared = run_through(*flask("prepare"), env=env)
         if prepared.returncode != 0:
-            raise SystemExit(f"{prepared.stdout}\nThe app could not be prepared; why stands above.")
+            raise SystemExit(f"{prepared.stdout}\nThe app could not be set up: see above.")
         env |= key_files()
         if "The web server" not in ours:
             ours["The web server"] = start(*web, env=blind(env))
@@ -252,7 +252,7 @@ def trouble_with(port: int) -> str:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            return "is kept for the administrator"
+            return "needs administrator rights"
         except OSError:
             return "is taken"
     with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
@@ -291,9 +291,7 @@ def wait_until_served(port: int, ours: Mapping[str, subprocess.Popen[str]]) -> N
     while not answers(port):
         watch(ours)
         if time.monotonic() > deadline:
-            raise SystemExit(
-                f"The web server did not answer in {SECONDS_TO_SERVE} s; what it said stands above."
-            )
+            raise SystemExit(f"The web server did not answer in {SECONDS_TO_SERVE} s: see above.")
         time.sleep(0.03)
 
 
@@ -317,7 +315,9 @@ def watch(ours: Mapping[str, subprocess.Popen[str]]) -> None:
         raise KeyboardInterrupt
     for name, process in ours.items():
         if process.poll() is not None:
-            raise SystemExit(f"{name} ended by itself (status {process.returncode}); all is ended.")
+            raise SystemExit(
+                f"{name} stopped by itself (status {process.returncode}), so all was stopped."
+            )
 
 
 # ---- Check ----
@@ -358,6 +358,15 @@ def bench(name: str = "", *arguments: str) -> int:
     return become("-m", f"tests.bench.{name}", *arguments)
 
 
+# ---- Write ----
+
+
+def docs() -> int:
+    """Write `.env.example` and docs/configuration.md anew from config.py."""
+    set_up("run")
+    return become("config.py")
+
+
 # ---- Lock ----
 
 
@@ -394,7 +403,9 @@ def solve(uv: str | Path, *groups: str) -> str:
     how = ("--universal", "--generate-hashes", "--no-header", "--python-version", "3.11")
     solved = run_through(uv, "pip", "compile", "-q", *how, "pyproject.toml", *groups, "-o", out)
     if solved.returncode != 0:
-        raise SystemExit(f"{solved.stdout}\nThe locks could not be renewed, and stay as they were.")
+        raise SystemExit(
+            f"{solved.stdout}\nThe locks could not be renewed. They stay as they were."
+        )
     text = out.read_text()
     foreign = re.search(r"^-.*|^.*(://|\s/).*", text, re.MULTILINE)
     if foreign:
@@ -436,12 +447,17 @@ def is_interrupted() -> bool:
 def commands() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__)
     named = parser.add_subparsers(required=True, metavar="COMMAND")
-    running = named.add_parser("run", help="serve the app here, with sample groups and a mailbox")
+    running = named.add_parser("run", help="run the app here, with sample groups and a mailbox")
     running.add_argument("--port", type=port_number, default=5000)
     running.set_defaults(command=run)
-    named.add_parser("test", help="the checks and the suite; with arguments, pytest with these")
-    named.add_parser("lint", help="the checks alone").set_defaults(command=lint)
+    named.add_parser(
+        "test", help="run the checks and all tests; with arguments, run pytest with them"
+    )
+    named.add_parser("lint", help="run only the checks").set_defaults(command=lint)
     named.add_parser("bench", help="run a benchmark by its name, or list them")
+    named.add_parser(
+        "docs", help="write .env.example and docs/configuration.md from config.py"
+    ).set_defaults(command=docs)
     named.add_parser("lock", help="renew requirements/ from pyproject.toml").set_defaults(
         command=lock
     )
@@ -450,7 +466,7 @@ def commands() -> argparse.ArgumentParser:
 
 def port_number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or int(text) not in range(1, 65536):
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+        raise argparse.ArgumentTypeError("a port must be a number from 1 to 65535")
     return int(text)
 
 
@@ -458,6 +474,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit("\nStopped. What was begun is made good the next time.")
+        sys.exit("\nStopped. An unfinished setup is repaired next time.")
     except OSError as error:
-        sys.exit(f"dev.py cannot go on: {error}")
+        sys.exit(f"dev.py failed: {error}")

@@ -3,13 +3,13 @@
 import os
 import sys
 
-from belong_mail.becoming import DRAIN
-from belong_mail.working import work
-from config import Config, SettingsRefused
+from belong_mail.ops.worker_launcher import DRAIN
+from belong_mail.worker.process import run_worker
+from config import Config, InvalidSettings
 
 if __name__ == "__main__":
     try:
         config = Config.read(os.environ)
-    except SettingsRefused as refusal:
+    except InvalidSettings as refusal:
         sys.exit(str(refusal))
-    work(config, is_draining=DRAIN in sys.argv)
+    run_worker(config, is_draining=DRAIN in sys.argv)

@@ -1,20 +1,35 @@
-"""The door for the web server and the `flask` command; reads the settings."""
+"""The entry point of the web server and the `flask` command; reads the settings."""
 
 import os
 import sys
 
-from belong_mail.becoming import become_worker, wanted
+from belong_mail.ops.worker_launcher import (
+    command_arguments,
+    disable_core_dumps,
+    exec_worker,
+    worker_arguments,
+)
 
-if (asked := wanted(sys.argv)) is not None:
-    become_worker(asked)
+if (arguments := worker_arguments(sys.argv)) is not None:
+    exec_worker(arguments)
 
 # Below, for a worker needs nothing of this: it starts sooner, in a third less memory.
-from belong_mail.app import create_app
-from config import Config, SettingsRefused
+from config import Config, InvalidSettings
 
 try:
+    disable_core_dumps()
     config = Config.read(os.environ)
-except SettingsRefused as refusal:
-    sys.exit(str(refusal))
+except InvalidSettings as error:
+    sys.exit(str(error))
+
+if (arguments := command_arguments("web", sys.argv)) is not None:
+    from belong_mail.ops.web_launcher import launch_web
+
+    launch_web(arguments, config)
+
+# Below, for only the processes that the web server starts load the pages.
+from belong_mail.app import create_app
+from belong_mail.web.server import Server
 
 app = create_app(config)
+serve = Server(app, log_format=config.log_format)

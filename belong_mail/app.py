@@ -1,82 +1,66 @@
-"""create_app: the one place where parts are joined."""
+"""create_app: the one place where the rooms are joined for the web."""
 
-from pathlib import Path
+from importlib import import_module
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, g, redirect, request, url_for
+from flask import Flask, g, redirect, request, url_for
 from flask_wtf import CSRFProtect
+from sqlalchemy.orm import Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
-from belong_mail import cli, compression, headers, speech
+from belong_mail.accounts import proof
+from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.service import NotFound
+from belong_mail.accounts.views import account, sign_in
 from belong_mail.contact.views import contact
-from belong_mail.current import transaction
-from belong_mail.directory.views import directory
-from belong_mail.editing.views import editing
-from belong_mail.errors import register_error_pages
-from belong_mail.hold import service as hold
-from belong_mail.interests.views import interests
-from belong_mail.lead.views import lead
-from belong_mail.mailbox.views import mailbox
+from belong_mail.core.environment import RESOURCES
+from belong_mail.core.services import Settings, make_services
+from belong_mail.leads.home import lead
+from belong_mail.leads.views import editing, group_interests, questions, shared_mailbox
+from belong_mail.meetings.lead_views import planning
 from belong_mail.meetings.views import meetings
-from belong_mail.memberships.views import memberships
-from belong_mail.moving.views import moving
-from belong_mail.newcomers.views import newcomers
+from belong_mail.members.calendar_views import own_calendar
+from belong_mail.members.self_service_views import memberships, moving
+from belong_mail.members.views import interests, subscriptions
+from belong_mail.newsletters.approval_views import approvals
+from belong_mail.newsletters.editor_views import pictures, writing
+from belong_mail.newsletters.flyer_views import flyers
+from belong_mail.newsletters.release_views import releases
+from belong_mail.office.group_views import office_groups
+from belong_mail.office.newsletter_views import office_newsletters
+from belong_mail.office.people_views import people
+from belong_mail.office.settings_views import office_settings
+from belong_mail.office.trail_views import office_trail
 from belong_mail.office.views import office
-from belong_mail.operating.views import operating
-from belong_mail.parts import Settings, make_parts
-from belong_mail.pictures.views import pictures
-from belong_mail.planning.views import planning
-from belong_mail.questions.views import questions
-from belong_mail.releases.views import releases
-from belong_mail.shared_mailbox.views import shared_mailbox
-from belong_mail.sign_in.views import sign_in
-from belong_mail.subscriptions.views import subscriptions
-from belong_mail.writing.views import writing
+from belong_mail.ops import cli, hold
+from belong_mail.ops.views import office_health, operating
+from belong_mail.pages.dev_mailbox import mailbox
+from belong_mail.pages.directory import directory
+from belong_mail.pages.errors import register_error_pages
+from belong_mail.pages.onboarding import newcomers
+from belong_mail.pages.signed_out import register_signed_out_pages
+from belong_mail.web import access, compression, i18n, request_log, security_headers
+from belong_mail.web.access import Access, ProofNeeded, SignedOut
+from belong_mail.web.context import transaction
 
-ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 256 * 1024
-BLUEPRINTS = (
-    directory, subscriptions, interests, memberships, moving, contact, sign_in, lead, writing,
-    pictures, releases, editing, questions, shared_mailbox, office, newcomers,
-    meetings, planning, operating,
-)  # fmt: skip
+DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
-PUBLIC = {
-    "static", "directory.index", "directory.group", "directory.privacy", "directory.healthz",
-    "directory.readyz", "directory.accessibility", "directory.robots", "directory.security",
-    "directory.favicon", "directory.result", "subscriptions.join", "subscriptions.check_your_inbox",
-    "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave", "subscriptions.undo",
-    "subscriptions.one_click", "contact.write", "contact.received", "contact.answer",
-    "sign_in.ask", "sign_in.sent", "sign_in.confirm",
-    "subscriptions.pause", "subscriptions.language", "memberships.ask", "memberships.sent",
-    "memberships.sheet", "memberships.leave", "memberships.undo", "memberships.pause",
-    "memberships.language", "memberships.copy", "memberships.erase", "moving.ask",
-    "moving.confirm", "shared_mailbox.confirm", "interests.ask", "interests.noted",
-    "interests.forget", "newcomers.index", "newcomers.sheet", "newcomers.mail",
-    "newcomers.draft", "newcomers.poster", "newcomers.short", "operating.metrics",
-    "meetings.calendar", "meetings.month", "meetings.feed", "meetings.group_feed",
-    "meetings.event", "subscriptions.remind", "memberships.remind",
-}  # fmt: skip
-"""Pages for anyone; every other page is refused to strangers."""
-DEVELOPMENT = {"mailbox.index", "mailbox.mail", "mailbox.html"}
-WITHOUT_COOKIE = {
-    "subscriptions.join", "subscriptions.confirm", "subscriptions.not_me", "subscriptions.leave",
-    "subscriptions.undo", "subscriptions.one_click", "contact.write", "sign_in.ask",
-    "sign_in.confirm", "subscriptions.pause", "subscriptions.language", "memberships.ask",
-    "memberships.leave", "memberships.undo", "memberships.pause", "memberships.language",
-    "memberships.copy", "memberships.erase", "moving.ask", "moving.confirm",
-    "shared_mailbox.confirm", "contact.answer",
-    "interests.ask", "interests.forget",
-    "subscriptions.remind", "memberships.remind",
-}  # fmt: skip
-"""Forms whose authority is a signed link, or who need none: a signed time guards them."""
+
+BLUEPRINTS = (
+    directory, subscriptions, interests, memberships, moving, contact, sign_in, account, lead,
+    writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
+    shared_mailbox, office, office_groups, office_newsletters, office_settings, office_trail,
+    people, newcomers, meetings, own_calendar, planning, office_health, operating,
+)  # fmt: skip
 
 
 def create_app(settings: Settings) -> Flask:
-    """Join the parts."""
-    app = Flask(__name__, template_folder=str(ROOT / "templates"))
+    """Create the Flask app from the rooms' views and the services."""
+    app = Flask(__name__, template_folder=str(RESOURCES / "templates"))
     app.config.update(
         SECRET_KEY=settings.secret_keys[-1],
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[:-1]),
@@ -88,16 +72,23 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SECURE=not settings.is_development,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
+        # It wants a Referer over https, which our pages forbid; `headers` looks at the origin.
+        WTF_CSRF_SSL_STRICT=False,
     )
-    app.extensions["belong"] = make_parts(settings)
-    _guard(app, settings)
-    speech.speak(app, settings)
-    compression.compress(app, frozenset(PUBLIC))
+    app.extensions["belong"] = make_services(settings)
+    request_log.init_request_log(app)
+    csrf = _guard(app, settings)
+    i18n.init_i18n(app, settings)
+    compression.init_compression(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if settings.is_development:
         app.register_blueprint(mailbox)
+    if settings.oidc_client_id:  # loaded by those alone who have a provider
+        import_module(DISTRICT_VIEWS).init_district(app, settings)
+    access.init_access(app, csrf)
     register_error_pages(app)
+    register_signed_out_pages(app)
     cli.register(app)
     return app
 
@@ -107,33 +98,53 @@ def _hosts(base_url: str) -> list[str]:
     return [urlsplit(base_url).hostname or "", "localhost", "127.0.0.1", "[::1]"]
 
 
-def _guard(app: Flask, settings: Settings) -> None:
-    """Refuse strangers by default: by origin, by page, by token.
+def _may_open(session: Session, account: Account) -> bool:
+    """Tell whether who is signed in may open the page, by what its view says; if nothing, no."""
+    marks = access.asked_for()
+    if Access.OFFICE in marks:
+        return account.is_office
+    if Access.LEADS in marks:
+        return accounts.leads_any(session, account)
+    return Access.ACCOUNTS in marks
 
-    In this order: the token stands in the body, which is read for nobody else.
+
+def _guard(app: Flask, settings: Settings) -> CSRFProtect:
+    """Refuse by default: by origin, by who may open the page, by token.
+
+    In this order: the token is in the body. `pages.signed_out` keeps what both refuse.
     """
     if settings.proxies:
         count = settings.proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
         )
-    open_pages = PUBLIC | DEVELOPMENT if settings.is_development else PUBLIC
+    opened = Access.PUBLIC | Access.DEVELOPMENT if settings.is_development else Access.PUBLIC
     csrf = CSRFProtect()
-    headers.guard(app, settings.base_url)
+    security_headers.init_security_headers(app, settings.base_url)
 
     @app.before_request
-    def refuse_strangers() -> BaseResponse | None:
-        if request.endpoint is None or request.endpoint in open_pages:
+    def require_login() -> BaseResponse | None:
+        if request.endpoint is None or access.has_access(opened):
             return None
         with transaction() as session:
-            account = browsers.current(session)
+            account = browsers.current_account(session)
+            may_open = account is not None and _may_open(session, account)
             g.is_on_hold = hold.is_on(session)
-        if account is None and request.method in headers.SAFE:
+        if account is None and request.method in security_headers.SAFE:
             return redirect(url_for("sign_in.ask"))
-        g.account = account or abort(403)
+        if account is None:
+            raise SignedOut
+        g.account = account
+        if not may_open:
+            raise NotFound
         return None
 
-    for endpoint in WITHOUT_COOKIE:
-        blueprint, _, view = endpoint.partition(".")
-        csrf.exempt(f"belong_mail.{blueprint}.views.{view}")
-    csrf.init_app(app)
+    csrf.init_app(app)  # first: who could press for somebody else is not asked for a proof
+
+    @app.before_request
+    def require_fresh_proof() -> None:
+        is_press = request.method not in security_headers.SAFE
+        if is_press and access.has_access(Access.FRESH_PROOF) and not proof.is_fresh():
+            raise ProofNeeded
+
+    return csrf

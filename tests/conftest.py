@@ -1,5 +1,6 @@
 """What the tests share: both databases, the app, a worker, and a real SMTP server."""
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,29 +11,29 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from belong_mail import keys, schema
 from belong_mail.app import create_app
-from belong_mail.db import make_engine
+from belong_mail.core import encryption
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.opening import worker_keys
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
+from belong_mail.ops import schema
+from belong_mail.worker.loop import Worker, make_worker
 from config import Config
+from tests.browser_client import Visitor
 from tests.compiled import compile_once
-from tests.people import Visitor
 from tests.postgres import empty, postgresql
 from tests.servers.smtp import Server
+from tests.web_role import give_rights, pages_as_web
 
-KEYS = keys.new()
+KEYS = encryption.new_keys()
 compile_once()
 
 
 @pytest.fixture(scope="session")
 def blank_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("sqlite") / "blank.db"
-    engine = make_engine(f"sqlite:///{file}")
-    schema.upgrade(engine)
+    schema.upgrade(engine := make_engine(f"sqlite:///{file}"))
     with engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -44,8 +45,8 @@ def blank_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def migrated_postgresql() -> Iterator[Engine]:
     """A migrated PostgreSQL database of this test process's own."""
     with postgresql() as url:
-        engine = make_engine(url)
-        schema.upgrade(engine)
+        schema.upgrade(engine := make_engine(url))
+        give_rights(engine)
         yield engine
         engine.dispose()
 
@@ -98,34 +99,36 @@ def environment(
 
 @pytest.fixture
 def app(environment: dict[str, str]) -> Iterator[Flask]:
+    """The app; its pages have the rights of the web's role, all else those of the owner."""
     app = create_app(Config.read(environment))
-    parts: Parts = app.extensions["belong"]
-    with parts.writing.begin() as session:
+    services: Services = app.extensions["belong"]
+    with services.writing.begin() as session:
         groups.seed(session)
-    yield app
-    parts.writing.kw["bind"].dispose()
+    with pages_as_web(services.engine):
+        yield app
+    services.engine.dispose()
 
 
 @pytest.fixture
-def parts(app: Flask) -> Parts:
-    return cast("Parts", app.extensions["belong"])
+def services(app: Flask) -> Services:
+    return cast("Services", app.extensions["belong"])
 
 
 @pytest.fixture
-def session(parts: Parts) -> Iterator[Session]:
+def session(services: Services) -> Iterator[Session]:
     """A transaction of the test's own; it commits when the test ends well."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         yield session
 
 
 @pytest.fixture
-def keyring(parts: Parts) -> Keyring:
-    return Keyring(*worker_keys(parts.settings.private_keys, parts.settings.index_keys))
+def keyring(services: Services) -> Keyring:
+    return Keyring(*worker_keys(services.settings.private_keys, services.settings.index_keys))
 
 
 @pytest.fixture
-def worker(parts: Parts, keyring: Keyring) -> Iterator[Worker]:
-    worker = make_worker(parts, keyring)
+def worker(services: Services, keyring: Keyring) -> Iterator[Worker]:
+    worker = make_worker(services, keyring)
     yield worker
     worker.engine.close()
 
@@ -139,6 +142,13 @@ def visitor(app: Flask) -> Visitor:
 @pytest.fixture
 def cli(app: Flask) -> Any:
     return app.test_cli_runner()
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays until the end: modules, tests, fixtures."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

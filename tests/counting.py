@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from belong_mail.mail import line
-from belong_mail.outbox.rendering import Renderer
+from belong_mail.core.email_templates import Renderer
+from belong_mail.mail.smtp import connection
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def counted() -> Iterator[Counter[str]]:
     counts: Counter[str] = Counter()
 
     def watch(frame: FrameType, happening: str, argument: Any) -> None:
-        if happening == "c_call" and frame.f_code.co_filename == line.__file__:
+        if happening == "c_call" and frame.f_code.co_filename == connection.__file__:
             counts[argument.__name__] += 1
         elif happening == "call" and frame.f_code is Renderer.render.__code__:
             counts["render"] += 1

@@ -6,22 +6,28 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
+from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
+from belong_mail.members.models import Subscription
+from belong_mail.members.service import SignupData
+from belong_mail.members.tasks import start_subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.planning import service as planning
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring, start
-from belong_mail.subscriptions.service import Wanted
 
 
 def group_named(session: Session, slug: str) -> Group:
     found = groups.find(session, slug)
     assert found is not None
     return found
+
+
+def interests_of(session: Session, slug: str = "the-village") -> dict[str, str]:
+    """Return what a group's members can tick: public ids, by their words in English."""
+    return {each.label["en"]: each.public_id for each in group_named(session, slug).interests}
 
 
 def make_member(
@@ -33,7 +39,9 @@ def make_member(
 ) -> Subscription:
     """Make a confirmed member, as if they had joined long ago."""
     group = group_named(session, slug)
-    member = start(session, keyring, group, Wanted(address=address, language=language))
+    member = start_subscription(
+        session, keyring, group, SignupData(address=address, language=language)
+    )
     member.confirmed_at = now()
     session.flush()
     return member
@@ -44,8 +52,8 @@ def make_members(
 ) -> None:
     group = group_named(session, slug)
     for each in range(number):
-        wanted = Wanted(address=f"member{each}@dpsk12.org", language="en")
-        start(session, keyring, group, wanted).confirmed_at = now()
+        signup = SignupData(address=f"member{each}@dpsk12.org", language="en")
+        start_subscription(session, keyring, group, signup).confirmed_at = now()
     session.flush()
 
 
@@ -77,4 +85,4 @@ def plan_meeting(session: Session, slug: str = "the-village", **planned: Any) ->
         "place": "Room 4, behind the library",
         "link": "https://meet.example.org/tea",
     }
-    return planning.add(session, group_named(session, slug), **{**usual, **planned})
+    return meetings.add(session, group_named(session, slug), **{**usual, **planned})

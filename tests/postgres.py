@@ -9,7 +9,8 @@ from warnings import catch_warnings, simplefilter
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from belong_mail.db import Base
+from belong_mail.core.db import Base
+from tests.web_role import role_of, web_role
 
 with catch_warnings():
     simplefilter("ignore")  # It looks for a folder of the user's session, which a server has not.
@@ -55,12 +56,14 @@ def _hurry(server: str) -> None:
 @contextmanager
 def _database(server: str) -> Iterator[str]:
     name = f"belong_test_{secrets.token_hex(6)}"
+    url = make_url(server).set(database=name).render_as_string(hide_password=False)
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    finally:
+    with web_role(server, role_of(url)):
         with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        engine.dispose()
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        try:
+            yield url
+        finally:
+            with engine.connect() as connection:
+                connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+            engine.dispose()

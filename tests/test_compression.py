@@ -6,12 +6,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.people import Form, Visitor, path_of
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, path_of
+from tests.crawl import lead_stops, mailed_links, reference_of, sign_in, stops
 from tests.servers.smtp import Server
-from tests.tour import lead_stops, mailed_links, reference_of, sign_in, stops
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
@@ -68,15 +68,20 @@ def test_what_is_small_stays_as_it_is(visitor: Visitor) -> None:
 
 
 def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    app: Flask,
+    visitor: Visitor,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
 ) -> None:
-    lead = sign_in(app, parts, keyring, worker, relay)
-    links = mailed_links(visitor, worker, relay, parts, keyring)
+    lead = sign_in(app, services, keyring, worker, relay)
+    links = mailed_links(visitor, worker, relay, services, keyring)
     reference = reference_of(visitor)
-    places = [stop.url for stop in stops(parts, links, reference) if stop.is_private]
+    places = [stop.url for stop in stops(services, links, reference) if stop.is_private]
     places += ["/nowhere", "/?x=1", "/contact?topic=x", "/groups/the-village/join?email=a"]
     typed = {**Form(visitor.open("/contact").text).fields, "email": "x" * 600}
-    seats = [*lead_stops(app, parts), "/", "/contact"]
+    seats = [*lead_stops(app, services), "/", "/contact"]
     visitor.headers = lead.headers = GZIP
     kept = {place: visitor.open(place) for place in [*places, f"/contact/received/{reference}"]}
     kept |= {f"a lead’s {place}": lead.open(place) for place in seats}

@@ -10,10 +10,10 @@ from sqlalchemy import column, delete, select, table, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, StatementError
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.current import transaction
-from belong_mail.db import NO_DATABASE, Direct
-from belong_mail.parts import Parts
-from tests.dump import dump_of
+from belong_mail.core.db import NO_DATABASE, CompiledStatement, make_engine
+from belong_mail.core.services import Services
+from belong_mail.web.context import transaction
+from tests.db_dump import dump_of, kept_of
 
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -22,13 +22,13 @@ def message(reference: str = "AAAA-AAAA", at: datetime = AT) -> ContactMessage:
     return ContactMessage(reference=reference, sealed=b"sealed", received_at=at)
 
 
-def test_a_reading_transaction_cannot_write(parts: Parts) -> None:
-    before = dump_of(parts)
-    with parts.reading() as session:
+def test_a_reading_transaction_cannot_write(services: Services) -> None:
+    before = kept_of(services)
+    with services.reading() as session:
         session.add(message())
         with pytest.raises(DBAPIError):
             session.flush()
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
@@ -41,47 +41,62 @@ def test_a_page_that_is_only_looked_at_cannot_write(app: Flask, method: str) -> 
         session.add(message())
 
 
-def hold(parts: Parts, seconds: float, is_held: threading.Event) -> None:
-    with parts.writing.begin() as session:
+def hold(services: Services, seconds: float, is_held: threading.Event) -> None:
+    with services.writing.begin() as session:
         session.connection()
         is_held.set()
         time.sleep(seconds)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(parts: Parts) -> None:
+def test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done(services: Services) -> None:
     """SQLite alone would find out a tenth of a second later; the least of some waits is ours."""
     late = []
     for _ in range(4):
         is_held = threading.Event()
-        other = threading.Thread(target=hold, args=(parts, 0.24, is_held))
+        other = threading.Thread(target=hold, args=(services, 0.24, is_held))
         other.start()
         is_held.wait()
         began = time.monotonic()
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             session.connection()
             late.append(time.monotonic() - began - 0.24)
         other.join()
     assert min(late) < 0.05, late
 
 
-def test_a_form_and_a_command_can(app: Flask, parts: Parts) -> None:
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_waiting_writer_gives_up_after_its_time(database_url: str, services: Services) -> None:
+    """Not after twice as long: a page waits at most so many seconds."""
+    engine = make_engine(f"{database_url}?timeout=0.5")
+    with services.writing.begin() as session:
+        session.connection()
+        began = time.monotonic()
+        with pytest.raises(OperationalError), engine.begin():
+            pass
+        assert 0.5 <= time.monotonic() - began < 0.9
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 500
+    engine.dispose()
+
+
+def test_a_form_and_a_command_can(app: Flask, services: Services) -> None:
     with app.test_request_context("/", method="POST"), transaction() as session:
         session.add(message("AAAA-AAAA"))
     with app.app_context(), transaction() as session:
         session.add(message("BBBB-BBBB"))
-    assert len(dump_of(parts)["contact_messages"]) == 2
+    assert len(dump_of(services)["contact_messages"]) == 2
 
 
-def test_a_connection_that_read_can_write_the_next_time(parts: Parts) -> None:
+def test_a_connection_that_read_can_write_the_next_time(services: Services) -> None:
     for number in range(8):
-        with parts.reading.begin() as session:
+        with services.reading.begin() as session:
             assert len(session.scalars(select(ContactMessage)).all()) == number
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             session.add(message(f"AAAA-AAA{number}"))
 
 
-def test_an_error_takes_everything_back(app: Flask, parts: Parts) -> None:
+def test_an_error_takes_everything_back(app: Flask, services: Services) -> None:
     def fail() -> None:
         with transaction() as session:
             session.add(message())
@@ -90,17 +105,17 @@ def test_an_error_takes_everything_back(app: Flask, parts: Parts) -> None:
 
     with app.app_context(), pytest.raises(RuntimeError):
         fail()
-    assert dump_of(parts)["contact_messages"] == []
+    assert dump_of(services)["contact_messages"] == []
 
 
-def test_no_update_is_lost_between_threads(parts: Parts) -> None:
+def test_no_update_is_lost_between_threads(services: Services) -> None:
     """SQLite's driver begins late by itself and loses updates; ours takes the lock at once."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.add(message("0"))
 
     def count() -> None:
         for _ in range(20):
-            with parts.writing.begin() as session:
+            with services.writing.begin() as session:
                 row = session.scalars(select(ContactMessage).with_for_update()).one()
                 row.reference = str(int(row.reference) + 1)
 
@@ -109,30 +124,30 @@ def test_no_update_is_lost_between_threads(parts: Parts) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    [row] = dump_of(parts)["contact_messages"]
+    [row] = dump_of(services)["contact_messages"]
     assert "80" in row
 
 
-def test_a_moment_comes_back_as_it_was_from_any_zone(parts: Parts) -> None:
+def test_a_moment_comes_back_as_it_was_from_any_zone(services: Services) -> None:
     denver = timezone(timedelta(hours=-7))
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.add(message(at=AT.astimezone(denver)))
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert session.scalars(select(ContactMessage.received_at)).one() == AT
 
 
-def test_a_time_without_a_zone_is_refused(parts: Parts) -> None:
+def test_a_time_without_a_zone_is_refused(services: Services) -> None:
     naive = AT.replace(tzinfo=None)
-    with parts.writing() as session:
+    with services.writing() as session:
         session.add(message(at=naive))
         with pytest.raises(StatementError, match="not a moment"):
             session.flush()
 
 
-def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(parts: Parts) -> None:
+def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(services: Services) -> None:
     with (
         pytest.raises(DBAPIError) as caught,
-        parts.writing.begin() as session,
+        services.writing.begin() as session,
     ):
         session.execute(
             text("INSERT INTO nowhere VALUES (:address)"), {"address": "ada@dpsk12.org"}
@@ -140,40 +155,40 @@ def test_an_error_of_the_database_does_not_quote_what_was_to_be_stored(parts: Pa
     assert "ada" not in str(caught.value)
 
 
-NOWHERE = Direct(select(column("id")).select_from(table("nowhere")))
-ONE = Direct(select(text("1")))
-EMPTYING = Direct(delete(ContactMessage))
+NOWHERE = CompiledStatement(select(column("id")).select_from(table("nowhere")))
+ONE = CompiledStatement(select(text("1")))
+EMPTYING = CompiledStatement(delete(ContactMessage))
 
 
-def test_what_is_handed_to_the_driver_fails_as_any_other_statement(parts: Parts) -> None:
+def test_what_is_handed_to_the_driver_fails_as_any_other_statement(services: Services) -> None:
     with (
-        parts.writing.begin() as session,
+        services.writing.begin() as session,
         pytest.raises((OperationalError, ProgrammingError), match="nowhere"),
     ):
         NOWHERE.run(session.connection(), {})
-    with parts.reading.begin() as session, pytest.raises(DBAPIError):
+    with services.reading.begin() as session, pytest.raises(DBAPIError):
         EMPTYING.run(session.connection(), {})
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_cut_connection_is_not_used_again_after_what_is_handed_to_the_driver(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    with parts.writing() as session:
+    with services.writing() as session:
         connection = session.connection()
         number = session.scalar(text("SELECT pg_backend_pid()"))
-        with parts.reading.begin() as other:
+        with services.reading.begin() as other:
             other.execute(text(f"SELECT pg_terminate_backend({number})"))
         with pytest.raises(NO_DATABASE):
             ONE.run(connection, {})
         assert connection.invalidated
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         assert [tuple(row) for row in ONE.run(session.connection(), {})[0]] == [(1,)]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_committed_is_on_the_disk(parts: Parts) -> None:
+def test_what_is_committed_is_on_the_disk(services: Services) -> None:
     """A power cut must not take back that somebody joined, nor that a worker has a mail in hand."""
-    with parts.writing() as session:
+    with services.writing() as session:
         assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

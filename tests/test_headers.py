@@ -1,38 +1,49 @@
 """Every answer's headers, and what is refused before any view sees it."""
 
+import hashlib
 import io
 import itertools
+import os
+import re
+from html import unescape
+from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from belong_mail.headers import CONTENT_POLICY
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.dump import dump_of
-from tests.people import Visitor, path_of
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.web.security_headers import CONTENT_POLICY
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, path_of
+from tests.clients import sign_in
+from tests.crawl import bare, mailed_links, pressed, reference_of, stops
+from tests.db_dump import kept_of
 from tests.servers.smtp import Server
-from tests.tour import mailed_links, pressed, reference_of, stops
 
 OURS = "http://localhost:5000"
+META = re.compile(r'<meta name="referrer" content="([^"]+)"')
+# What any cache may keep: it is the same for everybody.
 KEPT = ("calendar", "feed")
-"""What any cache may keep: it is the same for everybody."""
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTS = (
     "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x",
     "/leave/x/pause", "/leave/x/language", "/leave/x/remind", "/my-groups/x/remind",
     "/my-groups", "/my-groups/x/leave", "/my-groups/x/erase",
-    "/my-groups/x/change-address", "/change-address/x", "/sign-in", "/sign-in/x",
+    "/email-me-again", "/email-me-again/x", "/my-groups/x/change-address", "/change-address/x",
+    "/sign-in", "/sign-in/x",
 )  # fmt: skip
 
 
 def test_every_answer_is_guarded_by_its_headers(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
-) -> None:
-    links = mailed_links(visitor, worker, relay, parts, keyring)
+    app: Flask, visitor: Visitor, worker: Worker, relay: Server, services: Services,
+    keyring: Keyring,
+) -> None:  # fmt: skip
+    links = mailed_links(visitor, worker, relay, services, keyring)
     answers = []
-    for stop in stops(parts, links, reference_of(visitor)):
+    for stop in stops(services, links, reference_of(visitor)):
         for method, language in itertools.product(("GET", "HEAD", "OPTIONS"), ("en", "es")):
             answer = app.test_client(use_cookies=False).open(
                 path_of(stop.url),
@@ -62,7 +73,8 @@ def test_every_answer_is_guarded_by_its_headers(
             assert headers["Cache-Control"] == "no-store", name
         if is_private:
             assert "noindex" in headers["X-Robots-Tag"], name
-            assert "no-referrer" in answer.text or answer.status_code != 200 or not answer.data
+            is_page = answer.status_code == 200 and answer.mimetype == "text/html"
+            assert "no-referrer" in answer.text or not is_page or not answer.data
 
 
 def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visitor: Visitor) -> None:
@@ -116,19 +128,20 @@ def test_the_one_cookie_comes_with_the_wish_to_sign_in_and_is_kept_close(
         {"Origin": "https://localhost:5000"},
         {"Origin": f"{OURS}.evil.example"},
         {"Origin": ""},
+        {"Origin": "null"},
     ],
 )
 def test_other_sites_forms_are_refused_and_nothing_is_stored(
-    visitor: Visitor, parts: Parts, headers: dict[str, str]
+    visitor: Visitor, services: Services, headers: dict[str, str]
 ) -> None:
     visitor.headers = {}
-    before = dump_of(parts)
+    before = kept_of(services)
     page = visitor.open("/groups/the-village/join")
     visitor.headers = headers
     for url in POSTS:
         assert visitor.press(url, email="ada@dpsk12.org", message="Hello").status_code == 403, url
     assert page.status_code == 200
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
 
 
 @pytest.mark.parametrize(
@@ -136,7 +149,6 @@ def test_other_sites_forms_are_refused_and_nothing_is_stored(
     [
         {},
         {"Origin": OURS},
-        {"Origin": "null"},
         {"Origin": OURS, "Sec-Fetch-Site": "same-origin"},
         {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
         {"Sec-Fetch-Site": "none"},
@@ -147,22 +159,113 @@ def test_our_own_forms_come_through(visitor: Visitor, headers: dict[str, str]) -
     assert visitor.join("the-village", "ada@dpsk12.org").status_code == 303
 
 
+def as_an_older_browser(visitor: Visitor, url: str, **typed: str) -> TestResponse:
+    """Open a page and send its form as Safari 16.3 does: its policy decides about the origin."""
+    page = visitor.open(url)
+    hides = "no-referrer" in {page.headers["Referrer-Policy"], *META.findall(page.text)}
+    form = Form(page.text)
+    visitor.headers = {"Origin": "null" if hides else OURS}
+    return visitor.press(form.action or url, **{**form.fields, **typed})
+
+
+def test_an_older_browser_that_hides_its_origin_is_led_to_a_page_that_works(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    links = mailed_links(visitor, worker, relay, services, keyring)
+    for url, typed, done in (
+        ("/groups/asian/join", {"email": "new@dpsk12.org"}, 303),
+        (links["confirm"], {}, 200),
+        (links["not-me"], {}, 200),
+        (f"{bare(links['my-groups'])}/erase", {}, 200),
+    ):
+        visitor.headers = {}
+        before = kept_of(services)
+        refused = as_an_older_browser(visitor, url, **typed)
+        assert refused.status_code == 403, url
+        assert kept_of(services) == before, url
+        [again] = re.findall(r'href="([^"]+again=1[^"]*)"', refused.text)
+        answer = as_an_older_browser(visitor, unescape(again), **typed)
+        assert answer.status_code == done, url
+        assert kept_of(services) != before, url
+        assert answer.status_code != 303 or "again=1" in answer.location
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_the_page_that_is_opened_again_leads_an_older_browser_from_a_button_alone_to_its_page(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    links = mailed_links(visitor, worker, relay, services, keyring)
+    visitor.headers = {"Origin": "null", "Accept-Language": "es"}
+    refused = visitor.press(f"{bare(links['leave'])}/remind", remind="yes")
+    assert refused.status_code == 403
+    assert "Presiona el botón otra vez" in refused.text
+    [again] = re.findall(r'href="([^"]+again=1[^"]*)"', refused.text)
+    assert visitor.open(unescape(again)).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("trick", ["//", "/\\", "/\\/", "/\t/", "/\n/", "/\r\\", "/./\\", "/.//"])
+def test_no_button_of_a_page_leads_to_a_site_that_its_address_names(
+    app: Flask, method: str, trick: str
+) -> None:
+    r"""A browser reads `\` as `/`, and leaves out tabs and line ends, before it opens a link."""
+    environ = EnvironBuilder(method=method, base_url=OURS).get_environ()
+    environ |= {"PATH_INFO": f"{trick}evil.example/a", "HTTP_ORIGIN": "null"}
+    pieces, _, _ = run_wsgi_app(app.wsgi_app, environ, buffered=True)
+    page = b"".join(pieces).decode()
+    links = re.findall(r'(?:href|action)="([^"]*)"', page)
+    assert len(links) > 1
+    for link in links:
+        read = re.sub(r"[\t\r\n]", "", unescape(link)).replace("\\", "/")
+        assert urljoin(OURS, read).startswith(f"{OURS}/"), link
+
+
+@pytest.mark.parametrize("settings", [HTTPS | {"BELONG_PROXIES": "1"}])
+@pytest.mark.parametrize("sent", [{"Origin": "null"}, {"Origin": HTTPS["BELONG_BASE_URL"]}])
+def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
+    app: Flask,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+    sent: dict[str, str],
+) -> None:
+    """Our pages forbid a Referer, so no browser sends one, and `Origin` is null in most."""
+    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    ours = {"X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin", **sent}
+    lead.headers = ours
+    new = "/lead/groups/the-village/newsletters"
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    before = kept_of(services)
+    assert lead.press(new).status_code == 400
+    lead.headers = {**ours, "Sec-Fetch-Site": "same-site"}
+    assert lead.press(new, csrf_token=token).status_code == 403
+    assert kept_of(services) == before
+    lead.headers = ours
+    assert lead.press(new, csrf_token=token).status_code == 303
+
+
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_ten_megabytes_are_refused_in_words(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring, language: str
+    visitor: Visitor,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+    language: str,
 ) -> None:
-    links = mailed_links(visitor, worker, relay, parts, keyring)
-    before = dump_of(parts)
+    links = mailed_links(visitor, worker, relay, services, keyring)
+    before = kept_of(services)
     visitor.headers = {"Accept-Language": language}
     for url in ("/groups/the-village/join", "/contact", links["one-click"]):
         answer = visitor.press(url, email="ada@dpsk12.org", message="x" * 10_000_000)
         assert answer.status_code == 413, url
         assert f'lang="{language}"' in answer.text
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
 
 
-def test_a_body_without_a_length_stores_nothing(visitor: Visitor, parts: Parts) -> None:
-    before = dump_of(parts)
+def test_a_body_without_a_length_stores_nothing(visitor: Visitor, services: Services) -> None:
+    before = kept_of(services)
     answer = visitor.client.post(
         "/contact",
         input_stream=io.BytesIO(b"message=" + b"x" * 10_000_000),
@@ -170,26 +273,54 @@ def test_a_body_without_a_length_stores_nothing(visitor: Visitor, parts: Parts) 
         content_type="application/x-www-form-urlencoded",
     )
     assert answer.status_code in {413, 422}
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND"])
-def test_other_methods_do_nothing(visitor: Visitor, parts: Parts, method: str) -> None:
-    before = dump_of(parts)
+def test_other_methods_do_nothing(visitor: Visitor, services: Services, method: str) -> None:
+    before = kept_of(services)
     for path in ("/", *POSTS):
         assert visitor.client.open(path, method=method).status_code == 405
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "localhost@evil.example", "", "a b", "["]
 )
-def test_a_foreign_host_is_refused(visitor: Visitor, parts: Parts, host: str) -> None:
-    before = dump_of(parts)
+def test_a_foreign_host_is_refused(visitor: Visitor, services: Services, host: str) -> None:
+    before = kept_of(services)
     for path in ("/", "/groups/the-village/join"):
         answer = visitor.client.open(path, headers={"Host": host})
         assert answer.status_code == 400
         assert "evil.example" not in answer.text
     answer = visitor.client.post("/contact", data={"message": "x"}, headers={"Host": host})
     assert answer.status_code == 400
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
+
+
+@pytest.mark.timeout(30)
+def test_options_below_static_opens_no_file_and_tells_nothing_about_one(
+    app: Flask, visitor: Visitor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody learns whether a file is there, or its hash; a pipe without a writer stops nothing."""
+    secret, pipe = tmp_path / "keys", tmp_path / "pipe"
+    secret.write_bytes(b"a key")
+    os.mkfifo(pipe)
+    up = "/".join([".."] * len(Path(app.static_folder or "").parts))
+    answers = set()
+    for file in (secret, pipe, tmp_path, tmp_path / "nothing", Path("/dev/zero")):
+        for version in (hashlib.sha256(b"a key").hexdigest()[:10], "", "x"):
+            answer = visitor.client.options(f"/static/{up}{file}?v={version}")
+            answers.add((answer.status_code, answer.data, answer.headers["Cache-Control"]))
+    assert answers == {(200, b"", "no-store")}
+    assert caplog.text == ""
+
+
+def test_options_runs_no_view_and_is_kept_by_nobody(app: Flask, visitor: Visitor) -> None:
+    for rule in app.url_map.iter_rules():
+        for filling in ("x", "1", "../../../../../../etc/passwd", "%00", "2027-01"):
+            path = re.sub("<[^>]+>", filling, rule.rule)
+            answer = visitor.client.options(f"{path}?v=")
+            assert answer.status_code in {200, 302, 308, 404}, path
+            assert answer.status_code != 200 or answer.data == b"", path
+            assert "public" not in answer.headers["Cache-Control"], path

@@ -1,31 +1,31 @@
 """The journeys from end to end: real app, real database, real mail."""
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import make_member, members_of, queue_issue
-from tests.people import Visitor, html_of, link_to, text_of
 from tests.servers.smtp import Server
 
 
 def test_a_teacher_joins_and_confirms(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     answer = visitor.join("the-village", " Ada@dpsk12.org ")
-    assert answer.location == "/check-your-inbox"
+    assert answer.location.startswith("/check-your-inbox/")
 
     worker.drain()
     [mail] = relay.to("Ada@dpsk12.org")
-    assert mail["Subject"] == "One tap to confirm"
+    assert mail["Subject"] == "Confirm your request to DPS Belong"
     assert "The Village" in text_of(mail)
 
     link = link_to(mail, "confirm")
-    assert "Join The Village" in visitor.open(link).text
-    with parts.reading.begin() as session:
+    assert "Join The Village Belong Group" in visitor.open(link).text
+    with services.reading.begin() as session:
         assert members_of(session, "the-village") == 0
 
-    assert "You are in" in visitor.press(link).text
-    with parts.reading.begin() as session:
+    assert "You’re in" in visitor.press(link).text
+    with services.reading.begin() as session:
         assert members_of(session, "the-village") == 1
 
     worker.drain()
@@ -35,9 +35,9 @@ def test_a_teacher_joins_and_confirms(
 
 
 def test_a_member_gets_a_newsletter_and_leaves_with_one_click(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         queue_issue(session)
     worker.drain()
@@ -49,7 +49,7 @@ def test_a_member_gets_a_newsletter_and_leaves_with_one_click(
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     answer = visitor.press(one_click, **{"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 204
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert members_of(session, "the-village") == 0
 
 

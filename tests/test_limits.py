@@ -1,8 +1,10 @@
 """Rate limits: one row a key, shared by all, exact at the edges; over one comes a later time."""
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail import limits
-from belong_mail.db import make_engine
-from belong_mail.limits import Limit, Rate, admit, next_use
+from belong_mail.core import rate_limits
+from belong_mail.core.db import make_engine
+from belong_mail.core.rate_limits import Limit, Rate, next_use, record_use
 
 AT = datetime(2026, 3, 8, 9, tzinfo=UTC)
 RATE = Rate(3, timedelta(minutes=30))
@@ -36,7 +38,7 @@ def uses(sessions: sessionmaker[Session], times: int, at: datetime = AT) -> list
     waits = []
     for _ in range(times):
         with sessions.begin() as session:
-            waits.append((admit(session, KEY, RATE, at) - at).total_seconds() / 60)
+            waits.append((record_use(session, KEY, RATE, at) - at).total_seconds() / 60)
     return waits
 
 
@@ -53,7 +55,7 @@ def test_the_allowance_grows_again_with_time(sessions: sessionmaker[Session]) ->
 def test_keys_do_not_share_an_allowance(sessions: sessionmaker[Session]) -> None:
     uses(sessions, 5)
     with sessions.begin() as session:
-        assert admit(session, b"other", RATE, AT) == AT
+        assert record_use(session, b"other", RATE, AT) == AT
 
 
 def test_a_limit_survives_a_restart(engine: Engine, sessions: sessionmaker[Session]) -> None:
@@ -66,7 +68,7 @@ def test_a_limit_survives_a_restart(engine: Engine, sessions: sessionmaker[Sessi
 
 def test_what_is_rolled_back_is_not_counted(sessions: sessionmaker[Session]) -> None:
     with sessions() as session:
-        admit(session, KEY, RATE, AT)
+        record_use(session, KEY, RATE, AT)
         session.rollback()
     assert uses(sessions, 3) == pytest.approx([0, 0, 0])
 
@@ -92,8 +94,49 @@ def test_keys_that_are_whole_again_are_forgotten(sessions: sessionmaker[Session]
     uses(sessions, 3)
     for minutes, kept in ((29, 1), (31, 0)):
         with sessions.begin() as session:
-            limits.purge(session, AT + timedelta(minutes=minutes))
+            rate_limits.purge_limits(session, AT + timedelta(minutes=minutes))
             assert session.scalar(select(func.count()).select_from(Limit)) == kept
+
+
+def tries(
+    sessions: sessionmaker[Session],
+    times: int,
+    at: datetime = AT,
+    wait: timedelta = rate_limits.NO_WAIT,
+) -> list[float | None]:
+    """Try the key so often; return the waits in minutes, None for each refusal."""
+    waits: list[float | None] = []
+    for _ in range(times):
+        with sessions.begin() as session:
+            when = rate_limits.try_use(session, KEY, RATE, at, wait)
+            waits.append(None if when is None else (when - at).total_seconds() / 60)
+    return waits
+
+
+def test_what_is_refused_costs_nothing(sessions: sessionmaker[Session]) -> None:
+    assert tries(sessions, 203) == [0, 0, 0, *[None] * 200]
+    assert tries(sessions, 2, AT + timedelta(minutes=10)) == [0, None]
+    assert tries(sessions, 4, AT + timedelta(minutes=40)) == [0, 0, 0, None]
+
+
+def test_a_wait_has_an_end_beyond_which_uses_are_refused(sessions: sessionmaker[Session]) -> None:
+    waits = tries(sessions, 100, wait=timedelta(minutes=25))
+    assert waits[:6] == [0, 0, 0, pytest.approx(10), pytest.approx(20), None]
+    assert set(waits[6:]) == {None}
+    assert tries(sessions, 1, AT + timedelta(minutes=30)) == [0]
+
+
+def test_of_several_keys_all_are_counted_or_none(sessions: sessionmaker[Session]) -> None:
+    plenty = Rate(100, timedelta(hours=1))
+    with sessions.begin() as session:
+        counted = [
+            rate_limits.try_uses(session, [(b"plenty", plenty), (KEY, RATE)], AT)
+            for _ in range(100)
+        ]
+    assert counted == [*[True] * 3, *[False] * 97]
+    with sessions.begin() as session:
+        left = [rate_limits.try_use(session, b"plenty", plenty, AT) for _ in range(100)]
+    assert left.count(AT) == 97
 
 
 @given(
@@ -118,3 +161,21 @@ def test_no_period_ever_holds_more_than_twice_the_burst(
     assert happened[: min(burst, len(gaps))] == pytest.approx(
         [sum(gaps[: index + 1]) for index in range(min(burst, len(gaps)))]
     )
+
+
+def test_every_rate_stands_in_one_module_with_its_reason() -> None:
+    """Beside the relay's messages a minute, which are a setting."""
+    module = Path(rate_limits.__file__)
+    package = module.parents[1]
+    elsewhere = {
+        str(file.relative_to(package)): len(re.findall(r"\bRate\(", file.read_text()))
+        for file in package.rglob("*.py")
+        if file != module and "Rate(" in file.read_text()
+    }
+    assert elsewhere == {"delivery/throttle.py": 1}
+    lines = module.read_text().splitlines()
+    stated = [i for i, line in enumerate(lines) if re.match(r"[A-Z_]+ = Rate\(", line)]
+    assert len(stated) >= 25
+    for i in stated:
+        before = next(line for line in reversed(lines[:i]) if not re.match(r"[A-Z_]+ = ", line))
+        assert before.startswith("# "), lines[i]

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
-from belong_mail.links import PATHS, Links
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.tokens import Purpose
-from belong_mail.worker import Worker
-from tests.people import Visitor, links_in
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.links import PATHS, Links
+from belong_mail.core.services import Services
+from belong_mail.core.tokens import Purpose
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, links_in
+from tests.crawl import GUEST, MEMBER, mailed_links
 from tests.servers.smtp import Server
-from tests.tour import GUEST, MEMBER, mailed_links
 
 ROOT = Path(__file__).resolve().parent.parent
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -40,8 +40,8 @@ FORGED = {
         "http://localhost:5000",
     ],
 )
-def test_a_link_begins_with_the_base_url_and_works(parts: Parts, base_url: str) -> None:
-    links = Links(base_url, parts.tokens)
+def test_a_link_begins_with_the_base_url_and_works(services: Services, base_url: str) -> None:
+    links = Links(base_url, services.tokens)
     link = links.signed("subscriptions.leave", Purpose.LEAVE, "some-id", AT, "es")
     assert link.startswith(f"{base_url}/leave/some-id.")
     assert urlsplit(link).query == "lang=es"
@@ -51,10 +51,10 @@ def test_a_link_begins_with_the_base_url_and_works(parts: Parts, base_url: str) 
 @pytest.mark.parametrize("base_url", ["https://Belong.example.org:8443", "http://bélong.org/x"])
 @pytest.mark.parametrize("value", ["some-id", "a/b c?d=e&f#g%h+é’<\"@:,;!$'()*~"])
 def test_a_worker_links_as_the_apps_own_url_map_does(
-    app: Flask, parts: Parts, base_url: str, value: str
+    app: Flask, services: Services, base_url: str, value: str
 ) -> None:
     """A worker has the paths without the views."""
-    links, root = Links(base_url, parts.tokens), urlsplit(base_url)
+    links, root = Links(base_url, services.tokens), urlsplit(base_url)
     own = app.url_map.bind(root.netloc, script_name=root.path or "/", url_scheme=root.scheme)
     for endpoint in PATHS:
         rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint]
@@ -65,32 +65,35 @@ def test_a_worker_links_as_the_apps_own_url_map_does(
         assert links.plain(endpoint, **spoken) == own.build(endpoint, spoken, force_external=True)
 
 
-def test_every_path_is_linked_to_and_every_link_has_a_path(parts: Parts) -> None:
-    assert parts.links
+def test_every_path_is_linked_to_and_every_link_has_a_path(services: Services) -> None:
+    assert services.links
     files = [file.read_text() for file in (ROOT / "belong_mail").rglob("*.py")]
-    call = re.compile(r"\b(?:links?\.(?:page|plain|signed|frame)|link)\(\s*\"([a-z_.]+)\"")
+    call = re.compile(
+        r"\b(?:links?\.(?:page|plain|signed|frame)|link|_link_email)\("
+        r"\s*(?:[a-z_]+, )*\"([a-z_.]+)\""
+    )
     named = {name for text in files for name in call.findall(text)}
     assert named == PATHS.keys()
 
 
-def test_a_link_for_machines_has_no_query(parts: Parts) -> None:
-    link = parts.links.signed("subscriptions.one_click", Purpose.ONE_CLICK, "some-id", AT)
+def test_a_link_for_machines_has_no_query(services: Services) -> None:
+    link = services.links.signed("subscriptions.one_click", Purpose.ONE_CLICK, "some-id", AT)
     assert urlsplit(link).query == ""
 
 
-def test_links_need_no_request_and_are_the_same_for_every_try(parts: Parts) -> None:
+def test_links_need_no_request_and_are_the_same_for_every_try(services: Services) -> None:
     first, second = (
-        parts.links.signed("subscriptions.confirm", Purpose.CONFIRM, "some-id", AT, "en")
+        services.links.signed("subscriptions.confirm", Purpose.CONFIRM, "some-id", AT, "en")
         for _ in range(2)
     )
     assert first == second
 
 
 def test_no_header_of_a_request_bends_a_mailed_link(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     visitor.headers = FORGED
-    mailed_links(visitor, worker, relay, parts, keyring)
+    mailed_links(visitor, worker, relay, services, keyring)
     links = [
         link
         for address in (GUEST, MEMBER)

@@ -1,24 +1,34 @@
 """The schema goes up, down to nothing and up again, on both databases, and is what models say."""
 
+import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.script import Script, ScriptDirectory
 from click.testing import Result
 from flask.testing import FlaskCliRunner
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy.orm import Session
 
-from belong_mail import schema
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.app import create_app
-from belong_mail.db import make_engine
-from belong_mail.parts import Parts
+from belong_mail.core.db import make_engine, now
+from belong_mail.core.i18n import LocalizedText
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group, GroupInterest, Question
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import schema
 from config import Config
 from tests.conftest import KEYS
+from tests.factories import group_named
 from tests.postgres import postgresql
 from tests.processes import run
 
-MIGRATIONS = Path(schema.__file__).parent / "migrations"
+MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +62,7 @@ def command(engine: Engine, *arguments: str) -> Result:
     app = create_app(Config.read(settings_for(engine)))
     runner: FlaskCliRunner = app.test_cli_runner()
     result = runner.invoke(args=list(arguments))
-    parts: Parts = app.extensions["belong"]
+    parts: Services = app.extensions["belong"]
     parts.writing.kw["bind"].dispose()
     return result
 
@@ -87,7 +97,7 @@ def test_upgrade_twice_changes_nothing_and_seeds_once(empty: Engine) -> None:
 def test_check_says_whether_the_database_is_up_to_date(empty: Engine) -> None:
     result = command(empty, "db", "check")
     assert result.exit_code == 1
-    assert "run `db upgrade`" in result.output
+    assert "Run `db upgrade`" in result.output
     schema.upgrade(empty)
     result = command(empty, "db", "check")
     assert (result.exit_code, result.output) == (0, "The database is as it should be.\n")
@@ -101,6 +111,266 @@ def test_the_worker_refuses_a_database_that_is_not_up_to_date(empty: Engine) -> 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("Error: The database cannot be used")
     assert "Traceback" not in ended.stderr
+
+
+def test_who_led_before_there_were_invitations_has_accepted(empty: Engine) -> None:
+    """Step 0017; what was only invited is gone when it is undone."""
+    schema.upgrade(empty)
+    with Session(empty) as session, session.begin():
+        groups.seed(session)
+        session.add(Account(address_index=b"index", wrapped_address=b"wrapped"))
+        session.flush()
+        for group_id, accepted_at in ((1, now()), (2, None)):
+            row = GroupLead(account_id=1, group_id=group_id, accepted_at=accepted_at)
+            session.add(row)
+    schema.downgrade(empty, "0017-1")
+    schema.upgrade(empty)
+    with Session(empty) as session:
+        [kept] = session.scalars(select(GroupLead))
+        assert (kept.group_id, kept.accepted_at) == (1, kept.since)
+
+
+def test_members_and_groups_of_before_0016_are_kept(empty: Engine) -> None:
+    before = next(step.down_revision for step in _steps() if step.revision == "0016")
+    schema.upgrade(empty, str(before))
+    at = "2026-01-01 00:00:00"
+    with empty.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO groups (id, public_id, slug, name, summary, note, resources, welcome,"
+                " position, created_at) VALUES (1, 'g', 's', 'N', '{}', '{}', '[]', '{}', 1, :at)"
+            ),
+            {"at": at},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO subscriptions (id, public_id, group_id, address_index,"
+                " wrapped_address, language, requested_at, is_suppressed, asked_until)"
+                " VALUES (1, 'm', 1, :index, :index, 'en', :at, :no, 0)"
+            ),
+            {"at": at, "index": b"x", "no": False},
+        )
+    schema.upgrade(empty)
+    with empty.begin() as connection:
+        shown = "SELECT public_id, address_index, counted_index FROM subscriptions"
+        [member] = connection.execute(text(shown))
+        assert (member[0], bytes(member[1]), member[2]) == ("m", b"x", None)
+        assert connection.scalar(text("SELECT members_shown FROM groups")) is None
+        connection.execute(text("DELETE FROM subscriptions"))
+        connection.execute(text("DELETE FROM groups"))
+
+
+ISSUES = [
+    (1, "Tea", "Come.\n\n{first_name}", "Té", "Vengan: ¡sí! 🫖"),
+    (2, "Walk", "We “walk”.", "", ""),
+    (3, "", "", "", ""),
+    (4, "", "", "Solo", ""),
+]
+
+
+def test_issues_of_before_0021_keep_their_words_in_both_directions(empty: Engine) -> None:
+    schema.upgrade(empty, "0020")
+    at = {"at": "2026-01-01 00:00:00+00:00"}
+    named = ("id", "subject", "text", "subject_es", "text_es")
+    with empty.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO groups (id, public_id, slug, name, summary, note, resources, welcome,"
+                " position, created_at) VALUES (1, 'g', 's', 'N', '{}', '{}', '[]', '{}', 1, :at)"
+            ),
+            at,
+        )
+        for row in ISSUES:
+            connection.execute(
+                text(
+                    "INSERT INTO newsletters (id, public_id, group_id, subject, text, subject_es,"
+                    " text_es, created_at, changed_at, is_refused, is_late) VALUES (:id, :id, 1,"
+                    " :subject, :text, :subject_es, :text_es, :at, :at, :no, :no)"
+                ),
+                {**dict(zip(named, row, strict=True)), **at, "no": False},
+            )
+    for _ in range(2):
+        schema.upgrade(empty)
+        with Session(empty) as session:
+            issues = session.scalars(select(Newsletter).order_by(Newsletter.id)).all()
+            assert [(issue.subject, issue.text) for issue in issues] == [
+                (
+                    {code: words for code, words in (("en", row[1]), ("es", row[3])) if words},
+                    {code: words for code, words in (("en", row[2]), ("es", row[4])) if words},
+                )
+                for row in ISSUES
+            ]
+        schema.downgrade(empty, "0020")
+        with empty.connect() as connection:
+            kept = connection.execute(text(f"SELECT {', '.join(named)} FROM newsletters"))  # noqa: S608
+            assert sorted(tuple(row) for row in kept) == ISSUES
+    with empty.begin() as connection:
+        connection.execute(text("DELETE FROM newsletters"))
+        connection.execute(text("DELETE FROM groups"))
+
+
+def test_groups_that_no_lead_has_edited_get_the_words_of_0022(empty: Engine) -> None:
+    """What leads wrote stays, also when the step is undone and taken again."""
+    schema.upgrade(empty)
+    own = {"en": "Asian educators and staff finding each other, and helping students speak up."}
+    with Session(empty) as session, session.begin():
+        groups.seed(session)
+        new = {group.slug: group_words(group) for group in groups.listed(session)}
+        group_named(session, "asian").summary = own
+        group_named(session, "lgbtq").summary = {"en": "Our own line."}
+        group_named(session, "lgbtq").before = {"summary": {}, "mission": {}, "activities": {}}
+        group_named(session, "autoimmune").summary = {"en": "Our own line."}
+    for _ in range(2):
+        schema.downgrade(empty, "0021")
+        schema.upgrade(empty)
+    with Session(empty) as session:
+        now = {group.slug: group_words(group) for group in groups.listed(session)}
+        assert group_named(session, "lgbtq").before == {"summary": {}}
+    for slug in ("lgbtq", "autoimmune"):
+        assert now.pop(slug) == [{"en": "Our own line."}, {}, {}, {}]
+        del new[slug]
+    assert now == new
+    with empty.begin() as connection:
+        connection.execute(text("DELETE FROM questions"))
+        connection.execute(text("DELETE FROM groups"))
+
+
+def test_whom_a_group_welcomes_is_written_whatever_its_leads_wrote(empty: Engine) -> None:
+    schema.upgrade(empty)
+    with Session(empty) as session, session.begin():
+        groups.seed(session)
+        group_named(session, "deconstructing-privilege").summary = {"en": "Our own line."}
+    schema.downgrade(empty, "0021")
+    schema.upgrade(empty)
+    with Session(empty) as session:
+        [line, mission, activities, audience] = group_words(
+            group_named(session, "deconstructing-privilege")
+        )
+        assert (line, mission, activities) == ({"en": "Our own line."}, {}, {})
+        assert audience["en"] == "All staff are welcome"
+    with empty.begin() as connection:
+        connection.execute(text("DELETE FROM questions"))
+        connection.execute(text("DELETE FROM groups"))
+
+
+def group_words(group: Group) -> list[LocalizedText]:
+    return [group.summary, group.mission, group.activities, group.audience]
+
+
+def ask_in_0021(empty: Engine, options: list[LocalizedText]) -> None:
+    """Enter a group with two questions, of which the first asks who would help, and an issue."""
+    at = {"at": "2026-01-01 00:00:00+00:00"}
+    asked = (
+        (1, {"en": "Would you like to help with something?", "es": "¿Ayudas?"}, options),
+        (2, {"en": "Which snack?"}, options[:2]),
+    )
+    with empty.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO groups (id, public_id, slug, name, summary, note, resources, welcome,"
+                " position, created_at) VALUES (1, 'g', 's', 'N', '{}', '{}', '[]', '{}', 1, :at)"
+            ),
+            at,
+        )
+        for number, label, listed in asked:
+            values = {"id": number, "label": json.dumps(label), "options": json.dumps(listed)}
+            connection.execute(
+                text(
+                    "INSERT INTO questions (id, group_id, position, kind, label, options,"
+                    " is_required, approved_at) VALUES (:id, 1, :id, 'choices', :label, :options,"
+                    " :no, :at)"
+                ),
+                {**values, **at, "no": False},
+            )
+        connection.execute(
+            text(
+                "INSERT INTO newsletters (id, public_id, group_id, subject, text, created_at,"
+                " changed_at, is_refused, is_late)"
+                " VALUES (1, 'n', 1, '{}', '{}', :at, :at, :no, :no)"
+            ),
+            {**at, "no": False},
+        )
+
+
+def test_the_question_who_would_help_becomes_a_groups_interests(empty: Engine) -> None:
+    """Step 0023; other questions stay, and so do issues, which go to the whole group."""
+    schema.upgrade(empty, "0021")
+    options: list[LocalizedText] = [
+        {"en": f"Task {number}", "es": f"Tarea {number}"} for number in range(8)
+    ]
+    ask_in_0021(empty, options)
+    schema.upgrade(empty)
+    with Session(empty) as session, session.begin():
+        interests = session.scalars(select(GroupInterest).order_by(GroupInterest.id)).all()
+        assert [each.label for each in interests] == options[:6]
+        assert len({each.public_id for each in interests}) == 6
+        assert [each.id for each in session.scalars(select(Question))] == [2]
+        issue = session.scalars(select(Newsletter)).one()
+        assert issue.interest is None
+        issue.interest, issue.due_at = interests[0], now()
+    schema.downgrade(empty, "0021")
+    with empty.begin() as connection:
+        assert connection.scalar(text("SELECT due_at FROM newsletters")) is None
+        for table in ("newsletters", "questions", "groups"):
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - ours
+
+
+def test_a_step_that_is_not_known_is_said_in_a_sentence(empty: Engine) -> None:
+    """A newer version was here, or one whose steps were numbered otherwise."""
+    schema.upgrade(empty)
+    _set_step(empty, "0099")
+    try:
+        for arguments in (("db", "upgrade"), ("worker", "--drain")):
+            ended = run(settings_for(empty), *arguments)
+            assert ended.returncode == 1
+            assert "Traceback" not in ended.stderr
+        result = command(empty, "db", "upgrade")
+        assert "at a step that this version does not know" in result.output
+    finally:
+        _set_step(empty, _steps()[0].revision)
+
+
+def test_a_database_that_is_not_what_its_step_says_stays_as_it_is(empty: Engine) -> None:
+    """Once a step stood as 0012 for some minutes, and is 0013 now."""
+    schema.upgrade(empty, "0012")
+    with empty.begin() as connection:
+        connection.execute(text("ALTER TABLE newsletters ADD COLUMN is_refused BOOLEAN"))
+    ended = run(settings_for(empty), "db", "upgrade")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: The database is not what its step says")
+    with empty.begin() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0012"
+        connection.execute(text("ALTER TABLE newsletters DROP COLUMN is_refused"))
+
+
+def test_three_who_upgrade_at_once_end_well(empty: Engine) -> None:
+    settings = settings_for(empty)
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(lambda _: run(settings, "db", "upgrade"), range(3)))
+    assert [(end.returncode, end.stdout) for end in ends] == [
+        (0, "The database is up to date.\n")
+    ] * 3, [end.stderr for end in ends]
+    with empty.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM groups")) == 10
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+def test_who_upgrades_waits_while_another_does(empty: Engine) -> None:
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with ThreadPoolExecutor() as pool:
+        with empty.begin() as connection:
+            schema.lock(connection)
+            second = pool.submit(run, settings_for(empty), "db", "upgrade")
+            while not connection.scalar(waits):
+                assert not second.done(), "it waited for nobody"
+                time.sleep(0.05)
+            assert not inspect(connection).has_table("groups")
+        assert second.result().returncode == 0
+
+
+def _set_step(engine: Engine, step: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :step"), {"step": step})
 
 
 def test_migrations_are_numbered_sentences_in_one_line_that_import_nothing_of_ours() -> None:
@@ -117,3 +387,21 @@ def test_migrations_are_numbered_sentences_in_one_line_that_import_nothing_of_ou
 
 def _steps() -> list[Script]:
     return list(ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def test_leases_and_hosts_of_before_survive_the_step_that_counts(empty: Engine) -> None:
+    """A worker of the version before may have died: what it held is taken over all the same."""
+    [before] = [step.down_revision for step in _steps() if step.revision == "0018"]
+    schema.upgrade(empty, str(before))
+    at = {"at": "2026-03-02 09:00:00+00:00"}
+    with empty.begin() as connection:
+        lease = "INSERT INTO leases (owner, until, held) VALUES ('old', :at, '1,2')"
+        host = "INSERT INTO hosts (folder, epoch, seen_at) VALUES ('folder', 7, :at)"
+        for statement in (lease, host):
+            connection.execute(text(statement), at)
+    schema.upgrade(empty)
+    with empty.connect() as connection:
+        leases = connection.execute(text("SELECT owner, held, turn FROM leases")).all()
+        hosts = connection.execute(text("SELECT folder, epoch, timeline FROM hosts")).all()
+    assert [tuple(row) for row in leases] == [("old", "1,2", 0)]
+    assert [tuple(row) for row in hosts] == [("folder", 7, "")]

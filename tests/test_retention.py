@@ -6,19 +6,19 @@ import pytest
 import time_machine
 from sqlalchemy import event, func, insert, select, update
 
-from belong_mail import retention
-from belong_mail.db import Base, now
+from belong_mail.core.db import Base, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.sending.models import Delivery, State
-from belong_mail.subscriptions.models import Request
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.dump import dump_of
+from belong_mail.ops import purge
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
+from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.people import Visitor, link_to
+from tests.scenario import ADA, VILLAGE, Stage
 from tests.servers.smtp import Server
-from tests.stage import ADA, VILLAGE, Stage
 
 MOMENT = timedelta(minutes=2)
 WEEK = timedelta(days=7)
@@ -26,15 +26,17 @@ MONTH = timedelta(days=30)
 
 
 @pytest.fixture
-def stage(visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Stage:
-    return Stage(visitor, worker, relay, parts, keyring)
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
 
 
 def after(stage: Stage, time: timedelta) -> dict[str, int]:
     """Run the clock as if so much time had passed; return how many rows each table has then."""
-    with stage.parts.writing.begin() as session:
-        retention.purge(session, now() + time)
-    return {table: len(rows) for table, rows in dump_of(stage.parts).items()}
+    with stage.services.writing.begin() as session:
+        purge.purge_all(session, now() + time)
+    return {table: len(rows) for table, rows in dump_of(stage.services).items()}
 
 
 def test_a_request_that_nobody_confirmed_goes_after_a_week(stage: Stage) -> None:
@@ -89,7 +91,7 @@ def test_a_membership_stays_while_mail_to_it_waits(stage: Stage) -> None:
     stage.enter()
     found = stage.subscription()
     assert found is not None
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         session.add(Delivery(kind="welcome-member", subscription_id=found.id))
     stage.visitor.press(link_to(stage.relay.to(ADA)[-1], "leave"))
     assert after(stage, MONTH + MOMENT)["subscriptions"] == 1
@@ -104,13 +106,13 @@ def test_the_note_that_a_mail_went_out_stays_thirty_days(stage: Stage) -> None:
 
 
 def test_an_issues_deliveries_stay_and_forget_who_they_were_for(stage: Stage) -> None:
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         make_member(session, stage.keyring, ADA)
         queue_issue(session)
     [issue] = stage.mails()
     stage.visitor.press(link_to(issue, "leave"))
     assert after(stage, MONTH + MOMENT)["deliveries"] == 1
-    with stage.parts.reading.begin() as session:
+    with stage.services.reading.begin() as session:
         [delivery] = session.scalars(select(Delivery))
         assert delivery.state == State.ACCEPTED
         assert delivery.subscription_id is None
@@ -140,7 +142,7 @@ def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(stage: Sta
 @pytest.mark.parametrize("state", [State.BOUNCED, State.FAILED, State.EXPIRED])
 def test_a_message_that_never_reached_the_office_stays(stage: Stage, state: State) -> None:
     stage.visitor.send("/contact", topic="need", message="Hello")
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         session.execute(update(Delivery).values(state=state, finished_at=now(), due_at=None))
     kept = after(stage, timedelta(days=365))
     assert (kept["contact_messages"], kept["deliveries"]) == (1, 1)
@@ -148,8 +150,8 @@ def test_a_message_that_never_reached_the_office_stays(stage: Stage, state: Stat
 
 def test_a_request_that_cannot_be_read_goes_after_a_week(stage: Stage) -> None:
     stage.visitor.join(VILLAGE, ADA)
-    with stage.parts.writing.begin() as session:
-        session.execute(update(Request).values(sealed=b"not sealed at all"))
+    with stage.services.writing.begin() as session:
+        session.execute(update(Job).values(sealed=b"not sealed at all"))
     for _ in range(4):
         stage.worker.drain()
     assert stage.mails() == []
@@ -171,12 +173,16 @@ def test_used_allowances_are_forgotten_when_they_are_whole_again(stage: Stage) -
 def test_the_clock_says_what_it_removed(stage: Stage) -> None:
     stage.visitor.send("/contact", topic="need", message="Hello")
     stage.ask()
-    with stage.parts.writing.begin() as session:
-        removed = retention.purge(session, now() + timedelta(days=31))
+    with stage.services.writing.begin() as session:
+        removed = purge.purge_all(session, now() + timedelta(days=31))
     assert removed == {
         "wishes": 1,
         "subscriptions": 1,
         "interests": 0,
+        "invitations": 0,
+        "digests of what came back": 0,
+        "mailboxes that nobody reads": 0,
+        "canaries": 0,
         "contact messages": 1,
         "contact threads": 1,
         "address changes": 0,
@@ -186,8 +192,10 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
         "reminders": 0,
         "sessions": 0,
         "sign ins": 0,
+        "audit entries": 0,
         "deliveries": 2,
         "unreadable requests": 0,
+        "readers of issues to an interest": 0,
         "introductions": 0,
         "links": 0,
         "allowances": 0,
@@ -207,7 +215,7 @@ def test_a_person_who_is_gone_is_gone_from_the_whole_database(stage: Stage) -> N
     assert found is not None
     traces = (found.public_id, found.address_index, found.wrapped_address)
     after(stage, MONTH + MOMENT)
-    everything = repr(dump_of(stage.parts))
+    everything = repr(dump_of(stage.services))
     assert all(repr(trace) not in everything for trace in traces)
 
 
@@ -216,7 +224,7 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
 ) -> None:
     """No other chore, no issue that is due, and not the worker."""
     stage.ask()
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         make_member(session, stage.keyring, "ben@dpsk12.org")
         issue = newsletters.draft(session, group_named(session, VILLAGE), "Tea", "At four.")
         issue.due_at = now() + MONTH
@@ -237,7 +245,7 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
 
 def test_much_that_is_over_goes_a_little_at_a_time(stage: Stage) -> None:
     """No transaction is long, and what is left does not wait for the next minute."""
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         at = now() - timedelta(days=2)
         old: dict[str, object] = {"kind": "erased", "sealed_to": b"x", "sealed_arguments": b"x"}
         old |= {"state": State.ACCEPTED, "created_at": at, "finished_at": at, "due_at": None}
@@ -245,7 +253,7 @@ def test_much_that_is_over_goes_a_little_at_a_time(stage: Stage) -> None:
     left = []
     for _ in range(4):
         stage.worker.step()
-        with stage.parts.reading.begin() as session:
+        with stage.services.reading.begin() as session:
             kept = select(func.count()).where(Delivery.sealed_arguments.is_not(None))
             left.append(session.scalar(kept))
     assert left == [700, 200, 0, 0]

@@ -10,8 +10,16 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.db import new_public_id
-from belong_mail.tokens import LONGEST, SKEW, BadToken, Purpose, TokenExpired, TokenInvalid, Tokens
+from belong_mail.core.db import new_public_id
+from belong_mail.core.tokens import (
+    CLOCK_SKEW,
+    MAX_TOKEN_CHARACTERS,
+    BadToken,
+    Purpose,
+    TokenExpired,
+    TokenInvalid,
+    Tokens,
+)
 
 OLD, NEW, OTHER = (letter * 40 for letter in "abc")
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -48,8 +56,8 @@ def test_a_confirmation_lives_for_three_days_and_an_undo_for_an_hour() -> None:
 @pytest.mark.parametrize("purpose", limited())
 def test_a_token_expires_to_the_second(purpose: Purpose) -> None:
     token = tokens.sign(purpose, "some-id", AT)
-    lives = timedelta(seconds=purpose.max_age or 0) + SKEW
-    last = AT + lives - SKEW
+    lives = timedelta(seconds=purpose.max_age or 0) + CLOCK_SKEW
+    last = AT + lives - CLOCK_SKEW
     with time_machine.travel(last, tick=False):
         assert tokens.read(purpose, token) == "some-id"
     with time_machine.travel(last + SECOND, tick=False), pytest.raises(TokenExpired):
@@ -59,9 +67,9 @@ def test_a_token_expires_to_the_second(purpose: Purpose) -> None:
 @pytest.mark.parametrize("purpose", limited())
 def test_clocks_may_differ_by_a_minute_and_no_more(purpose: Purpose) -> None:
     token = tokens.sign(purpose, "some-id", AT)
-    with time_machine.travel(AT - SKEW, tick=False):
+    with time_machine.travel(AT - CLOCK_SKEW, tick=False):
         assert tokens.read(purpose, token) == "some-id"
-    with time_machine.travel(AT - SKEW - SECOND, tick=False), pytest.raises(BadToken):
+    with time_machine.travel(AT - CLOCK_SKEW - SECOND, tick=False), pytest.raises(BadToken):
         tokens.read(purpose, token)
 
 
@@ -98,7 +106,7 @@ def test_a_token_says_an_opaque_id_and_a_time_and_nothing_else(public_id: str) -
 
 
 def test_another_spelling_of_a_signature_never_means_another_id() -> None:
-    """Base64 leaves spare bits (F11), so nothing may be keyed on a token's text."""
+    """Base64 leaves spare bits, so nothing may be keyed on a token's text."""
     token = tokens.sign(Purpose.LEAVE, "some-id", AT)
     twins = 0
     for place in range(len(token)):
@@ -155,8 +163,8 @@ def test_a_megabyte_is_refused_before_any_cryptography() -> None:
     for letter in ("a", ".", "=", "é"):
         assert _read(letter * 1_000_000) is None
     assert time.thread_time() - started < 0.05
-    assert len(tokens.sign(Purpose.CONFIRM, new_public_id(), AT)) < LONGEST / 2
-    assert _read(tokens.sign(Purpose.LEAVE, "x" * LONGEST, AT)) is None
+    assert len(tokens.sign(Purpose.CONFIRM, new_public_id(), AT)) < MAX_TOKEN_CHARACTERS / 2
+    assert _read(tokens.sign(Purpose.LEAVE, "x" * MAX_TOKEN_CHARACTERS, AT)) is None
 
 
 @given(st.text(max_size=300))

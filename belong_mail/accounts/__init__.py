@@ -1,1 +1,1 @@
-"""Leads: who may write for a group."""
+"""Leads and office staff: sign-in, sessions, rights."""

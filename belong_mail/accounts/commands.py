@@ -1,90 +1,175 @@
-"""The office's commands: who leads a group, and who answers for the office."""
+"""The office's commands: group leaders, and the people who work for the office."""
 
 import click
 
-from belong_mail import languages
-from belong_mail.accounts import inviting
+from belong_mail.accounts import identity_tasks, invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.current import parts, transaction
+from belong_mail.core import i18n
+from belong_mail.core.decryption import (
+    BlindIndex,
+    DecryptionError,
+    KeysMissing,
+    Opener,
+    worker_keys,
+)
 from belong_mail.groups import service as groups
-from belong_mail.groups.commands import named
-from belong_mail.mail.address import AddressRefused
-from belong_mail.opening import BlindIndex, KeysMissing, Opener, worker_keys
+from belong_mail.groups.commands import require_group
+from belong_mail.groups.models import Group
+from belong_mail.mail.address import InvalidAddress, check, domain
+from belong_mail.web.context import services, transaction
+
+GROUP_HELP = "The group's slug, as `group list` shows it."
+CHANGED = (
+    "Someone without the keys changed this address's account in the database, or the keys here are"
+    " not the worker's. Nothing was done. See “A break-in to the web” in docs/threats.md."
+)
 
 
 @click.group("lead")
 def lead_commands() -> None:
-    """Invite, remove and count leads."""
+    """Invite, remove and count group leaders."""
 
 
-@lead_commands.command("invite")
+@lead_commands.command(
+    "invite", epilog="Example: belong lead invite sam@dpsk12.org --group asian --language es"
+)
 @click.argument("address")
-@click.option("--group", "slug", required=True)
-@click.option("--language", type=click.Choice(list(languages.NAMES)), help="Of our mails to them.")
+@click.option("--group", "slug", required=True, help=GROUP_HELP)
+@click.option(
+    "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
+)
 def invite_lead(address: str, slug: str, language: str | None) -> None:
-    """Let ADDRESS lead a group."""
+    """Invite ADDRESS, a work address, to lead a group.
+
+    The invitation works for 7 days. Run the command again to send a new one.
+    """
     opener, index = keys_here()
+    _refuse_strangers(address)
     with transaction() as session:
-        group = named(session, slug)
+        group = require_group(session, slug)
         try:
-            inviting.invite(session, opener, index, group, address, language)
-        except AddressRefused as error:
-            raise click.BadParameter("This is not an email address.") from error
-    click.echo(f"One more lead may write for {group.name}.")
+            is_asked = invitations.ask_to_lead(session, opener, index, group, address, language)
+        except DecryptionError as error:
+            raise click.ClickException(CHANGED) from error
+    if is_asked:
+        click.echo(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
+    else:
+        click.echo(f"This address already leads {_in_sentence(group)}.")
 
 
 @lead_commands.command("remove")
 @click.argument("address")
-@click.option("--group", "slug", required=True)
+@click.option("--group", "slug", required=True, help=GROUP_HELP)
 def remove_lead(address: str, slug: str) -> None:
-    """Take the right to lead a group from ADDRESS."""
+    """Remove ADDRESS from the leaders of a group."""
     _opener, index = keys_here()
     with transaction() as session:
-        group = named(session, slug)
-        if not inviting.remove(session, index, group, address):
-            raise click.ClickException(f"This address does not lead {group.name}.")
-    click.echo(f"One lead fewer may write for {group.name}.")
+        group = require_group(session, slug)
+        if not invitations.remove_lead(session, index, group, address):
+            raise click.ClickException(f"This address does not lead {_in_sentence(group)}.")
+    click.echo(f"Removed from the leaders of {_in_sentence(group)}.")
 
 
 @lead_commands.command("list")
 def list_leads() -> None:
-    """List how many leads each group has, one a line; addresses are not shown."""
+    """Count the leaders and open invitations of each group.
+
+    Prints one group a line, and no addresses.
+    """
     with transaction() as session:
-        for group in groups.shown(session):
-            click.echo(f"{group.slug}\t{len(accounts.leads_of(session, group))}")
+        for group in groups.listed(session):
+            leads, invited = (
+                accounts.leads_of(session, group),
+                accounts.count_pending_invitations(session, group),
+            )
+            waiting = f"\t{invited} invited" if invited else ""
+            click.echo(f"{group.slug}\t{len(leads)}{waiting}")
+
+
+@lead_commands.command("unlink")
+@click.argument("address")
+def unlink(address: str) -> None:
+    """Let ADDRESS sign in by emailed links again.
+
+    For someone who signed in with the district's account and lost it. Ends all their sessions; they
+    and the other leaders of their groups get an email. Works for the office's people too.
+    """
+    opener, index = keys_here()
+    with transaction() as session:
+        try:
+            account = invitations.find_account(session, index, address)
+            was_linked = account is not None and identity_tasks.unlink(
+                session, opener, index, account
+            )
+        except DecryptionError as error:
+            raise click.ClickException(CHANGED) from error
+        if not was_linked:
+            raise click.ClickException("This address does not sign in with the district's account.")
+    click.echo("This address signs in by emailed links again. All its sessions have ended.")
 
 
 @click.group("office")
 def office_commands() -> None:
-    """Invite and remove who answers messages to the office."""
+    """Invite and remove people who work for the office."""
 
 
-@office_commands.command("invite")
+@office_commands.command("invite", epilog="Example: belong office invite sam@dpsk12.org")
 @click.argument("address")
-def invite_office(address: str) -> None:
-    """Let ADDRESS answer people who wrote to the office and have a receipt code."""
+@click.option(
+    "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
+)
+def invite_office(address: str, language: str | None) -> None:
+    """Invite ADDRESS, a work address, to work for the office.
+
+    They accept from that mailbox, within 7 days. Then they have the pages of the office, and can
+    invite leaders and colleagues there.
+    """
     opener, index = keys_here()
+    _refuse_strangers(address)
     with transaction() as session:
         try:
-            inviting.invite_office(session, opener, index, address)
-        except AddressRefused as error:
-            raise click.BadParameter("This is not an email address.") from error
-    click.echo("One more person may answer for the office.")
+            is_asked = invitations.ask_for_office(session, opener, index, address, language)
+        except DecryptionError as error:
+            raise click.ClickException(CHANGED) from error
+    if is_asked:
+        click.echo("Invited to work for the office. The invitation works for 7 days.")
+    else:
+        click.echo("This address already works for the office.")
 
 
 @office_commands.command("remove")
 @click.argument("address")
 def remove_office(address: str) -> None:
-    """Take the right to answer for the office from ADDRESS."""
+    """Remove ADDRESS from the people who work for the office."""
     _opener, index = keys_here()
     with transaction() as session:
-        if not inviting.remove_office(session, index, address):
-            raise click.ClickException("This address does not answer for the office.")
-    click.echo("One person fewer may answer for the office.")
+        if not invitations.remove_office(session, index, address):
+            raise click.ClickException("This address does not work for the office.")
+    click.echo("This address no longer works for the office.")
+
+
+def _refuse_strangers(address: str) -> None:
+    """Refuse an address that is not a staff address; development takes the sample's domain too."""
+    settings = services().settings
+    domains = settings.allowed_domains
+    if settings.is_development:
+        domains += (settings.mail_domain,)
+    try:
+        checked = check(address)
+    except InvalidAddress as error:
+        raise click.BadParameter("This is not an email address.") from error
+    refused = settings.refused_local_parts
+    is_refused = refused is not None and refused.search(checked.rpartition("@")[0])
+    if domain(checked) not in domains or is_refused:
+        raise click.BadParameter(f"This is not a work address: it must end in @{domains[0]}.")
+
+
+def _in_sentence(group: Group) -> str:
+    return i18n.group_in_sentence(group.name, i18n.DEFAULT)
 
 
 def keys_here() -> tuple[Opener, BlindIndex]:
-    settings = parts().settings
+    settings = services().settings
     try:
         return worker_keys(settings.private_keys, settings.index_keys)
     except KeysMissing as error:

@@ -1,11 +1,12 @@
 """Accounts and the groups they lead."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from belong_mail.db import Base, new_public_id, now
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 
 
@@ -21,10 +22,23 @@ class Account(Base):
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     address_index: Mapped[bytes] = mapped_column(unique=True)
     wrapped_address: Mapped[bytes]
-    language: Mapped[str] = mapped_column(default="en")
+    language: Mapped[str] = mapped_column(default=DEFAULT)
+    # How the office calls this person, in its own words and in the clear.
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    # Works for the office. An invitation to it counts from `office_since` and is none until then.
     is_office: Mapped[bool] = mapped_column(default=False)
-    """Answers for the office those who have a receipt code, and sees nothing else."""
+    office_since: Mapped[datetime | None]
+    office_ends_at: Mapped[datetime | None]
+    office_reminded_at: Mapped[datetime | None]
+    # Made where colleagues are invited, for this account: the worker believes it alone.
+    wrapped_office: Mapped[bytes | None]
+    # From then on nobody signs in to it, and no email goes there.
+    suspended_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+    @property
+    def is_asked_for_office(self) -> bool:
+        return self.office_since is not None and not self.is_office
 
 
 class SignIn(Base):
@@ -35,10 +49,14 @@ class SignIn(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    # SHA-256 of what the asking browser keeps in its cookie.
     browser_hash: Mapped[bytes]
-    """SHA-256 of what the asking browser keeps in its cookie."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
+
+
+# However often they come back, a lead signs in again after that.
+MAX_SESSION_AGE = timedelta(hours=12)
 
 
 class BrowserSession(Base):
@@ -50,11 +68,22 @@ class BrowserSession(Base):
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
+    # Browser and system, such as “Firefox/Windows”: what tells its owner one device from another.
+    device: Mapped[str] = mapped_column(default="", server_default="")
     started_at: Mapped[datetime] = mapped_column(default=now)
+    # When its owner last proved again who they are; None: when it began.
+    proven_at: Mapped[datetime | None]
 
 
-class Leadership(Base):
-    """An account's right to write for a group."""
+# A right ends after that, unless the office renews it.
+RIGHT_AGE = timedelta(days=365)
+
+
+class GroupLead(Base):
+    """An account's right to write for a group, from when its owner has accepted the invitation.
+
+    Until then nothing goes to the account because of it but the invitation.
+    """
 
     __tablename__ = "leaderships"
 
@@ -64,4 +93,25 @@ class Leadership(Base):
     group_id: Mapped[int] = mapped_column(
         ForeignKey(Group.id, ondelete="CASCADE"), primary_key=True, index=True
     )
+    # When its owner was invited, the last time.
     since: Mapped[datetime] = mapped_column(default=now)
+    accepted_at: Mapped[datetime | None]
+    # None: it has no end, or was not accepted yet.
+    ends_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
+    # Made where leads are invited, for this account and group: the worker believes it alone.
+    wrapped_right: Mapped[bytes | None]
+
+
+class Identity(Base):
+    """The district's sign-in of an account; the worker alone adds and removes one."""
+
+    __tablename__ = "identities"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
+    # A keyed hash of issuer and subject: by it the web finds who has signed in.
+    name: Mapped[bytes] = mapped_column(unique=True)
+    # The provider's issuer and its opaque name for the person. The worker believes it alone.
+    wrapped_subject: Mapped[bytes]
+    linked_at: Mapped[datetime] = mapped_column(default=now)

@@ -2,61 +2,129 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from flask import g
+from flask import Response, current_app, g, request
 from flask import session as cookie
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
-from belong_mail.accounts.models import Account, BrowserSession
-from belong_mail.db import now
+from belong_mail.accounts.devices import device_of
+from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
+from belong_mail.accounts.service import NotFound, browser_proof, has_office_right
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.web.context import services
 
-IDLE = timedelta(minutes=30)
-LONGEST = timedelta(hours=12)
-TOKEN, SEEN = "session", "seen"
+IDLE_TIMEOUT = timedelta(minutes=30)
+TOKEN_KEY, SEEN_KEY = "session", "seen"
 
 
-def begin(session: Session, account_id: int) -> None:
-    """Sign this browser in, under a token it has never had before."""
+def start_session(session: Session, account: Account, how: str = "") -> None:
+    """Sign this browser in, under a token it has never had before; `how` is for the trail."""
     token = secrets.token_urlsafe(32)
-    session.add(BrowserSession(account_id=account_id, token_hash=_hash(token)))
+    device = device_of(request.headers.get("User-Agent", ""))
+    started = BrowserSession(account_id=account.id, token_hash=_hash(token), device=device)
+    session.add(started)
+    session.flush()
+    audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
     cookie.clear()
-    cookie[TOKEN], cookie[SEEN] = token, int(now().timestamp())
+    cookie[TOKEN_KEY], cookie[SEEN_KEY] = token, int(now().timestamp())
 
 
-def current(session: Session) -> Account | None:
+def current_account(session: Session) -> Account | None:
     """Return who is signed in here; nobody after half an hour of rest, or half a day.
 
-    When the browser was last seen stands in its signed cookie, so that a GET writes nothing.
+    When the browser was last seen stands in its signed cookie, so that a GET writes nothing. A
+    right to work for the office that has ended counts as none, before the worker takes it away.
+    What this request does from now on is recorded under the account's name.
     """
-    token, seen = cookie.get(TOKEN), cookie.get(SEEN)
+    token, seen = cookie.get(TOKEN_KEY), cookie.get(SEEN_KEY)
     if not isinstance(token, str) or not isinstance(seen, int):
         return None
     at = now()
-    if at.timestamp() - seen > IDLE.total_seconds():
+    if at.timestamp() - seen > IDLE_TIMEOUT.total_seconds():
         return None
     found = (
-        select(Account)
+        select(Account, BrowserSession)
         .join(BrowserSession)
-        .where(BrowserSession.token_hash == _hash(token), BrowserSession.started_at > at - LONGEST)
+        .where(
+            BrowserSession.token_hash == _hash(token),
+            BrowserSession.started_at > at - MAX_SESSION_AGE,
+            Account.suspended_at.is_(None),
+        )
     )
-    account = session.scalar(found)
-    if account is not None:
-        cookie[SEEN] = int(at.timestamp())
+    row = session.execute(found).first()
+    if row is None:
+        return None
+    account, g.browser_session = row
+    cookie[SEEN_KEY] = int(at.timestamp())
+    g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
+    g.session_last_end = last_end(g.browser_session)
+    g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
+    _forget_ended_office(session, account)
     return account
 
 
-def end(session: Session) -> None:
+def last_end(browser_session: BrowserSession) -> datetime:
+    """Return when a session ends however often its browser comes back."""
+    return browser_session.started_at + MAX_SESSION_AGE
+
+
+def here() -> BrowserSession:
+    """Return the session of this request, on a page that strangers do not reach."""
+    browser_session: BrowserSession = g.browser_session
+    return browser_session
+
+
+def _forget_ended_office(session: Session, account: Account) -> None:
+    if account.is_office and not has_office_right(session, account):
+        set_committed_value(account, "is_office", value=False)
+
+
+def end_session(session: Session) -> None:
     """Sign this browser out."""
-    token = cookie.get(TOKEN, "")
-    session.execute(delete(BrowserSession).where(BrowserSession.token_hash == _hash(token)))
+    token = cookie.get(TOKEN_KEY, "")
+    ended = delete(BrowserSession).where(BrowserSession.token_hash == _hash(token))
+    if session.execute(ended.returning(BrowserSession.id)).first() is not None:
+        audit.record(session, audit.Kind.SIGNED_OUT)
     cookie.clear()
 
 
-def end_all(session: Session, account_id: int) -> None:
+def end_all_sessions(session: Session, account_id: int) -> None:
     """Sign an account out everywhere."""
     session.execute(delete(BrowserSession).where(BrowserSession.account_id == account_id))
+    audit.record(session, audit.Kind.SIGNED_OUT_EVERYWHERE)
+
+
+def sessions_of(session: Session, account: Account) -> list[BrowserSession]:
+    """List where an account is signed in, the newest first."""
+    found = select(BrowserSession).where(
+        BrowserSession.account_id == account.id,
+        BrowserSession.started_at > now() - MAX_SESSION_AGE,
+    )
+    return list(session.scalars(found.order_by(BrowserSession.started_at.desc())))
+
+
+def end_one(session: Session, account: Account, public_id: str) -> None:
+    """Sign an account out in one browser, or raise NotFound."""
+    gone = delete(BrowserSession).where(
+        BrowserSession.account_id == account.id, BrowserSession.public_id == public_id
+    )
+    if session.execute(gone.returning(BrowserSession.id)).first() is None:
+        raise NotFound
+    audit.record(session, audit.Kind.SESSIONS_ENDED, account=account)
+
+
+def end_others(session: Session, account: Account) -> None:
+    """Sign an account out everywhere but here."""
+    others = delete(BrowserSession).where(
+        BrowserSession.account_id == account.id, BrowserSession.id != here().id
+    )
+    session.execute(others)
+    audit.record(session, audit.Kind.SESSIONS_ENDED, account=account)
 
 
 def signed_in() -> Account:
@@ -73,10 +141,52 @@ def asking_browser() -> str:
     return nonce
 
 
-def is_asking(browser_hash: bytes) -> bool:
-    """Tell whether this is the browser that asked for a link."""
+def asked_as() -> bytes | None:
+    """Return the hash of what names this browser; None when it has not asked for a link."""
     nonce = cookie.get("asking")
-    return isinstance(nonce, str) and secrets.compare_digest(_hash(nonce), browser_hash)
+    return _hash(nonce) if isinstance(nonce, str) else None
+
+
+def remember_browser(answer: Response, account: Account) -> None:
+    """Let this browser be known again as one in which an account has signed in.
+
+    Its cookie names nobody; it gives the account's owner sign-in links that strangers cannot use
+    up, and no right besides.
+    """
+    proof = browser_proof(account, secrets.token_urlsafe(16))
+    answer.set_cookie(
+        _known_cookie(),
+        services().tokens.sign(Purpose.KNOWN_BROWSER, proof, now()),
+        max_age=Purpose.KNOWN_BROWSER.max_age,
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def forget_browser(answer: Response) -> None:
+    """Know this browser no more."""
+    is_secure = current_app.config["SESSION_COOKIE_SECURE"]
+    answer.delete_cookie(_known_cookie(), secure=is_secure, httponly=True, samesite="Lax")
+
+
+def known_as() -> str:
+    """Return the proof that a lead has signed in in this browser; nothing without one."""
+    try:
+        return services().tokens.read(
+            Purpose.KNOWN_BROWSER, request.cookies.get(_known_cookie(), "")
+        )
+    except BadToken:
+        return ""
+
+
+def was_signed_in() -> bool:
+    """Tell whether somebody has signed in in this browser, however long ago their session ended."""
+    return TOKEN_KEY in cookie or bool(known_as())
+
+
+def _known_cookie() -> str:
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
 
 
 def _hash(token: str) -> bytes:

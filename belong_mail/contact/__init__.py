@@ -1,1 +1,1 @@
-"""A person writes to DPS Belong."""
+"""The contact form and its threads."""

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
@@ -15,27 +16,40 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from belong_mail.contact.service import TOPICS, Written
-from belong_mail.forms import OpenForm, one_line, plain_text, staff_address, strip, well_formed
+from belong_mail.contact.service import TOPICS, ContactData
+from belong_mail.core.i18n import group_in_sentence
 from belong_mail.groups.models import Group
+from belong_mail.web.forms import (
+    PublicForm,
+    one_line,
+    plain_text,
+    staff_address,
+    strip,
+    well_formed,
+)
 
+# No group is called so.
 OFFICE = ""
-"""No group is called so."""
+NO_TOPIC = ""
 
 
-class ContactForm(OpenForm):
+class ContactForm(PublicForm):
     to = SelectField(
         _l("To"),
-        description=_l("A worry about a group or its leads? Choose the office."),
+        description=_l("Concerned about a group or its leaders? Choose the office."),
         default=OFFICE,
         validate_choice=False,
     )
     topic = SelectField(
         _l("What is it about?"),
-        choices=lambda: [SelectChoice(key, _(words)) for key, words in TOPICS.items()],
-        default="join",
+        choices=lambda: [
+            SelectChoice(NO_TOPIC, _("Choose a topic")),
+            *(SelectChoice(key, _(words)) for key, words in TOPICS.items()),
+        ],
+        default=NO_TOPIC,
+        validators=[InputRequired(_l("Choose a topic."))],
     )
     message = TextAreaField(
         _l("Your message"),
@@ -57,20 +71,28 @@ class ContactForm(OpenForm):
     )
     email = EmailField(
         _l("Your email address"),
-        description=_l("Only so that we can answer you."),
+        description=_l("We’ll only use it to answer you."),
         filters=[strip],
-        validators=[Optional(), Length(max=254), well_formed],
+        validators=[
+            Optional(),
+            Length(max=254, message=_l("Use at most 254 characters.")),
+            well_formed,
+        ],
     )
     submit = SubmitField(_l("Send to DPS Belong"))
     groups: dict[str, Group]
 
     def offer(self, groups: list[Group]) -> None:
         """Offer the office and the leads of groups."""
+        language = str(get_locale())
         self.groups = {group.slug: group for group in groups}
         self.to.choices = [
             SelectChoice(OFFICE, _("The Belong office")),
             *(
-                SelectChoice(slug, _("The leads of %(group)s", group=group.name))
+                SelectChoice(
+                    slug,
+                    _("The leaders of %(group)s", group=group_in_sentence(group.name, language)),
+                )
                 for slug, group in self.groups.items()
             ),
         ]
@@ -78,7 +100,9 @@ class ContactForm(OpenForm):
     def validate_to(self, field: Field) -> None:
         if field.data != OFFICE and field.data not in self.groups:
             field.data = OFFICE
-            raise ValidationError(_("These leads cannot be written to from here. Choose again."))
+            raise ValidationError(
+                _("You can’t message these leaders here. Choose another recipient.")
+            )
 
     @property
     def is_answered_by_code(self) -> bool:
@@ -94,9 +118,9 @@ class ContactForm(OpenForm):
             return False
         return True
 
-    def written(self) -> Written:
+    def written(self) -> ContactData:
         group = self.groups.get(self.to.data or OFFICE)
-        return Written(
+        return ContactData(
             topic=cast("str", self.topic.data),
             message=cast("str", self.message.data),
             name=self.name.data or "",
@@ -105,14 +129,19 @@ class ContactForm(OpenForm):
         )
 
 
-class CodeForm(OpenForm):
+class CodeForm(PublicForm):
     """Opens a thread; with words in it, it also goes on with it."""
 
     code = StringField(
         _l("Your receipt code"),
-        description=_l("Five times four letters and digits. Capitals and hyphens do not matter."),
+        description=_l(
+            "20 letters and numbers, in 5 groups of 4. Capitals and hyphens don’t matter."
+        ),
         filters=[strip],
-        validators=[DataRequired(_l("Enter your receipt code.")), Length(max=60)],
+        validators=[
+            DataRequired(_l("Enter your receipt code.")),
+            Length(max=60, message=_l("Use at most 60 characters.")),
+        ],
     )
     message = TextAreaField(
         _l("Write again"),
@@ -123,17 +152,17 @@ class CodeForm(OpenForm):
             plain_text,
         ],
     )
+    # Of the page that shows the code once, so that it can be read in another language.
     reference = HiddenField()
-    """Of the page that shows the code once, so that it can be read in another language."""
+    # Given by a page that shows the thread already.
     is_open = HiddenField()
-    """Given by a page that shows the thread already."""
-    submit = SubmitField(_l("Look for an answer"))
+    submit = SubmitField(_l("Check for an answer"))
 
     def refuse(self) -> None:
         """Say that nothing is there: in the same words for whatever was typed."""
         self.code.errors = (
             _(
-                "There is nothing under this code. Look whether each letter is right. Thirty days"
-                " after the last message everything is deleted."
+                "We didn’t find anything for this code. Check each letter."
+                " Everything is deleted 30 days after the last message."
             ),
         )

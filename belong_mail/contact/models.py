@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.db import Base, now
+from belong_mail.core.db import Base, now
 from belong_mail.groups.models import Group
 
 
@@ -13,17 +13,17 @@ class ContactMessage(Base):
     __tablename__ = "contact_messages"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # What the writer is told, such as K7QM-2XRD; it says nothing about them.
     reference: Mapped[str] = mapped_column(unique=True)
-    """What the writer is told, such as K7QM-2XRD; it says nothing about them."""
+    # To the leads of a group; None: to the office.
     group_id: Mapped[int | None] = mapped_column(ForeignKey(Group.id, ondelete="SET NULL"))
-    """To the leads of a group; None: to the office."""
     sealed: Mapped[bytes]
     received_at: Mapped[datetime] = mapped_column(default=now)
     group: Mapped[Group | None] = relationship()
+    # The conversation it belongs to, if its writer gave no address.
     thread_id: Mapped[int | None] = mapped_column(
         ForeignKey("contact_threads.id", ondelete="SET NULL")
     )
-    """The conversation it belongs to, if its writer gave no address."""
     thread: Mapped["Thread | None"] = relationship()
 
 
@@ -33,10 +33,12 @@ class Thread(Base):
     __tablename__ = "contact_threads"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # That of its first message.
     reference: Mapped[str] = mapped_column(unique=True)
-    """That of its first message."""
+    # X25519, public; the private half follows from the code, which is not kept.
     receipt_key: Mapped[bytes] = mapped_column(unique=True)
-    """X25519, public; the private half follows from the code, which is not kept."""
+    # What it is about, of the list that the form offers; None: begun before that was kept.
+    topic: Mapped[str | None]
     last_at: Mapped[datetime] = mapped_column(default=now)
 
 

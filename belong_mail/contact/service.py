@@ -10,45 +10,53 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.db import now
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.jobs import Job
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
-from belong_mail.languages import marked
-from belong_mail.outbox import service as outbox
-from belong_mail.sealing import Sealer
-from belong_mail.sending.models import Delivery, State
 
 KIND = "contact-message"
+# The job that sends what was not delivered again.
+RESEND = "resend-messages"
+# An uncertain one may have arrived, or not: when it is not due, its second try is over too.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
-"""An uncertain one may have arrived, or not: when it is not due, its second try is over too."""
-PLACE = "contact_messages.sealed"
-TO = "deliveries.sealed_to"
-ARGUMENTS = "deliveries.sealed_arguments"
+MESSAGE_COLUMN = "contact_messages.sealed"
+RECIPIENT_COLUMN = "deliveries.sealed_to"
+ARGUMENTS_COLUMN = "deliveries.sealed_arguments"
+# Without the letters that look like another.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without the letters that look like another."""
 REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
+
+
+# In English; the catalogs have the rest.
 TOPICS = {
-    "join": marked("Help with joining"),
-    "start": marked("Start a group"),
-    "need": marked("Tell us a need"),
-    "access": marked("An interpreter, captions or access"),
-    "event": marked("An event"),
-    "concern": marked("A concern"),
+    "join": gettext_noop("Help with joining"),
+    "start": gettext_noop("Starting a group"),
+    "need": gettext_noop("Request support"),
+    "access": gettext_noop("Interpreter, captions, or accessibility"),
+    "event": gettext_noop("An event"),
+    "concern": gettext_noop("A concern"),
 }
-"""In English; the catalogs have the rest."""
-AGAIN = marked("A further message")
-"""The topic of what comes with a receipt code."""
+
+
+# The topic of what comes with a receipt code.
+FURTHER_MESSAGE = gettext_noop("Another message")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ContactData:
     """What a person wrote; name and address may be empty."""
 
     topic: str
     message: str
     name: str = ""
     address: str = ""
+    # The public id of the group whose leads it is for; empty: for the office.
     to: str = ""
-    """The public id of the group whose leads it is for; empty: for the office."""
 
 
 def addressees(session: Session) -> list[Group]:
@@ -62,12 +70,12 @@ def addressees(session: Session) -> list[Group]:
 
 
 def receive(
-    session: Session, sealer: Sealer, inbox: str, written: Written, due_at: datetime
+    session: Session, sealer: Sealer, inbox: str, written: ContactData, due_at: datetime
 ) -> ContactMessage:
     """Store a message, sealed, and ask for the mail to whom it is for."""
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     reference = f"{code[:4]}-{code[4:]}"
-    sealed = sealer.seal(json.dumps(asdict(written)).encode(), PLACE)
+    sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
     group = session.scalar(select(Group).where(Group.public_id == written.to))
     message = ContactMessage(reference=reference, sealed=sealed, group=group)
     session.add(message)
@@ -75,7 +83,7 @@ def receive(
     outbox.post(
         session,
         KIND,
-        sealed_to=sealer.seal(inbox.encode(), TO),
+        sealed_to=sealer.seal(inbox.encode(), RECIPIENT_COLUMN),
         about_id=message.id,
         due_at=due_at,
     )
@@ -84,7 +92,7 @@ def receive(
 
 def write_again(session: Session, sealer: Sealer, inbox: str, thread: Thread, words: str) -> None:
     """Store a further message of a thread, for the office."""
-    message = receive(session, sealer, inbox, Written(AGAIN, words), now())
+    message = receive(session, sealer, inbox, ContactData(FURTHER_MESSAGE, words), now())
     message.thread_id = thread.id
 
 
@@ -100,25 +108,36 @@ def acknowledge(
     outbox.post(
         session,
         "contact-received",
-        sealed_to=sealer.seal(address.encode(), TO),
+        sealed_to=sealer.seal(address.encode(), RECIPIENT_COLUMN),
         about_id=message.id,
-        sealed_arguments=sealer.seal(language.encode(), ARGUMENTS),
+        sealed_arguments=sealer.seal(language.encode(), ARGUMENTS_COLUMN),
         due_at=due_at,
     )
 
 
 def undelivered(session: Session) -> dict[str, Delivery]:
-    """Return by its reference what has not reached whom it was for, and never will by itself.
+    """Return by its reference what has not reached whom it was for, and never will by itself."""
+    return {message.reference: delivery for message, delivery in undelivered_messages(session)}
+
+
+def undelivered_messages(session: Session) -> list[tuple[ContactMessage, Delivery]]:
+    """List what has not reached whom it was for, and its delivery, the oldest first.
 
     The few messages are walked through, not the many deliveries that are about something.
     """
     found = (
-        select(ContactMessage.reference, Delivery)
+        select(ContactMessage, Delivery)
         .join(Delivery, Delivery.about_id == ContactMessage.id + 0)
         .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
         .order_by(ContactMessage.id)
     )
-    return dict(session.execute(found).all())
+    return [(message, delivery) for message, delivery in session.execute(found)]
+
+
+def ask_to_resend(session: Session) -> None:
+    """Let the worker send again what has not arrived; the web may not touch these deliveries."""
+    audit.record(session, audit.Kind.MESSAGES_RESENT)
+    session.add(Job(kind=RESEND))
 
 
 def resend(session: Session) -> int:

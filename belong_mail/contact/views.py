@@ -5,17 +5,23 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import TooManyRequests
 
-from belong_mail.contact import receipts, service
+from belong_mail.contact import service, threads
 from belong_mail.contact.forms import CodeForm, ContactForm
-from belong_mail.current import parts, transaction, when_admitted
-from belong_mail.db import now
+from belong_mail.core import site_settings
+from belong_mail.core.help_lines import HelpLines
+from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
+from belong_mail.web.access import no_cookie, public
+from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
 
 contact = Blueprint("contact", __name__)
 
 
 @contact.route("/contact", methods=["GET", "POST"])
+@public
+@no_cookie
 def write() -> ResponseReturnValue:
     """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()
@@ -27,19 +33,28 @@ def write() -> ResponseReturnValue:
             return _thank(form)
         except DBAPIError:
             is_lost = True
-    page = render_template("contact/write.html", form=form, is_lost=is_lost)
+    page = render_template(
+        "contact/write.html", form=form, is_lost=is_lost, help_lines=_help_lines()
+    )
     return page, 503 if is_lost else 422 if form.errors else 200
 
 
-@contact.get("/contact/received/<reference>")
-def received(reference: str) -> str:
+@contact.get("/contact/received/<reference>", defaults={"has_address": True})
+@contact.get("/contact/received/<reference>/no-address", defaults={"has_address": False})
+@public
+def received(reference: str, *, has_address: bool) -> str:
+    """Say what happens next; the address of the page alone tells whether an answer can come."""
     with transaction() as session:
         message = service.find(session, reference) or abort(404)
         leads_of = message.group.name if message.group else ""
-    return render_template("contact/received.html", reference=reference, leads_of=leads_of)
+    return render_template(
+        "contact/received.html", reference=reference, leads_of=leads_of, has_address=has_address
+    )
 
 
 @contact.route("/contact/answer", methods=["GET", "POST"])
+@public
+@no_cookie
 def answer() -> ResponseReturnValue:
     """Show a thread to whoever has its code, and take what they write into it."""
     form = CodeForm()
@@ -48,9 +63,12 @@ def answer() -> ResponseReturnValue:
     if not form.is_sent() and not (form.is_turned and form.is_open.data and form.validate()):
         return render_template("contact/answer.html", form=form), 422 if form.errors else 200
     with transaction() as session:
-        until = when_admitted(session)
-        if until > now():
-            return render_template("contact/answer.html", form=form, until=until), 429
+        try:
+            throttle(session, NO_WAIT)
+        except TooManyRequests as error:
+            until = error.retry_after
+            page = render_template("contact/answer.html", form=form, until=until)
+            return page, 429, {"Retry-After": str(round(AGAIN_AFTER.total_seconds()))}
         said = _read(session, form)
     if said is None:
         return render_template("contact/answer.html", form=form), 422
@@ -58,29 +76,30 @@ def answer() -> ResponseReturnValue:
     return render_template("contact/thread.html", form=form, said=said, is_sent=is_sent)
 
 
-def _read(session: Session, form: CodeForm) -> list[receipts.Said] | None:
+def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | None:
     """Open the thread of a code, with what was written now; None when there is none."""
     code = form.code.data or ""
     try:
-        thread = receipts.find(session, code)
-    except receipts.NoThread:
+        thread = threads.find_thread(session, code)
+    except threads.ThreadNotFound:
         form.refuse()
         return None
     if form.message.data and not form.is_turned:
-        inbox = parts().settings.contact_inbox
+        inbox = services().settings.contact_inbox
         words = form.message.data
-        service.write_again(session, parts().sealer, inbox, thread, words)
-        receipts.add(session, thread, words, is_office=False)
-    return receipts.read(session, thread, code)
+        service.write_again(session, services().sealer, inbox, thread, words)
+        threads.add_entry(session, thread, words, is_office=False)
+    return threads.read_entries(session, thread, code)
 
 
 def _thank(form: ContactForm) -> ResponseReturnValue:
     """Store what was written; a receipt code is shown once, on a page without an address."""
-    code = receipts.new_code() if form.is_answered_by_code else ""
+    code = threads.new_code() if form.is_answered_by_code else ""
     reference = _receive(form, code)
     if code:
         return _show_code(reference, code, CodeForm(formdata=None))
-    return redirect(url_for(".received", reference=reference), 303)
+    has_address = bool(form.email.data)
+    return redirect(url_for(".received", reference=reference, has_address=has_address), 303)
 
 
 def _show_code(reference: str, code: str, form: CodeForm) -> str:
@@ -96,15 +115,26 @@ def _addressees() -> list[Group] | None:
         return None
 
 
+def _help_lines() -> HelpLines:
+    """Return whom to call in a crisis, also when the database does not answer."""
+    try:
+        with read_transaction() as session:
+            return site_settings.with_changes(session, services().settings).help_lines
+    except DBAPIError:
+        return services().settings.help_lines
+
+
 def _receive(form: ContactForm, code: str) -> str:
     """Store what was written, also for the code if there is one, and return its reference."""
-    sealer = parts().sealer
+    sealer = services().sealer
     with transaction() as session:
-        due_at = when_admitted(session)
+        due_at = throttle(session)
         written = form.written()
-        message = service.receive(session, sealer, parts().settings.contact_inbox, written, due_at)
+        message = service.receive(
+            session, sealer, services().settings.contact_inbox, written, due_at
+        )
         if code:
-            receipts.begin(session, message, code, written.message)
+            threads.start_thread(session, message, code, written.message, written.topic)
         if form.is_of_staff:
             language = str(get_locale())
             service.acknowledge(session, sealer, message, written.address, language, due_at)

@@ -3,15 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey
+from sqlalchemy import JSON, ColumnElement, ForeignKey, and_, false, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.db import Base, new_public_id, now
-
-Words = dict[str, str]
-"""The same words in each language: {"en": …, "es": …}."""
-QUIET = {"lgbtq", "people-with-disabilities", "autoimmune"}
-"""Discreet groups, by slug: refused in a subject, “Belong meeting” in a calendar."""
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.i18n import LocalizedText
 
 
 class Group(Base):
@@ -20,35 +16,90 @@ class Group(Base):
     __tablename__ = "groups"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # Names the group in List-Id, where the slug would tell what it is about.
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
-    """Names the group in List-Id, where the slug would tell what it is about."""
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    summary: Mapped[Words] = mapped_column(JSON)
-    note: Mapped[Words] = mapped_column(JSON, default=dict)
-    """Something for the card, like “Writing our charter now”; may be empty."""
+    summary: Mapped[LocalizedText] = mapped_column(JSON)
+    # Why it exists: paragraphs with an empty line between them; may be empty.
+    mission: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    # What it does: a list, one line each; may be empty, and need not be as long in each language.
+    activities: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    # Whom it welcomes, in one line: the office's words alone; may be empty.
+    audience: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    # Something for the card, like “Writing our charter now”; may be empty.
+    note: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    # Links and phone numbers on its page: [{"title": LocalizedText, "url": "https:…" or "tel:…"}].
     resources: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """Links to show on its page: [{"title": Words, "url": …}]."""
-    welcome: Mapped[Words] = mapped_column(JSON, default=dict)
-    """The leads' own words in the welcome mail; may be empty."""
+    # The leads' own words in the welcome mail; may be empty.
+    welcome: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
+    # What the leads' last change replaced, so that it can be undone.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """What the leads' last change replaced, so that it can be undone."""
+    # The leads' shared mailbox: gets messages to the group and replies to its issues.
+    #
+    # The worker wraps it once it is confirmed; nobody else can name one.
     wrapped_mailbox: Mapped[bytes | None]
-    """The leads' shared mailbox: gets messages to the group and replies to its issues.
-
-    The worker wraps it once it is confirmed; nobody else can name one.
-    """
+    # About how many members its leads were told of last, in tens; 0 is “a few”.
+    members_shown: Mapped[int | None]
+    # Whether its newsletters need a second leader's yes: `auto` (a discreet group's with two leads
+    # do), `always` or `never`.
+    second_yes: Mapped[str] = mapped_column(server_default="auto")
+    # Its place in the directory; its hue follows.
     position: Mapped[int]
-    """Its place in the directory; its hue follows."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     established_at: Mapped[datetime | None]
+    # The office's mark. `header_words.is_discreet` also knows names that need none.
+    is_discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # What else a subject must not say, one a line: what the group is called, what it is about.
+    telling_words: Mapped[LocalizedText] = mapped_column(
+        JSON, default=dict, server_default=text("'{}'")
+    )
+    # Each name that the group has had: the worker notes a new one, and nobody else forgets one.
+    known_names: Mapped[list[str]] = mapped_column(JSON, server_default=text("'[]'"))
+    # From when on nothing goes out to it. Until then it goes on, but nobody can join.
+    ends_at: Mapped[datetime | None]
+    # The end that the worker has told leads and office of, and when: it trusts no other one, and
+    # memberships stay for a while after that.
+    announced_end: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
+    # When the worker had deleted every membership.
+    emptied_at: Mapped[datetime | None]
+    # When the worker closed its books, or an operator ended it at once.
     retired_at: Mapped[datetime | None]
     questions: Mapped[list["Question"]] = relationship(order_by="Question.position")
+    # Retired ones too.
+    all_interests: Mapped[list["GroupInterest"]] = relationship(
+        order_by="GroupInterest.id", back_populates="group"
+    )
 
     @property
     def is_open(self) -> bool:
-        """Whether people can join: established and not retired."""
-        return self.established_at is not None and self.retired_at is None
+        """Whether people can join: established, and no end is set."""
+        return self.established_at is not None and not self.is_ending
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether an end is set, to come or past."""
+        return self.ends_at is not None or self.retired_at is not None
+
+    def has_ended(self, at: datetime) -> bool:
+        """Tell whether nothing goes out to it any more, also before the worker has noticed."""
+        return self.retired_at is not None or (self.ends_at is not None and self.ends_at <= at)
+
+    @classmethod
+    def ended(cls, at: Any) -> ColumnElement[bool]:
+        """Select the groups of which `has_ended` tells so at a time."""
+        return or_(cls.retired_at.is_not(None), and_(cls.ends_at.is_not(None), cls.ends_at <= at))
+
+    @property
+    def has_newsletters(self) -> bool:
+        """Whether its leads can write to members: established, and not ended."""
+        return self.established_at is not None and not self.has_ended(now())
+
+    @property
+    def interests(self) -> list["GroupInterest"]:
+        """Return what members can choose to help with, in the order in which it was added."""
+        return [each for each in self.all_interests if each.retired_at is None]
 
 
 class Question(Base):
@@ -63,9 +114,33 @@ class Question(Base):
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     position: Mapped[int]
     kind: Mapped[str]
-    label: Mapped[Words] = mapped_column(JSON)
+    label: Mapped[LocalizedText] = mapped_column(JSON)
+    # For choices: a list of Words.
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """For choices: a list of Words."""
     is_required: Mapped[bool] = mapped_column(default=False)
+    # When the office said yes; before, nobody is asked.
     approved_at: Mapped[datetime | None] = mapped_column(default=now)
-    """When the office said yes; before, nobody is asked."""
+    # When it was suggested; None: before that was kept, or it came with the site.
+    proposed_at: Mapped[datetime | None]
+
+
+class GroupInterest(Base):
+    """Something that members of one group may offer to help with.
+
+    Who ticked it stands with their memberships, wrapped. The row stays when it is retired: an issue
+    that was sent to it still says so, and never goes to the whole group instead.
+    """
+
+    __tablename__ = "group_interests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # Names the interest in what the worker wraps: another one never takes over its ticks.
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
+    group: Mapped[Group] = relationship(back_populates="all_interests")
+    label: Mapped[LocalizedText] = mapped_column(JSON)
+    # About how many ticks its leads were told of last, in tens; 0 is fewer than ten.
+    members_shown: Mapped[int | None]
+    retired_at: Mapped[datetime | None]
+    # When the worker had deleted every tick of a retired one.
+    forgotten_at: Mapped[datetime | None]

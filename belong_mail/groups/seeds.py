@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from belong_mail.groups.models import Words
+from belong_mail.core.i18n import LocalizedText
 
-ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
+ESTABLISHED: tuple[tuple[str, str, LocalizedText, LocalizedText], ...] = (
     (
         "african-american-black",
         "African American/Black",
         {
-            "en": "Black colleagues from every school and office, looking out for each other.",
-            "es": "Colegas de la comunidad negra, de todo el distrito, que se cuidan entre sí.",
+            "en": "Help shape the goals and the culture of our group.",
+            "es": "Ayuda a dar forma a las metas y a la cultura de nuestro grupo.",
         },
         {"en": "Writing our charter now", "es": "Estamos escribiendo nuestros estatutos"},
     ),
@@ -18,8 +18,11 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "asian",
         "Asian",
         {
-            "en": "Asian educators and staff finding each other, and helping students speak up.",
-            "es": "Docentes y personal de raíces asiáticas se encuentran y dan voz al alumnado.",
+            "en": "Student voices, and community with Asian staff, families and businesses.",
+            "es": (
+                "La voz de cada estudiante, y comunidad con personal, familias y negocios"
+                " asiáticos."
+            ),
         },
         {},
     ),
@@ -27,8 +30,13 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "citizens-of-the-world",
         "Citizens of the World",
         {
-            "en": "Many languages, many roots: for everyone who never fit a single box.",
-            "es": "Muchos idiomas, muchas raíces: para quien nunca ha cabido en una sola casilla.",
+            "en": (
+                "Multilingual, multiracial or multicultural? Meet others who don’t fit in one box."
+            ),
+            "es": (
+                "¿Multilingüe, multirracial, multicultural? Conoce a más gente que no cabe en"
+                " una casilla."
+            ),
         },
         {},
     ),
@@ -36,8 +44,14 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "deconstructing-privilege",
         "Deconstructing Privilege",
         {
-            "en": "Learning what whiteness does in schools, then acting on it. All are welcome.",
-            "es": "Aprender qué hace la blanquitud en las escuelas, y actuar. Hay lugar para ti.",
+            "en": (
+                "Staff who identify as white examine privilege and confront racism. All staff"
+                " are welcome."
+            ),
+            "es": (
+                "Examinar el privilegio blanco y enfrentar el racismo. Todo el personal puede"
+                " participar."
+            ),
         },
         {},
     ),
@@ -45,8 +59,11 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "latinx-hispanic",
         "Latinx/Hispanic",
         {
-            "en": "Listening, teaching our history and backing families and schools. ¡Bienvenidos!",
-            "es": "Escuchamos, enseñamos nuestra historia y apoyamos a familias y escuelas. ¡Ven!",
+            "en": "Learners and advocates for our students, our schools and our roots.",
+            "es": (
+                "Aprendemos y abogamos por nuestro estudiantado, nuestras escuelas y nuestras"
+                " raíces."
+            ),
         },
         {},
     ),
@@ -54,8 +71,14 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "lgbtq",
         "LGBTQ+",
         {
-            "en": "Company, events and better policy for LGBTQIA+ staff and students.",
-            "es": "Compañía, eventos y mejores políticas para personal y estudiantes LGBTQIA+.",
+            "en": (
+                "For the needs of LGBTQIA+ staff and students: better policies, and events for"
+                " everyone."
+            ),
+            "es": (
+                "Por las necesidades del personal y del estudiantado LGBTQIA+: mejores"
+                " políticas y eventos."
+            ),
         },
         {},
     ),
@@ -63,8 +86,11 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "the-village",
         "The Village",
         {
-            "en": "For all who stand behind Black students every day: share, learn, lean on us.",
-            "es": "Para quienes acompañan cada día al alumnado negro: comparte, aprende, apóyate.",
+            "en": "For those who act in the lives of today’s African-American/Black students.",
+            "es": (
+                "Para quienes actúan en la vida de estudiantes de la comunidad afroamericana y"
+                " negra."
+            ),
         },
         {},
     ),
@@ -72,44 +98,45 @@ ESTABLISHED: tuple[tuple[str, str, Words, Words], ...] = (
         "women-of-color",
         "Women of Color",
         {
-            "en": "Sisterhood and mentoring for women of color, from the first day on the job.",
-            "es": "Hermandad y mentoría para mujeres de color, desde el primer día de trabajo.",
+            "en": "Development, empowerment and sisterhood for women of color across DPS.",
+            "es": "Desarrollo, empoderamiento y sororidad para mujeres de color en todo DPS.",
         },
         {},
     ),
 )
 
-UPCOMING: tuple[tuple[str, str, Words], ...] = (
-    (
-        "people-with-disabilities",
-        "People with Disabilities",
-        {
-            "en": "Access, plain talk and colleagues who get it.",
-            "es": "Accesibilidad, palabras claras y colegas que lo entienden.",
-        },
-    ),
-    (
-        "autoimmune",
-        "Autoimmune",
-        {
-            "en": "Good days and hard days, shared with people who know both.",
-            "es": "Días buenos y días difíciles, con gente que conoce ambos.",
-        },
-    ),
+
+# What they are for is not said yet: nobody but their members can say it.
+UPCOMING: tuple[tuple[str, str, LocalizedText], ...] = (
+    ("people-with-disabilities", "People with Disabilities", {}),
+    ("autoimmune", "Autoimmune", {}),
 )
 
-HELP: tuple[str, Words, list[Any]] = (
-    "choices",
-    {"en": "Would you like to help with something?", "es": "¿Te gustaría ayudar con algo?"},
-    [
-        {"en": "Welcoming new colleagues", "es": "Recibir a quienes acaban de llegar"},
-        {"en": "Planning events", "es": "Organizar eventos"},
-        {"en": "Writing the newsletter", "es": "Escribir el boletín"},
-    ],
-)
 
-QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
-    "african-american-black": (HELP,),
+# What members may offer to help with.
+WELCOMING: LocalizedText = {
+    "en": "Welcoming new colleagues",
+    "es": "Recibir al personal nuevo",
+}
+EVENTS: LocalizedText = {"en": "Planning events", "es": "Organizar eventos"}
+NEWSLETTER: LocalizedText = {"en": "Writing the newsletter", "es": "Escribir el boletín"}
+CHARTER: LocalizedText = {
+    "en": "Helping write the charter",
+    "es": "Ayudar a escribir los estatutos",
+}
+MENTORING: LocalizedText = {"en": "Mentoring", "es": "Mentoría"}
+
+
+INTERESTS: dict[str, tuple[LocalizedText, ...]] = {
+    "african-american-black": (CHARTER, WELCOMING, EVENTS, NEWSLETTER),
+    "citizens-of-the-world": (WELCOMING, EVENTS, NEWSLETTER),
+    "latinx-hispanic": (WELCOMING, EVENTS, NEWSLETTER),
+    "the-village": (WELCOMING, EVENTS, NEWSLETTER),
+    "women-of-color": (MENTORING, WELCOMING, EVENTS, NEWSLETTER),
+}
+
+
+QUESTIONS: dict[str, tuple[tuple[str, LocalizedText, list[Any]], ...]] = {
     "asian": (
         (
             "text",
@@ -120,8 +147,6 @@ QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
             [],
         ),
     ),
-    "citizens-of-the-world": (HELP,),
-    "latinx-hispanic": (HELP,),
     "the-village": (
         (
             "choice",
@@ -131,18 +156,6 @@ QUESTIONS: dict[str, tuple[tuple[str, Words, list[Any]], ...]] = {
                 {"en": "Middle or high school", "es": "Escuela intermedia o preparatoria"},
                 {"en": "Somewhere else", "es": "En otro lugar"},
             ],
-        ),
-        HELP,
-    ),
-    "women-of-color": (
-        HELP,
-        (
-            "consent",
-            {
-                "en": "The leads may write to me about mentoring.",
-                "es": "Quienes lideran el grupo pueden escribirme sobre mentoría.",
-            },
-            [],
         ),
     ),
 }

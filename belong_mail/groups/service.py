@@ -1,20 +1,55 @@
-"""Finding groups, and the office's verbs: add, retire, seed."""
+"""Finding groups, and the office's verbs: add, rename, move, launch, end, seed."""
 
 import re
 from typing import Any
+from unicodedata import normalize
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.db import now
-from belong_mail.groups.models import Group, Question
-from belong_mail.groups.seeds import ESTABLISHED, QUESTIONS, UPCOMING
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.i18n import DEFAULT
+from belong_mail.groups.missions import MISSIONS, NO_MISSION
+from belong_mail.groups.models import Group, GroupInterest, Question
+from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS, UPCOMING
 
+# Interests of one group: who joins should not have to read a long list.
+MAX_INTERESTS = 6
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SLUG_LENGTH = 60
+# The groups that the office need not mark as discreet by hand: a new database has them so.
+DISCREET = ("lgbtq", "people-with-disabilities", "autoimmune")
 
 
-class SlugRefused(Exception):
+class InvalidSlug(Exception):
     """The slug is taken, or is not lower-case letters, digits and single hyphens."""
+
+
+class GroupHasEnded(Exception):
+    """The group is retired: nobody joins it, and it sends nothing."""
+
+
+class GroupIsEnding(GroupHasEnded):
+    """The group has an end to come: it goes on until then, and nobody joins it."""
+
+
+def require_not_ending(group: Group) -> None:
+    """Raise GroupHasEnded or GroupIsEnding for a group that takes nobody in any more."""
+    if group.has_ended(now()):
+        raise GroupHasEnded
+    if group.is_ending:
+        raise GroupIsEnding
+
+
+def find_even_retired(session: Session, slug: str) -> Group | None:
+    """Find a group that is shown to people, or raise GroupHasEnded for a retired one."""
+    found = find(session, slug)
+    if found is None and SLUG.fullmatch(slug):
+        ended = select(Group.id).where(Group.slug == slug, Group.retired_at.is_not(None))
+        if session.scalar(ended):
+            raise GroupHasEnded
+    return found
 
 
 def find(session: Session, slug: str) -> Group | None:
@@ -24,47 +59,109 @@ def find(session: Session, slug: str) -> Group | None:
     return session.scalar(select(Group).where(Group.slug == slug, Group.retired_at.is_(None)))
 
 
-def numbered(session: Session, number: int) -> Group | None:
+def find_of_any_age(session: Session, slug: str) -> Group | None:
+    """Find a group, also one that has ended."""
+    return session.scalar(select(Group).where(Group.slug == slug))
+
+
+def by_id(session: Session, number: int) -> Group | None:
     """Find a group that is shown to people by the number that stands on paper."""
     return session.scalar(select(Group).where(Group.id == number, Group.retired_at.is_(None)))
 
 
-def shown(session: Session) -> list[Group]:
+def by_public_id(session: Session, public_id: str) -> Group | None:
+    """Find a group that has not ended by its opaque id."""
+    found = select(Group).where(Group.public_id == public_id, Group.retired_at.is_(None))
+    return session.scalar(found)
+
+
+def as_named(session: Session, about: object) -> object:
+    """Return the group that is called so, where an email knows only the name of what it is about.
+
+    Its former names count; of two the discreet one, which has more to hide.
+    """
+    if not isinstance(about, str):
+        return about
+    found = session.scalars(select(Group).order_by(Group.is_discreet.desc(), Group.id)).all()
+    called = (each for each in found if about in {each.name, *each.known_names})
+    return next(called, about)
+
+
+def slug_for(name: str) -> str:
+    """Make the end of a group's address from its name: “Café & Té” becomes “cafe-te”."""
+    plain = normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall("[a-z0-9]+", plain))[:SLUG_LENGTH].strip("-")
+
+
+def listed(session: Session) -> list[Group]:
     """List the groups that are not retired, in the directory's order."""
     found = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
     return list(session.scalars(found))
 
 
 def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bool) -> Group:
-    """Add a group at the end of the directory, or raise SlugRefused."""
+    """Add a group at the end of the directory, or raise InvalidSlug."""
     if not SLUG.fullmatch(slug) or session.scalar(select(Group).where(Group.slug == slug)):
-        raise SlugRefused(slug)
+        raise InvalidSlug(slug)
     last = session.scalar(select(func.max(Group.position))) or 0
     group = Group(
         slug=slug,
         name=name,
-        summary={"en": summary},
+        summary={DEFAULT: summary} if summary else {},
         position=last + 1,
         established_at=None if is_upcoming else now(),
+        known_names=[name],
     )
     session.add(group)
+    session.flush()
+    audit.record(session, audit.Kind.GROUP_ADDED, group=group)
     return group
 
 
-class HasStarted(Exception):
+def is_name_free(session: Session, name: str, besides: Group | None = None) -> bool:
+    """Tell whether no group that is shown is called so, in whatever case."""
+    others = (each for each in listed(session) if besides is None or each.id != besides.id)
+    return name.casefold() not in {each.name.casefold() for each in others}
+
+
+def move(session: Session, group: Group, steps: int) -> None:
+    """Let a group change places with its neighbor: -1 is up, 1 is down; at the end nothing."""
+    in_order = listed(session)
+    place = next((at for at, each in enumerate(in_order) if each.id == group.id), None)
+    if place is None or not 0 <= place + steps < len(in_order):
+        return
+    other = in_order[place + steps]
+    group.position, other.position = other.position, group.position
+    audit.record(session, audit.Kind.GROUP_MOVED, group=group)
+    session.flush()
+
+
+def note_names(session: Session) -> None:
+    """Keep each name that a group has had: no subject may say one, also after it was renamed."""
+    for group in session.scalars(select(Group)):
+        if group.name not in group.known_names:
+            group.known_names = [*group.known_names, group.name]
+
+
+class AlreadyLaunched(Exception):
     """The group is no upcoming one: it has started already, or is retired."""
 
 
 def launch(group: Group) -> None:
-    """Let an upcoming group start: people can join from now on; or raise HasStarted."""
-    if group.established_at is not None or group.retired_at is not None:
-        raise HasStarted
+    """Let an upcoming group start: people can join from now on; or raise AlreadyLaunched."""
+    if group.established_at is not None or group.is_ending:
+        raise AlreadyLaunched
     group.established_at = now()
+    audit.record_of(group, audit.Kind.GROUP_LAUNCHED, group)
 
 
 def retire(session: Session, group: Group) -> None:
-    """Take a group out of the directory; nobody can join it any more."""
+    """Take a group out of the directory; nobody can join it, and nothing goes out to it any more.
+
+    What waits is withdrawn by `newsletters.release.retire`, or is not written when its turn comes.
+    """
     group.retired_at = now()
+    audit.record(session, audit.Kind.GROUP_RETIRED, group=group)
     session.flush()
 
 
@@ -75,11 +172,24 @@ def seed(session: Session) -> None:
     rows: list[tuple[Any, ...]] = [(*each, now()) for each in ESTABLISHED]
     rows += [(*each, {}, None) for each in UPCOMING]
     for place, (slug, name, summary, note, at) in enumerate(rows, 1):
+        own = MISSIONS.get(slug, NO_MISSION)
         group = Group(
-            slug=slug, name=name, summary=summary, note=note, position=place, established_at=at
+            slug=slug,
+            name=name,
+            summary=summary,
+            mission=own.mission,
+            activities=own.activities,
+            audience=own.audience,
+            note=note,
+            position=place,
+            established_at=at,
+            is_discreet=slug in DISCREET,
+            known_names=[name],
         )
         for position, (kind, label, options) in enumerate(QUESTIONS.get(slug, ()), 1):
             group.questions.append(
                 Question(position=position, kind=kind, label=label, options=options)
             )
+        for words in INTERESTS.get(slug, ()):
+            group.all_interests.append(GroupInterest(label=words))
         session.add(group)

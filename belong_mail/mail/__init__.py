@@ -1,1 +1,1 @@
-"""Mail itself: addresses, messages, the SMTP conversation; knows neither Flask nor a database."""
+"""Messages, the SMTP client and bounce reports: no Flask, no database, no other room."""

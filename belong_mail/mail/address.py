@@ -2,25 +2,30 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LOCAL: Final = 64
 MAX_DOMAIN: Final = 255
+# Octets, RFC 5321 4.5.3.1; a path of 256 holds two brackets.
 MAX_ADDRESS: Final = 254
-"""Octets, RFC 5321 4.5.3.1; a path of 256 holds two brackets."""
-
+# Slips of the finger after which a domain is still recognized.
+MAX_SLIPS: Final = 2
+# So many letters of a domain allow one of them: short domains are near to many others.
+LETTERS_PER_SLIP: Final = 4
+# Before the @ stand what RFC 5322 3.2.3 calls atext, and dots.
 _ENVELOPE = re.compile(rf"[!#-'*+./0-9=?A-Z^-~-]{{1,{MAX_LOCAL}}}@(?![.-])[A-Za-z0-9.-]+(?<![.-])")
-"""Before the @ stand what RFC 5322 3.2.3 calls atext, and dots."""
 
 
-class AddressRefused(ValueError):
+class InvalidAddress(ValueError):
     """There is no writing to this address, which the error never quotes."""
 
 
 def check(address: str, *, smtputf8: bool = False) -> str:
-    """Return the one spelling we write to, or raise AddressRefused.
+    """Return the one spelling we write to, or raise InvalidAddress.
 
     Outer white space goes, the domain becomes a lower-case A-label, the case of the local part
     stays (RFC 5321 2.4). A local part beyond ASCII passes only where the relay offers SMTPUTF8.
@@ -35,17 +40,17 @@ def check(address: str, *, smtputf8: bool = False) -> str:
             allow_display_name=False,
         )
     except EmailNotValidError:
-        raise AddressRefused("This is not an address we can write to.") from None
+        raise InvalidAddress("This is not an address we can write to.") from None
     return _within_limits(f"{unicodedata.normalize('NFC', valid.local_part)}@{valid.ascii_domain}")
 
 
 def check_envelope(address: str) -> None:
-    """Raise AddressRefused for what must not stand between the brackets of MAIL and RCPT.
+    """Raise InvalidAddress for what must not stand between the brackets of MAIL and RCPT.
 
     Cheap, for every single sending: it mistrusts whatever checked the address before.
     """
     if len(address) > MAX_ADDRESS or not _ENVELOPE.fullmatch(address):
-        raise AddressRefused("This address cannot stand in an envelope.")
+        raise InvalidAddress("This address cannot stand in an envelope.")
 
 
 def normalise(address: str) -> str:
@@ -57,8 +62,14 @@ def normalise(address: str) -> str:
     try:
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
     except UnicodeError:
-        raise AddressRefused("The domain of this address cannot be written.") from None
+        raise InvalidAddress("The domain of this address cannot be written.") from None
     return unicodedata.normalize("NFC", f"{local}@{host}".lower())
+
+
+def untagged(identity: str) -> str:
+    """Return a normalised address without its plus tag: probably the same mailbox, or the same."""
+    local, _, host = identity.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{host}"
 
 
 def domain(address: str) -> str:
@@ -66,8 +77,63 @@ def domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
+def correct_domain(typed: str, domains: Iterable[str]) -> str | None:
+    """Return an address whose domain looks mistyped with the one of some that was probably meant.
+
+    It looks at the domain alone; None where no domain is near, or the typed one is among them.
+    """
+    local, _, host = typed.strip().rpartition("@")
+    host = host.lower()
+    near = {each: _edits(host, each) for each in domains if _looks_like(host, each)}
+    if not near or 0 in near.values():
+        return None
+    try:
+        return check(f"{local}@{min(near, key=lambda each: near[each])}")
+    except InvalidAddress:
+        return None
+
+
+def _looks_like(host: str, meant: str) -> bool:
+    """Tell whether two domains differ by a slip or two, or in what stands behind the last dot."""
+    if abs(len(host) - len(meant)) > MAX_SLIPS:
+        return host == meant.rpartition(".")[0]
+    same_stem = host.rpartition(".")[0] == meant.rpartition(".")[0]
+    return same_stem or _edits(host, meant) <= min(MAX_SLIPS, len(meant) // LETTERS_PER_SLIP)
+
+
+def _edits(one: str, other: str) -> int:
+    """Count the slips between two words: a letter more, less or wrong, or two exchanged."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, there in enumerate(other, 1):
+            slips = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != there))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == there:
+                slips = min(slips, older[j - 2] + 1)
+            row.append(slips)
+    return row[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Whose addresses we write to before they are members: the district's staff."""
+
+    domains: tuple[str, ...] = ()
+    # Local parts that are nobody's of the staff.
+    refused: re.Pattern[str] | None = None
+
+    def admits(self, address: str) -> bool:
+        """Tell whether an address may join; one in another spelling than ours may not."""
+        try:
+            is_ours = check(address) == address and domain(address) in self.domains
+        except InvalidAddress:
+            return False
+        return is_ours and not (self.refused and self.refused.search(address.rpartition("@")[0]))
+
+
 def _within_limits(address: str) -> str:
     local, _, host = address.encode().rpartition(b"@")
     if len(local) > MAX_LOCAL or len(host) > MAX_DOMAIN or len(local + host) >= MAX_ADDRESS:
-        raise AddressRefused("This address is too long.")
+        raise InvalidAddress("This address is too long.")
     return address

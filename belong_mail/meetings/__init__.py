@@ -1,1 +1,1 @@
-"""Meetings: their days, and the calendar that anyone may read unseen."""
+"""Meetings: recurrence, calendar pages and feeds, planning."""

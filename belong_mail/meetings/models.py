@@ -5,8 +5,9 @@ from datetime import date, datetime, time
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.db import Base, new_public_id, now
-from belong_mail.groups.models import Group, Words
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.i18n import DEFAULT, LocalizedText
+from belong_mail.groups.models import Group
 
 
 class Meeting(Base):
@@ -18,32 +19,32 @@ class Meeting(Base):
     __tablename__ = "meetings"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # Its UID in calendars, for ever.
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
-    """Its UID in calendars, for ever."""
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
-    title: Mapped[Words] = mapped_column(JSON, default=dict)
+    title: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
     starts_on: Mapped[date]
     starts_at: Mapped[time]
     ends_at: Mapped[time]
+    # A key of `recurrence.RULES`.
     repeats: Mapped[str] = mapped_column(default="once")
-    """A key of `recurrence.RULES`."""
     until: Mapped[date | None]
+    # Days of the rule without a meeting: ["2026-12-22", …].
     exceptions: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """Days of the rule without a meeting: ["2026-12-22", …]."""
     place: Mapped[str] = mapped_column(default="")
     link: Mapped[str] = mapped_column(default="")
+    # Whom to ask: a name or an office, never an address.
     contact: Mapped[str] = mapped_column(default="")
-    """Whom to ask: a name or an office, never an address."""
+    # Whether anyone may see place, link and contact; else members alone.
     is_open: Mapped[bool] = mapped_column(default=False)
-    """Whether anyone may see place, link and contact; else members alone."""
-    spoken: Mapped[str] = mapped_column(default="en")
-    """A key of `words.SPOKEN`."""
+    # A key of `formatting.SPOKEN`.
+    spoken: Mapped[str] = mapped_column(default=DEFAULT)
+    # Keys of `formatting.ACCESS`.
     access: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """Keys of `words.ACCESS`."""
     has_families: Mapped[bool] = mapped_column(default=False)
+    # How often it was changed (RFC 5545, 3.8.7.4).
     sequence: Mapped[int] = mapped_column(default=0)
-    """How often it was changed (RFC 5545, 3.8.7.4)."""
     changed_at: Mapped[datetime] = mapped_column(default=now)
     cancelled_at: Mapped[datetime | None]
     changes: Mapped[list["MeetingChange"]] = relationship(
@@ -59,8 +60,8 @@ class MeetingChange(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     meeting_id: Mapped[int] = mapped_column(ForeignKey(Meeting.id, ondelete="CASCADE"))
+    # The day by the rule, which names it for ever.
     day: Mapped[date]
-    """The day by the rule, which names it for ever."""
     is_cancelled: Mapped[bool] = mapped_column(default=False)
     held_on: Mapped[date]
     starts_at: Mapped[time]

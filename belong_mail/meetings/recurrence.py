@@ -1,4 +1,4 @@
-"""From a meeting's rule to its days; the clock is read on the wall, never in UTC."""
+"""From a meeting's rule to its days, in local time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +19,15 @@ RULES = {
     "monthly": (MONTHLY, 1),
     "monthly-last": (MONTHLY, 1),
 }
+
+
+# No meeting is before or after.
 FIRST, LAST = date(2020, 1, 1), date(2037, 12, 31)
-"""No meeting is before or after."""
 WEEKDAYS = (MO, TU, WE, TH, FR, SA, SU)
 WEEK = timedelta(days=7)
 
 
-class NoSuchTime(Exception):
+class NonexistentLocalTime(Exception):
     """The clocks skip this time on a day of the meeting."""
 
     def __init__(self, day: date) -> None:
@@ -38,8 +40,8 @@ class Occurrence:
     """One day of a meeting, as it is really held."""
 
     meeting: Meeting
+    # The day by the rule, which names it.
     day: date
-    """The day by the rule, which names it."""
     starts: datetime
     ends: datetime
     place: str
@@ -107,7 +109,7 @@ def occurrences(meeting: Meeting, zone: ZoneInfo, first: date, last: date) -> li
     return sorted(plain + other, key=lambda each: each.starts)
 
 
-def find(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence | None:
+def find_occurrence(meeting: Meeting, zone: ZoneInfo, day: date) -> Occurrence | None:
     """Find the occurrence that a day of the rule names."""
     for change in meeting.changes:
         if change.day == day:
@@ -120,17 +122,17 @@ def next_days(meeting: Meeting, after: date, number: int) -> list[date]:
     return list(islice(days(meeting, after), number))
 
 
-def refuse_skipped(meeting: Meeting, zone: ZoneInfo) -> None:
-    """Raise NoSuchTime where the clocks skip the beginning or the end of a meeting."""
+def require_existing_time(meeting: Meeting, zone: ZoneInfo) -> None:
+    """Raise NonexistentLocalTime where the clocks skip the beginning or the end of a meeting."""
     for day in days(meeting):
         for clock in (meeting.starts_at, meeting.ends_at):
-            refuse_skipped_time(datetime.combine(day, clock, zone))
+            require_existing_clock_time(datetime.combine(day, clock, zone))
 
 
-def refuse_skipped_time(local: datetime) -> None:
+def require_existing_clock_time(local: datetime) -> None:
     back = local.astimezone(UTC).astimezone(local.tzinfo)
     if back.replace(tzinfo=None) != local.replace(tzinfo=None):
-        raise NoSuchTime(local.date())
+        raise NonexistentLocalTime(local.date())
 
 
 def by_rule(meeting: Meeting, day: date, zone: ZoneInfo) -> Occurrence:

@@ -1,22 +1,28 @@
-"""Finding meetings: what is held when, for a group or for all."""
+"""Find meetings, and plan them for a group."""
 
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session, selectinload
 
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.service import NotFound, groups_led_by
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import lock_for_change, now
+from belong_mail.core.retention import MEETING_AGE
 from belong_mail.groups.models import Group
 from belong_mail.meetings import recurrence
 from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 
-YEAR = timedelta(days=366)
-KEPT = timedelta(days=90)
-"""After its last day, or after it was cancelled: so long calendars can still hear of it."""
+LISTED_AHEAD = timedelta(days=366)
 
 
-def shown(session: Session, group: Group | None = None) -> list[Meeting]:
+def listed(session: Session, group: Group | None = None) -> list[Meeting]:
     """List the meetings of a group, or of all groups that are not retired, cancelled ones too."""
     found = _of_groups_that_are_there().order_by(Meeting.id)
     if group is not None:
@@ -29,24 +35,24 @@ def find(session: Session, public_id: str) -> Meeting | None:
     return session.scalar(found)
 
 
-def between(
+def held_between(
     session: Session, zone: ZoneInfo, first: date, last: date, group: Group | None = None
 ) -> list[Occurrence]:
     """List what is held, or cancelled, from a first to a last day, by time."""
     found = [
         each
-        for meeting in shown(session, group)
+        for meeting in listed(session, group)
         for each in recurrence.occurrences(meeting, zone, first, last)
     ]
     return sorted(found, key=lambda each: (each.starts, each.meeting.id))
 
 
-def coming(
+def upcoming(
     session: Session, zone: ZoneInfo, at: datetime, number: int, group: Group | None = None
 ) -> list[Occurrence]:
     """List the next meetings that have not ended, within a year; cancelled days among them."""
     today = at.astimezone(zone).date()
-    found = between(session, zone, today, today + YEAR, group)
+    found = held_between(session, zone, today, today + LISTED_AHEAD, group)
     return [each for each in found if each.ends > at][:number]
 
 
@@ -54,19 +60,19 @@ def next_held(
     session: Session, zone: ZoneInfo, at: datetime, number: int, group: Group
 ) -> list[Occurrence]:
     """List a group's next meetings that take place."""
-    found = coming(session, zone, at, 100, group)
+    found = upcoming(session, zone, at, 100, group)
     return [each for each in found if not each.is_cancelled][:number]
 
 
-def over(session: Session, at: datetime) -> list[Meeting]:
+def expired(session: Session, at: datetime) -> list[Meeting]:
     """List the meetings of which no calendar needs to hear any more."""
-    gone = (at - KEPT).date()
+    gone = (at - MEETING_AGE).date()
     is_moved = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= gone)
     is_past = (
         ((Meeting.repeats == "once") & (Meeting.starts_on < gone)) | (Meeting.until < gone)
     ) & ~is_moved
     return list(
-        session.scalars(select(Meeting).where(is_past | (Meeting.cancelled_at < at - KEPT)))
+        session.scalars(select(Meeting).where(is_past | (Meeting.cancelled_at < at - MEETING_AGE)))
     )
 
 
@@ -77,3 +83,110 @@ def _of_groups_that_are_there() -> Select[Meeting]:
         .where(Group.retired_at.is_(None))
         .options(selectinload(Meeting.changes), selectinload(Meeting.group))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DayOverride:
+    """When and where one day's meeting is held instead."""
+
+    held_on: date
+    starts_at: time
+    ends_at: time
+    place: str
+    link: str
+
+
+def meetings_for_lead(session: Session, account: Account, group: Group) -> list[Meeting]:
+    """List what the leads of a group see: all that is kept, the newest first."""
+    found = select(Meeting).where(
+        Meeting.group_id == group.id, Meeting.group_id.in_(groups_led_by(account))
+    )
+    return list(session.scalars(found.order_by(Meeting.starts_on.desc(), Meeting.id.desc())))
+
+
+def find_for_lead(session: Session, account: Account, public_id: str) -> Meeting:
+    """Find a meeting of a group that an account leads, to read or to change; or raise NotFound."""
+    found = (
+        select(Meeting)
+        .join(Group)
+        .where(
+            Meeting.public_id == public_id,
+            Meeting.group_id.in_(groups_led_by(account)),
+            Group.retired_at.is_(None),
+        )
+    )
+    meeting: Meeting | None = session.scalar(lock_for_change(session, found))
+    if meeting is None:
+        raise NotFound
+    return meeting
+
+
+def add(session: Session, group: Group, **planned: Any) -> Meeting:
+    """Add a meeting to a group; `planned` are columns of Meeting."""
+    meeting = Meeting(group=group, **planned)
+    session.add(meeting)
+    session.flush()
+    audit.record(session, Kind.MEETING_ADDED, group=group, detail=meeting.public_id)
+    return meeting
+
+
+def change(meeting: Meeting, **planned: Any) -> None:
+    """Change all of a meeting; days that are no days of it any more lose what was special."""
+    for column, value in planned.items():
+        setattr(meeting, column, value)
+    meeting.cancelled_at = None
+    days = set(recurrence.days(meeting))
+    meeting.changes = [each for each in meeting.changes if each.day in days]
+    _note_change(meeting, Kind.MEETING_CHANGED)
+
+
+def cancel(meeting: Meeting) -> None:
+    """Cancel every day; calendars are told, and the second time nothing more happens."""
+    if meeting.cancelled_at is None:
+        meeting.cancelled_at = now()
+        _note_change(meeting, Kind.MEETING_CANCELLED)
+
+
+def change_day(meeting: Meeting, day: date, other: DayOverride) -> None:
+    """Hold one day's meeting at another time or place."""
+    each = _change_of(meeting, day)
+    each.is_cancelled = False
+    each.held_on, each.starts_at, each.ends_at = other.held_on, other.starts_at, other.ends_at
+    each.place, each.link = other.place, other.link
+    _note_change(meeting, Kind.MEETING_DAY_CHANGED)
+
+
+def cancel_day(meeting: Meeting, day: date) -> None:
+    _change_of(meeting, day).is_cancelled = True
+    _note_change(meeting, Kind.MEETING_DAY_CANCELLED)
+
+
+def restore_day(meeting: Meeting, day: date) -> None:
+    """Hold one day's meeting as the rule says."""
+    meeting.changes = [each for each in meeting.changes if each.day != day]
+    _note_change(meeting, Kind.MEETING_DAY_RESTORED)
+
+
+def _change_of(meeting: Meeting, day: date) -> MeetingChange:
+    """Return what is special about a day; at first nothing is."""
+    for each in meeting.changes:
+        if each.day == day:
+            return each
+    new = MeetingChange(
+        day=day,
+        is_cancelled=False,
+        held_on=day,
+        starts_at=meeting.starts_at,
+        ends_at=meeting.ends_at,
+        place=meeting.place,
+        link=meeting.link,
+    )
+    meeting.changes.append(new)
+    return new
+
+
+def _note_change(meeting: Meeting, kind: Kind) -> None:
+    """Number the change, so that calendars know which is the newest (RFC 5545, 3.8.7.4)."""
+    meeting.sequence += 1
+    meeting.changed_at = now()
+    audit.record_of(meeting, kind, meeting.group, meeting.public_id)

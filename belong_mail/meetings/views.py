@@ -1,46 +1,52 @@
-"""The calendar, for anyone: no cookie, no session, nothing written down, kept by any cache."""
+"""The public calendar: no cookie, no session, cacheable."""
 
 from calendar import Calendar
 from datetime import date, timedelta
 from itertools import groupby
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from belong_mail.current import parts, transaction
-from belong_mail.db import now
+from belong_mail.core.db import now
 from belong_mail.groups import service as groups
-from belong_mail.groups.cards import Card, card
-from belong_mail.groups.models import QUIET, Group
-from belong_mail.meetings import feeds, recurrence, service, words
+from belong_mail.groups.header_words import is_discreet
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.meetings import formatting, ical, recurrence, service
 from belong_mail.meetings.recurrence import Occurrence
+from belong_mail.web.access import public
+from belong_mail.web.context import services, transaction
 
 meetings = Blueprint("meetings", __name__)
-
 AHEAD = timedelta(days=92)
 SUNDAY = 6
+# How a month is printed so that it fits one page: characters and lines of all weeks, at most.
+DENSITIES = {"roomy": (26, 42), "crowded": (33, 54)}
+PACKED = "packed"
+# How long a page may be shown again without asking us.
 MINUTES = 5
-"""How long a page may be shown again without asking us."""
 CALENDAR = "text/calendar"
 
 
 @meetings.get("/calendar")
+@public
 def calendar() -> Response:
     """Show three months of meetings, by month, of all groups or of one."""
     language, today = str(get_locale()), _today()
     with transaction() as session:
-        group = _chosen(groups.shown(session))
-        found = service.between(session, _zone(), today, today + AHEAD)
+        group = _chosen(groups.listed(session))
+        found = service.held_between(session, _zone(), today, today + AHEAD)
         meeting = sorted({each.meeting.group for each in found}, key=lambda it: it.position)
-        listed = [card(each, language) for each in meeting]
+        listed = [group_view(each, language) for each in meeting]
         shown = [
             (each.held_on.replace(day=1), _shown(each, language))
             for each in found
             if group in {None, each.meeting.group}
         ]
-        chosen = card(group, language) if group else None
+        chosen = group_view(group, language) if group else None
     months = [
         (first, [it for _, it in held]) for first, held in groupby(shown, key=lambda it: it[0])
     ]
@@ -49,49 +55,55 @@ def calendar() -> Response:
 
 
 @meetings.get("/calendar/<month>")
+@public
 def month(month: str) -> Response:
     """Show a month on one sheet, to be printed."""
     first = _day(f"{month}-01")
     language = str(get_locale())
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
     with transaction() as session:
-        group = _chosen(groups.shown(session))
-        found = service.between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
+        group = _chosen(groups.listed(session))
+        found = service.held_between(session, _zone(), weeks[0][0], weeks[-1][-1], group)
         by_day = {
             day: [_shown(each, language) for each in held]
             for day, held in groupby(found, key=lambda each: each.held_on)
         }
-        chosen = card(group, language) if group else None
+        chosen = group_view(group, language) if group else None
+    days = [[by_day.get(day, []) if _is_in(first, day) else [] for day in week] for week in weeks]
+    fit = {"is_empty": not any(map(any, days)), "density": _density(days)}
     shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
-    return _kept(render_template("meetings/month.html", **shown), "text/html")
+    return _kept(render_template("meetings/month.html", **shown, **fit), "text/html")
 
 
 @meetings.get("/calendar.ics")
+@public
 def feed() -> Response:
     """Every group's meetings, for calendars that look again by themselves."""
     with transaction() as session:
-        found = service.shown(session)
-        content = feeds.of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
+        found = service.listed(session)
+        content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
     return _kept(content, CALENDAR)
 
 
 @meetings.get("/groups/<slug>/calendar.ics")
+@public
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
-        name = _("Belong meetings") if slug in QUIET else group.name
-        found = service.shown(session, group)
-        content = feeds.of_meetings(found, _zone(), str(get_locale()), name)
+        name = _("Belong meetings") if is_discreet(group) else group.name
+        found = service.listed(session, group)
+        content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), name)
     return _kept(content, CALENDAR)
 
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
+@public
 def event(meeting_id: str, day: str) -> Response:
     """One day of a meeting, for one's own calendar."""
     with transaction() as session:
         meeting = service.find(session, meeting_id) or abort(404)
-        occurrence = recurrence.find(meeting, _zone(), _day(day)) or abort(404)
-        content = feeds.of_day(occurrence, _zone(), str(get_locale()))
+        occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
+        content = ical.calendar_of_day(occurrence, _zone(), str(get_locale()))
     answer = _kept(content, CALENDAR)
     answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
     return answer
@@ -108,8 +120,10 @@ def _kept(content: str | bytes, media_type: str) -> Response:
     return answer
 
 
-def _shown(occurrence: Occurrence, language: str) -> tuple[Card, words.Shown]:
-    return card(occurrence.meeting.group, language), words.shown(occurrence, language)
+def _shown(occurrence: Occurrence, language: str) -> tuple[GroupView, formatting.MeetingView]:
+    return group_view(occurrence.meeting.group, language), formatting.meeting_view(
+        occurrence, language
+    )
 
 
 def _chosen(listed: list[Group]) -> Group | None:
@@ -130,6 +144,26 @@ def _day(text: str) -> date:
     return day if is_ours else abort(404)
 
 
+def _is_in(first: date, day: date) -> bool:
+    """Tell whether a day is in the month of a first day."""
+    return (day.year, day.month) == (first.year, first.month)
+
+
+def _density(weeks: list[list[list[tuple[GroupView, formatting.MeetingView]]]]) -> str:
+    """Choose the largest letters in which the weeks' meetings fit one page above each other."""
+    for name, (characters, most_lines) in DENSITIES.items():
+        lines = sum(1 + max(_lines(held, characters) for held in week) for week in weeks)
+        if lines <= most_lines:
+            return name
+    return PACKED
+
+
+def _lines(held: list[tuple[GroupView, formatting.MeetingView]], characters: int) -> int:
+    """Estimate how many lines a day's meetings take."""
+    words = [(f"{each.clock} {group.name}: {each.title}", each.place) for group, each in held]
+    return sum(ceil(len(part) / characters) for pair in words for part in pair)
+
+
 def _near(first: date) -> dict[str, date | None]:
     """Return the months before and after, where there are any."""
     before = (first - timedelta(days=1)).replace(day=1)
@@ -141,7 +175,7 @@ def _near(first: date) -> dict[str, date | None]:
 
 
 def _zone() -> ZoneInfo:
-    return parts().settings.timezone
+    return services().settings.timezone
 
 
 def _today() -> date:

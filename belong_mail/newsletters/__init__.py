@@ -1,1 +1,1 @@
-"""Writing newsletters, sending them, and what became of them."""
+"""Write, check, preview, release and send newsletters."""

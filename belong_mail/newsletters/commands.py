@@ -1,67 +1,227 @@
-"""Issues from the command line, and their reports."""
+"""The commands for newsletters: send, report, release, cancel, pause, stop."""
 
 import json
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.current import parts, transaction
-from belong_mail.groups import commands as groups
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.groups import commands as groups_commands
+from belong_mail.groups import service as groups
+from belong_mail.groups.commands import group_commands, require_group
+from belong_mail.newsletters import approval, ending
+from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.service import (
+    GroupIsRetired,
+    InterestIsRetired,
+    InvalidState,
+    SubjectNamesGroup,
+)
+from belong_mail.web.context import services, transaction
 
 
 @click.group("newsletter")
 def newsletter_commands() -> None:
-    """Queue issues and read their reports."""
+    """Send newsletters, control them and read their reports."""
 
 
-@newsletter_commands.command("send")
+@newsletter_commands.command(
+    "send",
+    epilog='Example: belong newsletter send asian june.md --subject "June" --at "2027-06-01 09:00"',
+)
 @click.argument("slug")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--subject", required=True)
-@click.option("--at", type=click.DateTime(), help="Local time to queue it; else at once.")
-@click.option("--json", "is_json", is_flag=True)
-def send(slug: str, file: Path, subject: str, at: datetime | None, *, is_json: bool) -> None:
-    """Queue the Markdown FILE as an issue for the group SLUG."""
+@click.option("--subject", required=True, help="One line that does not name the group.")
+@click.option("--at", type=click.DateTime(), help="Local time to send it. Default: at once.")
+@click.option("--json", "is_json", is_flag=True, help='Print {"id": …}.')
+def send_newsletter(
+    slug: str, file: Path, subject: str, at: datetime | None, *, is_json: bool
+) -> None:
+    """Send the Markdown FILE to the members of the group SLUG.
+
+    There is no time to undo. Prints the newsletter's ID.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.BadParameter("The file is not UTF-8 text.") from error
     with transaction() as session:
-        group = groups.named(session, slug)
+        group = groups_commands.require_group(session, slug)
         try:
             newsletter = newsletters.draft(session, group, subject, text)
-        except newsletters.NewsletterRefused as error:
+            _let_go(session, newsletter, at)
+        except newsletters.InvalidNewsletter as error:
             raise click.BadParameter(str(error)) from error
-        if at is None:
-            newsletters.queue(session, newsletter)
-            if parts().settings.copy_to_office:
-                newsletters.copy_to(session, newsletter, parts().seal_to_office())
-        else:
-            newsletter.due_at = at.replace(tzinfo=parts().settings.timezone)
-        is_named = group.name.lower() in subject.lower()
-    if is_named:
-        click.echo("Warning: the subject names the group, for every eye on the inbox.", err=True)
+        except newsletters.SubjectNamesGroup as error:
+            raise tells(newsletter) from error
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 
 @newsletter_commands.command("report")
 @click.argument("newsletter_id", metavar="ID")
-@click.option("--json", "is_json", is_flag=True)
-def report(newsletter_id: str, *, is_json: bool) -> None:
-    """Say what became of an issue, in exact numbers."""
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
+def report_newsletter(newsletter_id: str, *, is_json: bool) -> None:
+    """Count a newsletter's copies by state, in exact numbers."""
     with transaction() as session:
-        counts = newsletters.report(session, named(session, newsletter_id))
+        counts = newsletters.report(session, require_newsletter(session, newsletter_id))
     lines = (f"{name}\t{number}" for name, number in counts.items())
     click.echo(json.dumps(counts) if is_json else "\n".join(lines))
 
 
-def named(session: Session, newsletter_id: str) -> Newsletter:
-    """Find an issue that a command names."""
+def tells(newsletter: Newsletter) -> click.ClickException:
+    """Say why a subject is refused."""
+    words = "”, “".join(newsletters.telling_words(newsletter))
+    return click.ClickException(
+        f"The subject or preview line says “{words}”, which tells anyone who sees the inbox which"
+        " group it is. Nothing was queued. Choose other words."
+    )
+
+
+def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
+    """Queue a newsletter now, or at a local time; no second yes is asked for."""
+    approval.exempt(session, newsletter)
+    issue_release.record(session, Kind.RELEASED, newsletter)
+    if at is not None:
+        newsletters.schedule(newsletter, at.replace(tzinfo=services().settings.timezone))
+        return
+    newsletters.queue(session, newsletter)
+    if services().settings.copy_to_office:
+        newsletters.send_copy(session, newsletter, services().seal_to_office())
+
+
+def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
+    """Find the newsletter that a command names, or end the command with exit status 2."""
     newsletter = newsletters.find(session, newsletter_id)
     if newsletter is None:
-        raise click.BadParameter(f"There is no newsletter «{newsletter_id}».")
+        raise click.BadParameter(f"There is no newsletter “{newsletter_id}”.")
     return newsletter
+
+
+Verb = Callable[[Session, Newsletter], None]
+
+
+@newsletter_commands.command("release")
+@click.argument("newsletter_id", metavar="ID")
+def release(newsletter_id: str) -> None:
+    """Send a held newsletter now."""
+    with transaction() as session:
+        newsletter = require_newsletter(session, newsletter_id)
+        try:
+            approval.exempt(session, newsletter)
+            issue_release.release_held(session, newsletter)
+        except SubjectNamesGroup as error:
+            raise tells(newsletter) from error
+        except GroupIsRetired as error:
+            raise click.ClickException("The group is retired. Nothing is sent to it.") from error
+        except InterestIsRetired as error:
+            raise click.ClickException("What it was to go to is not offered anymore.") from error
+        except InvalidState as error:
+            raise click.ClickException("This newsletter is not held.") from error
+    click.echo("The worker is sending it now.")
+
+
+@newsletter_commands.command("cancel")
+@click.argument("newsletter_id", metavar="ID")
+def cancel(newsletter_id: str) -> None:
+    """Turn a held or scheduled newsletter back into a draft."""
+    with transaction() as session:
+        newsletter = require_newsletter(session, newsletter_id)
+        try:
+            issue_release.undo(session, newsletter)
+        except InvalidState as error:
+            raise click.ClickException(
+                "This newsletter is already being sent, or was sent."
+            ) from error
+    click.echo("It is a draft again. No one gets it.")
+
+
+@newsletter_commands.command("pause")
+@click.argument("newsletter_id", metavar="ID")
+def pause(newsletter_id: str) -> None:
+    """Pause a newsletter until it is resumed."""
+    _run_verb(newsletter_id, issue_release.pause)
+    click.echo("Paused. To go on, run `newsletter resume`.")
+
+
+@newsletter_commands.command("resume")
+@click.argument("newsletter_id", metavar="ID")
+def resume(newsletter_id: str) -> None:
+    """Resume a paused newsletter; no one gets it twice."""
+    _run_verb(newsletter_id, issue_release.resume)
+    click.echo("Resumed.")
+
+
+@newsletter_commands.command("stop")
+@click.argument("newsletter_id", metavar="ID")
+def stop(newsletter_id: str) -> None:
+    """Stop a newsletter for good; send no more copies."""
+    _run_verb(newsletter_id, issue_release.stop)
+    click.echo("Stopped. Copies that had not been sent are withdrawn.")
+
+
+@group_commands.command("retire")
+@click.argument("slug")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    help="End it after so many days. Until then no one can join, and its leaders can say goodbye.",
+)
+def retire(slug: str, days: int | None) -> None:
+    """Retire the group SLUG: at once, or in some days.
+
+    From then on it is in no list, nothing is sent to it, and what waits is withdrawn. Its leaders
+    and the office are emailed. Its memberships are deleted a week after that email, or when it
+    ends; until then, `group restore` brings it back.
+    """
+    with transaction() as session:
+        group = require_group(session, slug)
+        if days is None:
+            ending.end_now(session, group)
+            said = f"{slug} is retired. Nothing more is sent to it."
+        else:
+            try:
+                ending.end_on(session, group, now() + timedelta(days=days))
+            except InvalidState as error:
+                raise click.ClickException(f"{slug} already has an end.") from error
+            said = f"{slug} ends in {days} days. No one can join it anymore."
+    click.echo(said)
+
+
+@group_commands.command("restore")
+@click.argument("slug")
+def restore(slug: str) -> None:
+    """Let the group SLUG, which ends or has ended, go on.
+
+    Works until its members are deleted.
+    """
+    with transaction() as session:
+        group = groups.find_of_any_age(session, slug)
+        if group is None:
+            raise click.BadParameter(f"There is no group “{slug}”.")
+        try:
+            ending.restore_ended(session, group)
+        except InvalidState as error:
+            raise click.ClickException(
+                f"{slug} has no end, or its memberships are deleted already."
+            ) from error
+    click.echo(f"{slug} goes on. People can join it.")
+
+
+def _run_verb(newsletter_id: str, verb: Verb) -> None:
+    with transaction() as session:
+        newsletter = require_newsletter(session, newsletter_id)
+        try:
+            verb(session, newsletter)
+        except SubjectNamesGroup as error:
+            raise tells(newsletter) from error
+        except InvalidState:
+            state = issue_release.issue_status(session, newsletter).state
+            raise click.ClickException(
+                f"The newsletter is {state}, so this cannot be done now."
+            ) from None

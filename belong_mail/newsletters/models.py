@@ -1,16 +1,18 @@
-"""Newsletters, their pictures, and the finished bytes of an issue."""
+"""Newsletters, their pictures and flyers, and the finished bytes of an issue."""
 
 import re
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.db import Base, new_public_id, now
-from belong_mail.groups.models import Group
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import Base, TextByLanguage, new_public_id, now
+from belong_mail.core.i18n import DEFAULT, LocalizedText
+from belong_mail.groups.models import Group, GroupInterest
 
-MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
-"""What has a meaning in Markdown, or holds a placeholder."""
+# What has a meaning in Markdown, or holds a placeholder.
+MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
 
 
 class Newsletter(Base):
@@ -22,28 +24,56 @@ class Newsletter(Base):
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship()
-    subject: Mapped[str]
-    text: Mapped[str]
-    """Markdown."""
-    subject_es: Mapped[str] = mapped_column(default="")
-    text_es: Mapped[str] = mapped_column(default="")
-    """The Spanish version; where it is empty, all members get the words above."""
+    subject: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
+    # What lists of messages show after the subject; where it is empty we write some words.
+    preheader: Mapped[LocalizedText] = mapped_column(
+        TextByLanguage, default=dict, server_default="{}"
+    )
+    # Markdown. Where a language has no text, its readers get the default's subject and text.
+    text: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
+    # Who gets it: those who ticked this interest; None: the whole group.
+    interest_id: Mapped[int | None] = mapped_column(ForeignKey(GroupInterest.id))
+    interest: Mapped[GroupInterest | None] = relationship()
+    # When its copies had forgotten their readers, which only those to an interest do.
+    readers_forgotten_at: Mapped[datetime | None]
+    # What its group's drafts may start from; it never goes out itself.
+    is_template: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
     changed_at: Mapped[datetime] = mapped_column(default=now)
+    # When it is to be queued; a draft has none.
     due_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When it is to be queued; a draft has none."""
+    # Who released it, a group leader or the office; none for a command, or once that account is
+    # gone.
+    released_by: Mapped[int | None] = mapped_column(
+        ForeignKey(Account.id, ondelete="SET NULL"), index=True
+    )
+    # Who had confirmed by then gets it.
     queued_at: Mapped[datetime | None]
-    """Who had confirmed by then gets it."""
     paused_at: Mapped[datetime | None]
+    # It paused by itself: servers refuse it for what it says, or for how we send.
     is_refused: Mapped[bool] = mapped_column(default=False)
-    """It paused by itself: servers refuse it for what it says, or for how we send."""
+    # It paused by itself: no mail could leave for an hour.
+    is_late: Mapped[bool] = mapped_column(default=False)
+    # When a lead last let it go on.
+    resumed_at: Mapped[datetime | None]
+    # Stopped for good: what has not left stays here.
     stopped_at: Mapped[datetime | None]
-    """Stopped for good: what has not left stays here."""
+    # Its time passed while we were down: the lead is asked.
     held_at: Mapped[datetime | None]
-    """Its time passed while we were down: the lead is asked."""
     images: Mapped[list["Image"]] = relationship(
         order_by="Image.id", cascade="all, delete-orphan", passive_deletes=True
     )
+
+    flyers: Mapped[list["Flyer"]] = relationship(
+        order_by="Flyer.id", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    approval: Mapped["Approval | None"] = relationship(viewonly=True)
+
+    @property
+    def default_subject(self) -> str:
+        """Return the subject by which leads know the issue, whatever their language."""
+        return self.subject.get(DEFAULT, "")
 
 
 class Image(Base):
@@ -56,8 +86,8 @@ class Image(Base):
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
+    # For people who cannot see it, as the lead gave it; the text may say it otherwise.
     description: Mapped[str]
-    """For people who cannot see it, as the lead gave it; the text may say it otherwise."""
     media_type: Mapped[str]
     content: Mapped[bytes] = mapped_column(deferred=True)
     width: Mapped[int]
@@ -66,11 +96,31 @@ class Image(Base):
     @property
     def source(self) -> str:
         """What shows the picture in a text."""
-        words = MARKS.sub(r"\\\1", self.description)
+        words = MARKDOWN_MARKS.sub(r"\\\1", self.description)
         return f"![{words}](picture:{self.public_id})"
 
 
-class Frozen(Base):
+class Flyer(Base):
+    """A PDF that is attached to an issue: written by us, of what its pages show."""
+
+    __tablename__ = "flyers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
+    )
+    # Its file is named after it, which an inbox shows: it must not name the group.
+    title: Mapped[str]
+    content: Mapped[bytes] = mapped_column(deferred=True)
+    # Octets.
+    size: Mapped[int]
+    pages: Mapped[int]
+    # Whether screen readers find an order and a structure in it.
+    is_tagged: Mapped[bool]
+
+
+class RenderedIssue(Base):
     """An issue as it goes out in one language of the footer: every worker sends these bytes."""
 
     __tablename__ = "frozen_issues"
@@ -80,3 +130,41 @@ class Frozen(Base):
     )
     language: Mapped[str] = mapped_column(primary_key=True)
     wire: Mapped[bytes]
+
+
+class Approval(Base):
+    """A second leader's yes to an issue: asked for on exactly these words, and perhaps given.
+
+    An edit voids it, for then the words are others.
+    """
+
+    __tablename__ = "approvals"
+
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True
+    )
+    asked_by: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    asked_at: Mapped[datetime]
+    # When it is to go out; none: so many minutes after the yes.
+    due_at: Mapped[datetime | None]
+    undo_minutes: Mapped[int]
+    # SHA-256 of what is to go out.
+    digest: Mapped[bytes]
+    approved_by: Mapped[int | None] = mapped_column(
+        ForeignKey(Account.id, ondelete="CASCADE"), index=True
+    )
+    approved_at: Mapped[datetime | None]
+
+
+class OperatorRelease(Base):
+    """What an operator's command lets go out: no second leader is asked about these words.
+
+    The web's role cannot write it.
+    """
+
+    __tablename__ = "operator_releases"
+
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True
+    )
+    digest: Mapped[bytes]

@@ -1,82 +1,137 @@
-"""An issue's words as a mail: the same for sending, for a test and for the preview."""
+"""Render an issue: Markdown, placeholders, meetings, images."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from markupsafe import Markup
 
+from belong_mail.core.email_templates import RenderedEmail, Renderer
+from belong_mail.core.i18n import (
+    DEFAULT,
+    NAMES,
+    LocalizedText,
+    catalog,
+    gettext_noop,
+    group_in_sentence,
+)
+from belong_mail.core.links import Links
+from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group
-from belong_mail.languages import DEFAULT, marked
-from belong_mail.mail import markdown
-from belong_mail.mail.message import Picture, Wire, clean, compose, date_header, slot
-from belong_mail.newsletters.models import Image
-from belong_mail.newsletters.placeholders import open_slots
-from belong_mail.outbox.rendering import Rendered, Renderer
+from belong_mail.mail.message import markdown
+from belong_mail.mail.message.mime import AttachedFile, InlineFile, clean_text, compose, date_header
+from belong_mail.mail.message.template import MessageTemplate, slot
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
 
-COLUMN = 534
-"""Pixels that a mail's text is wide; some programs know no other limit."""
-PICTURE = marked("Picture")
+# Pixels that a mail's text is wide; some programs know no other limit.
+COLUMN_PIXELS = 534
+IMAGE_LABEL = gettext_noop("Picture")
 LEAVE_URL = slot("leave")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What a lead wrote; without a Spanish text, everybody gets the other."""
+class IssueText:
+    """What a lead wrote, by language; where one has no text, its readers get the default's."""
 
-    subject: str
-    text: str
-    subject_es: str = ""
-    text_es: str = ""
+    subject: LocalizedText
+    text: LocalizedText
+    preheader: LocalizedText = field(default_factory=dict)
+    # What is attached, which the words mention.
+    flyers: Sequence[Flyer] = ()
+
+    @classmethod
+    def from_issue(cls, issue: Newsletter) -> "IssueText":
+        return cls(issue.subject, issue.text, issue.preheader, issue.flyers)
 
     def of(self, language: str) -> tuple[str, str, str]:
         """Return subject, text and the language they are in, for a reader of a language."""
-        if language == "es" and self.text_es.strip():
-            return self.subject_es or self.subject, self.text_es, "es"
-        return self.subject, self.text, DEFAULT
+        subject, text = self.subject.get(DEFAULT, ""), self.text.get(language, "")
+        if language != DEFAULT and text.strip():
+            return self.subject.get(language) or subject, text, language
+        return subject, self.text.get(DEFAULT, ""), DEFAULT
+
+    def written_in(self) -> list[str]:
+        """List the languages that have words of their own; the default comes first."""
+        return [code for code in NAMES if code == DEFAULT or self.text.get(code, "").strip()]
 
 
 def render(
     renderer: Renderer,
     group: Group,
-    words: Words,
+    words: IssueText,
     language: str,
     images: Sequence[Image],
     leave_url: str = LEAVE_URL,
-) -> Rendered:
-    """Render an issue for the readers of a language; what is each one's own stays a slot."""
+    *,
+    have_leads_replies: bool | None = None,
+    copy_for: str = "",
+) -> RenderedEmail:
+    """Render an issue for the readers of a language; what is each one's own stays a slot.
+
+    A copy for a `lead` or the `office` says so, and holds no link to leave.
+
+    Whether its replies go to the leads the worker knows; a preview goes by the group's row.
+    """
+    if have_leads_replies is None:
+        have_leads_replies = group.wrapped_mailbox is not None
     subject, text, words_language = words.of(language)
-    source = open_slots(clean(text), group.name)
-    pictures = {image.public_id: _shown(image) for image in images}
-    picture = renderer.words(words_language, PICTURE)
-    subject = open_slots(clean(subject), group.name)
+    source = fill_text(text, group, words_language)
+    pictures = {image.public_id: _listed(image) for image in images}
+    picture = renderer.words(words_language, IMAGE_LABEL)
+    subject = fill_slots(clean_text(subject), group.name)
+    preheader = fill_slots(clean_text(words.preheader.get(words_language, "")), group.name)
     rendered = renderer.render(
         "newsletter",
         language,
         subject=subject,
+        preheader=preheader,
         html=Markup(markdown.to_html(source, pictures)),  # noqa: S704 - sanitised by to_html
         text=markdown.to_text(source, pictures, picture),
         words_language=words_language,
         group=group,
         leave_url=leave_url,
+        have_leads_replies=have_leads_replies,
+        copy_for=copy_for,
+        flyers=words.flyers,
     )
     return replace(rendered, subject=subject)
 
 
+def html_of(issue: Newsletter, language: str, image_url: Callable[[Image], str]) -> str:
+    """Return an issue's text as sanitised HTML for a page; its pictures come from their URLs."""
+    _subject, text, words_language = IssueText.from_issue(issue).of(language)
+    pictures = {image.public_id: _listed(image) for image in issue.images}
+    html = markdown.to_html(fill_text(text, issue.group, words_language), pictures)
+    for image in issue.images:
+        html = html.replace(f'"cid:{_cid(image)}"', f'"{image_url(image)}"')
+    return html
+
+
 def bind(
-    headers: Sequence[tuple[str, str]], rendered: Rendered, images: Sequence[Image], boundary: str
-) -> Wire:
+    headers: Sequence[tuple[str, str]],
+    rendered: RenderedEmail,
+    images: Sequence[Image],
+    boundary: str,
+    files: Sequence[AttachedFile] = (),
+) -> MessageTemplate:
     """Build the message; of the pictures those travel with it that the words show."""
     pictures = [
-        Picture(_cid(image), image.media_type, image.content)
+        InlineFile(_cid(image), image.media_type, image.content)
         for image in images
         if f'"cid:{_cid(image)}"' in rendered.html
     ]
-    return compose(headers, rendered.text, rendered.html, boundary=boundary, pictures=pictures)
+    return compose(
+        headers, rendered.text, rendered.html, boundary=boundary, pictures=pictures, files=files
+    )
 
 
-def sample(rendered: Rendered, images: Sequence[Image]) -> Wire:
-    """Build the message for looking at it: the same body, and only the headers that must be."""
+def sample(rendered: RenderedEmail, images: Sequence[Image]) -> MessageTemplate:
+    """Build the message for looking at it: the same body, and only the headers that must be.
+
+    Flyers are not in it: they are large, and looked at by themselves.
+    """
     headers = [
         ("From", "sample@example.org"),
         ("Subject", "Sample"),
@@ -85,11 +140,120 @@ def sample(rendered: Rendered, images: Sequence[Image]) -> Wire:
     return bind(headers, rendered, images, "sample")
 
 
-def _shown(image: Image) -> markdown.Shown:
-    width = min(image.width, COLUMN)
-    return markdown.Shown(_cid(image), width, max(1, round(image.height * width / image.width)))
+def _listed(image: Image) -> markdown.ImageView:
+    width = min(image.width, COLUMN_PIXELS)
+    return markdown.ImageView(_cid(image), width, max(1, round(image.height * width / image.width)))
 
 
 def _cid(image: Image) -> str:
     """Name a picture within its mail (RFC 2392): opaque, and silent about the group."""
     return f"{image.public_id}@belong-mail"
+
+
+# What fills a slot, from a member's public id.
+Token = Callable[[str], str]
+# What stands in the place of a name that nobody gave us; the group always has one.
+FALLBACKS = {"first_name": gettext_noop("colleague"), "group": ""}
+PLACEHOLDER = re.compile(r"(?<![{$%\\])\{([A-Za-z_][A-Za-z0-9_ ]{0,40})\}(?!\})")
+GROUP = re.compile(r"(?<![{$%\\])\{group\}(?!\})")
+# Characters before a name that are looked at; how they end where a line or a sentence begins.
+LOOKBACK = 40
+BEGINNING = re.compile(r"(?:\n|[.!?…]\s)[\s>#*_|\d.)(\[¿¡“\"-]*\Z")
+# Characters on either side of a name that are looked at; what fills them counts as a link.
+LONGEST_LINK = 2000
+LIKE_A_LINK = re.compile(r"://|www\.|mailto:|@|(?<![.。．｡])[.。．｡][^\W\d_]{2,}", re.IGNORECASE)
+OPEN_BRACKET = re.compile(r"<\S[^<>\n]*\Z")
+
+
+def unknown_placeholders(text: str) -> list[str]:
+    """List the words in single braces that are no placeholders of ours."""
+    return sorted({found for found in PLACEHOLDER.findall(text) if found not in FALLBACKS})
+
+
+def is_name_in_link(text: str) -> bool:
+    """Tell whether a reader's name is asked for within an address of the web or of mail."""
+    return _holds_named_link(text) or _holds_named_link(_as_read(text))
+
+
+def _holds_named_link(text: str) -> bool:
+    return any(_is_in_link(found) for found in PLACEHOLDER.finditer(text))
+
+
+def _as_read(text: str) -> str:
+    """Return what Markdown makes of a text: entities, backslashes and marks may hide an address."""
+    if "first_name" not in text:
+        return ""
+    return markdown.to_text(clean_text(text)).replace("%7B", "{").replace("%7D", "}")
+
+
+def _is_in_link(found: re.Match[str]) -> bool:
+    """Tell whether a name stands in what a mail program could make a link of; in doubt it does."""
+    if found[1] != "first_name":
+        return False
+    before = found.string[max(0, found.start() - LONGEST_LINK) : found.start()]
+    after = found.string[found.end() :][:LONGEST_LINK]
+    head = re.split(r"\s", before)[-1].rpartition("](")[2]
+    tail = re.split(r"\s", after, maxsplit=1)[0].partition("](")[0]
+    is_endless = LONGEST_LINK in (len(head), len(tail))
+    is_bracketed = OPEN_BRACKET.search(before) is not None
+    return is_endless or is_bracketed or LIKE_A_LINK.search(f"{head} {tail}") is not None
+
+
+def fill_text(text: str, group: Group, language: str) -> str:
+    """Fill the placeholders of a text: in sentences a group is “the Asian Belong Group”.
+
+    It takes its place in the sentence: with a capital where one begins, and without the article
+    that somebody has typed before it.
+    """
+    name = group_in_sentence(group.name, language)
+    article, _, bare = name.partition(" ")
+
+    def put(found: re.Match[str]) -> str:
+        before = found.string[max(0, found.start() - LOOKBACK) : found.start()]
+        typed = before.casefold().split()[-1:] if before[-1:].isspace() else []
+        if typed == [article.casefold()]:
+            return bare
+        return name[:1].upper() + name[1:] if BEGINNING.search(before) else name
+
+    return fill_slots(GROUP.sub(put, f"\n{clean_text(text)}")[1:], group.name)
+
+
+def fill_slots(text: str, group_name: str) -> str:
+    """Put the group's name in, and a slot where each member's own name comes.
+
+    So it is done where no sentence is, as in a subject. In a link no name comes: whoever is behind
+    it would learn it from who follows. Where a link is hidden from all but Markdown, no name comes
+    anywhere.
+    """
+    others = PLACEHOLDER.sub(lambda found: "" if _is_in_link(found) else found[0], text)
+    is_hidden = _holds_named_link(_as_read(others))
+
+    def put(found: re.Match[str]) -> str:
+        if found[1] == "group":
+            return group_name
+        if is_hidden or _is_in_link(found):
+            return found[0]
+        return slot(found[1]) if found[1] in FALLBACKS else found[0]
+
+    return PLACEHOLDER.sub(put, text)
+
+
+def first_name(name: str, language: str) -> str:
+    """Return a member's first name, or what stands in its place."""
+    return name or fallback("first_name", language)
+
+
+def fallback(name: str, language: str) -> str:
+    """Return what stands in the place of a placeholder, in a language."""
+    return catalog(language).gettext(FALLBACKS[name]) if FALLBACKS[name] else ""
+
+
+def tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:
+    """Yield the slots of links and what fills them; an older version froze slots of whole links."""
+    for name, purpose, reader in (
+        ("leave", Purpose.LEAVE, language),
+        ("one_click", Purpose.ONE_CLICK, None),
+    ):
+        yield name, links.signer(purpose, at)
+        endpoint = f"subscriptions.{name}"
+        yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)

@@ -1,67 +1,146 @@
-"""Drafting an issue, queueing it in one transaction, and the books about it."""
+"""Draft an issue, queue it in one transaction, and report on it."""
 
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, func, insert, literal, select, union_all
+from sqlalchemy import Select, bindparam, case, exists, func, insert, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
-from belong_mail.db import UtcTime, now, to_change
-from belong_mail.groups.models import Group
-from belong_mail.mail import header, markdown
-from belong_mail.mail.message import HeaderRefused, clean
+from belong_mail.core import audit
+from belong_mail.core.audit import AuditEntry
+from belong_mail.core.db import UtcTime, lock_for_change, now
+from belong_mail.core.i18n import DEFAULT, LocalizedText
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.throttle import CHUNK_MEMBERS
+from belong_mail.groups.header_words import found_phrase, telling_word
+from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.mail.message import headers, markdown
+from belong_mail.mail.message.headers import InvalidHeader
+from belong_mail.mail.message.mime import clean_text
+from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.outbox import service as outbox
-from belong_mail.sending.models import Chunk, Delivery, State
-from belong_mail.sending.pace import CHUNK
-from belong_mail.subscriptions.models import Subscription
+from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
-LATE = timedelta(minutes=60)
+# Lists who gets an issue that goes to one interest; the worker's alone.
+Choose = Callable[[Session, Newsletter], list[int]]
+# Tells whether an issue has the second yes that it needs; the worker's alone.
+Check = Callable[[Session, Newsletter], bool]
+LATE_AFTER = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
+MAX_PREHEADER = 150
 
 
-class NotNow(Exception):
+class InvalidState(Exception):
     """The issue is not in a state in which this can be done."""
 
 
-class NewsletterRefused(Exception):
+class SubjectNamesGroup(InvalidState):
+    """The issue's subject, preview line or a flyer's title tells which group it is from."""
+
+
+class GroupIsRetired(InvalidState):
+    """The issue's group is retired: nothing goes out to it any more."""
+
+
+class InterestIsRetired(InvalidState):
+    """The interest that the issue was to go to is retired, or another group's: choose again."""
+
+
+class SecondYesMissing(InvalidState):
+    """The issue's group asks for a second leader's yes, and nobody has given it to these words."""
+
+
+class InvalidNewsletter(Exception):
     """Says what is missing or too long."""
 
 
 def draft(session: Session, group: Group, subject: str, text: str) -> Newsletter:
-    """Keep an issue; nothing goes out. Raises NewsletterRefused."""
-    subject, text = subject.strip(), clean(text).strip()
-    if not subject or len(subject) > MAX_SUBJECT or clean(subject) != subject:
-        raise NewsletterRefused(f"The subject is one line of 1 to {MAX_SUBJECT} characters.")
+    """Keep an issue; nothing goes out. Raises InvalidNewsletter."""
+    subject, text = subject.strip(), clean_text(text).strip()
+    if not subject or len(subject) > MAX_SUBJECT or clean_text(subject) != subject:
+        raise InvalidNewsletter(f"The subject must be one line of 1 to {MAX_SUBJECT} characters.")
     try:
-        header.line("Subject", subject)
-    except HeaderRefused:
-        raise NewsletterRefused("The subject hides a line end or a control character.") from None
+        headers.format_header("Subject", subject)
+    except InvalidHeader:
+        raise InvalidNewsletter(
+            "The subject must not have a line end or a control character."
+        ) from None
     if not text or len(text) > MAX_TEXT or not markdown.to_text(text).strip():
-        raise NewsletterRefused(f"The text has words, and at most {MAX_TEXT:,} characters.")
-    newsletter = Newsletter(group=group, subject=subject, text=text)
+        raise InvalidNewsletter(f"The text must have words, and at most {MAX_TEXT:,} characters.")
+    if is_name_in_link(subject) or is_name_in_link(text):
+        raise InvalidNewsletter(
+            "A link must not have {first_name}: the site it opens would learn a name."
+        )
+    if markdown.has_too_many_marks(text):
+        raise InvalidNewsletter("The text has too many marks, such as * or |.")
+    newsletter = Newsletter(group=group, subject={DEFAULT: subject}, text={DEFAULT: text})
     session.add(newsletter)
     session.flush()
     return newsletter
 
 
-def begin(session: Session, group: Group) -> Newsletter:
+def start_draft(session: Session, group: Group) -> Newsletter:
     """Begin an issue without a word."""
-    newsletter = Newsletter(group=group, subject="", text="", subject_es="", text_es="")
+    newsletter = Newsletter(group=group, subject={}, preheader={}, text={})
     session.add(newsletter)
     session.flush()
     return newsletter
 
 
-def rewrite(newsletter: Newsletter, **words: str) -> None:
-    """Put other words into a draft: subject, text, subject_es, text_es."""
-    for column, value in words.items():
-        setattr(newsletter, column, clean(value).strip())
+def update_draft(newsletter: Newsletter, **words: LocalizedText) -> None:
+    """Put another subject, preview line or text into a draft, in all languages."""
+    for column, by_code in words.items():
+        cleaned = {code: clean_text(value).strip() for code, value in by_code.items()}
+        setattr(newsletter, column, {code: value for code, value in cleaned.items() if value})
     newsletter.changed_at = now()
+
+
+def find_issue_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
+    """Find what may go out, not a template, of a group that the account leads; or NotFound."""
+    newsletter = find_for_lead(session, account, public_id)
+    if newsletter.is_template:
+        raise accounts.NotFound
+    return newsletter
+
+
+def note_writer(session: Session, newsletter: Newsletter) -> None:
+    """Write down, once, that somebody wrote in a draft."""
+    actor, kind = audit.actor_of(session), audit.Kind.WRITTEN
+    known = select(AuditEntry.id).where(
+        AuditEntry.newsletter == newsletter.public_id,
+        AuditEntry.kind == kind,
+        AuditEntry.actor == actor.account,
+    )
+    if session.scalar(known.limit(1)) is None:
+        audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
+
+
+def writers_of(session: Session, newsletter: Newsletter) -> list[Account]:
+    """List who wrote in a draft, by the audit trail; without those whose accounts are gone."""
+    entries = select(AuditEntry.actor).where(
+        AuditEntry.newsletter == newsletter.public_id, AuditEntry.kind == audit.Kind.WRITTEN
+    )
+    found = select(Account).where(Account.public_id.in_(entries))
+    return list(session.scalars(found.order_by(Account.id)))
+
+
+def sender_of(session: Session, newsletter: Newsletter) -> Account | None:
+    """Find who released an issue; None for a command, and once that account is gone."""
+    released_by = newsletter.released_by
+    return None if released_by is None else session.get(Account, released_by)
+
+
+def delete_draft(session: Session, newsletter: Newsletter) -> None:
+    """Throw a draft, or a group's template, away."""
+    kind = audit.Kind.DRAFT_DELETED
+    audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
+    session.delete(newsletter)
 
 
 def is_draft(newsletter: Newsletter) -> bool:
@@ -77,26 +156,129 @@ def find(session: Session, public_id: str) -> Newsletter | None:
     return session.scalar(select(Newsletter).where(Newsletter.public_id == public_id))
 
 
-def find_led(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue of a group that the account leads, to read or to change; or raise NotYours."""
+def find_for_lead(session: Session, account: Account, public_id: str) -> Newsletter:
+    """Find an issue of a group that the account leads, to read or to change; or raise NotFound."""
     found = select(Newsletter).where(
-        Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.led_by(account))
+        Newsletter.public_id == public_id, Newsletter.group_id.in_(accounts.groups_led_by(account))
     )
-    newsletter: Newsletter | None = session.scalar(to_change(session, found))
+    newsletter: Newsletter | None = session.scalar(lock_for_change(session, found))
     if newsletter is None:
-        raise accounts.NotYours
+        raise accounts.NotFound
     return newsletter
 
 
-def queue(session: Session, newsletter: Newsletter) -> None:
-    """Plan an issue for everybody who is a member now, in stretches; a second time does nothing."""
+def telling_words(newsletter: Newsletter) -> list[str]:
+    """List what of an issue, as a list of messages shows it, tells which group it is from.
+
+    Or to which interest it goes, whose name would say what its reader offered.
+    """
+    return telling_subjects(newsletter) + telling_titles(newsletter)
+
+
+def telling_subjects(newsletter: Newsletter) -> list[str]:
+    """List what in its subject and preview line does."""
+    return _telling(newsletter, (*newsletter.subject.values(), *newsletter.preheader.values()))
+
+
+def telling_titles(newsletter: Newsletter) -> list[str]:
+    """List what in the titles of its flyers does: their files are called so."""
+    return _telling(newsletter, [flyer.title for flyer in newsletter.flyers])
+
+
+def _telling(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
+    name = newsletter.group.name
+    labels = newsletter.interest.label.values() if newsletter.interest else ()
+    found = (
+        telling_word(newsletter.group, words) or found_phrase(labels, words)
+        for words in (fill_slots(clean_text(each), name) for each in shown)
+    )
+    return [word for word in found if word]
+
+
+def require_valid(newsletter: Newsletter) -> None:
+    """Raise SubjectNamesGroup, GroupIsRetired or InterestIsRetired for what must not go out."""
+    if newsletter.group.has_ended(now()):
+        raise GroupIsRetired
+    if is_interest_gone(newsletter):
+        raise InterestIsRetired
+    require_quiet_subject(newsletter)
+
+
+def is_interest_gone(newsletter: Newsletter) -> bool:
+    """Tell whether an issue was to go to an interest that its group has no more."""
+    interest = newsletter.interest
+    return interest is not None and (
+        interest.retired_at is not None or interest.group_id != newsletter.group_id
+    )
+
+
+def choose_recipients(newsletter: Newsletter, interest: GroupInterest | None) -> None:
+    """Let a draft, or a held issue, go to who ticked an interest; with None to the whole group."""
+    if newsletter.interest is not interest:
+        newsletter.interest = interest
+        kind, group = audit.Kind.AUDIENCE_CHANGED, newsletter.group
+        audit.record_of(newsletter, kind, group, newsletter=newsletter)
+
+
+def require_quiet_subject(newsletter: Newsletter) -> None:
+    """Raise SubjectNamesGroup for an issue that shows which group it is from."""
+    if telling_words(newsletter):
+        raise SubjectNamesGroup
+
+
+def require_before_end(newsletter: Newsletter, due_at: datetime) -> None:
+    """Raise GroupIsRetired for an issue that is to go out when its group has ended."""
+    if newsletter.group.has_ended(due_at):
+        raise GroupIsRetired
+
+
+def schedule(newsletter: Newsletter, due_at: datetime) -> None:
+    """Let an issue be queued at a time. Raises SubjectNamesGroup and GroupIsRetired."""
+    require_valid(newsletter)
+    require_before_end(newsletter, due_at)
+    newsletter.due_at = due_at
+
+
+def queue(session: Session, newsletter: Newsletter, choose: Choose | None = None) -> None:
+    """Plan an issue for everybody who is a member now, in stretches; a second time does nothing.
+
+    For who ticked an interest only the worker can, which chooses them. Raises SubjectNamesGroup,
+    GroupIsRetired and InterestIsRetired, and InvalidState when nobody is there to choose.
+    """
     if newsletter.queued_at is not None:
         return
+    require_valid(newsletter)
+    session.flush()
+    if newsletter.interest_id is not None and choose is None:
+        raise InvalidState
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
-    stretch = ((func.row_number().over(order_by=Subscription.id) - 1) // CHUNK).label("stretch")
+    if newsletter.interest_id is None or choose is None:
+        _plan_group(session, newsletter)
+    else:
+        _plan_members(session, newsletter, choose(session, newsletter))
+
+
+def _plan_members(session: Session, newsletter: Newsletter, ids: list[int]) -> None:
+    """Write down the copies of these members at once: whose tick comes later is not meant.
+
+    One stretch without a member counts them, and lets them be paused like any.
+    """
+    copy = {"kind": "newsletter", "newsletter_id": newsletter.id, "due_at": newsletter.queued_at}
+    copy |= {"state": State.QUEUED, "created_at": newsletter.queued_at}
+    if ids:
+        session.add(
+            Chunk(newsletter_id=newsletter.id, low=0, high=0, planned=len(ids), inserted=len(ids))
+        )
+        session.execute(insert(Delivery), [{**copy, "subscription_id": each} for each in ids])
+
+
+def _plan_group(session: Session, newsletter: Newsletter) -> None:
+    stretch = ((func.row_number().over(order_by=Subscription.id) - 1) // CHUNK_MEMBERS).label(
+        "stretch"
+    )
     of_group = Subscription.group_id + 0 == newsletter.group_id
-    receiving = select(Subscription.id, stretch).where(of_group, *_receives(newsletter.queued_at))
+    receiving = select(Subscription.id, stretch).where(of_group, *receives(newsletter.queued_at))
     members = receiving.subquery()
     planned = (
         select(
@@ -111,51 +293,78 @@ def queue(session: Session, newsletter: Newsletter) -> None:
     session.execute(insert(Chunk).from_select(("newsletter_id", "low", "high", "planned"), planned))
 
 
-def queue_due(session: Session) -> list[Newsletter]:
+def queue_due(
+    session: Session, choose: Choose | None = None, may_go_out: Check | None = None
+) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
-    One that is an hour late, for we were down, is held and its leads are asked.
+    One that is an hour late, for we were down, whose subject tells which group it is from, or that
+    lacks a second yes, is held and its leads are asked; one of a retired group, or to a retired
+    interest, is a draft again. Without who chooses, those to an interest wait.
     """
-    due = select(Newsletter).where(Newsletter.queued_at.is_(None), Newsletter.due_at <= now())
+    due = select(Newsletter).where(
+        Newsletter.queued_at.is_(None),
+        Newsletter.due_at <= now(),
+        Newsletter.is_template.is_(False),
+    )
+    if choose is None:
+        due = due.where(Newsletter.interest_id.is_(None))
     queued = []
     for newsletter in session.scalars(due.with_for_update(skip_locked=True)):
-        if newsletter.due_at and newsletter.due_at < now() - LATE:
+        try:
+            _require_fit(session, newsletter, may_go_out)
+        except (SubjectNamesGroup, SecondYesMissing):
             _hold(session, newsletter)
+        except (GroupIsRetired, InterestIsRetired):
+            newsletter.due_at = None
         else:
-            queue(session, newsletter)
-            queued.append(newsletter)
+            if newsletter.due_at and newsletter.due_at < now() - LATE_AFTER:
+                _hold(session, newsletter)
+            else:
+                queue(session, newsletter, choose)
+                queued.append(newsletter)
     return queued
 
 
-def copy_to(session: Session, newsletter: Newsletter, sealed_to: bytes) -> None:
+def _require_fit(session: Session, newsletter: Newsletter, may_go_out: Check | None) -> None:
+    """Raise for what must not go out, or lacks the second yes that it needs."""
+    require_valid(newsletter)
+    if may_go_out is not None and not may_go_out(session, newsletter):
+        raise SecondYesMissing
+
+
+def send_copy(session: Session, newsletter: Newsletter, sealed_to: bytes) -> None:
     """Ask for one more copy of a queued issue, to an address that is no member's."""
     outbox.post(session, "newsletter-copy", sealed_to=sealed_to, about_id=newsletter.id)
 
 
 def _hold(session: Session, newsletter: Newsletter) -> None:
     newsletter.held_at, newsletter.due_at = now(), None
+    audit.record(session, audit.Kind.HELD, group=newsletter.group, newsletter=newsletter)
     for lead in accounts.leads_of(session, newsletter.group):
         outbox.post(session, "issue-held", account_id=lead.id, about_id=newsletter.id)
 
 
-def members_of_chunk(*columns: Any) -> Select[Any]:
+def chunk_members_query(*columns: Any) -> Select[Any]:
     """Select those of a chunk who were members when its issue was queued, and still are.
 
     First their ids, then what else is asked for. The stretch is searched, not
     the group, which would be walked through for each chunk. Who is being erased just now is
-    waited for, and left out.
+    waited for, and left out. A retired group has none.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
     members = select(Subscription.id, *columns).where(
         Subscription.id.between(bindparam("low"), bindparam("high")),
         Subscription.group_id + 0 == bindparam("group_id"),
-        *_receives(queued_at),
+        exists().where(Group.id == bindparam("group_id"), Group.retired_at.is_(None)),
+        *receives(queued_at),
     )
     in_turn = members.order_by(Subscription.id)
     return in_turn.with_for_update(read=True, key_share=True, of=Subscription)
 
 
-def _receives(queued_at: Any) -> tuple[Any, ...]:
+def receives(queued_at: Any) -> tuple[Any, ...]:
+    """Select who gets an issue that is queued at a time: its members who have not paused."""
     return (
         Subscription.is_active,
         Subscription.confirmed_at <= queued_at,
@@ -190,5 +399,7 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:
     """List a group's issues, the one changed last first."""
-    found = select(Newsletter).where(Newsletter.group_id == group.id)
+    found = select(Newsletter).where(
+        Newsletter.group_id == group.id, Newsletter.is_template.is_(False)
+    )
     return list(session.scalars(found.order_by(Newsletter.changed_at.desc()).limit(most)))

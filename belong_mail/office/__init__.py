@@ -1,1 +1,1 @@
-"""Whoever works the office's inbox answers people who gave no address."""
+"""The office's pages."""

@@ -1,4 +1,4 @@
-"""What the office sees of a thread: that it is there, and when somebody wrote; never the words."""
+"""What the office does: answer threads without seeing them; and who may act for it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,19 +7,35 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.service import NotYours
-from belong_mail.contact import receipts
-from belong_mail.contact.models import Thread
-from belong_mail.db import now
+from belong_mail.accounts.service import NotFound
+from belong_mail.contact import service as contact
+from belong_mail.contact import threads as receipts
+from belong_mail.contact.models import ContactMessage, Thread
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.retention import THREAD_MAX_AGE
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups import service as group_service
+from belong_mail.groups.models import Group, Question
+from belong_mail.leads import questions
+from belong_mail.members import removal
+from belong_mail.newsletters import oversight
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import IssueStatus, issue_status
+
+# Issues that have gone out, in one part of the list.
+ISSUES_PER_PAGE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ThreadStatus:
     """A thread as the office knows it: who wrote when, oldest first."""
 
     reference: str
+    # In English, as the form offers it; empty: not known.
+    topic: str
+    # The time, and whether it was the office.
     said: list[tuple[datetime, bool]]
-    """The time, and whether it was the office."""
     until: datetime
 
     @property
@@ -27,31 +43,166 @@ class Standing:
         return not self.said[-1][1]
 
 
-def threads(session: Session, account: Account) -> list[Standing]:
-    """List the threads that are open, those that wait for an answer first. Raises NotYours."""
-    _allow(account)
-    found = select(Thread).where(Thread.last_at > now() - receipts.AGE).order_by(Thread.last_at)
-    standings = [standing(session, thread) for thread in session.scalars(found)]
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for the office."""
+
+    threads: int
+    oldest_thread: datetime | None
+    # Newsletters whose leads must say whether they still go out.
+    held: int
+    undelivered: int
+    questions: int
+
+    def __bool__(self) -> bool:
+        return bool(self.threads or self.held or self.undelivered or self.questions)
+
+
+def waiting(session: Session, account: Account) -> Waiting:
+    """Tell what waits for the office. Raises NotFound."""
+    unanswered = [each for each in threads(session, account) if each.is_waiting]
+    oldest = min((each.said[-1][0] for each in unanswered), default=None)
+    held = sum(each.held_at is not None for each in oversight.open_issues(session))
+    undelivered = len(contact.undelivered_messages(session))
+    proposed = len(questions.waiting_questions(session))
+    return Waiting(len(unanswered), oldest, held, undelivered, proposed)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """What came in and waits: never what anyone wrote."""
+
+    threads: list[ThreadStatus]
+    undelivered: list[tuple[ContactMessage, Delivery]]
+    questions: list[tuple[Group, Question]]
+
+
+def inbox(session: Session, account: Account) -> Inbox:
+    """List what came in and waits, the oldest first. Raises NotFound."""
+    return Inbox(
+        [each for each in threads(session, account) if each.is_waiting],
+        contact.undelivered_messages(session),
+        questions.waiting_questions(session),
+    )
+
+
+def resend_messages(session: Session, account: Account) -> None:
+    """Have messages that were not delivered sent again. Raises NotFound."""
+    require_office(account)
+    contact.ask_to_resend(session)
+
+
+def approve_question(session: Session, account: Account, sealer: Sealer, question_id: int) -> None:
+    """Let people be asked a question, when the worker has read it. Raises NotFound."""
+    require_office(account)
+    try:
+        questions.ask_to_approve(session, sealer, question_id)
+    except questions.QuestionNotFound as error:
+        raise NotFound from error
+
+
+def refuse_question(session: Session, account: Account, question_id: int) -> None:
+    """Do away with a question that waits. Raises NotFound."""
+    require_office(account)
+    try:
+        questions.refuse_question(session, question_id)
+    except questions.QuestionNotFound as error:
+        raise NotFound from error
+
+
+def threads(session: Session, account: Account) -> list[ThreadStatus]:
+    """List the threads that are open, those that wait for an answer first. Raises NotFound."""
+    require_office(account)
+    found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
+    standings = [thread_status(session, thread) for thread in session.scalars(found)]
     return sorted(standings, key=lambda each: not each.is_waiting)
 
 
 def find(session: Session, account: Account, reference: str) -> Thread:
-    """Find an open thread for somebody who answers for the office, or raise NotYours."""
-    _allow(account)
+    """Find an open thread for somebody who answers for the office, or raise NotFound."""
+    require_office(account)
     found = select(Thread).where(
-        Thread.reference == reference, Thread.last_at > now() - receipts.AGE
+        Thread.reference == reference, Thread.last_at > now() - THREAD_MAX_AGE
     )
     thread = session.scalar(found)
     if thread is None:
-        raise NotYours
+        raise NotFound
     return thread
 
 
-def standing(session: Session, thread: Thread) -> Standing:
-    said = [(each.written_at, each.is_office) for each in receipts.entries(session, thread)]
-    return Standing(thread.reference, said, thread.last_at + receipts.AGE)
+def thread_status(session: Session, thread: Thread) -> ThreadStatus:
+    said = [(each.written_at, each.is_office) for each in receipts.thread_entries(session, thread)]
+    topic = contact.TOPICS.get(thread.topic or "", "")
+    return ThreadStatus(thread.reference, topic, said, thread.last_at + THREAD_MAX_AGE)
 
 
-def _allow(account: Account) -> None:
+def days_since(at: datetime) -> int:
+    """Return for how many whole days something has waited."""
+    return (now() - at).days
+
+
+def find_issue(session: Session, account: Account, public_id: str) -> Newsletter:
+    """Find an issue of any group that is no draft, or raise NotFound."""
+    require_office(account)
+    return oversight.find_released(session, public_id)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """An issue in the office's list."""
+
+    issue: Newsletter
+    status: IssueStatus
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """What waits, on the first page alone, and a part of what has gone out."""
+
+    waiting: list[IssueRow]
+    gone: list[IssueRow]
+    has_more: bool
+
+
+def issues(session: Session, account: Account, page: int) -> IssuePage:
+    """List the issues of all groups, without drafts. Raises NotFound."""
+    require_office(account)
+    waiting = oversight.open_issues(session) if page == 1 else []
+    skipped = (page - 1) * ISSUES_PER_PAGE
+    gone = oversight.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
+    listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
+    return IssuePage(
+        _with_status(session, waiting), _with_status(session, listed), len(gone) > ISSUES_PER_PAGE
+    )
+
+
+def _with_status(session: Session, found: list[Newsletter]) -> list[IssueRow]:
+    return [IssueRow(each, issue_status(session, each)) for each in found]
+
+
+def groups(session: Session, account: Account) -> list[Group]:
+    """List the groups that are not retired, in the directory's order. Raises NotFound."""
+    require_office(account)
+    return group_service.listed(session)
+
+
+def find_group(session: Session, account: Account, slug: str) -> Group:
+    """Find a group that is not retired for somebody of the office, or raise NotFound."""
+    require_office(account)
+    group = group_service.find(session, slug)
+    if group is None:
+        raise NotFound
+    return group
+
+
+def remove_address(
+    session: Session, account: Account, sealer: Sealer, slug: str, address: str, what: str
+) -> None:
+    """Have an address taken out of a group, barred or let in. Raises NotFound, TooManyRemovals."""
+    removal.ask_to_remove(session, sealer, find_group(session, account, slug), address, what)
+
+
+def require_office(account: Account) -> None:
+    """Raise NotFound for an account that does not answer for the office."""
     if not account.is_office:
-        raise NotYours
+        raise NotFound

@@ -1,32 +1,132 @@
-"""The office's pages: which threads wait, and answering one."""
+"""The office's pages: what waits for it, threads, and answering one."""
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 
 from belong_mail.accounts.session import signed_in
-from belong_mail.contact import receipts
-from belong_mail.current import transaction
+from belong_mail.contact import threads as receipts
+from belong_mail.groups.presenters import group_view, localized
+from belong_mail.leads.forms import KIND_CHOICES
+from belong_mail.members.removal import TooManyRemovals
+from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
-from belong_mail.office.forms import AnswerForm
+from belong_mail.office.forms import AnswerForm, RemovalForm, SecondYesForm
+from belong_mail.web.access import for_office, fresh_proof
+from belong_mail.web.context import services, transaction
 
 office = Blueprint("office", __name__, url_prefix="/office")
 
 
+@office.get("", strict_slashes=False)
+@for_office
+def home() -> str:
+    with transaction() as session:
+        waiting = service.waiting(session, signed_in())
+    return render_template("office/home.html", waiting=waiting)
+
+
 @office.get("/threads")
+@for_office
 def threads() -> str:
     with transaction() as session:
         found = service.threads(session, signed_in())
-    return render_template("office/threads.html", threads=found)
+    return render_template("office/threads.html", threads=found, days_since=service.days_since)
 
 
 @office.route("/threads/<reference>", methods=["GET", "POST"])
+@for_office
 def thread(reference: str) -> ResponseReturnValue:
     form = AnswerForm()
     with transaction() as session:
         found = service.find(session, signed_in(), reference)
         if form.validate_on_submit():
-            receipts.add(session, found, form.answer.data or "", is_office=True)
+            receipts.add_entry(session, found, form.answer.data or "", is_office=True)
             return redirect(url_for(".thread", reference=reference, answered=1), 303)
-        standing = service.standing(session, found)
+        standing = service.thread_status(session, found)
     page = render_template("office/thread.html", thread=standing, form=form)
     return page, 422 if form.errors else 200
+
+
+@office.get("/inbox")
+@for_office
+def inbox() -> str:
+    language = str(get_locale())
+    with transaction() as session:
+        found = service.inbox(session, signed_in())
+        asked = [
+            (
+                group_view(group, language),
+                question,
+                localized(question.label, language),
+                [localized(each, language) for each in question.options],
+            )
+            for group, question in found.questions
+        ]
+        return render_template(
+            "office/inbox.html",
+            found=found,
+            asked=asked,
+            kinds=KIND_CHOICES,
+            days_since=service.days_since,
+        )
+
+
+@office.post("/inbox/resend")
+@for_office
+def resend() -> ResponseReturnValue:
+    with transaction() as session:
+        service.resend_messages(session, signed_in())
+    return redirect(url_for(".inbox", done="resent"), 303)
+
+
+@office.post("/questions/<int:question_id>/approve")
+@for_office
+def approve_question(question_id: int) -> ResponseReturnValue:
+    with transaction() as session:
+        service.approve_question(session, signed_in(), services().sealer, question_id)
+    return redirect(url_for(".inbox", done="approved"), 303)
+
+
+@office.post("/questions/<int:question_id>/refuse")
+@for_office
+def refuse_question(question_id: int) -> ResponseReturnValue:
+    with transaction() as session:
+        service.refuse_question(session, signed_in(), question_id)
+    return redirect(url_for(".inbox", done="refused"), 303)
+
+
+@office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def second_ok(slug: str) -> ResponseReturnValue:
+    """Say when a group's newsletters need a second leader's yes."""
+    with transaction() as session:
+        found = service.find_group(session, signed_in(), slug)
+        form = SecondYesForm(data={"second_yes": found.second_yes})
+        if form.validate_on_submit():
+            asking.choose(session, found, form.second_yes.data)
+            return redirect(url_for(".second_ok", slug=slug, saved=1), 303)
+        shown = group_view(found, str(get_locale()))
+        is_wanted = approval.is_wanted(session, found)
+    page = render_template("office/second_ok.html", group=shown, form=form, is_wanted=is_wanted)
+    return page, 422 if form.errors else 200
+
+
+@office.route("/addresses", methods=["GET", "POST"])
+@for_office
+def addresses() -> ResponseReturnValue:
+    """Take one address out of a group; the answer is the same whether it was in it or not."""
+    form, is_too_many = RemovalForm(), False
+    with transaction() as session:
+        form.offer(service.groups(session, signed_in()))
+        if form.validate_on_submit():
+            typed = form.group.data, form.email.data or "", form.what.data
+            try:
+                service.remove_address(session, signed_in(), services().sealer, *typed)
+            except TooManyRemovals:
+                is_too_many = True
+            else:
+                return redirect(url_for(".addresses", done=1), 303)
+    page = render_template("office/addresses.html", form=form, is_too_many=is_too_many)
+    return page, 429 if is_too_many else 422 if form.errors else 200

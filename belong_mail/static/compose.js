@@ -1,7 +1,10 @@
 // Saves a draft while it is written, shows the preview, and adds a toolbar; the page works without.
+import { markdownOf } from "./paste.js";
+
 const form = document.getElementById("main-form");
 const saved = document.getElementById("saved");
-const wide = document.querySelector("iframe.desktop");
+const notSaved = document.getElementById("not-saved");
+const WIDE = "preview-wide";
 const views = [...document.querySelectorAll("button[formtarget]")];
 let view = views[0];
 let waiting = 0;
@@ -13,12 +16,22 @@ async function save() {
   if (isOurs && answer.ok) {
     form.elements.seen.value = (await answer.json()).seen;
     saved.textContent = saved.dataset.saved;
+    say("");
     view.click();
   } else if (isOurs && answer.status === 422) {
-    saved.textContent = (await answer.json()).problem || saved.dataset.lost;
+    say((await answer.json()).problem || notSaved.dataset.lost);
   } else {
-    saved.textContent = isOurs && answer.status === 409 ? saved.dataset.stale : saved.dataset.lost;
+    say(isOurs && answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.lost);
   }
+}
+
+// Said to screen readers, and only when it is news.
+function say(problem) {
+  if (notSaved.textContent !== problem) notSaved.textContent = problem;
+}
+
+function frame(name) {
+  return document.querySelector(`iframe[name="${name}"]`);
 }
 
 function put(area, text) {
@@ -37,20 +50,55 @@ function insert(area, text) {
   put(area, gap + text + (isBeforeWords ? "\n\n" : ""));
 }
 
-function mark(area, { before, after, line, inside }) {
-  if (line) area.selectionStart = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
-  const words = area.value.slice(area.selectionStart, area.selectionEnd) || inside;
-  const start = area.selectionStart;
-  put(area, before + (line ? words.replace(/^/gm, line) : words) + after);
-  if (!line) area.setSelectionRange(start + before.length, start + before.length + words.length);
+// Puts marks around the chosen words, or takes them away; without words the cursor stands between.
+function mark(area, { before, after, line }) {
+  if (line) {
+    area.selectionStart = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
+    put(area, area.value.slice(area.selectionStart, area.selectionEnd).replace(/^/gm, line));
+    return;
+  }
+  const [start, end] = [area.selectionStart, area.selectionEnd];
+  const words = area.value.slice(start, end);
+  const isMarked = area.value.slice(0, start).endsWith(before) && area.value.startsWith(after, end);
+  if (isMarked) {
+    area.setSelectionRange(start - before.length, end + after.length);
+    put(area, words);
+    area.setSelectionRange(start - before.length, end - before.length);
+    return;
+  }
+  put(area, before + words + after);
+  const inside = start + before.length;
+  const address = after.indexOf("https://");
+  // Words that become a link need its address next.
+  const at = words && address >= 0 ? inside + words.length + address + "https://".length : inside;
+  area.setSelectionRange(at, words && address < 0 ? inside + words.length : at);
 }
 
-for (const area of [form.elements.text, form.elements.text_es]) {
+function paste(event) {
+  const html = event.clipboardData?.getData("text/html");
+  const found = html ? markdownOf(html) : null;
+  if (!found) return;
+  event.preventDefault();
+  if (found.isInline) put(event.target, found.text);
+  else insert(event.target, found.text);
+}
+
+for (const area of form.querySelectorAll("textarea")) {
   const tools = document.getElementById("toolbar").content.cloneNode(true);
+  const byKey = {};
   for (const tool of tools.querySelectorAll("button[type=button]")) {
     const text = tool.dataset[area.name];
-    tool.addEventListener("click", () => (text ? insert(area, text) : mark(area, tool.dataset)));
+    const act = () => (text ? insert(area, text) : mark(area, tool.dataset));
+    tool.addEventListener("click", act);
+    if (tool.dataset.key) byKey[tool.dataset.key] = act;
   }
+  area.addEventListener("keydown", (event) => {
+    const act = byKey[event.key.toLowerCase()];
+    if (!act || event.ctrlKey === event.metaKey || event.altKey || event.shiftKey) return;
+    event.preventDefault();
+    act();
+  });
+  area.addEventListener("paste", paste);
   area.before(tools);
   area.addEventListener("focus", () => { writing = area; });
 }
@@ -62,7 +110,10 @@ for (const source of document.querySelectorAll(".pictures code")) {
 for (const button of views) {
   button.addEventListener("click", () => {
     view = button;
-    wide.hidden = button.formTarget !== wide.name;
+    // A new frame: what an old one opens would be one more step for “back”.
+    const old = frame(button.formTarget);
+    old.replaceWith(old.cloneNode());
+    frame(WIDE).hidden = button.formTarget !== WIDE;
   });
 }
 form.addEventListener("input", () => {
@@ -75,5 +126,5 @@ form.addEventListener("submit", (event) => {
 });
 // What the toolbar puts at the cursor need not be put at the end.
 form.querySelector("[name=meetings]").remove();
-wide.hidden = true;
+frame(WIDE).hidden = true;
 if (form.elements.text.value) view.click();

@@ -1,26 +1,35 @@
-// Keeps the progress of an issue fresh; without it the page reloads itself.
-const bar = document.getElementById("progress");
+// Keeps the progress of an issue fresh; without it the page is opened again by hand.
 const words = document.getElementById("words");
 
 async function look() {
-  if (document.hidden) return;
-  const answer = await fetch(bar.dataset.url, { headers: { Accept: "application/json" } });
+  const standing = document.getElementById("standing");
+  const answer = await fetch(standing.dataset.url, { headers: { Accept: "application/json" } });
   if (!answer.ok || answer.redirected) return;
   const now = await answer.json();
-  // New buttons come when nobody stands on one: a reload would take the focus away.
-  if (now.state !== bar.dataset.state && !document.activeElement?.closest("main *")) {
-    location.reload();
-    return;
-  }
-  bar.value = now.percent;
+  if (now.state !== standing.dataset.state) await renew(standing);
+  const bar = document.getElementById("progress");
+  if (bar) bar.value = now.percent;
   if (words.textContent !== now.words) words.textContent = now.words;
+}
+
+// Takes what belongs to the new state from the page itself, such as buttons, so that nobody who
+// reads on is thrown back to its beginning; who stood on a button that is gone comes to the words.
+async function renew(standing) {
+  const answer = await fetch(location.href);
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("standing");
+  if (!fresh) return;
+  const hadFocus = standing.contains(document.activeElement);
+  standing.replaceWith(fresh);
+  if (hadFocus) words.focus();
 }
 
 // A count of a large issue costs the server more: then we ask less often.
 async function watch() {
   const began = performance.now();
-  await look().catch(() => {});
-  setTimeout(watch, Math.max(2000, 20 * (performance.now() - began)));
+  if (!document.hidden) await look().catch(() => {});
+  const { state } = document.getElementById("standing").dataset;
+  if (state === "scheduled" || state === "sending") setTimeout(watch, Math.max(2000, 20 * (performance.now() - began)));
 }
 
-if (bar) setTimeout(watch, 2000);
+setTimeout(watch, 2000);

@@ -17,8 +17,8 @@ from tests.bench.rig import drawing, figures, rounds, tools
 from tests.bench.rig.child import Failed
 from tests.postgres import postgresql
 
+# Rounds below which nothing is written into the documents.
 ENOUGH = 5
-"""Rounds below which nothing is written into the documents."""
 DOCS = tools.ROOT / "docs"
 PAGE, PICTURE = DOCS / "performance.md", DOCS / "performance.svg"
 IMAGE = f"![CPU a message, as a multiple of smtp-source]({PICTURE.name})"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
 
+# Stops between any two things on a page.
 MOST = 120
-"""Stops between any two things on a page."""
 IS_SEEN = """() => {
   const it = document.activeElement
   const places = [it, it.closest('li')].filter(Boolean).map(getComputedStyle)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from playwright.sync_api import Page
 
-from belong_mail.db import now
-from tests.browser.site import SLUG, Site
+from belong_mail.core.db import now
+from tests.browser.site import SLUG, Served
 from tests.browser.tour import ask, press
 
 
-def members(page: Page, site: Site, address: str) -> Iterator[str]:
+def members(page: Page, site: Served, address: str) -> Iterator[str]:
     """Stop at each page of somebody who is a member of two groups."""
     for slug in (SLUG, "lgbtq"):
         page.goto(f"/groups/{slug}/join")
@@ -37,6 +37,9 @@ def members(page: Page, site: Site, address: str) -> Iterator[str]:
 def _sheet(page: Page, sheet: str) -> Iterator[str]:
     page.goto(sheet)
     yield "sheet"
+    press(page, "main a[href*=leave-all]")
+    yield "leave-all"
+    page.goto(sheet)
     press(page, "main button[form=main-form]")
     yield "sheet-with-errors"
     page.locator("[name$=until]").first.fill(f"{now() + timedelta(days=9):%Y-%m-%d}")
@@ -47,7 +50,7 @@ def _sheet(page: Page, sheet: str) -> Iterator[str]:
     press(page, "main form[action*=copy] button")
 
 
-def _move(page: Page, site: Site, sheet: str, new: str) -> Iterator[str]:
+def _move(page: Page, site: Served, sheet: str, new: str) -> Iterator[str]:
     """Take a new address along, then erase what is there; strangers ask too."""
     page.goto(sheet)
     press(page, "main a[href*=change-address]")

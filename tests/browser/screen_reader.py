@@ -16,8 +16,8 @@ class Heard:
     name: str
     description: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
+    # All text below it.
     words: str = ""
-    """All text below it."""
 
 
 def listen(page: Page) -> list[Heard]:

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import update
+from sqlalchemy import Update, update
 from sqlalchemy.orm import Session
 
-from belong_mail import keys
-from belong_mail.cli import WORKER_ALONE
-from belong_mail.db import make_engine, now
-from belong_mail.mailbox import service as mails
-from belong_mail.mailbox.service import Kept
+from belong_mail.accounts.models import GroupLead
+from belong_mail.core import encryption
+from belong_mail.core.db import make_engine, now
+from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops.web_launcher import WORKER_ALONE
+from belong_mail.pages import dev_mailbox
+from belong_mail.pages.dev_mailbox import StoredMail
+from tests.factories import plan_meeting
 from tests.processes import run
 from tests.servers.ports import free_port
 from tests.servers.site import running
@@ -40,65 +43,63 @@ Hello, **everybody**. Come to [the library](https://library.example.org/).
 """
 
 
-class Site:
-    """Starts within `with`; ends both processes when left."""
+class Served:
+    """A site that is served, and the mail that it has sent."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self._port = free_port()
-        self.url = f"http://localhost:{self._port}"
-        self._folder = folder
-        self._mailbox = folder / "mailbox"
-        self._ends = ExitStack()
-        made = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in keys.new().items()}
-        self._environment = made | {
-            "BELONG_BASE_URL": self.url,
-            "BELONG_DATABASE_URL": f"sqlite:///{folder / 'belong.db'}",
-            "BELONG_SMTP_URL": "mailbox:",
-            "BELONG_STATE_FOLDER": str(folder),
-            "BELONG_VIDEO_URL": "https://video.example.org/belong",
-            **settings,
-        }
-
-    def __enter__(self) -> Self:
-        self.flask("db", "upgrade")
-        self.flask("lead", "invite", LEAD, "--group", SLUG)
-        blind = dict.fromkeys(WORKER_ALONE, "")
-        served = running(self._environment, self._folder, self._port, for_web=blind)
-        self.processes = self._ends.enter_context(served)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.close()
+    url: str
+    database_url: str
+    folder: Path
 
     def flask(self, *arguments: str) -> str:
         """Run a command of the operator's and return what it says."""
-        done = run(self._environment, *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        raise NotImplementedError
+
+    def mails(self) -> list[StoredMail]:
+        """List all mail, the newest first."""
+        raise NotImplementedError
+
+    def words(self) -> bytes:
+        """Return everything that the processes wrote."""
+        raise NotImplementedError
+
+    def add_members(self, number: int) -> None:
+        """Add made-up members to the one group that the tests join."""
+        self.flask("demo", "--group", SLUG, "--members", str(number))
 
     def send_newsletter(self, subject: str = "This month with us") -> None:
         """Send an issue to the members of the one group that the tests join."""
-        file = self._folder / "issue.md"
+        file = self.folder / "issue.md"
         file.write_text(ISSUE)
         self.flask("newsletter", "send", SLUG, str(file), "--subject", subject)
 
-    def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
-        """Bring the issues that wait for their time to it, or so far beyond it."""
-        engine = make_engine(self._environment["BELONG_DATABASE_URL"])
-        waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
+    def plan_meetings(self, *plans: dict[str, Any]) -> None:
+        """Plan meetings as `plan_meeting` does."""
+        engine = make_engine(self.database_url)
         with Session(engine) as session, session.begin():
-            session.execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
+            for plan in plans:
+                plan_meeting(session, **plan)
         engine.dispose()
 
-    def mails(self) -> list[Kept]:
-        """List all mail, the newest first."""
-        return mails.newest(self._mailbox, 500)
+    def say_of_group(self, slug: str, **words: dict[str, str]) -> None:
+        """Write a group's words as leads and the office do."""
+        self._execute(update(Group).where(Group.slug == slug).values(**words))
 
-    def mails_to(self, address: str) -> list[Kept]:
+    def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
+        """Bring the issues that wait for their time to it, or so far beyond it."""
+        waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
+        self._execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
+
+    def _execute(self, statement: Update) -> None:
+        engine = make_engine(self.database_url)
+        with Session(engine) as session, session.begin():
+            session.execute(statement)
+        engine.dispose()
+
+    def mails_to(self, address: str) -> list[StoredMail]:
         """List an address's mail, the newest first."""
         return [mail for mail in self.mails() if mail.recipient == address]
 
-    def mail_to(self, address: str, number: int = 1) -> Kept:
+    def mail_to(self, address: str, number: int = 1) -> StoredMail:
         """Wait until an address has had so many mails, and return that one of them."""
         self.wait_for(lambda: len(self.mails_to(address)) >= number)
         return self.mails_to(address)[-number]
@@ -112,22 +113,66 @@ class Site:
         self.wait_for(lambda: bool(found()))
         return found()[0]
 
-    def sign_in_mails(self) -> list[Kept]:
+    def sign_in_mails(self) -> list[StoredMail]:
         """List the lead's links to sign in, the newest first."""
         return [mail for mail in self.mails_to(LEAD) if "/sign-in/" in mail.text]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, self.processes.words().decode()
+            assert time.monotonic() < deadline, self.words().decode()
             time.sleep(0.05)
 
 
-def links_in(mail: Kept, page: str) -> list[str]:
+class Site(Served):
+    """Starts within `with`; ends both processes when left."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._port = free_port()
+        self.url = f"http://localhost:{self._port}"
+        self.folder = folder
+        self._mailbox = folder / "mailbox"
+        self._ends = ExitStack()
+        made = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in encryption.new_keys().items()}
+        self.database_url = f"sqlite:///{folder / 'belong.db'}"
+        self._environment = made | {
+            "BELONG_BASE_URL": self.url,
+            "BELONG_DATABASE_URL": self.database_url,
+            "BELONG_SMTP_URL": "mailbox:",
+            "BELONG_STATE_FOLDER": str(folder),
+            "BELONG_VIDEO_URL": "https://video.example.org/belong",
+            **settings,
+        }
+
+    def __enter__(self) -> Self:
+        self.flask("db", "upgrade")
+        self.flask("lead", "invite", LEAD, "--group", SLUG)
+        self._execute(update(GroupLead).values(accepted_at=now()))
+        blind = dict.fromkeys(WORKER_ALONE, "")
+        served = running(self._environment, self.folder, self._port, for_web=blind)
+        self.processes = self._ends.enter_context(served)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def flask(self, *arguments: str) -> str:
+        done = run(self._environment, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def mails(self) -> list[StoredMail]:
+        return dev_mailbox.newest_mails(self._mailbox, 500)
+
+    def words(self) -> bytes:
+        return self.processes.words()
+
+
+def links_in(mail: StoredMail, page: str) -> list[str]:
     """List the links of a mail's text to a page such as “confirm”."""
     return re.findall(rf"https?://\S+/{page}/\S+", mail.text)
 
 
-def link_in(mail: Kept, page: str) -> str:
+def link_in(mail: StoredMail, page: str) -> str:
     """Return the first of them."""
     return links_in(mail, page)[0]

@@ -1,5 +1,6 @@
 """Meetings in a real browser: planned by keyboard on a phone, looked at by anyone."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.browser.tour import press
 from tests.browser.watch import Watch
 
 WORDS = {
-    "en": f"Every second Tuesday, 4:00–5:00 pm, until {format_date(LAST, 'long', 'en')}",
+    "en": f"Every other Tuesday, 4:00–5:00 PM, until {format_date(LAST, 'long', 'en')}",
     "es": "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el "
     + format_date(LAST, "long", "es"),
 }
@@ -80,13 +81,17 @@ def test_anyone_finds_the_dates_and_subscribes_without_a_cookie(
     type_a_meeting(seat, f"Room {language}")
     press(seat, "button.big")
     phone.goto(f"/calendar/{FIRST:%Y-%m}")
-    expect(phone.locator("table.month")).to_contain_text("4:00–5:00 pm")
+    expect(phone.locator("table.month")).to_contain_text("4:00–5:00 PM")
     phone.goto("/")
     phone.get_by_role("link", name="Calendar", exact=True).click()
-    expect(phone.get_by_role("heading", level=1)).to_have_text("The meetings of all groups")
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Meetings of all groups")
     phone.goto(f"/calendar?group={SLUG}&lang=en")
+    button = phone.get_by_role("link", name="Subscribe to all groups")
+    expect(button).to_have_attribute("href", re.compile(r"^webcal://localhost:\d+/calendar\.ics"))
+    steps = phone.locator(".subscribe details", has_text="Google Calendar")
+    steps.locator("summary").click()
     for name in ("All groups", "The Village"):
-        link = phone.locator("#subscribe ~ p").get_by_role("link", name=name)
+        link = steps.get_by_role("link", name=name)
         answer = phone.request.get(link.get_attribute("href") or "")
         assert answer.text().startswith("BEGIN:VCALENDAR")
 

@@ -1,20 +1,26 @@
 """What comes out of the printer: one page, nothing cut, and codes that a phone reads."""
 
 import re
+from datetime import date, timedelta
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from tests.browser.site import Site
 from tests.newcomers.codes import read_png
 
 PAGES = re.compile(rb"/Type\s*/Page\b")
+BOX = re.compile(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]")
+# The first day of a month that begins on a Saturday and has six weeks.
+FIRST = date(2027, 5, 1)
+ALL = [slug for slug, *_ in (*ESTABLISHED, *UPCOMING)]
+# Those with the longest names and words, and one that has not started.
 GROUPS = (
     "african-american-black", "citizens-of-the-world", "deconstructing-privilege",
     "people-with-disabilities",
 )  # fmt: skip
-"""Those with the longest names and words, and one that has not started."""
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -25,7 +31,48 @@ def desk(browser: Browser, site: Site, language: str) -> Page:
     )
 
 
+@pytest.fixture(scope="module")
+def busy(site: Site) -> date:
+    """Let ten groups meet every week of a month of six weeks, and return its first day.
+
+    Some of them meet soon too, at places with long names, and have as many words as there may be.
+    """
+    place = "Evie Garrett Dennis Campus, Building 2, Room 1245, 4800 Telluride Street, Denver"
+    plans = [
+        {"slug": slug, "starts_on": FIRST + timedelta(days=number % 5 + 2), "repeats": "weekly",
+         "until": FIRST + timedelta(days=30), "title": {"en": "Community evening"},
+         "is_open": True, "place": place}
+        for number, slug in enumerate(ALL)
+    ] + [
+        {"slug": slug, "repeats": "weekly", "is_open": True, "place": f"{place}, {place}"}
+        for slug in GROUPS
+    ]  # fmt: skip
+    site.plan_meetings(*plans)
+    longest = dict.fromkeys(
+        ("en", "es"), ("Empowerment and development for every colleague. " * 4)[:160]
+    )
+    for slug in GROUPS:
+        site.say_of_group(slug, summary=longest, audience=longest)
+    return FIRST
+
+
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_a_busy_month_is_one_landscape_page(desk: Page, busy: date, paper: str) -> None:
+    for path in (
+        f"/calendar/{busy:%Y-%m}",
+        "/calendar/2020-02",
+        f"/calendar/{busy:%Y-%m}?group=asian",
+    ):
+        desk.goto(path)
+        printed = desk.pdf(format=paper, prefer_css_page_size=True)
+        assert len(PAGES.findall(printed)) == 1, path
+        [width, height] = map(float, BOX.findall(printed)[0])
+        assert width > height
+    desk.close()
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.usefixtures("busy")
 def test_the_sheet_and_every_poster_are_one_page(desk: Page, paper: str) -> None:
     for path in ("/new-colleagues/sheet", *(f"/groups/{slug}/poster" for slug in GROUPS)):
         desk.goto(path)
@@ -43,7 +90,20 @@ def test_a_phone_reads_every_code_from_the_screen_in_either_theme(desk: Page, si
     desk.close()
 
 
-def test_on_paper_all_is_black_on_white_and_only_the_sheet_is_there(desk: Page) -> None:
+@pytest.mark.usefixtures("busy")
+def test_a_poster_has_its_groups_color_and_fits_the_narrowest_phone(desk: Page) -> None:
+    for slug in GROUPS:
+        desk.goto(f"/groups/{slug}/poster")
+        desk.set_viewport_size({"width": 320, "height": 640})
+        assert desk.evaluate("document.documentElement.scrollWidth") == 320, slug
+        for media in ("screen", "print"):
+            desk.emulate_media(media=media)
+            fill = desk.locator(".poster circle").first.evaluate("it => getComputedStyle(it).fill")
+            assert fill.startswith("oklch(0.8 0.115"), (slug, media, fill)
+    desk.close()
+
+
+def test_on_paper_letters_are_black_and_only_the_sheet_is_there(desk: Page) -> None:
     desk.emulate_media(color_scheme="dark", media="print")
     for path in ("/new-colleagues/sheet", "/groups/the-village/poster"):
         desk.goto(path)

@@ -66,6 +66,7 @@ def _contact(page: Page, address: str) -> Iterator[str]:
     press(page)
     yield "contact-with-errors"
     page.fill("[name=email]", "writer-" + address)
+    page.select_option("[name=topic]", "access")
     page.fill("[name=name]", "Ada " + LONG_NAME)
     page.fill("[name=message]", "We need an interpreter.\n\nOn Tuesday. " + "x" * 90)
     press(page)
@@ -80,6 +81,7 @@ def _contact(page: Page, address: str) -> Iterator[str]:
 def _code(page: Page) -> Iterator[str]:
     """Write without an address, and come back with the code."""
     page.goto("/contact")
+    page.select_option("[name=topic]", "need")
     page.fill("[name=message]", "Is there a room to pray in?")
     press(page)
     yield "contact-received-code"

@@ -20,6 +20,6 @@ class Walk:
 
 WALKS = (
     Walk("strangers", tour.tour, 54),
-    Walk("members", members.members, 22),
-    Walk("leads", leads.leads, 50),
+    Walk("members", members.members, 23),
+    Walk("leads", leads.leads, 67),
 )

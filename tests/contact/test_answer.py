@@ -8,24 +8,24 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from belong_mail.accounts import inviting
-from belong_mail.contact import receipts
+from belong_mail.accounts import invitations
+from belong_mail.contact import threads
 from belong_mail.contact.models import Thread, ThreadEntry
-from belong_mail.db import now
-from belong_mail.parts import Parts
-from belong_mail.retention import purge
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.dump import dump_of
-from tests.people import Form, Visitor, html_of, links_in, path_of, text_of
-from tests.seats import sign_in
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops.purge import purge_all
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, links_in, path_of, text_of
+from tests.clients import sign_in
+from tests.db_dump import dump_of, kept_of
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
 OFFICE = "lead-of-asian@dpsk12.org"
 ASKED, ANSWERED, AGAIN = "Where is the ramp?", "At the east door.", "And on Sundays?"
 CODE = re.compile(r"<code>((?:[2-9A-HJKMNP-TV-Z]{4}-){4}[2-9A-HJKMNP-TV-Z]{4})</code>")
-NOTHING = "There is nothing under this code"
+NOTHING = "We didn’t find anything for this code"
 
 
 def write(visitor: Visitor, **typed: str) -> str:
@@ -37,11 +37,13 @@ def write(visitor: Visitor, **typed: str) -> str:
 
 
 @pytest.fixture
-def office(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
+def office(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
     """Somebody who answers for the office, and leads a group besides."""
-    with parts.writing.begin() as session:
-        inviting.invite_office(session, keyring.opener, keyring.index, OFFICE)
-    return sign_in(app, parts, keyring, worker, relay, "asian")
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
+    return sign_in(app, services, keyring, worker, relay, "asian")
 
 
 def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED) -> None:
@@ -58,11 +60,11 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     page = visitor.send("/contact/answer", code=code)
     assert page.status_code == 200
     assert ASKED in page.text
-    assert "no answer yet" in page.text
+    assert "no answer to your last message yet" in page.text
     answer(office, worker, relay)
     page = visitor.send("/contact/answer", code=code)
     assert ANSWERED in page.text
-    assert "no answer yet" not in page.text
+    assert "no answer to your last message yet" not in page.text
     fields = Form(page.text).fields | {"message": AGAIN}
     page = visitor.press("/contact/answer", **fields)
     assert [page.text.index(words) for words in (ASKED, ANSWERED, AGAIN)] == sorted(
@@ -72,7 +74,7 @@ def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     first, second = relay.to(INBOX)
     assert ASKED in text_of(first)
     assert AGAIN in text_of(second)
-    assert "A further message" in second["Subject"]
+    assert "Another message" in second["Subject"]
     reference = re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", first["Subject"])
     assert reference == re.findall("[2-9A-Z]{4}-[2-9A-Z]{4}", second["Subject"])
     answer(office, worker, relay, "On Sundays too.")
@@ -85,11 +87,11 @@ def test_the_code_may_be_pasted_with_spaces_and_small_letters(visitor: Visitor) 
         assert ASKED in visitor.send("/contact/answer", code=typed).text
 
 
-def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, parts: Parts) -> None:
+def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, services: Services) -> None:
     code = write(visitor)
     over = write(visitor)
-    with parts.writing.begin() as session:
-        receipts.find(session, over).last_at = now() - timedelta(days=30, minutes=1)
+    with services.writing.begin() as session:
+        threads.find_thread(session, over).last_at = now() - timedelta(days=30, minutes=1)
     wrong = ("x", "0000", over, code[:-1], code[:-1] + ("2" if code[-1] != "2" else "3"), "ñ" * 20)
     pages = []
     for typed in wrong:
@@ -103,52 +105,58 @@ def test_wrong_codes_of_every_kind_get_one_answer(visitor: Visitor, parts: Parts
 
 
 def test_the_code_is_shown_once_and_stands_nowhere(
-    visitor: Visitor, office: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    visitor: Visitor,
+    office: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
 ) -> None:
     code = write(visitor)
     answer(office, worker, relay)
-    held = repr(dump_of(parts))
+    held = repr(dump_of(services))
     for words in (code, code.replace("-", ""), ASKED, ANSWERED):
         assert words not in held
     [mail] = relay.to(INBOX)
     assert code not in text_of(mail) + html_of(mail) + mail.as_string()
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
         sealed = session.scalars(select(ThreadEntry.sealed)).all()
     assert code not in visitor.open(f"/contact/received/{reference}").text
     assert "Set-Cookie" not in visitor.send("/contact/answer", code=code).headers
     for entry in sealed:
         with pytest.raises(Exception, match="contact"):
-            keyring.opener.open(entry, f"{receipts.PLACE}/{reference}")
+            keyring.opener.open(entry, f"{threads.ENTRY_COLUMN}/{reference}")
 
 
 def test_codes_differ_hold_enough_and_no_letters_that_look_alike() -> None:
-    codes = {receipts.new_code() for _ in range(200)}
+    codes = {threads.new_code() for _ in range(200)}
     assert len(codes) == 200
     letters = set("".join(codes)) - {"-"}
     assert not letters & set("01OILU")
-    assert len(letters) ** receipts.CODE > 2**80
+    assert len(letters) ** threads.CODE_LENGTH > 2**80
 
 
 def test_who_gives_an_address_or_writes_to_leads_gets_no_code(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     page = visitor.send("/contact", topic="need", message=ASKED, email="ada@example.org")
     assert page.status_code == 303
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert session.scalar(select(func.count(Thread.id))) == 0
 
 
 def test_the_office_sees_threads_and_never_their_words(
-    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     write(visitor)
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
-    assert "Answer for the office" in office.open("/lead/").text
+    assert 'href="/office"' in office.open("/lead/").text
+    assert "1 person is waiting for an answer" in office.open("/office").text
     page = office.open("/office/threads").text
     assert reference in page
-    assert "Waits for an answer" in page
+    assert "Waiting for an answer" in page
     answer(office, worker, relay)
     for path in ("/office/threads", f"/office/threads/{reference}"):
         page = office.open(path).text
@@ -160,64 +168,72 @@ def test_the_office_sees_threads_and_never_their_words(
 
 
 def test_nobody_else_answers_a_lead_neither(
-    visitor: Visitor, app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    visitor: Visitor,
+    app: Flask,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
 ) -> None:
     write(visitor)
-    lead = sign_in(app, parts, keyring, worker, relay, "the-village")
-    with parts.reading.begin() as session:
+    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
-    assert "Answer for the office" not in lead.open("/lead/").text
+    assert 'href="/office"' not in lead.open("/lead/").text
+    assert lead.open("/office").status_code == 404
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     path = f"/office/threads/{reference}"
-    before = dump_of(parts)["contact_entries"]
+    before = kept_of(services)["contact_entries"]
     assert lead.open("/office/threads").status_code == 404
     assert lead.open(path).status_code == 404
     assert lead.press(path, csrf_token=token, answer="Mine").status_code == 404
     assert visitor.open(path).location.startswith("/sign-in")
     assert visitor.press(path, answer="Mine").status_code in {400, 403}
-    assert dump_of(parts)["contact_entries"] == before
+    assert dump_of(services)["contact_entries"] == before
 
 
 def test_the_office_loses_the_right_at_once(
-    office: Visitor, parts: Parts, keyring: Keyring
+    office: Visitor, services: Services, keyring: Keyring
 ) -> None:
     assert office.open("/office/threads").status_code == 200
-    with parts.writing.begin() as session:
-        assert inviting.remove_office(session, keyring.index, OFFICE.upper())
-        assert not inviting.remove_office(session, keyring.index, OFFICE)
+    with services.writing.begin() as session:
+        assert invitations.remove_office(session, keyring.index, OFFICE.upper())
+        assert not invitations.remove_office(session, keyring.index, OFFICE)
     assert office.open("/office/threads").status_code == 404
 
 
-def test_a_thread_dies_thirty_days_after_its_last_message(visitor: Visitor, parts: Parts) -> None:
+def test_a_thread_dies_thirty_days_after_its_last_message(
+    visitor: Visitor, services: Services
+) -> None:
     code = write(visitor)
     later = time_machine.travel(now() + timedelta(days=20), tick=True)
-    with later, parts.writing.begin() as session:
-        thread = receipts.find(session, code)
-        receipts.add(session, thread, ANSWERED, is_office=True)
+    with later, services.writing.begin() as session:
+        thread = threads.find_thread(session, code)
+        threads.add_entry(session, thread, ANSWERED, is_office=True)
     for days, is_there in ((49, True), (51, False)):
         with time_machine.travel(now() + timedelta(days=days), tick=True):
             page = visitor.send("/contact/answer", code=code)
             assert (ANSWERED in page.text) is is_there
-            with parts.writing.begin() as session:
-                purge(session)
+            with services.writing.begin() as session:
+                purge_all(session)
                 assert session.scalar(select(func.count(Thread.id))) == int(is_there)
                 assert session.scalar(select(func.count(ThreadEntry.id))) == 2 * int(is_there)
 
 
 def test_words_that_were_moved_into_another_thread_are_not_shown(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     code, other = write(visitor), write(visitor)
-    with parts.writing.begin() as session:
-        mine, theirs = receipts.find(session, code), receipts.find(session, other)
-        for entry in receipts.entries(session, theirs):
+    with services.writing.begin() as session:
+        mine, theirs = threads.find_thread(session, code), threads.find_thread(session, other)
+        for entry in threads.thread_entries(session, theirs):
             entry.thread_id = mine.id
         session.flush()
-        assert len(receipts.read(session, mine, code)) == 1
+        assert len(threads.read_entries(session, mine, code)) == 1
 
 
 def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     code = write(visitor)
     fields = Form(visitor.send("/contact/answer", code=code).text).fields
@@ -234,20 +250,20 @@ def test_what_is_wrong_with_a_further_message_is_said_and_nothing_is_lost(
     assert ASKED in switched.text
     kept = Form(switched.text).fields
     assert {name: kept[name] for name in ("code", "message")} == {"code": code, "message": AGAIN}
-    assert len(dump_of(parts)["contact_entries"]) == 1
+    assert len(dump_of(services)["contact_entries"]) == 1
 
 
 def test_the_page_that_shows_a_code_once_shows_it_in_another_language_too(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     page = visitor.send("/contact", topic="access", message=ASKED).text
-    [code], before = CODE.findall(page), dump_of(parts)
+    [code], before = CODE.findall(page), kept_of(services)
     [action] = re.findall(r'formaction="([^"]+)"[^>]*>Español', page)
     assert action == "/contact/answer?lang=es", "no URL holds the code"
     spanish = visitor.press(action, **Form(page).fields, switch_language="es")
     assert "Tu código" in spanish.text
     assert CODE.findall(spanish.text) == [code]
-    assert dump_of(parts) == before
+    assert kept_of(services) == before
     fields = Form(spanish.text).fields
     assert fields["reference"] in page
     assert ASKED in visitor.press("/contact/answer", **fields).text
@@ -272,7 +288,7 @@ def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(
         late = visitor.press("/contact/answer", **fields)
     assert codes[0] == 200
     assert late.status_code == 429
-    assert "press the button again after" in late.text
+    assert "Select the button again after" in late.text
     assert code in late.text
 
 
@@ -284,12 +300,12 @@ def test_the_pages_speak_spanish(visitor: Visitor) -> None:
 
 
 def test_without_javascript_the_mail_and_every_link_are_inert(
-    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, office: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     write(visitor)
     worker.drain()
     [link] = [each for each in links_in(relay.to(INBOX)[-1]) if "/office/" in each]
-    before = dump_of(parts)["contact_entries"]
+    before = kept_of(services)["contact_entries"]
     assert office.open(link).status_code == 200
     assert visitor.client.head(path_of(link)).status_code == 302
-    assert dump_of(parts)["contact_entries"] == before
+    assert dump_of(services)["contact_entries"] == before

@@ -6,33 +6,35 @@ from email.message import EmailMessage
 from html import unescape
 from typing import Any
 
+import pytest
 import time_machine
 from sqlalchemy import select
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import PLACE, TOPICS
-from belong_mail.db import now
-from belong_mail.parts import Parts
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.dump import dump_of
-from tests.people import Form, Visitor, html_of, text_of
+from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.db_dump import dump_of
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
+STAFF = "ada@dpsk12.org"
 WORDS = "We need an interpreter on Tuesday."
 
 
-def rows(parts: Parts) -> list[ContactMessage]:
-    with parts.reading.begin() as session:
+def rows(services: Services) -> list[ContactMessage]:
+    with services.reading.begin() as session:
         return list(session.scalars(select(ContactMessage).order_by(ContactMessage.id)))
 
 
-def opened(parts: Parts, keyring: Keyring) -> dict[str, str]:
+def opened(services: Services, keyring: Keyring) -> dict[str, str]:
     """Open the one message that is kept."""
-    [row] = rows(parts)
-    written: dict[str, str] = json.loads(keyring.opener.open(row.sealed, PLACE))
+    [row] = rows(services)
+    written: dict[str, str] = json.loads(keyring.opener.open(row.sealed, MESSAGE_COLUMN))
     return written
 
 
@@ -43,28 +45,28 @@ def the_mail(worker: Worker, relay: Server) -> EmailMessage:
 
 
 def test_the_message_is_kept_sealed_before_the_thanks(
-    visitor: Visitor, parts: Parts, keyring: Keyring
+    visitor: Visitor, services: Services, keyring: Keyring
 ) -> None:
     answer = visitor.send(
         "/contact", topic="need", message=WORDS, name="Ada Lovelace", email="Ada@DPSK12.org"
     )
     assert answer.status_code == 303
-    [row] = rows(parts)
+    [row] = rows(services)
     assert answer.location == f"/contact/received/{row.reference}"
-    assert opened(parts, keyring) == {
+    assert opened(services, keyring) == {
         "topic": "need",
         "message": WORDS,
         "name": "Ada Lovelace",
         "address": "Ada@dpsk12.org",
         "to": "",
     }
-    raw = repr(dump_of(parts))
+    raw = repr(dump_of(services))
     for word in ("interpreter", "Lovelace", "Ada@"):
         assert word not in raw
 
 
 def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     visitor.headers |= {
         "User-Agent": "Canary/7.7",
@@ -73,7 +75,7 @@ def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
     }
     visitor.client.environ_base["REMOTE_ADDR"] = "203.0.113.77"
     assert visitor.send("/contact", topic="concern", message=WORDS).status_code == 200
-    assert opened(parts, keyring) == {
+    assert opened(services, keyring) == {
         "topic": "concern",
         "message": WORDS,
         "name": "",
@@ -84,24 +86,24 @@ def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
     assert columns == {"id", "reference", "group_id", "sealed", "received_at", "thread_id"}
     mail = the_mail(worker, relay)
     assert mail["Reply-To"] is None
-    assert "gave no address" in text_of(mail)
-    for seen in (repr(dump_of(parts)), mail.as_string(), text_of(mail), html_of(mail)):
+    assert "gave no email address" in text_of(mail)
+    for seen in (repr(dump_of(services)), mail.as_string(), text_of(mail), html_of(mail)):
         for trace in ("Canary", "198.51.100.77", "203.0.113.77", "en-CA"):
             assert trace not in seen
 
 
 def test_the_inbox_gets_reference_topic_writer_and_words(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     typed = {"topic": "access", "message": f"{WORDS}\r\n\r\nThank you\u00a0— Ada", "name": "Ada"}
     visitor.send("/contact", email="ada@dpsk12.org", **typed)
     mail = the_mail(worker, relay)
-    [row] = rows(parts)
+    [row] = rows(services)
     assert mail["Reply-To"] == "ada@dpsk12.org"
     assert mail["From"] == "DPS Belong <belong@example.org>"
     assert mail["Cc"] is None
     assert row.reference in mail["Subject"]
-    assert "An interpreter, captions or access" in mail["Subject"]
+    assert "Interpreter, captions, or accessibility" in mail["Subject"]
     for part in (text_of(mail), unescape(html_of(mail))):
         for words in (row.reference, "Ada", "ada@dpsk12.org", WORDS, "Thank you\u00a0— Ada"):
             assert words in part
@@ -118,10 +120,10 @@ def test_every_topic_arrives_in_words(visitor: Visitor, worker: Worker, relay: S
 
 
 def test_the_page_tells_the_reference_and_an_unknown_one_is_not_there(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     answer = visitor.send("/contact", topic="join", message=WORDS, email="ada@example.org")
-    [row] = rows(parts)
+    [row] = rows(services)
     page = visitor.open(answer.location)
     assert row.reference in page.text
     assert WORDS not in page.text
@@ -130,11 +132,11 @@ def test_the_page_tells_the_reference_and_an_unknown_one_is_not_there(
 
 
 def test_references_are_never_the_same_and_have_no_letters_that_look_alike(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
     for _ in range(20):
         visitor.send("/contact", topic="join", message=WORDS)
-    references = [row.reference for row in rows(parts)]
+    references = [row.reference for row in rows(services)]
     assert len(set(references)) == 20
     assert not set("".join(references)) & set("01OIL")
 
@@ -142,11 +144,11 @@ def test_references_are_never_the_same_and_have_no_letters_that_look_alike(
 def test_the_notices_stand_on_the_page(visitor: Visitor) -> None:
     page = visitor.open("/contact").text
     for words in (
-        "not watched around the clock",
+        "No one watches this inbox around the clock",
         "911",
         "Safe2Tell",
         "The office may have to act on what you write",
-        "Without an address: from the office you get a receipt code",
+        "If you write to the office, you’ll get a code",
     ):
         assert words in page
 
@@ -176,7 +178,9 @@ BAD: tuple[dict[str, str], ...] = (
 )
 
 
-def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(visitor: Visitor, parts: Parts) -> None:
+def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(
+    visitor: Visitor, services: Services
+) -> None:
     good = {"topic": "event", "message": WORDS, "name": "Ada", "email": "ada@example.org"}
     for typed in BAD:
         answer = visitor.send("/contact", **good | typed)
@@ -185,7 +189,7 @@ def test_what_cannot_be_sent_is_said_and_the_rest_is_kept(visitor: Visitor, part
         wanted = {name: value for name, value in good.items() if name not in typed}
         assert {name: kept[name] for name in wanted} == wanted, typed
         assert "Problem: Write to DPS Belong" in answer.text
-    assert rows(parts) == []
+    assert rows(services) == []
 
 
 def test_words_in_any_script_and_any_markup_arrive_as_they_are(
@@ -208,7 +212,7 @@ def test_words_in_any_script_and_any_markup_arrive_as_they_are(
 
 
 def test_a_relay_that_is_down_loses_nothing(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     relay.always("CONNECT", "421 4.3.2 down for maintenance")
     assert visitor.send("/contact", topic="need", message=WORDS).status_code == 200
@@ -217,7 +221,7 @@ def test_a_relay_that_is_down_loses_nothing(
         with time_machine.travel(begun + timedelta(hours=hours)):
             worker.drain()
     assert relay.to(INBOX) == []
-    assert len(rows(parts)) == 1
+    assert len(rows(services)) == 1
 
     relay._habits.clear()
     with time_machine.travel(begun + timedelta(hours=25)):
@@ -226,15 +230,15 @@ def test_a_relay_that_is_down_loses_nothing(
 
 
 def test_a_message_that_the_inbox_refuses_is_kept_until_somebody_has_seen_to_it(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts
+    visitor: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
     relay.always(f"RCPT {INBOX}", "550 5.1.1 no such mailbox")
     visitor.send("/contact", topic="need", message=WORDS)
     worker.drain()
     with time_machine.travel(now() + timedelta(days=60)):
         worker.step()
-        assert len(rows(parts)) == 1
-        with parts.reading.begin() as session:
+        assert len(rows(services)) == 1
+        with services.reading.begin() as session:
             assert [each.state for each in session.scalars(select(Delivery))] == ["bounced"]
 
 
@@ -249,30 +253,38 @@ def test_two_that_write_at_once_are_both_heard(
         assert f"message number {number}" in texts
 
 
-def asks_once_more(visitor: Visitor, parts: Parts, data: dict[str, Any]) -> bool:
+def asks_once_more(visitor: Visitor, services: Services, data: dict[str, Any]) -> bool:
     """Send a stale form, and tell whether one more press is enough."""
     answer = visitor.client.post("/contact", data=data)
     assert answer.status_code == 422
-    assert "Please press the button once more." in answer.text
-    assert rows(parts) == []
+    assert "Please select the button again." in answer.text
+    assert rows(services) == []
     again = Form(answer.text).fields
     assert again["message"] == WORDS
     assert again["trap"] == ""
     return visitor.client.post("/contact", data=again).status_code == 200
 
 
-def test_a_stale_form_costs_one_more_press_and_no_word(visitor: Visitor, parts: Parts) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS}
+def test_a_stale_form_costs_one_more_press_and_no_word(
+    visitor: Visitor, services: Services
+) -> None:
+    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS, "topic": "need"}
     with time_machine.travel(now() + timedelta(days=3)):
-        assert asks_once_more(visitor, parts, fields)
+        assert asks_once_more(visitor, services, fields)
 
 
-def test_a_filled_trap_costs_one_more_press_and_no_word(visitor: Visitor, parts: Parts) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS, "trap": "x"}
-    assert asks_once_more(visitor, parts, fields)
+def test_a_filled_trap_costs_one_more_press_and_no_word(
+    visitor: Visitor, services: Services
+) -> None:
+    fields = Form(visitor.open("/contact").text).fields | {
+        "message": WORDS,
+        "topic": "need",
+        "trap": "x",
+    }
+    assert asks_once_more(visitor, services, fields)
 
 
-def test_changing_the_language_keeps_every_word(visitor: Visitor, parts: Parts) -> None:
+def test_changing_the_language_keeps_every_word(visitor: Visitor, services: Services) -> None:
     typed = {"message": f"\n{WORDS}\n<b>", "name": "Ada", "email": "not yet", "topic": "event"}
     data = typed | {"switch_language": "es"}
     answer = visitor.client.post("/contact?lang=es", data=data)
@@ -283,7 +295,7 @@ def test_changing_the_language_keeps_every_word(visitor: Visitor, parts: Parts) 
     assert {name: kept[name] for name in ("name", "email", "topic")} == {
         name: typed[name] for name in ("name", "email", "topic")
     }
-    assert rows(parts) == []
+    assert rows(services) == []
 
 
 def test_the_whole_journey_in_spanish(visitor: Visitor, worker: Worker, relay: Server) -> None:
@@ -301,15 +313,63 @@ def test_the_whole_journey_in_spanish(visitor: Visitor, worker: Worker, relay: S
     assert "Necesito un intérprete." in text_of(the_mail(worker, relay))
 
 
-def test_a_message_too_big_for_any_mailbox_is_refused(visitor: Visitor, parts: Parts) -> None:
+def test_a_message_too_big_for_any_mailbox_is_refused(visitor: Visitor, services: Services) -> None:
     answer = visitor.client.post("/contact?lang=es", data={"message": "a" * 10_000_000})
     assert answer.status_code == 413
     assert answer.headers["Content-Language"] == "es"
-    assert rows(parts) == []
+    assert rows(services) == []
 
 
-def test_another_site_cannot_write_in_somebodys_name(visitor: Visitor, parts: Parts) -> None:
-    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS}
+def test_another_site_cannot_write_in_somebodys_name(visitor: Visitor, services: Services) -> None:
+    fields = Form(visitor.open("/contact").text).fields | {"message": WORDS, "topic": "need"}
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.org"}):
         assert visitor.client.post("/contact", data=fields, headers=headers).status_code == 403
-    assert rows(parts) == []
+    assert rows(services) == []
+
+
+def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(
+    visitor: Visitor, services: Services
+) -> None:
+    assert Form(visitor.open("/contact").text).fields["topic"] == ""
+    for language, said in (("en", "Choose a topic."), ("es", "Elige un tema.")):
+        answer = visitor.send(f"/contact?lang={language}", message=WORDS)
+        assert answer.status_code == 422
+        assert f">{said}</a>" in answer.text
+        assert Form(answer.text).fields["message"] == WORDS
+    assert rows(services) == []
+
+
+HELP = {
+    "BELONG_SAFE2TELL_PHONE": "800-555-0101",
+    "BELONG_SAFE2TELL_URL": "https://tell.example.org",
+    "BELONG_LIFELINE_PHONE": "555",
+    "BELONG_LIFELINE_URL": "https://lifeline.example.org",
+    "BELONG_CONTACT_INBOX": INBOX,
+}
+
+
+@pytest.mark.parametrize("settings", [HELP])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_who_helps_at_once_and_the_offices_inbox_are_told_on_the_page_and_by_email(
+    language: str, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    page = visitor.open(f"/contact?lang={language}").text
+    for link in (
+        "tel:911", "tel:800-555-0101", "https://tell.example.org", "tel:555",
+        "https://lifeline.example.org", f"mailto:{INBOX}",
+    ):  # fmt: skip
+        assert f'href="{link}"' in page
+    visitor.send(f"/contact?lang={language}", topic="concern", message="Help", email=STAFF)
+    worker.drain()
+    [mail] = relay.to(STAFF)
+    for part in (text_of(mail), html_of(mail)):
+        for words in ("911", "800-555-0101", "tell.example.org", "555", "lifeline.example", INBOX):
+            assert words in part
+
+
+def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor: Visitor) -> None:
+    page = visitor.open("/contact").text
+    assert '<a href="tel:877-542-7233">877-542-7233</a>' in page
+    assert '<a href="https://safe2tell.org">safe2tell.org</a>' in page
+    assert 'Call or text <a href="tel:988">988</a>' in page
+    assert '<a href="https://988lifeline.org">988lifeline.org</a>' in page

@@ -1,4 +1,4 @@
-"""`dev.py lint`, `test`, `bench` and `lock`."""
+"""`dev.py lint`, `test`, `bench`, `docs` and `lock`."""
 
 import re
 import subprocess
@@ -78,6 +78,14 @@ def test_arguments_go_to_a_benchmark_as_they_are(ready: Checkout) -> None:
     assert ready.dev("bench", "pace", "--rounds", "2", "--help").stdout == (
         "['--rounds', '2', '--help']\n"
     )
+
+
+def test_settings_are_written_down_by_config_itself(ready: Checkout) -> None:
+    (ready.root / "config.py").write_text(
+        "import sys, requirements\nprint('written')\nsys.exit(7)\n"
+    )
+    answer = ready.dev("docs")
+    assert (answer.returncode, answer.stdout) == (7, "written\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",), ("lint", "more"), ("run", "--open")])

@@ -1,17 +1,31 @@
-"""`.ci/run`: the one command, on a machine that gets the browser it lacks."""
+"""`.ci/run`: the one command, on a machine that gets the browser, proxy and tools it lacks."""
 
+import json
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 from tests.dev.checkout import ROOT
 
-DEV_PY = 'echo "$BELONG_REQUIRE_BROWSER $CI $@"'
+# The package of each program that must be there.
+PACKAGES = {"chromium": "chromium", "nginx": "nginx", "dovecot": "dovecot-imapd", "ip": "iproute2"}
+REQUIRED = (
+    "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
+)
+DEV_PY = f'echo "{REQUIRED} $CI $@"'
 APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
 [ -e "$LOG.once" ] || { : > "$LOG.once"; exit 100; }
-ln -s /bin/true "$(dirname "$LOG")/chromium"
+for each in chromium nginx dovecot ip; do
+  [ -e "$(dirname "$LOG")/$each" ] || ln -s /bin/true "$(dirname "$LOG")/$each"
+done
 """
 
 
@@ -27,23 +41,106 @@ def ci(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_it_runs_the_one_command_and_demands_a_browser(tmp_path: Path) -> None:
-    answer = ci(tmp_path, chromium="echo Chromium")
-    assert (answer.returncode, answer.stdout) == (0, "Chromium\n1 true dev.py test\n")
+def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_and_networks(
+    tmp_path: Path,
+) -> None:
+    answer = ci(
+        tmp_path, chromium="echo Chromium", nginx="echo nginx", dovecot="echo dovecot", ip="echo ip"
+    )
+    assert answer.returncode == 0
+    assert answer.stdout == "Chromium\nnginx\ndovecot\nip\n1111 true dev.py test\n"
 
 
 def test_it_fails_as_the_suite_does(tmp_path: Path) -> None:
-    assert ci(tmp_path, chromium="true", python3="exit 4").returncode == 4
+    assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3="exit 4").returncode == 4
 
 
-def test_it_installs_a_browser_and_tries_twice(tmp_path: Path) -> None:
-    answer = ci(tmp_path, **{"apt-get": APT_THAT_FAILS_ONCE})
+@pytest.mark.parametrize("there", [[], ["chromium"], ["nginx"], ["dovecot"], ["ip"]])
+def test_it_installs_what_lacks_and_tries_twice(tmp_path: Path, there: list[str]) -> None:
+    programs = {"apt-get": APT_THAT_FAILS_ONCE} | dict.fromkeys(there, "true")
+    answer = ci(tmp_path, **programs)
     assert answer.returncode == 0, answer.stderr
-    install = "install -qy --no-install-recommends chromium"
+    missing = " ".join(package for name, package in PACKAGES.items() if name not in there)
+    install = f"install -qy --no-install-recommends {missing}"
     assert (tmp_path / "log").read_text().splitlines() == ["update -q", install] * 2
 
 
-def test_it_does_not_pass_without_a_browser(tmp_path: Path) -> None:
-    answer = ci(tmp_path, **{"apt-get": "true"})
+@pytest.mark.parametrize("missing", PACKAGES)
+def test_it_does_not_pass_without_one_of_them(tmp_path: Path, missing: str) -> None:
+    there = dict.fromkeys(PACKAGES.keys() - {missing}, "true")
+    answer = ci(tmp_path, **{"apt-get": "true", **there})
     assert answer.returncode != 0
     assert "dev.py test" not in answer.stdout
+
+
+# ---- Known vulnerabilities ----
+
+
+def audit(folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
+    """Run `.ci/audit` in a copy of the project, with a `pip-audit` that gives an answer."""
+    for name in (".ci", "requirements"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name, script in {"pip-audit": answer, "cyclonedx-py": 'echo listed "$@"'}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    path = f"{folder}:/usr/local/bin:/usr/bin:/bin"
+    return subprocess.run(
+        [str(folder / ".ci" / "audit")],
+        env={"PATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def answering(*skipped: str, code: int = 0) -> str:
+    """Return a script that answers about each package that runs but the ones it skips."""
+    lock = (ROOT / "requirements/run.txt").read_text()
+    dependencies = [
+        {"name": name, "skip_reason": "not found"} if name in skipped else {"name": name}
+        for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
+    ]
+    return f"echo '{json.dumps({'dependencies': dependencies})}' > var/audit.json; exit {code}"
+
+
+def test_an_audit_asks_about_every_package_and_lists_them(tmp_path: Path) -> None:
+    said = audit(tmp_path, answering())
+    assert said.returncode == 0, said.stderr
+    assert "Asked about all " in said.stdout
+    assert "-o var/sbom.json requirements/run.txt" in said.stdout
+
+
+@pytest.mark.parametrize("answer", [answering("flask"), answering(code=1)])
+def test_an_audit_fails_that_leaves_one_out_or_finds_something(answer: str, tmp_path: Path) -> None:
+    said = audit(tmp_path, answer)
+    assert said.returncode != 0
+    assert "listed" not in said.stdout
+
+
+# ---- What a host of repositories reads ----
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there() -> None:
+    jobs = read(".github/workflows/test.yml")["jobs"]
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert jobs["suite"]["strategy"]["matrix"]["python"][0] == oldest.removeprefix(">=")
+    steps = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert {".ci/run", ".ci/audit", "python3 dev.py lint"} <= set(steps)
+    for name in (".ci/run", ".ci/audit"):
+        assert (ROOT / name).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")))
+def test_forms_for_issues_can_be_read_and_ask_for_something(file: Path) -> None:
+    form = yaml.safe_load(file.read_text())
+    assert {"name", "description", "body"} <= form.keys()
+    asked = [each for each in form["body"] if each["type"] != "markdown"]
+    assert all(each["id"] and each["attributes"]["label"] for each in asked)
+    assert any(each.get("validations", {}).get("required") for each in asked)
+
+
+def test_the_check_before_a_commit_is_the_projects_own() -> None:
+    [repository] = read(".pre-commit-config.yaml")["repos"]
+    [hook] = repository["hooks"]
+    assert hook["entry"] == "python3 dev.py lint"

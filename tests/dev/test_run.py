@@ -130,7 +130,7 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(
         os.kill(ready.noted(dying)["pid"], number)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"The {name} ended by itself" in said
+    assert f"The {name} stopped by itself" in said
     assert_all_ended(ready)
     ready.noted("worker-finished" if dying == "web" else "web-finished")
 
@@ -139,7 +139,7 @@ def test_when_one_ends_by_itself_the_other_is_ended_too(
 def test_one_that_cannot_even_start_is_named(ready: Checkout, dying: str, name: str) -> None:
     answer = ready.dev("run", "--port", str(free_port()), **{f"STAND_IN_{dying.upper()}": "dies"})
     assert answer.returncode == 1
-    assert f"The {name} ended by itself" in answer.stdout
+    assert f"The {name} stopped by itself" in answer.stdout
     assert_all_ended(ready)
 
 
@@ -163,7 +163,7 @@ def test_a_worker_that_does_not_end_is_killed(checkout: Checkout) -> None:
     with serving(checkout, STAND_IN_WORKER="is stubborn") as process:
         said = end(process)
     assert process.returncode == 0
-    assert "The worker did not end when asked, and is killed." in said
+    assert "The worker did not stop when asked, so it was killed." in said
     assert_all_ended(checkout)
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 
 from belong_mail.app import create_app
 from config import Config
-from tests.people import Visitor
+from tests.browser_client import Visitor
 from tests.servers.smtp import Server
 
 BROKEN = (
@@ -34,8 +34,8 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 def test_a_page_says_that_it_cannot_do_it_right_now(visitor: Visitor, path: str) -> None:
     answer = visitor.open(path)
     assert answer.status_code == 503
-    assert "We cannot do this right now" in answer.text
-    assert "Nothing was stored." in answer.text
+    assert "We can’t do this right now" in answer.text
+    assert "Nothing was saved" in answer.text
 
 
 def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(
@@ -47,7 +47,7 @@ def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(
     answer = visitor.client.post("/contact?lang=es", data=fields)
     assert answer.status_code == 503
     assert answer.headers["Content-Language"] == "es"
-    assert "Tu mensaje no se guardó." in answer.text
+    assert "No pudimos guardar tu mensaje." in answer.text
     assert "We need an interpreter.</textarea>" in answer.text
     assert relay.accepted == []
 

@@ -13,8 +13,8 @@ def main() -> int:
     parser.add_argument("kills", type=int, help="half of them on each database")
     parser.add_argument("--seed", type=int, help="to make the same choices again")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], default="")
-    parser.add_argument("--recipients", type=int, help="of the storm with faults; R12 says 10,000")
-    parser.add_argument("--restarts", type=int, help="restart as often as well; R20 says 100")
+    parser.add_argument("--recipients", type=int, help="of the storm with faults, such as 10,000")
+    parser.add_argument("--restarts", type=int, help="restart as often as well, such as 100")
     given = parser.parse_args()
     os.environ["BELONG_KILLS"] = str(given.kills)
     if given.seed is not None:

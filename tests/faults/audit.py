@@ -1,10 +1,10 @@
-"""The audit: what the relay wrote down against the books of an issue (house.md 5, trust.md 5.2)."""
+"""The audit: what the relay wrote down against the books of an issue."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from belong_mail.sending.models import State
+from belong_mail.delivery.models import State
 from tests.servers.ledger import Copy
 
 AT_WORK = (State.QUEUED, State.SENDING, State.DEFERRED)
@@ -18,10 +18,10 @@ class Expected:
     """What a run may have led to."""
 
     recipients: int
+    # Final dots whose answer may have been lost: each may cost one second copy, and no more.
     breaks: int = 0
-    """Final dots whose answer may have been lost: each may cost one second copy, and no more."""
+    # Who may have no copy.
     without: frozenset[str] = frozenset()
-    """Who may have no copy."""
     is_at_rest: bool = True
 
 

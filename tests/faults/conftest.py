@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
 from tests.faults.scene import Scene
 from tests.servers.ledger import Ledger
 from tests.servers.manners import EXTENSIONS
@@ -85,6 +85,6 @@ def environment(
 
 @pytest.fixture
 def scene(
-    relay: Server, environment: dict[str, str], parts: Parts, keyring: Keyring, ledger: Ledger
+    relay: Server, environment: dict[str, str], services: Services, keyring: Keyring, ledger: Ledger
 ) -> Scene:
-    return Scene(relay, environment, parts, keyring, ledger.file)
+    return Scene(relay, environment, services, keyring, ledger.file)

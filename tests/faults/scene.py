@@ -9,12 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.sample import add_members
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import make_worker
+from belong_mail.ops.demo_data import add_members
+from belong_mail.worker.loop import make_worker
 from tests.factories import group_named, make_members, queue_issue
 from tests.faults import product
 from tests.faults.audit import Expected, audit, imbalance
@@ -22,23 +22,23 @@ from tests.processes import SECONDS
 from tests.servers.ledger import Copy, read
 from tests.servers.smtp import Server
 
+# From here on members are made in bulk, and their addresses are not member0@dpsk12.org …
 MANY = 100
-"""From here on members are made in bulk, and their addresses are not member0@dpsk12.org …"""
 
 
 @dataclass
 class Scene:
     relay: Server
     settings: Mapping[str, str]
-    parts: Parts
+    services: Services
     keyring: Keyring
     ledger: Path
+    # Recipients of each issue, by its id.
     issues: dict[str, int] = field(default_factory=dict)
-    """Recipients of each issue, by its id."""
 
     def queue(self, members: int, slug: str = "the-village") -> str:
         """Queue an issue for so many new members; return its id."""
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             if members < MANY:
                 make_members(session, self.keyring, members, slug)
             else:
@@ -49,7 +49,7 @@ class Scene:
 
     def queue_again(self, members: int, slug: str = "the-village") -> str:
         """Queue one more issue for the same members."""
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             issue = queue_issue(session, slug).public_id
         self.issues[issue] = members
         return issue
@@ -73,7 +73,7 @@ class Scene:
 
         Where nothing is killed it does what a process of its own does, and costs a tenth.
         """
-        worker = make_worker(self.parts, self.keyring)
+        worker = make_worker(self.services, self.keyring)
         try:
             worker.drain()
             return worker.waiting()
@@ -86,7 +86,7 @@ class Scene:
 
     def books(self, issue: str) -> dict[str, int]:
         """Read the books, as a lead's page and `newsletter report` do."""
-        with self.parts.reading.begin() as session:
+        with self.services.reading.begin() as session:
             found = newsletters.find(session, issue)
             assert found is not None
             return newsletters.report(session, found)
@@ -98,7 +98,7 @@ class Scene:
     def pass_time(self) -> None:
         """Let the time come for all that waits for it, in its order."""
         then = datetime.now(UTC)
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             later = select(Delivery).where(Delivery.due_at > then).order_by(Delivery.due_at.desc())
             for number, delivery in enumerate(session.scalars(later), 1):
                 delivery.due_at = then - timedelta(seconds=number)

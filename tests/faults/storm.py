@@ -4,22 +4,22 @@ import random
 import time
 from dataclasses import dataclass, field
 
-from belong_mail.sending.models import State
+from belong_mail.delivery.models import State
 from tests.faults.product import Command
 from tests.faults.scene import Scene
 from tests.processes import SECONDS
 from tests.servers.actions import Action, drop, reset, write
 
 CONNECTIONS = 5
+# What one kill may leave uncertain: an answer on each connection, and two being written down.
 IN_HAND = CONNECTIONS + 2
-"""What one kill may leave uncertain: an answer on each connection, and two being written down."""
 VERBS = ("MAIL", "RCPT", "DATA", "BODY", "DOT")
 FAULTS: tuple[Action | str, ...] = (
     drop(), drop(b"25"), drop(b"250 2.0"), reset, write(b"hello\r\n"),
     "421 4.3.2 Going down", "451 4.3.0 Later", "450 4.2.1 Later",
 )  # fmt: skip
+# Workers a fault or kill that was planned: each may end one.
 ROUNDS = 10
-"""Workers a fault or kill that was planned: each may end one."""
 UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
@@ -30,8 +30,8 @@ class Storm:
     seed: int
     recipients: int = 1000
     kills: int = 20
+    # Of transactions, in which something goes wrong at some verb.
     share_of_faults: float = 0.0
-    """Of transactions, in which something goes wrong at some verb."""
     done: list[str] = field(default_factory=list)
     killed: int = 0
 

@@ -1,22 +1,22 @@
-"""What a relay announces or does before the first MAIL starts no storm of connections (R04)."""
+"""What a relay announces or does before the first MAIL starts no storm of connections."""
 
 import threading
 import time
 
 import pytest
 
-from belong_mail.worker import make_worker
+from belong_mail.worker.loop import make_worker
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.processes import SECONDS
 from tests.servers.actions import Action, Conversation, Over, Say, drop
 from tests.servers.manners import EXTENSIONS
 
 MEMBERS = 5
+# Seconds in which a relay that cannot be used is watched.
 WHILE = 3.0
-"""Seconds in which a relay that cannot be used is watched."""
+# So many in a row are its fault.
 BREAKS = 3
-"""So many in a row are its fault."""
 OFFERS = b"250-relay.example.org\r\n250 PIPELINING\r\n"
 
 
@@ -92,7 +92,7 @@ def test_an_announcement_without_sense_keeps_no_mail_back(line: bytes, scene: Sc
 def test_a_relay_that_ends_conversations_early_is_left_alone(way: str, scene: Scene) -> None:
     issue = scene.queue(MEMBERS)
     scene.relay.always(*EARLY[way])
-    worker = make_worker(scene.parts, scene.keyring)
+    worker = make_worker(scene.services, scene.keyring)
     running = threading.Thread(target=worker.run)
     running.start()
     time.sleep(WHILE)

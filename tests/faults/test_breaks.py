@@ -1,11 +1,11 @@
-"""Connections that break at every verb, in every way (R04 to R07)."""
+"""Connections that break at every verb, in every way."""
 
 from itertools import product as every
 
 import pytest
 
 from tests.faults.scene import Scene
-from tests.marks import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite
 from tests.servers.actions import Action, drip, drop, hang, reset, write
 from tests.servers.manners import EXTENSIONS, SLOW
 
@@ -46,7 +46,7 @@ def send_all(scene: Scene, issue: str) -> None:
 def test_a_relay_that_cannot_be_opened_counts_against_nobody(
     verb: str, way: str, scene: Scene
 ) -> None:
-    """R04: all stay queued, nobody has had an attempt, and the relay is left alone."""
+    """All stay queued, nobody has had an attempt, and the relay is left alone."""
     issue = scene.queue(MEMBERS)
     scene.relay.always(verb, WAYS[way])
     scene.drain()
@@ -62,7 +62,7 @@ def test_a_relay_that_cannot_be_opened_counts_against_nobody(
     ("way", "verb", "extensions"), in_turn([*WAYS], ["MAIL", "RCPT", "DATA"], [EXTENSIONS, SLOW])
 )
 def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene: Scene) -> None:
-    """R05. A reset may tear an answer out of the wire that was on its way: one may be uncertain."""
+    """A reset may tear an answer out of the wire that was on its way: one may be uncertain."""
     issue = scene.queue(MEMBERS)
     scene.relay.script(verb, None, None, WAYS[way])
     scene.drain()
@@ -75,7 +75,7 @@ def test_a_break_before_the_dot_makes_no_second_copy(verb: str, way: str, scene:
 @on_sqlite
 @pytest.mark.parametrize("way", ["drop", "reset", "hang"])
 def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> None:
-    """R05: whether its dot was on its way or not, the relay has taken nothing."""
+    """Whether its dot was on its way or not, the relay has taken nothing."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("BODY", None, None, WAYS[way])
     scene.drain()
@@ -90,7 +90,6 @@ def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> Non
     indirect=["database_url"],
 )
 def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Scene) -> None:
-    """R06."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("DOT", None, None, WAYS[way])
     scene.drain()
@@ -104,7 +103,7 @@ def test_a_break_after_the_dot_is_sent_again_once_and_shown(way: str, scene: Sce
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way: str, scene: Scene) -> None:
-    """R06: at most once, and said."""
+    """At most once, and said."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("DOT", None, None, WAYS[way])
     scene.drain()
@@ -119,7 +118,7 @@ def test_a_break_after_the_dot_is_held_where_that_is_the_setting(way: str, scene
 def test_what_was_accepted_stays_accepted_however_the_talk_ends(
     verb: str, way: str, scene: Scene
 ) -> None:
-    """R07; the refused recipient makes a client say RSET, if it ever does."""
+    """The refused recipient makes a client say RSET, if it ever does."""
     issue = scene.queue(MEMBERS)
     scene.relay.script("RCPT member3@dpsk12.org", "550 5.1.1 No such user")
     scene.relay.always(verb, WAYS[way])

@@ -1,4 +1,4 @@
-"""What fails or is killed half way is done whole or not at all, and can be done again (R03)."""
+"""What fails or is killed half way is done whole or not at all, and can be done again."""
 
 import itertools
 import random
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from belong_mail import retention, schema
-from belong_mail.db import make_engine
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from tests.dump import dump_of
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops import purge, schema
+from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.scene import Scene
 from tests.postgres import postgresql
@@ -60,44 +60,44 @@ def failures(
     return times
 
 
-def engine_of(parts: Parts) -> Engine:
-    engine = parts.writing.kw["bind"]
+def engine_of(services: Services) -> Engine:
+    engine = services.writing.kw["bind"]
     assert isinstance(engine, Engine)
     return engine
 
 
-def test_an_issue_is_queued_whole_or_not_at_all(parts: Parts, keyring: Keyring) -> None:
-    with parts.writing.begin() as session:
+def test_an_issue_is_queued_whole_or_not_at_all(services: Services, keyring: Keyring) -> None:
+    with services.writing.begin() as session:
         make_members(session, keyring, 5)
-    before = dump_of(parts)
+    before = kept_of(services)
 
     def queue() -> None:
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             queue_issue(session)
 
     def check() -> None:
-        assert dump_of(parts) == before
+        assert kept_of(services) == before
 
-    assert failures(engine_of(parts), queue, check) >= 3
-    after = dump_of(parts)
+    assert failures(engine_of(services), queue, check) >= 3
+    after = dump_of(services)
     assert len(after["newsletters"]) == len(after["chunks"]) == 1
 
 
 def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
-    parts: Parts, scene: Scene
+    services: Services, scene: Scene
 ) -> None:
     scene.queue(3)
     scene.drain()
-    before = dump_of(parts)
+    before = kept_of(services)
 
-    def purge() -> None:
-        with parts.writing.begin() as session:
-            retention.purge(session)
+    def purge_once() -> None:
+        with services.writing.begin() as session:
+            purge.purge_all(session)
 
     def check() -> None:
-        assert dump_of(parts) == before
+        assert kept_of(services) == before
 
-    assert failures(engine_of(parts), purge, check) >= 3
+    assert failures(engine_of(services), purge_once, check) >= 3
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -124,7 +124,7 @@ def test_a_migration_that_fails_at_any_statement_can_be_run_again(
 
 
 def test_workers_killed_while_they_begin_an_issue_lose_nobody(scene: Scene) -> None:
-    """R03: its stretches are turned into deliveries, it is frozen, the first mail is written."""
+    """Its stretches are turned into deliveries, it is frozen, the first mail is written."""
     issue = scene.queue(250)
     scene.relay.delay = 0.05
     for _ in range(6):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.marks import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite
 from tests.servers.manners import EXTENSIONS, SLOW
 
 ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
@@ -30,7 +30,7 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("moment", ["EHLO", "STARTTLS", "after STARTTLS", "AUTH", "after AUTH"])
 def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene: Scene) -> None:
-    """R01: opening the connection."""
+    """Opening the connection."""
     assassin = Assassin()
     scene.relay.on(moment, assassin)
     issue = kill_once(scene, assassin)
@@ -44,7 +44,7 @@ def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene:
 def test_a_worker_killed_before_the_dot_doubles_nothing(
     moment: str, nth: int, extensions: tuple[str, ...], scene: Scene
 ) -> None:
-    """R01. Who pipelines may have left the last answer unread, with the commands that follow.
+    """Who pipelines may have left the last answer unread, with the commands that follow.
 
     And after the answer to DATA the dot may be out before the kill is.
     """
@@ -62,7 +62,7 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(
     indirect=["database_url"],
 )
 def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: Scene) -> None:
-    """R02: before the answer, and before the answer is written down."""
+    """Before the answer, and before the answer is written down."""
     assassin = Assassin(7)
     scene.relay.on(moment, assassin)
     issue = kill_once(scene, assassin)
@@ -91,7 +91,7 @@ def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(
 @ONE_CONNECTION
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_what_a_killed_worker_left_uncertain_is_shown_and_waits(scene: Scene) -> None:
-    """R02: a second copy is a choice; without it nobody gets two."""
+    """A second copy is a choice; without it nobody gets two."""
     assassin = Assassin(7)
     scene.relay.on("DOT", assassin)
     issue = scene.queue(MEMBERS)

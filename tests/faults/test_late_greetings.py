@@ -1,4 +1,4 @@
-"""Relays that take long before the first MAIL: what was decided meanwhile holds (R22)."""
+"""Relays that take long before the first MAIL: what was decided meanwhile holds."""
 
 import threading
 import time
@@ -7,19 +7,19 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
+from belong_mail.core.services import Services
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.releases import service as releases
-from belong_mail.subscriptions import service as subscriptions
-from belong_mail.subscriptions.models import Subscription
 from tests.faults.scene import Scene
-from tests.marks import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite
 from tests.processes import SECONDS
 from tests.servers.actions import Conversation
 
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
+# Seconds within which a pause, a stop or a leave acts.
 AT_ONCE = 2.0
-"""Seconds within which a pause, a stop or a leave acts."""
 MARGIN = 0.5
 
 
@@ -36,24 +36,24 @@ class Late:
             moment.say("220 relay.example.org, late")
 
 
-def leave(parts: Parts, _issue: str) -> None:
-    with parts.writing.begin() as session:
+def leave(services: Services, _issue: str) -> None:
+    with services.writing.begin() as session:
         for member in session.scalars(select(Subscription)):
-            subscriptions.leave(session, member.public_id)
+            members.leave(session, member.public_id)
 
 
-def pause(parts: Parts, issue: str) -> None:
-    with parts.writing.begin() as session:
+def pause(services: Services, issue: str) -> None:
+    with services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
-        releases.pause(session, found)
+        release.pause(session, found)
 
 
-def stop(parts: Parts, issue: str) -> None:
-    with parts.writing.begin() as session:
+def stop(services: Services, issue: str) -> None:
+    with services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
-        releases.stop(session, found)
+        release.stop(session, found)
 
 
 def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> None:
@@ -81,10 +81,10 @@ def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> 
     indirect=["database_url"],
 )
 def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(
-    decide: Callable[[Parts, str], None], verb: str, scene: Scene
+    decide: Callable[[Services, str], None], verb: str, scene: Scene
 ) -> None:
     issue = scene.queue(1)
-    drain_while_late(scene, verb, lambda: decide(scene.parts, issue))
+    drain_while_late(scene, verb, lambda: decide(scene.services, issue))
     assert scene.copies() == []
     assert [one for one in scene.relay.commands if one.startswith("MAIL")] == []
     state = "queued" if decide is pause else "withdrawn"

@@ -1,4 +1,4 @@
-"""Bodies that no buffer holds, broken off in the middle: no relay can have taken them (R05)."""
+"""Bodies that no buffer holds, broken off in the middle: no relay can have taken them."""
 
 import os
 
@@ -9,19 +9,19 @@ from belong_mail.newsletters.models import Image
 from tests.factories import group_named, make_members
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.marks import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite
 from tests.servers.actions import Action, Conversation, drop, hang, reset
 from tests.servers.manners import EXTENSIONS, SLOW
 
+# Octets: a third more in the mail, which is more than both sides' kernels keep.
 PICTURE = 7_000_000
-"""Octets: a third more in the mail, which is more than both sides' kernels keep."""
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=4&dot_timeout=20"])
 WAYS: dict[str, Action] = {"drop": drop(), "reset": reset, "hang": hang()}
 
 
 def queue(scene: Scene, members: int) -> str:
     """Queue an issue with a picture that is much too large."""
-    with scene.parts.writing.begin() as session:
+    with scene.services.writing.begin() as session:
         make_members(session, scene.keyring, members)
         issue = newsletters.draft(session, group_named(session, "the-village"), "Pictures", "Hello")
         picture = Image(
@@ -34,7 +34,7 @@ def queue(scene: Scene, members: int) -> str:
         )
         session.add(picture)
         session.flush()
-        issue.text += f"\n\n{picture.source}"
+        issue.text = {"en": f"{issue.text['en']}\n\n{picture.source}"}
         session.flush()
         session.refresh(issue)
         newsletters.queue(session, issue)
@@ -73,7 +73,7 @@ def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(
 @on_sqlite
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
 def test_a_worker_killed_within_a_long_body_doubles_nothing(scene: Scene) -> None:
-    """R01: the journal has no dot of it."""
+    """The journal has no dot of it."""
     issue = queue(scene, 2)
     assassin = Assassin()
     scene.relay.script("BODY", assassin)

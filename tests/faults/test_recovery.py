@@ -1,4 +1,4 @@
-"""Greylists, poison, passwords and quotas (R11, R21, R23): the issue goes on where it was."""
+"""Greylists, poison, passwords and quotas: the issue goes on where it was."""
 
 import signal
 import threading
@@ -6,11 +6,11 @@ import threading
 import pytest
 from sqlalchemy import select
 
-from belong_mail.sending.models import Delivery
-from belong_mail.sending.settling import DEADLY
+from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.retry import MAX_DEATHS
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.processes import SECONDS
 
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
@@ -18,7 +18,7 @@ MEMBERS = 12
 
 
 def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene: Scene) -> None:
-    """R11: also where every recipient is greylisted, twice."""
+    """Also where every recipient is greylisted, twice."""
     issue = scene.queue(MEMBERS)
     for number in range(MEMBERS):
         later = "451 4.7.1 Greylisted, please try again in 300 seconds"
@@ -37,7 +37,7 @@ def test_greylisted_members_get_one_copy_each_at_the_second_or_third_try(scene: 
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
 def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scene: Scene) -> None:
-    """R23: no storm of retries that locks the account; with the right one it goes on."""
+    """No storm of retries that locks the account; with the right one it goes on."""
     issue = scene.queue(30)
     scene.relay.script("AUTH", "535 5.7.8 Username and Password not accepted")
     refused = threading.Event()
@@ -69,7 +69,7 @@ def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scen
 def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
     verb: str, reply: str, scene: Scene
 ) -> None:
-    """R23: quota reached in the middle; nobody bounces, nobody is suppressed."""
+    """Quota reached in the middle; nobody bounces, nobody is suppressed."""
     issue = scene.queue(MEMBERS)
     scene.relay.script(verb, *[None] * 5)
     scene.relay.always(verb, reply)
@@ -89,17 +89,17 @@ def test_a_relay_that_has_enough_of_us_gets_the_rest_later(
 def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on(
     scene: Scene,
 ) -> None:
-    """R21: whatever it is that kills us there, it must not stop the others."""
+    """Whatever it is that kills us there, it must not stop the others."""
     issue = scene.queue(MEMBERS)
-    for _ in range(DEADLY):
+    for _ in range(MAX_DEATHS):
         assassin = Assassin()
         scene.relay.on("RCPT member3@dpsk12.org", assassin)
         with scene.worker("--drain") as worker:
             assassin.aim(worker)
             worker.wait()
-    with scene.parts.reading.begin() as session:
+    with scene.services.reading.begin() as session:
         suspects = session.scalars(select(Delivery.deaths).where(Delivery.deaths > 0)).all()
-    assert sorted(suspects) == [DEADLY - 1], "who only waited is not suspected"
+    assert sorted(suspects) == [MAX_DEATHS - 1], "who only waited is not suspected"
     scene.drain()
     books = scene.books(issue)
     assert (books["accepted"], books["failed"]) == (MEMBERS - 1, 1)
@@ -110,7 +110,7 @@ def test_a_recipient_at_whom_every_worker_dies_is_put_aside_and_the_rest_goes_on
 def test_nobody_is_put_aside_for_deaths_before_their_mail_was_begun(scene: Scene) -> None:
     """As when a machine is short of memory whenever a connection opens."""
     issue = scene.queue(1)
-    for _ in range(DEADLY):
+    for _ in range(MAX_DEATHS):
         assassin = Assassin()
         scene.relay.on("EHLO", assassin)
         with scene.worker("--drain") as worker:

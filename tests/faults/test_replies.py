@@ -1,19 +1,19 @@
-"""Every kind of refusal at every verb (R08): what is about us costs nobody a copy."""
+"""Every kind of refusal at every verb: what is about us costs nobody a copy."""
 
 import pytest
 
 from tests.faults.scene import Scene
-from tests.marks import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite
 from tests.servers.manners import EXTENSIONS, SLOW
 
 CODES = ["421", "450", "451", "452", "454", "500", "501", "503", "530", "535", "550", "552", "554"]
+# 503 to AUTH says that we are logged in already (RFC 4954, 4).
 OF_US = [
     (verb, code)
     for verb in ("CONNECT", "EHLO", "STARTTLS", "AUTH")
     for code in CODES
     if (verb, code) != ("AUTH", "503")
 ]
-"""503 to AUTH says that we are logged in already (RFC 4954, 4)."""
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
 MEMBERS = 5
 UNLUCKY = "member2@dpsk12.org"

@@ -1,15 +1,14 @@
-"""What the relay took and then sends back (R10): the books say so, whatever dies in between."""
+"""What the relay took and then sends back: the books say so, whatever dies in between."""
 
 import random
 import time
 
 import pytest
 
-from belong_mail.returns import service as returns
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.processes import feed
-from tests.returns.mail import FULL, SPAM, UNKNOWN, bounce
+from tests.returns.mail import FULL, SPAM, UNKNOWN, bounce, hand_back
 from tests.servers.actions import drop
 from tests.servers.ledger import Copy
 
@@ -65,10 +64,8 @@ def test_workers_killed_while_they_read_what_came_back_count_it_once(scene: Scen
     issue = scene.queue(200)
     scene.finish()
     sent_back = random.sample(scene.copies(), 150)
-    with scene.parts.writing.begin() as session:
-        for copy in sent_back:
-            message = bounce(copy.return_path, copy.recipient)
-            returns.take(session, scene.parts.sealer, copy.return_path, message)
+    for copy in sent_back:
+        hand_back(scene.services, copy.return_path, bounce(copy.return_path, copy.recipient))
     with scene.watched(issue) as wrong:
         for _ in range(6):
             with scene.worker() as worker:

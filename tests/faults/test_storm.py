@@ -1,4 +1,4 @@
-"""Kills at random moments of an issue to 1,000 members, alone and with faults (R01, R02, R12)."""
+"""Kills at random moments of an issue to 1,000 members, alone and with faults."""
 
 import os
 import secrets
@@ -9,10 +9,10 @@ import pytest
 from tests.faults.scene import Scene
 from tests.faults.storm import Storm
 
+# 20 within the suite, 40 in `.ci/run`, any number by `python -m tests.faults` or at night.
 KILLS = int(os.environ.get("BELONG_KILLS", "20"))
-"""20 within the suite, 200 in `.ci/run`, any number by `python -m tests.faults`."""
+# Of the storm with faults; from 10,000 on it has as many kills as the one without.
 RECIPIENTS = int(os.environ.get("BELONG_RECIPIENTS", "200"))
-"""Of the storm with faults; from 10,000 on it has as many kills as the one without."""
 MANY = 10_000
 DATABASES = 2
 
@@ -35,7 +35,7 @@ def test_kills_at_random_moments_lose_nothing(scene: Scene) -> None:
 
 @pytest.mark.timeout(max(900, RECIPIENTS))
 def test_kills_and_faults_at_random_moments_lose_nothing(scene: Scene) -> None:
-    """R12: in every twentieth transaction something goes wrong."""
+    """In every twentieth transaction something goes wrong."""
     kills = KILLS // DATABASES if RECIPIENTS >= MANY else 5
     storm = Storm(SEED, recipients=RECIPIENTS, kills=kills, share_of_faults=0.05)
     blow(storm, scene)

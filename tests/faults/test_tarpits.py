@@ -1,17 +1,17 @@
-"""Relays that waste our time (R09): each step has an end, and the others get their copy."""
+"""Relays that waste our time: each step has an end, and the others get their copy."""
 
 from itertools import count
 
 import pytest
 
 from tests.faults.scene import Scene
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.servers.actions import Action, Conversation, Over, drip, write
 
 MEMBERS = 4
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=2.5&dot_timeout=2.5"])
+# Without an end of its own a tarpit holds us for ever, and pytest ends the test.
 SOON = pytest.mark.timeout(120)
-"""Without an end of its own a tarpit holds us for ever, and pytest ends the test."""
 
 
 def endless_lines(conversation: Conversation) -> None:

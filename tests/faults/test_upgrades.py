@@ -1,4 +1,4 @@
-"""Upgrades with mail in the queue (R24): what an older database holds leaves once, and is told."""
+"""Upgrades with mail in the queue: what an older database holds leaves once, and is told."""
 
 import shutil
 from collections import Counter
@@ -9,30 +9,35 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from belong_mail import schema
-from belong_mail.accounts import inviting
+from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.ops import schema
+from tests.browser_client import Visitor
 from tests.factories import group_named
 from tests.faults import product
 from tests.faults.scene import Scene
-from tests.people import Visitor
+from tests.older import write_as_before
 from tests.servers.actions import drop
+from tests.web_role import drop_policies, give_rights
 
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
 MEMBERS = 12
 LEAD = "lead@dpsk12.org"
 HEAD, *OLDER = [
     step.revision
-    for step in ScriptDirectory(str(Path(schema.__file__).parent / "migrations")).walk_revisions()
+    for step in ScriptDirectory(
+        str(Path(schema.__file__).parents[1] / "migrations")
+    ).walk_revisions()
 ]
+# From here on leases have a table of their own; before, a row knew whether its dot had left.
 LEASED = "0003"
-"""From here on leases have a table of their own; before, a row knew whether its dot had left."""
+# From here on a database knows the folders of those who work on it.
 KNOWN = "0008"
-"""From here on a database knows the folders of those who work on it."""
 TAKE = (
     "UPDATE deliveries SET state = 'sending', claimed_by = 'gone' WHERE id IN"
     " (SELECT id FROM deliveries WHERE state = 'queued' ORDER BY id DESC LIMIT 2)"
 )
+# How a killed worker of an older version, and of one with leases, leaves what it had in hand.
 LEAVE = {
     False: (
         "UPDATE deliveries SET lease_until = '2026-01-01 00:00:00+00', is_dot_sent ="
@@ -40,19 +45,22 @@ LEAVE = {
     ),
     True: "INSERT INTO leases (owner, until) VALUES ('gone', '2026-01-01 00:00:00+00')",
 }
-"""How a killed worker of an older version, and of one with leases, leaves what it had in hand."""
 
 
 @pytest.fixture
 def database(scene: Scene) -> Iterator[Engine]:
     """The scene's database, which is up to date again in the end."""
-    engine = scene.parts.writing.kw["bind"]
+    engine = scene.services.writing.kw["bind"]
     yield engine
     schema.upgrade(engine)
+    give_rights(engine)
 
 
 def grow_old(engine: Engine, scene: Scene, revision: str) -> None:
     """Make it the database of an older version, whose worker died with two mails in hand."""
+    if revision < schema.PROVEN:
+        write_as_before(scene.services, scene.keyring)
+    drop_policies(engine)
     schema.downgrade(engine, revision)
     folder = Path(scene.settings["BELONG_STATE_FOLDER"])
     shutil.rmtree(folder / "workers" if revision >= KNOWN else folder)
@@ -62,7 +70,7 @@ def grow_old(engine: Engine, scene: Scene, revision: str) -> None:
 
 
 def leads(scene: Scene) -> int:
-    with scene.parts.reading.begin() as session:
+    with scene.services.reading.begin() as session:
         return len(accounts.leads_of(session, group_named(session, "the-village")))
 
 
@@ -83,9 +91,9 @@ def test_what_waits_in_an_older_database_leaves_once(
     assert (books["deferred"], books["uncertain"]) == (1, 1)
     assert books["queued"] > MEMBERS // 3
     waiting = scene.queue_again(MEMBERS)
-    with scene.parts.writing.begin() as session:
+    with scene.services.writing.begin() as session:
         village = group_named(session, "the-village")
-        inviting.invite(session, scene.keyring.opener, scene.keyring.index, village, LEAD)
+        invitations.invite(session, scene.keyring.opener, scene.keyring.index, village, LEAD)
     visitor.join("the-village", "ada@dpsk12.org")
     grow_old(database, scene, revision)
     scene.relay.usual()

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from belong_mail.core.i18n import NAMES
+from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.groups.cards import card, said
 from belong_mail.groups.models import Group, Question
-from belong_mail.languages import NAMES
-from belong_mail.parts import Parts
+from belong_mail.groups.presenters import group_view, localized
 from tests.factories import group_named
 
 
@@ -19,9 +19,9 @@ def test_seeding_a_database_that_has_groups_changes_nothing(session: Session) ->
 
 
 def test_the_seeds_are_words_in_every_language(session: Session) -> None:
-    for group in groups.shown(session):
-        assert set(group.summary) == set(NAMES)
-        assert set(group.note) in (set(), set(NAMES))
+    for group in groups.listed(session):
+        for words in (group.summary, group.note, group.mission, group.activities, group.audience):
+            assert set(words) in (set(), set(NAMES))
         for question in group.questions:
             assert set(question.label) == set(NAMES)
             assert all(set(option) == set(NAMES) for option in question.options)
@@ -39,41 +39,41 @@ def test_no_question_asks_who_somebody_is(session: Session) -> None:
 def test_a_group_is_added_at_the_end(session: Session) -> None:
     added = groups.add(session, "night-shift", "Night Shift", "For the night.", is_upcoming=False)
     session.flush()
-    assert groups.shown(session)[-1] is added
+    assert groups.listed(session)[-1] is added
     assert added.is_open
-    assert card(added, "es").summary == "For the night."
+    assert group_view(added, "es").summary == "For the night."
 
 
 def test_a_slug_that_is_taken_or_odd_is_refused(session: Session) -> None:
     for slug in ("asian", "", "Asian", "a b", "-a", "a-", "a--b", "é", "a/b", "a\n", "..", "a_b"):
-        with pytest.raises(groups.SlugRefused):
+        with pytest.raises(groups.InvalidSlug):
             groups.add(session, slug, "Name", "", is_upcoming=False)
 
 
 def test_a_retired_groups_slug_stays_taken(session: Session) -> None:
     groups.retire(session, group_named(session, "asian"))
     assert groups.find(session, "asian") is None
-    with pytest.raises(groups.SlugRefused):
+    with pytest.raises(groups.InvalidSlug):
         groups.add(session, "asian", "Another", "", is_upcoming=False)
 
 
 def test_hues_go_by_place_and_begin_again_after_ten(session: Session) -> None:
     groups.add(session, "eleventh", "Eleventh", "", is_upcoming=True)
     session.flush()
-    hues = [card(group, "en").hue for group in groups.shown(session)]
+    hues = [group_view(group, "en").hue for group in groups.listed(session)]
     assert hues == [*range(1, 11), 1]
 
 
 def test_words_that_are_missing_in_a_language_are_said_in_ours() -> None:
-    assert said({"en": "Hello"}, "es") == "Hello"
-    assert said({"en": "Hello", "es": "Hola"}, "es") == "Hola"
-    assert said({}, "es") == ""
+    assert localized({"en": "Hello"}, "es") == "Hello"
+    assert localized({"en": "Hello", "es": "Hola"}, "es") == "Hola"
+    assert localized({}, "es") == ""
 
 
-def test_groups_have_opaque_names_for_headers(parts: Parts) -> None:
-    with parts.reading.begin() as session:
-        names = {group.public_id for group in groups.shown(session)}
-        slugs = {group.slug for group in groups.shown(session)}
+def test_groups_have_opaque_names_for_headers(services: Services) -> None:
+    with services.reading.begin() as session:
+        names = {group.public_id for group in groups.listed(session)}
+        slugs = {group.slug for group in groups.listed(session)}
     assert len(names) == 10
     assert all(len(name) == 22 for name in names)
     assert not names & slugs

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis"
 )
+# What pytest answers when tests have failed; anything else says that they did not run.
 RED = 1
-"""What pytest answers when tests have failed; anything else says that they did not run."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,15 @@ def test_a_guard_that_is_not_there_is_wrong_use() -> None:
     )
     assert answer.returncode == 2
     assert "no-such-guard" in answer.stderr
+
+
+def test_a_sabotaged_module_compiles_and_names_nothing_undefined(tmp_path: Path) -> None:
+    """One that cannot run turns every test red, whether or not its guard is watched."""
+    for sabotage in SABOTAGES:
+        if sabotage.file.endswith(".py"):
+            sound = (ROOT / sabotage.file).read_text()
+            sabotaged = sound.replace(sabotage.old, sabotage.new)
+            (tmp_path / f"{sabotage.name}.py").write_text(sabotaged)
+    check = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,E9"]
+    answer = subprocess.run([*check, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout

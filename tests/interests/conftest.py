@@ -2,14 +2,16 @@
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.people import Visitor
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.scenario import Stage
 from tests.servers.smtp import Server
-from tests.stage import Stage
 
 
 @pytest.fixture
-def stage(visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Stage:
-    return Stage(visitor, worker, relay, parts, keyring)
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)

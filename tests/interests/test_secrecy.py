@@ -1,17 +1,19 @@
 """Nobody learns who waits for a group: not from pages, statements, rows, or others’ mail."""
 
+from datetime import timedelta
+
 import pytest
 import time_machine
 
-from belong_mail.db import new_public_id, now
-from belong_mail.tokens import Purpose
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.tokens import Purpose
+from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.canary import found_in
-from tests.dump import dump_of
+from tests.db_dump import dump_of, kept_of
 from tests.interests.upcoming import PATH, SOON, launch, wait_for
-from tests.people import Form, Visitor, link_to, text_of
 from tests.privacy.journey import cells_of
 from tests.privacy.test_secrets import COMMON, windows_of
-from tests.stage import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Stage
 from tests.subscriptions.test_the_same_for_everyone import seen_by_a_stranger, statements_of
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
@@ -59,11 +61,11 @@ def test_asking_leaves_no_cookie_and_the_address_stands_in_no_url(stage: Stage) 
 def test_the_database_never_holds_who_waits(stage: Stage) -> None:
     seen = []
     stage.visitor.send(PATH, email=CANARY)
-    seen.append(dump_of(stage.parts))
+    seen.append(dump_of(stage.services))
     stage.worker.drain()
-    seen.append(dump_of(stage.parts))
+    seen.append(dump_of(stage.services))
     launch(stage)
-    seen.append(dump_of(stage.parts))
+    seen.append(dump_of(stage.services))
     assert len(stage.mails(CANARY)) == 1
     rows = b"\n".join(cells_of(seen))
     assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
@@ -72,26 +74,26 @@ def test_the_database_never_holds_who_waits(stage: Stage) -> None:
 def test_two_notes_of_one_person_have_nothing_in_common(stage: Stage) -> None:
     wait_for(stage)
     wait_for(stage, slug="people-with-disabilities")
-    one, other = dump_of(stage.parts)["interests"]
+    one, other = dump_of(stage.services)["interests"]
     assert not windows_of(one) & windows_of(other)
     assert COMMON == 8
 
 
 def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(stage: Stage) -> None:
     wait_for(stage)
-    before = dump_of(stage.parts)
+    before = kept_of(stage.services)
     for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
-        token = stage.parts.tokens.sign(Purpose.FORGET_NOTE, name, now())
-        assert stage.visitor.open(f"/forget-note/{token}").status_code == 404
+        token = stage.services.tokens.sign(Purpose.FORGET_NOTE, name, now())
+        assert stage.visitor.open(f"/forget-note/{token}").status_code == 410
         stage.visitor.press(f"/forget-note/{token}")
-    assert dump_of(stage.parts) == before
+    assert kept_of(stage.services) == before
 
 
 def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(stage: Stage) -> None:
     for typed, words in (
         ("", "Enter your email address."),
         ("ada", "Enter an email address like name@dpsk12.org."),
-        ("ada@gmail.com", "Use your DPS work address"),
+        ("ada@gmail.com", "Use your DPS email address"),
     ):
         answer = stage.visitor.send(PATH, email=typed, language="es")
         assert answer.status_code == 422
@@ -99,7 +101,7 @@ def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(stage: Stage) ->
         assert Form(answer.text).fields["email"] == typed
         assert Form(answer.text).fields["language"] == "es"
     late = stage.visitor.send(PATH, email=ADA, csrf_token="old")
-    assert "press the button once more" in late.text
+    assert "select the button again" in late.text
     trapped = stage.visitor.send(PATH, email=ADA, trap="robot")
     assert Form(trapped.text).fields["email"] == ADA
     assert stage.visitor.open("/groups/nowhere/tell-me").status_code == 404
@@ -124,10 +126,12 @@ def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(stage: Stag
     [link] = notes_in(text_of(mail))
     assert "Autoimmune" in stage.visitor.open(link).text
     assert stage.rows("interests") == 1
-    assert "The note is gone" in stage.visitor.press(link).text
+    assert "We canceled the notification" in stage.visitor.press(link).text
     assert stage.rows("interests") == 0
     assert stage.visitor.press(link).status_code == 200
-    assert stage.visitor.open(link).status_code == 404
+    over = stage.visitor.open(link)
+    assert over.status_code == 410
+    assert "This link is no longer needed" in over.text
     launch(stage)
     assert len(stage.mails()) == 1
 
@@ -143,12 +147,17 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(stage: Stage, visito
         return link_to(mail, "my-groups").partition("?")[0]
 
     visitor.press(f"{sheet()}/copy")
-    assert "You asked to be told when Autoimmune starts." in text_of(stage.mails()[-1])
+    waits = "You asked us to notify you when the Autoimmune Belong Group starts."
+    assert waits in " ".join(text_of(stage.mails()[-1]).split())
     new = "moved@dpsk12.org"
     visitor.send(f"{sheet()}/change-address", email=new)
     visitor.press(link_to(stage.mails(new)[-1], "change-address"))
     visitor.press(f"{sheet(new)}/erase")
     stage.worker.drain()
+    visitor.send("/my-groups", email=new)
+    assert notes_in(text_of(stage.mails(new)[-1])) == []
+    with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
+        stage.worker.drain()
     assert (stage.rows("interests"), stage.rows("subscriptions")) == (0, 0)
 
 
@@ -171,13 +180,13 @@ def test_a_lead_of_an_upcoming_group_reads_words(stage: Stage) -> None:
     stage.invite_lead("lead@dpsk12.org", SOON)
     lead.send("/sign-in", email="lead@dpsk12.org")
     lead.press(link_to(stage.mails("lead@dpsk12.org")[-1], "sign-in"))
-    assert "A few people want to know when it starts, or nobody yet." in lead.open("/lead/").text
+    assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
     wait_for(stage)
-    assert "A few people want to know when it starts, or nobody yet." in lead.open("/lead/").text
+    assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
     for number in range(9):
         wait_for(stage, f"person{number}@dpsk12.org")
-    assert "Enough people wait for it to start." in lead.open("/lead/").text
+    assert "Enough people are interested to start." in lead.open("/lead/").text
     page = lead.open("/lead/").text
-    assert "The group has not started." in page
+    assert "This group hasn’t started." in page
     assert "A few members" not in page
     assert "Write a newsletter" not in page

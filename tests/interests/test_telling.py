@@ -8,17 +8,17 @@ from click.testing import Result
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from belong_mail import retention, sample
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import service as groups
-from belong_mail.interests import service
-from belong_mail.interests.models import Interest
-from belong_mail.outbox import suppressions
-from belong_mail.sending.models import Delivery, State
+from belong_mail.members import service as members
+from belong_mail.members.models import WaitlistEntry
+from belong_mail.ops import demo_data, purge
+from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, make_member
 from tests.interests.upcoming import PATH, SOON, launch, wait_for
-from tests.people import html_of, link_to, text_of
-from tests.stage import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Stage
 
 BEN = "ben@dpsk12.org"
 DAY = timedelta(days=1)
@@ -31,10 +31,10 @@ def test_the_page_of_an_upcoming_group_leads_to_one_field_and_says_what_happens(
     assert f'href="{PATH}"' in page
     asked = stage.visitor.open(PATH).text
     with time_machine.travel(now(), tick=False):
-        assert "This does not make you a member" in asked
-        assert f"{service.last_day():%Y}" in asked
+        assert "This doesn’t make you a member" in asked
+        assert f"{members.last_day():%Y}" in asked
     wait_for(stage)
-    assert f"{service.last_day():%Y}" in stage.visitor.open("/noted").text
+    assert f"{members.last_day():%Y}" in stage.visitor.open("/noted").text
 
 
 def test_until_the_group_starts_no_mail_comes_and_nobody_is_a_member(stage: Stage) -> None:
@@ -48,10 +48,10 @@ def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(stage: Stage) ->
     wait_for(stage)
     launch(stage)
     [mail] = stage.mails()
-    assert mail["Subject"] == "You asked us to tell you"
+    assert mail["Subject"] == "A group you asked about has started"
     assert "Autoimmune has started" not in str(mail["Subject"])
-    assert "when Autoimmune starts. It has started." in text_of(mail)
-    assert "<strong>Autoimmune</strong>" in html_of(mail)
+    assert "when the Autoimmune Belong Group starts. It has started." in text_of(mail)
+    assert "<strong>the Autoimmune Belong Group</strong>" in html_of(mail)
     assert stage.rows("interests") == 0
     assert not stage.is_member(slug=SOON), "only a fresh confirmation makes a member"
     launched_again = [stage.mails() for _ in range(3)]
@@ -66,7 +66,7 @@ def test_the_link_joins_and_the_welcome_follows(stage: Stage) -> None:
     assert not stage.is_member(slug=SOON)
     assert stage.visitor.press(link_to(mail, "confirm")).status_code == 200
     assert stage.is_member(slug=SOON)
-    assert [each["Subject"] for each in stage.mails()][1:] == ["Welcome! You are in."]
+    assert [each["Subject"] for each in stage.mails()][1:] == ["Welcome! You’re in."]
 
 
 def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(stage: Stage) -> None:
@@ -82,7 +82,7 @@ def test_the_mail_speaks_the_language_that_was_chosen(stage: Stage) -> None:
     wait_for(stage, language="es")
     launch(stage)
     [mail] = stage.mails()
-    assert mail["Subject"] == "Nos pediste que te avisáramos"
+    assert mail["Subject"] == "Ya empezó el grupo que esperabas"
     assert "lang=es" in link_to(mail, "confirm")
 
 
@@ -94,7 +94,7 @@ def test_many_wait_and_each_gets_one_mail_and_the_books_balance(stage: Stage) ->
     assert stage.rows("interests") == 25
     launch(stage)
     assert sorted(mail.recipient for mail in stage.relay.accepted) == sorted(people)
-    with stage.parts.reading.begin() as session:
+    with stage.services.reading.begin() as session:
         states = session.scalars(select(Delivery.state)).all()
     assert states == [State.ACCEPTED] * 25
 
@@ -112,7 +112,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(stage: Stage) -> 
 
 def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(stage: Stage) -> None:
     stage.visitor.send(PATH, email=ADA)
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         groups.launch(group_named(session, SOON))
     assert len(stage.mails()) == 1
     assert stage.rows("interests") == 0
@@ -126,7 +126,7 @@ def test_when_it_has_started_the_old_address_leads_to_the_sign_up(stage: Stage) 
 
 def test_who_has_joined_already_is_told_nothing(stage: Stage) -> None:
     wait_for(stage)
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         make_member(session, stage.keyring, ADA, SOON)
     launch(stage)
     assert stage.mails() == []
@@ -159,20 +159,20 @@ def test_the_mail_has_a_link_after_which_no_mail_comes_ever(stage: Stage) -> Non
 def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(stage: Stage) -> None:
     wait_for(stage)
     wait_for(stage, BEN, "people-with-disabilities")
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         groups.retire(session, group_named(session, "people-with-disabilities"))
-        assert retention.purge(session, now())["interests"] == 1
+        assert purge.purge_all(session, now())["interests"] == 1
     for days, left in ((365, 1), (366, 0)):
-        with stage.parts.writing.begin() as session:
-            retention.purge(session, now() + timedelta(days=days))
+        with stage.services.writing.begin() as session:
+            purge.purge_all(session, now() + timedelta(days=days))
         assert stage.rows("interests") == left
 
 
 def test_the_confirmation_goes_after_a_week_and_nothing_stays(stage: Stage) -> None:
     wait_for(stage)
     launch(stage)
-    with stage.parts.writing.begin() as session:
-        retention.purge(session, now() + 8 * DAY)
+    with stage.services.writing.begin() as session:
+        purge.purge_all(session, now() + 8 * DAY)
     assert (stage.rows("wishes"), stage.rows("subscriptions")) == (0, 0)
 
 
@@ -188,9 +188,9 @@ def test_the_mail_counts_among_the_confirmations_that_an_address_gets(stage: Sta
 
 def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(stage: Stage) -> None:
     wait_for(stage)
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         other = group_named(session, "people-with-disabilities")
-        session.execute(update(Interest).values(group_id=other.id))
+        session.execute(update(WaitlistEntry).values(group_id=other.id))
     launch(stage, "people-with-disabilities")
     assert stage.mails() == []
     assert stage.rows("interests") == 0
@@ -204,15 +204,15 @@ def run(cli: FlaskCliRunner, *arguments: str) -> Result:
 def test_the_office_lets_a_group_start_once_and_reads_words_not_numbers(
     stage: Stage, cli: FlaskCliRunner
 ) -> None:
-    few, enough = (each.value for each in (service.Warmth.FEW, service.Warmth.ENOUGH))
+    few, enough = (each.value for each in (members.InterestLevel.FEW, members.InterestLevel.ENOUGH))
     assert run(cli, "interest", SOON).output.strip() == few
-    for number in range(service.ENOUGH):
+    for number in range(members.ENOUGH_INTEREST):
         assert run(cli, "interest", SOON).output.strip() == few
         wait_for(stage, f"person{number}@dpsk12.org")
     assert run(cli, "interest", SOON).output.strip() == enough
     assert run(cli, "launch", SOON).exit_code == 0
     again = run(cli, "launch", SOON)
-    assert (again.exit_code, again.output) == (1, f"Error: {SOON} has started already.\n")
+    assert (again.exit_code, again.output) == (1, f"Error: {SOON} has already started.\n")
     assert run(cli, "launch", "nowhere").exit_code == 2
     assert "established\tAutoimmune" in run(cli, "list").output
 
@@ -228,20 +228,23 @@ def test_who_joins_while_the_launch_mail_waits_is_asked_once(stage: Stage) -> No
 
 def test_a_barred_address_leaves_nothing_behind_at_the_launch(stage: Stage) -> None:
     wait_for(stage)
-    with stage.parts.writing.begin() as session:
-        suppressions.add(session, stage.keyring.index, ADA, "asked")
+    with stage.services.writing.begin() as session:
+        suppressions.suppress(session, stage.keyring.index, ADA, "asked")
     launch(stage)
     assert [stage.rows(each) for each in ("interests", "subscriptions", "deliveries")] == [0, 0, 0]
 
 
 def test_in_the_sample_enough_people_wait_for_one_group_and_are_told(stage: Stage) -> None:
-    with stage.parts.writing.begin() as session:
-        sample.fill(session, stage.keyring)
-    with stage.parts.reading.begin() as session:
+    with stage.services.writing.begin() as session:
+        demo_data.fill_demo(session, stage.keyring)
+    with stage.services.reading.begin() as session:
         said = {
-            slug: service.warmth(session, group_named(session, slug))
-            for slug in (sample.AWAITED, SOON)
+            slug: members.interest_level(session, group_named(session, slug))
+            for slug in (demo_data.DEMO_UPCOMING, SOON)
         }
-    assert said == {sample.AWAITED: service.Warmth.ENOUGH, SOON: service.Warmth.FEW}
-    launch(stage, sample.AWAITED)
+    assert said == {
+        demo_data.DEMO_UPCOMING: members.InterestLevel.ENOUGH,
+        SOON: members.InterestLevel.FEW,
+    }
+    launch(stage, demo_data.DEMO_UPCOMING)
     assert len(stage.mails("waiting-3@example.org")) == 1

@@ -2,7 +2,7 @@
 
 from belong_mail.groups import service as groups
 from tests.factories import group_named
-from tests.stage import ADA, Stage
+from tests.scenario import ADA, Stage
 
 SOON = "autoimmune"
 PATH = f"/groups/{SOON}/tell-me"
@@ -16,6 +16,6 @@ def wait_for(stage: Stage, address: str = ADA, slug: str = SOON, **typed: str) -
 
 
 def launch(stage: Stage, slug: str = SOON) -> None:
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         groups.launch(group_named(session, slug))
     stage.worker.drain()

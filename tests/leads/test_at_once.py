@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from belong_mail.db import to_change
+from belong_mail.core.db import lock_for_change
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Chunk
+from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.planning import service as planning
-from belong_mail.sending.models import Chunk
+from tests.browser_client import Form, Visitor
 from tests.factories import group_named, plan_meeting, queue_issue
-from tests.people import Form, Visitor
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 SECONDS = 20
@@ -33,13 +33,17 @@ def wait_until_it_waits(session: Session) -> None:
 
 
 def race(
-    parts: Parts, lead: Visitor, page: str, typed: dict[str, str], change: Callable[[Session], None]
+    services: Services,
+    lead: Visitor,
+    page: str,
+    typed: dict[str, str],
+    change: Callable[[Session], None],
 ) -> int:
     """Press “save” while another lead’s change is not committed yet; return the answer's status."""
     form = Form(lead.open(page).text).fields | typed
     answers: list[int] = []
     second = threading.Thread(target=lambda: answers.append(lead.press(page, **form).status_code))
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         change(session)
         session.flush()
         second.start()
@@ -49,43 +53,44 @@ def race(
 
 
 def test_of_two_who_save_a_meeting_at_once_the_second_reads_the_first(
-    lead: Visitor, parts: Parts
+    lead: Visitor, services: Services
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         page = f"/lead/meetings/{plan_meeting(session).public_id}"
 
     def move(session: Session) -> None:
         meeting = session.scalars(select(Meeting).with_for_update()).one()
-        planning.change(meeting, place="Room 9")
+        meetings.change(meeting, place="Room 9")
 
-    assert race(parts, lead, page, {"place": "Room 5"}, move) == 409
-    with parts.reading.begin() as session:
+    assert race(services, lead, page, {"place": "Room 5"}, move) == 409
+    with services.reading.begin() as session:
         assert session.scalars(select(Meeting.place)).one() == "Room 9"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_while_a_lead_saves_an_issue_its_mails_go_on(parts: Parts) -> None:
+def test_while_a_lead_saves_an_issue_its_mails_go_on(services: Services) -> None:
     """A worker's rows refer to the issue, and do not wait for it."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         issue = queue_issue(session).id
-    with parts.writing.begin() as session, parts.writing.begin() as worker:
-        session.scalar(to_change(session, select(Newsletter)))
+    with services.writing.begin() as session, services.writing.begin() as worker:
+        session.scalar(lock_for_change(session, select(Newsletter)))
         worker.execute(text("SET LOCAL lock_timeout = '2s'"))
         worker.add(Chunk(newsletter_id=issue, low=1, high=1, planned=1))
         worker.flush()
 
 
 def test_of_two_who_save_a_draft_at_once_the_second_reads_the_first(
-    lead: Visitor, parts: Parts
+    lead: Visitor, services: Services
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, "the-village"), "Hello", "Words")
         page = f"/lead/newsletters/{issue.public_id}"
 
     def rewrite(session: Session) -> None:
         draft = session.scalars(select(Newsletter).with_for_update()).one()
-        newsletters.rewrite(draft, text="The words of the first")
+        newsletters.update_draft(draft, text={"en": "The words of the first"})
 
-    assert race(parts, lead, page, {"text": "The words of the second"}, rewrite) == 409
-    with parts.reading.begin() as session:
-        assert session.scalars(select(Newsletter.text)).one() == "The words of the first"
+    assert race(services, lead, page, {"text": "The words of the second"}, rewrite) == 409
+    with services.reading.begin() as session:
+        kept = session.scalars(select(Newsletter.text)).one()
+        assert kept == {"en": "The words of the first"}

@@ -1,39 +1,41 @@
 """Pausing, going on and stopping act at once, and nobody gets an issue twice."""
 
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import State
+from belong_mail.members import service as members
+from belong_mail.members.tasks import find_by_address
+from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.releases import service as releases
-from belong_mail.sending.models import State
-from belong_mail.subscriptions import service as subscriptions
-from belong_mail.subscriptions.receiving import Keyring, find
-from belong_mail.worker import Worker
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
 from tests.factories import group_named, make_members, queue_issue
-from tests.people import Form, Visitor
 from tests.processes import SECONDS
 from tests.servers.smtp import Server
 
 MEMBERS = 2000
+# Seconds within which a pause, a stop or a leave acts.
 AT_ONCE = 2.0
-"""Seconds within which a pause, a stop or a leave acts."""
+# Seconds that a mail which had begun by then may still take on a busy machine.
 ON_ITS_WAY = 1.0
-"""Seconds that a mail which had begun by then may still take on a busy machine."""
 
 
-def start_issue(parts: Parts, keyring: Keyring) -> Newsletter:
-    with parts.writing.begin() as session:
+def start_issue(services: Services, keyring: Keyring) -> Newsletter:
+    with services.writing.begin() as session:
         make_members(session, keyring, MEMBERS)
         return queue_issue(session)
 
 
-def counts(parts: Parts, issue: Newsletter) -> dict[str, int]:
-    with parts.reading.begin() as session:
+def counts(services: Services, issue: Newsletter) -> dict[str, int]:
+    with services.reading.begin() as session:
         found = newsletters.report(session, session.get_one(Newsletter, issue.id))
     assert found["recipients"] == sum(found[state] for state in State)
     return found
@@ -77,47 +79,63 @@ def sent_after(relay: Server, moment: float) -> list[str]:
 
 
 def test_a_pause_in_the_middle_of_2000_acts_within_two_seconds_and_going_on_sends_the_rest(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    issue = start_issue(parts, keyring)
+    issue = start_issue(services, keyring)
     already = len(relay.accepted)
     with under_way(worker, relay):
         assert press(lead, issue, "pause") == 303
         paused_at = time.time()
     assert sent_after(relay, paused_at) == []
     assert "Paused" in lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
-    assert counts(parts, issue)[State.ACCEPTED] < MEMBERS // 2
+    assert counts(services, issue)[State.ACCEPTED] < MEMBERS // 2
 
     assert press(lead, issue, "resume") == 303
     time.sleep(2.1)
     worker.drain()
-    assert counts(parts, issue)[State.ACCEPTED] == MEMBERS
+    assert counts(services, issue)[State.ACCEPTED] == MEMBERS
     recipients = Counter(each.recipient for each in relay.accepted[already:])
     assert set(recipients.values()) == {1}
 
 
 def test_who_leaves_in_the_middle_of_2000_gets_nothing_two_seconds_later(
-    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     """One far behind, and the one who is next."""
-    issue = start_issue(parts, keyring)
+    issue = start_issue(services, keyring)
     leaving = ("member110@dpsk12.org", "member900@dpsk12.org")
-    with under_way(worker, relay), parts.writing.begin() as session:
+    with under_way(worker, relay), services.writing.begin() as session:
         group = group_named(session, "the-village")
         for address in leaving:
-            member = find(session, keyring.index, group, address)
+            member = find_by_address(session, keyring.index, group, address)
             assert member is not None
-            subscriptions.leave(session, member.public_id)
+            members.leave(session, member.public_id)
         left_at = time.time()
     assert not set(leaving) & set(sent_after(relay, left_at))
     assert relay.to(leaving[1]) == []
-    assert 1 <= counts(parts, issue)[State.WITHDRAWN] <= 2
+    assert 1 <= counts(services, issue)[State.WITHDRAWN] <= 2
+
+
+def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 40)
+        issue = queue_issue(session)
+    for verb, said in (
+        ("pause", "Not sent yet to about 40 members."),
+        ("stop", "It wasn’t sent to about 40 members"),
+    ):
+        assert press(lead, issue, verb) == 303
+        page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
+        assert "It wasn’t sent to anyone." in page
+        assert said in page
 
 
 def test_a_stopped_issue_withdraws_the_rest_for_good(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    issue = start_issue(parts, keyring)
+    issue = start_issue(services, keyring)
     with under_way(worker, relay):
         assert "Stop for good?" in lead.open(f"/lead/newsletters/{issue.public_id}/stop").text
         assert press(lead, issue, "stop") == 303
@@ -125,10 +143,17 @@ def test_a_stopped_issue_withdraws_the_rest_for_good(
     time.sleep(2.1)
     worker.drain()
     assert sent_after(relay, stopped_at) == []
-    found = counts(parts, issue)
+    found = counts(services, issue)
     assert found[State.ACCEPTED] + found[State.WITHDRAWN] == MEMBERS
     assert found[State.WITHDRAWN] > MEMBERS // 2
+    page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
+    for words, number in (
+        (r"Sent to about (\d+) members\.", found[State.ACCEPTED]),
+        (r"It wasn’t sent to about (\d+) members, because it was stopped", found[State.WITHDRAWN]),
+    ):
+        [said] = re.findall(words, page)
+        assert abs(int(said) - number) <= MEMBERS / 20
     assert press(lead, issue, "resume") == 409
-    with parts.reading.begin() as session:
-        standing = releases.standing(session, session.get_one(Newsletter, issue.id))
+    with services.reading.begin() as session:
+        standing = release.issue_status(session, session.get_one(Newsletter, issue.id))
     assert standing.state == "stopped"

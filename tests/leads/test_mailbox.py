@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from belong_mail.accounts import inviting
+from belong_mail.accounts import invitations
 from belong_mail.contact import service as contact
-from belong_mail.db import now
-from belong_mail.groups import mailboxes
-from belong_mail.outbox import suppressions
-from belong_mail.parts import Parts
-from belong_mail.retention import purge
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.dump import dump_of
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import suppressions
+from belong_mail.groups import mailbox as mailboxes
+from belong_mail.ops.purge import purge_all
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.people import Visitor, html_of, link_to, text_of
 from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
@@ -25,7 +25,7 @@ LEAD = "lead-of-the-village@dpsk12.org"
 OTHER = "other-lead@dpsk12.org"
 OLD, NEW = "before@dpsk12.org", "village-leads@dpsk12.org"
 ADA = "ada@dpsk12.org"
-WAITING = "waiting for a yes from the mailbox"
+WAITING = "waiting for the shared inbox and the leader"
 
 
 def propose(lead: Visitor, worker: Worker, relay: Server, address: str = NEW) -> tuple[str, str]:
@@ -36,9 +36,9 @@ def propose(lead: Visitor, worker: Worker, relay: Server, address: str = NEW) ->
     return link_to(of_mailbox, "confirm-mailbox"), link_to(of_lead, "confirm-mailbox")
 
 
-def mailbox(parts: Parts, keyring: Keyring) -> str:
-    with parts.reading.begin() as session:
-        return mailboxes.of(keyring.opener, group_named(session, "the-village"))
+def mailbox(services: Services, keyring: Keyring) -> str:
+    with services.reading.begin() as session:
+        return mailboxes.mailbox_of(keyring.opener, group_named(session, "the-village"))
 
 
 def subjects(relay: Server, address: str) -> list[str]:
@@ -46,63 +46,68 @@ def subjects(relay: Server, address: str) -> list[str]:
 
 
 def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     of_mailbox, of_lead = propose(lead, worker, relay)
     assert WAITING in lead.open(PAGE).text
-    assert "No shared mailbox is set" in lead.open(PAGE).text
-    assert "Use this mailbox for the group?" in lead.open(of_mailbox).text
-    assert "We have your yes" in lead.press(of_mailbox).text
+    assert "No shared inbox is set" in lead.open(PAGE).text
+    assert "Use this inbox for the group?" in lead.open(of_mailbox).text
+    assert "You’ve confirmed" in lead.press(of_mailbox).text
     worker.drain()
-    assert mailbox(parts, keyring) == ""
+    assert mailbox(services, keyring) == ""
     assert WAITING in lead.open(PAGE).text
     lead.press(of_lead)
     worker.drain()
-    assert mailbox(parts, keyring) == NEW
+    assert mailbox(services, keyring) == NEW
     page = lead.open(PAGE).text
-    assert "A shared mailbox is set" in page
+    assert "A shared inbox is set" in page
     assert WAITING not in page
     assert "village-leads" not in page
-    assert "village-leads" not in repr(dump_of(parts))
+    assert "village-leads" not in repr(dump_of(services))
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_one_link_pressed_often_is_still_one_yes(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server, first: int
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server, first: int
 ) -> None:
     link = propose(lead, worker, relay)[first]
     for _ in range(3):
         assert lead.press(link).status_code == 200
         worker.drain()
-    assert mailbox(parts, keyring) == ""
+    assert mailbox(services, keyring) == ""
 
 
 def test_all_leads_and_kindly_the_mailbox_before_are_told_but_not_where_mail_goes_now(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        mailboxes.keep(keyring.opener, group, OLD)
-        inviting.invite(session, keyring.opener, keyring.index, group, OTHER)
+        mailboxes.wrap_mailbox(keyring.opener, group, OLD)
+        invitations.invite(session, keyring.opener, keyring.index, group, OTHER)
     for link in propose(lead, worker, relay):
         assert relay.to(OLD) == []
         lead.press(link)
         worker.drain()
     for address in (OLD, OTHER, LEAD):
         told = relay.to(address)[-1]
-        assert told["Subject"] == "A shared mailbox was changed"
+        assert told["Subject"] == "A shared inbox was changed"
         assert "The Village" in text_of(told)
         assert "village-leads" not in text_of(told) + html_of(told)
     assert "Thank you" in text_of(relay.to(OLD)[0])
     assert "Thank you" not in text_of(relay.to(OTHER)[0])
-    assert subjects(relay, NEW) == ["Confirm a shared mailbox"]
+    assert subjects(relay, NEW) == ["Confirm a shared inbox"]
 
 
 def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_one_after(
-    lead: Visitor, visitor: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor,
+    visitor: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
 ) -> None:
-    with parts.writing.begin() as session:
-        mailboxes.keep(keyring.opener, group_named(session, "the-village"), OLD)
+    with services.writing.begin() as session:
+        mailboxes.wrap_mailbox(keyring.opener, group_named(session, "the-village"), OLD)
         make_member(session, keyring, ADA)
     links = propose(lead, worker, relay)
     for link, goes_to in ((None, OLD), (links[0], OLD), (links[1], NEW)):
@@ -110,7 +115,7 @@ def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_on
             lead.press(link)
             worker.drain()
         with time_machine.travel(now() + timedelta(minutes=1)):
-            with parts.writing.begin() as session:
+            with services.writing.begin() as session:
                 queue_issue(session)
             visitor.send("/contact", to="the-village", topic="need", message="An interpreter.")
             worker.drain()
@@ -119,29 +124,29 @@ def test_replies_and_messages_go_to_the_old_mailbox_until_then_and_to_the_new_on
 
 
 def test_a_lead_whose_own_address_is_the_mailbox_is_asked_once(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     link, same = propose(lead, worker, relay, LEAD)
     assert link == same
-    assert subjects(relay, LEAD).count("Confirm a shared mailbox") == 1
+    assert subjects(relay, LEAD).count("Confirm a shared inbox") == 1
     lead.press(link)
     worker.drain()
-    assert mailbox(parts, keyring) == LEAD
+    assert mailbox(services, keyring) == LEAD
 
 
 def test_the_links_are_too_old_after_three_days_and_the_row_goes(
-    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+    lead: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
     link, _ = propose(lead, worker, relay)
     with time_machine.travel(now() + timedelta(hours=72, minutes=2)):
         assert lead.press(link).status_code == 404
-    with time_machine.travel(now() + timedelta(days=8)), parts.writing.begin() as session:
-        purge(session)
-    assert dump_of(parts)["mailbox_proposals"] == []
+    with time_machine.travel(now() + timedelta(days=8)), services.writing.begin() as session:
+        purge_all(session)
+    assert dump_of(services)["mailbox_proposals"] == []
 
 
 def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     earlier = propose(lead, worker, relay)
     later = propose(lead, worker, relay, OLD)
@@ -149,20 +154,22 @@ def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(
     for link in later:
         lead.press(link)
     worker.drain()
-    assert mailbox(parts, keyring) == OLD
+    assert mailbox(services, keyring) == OLD
     [link, _] = propose(lead, worker, relay)
     lead.send(PAGE, **SUMMARY, without_mailbox="y")
+    assert "No shared inbox is set" in lead.open(PAGE).text
     assert lead.open(link).status_code == 404
-    assert mailbox(parts, keyring) == ""
-    with parts.reading.begin() as session:
+    worker.drain()
+    assert mailbox(services, keyring) == ""
+    with services.reading.begin() as session:
         assert contact.addressees(session) == []
 
 
 def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
-        suppressions.add(session, keyring.index, NEW, "asked")
+    with services.writing.begin() as session:
+        suppressions.suppress(session, keyring.index, NEW, "asked")
     lead.send(PAGE, **SUMMARY, mailbox=NEW)
     worker.drain()
     assert WAITING in lead.open(PAGE).text
@@ -170,10 +177,10 @@ def test_the_page_tells_nobody_whether_an_address_wants_no_mail(
 
 
 def test_whoever_has_lost_the_group_meanwhile_names_no_mailbox(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     lead.send(PAGE, **SUMMARY, mailbox=NEW)
-    with parts.writing.begin() as session:
-        inviting.remove(session, keyring.index, group_named(session, "the-village"), LEAD)
+    with services.writing.begin() as session:
+        invitations.remove_lead(session, keyring.index, group_named(session, "the-village"), LEAD)
     worker.drain()
     assert relay.to(NEW) == []

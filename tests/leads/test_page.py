@@ -1,7 +1,11 @@
 """Leads change their group's page: preview, save, one step back."""
 
-from belong_mail.worker import Worker
-from tests.people import Visitor, link_to, text_of
+import pytest
+
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.factories import group_named
 from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
@@ -58,3 +62,102 @@ def test_the_welcome_mail_carries_the_leads_words(
     visitor.press(link_to(relay.to("ada@dpsk12.org")[0], "confirm"))
     worker.drain()
     assert "glad you came" in text_of(relay.to("ada@dpsk12.org")[1])
+
+
+MISSION = {
+    "mission_en": "We stand by students.\r\n\r\nWe learn from each other.",
+    "mission_es": "Acompañamos a estudiantes.",
+    "activities_en": "Meet in the library\r\n\r\n  Share   what we know ",
+    "activities_es": "Nos reunimos en la biblioteca",
+}
+
+
+def test_a_lead_previews_saves_and_undoes_the_mission_in_every_language(lead: Visitor) -> None:
+    before = lead.open("/groups/the-village").text
+    preview = lead.send(PAGE, **MISSION, preview="1").text
+    assert "<p>We stand by students.</p><p>We learn from each other.</p>" in preview
+    assert lead.open("/groups/the-village").text == before
+
+    assert lead.send(PAGE, **MISSION).status_code == 303
+    public = lead.open("/groups/the-village").text
+    assert "<p>We stand by students.</p><p>We learn from each other.</p>" in public
+    assert "<li>Meet in the library</li><li>Share what we know</li>" in public
+    spanish = lead.open("/groups/the-village?lang=es").text
+    assert "<p>Acompañamos a estudiantes.</p>" in spanish
+    assert "<li>Nos reunimos en la biblioteca</li></ul>" in spanish
+
+    token = Form(lead.open(PAGE).text).fields["csrf_token"]
+    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
+    assert lead.open("/groups/the-village").text == before
+    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
+    assert lead.open("/groups/the-village").text == public
+
+
+def test_a_mission_has_800_characters_and_a_list_ten_lines(lead: Visitor) -> None:
+    ten = "\r\n".join("x" * 250 for _ in range(10))
+    assert lead.send(PAGE, mission_en="x" * 800, activities_en=ten).status_code == 303
+    for wrong, why in (
+        ({"mission_en": "x" * 801}, "Use at most 800 characters."),
+        ({"mission_es": "x\u202ey"}, "This contains a character we can’t read."),
+        ({"activities_en": ten + "\r\nx"}, "Write at most 10 lines."),
+        ({"activities_es": "x" * 251}, "Use at most 250 characters a line."),
+    ):
+        answer = lead.send(PAGE, **wrong)
+        assert answer.status_code == 422
+        assert why in answer.text
+
+
+def test_markup_in_a_mission_is_shown_as_it_is(lead: Visitor) -> None:
+    lead.send(PAGE, mission_en="<b>We</b>", activities_en="<i>Tea</i>")
+    public = lead.open("/groups/the-village").text
+    assert "<p>&lt;b&gt;We&lt;/b&gt;</p>" in public
+    assert "<li>&lt;i&gt;Tea&lt;/i&gt;</li>" in public
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("988", "tel:988"),
+        ("tel:877-542-7233", "tel:877-542-7233"),
+        ("+1 (303) 555-0100", "tel:+1-303-555-0100"),
+        ("https://help.example.org/line", "https://help.example.org/line"),
+    ],
+)
+def test_a_resource_is_a_link_or_a_phone_number(lead: Visitor, typed: str, stored: str) -> None:
+    resource = {"resources-0-title_en": "Help line", "resources-0-url": typed}
+    assert lead.send(PAGE, **resource).status_code == 303
+    public = lead.open("/groups/the-village").text
+    assert f'<a href="{stored}" rel="noreferrer">Help line</a>' in public
+    phone = stored.partition("tel:")[2]
+    assert (f"<span>{phone}</span>" in public) is bool(phone)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["12", "tel:", "tel:one", "1" * 16, "http://x.org", "mailto:a@b.c", "tel:1;ext=javascript"],
+)
+def test_no_other_kind_of_address_is_a_resource(lead: Visitor, typed: str) -> None:
+    resource = {"resources-0-title_en": "Help line", "resources-0-url": typed}
+    answer = lead.send(PAGE, **resource)
+    assert answer.status_code == 422
+    assert "Enter a link that begins with https://, or a phone number." in answer.text
+
+
+def test_undo_of_a_change_from_before_there_were_missions_keeps_the_mission(
+    lead: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        village = group_named(session, "the-village")
+        old = {"summary": {"en": "The line before."}, "note": {}, "resources": [], "welcome": {}}
+        village.before = old
+        mission = village.mission["en"].partition("\n")[0]
+    token = Form(lead.open(PAGE).text).fields["csrf_token"]
+    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
+    public = lead.open("/groups/the-village").text
+    assert "The line before." in public
+    assert mission in public
+
+
+def test_a_lead_cannot_say_whom_the_group_welcomes(lead: Visitor) -> None:
+    assert lead.send(PAGE, audience_en="Come, all", audience="Come, all").status_code == 303
+    assert "Come, all" not in lead.open("/groups/the-village").text

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import time_machine
 
-from belong_mail.db import now
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.members.service import count_for_leads
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
-from tests.people import Form, Visitor, html_of, text_of
 from tests.servers.smtp import Server
 
 
@@ -34,10 +35,11 @@ def act(lead: Visitor, page: str, verb: str, status: int = 303) -> None:
 
 
 def test_a_lead_writes_tests_and_releases(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 12)
+        count_for_leads(session)
     page = write(lead)
     assert "about 10 members" in lead.open(f"{page}/release").text
     act(lead, page, "test")
@@ -56,15 +58,15 @@ def test_a_lead_writes_tests_and_releases(
     [mail] = relay.to("member1@dpsk12.org")
     assert mail["Subject"] == "Tea on Friday"
     assert "<strong>tea</strong>" in html_of(mail)
-    assert "Handed to the mail server for about 10." in lead.open(f"{page}/sending").text
+    assert "Sent to about 10 members." in lead.open(f"{page}/sending").text
     [copy] = relay.to("dps-belong@example.org")
     assert copy["Subject"] == "Tea on Friday"
 
 
 def test_an_issue_is_taken_back_while_there_is_time(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 2)
     page = write(lead)
     lead.send(f"{page}/release", when="now", minutes="1")
@@ -81,4 +83,4 @@ def test_a_lead_reads_that_an_issue_had_nobody_to_go_to(lead: Visitor, worker: W
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         worker.drain()
     shown = lead.open(f"{page}/sending").text
-    assert "The group had no members to write to when it went out." in shown
+    assert "The group had no members to send it to." in shown

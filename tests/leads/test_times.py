@@ -8,37 +8,39 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.releases.service import NoSuchTime, local_moment
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.newsletters.release import InvalidLocalTime, local_moment
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, text_of
 from tests.factories import group_named, make_members
-from tests.people import Form, Visitor, text_of
 from tests.servers.smtp import Server
 
 DENVER = ZoneInfo("America/Denver")
 
 
-def draft(parts: Parts) -> str:
+def draft(services: Services) -> str:
     """Write a draft for The Village and return its page."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        issue = Newsletter(group=group, subject="Tea on Friday", text="Come to tea.")
+        issue = Newsletter(
+            group=group, subject={"en": "Tea on Friday"}, text={"en": "Come to tea."}
+        )
         session.add(issue)
         session.flush()
         return f"/lead/newsletters/{issue.public_id}"
 
 
 def test_an_hour_that_the_clocks_skip_is_explained_and_another_offered(
-    lead: Visitor, parts: Parts
+    lead: Visitor, services: Services
 ) -> None:
-    page = draft(parts)
+    page = draft(services)
     answer = lead.send(f"{page}/release", when="later", at="2027-03-14T02:30")
     assert answer.status_code == 422
-    assert "this time does not exist" in answer.text
-    assert "03:30" in answer.text
+    assert "this time doesn’t exist" in answer.text
+    assert "3:30 AM" in answer.text
 
 
 def test_of_an_hour_that_comes_twice_the_first_is_taken() -> None:
@@ -52,16 +54,16 @@ def test_of_an_hour_that_comes_twice_the_first_is_taken() -> None:
 def test_every_local_time_exists_or_its_neighbour_does(local: datetime) -> None:
     try:
         shown = local_moment(local, DENVER)[0].astimezone(DENVER)
-    except NoSuchTime as skipped:
+    except InvalidLocalTime as skipped:
         shown = skipped.instead - timedelta(hours=1)
     assert shown.replace(tzinfo=None) == local
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2020-01-01T10:00"])
 def test_a_time_that_is_missing_odd_or_past_is_refused(
-    lead: Visitor, parts: Parts, at: str
+    lead: Visitor, services: Services, at: str
 ) -> None:
-    page = draft(parts)
+    page = draft(services)
     answer = lead.send(f"{page}/release", when="later", at=at)
     assert answer.status_code == 422
     assert 'id="at-error"' in answer.text
@@ -70,11 +72,11 @@ def test_a_time_that_is_missing_odd_or_past_is_refused(
 
 
 def test_an_issue_for_later_leaves_then_and_not_before(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 2)
-    page = draft(parts)
+    page = draft(services)
     later = (now() + timedelta(days=1)).astimezone(DENVER)
     at = f"{later:%Y-%m-%dT%H:%M}"
     assert lead.send(f"{page}/release", when="later", at=at).status_code == 303
@@ -86,11 +88,11 @@ def test_an_issue_for_later_leaves_then_and_not_before(
 
 
 def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_asked(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 2)
-    page = draft(parts)
+    page = draft(services)
     lead.send(f"{page}/release", when="now", minutes="1")
     with time_machine.travel(now() + timedelta(hours=2), tick=True):
         worker.drain()
@@ -99,7 +101,7 @@ def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_aske
     assert "The Village" not in asked["Subject"]
     assert page in text_of(asked)
     shown = lead.open(f"{page}/sending").text
-    assert "was not sent. What now?" in shown
+    assert "the site was down at the scheduled time. What would you like to do?" in shown
 
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
     with time_machine.travel(now() + timedelta(minutes=3), tick=True):
@@ -108,28 +110,28 @@ def test_an_issue_whose_time_passed_while_we_were_down_is_held_and_its_lead_aske
 
 
 def test_a_leads_own_mails_come_in_the_language_that_they_choose(
-    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+    lead: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
-    assert "Our mails to you come in <strong>English</strong>" in lead.open("/lead/").text
+    assert "Our emails to you are in <strong>English</strong>" in lead.open("/lead/").text
     assert lead.press("/lead/language", language="fr", csrf_token=token).status_code == 400
     chosen = lead.press("/lead/language", language="es", csrf_token=token)
-    assert "Our mails to you come in <strong>Español</strong>" in lead.open(chosen.location).text
-    page = draft(parts)
+    assert "Our emails to you are in <strong>Español</strong>" in lead.open(chosen.location).text
+    page = draft(services)
     lead.send(f"{page}/release", when="now", minutes="1")
     with time_machine.travel(now() + timedelta(hours=2), tick=True):
         worker.drain()
     asked = relay.to("lead-of-the-village@dpsk12.org")[-1]
-    assert asked["Subject"] == "Tu boletín no se envió: ¿qué hacemos ahora?"
+    assert asked["Subject"] == "Tu boletín no se envió. ¿Qué quieres hacer?"
     assert f"{page}/sending?lang=es" in text_of(asked)
 
 
 def test_releasing_twice_or_undoing_too_late_changes_nothing(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 1)
-    page = draft(parts)
+    page = draft(services)
     form = Form(lead.open(f"{page}/release").text).fields | {"when": "now", "minutes": "1"}
     assert lead.press(f"{page}/release", **form).status_code == 303
     assert lead.press(f"{page}/release", **form).status_code == 409
@@ -141,17 +143,17 @@ def test_releasing_twice_or_undoing_too_late_changes_nothing(
 
 @pytest.mark.parametrize("subject", ["News of The Village", "the village: tea", "THE VILLAGE"])
 def test_a_subject_that_names_the_group_is_warned_of(
-    lead: Visitor, parts: Parts, subject: str
+    lead: Visitor, services: Services, subject: str
 ) -> None:
-    page = draft(parts)
+    page = draft(services)
     lead.send(page, subject=subject)
-    assert "The subject names the group" in lead.open(f"{page}/release").text
+    assert "The subject or preview line names the group" in lead.open(f"{page}/release").text
 
 
-def test_an_issue_without_words_cannot_be_released(lead: Visitor, parts: Parts) -> None:
-    page = draft(parts)
+def test_an_issue_without_words_cannot_be_released(lead: Visitor, services: Services) -> None:
+    page = draft(services)
     lead.send(page, subject="", text="")
     answer = lead.send(f"{page}/release", when="now", minutes="1")
     assert answer.status_code == 422
-    assert "A subject is missing." in answer.text
+    assert "Add a subject." in answer.text
     assert "draft" in lead.open(f"{page}/sending").text

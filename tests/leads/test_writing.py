@@ -1,15 +1,19 @@
 """The composer: nothing typed is lost, what goes out is what the preview shows."""
 
 import json
+from datetime import timedelta
 
 import pytest
+import time_machine
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.clients import sign_in
+from tests.factories import make_members
 from tests.leads.test_release import act, begin, write
-from tests.people import Form, Visitor, html_of, text_of
-from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 
@@ -38,7 +42,7 @@ def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead: Visitor, 
     }
     answer = lead.send(page, **{**typed, field: "Dear {frist_name}"})
     assert answer.status_code == 422
-    assert "“{frist_name}” is nothing that we can fill in" in answer.text
+    assert "We don’t recognize “{frist_name}”." in answer.text
     assert "Dear {frist_name}" in answer.text
     for kept, words in typed.items():
         assert kept == field or words in answer.text
@@ -49,14 +53,14 @@ def test_an_unknown_placeholder_is_explained_and_nothing_is_lost(lead: Visitor, 
 
 def test_no_braces_are_a_template_language(lead: Visitor, worker: Worker, relay: Server) -> None:
     words = "{{7*7}} ${x} %(x)s {% if 1 %} {first_name} {0} {} {{first_name}} <%= 1 %>"
-    page = write(lead, subject="For {group}: {{7*7}}", text=words)
+    page = write(lead, subject="For {first_name}: {{7*7}}", text="{group}: " + words)
     act(lead, page, "test")
     worker.drain()
     mail = relay.to("lead-of-the-village@dpsk12.org")[-1]
-    assert mail["Subject"] == "[Test] For The Village: {{7*7}}"
+    assert mail["Subject"] == "[Test] For colleague: {{7*7}}"
     kept = "{{7*7}} ${x} %(x)s {% if 1 %} colleague {0} {} {{first_name}} <%= 1 %>"
-    assert kept in text_of(mail)
-    assert "49" not in html_of(mail).partition("<h1")[2].partition("You get this")[0]
+    assert f"The Village Belong Group: {kept}" in text_of(mail)
+    assert "49" not in html_of(mail).partition("<h1")[2].partition("This copy is for you")[0]
 
 
 def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
@@ -67,7 +71,7 @@ def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
     )
     answer = lead.press(page, **{**early, "subject": "Theirs", "text": "Second words"})
     assert answer.status_code == 409
-    assert "Somebody else changed this draft" in answer.text
+    assert "Someone else changed this draft" in answer.text
     assert "First words" in answer.text
     assert "Second words" in answer.text
     late = lead.press(f"{page}/save", **{**early, "text": "Third words"})
@@ -79,11 +83,11 @@ def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
 
 
 def test_two_leads_of_one_group_share_its_drafts(
-    lead: Visitor, app: object, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     page = begin(lead)
     lead.send(page, subject="Ours", text="Only ours")
-    second = sign_in(app, parts, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+    second = sign_in(app, services, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
     assert "Only ours" in second.open(page).text
 
 
@@ -99,22 +103,38 @@ def test_words_are_saved_while_they_are_typed(lead: Visitor) -> None:
 
 
 def test_the_preview_is_the_mail_that_goes_out(
-    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     words = {
         "subject": "Tea & cake",
+        "preheader": "For {first_name} & friends",
         "text": "Dear {first_name},\n\n# Tea\n\n- <b>one</b>\n- *two*",
     }
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
     page = write(lead, **words)
-    act(lead, page, "test")
-    worker.drain()
-    sent = html_of(relay.to("lead-of-the-village@dpsk12.org")[-1])
+    lead.send(f"{page}/release", when="now", minutes="1")
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    sent = html_of(relay.to("member0@dpsk12.org")[-1])
     leave = sent.split('href="')[1].split('"')[0]
     assert leave.startswith("http://localhost:5000/leave/")
-    expected = sent.replace(leave, parts.settings.base_url)
+    expected = sent.replace(leave, services.settings.base_url)
+    page = begin(lead)
     assert preview(lead, page, "phone", **words) == expected
     assert preview(lead, page, "desktop", **words) == expected
     assert preview(lead, page, "nonsense", **words) == expected
+
+
+def test_the_preview_shows_what_an_inbox_shows_in_each_language(lead: Visitor) -> None:
+    page = begin(lead)
+    words = {"subject": "Tea", "text": "Come.", "subject_es": "Té", "text_es": "Vengan."}
+    shown = preview(lead, page, "inbox", **words)
+    assert "News from your Belong group." in shown
+    assert "Novedades de tu grupo Belong." in shown
+    shown = preview(lead, page, "inbox", **words, preheader="Dear {first_name}: <b>cake</b>")
+    assert "Dear colleague: &lt;b&gt;cake&lt;/b&gt;" in shown
+    assert "News from your Belong group." not in shown
 
 
 def test_the_preview_shows_dark_plain_and_spanish(lead: Visitor) -> None:
@@ -166,30 +186,94 @@ def test_the_checklist_names_what_is_missing_or_misleads(lead: Visitor) -> None:
         subject_es="Té",
     )
     checklist = lead.open(f"{page}/release").text
-    assert "A link says “dpsk12.org” and leads somewhere else." in checklist
-    assert "A link says “docs.example.org” and leads somewhere else." in checklist
+    assert "A link says “dpsk12.org” but leads somewhere else." in checklist
+    assert "A link says “docs.example.org” but leads somewhere else." in checklist
     assert "“www.example.org”" not in checklist
-    assert "The subject names the group" in checklist
+    assert "The subject or preview line names the group" in checklist
     assert "A picture has no description" in checklist
-    assert "not among those of this issue" in checklist
-    assert "a subject or a text, but not both" in checklist
+    assert "a picture that isn’t in this newsletter" in checklist
+    assert "needs both a subject and text" in checklist
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https:evil.example", "https:/evil.example", "HTTPS:///evil.example", "http:evil.example/"],
+)
+def test_a_link_leads_elsewhere_however_many_slashes_it_has(lead: Visitor, target: str) -> None:
+    page = draft(lead, "the-village", subject="Tea", text=f"[www.dpsk12.org]({target})")
+    assert "A link says “www.dpsk12.org”" in lead.open(f"{page}/release").text
+    page = draft(lead, "the-village", subject="Tea", text="[dpsk12.org](https:///dpsk12.org/a)")
+    assert "A link says" not in lead.open(f"{page}/release").text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Come: https://spy.example.org/?n={first_name}", "would learn the reader’s name"),
+        ("Hello {first_name}" + "![" * 30_000, "has so many marks"),
+    ],
+    ids=["a name in a link", "marks"],
+)
+def test_the_checklist_refuses_what_would_tell_a_name_or_take_for_ever(
+    lead: Visitor, text: str, said: str
+) -> None:
+    page = draft(lead, "the-village", subject="Tea", text=text)
+    assert said in lead.open(f"{page}/release").text
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
 
 
 def test_an_empty_draft_and_one_that_gmail_cuts_are_not_released(lead: Visitor) -> None:
     page = begin(lead)
-    assert "A subject is missing." in lead.open(f"{page}/release").text
+    assert "Add a subject." in lead.open(f"{page}/release").text
     page = write(lead, text="word " * 15_000)
-    assert "Gmail would cut its end off" not in lead.open(f"{page}/release").text
+    assert "Gmail would cut off its end" not in lead.open(f"{page}/release").text
     page = write(lead, text="*a* " * 11_000)
-    assert "Gmail would cut its end off" in lead.open(f"{page}/release").text
+    assert "Gmail would cut off its end" in lead.open(f"{page}/release").text
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
 
 
-def test_a_quiet_groups_subject_never_names_it(
-    app: object, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+def test_the_checklist_mentions_a_language_that_is_missing_and_sends_all_the_same(
+    lead: Visitor,
 ) -> None:
-    quiet = sign_in(app, parts, keyring, worker, relay, "lgbtq")  # type: ignore[arg-type]
+    page = draft(lead, "the-village")
+    checklist = lead.open(f"{page}/release").text
+    said = "There’s no Spanish version. Members who chose Spanish will get the main version."
+    assert said in checklist
+    page = draft(lead, "the-village", preheader="Cake", subject_es="Té", text_es="Vengan.")
+    checklist = lead.open(f"{page}/release").text
+    assert said not in checklist
+    assert "The Spanish version has no preview line." in checklist
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("x" * 151, "Use at most 150 characters."),
+        ("Tea {frist_name}", "We don’t recognize “{frist_name}”."),
+        ("=?utf-8?q?Tea=0D=0ABcc:_x?=", "a character we can’t read"),
+        ("two\nlines", "Keep the preview line on one line."),
+    ],
+)
+def test_a_preview_line_is_short_and_hides_nothing(lead: Visitor, line: str, said: str) -> None:
+    answer = lead.send(begin(lead), subject="Tea", text="Come.", preheader=line)
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+def test_a_preview_line_is_kept_with_the_draft(lead: Visitor) -> None:
+    page = draft(lead, "the-village", preheader="Cake & tea", preheader_es="Pastel")
+    fields = Form(lead.open(page).text).fields
+    assert (fields["preheader"], fields["preheader_es"]) == ("Cake & tea", "Pastel")
+    unsafe = draft(lead, "the-village", preheader="https://spy.example.org/?n={first_name}")
+    assert "would learn the reader’s name" in lead.open(f"{unsafe}/release").text
+
+
+def test_a_quiet_groups_subject_never_names_it(
+    app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    quiet = sign_in(app, services, keyring, worker, relay, "lgbtq")  # type: ignore[arg-type]
     for subject in ("LGBTQ+ tea on Friday", "our lgbtq+ group", "Tea (LGBTQ+)"):
         page = draft(quiet, "lgbtq", subject=subject)
         assert quiet.send(f"{page}/release", when="now", minutes="1").status_code == 422
@@ -203,3 +287,14 @@ def test_the_buttons_say_where_they_lead(lead: Visitor) -> None:
         answer = lead.send(page, subject="Tea", text="Kept", **{button: "1"})
         assert answer.location.endswith(place)
         assert "Kept" in lead.open(page).text
+
+
+@pytest.mark.parametrize("target", ["", "https://", "HTTP:/", "mailto:", "<>", " "])
+def test_a_link_without_an_address_is_refused(lead: Visitor, target: str) -> None:
+    page = draft(lead, "the-village", text=f"[Sign up]({target}) and [tea](https://example.org)")
+    checklist = lead.open(f"{page}/release").text
+    assert "The link “Sign up” has no address." in checklist
+    assert "The link “tea”" not in checklist
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+    lead.send(page, text="[Sign up](https://example.org/up) or [write](mailto:a@example.org)")
+    assert "has no address" not in lead.open(f"{page}/release").text

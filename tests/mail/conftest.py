@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from belong_mail.mail.connection import Relay
+from belong_mail.mail.smtp.connection import Relay
 from tests.mail.hand import Hand
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from belong_mail.mail.address import AddressRefused
-from belong_mail.mail.connection import Relay, Unreachable
-from belong_mail.mail.dialogue import checked
-from belong_mail.mail.feed import Parcel
-from belong_mail.mail.message import Envelope, MessageRefused
-from belong_mail.mail.outcomes import Reply
-from belong_mail.mail.relay import SmtpTransport
-from belong_mail.sending.crew import MAX_IDLE, Crew
-from belong_mail.sending.pace import Flow
+from belong_mail.delivery.connections import MAX_IDLE_SECONDS, ConnectionPool
+from belong_mail.delivery.throttle import ConcurrencyLimit
+from belong_mail.mail.address import InvalidAddress
+from belong_mail.mail.message.headers import InvalidMessage
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
+from belong_mail.mail.smtp.protocol import OutgoingMessage
+from belong_mail.mail.smtp.replies import Reply
+from belong_mail.mail.smtp.session import require_valid
+from belong_mail.mail.smtp.transport import SmtpTransport
 
 SECONDS = 60.0
 Outcome = Reply | BaseException
@@ -28,17 +29,17 @@ class AnswerLost(Exception):
 class Hand:
     """A feed for one connection; what is handed back unsaid is given out again."""
 
-    ring: Callable[[], object]
-    needs_hands = False
+    on_wakeup: Callable[[], object]
+    has_backlog = False
 
-    def __init__(self, relay: Relay, *, idle: float = MAX_IDLE) -> None:
+    def __init__(self, relay: Relay, *, idle: float = MAX_IDLE_SECONDS) -> None:
         self._transport = SmtpTransport(relay)
-        self._crew = Crew(self._transport, self, Flow(1), idle=idle)
+        self._pool = ConnectionPool(self._transport, self, ConcurrencyLimit(1), idle=idle)
         self._driver: threading.Thread | None = None
         self.between: Callable[[], object] = bool
         """Called between two looks of whoever drives, who may be busy with something else."""
         self.is_open = True
-        self._parcels: queue.Queue[Parcel | None] = queue.Queue()
+        self._dispatcher: queue.Queue[OutgoingMessage | None] = queue.Queue()
         self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._notes: dict[int, Callable[[], None]] = {}
         self._numbers = itertools.count()
@@ -54,9 +55,9 @@ class Hand:
     def send_all(self, envelopes: list[Envelope], note: Callable[[], None]) -> list[Outcome]:
         """Return the outcomes of envelopes that wait together, in the order in which they came."""
         for envelope in envelopes:
-            parcel = Parcel(next(self._numbers), envelope)
-            self._notes[parcel.id] = note
-            self._parcels.put(parcel)
+            outgoing = OutgoingMessage(next(self._numbers), envelope)
+            self._notes[outgoing.id] = note
+            self._dispatcher.put(outgoing)
         return [self._outcome() for _ in envelopes]
 
     def _outcome(self) -> Outcome:
@@ -71,14 +72,14 @@ class Hand:
         """Say that nothing more comes, and wait for the goodbye."""
         if self._thread is not None and self._thread.is_alive():
             self.is_open = False
-            self._parcels.put(None)
-            self._crew.wake()
+            self._dispatcher.put(None)
+            self._pool.wake()
             self._wait_for(self._thread)
             self._wait_for(self._driver)
 
     def _begin(self) -> None:
         """Begin to converse and to drive, unless that is under way."""
-        self._crew.wake()
+        self._pool.wake()
         if self._thread is None or not self._thread.is_alive():
             self._wait_for(self._driver)
             self.is_open = True
@@ -93,56 +94,56 @@ class Hand:
 
     def _drive(self, thread: threading.Thread) -> None:
         while thread.is_alive():
-            self._crew.tend(1.0)
+            self._pool.poll(1.0)
             self.between()
 
-    def take(self, patience: float) -> Parcel | None:
+    def next_message(self, patience: float) -> OutgoingMessage | None:
         if not patience:
             try:
-                return self._parcels.get_nowait()
+                return self._dispatcher.get_nowait()
             except queue.Empty:
                 return None
-        return self._parcels.get() if self.is_open else None
+        return self._dispatcher.get() if self.is_open else None
 
-    def take_news(self) -> bool:
+    def pop_wakeup(self) -> bool:
         return False
 
     def due_in(self) -> float | None:
-        return None if self._parcels.empty() else 0.0
+        return None if self._dispatcher.empty() else 0.0
 
-    def unreachable(self, error: Unreachable | None) -> None:
+    def record_unreachable(self, error: RelayUnavailable | None) -> None:
         raise NotImplementedError from error
 
-    def begin(self, parcel: Parcel) -> None:
+    def record_start(self, outgoing: OutgoingMessage) -> None:
         """Keep no journal."""
 
-    def mark(self, parcel: Parcel) -> None:
-        self._notes[parcel.id]()
+    def record_dot(self, outgoing: OutgoingMessage) -> None:
+        self._notes[outgoing.id]()
 
-    def answered(self, _parcel: Parcel, reply: Reply) -> bool:
+    def record_reply(self, _parcel: OutgoingMessage, reply: Reply) -> bool:
         self._outcomes.put(reply)
         return True
 
-    def doubtful(self, _parcel: Parcel) -> None:
+    def mark_uncertain(self, _parcel: OutgoingMessage) -> None:
         self._outcomes.put(AnswerLost())
 
-    def broke(self, _parcel: Parcel, error: Unreachable) -> None:
+    def record_break(self, _parcel: OutgoingMessage, error: RelayUnavailable) -> None:
         self._outcomes.put(error)
 
-    def unsaid(self, parcel: Parcel) -> None:
-        self._parcels.put(parcel)
+    def requeue(self, outgoing: OutgoingMessage) -> None:
+        self._dispatcher.put(outgoing)
 
-    def unwritable(self, parcel: Parcel) -> None:
+    def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
         try:
-            checked(parcel.envelope)
-        except (AddressRefused, MessageRefused) as error:
+            require_valid(outgoing.envelope)
+        except (InvalidAddress, InvalidMessage) as error:
             self._outcomes.put(error)
 
     def _converse(self) -> None:
         try:
-            self._transport.converse(self, self._crew.drive)
+            self._transport.converse(self, self._pool.run_conversation)
         except BaseException as error:  # noqa: BLE001 - told to the test
-            self._parcels.queue.clear()
+            self._dispatcher.queue.clear()
             self._outcomes.put(error)
         finally:
-            self._crew.wake()
+            self._pool.wake()

@@ -9,8 +9,8 @@ from typing import Literal
 
 import pytest
 
-from belong_mail.mail.connection import Relay, Unreachable, connect
-from belong_mail.mail.outcomes import Verdict, judge
+from belong_mail.mail.smtp.connection import Relay, RelayUnavailable, connect
+from belong_mail.mail.smtp.replies import ReplyClass, classify_reply
 from tests.servers.actions import Action
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
 from tests.servers.tls import Authority
@@ -75,7 +75,7 @@ def test_a_certificate_that_proves_nothing_is_refused(
         relay = replace(relay, ca=None)
     with (
         Server(tls=tls, context=context, users={"belong": PASSWORD}) as server,
-        pytest.raises(Unreachable) as unreachable,
+        pytest.raises(RelayUnavailable) as unreachable,
     ):
         greet(server, replace(relay, tls=tls))
     assert "certificate" in str(unreachable.value)
@@ -96,7 +96,7 @@ def test_who_is_trusted_is_read_again_when_the_file_of_it_changes(
             if known is authority:
                 greet(server, relay)
                 continue
-            with pytest.raises(Unreachable, match="certificate"):
+            with pytest.raises(RelayUnavailable, match="certificate"):
                 greet(server, relay)
 
 
@@ -110,7 +110,7 @@ def test_what_the_machine_trusts_is_read_again_after_a_refusal(
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     relay = replace(relay, tls="implicit", ca=None)
     with Server(tls="implicit", context=authority.server(), users={"belong": PASSWORD}) as server:
-        with pytest.raises(Unreachable, match="certificate"):
+        with pytest.raises(RelayUnavailable, match="certificate"):
             greet(server, relay)
         trusted.write_bytes(authority.file.read_bytes())
         greet(server, relay)
@@ -124,14 +124,17 @@ def test_old_tls_is_refused(authority: Authority, relay: Relay) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
         Server(tls="implicit", context=context) as server,
-        pytest.raises(Unreachable) as unreachable,
+        pytest.raises(RelayUnavailable) as unreachable,
     ):
         greet(server, replace(relay, tls="implicit"))
     assert unreachable.value.phase == "CONNECT"
 
 
 def test_a_relay_without_starttls_gets_nothing(relay: Relay) -> None:
-    with Server(users={"belong": PASSWORD}) as server, pytest.raises(Unreachable) as unreachable:
+    with (
+        Server(users={"belong": PASSWORD}) as server,
+        pytest.raises(RelayUnavailable) as unreachable,
+    ):
         greet(server, relay)
     assert unreachable.value.phase == "STARTTLS"
     assert len(server.commands) == 1
@@ -159,7 +162,7 @@ def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fa
     users = {"belong": PASSWORD}
     with Server(tls="starttls", context=authority.server(), users=users) as server:
         server.script("STARTTLS", STARTTLS_FAULTS[fault])
-        with pytest.raises(Unreachable) as unreachable:
+        with pytest.raises(RelayUnavailable) as unreachable:
             greet(server, relay)
         assert unreachable.value.phase == "STARTTLS"
         assert "AUTH" not in "".join(server.commands).upper()
@@ -169,7 +172,7 @@ def test_without_tls_there_is_no_password(authority: Authority, relay: Relay, fa
 def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Authority) -> None:
     with Server(tls="none") as server:
         server.script("CONNECT", hang(20))
-        with pytest.raises(Unreachable) as unreachable:
+        with pytest.raises(RelayUnavailable) as unreachable:
             greet(server, replace(relay, tls="implicit", timeout=1.0))
     assert unreachable.value.phase == "CONNECT"
     assert authority.file.exists()
@@ -178,25 +181,25 @@ def test_a_handshake_that_never_ends_is_given_up(relay: Relay, authority: Author
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        ("535 5.7.8 No", Verdict.CREDENTIALS),
-        ("534 5.7.9 No", Verdict.CREDENTIALS),
-        ("454 4.7.0 Later", Verdict.HOST),
-        ("421 4.7.0 Bye", Verdict.HOST),
-        ("500 What?", Verdict.CREDENTIALS),
+        ("535 5.7.8 No", ReplyClass.CREDENTIALS),
+        ("534 5.7.9 No", ReplyClass.CREDENTIALS),
+        ("454 4.7.0 Later", ReplyClass.HOST),
+        ("421 4.7.0 Bye", ReplyClass.HOST),
+        ("500 What?", ReplyClass.CREDENTIALS),
     ],
 )
 def test_a_refused_password_is_tried_once_and_named_nowhere(
-    authority: Authority, relay: Relay, answer: str, verdict: Verdict
+    authority: Authority, relay: Relay, answer: str, verdict: ReplyClass
 ) -> None:
     users = {"belong": PASSWORD}
     with Server(tls="implicit", context=authority.server(), users=users) as server:
         server.script("AUTH", f"{answer}: {PASSWORD} is wrong")
-        with pytest.raises(Unreachable) as unreachable:
+        with pytest.raises(RelayUnavailable) as unreachable:
             greet(server, replace(relay, tls="implicit"))
         assert [line[:4] for line in server.commands].count("AUTH") == 1
     assert unreachable.value.phase == "AUTH"
     assert unreachable.value.reply is not None
-    assert judge(unreachable.value.reply) is verdict
+    assert classify_reply(unreachable.value.reply) is verdict
     assert PASSWORD not in str(unreachable.value) + repr(unreachable.value) + repr(relay)
     assert unreachable.value.__cause__ is None
 
@@ -209,7 +212,7 @@ def test_a_relay_that_wants_another_log_in_is_unreachable(
     context = authority.server()
     with (
         Server(tls="implicit", context=context, users=users, mechanisms=mechanisms) as server,
-        pytest.raises(Unreachable) as unreachable,
+        pytest.raises(RelayUnavailable) as unreachable,
     ):
         greet(server, replace(relay, tls="implicit"))
     assert unreachable.value.phase == "AUTH"
@@ -223,5 +226,5 @@ def test_a_strange_challenge_is_no_welcome(
     context = authority.server()
     with Server(tls="implicit", context=context, users=users, mechanisms="LOGIN") as server:
         server.always("AUTH", challenge)
-        with pytest.raises(Unreachable):
+        with pytest.raises(RelayUnavailable):
             greet(server, replace(relay, tls="implicit"))

@@ -1,20 +1,17 @@
-"""The conversation with a relay: what became of a message is known, whatever goes wrong.
-
-trust.md F5-F10, M15-M17, M39, M40, M53-M58, and R04-R09 of the fault matrix.
-"""
+"""The conversation with a relay: what became of a message is known, whatever goes wrong."""
 
 import time
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from belong_mail.mail.address import AddressRefused
-from belong_mail.mail.connection import Relay
-from belong_mail.mail.dialogue import MAX_TRANSACTIONS, Unreachable
-from belong_mail.mail.line import MAX_REPLY_LINE
-from belong_mail.mail.message import Envelope, MessageRefused
-from belong_mail.mail.outcomes import Verdict, judge
-from belong_mail.sending.crew import MAX_IDLE
+from belong_mail.delivery.connections import MAX_IDLE_SECONDS
+from belong_mail.mail.address import InvalidAddress
+from belong_mail.mail.message.headers import InvalidMessage
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.connection import MAX_REPLY_LINE, Relay, RelayUnavailable
+from belong_mail.mail.smtp.replies import ReplyClass, classify_reply
+from belong_mail.mail.smtp.session import MAX_TRANSACTIONS
 from tests.mail.hand import AnswerLost, Hand
 from tests.servers.actions import Action, Conversation
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
@@ -22,11 +19,10 @@ from tests.servers.smtp import Server, drip, drop, hang, reset, write
 MESSAGE = b"Subject: Spring\r\n\r\nHello Ada\r\n"
 ENVELOPE = Envelope("b+a1b2@example.org", "ada@dpsk12.org", MESSAGE)
 
+# Seconds in which a busy machine has seen that something is wrong, or has waited for a second.
+#
+# Less than the patience of who waits for what never comes, and than what hangs or drips takes.
 AT_LAST = 10.0
-"""Seconds in which a busy machine has seen that something is wrong, or has waited for a second.
-
-Less than the patience of who waits for what never comes, and than what hangs or drips takes.
-"""
 BEFORE_THE_DOT = ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"]
 FAULTS: dict[str, Action] = {
     "drop": drop(),
@@ -81,7 +77,7 @@ def test_a_fault_before_the_dot_hands_nothing_over(
 ) -> None:
     began = time.monotonic()
     server.script(verb, FAULTS[fault])
-    with pytest.raises(Unreachable) as unreachable:
+    with pytest.raises(RelayUnavailable) as unreachable:
         transport.send(ENVELOPE, note)
     is_hasty = fault == "reset" and unreachable.value.phase in ("MAIL", "RCPT")
     assert unreachable.value.phase == verb or is_hasty, "a reset overtakes what was said before"
@@ -98,7 +94,7 @@ def test_a_fault_within_the_body_is_never_taken_for_success(
     server: Server, transport: Hand, note: Note, fault: str
 ) -> None:
     server.script("BODY", FAULTS[fault])
-    with pytest.raises((Unreachable, AnswerLost)) as lost:
+    with pytest.raises((RelayUnavailable, AnswerLost)) as lost:
         transport.send(ENVELOPE, note)
     assert server.accepted == []
     assert note.accepted == ([0] if lost.type is AnswerLost else [])
@@ -111,7 +107,7 @@ def test_a_line_that_is_too_long_is_no_answer_also_when_its_end_has_come(
 ) -> None:
     code = b"354" if verb == "DATA" else b"250"
     server.script(verb, write(code + b" " + b"a" * MAX_REPLY_LINE + b"\r\n"))
-    with pytest.raises(AnswerLost if verb == "DOT" else Unreachable):
+    with pytest.raises(AnswerLost if verb == "DOT" else RelayUnavailable):
         transport.send(ENVELOPE, note)
     assert len(server.accepted) == (verb == "DOT")
     assert transport.send(ENVELOPE, note).code == 250
@@ -181,16 +177,16 @@ def test_a_relay_that_does_not_want_us_is_unreachable(
     server: Server, transport: Hand, note: Note, verb: str, code: int
 ) -> None:
     server.script(verb, f"{code} ada@dpsk12.org is not welcome")
-    with pytest.raises(Unreachable) as unreachable:
+    with pytest.raises(RelayUnavailable) as unreachable:
         transport.send(ENVELOPE, note)
     assert unreachable.value.reply is not None
-    assert judge(unreachable.value.reply) is Verdict.HOST
+    assert classify_reply(unreachable.value.reply) is ReplyClass.HOST
     assert "ada" not in str(unreachable.value)
 
 
 def test_nobody_listens(server: Server, relay: Relay, note: Note) -> None:
     server.stop()
-    with pytest.raises(Unreachable) as unreachable:
+    with pytest.raises(RelayUnavailable) as unreachable:
         Hand(relay).send(ENVELOPE, note)
     assert unreachable.value.phase == "CONNECT"
 
@@ -213,7 +209,7 @@ def test_slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: N
         ("DATA", "354 Go", 1.1),
     ):
         server.always(verb, late(text, seconds))
-    with pytest.raises(Unreachable) as unreachable:
+    with pytest.raises(RelayUnavailable) as unreachable:
         Hand(replace(relay, timeout=3.0)).send(ENVELOPE, note)
     assert unreachable.value.phase == "DATA"
 
@@ -226,7 +222,7 @@ def test_the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, 
 
     server.script("MAIL", hesitate)
     began = time.monotonic()
-    with pytest.raises(Unreachable):
+    with pytest.raises(RelayUnavailable):
         Hand(replace(relay, timeout=4.0, pipelining=False)).send(ENVELOPE, note)
     assert time.monotonic() - began < 7.5, "3.6 and 4 are 7.6"
 
@@ -246,7 +242,7 @@ def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
 
 def test_a_reply_has_an_end(server: Server, transport: Hand, note: Note) -> None:
     server.script("MAIL", write(b"250-more\r\n" * 101 + b"250 Ok\r\n"))
-    with pytest.raises(Unreachable):
+    with pytest.raises(RelayUnavailable):
         transport.send(ENVELOPE, note)
 
 
@@ -262,7 +258,7 @@ def test_an_answer_that_comes_too_early_is_none(
     server: Server, transport: Hand, note: Note, said: bytes
 ) -> None:
     server.script("DATA", write(b"354 Go ahead\r\n" + said))
-    with pytest.raises(Unreachable) as unreachable:
+    with pytest.raises(RelayUnavailable) as unreachable:
         transport.send(ENVELOPE, note)
     assert unreachable.value.phase == "body"
     assert note.accepted == []
@@ -281,9 +277,9 @@ def test_a_surplus_answer_does_not_speak_for_the_next_message(
 
 def test_a_failure_to_note_the_dot_sends_no_dot(server: Server, transport: Hand) -> None:
     def fail() -> None:
-        raise Unreachable("JOURNAL", "no room")
+        raise RelayUnavailable("JOURNAL", "no room")
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(RelayUnavailable):
         transport.send(ENVELOPE, fail)
     time.sleep(0.05)
     assert server.accepted == []
@@ -310,7 +306,7 @@ def test_a_connection_without_work_waits_for_a_while_and_then_says_goodbye(
 ) -> None:
     """A minute, where nobody says otherwise."""
     hand = Hand(relay, idle=0.5)
-    assert MAX_IDLE == 60.0
+    assert MAX_IDLE_SECONDS == 60.0
     for _ in range(2):
         assert hand.send(ENVELOPE, note).code == 250
     assert server.connections == 1
@@ -340,7 +336,7 @@ def test_a_relay_that_hangs_up_at_once_is_tried_once(
 ) -> None:
     transport.send(ENVELOPE, note)
     server.always("MAIL", drop())
-    with pytest.raises(Unreachable):
+    with pytest.raises(RelayUnavailable):
         transport.send(ENVELOPE, note)
     assert server.connections == 2
 
@@ -379,7 +375,7 @@ def test_a_message_that_is_too_large_is_not_offered(relay: Relay, note: Note) ->
         transport = Hand(replace(relay, port=server.port))
         reply = transport.send(ENVELOPE, note)
         transport.close()
-        assert judge(reply) is Verdict.CONTENT
+        assert classify_reply(reply) is ReplyClass.CONTENT
         assert "MAIL" not in "".join(server.commands)
 
 
@@ -390,10 +386,10 @@ def test_a_message_that_is_too_large_is_not_offered(relay: Relay, note: Note) ->
 def test_no_command_is_smuggled_in_by_an_address(
     server: Server, transport: Hand, note: Note, address: str
 ) -> None:
-    with pytest.raises(AddressRefused):
+    with pytest.raises(InvalidAddress):
         transport.send(replace(ENVELOPE, recipient=address), note)
     if address:
-        with pytest.raises(AddressRefused):
+        with pytest.raises(InvalidAddress):
             transport.send(replace(ENVELOPE, return_path=address), note)
     assert "DATA" not in server.commands
     assert transport.send(ENVELOPE, note).code == 250
@@ -416,7 +412,7 @@ def test_no_command_is_smuggled_in_by_an_address(
 def test_unfinished_bytes_are_not_sent(
     server: Server, transport: Hand, note: Note, message: bytes
 ) -> None:
-    with pytest.raises(MessageRefused):
+    with pytest.raises(InvalidMessage):
         transport.send(replace(ENVELOPE, message=message), note)
     assert server.accepted == []
     assert "DATA" not in server.commands

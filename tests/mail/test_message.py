@@ -1,4 +1,4 @@
-"""Messages: what is written is what is read, whatever stands in it (trust.md M01-M08, M15)."""
+"""Messages: what is written is what is read, whatever stands in it."""
 
 import random
 import re
@@ -10,21 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from belong_mail.mail.message import (
-    HeaderRefused,
-    MessageRefused,
-    Wire,
-    clean,
-    compose,
-    date_header,
-    mailbox,
-    slot,
-    verify,
-)
+from belong_mail.mail.message.headers import InvalidHeader, InvalidMessage, format_mailbox
+from belong_mail.mail.message.mime import clean_text, compose, date_header, verify
+from belong_mail.mail.message.template import MessageTemplate, slot
 
 WHEN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 HEADERS = [
-    ("From", mailbox("DPS Belong", "belong@example.org")),
+    ("From", format_mailbox("DPS Belong", "belong@example.org")),
     ("To", slot("to")),
     ("Subject", "Spring, 春 & you"),
     ("Date", date_header(WHEN)),
@@ -70,7 +62,7 @@ TRICKY = [
 ]
 
 
-def wire(text: str = TEXT, html: str = HTML) -> Wire:
+def wire(text: str = TEXT, html: str = HTML) -> MessageTemplate:
     return compose(HEADERS, text, html, boundary="abc")
 
 
@@ -158,7 +150,7 @@ def escaped(text: str) -> str:
     after=st.text(st.characters(exclude_categories=["Cs"]), max_size=90),
 )
 def test_a_slot_takes_any_value_between_any_words(before: str, value: str, after: str) -> None:
-    before, value, after = (clean(part) for part in (before, value, after))
+    before, value, after = (clean_text(part) for part in (before, value, after))
     body = f"x{before}{slot('first_name')}{after}"
     message = wire(body, body).fill({**VALUES, "first_name": value})
     assert_fit_for_any_relay(message)
@@ -191,7 +183,7 @@ def test_smuggled_ends_of_data_are_text() -> None:
     ],
 )
 def test_no_value_of_a_slot_lets_a_header_in(name: str, value: str) -> None:
-    with pytest.raises(HeaderRefused) as refusal:
+    with pytest.raises(InvalidHeader) as refusal:
         wire().fill({**VALUES, name: value})
     assert "Bcc" not in str(refusal.value)
 
@@ -200,7 +192,7 @@ def test_two_halves_do_not_make_an_encoded_word() -> None:
     joined = compose(
         [*HEADERS, ("Feedback-ID", f"={slot('id')}?=")], "words", "<p>words</p>", boundary="abc"
     )
-    with pytest.raises(HeaderRefused):
+    with pytest.raises(InvalidHeader):
         joined.fill({**kept(VALUES), "id": "?utf-8?q?=0ABcc=3A_x"})
 
 
@@ -216,7 +208,7 @@ def test_a_subject_may_hold_a_slot() -> None:
     "values", [kept(VALUES), {**VALUES, "surplus": "x"}, {}, {**kept(VALUES), "last_name": "x"}]
 )
 def test_each_slot_has_exactly_one_value(values: dict[str, str]) -> None:
-    with pytest.raises(MessageRefused):
+    with pytest.raises(InvalidMessage):
         wire().fill(values)
 
 
@@ -227,15 +219,17 @@ def test_a_value_is_never_a_template() -> None:
 
 def test_what_is_kept_makes_the_same_message() -> None:
     original = wire()
-    restored = Wire.from_bytes(original.to_bytes())
+    restored = MessageTemplate.from_bytes(original.to_bytes())
     assert restored == original
     assert restored.to_bytes() == original.to_bytes()
     assert restored.fill(VALUES) == original.fill(VALUES)
 
 
 def test_people_cannot_type_slots_or_controls() -> None:
-    assert clean(f"a{slot('leave')}b\x00\x08\x1b\x85c\r\nd\re\tf\ud800") == "abc\nd\ne\tf\ufffd"
-    assert clean("Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff") == "Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff"
+    assert (
+        clean_text(f"a{slot('leave')}b\x00\x08\x1b\x85c\r\nd\re\tf\ud800") == "abc\nd\ne\tf\ufffd"
+    )
+    assert clean_text("Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff") == "Ünï\u00adcode 👩🏽\u200d🏫 \uf8ff"
     for name in ("", "Leave", "leave me", "leave>", "é"):
         with pytest.raises(ValueError, match="identifier"):
             slot(name)
@@ -252,24 +246,24 @@ def test_people_cannot_type_slots_or_controls() -> None:
     ],
 )
 def test_a_message_has_two_parts_and_a_plain_boundary(text: str, html: str, boundary: str) -> None:
-    with pytest.raises(MessageRefused):
+    with pytest.raises(InvalidMessage):
         compose(HEADERS, text, html, boundary=boundary)
 
 
 @pytest.mark.parametrize("name", ["Bcc", "Content-Type", "MIME-Version", "Subject"])
 def test_a_surplus_header_is_refused(name: str) -> None:
-    with pytest.raises(HeaderRefused):
+    with pytest.raises(InvalidHeader):
         compose([*HEADERS, (name, "x")], "words", "<p>words</p>", boundary="abc")
 
 
 def test_finished_bytes_are_mistrusted() -> None:
     message = wire().fill(VALUES)
     verify(message, NAMES)
-    with pytest.raises(HeaderRefused):
+    with pytest.raises(InvalidHeader):
         verify(message.replace(b"\r\nSubject", b"\r\nBcc: x@example.org\r\nSubject"), NAMES)
-    with pytest.raises(HeaderRefused):
+    with pytest.raises(InvalidHeader):
         verify(message, [*NAMES, "Bcc"])
-    with pytest.raises(HeaderRefused):
+    with pytest.raises(InvalidHeader):
         verify(message.replace(b"\r\nMessage-ID", b"\r\n\r\nMessage-ID"), NAMES)
     for old, new in [
         (b"meet", b"me\net"),
@@ -280,7 +274,7 @@ def test_finished_bytes_are_mistrusted() -> None:
         (b"we meet", b".we meet"),
         (b"--\r\n", b"--"),
     ]:
-        with pytest.raises(MessageRefused):
+        with pytest.raises(InvalidMessage):
             verify(message.replace(old, new), NAMES)
 
 

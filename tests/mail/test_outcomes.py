@@ -1,4 +1,4 @@
-"""Replies: what each asks of us, and that our faults never fall on a reader (trust.md 1.8)."""
+"""Replies: what each asks of us, and that our faults never fall on a reader."""
 
 import time
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.mail.outcomes import Reply, Verdict, judge, known_phrase
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply, known_phrase
 
 ACCEPTED, DEFER, HOST, QUOTA, FAIL = (
-    Verdict.ACCEPTED, Verdict.DEFER, Verdict.HOST, Verdict.QUOTA, Verdict.FAIL
+    ReplyClass.ACCEPTED, ReplyClass.DEFER, ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.FAIL
 )  # fmt: skip
-REFUSED, POLICY, CONTENT = Verdict.REFUSED, Verdict.POLICY, Verdict.CONTENT
-CREDENTIALS, SENDER = Verdict.CREDENTIALS, Verdict.SENDER
+REFUSED, POLICY, CONTENT = ReplyClass.REFUSED, ReplyClass.POLICY, ReplyClass.CONTENT
+CREDENTIALS, SENDER = ReplyClass.CREDENTIALS, ReplyClass.SENDER
 
 CASES = [
     ("RCPT", "550 The address is wrong or no longer valid", REFUSED),
@@ -167,6 +167,7 @@ CASES = [
     ("RCPT", "500 Command unrecognized", SENDER),
     ("DOT", "199 nonsense", HOST),
 ]
+# As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail, filters and senders for hire say it.
 SEEN_ELSEWHERE = [
     ("RCPT", "550 5.2.1 The email account that you tried to reach is inactive", FAIL),
     ("DOT", "552 5.2.2 The email account that you tried to reach is over quota and inactive", FAIL),
@@ -278,7 +279,7 @@ SEEN_ELSEWHERE = [
     ("DOT", "554 5.7.9 Message not accepted, see the postmaster's page", POLICY),
     ("RCPT", "550 5.2.1 This account has been suspended", FAIL),
 ]
-"""As Gmail, Microsoft, Yahoo, Postfix, Exim, qmail, filters and senders for hire say it."""
+# Said for good, and all the same about us or about the relay: nobody's copy is lost by it.
 ABOUT_US = [
     ("RCPT", "550 Domain example.org has exceeded the max emails per hour (500/500)", QUOTA),
     ("DOT", "451 Domain example.org has exceeded the max emails per hour (500/500)", QUOTA),
@@ -319,7 +320,7 @@ ABOUT_US = [
     ("DOT", "554 5.3.1 No", HOST),
     ("DOT", "552 Insufficient system storage", HOST),
 ]
-"""Said for good, and all the same about us or about the relay: nobody's copy is lost by it."""
+# Much the same words, about a recipient or a message: the queue must not wait for these.
 ABOUT_THEM = [
     ("RCPT", "550 5.2.2 user over quota", FAIL),
     ("RCPT", "550 5.7.1 recipient's mail quota exceeded", FAIL),
@@ -348,7 +349,6 @@ ABOUT_THEM = [
     ("RCPT", "450 4.7.1 rate limit exceeded", HOST),
     ("RCPT", "450 4.7.4 TLS is required, but was not offered", DEFER),
 ]
-"""Much the same words, about a recipient or a message: the queue must not wait for these."""
 CASES += SEEN_ELSEWHERE + ABOUT_US + ABOUT_THEM
 
 
@@ -361,19 +361,19 @@ def reply_of(verb: str, written: str) -> Reply:
 
 
 @pytest.mark.parametrize(("verb", "written", "verdict"), CASES)
-def test_a_reply_means(verb: str, written: str, verdict: Verdict) -> None:
-    assert judge(reply_of(verb, written)) is verdict
+def test_a_reply_means(verb: str, written: str, verdict: ReplyClass) -> None:
+    assert classify_reply(reply_of(verb, written)) is verdict
 
 
 @pytest.mark.parametrize(("verb", "written", "verdict"), CASES)
 def test_only_a_permanent_answer_about_the_recipient_suppresses(
-    verb: str, written: str, verdict: Verdict
+    verb: str, written: str, verdict: ReplyClass
 ) -> None:
     for other in ("MAIL", "EHLO", "STARTTLS", "AUTH", "CONNECT"):
-        assert judge(reply_of(other, written)) is not Verdict.REFUSED
-    if verdict is not Verdict.REFUSED:
-        assert judge(reply_of(verb, written.lower())) is not Verdict.REFUSED
-        assert judge(reply_of(verb, written.upper())) is not Verdict.REFUSED
+        assert classify_reply(reply_of(other, written)) is not ReplyClass.REFUSED
+    if verdict is not ReplyClass.REFUSED:
+        assert classify_reply(reply_of(verb, written.lower())) is not ReplyClass.REFUSED
+        assert classify_reply(reply_of(verb, written.upper())) is not ReplyClass.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -402,16 +402,16 @@ def test_a_phrase_is_ours_and_quotes_nobody() -> None:
 
 @given(st.integers(100, 999), st.text(max_size=400), st.sampled_from(["MAIL", "RCPT", "DOT", "X"]))
 def test_any_reply_is_judged(code: int, text: str, verb: str) -> None:
-    verdict = judge(Reply(code, text, verb))
-    assert (verdict is Verdict.ACCEPTED) == (200 <= code < 300)
+    verdict = classify_reply(Reply(code, text, verb))
+    assert (verdict is ReplyClass.ACCEPTED) == (200 <= code < 300)
 
 
 def test_of_a_long_text_the_beginning_is_judged() -> None:
     """However much a relay says, the one thread that sends has other things to do."""
     told = "5.0.0 " + "x " * 900 + "No such user here"
-    assert judge(Reply(550, told, "RCPT")) is Verdict.REFUSED
+    assert classify_reply(Reply(550, told, "RCPT")) is ReplyClass.REFUSED
     buried = "5.0.0 " + "x " * 1100 + "No such user here"
-    assert judge(Reply(550, buried, "RCPT")) is Verdict.FAIL
+    assert classify_reply(Reply(550, buried, "RCPT")) is ReplyClass.FAIL
     assert known_phrase(buried) == ""
 
 
@@ -419,7 +419,7 @@ def test_the_longest_reply_there_can_be_costs_little() -> None:
     text = "\n".join(["5.1.1 " + "account " * 240] * 100)
     began = time.process_time()
     for _ in range(10):
-        judge(Reply(550, text, "RCPT"))
+        classify_reply(Reply(550, text, "RCPT"))
     assert time.process_time() - began < 2
 
 
@@ -433,5 +433,5 @@ def test_a_hostile_text_is_judged_at_once() -> None:
         "mailbox recipient receive " * 4_000,
         "exceed messages per " * 5_000,
     ):
-        judge(Reply(550, text, "RCPT"))
+        classify_reply(Reply(550, text, "RCPT"))
     assert time.process_time() - began < 2

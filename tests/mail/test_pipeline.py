@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from belong_mail.mail.connection import Relay, Unreachable
-from belong_mail.mail.message import Envelope
-from belong_mail.mail.outcomes import Reply
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.connection import Relay, RelayUnavailable
+from belong_mail.mail.smtp.replies import Reply
 from tests.counting import counted
 from tests.mail.hand import AnswerLost, Hand, Outcome
 from tests.servers.actions import Action, Conversation
@@ -122,7 +122,7 @@ def test_a_break_in_an_envelope_leaves_the_message_before_it_accepted(
     server.script(verb, *[ANSWERS[verb]] * number, drop())
     outcomes = hand.send_all(EVERYBODY, quiet)
     assert codes(outcomes).count(250) == 4
-    assert [one.phase for one in outcomes if isinstance(one, Unreachable)] == [verb]
+    assert [one.phase for one in outcomes if isinstance(one, RelayUnavailable)] == [verb]
     assert got(server) == [name for name in NAMES if name != NAMES[number]]
 
 
@@ -142,7 +142,7 @@ def test_a_message_that_no_conversation_can_carry_stops_nobody_else(
 ) -> None:
     bad = replace(EVERYBODY[2], recipient="b@x.org>\r\nDATA")
     outcomes = hand.send_all([*EVERYBODY[:2], bad, *EVERYBODY[3:]], quiet)
-    assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["AddressRefused"]
+    assert sorted(map(str, codes(outcomes))) == ["250"] * 4 + ["InvalidAddress"]
     assert got(server) == ["ada", "ben", "dan", "eva"]
 
 

@@ -6,10 +6,11 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from belong_mail.mail import message
-from belong_mail.mail.markdown import Shown, to_html, to_text
-from belong_mail.mail.message import MessageRefused, Picture, Wire, compose, slot
-from belong_mail.mail.outline import images, links
+from belong_mail.mail.message import mime
+from belong_mail.mail.message.headers import InvalidMessage
+from belong_mail.mail.message.markdown import ImageView, images_of, links_of, to_html, to_text
+from belong_mail.mail.message.mime import AttachedFile, InlineFile, compose
+from belong_mail.mail.message.template import MessageTemplate, slot
 
 HEADERS = [
     ("From", "belong@example.org"),
@@ -17,14 +18,16 @@ HEADERS = [
     ("Subject", "Tea"),
     ("Date", "Tue, 24 Nov 2026 09:30:00 +0000"),
 ]
-ONE = Picture("a_-1@belong-mail", "image/png", bytes(range(256)) * 3 + b"\r\n.\r\n--=r_abc--\r\n")
-TWO = Picture("b2@belong-mail", "image/jpeg", b"\n.\nFrom here\r\n" * 90)
+ONE = InlineFile(
+    "a_-1@belong-mail", "image/png", bytes(range(256)) * 3 + b"\r\n.\r\n--=r_abc--\r\n"
+)
+TWO = InlineFile("b2@belong-mail", "image/jpeg", b"\n.\nFrom here\r\n" * 90)
 HTML = f'<p>Hello {slot("first_name")} <img src="cid:a_-1@belong-mail" alt="tea"></p>\n'
 VALUES = {"to": "ada@dpsk12.org", "first_name": "Ada"}
-PICTURES = {"a_-1": Shown("a_-1@belong-mail", 534, 300)}
+PICTURES = {"a_-1": ImageView("a_-1@belong-mail", 534, 300)}
 
 
-def wire(*pictures: Picture) -> Wire:
+def wire(*pictures: InlineFile) -> MessageTemplate:
     return compose(HEADERS, "Tea", HTML, boundary="abc", pictures=pictures)
 
 
@@ -56,33 +59,33 @@ def test_a_message_without_pictures_has_no_related_part() -> None:
 
 
 def test_a_kept_wire_gives_the_same_bytes() -> None:
-    kept = Wire.from_bytes(wire(ONE, TWO).to_bytes())
+    kept = MessageTemplate.from_bytes(wire(ONE, TWO).to_bytes())
     assert kept.fill(VALUES) == wire(ONE, TWO).fill(VALUES)
     assert len(kept.fill(VALUES)) - kept.size < 200
 
 
 def test_a_large_message_is_built_and_kept_quickly() -> None:
-    picture = Picture("big@belong-mail", "image/jpeg", os.urandom(3_600_000))
+    picture = InlineFile("big@belong-mail", "image/jpeg", os.urandom(3_600_000))
     began = time.thread_time()
     built = wire(picture)
-    Wire.from_bytes(built.to_bytes()).fill(VALUES)
+    MessageTemplate.from_bytes(built.to_bytes()).fill(VALUES)
     assert time.thread_time() - began < 4
 
 
 @pytest.mark.parametrize(
     "picture",
     [
-        Picture("a@b\r\nBcc: x", "image/png", b"x"),
-        Picture("<a@b>", "image/png", b"x"),
-        Picture("a", "image/png", b"x"),
-        Picture("a@b", "image/svg+xml", b"<svg/>"),
-        Picture("a@b", "text/html", b"<p>"),
-        Picture("a@b", "image/png\r\nX: y", b"x"),
-        Picture("a@b", "image/png", b""),
+        InlineFile("a@b\r\nBcc: x", "image/png", b"x"),
+        InlineFile("<a@b>", "image/png", b"x"),
+        InlineFile("a", "image/png", b"x"),
+        InlineFile("a@b", "image/svg+xml", b"<svg/>"),
+        InlineFile("a@b", "text/html", b"<p>"),
+        InlineFile("a@b", "image/png\r\nX: y", b"x"),
+        InlineFile("a@b", "image/png", b""),
     ],
 )
-def test_a_strange_picture_is_refused(picture: Picture) -> None:
-    with pytest.raises(MessageRefused):
+def test_a_strange_picture_is_refused(picture: InlineFile) -> None:
+    with pytest.raises(InvalidMessage):
         wire(picture)
 
 
@@ -150,11 +153,11 @@ def test_a_name_stands_in_a_description_as_a_slot() -> None:
 def test_the_outline_lists_links_and_images_as_they_are_written() -> None:
     first = "[a ![b](picture:1)](https://example.org) <https://x.example.org>"
     source = f"{first}\n\n![*c* `d`][r]\n\n[r]: /r"
-    assert list(links(source)) == [
+    assert list(links_of(source)) == [
         ("https://example.org", "a b"),
         ("https://x.example.org", "https://x.example.org"),
     ]
-    assert list(images(source)) == [("picture:1", "b"), ("/r", "c d")]
+    assert list(images_of(source)) == [("picture:1", "b"), ("/r", "c d")]
 
 
 @pytest.mark.parametrize(
@@ -164,10 +167,61 @@ def test_the_outline_lists_links_and_images_as_they_are_written() -> None:
     ids=["text", "html", "another picture", "no picture"],
 )  # fmt: skip
 def test_bytes_that_do_not_say_what_was_written_are_refused(
-    text: str, html: str, pictures: list[Picture]
+    text: str, html: str, pictures: list[InlineFile]
 ) -> None:
     filled = wire(ONE).fill(VALUES)
     meant = HTML.replace(slot("first_name"), "Ada")
-    message._compare(filled, ("Tea", meant), [ONE])
-    with pytest.raises(MessageRefused):
-        message._compare(filled, (text, html.replace(slot("first_name"), "Ada")), pictures)
+    mime._compare(filled, ("Tea", meant), [ONE])
+    with pytest.raises(InvalidMessage):
+        mime._compare(filled, (text, html.replace(slot("first_name"), "Ada")), pictures)
+
+
+PDF = AttachedFile("Te.pdf", "Té.pdf", "application/pdf", b"%PDF-1.7\r\n.\r\n--=m_abc--\r\n" * 9)
+
+
+def test_attached_files_come_after_words_and_pictures() -> None:
+    built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[PDF, PDF])
+    mail = message_from_bytes(built.fill(VALUES), policy=policy.default)
+    kinds = [part.get_content_type() for part in mail.walk()]
+    assert kinds == [
+        "multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html",
+        "image/png", "application/pdf", "application/pdf",
+    ]  # fmt: skip
+    parts = list(mail.iter_attachments())
+    assert [part.get_content() for part in parts] == [PDF.content] * 2
+    assert "filename*=utf-8''T%C3%A9.pdf" in parts[0].as_string()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        AttachedFile('a"b.pdf', "a.pdf", "application/pdf", b"%PDF"),
+        AttachedFile("a.pdf\r\nX: y", "a.pdf", "application/pdf", b"%PDF"),
+        AttachedFile("a.html", "a.html", "text/html", b"<p>"),
+        AttachedFile("a.pdf", "a.pdf", "application/pdf", b""),
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_not_attached(file: AttachedFile) -> None:
+    with pytest.raises(InvalidMessage):
+        compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
+
+
+def test_a_spelled_name_adds_no_header() -> None:
+    file = AttachedFile("a.pdf", 'a"\r\nBcc: eve@example.org\r\n.pdf', "application/pdf", b"%PDF")
+    built = compose(HEADERS, "Tea", "<p>Tea</p>", boundary="abc", files=[file])
+    [part] = message_from_bytes(
+        built.fill({"to": "ada@dpsk12.org"}), policy=policy.default
+    ).iter_attachments()
+    assert "Bcc" not in part
+    assert part.get_filename() == "a.pdf"
+
+
+def test_what_all_copies_end_with_is_cut_off_whole() -> None:
+    large = AttachedFile("a.pdf", "a.pdf", "application/pdf", b"%PDF" + bytes(200_000))
+    built = compose(HEADERS, "Tea", HTML, boundary="abc", pictures=[ONE], files=[large])
+    head, end = built.without_end()
+    assert head.fill(VALUES) + end == built.fill(VALUES)
+    assert len(end) > 200_000
+    assert head.size < 10_000
+    small = wire(ONE)
+    assert small.without_end() == (small, b"")

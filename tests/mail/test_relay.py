@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.mail.relay import RelayRefused, parse
+from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 
 EHLO = "belong.example.org"
 
@@ -12,7 +12,7 @@ EHLO = "belong.example.org"
 def test_a_relay_is_read_from_its_url(tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     ca.touch()
-    relay = parse(
+    relay = parse_relay(
         f"smtp://us%40er:p%3A%2F%40ss@relay.example.org:2587?connections=9&pipelining=off&ca={ca}"
         "&timeout=2.5&dot_timeout=7",
         ehlo=EHLO,
@@ -39,7 +39,7 @@ def test_a_relay_is_read_from_its_url(tmp_path: Path) -> None:
     ],
 )
 def test_each_scheme_has_its_port_and_its_tls(url: str, port: int, tls: str) -> None:
-    relay = parse(url, ehlo=EHLO)
+    relay = parse_relay(url, ehlo=EHLO)
     assert (relay.port, relay.tls) == (port, tls)
     assert (relay.timeout, relay.dot_timeout) == (300, 600)
     assert (relay.connections, relay.pipelining, relay.username) == (5, True, "")
@@ -90,8 +90,8 @@ def test_each_scheme_has_its_port_and_its_tls(url: str, port: int, tls: str) -> 
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_the_password(url: str) -> None:
-    with pytest.raises(RelayRefused) as refusal:
-        parse(url, ehlo=EHLO)
+    with pytest.raises(InvalidRelay) as refusal:
+        parse_relay(url, ehlo=EHLO)
     assert str(refusal.value).endswith(".")
     assert "sec" not in str(refusal.value)
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
@@ -99,5 +99,5 @@ def test_a_url_that_cannot_be_used_is_refused_without_the_password(url: str) -> 
 
 @pytest.mark.parametrize("name", ["", "a b", "x\r\nMAIL", "-x", "ü.example.org"])
 def test_the_name_for_ehlo_is_a_host_name(name: str) -> None:
-    with pytest.raises(RelayRefused):
-        parse("smtp://relay.example.org", ehlo=name)
+    with pytest.raises(InvalidRelay):
+        parse_relay("smtp://relay.example.org", ehlo=name)

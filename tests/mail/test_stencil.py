@@ -8,18 +8,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from belong_mail.mail.header import MessageRefused
-from belong_mail.mail.message import Stencil, Wire, compose, slot
-from belong_mail.mail.wire import BodySlot, HeaderSlot, quote
+from belong_mail.mail.message.headers import InvalidMessage
+from belong_mail.mail.message.mime import compose
+from belong_mail.mail.message.template import (
+    BodySlot,
+    FastTemplate,
+    HeaderSlot,
+    MessageTemplate,
+    quote,
+    slot,
+)
 
 TO, ID, LEAVE, NAME = (slot(name) for name in ("to", "id", "leave", "first_name"))
+# Values that are barely plain, or barely not.
 EDGE = {
     "to": st.from_regex(r"[A-Za-z0-9._+'=?-]{1,66}@[A-Za-z0-9._-]{1,30}", fullmatch=True),
     "id": st.from_regex(r"<?[!-~ ]{1,40}@example.org>?", fullmatch=True),
     "leave": st.from_regex(r"(?:From |F|\.)?[A-Za-z0-9._ -]{1,74}", fullmatch=True),
     "first_name": st.from_regex(r"[A-Za-z .'<=?&%]{1,30}", fullmatch=True),
 }
-"""Values that are barely plain, or barely not."""
 AWKWARD = [
     "", " ", ".", "..", ".x", "From ", "From", "From x", "F", "=", "?", "=?", "?=", "%b", "%", "%%",
     "%(to)s", "\n", "\r\n", "a\nb", "\na", "a\n", "a\r\nBcc: x@example.org", "\x00", "\u2028", "é",
@@ -35,7 +42,7 @@ FIXED = ["", "<", ">", '"A" <', "words ", "=", "?", " ", "x" * 40, "a b ", "=?ut
 HEADERS = ["To", "Reply-To", "Subject", "Message-ID", "List-Unsubscribe", "Date"]
 
 
-def issue() -> Wire:
+def issue() -> MessageTemplate:
     """Build a message with a slot wherever issues have had one."""
     headers = [
         ("From", "belong@example.org"),
@@ -50,17 +57,17 @@ def issue() -> Wire:
 
 
 HALVES = BodySlot("value", is_html=False), BodySlot("value", is_html=True)
-BODY = Stencil(Wire.of([b"%b", HALVES[0], b"\r\n", HALVES[1]]))
+BODY = FastTemplate(MessageTemplate.of([b"%b", HALVES[0], b"\r\n", HALVES[1]]))
 
 
 def outcome(fill: Callable[[Mapping[str, str]], bytes], values: Mapping[str, str]) -> bytes | str:
     try:
         return fill(values)
-    except (MessageRefused, UnicodeError) as error:
+    except (InvalidMessage, UnicodeError) as error:
         return str(error)
 
 
-class Quick(Wire):
+class Quick(MessageTemplate):
     """A wire that cannot be filled with care."""
 
     def fill(self, values: Mapping[str, str]) -> bytes:
@@ -68,7 +75,7 @@ class Quick(Wire):
 
 
 ISSUE = issue()
-QUICK = Stencil(ISSUE)
+QUICK = FastTemplate(ISSUE)
 ANY = st.sampled_from(AWKWARD) | st.text()
 PLAIN = {
     "to": "ada.king+x@dpsk12.org",
@@ -95,8 +102,8 @@ def test_one_value_among_plain_ones_makes_no_difference(name: str, data: st.Data
 @pytest.mark.parametrize("header", HEADERS)
 def test_a_header_is_the_same_between_whatever_words(header: str) -> None:
     for before, after in product(FIXED, FIXED):
-        wire = Wire.of([HeaderSlot(header, (before, "value", after))])
-        quick = Stencil(wire)
+        wire = MessageTemplate.of([HeaderSlot(header, (before, "value", after))])
+        quick = FastTemplate(wire)
         for value in AWKWARD:
             values = {"value": value}
             assert outcome(quick.fill, values) == outcome(wire.fill, values), (before, value, after)
@@ -106,8 +113,10 @@ def test_a_header_is_the_same_between_whatever_words(header: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(value=EDGE["to"] | EDGE["id"] | EDGE["leave"] | EDGE["first_name"])
 def test_a_header_is_the_same_for_values_at_the_edge(header: str, value: str) -> None:
-    wire = Wire.of([HeaderSlot(header, ("", "value", ""))])
-    assert outcome(Stencil(wire).fill, {"value": value}) == outcome(wire.fill, {"value": value})
+    wire = MessageTemplate.of([HeaderSlot(header, ("", "value", ""))])
+    assert outcome(FastTemplate(wire).fill, {"value": value}) == outcome(
+        wire.fill, {"value": value}
+    )
 
 
 @settings(max_examples=500, deadline=None)
@@ -119,17 +128,17 @@ def test_a_body_is_quoted_and_escaped_for_whatever_value(value: str) -> None:
 
 def test_each_slot_has_exactly_one_value_here_too() -> None:
     for values in ({}, {**PLAIN, "surplus": "x"}, {"to": PLAIN["to"]}):
-        assert "not those of" in str(outcome(Stencil(ISSUE).fill, values))
+        assert "not those of" in str(outcome(FastTemplate(ISSUE).fill, values))
 
 
 def test_a_message_without_slots_and_one_with_two_in_a_line_are_filled_with_care() -> None:
-    fixed = Wire.of([b"words\r\n"])
-    assert Stencil(fixed).fill({}) == b"words\r\n"
-    double = Wire.of([HeaderSlot("X-Two", ("", "one", " ", "two", ""))])
-    assert Stencil(double).fill({"one": "a", "two": "b"}) == b"X-Two: a b\r\n"
+    fixed = MessageTemplate.of([b"words\r\n"])
+    assert FastTemplate(fixed).fill({}) == b"words\r\n"
+    double = MessageTemplate.of([HeaderSlot("X-Two", ("", "one", " ", "two", ""))])
+    assert FastTemplate(double).fill({"one": "a", "two": "b"}) == b"X-Two: a b\r\n"
 
 
 def test_what_members_are_mostly_called_needs_one_look() -> None:
     """So it stays the quick way: an address, a token, a number, a short name in the subject."""
-    stencil = Stencil(Quick(ISSUE.pieces, ISSUE.slots))
-    assert stencil.fill(PLAIN) == ISSUE.fill(PLAIN)
+    template = FastTemplate(Quick(ISSUE.pieces, ISSUE.slots))
+    assert template.fill(PLAIN) == ISSUE.fill(PLAIN)

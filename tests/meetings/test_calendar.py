@@ -8,17 +8,16 @@ import pytest
 import time_machine
 from flask import Flask
 
-from belong_mail import retention, sample
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.services import Services
 from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.planning import service as planning
-from tests.dump import dump_of
+from belong_mail.ops import demo_data, purge
+from tests.browser_client import Form, Visitor, html_of, link_to, path_of, text_of
+from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
-from tests.people import Form, Visitor, html_of, link_to, path_of, text_of
-from tests.stage import ADA, Stage
+from tests.scenario import ADA, Stage
 
 PLACE = "Room 4, behind the library"
 LINK = "https://meet.example.org/tea"
@@ -28,14 +27,14 @@ NOON = datetime(2026, 12, 1, 19, 0, tzinfo=UTC)
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
     """A stage on which The Village meets every second week."""
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
     return stage
 
 
-def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, parts: Parts) -> None:
+def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, services: Services) -> None:
     with time_machine.travel(NOON, tick=False):
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             plan_meeting(session, repeats="weekly-2")
             plan_meeting(session, "asian", title={"en": "Walk"})
         page = visitor.open("/calendar").text
@@ -43,22 +42,54 @@ def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, parts: Parts) ->
             assert words in page
         only = visitor.open("/calendar?group=asian").text
         assert "Walk" in only
-        assert "Belong meeting</p>" not in only
+        assert ">Belong meeting<" not in only
         assert visitor.open("/calendar?group=nobody").status_code == 404
         assert visitor.open("/calendar?group=%27").status_code == 404
 
 
+def test_how_to_subscribe_stands_above_the_dates(visitor: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        plan_meeting(session, repeats="weekly-2")
+    page = visitor.open("/calendar?lang=en").text
+    top, _, dates = page.partition('<ul class="rows"')
+    assert 'href="webcal://localhost:5000/calendar.ics?lang=en"' in top
+    assert "<code>http://localhost:5000/calendar.ics?lang=en</code>" in top
+    for name in ("Google Calendar", "Outlook on the web", "iPhone, iPad, or Mac"):
+        assert f"<summary>{name}</summary>" in top
+    assert "village/calendar.ics" not in page
+    assert "/meetings/" in dates
+    one = visitor.open("/calendar?group=the-village&lang=en").text
+    assert 'href="webcal://localhost:5000/groups/the-village/calendar.ics?lang=en"' in one
+    assert "doesn’t reveal which group" in one
+
+
+def test_what_is_empty_says_so_in_a_sentence(
+    visitor: Visitor, lead: Visitor, services: Services
+) -> None:
+    assert "No group has meetings planned yet." in visitor.open("/calendar").text
+    assert "No meetings are planned in December 2026." in visitor.open("/calendar/2026-12").text
+    assert "No hay reuniones planeadas en diciembre de 2026." in (
+        visitor.open("/calendar/2026-12?lang=es").text
+    )
+    assert "No meetings are planned yet." in lead.open("/lead/groups/the-village/meetings").text
+    with services.writing.begin() as session:
+        plan_meeting(session, "asian")
+    page = visitor.open("/calendar?group=the-village").text
+    assert "This group has no meetings planned yet." in page
+    assert "See the meetings of all groups" in page
+
+
 def test_the_calendar_says_who_else_may_know(visitor: Visitor) -> None:
     page = visitor.open("/calendar").text
-    assert "This site keeps no record of who looks." in page
-    for word in ("network", "history", "whoever runs the account"):
+    assert "This site doesn’t record who looks." in page
+    for word in ("network", "history", "The company or employer that runs the service"):
         assert word in page
 
 
 def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
     stage: Stage, app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = dump_of(stage.parts)
+    before = kept_of(stage.services)
     caplog.set_level(logging.DEBUG)
     client = app.test_client()
     paths = ("/calendar", "/calendar?group=the-village", "/calendar/2026-12", "/calendar.ics",
@@ -70,7 +101,7 @@ def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
         assert "Cookie" not in answer.headers["Vary"]
     assert client.get_cookie("belong") is None
     assert caplog.records == []
-    assert dump_of(stage.parts) == before
+    assert kept_of(stage.services) == before
 
 
 def test_a_signed_in_lead_gets_the_same_page_as_everybody(stage: Stage, lead: Visitor) -> None:
@@ -78,13 +109,13 @@ def test_a_signed_in_lead_gets_the_same_page_as_everybody(stage: Stage, lead: Vi
         assert lead.open(path).data == stage.visitor.open(path).data
 
 
-def test_a_month_stands_on_one_sheet(visitor: Visitor, parts: Parts) -> None:
-    with time_machine.travel(NOON, tick=False), parts.writing.begin() as session:
+def test_a_month_stands_on_one_sheet(visitor: Visitor, services: Services) -> None:
+    with time_machine.travel(NOON, tick=False), services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2", is_open=True)
     page = visitor.open("/calendar/2026-12").text
     assert page.count("<tr>") == 6
     assert re.findall(r'<th scope="col">(\w+)</th>', page)[0] == "Sunday"
-    assert page.count("4:00–5:00 pm") == 2
+    assert page.count("4:00–5:00 PM") == 2
     assert page.count(PLACE) == 2
     assert "diciembre de 2026" in visitor.open("/calendar/2026-12?lang=es").text
     for month in ("2026-13", "2026-1", "x", "2019-12", "2038-01", "2026-12-01"):
@@ -100,7 +131,7 @@ def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(stage: 
         page = stage.visitor.open(path).text
         assert PLACE not in page
         assert LINK not in page
-    assert "Members get the place by mail." in stage.visitor.open("/groups/the-village").text
+    assert "Members get the location by email." in stage.visitor.open("/groups/the-village").text
 
 
 def test_a_welcome_names_the_next_meetings_with_their_place(stage: Stage) -> None:
@@ -131,10 +162,10 @@ def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(stage
 def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
     stage: Stage, lead: Visitor
 ) -> None:
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         issue = Newsletter(
-            group=group_named(session, "the-village"), subject="Hello", text="Come.",
-            subject_es="Hola", text_es="Ven.",
+            group=group_named(session, "the-village"), subject={"en": "Hello", "es": "Hola"},
+            text={"en": "Come.", "es": "Ven."},
         )  # fmt: skip
         session.add(issue)
         session.flush()
@@ -142,7 +173,7 @@ def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
     assert lead.send(page, text="Come all.", meetings="1").status_code == 303
     written = Form(lead.open(page).text).fields
     assert written["text"].startswith("Come all.\n\n## The next meetings")
-    assert written["text"].count(f"Tea. {PLACE} [Take part online](<{LINK}>)") == 4
+    assert written["text"].count(f"Tea. {PLACE} [Join online](<{LINK}>)") == 4
     assert written["text_es"].startswith("Ven.\n\n## Las próximas reuniones")
     assert written["text_es"].count("Té. ") == 4
     token = written["csrf_token"]
@@ -150,9 +181,12 @@ def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
     assert f'href="{LINK}"' in preview
 
 
-def test_an_issue_of_a_group_without_meetings_stays_as_it_is(lead: Visitor, parts: Parts) -> None:
-    with parts.writing.begin() as session:
-        issue = Newsletter(group=group_named(session, "the-village"), subject="Hello", text="Come.")
+def test_an_issue_of_a_group_without_meetings_stays_as_it_is(
+    lead: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, "the-village")
+        issue = Newsletter(group=group, subject={"en": "Hello"}, text={"en": "Come."})
         session.add(issue)
         session.flush()
         page = f"/lead/newsletters/{issue.public_id}"
@@ -161,22 +195,22 @@ def test_an_issue_of_a_group_without_meetings_stays_as_it_is(lead: Visitor, part
 
 
 def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellation(
-    parts: Parts,
+    services: Services,
 ) -> None:
     today = now().date()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         plan_meeting(session, starts_on=today)
         plan_meeting(session, starts_on=today, repeats="weekly", until=today + timedelta(30))
-        planning.cancel(plan_meeting(session, starts_on=today, repeats="weekly"))
+        meetings.cancel(plan_meeting(session, starts_on=today, repeats="weekly"))
         plan_meeting(session, starts_on=today, repeats="weekly")
         moved = plan_meeting(session, starts_on=today)
-        other = planning.OtherTime(today + timedelta(40), moved.starts_at, moved.ends_at, "", "")
-        planning.change_day(moved, today, other)
+        other = meetings.DayOverride(today + timedelta(40), moved.starts_at, moved.ends_at, "", "")
+        meetings.change_day(moved, today, other)
     left = []
     for days in (89, 92, 122, 132, 4000):
-        with parts.writing.begin() as session:
-            retention.purge(session, now() + timedelta(days))
-        left.append(len(dump_of(parts)["meetings"]))
+        with services.writing.begin() as session:
+            purge.purge_all(session, now() + timedelta(days))
+        left.append(len(dump_of(services)["meetings"]))
     assert left == [5, 3, 2, 1, 1]
 
 
@@ -188,11 +222,11 @@ def test_the_address_of_an_event_names_no_group(stage: Stage) -> None:
 
 
 def test_the_sample_has_three_months_of_meetings_and_says_so(stage: Stage) -> None:
-    with stage.parts.writing.begin() as session:
-        sample.fill(session, stage.keyring)
+    with stage.services.writing.begin() as session:
+        demo_data.fill_demo(session, stage.keyring)
     today = now().date()
-    with stage.parts.reading.begin() as session:
-        found = [each for each in meetings.shown(session) if "Room 4 (sample)" in each.place]
+    with stage.services.reading.begin() as session:
+        found = [each for each in meetings.listed(session) if "Room 4 (sample)" in each.place]
         days = {each.group.slug: len(list(recurrence.days(each, today))) for each in found}
     assert days.keys() == {"the-village", "asian", "lgbtq"}
     assert days["the-village"] >= 6

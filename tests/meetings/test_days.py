@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.meetings import recurrence, words
+from belong_mail.core import i18n
+from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
-from belong_mail.meetings.recurrence import NoSuchTime
+from belong_mail.meetings.recurrence import NonexistentLocalTime
 
 DENVER = ZoneInfo("America/Denver")
 DAY = timedelta(days=1)
@@ -105,10 +106,10 @@ def test_a_time_that_the_clocks_skip_is_refused_and_its_neighbours_are_not(year:
     for clock, is_there in ((time(1, 59), True), (time(2, 30), False), (time(3), True)):
         held = meeting(starts_on=change, repeats="once", starts_at=clock, ends_at=time(9))
         if is_there:
-            recurrence.refuse_skipped(held, DENVER)
+            recurrence.require_existing_time(held, DENVER)
         else:
-            with pytest.raises(NoSuchTime) as refused:
-                recurrence.refuse_skipped(held, DENVER)
+            with pytest.raises(NonexistentLocalTime) as refused:
+                recurrence.require_existing_time(held, DENVER)
             assert refused.value.day == change
 
 
@@ -116,48 +117,57 @@ def test_the_rules_are_said_in_words() -> None:
     said = {
         "once": "Tuesday, December 8, 2026",
         "weekly": "Every Tuesday",
-        "weekly-2": "Every second Tuesday",
-        "weekly-3": "Every third Tuesday",
-        "weekly-4": "Every fourth Tuesday",
+        "weekly-2": "Every other Tuesday",
+        "weekly-3": "Every 3 weeks on Tuesday",
+        "weekly-4": "Every 4 weeks on Tuesday",
         "monthly": "Second Tuesday of each month",
         "monthly-last": "Last Tuesday of each month",
     }
     for repeats, expected in said.items():
-        assert words.rule(meeting(repeats=repeats), "en") == f"{expected}, 4:00–5:00 pm"
+        assert formatting.rule_text(meeting(repeats=repeats), "en") == f"{expected}, 4:00–5:00 PM"
 
 
 def test_a_whole_rule_reads_as_a_person_would_say_it_in_both_languages() -> None:
     held = meeting(until=date(2027, 6, 2), exceptions=["2026-12-22"])
-    assert words.rule(held, "en") == (
-        "Every second Tuesday, 4:00–5:00 pm, until June 2, 2027, not on December 22"
+    assert formatting.rule_text(held, "en") == (
+        "Every other Tuesday, 4:00–5:00 PM, until June 2, 2027, except on December 22"
     )
-    assert words.rule(held, "es") == (
+    assert formatting.rule_text(held, "es") == (
         "Cada dos semanas, el martes, 4:00–5:00 p. m., hasta el 2 de junio de 2027,"
         " excepto el 22 de diciembre"
     )
     held.until = date(2028, 6, 2)
-    assert words.rule(held, "en").endswith("until June 2, 2028, not on December 22, 2026")
+    english = formatting.rule_text(held, "en")
+    assert english.endswith("until June 2, 2028, except on December 22, 2026")
+    held.until, held.exceptions = date(2027, 6, 2), ["2027-01-05", "2026-12-22"]
+    assert formatting.rule_text(held, "en").endswith("except on December 22 and on January 5")
+    assert formatting.rule_text(held, "es").endswith("excepto el 22 de diciembre y el 5 de enero")
+    once = meeting(repeats="once")
+    assert formatting.rule_text(once, "es") == ("Martes 8 de diciembre de 2026, 4:00–5:00 p. m.")
 
 
 @pytest.mark.parametrize(
     ("hours", "english", "spanish"),
     [
-        ((time(9), time(10, 30)), "9:00–10:30 am", "9:00–10:30 a. m."),
-        ((time(11, 30), time(12, 30)), "11:30 am – 12:30 pm", "11:30 a. m. – 12:30 p. m."),
-        ((time(0), time(12)), "12:00 am – 12:00 pm", "12:00 a. m. – 12:00 p. m."),
+        ((time(9), time(10, 30)), "9:00–10:30 AM", "9:00–10:30 a. m."),
+        ((time(11, 30), time(12, 30)), "11:30 AM – 12:30 PM", "11:30 a. m. – 12:30 p. m."),
+        ((time(0), time(12)), "12:00 AM – 12:00 PM", "12:00 a. m. – 12:00 p. m."),
     ],
 )
 def test_hours_are_said_once_where_once_is_enough(
     hours: tuple[time, time], english: str, spanish: str
 ) -> None:
-    assert [words.clock(*hours, language) for language in ("en", "es")] == [english, spanish]
+    assert [i18n.format_hours(*hours, language) for language in ("en", "es")] == [
+        english,
+        spanish,
+    ]
 
 
 def test_places_and_names_are_no_marks_in_an_issue() -> None:
     held = meeting(title={"en": "*Tea* & [cake]"}, place="Room {first_name} <4>", repeats="once")
     held.spoken, held.access, held.is_open, held.contact = "en", [], False, ""
     found = recurrence.occurrences(held, DENVER, date(2026, 12, 1), date(2026, 12, 31))
-    written = words.markdown(found, "en")
+    written = formatting.meeting_markdown(found, "en")
     assert r"\*Tea\* \& \[cake\]" in written
     assert r"Room (first\_name) \<4\>" in written
 
@@ -166,8 +176,9 @@ def test_places_and_names_are_no_marks_in_an_issue() -> None:
 @pytest.mark.parametrize("first", [date(2026, 12, 1) + n * 7 * DAY for n in range(4)])
 def test_every_rule_is_said_in_both_languages(repeats: str, first: date) -> None:
     english, spanish = (
-        words.rule(meeting(repeats=repeats, starts_on=first), code) for code in ("en", "es")
+        formatting.rule_text(meeting(repeats=repeats, starts_on=first), code)
+        for code in ("en", "es")
     )
     assert "Tuesday" in english
-    assert "martes" in spanish
+    assert "martes" in spanish.lower()
     assert "%" not in english + spanish

@@ -16,21 +16,21 @@ from ical.event import Event, EventStatus
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
-from belong_mail.meetings import feeds, recurrence
+from belong_mail.meetings import ical, recurrence
+from belong_mail.meetings import service as meetings
 from belong_mail.meetings.models import Meeting
-from belong_mail.parts import Parts
-from belong_mail.planning import service as planning
-from belong_mail.planning.service import OtherTime
+from belong_mail.meetings.service import DayOverride
+from tests.browser_client import Visitor
 from tests.factories import group_named, plan_meeting
-from tests.people import Visitor
 
 DENVER = ZoneInfo("America/Denver")
 FIRST, LAST = date(2026, 1, 1), date(2037, 12, 31)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+# In Denver, as the last day is: there it ends seven hours later than in UTC.
 LONG_AGO, FAR_AHEAD = NEW_YEAR, datetime(2038, 1, 1, tzinfo=DENVER)
-"""In Denver, as the last day is: there it ends seven hours later than in UTC."""
 FEED = "/groups/the-village/calendar.ics"
 TUESDAY = date(2026, 12, 8)
 
@@ -67,9 +67,9 @@ def unfolded(text: str) -> list[str]:
     return text.replace("\r\n ", "").split("\r\n")
 
 
-def stored(parts: Parts, slug: str = "the-village", **planned: object) -> str:
+def stored(services: Services, slug: str = "the-village", **planned: object) -> str:
     """Plan a meeting and return its public id."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         return plan_meeting(session, slug, **{"starts_on": TUESDAY, **planned}).public_id
 
 
@@ -133,18 +133,18 @@ def test_another_calendar_finds_the_same_hours_from_2026_to_2037(plan: dict[str,
     assert isinstance(moved, dict)
     for number, shift in moved.items():
         if number < len(days):
-            other = OtherTime(days[number] + timedelta(shift), time(9), time(10), "", "")
-            planning.change_day(meeting, days[number], other)
+            other = DayOverride(days[number] + timedelta(shift), time(9), time(10), "", "")
+            meetings.change_day(meeting, days[number], other)
     for number in cancelled:
         if number < len(days):
-            planning.cancel_day(meeting, days[number])
-    written = feeds.of_meetings([meeting], DENVER, "en", "Calendar").decode()
+            meetings.cancel_day(meeting, days[number])
+    written = ical.calendar_of_meetings([meeting], DENVER, "en", "Calendar").decode()
     assert held(read(written)) == ours(meeting)
 
 
 def test_the_zone_in_the_feed_changes_its_clocks_when_denver_does() -> None:
     """Found by reading the rules of the VTIMEZONE alone, not the zone's name."""
-    lines = unfolded(feeds.of_meetings([], DENVER, "en", "Calendar").decode())
+    lines = unfolded(ical.calendar_of_meetings([], DENVER, "en", "Calendar").decode())
     parts = " ".join(lines)
     rules = re.findall(
         r"BEGIN:(DAYLIGHT|STANDARD) DTSTART:\d{8}T(\d{6}) RRULE:FREQ=YEARLY;BYDAY=(\d)SU;"
@@ -166,13 +166,15 @@ def hours(text: str) -> timedelta:
     return timedelta(hours=int(text[:3]))
 
 
-def test_a_meeting_keeps_its_name_and_numbers_its_changes(visitor: Visitor, parts: Parts) -> None:
-    public_id = stored(parts, repeats="weekly")
+def test_a_meeting_keeps_its_name_and_numbers_its_changes(
+    visitor: Visitor, services: Services
+) -> None:
+    public_id = stored(services, repeats="weekly")
     [first] = events(visitor.open(FEED).text)
-    with parts.writing.begin() as session:
-        planning.cancel_day(the(session, public_id), TUESDAY + timedelta(7))
-    with parts.writing.begin() as session:
-        planning.change(the(session, public_id), starts_at=time(15))
+    with services.writing.begin() as session:
+        meetings.cancel_day(the(session, public_id), TUESDAY + timedelta(7))
+    with services.writing.begin() as session:
+        meetings.change(the(session, public_id), starts_at=time(15))
     changed = events(visitor.open(FEED).text)
     assert {each.uid for each in (first, *changed)} == {public_id}
     assert (first.sequence, {each.sequence for each in changed}) == (0, {2})
@@ -180,14 +182,14 @@ def test_a_meeting_keeps_its_name_and_numbers_its_changes(visitor: Visitor, part
 
 
 def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
-    public_id = stored(parts, repeats="weekly", exceptions=["2026-12-29"])
-    with parts.writing.begin() as session:
+    public_id = stored(services, repeats="weekly", exceptions=["2026-12-29"])
+    with services.writing.begin() as session:
         meeting = the(session, public_id)
-        planning.cancel_day(meeting, date(2026, 12, 15))
-        other = OtherTime(date(2026, 12, 23), time(9), time(10), "Room 9", "")
-        planning.change_day(meeting, date(2026, 12, 22), other)
+        meetings.cancel_day(meeting, date(2026, 12, 15))
+        other = DayOverride(date(2026, 12, 23), time(9), time(10), "Room 9", "")
+        meetings.change_day(meeting, date(2026, 12, 22), other)
     lines = unfolded(visitor.open(FEED).text)
     assert "RECURRENCE-ID;TZID=America/Denver:20261215T160000" in lines
     assert "RECURRENCE-ID;TZID=America/Denver:20261222T160000" in lines
@@ -197,21 +199,23 @@ def test_one_day_that_is_cancelled_or_moved_reaches_calendars_under_its_own_name
     assert [f"{each:%m-%d %H}" for each in begins] == ["12-08 16", "12-23 09", "01-05 16"]
 
 
-def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(visitor: Visitor, parts: Parts) -> None:
-    public_id = stored(parts, repeats="weekly")
-    with parts.writing.begin() as session:
-        planning.cancel(the(session, public_id))
+def test_a_cancelled_meeting_stays_in_the_feed_as_cancelled(
+    visitor: Visitor, services: Services
+) -> None:
+    public_id = stored(services, repeats="weekly")
+    with services.writing.begin() as session:
+        meetings.cancel(the(session, public_id))
     [event] = events(visitor.open(FEED).text)
     assert (event.uid, event.status, event.sequence) == (public_id, EventStatus.CANCELLED, 1)
 
 
-def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, parts: Parts) -> None:
-    public_id = stored(parts, contact="Ana in room 9")
+def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, services: Services) -> None:
+    public_id = stored(services, contact="Ana in room 9")
     for path in ("/calendar.ics", FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
         text = " ".join(unfolded(visitor.open(path).text))
         assert public_id in text
         assert not [word for word in ("Room 4", "meet.example", "Ana") if word in text]
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         the(session, public_id).is_open = True
     text = " ".join(unfolded(visitor.open(FEED).text))
     assert all(word in text for word in ("Room 4", "https://meet.example.org/tea", "Ana"))
@@ -219,13 +223,13 @@ def test_what_members_alone_may_know_is_in_no_feed(visitor: Visitor, parts: Part
 
 @pytest.mark.parametrize("slug", ["lgbtq", "people-with-disabilities", "autoimmune"])
 def test_a_discreet_group_says_belong_meeting_and_nothing_else(
-    visitor: Visitor, parts: Parts, slug: str
+    visitor: Visitor, services: Services, slug: str
 ) -> None:
     title = {"en": "Rainbow tea", "es": "Té arcoíris"}
     public_id = stored(
-        parts, slug, title=title, is_open=True, contact="Ana", access=["asl"], repeats="weekly"
+        services, slug, title=title, is_open=True, contact="Ana", access=["asl"], repeats="weekly"
     )
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         name = group_named(session, slug).name
     paths = (
         "/calendar.ics",
@@ -243,30 +247,30 @@ def test_a_discreet_group_says_belong_meeting_and_nothing_else(
 
 
 def test_no_person_stands_in_a_feed_and_colleagues_see_no_more_than_that_one_is_busy(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
-    stored(parts)
+    stored(services)
     text = visitor.open("/calendar.ics").text
     assert not re.search("ORGANIZER|ATTENDEE|mailto|VALARM", text)
     assert "CLASS:PRIVATE" in text
 
 
 def test_the_feed_of_all_groups_holds_each_groups_meetings_and_a_retired_one_has_none(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
-    ids = {stored(parts, slug) for slug in ("asian", "the-village", "lgbtq")}
+    ids = {stored(services, slug) for slug in ("asian", "the-village", "lgbtq")}
     assert {each.uid for each in events(visitor.open("/calendar.ics").text)} == ids
     assert len(events(visitor.open(FEED).text)) == 1
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         group_named(session, "the-village").retired_at = now()
     assert len(events(visitor.open("/calendar.ics").text)) == 2
     assert visitor.open(FEED).status_code == 404
 
 
 def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
-    public_id = stored(parts, repeats="weekly")
+    public_id = stored(services, repeats="weekly")
     answer = visitor.open(f"/meetings/{public_id}/2026-12-15.ics")
     [event] = events(answer.text)
     assert event.rrule is None
@@ -278,9 +282,9 @@ def test_one_day_is_an_event_of_its_own_in_a_file_that_names_nothing(
 
 
 def test_feeds_are_the_same_until_something_changes_and_any_cache_may_keep_them(
-    visitor: Visitor, parts: Parts
+    visitor: Visitor, services: Services
 ) -> None:
-    public_id = stored(parts, repeats="weekly")
+    public_id = stored(services, repeats="weekly")
     paths = ("/calendar", "/calendar.ics", FEED, "/calendar/2026-12")
     for path in paths:
         first = visitor.open(path)
@@ -292,14 +296,16 @@ def test_feeds_are_the_same_until_something_changes_and_any_cache_may_keep_them(
         assert (again.status_code, again.data) == (304, b"")
         assert "Set-Cookie" not in again.headers
         visitor.headers = {}
-    with parts.writing.begin() as session:
-        planning.cancel(the(session, public_id))
+    with services.writing.begin() as session:
+        meetings.cancel(the(session, public_id))
     visitor.headers = {"If-None-Match": tag}
     assert visitor.open("/calendar/2026-12").status_code == 200
 
 
-def test_a_feed_says_where_it_comes_from_and_is_well_formed(visitor: Visitor, parts: Parts) -> None:
-    stored(parts, title={"en": "Tea, cake; and\\more", "es": "Té"}, is_open=True)
+def test_a_feed_says_where_it_comes_from_and_is_well_formed(
+    visitor: Visitor, services: Services
+) -> None:
+    stored(services, title={"en": "Tea, cake; and\\more", "es": "Té"}, is_open=True)
     answer = visitor.open(FEED)
     assert answer.content_type == "text/calendar; charset=utf-8"
     body = answer.get_data()

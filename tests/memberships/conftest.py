@@ -4,24 +4,24 @@ from collections.abc import Callable
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, links_in, path_of
 from tests.factories import make_member
-from tests.people import Visitor, links_in, path_of
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
+# Makes an address a member of groups, asks for its link, and returns the link's path.
 Sheet = Callable[..., str]
-"""Makes an address a member of groups, asks for its link, and returns the link's path."""
 
 
 @pytest.fixture
-def join(parts: Parts, keyring: Keyring) -> Callable[..., list[str]]:
+def join(services: Services, keyring: Keyring) -> Callable[..., list[str]]:
     """Make an address a member of groups; return the public ids."""
 
     def join(address: str, *slugs: str) -> list[str]:
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             return [make_member(session, keyring, address, slug).public_id for slug in slugs]
 
     return join

@@ -8,15 +8,15 @@ from sqlalchemy import Connection, delete, event, func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from belong_mail.db import now
-from belong_mail.newsletters.models import Frozen, Newsletter
-from belong_mail.parts import Parts
-from belong_mail.sending import claims, halting, outcomes, settling
-from belong_mail.sending.models import Delivery
-from belong_mail.sending.pace import CHUNK
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, outcomes, pause, results
+from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.throttle import CHUNK_MEMBERS
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
+from belong_mail.worker.loop import Worker
 from tests.factories import make_member, make_members, queue_issue
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
@@ -28,9 +28,9 @@ def names(count: int) -> list[str]:
     return [f"member{number}@dpsk12.org" for number in range(count)]
 
 
-def queue_in_both_languages(parts: Parts, keyring: Keyring) -> int:
+def queue_in_both_languages(services: Services, keyring: Keyring) -> int:
     """Queue an issue for eight members; two of them leave and one pauses before their chunk."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         members = [
             make_member(session, keyring, name, language="es" if number % 3 == 1 else "en")
             for number, name in enumerate(names(8))
@@ -42,71 +42,79 @@ def queue_in_both_languages(parts: Parts, keyring: Keyring) -> int:
 
 
 def test_what_is_read_of_a_chunk_as_it_is_claimed_is_what_would_be_read_later(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
     """Each copy names its own delivery and its own member, in their order."""
-    issue = queue_in_both_languages(parts, keyring)
-    with parts.writing.begin() as session:
-        claimed = claims.claim_chunk(session, OWNER, worker._press, 100) or []
+    issue = queue_in_both_languages(services, keyring)
+    with services.writing.begin() as session:
+        claimed = claims.claim_chunk(session, OWNER, worker._issue_mailer, 100) or []
         ids = [delivery_id for delivery_id, _ in claimed]
-        later = dict(worker._press.read(session, ids))
+        later = dict(worker._issue_mailer.read(session, ids))
     assert ids == sorted(later)
     assert [writing() for _, writing in claimed] == [later[each]() for each in ids]
     wanted = [names(8)[number] for number in (1, 2, 3, 5, 7)]
     assert [writing().recipient for _, writing in claimed] == wanted
-    assert books(parts, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
+    assert books(services, issue) == {"recipients": 8, "sending": 5, "withdrawn": 3}
 
 
 def test_a_chunk_whose_members_have_all_left_does_not_hold_up_the_others(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 2 * CHUNK + 1)
-    with parts.writing.begin() as session:
-        ids = select(Subscription.id).order_by(Subscription.id).limit(2 * CHUNK)
+    issue = queue(services, keyring, 2 * CHUNK_MEMBERS + 1)
+    with services.writing.begin() as session:
+        ids = select(Subscription.id).order_by(Subscription.id).limit(2 * CHUNK_MEMBERS)
         left = update(Subscription).where(Subscription.id.in_(session.scalars(ids).all()))
         session.execute(left.values(ended_at=now()))
     worker.drain()
-    assert books(parts, issue) == {
-        "recipients": 2 * CHUNK + 1,
-        "withdrawn": 2 * CHUNK,
+    assert books(services, issue) == {
+        "recipients": 2 * CHUNK_MEMBERS + 1,
+        "withdrawn": 2 * CHUNK_MEMBERS,
         "accepted": 1,
     }
 
 
 def test_a_chunk_that_is_too_large_is_left_due_and_nobody_holds_it(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 4)
-    with parts.writing.begin() as session:
-        assert claims.claim_chunk(session, OWNER, worker._press, 3) == []
-        assert len(claims.claim(session, OWNER, 3)) == 3
-    assert books(parts, issue) == {"recipients": 4, "sending": 3, "queued": 1}
+    issue = queue(services, keyring, 4)
+    with services.writing.begin() as session:
+        assert claims.claim_chunk(session, OWNER, worker._issue_mailer, 3) == []
+        assert len(claims.claim_due(session, OWNER, 3)) == 3
+    assert books(services, issue) == {"recipients": 4, "sending": 3, "queued": 1}
 
 
-def test_only_what_is_still_ours_is_settled(worker: Worker, parts: Parts, keyring: Keyring) -> None:
+def test_only_what_is_still_ours_is_settled(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
     """Of five acceptances two come late: one was given back, another worker holds the other."""
-    issue = queue(parts, keyring, 5)
-    with parts.writing.begin() as session:
-        ids = [each for each, _ in claims.claim_chunk(session, OWNER, worker._press, 100) or ()]
+    issue = queue(services, keyring, 5)
+    with services.writing.begin() as session:
+        ids = [
+            each for each, _ in claims.claim_chunk(session, OWNER, worker._issue_mailer, 100) or ()
+        ]
         given_back = update(Delivery).where(Delivery.id == ids[1])
-        session.execute(given_back.values(settling.given_back()))
+        session.execute(given_back.values(results.requeued()))
         theirs = update(Delivery).where(Delivery.id == ids[3])
         session.execute(theirs.values(claimed_by="another"))
         accepted = [(each, outcomes.ACCEPTED) for each in ids]
-        settling.settle(session, OWNER, accepted, None, None)
-    assert books(parts, issue) == {"recipients": 5, "accepted": 3, "queued": 1, "sending": 1}
+        results.apply_results(session, OWNER, accepted, None, None)
+    assert books(services, issue) == {"recipients": 5, "accepted": 3, "queued": 1, "sending": 1}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_an_acceptance_is_written_beside_its_row_so_that_no_index_changes(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    queue(parts, keyring, 70)
-    owner = worker.engine._presence.name
-    with parts.writing.begin() as session:
-        ids = [each for each, _ in claims.claim_chunk(session, owner, worker._press, 100) or ()]
+    queue(services, keyring, 70)
+    owner = worker.engine._lock.name
+    with services.writing.begin() as session:
+        ids = [
+            each for each, _ in claims.claim_chunk(session, owner, worker._issue_mailer, 100) or ()
+        ]
         before = pages(session)
-        settling.settle(session, owner, [(each, outcomes.ACCEPTED) for each in ids], None, None)
+        results.apply_results(
+            session, owner, [(each, outcomes.ACCEPTED) for each in ids], None, None
+        )
         assert pages(session) == before
         assert len(set(before.values())) > 1
 
@@ -120,63 +128,67 @@ def pages(session: Session) -> dict[int, str]:
 
 
 def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
-    worker: Worker, parts: Parts, keyring: Keyring, relay: Server
+    worker: Worker, services: Services, keyring: Keyring, relay: Server
 ) -> None:
     """Whoever reads Spanish comes later, when what the first claim froze would be at hand."""
-    with parts.writing.begin() as session:
-        make_members(session, keyring, CHUNK)
+    with services.writing.begin() as session:
+        make_members(session, keyring, CHUNK_MEMBERS)
         for each in range(3):
             make_member(session, keyring, f"socia{each}@dpsk12.org", language="es")
         issue = queue_issue(session).id
 
     def fail(connection: Connection) -> None:
         if connection.exec_driver_sql("SELECT COUNT(*) FROM frozen_issues").scalar():
-            event.remove(parts.engine, "commit", fail)
+            event.remove(services.engine, "commit", fail)
             raise OperationalError("COMMIT", None, ConnectionError())
 
-    event.listen(parts.engine, "commit", fail)
+    event.listen(services.engine, "commit", fail)
     with pytest.raises(OperationalError):
         worker.drain()
     worker.drain()
-    assert books(parts, issue) == {"recipients": CHUNK + 3, "accepted": CHUNK + 3}
-    assert len({each.recipient for each in relay.accepted}) == CHUNK + 3
-    with parts.reading.begin() as session:
-        assert session.scalar(select(func.count()).select_from(Frozen)) == 2
+    assert books(services, issue) == {
+        "recipients": CHUNK_MEMBERS + 3,
+        "accepted": CHUNK_MEMBERS + 3,
+    }
+    assert len({each.recipient for each in relay.accepted}) == CHUNK_MEMBERS + 3
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
+# Where two may write at once.
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-"""Where two may write at once."""
 
 
 @ON_POSTGRESQL
 def test_who_is_erased_while_their_chunk_is_claimed_is_waited_for_and_left_out(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     working = threading.Thread(target=worker.drain)
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(delete(Subscription).where(Subscription.id == 2))
         working.start()
         working.join(0.5)
         assert working.is_alive()
     working.join()
-    assert books(parts, issue) == {"recipients": 3, "accepted": 2, "withdrawn": 1}
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "withdrawn": 1}
 
 
 @ON_POSTGRESQL
 def test_a_stop_and_the_first_claim_of_an_issue_do_not_wait_for_each_other_in_a_circle(
-    worker: Worker, parts: Parts, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, CHUNK + 1)
+    issue = queue(services, keyring, CHUNK_MEMBERS + 1)
     working = threading.Thread(target=worker.drain)
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         newsletter = session.get_one(Newsletter, issue)
         newsletter.stopped_at = now()
         session.flush()
         working.start()
         working.join(0.5)
-        halting.stop(session, issue)
+        pause.stop(session, issue)
     working.join()
     assert (
-        sum(books(parts, issue).get(state, 0) for state in ("accepted", "withdrawn")) == CHUNK + 1
+        sum(books(services, issue).get(state, 0) for state in ("accepted", "withdrawn"))
+        == CHUNK_MEMBERS + 1
     )

@@ -1,25 +1,29 @@
-"""A newsletter's headers, in the bytes that left (trust.md M01-M06, M12, M26-M35; F1-F3)."""
+"""A newsletter's headers, in the bytes that left."""
 
+import hashlib
+import hmac
 import re
+from base64 import b32decode
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
 import time_machine
 
+from belong_mail.core import encryption
+from belong_mail.core.decryption import BlindIndex, Keyring
+from belong_mail.core.services import Services
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.worker.loop import Worker
 from tests.factories import group_named, make_member, queue_issue
-from tests.marks import on_sqlite
-from tests.raw import check_form, header_lines
+from tests.markers import on_sqlite
 from tests.servers.smtp import Accepted, Server, drop
+from tests.smtp_raw import check_form, header_lines
 
+# Names so long that no token and no number holds one by chance.
 ADA, BEN = "Ada.Byron@dpsk12.org", "benjamin@dpsk12.org"
-"""Names so long that no token and no number holds one by chance."""
 MEMBERS = (ADA, BEN)
-LONG_URL = "https://belong." + "long-name." * 20 + "example.org"
+LONG_URL = "https://belong." + "long-name." * 20 + "localhost"
 SUBJECTS = [
     "This month with us",
     "¡Reunión! niños y niñas 🎉 " + "ñ" * 100,
@@ -34,9 +38,9 @@ SUBJECTS = [
 
 
 @pytest.fixture
-def sent(worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> list[Accepted]:
+def sent(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> list[Accepted]:
     """One issue, as two members got it."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         for member in MEMBERS:
             make_member(session, keyring, member)
         queue_issue(session)
@@ -65,10 +69,10 @@ def test_a_newsletter_has_just_these_headers_each_once(sent: list[Accepted]) -> 
 
 @pytest.mark.parametrize("settings", [{"BELONG_BASE_URL": LONG_URL}])
 def test_the_unsubscribe_link_is_one_long_https_address_in_plain_sight(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     """F2: the standard library breaks it from 76 characters on."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         queue_issue(session)
     worker.drain()
@@ -122,14 +126,14 @@ def test_headers_and_envelope_never_name_group_or_member(sent: list[Accepted]) -
 
 
 def test_a_group_has_one_silent_list_id_for_its_whole_life(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         for slug in ("the-village", "lgbtq"):
             make_member(session, keyring, ADA, slug)
             queue_issue(session, slug, subject=f"One to {len(slug)}")
     worker.drain()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         group = group_named(session, "lgbtq")
         group.name, group.slug = "Another name", "another-name"
         queue_issue(session, "another-name", subject="Two to 5")
@@ -144,10 +148,28 @@ def test_a_group_has_one_silent_list_id_for_its_whole_life(
         assert re.fullmatch(r"<[a-z2-7]{16}\.belong\.example\.org>", value)
 
 
-def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+@on_sqlite
+def test_nobody_without_the_workers_key_works_out_a_list_id(
+    sent: list[Accepted], services: Services
 ) -> None:
-    with parts.writing.begin() as session:
+    """The public id stands on pages; what is known to everybody must not lead to the header."""
+    with services.reading.begin() as session:
+        public_id = group_named(session, "the-village").public_id
+    [label] = {dict(header_lines(one.data))["List-Id"][1:17] for one in sent}
+    raw = b32decode(label.upper())
+    known = [b"", *(key.encode() for key in services.settings.secret_keys)]
+    for text in (public_id, "the-village", "The Village", f"list\x00{public_id}\x00"):
+        assert hashlib.sha256(text.encode()).digest()[:10] != raw
+        for key in known:
+            assert hmac.digest(key, text.encode(), hashlib.sha256)[:10] != raw
+    own, other = (BlindIndex((encryption.new_keys()["index"],)) for _ in range(2))
+    assert own.list_label(public_id) != other.list_label(public_id)
+
+
+def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_leave(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
         for member in MEMBERS:
             make_member(session, keyring, member)
         queue_issue(session)
@@ -160,9 +182,9 @@ def test_the_date_of_all_copies_is_that_of_the_release_in_utc_however_late_they_
 
 
 def test_a_message_that_is_tried_again_is_the_same_message(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         queue_issue(session)
     relay.script("DOT", drop(b"25"))
@@ -179,10 +201,10 @@ def test_a_message_that_is_tried_again_is_the_same_message(
 @on_sqlite
 @pytest.mark.parametrize("subject", SUBJECTS, ids=range(len(SUBJECTS)))
 def test_a_subject_arrives_as_it_was_written(
-    subject: str, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    subject: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     """F3: the standard library loses spaces, and puts encoded words side by side."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         queue_issue(session, subject=subject)
     worker.drain()
@@ -209,22 +231,22 @@ def test_a_subject_arrives_as_it_was_written(
     ],
     ids=range(25),
 )  # fmt: skip
-def test_a_subject_that_could_become_a_header_is_refused(subject: str, parts: Parts) -> None:
+def test_a_subject_that_could_become_a_header_is_refused(subject: str, services: Services) -> None:
     """F1: what hides a line end is refused where it is typed, not stripped, not sent."""
     with (
-        pytest.raises(newsletters.NewsletterRefused),
-        parts.writing.begin() as session,
+        pytest.raises(newsletters.InvalidNewsletter),
+        services.writing.begin() as session,
     ):
         newsletters.draft(session, group_named(session, "the-village"), subject, "Hello")
 
 
 @on_sqlite
 def test_a_text_cannot_write_headers_or_slots(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     slot = "\ue000" + "".join(chr(0xE100 + ord(letter)) for letter in "to") + "\ue001"
     text = f"Bcc: eve@example.org\r\n\r\n{slot}\n\n.\n\n..\n\nFrom here\n\n=?utf-8?q?=0A?="
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         queue_issue(session, text=text)
     worker.drain()

@@ -2,15 +2,16 @@
 
 from sqlalchemy.orm import Session
 
-from belong_mail.mail.message import compose, slot
-from belong_mail.newsletters.letters import WIRE
-from belong_mail.newsletters.models import Frozen, Newsletter
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.mail.message.mime import compose
+from belong_mail.mail.message.template import slot
+from belong_mail.newsletters.issue_mailer import TEMPLATE_COLUMN, issue_row
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
 from tests.factories import make_member, queue_issue
-from tests.marks import on_sqlite
-from tests.people import Visitor, link_to
+from tests.markers import on_sqlite
 from tests.servers.smtp import Server
 
 ADA = "ada@dpsk12.org"
@@ -28,16 +29,15 @@ def freeze_as_before(session: Session, keyring: Keyring, issue: Newsletter) -> N
     link = slot("leave_url")
     wire = compose(headers, f"Leave: {link}\n", f'<a href="{link}">Leave</a>\n', boundary="before")
     for language in ("en", "es"):
-        where = f"{issue.public_id}/{language}"
-        wrapped = keyring.opener.wrap(wire.to_bytes(), WIRE, where)
-        session.add(Frozen(newsletter_id=issue.id, language=language, wire=wrapped))
+        wrapped = keyring.opener.wrap(wire.to_bytes(), TEMPLATE_COLUMN, issue_row(issue, language))
+        session.add(RenderedIssue(newsletter_id=issue.id, language=language, wire=wrapped))
 
 
 @on_sqlite
 def test_an_issue_that_an_older_version_froze_goes_out_and_its_links_work(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, visitor: Visitor
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
         freeze_as_before(session, keyring, queue_issue(session))
     worker.drain()

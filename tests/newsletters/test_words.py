@@ -3,16 +3,18 @@
 import re
 
 import pytest
+from sqlalchemy.orm import Session
 
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.members.wrapped_fields import wrap_field
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, html_of, link_to, links_in, text_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.marks import on_sqlite
-from tests.people import Visitor, html_of, link_to, links_in, text_of
-from tests.raw import Page, check_form
+from tests.markers import on_sqlite
 from tests.servers.smtp import Server
+from tests.smtp_raw import Page, check_form
 
 pytestmark = on_sqlite
 ADA = "ada@dpsk12.org"
@@ -36,17 +38,19 @@ HOSTILE = """<script>alert(1)</script> <img src="https://spy.example.org/p.gif">
 """
 
 
-def send(worker: Worker, parts: Parts, keyring: Keyring, text: str, language: str = "en") -> None:
-    with parts.writing.begin() as session:
+def send(
+    worker: Worker, services: Services, keyring: Keyring, text: str, language: str = "en"
+) -> None:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA, language=language)
         queue_issue(session, text=text)
     worker.drain()
 
 
 def test_both_parts_say_and_link_the_same(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, ISSUE)
+    send(worker, services, keyring, ISSUE)
     [mail] = relay.to(ADA)
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == ["multipart/alternative", "text/plain", "text/html"]
@@ -62,18 +66,18 @@ def test_both_parts_say_and_link_the_same(
 
 
 def test_a_link_leads_straight_to_its_target(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, ISSUE)
+    send(worker, services, keyring, ISSUE)
     [mail] = relay.to(ADA)
     hosts = {link.split("/")[2] for link in links_in(mail)}
     assert hosts == {"library.example.org", "tea.example.org", "localhost:5000"}
 
 
 def test_nothing_in_an_issue_is_fetched_from_anywhere_or_runs(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, HOSTILE)
+    send(worker, services, keyring, HOSTILE)
     [mail] = relay.to(ADA)
     page = Page(html_of(mail))
     assert page.fetched == []
@@ -84,6 +88,88 @@ def test_nothing_in_an_issue_is_fetched_from_anywhere_or_runs(
         assert words in html_of(mail)
 
 
+NAMED_LINKS = (
+    "https://spy.example.org/?n={first_name}", "https://{first_name}.example.org",
+    "[Come](https://spy.example.org/{first_name})", "<https://spy.example.org/{first_name}>",
+    "[Come](<https://spy.example.org/ {first_name}>)", "www.example.org/{first_name}",
+    "spy.example.org/a?{first_name}", "{first_name}.example.org", "{first_name}@example.org",
+    "[Come][x]\n\n[x]: https://spy.example.org/#{first_name}", "mailto:{first_name}",
+    "[https://spy.example.org/{first_name}](https://spy.example.org)",
+    "![Tea](https://spy.example.org/{first_name}.png)",
+    "https://spy.example.org/" + "x" * 3000 + "{first_name}",
+)  # fmt: skip
+# What only Markdown, or a mail program, makes a link of.
+HIDDEN_LINKS = (
+    "spy&#46;example&period;org/{first_name}", "http&colon;//spy/{first_name}",
+    r"http:\/\/10.1.2.3/{first_name}", "spy.**example**/{first_name}", "spy.**org**/{first_name}",
+    "{first_name}&commat;spy", "spy.рф/{first_name}", "spy。com/{first_name}",
+    "[spy&#46;org/{first_name}](https://tea.example.org/)",
+    "https://tea.example.org/{first_name} and spy&#46;org/{first_name}",
+    "[Come](https&#58;//spy/{first_name})", "[Come](< https://spy/ {first_name}>)",
+    "[Come][x]\n\n[x]: https&#58;//spy/{first_name}", "<https&#58;//spy/{first_name}>",
+)  # fmt: skip
+NAMED_WORDS = (
+    "Hello {first_name}, come to https://tea.example.org/ with {first_name}.",
+    "[Come, {first_name}](https://tea.example.org/)", "**{first_name}**, tea...and cake",
+    "{first_name}: at 4 p.m. ({first_name}) 2 < 3",
+    "| {first_name} | tea.example.org |\n|---|---|\n| &#46;org | **Hi**, {first_name} &amp; all |",
+)  # fmt: skip
+
+
+def make_named(session: Session, keyring: Keyring) -> None:
+    member = make_member(session, keyring, ADA)
+    member.wrapped_name = wrap_field(keyring, "Zebulon", "wrapped_name", member.public_id)
+
+
+@pytest.mark.parametrize("text", NAMED_LINKS, ids=range(len(NAMED_LINKS)))
+def test_no_link_is_ever_filled_with_the_readers_name(
+    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_named(session, keyring)
+        with pytest.raises(newsletters.InvalidNewsletter):
+            queue_issue(session, text=text)
+        issue = newsletters.start_draft(session, group_named(session, "the-village"))
+        words = {"en": f"{text}\n\nHello {{first_name}}!"}
+        newsletters.update_draft(issue, subject={"en": "Tea"}, text=words)
+        newsletters.queue(session, issue)
+    worker.drain()
+    [mail] = relay.to(ADA)
+    for part in (text_of(mail), html_of(mail)):
+        assert part.count("Zebulon") == 1
+        assert "Hello Zebulon!" in part
+
+
+@pytest.mark.parametrize("text", HIDDEN_LINKS, ids=range(len(HIDDEN_LINKS)))
+def test_a_name_is_filled_in_nowhere_beside_a_link_that_is_hidden(
+    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_named(session, keyring)
+        with pytest.raises(newsletters.InvalidNewsletter):
+            queue_issue(session, text=text)
+        issue = newsletters.start_draft(session, group_named(session, "the-village"))
+        newsletters.update_draft(issue, subject={"en": "Tea"}, text={"en": text})
+        newsletters.queue(session, issue)
+    worker.drain()
+    [mail] = relay.to(ADA)
+    for part in (text_of(mail), html_of(mail)):
+        assert "Zebulon" not in part
+
+
+@pytest.mark.parametrize("text", NAMED_WORDS, ids=range(len(NAMED_WORDS)))
+def test_words_beside_a_link_hold_the_readers_name(
+    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_named(session, keyring)
+        queue_issue(session, text=text)
+    worker.drain()
+    [mail] = relay.to(ADA)
+    for part in (text_of(mail), html_of(mail)):
+        assert part.count("Zebulon") == text.count("{first_name}")
+
+
 @pytest.mark.parametrize(
     "text",
     ["x" * 5000, "From the start\n\n.\n\n..\n\n.x", "soft\u00adhyphen \u202e rtl", "a\rb\r\rc",
@@ -91,9 +177,9 @@ def test_nothing_in_an_issue_is_fetched_from_anywhere_or_runs(
     ids=range(8),
 )  # fmt: skip
 def test_odd_texts_arrive_in_good_form(
-    text: str, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    text: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, text)
+    send(worker, services, keyring, text)
     [one] = relay.accepted
     check_form(one.data)
     assert relay.faults == []
@@ -101,45 +187,45 @@ def test_odd_texts_arrive_in_good_form(
 
 
 def test_an_issue_is_smaller_than_what_readers_cut_off(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, ISSUE * 8)
+    send(worker, services, keyring, ISSUE * 8)
     [one] = relay.accepted
     assert len(html_of(one.message).encode()) < 102_000
 
 
 def test_the_footer_leaves_this_group_at_once(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, visitor: Visitor
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
 ) -> None:
-    send(worker, parts, keyring, "Hello")
+    send(worker, services, keyring, "Hello")
     [mail] = relay.to(ADA)
     link = link_to(mail, "leave")
     assert link in Page(html_of(mail)).links
     assert "The Village" in text_of(mail)
     assert visitor.open(link).status_code == 200
     assert visitor.press(link).status_code == 200
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         queue_issue(session)
     worker.drain()
     assert len(relay.accepted) == 1
 
 
 def test_the_last_lines_of_the_text_are_lines_of_their_own(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, ISSUE)
+    send(worker, services, keyring, ISSUE)
     [mail] = relay.to(ADA)
-    said = "If you reply, the mailbox of the Belong office sees your address."
+    said = "If you reply, the Belong office will see your email address."
     lines = text_of(mail).splitlines()
     assert lines[lines.index(said) + 1] == "DPS Belong"
 
 
 def test_the_footer_speaks_the_members_language(
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    send(worker, parts, keyring, "Hola", language="es")
+    send(worker, services, keyring, "Hola", language="es")
     [mail] = relay.to(ADA)
-    assert "You get this because" not in text_of(mail)
+    assert "You’re getting this because" not in text_of(mail)
     assert 'lang="es"' in html_of(mail)
     assert "lang=es" in link_to(mail, "leave")
 
@@ -147,9 +233,9 @@ def test_the_footer_speaks_the_members_language(
 @pytest.mark.parametrize(
     "text", ["", "  \n\t ", "x" * 100_001, "\0\x01", "[a]: http://b.example.org"]
 )  # fmt: skip
-def test_a_text_without_words_or_without_end_is_refused(text: str, parts: Parts) -> None:
+def test_a_text_without_words_or_without_end_is_refused(text: str, services: Services) -> None:
     with (
-        pytest.raises(newsletters.NewsletterRefused, match="The text has words"),
-        parts.writing.begin() as session,
+        pytest.raises(newsletters.InvalidNewsletter, match="The text must have words"),
+        services.writing.begin() as session,
     ):
         newsletters.draft(session, group_named(session, "the-village"), "Subject", text)

@@ -1,20 +1,20 @@
-"""The operator hears, once, that mail does not leave (trust.md R23, R28)."""
+"""The operator hears, once, that mail does not leave."""
 
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
-from belong_mail.db import now
-from belong_mail.limits import Limit
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import Limit
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.releases import service as releases
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import make_worker
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import text_of
 from tests.factories import queue_issue
-from tests.people import text_of
 from tests.sending.factories import queue
 from tests.servers.smtp import Server
 
@@ -22,33 +22,33 @@ OPERATOR = "operator@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
-def work(parts: Parts, keyring: Keyring, minutes: int = 0) -> int:
+def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
     """Let so many minutes pass for what waits, and a new worker work; count alerts asked for."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         waiting = list(session.scalars(select(Delivery).where(Delivery.due_at.is_not(None))))
         for delivery in waiting:
             delivery.created_at -= timedelta(minutes=minutes)
             delivery.due_at = now() - timedelta(seconds=1)
-    worker = make_worker(parts, keyring)
+    worker = make_worker(services, keyring)
     worker.drain()
     worker.engine.close()
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         kinds = select(Delivery.id).where(Delivery.kind == "alert-operator")
         return len(list(session.scalars(kinds)))
 
 
 @ALARM
 def test_the_operator_hears_once_that_mail_waits(
-    parts: Parts, keyring: Keyring, relay: Server
+    services: Services, keyring: Keyring, relay: Server
 ) -> None:
-    queue(parts, keyring, 3)
+    queue(services, keyring, 3)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
-    assert work(parts, keyring) == 0
-    assert work(parts, keyring, minutes=14) == 0
-    assert work(parts, keyring, minutes=2) == 1
-    assert work(parts, keyring, minutes=20) == 1
+    assert work(services, keyring) == 0
+    assert work(services, keyring, minutes=14) == 0
+    assert work(services, keyring, minutes=2) == 1
+    assert work(services, keyring, minutes=20) == 1
     relay.usual()
-    work(parts, keyring)
+    work(services, keyring)
     [mail] = relay.to(OPERATOR)
     assert "doctor" in text_of(mail)
     assert "dpsk12.org" not in text_of(mail)
@@ -58,40 +58,42 @@ def test_the_operator_hears_once_that_mail_waits(
 
 @ALARM
 def test_what_waits_because_a_lead_paused_it_is_no_alarm(
-    parts: Parts, keyring: Keyring, relay: Server
+    services: Services, keyring: Keyring, relay: Server
 ) -> None:
     """Even what a worker had in hand just then, which may go on at once."""
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     relay.always("MAIL", "421 4.3.2 Closing")
-    work(parts, keyring)
-    with parts.writing.begin() as session:
-        releases.pause(session, session.get_one(Newsletter, issue))
+    work(services, keyring)
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, issue))
         session.execute(update(Delivery).values(due_at=now()))
-    assert work(parts, keyring, minutes=16) == 0
+    assert work(services, keyring, minutes=16) == 0
 
 
 @ALARM
 def test_a_trouble_that_lasts_is_told_again_after_six_hours(
-    parts: Parts, keyring: Keyring, relay: Server
+    services: Services, keyring: Keyring, relay: Server
 ) -> None:
-    queue(parts, keyring, 3)
+    queue(services, keyring, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
-    work(parts, keyring)
-    assert work(parts, keyring, minutes=16) == 1
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 1
     relay.usual()
-    work(parts, keyring)
-    with parts.writing.begin() as session:
+    work(services, keyring)
+    with services.writing.begin() as session:
         queue_issue(session)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
-    work(parts, keyring)
-    assert work(parts, keyring, minutes=16) == 1
-    with parts.writing.begin() as session:
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 1
+    with services.writing.begin() as session:
         session.execute(update(Limit).values(used_until=Limit.used_until - 6 * 3600))
-    assert work(parts, keyring) == 2
+    assert work(services, keyring) == 2
 
 
-def test_without_an_address_nobody_is_told(parts: Parts, keyring: Keyring, relay: Server) -> None:
-    queue(parts, keyring, 3)
+def test_without_an_address_nobody_is_told(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
     relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
-    work(parts, keyring)
-    assert work(parts, keyring, minutes=16) == 0
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 0

@@ -1,4 +1,4 @@
-"""Clocks that jump, nights that are longer, workers that meet (trust.md R13, R17-R19)."""
+"""Clocks that jump, nights that are longer, workers that meet."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,21 +11,24 @@ import time_machine
 from flask.testing import FlaskCliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from belong_mail.hold.models import Host
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services, make_services
+from belong_mail.delivery import claims, results
+from belong_mail.delivery.models import Delivery, Lease, SentPerMinute
+from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
+from belong_mail.ops.hold import Host
+from belong_mail.worker.loop import Worker, make_worker
 from config import Config
-from tests.factories import make_members
-from tests.marks import on_sqlite
+from tests.browser_client import Visitor
+from tests.factories import make_members, queue_issue
+from tests.markers import on_sqlite
 from tests.operations.troubles import once
-from tests.people import Visitor
 from tests.sending.factories import books, deliveries, queue
-from tests.servers.smtp import Server
+from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
 DENVER = ZoneInfo("America/Denver")
@@ -41,7 +44,7 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture
 def elsewhere(
-    clock: Clock, worker: Worker, parts: Parts, keyring: Keyring, tmp_path: Path,
+    clock: Clock, worker: Worker, services: Services, keyring: Keyring, tmp_path: Path,
     environment: dict[str, str],
 ) -> Iterator[Worker]:  # fmt: skip
     """A worker with a state folder of its own, on the same database, that has been let in."""
@@ -49,15 +52,16 @@ def elsewhere(
     worker.drain()
     settings = Config.read({**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other")})
     other = make_worker(
-        Parts(
-            settings, parts.writing, parts.reading, parts.tokens, parts.sealer, parts.links,
-            parts.renderer,
+        Services(
+            settings, services.writing, services.reading, services.tokens, services.sealer,
+            services.links,
+            services.renderer,
         ),
         keyring,
     )  # fmt: skip
     other.drain()
     assert other.held_because == "unknown"
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(update(Host).values(held_because=None))
         session.execute(update(Host).values(epoch=Host.epoch))
     yield other
@@ -72,11 +76,12 @@ def copies(relay: Server) -> Counter[str]:
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     moment: str, jump: timedelta,
-    clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring,
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
     """Another worker of this host looks just then: it sees by the lock that the first one lives."""
-    issue = queue(parts, keyring, 3)
-    other = make_worker(parts, keyring)
+    issue = queue(services, keyring, 3)
+    own = make_services(services.settings)  # with connections of its own, as a process has
+    other = make_worker(own, keyring)
 
     def leap() -> None:
         clock.shift(jump)
@@ -87,31 +92,42 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     clock.shift(-jump)
     worker.drain()
     other.engine.close()
+    own.engine.dispose()
     assert set(copies(relay).values()) == {1}
-    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
-    moment: str, elsewhere: Worker, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    moment: str,
+    elsewhere: Worker,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
 ) -> None:
-    issue = queue(parts, keyring, 5)
+    issue = queue(services, keyring, 5)
     relay.on(moment, once(elsewhere.drain))
     worker.drain()
     assert set(copies(relay).values()) == {1}
-    assert books(parts, issue) == {"recipients": 5, "accepted": 5}
+    assert books(services, issue) == {"recipients": 5, "accepted": 5}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
-    elsewhere: Worker, clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    elsewhere: Worker,
+    clock: Clock,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
 ) -> None:
     """Of another host only the lease tells: after a jump of a day it is over.
 
     What the late one held may have left, so it waits; meanwhile the late one says that it has.
     """
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
 
     def take_over() -> None:
         clock.shift(DAY)
@@ -122,16 +138,16 @@ def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
     clock.shift(HOUR)
     worker.drain()
     assert set(copies(relay).values()) == {1}
-    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
 def test_ten_years_that_pass_in_a_moment_expire_nothing(
-    clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring,
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
     visitor: Visitor, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     visitor.join("asian", "new@dpsk12.org")
     worker.drain()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 1, "lgbtq")
         session.execute(update(Subscription).values(ended_at=datetime.now(UTC)))
     clock.shift(3653 * DAY)
@@ -139,7 +155,7 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
         worker.drain()
     assert worker.held_because == "clock"
     assert "this machine's clock is" in caplog.text
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert len(list(session.scalars(select(Subscription.id)))) == 2
     clock.shift(-3653 * DAY)
     visitor.join("asian", "late@dpsk12.org")
@@ -149,19 +165,19 @@ def test_ten_years_that_pass_in_a_moment_expire_nothing(
 
 
 def test_a_clock_that_is_right_after_all_is_released(
-    clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring,
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
     cli: FlaskCliRunner,
 ) -> None:  # fmt: skip
     """The machine stood in a cupboard over the summer."""
     worker.drain()
     clock.shift(90 * DAY)
-    queue(parts, keyring, 1)
+    queue(services, keyring, 1)
     worker.drain()
     assert relay.accepted == []
     assert cli.invoke(args=["hold", "status"]).exit_code == 1
     assert cli.invoke(args=["hold", "release"]).exit_code == 0
     worker.drain()
-    late = make_worker(parts, keyring)
+    late = make_worker(services, keyring)
     late.drain()
     late.engine.close()
     assert len(relay.accepted) == 1
@@ -169,16 +185,16 @@ def test_a_clock_that_is_right_after_all_is_released(
 
 @on_sqlite
 def test_an_hour_that_comes_again_sends_nothing_again(
-    clock: Clock, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    queue(parts, keyring, 3)
+    queue(services, keyring, 3)
     worker.drain()
     for _ in range(4):
         clock.shift(-HOUR)
         worker.drain()
     clock.shift(2 * DAY)
     worker.drain()
-    assert len(relay.accepted) == len(deliveries(parts)) == 3
+    assert len(relay.accepted) == len(deliveries(services)) == 3
 
 
 def changes() -> list[tuple[datetime, datetime]]:
@@ -197,7 +213,7 @@ NIGHTS = changes()
 
 @on_sqlite
 def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(
-    cli: FlaskCliRunner, parts: Parts, tmp_path: Path
+    cli: FlaskCliRunner, services: Services, tmp_path: Path
 ) -> None:
     """02:30 that does not exist is 03:30; of 01:30 that comes twice it is the first."""
     assert len(NIGHTS) == 24
@@ -210,7 +226,7 @@ def test_an_issue_at_an_hour_that_is_skipped_or_comes_twice_has_one_moment(
         local = f"{before:%Y-%m-%d}T{'02:30' if is_spring else '01:30'}:00"
         assert cli.invoke(args=[*command, local]).exit_code == 0
         moments.append(after if is_spring else before)
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         due = list(session.scalars(select(Newsletter.due_at).order_by(Newsletter.id)))
     assert due == [moment.astimezone(UTC) for moment in moments]
 
@@ -227,7 +243,7 @@ def test_nine_in_the_morning_stays_nine_in_the_morning(day: datetime, weeks: int
 @pytest.mark.parametrize("night", [NIGHTS[0], NIGHTS[1]], ids=["spring", "autumn"])
 def test_over_a_night_of_change_an_issue_leaves_once(
     night: tuple[datetime, datetime],
-    worker: Worker, relay: Server, parts: Parts, keyring: Keyring, cli: FlaskCliRunner,
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, cli: FlaskCliRunner,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     file = tmp_path / "issue.md"
@@ -236,7 +252,7 @@ def test_over_a_night_of_change_an_issue_leaves_once(
     hour = "02:30" if before.dst() == timedelta(0) else "01:30"
     send = ["newsletter", "send", "the-village", str(file), "--subject", "Hi"]
     with time_machine.travel(before - 3 * HOUR, tick=False) as clock:
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             make_members(session, keyring, 1)
         assert cli.invoke(args=[*send, "--at", f"{before:%Y-%m-%d}T{hour}:00"]).exit_code == 0
         at = None
@@ -247,3 +263,191 @@ def test_over_a_night_of_change_an_issue_leaves_once(
             clock.shift(timedelta(minutes=10))
     assert len(relay.accepted) == 1
     assert at == (after if hour == "02:30" else before).astimezone(UTC)
+
+
+AHEAD = pytest.mark.parametrize("ahead", [HOUR, 8 * HOUR, 20 * DAY], ids=str)
+
+
+def settle_at(clock: Clock, worker: Worker, cli: FlaskCliRunner, ahead: timedelta) -> None:
+    """Put the clock right again; one that was days ahead puts the worker on hold, as it should."""
+    clock.shift(-ahead)
+    worker.drain()
+    if worker.held_because == "clock":
+        assert cli.invoke(args=["hold", "release"]).exit_code == 0
+    worker._meet_at = 0.0
+    worker.drain()
+    assert worker.held_because is None
+
+
+@AHEAD
+def test_what_was_asked_while_the_clock_was_ahead_is_answered_when_it_is_right(
+    ahead: timedelta, clock: Clock, worker: Worker, relay: Server, visitor: Visitor,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """Joins that no worker has read, and a message that had been put off; joins of later too."""
+    worker.drain()
+    clock.shift(ahead)
+    relay.always("RCPT ada@dpsk12.org", "452 4.2.2 Mailbox full")
+    visitor.join("asian", "ada@dpsk12.org")
+    worker.drain()
+    visitor.join("asian", "bea@dpsk12.org")
+    relay.usual()
+    settle_at(clock, worker, cli, ahead)
+    clock.shift(timedelta(minutes=7))
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == len(relay.to("bea@dpsk12.org")) == 1
+    visitor.join("latinx-hispanic", "ada@dpsk12.org")
+    visitor.join("asian", "cid@dpsk12.org")
+    worker.drain()
+    assert len(relay.to("cid@dpsk12.org")) == 1
+    assert len(relay.to("ada@dpsk12.org")) == 2
+    assert doctor_words(cli) == []
+
+
+def doctor_words(cli: FlaskCliRunner) -> list[str]:
+    return [line for line in cli.invoke(args=["status"]).output.splitlines() if line]
+
+
+@AHEAD
+def test_a_web_whose_clock_was_ahead_leaves_joins_that_are_read_at_once_and_status_says_so(
+    ahead: timedelta, clock: Clock, worker: Worker, relay: Server, visitor: Visitor,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """No worker ran meanwhile, so that none can have seen the wrong clock."""
+    worker.drain()
+    clock.shift(ahead)
+    visitor.join("asian", "ada@dpsk12.org")
+    clock.shift(-ahead)
+    assert "a clock was ahead" in "\n".join(doctor_words(cli))
+    clock.shift(timedelta(minutes=1))
+    worker.drain()
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == 1
+    assert doctor_words(cli) == []
+
+
+@AHEAD
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "6000", "BELONG_DAILY_QUOTA": "50"}])
+def test_pace_quota_and_rest_of_a_clock_that_was_ahead_hold_nothing_back(
+    ahead: timedelta, clock: Clock, worker: Worker, relay: Server,
+    services: Services, keyring: Keyring,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """What had left under the wrong clock counts against the day that it left on."""
+    worker.drain()
+    clock.shift(ahead)
+    first = queue(services, keyring, 1)
+    worker.drain()
+    relay.always("MAIL", "421 4.3.2 Closing")
+    second = queue_more(services)
+    worker.drain()
+    relay.usual()
+    settle_at(clock, worker, cli, ahead)
+    for _ in range(3):
+        clock.shift(timedelta(minutes=2))
+        worker.drain()
+    if ahead < 2 * DAY:
+        assert books(services, first) == {"recipients": 1, "accepted": 1}
+    assert books(services, second) == {"recipients": 1, "accepted": 1}
+    with services.reading.begin() as session:
+        minutes = list(session.scalars(select(SentPerMinute.minute)))
+        assert max(minutes) <= now()
+        assert session.scalar(select(func.sum(SentPerMinute.number))) == len(relay.accepted)
+
+
+def queue_more(services: Services) -> int:
+    with services.writing.begin() as session:
+        return queue_issue(session).id
+
+
+def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Its worker had a folder of its own and is gone: only the lease tells."""
+    assert clock
+    issue = queue(services, keyring, 1)
+    with services.writing.begin() as session:
+        claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 70)
+        session.add(Lease(owner="elsewhere", until=results._clock(session) + 30 * DAY))
+    worker.drain()
+    assert relay.accepted == []
+    with services.reading.begin() as session:
+        [until] = session.scalars(select(Lease.until).where(Lease.owner == "elsewhere"))
+        assert until <= results._clock(session) + timedelta(minutes=2)
+    assert books(services, issue)["sending"] == 1
+
+
+def test_what_rules_explain_keeps_its_time(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+    visitor: Visitor,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """Second tries, doubt, limits of a person, and the hour that a lead chose."""
+    assert clock
+    relay.always("RCPT member0@dpsk12.org", "452 4.2.2 Mailbox full")
+    relay.script("DOT member1@dpsk12.org", drop())
+    queue(services, keyring, 2)
+    for slug in ("asian", "latinx-hispanic", "lgbtq", "the-village") * 4:
+        visitor.join(slug, "ada@dpsk12.org")
+        worker.drain()
+    with services.writing.begin() as session:
+        issue = queue_issue(session)
+        issue.queued_at, issue.due_at = None, datetime.now(UTC) + 30 * DAY
+    before = times(services)
+    assert len(before) > 2
+    for _ in range(3):
+        worker._purge_at = datetime.now(UTC)
+        worker.step()
+    assert times(services) == before
+    assert doctor_words(cli) == []
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "168h"}])
+@pytest.mark.parametrize("ahead", [timedelta(minutes=3), 8 * HOUR], ids=str)
+def test_a_copy_in_doubt_is_not_sent_again_because_a_clock_was_ahead(
+    ahead: timedelta, clock: Clock, worker: Worker, relay: Server,
+    services: Services, keyring: Keyring,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """One whose answer was lost before the clock was wrong, and one meanwhile: both wait a week."""
+    relay.always("DOT", drop())
+    queue(services, keyring, 1)
+    worker.drain()
+    clock.shift(ahead)
+    queue_more(services)
+    worker.drain()
+    relay.usual()
+    settle_at(clock, worker, cli, ahead)
+    for _ in range(3):
+        clock.shift(timedelta(minutes=2))
+        worker.drain()
+    assert len(relay.accepted) == 2
+    assert doctor_words(cli) == []
+    clock.shift(7 * DAY)
+    for _ in range(3):
+        worker._meet_at = 0.0
+        worker.drain()
+        clock.shift(timedelta(minutes=2))
+    assert len(relay.accepted) == 4
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+def test_a_copy_in_doubt_is_not_sent_sooner_because_the_setting_says_never(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """It waited for the days that the setting had said before."""
+    relay.script("DOT member0@dpsk12.org", drop())
+    queue(services, keyring, 1)
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now() + 6 * DAY))
+    for _ in range(3):
+        clock.shift(timedelta(minutes=2))
+        worker.drain()
+    assert len(relay.accepted) == 1
+
+
+def times(services: Services) -> list[datetime]:
+    with services.reading.begin() as session:
+        due = session.scalars(select(Delivery.due_at).where(Delivery.due_at > now()))
+        return [*due, *session.scalars(select(Newsletter.due_at).where(Newsletter.due_at > now()))]

@@ -1,4 +1,4 @@
-"""A database that is locked, cut off, read-only, full, lost or damaged (trust.md R14-R16)."""
+"""A database that is locked, cut off, read-only, full, lost or damaged."""
 
 import hashlib
 import subprocess
@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from tests.browser_client import Form, Visitor
 from tests.factories import queue_issue
-from tests.marks import on_sqlite
-from tests.operations.troubles import cut, down, full, locked, once, read_only
-from tests.people import Form, Visitor
-from tests.processes import SECONDS, run, running
+from tests.markers import on_sqlite
+from tests.operations.troubles import LITTLE, cut, down, full, locked, once, read_only
+from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.sending.factories import books, queue
 from tests.servers.actions import Conversation
 from tests.servers.ports import free_port
@@ -67,11 +67,15 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
     relay: Server,
 ) -> None:  # fmt: skip
     assert impatient
-    form = Form(visitor.open("/contact").text).fields | {"message": WORDS, "email": WRITER}
+    form = Form(visitor.open("/contact").text).fields | {
+        "message": WORDS,
+        "topic": "need",
+        "email": WRITER,
+    }
     with trouble:
         answer = visitor.client.post("/contact", data=form)
         assert answer.status_code == 503
-        assert "Your message was not stored." in answer.text
+        assert "We couldn’t store your message." in answer.text
         assert f"{WORDS}</textarea>" in answer.text
         assert visitor.join("asian", "ada@dpsk12.org").status_code == 503
     assert visitor.client.post("/contact", data=form).status_code == 303
@@ -80,26 +84,26 @@ def test_while_the_database_cannot_be_used_a_form_keeps_the_words_and_stores_not
 
 
 def test_a_worker_waits_while_the_database_cannot_be_used_then_goes_on(
-    impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
     trouble: AbstractContextManager[None],
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     with running(impatient, "worker") as process:
         relay.wait_for(3, SECONDS)
         with trouble:
             said = is_said(process, "Database or state folder cannot be used")
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             queue_issue(session)
         relay.wait_for(6, SECONDS)
         assert process.poll() is None
     assert "Traceback" not in said
     assert "dpsk12" not in said
-    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
-    impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    impatient: Settings, relay: Server, services: Services, keyring: Keyring,
     trouble: AbstractContextManager[None],
 ) -> None:  # fmt: skip
     """It is read, and noted in the journal, while the worker waits for the database."""
@@ -111,7 +115,7 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
         conversation.say("250 2.0.0 Ok")
 
     relay.script("DOT", hesitate)
-    issue = queue(parts, keyring, 1)
+    issue = queue(services, keyring, 1)
     with running(impatient, "worker") as process:
         assert asked.wait(SECONDS)
         with trouble:
@@ -121,7 +125,7 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
             process.kill()
             process.wait()
     assert run(impatient, "worker", "--drain").returncode == 0
-    assert books(parts, issue) == {"recipients": 1, "accepted": 1}
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
     assert len(relay.accepted) == 1
 
 
@@ -129,25 +133,25 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
 @AT_ONCE
 @MOMENTS
 def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
-    moment: str, environment: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    moment: str, environment: Settings, relay: Server, services: Services, keyring: Keyring,
     database_url: str,
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     relay.on(moment, once(lambda: cut(database_url)))
     with running(environment, "worker") as process:
         relay.wait_for(3, SECONDS)
         end(process)
-    finish(environment, relay, parts, issue, 3, doubled="DOT" in moment)
+    finish(environment, relay, services, issue, 3, doubled="DOT" in moment)
 
 
 @on_sqlite
 @AT_ONCE
 @MOMENTS
 def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
-    moment: str, impatient: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    moment: str, impatient: Settings, relay: Server, services: Services, keyring: Keyring,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     with ExitStack() as stack:
         relay.on(moment, once(lambda: stack.enter_context(locked(tmp_path / "belong.db"))))
         with running(impatient, "worker") as process:
@@ -156,21 +160,21 @@ def test_a_lock_at_any_moment_loses_nothing_and_doubles_only_after_the_dot(
             relay.wait_for(3, SECONDS)
             end(process)
     assert "Traceback" not in said
-    finish(impatient, relay, parts, issue, 3, doubled="DOT" in moment)
+    finish(impatient, relay, services, issue, 3, doubled="DOT" in moment)
 
 
 @on_postgresql
 def test_a_standby_that_cannot_write_makes_the_worker_wait(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, database_url: str
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, database_url: str
 ) -> None:
-    issue = queue(parts, keyring, 2)
+    issue = queue(services, keyring, 2)
     with running(environment, "worker") as process:
         relay.wait_for(2, SECONDS)
-        wait_until(lambda: books(parts, issue).get("accepted") == 2)
+        wait_until(lambda: books(services, issue).get("accepted") == 2)
         with read_only(database_url):
             is_said(process, "Database or state folder cannot be used")
         assert process.poll() is None
-    assert books(parts, issue) == {"recipients": 2, "accepted": 2}
+    assert books(services, issue) == {"recipients": 2, "accepted": 2}
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -181,14 +185,20 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def finish(
-    settings: Settings, relay: Server, parts: Parts, issue: int, members: int, *, doubled: bool
+    settings: Settings,
+    relay: Server,
+    services: Services,
+    issue: int,
+    members: int,
+    *,
+    doubled: bool,
 ) -> None:
     """Let a next worker do what is left; nobody is missing, and copies stand in the books."""
     ended = run(settings, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n"), ended.stderr
     copies = Counter(one.recipient for one in relay.accepted)
     assert len(copies) == members
-    balance = books(parts, issue)
+    balance = books(services, issue)
     resent = balance.pop("resent", 0)
     assert balance == {"recipients": members, "accepted": members}
     assert len(relay.accepted) - members <= resent <= doubled
@@ -196,15 +206,20 @@ def finish(
 
 @on_sqlite
 def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, tmp_path: Path
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
     """Both go on by themselves when there is room again."""
     port = free_port()
     given = {**environment, "BELONG_BASE_URL": f"http://localhost:{port}"}
     with site_running(given, tmp_path, port) as site:
-        form = Form(site.browser.get("/contact").text).fields | {"message": WORDS, "email": WRITER}
+        form = Form(site.browser.get("/contact").text).fields | {
+            "message": WORDS,
+            "topic": "need",
+            "email": WRITER,
+        }
+        site.let_worker_begin()
         with full([*site.web_processes(), site.worker.pid]):
-            issue = queue(parts, keyring, 3)
+            issue = queue(services, keyring, 3)
             wait_until(lambda: b"cannot be used" in site.words())
             assert_the_form_keeps(site, form)
             assert not [word for word in relay.commands if word.startswith("MAIL")]
@@ -213,7 +228,7 @@ def test_a_full_disk_stops_the_worker_before_mail_and_the_form_keeps_the_words(
         relay.wait_for(4, SECONDS)
         assert b"Traceback" not in site.words()
         assert b"interpreter" not in site.words()
-    assert books(parts, issue) == {"recipients": 3, "accepted": 3}
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
 def assert_the_form_keeps(site: Site, form: dict[str, str]) -> None:
@@ -229,28 +244,47 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("arguments", [["worker"], ["worker", "--drain"]])
+def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
+    arguments: list[str], environment: Settings, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """And nothing of the worker that could not begin stays there."""
+    issue = queue(services, keyring, 1)
+    ended = subprocess.run(
+        ["prlimit", f"--fsize={LITTLE}", *flask(*arguments)], cwd=ROOT, check=False,
+        env=surroundings(environment), capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: BELONG_STATE_FOLDER cannot be used: File too large.")
+    assert "Traceback" not in ended.stderr
+    assert list((services.settings.state_folder / "workers").iterdir()) == []
+    assert relay.accepted == []
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
+
+
 @on_sqlite
 @pytest.mark.parametrize("command", ["worker --drain", "worker", "group list", "purge"])
 def test_a_damaged_file_ends_with_a_sentence_and_is_left_as_it_is(
-    command: str, environment: Settings, parts: Parts, tmp_path: Path
+    command: str, environment: Settings, services: Services, tmp_path: Path
 ) -> None:
-    parts.writing.kw["bind"].dispose()
+    services.writing.kw["bind"].dispose()
     file = tmp_path / "belong.db"
     file.write_bytes(b"No database at all, says whoever fills it with words. " * 1000)
     before = hashlib.sha256(file.read_bytes()).digest()
     ended = run(environment, *command.split())
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: The database is damaged, or is none.")
+    assert ended.stderr.startswith("Error: The database is damaged, or is not a database.")
     assert "Traceback" not in ended.stderr
     assert hashlib.sha256(file.read_bytes()).digest() == before
 
 
 @on_sqlite
 def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
-    environment: Settings, app: Flask, visitor: Visitor, parts: Parts, tmp_path: Path
+    environment: Settings, app: Flask, visitor: Visitor, services: Services, tmp_path: Path
 ) -> None:
     """An empty database in place of the lost one would look as if nobody belonged."""
-    parts.writing.kw["bind"].dispose()
+    services.writing.kw["bind"].dispose()
     file = tmp_path / "belong.db"
     file.unlink()
     assert visitor.open("/").status_code == 503

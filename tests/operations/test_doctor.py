@@ -11,17 +11,17 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import text, update
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import dispatcher
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.operating import doctor
-from belong_mail.parts import Parts
-from belong_mail.sending import parcels
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.models import Request
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.marks import on_sqlite, one_connection
-from tests.people import Visitor
+from belong_mail.ops import doctor
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.markers import on_sqlite, one_connection
 from tests.processes import run
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
@@ -44,29 +44,29 @@ def told(settings: Settings) -> tuple[int, list[str], list[str]]:
     )
 
 
-def test_all_is_well_where_all_is_well(environment: Settings, parts: Parts) -> None:
-    assert parts
+def test_all_is_well_where_all_is_well(environment: Settings, services: Services) -> None:
+    assert services
     code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     assert (code, bad) == (0, [])
-    assert "The database's schema is up to date." in well
+    assert "The database schema is up to date." in well
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_database_that_answers_before_its_disk_does_is_said(
-    environment: Settings, parts: Parts
+    environment: Settings, services: Services
 ) -> None:
-    assert parts
+    assert services
     careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
     code, _, bad = told({**environment, **careless})
-    expected = "PostgreSQL's synchronous_commit is off: a power cut loses data. Turn it on."
+    expected = "PostgreSQL's synchronous_commit is off, so a power cut loses data. Turn it on."
     assert (code, bad) == (1, [expected])
 
 
 @on_sqlite
 def test_the_relay_is_greeted_and_no_message_is_begun(
-    environment: Settings, relay: Server, parts: Parts
+    environment: Settings, relay: Server, services: Services
 ) -> None:
-    assert parts
+    assert services
     _, well, _ = told(environment)
     assert any("The relay answers, without TLS, on this machine" in words for words in well)
     assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
@@ -76,61 +76,74 @@ def test_the_relay_is_greeted_and_no_message_is_begun(
     assert any("The relay cannot be used, at CONNECT. Is its name right" in words for words in bad)
 
 
+@on_sqlite
+def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(
+    environment: Settings, services: Services
+) -> None:
+    assert services
+    for size, is_small in (("9999999", True), ("10000000", False), ("0", False)):
+        with Server(extensions=(f"SIZE {size}",)) as relay:
+            _, _, bad = told(
+                {**environment, "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none"}
+            )
+        assert any("Raise the relay’s limit" in words for words in bad) == is_small
+
+
 def test_what_waits_too_long_and_what_cannot_be_read_is_said(
-    environment: Settings, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     relay.always("RCPT", "450 4.2.1 Later")
-    queue(parts, keyring, 1)
+    queue(services, keyring, 1)
     worker.drain()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(update(Delivery).values(due_at=now().replace(year=2020)))
-        session.add(Request(kind="join", sealed=b"", failures=3))
+        session.add(Job(kind="join", sealed=b"", failures=3))
     code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     assert code == 1
-    assert any("The oldest message waits for" in words for words in bad)
-    assert any("1 requests cannot be read" in words for words in bad)
+    assert any("The oldest message has been waiting for" in words for words in bad)
+    assert any("Requests that cannot be read: 1." in words for words in bad)
 
 
 @on_sqlite
 def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
-    environment: Settings, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    queue(parts, keyring, 1)
+    queue(services, keyring, 1)
     relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
     worker.drain()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(update(Delivery).values(created_at=now() - timedelta(minutes=16)))
     _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
-    [words] = [words for words in bad if "The oldest message waits for 16 minutes." in words]
+    [words] = [words for words in bad if "been waiting for 16 minutes." in words]
     assert words.endswith("The relay’s last answer: 535 5.7.8 authentication.")
 
 
-def test_an_old_schema_is_said(environment: Settings, parts: Parts) -> None:
-    with parts.writing.begin() as session:
+def test_an_old_schema_is_said(environment: Settings, services: Services) -> None:
+    with services.writing.begin() as session:
         version = session.scalar(text("SELECT version_num FROM alembic_version"))
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     try:
         code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     finally:
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             session.execute(
                 text("UPDATE alembic_version SET version_num = :version"), {"version": version}
             )
-    assert (code, bad) == (1, ["The database's schema is not up to date. Run `db upgrade`."])
+    assert (code, bad) == (1, ["The database schema is not up to date. Run `db upgrade`."])
 
 
 @on_sqlite
 def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
-    environment: Settings, parts: Parts, tmp_path: Path
+    environment: Settings, services: Services, tmp_path: Path
 ) -> None:
-    assert parts
+    assert services
     file = tmp_path / "private"
     file.write_text(environment["BELONG_PRIVATE_KEYS"])
     file.chmod(0o640)
     given = {**environment, "BELONG_SMTP_URL": "mailbox:", "BELONG_PRIVATE_KEYS_FILE": str(file)}
     del given["BELONG_PRIVATE_KEYS"]
     assert told(given)[2] == [
-        "BELONG_PRIVATE_KEYS_FILE: others can read the file. Take the right away with chmod."
+        "BELONG_PRIVATE_KEYS_FILE: other users can read the file. Fix it with chmod."
     ]
     file.chmod(0o600)
     assert told(given)[2] == []
@@ -161,12 +174,11 @@ def test_without_dns_the_records_are_skipped_with_words() -> None:
 
     [finding] = doctor.check_names("d.example", unreachable)
     assert not finding.is_wrong
-    assert "not looked at" in finding.words
+    assert "not checked" in finding.words
 
 
-@pytest.fixture
-def figures(app: Flask) -> dict[str, str]:
-    """What Prometheus reads, by name."""
+def read_figures(app: Flask) -> dict[str, str]:
+    """Return what Prometheus reads, by name."""
     client = app.test_client(use_cookies=False)
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.mimetype == "text/plain"
@@ -174,11 +186,26 @@ def figures(app: Flask) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in lines)
 
 
+@pytest.fixture
+def figures(app: Flask) -> dict[str, str]:
+    return read_figures(app)
+
+
+@WITH_TOKEN
+def test_a_message_of_no_known_worker_is_counted(app: Flask, services: Services) -> None:
+    with services.writing.begin() as session:
+        gone = {"state": State.SENDING, "claimed_by": "gone"}
+        session.add(Delivery(kind="canary", sealed_to=b"sealed", **gone))
+    assert read_figures(app)["belong_orphans"] == "1"
+
+
 @WITH_TOKEN
 def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
     assert figures['belong_deliveries{state="queued"}'] == "0"
     assert figures["belong_on_hold"] == "0"
-    assert len(figures) == 17
+    assert figures["belong_worker_alive"] == "0"
+    assert figures["belong_worker_seconds"] == "nan"
+    assert len(figures) == 28
     assert not [name for name in figures if "village" in name or "group" in name]
 
 
@@ -200,10 +227,10 @@ def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
 
 @one_connection
 def test_an_issue_is_paused_resumed_and_stopped_by_command(
-    cli: FlaskCliRunner, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    cli: FlaskCliRunner, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 30)
-    with parts.reading.begin() as session:
+    issue = queue(services, keyring, 30)
+    with services.reading.begin() as session:
         name = session.get_one(Newsletter, issue).public_id
 
     said = []
@@ -217,20 +244,46 @@ def test_an_issue_is_paused_resumed_and_stopped_by_command(
         """Act, and dawdle until what was read ahead is asked for again."""
         if len(relay.accepted) == number:
             act(verb)
-            time.sleep(parcels.STALE + 0.1)
+            time.sleep(dispatcher.STALE_SECONDS + 0.1)
 
     relay.on("after DOT", lambda _: act_at(10, "pause"))
     worker.drain()
     paused_at = len(relay.accepted)
     assert 10 <= paused_at <= 11
     act("pause", 1)
-    assert "It is paused: that cannot be done now." in said[-1]
+    assert "The newsletter is paused, so this cannot be done now." in said[-1]
     relay.on("after DOT", lambda _: None)
     act("resume")
     relay.on("after DOT", lambda _: act_at(20, "stop"))
     worker.drain()
-    balance = books(parts, issue)
+    balance = books(services, issue)
     assert balance["accepted"] == len(relay.accepted) <= 21
     assert balance["withdrawn"] == 30 - balance["accepted"]
     act("resume", 1)
     assert cli.invoke(args=["newsletter", "stop", "no-such"]).exit_code == 2
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": "short"}])
+def test_a_token_that_is_too_short_opens_nothing_and_is_said(
+    environment: Settings, app: Flask
+) -> None:
+    client = app.test_client()
+    assert client.get("/metrics", headers={"Authorization": "Bearer short"}).status_code == 404
+    _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert bad == ["BELONG_METRICS_TOKEN is under 32 characters, so /metrics stays closed."]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "command", [("doctor",), ("keys", "status"), ("db", "upgrade"), ("worker",)]
+)
+def test_wrong_settings_are_all_said_before_anything_starts(
+    command: tuple[str, ...], environment: Settings
+) -> None:
+    wrong = {"BELONG_BASE_URL": "ftp://x", "BELONG_SEND_RATE": "many", "BELONG_COLOUR": "red"}
+    ended = run({**environment, **wrong}, *command)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    for name in wrong:
+        assert f"  - {name} " in ended.stderr

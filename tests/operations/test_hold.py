@@ -1,4 +1,4 @@
-"""A restored or cloned database sends nothing until somebody says so (trust.md R19)."""
+"""A restored or cloned database sends nothing until somebody says so."""
 
 import json
 import shutil
@@ -9,16 +9,20 @@ import pytest
 from flask.testing import FlaskCliRunner
 from sqlalchemy import Engine, delete, select, text, update
 
-from belong_mail.db import Base, make_engine
-from belong_mail.hold.models import Host
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.models import Request
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
-from tests.marks import on_sqlite
-from tests.people import Visitor
+from belong_mail.core.db import Base, make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops.hold import Host
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor
+from tests.clients import sign_in
+from tests.factories import queue_issue
+from tests.markers import on_sqlite
 from tests.processes import run
-from tests.seats import sign_in
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
@@ -63,9 +67,9 @@ def copy_of(settings: Settings, tmp_path: Path) -> Settings:
 
 
 def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    queue(parts, keyring, 2)
+    queue(services, keyring, 2)
     for _ in range(3):
         assert drain(environment) == (0, NOTHING_WAITS)
         assert not is_held(environment)
@@ -74,12 +78,12 @@ def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
 
 
 def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then_all_once(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring,
+    environment: Settings, relay: Server, services: Services, keyring: Keyring,
     tmp_path: Path, visitor: Visitor,
 ) -> None:  # fmt: skip
     """A copy of the database on another machine; or a second machine that is to join."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     visitor.join("asian", "new@dpsk12.org")
     other = elsewhere(environment, tmp_path)
     for _ in range(2):
@@ -87,16 +91,16 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
         assert code == 1
         assert "Sending is on hold: this host's state folder has not worked on" in words
     assert relay.accepted == []
-    assert books(parts, issue) == {"recipients": 3, "queued": 3}
-    with parts.reading.begin() as session:
-        assert len(list(session.scalars(select(Request.id)))) == 1
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
+    with services.reading.begin() as session:
+        assert len(list(session.scalars(select(Job.id)))) == 1
     told = run(other, "hold", "status")
     assert told.returncode == 1
     assert "3 queued, 1 requests" in told.stdout
     assert "dpsk12" not in told.stdout
     said = run(other, "hold", "release")
     assert (said.returncode, said.stdout) == (
-        0, "Released. What waits: 3 queued, 1 requests. A running worker goes on within seconds.\n",
+        0, "Released. Waiting: 3 queued, 1 requests. A running worker resumes within seconds.\n",
     )  # fmt: skip
     assert drain(other) == (0, NOTHING_WAITS)
     assert drain(environment) == (0, NOTHING_WAITS)
@@ -106,32 +110,32 @@ def test_a_host_that_the_database_does_not_know_does_nothing_until_released_then
 
 
 def test_a_host_that_waits_for_its_release_does_not_stop_the_others(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, tmp_path: Path
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(parts, keyring, 2)
+    queue(services, keyring, 2)
     assert drain(elsewhere(environment, tmp_path))[0] == 1
     assert drain(environment) == (0, NOTHING_WAITS)
     assert len(relay.accepted) == 2
     assert "Other hosts on hold: 1." in run(environment, "hold", "status").stdout
 
 
-def _put_back(parts: Parts, rows: list[tuple[str, int]]) -> None:
+def _put_back(services: Services, rows: list[tuple[str, int]]) -> None:
     """Make the database what it was: what its hosts knew then."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(delete(Host))
         session.add_all(Host(folder=folder, epoch=epoch) for folder, epoch in rows)
 
 
 def test_an_older_database_under_the_same_host_is_on_hold(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     assert drain(environment) == (0, NOTHING_WAITS)
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         then = [(host.folder, host.epoch) for host in session.scalars(select(Host))]
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(parts, keyring, 1)
-    _put_back(parts, then)
+    queue(services, keyring, 1)
+    _put_back(services, then)
     assert "older than what this host last saw" in is_held(environment)
     assert relay.accepted == []
     assert run(environment, "hold", "release").returncode == 0
@@ -140,32 +144,58 @@ def test_an_older_database_under_the_same_host_is_on_hold(
 
 
 def test_a_copy_from_before_hosts_were_known_is_on_hold_under_a_host_that_was(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    queue(parts, keyring, 1)
+    queue(services, keyring, 1)
     assert drain(environment) == (0, NOTHING_WAITS)
-    _put_back(parts, [])
+    _put_back(services, [])
     assert "has not worked on this database" in is_held(environment)
     assert len(relay.accepted) == 1
 
 
-def test_a_twin_of_this_host_is_noticed_by_its_traces(environment: Settings, parts: Parts) -> None:
+def test_a_new_host_and_a_new_database_and_an_older_one_are_told_apart(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    """And what to do: `hold status` says it of each in words of its own."""
+    queue(services, keyring, 1)
+    other = elsewhere(environment, tmp_path)
+    assert run(other, "hold", "status").returncode == 0
+    witness(other).write_text(json.dumps({"folder": "other", "epoch": 7, "place": "elsewhere"}))
+    new_database = is_held(other)
+    assert "This one is new: nothing was sent from it" in new_database
+    assert "correct BELONG_DATABASE_URL" in new_database
+    _put_back(services, [])
+    assert drain(environment) == (0, NOTHING_WAITS)
+    older = is_held(other)
+    assert "email was sent from it. It is an older copy" in older
+    _put_back(services, [("another", 3)])
+    witness(other).unlink()
+    new_host = is_held(other)
+    assert "nor on any other. The host or its folder is new" in new_host
+    assert "release the hold, and this host joins the others" in new_host
+    assert len({older, new_host, new_database}) == 3
+    assert len(relay.accepted) == 1
+
+
+def test_a_twin_of_this_host_is_noticed_by_its_traces(
+    environment: Settings, services: Services
+) -> None:
     """Two clones with one state folder each of the same name, on one PostgreSQL."""
     assert drain(environment) == (0, NOTHING_WAITS)
     before = witness(environment).read_text()
     assert drain(environment) == (0, NOTHING_WAITS)
     witness(environment).write_text(before)
     assert "newer than what this host last saw" in is_held(environment)
-    assert parts
+    assert services
 
 
 @pytest.mark.parametrize(
     ("key", "words"), [("machine", "comes from another machine"), ("place", "not the same file")]
 )
 def test_a_cloned_machine_or_a_moved_database_is_on_hold(
-    key: str, words: str, environment: Settings, parts: Parts
+    key: str, words: str, environment: Settings, services: Services
 ) -> None:
-    assert parts
+    assert services
     assert drain(environment) == (0, NOTHING_WAITS)
     seen = json.loads(witness(environment).read_text())
     if not seen[key]:
@@ -178,11 +208,11 @@ def test_a_cloned_machine_or_a_moved_database_is_on_hold(
 
 @on_sqlite
 def test_a_copied_file_is_on_hold_though_nothing_has_happened_since(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring, tmp_path: Path
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
     """Somebody tries something on a copy, on the same host, and has forgotten the relay."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(parts, keyring, 2)
+    queue(services, keyring, 2)
     copied = copy_of(environment, tmp_path)
     assert "not the same file or cluster" in is_held(copied)
     assert relay.accepted == []
@@ -191,23 +221,23 @@ def test_a_copied_file_is_on_hold_though_nothing_has_happened_since(
 
 
 def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(
-    environment: Settings, parts: Parts
+    environment: Settings, services: Services
 ) -> None:
     assert drain(environment) == (0, NOTHING_WAITS)
     seen = json.loads(witness(environment).read_text())
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         session.execute(update(Host).values(epoch=seen["epoch"] + 1))
     witness(environment).write_text(json.dumps({**seen, "is_pending": True}))
     assert not is_held(environment)
 
 
 def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
-    environment: Settings, relay: Server, parts: Parts, keyring: Keyring
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     assert drain(environment) == (0, NOTHING_WAITS)
     assert run(environment, "hold", "begin").returncode == 0
-    queue(parts, keyring, 1)
-    assert "somebody asked for it" in is_held(environment)
+    queue(services, keyring, 1)
+    assert "someone ran `hold begin`" in is_held(environment)
     assert relay.accepted == []
     assert run(environment, "hold", "release").returncode == 0
     assert not is_held(environment)
@@ -216,47 +246,47 @@ def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
 
 
 def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
-    worker: Worker, parts: Parts, keyring: Keyring, cli: FlaskCliRunner
+    worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
 ) -> None:
     worker.drain()
-    queue(parts, keyring, 1)
-    with parts.writing.begin() as session:
+    queue(services, keyring, 1)
+    with services.writing.begin() as session:
         session.execute(text("UPDATE deliveries SET state = 'sending'"))
         session.execute(text("UPDATE chunks SET is_halted = is_halted"))
     cli.invoke(args=["hold", "begin"])
-    before = rows_of(parts)
-    held = make_worker(parts, keyring)
+    before = rows_of(services)
+    held = make_worker(services, keyring)
     held.drain()
     held.engine.close()
     assert held.held_because == "asked"
-    assert rows_of(parts) == before
+    assert rows_of(services) == before
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
-    worker: Worker, parts: Parts, keyring: Keyring, relay: Server, cli: FlaskCliRunner
+    worker: Worker, services: Services, keyring: Keyring, relay: Server, cli: FlaskCliRunner
 ) -> None:
     """What it had begun is finished and written down; the rest waits for the release."""
-    issue = queue(parts, keyring, 60)
+    issue = queue(services, keyring, 60)
     relay.delay = 0.3
     worker._turn()
-    assert books(parts, issue)["sending"] > 0
+    assert books(services, issue)["sending"] > 0
     cli.invoke(args=["hold", "begin"])
     worker._meet_at = 0.0
     worker._turn()
     assert worker.held_because == "asked"
     done = len(relay.accepted)
     assert 0 < done < 60
-    assert books(parts, issue) == {"recipients": 60, "accepted": done, "queued": 60 - done}
+    assert books(services, issue) == {"recipients": 60, "accepted": done, "queued": 60 - done}
     worker._turn()
     assert len(relay.accepted) == done
     cli.invoke(args=["hold", "release"])
     relay.delay = 0.0
     worker.drain()
-    assert books(parts, issue) == {"recipients": 60, "accepted": 60}
+    assert books(services, issue) == {"recipients": 60, "accepted": 60}
 
 
-def rows_of(parts: Parts) -> list[object]:
-    engine = parts.writing.kw["bind"]
+def rows_of(services: Services) -> list[object]:
+    engine = services.writing.kw["bind"]
     assert isinstance(engine, Engine)
     with engine.connect() as connection:
         return [
@@ -268,20 +298,20 @@ def rows_of(parts: Parts) -> list[object]:
 
 @on_sqlite
 def test_mail_that_stays_on_this_machine_needs_no_release(
-    environment: Settings, parts: Parts, keyring: Keyring, tmp_path: Path
+    environment: Settings, services: Services, keyring: Keyring, tmp_path: Path
 ) -> None:
     """A copy may be looked at, with `mailbox:` in place of a relay."""
     assert drain(environment) == (0, NOTHING_WAITS)
-    queue(parts, keyring, 1)
+    queue(services, keyring, 1)
     other = elsewhere({**environment, "BELONG_SMTP_URL": "mailbox:"}, tmp_path)
     assert drain(other) == (0, NOTHING_WAITS)
 
 
 @on_sqlite
 def test_a_witness_that_cannot_be_read_ends_with_a_sentence(
-    environment: Settings, parts: Parts
+    environment: Settings, services: Services
 ) -> None:
-    assert parts
+    assert services
     drain(environment)
     witness(environment).write_text("{")
     for command in (("worker", "--drain"), ("hold", "status"), ("hold", "release")):
@@ -296,7 +326,7 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(
     language: str, environment: Settings, visitor: Visitor, make_lead: Callable[[], Visitor],
     cli: FlaskCliRunner,
 ) -> None:  # fmt: skip
-    words = {"en": "Sending is on hold.", "es": "Los envíos están detenidos."}[language]
+    words = {"en": "Sending is on hold.", "es": "Los envíos están en pausa."}[language]
     lead = make_lead()
     page = f"/lead/?lang={language}"
     assert words not in lead.open(page).text
@@ -310,6 +340,60 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(
 
 @pytest.fixture
 def make_lead(
-    app: object, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> Callable[[], Visitor]:
-    return lambda: sign_in(app, parts, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+    return lambda: sign_in(app, services, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+
+
+def test_hold_status_lists_what_would_leave_again_and_release_can_take_it_for_uncertain(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
+) -> None:
+    """A copy made while an issue left: what it holds as waiting may have left since."""
+    assert drain(environment) == (0, NOTHING_WAITS)
+    begun = queue(services, keyring, 5)
+    visitor.join("asian", "ada@dpsk12.org")
+    relay.always("RCPT", "451 4.3.0 Later")
+    assert drain(environment)[0] == 0
+    relay.usual()
+    with services.writing.begin() as session:
+        waiting = queue_issue(session).id
+        copies = session.scalars(select(Delivery.id).where(Delivery.newsletter_id == begun)).all()
+        taken = update(Delivery).where(Delivery.id.in_(copies[:2]))
+        session.execute(taken.values(state=State.SENDING, claimed_by="gone", due_at=None))
+        names = [session.get_one(Newsletter, each).public_id for each in (begun, waiting)]
+    assert run(environment, "hold", "begin").returncode == 0
+    told = run(environment, "hold", "status").stdout
+    assert "confirm-subscription\t1 queued" in told
+    assert f"newsletter {names[0]}\t3 deferred, 2 sending\n" in told
+    assert f"newsletter {names[1]}\t5 queued\n" in told
+    assert "dpsk12" not in told
+    said = run(environment, "hold", "release", "--doubt")
+    assert said.stdout.startswith("Newsletters paused: 2.")
+    for _ in range(2):
+        assert drain(environment)[0] == 0
+    assert {one.recipient for one in relay.accepted} <= {"ada@dpsk12.org"}
+    assert books(services, begun) == {"recipients": 5, "uncertain": 5}
+    assert books(services, waiting) == {"recipients": 5, "queued": 5}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}, {"BELONG_UNCERTAIN": "0"}])
+def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_again(
+    settings: Settings, environment: Settings, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    assert drain(environment) == (0, NOTHING_WAITS)
+    issue = queue(services, keyring, 2)
+    relay.always("RCPT", "451 4.3.0 Later")
+    assert drain(environment)[0] == 0
+    relay.usual()
+    assert run(environment, "hold", "begin").returncode == 0
+    assert run(environment, "hold", "release", "--doubt").returncode == 0
+    assert drain(environment)[0] == 0
+    with services.writing.begin() as session:
+        newsletter = session.get_one(Newsletter, issue)
+        assert newsletter.paused_at is not None
+        release.resume(session, newsletter)
+    assert drain(environment)[0] == 0
+    is_again = settings["BELONG_UNCERTAIN"] == "0"
+    assert len(relay.accepted) == (2 if is_again else 0)
+    counted = {"accepted": 2, "resent": 2} if is_again else {"uncertain": 2}
+    assert books(services, issue) == {"recipients": 2, **counted}

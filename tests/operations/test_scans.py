@@ -11,23 +11,22 @@ import pytest
 import time_machine
 from sqlalchemy import Connection, Engine, event, insert, text
 
-from belong_mail.db import Base, now
-from belong_mail.operating import figures
-from belong_mail.outbox import service as outbox
-from belong_mail.parts import Parts
-from belong_mail.sending import settling
-from belong_mail.sending.models import Delivery, State
-from belong_mail.sending.presence import Presence
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.db import Base, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox, results
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.members.models import Subscription
+from belong_mail.ops import metrics
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
 from tests.factories import make_member, queue_issue
-from tests.people import Visitor
 
 MANY = 8_000
 LARGE = ("deliveries", "subscriptions", "requests")
-OF_WHAT_IS_LEFT = re.compile(r"ix_\w+_(due|due_again|told|single|inactive|introduced)")
-"""Indexes of a few rows, which may be walked from end to end."""
+# Indexes of a few rows, which may be walked from end to end.
+OF_WHAT_IS_LEFT = re.compile(r"ix_\w+_(due|due_again|told|canary|single|inactive|introduced)")
 SCAN = re.compile(rf"SCAN ({'|'.join(LARGE)})(?: USING (?:COVERING )?INDEX (\w+))?")
 
 
@@ -62,8 +61,8 @@ def _explain_postgresql(driver: Any, statement: str, parameters: Any) -> str:
     return ", ".join(_whole(plan[0]["Plan"]))
 
 
+# Its single messages are few as long as PostgreSQL says so, for it counts them.
 ABOUT = "ix_deliveries_about_id"
-"""Its single messages are few as long as PostgreSQL says so, for it counts them."""
 
 
 def _whole(node: dict[str, Any]) -> Iterator[str]:
@@ -88,10 +87,10 @@ def watched(engine: Engine) -> Iterator[Plans]:
 
 
 @pytest.fixture
-def filled(parts: Parts, keyring: Keyring) -> Engine:
+def filled(services: Services, keyring: Keyring) -> Engine:
     """Many members, an issue that went to them, and requests that wait for later."""
-    engine: Engine = parts.writing.kw["bind"]
-    with parts.writing.begin() as session:
+    engine: Engine = services.writing.kw["bind"]
+    with services.writing.begin() as session:
         group_id = make_member(session, keyring, "first@dpsk12.org").group_id
         issue = queue_issue(session).id
         session.execute(text("UPDATE chunks SET inserted = planned"))
@@ -120,10 +119,10 @@ def filled(parts: Parts, keyring: Keyring) -> Engine:
     return engine
 
 
-def age(parts: Parts) -> None:
+def age(services: Services) -> None:
     """Let each kind of thing have something that is over."""
     month = now() - timedelta(days=40)
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         for member, column in ((11, "ended_at"), (12, "confirmed_at"), (13, "requested_at")):
             found = session.get_one(Subscription, member)
             setattr(found, column, None if column == "confirmed_at" else month)
@@ -134,32 +133,36 @@ def age(parts: Parts) -> None:
                 setattr(one, name, value)
 
 
-@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": "o@example.org"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"BELONG_ALERT_ADDRESS": "o@example.org", "BELONG_CANARY_ADDRESS": "c@example.org"}],
+)
 def test_no_chore_reads_a_large_table_whole(
-    visitor: Visitor, worker: Worker, parts: Parts, filled: Engine
+    visitor: Visitor, worker: Worker, services: Services, filled: Engine
 ) -> None:
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         outbox.post(session, "welcome-member", subscription_id=10)
         outbox.post(session, "sign-in", sealed_to=b"x", sealed_arguments=b"x")
     worker.drain()
-    age(parts)
+    age(services)
     with time_machine.travel(now() + timedelta(minutes=2)), watched(filled) as plans:
         worker.step()
     assert plans.wrong == {}
     assert plans.seen > 25
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert [session.get(Subscription, each) for each in (11, 12, 13)] == [None] * 3
-        assert session.query(Delivery).where(Delivery.newsletter_id.is_(None)).all() == []
+        single = session.query(Delivery.kind).where(Delivery.newsletter_id.is_(None))
+        assert [kind for (kind,) in single] == ["canary"], "the one that was just asked for"
 
 
 def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
-    worker: Worker, parts: Parts, filled: Engine, tmp_path: Any
+    worker: Worker, services: Services, filled: Engine, tmp_path: Any
 ) -> None:
     worker.drain()
-    lost = Presence(tmp_path / "elsewhere" / "workers")
-    with parts.writing.begin() as session:
-        settling.renew(session, lost.name)
+    lost = WorkerLock(tmp_path / "elsewhere" / "workers")
+    with services.writing.begin() as session:
+        results.renew_lease(session, lost.name)
         session.flush()
         held = {"who": lost.name, "until": now() - timedelta(minutes=2), "state": State.SENDING}
         session.execute(
@@ -173,15 +176,15 @@ def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
         worker.engine.recover()
     lost.end()
     assert plans.wrong == {}
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         assert {session.get_one(Delivery, each).state for each in (20, 21)} == {State.UNCERTAIN}
 
 
 @pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "100"}])
 def test_to_count_a_day_no_large_table_is_read_whole(
-    worker: Worker, parts: Parts, filled: Engine
+    worker: Worker, services: Services, filled: Engine
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         outbox.post(session, "welcome-member", subscription_id=10)
     with watched(filled) as plans:
         worker.drain()
@@ -190,10 +193,10 @@ def test_to_count_a_day_no_large_table_is_read_whole(
 
 
 def test_what_waits_longest_is_found_without_reading_a_large_table_whole(
-    parts: Parts, filled: Engine
+    services: Services, filled: Engine
 ) -> None:
     """The total by state is counted: nothing else knows it."""
-    with watched(filled) as plans, parts.reading.begin() as session:
-        figures.gather(session)
+    with watched(filled) as plans, services.reading.begin() as session:
+        metrics.gather_metrics(session, None)
     wrong = [each for each in plans.wrong if "GROUP BY" not in each and "requests" not in each]
     assert wrong == []

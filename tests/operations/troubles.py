@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
+from belong_mail.core.db import Base
+
+# Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
-"""Octets: enough for a witness, too few for a page of a database."""
+TRIES = 5
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
 
 
@@ -54,6 +58,42 @@ def read_only(url: str) -> Iterator[None]:
         beside = make_url(url).set(database="postgres").render_as_string(hide_password=False)
         run(beside, f"ALTER DATABASE {name} RESET default_transaction_read_only")
         cut(url)
+
+
+def keep(url: str) -> None:
+    """Keep what a PostgreSQL database is now, as a standby has it that lags behind from here on."""
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    kept = (f"CREATE TABLE past.{name} AS TABLE {name}" for name in tables)
+    run(url, "DROP SCHEMA IF EXISTS past CASCADE", "CREATE SCHEMA past", *kept)
+
+
+def go_back(url: str) -> None:
+    """Let the standby take over: end each connection, and be what was kept, on another timeline."""
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    engine = create_engine(url)
+    for _ in range(TRIES):
+        try:
+            _put_back(engine, tables)
+            break
+        except OperationalError:  # who was just at work waits for us as we wait for them
+            continue
+    else:
+        raise AssertionError("The standby could not take over.")
+    engine.dispose()
+
+
+def _put_back(engine: Engine, tables: list[str]) -> None:
+    with engine.begin() as connection:
+        for statement in (
+            f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
+            *(f"DELETE FROM {name}" for name in reversed(tables)),  # noqa: S608 - our own names
+            *(f"INSERT INTO {name} TABLE past.{name}" for name in tables),
+            "UPDATE hosts SET timeline = 'FFFFFFFF' WHERE timeline <> ''",
+            "SELECT setval('deliveries_id_seq', (SELECT max(id) FROM deliveries))",
+            "DROP SCHEMA past CASCADE",
+            f"{CUT} datname = current_database() AND pid <> pg_backend_pid()",
+        ):
+            connection.execute(text(statement))
 
 
 def run(url: str, *statements: str) -> None:

@@ -1,4 +1,4 @@
-"""Single mails in raw bytes: automatic, quiet, without what a stranger typed (M13, M14, M32)."""
+"""Single mails in raw bytes: automatic, quiet, without what a stranger typed."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.marks import on_sqlite
-from tests.people import Visitor, html_of, links_in, text_of
-from tests.raw import Page, check_form
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, html_of, links_in, text_of
+from tests.markers import on_sqlite
+from tests.scenario import ADA, VILLAGE, Stage
 from tests.servers.smtp import Accepted, Server, drop
-from tests.stage import ADA, VILLAGE, Stage
+from tests.smtp_raw import Page, check_form
 
 LEAD = "lead@dpsk12.org"
 INBOX = "dps-belong@example.org"
@@ -26,8 +26,10 @@ BAIT = "Win $$ and 7*7 %(more)s $now"
 
 
 @pytest.fixture
-def stage(visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Stage:
-    return Stage(visitor, worker, relay, parts, keyring)
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
 
 
 def last(stage: Stage) -> Accepted:

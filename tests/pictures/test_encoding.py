@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from belong_mail.pictures.encoding import MAX_FILE, Encoded, PictureRefused, encode
+from belong_mail.newsletters.image_decoder import MAX_FILE, EncodedImage, InvalidImage
+from belong_mail.newsletters.image_program import encode
 from tests.pictures.samples import GIF, HTML, SVG, file, opened, photograph, picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +130,7 @@ def test_colours_of_every_mode_arrive(
     [b"", SVG, HTML, GIF, b"RIFF\x00\x00\x00\x00WAVE", b"%PDF-1.7", b"\x89PNG", b" " + picture()],
 )
 def test_what_is_no_picture_of_the_three_kinds_is_refused(strange: bytes) -> None:
-    with pytest.raises(PictureRefused, match="JPEG, PNG or WebP"):
+    with pytest.raises(InvalidImage, match="JPEG, PNG or WebP"):
         encode(strange)
 
 
@@ -139,30 +140,30 @@ def test_broken_pictures_are_refused_and_never_raise_anything_else() -> None:
     noise = Image.frombytes("RGB", (50, 50), dice.randbytes(7500))
     whole = [file(noise, kind) for kind in ("JPEG", "PNG", "WEBP")] + [photograph()]
     for content in whole[:3]:
-        with pytest.raises(PictureRefused, match="damaged"):
+        with pytest.raises(InvalidImage, match="damaged"):
             encode(content[: len(content) // 2])
-    with pytest.raises(PictureRefused, match="damaged"):
+    with pytest.raises(InvalidImage, match="damaged"):
         encode(b"\xff\xd8\xff" + HTML)
     for _ in range(600):
         bent = bytearray(dice.choice(whole))
         for _ in range(4):
             bent[dice.randrange(len(bent))] = dice.randrange(256)
         try:
-            assert isinstance(encode(bytes(bent)), Encoded)
-        except PictureRefused:
+            assert isinstance(encode(bytes(bent)), EncodedImage)
+        except InvalidImage:
             continue
 
 
 @pytest.mark.parametrize("size", [(3001, 3000), (100_000, 100_000), (1, 9_000_001)])
 def test_a_bomb_is_refused_before_it_is_unpacked(size: tuple[int, int]) -> None:
-    with pytest.raises(PictureRefused, match="9 million"):
+    with pytest.raises(InvalidImage, match="9 million"):
         encode(bomb(*size))
 
 
 def test_too_large_a_photograph_is_refused() -> None:
-    with pytest.raises(PictureRefused, match="25 million"):
+    with pytest.raises(InvalidImage, match="25 million"):
         encode(file(Image.new("L", (5001, 5000)), "JPEG"))
-    with pytest.raises(PictureRefused, match="9 million"):
+    with pytest.raises(InvalidImage, match="9 million"):
         encode(file(Image.new("CMYK", (3001, 3000)), "JPEG"))
 
 
@@ -175,13 +176,15 @@ WORST = {
 }
 PEAK = """
 import resource, sys
-from belong_mail.pictures.encoding import encode
+from belong_mail.newsletters.image_program import encode
 encode(sys.stdin.buffer.read())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts in KiB on Linux alone")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="NOT TESTED: memory; ru_maxrss is in KiB on Linux alone"
+)
 @pytest.mark.parametrize("worst", WORST)
 def test_the_largest_picture_that_is_taken_needs_less_than_200_megabytes(worst: str) -> None:
     mode, size, kind, options = WORST[worst]
@@ -198,5 +201,5 @@ def test_the_largest_picture_that_is_taken_needs_less_than_200_megabytes(worst: 
 
 
 def test_too_large_a_file_is_refused() -> None:
-    with pytest.raises(PictureRefused, match="5 MB"):
+    with pytest.raises(InvalidImage, match="5 MB"):
         encode(picture() + b"\0" * MAX_FILE)

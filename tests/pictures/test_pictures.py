@@ -1,24 +1,27 @@
 """A lead adds pictures to an issue; they travel inside the mail, and nothing is fetched."""
 
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from PIL import Image as Pillow
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import images
+from belong_mail.newsletters.forms import MAX_BODY
+from belong_mail.newsletters.image_decoder import EncodedImage
 from belong_mail.newsletters.models import Image, Newsletter
-from belong_mail.parts import Parts
-from belong_mail.pictures import service
-from belong_mail.pictures.encoding import Encoded
-from belong_mail.pictures.views import MAX_BODY
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
 from tests.leads.test_release import act, begin
-from tests.people import Form, Visitor, html_of, text_of
 from tests.pictures.samples import HTML, SVG, file, photograph, picture
 from tests.servers.smtp import Server
 
@@ -29,8 +32,8 @@ def add(
     return lead.send(f"{page}/pictures", picture=(io.BytesIO(content), name), description=says)
 
 
-def added(parts: Parts) -> list[Image]:
-    with parts.reading.begin() as session:
+def added(services: Services) -> list[Image]:
+    with services.reading.begin() as session:
         return list(session.scalars(select(Image).order_by(Image.id)))
 
 
@@ -43,22 +46,22 @@ def token(lead: Visitor) -> Any:
 
 
 def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
-    lead: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
     assert (
         add(lead, page, photograph(), "me at home.jpg", "Two [people] & *tea*").status_code == 303
     )
     assert add(lead, page, picture(), says="Not shown").status_code == 303
-    [image, _unused] = added(parts)
+    [image, _unused] = added(services)
     listed = lead.open(f"{page}/pictures").text
     assert f"(picture:{image.public_id})" in listed
     write(lead, page, f"Look:\n\n{image.source}\n\n![gone](https://example.org/pixel.gif)")
     checklist = lead.open(f"{page}/release").text
-    assert "The picture “Not shown” stands nowhere" in checklist
-    assert "another website is left out" in checklist
+    assert "You added the picture “Not shown” but" in checklist
+    assert "another website will be left out" in checklist
 
     act(lead, page, "test")
     worker.drain()
@@ -78,32 +81,35 @@ def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
 
 
 def test_the_preview_shows_the_picture_and_is_the_mail_apart_from_it(
-    lead: Visitor, parts: Parts, worker: Worker, relay: Server
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
     page = begin(lead)
     add(lead, page, picture())
-    [image] = added(parts)
+    [image] = added(services)
     write(lead, page, f"Dear {{first_name}},\n\n{image.source}")
-    act(lead, page, "test")
-    worker.drain()
-    sent = html_of(relay.to("lead-of-the-village@dpsk12.org")[-1])
     fields = Form(lead.open(page).text).fields
     text = {**fields, "subject": "Tea on Friday", "text": f"Dear {{first_name}},\n\n{image.source}"}
     preview = lead.press(f"{page}/preview?as=phone", **text).text
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    sent = html_of(relay.to("member0@dpsk12.org")[-1])
     url = preview.split('src="')[1].split('"')[0]
     assert url.startswith("data:image/png;base64,")
     leave = sent.split('href="')[1].split('"')[0]
     cid = f"cid:{image.public_id}@belong-mail"
-    base = parts.settings.base_url
+    base = services.settings.base_url
     assert preview.replace(url, cid) == sent.replace(leave, base)
 
 
 def test_the_page_about_pictures_is_for_leads_of_the_group_alone(
-    lead: Visitor, other_lead: Visitor, visitor: Visitor, parts: Parts
+    lead: Visitor, other_lead: Visitor, visitor: Visitor, services: Services
 ) -> None:
     page = begin(lead)
     add(lead, page, picture())
-    [image] = added(parts)
+    [image] = added(services)
     own = f"{page}/pictures/{image.public_id}"
     assert lead.open(own).mimetype == "image/png"
     for url in (f"{page}/pictures", own):
@@ -117,17 +123,17 @@ def test_the_page_about_pictures_is_for_leads_of_the_group_alone(
     upload = {"picture": (io.BytesIO(picture()), "x.png"), "description": "Mine"}
     assert other_lead.press(f"{page}/pictures", **typed, **upload).status_code == 404
     assert visitor.press(f"{own}/remove").status_code == 403
-    assert [each.description for each in added(parts)] == ["Tea"]
+    assert [each.description for each in added(services)] == ["Tea"]
 
 
 def test_another_groups_picture_is_not_shown_in_a_text(
-    lead: Visitor, other_lead: Visitor, parts: Parts
+    lead: Visitor, other_lead: Visitor, services: Services
 ) -> None:
     add(lead, begin(lead), picture())
-    [image] = added(parts)
+    [image] = added(services)
     page = begin(other_lead, "asian")
     write(other_lead, page, image.source)
-    assert "not among those of this issue" in other_lead.open(f"{page}/release").text
+    assert "isn’t in this newsletter" in other_lead.open(f"{page}/release").text
     fields = Form(other_lead.open(page).text).fields
     preview = other_lead.press(f"{page}/preview", **{**fields, "text": image.source}).text
     assert "<img" not in preview
@@ -136,17 +142,17 @@ def test_another_groups_picture_is_not_shown_in_a_text(
 @pytest.mark.parametrize(
     ("content", "name", "says", "problem"),
     [
-        (SVG, "tea.svg", "Tea", "use JPEG, PNG or WebP"),
-        (SVG, "tea.png", "Tea", "use JPEG, PNG or WebP"),
-        (HTML, "tea.png", "Tea", "use JPEG, PNG or WebP"),
-        (b"", "tea.png", "Tea", "use JPEG, PNG or WebP"),
+        (SVG, "tea.svg", "Tea", "Upload a JPEG, PNG or WebP"),
+        (SVG, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
+        (HTML, "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
+        (b"", "tea.png", "Tea", "Upload a JPEG, PNG or WebP"),
         (photograph()[:300], "tea.jpg", "Tea", "damaged"),
         (picture() + b"\0" * 5_000_000, "tea.png", "Tea", "larger than 5 MB"),
         (picture(), "", "Tea", "Choose a picture."),
-        (picture(), "tea.png", " ", "Say what the picture shows."),
+        (picture(), "tea.png", " ", "Describe what the picture shows."),
         (picture(), "tea.png", "x" * 301, "Use at most 300 characters."),
-        (picture(), "tea.png", "two\nlines", "A description is one line."),
-        (picture(), "tea.png", "hidden \u202e words", "cannot be read"),
+        (picture(), "tea.png", "two\nlines", "Keep the description on one line."),
+        (picture(), "tea.png", "hidden \u202e words", "a character we can’t read"),
     ],
     ids=[
         "svg",
@@ -164,16 +170,16 @@ def test_another_groups_picture_is_not_shown_in_a_text(
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_bad_files_and_descriptions_are_explained_beside_the_field(
-    lead: Visitor, parts: Parts, content: bytes, name: str, says: str, problem: str
+    lead: Visitor, services: Services, content: bytes, name: str, says: str, problem: str
 ) -> None:
     answer = add(lead, begin(lead), content, name, says)
     assert answer.status_code == 422
     assert problem in answer.text
-    assert added(parts) == []
+    assert added(services) == []
 
 
 def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
-    lead: Visitor, parts: Parts
+    lead: Visitor, services: Services
 ) -> None:
     page = begin(lead)
 
@@ -187,7 +193,7 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
     assert announce(f"{page}/pictures", MAX_BODY) == 400
     for other in (page, f"{page}/save", f"{page}/preview", f"{page}/pictures/x/remove"):
         assert announce(other, 300_000) == 413
-    assert added(parts) == []
+    assert added(services) == []
 
 
 def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
@@ -197,68 +203,70 @@ def test_nothing_large_is_read_from_strangers(app: Flask) -> None:
     assert answer.status_code == 403
 
 
-def test_an_upload_without_the_pages_token_is_refused(lead: Visitor, parts: Parts) -> None:
+def test_an_upload_without_the_pages_token_is_refused(lead: Visitor, services: Services) -> None:
     page = begin(lead)
     upload = {"picture": (io.BytesIO(picture()), "x.png"), "description": "Tea"}
     assert lead.press(f"{page}/pictures", **upload).status_code == 400
-    assert added(parts) == []
+    assert added(services) == []
 
 
 def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
-    lead: Visitor, parts: Parts
+    lead: Visitor, services: Services
 ) -> None:
     page = begin(lead)
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
-        encoded = Encoded("image/png", picture(), 40, 30)
+        encoded = EncodedImage("image/png", picture(), 40, 30)
         for _ in range(9):
-            service.add(session, issue, "Tea", encoded)
+            images.add_image(session, issue, "Tea", encoded)
     fields = Form(lead.open(f"{page}/pictures").text).fields
     assert add(lead, page, picture()).status_code == 303
     upload = {**fields, "picture": (io.BytesIO(picture()), "x.png"), "description": "Eleventh"}
     answer = lead.press(f"{page}/pictures", **upload)
     assert answer.status_code == 422
-    assert "at most 10 pictures" in answer.text
-    first = added(parts)[0].public_id
+    assert "up to 10 pictures" in answer.text
+    first = added(services)[0].public_id
     removal = lead.press(f"{page}/pictures/{first}/remove", csrf_token=token(lead))
     assert removal.status_code == 303
-    assert len(added(parts)) == 9
+    assert len(added(services)) == 9
     assert add(lead, page, picture()).status_code == 303
 
 
 def test_what_was_released_keeps_its_pictures(
-    lead: Visitor, parts: Parts, keyring: Keyring
+    lead: Visitor, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 1)
     page = begin(lead)
     add(lead, page, picture())
-    [image] = added(parts)
+    [image] = added(services)
     write(lead, page, image.source)
     assert lead.send(f"{page}/release", when="now", minutes="10").status_code == 303
     removal = lead.press(f"{page}/pictures/{image.public_id}/remove", csrf_token=token(lead))
     assert removal.status_code == 409
     assert lead.open(f"{page}/pictures").location.endswith("/sending")
-    assert len(added(parts)) == 1
+    assert len(added(services)) == 1
 
 
-def test_a_draft_that_is_thrown_away_takes_its_pictures_along(lead: Visitor, parts: Parts) -> None:
+def test_a_draft_that_is_thrown_away_takes_its_pictures_along(
+    lead: Visitor, services: Services
+) -> None:
     page = begin(lead)
     add(lead, page, picture())
     assert lead.press(f"{page}/delete", csrf_token=token(lead)).status_code == 303
-    assert added(parts) == []
+    assert added(services) == []
 
 
-def test_a_text_with_too_heavy_pictures_is_not_released(lead: Visitor, parts: Parts) -> None:
+def test_a_text_with_too_heavy_pictures_is_not_released(lead: Visitor, services: Services) -> None:
     page = begin(lead)
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
         noise = Pillow.effect_noise((600, 600), 90)
-        heavy = Encoded("image/png", file(noise, "PNG") * 6, 600, 600)
-        sources = [service.add(session, issue, "Tea", heavy).source for _ in range(3)]
+        heavy = EncodedImage("image/png", file(noise, "PNG") * 6, 600, 600)
+        sources = [images.add_image(session, issue, "Tea", heavy).source for _ in range(3)]
         assert session.scalar(select(func.count(Image.id))) == 3
     write(lead, page, sources[0])
     assert "too large" not in lead.open(f"{page}/release").text
     write(lead, page, "\n\n".join(sources))
-    assert "too large for many mailboxes" in lead.open(f"{page}/release").text
+    assert "too large for many inboxes" in lead.open(f"{page}/release").text
     assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422

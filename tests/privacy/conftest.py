@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from belong_mail.accounts import inviting
+from belong_mail.accounts import invitations
 from belong_mail.app import create_app
+from belong_mail.core.decryption import worker_keys
 from belong_mail.groups import service as groups
-from belong_mail.opening import worker_keys
 from config import Config
 from tests.conftest import KEYS
 from tests.factories import group_named
@@ -60,5 +60,5 @@ def prepare(environment: dict[str, str]) -> None:
     with parts.writing.begin() as session:
         groups.seed(session)
         opener, index = worker_keys(config.private_keys, config.index_keys)
-        inviting.invite(session, opener, index, group_named(session, MAIN), LEAD)
+        invitations.invite(session, opener, index, group_named(session, MAIN), LEAD)
     parts.writing.kw["bind"].dispose()

@@ -5,34 +5,37 @@ import json
 from flask import Flask
 from sqlalchemy import select, update
 
-from belong_mail.accounts.models import Account, Leadership
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact.models import ContactMessage
-from belong_mail.db import new_public_id, now
-from belong_mail.groups import mailboxes
-from belong_mail.mail.message import compose, slot
-from belong_mail.newsletters.models import Frozen
-from belong_mail.parts import Parts
-from belong_mail.sending.models import Delivery
-from belong_mail.shared_mailbox import service as shared_mailbox
-from belong_mail.shared_mailbox.models import MailboxProposal
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups import mailbox
+from belong_mail.leads import mailbox as shared_mailbox
+from belong_mail.leads.mailbox import MailboxChange
+from belong_mail.mail.message.mime import compose
+from belong_mail.mail.message.template import slot
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters.models import RenderedIssue
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor, link_to
+from tests.clients import sign_in
 from tests.factories import group_named, make_member, queue_issue
-from tests.people import Visitor, link_to
-from tests.seats import sign_in
 from tests.servers.smtp import Server
 
 INTRUDER = "mallory@example.org"
+# They may work for the district: it asks no other address anything.
+OF_STAFF = "mallory@dpsk12.org"
 
 
 def test_an_intruder_is_not_introduced_to_the_members(
-    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    seal = parts.sealer.seal
-    with parts.writing.begin() as session:
+    seal = services.sealer.seal
+    with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         forged = seal(INTRUDER.encode(), "accounts.wrapped_address")
         account = Account(address_index=b"forged", wrapped_address=forged)
         session.add(account)
@@ -47,22 +50,22 @@ def test_an_intruder_is_not_introduced_to_the_members(
 
 
 def test_an_intruder_does_not_get_the_messages_to_the_office(
-    parts: Parts, worker: Worker, relay: Server, visitor: Visitor
+    services: Services, worker: Worker, relay: Server, visitor: Visitor
 ) -> None:
     visitor.send("/contact", topic="concern", message="Something very private.")
     worker.drain()
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         message = session.scalars(select(ContactMessage)).one()
-        forged = parts.sealer.seal(INTRUDER.encode(), "deliveries.sealed_to")
+        forged = services.sealer.seal(INTRUDER.encode(), "deliveries.sealed_to")
         session.add(Delivery(kind="contact-message", sealed_to=forged, about_id=message.id))
     worker.drain()
     assert {each.recipient for each in relay.accepted} == {"dps-belong@example.org"}
 
 
 def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
-    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         queue_issue(session)
     worker.drain()
@@ -73,31 +76,31 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
         "Look.",
         boundary="forged",
     ).to_bytes()
-    for wire in (forged, parts.sealer.seal(forged, "frozen_issues.wire")):
-        with parts.writing.begin() as session:
-            for frozen in session.scalars(select(Frozen)):
+    for wire in (forged, services.sealer.seal(forged, "frozen_issues.wire")):
+        with services.writing.begin() as session:
+            for frozen in session.scalars(select(RenderedIssue)):
                 frozen.wire = wire
             session.execute(update(Delivery).values(state="queued", due_at=now()))
-        next_worker = make_worker(parts, keyring)
+        next_worker = make_worker(services, keyring)
         next_worker.drain()
         next_worker.engine.close()
         assert len(relay.accepted) == 1
-        with parts.reading.begin() as session:
+        with services.reading.begin() as session:
             assert session.scalars(select(Delivery.state)).one() == "failed"
 
 
 def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
-    parts: Parts, keyring: Keyring, worker: Worker, relay: Server, visitor: Visitor
+    services: Services, keyring: Keyring, worker: Worker, relay: Server, visitor: Visitor
 ) -> None:
     """Anybody with the public key can seal; what the worker wrapped for another row is refused."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, "ada@dpsk12.org")
         other = group_named(session, "asian")
-        mailboxes.keep(keyring.opener, other, INTRUDER)
+        mailbox.wrap_mailbox(keyring.opener, other, INTRUDER)
         stolen = other.wrapped_mailbox
-    forged = parts.sealer.seal(INTRUDER.encode(), "groups.wrapped_mailbox")
+    forged = services.sealer.seal(INTRUDER.encode(), "groups.wrapped_mailbox")
     for bytes_ in (forged, stolen, b"", b"\x02 not wrapped " + bytes(60)):
-        with parts.writing.begin() as session:
+        with services.writing.begin() as session:
             group_named(session, "the-village").wrapped_mailbox = bytes_
             queue_issue(session)
         visitor.send("/contact", to="the-village", topic="concern", message="Very private.")
@@ -111,44 +114,45 @@ def test_an_intruder_does_not_get_replies_and_messages_by_sealing_a_mailbox(
 
 
 def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     """They may ask in a lead’s name, forge links and rows; the lead’s own mail is out of reach."""
-    visitor = sign_in(app, parts, keyring, worker, relay, "the-village")
-    with parts.writing.begin() as session:
+    visitor = sign_in(app, services, keyring, worker, relay, "the-village")
+    with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        [row] = session.scalars(select(Leadership).where(Leadership.group_id == group.id))
+        [row] = session.scalars(select(GroupLead).where(GroupLead.group_id == group.id))
         lead = session.get_one(Account, row.account_id)
-        shared_mailbox.propose(session, parts.sealer, group, lead, INTRUDER, "en")
+        shared_mailbox.propose_mailbox(session, services.sealer, group, lead, OF_STAFF, "en")
     worker.drain()
-    visitor.press(link_to(relay.to(INTRUDER)[-1], "confirm-mailbox"))
-    with parts.writing.begin() as session:
-        proposal = session.scalars(select(MailboxProposal)).one()
+    visitor.press(link_to(relay.to(OF_STAFF)[-1], "confirm-mailbox"))
+    with services.writing.begin() as session:
+        proposal = session.scalars(select(MailboxChange)).one()
         for secret in ("", "guessed", new_public_id()):
             named = f"{proposal.public_id}.{secret}"
-            shared_mailbox.confirm(session, parts.sealer, named)
+            shared_mailbox.confirm_mailbox(session, services.sealer, named)
     worker.drain()
-    content = {"group": "x", "lead": "x", "address": INTRUDER, "awaited": []}
-    with parts.writing.begin() as session:
-        proposal = session.scalars(select(MailboxProposal)).one()
+    content = {"group": "x", "lead": "x", "address": OF_STAFF, "awaited": []}
+    with services.writing.begin() as session:
+        proposal = session.scalars(select(MailboxChange)).one()
         place = "mailbox_proposals.wrapped"
-        proposal.wrapped = parts.sealer.seal(json.dumps(content).encode(), place)
-        shared_mailbox.confirm(session, parts.sealer, f"{proposal.public_id}.x")
+        proposal.wrapped = services.sealer.seal(json.dumps(content).encode(), place)
+        shared_mailbox.confirm_mailbox(session, services.sealer, f"{proposal.public_id}.x")
     worker.drain()
-    with parts.reading.begin() as session:
-        assert mailboxes.of(keyring.opener, group_named(session, "the-village")) == ""
+    with services.reading.begin() as session:
+        assert mailbox.mailbox_of(keyring.opener, group_named(session, "the-village")) == ""
 
 
 def test_an_intruder_without_a_lead_whose_mail_they_read_gets_no_mailbox_asked(
-    parts: Parts, worker: Worker, relay: Server
+    services: Services, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
-        forged = parts.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
+    with services.writing.begin() as session:
+        forged = services.sealer.seal(INTRUDER.encode(), "accounts.wrapped_address")
         account = Account(address_index=b"forged", wrapped_address=forged)
         session.add(account)
         session.flush()
         group = group_named(session, "the-village")
-        session.add(Leadership(account_id=account.id, group_id=group.id))
-        shared_mailbox.propose(session, parts.sealer, group, account, INTRUDER, "en")
+        row = GroupLead(account_id=account.id, group_id=group.id, accepted_at=now())
+        session.add(row)
+        shared_mailbox.propose_mailbox(session, services.sealer, group, account, INTRUDER, "en")
     worker.drain()
     assert relay.accepted == []

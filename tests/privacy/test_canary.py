@@ -6,8 +6,8 @@ import zlib
 from itsdangerous import base64_decode
 
 from belong_mail.groups import seeds
+from tests.browser_client import html_of, text_of
 from tests.canary import found_in, stands_in
-from tests.people import html_of, text_of
 from tests.privacy.journey import (
     ANSWER,
     BYSTANDER,
@@ -32,7 +32,7 @@ from tests.privacy.journey import (
 GROUPS = [str(word) for group in (*seeds.ESTABLISHED, *seeds.UPCOMING) for word in group[:2]]
 TOKEN_PAGES = (
     "/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/", "/my-groups/", "/change-address/",
-    "/sign-in/", "/forget-note/",
+    "/sign-in/", "/forget-note/", "/confirm-identity/",
 )  # fmt: skip
 WANDERING = tuple(each.partition("@")[0] for each in (WANDERER, WANDERER_NEW, WAITING))
 
@@ -41,13 +41,13 @@ def test_the_walk_went_all_the_way(evidence: Evidence) -> None:
     """Otherwise the absence of a canary would prove nothing."""
     subjects = [mail["Subject"] for mail in evidence.to(CANARY)]
     assert subjects == [
-        "One tap to confirm",
-        "Welcome! You are in.",
+        "Confirm your request to DPS Belong",
+        "Welcome! You’re in.",
         "About your request",
         "This month with us",
         ISSUE,
-        "One tap to confirm",
-        "One tap to confirm",
+        "Confirm your request to DPS Belong",
+        "Confirm your request to DPS Belong",
     ]
     hello, sign_in, test, again = (mail["Subject"] for mail in evidence.to(LEAD))
     assert hello == "A new member says hello"
@@ -96,7 +96,7 @@ def test_a_receipt_code_and_what_it_opens_stand_in_no_table_log_url_or_mail(
 
 def test_the_logs_do_not_hold_the_canary(evidence: Evidence) -> None:
     assert b"cannot be read" in evidence.logs
-    assert b"Mail comes back because of us: spam or reputation" in evidence.logs
+    assert b"Emails bounce because of our setup: spam or reputation" in evidence.logs
     assert found_in(evidence.logs, (*WORDS, *WANDERING, "kanarienvogel", "@dpsk12.org")) == []
 
 
@@ -153,7 +153,7 @@ def test_other_peoples_mail_does_not_hold_the_canary(evidence: Evidence) -> None
 
 def test_what_was_typed_stands_in_no_mail_before_the_confirmation(evidence: Evidence) -> None:
     for mail in evidence.to(CANARY):
-        if mail["Subject"] == "One tap to confirm":
+        if mail["Subject"] == "Confirm your request to DPS Belong":
             assert found_in(mail.as_bytes(), (FIRST_NAME, ANSWER)) == []
 
 

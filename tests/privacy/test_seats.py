@@ -9,27 +9,27 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.db import now
-from belong_mail.memberships.models import AddressChange
-from belong_mail.parts import Parts
-from belong_mail.releases import service as releases
-from belong_mail.sending.models import Chunk
-from belong_mail.subscriptions.models import Request
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.subscriptions.service import SEALED
-from belong_mail.worker import Worker
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Chunk
+from belong_mail.members.models import AddressChange
+from belong_mail.newsletters import release
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, link_to
+from tests.crawl import LEAD, MEMBER, MOVED, invite, lead_stops, mailed_links, sign_in
 from tests.factories import make_members, queue_issue
-from tests.people import Form, Visitor, link_to
 from tests.servers.smtp import Server
-from tests.tour import LEAD, MEMBER, MOVED, invite, lead_stops, mailed_links, sign_in
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_a_session_in_use_ends_after_half_a_day(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    lead = sign_in(app, parts, keyring, worker, relay)
+    lead = sign_in(app, services, keyring, worker, relay)
     start = now()
     for minutes in itertools.chain(range(20, 12 * 60, 20), [12 * 60 + 1]):
         with time_machine.travel(start + timedelta(minutes=minutes)):
@@ -37,9 +37,9 @@ def test_a_session_in_use_ends_after_half_a_day(
 
 
 def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    invite(parts, keyring)
+    invite(services, keyring)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
     worker.drain()
@@ -50,10 +50,10 @@ def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
 
 
 def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    lead = sign_in(app, parts, keyring, worker, relay)
-    [delete] = [place for place in lead_stops(app, parts) if place.endswith("/delete")]
+    lead = sign_in(app, services, keyring, worker, relay)
+    [delete] = [place for place in lead_stops(app, services) if place.endswith("/delete")]
     page = lead.open(delete.removesuffix("/delete"))
     frames = [tag for tag in page.text.split("<") if tag.startswith("iframe")]
     assert frames
@@ -67,25 +67,26 @@ def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
 
 
 def test_a_paused_issue_is_not_even_read_ahead(
-    parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 3)
-        releases.pause(session, queue_issue(session))
+        release.pause(session, queue_issue(session))
     worker.drain()
     assert relay.accepted == []
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         assert session.scalars(select(Chunk.inserted)).all() == [None]
 
 
 def test_nobody_moves_to_an_address_that_has_not_confirmed(
-    visitor: Visitor, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    visitor: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    mailed_links(visitor, worker, relay, parts, keyring)
-    with parts.writing.begin() as session:
+    mailed_links(visitor, worker, relay, services, keyring)
+    with services.writing.begin() as session:
         change = session.scalars(select(AddressChange)).one()
-        sealed = parts.sealer.seal(json.dumps({"change": change.public_id}).encode(), SEALED)
-        session.add(Request(kind="move-address", sealed=sealed))
+        said = json.dumps({"change": change.public_id}).encode()
+        sealed = services.sealer.seal(said, sealed_for("move-address"))
+        session.add(Job(kind="move-address", sealed=sealed))
     before = len(relay.to(MEMBER))
     worker.drain()
     assert len(relay.to(MEMBER)) == before

@@ -6,33 +6,38 @@ from http.cookies import SimpleCookie
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
 from tests.canary import stands_in
-from tests.dump import Dump, dump_of
+from tests.crawl import bare, sign_in
+from tests.db_dump import Dump, dump_of
 from tests.factories import make_member
-from tests.people import Visitor, link_to
 from tests.privacy.journey import cells_of
 from tests.servers.smtp import Server
-from tests.tour import bare, sign_in
 
 ADA = "ada@dpsk12.org"
 GROUPS = ("the-village", "lgbtq", "asian")
+# Octets; two rows that have so many in common could be joined by them.
 COMMON = 8
-"""Octets; two rows that have so many in common could be joined by them."""
 
 
 def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
-    app: Flask, visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    app: Flask,
+    visitor: Visitor,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_member(session, keyring, ADA)
     visitor.send("/my-groups", email=ADA)
     worker.drain()
     sheet = bare(link_to(relay.to(ADA)[-1], "my-groups")).rpartition("/")[2]
-    lead = sign_in(app, parts, keyring, worker, relay)
-    rows = b"\n".join(cells_of([dump_of(parts)]))
+    lead = sign_in(app, services, keyring, worker, relay)
+    rows = b"\n".join(cells_of([dump_of(services)]))
     assert len(sheet) >= 40
     assert not stands_in(rows, sheet)
     assert not stands_in(rows, token_of(app, lead))
@@ -47,30 +52,30 @@ def token_of(app: Flask, lead: Visitor) -> str:
 
 
 def test_two_memberships_cannot_be_joined_before_during_or_after_their_sheet(
-    visitor: Visitor, worker: Worker, relay: Server, parts: Parts, keyring: Keyring
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         for slug in GROUPS:
             make_member(session, keyring, ADA, slug)
             make_member(session, keyring, "grace@dpsk12.org", slug)
-    seen = [dump_of(parts)]
+    seen = [dump_of(services)]
     visitor.send("/my-groups", email=ADA)
-    seen.append(dump_of(parts))
+    seen.append(dump_of(services))
     worker._read_requests()
-    seen.append(dump_of(parts))
+    seen.append(dump_of(services))
     worker.drain()
-    seen.append(dump_of(parts))
+    seen.append(dump_of(services))
     sheet = bare(link_to(relay.to(ADA)[-1], "my-groups"))
     visitor.send(f"{sheet}/change-address", email="ada.new@dpsk12.org")
     visitor.press(f"{sheet}/copy")
-    seen.append(dump_of(parts))
+    seen.append(dump_of(services))
     worker.drain()
-    seen.append(dump_of(parts))
+    seen.append(dump_of(services))
     for dump in seen:
         assert joined(dump) == []
     visitor.press(f"{sheet}/erase")
     worker.drain()
-    assert joined(dump_of(parts)) == []
+    assert joined(dump_of(services)) == []
 
 
 def joined(dump: Dump) -> list[str]:

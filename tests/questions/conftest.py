@@ -3,21 +3,23 @@
 import pytest
 from flask import Flask
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
-from tests.people import Visitor
-from tests.seats import sign_in
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.clients import sign_in
 from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def lead(app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
-    return sign_in(app, parts, keyring, worker, relay, "the-village")
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "the-village")
 
 
 @pytest.fixture
 def other_lead(
-    app: Flask, parts: Parts, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> Visitor:
-    return sign_in(app, parts, keyring, worker, relay, "asian")
+    return sign_in(app, services, keyring, worker, relay, "asian")

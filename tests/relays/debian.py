@@ -21,8 +21,8 @@ PACKAGES = (
     "postfix", "exim4-daemon-light", "libtlsrpt0", "libnsl2", "libicu76", "libsasl2-2",
     "libdb5.3t64", "libgnutls-dane0t64", "libidn12", "libunbound8",
 )  # fmt: skip
+# Users and groups that the servers ask for; no others of this machine.
 IDS = {"Debian-exim": 64_997, "postfix": 64_998, "postdrop": 64_999}
-"""Users and groups that the servers ask for; no others of this machine."""
 SECONDS = 20
 
 

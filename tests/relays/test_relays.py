@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.reports.reading import Kind, read
-from belong_mail.sample import add_members
-from belong_mail.subscriptions.receiving import Keyring
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.mail.bounces.parser import Kind, parse_report
+from belong_mail.ops.demo_data import add_members
 from tests.factories import group_named, queue_issue
 from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.processes import SECONDS, feed
 from tests.relays.debian import why_not
 from tests.relays.servers import Log, exim, postfix
@@ -45,10 +45,10 @@ def wait_for_log(log: Log, number: int) -> None:
 @pytest.mark.parametrize("server", [postfix, exim])
 def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
     server: Started, *, is_pipelining: bool, kills: int,
-    parts: Parts, keyring: Keyring, environment: dict[str, str],
+    services: Services, keyring: Keyring, environment: dict[str, str],
 ) -> None:  # fmt: skip
     """With kills on the way: once, and once more where the books say so."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), MEMBERS)
         issue = queue_issue(session).public_id
     with TemporaryDirectory() as name:
@@ -72,10 +72,10 @@ def test_an_issue_reaches_everybody_once_by_the_log_of_a_real_server(
 
 @pytest.mark.parametrize("server", [postfix, exim])
 def test_what_a_real_server_takes_and_sends_back_has_bounced(
-    server: Started, parts: Parts, keyring: Keyring, environment: dict[str, str]
+    server: Started, services: Services, keyring: Keyring, environment: dict[str, str]
 ) -> None:
-    """R10: whose address has a 7 before the @ is unknown to it, as it finds out later."""
-    with parts.writing.begin() as session:
+    """Whose address has a 7 before the @ is unknown to it, as it finds out later."""
+    with services.writing.begin() as session:
         add_members(session, keyring, group_named(session, "the-village"), SOME)
         issue = queue_issue(session).public_id
     with TemporaryDirectory() as name, Server() as returned:
@@ -88,7 +88,7 @@ def test_what_a_real_server_takes_and_sends_back_has_bounced(
             unknown = returned.wait_for(SOME // 10)
         for each in unknown:
             assert feed(settings, each.data, "inbound", each.recipient).returncode == 0
-            told = read(each.data)
+            told = parse_report(each.data)
             assert (told.kind, told.suppress) == (Kind.BOUNCE, True)
             assert told.recipients[0].endswith("7@example.org")
         product.drain(settings)

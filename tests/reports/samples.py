@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from belong_mail.reports.reading import Report
+from belong_mail.mail.bounces.parser import Report
 
 FOLDER: Final = Path(__file__).parent / "samples"
 

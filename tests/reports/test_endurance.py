@@ -10,8 +10,9 @@ from functools import reduce
 
 import pytest
 
-from belong_mail.reports.mime import MOST_DEPTH, MOST_LINE, MOST_TEXT, parse
-from belong_mail.reports.reading import MOST, Kind, Report, read
+from belong_mail.mail.bounces import MAX_OCTETS
+from belong_mail.mail.bounces.mime import MAX_DEPTH, MAX_LINE, MAX_TEXT, parse_message
+from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from tests.reports.samples import SAMPLES
 
 MUTATIONS = int(os.environ.get("MUTATIONS", "4000"))
@@ -59,23 +60,23 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_message_is_read_in_time(name: str) -> None:
     began = time.process_time()
-    assert isinstance(read(HOSTILE[name]), Report)
+    assert isinstance(parse_report(HOSTILE[name]), Report)
     assert time.process_time() - began < SECONDS
 
 
 def test_a_message_is_taken_apart_within_bounds() -> None:
     for data in HOSTILE.values():
-        message = parse(data, MOST)
+        message = parse_message(data, MAX_OCTETS)
         assert len(message.parts) <= 100
-        assert all(len(part.text) <= MOST_TEXT for part in message.parts)
+        assert all(len(part.text) <= MAX_TEXT for part in message.parts)
         assert all(
-            len(line) <= MOST_LINE for part in message.parts for line in part.text.split("\n")
+            len(line) <= MAX_LINE for part in message.parts for line in part.text.split("\n")
         )
 
 
 def test_parts_are_opened_to_a_depth_and_no_deeper() -> None:
     report = b"\n\n--b\nContent-Type: message/delivery-status\n\nAction: failed\nStatus: 5.1.1\n"
-    for depth, kind in ((MOST_DEPTH - 1, Kind.BOUNCE), (MOST_DEPTH + 1, Kind.OTHER)):
+    for depth, kind in ((MAX_DEPTH - 1, Kind.BOUNCE), (MAX_DEPTH + 1, Kind.OTHER)):
         whole = b"Content-Type: multipart/report; boundary=b%d" % 0
         for number in range(depth):
             whole += b"\n\n--b%d\nContent-Type: multipart/report; boundary=b%d" % (
@@ -83,7 +84,7 @@ def test_parts_are_opened_to_a_depth_and_no_deeper() -> None:
                 number + 1,
             )
         whole += report.replace(b"--b", b"--b%d" % depth)
-        assert read(whole).kind is kind
+        assert parse_report(whole).kind is kind
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -111,7 +112,7 @@ def test_no_mutation_raises_or_lingers() -> None:
         bends = range(chance.randint(1, 12))
         data = reduce(lambda bent, _: mutated(bent, chance), bends, sample.data)
         began = time.process_time()
-        report = read(data)
+        report = parse_report(data)
         slowest = max(slowest, time.process_time() - began)
         suppressed += report.suppress
         assert report.kind in Kind
@@ -122,8 +123,8 @@ def test_no_mutation_raises_or_lingers() -> None:
 
 def test_ordinary_bounces_are_read_fast() -> None:
     for sample in SAMPLES:
-        read(sample.data)
+        parse_report(sample.data)
     began = time.process_time()
     for sample in SAMPLES:
-        read(sample.data)
+        parse_report(sample.data)
     assert len(SAMPLES) / (time.process_time() - began) >= 100  # a fifth of the aim: CI is slow

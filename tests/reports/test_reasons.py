@@ -2,11 +2,16 @@
 
 import pytest
 
-from belong_mail.mail.outcomes import Verdict
-from belong_mail.reports.reasons import explain
+from belong_mail.mail.bounces.reasons import classify_bounce
+from belong_mail.mail.smtp.replies import ReplyClass
 
-REFUSED, FAIL, DEFER, HOST = Verdict.REFUSED, Verdict.FAIL, Verdict.DEFER, Verdict.HOST
-POLICY, SENDER, CONTENT, QUOTA = Verdict.POLICY, Verdict.SENDER, Verdict.CONTENT, Verdict.QUOTA
+REFUSED, FAIL, DEFER, HOST = ReplyClass.REFUSED, ReplyClass.FAIL, ReplyClass.DEFER, ReplyClass.HOST
+POLICY, SENDER, CONTENT, QUOTA = (
+    ReplyClass.POLICY,
+    ReplyClass.SENDER,
+    ReplyClass.CONTENT,
+    ReplyClass.QUOTA,
+)
 
 CASES = [
     ("5.1.1", "", "5.1.1", REFUSED),
@@ -47,7 +52,8 @@ CASES = [
     ("5.0.0", "550 Too many unknown users", "5.0.0", FAIL),
     ("5.1.1", "550 5.7.1 your host is on a blocklist", "5.7.1", POLICY),
     ("5.1.1", "550 5.1.1 rejected, listed in a blocklist", "5.1.1", POLICY),
-    ("5.7.1", "550 5.7.1 no such user", "5.7.1", POLICY),
+    ("5.7.1", "550 5.7.1 no such user", "5.1.1", REFUSED),
+    ("5.7.1", "550 5.7.1 no such user, listed in a blocklist", "5.7.1", POLICY),
     ("5.7.26", "550-5.7.26 unauthenticated", "5.7.26", POLICY),
     ("5.0.0", "550 SPF check failed", "5.7.26", POLICY),
     ("5.1.8", "550 5.1.8 sender address rejected: user unknown", "5.1.8", SENDER),
@@ -72,7 +78,8 @@ CASES = [
     ("", "this message has been in the queue too long", "4.4.7", DEFER),
     ("5.0.0", "450 4.2.2 over quota", "4.2.2", DEFER),
     ("4.2.2", "552 5.2.2 over quota", "4.2.2", DEFER),
-    ("4.1.1", "550 5.1.1 user unknown", "4.1.1", DEFER),
+    ("4.1.1", "550 5.1.1 user unknown", "5.1.1", REFUSED),
+    ("4.1.1", "450 4.1.1 unverified address", "4.1.1", DEFER),
     ("", "451 4.7.650 slow down", "4.7.650", HOST),
     ("", "421 try again later", "4.0.0", HOST),
     ("5.0.0", "too many hops", "5.0.0", FAIL),
@@ -86,43 +93,46 @@ CASES = [
 
 @pytest.mark.parametrize(("reported", "words", "status", "verdict"), CASES)
 def test_a_reason_is_explained(
-    reported: str, words: str, status: str, verdict: Verdict | None
+    reported: str, words: str, status: str, verdict: ReplyClass | None
 ) -> None:
-    reason = explain(words, reported)
+    reason = classify_bounce(words, reported)
     assert (reason.status, reason.verdict) == (status, verdict)
 
 
 def test_a_reason_keeps_the_basic_code() -> None:
-    assert explain("smtp; 550 5.1.1 User unknown", "").code == 550
-    assert explain("host said: 452 4.2.2 full", "").code == 452
-    assert explain("User unknown", "5.1.1").code is None
-    assert explain("it took 550 seconds", "5.1.1").code is None
+    assert classify_bounce("smtp; 550 5.1.1 User unknown", "").code == 550
+    assert classify_bounce("host said: 452 4.2.2 full", "").code == 452
+    assert classify_bounce("User unknown", "5.1.1").code is None
+    assert classify_bounce("it took 550 seconds", "5.1.1").code is None
 
 
 def test_what_is_kept_of_our_quota_is_no_full_mailbox() -> None:
-    assert explain("554 5.7.1 mail quota exceeded", "").phrase == "relay limit"
-    assert explain("550 5.7.1 recipient's mail quota exceeded", "").phrase == "mailbox full"
+    assert classify_bounce("554 5.7.1 mail quota exceeded", "").phrase == "relay limit"
+    assert classify_bounce("550 5.7.1 recipient's mail quota exceeded", "").phrase == "mailbox full"
 
 
 def test_permanence_is_the_class_of_the_status() -> None:
-    assert explain("", "5.2.2").permanence == "permanent"
-    assert explain("", "4.2.2").permanence == "temporary"
-    assert explain("", "").permanence is None
+    assert classify_bounce("", "5.2.2").permanence == "permanent"
+    assert classify_bounce("", "4.2.2").permanence == "temporary"
+    assert classify_bounce("", "").permanence is None
 
 
 def test_an_address_is_no_word_of_the_server() -> None:
-    assert explain("550 <user.unknown@example.org> refused", "").phrase == ""
-    assert explain("550 <spam@example.org>: no such user", "").verdict is REFUSED
+    assert classify_bounce("550 <user.unknown@example.org> refused", "").phrase == ""
+    assert classify_bounce("550 <spam@example.org>: no such user", "").verdict is REFUSED
 
 
 def test_a_code_counts_with_the_words_beside_it() -> None:
     transcript = "(reason: 553 SPF check failed)\n550 5.1.1 User unknown\n<<< 503 (#5.5.1)"
-    reason = explain(transcript, "")
+    reason = classify_bounce(transcript, "")
     assert (reason.code, reason.status, reason.verdict) == (553, "5.7.26", POLICY)
 
 
 def test_the_verb_may_stand_in_the_text_beside() -> None:
     beside = "SMTP error from remote mail server after MAIL FROM:<b@example.org>:"
-    assert explain("550 no such user", "5.0.0").verdict is REFUSED
-    assert explain("550 no such user", "5.0.0", beside).verdict is SENDER
-    assert explain("550 no such user", "5.0.0", "we wrote after mail failed").verdict is REFUSED
+    assert classify_bounce("550 no such user", "5.0.0").verdict is REFUSED
+    assert classify_bounce("550 no such user", "5.0.0", beside).verdict is SENDER
+    assert (
+        classify_bounce("550 no such user", "5.0.0", "we wrote after mail failed").verdict
+        is REFUSED
+    )

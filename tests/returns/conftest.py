@@ -2,13 +2,13 @@
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
 from tests.returns.village import Village
 from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def village(worker: Worker, relay: Server, parts: Parts, keyring: Keyring) -> Village:
-    return Village(worker, relay, parts, keyring)
+def village(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> Village:
+    return Village(worker, relay, services, keyring)

@@ -3,6 +3,9 @@
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from belong_mail.core.services import Services
+from belong_mail.members import inbound
+
 UNKNOWN = ("5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
 FULL = ("5.2.2", "552 5.2.2 The mailbox is full")
 DISABLED = ("5.2.1", "550 5.2.1 This account has been disabled")
@@ -52,16 +55,25 @@ def bounce(
     return_path: str, to: str, why: tuple[str, str] = UNKNOWN, action: str = "failed"
 ) -> bytes:
     """Write the report that a mail to an address has failed, is delayed or was delivered."""
+    return several(return_path, (to,), why, action)
+
+
+def several(
+    return_path: str, named: tuple[str, ...], why: tuple[str, str] = UNKNOWN, action: str = "failed"
+) -> bytes:
+    """Write such a report about several addresses."""
     status, words = why
-    recipient = {
-        "Final-Recipient": f"rfc822; {to}",
-        "Action": action,
-        "Status": status,
-        "Diagnostic-Code": f"smtp; {words.format(to=to)}",
-    }
-    return _report(
-        return_path, "delivery-status", {"Reporting-MTA": "dns; mx.example.org"}, recipient
+    recipients = (
+        {
+            "Final-Recipient": f"rfc822; {to}",
+            "Action": action,
+            "Status": status,
+            "Diagnostic-Code": f"smtp; {words.format(to=to)}",
+        }
+        for to in named
     )
+    server = {"Reporting-MTA": "dns; mx.example.org"}
+    return _report(return_path, "delivery-status", server, *recipients)
 
 
 def complaint(return_path: str, kind: str = "abuse") -> bytes:
@@ -85,3 +97,9 @@ def apple(return_path: str) -> bytes:
     message["X-Apple-Unsubscribe"] = "true"
     message.set_content("Apple Mail sent this email to unsubscribe from the message\n")
     return message.as_bytes()
+
+
+def hand_back(services: Services, return_path: str, message: bytes) -> None:
+    """Keep a message that came back, as a mail server's pipe does."""
+    sealed = inbound.seal_returned(services.sealer, return_path, message)
+    inbound.store(services.settings.database_url, sealed)

@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from belong_mail.parts import Parts
-from belong_mail.returns import service as returns
-from belong_mail.subscriptions.models import Request
-from tests.marks import on_sqlite
-from tests.people import Visitor
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.members import inbound
+from tests.browser_client import Visitor
+from tests.markers import on_sqlite
 from tests.processes import feed
-from tests.returns.mail import bounce
+from tests.returns.mail import bounce, hand_back
 from tests.returns.village import ADA, VILLAGE, Village
 
 
@@ -18,10 +18,8 @@ from tests.returns.village import ADA, VILLAGE, Village
 def test_who_asks_to_join_comes_before_what_came_back(village: Village, visitor: Visitor) -> None:
     village.enter(*(f"member{number}@dpsk12.org" for number in range(150)))
     issue = village.issue()
-    with village.parts.writing.begin() as session:
-        for each in village.relay.accepted:
-            message = bounce(each.return_path, each.recipient)
-            returns.take(session, village.parts.sealer, each.return_path, message)
+    for each in village.relay.accepted:
+        hand_back(village.services, each.return_path, bounce(each.return_path, each.recipient))
     visitor.join(VILLAGE, ADA)
     village.worker.step()
     assert village.books(issue)["bounced"] < 150
@@ -32,15 +30,15 @@ def test_who_asks_to_join_comes_before_what_came_back(village: Village, visitor:
 
 
 @on_sqlite
-def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, parts: Parts) -> None:
+def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services: Services) -> None:
     """It keeps them, and the disk is not filled."""
-    with parts.writing.begin() as session:
-        session.execute(insert(Request), [{"kind": returns.KIND, "sealed": b"x"}] * 9_999)
+    with services.writing.begin() as session:
+        session.execute(insert(Job), [{"kind": inbound.RETURNED, "sealed": b"x"}] * 9_999)
     assert cli.invoke(args=["inbound"], input=b"The last").exit_code == 0
     refused = cli.invoke(args=["inbound"], input=b"One too many")
     assert (refused.exit_code, "Too many" in refused.output) == (1, True)
-    with parts.reading.begin() as session:
-        assert session.scalar(select(func.count(Request.id))) == 10_000
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(Job.id))) == 10_000
 
 
 def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
@@ -54,8 +52,8 @@ def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
     for address in (forged, forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
         done = feed(environment, bounce(address, ADA), "inbound", address)
         assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
-    with village.parts.reading.begin() as session:
-        assert session.scalar(select(func.count(Request.id))) == 0
+    with village.services.reading.begin() as session:
+        assert session.scalar(select(func.count(Job.id))) == 0
     for address in (path.upper(), "b@example.org", ""):
         done = feed(environment, bounce(path, ADA), "inbound", *filter(None, [address]))
         assert (done.returncode, done.stderr) == (0, b"")
@@ -63,10 +61,12 @@ def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
     assert village.books(issue) == {"recipients": 1, "bounced": 1}
 
 
-def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(cli: Any, parts: Parts) -> None:
-    large = {"kind": returns.KIND, "sealed": b"x" * 250_000}
-    with parts.writing.begin() as session:
-        session.execute(insert(Request), [large] * 399)
+def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(
+    cli: Any, services: Services
+) -> None:
+    large = {"kind": inbound.RETURNED, "sealed": b"x" * 250_000}
+    with services.writing.begin() as session:
+        session.execute(insert(Job), [large] * 399)
     assert cli.invoke(args=["inbound"], input=b"x" * 200_000).exit_code == 0
     refused = cli.invoke(args=["inbound"], input=b"x" * 200_000)
     assert (refused.exit_code, "Too many" in refused.output) == (1, True)

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from belong_mail.sending.models import Delivery
-from tests.marks import on_sqlite
-from tests.people import Visitor, link_to
+from belong_mail.delivery.models import Delivery
+from tests.browser_client import Visitor, link_to
+from tests.markers import on_sqlite
 from tests.returns.mail import BROKEN_LIMIT, DISABLED, FULL, NO_DOMAIN, SPAM, UNKNOWN, bounce
 from tests.returns.village import ADA, VILLAGE, Village
 
@@ -106,7 +106,7 @@ def test_of_two_mails_that_left_in_one_moment_each_may_come_back(village: Villag
         for copy in village.copies()[-2:]:
             village.take(copy.return_path, bounce(copy.return_path, ADA))
     assert village.members() == 0
-    with village.parts.reading.begin() as session:
+    with village.services.reading.begin() as session:
         states = list(session.scalars(select(Delivery.state)))
     assert states == ["bounced"] * 4
 

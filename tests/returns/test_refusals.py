@@ -1,12 +1,12 @@
-"""An issue that servers refuse for what is not its recipients' fault (trust.md 1.8, M48)."""
+"""An issue that servers refuse for what is not its recipients' fault."""
 
 import pytest
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.members import bounces
+from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.releases import service as releases
-from belong_mail.returns import service as returns
-from tests.marks import on_sqlite
+from tests.markers import on_sqlite
 from tests.returns.village import Village
 
 MANY = 300
@@ -27,11 +27,11 @@ def enter(village: Village, number: int) -> None:
 
 
 def go_on(village: Village, issue: str) -> None:
-    with village.parts.writing.begin() as session:
+    with village.services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
         assert found.is_refused
-        releases.resume(session, found)
+        release.resume(session, found)
         assert not found.is_refused
     village.worker.drain()
 
@@ -47,8 +47,8 @@ def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
     assert books["recipients"] == books["queued"] + books["deferred"] == MANY
     asked = [each for each in village.relay.commands if each.startswith("MAIL")]
     assert len(asked) < 110, "what was in hand, and no more"
-    with village.parts.reading.begin() as session:
-        assert returns.is_alarming(session, now())
+    with village.services.reading.begin() as session:
+        assert bounces.is_alarming(session, now())
     village.relay.usual()
     go_on(village, issue)
     assert village.books(issue) == {"recipients": MANY, "accepted": MANY}
@@ -73,6 +73,30 @@ def test_a_few_who_refuse_it_hold_up_nobody(village: Village) -> None:
         village.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
     issue = village.issue()
     assert village.books(issue) == {"recipients": MANY, "accepted": MANY - 4, "failed": 4}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("members", "refusals"), [(1, 1), (2, 1), (4, 4), (4, 2), (9, 5)])
+def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(
+    village: Village, members: int, refusals: int
+) -> None:
+    enter(village, members)
+    for number in range(refusals):
+        village.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Message refused as spam")
+    issue = village.issue()
+    books = village.books(issue)
+    assert books["deferred"] >= refusals
+    assert sum(books.get(each, 0) for each in ("accepted", "deferred", "queued")) == members
+    village.relay.usual()
+    go_on(village, issue)
+    assert village.books(issue) == {"recipients": members, "accepted": members}
+
+
+@on_sqlite
+def test_one_of_three_who_refuses_it_holds_up_nobody(village: Village) -> None:
+    enter(village, 3)
+    village.relay.always("RCPT member0@dpsk12.org", "554 5.7.1 Message refused as spam")
+    assert village.books(village.issue()) == {"recipients": 3, "accepted": 2, "failed": 1}
 
 
 @on_sqlite

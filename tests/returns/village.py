@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from belong_mail import retention
-from belong_mail.db import now
-from belong_mail.limits import Limit
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import Limit
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
-from belong_mail.parts import Parts
-from belong_mail.returns import service as returns
-from belong_mail.sending.models import Delivery
-from belong_mail.subscriptions.models import Subscription
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker
+from belong_mail.ops import purge as ops_purge
+from belong_mail.worker.loop import Worker
 from tests.factories import make_member, members_of, queue_issue
-from tests.returns.mail import UNKNOWN, bounce
+from tests.returns.mail import UNKNOWN, bounce, hand_back
 from tests.servers.smtp import Accepted, Server
 
 ADA = "ada@dpsk12.org"
@@ -28,24 +27,24 @@ VILLAGE = "the-village"
 class Village:
     worker: Worker
     relay: Server
-    parts: Parts
+    services: Services
     keyring: Keyring
 
     def enter(self, *addresses: str, slug: str = VILLAGE) -> None:
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             for address in addresses:
                 make_member(session, self.keyring, address, slug)
 
     def issue(self, slug: str = VILLAGE) -> str:
         """Send an issue; return its id."""
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             issue = queue_issue(session, slug).public_id
         self.worker.drain()
         return issue
 
     def books(self, issue: str) -> dict[str, int]:
         """Return what is not 0 in an issue's books."""
-        with self.parts.reading.begin() as session:
+        with self.services.reading.begin() as session:
             found = newsletters.find(session, issue)
             assert found is not None
             books = newsletters.report(session, found)
@@ -56,8 +55,7 @@ class Village:
 
     def take(self, return_path: str, message: bytes) -> None:
         """Take in a message, and let the worker read it."""
-        with self.parts.writing.begin() as session:
-            returns.take(session, self.parts.sealer, return_path, message)
+        hand_back(self.services, return_path, message)
         self.worker.drain()
 
     def send_back(self, address: str = ADA, why: tuple[str, str] = UNKNOWN) -> None:
@@ -68,29 +66,29 @@ class Village:
     def pass_days(self, days: float) -> None:
         """Let what has happened have happened earlier."""
         ago = timedelta(days=days)
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             _earlier(session, ago)
 
     def at_one_moment(self) -> None:
         """Let the last mails have left in one transaction, as those of one turn do."""
         at = now()
         recent = update(Delivery).where(Delivery.finished_at > at - timedelta(days=1))
-        with self.parts.writing.begin() as session:
+        with self.services.writing.begin() as session:
             session.execute(recent.values(finished_at=at))
 
     def members(self, slug: str = VILLAGE) -> int:
-        with self.parts.reading.begin() as session:
+        with self.services.reading.begin() as session:
             return members_of(session, slug)
 
     def handed_over(self) -> dict[int, datetime | None]:
         """Return when the relay took each delivery."""
-        with self.parts.reading.begin() as session:
+        with self.services.reading.begin() as session:
             return {each.id: each.finished_at for each in session.query(Delivery)}
 
     def purge(self) -> int:
         """Run the retention clock; return how many memberships it removed."""
-        with self.parts.writing.begin() as session:
-            return retention.purge(session)["subscriptions"]
+        with self.services.writing.begin() as session:
+            return ops_purge.purge_all(session)["subscriptions"]
 
 
 def _earlier(session: Session, ago: timedelta) -> None:

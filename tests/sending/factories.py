@@ -2,37 +2,37 @@
 
 from sqlalchemy import select, update
 
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.parts import Parts
-from belong_mail.sending.models import Delivery, Lease, State
-from belong_mail.subscriptions.receiving import Keyring
 from tests.factories import make_members, queue_issue
 
 
-def queue(parts: Parts, keyring: Keyring, members: int = 1) -> int:
+def queue(services: Services, keyring: Keyring, members: int = 1) -> int:
     """Queue an issue for so many members, member0@dpsk12.org and so on; return its row's id."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, members)
         return queue_issue(session).id
 
 
-def end_lease(parts: Parts, owner: str = "elsewhere") -> None:
+def end_lease(services: Services, owner: str = "elsewhere") -> None:
     """Let the time of a worker's lease be over, by whatever clock."""
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         long_ago = now().replace(year=2000)
         session.execute(update(Lease).where(Lease.owner == owner).values(until=long_ago))
 
 
-def books(parts: Parts, issue: int) -> dict[str, int]:
+def books(services: Services, issue: int) -> dict[str, int]:
     """Return the states that are not empty, once they add up to the recipients."""
-    with parts.reading.begin() as session:
+    with services.reading.begin() as session:
         report = newsletters.report(session, session.get_one(Newsletter, issue))
     assert report["recipients"] == sum(report[state.value] for state in State)
     return {name: number for name, number in report.items() if number}
 
 
-def deliveries(parts: Parts) -> list[Delivery]:
-    with parts.reading.begin() as session:
+def deliveries(services: Services) -> list[Delivery]:
+    with services.reading.begin() as session:
         return list(session.scalars(select(Delivery).order_by(Delivery.id)))

@@ -4,58 +4,57 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.mail.feed import WELCOME
-from belong_mail.mail.message import Envelope
-from belong_mail.sending.journal import Journal
-from belong_mail.sending.pace import CHUNK, WINDOW, Flow
-from belong_mail.sending.parcels import Parcels
-from belong_mail.sending.writing import Sheet
+from belong_mail.delivery.dispatcher import Dispatcher, PendingMessage
+from belong_mail.delivery.journal import Journal
+from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.protocol import WELCOME
 
 
 @pytest.fixture
-def parcels(tmp_path: Path) -> Parcels:
+def dispatcher(tmp_path: Path) -> Dispatcher:
     """A full window, waiting to be taken."""
-    parcels = Parcels(Journal(tmp_path / "worker.journal"), Flow(5))
-    fill(parcels, range(WINDOW))
-    return parcels
+    dispatcher = Dispatcher(Journal(tmp_path / "worker.journal"), ConcurrencyLimit(5))
+    fill(dispatcher, range(MAX_IN_HAND))
+    return dispatcher
 
 
-def fill(parcels: Parcels, ids: range) -> None:
+def fill(dispatcher: Dispatcher, ids: range) -> None:
     """Claim some that never grow stale."""
-    parcels.hold(ids)
+    dispatcher.hold(ids)
     letter = Envelope("", "", b"")
-    parcels.put(Sheet(number, lambda: letter, made_at=float("inf")) for number in ids)
+    dispatcher.put(PendingMessage(number, lambda: letter, made_at=float("inf")) for number in ids)
 
 
-def accept(parcels: Parcels, number: int) -> None:
+def accept(dispatcher: Dispatcher, number: int) -> None:
     for _ in range(number):
-        parcel = parcels.take(0)
-        assert parcel is not None
-        parcels.answered(parcel, WELCOME)
+        outgoing = dispatcher.next_message(0)
+        assert outgoing is not None
+        dispatcher.record_reply(outgoing, WELCOME)
 
 
-def test_results_that_make_room_for_a_chunk_are_news_once(parcels: Parcels) -> None:
-    accept(parcels, CHUNK - 1)
-    assert not parcels.take_news()
-    accept(parcels, 1)
-    assert parcels.take_news()
-    accept(parcels, 1)
-    assert not parcels.take_news()
-    accept(parcels, WINDOW - CHUNK - 1)
-    assert parcels.take_news(), "nothing is left to wait for"
+def test_results_that_make_room_for_a_chunk_are_news_once(dispatcher: Dispatcher) -> None:
+    accept(dispatcher, CHUNK_MEMBERS - 1)
+    assert not dispatcher.pop_wakeup()
+    accept(dispatcher, 1)
+    assert dispatcher.pop_wakeup()
+    accept(dispatcher, 1)
+    assert not dispatcher.pop_wakeup()
+    accept(dispatcher, MAX_IN_HAND - CHUNK_MEMBERS - 1)
+    assert dispatcher.pop_wakeup(), "nothing is left to wait for"
 
 
-def test_news_from_before_a_claim_is_stale(parcels: Parcels) -> None:
-    accept(parcels, WINDOW)
-    parcels.results()
-    parcels.written()
-    fill(parcels, range(WINDOW, 2 * WINDOW))
-    assert not parcels.take_news()
+def test_news_from_before_a_claim_is_stale(dispatcher: Dispatcher) -> None:
+    accept(dispatcher, MAX_IN_HAND)
+    dispatcher.results()
+    dispatcher.written()
+    fill(dispatcher, range(MAX_IN_HAND, 2 * MAX_IN_HAND))
+    assert not dispatcher.pop_wakeup()
 
 
-def test_a_connection_that_finds_nothing_is_no_news(parcels: Parcels) -> None:
-    parcels.hold([WINDOW])
-    for _ in range(WINDOW):
-        assert parcels.take(0)
-    assert parcels.take(0) is None
-    assert not parcels.take_news()
+def test_a_connection_that_finds_nothing_is_no_news(dispatcher: Dispatcher) -> None:
+    dispatcher.hold([MAX_IN_HAND])
+    for _ in range(MAX_IN_HAND):
+        assert dispatcher.next_message(0)
+    assert dispatcher.next_message(0) is None
+    assert not dispatcher.pop_wakeup()

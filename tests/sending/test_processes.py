@@ -1,4 +1,4 @@
-"""Real worker processes: told to stop, killed at any moment, and two at once (trust.md 5)."""
+"""Real worker processes: told to stop, killed at any moment, and two at once."""
 
 import os
 import random
@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.working import NICENESS
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.process import NICENESS
 from tests.factories import make_members
-from tests.marks import on_sqlite
-from tests.processes import SECONDS, run, running
+from tests.markers import on_sqlite
+from tests.processes import SECONDS, complaints_in, run, running
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server, drop
 
+# That the relay's URL asks for when it says nothing of it.
 CONNECTIONS = 5
-"""That the relay's URL asks for when it says nothing of it."""
+# Seconds for each mail: so a worker is told to stop long before it has sent sixty.
 SLOWLY = 0.3
-"""Seconds for each mail: so a worker is told to stop long before it has sent sixty."""
 AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 
 
@@ -32,8 +32,9 @@ def copies(relay: Server) -> Counter[str]:
 
 
 def wait_for_end(process: subprocess.Popen[str]) -> str:
+    """Return what a process complained of; what it only reports is left out."""
     output, _ = process.communicate(timeout=SECONDS)
-    return output
+    return complaints_in(output)
 
 
 def is_listening(pid: int) -> bool:
@@ -43,9 +44,9 @@ def is_listening(pid: int) -> bool:
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 60)
+    issue = queue(services, keyring, 60)
     relay.delay = SLOWLY
     with running(environment, "worker") as process:
         relay.wait_for(10, SECONDS)
@@ -54,19 +55,19 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_g
     assert (process.returncode, output) == (0, "")
     done = len(relay.accepted)
     assert 10 <= done < 60
-    assert books(parts, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+    assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
     relay.delay = 0
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
-    assert books(parts, issue) == {"recipients": 60, "accepted": 60}
+    assert books(services, issue) == {"recipients": 60, "accepted": 60}
     assert len(copies(relay)) == len(relay.accepted) == 60
 
 
 @on_sqlite
 def test_a_draining_worker_that_is_told_to_stop_stops(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 60)
+    issue = queue(services, keyring, 60)
     relay.delay = SLOWLY
     with running(environment, "worker", "--drain") as process:
         relay.wait_for(5, SECONDS)
@@ -74,15 +75,15 @@ def test_a_draining_worker_that_is_told_to_stop_stops(
         output = wait_for_end(process)
     done = len(relay.accepted)
     assert (process.returncode, output) == (0, f"Waiting for later: {60 - done} queued.\n")
-    assert books(parts, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+    assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
 
 
 @on_sqlite
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once(
-    signal_number: signal.Signals, environment: dict[str, str], relay: Server, parts: Parts
+    signal_number: signal.Signals, environment: dict[str, str], relay: Server, services: Services
 ) -> None:
-    state = parts.settings.state_folder / "workers"
+    state = services.settings.state_folder / "workers"
     with running(environment, "worker") as process:
         until = time.monotonic() + SECONDS
         while not is_listening(process.pid) and time.monotonic() < until:
@@ -100,9 +101,9 @@ def test_an_idle_worker_ends_at_once(
 @on_sqlite
 @pytest.mark.parametrize("moment", ["EHLO", "MAIL", "RCPT", "DATA", "DOT", "after DOT"])
 def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
-    moment: str, environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    moment: str, environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     victims: list[subprocess.Popen[str]] = []
     relay.on(moment, lambda _: victims.pop().kill() if victims else None)
     with running(environment, "worker") as process:
@@ -113,7 +114,7 @@ def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
     assert len(copies(relay)) == 3
     doubled = len(relay.accepted) - 3
-    balance = books(parts, issue)
+    balance = books(services, issue)
     resent = balance.pop("resent", 0)
     assert balance == {"recipients": 3, "accepted": 3}
     assert doubled <= resent <= ("DOT" in moment)
@@ -121,10 +122,10 @@ def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
 
 @AT_ONCE
 def test_workers_killed_at_random_moments_lose_nothing(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
     """Copies beyond one each are at most what is in flight, and stand in the report."""
-    issue, kills = queue(parts, keyring, 150), 5
+    issue, kills = queue(services, keyring, 150), 5
     relay.delay = 0.01
     for _ in range(kills):
         accepted = len(relay.accepted)
@@ -138,7 +139,7 @@ def test_workers_killed_at_random_moments_lose_nothing(
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
     assert len(copies(relay)) == 150
     doubled = len(relay.accepted) - 150
-    balance = books(parts, issue)
+    balance = books(services, issue)
     resent = balance.pop("resent", 0)
     assert doubled <= resent <= kills * (CONNECTIONS + 2)
     assert balance == {"recipients": 150, "accepted": 150}
@@ -146,10 +147,10 @@ def test_workers_killed_at_random_moments_lose_nothing(
 
 @on_sqlite
 def test_a_killed_workers_doubtful_copy_obeys_the_setting(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
     """By default it waits a quarter of an hour, as after any lost answer."""
-    issue = queue(parts, keyring, 2)
+    issue = queue(services, keyring, 2)
     victims: list[subprocess.Popen[str]] = []
     relay.on("DOT", lambda _: victims.pop().kill() if victims else None)
     with running(environment, "worker") as process:
@@ -157,15 +158,15 @@ def test_a_killed_workers_doubtful_copy_obeys_the_setting(
         wait_for_end(process)
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 1 uncertain.\n")
-    assert books(parts, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
 
 
 def test_two_workers_at_once_send_no_second_copy(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    with parts.writing.begin() as session:
+    with services.writing.begin() as session:
         make_members(session, keyring, 10, "lgbtq")
-    issue = queue(parts, keyring, 250)
+    issue = queue(services, keyring, 250)
     relay.delay = 0.005
     with (
         running(environment, "worker", "--drain") as one,
@@ -176,28 +177,28 @@ def test_two_workers_at_once_send_no_second_copy(
     assert (one.returncode, other.returncode) == (0, 0)
     assert relay.connections > 1
     assert len(copies(relay)) == len(relay.accepted) == 250
-    assert books(parts, issue) == {"recipients": 250, "accepted": 250}
+    assert books(services, issue) == {"recipients": 250, "accepted": 250}
 
 
 @on_sqlite
 def test_a_draining_worker_says_what_waits_for_later(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    issue = queue(parts, keyring, 5)
+    issue = queue(services, keyring, 5)
     relay.script("RCPT", "450 4.2.1 Later")
     relay.script("DOT", drop())
     ended = run(environment, "worker", "--drain")
     assert ended.returncode == 0
     assert ended.stdout.startswith("Waiting for later: ")
     assert set(ended.stdout[19:].rstrip(".\n").split(", ")) == {"1 deferred", "1 uncertain"}
-    assert books(parts, issue)["accepted"] == 3
+    assert books(services, issue)["accepted"] == 3
 
 
 @on_sqlite
 def test_a_draining_worker_whose_relay_is_down_says_that_all_waits(
-    environment: dict[str, str], relay: Server, parts: Parts, keyring: Keyring
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    queue(parts, keyring, 250)
+    queue(services, keyring, 250)
     relay.stop()
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 250 queued.\n")

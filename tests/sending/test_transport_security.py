@@ -1,4 +1,4 @@
-"""To whom mail and password are given (trust.md M53-M55; F5)."""
+"""To whom mail and password are given."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from ssl import SSLContext
 
 import pytest
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.receiving import Keyring
-from belong_mail.worker import Worker, make_worker
-from config import Config, SettingsRefused
-from tests.marks import on_sqlite
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker, make_worker
+from config import Config, InvalidSettings
+from tests.markers import on_sqlite
 from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 from tests.servers.tls import Authority
@@ -35,7 +35,7 @@ def secure_relay(context: SSLContext, scheme: str) -> Iterator[Server]:
 
 
 def worker_for(
-    environment: dict[str, str], parts: Parts, keyring: Keyring, server: Server, ca: Path,
+    environment: dict[str, str], services: Services, keyring: Keyring, server: Server, ca: Path,
     *, scheme: str = "smtp", password: str = PASSWORD,
 ) -> Worker:  # fmt: skip
     """Make a worker that trusts an authority of ours."""
@@ -43,14 +43,14 @@ def worker_for(
     url = f"{scheme}://{where}?timeout=20&dot_timeout=20&ca={ca}"
     config = Config.read({**environment, "BELONG_SMTP_URL": url})
     return make_worker(
-        Parts(
+        Services(
             config,
-            parts.writing,
-            parts.reading,
-            parts.tokens,
-            parts.sealer,
-            parts.links,
-            parts.renderer,
+            services.writing,
+            services.reading,
+            services.tokens,
+            services.sealer,
+            services.links,
+            services.renderer,
         ),
         keyring,
     )
@@ -59,14 +59,14 @@ def worker_for(
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
 def test_mail_goes_out_under_tls_with_a_password(
     scheme: str, authority: Authority,
-    environment: dict[str, str], parts: Parts, keyring: Keyring,
+    environment: dict[str, str], services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 2)
+    issue = queue(services, keyring, 2)
     with secure_relay(authority.server(), scheme) as server:
-        worker = worker_for(environment, parts, keyring, server, authority.file, scheme=scheme)
+        worker = worker_for(environment, services, keyring, server, authority.file, scheme=scheme)
         worker.drain()
         worker.engine.close()
-        assert books(parts, issue) == {"recipients": 2, "accepted": 2}
+        assert books(services, issue) == {"recipients": 2, "accepted": 2}
         assert server.connections == 1
         assert sum(command.startswith("AUTH") for command in server.commands) == 1
 
@@ -84,61 +84,67 @@ def test_mail_goes_out_under_tls_with_a_password(
 )
 def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong(
     flaw: dict[str, object], scheme: str, authority: Authority, caplog: pytest.LogCaptureFixture,
-    environment: dict[str, str], parts: Parts, keyring: Keyring,
+    environment: dict[str, str], services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 2)
+    issue = queue(services, keyring, 2)
     context = authority.server(**flaw)  # type: ignore[arg-type]
     with secure_relay(context, scheme) as server:
-        worker = worker_for(environment, parts, keyring, server, authority.file, scheme=scheme)
+        worker = worker_for(environment, services, keyring, server, authority.file, scheme=scheme)
         worker.drain()
         worker.engine.close()
         assert not [c for c in server.commands if c.startswith(("AUTH", "MAIL", "RCPT"))]
-    assert books(parts, issue) == {"recipients": 2, "queued": 2}
+    assert books(services, issue) == {"recipients": 2, "queued": 2}
     assert worker.waiting() == {"queued": 2}
     assert "The relay could not be used" in caplog.text
     assert PASSWORD not in caplog.text
 
 
 def test_a_relay_that_hides_starttls_gets_nothing(
-    authority: Authority, environment: dict[str, str], parts: Parts, keyring: Keyring
+    authority: Authority, environment: dict[str, str], services: Services, keyring: Keyring
 ) -> None:
     """Also not a password: there is no falling back to plain text."""
-    issue = queue(parts, keyring, 1)
+    issue = queue(services, keyring, 1)
     with Server(users={USER: PASSWORD}) as server:
-        worker = worker_for(environment, parts, keyring, server, authority.file)
+        worker = worker_for(environment, services, keyring, server, authority.file)
         worker.drain()
         worker.engine.close()
         assert [command[:4].upper() for command in server.commands] == ["EHLO"]
-    assert books(parts, issue) == {"recipients": 1, "queued": 1}
+    assert books(services, issue) == {"recipients": 1, "queued": 1}
 
 
 @pytest.mark.parametrize("reply", ["454 4.7.0 TLS not available", "502 No"])
 def test_a_relay_that_refuses_starttls_gets_nothing(
-    reply: str, authority: Authority, environment: dict[str, str], parts: Parts, keyring: Keyring
+    reply: str,
+    authority: Authority,
+    environment: dict[str, str],
+    services: Services,
+    keyring: Keyring,
 ) -> None:
-    issue = queue(parts, keyring, 1)
+    issue = queue(services, keyring, 1)
     with secure_relay(authority.server(), "smtp") as server:
         server.script("STARTTLS", reply)
-        worker = worker_for(environment, parts, keyring, server, authority.file)
+        worker = worker_for(environment, services, keyring, server, authority.file)
         worker.drain()
         worker.engine.close()
         verbs = {command.partition(" ")[0] for command in server.commands}
         assert not verbs & {"AUTH", "MAIL"}
-    assert books(parts, issue) == {"recipients": 1, "queued": 1}
+    assert books(services, issue) == {"recipients": 1, "queued": 1}
 
 
 def test_a_wrong_password_is_tried_once_and_stays_out_of_the_log(
     authority: Authority, caplog: pytest.LogCaptureFixture,
-    environment: dict[str, str], parts: Parts, keyring: Keyring,
+    environment: dict[str, str], services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
-    issue = queue(parts, keyring, 3)
+    issue = queue(services, keyring, 3)
     with secure_relay(authority.server(), "smtp") as server:
-        worker = worker_for(environment, parts, keyring, server, authority.file, password="wr0ng")
+        worker = worker_for(
+            environment, services, keyring, server, authority.file, password="wr0ng"
+        )
         worker.drain()
         worker.drain()
         worker.engine.close()
         assert sum(command.startswith("AUTH") for command in server.commands) == 1
-    assert books(parts, issue) == {"recipients": 3, "queued": 3}
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
     assert "wr0ng" not in caplog.text
 
 
@@ -150,6 +156,6 @@ def test_a_wrong_password_is_tried_once_and_stays_out_of_the_log(
 def test_plain_text_beyond_this_machine_is_refused_at_the_start(
     url: str, environment: dict[str, str]
 ) -> None:
-    with pytest.raises(SettingsRefused, match="BELONG_SMTP_URL cannot be used") as refused:
+    with pytest.raises(InvalidSettings, match="BELONG_SMTP_URL cannot be used") as refused:
         Config.read({**environment, "BELONG_SMTP_URL": url})
     assert "hidden" not in str(refused.value)

@@ -17,8 +17,8 @@ class Conversation(Protocol):
 
     sock: socket.socket
     stopping: threading.Event
+    # Of the answer that was given, or is taken as given.
     code: str
-    """Of the answer that was given, or is taken as given."""
 
     def say(self, text: str) -> None: ...
 

@@ -30,7 +30,7 @@ class Conversation:
     """
 
     def __init__(self, desk: Desk, manners: Manners, sock: socket.socket, number: int) -> None:
-        self.desk, self.manners, self.sock, self.number = desk, manners, sock, number
+        self.mailer, self.manners, self.sock, self.number = desk, manners, sock, number
         self.stopping = desk.stopping
         self.code = ""
         self._buffer = b""
@@ -66,12 +66,12 @@ class Conversation:
             self.sock.sendall(replies)
 
     def _obey(self, command: str) -> None:
-        self.desk.commands.append(command)
+        self.mailer.commands.append(command)
         verb = command.partition(" ")[0].upper()
         path = found[1] if (found := PATH.search(command)) else ""
         self._tell(verb, command)
         if complaint := self.manners.complaint(command, verb, self._buffer):
-            self.desk.faults.append(complaint)
+            self.mailer.faults.append(complaint)
         if verb in GREETINGS:
             self._is_lmtp = verb == "LHLO"
             self._forget()
@@ -98,7 +98,7 @@ class Conversation:
         size = int(found[1]) if (found := SIZE.search(command)) else 0
         usual = ""
         if 0 < self.manners.mailmax < self._transactions:
-            self.desk.faults.append("MAIL: more than LIMITS MAILMAX")
+            self.mailer.faults.append("MAIL: more than LIMITS MAILMAX")
             usual = "452 4.5.3 Too many messages on this connection"
         elif 0 < self.manners.size < size:
             usual = "552 5.3.4 Too large"
@@ -113,7 +113,7 @@ class Conversation:
         if self.code[:1] == "2":
             self._recipients.append(path)
         else:
-            self.desk.refuse([path], "RCPT", self.code)
+            self.mailer.refuse([path], "RCPT", self.code)
 
     def _invite(self) -> None:
         """Ask for the message; who asks although no recipient was taken gets one to throw away."""
@@ -128,7 +128,7 @@ class Conversation:
         if self.code == "354":
             self._take(self._read_message())
         else:
-            self.desk.refuse(self._recipients, "DATA", self.code)
+            self.mailer.refuse(self._recipients, "DATA", self.code)
 
     def _follow(self, verb: str) -> None:
         """Do what the answer promised."""
@@ -141,7 +141,7 @@ class Conversation:
 
     def _answer(self, *verbs: str, usual: str = "") -> None:
         usual = usual or ANSWERS[verbs[-1]]
-        self._act(self.desk.action(f"{verbs[-1]} on {self.number}", *verbs), usual)
+        self._act(self.mailer.action(f"{verbs[-1]} on {self.number}", *verbs), usual)
 
     def _act(self, action: Action | None, usual: str) -> None:
         self.code = usual[:3]
@@ -159,15 +159,15 @@ class Conversation:
         self._forget()
         for group in [[each] for each in recipients] if self._is_lmtp else [recipients]:
             verbs = (f"DOT on {self.number}", *(f"DOT {each}" for each in group), "DOT")
-            action = self.desk.action(*verbs)
+            action = self.mailer.action(*verbs)
             if isinstance(action, Say) and action.is_refusal:
-                self.desk.refuse(group, "DOT", action.text[:3])
+                self.mailer.refuse(group, "DOT", action.text[:3])
             else:
                 is_answered = action is None or isinstance(action, Say)
                 for recipient in group:
-                    self.desk.take(return_path, recipient, data, is_answered=is_answered)
-            if action is None and self.desk.delay:
-                self.stopping.wait(self.desk.delay)
+                    self.mailer.take(return_path, recipient, data, is_answered=is_answered)
+            if action is None and self.mailer.delay:
+                self.stopping.wait(self.mailer.delay)
             self._act(action, ANSWERS["DOT"])
         self._tell("after DOT", ".")
 
@@ -176,13 +176,13 @@ class Conversation:
         self._buffer = b"\r\n" + self._buffer
         verbs = (*(f"BODY {each}" for each in self._recipients), "BODY")
         while b"\r\n.\r\n" not in self._buffer:
-            action = self.desk.action(*verbs)
+            action = self.mailer.action(*verbs)
             self._receive(LITTLE if action else MUCH)
             if action:
                 action(self)
         body, _, self._buffer = self._buffer.partition(b"\r\n.\r\n")
         if BARE.search(body):
-            self.desk.faults.append("a bare CR, LF or NUL in a message")
+            self.mailer.faults.append("a bare CR, LF or NUL in a message")
         return body.replace(b"\r\n.", b"\r\n")[2:] + b"\r\n"
 
     def _read_line(self) -> str:
@@ -190,7 +190,7 @@ class Conversation:
             self._receive()
         line, _, self._buffer = self._buffer.partition(b"\n")
         if not line.endswith(b"\r"):
-            self.desk.faults.append("a command that ends with a bare LF")
+            self.mailer.faults.append("a command that ends with a bare LF")
         return line.rstrip(b"\r").decode("utf-8", "replace")
 
     def _receive(self, most: int = MUCH) -> None:
@@ -201,9 +201,9 @@ class Conversation:
         self._buffer += data
 
     def _tell(self, moment: str, command: str) -> None:
-        if self.desk.is_watched(moment):
+        if self.mailer.is_watched(moment):
             self.flush()
-            self.desk.tell(moment, command)
+            self.mailer.tell(moment, command)
 
     def _secure(self) -> None:
         if self.manners.context is None:

@@ -19,8 +19,8 @@ class Copy:
     recipient: str
     return_path: str
     message_id: str
+    # SHA-256 of the message's bytes.
     digest: str
-    """SHA-256 of the message's bytes."""
     at: float
 
     @classmethod
@@ -29,6 +29,9 @@ class Copy:
         message_id = found[1].decode("ascii", "replace") if found else ""
         digest = hashlib.sha256(data).hexdigest()
         return cls(recipient, return_path, message_id, digest, time.time())
+
+    def line(self) -> str:
+        return json.dumps(asdict(self))
 
 
 class Ledger:
@@ -39,7 +42,7 @@ class Ledger:
         self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def add(self, copies: Iterable[Copy]) -> None:
-        lines = "".join(f"{json.dumps(asdict(copy))}\n" for copy in copies)
+        lines = "".join(f"{copy.line()}\n" for copy in copies)
         os.write(self._descriptor, lines.encode())
 
     def close(self) -> None:

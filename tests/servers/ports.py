@@ -5,8 +5,8 @@ import os
 import socket
 from contextlib import suppress
 
+# All below 32,768, from where on the system gives ports away by itself.
 FIRST, EACH, PROCESSES = 20_000, 100, 120
-"""All below 32,768, from where on the system gives ports away by itself."""
 OWN = FIRST + os.getpid() % PROCESSES * EACH
 IN_TURN = itertools.cycle(range(OWN, OWN + EACH))
 

@@ -1,6 +1,7 @@
 """The product as it runs: a web server's processes and a worker's, and a browser to visit them."""
 
 import http.client
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -85,12 +86,14 @@ class Site:
 
     def restart_worker(self, **settings: str) -> None:
         """End the worker well and start one with other settings."""
+        self.let_worker_begin()
         self.worker.terminate()
         assert self.worker.wait(SECONDS_TO_END) == 0, self.words().decode()
         self.worker = self._start("worker", **settings)
 
     def end(self) -> None:
         """End both; the worker must end well."""
+        self.let_worker_begin()
         processes = (self.web, self.worker)
         for process in processes:
             process.terminate()
@@ -105,6 +108,16 @@ class Site:
         for process in (self.web, self.worker):
             process.kill()
             process.wait()
+
+    def let_worker_begin(self) -> None:
+        """Wait until the worker handles SIGTERM: while it starts, it ends by the signal itself."""
+        until = time.monotonic() + SECONDS_TO_START
+        while self.worker.poll() is None and time.monotonic() < until:
+            status = Path(f"/proc/{self.worker.pid}/status").read_text()
+            caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+            if caught >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(0.02)
 
     def _start(self, name: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         env = surroundings({**self._environment, **settings})

@@ -57,6 +57,19 @@ class Authority:
         is_self_signed: bool = False,
     ) -> ssl.SSLContext:
         """Return a server's context with a leaf for these hosts, valid between these times."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.leaf(hosts, starts_in, ends_in, is_self_signed=is_self_signed))
+        return context
+
+    def leaf(
+        self,
+        hosts: tuple[str, ...] = ("localhost", "127.0.0.1"),
+        starts_in: timedelta = timedelta(days=-1),
+        ends_in: timedelta = timedelta(days=30),
+        *,
+        is_self_signed: bool = False,
+    ) -> Path:
+        """Make a certificate for these hosts; return the file that holds it and its key."""
         key, name = ec.generate_private_key(ec.SECP256R1()), _name(hosts[0])
         issuer, signer = (name, key) if is_self_signed else (self.name, self.key)
         leaf = (
@@ -75,9 +88,7 @@ class Authority:
             leaf.public_bytes(Encoding.PEM)
             + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
 
 def _name(common: str) -> x509.Name:

@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, update
 
-from belong_mail.parts import Parts
-from belong_mail.subscriptions.models import Request
-from belong_mail.worker import Worker
-from tests.dump import dump_of
-from tests.people import Visitor
-from tests.stage import ADA, VILLAGE
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.db_dump import dump_of
+from tests.scenario import ADA, VILLAGE
 
 
 class Elsewhere:
     """Another worker, which answers all requests once a transaction of ours has failed."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._has_failed, self._has_answered = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._answer)
-        engine = parts.writing.kw["bind"]
+        engine = services.writing.kw["bind"]
         event.listen(engine, "rollback", self._fail)
         event.listen(engine.pool, "checkout", self._meanwhile)
 
@@ -35,21 +35,21 @@ class Elsewhere:
             assert self._has_answered.wait(10)
 
     def _answer(self) -> None:
-        with self._parts.writing.begin() as session:
-            session.execute(delete(Request))
+        with self._services.writing.begin() as session:
+            session.execute(delete(Job))
             self._has_answered.set()
             time.sleep(0.3)
 
 
 def test_a_request_that_another_worker_has_answered_meanwhile_ends_no_worker(
-    visitor: Visitor, worker: Worker, parts: Parts, caplog: pytest.LogCaptureFixture
+    visitor: Visitor, worker: Worker, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ours could not read it; before it is counted, the row is held by the other, and gone."""
     visitor.join(VILLAGE, ADA)
-    with parts.writing.begin() as session:
-        session.execute(update(Request).values(sealed=b"not sealed at all"))
-    elsewhere = Elsewhere(parts)
+    with services.writing.begin() as session:
+        session.execute(update(Job).values(sealed=b"not sealed at all"))
+    elsewhere = Elsewhere(services)
     worker.drain()
     elsewhere.thread.join(10)
     assert "cannot be read" in caplog.text
-    assert dump_of(parts)["requests"] == []
+    assert dump_of(services)["requests"] == []

@@ -5,12 +5,13 @@ from datetime import timedelta
 import time_machine
 from sqlalchemy import func, select
 
-from belong_mail.current import transaction, when_admitted
-from belong_mail.db import now
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as groups
-from belong_mail.subscriptions.models import Request
-from tests.people import Form, Visitor
-from tests.stage import ADA, VILLAGE, Stage
+from belong_mail.web.context import throttle, transaction
+from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.scenario import ADA, VILLAGE, Stage
 
 JOIN = f"/groups/{VILLAGE}/join"
 OUTSIDE = "203.0.113.7"
@@ -51,11 +52,11 @@ def test_in_a_week_of_requests_it_is_about_one_a_day(stage: Stage) -> None:
 
 
 def test_one_address_can_join_every_group_in_a_day(stage: Stage) -> None:
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         for slug in ("ninth", "tenth"):
             groups.add(session, slug, slug, "", is_upcoming=False)
             session.flush()
-        slugs = [group.slug for group in groups.shown(session) if group.is_open]
+        slugs = [group.slug for group in groups.listed(session) if group.is_open]
     assert len(slugs) == 10
     for slug in slugs:
         ask(stage, 1, slug)
@@ -63,8 +64,8 @@ def test_one_address_can_join_every_group_in_a_day(stage: Stage) -> None:
 
 
 def test_after_all_groups_an_address_gets_a_few_mails_a_day(stage: Stage) -> None:
-    with stage.parts.reading.begin() as session:
-        slugs = [group.slug for group in groups.shown(session) if group.is_open]
+    with stage.services.reading.begin() as session:
+        slugs = [group.slug for group in groups.listed(session) if group.is_open]
     begun = now()
     for hour in range(0, 48, 6):
         with time_machine.travel(begun + timedelta(hours=hour)):
@@ -91,11 +92,57 @@ def test_the_limits_survive_a_restart_of_the_worker(stage: Stage) -> None:
     assert len(stage.mails()) == 1
 
 
+def typed_by_a_stranger(stage: Stage, times: int = 1, source: str = OUTSIDE) -> None:
+    """Let somebody type Ada's address into the form of every group."""
+    with stage.services.reading.begin() as session:
+        slugs = [group.slug for group in groups.listed(session) if group.is_open]
+    for slug in slugs:
+        path = f"/groups/{slug}/join"
+        data = Form(stage.visitor.open(path).text).fields | {"email": ADA}
+        for _ in range(times):
+            stage.visitor.client.post(path, data=data, environ_overrides={"REMOTE_ADDR": source})
+            stage.worker.drain()
+
+
+def test_a_stranger_who_types_an_address_all_day_delays_nothing_of_its_owner(stage: Stage) -> None:
+    """The stranger's own limits hold back what they ask, not what Ada asks from elsewhere."""
+    begun = now()
+    for hour in (0, 1, 2):
+        with time_machine.travel(begun + timedelta(hours=hour)):
+            typed_by_a_stranger(stage, times=3)
+    with time_machine.travel(begun + timedelta(hours=3), tick=False):
+        before = len(stage.relay.to(ADA))
+        stage.visitor.join(VILLAGE, ADA, first_name="Ada")
+        assert len(stage.mails()) == before + 1
+        link = link_to(stage.mails()[-1], "confirm")
+    with time_machine.travel(begun + timedelta(hours=4)):
+        stage.visitor.press(link)
+        assert "Ada" in text_of(stage.mails()[-1])
+
+
+def test_strangers_everywhere_delay_a_confirmation_by_a_day_at_most(stage: Stage) -> None:
+    begun = now()
+    for number in range(6):
+        with time_machine.travel(begun + timedelta(hours=number)):
+            typed_by_a_stranger(stage, source=f"203.0.113.{number}")
+    assert len(stage.relay.to(ADA)) <= 24
+    with time_machine.travel(begun + timedelta(hours=6), tick=False):
+        ask(stage, 1)
+        stage.worker.drain()
+        with stage.services.reading.begin() as session:
+            [latest] = session.scalars(select(func.max(Delivery.due_at)))
+        assert latest is not None
+        assert now() < latest <= now() + timedelta(days=1)
+    with time_machine.travel(begun + timedelta(hours=31)):
+        before = len(stage.relay.to(ADA))
+        assert len(stage.mails()) > before
+
+
 def due(stage: Stage) -> tuple[int, int]:
     """Count the requests that may be read now, and those that wait."""
-    with stage.parts.reading.begin() as session:
-        total = session.scalar(select(func.count(Request.id))) or 0
-        ready = session.scalar(select(func.count(Request.id)).where(Request.due_at <= now())) or 0
+    with stage.services.reading.begin() as session:
+        total = session.scalar(select(func.count(Job.id))) or 0
+        ready = session.scalar(select(func.count(Job.id)).where(Job.due_at <= now())) or 0
     return ready, total - ready
 
 
@@ -132,7 +179,7 @@ def waits(stage: Stage, source: str, times: int) -> int:
         app.test_request_context("/", method="POST", environ_base={"REMOTE_ADDR": source}),
         transaction() as session,
     ):
-        return sum(when_admitted(session) > now() for _ in range(times))
+        return sum(throttle(session) > now() for _ in range(times))
 
 
 def test_neighbours_in_an_ipv6_network_count_as_one_source(stage: Stage) -> None:
@@ -158,7 +205,7 @@ def test_a_new_day_gives_sources_new_names(stage: Stage) -> None:
 
 def test_no_source_can_be_read_from_the_limits(stage: Stage) -> None:
     post_from(stage, OUTSIDE, 1)
-    with stage.parts.reading.begin() as session:
+    with stage.services.reading.begin() as session:
         keys = session.connection().exec_driver_sql("SELECT key FROM limits").scalars().all()
     assert keys
     assert all(OUTSIDE.encode() not in bytes(key) for key in keys)
@@ -171,4 +218,4 @@ def test_a_header_does_not_make_somebody_a_new_source(stage: Stage) -> None:
     for number in range(3):
         headers = {"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"}
         client.post(JOIN, data=data, headers=headers)
-    assert stage.rows("limits") == before + 2  # one for the source, one for the group
+    assert stage.rows("limits") == before + 1

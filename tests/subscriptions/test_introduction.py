@@ -6,29 +6,31 @@ from typing import Any
 import time_machine
 from sqlalchemy import select
 
-from belong_mail import retention
-from belong_mail.db import now
-from belong_mail.subscriptions.models import Request, Subscription, Wish
-from belong_mail.subscriptions.service import SEALED, Wanted
-from tests.people import Form, html_of, link_to, text_of
-from tests.stage import ADA, Stage
+from belong_mail.core.db import now
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.service import SignupData
+from belong_mail.ops import purge
+from tests.browser_client import Form, html_of, link_to, text_of
+from tests.factories import group_named, interests_of
+from tests.scenario import ADA, Stage
 
 LEAD = "lead@dpsk12.org"
 TOLD = "The form asked us to introduce you."
 TYPED: dict[str, Any] = {
     "first_name": "Ada",
     "question-1": "1",
-    "question-2": ["0", "1"],
     "introduce_me": "y",
 }
 
 
 def kept_answers(stage: Stage) -> int:
     """Count the rows that still hold an introduction."""
-    with stage.parts.writing.begin() as session:
-        retention.purge(session)
+    with stage.services.writing.begin() as session:
+        purge.purge_all(session)
         held = [
-            *session.scalars(select(Wish.wrapped_introduction)),
+            *session.scalars(select(PendingConfirmation.wrapped_introduction)),
             *session.scalars(select(Subscription.wrapped_introduction)),
         ]
         return sum(each is not None for each in held)
@@ -38,7 +40,7 @@ def test_the_tick_is_off_and_says_what_it_means(stage: Stage) -> None:
     stage.invite_lead(LEAD)
     page = stage.visitor.open("/groups/the-village/join")
     assert "introduce_me" not in Form(page.text).fields
-    assert "We keep no copy; their mailbox does." in page.text
+    assert "We don’t keep a copy, but their inboxes do." in page.text
 
 
 def test_without_a_lead_there_is_nobody_to_be_introduced_to(stage: Stage) -> None:
@@ -52,7 +54,9 @@ def test_without_a_lead_there_is_nobody_to_be_introduced_to(stage: Stage) -> Non
 def test_the_leads_are_told_after_the_button_and_not_before(stage: Stage) -> None:
     for lead in (LEAD, "second.lead@dpsk12.org"):
         stage.invite_lead(lead)
-    link = stage.confirm_link(**TYPED)
+    with stage.services.reading.begin() as session:
+        offered = list(interests_of(session).values())[:2]
+    link = stage.confirm_link(**TYPED, interests=offered)
     assert TOLD in stage.visitor.open(link).text
     assert stage.mails(LEAD) == []
 
@@ -79,10 +83,12 @@ def test_without_the_tick_the_answers_are_never_stored(stage: Stage) -> None:
     stage.invite_lead(LEAD)
     typed = {name: value for name, value in TYPED.items() if name != "introduce_me"}
     stage.visitor.join("the-village", ADA, **typed)
-    with stage.parts.reading.begin() as session:
-        request = session.scalars(select(Request)).one()
-        wanted = Wanted.from_bytes(stage.keyring.opener.open(request.sealed or b"", SEALED))
-    assert wanted == Wanted(address=ADA, language="en", first_name="Ada")
+    with stage.services.reading.begin() as session:
+        request = session.scalars(select(Job)).one()
+        sealed = request.sealed or b""
+        wanted = SignupData.from_bytes(stage.keyring.opener.open(sealed, sealed_for("join")))
+        group = group_named(session, "the-village").public_id
+    assert wanted == SignupData(address=ADA, language="en", first_name="Ada", group=group)
 
     [mail] = stage.mails()
     link = link_to(mail, "confirm")
@@ -122,7 +128,7 @@ def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(stage: Stage) 
         assert len(stage.mails(LEAD)) == 1
     assert kept_answers(stage) == 0
     subjects = [mail["Subject"] for mail in stage.mails()]
-    assert subjects.count("Welcome! You are in.") == 1
+    assert subjects.count("Welcome! You’re in.") == 1
 
 
 def test_who_leaves_before_the_mail_goes_out_is_not_introduced(stage: Stage) -> None:
@@ -140,7 +146,7 @@ def test_who_leaves_before_the_mail_goes_out_is_not_introduced(stage: Stage) -> 
 def test_a_lead_who_is_one_no_more_is_told_nothing(stage: Stage) -> None:
     stage.invite_lead(LEAD)
     link = stage.confirm_link(**TYPED)
-    with stage.parts.writing.begin() as session:
+    with stage.services.writing.begin() as session:
         session.connection().exec_driver_sql("DELETE FROM leaderships")
     stage.visitor.press(link)
     assert stage.mails(LEAD) == []

@@ -10,12 +10,12 @@ import time_machine
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from belong_mail.db import now
-from tests.people import Form, link_to
-from tests.stage import Stage
+from belong_mail.core.db import now
+from tests.browser_client import Form, link_to
+from tests.scenario import Stage
 
+# What an address may be to us; each name is as long as the others.
 STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "never-you")
-"""What an address may be to us; each name is as long as the others."""
 
 
 def address(state: str) -> str:
@@ -58,7 +58,7 @@ def seen_by_a_stranger(answer: TestResponse) -> tuple[object, ...]:
 
 def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Stage) -> None:
     fields = Form(town.visitor.open("/groups/the-village/join").text).fields
-    town.visitor.join("the-village", "somebody@dpsk12.org")
+    town.visitor.open(town.visitor.join("the-village", "somebody@dpsk12.org").location)
     answers, statements = [], []
     with time_machine.travel(now(), tick=False):
         for state in STATES:
@@ -88,11 +88,11 @@ def test_each_address_gets_the_mail_that_helps_it_or_none(town: Stage) -> None:
         for state in STATES
     }
     assert subjects == {
-        "brand-new": ["One tap to confirm"],
+        "brand-new": ["Confirm your request to DPS Belong"],
         "requested": [],  # the next one waits for a quarter of an hour
         "is-member": ["About your request"],
-        "has-ended": ["One tap to confirm"],
-        "left-once": ["One tap to confirm"],
+        "has-ended": ["Confirm your request to DPS Belong"],
+        "left-once": ["Confirm your request to DPS Belong"],
         "never-you": [],
     }
 

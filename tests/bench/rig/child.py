@@ -15,12 +15,12 @@ from typing import IO
 
 from tests.bench.rig.tools import ROOT
 
+# Seconds between two looks at a process.
 LOOK_EVERY = 0.02
-"""Seconds between two looks at a process."""
+# Seconds that a process has to end.
 PATIENCE = 20.0
-"""Seconds that a process has to end."""
+# Cores: the one that is measured has its own, where there are two.
 SENDER, SINK = 1, 0
-"""Cores: the one that is measured has its own, where there are two."""
 
 
 class Failed(Exception):

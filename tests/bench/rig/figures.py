@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What one round measured, by name; what could not be measured is missing.
 Round = Mapping[str, float]
-"""What one round measured, by name; what could not be measured is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Figure:
     aim: float
     bound: float
     unit: str = "×"
+    # The bound is the least that will do, not the most.
     is_least: bool = False
-    """The bound is the least that will do, not the most."""
 
     def of(self, measured: Round) -> float | None:
         if self.measure not in measured or (self.to and self.to not in measured):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.bench.rig import child, product
 
+# Octets on the wire, about.
 SIZE = 12_288
-"""Octets on the wire, about."""
 FEW, MANY = 4, 12
 PARAGRAPHS = Path(__file__).with_suffix(".md").read_text().split("\n\n")
 
@@ -19,8 +19,8 @@ class Letter:
     """The issue as Markdown, and the message as a member gets it."""
 
     issue: Path
+    # With the line ends of this machine, as smtp-source and nodemailer read it.
     eml: Path
-    """With the line ends of this machine, as smtp-source and nodemailer read it."""
     octets: int
 
     def message(self) -> EmailMessage:

@@ -18,8 +18,8 @@ from tests.servers.ports import free_port
 
 LIST, POSTER = "spring@lists.example.org", "member-0@example.org"
 STARTING, SENDING = 60.0, 1800.0
+# Mailman's `Personalization.individual`.
 PERSONAL = 1
-"""Mailman's `Personalization.individual`."""
 OURS = re.compile(r"^(List-|Precedence|X-Auto|Message-ID|To:|From:|Reply-To)", re.IGNORECASE)
 SETTINGS = """\
 [mailman]

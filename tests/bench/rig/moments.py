@@ -10,11 +10,11 @@ from tests.bench.rig.product import House
 from tests.bench.rig.sinks import Sink
 from tests.processes import flask
 
+# Seconds after which a worker has nothing left to do but wait.
 SETTLING = 2.0
-"""Seconds after which a worker has nothing left to do but wait."""
 LONGEST = 120.0
+# A line of strace's table: share, seconds, microseconds each, calls, errors if any, name.
 CALL = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.MULTILINE)
-"""A line of strace's table: share, seconds, microseconds each, calls, errors if any, name."""
 SENDING, RECEIVING = ("sendto", "sendmsg", "sendmmsg"), ("recvfrom", "recvmsg")
 
 

@@ -12,24 +12,24 @@ from pathlib import Path
 from sqlalchemy import create_engine, func, make_url, select, text, update
 from sqlalchemy.engine import Engine
 
-from belong_mail import keys
-from belong_mail.sealing import WRAPPED
-from belong_mail.sending.models import Delivery, State
-from belong_mail.subscriptions.models import Subscription
+from belong_mail.core import encryption
+from belong_mail.core.encryption import WRAPPED
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members.models import Subscription
 from tests.bench.rig import child
 from tests.processes import flask, run, surroundings
 
 GROUP = "asian"
 SUBJECT = "What the spring brings"
+# Members who are suppressed after an issue is queued: they must get nothing.
 BARRED = 1
-"""Members who are suppressed after an issue is queued: they must get nothing."""
+# Of each issue, for the office's inbox; as shipped.
 COPIES = 1
-"""Of each issue, for the office's inbox; as shipped."""
+# The only settings that the bench gives; all others are as shipped.
 NOT_SHIPPED = {
     "BELONG_DATABASE_URL", "BELONG_SMTP_URL", "BELONG_STATE_FOLDER",
-    *(f"BELONG_{kind.upper()}_KEYS" for kind in keys.KINDS),
+    *(f"BELONG_{kind.upper()}_KEYS" for kind in encryption.KINDS),
 }  # fmt: skip
-"""The only settings that the bench gives; all others are as shipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Sent:
     """What a worker used for one issue, its start-up taken off."""
 
     messages: int
+    # Seconds of CPU, all in all.
     cpu: float
-    """Seconds of CPU, all in all."""
     seconds: float
+    # Octets; of the whole worker, start-up included.
     peak: int
-    """Octets; of the whole worker, start-up included."""
 
     @classmethod
     def of(cls, messages: int, busy: child.Cost, idle: child.Cost) -> "Sent":
@@ -67,8 +67,8 @@ class House:
     database_url: str
     secrets: dict[str, str]
     smtp_url: str = "mailbox:"
+    # What a worker kept in its state folder while it ran.
     files: set[str] = field(default_factory=set)
-    """What a worker kept in its state folder while it ran."""
     is_barred_left_out: bool = False
 
     @property
@@ -163,8 +163,8 @@ class House:
 
 def build(members: int, folder: Path, database_url: str) -> House:
     """Make an instance with so many members."""
-    made = keys.new()
-    given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in keys.KINDS}
+    made = encryption.new_keys()
+    given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
     house = House(members, folder, database_url, given)
     house.command("db", "upgrade")
     house.command("demo", "--group", GROUP, "--members", str(members))

@@ -27,8 +27,8 @@ class Plan:
     list: int
     posts: int
     traced: int
+    # The sink counts what it takes, and the number must be right; that costs it time.
     is_counting: bool = False
-    """The sink counts what it takes, and the number must be right; that costs it time."""
 
     @property
     def times_few(self) -> int:
@@ -42,7 +42,7 @@ QUICK = Plan(200, 100, 400, 100, 100, 20, 20, 50, is_counting=True)
 
 @dataclass
 class Bench:
-    """What all rounds share: the letter, and a house for each number of members."""
+    """What all rounds share: the email, and a house for each number of members."""
 
     folder: Path
     plan: Plan
@@ -87,7 +87,7 @@ Part = Callable[[Bench], Measures]
 
 
 def prepare(folder: Path, plan: Plan, postgresql_url: str, *, is_exact: bool) -> Bench:
-    """Write the letter that everybody sends."""
+    """Write the email that everybody sends."""
     small = product.build(1, folder / "building", f"sqlite:///{folder}/letter.db")
     letter = write(folder, sent_by(small), is_exact=is_exact)
     return Bench(folder, plan, letter, postgresql_url)

@@ -33,10 +33,10 @@ class Sink:
     """Takes all mail and forgets it."""
 
     port: int
+    # A file to which it writes how much mail it has taken.
     count: Path
-    """A file to which it writes how much mail it has taken."""
+    # What BELONG_SMTP_URL has to be.
     relay: str = "smtp://127.0.0.1:{port}?tls=none&connections={connections}"
-    """What BELONG_SMTP_URL has to be."""
     connections: int = CONNECTIONS
 
     @property

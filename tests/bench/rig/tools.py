@@ -11,12 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 FOLDER = ROOT / "var" / "bench"
 DEBIAN = FOLDER / "debian"
+# What lies where in which of Debian's packages.
 PACKAGES = {
     "usr/sbin/smtp-source": ("postfix",),
     "usr/sbin/smtp-sink": ("postfix",),
     "usr/bin/stunnel4": ("stunnel4", "libwrap0"),
 }
-"""What lies where in which of Debian's packages."""
 NODEMAILER, MAILMAN = "nodemailer@10", "mailman>=3.3.10,<4"
 MINUTES = 10 * 60
 

@@ -1,0 +1,53 @@
+"""What the worker must know of accounts: their emails, jobs, retention and wrapped columns."""
+
+from sqlalchemy import delete, select
+
+from belong_mail.accounts import emails, identities, identity_tasks, right_tasks, tasks
+from belong_mail.accounts.invitations import ADDRESS_COLUMN, INVITATION, OFFICE_RIGHT, RIGHT
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity, SignIn
+from belong_mail.accounts.retention import purge_audit, purge_invitations
+from belong_mail.accounts.service import HAND_OVER, PROOF
+from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
+from belong_mail.delivery.room import Room, WrappedColumn
+from belong_mail.groups.models import Group
+
+_LEAD = select(Account.public_id).where(Account.id == GroupLead.account_id).scalar_subquery()
+_GROUP = select(Group.public_id).where(Group.id == GroupLead.group_id).scalar_subquery()
+_OF_IDENTITY = select(Account.public_id).where(Account.id == Identity.account_id).scalar_subquery()
+ACCOUNTS = Room(
+    emails={
+        "sign-in": tasks.sign_in_email,
+        PROOF: tasks.proof_email,
+        INVITATION: emails.invitation,
+        identity_tasks.LINKED: identity_tasks.identity_email,
+        identity_tasks.UNLINKED: identity_tasks.identity_email,
+        right_tasks.CHANGED: emails.rights_changed,
+        right_tasks.ENDING: emails.right_ends,
+    },
+    tasks={
+        "sign-in": tasks.receive_sign_in,
+        PROOF: tasks.receive_proof,
+        identities.LINK: identity_tasks.receive_link,
+        identities.UNLINK: identity_tasks.receive_unlink,
+        "invite-colleague": right_tasks.receive_invitation,
+        HAND_OVER: right_tasks.receive_hand_over,
+        "invite-again": right_tasks.receive_repetition,
+        "right-accepted": right_tasks.receive_acceptance,
+        "rights-changed": right_tasks.receive_change,
+    },
+    lookups=("sign-in", "invite-colleague", HAND_OVER),
+    retention={
+        "sessions": in_batches(
+            delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
+        ),
+        "sign ins": in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE)),
+        "invitations": purge_invitations,
+        "audit entries": purge_audit,
+    },
+    wrapped=(
+        WrappedColumn(Account.wrapped_address, ADDRESS_COLUMN, Account.public_id),
+        WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
+        WrappedColumn(Identity.wrapped_subject, identity_tasks.SUBJECT_COLUMN, _OF_IDENTITY),
+        WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
+    ),
+)

@@ -1,0 +1,93 @@
+"""The emails about rights: an invitation, that something changed, that a right ends soon."""
+
+import json
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise
+
+ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
+
+
+def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Ask whether the reader wants what they are invited to, but for what they have accepted."""
+    account = session.get(Account, delivery.account_id)
+    if account is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    asked = _asked(session, mailer, account)
+    is_for_office = account.is_asked_for_office and invitations.may_become_office(
+        mailer.opener, account
+    )
+    if not (asked or is_for_office):
+        raise SkipDelivery(State.WITHDRAWN)
+    to = invitations.account_address(mailer.opener, mailer.index, account)
+    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
+        raise SkipDelivery(State.SUPPRESSED)
+    at = signed_from(delivery, Purpose.INVITATION)
+    for leadership, _group in asked:
+        leadership.since = at
+    if is_for_office:
+        account.office_since = at
+    url = mailer.links.signed(
+        "sign_in.accept", Purpose.INVITATION, account.public_id, at, account.language
+    )
+    context = {
+        "groups": [group.name for _leadership, group in asked],
+        "is_for_office": is_for_office,
+        "accept_url": url,
+        "expires": at + ACCEPT_WITHIN,
+    }
+    return Email(to, account.language, context)
+
+
+def _asked(session: Session, mailer: Mailer, account: Account) -> list[tuple[GroupLead, Group]]:
+    """List the groups that an account is provably invited to lead."""
+    found = (
+        select(GroupLead, Group)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
+        .where(Group.retired_at.is_(None))
+        .order_by(Group.position)
+    )
+    return [
+        (leadership, group)
+        for leadership, group in session.execute(found).all()
+        if invitations.opened_right(mailer.opener, leadership, account, group) is not None
+    ]
+
+
+def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell who is concerned that somebody was invited, accepted, was suspended or leads no more."""
+    to, said = read_posted(mailer.opener, delivery)
+    context = {
+        "what": said["what"],
+        "name": said["name"],
+        "groups": said["groups"].splitlines(),
+        "is_for_office": bool(said["office"]),
+        "is_you": bool(said.get("is_you")),
+        "replaced": said.get("replaced", ""),
+        "from_you": bool(said.get("from_you")),
+    }
+    return Email(to, said["language"], context)
+
+
+def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell that rights end soon, and who renews them."""
+    to, said = read_posted(mailer.opener, delivery)
+    roles = [
+        {"name": name, "group": group, "ends": datetime.fromisoformat(ends)}
+        for name, group, ends in json.loads(said["roles"])
+    ]
+    url = mailer.links.page("people.listed", said["language"])
+    is_you = bool(said.get("is_you"))
+    return Email(to, said["language"], {"roles": roles, "is_you": is_you, "people_url": url})

@@ -1,0 +1,297 @@
+"""Ask the district's identity provider who somebody is: OpenID Connect, code flow with PKCE.
+
+This is the only place from which the web calls anything but its database, and it is loaded only
+where a provider is configured. All that is asked for is a proof of who it is (`openid`): no name
+and no address; what a token says besides is not read.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from secrets import compare_digest
+from threading import BoundedSemaphore, Lock, Timer
+from typing import Any
+from urllib.parse import urlsplit
+
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+# Seconds in which a call must end, however slowly its answer comes.
+CALL_SECONDS = 5.0
+# Calls at a time of a process: fewer than it has threads, so that a slow provider leaves one to all
+# other pages. Whoever comes meanwhile waits for that many seconds.
+CALLS_AT_ONCE, ENTRY_SECONDS = 1, 1.0
+# Octets of an answer.
+MAX_ANSWER = 128 * 1024
+MAX_KEYS = 32
+# Seconds for which what the provider says of itself is believed without asking again; and before it
+# is asked again for a key that it did not list.
+METADATA_SECONDS, KEYS_GAP_SECONDS = 3600.0, 60.0
+# Signatures that we check: none is made with what others know, such as a public key or the secret.
+ALGORITHMS = ["RS256", "PS256", "ES256"]
+# Seconds by which clocks may differ, and that a token may be old.
+CLOCK_SKEW_SECONDS, MAX_TOKEN_AGE_SECONDS = 60, 600
+MAX_SUBJECT = 255
+WELL_KNOWN = "/.well-known/openid-configuration"
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+HTTP_OK = 200
+
+
+class ProviderUnavailable(Exception):
+    """The provider does not answer, or not as one."""
+
+
+class ProofRefused(Exception):
+    """What came back proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the provider and we have agreed on."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    # A claim and its value that each token must have; nothing: none.
+    required_claim: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """What ties a browser's way there to its way back."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+
+class Prompt(StrEnum):
+    """What the provider asks although it may know the browser (OIDC Core 3.1.2.1)."""
+
+    SELECT_ACCOUNT = "select_account"
+    LOGIN = "login"
+
+
+@dataclass
+class IdentityProvider:
+    registration: Registration
+    call_seconds: float = CALL_SECONDS
+    _metadata: Mapping[str, Any] = field(default_factory=dict)
+    _metadata_until: float = 0.0
+    _keys: tuple[RSAKey | ECKey, ...] = ()
+    _keys_at: float = -KEYS_GAP_SECONDS
+    _lock: Lock = field(default_factory=Lock)
+    _room: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(CALLS_AT_ONCE))
+
+    def authorization_url(self, trip: Trip, prompt: Prompt | None = None) -> str:
+        """Return where a browser goes.
+
+        People may say which of their accounts it is, or must sign in once more.
+        """
+        ours = self.registration
+        claim = dict([ours.required_claim] if ours.required_claim else [])
+        url: str = prepare_grant_uri(
+            self._about()["authorization_endpoint"],
+            client_id=ours.client_id,
+            response_type="code",
+            redirect_uri=ours.redirect_uri,
+            scope="openid",
+            state=trip.state,
+            nonce=trip.nonce,
+            code_challenge=create_s256_code_challenge(trip.verifier),
+            code_challenge_method="S256",
+            prompt=prompt,
+            # Makes the provider say in the proof when that was (`auth_time`).
+            max_age="0" if prompt is Prompt.LOGIN else None,
+            # Google offers the accounts of this domain alone.
+            hd=claim.get("hd"),
+        )
+        return url
+
+    def subject_of(self, code: str, trip: Trip, since: int | None = None) -> str:
+        """Exchange a code for a proof and return who it is, by the provider's own opaque name.
+
+        `since`, in seconds since 1970: they must have signed in there no earlier. Raises
+        ProviderUnavailable, and ProofRefused for anything that is not right.
+        """
+        ours, about = self.registration, self._about()
+        body = prepare_token_request(
+            "authorization_code",
+            redirect_uri=ours.redirect_uri,
+            code=code,
+            code_verifier=trip.verifier,
+        )
+        # In the body all read the secret alike; in the header some decode it (RFC 6749 2.3.1).
+        known = about.get("token_endpoint_auth_methods_supported", ())
+        method = "client_secret_post" if "client_secret_post" in known else "client_secret_basic"
+        auth = ClientAuth(ours.client_id, ours.client_secret, method)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        _, headers, body = auth.prepare("POST", about["token_endpoint"], headers, body)
+        status, answer = self._call("POST", about["token_endpoint"], headers, body)
+        if status >= http.client.INTERNAL_SERVER_ERROR:
+            raise ProviderUnavailable
+        token = answer.get("id_token") if status == HTTP_OK else None
+        if not isinstance(token, str):
+            raise ProofRefused
+        return self._checked(token, trip.nonce, since)
+
+    def _checked(self, token: str, nonce: str, since: int | None) -> str:
+        """Return the subject of an ID token (OIDC Core 3.1.3.7), or raise ProofRefused."""
+        ours = self.registration
+        try:
+            decoded = jwt.decode(token, self._key_for, algorithms=ALGORITHMS)
+            claims = CodeIDToken(
+                decoded.claims,
+                decoded.header,
+                {"iss": {"essential": True, "value": ours.issuer}},
+                {"nonce": nonce, "client_id": ours.client_id},
+            )
+            claims.validate(leeway=CLOCK_SKEW_SECONDS)
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise ProofRefused from error
+        subject = claims["sub"]
+        if claims["aud"] not in (ours.client_id, [ours.client_id]):
+            raise ProofRefused  # also meant for somebody whom we do not know
+        if claims["iat"] < time.time() - MAX_TOKEN_AGE_SECONDS - CLOCK_SKEW_SECONDS:
+            raise ProofRefused
+        if ours.required_claim and claims.get(ours.required_claim[0]) != ours.required_claim[1]:
+            raise ProofRefused
+        if since is not None and not _is_time_since(claims.get("auth_time"), since):
+            raise ProofRefused
+        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
+            raise ProofRefused
+        return subject
+
+    def _key_for(self, token: Any) -> RSAKey | ECKey:
+        """Return the provider's key that a token names; ask once more for one that is new."""
+        kid = token.headers().get("kid")
+        if time.monotonic() > self._keys_at + METADATA_SECONDS:
+            self._fetch_keys()  # a key that was taken back is believed for no longer
+        for may_ask in (True, False):
+            found = [key for key in self._keys if kid in (None, key.kid)]
+            if len(found) == 1:
+                return found[0]
+            if may_ask:
+                self._fetch_keys()
+        raise ProofRefused
+
+    def _fetch_keys(self) -> None:
+        """Ask for the provider's keys, unless that was done a moment ago."""
+        with self._lock:
+            if time.monotonic() < self._keys_at + KEYS_GAP_SECONDS:
+                return
+            self._keys_at = time.monotonic()
+        try:
+            status, answer = self._call("GET", self._about()["jwks_uri"])
+            listed = answer["keys"][:MAX_KEYS]
+            usable = [
+                each
+                for each in listed
+                if each.get("kty") in ("RSA", "EC") and each.get("use", "sig") == "sig"
+            ]
+            keys = KeySet.import_key_set({"keys": usable}).keys
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ProviderUnavailable from error
+        if status != HTTP_OK:
+            raise ProviderUnavailable
+        self._keys = tuple(key for key in keys if isinstance(key, RSAKey | ECKey))
+
+    def _about(self) -> Mapping[str, Any]:
+        """Return what the provider says of itself (OpenID Connect Discovery)."""
+        if time.monotonic() < self._metadata_until:
+            return self._metadata
+        issuer = self.registration.issuer
+        status, about = self._call("GET", issuer.rstrip("/") + WELL_KNOWN)
+        is_whole = status == HTTP_OK and about.get("issuer") == issuer
+        if not is_whole or not all(_is_ours_to_call(issuer, about.get(name)) for name in ENDPOINTS):
+            raise ProviderUnavailable
+        self._metadata, self._metadata_until = about, time.monotonic() + METADATA_SECONDS
+        return about
+
+    def _call(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Call one address, follow nowhere else, and return status and answer, or raise."""
+        if not self._room.acquire(timeout=ENTRY_SECONDS):
+            raise ProviderUnavailable
+        try:
+            with _connection(url, self.call_seconds) as connection:
+                parts = urlsplit(url)
+                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                given = {"Accept": "application/json", **(headers or {})}
+                connection.request(method, path, body or None, given)
+                answer = connection.getresponse()
+                content = answer.read(MAX_ANSWER + 1)
+            said = json.loads(content)
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            raise ProviderUnavailable from error
+        finally:
+            self._room.release()
+        if len(content) > MAX_ANSWER or not isinstance(said, dict):
+            raise ProviderUnavailable
+        return answer.status, said
+
+
+def _is_time_since(said: object, since: int) -> bool:
+    """Tell whether somebody signed in at the provider after a time, by its clock."""
+    if isinstance(said, bool) or not isinstance(said, int):
+        return False
+    return since - CLOCK_SKEW_SECONDS <= said <= time.time() + CLOCK_SKEW_SECONDS
+
+
+def is_same(given: str | None, expected: str) -> bool:
+    """Compare what a browser brought with what it was given, in the same time for all answers."""
+    return compare_digest((given or "").encode(), expected.encode())
+
+
+def _is_ours_to_call(issuer: str, url: object) -> bool:
+    """Tell whether an address of the provider's is as well protected as the provider's own."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = parts.username is None and not parts.fragment and url.isascii() and url.isprintable()
+    return is_whole and is_plain and parts.scheme in ("https", urlsplit(issuer).scheme)
+
+
+@contextmanager
+def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
+    """Connect, and cut the connection when its time is over, also between two octets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=seconds)
+    connection.connect()
+    cut = Timer(seconds, _cut, (connection.sock,))
+    cut.daemon = True
+    cut.start()
+    try:
+        yield connection
+    finally:
+        cut.cancel()
+        connection.close()
+
+
+def _cut(connected: socket.socket) -> None:
+    """Wake whoever reads from a connection: nothing more comes."""
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,263 @@
+"""The pages to sign in by the district's identity provider; only where one is configured.
+
+A button's POST sends the browser to the provider, and its way back is a GET: that changes nothing,
+and shows one more button, whose POST completes. What ties both ends is kept in the browser's cookie
+alone, under keys that it does not know.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask import session as cookie
+from flask.typing import ResponseReturnValue
+from wtforms import HiddenField
+
+from belong_mail.accounts import identities, proof
+from belong_mail.accounts import session as browsers
+from belong_mail.accounts.identity_provider import (
+    IdentityProvider,
+    Prompt,
+    ProofRefused,
+    ProviderUnavailable,
+    Registration,
+    Trip,
+    is_same,
+)
+from belong_mail.core import audit, rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.district import District
+from belong_mail.core.services import Settings
+from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
+from belong_mail.web.context import services, throttle, transaction
+from belong_mail.web.forms import BaseForm, PublicForm
+
+district = Blueprint("district", __name__)
+EXTENSION = "belong-district"
+TRIP_KEY = "trip"
+# Seconds from one button to the other; the provider may ask for a second factor meanwhile.
+MAX_TRIP_SECONDS = 600
+MAX_CODE = 4096
+SIGN_IN, LINK, PROVE = "sign-in", "link", "prove"
+# Where the provider is to ask, though it may know the browser.
+PROMPTS = {LINK: Prompt.SELECT_ACCOUNT, PROVE: Prompt.LOGIN}
+
+
+class BeginForm(PublicForm):
+    """The button on the sign-in page."""
+
+
+class FinishForm(PublicForm):
+    """What the provider gave the browser to bring back."""
+
+    code = HiddenField()
+    state = HiddenField()
+
+
+class LinkForm(BaseForm):
+    """The button on the page of somebody who is signed in."""
+
+
+def init_district(app: Flask, settings: Settings) -> None:
+    """Add the pages, and the button to the sign-in page."""
+    name, _, value = settings.oidc_required_claim.partition("=")
+    registration = Registration(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        redirect_uri=f"{settings.base_url}/sign-in/district/back",
+        required_claim=(name, value) if name else None,
+    )
+    app.extensions[EXTENSION] = IdentityProvider(registration)
+    app.register_blueprint(district)
+    app.context_processor(lambda: {"district_form": BeginForm})
+
+
+@district.post("/sign-in/district")
+@public
+@no_cookie
+def begin() -> ResponseReturnValue:
+    """Send a browser to the provider."""
+    if not BeginForm().is_sent():
+        return redirect(url_for("sign_in.ask"), 303)
+    with transaction() as session:
+        throttle(session, rate_limits.NO_WAIT)
+    return _leave(SIGN_IN)
+
+
+@district.route("/sign-in/district/back", methods=["GET", "POST"])
+@public
+@no_cookie
+def back() -> ResponseReturnValue:
+    """Ask on GET; on POST complete what this browser began."""
+    trip = _trip(request.values.get("state", ""))
+    if trip is None or not _is_good_answer():
+        return _refused()
+    form = FinishForm(request.form if request.method == "POST" else request.args)
+    if form.is_sent():
+        return _complete(form.code.data or "", trip)
+    page = render_template("district/back.html", form=form, purpose=_purpose())
+    return page, 422 if form.errors else 200
+
+
+def _complete(code: str, trip: Trip) -> ResponseReturnValue:
+    """Use a trip up, then ask the provider, then sign in or link: no lock is held while we wait."""
+    purpose, _secret, begun = cookie.pop(TRIP_KEY)
+    g.is_proof = purpose == PROVE
+    with transaction() as session:
+        throttle(session, rate_limits.NO_WAIT)
+        used = hashlib.sha256(f"trip/{trip.state}".encode()).digest()
+        if rate_limits.try_use(session, used, rate_limits.ROUND_TRIP_RATE, now()) is None:
+            return _refused()
+    try:
+        subject = _provider().subject_of(code, trip, begun if purpose == PROVE else None)
+        return {SIGN_IN: _sign_in, LINK: _link, PROVE: _prove}[purpose](subject)
+    except ProviderUnavailable:
+        return _unavailable()
+    except ProofRefused:
+        return _note_refusal("proof")
+    except identities.UnknownPerson:
+        return _note_refusal("unknown")
+
+
+def _sign_in(subject: str) -> Response:
+    with transaction() as session:
+        account = identities.account_of(session, _district(), subject)
+        browsers.start_session(session, account, "district")
+    answer = make_response(redirect(url_for("lead.home"), 303))
+    browsers.remember_browser(answer, account)
+    return answer
+
+
+def _link(subject: str) -> Response:
+    """Ask the worker to link; it is the one who is signed in here, whoever the provider names."""
+    with transaction() as session:
+        account = browsers.current_account(session)
+        if account is None:
+            raise identities.UnknownPerson
+        identities.ask_to_link(
+            session, services().sealer, _district(), account, subject, g.actor.browser_session
+        )
+    return make_response(redirect(url_for(".choose", done="asked"), 303))
+
+
+def _prove(subject: str) -> Response:
+    """Count this session as proved, if the person who came back is the one who is signed in."""
+    with transaction() as session:
+        account = browsers.current_account(session)
+        if account is None or identities.account_of(session, _district(), subject) != account:
+            raise identities.UnknownPerson
+        proof.prove(session, account, "district")
+    return make_response(redirect(url_for("account.confirm_identity"), 303))
+
+
+@district.post("/account/proof/district")
+@for_accounts
+def prove_again() -> ResponseReturnValue:
+    """Send who is signed in to the provider, to sign in there once more."""
+    return _leave(PROVE)
+
+
+@district.route("/lead/district", methods=["GET", "POST"])
+@for_accounts
+@fresh_proof
+def choose() -> ResponseReturnValue:
+    """Say how somebody signs in; on POST send them to the provider to link theirs."""
+    form = LinkForm()
+    with transaction() as session:
+        identity = identities.identity_of(session, browsers.signed_in())
+    if identity is None and form.validate_on_submit():
+        return _leave(LINK)
+    return render_template("district/choose.html", form=form, identity=identity)
+
+
+def _leave(purpose: str) -> ResponseReturnValue:
+    """Begin a trip; the page goes on by itself.
+
+    A redirect would not do: browsers hold a form's redirects, the provider's own too, to the
+    content security policy.
+    """
+    secret = secrets.token_urlsafe(32)
+    cookie[TRIP_KEY] = [purpose, secret, int(now().timestamp())]
+    try:
+        url = _provider().authorization_url(_made(purpose, secret), PROMPTS.get(purpose))
+    except ProviderUnavailable:
+        return _unavailable()
+    page = make_response(render_template("district/leave.html", url=url))
+    page.headers["Refresh"] = f"0; url={url}"
+    return page
+
+
+def _trip(state: str) -> Trip | None:
+    """Return the trip that this browser is on, if an answer belongs to it and is in time."""
+    kept = cookie.get(TRIP_KEY)
+    if not isinstance(kept, list) or len(kept) != 3 or not state:  # noqa: PLR2004
+        return None
+    purpose, secret, at = kept
+    if not 0 <= now().timestamp() - at <= MAX_TRIP_SECONDS:
+        return None
+    trip = _made(purpose, secret)
+    return trip if is_same(state, trip.state) else None
+
+
+def _made(purpose: str, secret: str) -> Trip:
+    """Make what a trip needs, from the browser's secret and ours, for its session alone."""
+    key = services().settings.secret_keys[-1].encode()
+    session = cookie.get(browsers.TOKEN_KEY, "")
+
+    def part(name: str) -> str:
+        message = f"district/{name}\x00{purpose}\x00{secret}\x00{session}".encode()
+        digest = hmac.digest(key, message, hashlib.sha256)
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    return Trip(part("state"), part("nonce"), part("verifier"))
+
+
+def _purpose() -> str:
+    return str(cookie[TRIP_KEY][0])
+
+
+def _is_good_answer() -> bool:
+    """Tell whether the provider brought a code, and says no other name than its own (RFC 9207)."""
+    issuer = services().settings.oidc_issuer
+    given = request.values
+    is_ours = given.get("iss", issuer) == issuer
+    return is_ours and "error" not in given and 0 < len(given.get("code", "")) <= MAX_CODE
+
+
+def _note_refusal(why: str) -> ResponseReturnValue:
+    with transaction() as session:
+        audit.record(session, audit.Kind.SIGN_IN_REFUSED, detail=f"district-{why}")
+    return _refused()
+
+
+def _refused() -> ResponseReturnValue:
+    """Say how to begin, and the same whatever the reason."""
+    return render_template("district/refused.html", is_proof=g.get("is_proof", False)), 403
+
+
+def _unavailable() -> ResponseReturnValue:
+    return render_template("district/unavailable.html"), 503
+
+
+def _provider() -> IdentityProvider:
+    provider: IdentityProvider = current_app.extensions[EXTENSION]
+    return provider
+
+
+def _district() -> District:
+    settings = services().settings
+    return District(settings.oidc_issuer, settings.secret_keys)

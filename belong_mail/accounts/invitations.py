@@ -1,0 +1,297 @@
+"""Invite leads and office colleagues, prove their rights: for whoever holds the worker's keys."""
+
+import json
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
+from belong_mail.core import audit
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
+from belong_mail.delivery import outbox
+from belong_mail.groups.models import Group
+from belong_mail.mail import address as addresses
+
+INVITATION = "invitation"
+ADDRESS_COLUMN = "accounts.wrapped_address"
+RIGHT = "leaderships.wrapped_right"
+OFFICE_RIGHT = "accounts.wrapped_office"
+# What a right says that an operator gave: its lead is told of new members at once.
+TRUSTED = b"leads"
+# For so long after somebody accepted what the office asked no member is introduced to them: whoever
+# broke into the web could have asked, and those who are told have time to say so.
+WAIT_AFTER_ACCEPTING = timedelta(hours=24)
+
+
+def invite(
+    session: Session,
+    opener: Opener,
+    index: BlindIndex,
+    group: Group,
+    address: str,
+    language: str | None = None,
+) -> Account:
+    """Let an address lead a group without asking its owner: for the sample, and for tests.
+
+    Who leads already keeps everything but a named language. Raises InvalidAddress, DecryptionError
+    when the address's account was changed in the database.
+    """
+    account, leadership = _invited(session, opener, index, group, address, language)
+    leadership.accepted_at = leadership.accepted_at or now()
+    leadership.ends_at = leadership.ends_at or now() + RIGHT_AGE
+    return account
+
+
+def ask_to_lead(
+    session: Session,
+    opener: Opener,
+    index: BlindIndex,
+    group: Group,
+    address: str,
+    language: str | None = None,
+) -> bool:
+    """Mail an invitation to an address; until it is accepted nothing else goes there.
+
+    Returns False, and mails nothing, for an address that leads the group already. Raises
+    InvalidAddress.
+    """
+    account, leadership = _invited(session, opener, index, group, address, language)
+    if leadership.accepted_at is not None:
+        return False
+    leadership.since = now()
+    post_invitation(session, account)
+    audit.record(session, audit.Kind.LEAD_INVITED, group=group, account=account)
+    return True
+
+
+def post_invitation(session: Session, account: Account) -> None:
+    """Ask for the one email that says all that an account is invited to."""
+    outbox.post(session, INVITATION, account_id=account.id)
+
+
+def _invited(
+    session: Session,
+    opener: Opener,
+    index: BlindIndex,
+    group: Group,
+    address: str,
+    language: str | None,
+) -> tuple[Account, GroupLead]:
+    """Find or make an account and its leadership of a group, which is not accepted yet."""
+    account = get_account(session, opener, index, address)
+    account.language = language or account.language
+    return account, ask_account(
+        session, opener, account, group, grant_right(opener, account, group)
+    )
+
+
+def ask_account(
+    session: Session, opener: Opener, account: Account, group: Group, right: bytes
+) -> GroupLead:
+    """Find or make an account's leadership of a group, with a proof unless it has accepted."""
+    leadership = session.get(GroupLead, (account.id, group.id))
+    if leadership is None:
+        leadership = GroupLead(account_id=account.id, group_id=group.id)
+        session.add(leadership)
+        session.flush()
+    elif not is_proven_lead(session, opener, account, group):
+        # Whoever wrote a row without a proof accepts for nobody, and what has ended is asked anew.
+        leadership.accepted_at = leadership.ends_at = None
+    if leadership.accepted_at is None:
+        leadership.wrapped_right = right
+    return leadership
+
+
+def is_proven_lead(session: Session, opener: Opener, account: Account, group: Group) -> bool:
+    """Tell whether somebody who holds these keys has let an account lead a group, and it accepted.
+
+    The row alone says nothing: whoever breaks into the web can write one.
+    """
+    leadership = session.get(GroupLead, (account.id, group.id))
+    if leadership is None or leadership.accepted_at is None or account.suspended_at is not None:
+        return False
+    if leadership.ends_at is not None and leadership.ends_at <= now():
+        return False
+    return opened_right(opener, leadership, account, group) is not None
+
+
+def opened_right(
+    opener: Opener, leadership: GroupLead, account: Account, group: Group
+) -> bytes | None:
+    """Return what the proof of a right says, accepted or not; None when it is none."""
+    with suppress(DecryptionError):
+        return opener.unwrap(leadership.wrapped_right or b"", RIGHT, _named(account, group))
+    return None
+
+
+def introduced_from(
+    session: Session, opener: Opener, account: Account, group: Group
+) -> datetime | None:
+    """Return from when on members may be introduced to a lead; None: not known, or no lead.
+
+    The worker has wrapped it by its own clock, when it read that the invitation was accepted.
+    """
+    leadership = session.get(GroupLead, (account.id, group.id))
+    if leadership is None or not is_proven_lead(session, opener, account, group):
+        return None
+    said = opened_right(opener, leadership, account, group)
+    if said == TRUSTED:
+        return leadership.accepted_at
+    begins = json.loads(said or b"{}").get("introduced_from")
+    return datetime.fromisoformat(begins) if begins else None
+
+
+def may_meet_members(session: Session, opener: Opener, account: Account, group: Group) -> bool:
+    """Tell whether members' addresses may come to a lead now."""
+    begins = introduced_from(session, opener, account, group)
+    return begins is not None and begins <= now()
+
+
+def grant_right(opener: Opener, account: Account, group: Group) -> bytes:
+    """Make what proves to the worker that an account may lead a group."""
+    return opener.wrap(TRUSTED, RIGHT, _named(account, group))
+
+
+def grant_right_from(
+    opener: Opener,
+    account: Account,
+    group: Group,
+    begins: datetime | None,
+    replaced: Account | None = None,
+) -> bytes:
+    """Make the same for whom a web page asked for: nobody is introduced to them before a time.
+
+    It may name whose place they take once they accept.
+    """
+    said = {"introduced_from": begins.isoformat() if begins else None}
+    if replaced is not None:
+        said["replaces"] = replaced.public_id
+    return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
+
+
+def replaced_lead(session: Session, opener: Opener, account: Account, group: Group) -> str:
+    """Return the public id of the lead whose place an account takes, by its proof; or nothing."""
+    leadership = session.get(GroupLead, (account.id, group.id))
+    said = opened_right(opener, leadership, account, group) if leadership else None
+    if said is None or said == TRUSTED:
+        return ""
+    return str(json.loads(said).get("replaces", ""))
+
+
+def _named(account: Account, group: Group) -> str:
+    return f"{account.public_id}/{group.public_id}"
+
+
+def invite_office(session: Session, opener: Opener, index: BlindIndex, address: str) -> None:
+    """Let an address work for the office without asking its owner: for the sample, and for tests.
+
+    Raises InvalidAddress.
+    """
+    account = get_account(session, opener, index, address)
+    prove_office(opener, account)
+    account.is_office = True
+    account.office_since = account.office_since or now()
+    account.office_ends_at = account.office_ends_at or now() + RIGHT_AGE
+
+
+def ask_for_office(
+    session: Session,
+    opener: Opener,
+    index: BlindIndex,
+    address: str,
+    language: str | None = None,
+) -> bool:
+    """Mail an invitation to work for the office; False, and no mail, for who does already.
+
+    Raises InvalidAddress.
+    """
+    account = get_account(session, opener, index, address)
+    account.language = language or account.language
+    if is_proven_office(opener, account):
+        return False
+    ask_account_for_office(opener, account)
+    post_invitation(session, account)
+    audit.record(session, audit.Kind.OFFICE_INVITED, account=account)
+    return True
+
+
+def ask_account_for_office(opener: Opener, account: Account) -> None:
+    """Let an account accept that it works for the office."""
+    account.is_office, account.office_ends_at = False, None
+    account.office_since = now()
+    prove_office(opener, account)
+
+
+def prove_office(opener: Opener, account: Account) -> None:
+    """Make what proves to the worker that an account may work for the office, once it accepts."""
+    account.wrapped_office = opener.wrap(b"office", OFFICE_RIGHT, account.public_id)
+
+
+def is_proven_office(opener: Opener, account: Account) -> bool:
+    """Tell whether whoever holds these keys let an account work for the office, and it accepted."""
+    return account.is_office and account.suspended_at is None and may_become_office(opener, account)
+
+
+def may_become_office(opener: Opener, account: Account) -> bool:
+    """Tell whether whoever holds these keys has invited an account to work for the office."""
+    with suppress(DecryptionError):
+        opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)
+        return True
+    return False
+
+
+def find_account(session: Session, index: BlindIndex, address: str) -> Account | None:
+    """Find the account of an address, if there is one."""
+    key = index.account(addresses.normalise(address))
+    return session.scalar(select(Account).where(Account.address_index == key))
+
+
+def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
+    """Take the right to answer for the office from an address; tell whether it had it."""
+    key = index.account(addresses.normalise(address))
+    found = select(Account).where(Account.address_index == key, Account.is_office)
+    account = session.scalar(found)
+    if account is not None:
+        account.is_office = False
+        account.office_since = account.office_ends_at = account.wrapped_office = None
+        audit.record(session, audit.Kind.OFFICE_REMOVED, account=account)
+    return account is not None
+
+
+def get_account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
+    """Find or make the account of an address; DecryptionError when the one found is another's."""
+    address = addresses.check(address)
+    key = index.account(addresses.normalise(address))
+    account = session.scalar(select(Account).where(Account.address_index == key))
+    if account is None:
+        public_id = new_public_id()
+        wrapped = opener.wrap(address.encode(), ADDRESS_COLUMN, public_id)
+        account = Account(public_id=public_id, address_index=key, wrapped_address=wrapped)
+        session.add(account)
+        session.flush()
+    account_address(opener, index, account)
+    return account
+
+
+def remove_lead(session: Session, index: BlindIndex, group: Group, address: str) -> bool:
+    """Take the right to lead a group from an address; tell whether it had it."""
+    key = index.account(addresses.normalise(address))
+    account = session.scalar(select(Account).where(Account.address_index == key))
+    leadership = session.get(GroupLead, (account.id, group.id)) if account else None
+    if leadership is None:
+        return False
+    session.delete(leadership)
+    session.flush()
+    audit.record(session, audit.Kind.LEAD_REMOVED, group=group, account=account)
+    return True
+
+
+def account_address(opener: Opener, index: BlindIndex, account: Account) -> str:
+    """Open an account's address; raise DecryptionError when row and index are not its own."""
+    opened = opener.unwrap(account.wrapped_address, ADDRESS_COLUMN, account.public_id).decode()
+    if index.account(addresses.normalise(opened)) != account.address_index:
+        raise DecryptionError(ADDRESS_COLUMN)
+    return opened

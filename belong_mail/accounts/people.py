@@ -1,0 +1,294 @@
+"""What the office does for leads and colleagues: list, invite, renew, suspend, take rights back.
+
+The office names people itself, for the web cannot open an address. What takes a right away acts at
+once; what gives one is sealed for the worker, which checks who asks.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.identities import UNLINK
+from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
+from belong_mail.accounts.service import NotFound, has_office_besides, has_office_right, seal_job
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+from belong_mail.groups.models import Group
+
+# Fewer leads than that and a group stands still when one of them is away.
+ENOUGH_LEADS = 2
+
+
+class LastOfficeAccount(Exception):
+    """Nobody would be left to work for the office."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A right that a person has or is invited to; no group: to work for the office."""
+
+    person: Account
+    group: Group | None
+    since: datetime
+    accepted_at: datetime | None
+    ends_at: datetime | None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.accepted_at is None
+
+    @property
+    def days_waiting(self) -> int:
+        return (now() - self.since).days
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends_at is not None and self.ends_at <= now()
+
+    @property
+    def counts(self) -> bool:
+        return not (self.is_pending or self.is_over or self.person.suspended_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """Who leads a group; no group: who works for the office."""
+
+    group: Group | None
+    roles: list[Role]
+
+    @property
+    def has_too_few(self) -> bool:
+        return sum(each.counts for each in self.roles) < ENOUGH_LEADS
+
+
+@dataclass(frozen=True, slots=True)
+class WantedColleague:
+    """Whom the office invites, to lead which groups (public ids) or to work for the office."""
+
+    name: str
+    address: str
+    language: str
+    groups: list[str]
+    office: bool
+
+
+def require_office(session: Session, account: Account) -> None:
+    """Raise NotFound for whoever does not work for the office any more, by what is stored now."""
+    stored = session.get(Account, account.id)
+    if stored is None or not has_office_right(session, stored):
+        raise NotFound
+
+
+def seats(session: Session, account: Account) -> list[Seats]:
+    """List who leads each group, and who works for the office, last. Raises NotFound."""
+    require_office(session, account)
+    found = (
+        select(GroupLead, Account)
+        .join(Account, Account.id == GroupLead.account_id)
+        .order_by(Account.name, Account.id)
+    )
+    by_group: dict[int, list[tuple[GroupLead, Account]]] = {}
+    for leadership, person in session.execute(found):
+        by_group.setdefault(leadership.group_id, []).append((leadership, person))
+    groups = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
+    listed = [
+        Seats(group, [_lead_role(lead, who, group) for lead, who in by_group.get(group.id, [])])
+        for group in session.scalars(groups)
+    ]
+    of_office = select(Account).where(or_(Account.is_office, Account.office_since.is_not(None)))
+    people = session.scalars(of_office.order_by(Account.name, Account.id))
+    return [*listed, Seats(None, [_office_role(person) for person in people])]
+
+
+def roles_of(session: Session, person: Account) -> list[Role]:
+    """List what a person is or is invited to be."""
+    found = (
+        select(GroupLead, Group)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.account_id == person.id, Group.retired_at.is_(None))
+        .order_by(Group.position)
+    )
+    roles = [_lead_role(row[0], person, row[1]) for row in session.execute(found)]
+    if person.is_office or person.is_asked_for_office:
+        roles.append(_office_role(person))
+    return roles
+
+
+def find_person(session: Session, account: Account, public_id: str) -> Account:
+    """Find somebody who has a role or is invited, for somebody of the office, or raise NotFound."""
+    require_office(session, account)
+    person = session.scalar(select(Account).where(Account.public_id == public_id))
+    if person is None or not (roles_of(session, person) or person.suspended_at):
+        raise NotFound
+    return person
+
+
+def invite(session: Session, sealer: Sealer, by: Account, wanted: WantedColleague) -> None:
+    """Ask the worker to invite somebody; it alone knows whether the address is one already."""
+    require_office(session, by)
+    said = {"by": by.public_id, **asdict(wanted)}
+    seal_job(session, sealer, "invite-colleague", said)
+    audit.record(session, Kind.INVITATION_ASKED)
+
+
+def invite_again(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
+    """Ask the worker to mail somebody what they are invited to once more."""
+    said = {"by": by.public_id, "account": person.public_id}
+    seal_job(session, sealer, "invite-again", said)
+    audit.record(session, Kind.INVITED_AGAIN, account=person)
+
+
+def withdraw(session: Session, person: Account) -> None:
+    """Take back all that somebody is invited to and has not accepted: the link is dead at once."""
+    pending = GroupLead.accepted_at.is_(None)
+    session.execute(delete(GroupLead).where(GroupLead.account_id == person.id, pending))
+    if person.is_asked_for_office:
+        person.office_since = None
+    audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
+
+
+def rename(session: Session, person: Account, name: str) -> None:
+    """Call somebody otherwise on the office's pages."""
+    person.name = name
+    audit.record(session, Kind.PERSON_RENAMED, account=person)
+
+
+def remove(
+    session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
+) -> None:
+    """End somebody's right to lead a group, or to work for the office, and all their sessions.
+
+    Those concerned are told. Raises NotFound, LastOfficeAccount.
+    """
+    if slug is None:
+        _require_another(session, person)
+        person.is_office = False
+        person.office_since = person.office_ends_at = None
+        _tell(session, sealer, by, person, "removed", groups=[], office=True)
+        audit.record(session, Kind.OFFICE_REMOVED, account=person)
+    else:
+        group = session.scalar(select(Group).where(Group.slug == slug))
+        gone = delete(GroupLead).where(
+            GroupLead.account_id == person.id, GroupLead.group_id == (group.id if group else None)
+        )
+        if group is None or not session.execute(gone.returning(GroupLead.account_id)).first():
+            raise NotFound
+        _tell(session, sealer, by, person, "removed", groups=[group])
+        audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
+    end_sessions(session, person)
+
+
+def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
+    """Let nobody sign in to an account, and no email go there, from now on.
+
+    Raises LastOfficeAccount.
+    """
+    if person.is_office:
+        _require_another(session, person)
+    person.suspended_at = person.suspended_at or now()
+    audit.record(session, Kind.ACCOUNT_SUSPENDED, account=person)
+    end_sessions(session, person)
+    _tell(session, sealer, by, person, "suspended")
+
+
+def unlink(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
+    """Ask the worker to let somebody else sign in by emailed links again."""
+    audit.record(session, Kind.UNLINK_ASKED, account=person)
+    seal_job(session, sealer, UNLINK, {"by": by.public_id, "account": person.public_id})
+
+
+def lift(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
+    """Let a suspended account work as before; whoever owns it signs in again."""
+    person.suspended_at = None
+    audit.record(session, Kind.ACCOUNT_LIFTED, account=person)
+    _tell(session, sealer, by, person, "lifted")
+
+
+def renew(session: Session, by: Account, person: Account, slug: str | None) -> None:
+    """Let a right go on for a year from now. Raises NotFound.
+
+    Nobody renews their own right to work for the office, unless they are alone there.
+    """
+    ends = now() + RIGHT_AGE
+    if slug is None:
+        if not person.is_office or (person.id == by.id and has_office_besides(session, person)):
+            raise NotFound
+        person.office_ends_at = ends
+        audit.record(session, Kind.RIGHT_RENEWED, account=person)
+        return
+    found = (
+        select(GroupLead, Group)
+        .join(Group)
+        .where(
+            GroupLead.account_id == person.id,
+            Group.slug == slug,
+            GroupLead.accepted_at.is_not(None),
+        )
+    )
+    row = session.execute(found).first()
+    if row is None:
+        raise NotFound
+    row[0].ends_at = ends
+    audit.record(session, Kind.RIGHT_RENEWED, account=person, group=row[1])
+
+
+def end_sessions(session: Session, person: Account) -> None:
+    """Sign somebody out everywhere."""
+    session.execute(delete(BrowserSession).where(BrowserSession.account_id == person.id))
+    audit.record(session, Kind.SESSIONS_ENDED, account=person)
+
+
+def may_renew_office(session: Session, by: Account, person: Account) -> bool:
+    """Tell whether one of the office may renew another's right, or their own."""
+    return person.id != by.id or not has_office_besides(session, person)
+
+
+def _require_another(session: Session, person: Account) -> None:
+    """Raise LastOfficeAccount if only this one works for the office.
+
+    Whoever else removes or suspends one waits for this transaction: all rows are locked.
+    """
+    locked = select(Account).where(Account.is_office).order_by(Account.id).with_for_update()
+    list(session.scalars(locked.execution_options(populate_existing=True)))
+    if not has_office_besides(session, person):
+        raise LastOfficeAccount
+
+
+def _tell(
+    session: Session,
+    sealer: Sealer,
+    by: Account,
+    person: Account,
+    what: str,
+    *,
+    groups: list[Group] | None = None,
+    office: bool = False,
+) -> None:
+    """Have the worker tell those concerned: the person, the office, the group's other leads."""
+    if groups is None:
+        roles = [each for each in roles_of(session, person) if not each.is_pending]
+        groups = [each.group for each in roles if each.group]
+        office = person.is_office
+    said = {
+        "by": by.public_id,
+        "account": person.public_id,
+        "what": what,
+        "groups": [each.public_id for each in groups],
+        "office": office,
+    }
+    seal_job(session, sealer, "rights-changed", said)
+
+
+def _lead_role(leadership: GroupLead, person: Account, group: Group) -> Role:
+    return Role(person, group, leadership.since, leadership.accepted_at, leadership.ends_at)
+
+
+def _office_role(person: Account) -> Role:
+    since = person.office_since or person.created_at
+    accepted_at = since if person.is_office else None
+    return Role(person, None, since, accepted_at, person.office_ends_at)

@@ -1,0 +1,80 @@
+"""A fresh proof of who is signed in, before a press that much depends on.
+
+A browser that is left alone, or a cookie that was taken, is a session of somebody else's. Views
+marked `web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in or of a later proof:
+by a link that is emailed for this session, or by the district's sign-in.
+"""
+
+from datetime import timedelta
+
+from flask import current_app, request
+from flask import session as cookie
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from belong_mail.accounts.models import Account, BrowserSession, SignIn
+from belong_mail.accounts.service import PROOF, seal_job, use_sign_in
+from belong_mail.accounts.session import here
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+
+# Long enough to read a newsletter once more and send it, or to invite some leads; shorter than the
+# half hour after which a browser that was left alone is signed out.
+FRESH_PROOF_AGE = timedelta(minutes=15)
+BACK_KEY = "back"
+
+
+def is_fresh() -> bool:
+    """Tell whether who is signed in here has proved it a moment ago."""
+    session = here()
+    return now() - (session.proven_at or session.started_at) < FRESH_PROOF_AGE
+
+
+def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
+    """Ask the worker to email a link that proves it for this session alone."""
+    said = {"account": account.public_id, "session": here().public_id, "language": language}
+    seal_job(session, sealer, PROOF, said)
+    audit.record(session, audit.Kind.PROOF_ASKED)
+
+
+def is_for_here(link: SignIn) -> bool:
+    """Tell whether a link was asked for in the session of this request."""
+    return link.browser_hash == here().token_hash
+
+
+def use_link(session: Session, link: SignIn, account: Account) -> None:
+    """Use a link up and count it as a proof; raise BadToken if somebody was faster."""
+    use_sign_in(session, link)
+    prove(session, account, "link")
+
+
+def prove(session: Session, account: Account, how: str) -> None:
+    """Count this session as proved now; `how` is for the trail."""
+    proven = session.get_one(BrowserSession, here().id)
+    proven.proven_at = now()
+    audit.record(session, audit.Kind.PROVEN, actor=account, browser_session=proven, detail=how)
+
+
+def remember_page() -> None:
+    """Keep in this browser's signed cookie which page the press was on."""
+    cookie[BACK_KEY] = _page_of(request.path)
+
+
+def page_to_go_back_to() -> str | None:
+    """Return the page on which a proof was asked for."""
+    page = cookie.get(BACK_KEY)
+    return page if isinstance(page, str) else None
+
+
+def _page_of(path: str) -> str:
+    """Return a path that can be opened: the button's own page, or the one above it."""
+    adapter = current_app.url_map.bind("")
+    while path.count("/") > 1:
+        try:
+            adapter.match(path, "GET")
+        except HTTPException:
+            path = path.rpartition("/")[0]
+        else:
+            break
+    return path

@@ -1,0 +1,433 @@
+"""What the worker does for a sealed request about rights, and when a right ends.
+
+Whoever breaks into the web can seal any of these in the name of an office account. So the account
+must be one that a holder of the keys let work for the office, only staff are invited, no more in a
+day than an office does, and every account of the office hears of each right.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core import audit, rate_limits
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.i18n import NAMES as LANGUAGES
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import (
+    INVITATIONS_RATE,
+    RIGHTS_CHANGED_RATE,
+    SAME_INVITATION_RATE,
+    Rate,
+    WorkerLimit,
+)
+from belong_mail.delivery.mailer import post_to_address
+from belong_mail.groups.models import Group
+
+CHANGED = "rights-changed"
+ENDING = "right-ends"
+NAME_CHARACTERS = 80
+# What the person it is about need not be told.
+ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over")
+# So long before its end somebody is told that a right ends, and once more.
+REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
+
+
+def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
+    """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
+    said = _read(keyring, job)
+    by = _office_account(session, keyring, said["by"])
+    address = str(said["address"])
+    if by is None or not keyring.staff.admits(address):
+        return
+    if not _may(session, b"rights/invitations", INVITATIONS_RATE):
+        return
+    account = invitations.get_account(session, keyring.opener, keyring.index, address)
+    if account.suspended_at is not None:
+        return
+    if not _has_any_right(session, account):
+        account.language = said["language"] if said["language"] in LANGUAGES else account.language
+    account.name = account.name or plain_name(str(said["name"]))
+    groups = [
+        each for each in _groups(session, said["groups"]) if _ask(session, keyring, account, each)
+    ]
+    is_for_office = bool(said["office"]) and not invitations.is_proven_office(
+        keyring.opener, account
+    )
+    if is_for_office:
+        invitations.ask_account_for_office(keyring.opener, account)
+        audit.record(session, Kind.OFFICE_INVITED, actor=by, account=account)
+    for group in groups:
+        audit.record(session, Kind.LEAD_INVITED, actor=by, account=account, group=group)
+    if groups or is_for_office:
+        invitations.post_invitation(session, account)
+        tell(session, keyring, "invited", account, groups, is_for_office)
+
+
+def receive_repetition(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail an invitation that was not accepted once more."""
+    said = _read(keyring, job)
+    by = _office_account(session, keyring, said["by"])
+    account = _account(session, said["account"])
+    if by is None or account is None:
+        return
+    key = b"rights/again/" + account.public_id.encode()
+    if not _may(session, b"rights/invitations", INVITATIONS_RATE):
+        return
+    if _may(session, key, SAME_INVITATION_RATE):
+        invitations.post_invitation(session, account)
+
+
+def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
+    """Let the waiting time of accepted rights begin, by the worker's clock, and tell about them.
+
+    What was accepted before is left as it is: nothing becomes older or newer by asking again.
+    """
+    said = _read(keyring, job)
+    account = _account(session, said["account"])
+    if account is None:
+        return
+    groups = []
+    for group in _groups(session, said["groups"]):
+        replaced = invitations.replaced_lead(session, keyring.opener, account, group)
+        if not _begin(session, keyring, account, group):
+            continue
+        if not _take_over(session, keyring, account, group, replaced):
+            groups.append(group)
+    key = b"rights/office/" + account.public_id.encode()
+    is_of_office = bool(said["office"]) and invitations.is_proven_office(keyring.opener, account)
+    is_news = is_of_office and _may(session, key, SAME_INVITATION_RATE)
+    if groups or is_news:
+        tell(session, keyring, "accepted", account, groups, is_news)
+
+
+def receive_hand_over(session: Session, keyring: Keyring, job: Job) -> None:
+    """Invite who is to lead a group in somebody's place; who leads it already takes it at once."""
+    said = _read(keyring, job)
+    by, old = _office_account(session, keyring, said["by"]), _account(session, said["from"])
+    group = next(iter(_groups(session, [said["group"]])), None)
+    if by is None or old is None or group is None:
+        return
+    if not invitations.is_proven_lead(session, keyring.opener, old, group):
+        return
+    new = _successor(session, keyring, said["to"])
+    if new is None or new.id == old.id or new.suspended_at is not None:
+        return
+    if not _may(session, b"rights/invitations", INVITATIONS_RATE):
+        return
+    right = invitations.grant_right_from(keyring.opener, new, group, None, replaced=old)
+    leadership = invitations.ask_account(session, keyring.opener, new, group, right)
+    if leadership.accepted_at is not None:
+        _take_over(session, keyring, new, group, old.public_id)
+        return
+    audit.record(session, Kind.LEAD_INVITED, actor=by, account=new, group=group)
+    invitations.post_invitation(session, new)
+    tell(session, keyring, "handing-over", new, [group], is_of_office=False, replaced=old)
+
+
+def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
+    """Tell those concerned that a right ended or an account was suspended, if that is so."""
+    said = _read(keyring, job)
+    account, what = _account(session, said["account"]), str(said["what"])
+    if account is None or _office_account(session, keyring, said["by"], account) is None:
+        return
+    groups = _groups(session, said["groups"])
+    is_of_office = bool(said["office"])
+    if not _is_true(session, account, what, groups, is_of_office):
+        return
+    if what == "removed" and is_of_office:
+        account.wrapped_office = None
+    if _may(session, b"rights/changes", RIGHTS_CHANGED_RATE):
+        tell(session, keyring, what, account, groups, is_of_office)
+
+
+def tell(
+    session: Session,
+    keyring: Keyring,
+    what: str,
+    account: Account,
+    groups: Iterable[Group],
+    is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
+    replaced: Account | None = None,
+) -> None:
+    """Email the office, the groups' other leads, and who it is about, unless they just accepted.
+
+    So does who is replaced. A lead reads of the groups alone that they lead. Nothing goes to an
+    account that is suspended.
+    """
+    groups = list(groups)
+    said = {"what": what, "name": plain_name(account.name), "office": "yes" if is_of_office else ""}
+    told = {account.id}
+    if replaced is not None:
+        said["replaced"] = plain_name(replaced.name)
+        told.add(replaced.id)
+        if replaced.suspended_at is None:
+            _post(
+                session, keyring, CHANGED, replaced, groups=_names(groups), from_you="yes", **said
+            )
+    for one in _office(session, keyring):
+        if one.id not in told:
+            _post(session, keyring, CHANGED, one, groups=_names(groups), **said)
+            told.add(one.id)
+    of_lead: dict[int, tuple[Account, list[Group]]] = {}
+    for group in groups:
+        for lead in accounts.leads_of(session, group):
+            if lead.id not in told and invitations.is_proven_lead(
+                session, keyring.opener, lead, group
+            ):
+                of_lead.setdefault(lead.id, (lead, []))[1].append(group)
+    for lead, led in of_lead.values():
+        _post(session, keyring, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
+    if what not in ASKED_OR_ACCEPTED and account.suspended_at is None:
+        _post(session, keyring, CHANGED, account, groups=_names(groups), is_you="yes", **said)
+
+
+def end_rights(session: Session, keyring: Keyring) -> None:
+    """End what nobody has renewed, and tell those concerned; the last of the office stays."""
+    at = now()
+    over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
+    for leadership in session.scalars(over).all():
+        account = session.get_one(Account, leadership.account_id)
+        group = session.get_one(Group, leadership.group_id)
+        is_proven = invitations.opened_right(keyring.opener, leadership, account, group)
+        session.delete(leadership)
+        session.flush()
+        audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
+        if is_proven is not None:
+            tell(session, keyring, "ended", account, [group], is_of_office=False)
+    working = select(Account).where(Account.is_office).with_for_update(skip_locked=True)
+    people = session.scalars(working).all()
+    if any(each.office_ends_at is None or each.office_ends_at > at for each in people):
+        for account in people:
+            if account.office_ends_at is not None and account.office_ends_at <= at:
+                account.is_office = False
+                account.office_since = account.office_ends_at = account.wrapped_office = None
+                session.flush()
+                audit.record(session, Kind.RIGHT_ENDED, account=account)
+                tell(session, keyring, "ended", account, [], is_of_office=True)
+
+
+def remind_of_ends(session: Session, keyring: Keyring) -> None:
+    """Tell who has a right, and the office, a month and a week before that it ends.
+
+    The office gets one email about all of them.
+    """
+    ending = list(_ending(session, now()))
+    for account in {each.account.id: each.account for each in ending}.values():
+        own = [each for each in ending if each.account.id == account.id]
+        _post(session, keyring, ENDING, account, roles=_listed(own), is_you="yes")
+    for one in _office(session, keyring) if ending else ():
+        of_others = [each for each in ending if each.account.id != one.id]
+        if of_others:
+            _post(session, keyring, ENDING, one, roles=_listed(of_others))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """A right that ends soon; no group: to work for the office."""
+
+    account: Account
+    group: Group | None
+    ends_at: datetime
+
+
+def _listed(ending: Iterable[_Ending]) -> str:
+    """Write rights down for an email."""
+    return json.dumps(
+        [
+            (
+                plain_name(each.account.name),
+                each.group.name if each.group else "",
+                each.ends_at.isoformat(),
+            )
+            for each in ending
+        ]
+    )
+
+
+def _ending(session: Session, at: datetime) -> Iterator[_Ending]:
+    """Find the rights of which somebody is to be reminded now, and note that they were."""
+    soon = at + max(REMIND_BEFORE)
+    found = (
+        select(GroupLead, Account, Group)
+        .join(Account, Account.id == GroupLead.account_id)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.ends_at < soon, accounts.is_held(), Group.retired_at.is_(None))
+        .where(Account.suspended_at.is_(None))
+        .with_for_update(of=GroupLead, skip_locked=True)  # another worker reminds of what it holds
+    )
+    for leadership, account, group in session.execute(found).all():
+        ends_at = leadership.ends_at or at
+        if _is_due(ends_at, leadership.reminded_at, at):
+            leadership.reminded_at = at
+            yield _Ending(account, group, ends_at)
+    working = select(Account).where(
+        Account.is_office, Account.office_ends_at < soon, Account.suspended_at.is_(None)
+    )
+    for account in session.scalars(working.with_for_update(skip_locked=True)).all():
+        ends_at = account.office_ends_at or at
+        if _is_due(ends_at, account.office_reminded_at, at):
+            account.office_reminded_at = at
+            yield _Ending(account, None, ends_at)
+
+
+def _is_due(ends_at: datetime, reminded_at: datetime | None, at: datetime) -> bool:
+    """Tell whether a reminder's day has come and none has left since."""
+    begun = [ends_at - each for each in REMIND_BEFORE if ends_at - each <= at]
+    return bool(begun) and (reminded_at is None or reminded_at < max(begun))
+
+
+def plain_name(name: str) -> str:
+    """Leave of a name what is one: the web wrote it, and it stands in an email of ours.
+
+    No program takes the rest for a link.
+    """
+    plain = "".join(each if each.isalnum() or each in " .,'’()&-" else " " for each in name)
+    return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
+
+
+def _read(keyring: Keyring, job: Job) -> dict[str, object]:
+    said: dict[str, object] = json.loads(
+        keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
+    )
+    return said
+
+
+def _may(session: Session, key: bytes, rate: Rate) -> bool:
+    """Count a use where the worker alone counts, unless it is used up."""
+    if not rate_limits.remaining(session, key, rate, now(), WorkerLimit):
+        return False
+    rate_limits.record_use(session, key, rate, now(), table=WorkerLimit)
+    return True
+
+
+def _account(session: Session, public_id: object) -> Account | None:
+    return session.scalar(select(Account).where(Account.public_id == str(public_id)))
+
+
+def _office_account(
+    session: Session, keyring: Keyring, public_id: object, leaving: Account | None = None
+) -> Account | None:
+    """Find who asks, if a holder of the keys let them work for the office.
+
+    Who ends their own right has it no more, and still has its proof.
+    """
+    by = _account(session, public_id)
+    if by is None:
+        return None
+    if by is leaving and invitations.may_become_office(keyring.opener, by):
+        return by
+    return by if invitations.is_proven_office(keyring.opener, by) else None
+
+
+def _groups(session: Session, public_ids: object) -> list[Group]:
+    names = [str(each) for each in public_ids] if isinstance(public_ids, list) else []
+    found = select(Group).where(Group.public_id.in_(names), Group.retired_at.is_(None))
+    return list(session.scalars(found.order_by(Group.position)))
+
+
+def _office(session: Session, keyring: Keyring) -> list[Account]:
+    """List who provably works for the office."""
+    found = select(Account).where(Account.is_office).order_by(Account.id)
+    return [
+        each
+        for each in session.scalars(found)
+        if invitations.is_proven_office(keyring.opener, each)
+    ]
+
+
+def _has_any_right(session: Session, account: Account) -> bool:
+    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
+    return account.is_office or session.scalar(leads.limit(1)) is not None
+
+
+def _ask(session: Session, keyring: Keyring, account: Account, group: Group) -> bool:
+    """Invite an account to lead a group; False: it leads it already."""
+    right = invitations.grant_right_from(keyring.opener, account, group, None)
+    leadership = invitations.ask_account(session, keyring.opener, account, group, right)
+    return leadership.accepted_at is None
+
+
+def _begin(session: Session, keyring: Keyring, account: Account, group: Group) -> bool:
+    """Note when a right was accepted, if it is proven and that was not noted before."""
+    leadership = session.get(GroupLead, (account.id, group.id))
+    if leadership is None or not invitations.is_proven_lead(
+        session, keyring.opener, account, group
+    ):
+        return False
+    said = invitations.opened_right(keyring.opener, leadership, account, group)
+    if said != invitations.TRUSTED and json.loads(said or b"{}").get("introduced_from"):
+        return False
+    wait = timedelta(0) if said == invitations.TRUSTED else invitations.WAIT_AFTER_ACCEPTING
+    leadership.wrapped_right = invitations.grant_right_from(
+        keyring.opener, account, group, now() + wait
+    )
+    return True
+
+
+def _take_over(
+    session: Session, keyring: Keyring, account: Account, group: Group, replaced: str
+) -> bool:
+    """End the right of the lead whose place an account takes, and tell; False: there is none."""
+    old = _account(session, replaced) if replaced else None
+    leadership = session.get(GroupLead, (old.id, group.id)) if old else None
+    if old is None or leadership is None:
+        return False
+    session.delete(leadership)
+    session.flush()
+    audit.record(session, Kind.HANDED_OVER, account=old, group=group)
+    tell(session, keyring, "handed-over", account, [group], is_of_office=False, replaced=old)
+    return True
+
+
+def _successor(session: Session, keyring: Keyring, said: object) -> Account | None:
+    """Find who is to take a group over; an address that is staff's gets an account."""
+    to = said if isinstance(said, dict) else {}
+    if to.get("account"):
+        found = _account(session, to["account"])
+        return found if found is not None and _has_any_right(session, found) else None
+    address = str(to.get("address", ""))
+    if not keyring.staff.admits(address):
+        return None
+    account = invitations.get_account(session, keyring.opener, keyring.index, address)
+    if not _has_any_right(session, account):
+        account.language = to["language"] if to["language"] in LANGUAGES else account.language
+    account.name = account.name or plain_name(str(to["name"]))
+    return account
+
+
+def _is_true(
+    session: Session,
+    account: Account,
+    what: str,
+    groups: list[Group],
+    is_of_office: bool,  # noqa: FBT001
+) -> bool:
+    """Tell whether what the web says has happened, by what is stored."""
+    if what == "suspended":
+        return account.suspended_at is not None
+    if what == "lifted":
+        return account.suspended_at is None
+    leads_on = [each for each in groups if session.get(GroupLead, (account.id, each.id))]
+    return what == "removed" and not leads_on and not (is_of_office and account.is_office)
+
+
+def _names(groups: Iterable[Group]) -> str:
+    return "\n".join(each.name for each in groups)
+
+
+def _post(session: Session, keyring: Keyring, kind: str, account: Account, **said: str) -> None:
+    """Ask for an email to an account's owner; one whose row was changed gets none."""
+    with suppress(DecryptionError):
+        address = invitations.account_address(keyring.opener, keyring.index, account)
+        post_to_address(session, keyring, kind, address, account.language, None, **said)

@@ -1,0 +1,165 @@
+"""Answer who asks to sign in, or to prove again who they are: email the link, if they may."""
+
+import json
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import identity_tasks, invitations
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, SignIn
+from belong_mail.accounts.service import PROOF, SignInRequest
+from belong_mail.core import rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex, Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import (
+    HOUR,
+    PROOF_RATE,
+    PROOFS_RATE,
+    SIGN_IN_BROWSER_RATE,
+    SIGN_IN_KNOWN_BROWSER_RATE,
+    SIGN_IN_KNOWN_BROWSERS_RATE,
+    SIGN_IN_SOURCE_RATE,
+    SIGN_IN_STRANGERS_RATE,
+)
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import outbox
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer, signed_from
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail import address
+
+SIGN_IN = "sign-in"
+LANGUAGE_COLUMN = "deliveries.sealed_arguments"
+# For how long somebody looks for a link that they asked for.
+MAX_WAIT = HOUR
+
+
+def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail a link to a lead; to anybody else, and to who waits no more, say nothing.
+
+    Nor to a lead who signs in by the district: a mailbox alone opens nothing of theirs.
+
+    Who asks over a limit is written down all the same: a link that was mailed shortly before serves
+    them too. The audit trail hears of each who is refused.
+    """
+    if job.due_at < now() - MAX_WAIT:
+        return
+    asked = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
+    asking = SignInRequest(**json.loads(asked))
+    identity = address.normalise(asking.address)
+    found = select(Account).where(Account.address_index == keyring.index.account(identity))
+    account = session.scalar(found)
+    if account is None or not accounts.may_sign_in(session, account):
+        accounts.record_refusal(session, account, "no-right" if account else "no-account")
+        return
+    invitations.account_address(keyring.opener, keyring.index, account)
+    if identity_tasks.is_linked(session, keyring, account):
+        return
+    sign_in = SignIn(account_id=account.id, browser_hash=bytes.fromhex(asking.browser_hash))
+    session.add(sign_in)
+    session.flush()
+    if not rate_limits.try_uses(session, _uses(keyring.index, account, identity, asking), now()):
+        accounts.record_refusal(session, account, "too-often")
+        return
+    _post_link(session, keyring, SIGN_IN, sign_in, asking.language)
+
+
+def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail a link by which an account's own session is proved again, and no other.
+
+    The web could have written the request: the email goes to the account's own address, which is
+    checked, and not to one that signs in by the district. Over a limit a link that was mailed
+    shortly before serves.
+    """
+    if job.due_at < now() - MAX_WAIT:
+        return
+    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    found = (
+        select(Account, BrowserSession)
+        .join(BrowserSession)
+        .where(
+            Account.public_id == said["account"],
+            BrowserSession.public_id == said["session"],
+            BrowserSession.started_at > now() - MAX_SESSION_AGE,
+        )
+    )
+    row = session.execute(found).first()
+    if row is None or not accounts.may_sign_in(session, row[0]):
+        return
+    account, browser_session = row
+    invitations.account_address(keyring.opener, keyring.index, account)
+    if identity_tasks.is_linked(session, keyring, account):
+        return
+    of_session = keyring.index.limited(f"proof/{browser_session.public_id}")
+    of_account = keyring.index.limited(f"proofs/{account.public_id}")
+    uses = [(of_session, PROOF_RATE), (of_account, PROOFS_RATE)]
+    if rate_limits.try_uses(session, uses, now()):
+        link = SignIn(account_id=account.id, browser_hash=browser_session.token_hash)
+        session.add(link)
+        session.flush()
+        _post_link(session, keyring, PROOF, link, said["language"])
+
+
+def _post_link(session: Session, keyring: Keyring, kind: str, link: SignIn, language: str) -> None:
+    wrapped = keyring.opener.wrap(language.encode(), LANGUAGE_COLUMN, link.public_id)
+    outbox.post(
+        session, kind, account_id=link.account_id, about_id=link.id, sealed_arguments=wrapped
+    )
+
+
+def _uses(
+    index: BlindIndex, account: Account, identity: str, asking: SignInRequest
+) -> list[tuple[bytes, rate_limits.Rate]]:
+    """List the allowances that a link uses: strangers' are none of a known browser's."""
+
+    def allowance(whose: str) -> bytes:
+        return index.limited(f"sign-in/{whose}/{identity}")
+
+    if accounts.is_known_browser(asking.known_as, account):
+        known = allowance(f"known/{asking.known_as}")
+        return [
+            (known, SIGN_IN_KNOWN_BROWSER_RATE),
+            (allowance("known"), SIGN_IN_KNOWN_BROWSERS_RATE),
+        ]
+    return [
+        (allowance(f"browser/{asking.browser_hash}"), SIGN_IN_BROWSER_RATE),
+        (allowance(f"source/{asking.source}"), SIGN_IN_SOURCE_RATE),
+        (allowance("strangers"), SIGN_IN_STRANGERS_RATE),
+    ]
+
+
+def sign_in_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Write the link, in the language of the form."""
+    return _link_email(session, mailer, delivery, "sign_in.confirm", Purpose.SIGN_IN)
+
+
+def proof_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Write the link by which somebody who is signed in proves it again."""
+    return _link_email(session, mailer, delivery, "sign_in.prove", Purpose.PROOF)
+
+
+def _link_email(
+    session: Session, mailer: Mailer, delivery: Delivery, endpoint: str, purpose: Purpose
+) -> Email:
+    """Write a link; one that leaves late has its ten minutes from then on.
+
+    After an hour nobody waits for it.
+    """
+    sign_in = session.get(SignIn, delivery.about_id)
+    account = session.get(Account, delivery.account_id)
+    if sign_in is None or account is None or sign_in.used_at is not None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if sign_in.account_id != account.id:
+        raise SkipDelivery(State.WITHDRAWN)
+    if now() > delivery.created_at + MAX_WAIT:
+        raise SkipDelivery(State.EXPIRED)
+    sign_in.created_at = signed_from(delivery, purpose)
+    language = mailer.opener.unwrap(
+        delivery.sealed_arguments or b"", LANGUAGE_COLUMN, sign_in.public_id
+    ).decode()
+    link = mailer.links.signed(endpoint, purpose, sign_in.public_id, sign_in.created_at, language)
+    to = invitations.account_address(mailer.opener, mailer.index, account)
+    return Email(to=to, language=language, context={"link_url": link})

@@ -1,0 +1,98 @@
+"""Threads that a code opens: for writers without an address, and the answers to them.
+
+From the code follows a key pair. The row keeps the public half, so the web can add to a thread at
+any time, and only whoever types the code can read it.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.contact.models import ContactMessage, Thread, ThreadEntry
+from belong_mail.contact.service import ALPHABET
+from belong_mail.core import audit, encryption
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
+from belong_mail.core.retention import THREAD_MAX_AGE
+
+# Letters: 98 bits.
+CODE_LENGTH = 20
+KEY_COLUMN, ENTRY_COLUMN = "contact_threads.receipt_key", "contact_entries.sealed"
+
+
+class ThreadNotFound(Exception):
+    """The code is wrong, or its thread is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """One message of a thread, as the code opens it."""
+
+    words: str
+    is_office: bool
+    at: datetime
+
+
+def new_code() -> str:
+    """Make a code for people to copy: five fours, none of whose letters looks like another."""
+    code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+    return "-".join(code[start : start + 4] for start in range(0, CODE_LENGTH, 4))
+
+
+def start_thread(
+    session: Session, message: ContactMessage, code: str, words: str, topic: str | None = None
+) -> None:
+    """Keep what a person wrote also for the code, which is stored nowhere."""
+    keys = _code_keys(code)
+    thread = Thread(reference=message.reference, receipt_key=keys.public, topic=topic)
+    session.add(thread)
+    session.flush()
+    message.thread_id = thread.id
+    add_entry(session, thread, words, is_office=False)
+
+
+def find_thread(session: Session, code: str) -> Thread:
+    """Find the thread of a code, typed in any case and spacing, or raise ThreadNotFound."""
+    found = select(Thread).where(
+        Thread.receipt_key == _code_keys(code).public, Thread.last_at > now() - THREAD_MAX_AGE
+    )
+    thread = session.scalar(found)
+    if thread is None:
+        raise ThreadNotFound
+    return thread
+
+
+def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) -> None:
+    """Seal words so that the thread's code opens them; the thread lives on from now."""
+    sealer = Sealer((encryption.encode(thread.receipt_key),))
+    sealed = sealer.seal(words.encode(), f"{ENTRY_COLUMN}/{thread.reference}")
+    thread.last_at = now()
+    session.add(ThreadEntry(thread_id=thread.id, is_office=is_office, sealed=sealed))
+    if is_office:
+        audit.record(session, audit.Kind.THREAD_ANSWERED)
+    session.flush()
+
+
+def read_entries(session: Session, thread: Thread, code: str) -> list[ThreadMessage]:
+    """Open a thread, oldest first. What was sealed for another place is left out."""
+    receipt = _code_keys(code)
+    said = []
+    for entry in thread_entries(session, thread):
+        try:
+            words = receipt.open(entry.sealed, f"{ENTRY_COLUMN}/{thread.reference}").decode()
+        except UnlockError:
+            continue
+        said.append(ThreadMessage(words, entry.is_office, entry.written_at))
+    return said
+
+
+def thread_entries(session: Session, thread: Thread) -> list[ThreadEntry]:
+    found = select(ThreadEntry).where(ThreadEntry.thread_id == thread.id)
+    return list(session.scalars(found.order_by(ThreadEntry.id)))
+
+
+def _code_keys(code: str) -> SecretKeyPair:
+    return SecretKeyPair("".join(c for c in code.upper() if c.isalnum()), KEY_COLUMN)

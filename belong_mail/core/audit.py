@@ -1,0 +1,281 @@
+"""The audit trail: who did what, for which group, newsletter or account, when, from which session.
+
+    audit.record(session, Kind.RELEASED, group=newsletter.group, newsletter=newsletter)
+
+A verb records in the transaction of what it changes. Who acts stands in the session: pages and
+commands say so when they begin their transaction, and nothing said, it is the worker.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from sqlalchemy import CheckConstraint, Index, event, func
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, object_session
+
+from belong_mail.core.db import Base
+from belong_mail.core.i18n import gettext_noop
+
+# What an entry may say besides: an id or a slug, and never an address or somebody's words.
+DETAIL = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_ACTOR: Final = "audit.actor"
+_CHANGED: Final = "audit.changed"
+_RECORDED: Final = "audit.recorded"
+
+
+class Kind(StrEnum):
+    """What was done, in words that are stored and never change their spelling.
+
+    The office reads the same words, in its language.
+    """
+
+    SIGNED_IN = gettext_noop("signed in")
+    SIGN_IN_REFUSED = gettext_noop("sign-in refused")
+    PROOF_ASKED = gettext_noop("link to confirm identity asked for")
+    PROVEN = gettext_noop("identity confirmed")
+    SIGNED_OUT = gettext_noop("signed out")
+    SIGNED_OUT_EVERYWHERE = gettext_noop("signed out everywhere")
+    IDENTITY_LINKED = gettext_noop("district sign-in linked")
+    UNLINK_ASKED = gettext_noop("emailed links asked for")
+    IDENTITY_UNLINKED = gettext_noop("district sign-in unlinked")
+    WRITTEN = gettext_noop("newsletter written")
+    RELEASED = gettext_noop("newsletter sent or scheduled")
+    APPROVAL_ASKED = gettext_noop("second OK asked for")
+    APPROVED = gettext_noop("newsletter approved")
+    APPROVAL_DECLINED = gettext_noop("second OK declined")
+    UNDONE = gettext_noop("newsletter taken back")
+    PAUSED = gettext_noop("newsletter paused")
+    RESUMED = gettext_noop("newsletter resumed")
+    STOPPED = gettext_noop("newsletter stopped")
+    HELD = gettext_noop("newsletter held for an OK")
+    AUDIENCE_CHANGED = gettext_noop("newsletter recipients changed")
+    TEST_SENT = gettext_noop("newsletter test sent")
+    DRAFT_DELETED = gettext_noop("draft deleted")
+    TEMPLATE_SAVED = gettext_noop("newsletter template saved")
+    PAGE_CHANGED = gettext_noop("group page changed")
+    INTEREST_ADDED = gettext_noop("interest added")
+    INTEREST_RENAMED = gettext_noop("interest renamed")
+    INTEREST_RETIRED = gettext_noop("interest retired")
+    QUESTION_PROPOSED = gettext_noop("question suggested")
+    QUESTION_REMOVED = gettext_noop("question removed")
+    QUESTION_APPROVED = gettext_noop("question approved")
+    QUESTION_REFUSED = gettext_noop("question refused")
+    MEETING_ADDED = gettext_noop("meeting added")
+    MEETING_CHANGED = gettext_noop("meeting changed")
+    MEETING_CANCELLED = gettext_noop("meeting canceled")
+    MEETING_DAY_CHANGED = gettext_noop("meeting day changed")
+    MEETING_DAY_CANCELLED = gettext_noop("meeting day canceled")
+    MEETING_DAY_RESTORED = gettext_noop("meeting day restored")
+    MAILBOX_PROPOSED = gettext_noop("shared inbox suggested")
+    MAILBOX_CONFIRMED = gettext_noop("shared inbox confirmed")
+    MAILBOX_REMOVED = gettext_noop("shared inbox removed")
+    INVITATION_ASKED = gettext_noop("invitation asked for")
+    LEAD_INVITED = gettext_noop("group leader invited")
+    LEAD_ACCEPTED = gettext_noop("group leader accepted")
+    HAND_OVER_ASKED = gettext_noop("handing over asked for")
+    HANDED_OVER = gettext_noop("group handed over")
+    LEAD_REMOVED = gettext_noop("group leader removed")
+    OFFICE_INVITED = gettext_noop("office colleague invited")
+    OFFICE_REMOVED = gettext_noop("office colleague removed")
+    OFFICE_ACCEPTED = gettext_noop("office colleague accepted")
+    INVITED_AGAIN = gettext_noop("invited again")
+    INVITATION_WITHDRAWN = gettext_noop("invitation withdrawn")
+    RIGHT_RENEWED = gettext_noop("right renewed")
+    RIGHT_ENDED = gettext_noop("right ended")
+    PERSON_RENAMED = gettext_noop("person renamed")
+    ACCOUNT_SUSPENDED = gettext_noop("account suspended")
+    ACCOUNT_LIFTED = gettext_noop("account lifted")
+    SESSIONS_ENDED = gettext_noop("sessions ended")
+    GROUP_ADDED = gettext_noop("group added")
+    GROUP_LAUNCHED = gettext_noop("group launched")
+    GROUP_CHANGED = gettext_noop("group changed")
+    GROUP_RENAMED = gettext_noop("group renamed")
+    GROUP_MARKED = gettext_noop("group marked as discreet")
+    GROUP_UNMARKED = gettext_noop("group no longer marked as discreet")
+    GROUP_MOVED = gettext_noop("group moved in the list")
+    GROUP_END_SET = gettext_noop("end of a group set")
+    GROUP_RESTORED = gettext_noop("group restored")
+    GROUP_EMPTIED = gettext_noop("memberships of a group deleted")
+    GROUP_RETIRED = gettext_noop("group retired")
+    THREAD_ANSWERED = gettext_noop("message answered")
+    MESSAGES_RESENT = gettext_noop("undelivered messages sent again")
+    HOLD_RELEASED = gettext_noop("hold ended")
+    BOUNCES_ACCEPTED = gettext_noop("bounces accepted")
+    BOUNCES_UNDONE = gettext_noop("bounces undone")
+    RETRY_ASKED = gettext_noop("waiting email tried again")
+    ADDRESS_REMOVED = gettext_noop("address removed from group")
+    ADDRESS_BARRED = gettext_noop("address barred from group")
+    ADDRESS_LET_IN = gettext_noop("address let into group again")
+    SETTING_CHANGED = gettext_noop("setting changed")
+    COMMAND_RUN = gettext_noop("command run")
+
+
+class Role(StrEnum):
+    """Who acted, in a word."""
+
+    ACCOUNT = "account"
+    OPERATOR = "operator"
+    WORKER = "worker"
+    NOBODY = "nobody"
+
+
+class AuditEntry(Base):
+    """One line of the trail; it names things by ids and slugs, so that it outlives them.
+
+    Rows are only added. Nobody changes one, and the worker deletes those older than `AUDIT_AGE`:
+    on PostgreSQL the web's role has no right to, on SQLite triggers refuse.
+    """
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        CheckConstraint("role IN ('account', 'operator', 'worker', 'nobody')", name="role"),
+        Index("ix_audit_entries_group_slug_id", "group_slug", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # By the database's clock: the web has no right to name another time.
+    at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp(), index=True)
+    kind: Mapped[str]
+    role: Mapped[str]
+    # The public id of the account that acted, and of its browser's session.
+    actor: Mapped[str | None]
+    browser_session: Mapped[str | None]
+    group_slug: Mapped[str | None]
+    # The public ids of the newsletter and the account that it was done to.
+    newsletter: Mapped[str | None] = mapped_column(index=True)
+    account: Mapped[str | None]
+    detail: Mapped[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts in a transaction: an account by its public id, or a role."""
+
+    role: Role
+    account: str | None = None
+    browser_session: str | None = None
+
+
+WORKER = Actor(Role.WORKER)
+OPERATOR = Actor(Role.OPERATOR)
+NOBODY = Actor(Role.NOBODY)
+
+
+class HasPublicId(Protocol):
+    """An account, a newsletter or a browser's session."""
+
+    @property
+    def public_id(self) -> str: ...
+
+
+class HasSlug(Protocol):
+    """A group."""
+
+    @property
+    def slug(self) -> str: ...
+
+
+def set_actor(session: Session, actor: Actor) -> None:
+    """Say who acts in this session from now on."""
+    session.info[_ACTOR] = actor
+
+
+def actor_of(session: Session) -> Actor:
+    """Return who acts in this session."""
+    actor: Actor = session.info.get(_ACTOR, WORKER)
+    return actor
+
+
+@contextmanager
+def acting_for(session: Session, account: HasPublicId) -> Iterator[None]:
+    """Record what the worker does here as done by the account that asked for it."""
+    before = actor_of(session)
+    set_actor(session, Actor(Role.ACCOUNT, account.public_id))
+    yield
+    set_actor(session, before)
+
+
+class UnrecordedChange(Exception):
+    """A page of leads or the office changed something, and the trail says nothing of it."""
+
+
+def watch(session: Session) -> None:
+    """Note from now on whether a session changes something; see `require_record`."""
+    event.listen(session, "after_flush", _note_objects)
+    event.listen(session, "do_orm_execute", _note_statement)
+
+
+def has_gap(session: Session) -> bool:
+    """Tell whether a watched session has changed something, and recorded nothing."""
+    session.flush()
+    return _CHANGED in session.info and _RECORDED not in session.info
+
+
+def recorded(session: Session) -> list[str]:
+    """Return the kinds of what was recorded in this session, in order."""
+    kinds: list[str] = session.info.get(_RECORDED, [])
+    return kinds
+
+
+def _note_objects(session: Session, _context: object) -> None:
+    changed = [each for each in session.dirty if session.is_modified(each)]
+    touched = (*session.new, *changed, *session.deleted)
+    if any(not isinstance(each, AuditEntry) for each in touched):
+        session.info[_CHANGED] = True
+
+
+def _note_statement(state: ORMExecuteState) -> None:
+    if state.is_insert or state.is_update or state.is_delete:
+        state.session.info[_CHANGED] = True
+
+
+def record(
+    session: Session,
+    kind: Kind,
+    *,
+    actor: HasPublicId | None = None,
+    browser_session: HasPublicId | None = None,
+    group: HasSlug | None = None,
+    newsletter: HasPublicId | None = None,
+    account: HasPublicId | None = None,
+    detail: str = "",
+) -> None:
+    """Add an entry in this transaction; the actor is the session's, unless one is named.
+
+    The detail is an id or the name of a setting. Raises ValueError for anything that could be an
+    address or a text.
+    """
+    if not DETAIL.fullmatch(detail):
+        raise ValueError("The audit trail keeps ids and slugs, and no words.")
+    acting = actor_of(session)
+    if actor is not None:
+        acting = Actor(Role.ACCOUNT, actor.public_id, _id_of(browser_session))
+    entry = AuditEntry(
+        kind=kind,
+        role=acting.role,
+        actor=acting.account,
+        browser_session=acting.browser_session,
+        group_slug=None if group is None else group.slug,
+        newsletter=_id_of(newsletter),
+        account=_id_of(account),
+        detail=detail or None,
+    )
+    session.add(entry)
+    session.info.setdefault(_RECORDED, []).append(kind.name.lower())
+
+
+def record_of(
+    row: Base, kind: Kind, group: HasSlug, detail: str = "", newsletter: HasPublicId | None = None
+) -> None:
+    """Add an entry in the transaction that a group's row belongs to; none for a row of none."""
+    session = object_session(row)
+    if session is not None:
+        record(session, kind, group=group, newsletter=newsletter, detail=detail)
+
+
+def _id_of(row: HasPublicId | None) -> str | None:
+    return None if row is None else row.public_id

@@ -1,0 +1,362 @@
+"""Open the database: engine, SQLite files, Base, UTC times, public ids, upserts, schema version."""
+
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import stat
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    bindparam,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+from belong_mail.core import drivers, logs
+from belong_mail.core.i18n import NAMES as LANGUAGES
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+# What comes of a database that is locked, full, read-only, down, cut off or silent: it may come
+# back.
+NO_DATABASE = (InterfaceError, InternalError, OperationalError)
+# Loaded by those who have one: its driver takes some megabytes.
+POSTGRESQL = "belong_mail.core.postgresql"
+# From when on a statement is logged, and how much of it: the rest is a long list of columns.
+SLOW_QUERY_SECONDS = 1.0
+SLOW_QUERY_CHARACTERS = 300
+# Characters of a public id.
+PUBLIC_ID_LENGTH = 22
+log = logging.getLogger(__name__)
+INSERT_NOTHING = "INSERT INTO requests (kind) SELECT kind FROM requests WHERE 1 = 0"
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database, on both databases."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("A time without a zone is not a moment.")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+def parse_json(source: str | bytes) -> Any:
+    """Parse a JSON column; None for what only an attacker writes there."""
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):
+        return None
+
+
+class TextByLanguage(TypeDecorator[dict[str, str]]):
+    """Words by the code of their language, as JSON.
+
+    The web writes them, and the worker reads them: whatever else the JSON holds is left out, so are
+    languages that are none of ours.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> dict[str, str]:
+        found = value.items() if isinstance(value, dict) else ()
+        # JSON may escape half a character (a lone surrogate), which no message can hold.
+        return {
+            code: words.encode(errors="replace").decode()
+            for code, words in found
+            if code in LANGUAGES and isinstance(words, str)
+        }
+
+
+class IdList(TypeDecorator[list[int]]):
+    """A list of rows' ids as one value: JSON for SQLite, an array's text for PostgreSQL."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: list[int] | None, dialect: Dialect) -> str:
+        begin, end = "[]" if dialect.name == "sqlite" else "{}"
+        return f"{begin}{','.join(map(str, value or ()))}{end}"
+
+
+class _InList(FunctionElement[bool]):
+    """Tells whether a column's value is one of a list."""
+
+    inherit_cache = True
+
+
+@compiles(_InList, "sqlite")
+def _in_ids_sqlite(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - names and a bound value
+
+
+@compiles(_InList, "postgresql")
+def _in_ids_postgresql(element: _InList, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} = ANY(CAST({ids} AS BIGINT[]))"
+
+
+def in_ids(column: Any, name: str) -> ColumnElement[bool]:
+    """Return whether a column is one of the ids bound under a name: one SQL for any number."""
+    return _InList(column, bindparam(name, type_=IdList()))
+
+
+class CompiledStatement:
+    """A statement that runs often: compiled once, then handed to the driver as it is.
+
+    Rows are tuples of what the driver has; errors are SQLAlchemy's, as of any other statement.
+    """
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._made: dict[str, tuple[Any, ...]] = {}
+
+    def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
+        """Return the rows, and the driver's cursor, which counts what was changed."""
+        dialect: Any = connection.dialect
+        if dialect.name not in self._made:
+            self._made[dialect.name] = self._make(dialect)
+        sql, given, processors, order, options = self._made[dialect.name]
+        given = given | values
+        for name, process in processors:
+            given[name] = process(given[name])
+        parameters = given if order is None else [given[name] for name in order]
+        driver: Any = connection.connection.driver_connection
+        error_of = dialect.loaded_dbapi.Error
+        try:
+            cursor = driver.execute(sql, parameters, **options)
+            return cursor.fetchall() if cursor.description else [], cursor
+        except error_of as error:
+            if is_cut := dialect.is_disconnect(error, driver, None):
+                connection.invalidate(error)
+            details = {
+                "hide_parameters": True,
+                "connection_invalidated": is_cut,
+                "dialect": dialect,
+            }
+            raise DBAPIError.instance(sql, None, error, error_of, **details) from error
+
+    def _make(self, dialect: Any) -> tuple[Any, ...]:
+        made = self._statement.compile(dialect=dialect)
+        processors = [
+            (name, process)
+            for bind, name in made.bind_names.items()
+            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        ]
+        options = {} if dialect.positional else {"binary": True}
+        return str(made), made.params, processors, made.positiontup, options
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_public_id() -> str:
+    """Make an opaque name of 128 random bits, in characters that fit a URL and a command."""
+    name = secrets.token_urlsafe(16)
+    return new_public_id() if name.startswith("-") else name
+
+
+def make_engine(url: str, compiled: int = 500) -> Engine:
+    """Connect to SQLite or PostgreSQL; so many statements stay compiled.
+
+    Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database;
+    on SQLite the others take the write lock when they begin, so that none reads what another is
+    about to change. On PostgreSQL no statement takes longer than a page may, unless
+    `execution_options(has_time=True)` says that it has time.
+    """
+    hidden = partial(
+        create_engine,
+        url,
+        hide_parameters=True,
+        query_cache_size=compiled,
+        json_deserializer=parse_json,
+    )
+    if not url.startswith("sqlite"):
+        engine = hidden(pool_pre_ping=True)
+        import_module(POSTGRESQL).configure_engine(engine)
+        _log_slow_queries(engine)
+        return engine
+    file, timeout = drivers.parse_sqlite_url(url)
+    engine = hidden(creator=partial(drivers.connect_sqlite, file, timeout))
+    event.listen(engine, "begin", lambda connection: begin_sqlite(connection, timeout))
+    _log_slow_queries(engine)
+    return engine
+
+
+def _log_slow_queries(engine: Engine) -> None:
+    """Log what the database takes long for: the statement, and none of its values."""
+
+    def begin(connection: Connection, *_: object) -> None:
+        connection.info["began_at"] = time.perf_counter()
+
+    def end(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        seconds = time.perf_counter() - connection.info["began_at"]
+        if seconds >= SLOW_QUERY_SECONDS:
+            said = {"ms": round(seconds * 1000), "statement": statement[:SLOW_QUERY_CHARACTERS]}
+            logs.event(log, logging.WARNING, "query was slow", **said)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
+
+
+def create(engine: Engine) -> None:
+    """Make the empty file of a SQLite database that is not there yet; nothing else makes one.
+
+    So a file that is lost, or a disk that is not mounted, is an error and no empty database. Web
+    and worker can write to it by its group, and nobody else reads it.
+    """
+    if engine.dialect.name == "sqlite":
+        try:
+            create_file(Path(engine.url.database or ""))
+        except OSError as error:
+            raise OperationalError(None, None, error) from error
+
+
+def require_writable(engine: Engine) -> None:
+    """Raise unless the database would take what a form brings; nothing is written.
+
+    SQLite opens a file that may only be read, and begins a transaction, without a word.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql(INSERT_NOTHING)
+
+
+def lock_for_change(session: Session, found: Select[Any]) -> Select[Any]:
+    """Lock what is found until the transaction ends, if that may write.
+
+    Whoever changes it at the same time waits, and then reads it as it is. Rows that only
+    refer to it may come all the same (FOR NO KEY UPDATE).
+    """
+    if session.get_bind().get_execution_options().get("is_reading", False):
+        return found
+    first = found.column_descriptions[0]["entity"]
+    return found.with_for_update(of=first, key_share=True)
+
+
+# Of a database's file, and so of the log that SQLite puts beside it, whatever the umask.
+NEW_FILE_MODE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
+
+
+def create_file(file: Path) -> None:
+    """Make an empty file if there is none; of an older one, narrow who can read it.
+
+    Its group writes to it, or has no right at all: who only reads cannot even read a log (WAL).
+    """
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IRUSR)
+    except FileExistsError:
+        for each in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+            # Missing, or another user's: then they see to it when they next bring it up to date.
+            with suppress(FileNotFoundError, PermissionError):
+                _narrow(each)
+    else:
+        os.fchmod(descriptor, NEW_FILE_MODE)
+        os.close(descriptor)
+
+
+def _narrow(file: Path) -> None:
+    before = stat.S_IMODE(file.stat().st_mode)
+    after = NEW_FILE_MODE if before & stat.S_IRGRP else NEW_FILE_MODE & ~stat.S_IRWXG
+    if before != after:
+        file.chmod(after)
+
+
+def begin_sqlite(connection: Any, timeout: float) -> None:
+    """Begin a transaction: one of `is_reading` cannot write, any other has the write lock."""
+    is_reading = connection.get_execution_options().get("is_reading", False)
+    if connection.info.get("is_reading", False) != is_reading:
+        # Only then: SQLite prepares every statement of a connection anew after it.
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if is_reading else 'OFF'}")
+        connection.info["is_reading"] = is_reading
+    if is_reading:
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _begin_immediate(connection, timeout)
+
+
+def _begin_immediate(connection: Any, timeout: float) -> None:
+    """Wait for the write lock; what goes wrong is raised by SQLAlchemy, as its own."""
+    driver = connection.connection.driver_connection
+    with suppress(sqlite3.OperationalError):
+        if drivers.lock_sqlite(driver, timeout):
+            return
+    driver.execute("PRAGMA busy_timeout=0")  # the time is over
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={timeout * 1000:.0f}")
+
+
+@cache
+def dialect_insert(dialect: str) -> Any:
+    """Return the dialect's `insert`; the other's is not loaded, for it takes 3 MB."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert
+
+
+# The last step: steps are named by their number.
+NEWEST_REVISION: Final = max(
+    file.name[:4] for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
+)
+
+
+class SchemaOutdated(Exception):
+    """The database has not been brought up to date."""
+
+
+class SchemaInconsistent(Exception):
+    """Says why the steps cannot be taken from here; nothing was changed."""
+
+
+def require_current_schema(engine: Engine) -> None:
+    """Raise SchemaOutdated unless the last step has been taken."""
+    with engine.connect() as connection:
+        is_there = inspect(connection).has_table("alembic_version")
+        newest = text("SELECT version_num FROM alembic_version")
+        if not is_there or connection.scalar(newest) != NEWEST_REVISION:
+            raise SchemaOutdated

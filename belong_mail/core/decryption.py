@@ -1,0 +1,194 @@
+"""Opener and BlindIndex: private and index keys; the worker's side alone."""
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from belong_mail.core import encryption
+from belong_mail.core.district import District
+
+NONCE_OCTETS = 12
+# Names that wait for judgement; whoever can write rows could invent any number.
+MAX_UNKNOWN_NAMES = 100
+
+
+class DecryptionError(Exception):
+    """The bytes were made for another key, place or row, or were changed."""
+
+
+class UnknownKey(DecryptionError):
+    """The key whose name the bytes bear is not here: theirs is missing, or they are bad."""
+
+
+class KeysMissing(Exception):
+    """BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set here. Only the worker has them."""
+
+
+class Opener:
+    """Opens what the web sealed, and wraps what the worker keeps."""
+
+    def __init__(self, private_keys: tuple[str, ...]) -> None:
+        """Take the private keys, oldest first; the newest wraps."""
+        self._private = {}
+        self._wrapping = {}
+        self.unknown: set[bytes] = set()
+        """Names of wrapping keys that were met and are not here; `key_check` judges them."""
+        self._dismissed: set[bytes] = set()
+        for text in private_keys:
+            key = encryption.private_key(text)
+            name = encryption.key_name(key.public_key().public_bytes_raw())
+            self._private[name] = key
+            derived = HKDF(SHA256(), 32, salt=None, info=encryption.associated_data("wrap"))
+            self._wrapping[name] = AESGCM(derived.derive(key.private_bytes_raw()))
+            self._newest = name
+
+    @property
+    def old_key_ids(self) -> list[bytes]:
+        """Name the keys that are not the newest, as sealed and wrapped bytes do."""
+        return [name for name in self._private if name != self._newest]
+
+    @property
+    def names(self) -> list[bytes]:
+        """Name all keys, as sealed and wrapped bytes do."""
+        return list(self._private)
+
+    def has(self, made: bytes) -> bool:
+        """Tell whether the key is here whose name sealed or wrapped bytes bear."""
+        return made[1 : encryption.HEAD_OCTETS] in self._private
+
+    def dismiss(self, name: bytes) -> None:
+        """Take what bears an unknown name for bad bytes from now on."""
+        self.unknown.discard(name)
+        self._dismissed.add(name)
+
+    def open(self, sealed: bytes, where: str) -> bytes:
+        """Open what was sealed for a place (``table.column``), by whoever has the public key.
+
+        Raises DecryptionError.
+        """
+        kind, name, rest = encryption.split_head(sealed)
+        if kind != encryption.SEALED:
+            raise DecryptionError(where)
+        try:
+            opened = encryption.SUITE.decrypt(
+                rest, self._private[name], encryption.associated_data(where)
+            )
+            return encryption.unpad(opened)
+        except (KeyError, InvalidTag, ValueError) as error:
+            raise DecryptionError(where) from error
+
+    def unwrap(self, wrapped: bytes, where: str, row: str) -> bytes:
+        """Open what this side wrapped for a place and a row, or raise DecryptionError.
+
+        Sealed bytes are refused: a break-in to the web must not put words into the worker's mouth.
+        """
+        kind, name, rest = encryption.split_head(wrapped)
+        if kind != encryption.WRAPPED:
+            raise DecryptionError(where)
+        if name not in self._wrapping and name not in self._dismissed:
+            if len(self.unknown) < MAX_UNKNOWN_NAMES:
+                self.unknown.add(name)
+                raise UnknownKey(where)
+            raise DecryptionError(where)
+        try:
+            place = encryption.associated_data(f"{where}/{row}")
+            opened = self._wrapping[name].decrypt(rest[:NONCE_OCTETS], rest[NONCE_OCTETS:], place)
+            return encryption.unpad(opened)
+        except (KeyError, InvalidTag, ValueError) as error:
+            raise DecryptionError(where) from error
+
+    def wrap(self, data: bytes, where: str, row: str) -> bytes:
+        """Wrap data so that it opens only in this place and row."""
+        nonce = os.urandom(NONCE_OCTETS)
+        place = encryption.associated_data(f"{where}/{row}")
+        wrapped = self._wrapping[self._newest].encrypt(nonce, encryption.pad(data), place)
+        return encryption.WRAPPED + self._newest + nonce + wrapped
+
+
+class BlindIndex:
+    """Names an address without telling it: HMAC-SHA-256, cut to 16 octets, under a key of its own.
+
+    Addresses come in normalised (`mail.address.normalise`).
+    """
+
+    def __init__(self, index_keys: tuple[str, ...]) -> None:
+        self._key = encryption.decode(index_keys[-1])
+
+    def member(self, group_public_id: str, address: str) -> bytes:
+        """Name an address within one group; two groups' names have nothing in common."""
+        return self._name("member", group_public_id, address)
+
+    def barred(self, group_public_id: str, address: str) -> bytes:
+        """Name an address that a group does not let in; it is like none of its memberships'."""
+        return self._name("bar", group_public_id, address)
+
+    def suppressed(self, address: str) -> bytes:
+        return self._name("suppress", "", address)
+
+    def erased(self, address: str) -> bytes:
+        return self._name("erase", "", address)
+
+    def limited(self, address: str) -> bytes:
+        return self._name("limit", "", address)
+
+    def returned(self, digest: str) -> bytes:
+        """Name a message that came back, so that it counts once."""
+        return self._name("returned", "", digest)
+
+    def intake(self, mailbox: str) -> bytes:
+        """Name the mailbox that email comes back to."""
+        return self._name("intake", "", mailbox)
+
+    def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
+        """Authenticate that whoever got this by email may lift a suppression before a time."""
+        return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
+
+    def account(self, address: str) -> bytes:
+        return self._name("account", "", address)
+
+    def list_label(self, group_public_id: str) -> bytes:
+        """Name a group's list (RFC 2919): the same for ever, and nobody else can work it out."""
+        return self._name("list", group_public_id, "")[:10]
+
+    def _name(self, use: str, scope: str, address: str) -> bytes:
+        message = f"{use}\x00{scope}\x00{address}".encode()
+        return hmac.digest(self._key, message, hashlib.sha256)[:16]
+
+
+def worker_keys(
+    private_keys: tuple[str, ...], index_keys: tuple[str, ...]
+) -> tuple[Opener, BlindIndex]:
+    """Return what only the worker has, or raise KeysMissing."""
+    if not private_keys or not index_keys:
+        raise KeysMissing
+    return Opener(private_keys), BlindIndex(index_keys)
+
+
+class AddressPolicy(Protocol):
+    """To which addresses that somebody typed the worker may write."""
+
+    def admits(self, address: str) -> bool: ...
+
+
+class NoAddress:
+    """Admit nobody."""
+
+    def admits(self, address: str) -> bool:  # noqa: ARG002 - as the protocol has it
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """What only the worker holds; and whom it may write to on the word of a sealed request."""
+
+    opener: Opener
+    index: BlindIndex
+    staff: AddressPolicy = field(default_factory=NoAddress)
+    district: District = field(default_factory=District)

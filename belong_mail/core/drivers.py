@@ -1,0 +1,110 @@
+"""Open a database without SQLAlchemy, which takes longer to load than one row to write."""
+
+import re
+import sqlite3
+import time
+from typing import Final
+from urllib.parse import parse_qs, quote, unquote
+
+# Seconds that a transaction waits for another one's end, in SQLite.
+BUSY_TIMEOUT_SECONDS: Final = 10
+# Seconds between two looks at another one's end.
+BUSY_POLL_SECONDS: Final = 0.001
+PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "foreign_keys=ON",
+    "synchronous=FULL",  # a power cut takes back nothing: no joining, and no claim of what has left
+    "secure_delete=ON",
+    "cache_size=-256",  # KB, of 2,000 by default: what is read again, the system keeps as well
+)
+# Seconds that a statement may take in PostgreSQL: less than a page may.
+STATEMENT_SECONDS: Final = 7.0
+# Seconds that opening a connection may take, from the first packet to the log-in.
+CONNECT_SECONDS: Final = 4
+# What libpq does about packets that get lost; what the URL says counts more.
+POSTGRESQL_LINK: Final = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": int(STATEMENT_SECONDS * 1000),
+}
+
+
+# Reads a database's URL as SQLAlchemy does: a password may hold a / or a #, a host keeps its case.
+_URL: Final = re.compile(
+    r"(?P<driver>[\w+]+)://"
+    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
+    r"(?:/(?P<database>[^?]*))?(?:[?](?P<query>.*))?"
+)
+_HOST_AND_PORT: Final = re.compile("([a-zA-Z0-9.-]*):([0-9]*)")
+
+
+def split_url(url: str) -> dict[str, str]:
+    """Return the parts of a database's URL, or raise ValueError, which does not quote it."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("not the URL of a database")
+    parts = match.groupdict("")
+    return parts | {name: unquote(parts[name]) for name in ("user", "password", "database")}
+
+
+def parse_sqlite_url(url: str) -> tuple[str, float]:
+    """Return the file of `sqlite:///FILE?timeout=SECONDS`, and the seconds to wait for others."""
+    parts = split_url(url)
+    [timeout] = parse_qs(parts["query"]).get("timeout", [str(BUSY_TIMEOUT_SECONDS)])
+    return parts["database"], float(timeout)
+
+
+def parse_postgresql_url(url: str) -> dict[str, str]:
+    """Return what psycopg is to be told by `postgresql+psycopg://USER@HOST/NAME?OPTION=VALUE`."""
+    parts = split_url(url)
+    names = {"user": "user", "password": "password", "port": "port", "database": "dbname"}
+    given = {names[name]: parts[name] for name in names}
+    given["host"] = parts["ipv6"] or parts["host"]
+    query = parse_qs(parts["query"])
+    matches = [(each, _HOST_AND_PORT.fullmatch(each)) for each in query.pop("host", [])]
+    if matches:
+        given["host"] = ",".join(match[1] if match else each for each, match in matches)
+    if any(match and match[2] for _, match in matches):
+        given["port"] = ",".join(match[2] if match else "" for _, match in matches)
+    given |= {name: values[-1] for name, values in query.items()}
+    return {name: value for name, value in given.items() if value}
+
+
+def connect_sqlite(file: str, timeout: float) -> sqlite3.Connection:
+    """Open a file that is there; wait so many seconds where another process writes."""
+    connection = sqlite3.connect(
+        f"file:{quote(file)}?mode=rw",
+        uri=True,
+        timeout=timeout,
+        check_same_thread=False,
+        isolation_level=None,
+    )
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def lock_sqlite(connection: sqlite3.Connection, timeout: float) -> bool:
+    """Begin a transaction with the write lock; False if others kept it for so many seconds.
+
+    It looks for the lock often: SQLite itself would sleep ever longer, and whoever comes later
+    would take the lock first. What else goes wrong is raised.
+    """
+    until = time.monotonic() + timeout
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(BUSY_POLL_SECONDS)
+            else:
+                return True
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={timeout * 1000:.0f}")

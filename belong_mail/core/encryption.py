@@ -1,0 +1,199 @@
+"""Encrypt without a key that decrypts: Sealer, format of sealed bytes, kinds of keys."""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
+SEALED = b"\x01"
+WRAPPED = b"\x02"
+# Octets before the ciphertext: the format's number and the key's name.
+HEAD_OCTETS = 5
+NONCE_OCTETS = 12
+# Octets; every address and every name fits one block.
+BLOCK_OCTETS = 256
+
+
+def key_name(public: bytes) -> bytes:
+    return hashlib.sha256(public).digest()[:4]
+
+
+def split_head(sealed: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the number of the format, the key's name, and the rest."""
+    return sealed[:1], sealed[1:HEAD_OCTETS], sealed[HEAD_OCTETS:]
+
+
+def associated_data(where: str) -> bytes:
+    """Bind a ciphertext to the table and column it was made for."""
+    return b"belong-mail/v1/" + where.encode()
+
+
+def sealed_for(kind: str) -> str:
+    """Name the place of a job's seal: what was sealed for one kind opens as no other."""
+    return f"requests.sealed/{kind}"
+
+
+def pad(data: bytes) -> bytes:
+    """Fill data up to whole blocks (ISO/IEC 7816-4: a mark, then zeros)."""
+    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK_OCTETS)
+
+
+def unpad(data: bytes) -> bytes:
+    """Take the filling away; what the first version sealed has none, and is returned as it is."""
+    bare = data.rstrip(b"\0")
+    is_filled = len(data) % BLOCK_OCTETS == 0 and bare.endswith(b"\x80")
+    return bare[:-1] if is_filled else data
+
+
+class UnlockError(Exception):
+    """The secret is another's, or the bytes were changed."""
+
+
+def encrypt_with_secret(secret: str, data: bytes, where: str) -> bytes:
+    """Close data so that only whoever has the secret opens it: AES-256-GCM, its key by HKDF."""
+    nonce = os.urandom(NONCE_OCTETS)
+    return nonce + _cipher(secret, where).encrypt(nonce, data, associated_data(where))
+
+
+def decrypt_with_secret(secret: str, locked: bytes, where: str) -> bytes:
+    """Open what was locked with this secret for this place, or raise UnlockError."""
+    try:
+        return _cipher(secret, where).decrypt(
+            locked[:NONCE_OCTETS], locked[NONCE_OCTETS:], associated_data(where)
+        )
+    except (InvalidTag, ValueError) as error:
+        raise UnlockError(where) from error
+
+
+def _cipher(secret: str, where: str) -> AESGCM:
+    derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where))
+    return AESGCM(derived.derive(secret.encode()))
+
+
+class SecretKeyPair:
+    """A key pair that follows from a code: whoever has the code opens what was sealed to it."""
+
+    def __init__(self, code: str, where: str) -> None:
+        derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where)).derive(code.encode())
+        self._private = X25519PrivateKey.from_private_bytes(derived)
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def open(self, sealed: bytes, where: str) -> bytes:
+        """Open what a Sealer with the public half sealed for a place, or raise UnlockError."""
+        try:
+            return unpad(SUITE.decrypt(sealed[HEAD_OCTETS:], self._private, associated_data(where)))
+        except (InvalidTag, ValueError) as error:
+            raise UnlockError(where) from error
+
+
+class Sealer:
+    """Seals for the worker. Whoever holds only this can open nothing."""
+
+    def __init__(self, public_keys: tuple[str, ...]) -> None:
+        self._key = public_key(public_keys[-1])
+        self._head = SEALED + key_name(self._key.public_bytes_raw())
+
+    def seal(self, data: bytes, where: str) -> bytes:
+        """Seal data for one place, named ``table.column``."""
+        return self._head + SUITE.encrypt(pad(data), self._key, associated_data(where))
+
+
+KINDS = ("secret", "public", "private", "index")
+# Octets.
+MIN_INDEX_KEY_OCTETS = 32
+
+
+def new_keys() -> dict[str, str]:
+    """Make one key of each kind: text for the settings, base64 of 32 bytes or more."""
+    private = X25519PrivateKey.generate()
+    return {
+        "secret": secrets.token_urlsafe(48),
+        "public": encode(private.public_key().public_bytes_raw()),
+        "private": encode(private.private_bytes_raw()),
+        "index": encode(secrets.token_bytes(32)),
+    }
+
+
+def load_or_create_keys(folder: Path) -> dict[str, str]:
+    """Return the keys in a folder, one file each (0600); the first call makes them."""
+    if not all((folder / kind).exists() for kind in KINDS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for kind, key in new_keys().items():
+            _write(folder / kind, key)
+    return {kind: (folder / kind).read_text().strip() for kind in KINDS}
+
+
+def validate_keys(
+    public_keys: tuple[str, ...], private_keys: tuple[str, ...], index_keys: tuple[str, ...]
+) -> list[str]:
+    """Say what is wrong with lists of keys, without quoting a key."""
+    found = []
+    try:
+        public = {public_key(key).public_bytes_raw() for key in public_keys}
+        opens = {private_key(key).public_key().public_bytes_raw() for key in private_keys}
+    except ValueError:
+        found.append("BELONG_PUBLIC_KEYS or BELONG_PRIVATE_KEYS has something that is not a key.")
+    else:
+        if opens and not public <= opens:
+            found.append("BELONG_PRIVATE_KEYS does not open what BELONG_PUBLIC_KEYS seals.")
+    if len(index_keys) > 1:
+        found.append("BELONG_INDEX_KEYS must be one key.")
+    if not all(map(_is_index_key, index_keys)):
+        found.append("BELONG_INDEX_KEYS has something that is not a key.")
+    return found
+
+
+def _is_index_key(key: str) -> bool:
+    try:
+        return len(decode(key)) >= MIN_INDEX_KEY_OCTETS
+    except ValueError:
+        return False
+
+
+def public_key(key: str) -> X25519PublicKey:
+    return X25519PublicKey.from_public_bytes(decode(key))
+
+
+def private_key(key: str) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(decode(key))
+
+
+def hmac_signer(key: bytes) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA-256 under a key, which is prepared once: cheap for many short messages."""
+    keyed = HMAC(key, SHA256())
+
+    def tag(message: bytes) -> bytes:
+        tagged = keyed.copy()
+        tagged.update(message)
+        return tagged.finalize()
+
+    return tag
+
+
+def encode(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def decode(key: str) -> bytes:
+    """Raise ValueError for anything that is not base64."""
+    try:
+        return base64.b64decode(key, altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _write(file: Path, key: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(key + "\n")

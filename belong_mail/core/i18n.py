@@ -1,0 +1,174 @@
+"""The list of languages; catalogs read from the .po files; dates and languages in words."""
+
+import gettext
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from typing import Any, Self
+from unicodedata import bidirectional
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date as babel_date
+from babel.dates import format_skeleton, format_timedelta
+from babel.dates import format_time as babel_time
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from belong_mail.core.environment import RESOURCES
+
+# Each language by its code, as it calls itself. Every other one than the default has a catalog.
+NAMES = {"en": "English", "es": "Español"}
+DEFAULT = "en"
+# The others: a text may be written in each of them besides.
+OTHER_LANGUAGES = tuple(code for code in NAMES if code != DEFAULT)
+# The same words in each language: {"en": …, "es": …}.
+LocalizedText = dict[str, str]
+TRANSLATIONS = RESOURCES / "translations"
+# Where a language has another pattern for a whole day than CLDR's: “martes 3 de marzo de 2026”.
+FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
+
+
+def known_language(code: str | None) -> str:
+    """Return a code we speak: the given one, or the default."""
+    return code if code in NAMES else DEFAULT
+
+
+def text_direction(code: str) -> str:
+    """Return `rtl` or `ltr`, by how a language writes its own name."""
+    return "rtl" if bidirectional(NAMES[code][0]) in {"R", "AL"} else "ltr"
+
+
+def gettext_noop(words: str) -> str:
+    """Mark words for the catalogs that are translated where they are shown."""
+    return words
+
+
+@cache
+def catalog(code: str) -> gettext.NullTranslations:
+    """Read the catalog of a language, once. English is what the sources say."""
+    if code == DEFAULT:
+        return gettext.NullTranslations()
+    with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        messages = read_po(file, locale=code)
+    compiled = io.BytesIO()
+    write_mo(compiled, messages)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+class TextIn(str):  # noqa: SLOT000 - it has one more attribute
+    """Words that know their language, which may be another than the reader's."""
+
+    language: str
+
+    def __new__(cls, words: str, language: str) -> Self:
+        text = super().__new__(cls, words)
+        text.language = language
+        return text
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        """Return these words: what a dataclass holds is copied when it becomes a dict."""
+        return self
+
+
+def group_in_sentence(name: str, language: str) -> str:
+    """Return how a sentence calls a group: “the Asian Belong Group”, “The Village Belong Group”."""
+    say = catalog(language).gettext
+    pattern = (
+        say(gettext_noop("%(group)s Belong Group"))
+        if name.startswith("The ")
+        else say(gettext_noop("the %(group)s Belong Group"))
+    )
+    return pattern % {"group": name}
+
+
+def language_name(code: str, reader: str) -> str:
+    """Return what readers of a language call another, as in “Spanish” or “español”."""
+    return Locale.parse(code).get_display_name(reader) or NAMES[code]
+
+
+def language_list(codes: Iterable[str], reader: str) -> str:
+    """List languages for a reader, as in “English and Spanish”."""
+    return list_of([language_name(code, reader) for code in codes], reader)
+
+
+def list_of(words: Sequence[str], code: str) -> str:
+    """List words, as in “one, two, and three”."""
+    return format_list(words, locale=code)
+
+
+def sensitive_words(section: str) -> list[Any]:
+    """Return a section of `translations/CODE/sensitive_words.json`, from each language with one.
+
+    Those of English and Spanish stand beside the code that looks for them.
+    """
+    files = (TRANSLATIONS / code / "sensitive_words.json" for code in OTHER_LANGUAGES)
+    return [json.loads(file.read_bytes())[section] for file in files if file.exists()]
+
+
+def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
+    """Return a date, local, as in “Tuesday, March 3, 2026”."""
+    return format_day(moment.astimezone(zone).date(), code)
+
+
+def format_day(day: date, code: str, width: str = "full") -> str:
+    """Return a day: `full` with its weekday, `long` without, `short` without its year."""
+    if width == "short":
+        return format_skeleton("MMMMd", day, locale=code)
+    pattern = FULL_DAY.get(code, width) if width == "full" else width
+    return babel_date(day, pattern, locale=code)
+
+
+def format_month(day: date, code: str) -> str:
+    """Return a month, as in “March 2026”."""
+    return format_skeleton("yMMMM", day, locale=code)
+
+
+def format_weekday(day: date, code: str) -> str:
+    """Return a weekday, as in “Tuesday”."""
+    return babel_date(day, "EEEE", locale=code)
+
+
+def format_short(day: date, code: str, part: str) -> str:
+    """Return a part of a day where there is little room: `EEE` its weekday, `MMM` its month."""
+    return babel_date(day, part, locale=code).rstrip(".")
+
+
+def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
+    """Return date and time, local, as in “Tuesday, March 3, 2026, 4:00 PM”."""
+    local = moment.astimezone(zone)
+    return f"{format_day(local.date(), code)}, {format_clock(local.time(), code)}"
+
+
+def format_clock(clock: time, code: str) -> str:
+    """Return a time of day, as in “4:00 PM”."""
+    return " ".join(_clock_parts(clock, code))
+
+
+def format_hours(starts: time, ends: time, code: str) -> str:
+    """Return hours, as in “4:00–5:00 PM”, or “11:30 AM – 12:30 PM” over noon."""
+    first, last = _clock_parts(starts, code), _clock_parts(ends, code)
+    if first[1] == last[1]:
+        return f"{first[0]}–{' '.join(last)}"
+    return f"{' '.join(first)} – {' '.join(last)}"
+
+
+def at_start(words: str) -> str:
+    """Begin words with a capital, as a line, a title or a cell of a table does."""
+    return words[:1].upper() + words[1:]
+
+
+def _clock_parts(clock: time, code: str) -> tuple[str, str]:
+    """Return hours and half of the day; people in Denver read twelve hours in any language."""
+    half = babel_time(clock, "a", locale=code)
+    return babel_time(clock, "h:mm", locale=code), " ".join(half.split())
+
+
+def format_wait(wait: timedelta, code: str) -> str:
+    """Return how long to wait in whole minutes, as in “5 minutes”, rounded up."""
+    minutes = max(1, -(-int(wait.total_seconds()) // 60))
+    return format_timedelta(timedelta(minutes=minutes), threshold=2, locale=code)

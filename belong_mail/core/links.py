@@ -1,0 +1,90 @@
+"""Signed absolute links for mail and paper, from BASE_URL and the paths of the pages they name."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import quote, urlencode, urlsplit
+
+from belong_mail.core.tokens import Purpose, Tokens
+
+# The app's own, which a worker must know without the views; a test compares the two.
+PATHS = {
+    "approvals.approve": "/lead/newsletters/<public_id>/approve",
+    "contact.write": "/contact",
+    "directory.index": "/",
+    "interests.forget": "/forget-note/<token>",
+    "lead.home": "/lead/",
+    "memberships.email_again": "/email-me-again/<token>",
+    "memberships.sheet": "/my-groups/<secret>",
+    "moving.confirm": "/change-address/<token>",
+    "newcomers.index": "/new-colleagues",
+    "newcomers.short": "/g/<number>",
+    "office.inbox": "/office/inbox",
+    "office.thread": "/office/threads/<reference>",
+    "office_settings.listed": "/office/settings",
+    "own_calendar.feed": "/my-calendar/<token>",
+    "people.listed": "/office/leads",
+    "releases.sending": "/lead/newsletters/<public_id>/sending",
+    "shared_mailbox.confirm": "/confirm-mailbox/<token>",
+    "sign_in.accept": "/invitation/<token>",
+    "sign_in.confirm": "/sign-in/<token>",
+    "sign_in.prove": "/confirm-identity/<token>",
+    "subscriptions.confirm": "/confirm/<token>",
+    "subscriptions.join": "/groups/<slug>/join",
+    "subscriptions.leave": "/leave/<token>",
+    "subscriptions.not_me": "/not-me/<token>",
+    "subscriptions.one_click": "/one-click/<token>",
+}
+
+
+HOLE = "the-token"
+_GAP = re.compile(r"<(\w+)>")
+_IN_PATH = "!$&'()*+,/:;=@"
+# What stays as it is, by the URL standard.
+_IN_QUERY = "!$'()*,/:;?@"
+
+
+class Links:
+    """Builds links without a request, so that no Host header can bend them."""
+
+    def __init__(self, base_url: str, tokens: Tokens) -> None:
+        parts = urlsplit(base_url)
+        host = parts.netloc.lower()
+        ascii_host = host if host.isascii() else host.encode("idna").decode()
+        self._root = f"{parts.scheme}://{ascii_host}{parts.path.rstrip('/')}"
+        self._tokens = tokens
+
+    def page(self, endpoint: str, language: str, **values: str) -> str:
+        """Link to a page that anyone may open, in the reader's language."""
+        return self._to(endpoint, {**values, "lang": language})
+
+    def plain(self, endpoint: str, **values: int | str) -> str:
+        """Link to a page in the language of whoever opens it: for paper."""
+        return self._to(endpoint, values)
+
+    def signed(
+        self,
+        endpoint: str,
+        purpose: Purpose,
+        public_id: str,
+        at: datetime,
+        language: str | None = None,
+    ) -> str:
+        """Link to a page that acts on POST; without a language where only machines go."""
+        return self.signer(purpose, at)(public_id).join(self.frame(endpoint, language))
+
+    def frame(self, endpoint: str, language: str | None = None) -> tuple[str, str]:
+        """Return what stands before and behind the token of such a link."""
+        before, _, after = self._to(endpoint, {"token": HOLE, "lang": language}).partition(HOLE)
+        return before, after
+
+    def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
+        """Return what makes the tokens of such links out of public ids."""
+        return self._tokens.signer(purpose, at)
+
+    def _to(self, endpoint: str, values: Mapping[str, int | str | None]) -> str:
+        """Fill a path's gaps; what it has no gap for becomes its query."""
+        rest = {name: value for name, value in values.items() if value is not None}
+        path = _GAP.sub(lambda gap: quote(str(rest.pop(gap[1])), _IN_PATH), PATHS[endpoint])
+        query = f"?{urlencode(rest, safe=_IN_QUERY)}" if rest else ""
+        return f"{self._root}{path}{query}"

@@ -1,0 +1,83 @@
+"""Write one line an event, as text or as JSON: when, how grave, by which program, what.
+
+Nobody gives it an address, a token, or a path, which may have the secret of a link in it.
+"""
+
+import json
+import logging
+import secrets
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+
+TEXT, JSON = "text", "json"
+FORMATS: Final = (TEXT, JSON)
+FIELDS: Final = "fields"
+# Of the request that is being answered; empty: none is.
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def configure(style: str, program: str) -> None:
+    """Log to standard error from now on: our events from INFO on, and warnings of libraries."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter(program) if style == JSON else TextFormatter(program))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("belong_mail").setLevel(logging.INFO)
+
+
+def event(log: logging.Logger, level: int, what: str, **fields: object) -> None:
+    """Log what happened, with fields by name; those that say nothing are left out."""
+    log.log(level, what, extra={FIELDS: {key: each for key, each in fields.items() if each != ""}})
+
+
+def begin_request() -> None:
+    """Let all that is logged from here on in this thread belong to a new request."""
+    _request_id.set(secrets.token_hex(4))
+
+
+def end_request() -> None:
+    """Let what is logged from here on belong to no request."""
+    _request_id.set("")
+
+
+class LineFormatter(logging.Formatter):
+    """What a line has; an exception is named, without its values and its traceback."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+
+    def parts(self, record: logging.LogRecord) -> dict[str, object]:
+        found: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "program": self._program,
+            "event": " ".join(record.getMessage().split()),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            found["error"] = record.exc_info[0].__name__
+        if request_id := _request_id.get():
+            found["request"] = request_id
+        return found
+
+
+class TextFormatter(LineFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = self.parts(record)
+        time, level, program, what = (
+            fields.pop(key) for key in ("time", "level", "program", "event")
+        )
+        said = [f"{key}={_quoted(str(each))}" for key, each in fields.items()]
+        return " ".join([str(time), str(level).upper(), f"{program}:", str(what), *said])
+
+
+class JsonFormatter(LineFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(self.parts(record), ensure_ascii=False, default=str)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if {" ", '"', "\n"} & set(value) else value

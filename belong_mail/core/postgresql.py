@@ -1,0 +1,114 @@
+"""Time-outs for PostgreSQL: a silent server, or a host frozen with locks, stops nobody long."""
+
+import time
+from threading import Lock
+from typing import Any
+
+from psycopg import Connection, OperationalError
+from psycopg.errors import ConnectionTimeout
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, event
+
+from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT_SECONDS
+
+# Seconds in which a connection that was kept must answer before it is used again.
+PING_SECONDS = 3.0
+# Seconds for which a server that was silent is not asked again: whoever comes is told at once.
+REST_SECONDS = 3.0
+# How long a session waits for another one's lock, and keeps its own while it does nothing.
+SESSION_LIMITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "15s"}
+# Sets limits, unless the URL, the role, the database or the server's file says something else.
+_LIMIT = """
+SELECT set_config(name, value, false) FROM pg_settings
+JOIN (VALUES {}) AS wanted (setting_name, value) ON name = setting_name WHERE source = 'default'
+""".format(", ".join(f"('{name}', '{value}')" for name, value in SESSION_LIMITS.items()))
+_UNLIMIT = "; ".join(f"SET LOCAL {name} = 0" for name in SESSION_LIMITS)
+
+
+class Silence:
+    """Whether the server was silent a moment ago: then one asks whether it still is, no more."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until = 0.0
+
+    def start(self) -> None:
+        self._until = time.monotonic() + REST_SECONDS
+
+    def stop(self) -> None:
+        self._until = 0.0
+
+    def is_over(self) -> bool:
+        """Tell whether the server may be asked; who may do so during a silence is the only one."""
+        with self._lock:
+            if self._until == 0.0:
+                return True
+            if time.monotonic() < self._until:
+                return False
+            self._until = time.monotonic() + CONNECT_SECONDS + REST_SECONDS
+            return True
+
+
+class Impatient(Connection[Any]):
+    """A connection that is given up when the server does not answer in time."""
+
+    silence: Silence
+    # Seconds for each statement; None: all the time it takes.
+    patience: float | None = STATEMENT_SECONDS
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer; when none comes nobody knows what became of the transaction."""
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except OperationalError:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.pgconn.finish()
+            self.silence.start()
+            raise ConnectionTimeout("the server is silent") from None
+
+
+def configure_engine(engine: Engine) -> None:
+    """Let an engine's connections have limits, for each statement, ping, lock and transaction."""
+    silence = Silence()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, given: Any, options: dict[str, Any]) -> Impatient:
+        if not silence.is_over():
+            raise ConnectionTimeout("the server was silent a moment ago")
+        try:
+            connection = Impatient.connect(*given, **{**POSTGRESQL_LINK, **options})
+        except ConnectionTimeout:
+            silence.start()
+            raise
+        except OperationalError:
+            silence.stop()
+            raise
+        connection.silence = silence
+        return connection
+
+    event.listen(engine, "connect", _limit)
+    event.listen(engine, "checkin", _expect_a_ping)
+    event.listen(engine, "begin", _begin)
+
+
+def _limit(connection: Impatient, _record: Any) -> None:
+    connection.autocommit = True
+    connection.execute(_LIMIT)
+    connection.autocommit = False
+    connection.silence.stop()
+
+
+def _expect_a_ping(connection: Impatient | None, _record: Any) -> None:
+    if connection is not None:
+        connection.patience = PING_SECONDS
+
+
+def _begin(connection: Any) -> None:
+    options, driver = connection.get_execution_options(), connection.connection.driver_connection
+    driver.patience = STATEMENT_SECONDS
+    if options.get("has_time", False):
+        driver.patience = None
+        connection.exec_driver_sql(_UNLIMIT)
+    if options.get("is_reading", False):
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")

@@ -1,0 +1,282 @@
+"""Rate limits: one upsert, shared by all processes, surviving restarts.
+
+The generic cell rate algorithm: a row remembers until when its key's allowance is used up. What is
+over a limit happens later (`record_use`). Where strangers can use up what somebody else needs, the
+wait has an end, and what is refused costs nothing (`try_use`).
+
+Every rate stands here with its reason, by subject; two are settings: the relay's messages a minute
+and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`, in `delivery.throttle`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Float, bindparam, case, delete, func, literal, select
+from sqlalchemy import table as table_named
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.core.db import Base, dialect_insert
+
+NO_WAIT = timedelta(0)
+# How far sums of seconds since 1970 may be off.
+ROUNDING_SECONDS = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and so many again in each period."""
+
+    burst: int
+    per: timedelta
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Forms, counted by the web before they reach the worker.
+
+# What one source sends: a whole school may stand behind one address, and sign up at one moment.
+SOURCE_RATE = Rate(400, timedelta(minutes=15))
+# The same from the district's own networks, behind which all of its staff may stand.
+TRUSTED_SOURCE_RATE = Rate(4000, timedelta(minutes=15))
+# All forms that strangers send, from everywhere: a flood of many sources ends here.
+ALL_FORMS = b"forms"
+ALL_FORMS_RATE = Rate(6000, HOUR)
+# Requests that may wait for the worker: more would wait for longer than a person does.
+MAX_WAITING_JOBS = 20_000
+# From so many on each source has a tenth of its limit, so that no few sources fill the rest.
+BUSY_WAITING_JOBS = MAX_WAITING_JOBS // 2
+BUSY_PART = 10
+# Addresses that the worker looks up: whoever breaks into the web can seal guesses, and see in the
+# database which of them are known.
+
+# More than people send in any minute; of a list of guesses no more is tried.
+LOOKUPS_PER_MINUTE = Rate(200, timedelta(minutes=1))
+# More than half of a district of 15,000 on the day a group starts.
+LOOKUPS_PER_DAY = Rate(10_000, DAY)
+# More than that the operator hears of: no usual day has as many.
+UNUSUAL_LOOKUPS = Rate(1_000, DAY)
+# For so long it is remembered that some had to wait, so that the operator's next look shows it.
+DELAYED_LOOKUPS = Rate(1, HOUR)
+# Confirmations: anyone may type anyone's address.
+
+# For one address and group: two at once, then one a day, for whoever lost the first one.
+CONFIRM_MEMBER_RATE = Rate(2, timedelta(days=2))
+# For one address over all groups: one for each group, then three a day.
+CONFIRM_PERSON_RATE = Rate(10, timedelta(hours=80))
+# Both are for what one source asks. All sources together have a little more, so that one stranger
+# does not use up what the person asks from elsewhere; they make nobody wait for longer than a day.
+CONFIRM_MEMBER_RATE_ALL_SOURCES = Rate(4, timedelta(days=4))
+CONFIRM_PERSON_RATE_ALL_SOURCES = Rate(24, timedelta(hours=192))
+# Between two of them: whoever sends the form twice gets one email.
+CONFIRMATION_GAP = timedelta(minutes=15)
+# To a member who signs up again: the page could not say that they are in, and once is enough.
+ALREADY_MEMBER_RATE = Rate(1, DAY)
+# Links to sign in, for one account: each also says to an inbox that somebody wants to.
+
+# Asked for by one browser, from one source, and by all of those in which it has not signed in
+# before: a stranger who uses one up leaves the next one to others.
+SIGN_IN_BROWSER_RATE = Rate(3, HOUR)
+SIGN_IN_SOURCE_RATE = Rate(4, HOUR)
+SIGN_IN_STRANGERS_RATE = Rate(6, HOUR)
+# The same for a browser in which it has, and for all of those: strangers cannot use these up.
+SIGN_IN_KNOWN_BROWSER_RATE = Rate(5, HOUR)
+SIGN_IN_KNOWN_BROWSERS_RATE = Rate(10, HOUR)
+# Links by which who is signed in proves it again: for one session, so that another one of the same
+# account, in whoever's hands, uses none of them up; and for an account, to spare its inbox.
+PROOF_RATE = Rate(6, HOUR)
+PROOFS_RATE = Rate(20, HOUR)
+# One way to the district's identity provider and back: it is used once, and over by then.
+ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
+# Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
+# asks all day long must not fill the trail.
+SIGN_IN_REFUSED_RATE = Rate(1, HOUR)
+# Self-service, for one address.
+
+# Links to its groups: the link lives for half an hour, and is asked for again when it is over.
+MY_GROUPS_RATE = Rate(5, HOUR)
+# That it is in no group: staff who are not may be told so, not flooded with it.
+NO_GROUPS_RATE = Rate(1, DAY)
+# Links that lift “never email me”: the one email that a suppressed address gets.
+EMAIL_AGAIN_RATE = Rate(1, timedelta(days=7))
+# That such a link was used, for as long as it works: so its page says that it is done.
+USED_LINK_RATE = Rate(1, timedelta(hours=72))
+# Copies of what is held, which name every group: a fourth one waits until the day has room.
+COPY_RATE = Rate(3, DAY)
+# Emails to one new address. They use up no confirmation of whoever owns it, and what would wait for
+# longer is not sent: the link of one before it still works.
+CHANGE_ADDRESS_RATE = Rate(3, DAY)
+# What leads and the office cause.
+
+# Emails of one group to one address. They use up no confirmation of whoever owns it; a proposal
+# that would wait for longer is dropped.
+MAILBOX_RATE = Rate(10, DAY)
+# Test copies that one lead asks for; and those, and requests for a yes, that one group's leads send
+# to each other: a colleague's inbox is not theirs to fill.
+TEST_RATE = Rate(20, HOUR)
+TO_COLLEAGUES_RATE = Rate(6, HOUR)
+# Acknowledgements of messages to the office, for one address: anyone may type anyone's.
+ACKNOWLEDGEMENT_RATE = Rate(1, DAY)
+# Messages that were not delivered, sent again: an inbox that is full has time to be emptied.
+RESEND_RATE = Rate(1, timedelta(minutes=10))
+# Emails that tell the office of questions that wait: one says it of all.
+QUESTION_WAITS_RATE = Rate(1, HOUR)
+# Invitations that the office's pages ask for, in all: so many a school year's beginning needs, and
+# whoever breaks into the web and invites more does not flood staff. The worker alone counts.
+INVITATIONS_RATE = Rate(40, DAY)
+# The same invitation once more, to one account.
+SAME_INVITATION_RATE = Rate(3, DAY)
+# Emails about rights that ended: more would drown those about new ones, which have no limit.
+RIGHTS_CHANGED_RATE = Rate(100, DAY)
+# “Try sending now”: a relay that takes nothing is not asked more often.
+RETRY_RATE = Rate(1, timedelta(minutes=5))
+# Addresses that the office removes from a group, bars, or lets in again: nobody means more in a
+# day, and whoever broke into the web tries no more guesses.
+REMOVAL_RATE = Rate(20, DAY)
+# What the operator hears of.
+
+# Emails about one alarm that stays on.
+ALERT_RATE = Rate(1, timedelta(hours=6))
+# For so long it is remembered that mail came back for what is ours to mend.
+OUR_FAULT_RATE = Rate(1, HOUR)
+# Addresses said not to exist; more of them are not believed for a while (Gmail, December 2020).
+BOUNCE_BREAKER_RATE = Rate(19, HOUR)
+# Limits nothing: whoever counts a use of a key has its row to itself until the transaction ends.
+LOCKING_RATE = Rate(1, NO_WAIT)
+
+
+def busy_rate(rate: Rate) -> Rate:
+    """Return what is left of a source's rate while much waits for the worker."""
+    return Rate(rate.burst // BUSY_PART, rate.per)
+
+
+class Limit(Base):
+    __tablename__ = "limits"
+
+    # A keyed hash of what is limited; it names nobody.
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    # Seconds since 1970.
+    used_until: Mapped[float]
+
+
+class WorkerLimit(Base):
+    """The same for what the worker alone counts: the web's role in PostgreSQL does not reach it."""
+
+    __tablename__ = "worker_limits"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    # Seconds since 1970.
+    used_until: Mapped[float]
+
+
+Table = type[Limit] | type[WorkerLimit]
+
+
+def next_use(used_until: float, rate: Rate, at: float) -> tuple[float, float]:
+    """Return when the next use may happen and until when the allowance is then used up."""
+    used = max(used_until, at) + rate.per.total_seconds() / rate.burst
+    return max(at, used - rate.per.total_seconds()), used
+
+
+def available_at(session: Session, key: bytes, at: datetime) -> datetime:
+    """Return when the allowance of a key that has no burst is whole again."""
+    used = session.scalar(select(Limit.used_until).where(Limit.key == key)) or 0.0
+    return max(at, datetime.fromtimestamp(used, UTC))
+
+
+def remaining(session: Session, key: bytes, rate: Rate, at: datetime, table: Table = Limit) -> int:
+    """Return how many more uses of a key may happen now."""
+    used = session.scalar(select(table.used_until).where(table.key == key)) or 0.0
+    period = rate.per.total_seconds()
+    left = at.timestamp() + period - max(used, at.timestamp())
+    return max(0, int(left * rate.burst / period))
+
+
+def record_use(
+    session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1, table: Table = Limit
+) -> datetime:
+    """Count uses of a key and return when the last of them may happen: now, or later."""
+    start = at.timestamp()
+    connection = session.connection()
+    said = {"what": key, "start": start, "step": uses * rate.per.total_seconds() / rate.burst}
+    used: float = connection.execute(_admitting(connection.dialect.name, table), said).scalar_one()
+    allowed = max(start, used - rate.per.total_seconds())
+    return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
+
+
+def count_waiting(session: Session) -> int:
+    """Count the requests that wait for the worker, up to what is too much."""
+    some = (
+        select(literal(1)).select_from(table_named("requests")).limit(MAX_WAITING_JOBS).subquery()
+    )
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def is_flooded(session: Session, at: datetime) -> bool:
+    """Tell whether forms come in such numbers that a further one would be put off or refused."""
+    left = ALL_FORMS_RATE.per * (1 - 1 / ALL_FORMS_RATE.burst)
+    return available_at(session, ALL_FORMS, at) - at > left
+
+
+def try_use(
+    session: Session, key: bytes, rate: Rate, at: datetime, most_wait: timedelta = NO_WAIT
+) -> datetime | None:
+    """Count a use that may happen within a wait and return when; a refused one costs nothing."""
+    start, per = at.timestamp(), rate.per.total_seconds()
+    connection = session.connection()
+    said = {
+        "what": key,
+        "start": start,
+        "step": per / rate.burst,
+        "most": start + per + most_wait.total_seconds() + ROUNDING_SECONDS,
+    }
+    used = connection.execute(_trying(connection.dialect.name), said).scalar_one_or_none()
+    if used is None:
+        return None
+    return at if used - per <= start + ROUNDING_SECONDS else datetime.fromtimestamp(used - per, UTC)
+
+
+def try_uses(session: Session, uses: Iterable[tuple[bytes, Rate]], at: datetime) -> bool:
+    """Count a use of each of several keys now, or of none where one of them is used up."""
+    with session.begin_nested() as savepoint:
+        if all(try_use(session, key, rate, at) for key, rate in uses):
+            return True
+        savepoint.rollback()
+    return False
+
+
+@cache
+def _admitting(dialect: str, table: Table) -> Any:
+    """Build the statement once, for it is run with every form that is sent."""
+    counted, set_to = _counting(dialect, table)
+    counting = counted.on_conflict_do_update(
+        index_elements=[table.key], set_={"used_until": set_to}
+    )
+    return counting.returning(table.used_until)
+
+
+@cache
+def _trying(dialect: str) -> Any:
+    """Build the statement that counts nothing, and returns no row, over a limit."""
+    counted, set_to = _counting(dialect, Limit)
+    counting = counted.on_conflict_do_update(
+        index_elements=[Limit.key],
+        set_={"used_until": set_to},
+        where=set_to <= bindparam("most", type_=Float()),
+    )
+    return counting.returning(Limit.used_until)
+
+
+def _counting(dialect: str, table: Table) -> tuple[Any, Any]:
+    """Return what inserts a key's first use, and what a further one sets its time to."""
+    start, step = bindparam("start", type_=Float()), bindparam("step", type_=Float())
+    later = case((table.used_until > start, table.used_until), else_=start)
+    first = dialect_insert(dialect)(table).values(key=bindparam("what"), used_until=start + step)
+    return first, later + step
+
+
+def purge_limits(session: Session, at: datetime) -> None:
+    """Forget the keys whose allowance is whole again."""
+    for table in (Limit, WorkerLimit):
+        session.execute(delete(table).where(table.used_until < at.timestamp()))

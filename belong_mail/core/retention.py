@@ -1,0 +1,85 @@
+"""What is kept how long: every age, with its reason; and how rows that are over are removed.
+
+Which rows an age is meant for stands in their room's `retention.py` or `declarations.py`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+# A request to join that nobody confirmed: its link works for three days, and a further one may be
+# asked for on each of them.
+PENDING_CONFIRMATION_AGE = timedelta(days=7)
+# A membership that has ended: until then one that ended because mail came back can be restored.
+ENDED_AGE = timedelta(days=30)
+# A change of address, or of a group's mailbox, that nobody confirmed: as long as a request to join.
+ADDRESS_CHANGE_AGE = timedelta(days=7)
+# A note to be told when a group starts, from the day on which it was left: it is a wish of this
+# year, and names an address of somebody who is no member.
+WAITLIST_AGE = timedelta(days=365)
+# An invitation to lead that nobody accepted: its link works for a week.
+INVITATION_AGE = timedelta(days=8)
+# Sign-in links and sessions: they are useless after ten minutes and after twelve hours.
+SESSION_AGE = timedelta(days=1)
+# The record of a single mail that has ended, and a message to the office or to leads after it was
+# mailed: a bounce may come late, and an operator may be asked what became of it.
+DELIVERY_AGE = timedelta(days=30)
+# To whom a newsletter to one interest went, after it was queued: it says what they offered to do,
+# and what comes back comes within days.
+INTEREST_READERS_AGE = timedelta(days=7)
+# To whom such a mail went and what only it said, such as a link: it may come back at once, and an
+# operator who is asked looks on the same day.
+ARGUMENTS_AGE = timedelta(days=1)
+# What came back, in the mailbox's folder for what was read: an operator who wonders looks within
+# days. And that we have read it, by a keyed hash: as long as the record that it could be about.
+READ_MAIL_AGE = timedelta(days=7)
+INBOUND_DIGEST_AGE = DELIVERY_AGE
+# How far such a mailbox is read, after the last try: it is another one by now, or none.
+UNTRIED_MAILBOX_AGE = timedelta(days=1)
+# The emails that show that email leaves: an outage of the last day is seen in them.
+CANARY_AGE = timedelta(days=1)
+# That a member was reminded of a day's meeting: nobody is reminded twice.
+REMINDER_AGE = timedelta(days=30)
+# A thread that a receipt code opens, after its last message: as long as any message to the office.
+THREAD_MAX_AGE = timedelta(days=30)
+# A meeting after its last day, or after it was cancelled: so long calendars can still hear of it.
+MEETING_AGE = timedelta(days=90)
+# An entry of the audit trail: whoever asks about last school year still finds it. A trigger of
+# SQLite, made by step 0025, knows the same number of days.
+AUDIT_AGE = timedelta(days=730)
+# A job that could not be read, after it was due: an operator has a week to put the key back.
+UNREADABLE_AGE = timedelta(days=7)
+# How many messages left in each minute: the relay's day is counted from them.
+SENT_PER_MINUTE_AGE = timedelta(days=2)
+# What says itself until when it is kept: the list behind a “my groups” link.
+NO_AGE = timedelta(0)
+# Rows of a kind that go at a time, so that nobody waits for that transaction for long.
+BATCH_ROWS = 500
+# What must be true of rows that are over at a time.
+Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
+# Removes some of one kind of rows; returns how many, of which BATCH_ROWS says: look again.
+Chore = Callable[[Session, datetime], int]
+
+
+def in_batches(statement: Any, which: Which) -> Chore:
+    """Make a chore of an UPDATE or DELETE of a model whose primary key is `id`."""
+    return partial(_apply_to_batch, statement, which)
+
+
+def older_than(column: Any, age: timedelta) -> Which:
+    return lambda at: (column < at - age,)
+
+
+def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:
+    """Let a statement act on the first rows of those; what another worker holds is left for now."""
+    model = statement.entity_description["entity"]
+    found = select(model.id).where(*which(at)).limit(BATCH_ROWS).with_for_update(skip_locked=True)
+    ids = list(session.scalars(found))
+    if ids:
+        some = statement.where(model.id.in_(ids))
+        session.execute(some.execution_options(synchronize_session=False))
+    return len(ids)

@@ -1,0 +1,73 @@
+"""Services: what pages, commands and the worker share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from belong_mail.core.db import make_engine
+from belong_mail.core.email_templates import Renderer
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.links import Links
+from belong_mail.core.tokens import Tokens
+
+if TYPE_CHECKING:
+    from config import Config
+
+    Settings = Config
+else:  # only wsgi.py and work.py read the settings: no room imports them
+    Settings = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What views, commands and the worker work with."""
+
+    settings: Settings
+    writing: sessionmaker[Session]
+    reading: sessionmaker[Session]
+    tokens: Tokens
+    sealer: Sealer
+    links: Links
+    renderer: Renderer
+
+    @property
+    def engine(self) -> Engine:
+        """The database that the services write to."""
+        engine = self.writing.kw["bind"]
+        assert isinstance(engine, Engine)  # noqa: S101 - make_services binds it
+        return engine
+
+    def seal_to_office(self) -> bytes:
+        """Name the office's inbox as the recipient of a delivery."""
+        return self.sealer.seal(self.settings.contact_inbox.encode(), "deliveries.sealed_to")
+
+    def seal_to_operator(self) -> bytes:
+        """Name who looks after this instance as the recipient of a delivery."""
+        return self.sealer.seal(self.settings.alert_address.encode(), "deliveries.sealed_to")
+
+    def seal_to_canary(self) -> bytes:
+        """Name who gets the test emails as the recipient of a delivery."""
+        return self.sealer.seal(self.settings.canary_address.encode(), "deliveries.sealed_to")
+
+
+def make_services(settings: Settings, compiled: int = 500) -> Services:
+    """Make the services that the settings ask for; so many statements stay compiled."""
+    tokens = Tokens(settings.secret_keys)
+    engine = make_engine(settings.database_url, compiled)
+    return Services(
+        settings=settings,
+        writing=sessionmaker(engine, expire_on_commit=False),
+        reading=sessionmaker(engine.execution_options(is_reading=True), expire_on_commit=False),
+        tokens=tokens,
+        sealer=Sealer(settings.public_keys),
+        links=Links(settings.base_url, tokens),
+        renderer=Renderer(
+            settings.mail_from,
+            settings.postal_address,
+            settings.timezone,
+            settings.contact_inbox,
+            settings.help_lines,
+        ),
+    )

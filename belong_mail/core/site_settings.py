@@ -1,0 +1,87 @@
+"""Site settings: what the office changes while the site runs; the environment is the default.
+
+A stored value counts if it is one that the environment could give. The worker tells the office of
+each change, so that one that nobody made is noticed. No address of ours and no secret is kept here.
+"""
+
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.core import audit
+from belong_mail.core.db import Base, now
+from belong_mail.core.services import Settings
+
+# What may be changed: each is a field of the settings.
+EDITABLE: Final = (
+    "video_url", "safe2tell_phone", "safe2tell_url", "lifeline_phone", "lifeline_url",
+    "postal_address",
+)  # fmt: skip
+# What a postal line has no use for, and whoever breaks into the web has.
+LINK_SIGNS: Final = ("@", "://", "www.")
+
+
+class SiteSetting(Base):
+    """A setting that was changed here; without a value the environment's counts again."""
+
+    __tablename__ = "site_settings"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str | None]
+    changed_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    # When the worker told the office of this value.
+    announced_at: Mapped[datetime | None]
+    # The value that it told of.
+    announced: Mapped[str | None]
+
+
+def with_changes(session: Session, settings: Settings) -> Settings:
+    """Return the settings with what the office has changed."""
+    found = session.scalars(select(SiteSetting).where(SiteSetting.value.is_not(None)))
+    valid = {}
+    for each in found:
+        try:
+            valid[each.name] = parse(settings, each.name, each.value or "")
+        except ValueError:
+            continue
+    return replace(settings, **valid) if valid else settings
+
+
+def parse(settings: Settings, name: str, value: str) -> Any:
+    """Read a value as the environment's would be read; raise ValueError for one that is not fit."""
+    if name not in EDITABLE:
+        raise ValueError(name)
+    if name == "postal_address" and any(sign in value.casefold() for sign in LINK_SIGNS):
+        raise ValueError(name)
+    [read] = [each.metadata["read"] for each in fields(settings) if each.name == name]
+    return read(value)
+
+
+def change(session: Session, settings: Settings, name: str, value: str | None) -> None:
+    """Set a value, or with None go back to the environment's. Raises ValueError."""
+    if value is not None:
+        parse(settings, name, value)
+    store(session, name, value)
+
+
+def store(session: Session, name: str, value: str | None) -> None:
+    """Keep the value of a setting, and record that it was changed; the same one changes nothing."""
+    found = session.get(SiteSetting, name)
+    if found is None:
+        found = SiteSetting(name=name)
+        session.add(found)
+    elif found.value == value:
+        return
+    found.value = value
+    audit.record(session, audit.Kind.SETTING_CHANGED, detail=name)
+    session.flush()
+
+
+def unannounced(session: Session) -> list[SiteSetting]:
+    """List what has changed since the office was told, without what another worker tells of."""
+    listed = select(SiteSetting).order_by(SiteSetting.name)
+    found = session.scalars(listed.with_for_update(skip_locked=True))
+    return [each for each in found if each.announced != each.value]

@@ -1,0 +1,117 @@
+"""The only use of itsdangerous: one salt and one age for each purpose."""
+
+import hashlib
+from binascii import b2a_base64
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+from itsdangerous.encoding import base64_encode, int_to_bytes
+
+from belong_mail.core import encryption
+
+HOUR_SECONDS = 3600
+# Characters of a secret that signs or opens.
+MIN_SECRET_CHARACTERS = 32
+# How far two of our clocks may differ.
+CLOCK_SKEW = timedelta(seconds=60)
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
+# Characters; longer texts are refused before any cryptography.
+MAX_TOKEN_CHARACTERS = 200
+
+
+class BadToken(Exception):
+    """The link does not work, for whatever reason."""
+
+
+class TokenExpired(BadToken):
+    """The link was ours and is too old; `public_id` is what was signed."""
+
+    def __init__(self, public_id: str = "") -> None:
+        super().__init__()
+        self.public_id = public_id
+
+
+class TokenInvalid(BadToken):
+    pass
+
+
+class NothingLeft(BadToken):
+    """The link was ours, and what it was for has been deleted."""
+
+
+class Purpose(Enum):
+    """What a token allows, and for how long (in seconds; None: for ever)."""
+
+    CONFIRM = ("confirm", 72 * HOUR_SECONDS)
+    REFUSE = ("refuse", None)
+    LEAVE = ("leave", None)
+    ONE_CLICK = ("one-click", None)
+    UNDO_LEAVE = ("undo-leave", HOUR_SECONDS)
+    SIGN_IN = ("sign-in", HOUR_SECONDS // 6)
+    PROOF = ("proof", HOUR_SECONDS // 6)
+    INVITATION = ("invitation", 7 * 24 * HOUR_SECONDS)
+    KNOWN_BROWSER = ("known-browser", 400 * 24 * HOUR_SECONDS)
+    CHANGE_ADDRESS = ("change-address", 24 * HOUR_SECONDS)
+    CONFIRM_MAILBOX = ("confirm-mailbox", 72 * HOUR_SECONDS)
+    EMAIL_AGAIN = ("email-again", 72 * HOUR_SECONDS)
+    FORGET_NOTE = ("forget-note", None)
+    MEMBER_CALENDAR = ("member-calendar", None)
+    CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
+    FORM = ("form", 24 * HOUR_SECONDS)
+    RESULT = ("result", 48 * HOUR_SECONDS)
+
+    def __init__(self, salt: str, max_age: int | None) -> None:
+        self.salt = salt
+        self.max_age = max_age
+
+
+class _Signer(TimestampSigner):
+    """Knows a time of its own, so that an email written twice is the same email."""
+
+    default_digest_method = staticmethod(hashlib.sha256)
+    default_key_derivation = "hmac"
+
+    def __init__(self, secret_keys: tuple[str, ...], purpose: Purpose, at: datetime) -> None:
+        super().__init__(secret_keys, salt=f"belong/{purpose.salt}/v1")
+        self._at = int(at.timestamp())
+        stamp = base64_encode(int_to_bytes(self._at))
+        self._stamp = f".{stamp.decode()}"
+        self._tag = encryption.hmac_signer(self.derive_key())
+
+    def get_timestamp(self) -> int:
+        return self._at
+
+    def sign_text(self, text: str) -> str:
+        """Sign as `sign` does, with what is the same for all members of an issue made once."""
+        stamped = text + self._stamp
+        signature = b2a_base64(self._tag(stamped.encode()), newline=False)
+        return f"{stamped}.{signature.translate(URL_SAFE, b'=').decode()}"
+
+
+class Tokens:
+    def __init__(self, secret_keys: tuple[str, ...]) -> None:
+        """Take the secret keys, oldest first: all of them verify, the newest signs."""
+        self._secret_keys = secret_keys
+
+    def sign(self, purpose: Purpose, public_id: str, at: datetime) -> str:
+        """Sign an opaque id at a time; the token's age counts from there."""
+        return self.signer(purpose, at)(public_id)
+
+    def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
+        """Return what signs opaque ids for a purpose at a time, many of them cheaply."""
+        return _Signer(self._secret_keys, purpose, at).sign_text
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """Return the id that was signed, or raise TokenExpired or TokenInvalid (both BadToken)."""
+        if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
+            raise TokenInvalid
+        signer = _Signer(self._secret_keys, purpose, datetime.now(UTC) + CLOCK_SKEW)
+        max_age = None if purpose.max_age is None else purpose.max_age + CLOCK_SKEW.seconds
+        try:
+            return signer.unsign(token, max_age=max_age).decode()
+        except SignatureExpired as error:
+            raise TokenExpired((error.payload or b"").decode()) from error
+        except (BadSignature, UnicodeDecodeError) as error:
+            raise TokenInvalid from error

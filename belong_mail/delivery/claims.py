@@ -1,0 +1,214 @@
+"""Claim what is due, one worker at a time for each delivery."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Insert,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    false,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import CompiledStatement, UtcTime, now
+from belong_mail.delivery.dispatcher import Compose, IssuePaused, MemberQuery
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
+from belong_mail.delivery.retry import AWAITED
+
+WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
+
+
+def claim_next(
+    session: Session,
+    owner: str,
+    members: MemberQuery,
+    limit: int,
+    *,
+    is_looking: bool,
+    is_free: bool,
+) -> tuple[list[int], list[tuple[int, Compose]] | None]:
+    """Take what comes next: single messages when it is time to look for them, else a chunk.
+
+    Returned are deliveries, or a chunk with what writes it. What workers died at is taken only
+    when nothing else is in hand; a single message of that kind need not wait for an issue's end.
+    """
+    if is_looking and _due_ids(session, _SINGLE_SUSPECT, 1):
+        return (claim_suspect(session, owner) if is_free else []), None
+    ids = claim_due(session, owner, limit) if is_looking else []
+    if ids:
+        return ids, None
+    chunk = claim_chunk(session, owner, members, limit)
+    if chunk:
+        return [], chunk
+    ids = [] if is_looking else claim_due(session, owner, limit)
+    if is_free and not ids and chunk is None:
+        ids = claim_suspect(session, owner)
+    return ids, chunk
+
+
+def claim_due(session: Session, owner: str, limit: int) -> list[int]:
+    """Take what is due: what somebody waits for, other single messages, second tries of issues."""
+    ids: list[int] = []
+    for due in (_AWAITED, _SINGLE, _OF_ISSUES):
+        if len(ids) < limit:
+            ids += _due_ids(session, due, limit - len(ids))
+    return _claim(session, owner, ids)
+
+
+def claim_kinds(session: Session, owner: str, kinds: tuple[str, ...], limit: int) -> list[int]:
+    """Take single messages of some kinds alone."""
+    which = or_(*(Delivery.kind == kind for kind in kinds))
+    return _claim(session, owner, _due_ids(session, _due(_IS_SINGLE, which), limit))
+
+
+def claim_suspect(session: Session, owner: str) -> list[int]:
+    """Take one of those at which workers died, single messages first."""
+    ids = _due_ids(session, _SINGLE_SUSPECT, 1) or _due_ids(session, _SUSPECT, 1)
+    return _claim(session, owner, ids)
+
+
+def claim_chunk(
+    session: Session, owner: str, members: MemberQuery, limit: int
+) -> list[tuple[int, Compose]] | None:
+    """Turn the next chunk into deliveries and take them; if it is too large, leave them due.
+
+    None: there is no chunk. What its members were chosen by is not asked again in this transaction.
+    """
+    connection = session.connection()
+    found, _ = _NEXT_CHUNK.run(connection, {})
+    if not found:
+        return None
+    [(chunk_id, newsletter_id, low, high, planned)] = found
+    is_small, at = planned <= limit, now()
+    try:
+        chosen_by = members.prepare(session, newsletter_id)
+    except IssuePaused:
+        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=None))
+        return []
+    entry = {
+        "newsletter_id": newsletter_id,
+        "state": (State.SENDING if is_small else State.QUEUED).value,
+        "claimed_by": owner if is_small else None,
+        "created_at": at,
+        "due_at": None if is_small else at,
+        "low": low,
+        "high": high,
+        **chosen_by,
+    }
+    rows = _insert_deliveries(connection, members.chosen, entry)
+    if len(rows) != planned:
+        session.execute(update(Chunk).where(Chunk.id == chunk_id).values(inserted=len(rows)))
+    return list(members.writings(session, rows)) if is_small else []
+
+
+def _claim(session: Session, owner: str, ids: list[int]) -> list[int]:
+    if ids:
+        claimed = update(Delivery).where(Delivery.id.in_(ids))
+        values = {"claimed_by": owner, "due_at": None, "finished_at": None}
+        session.execute(claimed.values(state=State.SENDING, **values))
+    return ids
+
+
+def _due_ids(session: Session, due: CompiledStatement, limit: int) -> list[int]:
+    session.flush()
+    return [row[0] for row in due.run(session.connection(), {"at": now(), "limit": limit})[0]]
+
+
+def _due(*which: ColumnElement[bool]) -> CompiledStatement:
+    is_due = Delivery.due_at <= bindparam("at", type_=UtcTime())
+    is_waiting = or_(*(Delivery.state == state for state in WAITING))
+    due = (
+        select(Delivery.id)
+        .where(*which, is_due, is_waiting)
+        .order_by(Delivery.due_at, Delivery.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+    return CompiledStatement(due)
+
+
+def _insert_deliveries(
+    connection: Connection, chosen: Select[Any], entry: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Insert deliveries; return the id of each, and with it what was chosen of its member."""
+    if connection.dialect.name != "sqlite":
+        return _insert_and_read(chosen).run(connection, entry)[0]
+    entering, reading = _insert_then_read(chosen)
+    _, entered = entering.run(connection, entry)
+    members, _ = reading.run(connection, entry)
+    ids = range(entered.lastrowid - entered.rowcount + 1, entered.lastrowid + 1)
+    return [(number, *row[1:]) for number, row in zip(ids, members, strict=True)]
+
+
+@cache
+def _insert_and_read(chosen: Select[Any]) -> CompiledStatement:
+    """Build what enters a chunk's deliveries and returns them with their members."""
+    members = chosen.cte("members")
+    ids = _inserting(members).returning(Delivery.id, Delivery.subscription_id).cte("entered")
+    read = select(ids.c.id, *members.c[1:]).join(members, members.c[0] == ids.c.subscription_id)
+    return CompiledStatement(read.order_by(ids.c.id))
+
+
+@cache
+def _insert_then_read(chosen: Select[Any]) -> tuple[CompiledStatement, CompiledStatement]:
+    """Build the same for SQLite, which numbers the rows of one statement in turn."""
+    return CompiledStatement(_inserting(chosen.subquery())), CompiledStatement(chosen)
+
+
+def _inserting(members: FromClause) -> Insert:
+    entry: dict[Any, Any] = {
+        column: bindparam(column.key, type_=column.type)
+        for column in (
+            Delivery.newsletter_id,
+            Delivery.state,
+            Delivery.claimed_by,
+            Delivery.created_at,
+            Delivery.due_at,
+        )
+    }
+    counts = (Delivery.attempts, Delivery.deaths, Delivery.resent)
+    entry |= dict.fromkeys(counts, literal(0)) | {Delivery.is_dot_sent: false()}
+    entry |= {Delivery.kind: literal("newsletter"), Delivery.subscription_id: members.c[0]}
+    rows = select(*entry.values()).order_by(members.c[0])
+    return insert(Delivery).from_select(list(entry), rows, include_defaults=False)
+
+
+_next = (
+    select(Chunk.id)
+    .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
+    .order_by(Chunk.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
+
+_NEXT_CHUNK = CompiledStatement(
+    update(Chunk)
+    .where(Chunk.id == _next.scalar_subquery())
+    .values(inserted=Chunk.planned)
+    .returning(Chunk.id, Chunk.newsletter_id, Chunk.low, Chunk.high, Chunk.planned)
+)
+
+
+_IS_SINGLE = Delivery.newsletter_id.is_(None)
+_IS_AWAITED = or_(*(Delivery.kind == kind for kind in AWAITED))
+_AWAITED = _due(_IS_SINGLE, Delivery.deaths == 0, _IS_AWAITED)
+_SINGLE = _due(_IS_SINGLE, Delivery.deaths == 0, not_(_IS_AWAITED))
+_IS_GOING = and_(
+    Delivery.newsletter_id.is_not(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)
+)
+_OF_ISSUES = _due(_IS_GOING, Delivery.deaths == 0)
+_SINGLE_SUSPECT = _due(_IS_SINGLE, Delivery.deaths > 0)
+_SUSPECT = _due(_IS_GOING, Delivery.deaths > 0)

@@ -1,0 +1,211 @@
+"""A pool of connections: each opened in a thread, all driven by one."""
+
+import logging
+import os
+import select
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from belong_mail.delivery.throttle import ConcurrencyLimit
+from belong_mail.mail.smtp.connection import RelayUnavailable, SmtpConnection, SmtpSteps, WaitFor
+from belong_mail.mail.smtp.protocol import MessageSource, OutgoingMessage
+from belong_mail.mail.smtp.transport import Transport
+
+# Seconds a connection is kept without work.
+MAX_IDLE_SECONDS: Final = 60.0
+# Seconds between looks at deadlines.
+LOOK_GAP_SECONDS: Final = 0.1
+# Seconds after which one who was told to stop waits for answers to final dots alone.
+QUIT_SECONDS: Final = 10.0
+# Conversations that go on before there is a look at what else happens.
+MAX_CONVERSATIONS: Final = 64
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class ConnectionTask:
+    """A conversation that is driven here; the thread that brought it waits for its end."""
+
+    line: SmtpConnection
+    steps: SmtpSteps[None]
+    file: int = -1
+    wait: WaitFor = WaitFor.READ
+    idle_at: float = 0.0
+    error: Exception | None = None
+    end: threading.Event = field(default_factory=threading.Event)
+
+
+class ConnectionPool:
+    """A thread for each connection opens it, brings the conversation here, and says goodbye.
+
+    In between whoever calls `attend` drives: no thread waits for another one's turn.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        source: MessageSource,
+        limit: ConcurrencyLimit,
+        idle: float = MAX_IDLE_SECONDS,
+    ) -> None:
+        self._transport = transport
+        self._source = source
+        self._limit = limit
+        self._most_idle = idle
+        self._threads: set[threading.Thread] = set()
+        """Those that open connections, talk, or say goodbye: each takes itself out at its end."""
+        self._brought: deque[ConnectionTask] = deque()
+        self._talks: dict[int, ConnectionTask] = {}
+        self._idle: list[ConnectionTask] = []
+        self._look_at, self._leave_at = 0.0, float("inf")
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._bell)
+        self._poll = select.epoll()
+        self._poll.register(self._bell, select.EPOLLIN)
+        source.on_wakeup = self.wake
+
+    def ensure_connections(self) -> None:
+        """Start a connection for what waits, if all others are at work and one more may be."""
+        is_needed = self._source.has_backlog and not self._idle
+        if is_needed and len(self._threads) < self._limit.allowed:
+            thread = threading.Thread(target=self._converse, daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def run(self, seconds: float) -> None:
+        """Drive the conversations until there is news for the database, or for so long."""
+        until = time.monotonic() + seconds
+        while not self._source.pop_wakeup() and (left := until - time.monotonic()) > 0:
+            self.poll(left)
+
+    def poll(self, seconds: float) -> None:
+        """Take the next steps; wait so long for the first of them."""
+        while self._brought:
+            self._welcome(self._brought.popleft())
+        self._start_conversations()
+        for file, _ in self._poll.poll(self._until_next(seconds), MAX_CONVERSATIONS):
+            if file == self._bell:
+                os.eventfd_read(self._bell)
+            else:
+                self._go_on(self._talks[file])
+        if time.monotonic() >= self._look_at:
+            self._check_deadlines()
+
+    def leave(self) -> None:
+        """Break off, after a while, what has not come to its final dot by then."""
+        self._leave_at = min(self._leave_at, time.monotonic() + QUIT_SECONDS)
+
+    def wake(self) -> None:
+        """End the wait of `poll`."""
+        os.eventfd_write(self._bell, 1)
+
+    def join(self, stop: threading.Event) -> None:
+        """Run every conversation to its end.
+
+        Once told to stop, what has not come to its final dot is broken off after a while,
+        and who still opens a connection is left: it can say nothing without us.
+        """
+        while any(thread.is_alive() for thread in tuple(self._threads)):
+            if stop.is_set():
+                self.leave()
+            if not self._talks and time.monotonic() >= self._leave_at:
+                break
+            self.poll(LOOK_GAP_SECONDS)
+        self._threads = set()
+
+    def run_conversation(self, connection: SmtpConnection, steps: SmtpSteps[None]) -> None:
+        """Have a conversation driven, and wait for its end."""
+        task = ConnectionTask(connection, steps)
+        self._brought.append(task)
+        self.wake()
+        task.end.wait()
+        if task.error is not None:
+            raise task.error
+
+    def _converse(self) -> None:
+        try:
+            self._transport.converse(self._source, self.run_conversation)
+        except RelayUnavailable as error:
+            self._source.record_unreachable(error)
+        except Exception as error:  # noqa: BLE001 - the other connections go on
+            log.error("A connection failed: %s", type(error).__name__)  # noqa: TRY400
+            self._source.record_unreachable(None)
+        finally:
+            self._threads.discard(threading.current_thread())
+            self.wake()
+
+    def _welcome(self, task: ConnectionTask) -> None:
+        task.file = task.line.make_nonblocking()
+        self._talks[task.file] = task
+        self._poll.register(task.file, select.EPOLLIN)
+        self._step(task)
+
+    def _start_conversations(self) -> None:
+        """Give messages to those without one, or let them go when none is to come."""
+        while self._idle and (outgoing := self._source.next_message(0)) is not None:
+            self._step(self._idle.pop(), outgoing)
+        while self._idle and not self._source.is_open:
+            self._step(self._idle.pop())
+
+    def _until_next(self, seconds: float) -> float:
+        """Return how long nothing happens by itself."""
+        if not self._talks:
+            return seconds
+        due = self._source.due_in() if self._idle else None
+        return min(seconds, LOOK_GAP_SECONDS, seconds if due is None else due)
+
+    def _go_on(self, task: ConnectionTask) -> None:
+        """Go on after what was waited for; one without a message has nothing to hear, and ends."""
+        if task.wait is WaitFor.MESSAGE:
+            self._idle.remove(task)
+        self._step(task)
+
+    def _check_deadlines(self) -> None:
+        """End what takes too long, and who was idle for long. What has come was heard before."""
+        at = time.monotonic()
+        self._look_at = at + LOOK_GAP_SECONDS
+        for talk in list(self._talks.values()):
+            until = talk.line.deadline if talk.line.now == "DOT" else self._leave_at
+            if talk.wait is not WaitFor.MESSAGE and min(until, talk.line.deadline) <= at:
+                self._step(talk, is_late=True)
+            elif talk.wait is WaitFor.MESSAGE and at - talk.idle_at > self._most_idle:
+                self._go_on(talk)
+
+    def _step(
+        self,
+        task: ConnectionTask,
+        outgoing: OutgoingMessage | None = None,
+        *,
+        is_late: bool = False,
+    ) -> None:
+        """Take a conversation to its next wait, or to its end."""
+        try:
+            wait = task.steps.throw(TimeoutError()) if is_late else task.steps.send(outgoing)
+        except StopIteration:
+            return self._end(task)
+        except Exception as error:  # noqa: BLE001 - raised where the conversation came from
+            task.error = error
+            return self._end(task)
+        if wait is not task.wait or wait is WaitFor.MESSAGE:
+            self._change(task, wait)
+        return None
+
+    def _change(self, task: ConnectionTask, wait: WaitFor) -> None:
+        if WaitFor.WRITE in (wait, task.wait):
+            event = select.EPOLLOUT if wait is WaitFor.WRITE else select.EPOLLIN
+            self._poll.modify(task.file, event)
+        if wait is WaitFor.MESSAGE:
+            task.idle_at = time.monotonic()
+            self._idle.append(task)
+        task.wait = wait
+
+    def _end(self, task: ConnectionTask) -> None:
+        """Forget a conversation; a line that it has closed has left the poll by itself."""
+        del self._talks[task.file]
+        if task.line.sock is not None:
+            self._poll.unregister(task.file)
+        task.end.set()

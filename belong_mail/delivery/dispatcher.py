@@ -1,0 +1,283 @@
+"""Compose messages and hand them to connections, a few ahead."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from belong_mail.core.decryption import UnknownKey
+from belong_mail.delivery import outcomes
+from belong_mail.delivery.journal import Journal, JournalEntry
+from belong_mail.delivery.models import State
+from belong_mail.delivery.outcomes import GIVE_BACK, Outcome
+from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.connection import RelayUnavailable
+from belong_mail.mail.smtp.protocol import WELCOME, OutgoingMessage
+from belong_mail.mail.smtp.replies import Reply
+
+PAUSED = Outcome(None, again=timedelta(seconds=2))
+log = logging.getLogger(__name__)
+
+
+class SkipDelivery(Exception):
+    """The message is not to be sent; the state says why: withdrawn, suppressed, failed."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class IssuePaused(Exception):
+    """The issue is paused or stopped, or a key is missing: the delivery waits for somebody."""
+
+
+# Writes a message without the database, or raises SkipDelivery or Halted.
+Compose = Callable[[], Envelope]
+
+
+class PendingMessage(NamedTuple):
+    """A message that waits to be written, just before it leaves."""
+
+    id: int
+    write: Compose
+    # By the monotonic clock: the relay's pace.
+    not_before: float = 0.0
+    # When it was asked whether its reader wants it.
+    made_at: float = 0.0
+
+
+# Reads what it takes to write deliveries.
+ComposeMany = Callable[[Session, list[int]], Iterable[tuple[int, Compose]]]
+
+
+class MemberQuery(Protocol):
+    """Who is still to get an issue."""
+
+    # Selects a chunk's members in their order: an id, and what it takes to write to each.
+    #
+    # It has bound parameters: the newsletter's id, a chunk's low and high, and those of
+    # `prepare`.
+    chosen: Select[Any]
+
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, object]:
+        """Make an issue ready to be sent and return its parameters; Halted: it has been paused."""
+
+    def writings(self, session: Session, rows: Iterable[Any]) -> Iterable[tuple[int, Compose]]:
+        """Return what writes to those who were chosen, each by the id of a delivery."""
+
+
+def compose_message(pending: PendingMessage) -> Envelope | Outcome:
+    """Write a message; of one that cannot be written return what becomes of it."""
+    try:
+        return pending.write()
+    except (IssuePaused, UnknownKey):
+        return PAUSED
+    except SkipDelivery as reason:
+        return Outcome(reason.state)
+    except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+        log.error("Delivery %d cannot be written: %s", pending.id, type(error).__name__)  # noqa: TRY400
+        return outcomes.UNWRITABLE
+
+
+# Seconds after which it is asked again whether a message's reader still wants it.
+STALE_SECONDS = 2.0
+# When so few in hand have no result, it is time for a transaction and for more.
+REFILL_BELOW = MAX_IN_HAND - CHUNK_MEMBERS
+
+
+class Dispatcher:
+    """Writes what is to leave as connections ask for it, and collects the results."""
+
+    def __init__(self, journal: Journal, limit: ConcurrencyLimit) -> None:
+        self._journal = journal
+        self._limit = limit
+        self._waiting: deque[PendingMessage] = deque()
+        self._results: deque[tuple[int, Outcome]] = deque()
+        self._unwritten: list[tuple[int, Outcome]] = []
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
+        self._has_news = self._has_rung = False
+        self.is_open = False
+        self.on_wakeup: Callable[[], object] = bool
+        self._idle = 0
+        self.held: set[int] = set()
+        """Deliveries claimed whose outcome the database does not have."""
+        self.is_ours_until = float("inf")
+        """By the monotonic clock: from then on others may have taken over what we hold."""
+        self.reasons: list[Reply | None] = []
+        """Why the relay must be left alone."""
+
+    def hold(self, ids: Iterable[int]) -> None:
+        """Remember that deliveries have been claimed; older news is about fewer."""
+        self._has_news = False
+        self.held.update(ids)
+        self._has_rung = len(self.held) <= REFILL_BELOW
+
+    def put(self, messages: Iterable[PendingMessage]) -> None:
+        """Let messages leave, unless the relay objected while they were claimed."""
+        with self._lock:
+            if self.reasons:
+                self._results.extend((pending.id, GIVE_BACK) for pending in messages)
+                return
+            self.is_open = True
+            self._waiting.extend(messages)
+            self._condition.notify(min(self._idle, len(self._waiting)))
+
+    def close(self) -> None:
+        """Give nothing more away, and give back what waits."""
+        with self._lock:
+            self.is_open = False
+            self._results.extend((pending.id, GIVE_BACK) for pending in self._waiting)
+            self._waiting.clear()
+            self._condition.notify_all()
+
+    def give_up(self) -> None:
+        """Let go of what others have taken over: nothing of it may leave any more."""
+        self.close()
+        self.held.intersection_update(delivery_id for delivery_id, _ in self._results)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Tell whether something waits and no connection waits for it."""
+        return bool(self._waiting) and not self._idle
+
+    def results(self) -> list[tuple[int, Outcome]]:
+        """Return what is to be written down; it stays here until `written`."""
+        self._unwritten += [self._results.popleft() for _ in range(len(self._results))]
+        return self._unwritten
+
+    def written(self) -> None:
+        """Forget the results that were returned last: the database has them."""
+        ids = [delivery_id for delivery_id, _ in self._unwritten]
+        self.held.difference_update(ids)
+        self._journal.forget(ids)
+        self._unwritten = []
+
+    def pop_wakeup(self) -> bool:
+        had_news, self._has_news = self._has_news, False
+        return had_news
+
+    def due_in(self) -> float | None:
+        with self._lock:
+            return self._first(time.monotonic())
+
+    def next_message(self, patience: float) -> OutgoingMessage | None:
+        while (pending := self._next(patience)) is not None:
+            self._journal.note(pending.id, JournalEntry.TAKEN)
+            written = compose_message(pending)
+            if patience:  # It waits for a connection, at which it is not to blame for anything.
+                self._journal.note(pending.id, JournalEntry.CLAIMED)
+            if isinstance(written, Envelope):
+                return OutgoingMessage(pending.id, written, pending.made_at + STALE_SECONDS)
+            self._record(pending.id, written)
+        return None
+
+    def record_start(self, outgoing: OutgoingMessage) -> None:
+        self._journal.note(outgoing.id, JournalEntry.TAKEN)
+
+    def record_dot(self, outgoing: OutgoingMessage) -> None:
+        """Write down a final dot; whoever stands still right after it may still send it."""
+        try:
+            self._journal.write(outgoing.id, JournalEntry.DOT)
+        except OSError as error:
+            raise RelayUnavailable("JOURNAL", type(error).__name__) from error
+        if time.monotonic() > self.is_ours_until or outgoing.id not in self.held:
+            self._journal.note(outgoing.id, JournalEntry.CLAIMED)
+            raise RelayUnavailable("LEASE", "stood still")
+
+    def record_reply(self, outgoing: OutgoingMessage, reply: Reply) -> bool:
+        outcome = outcomes.ACCEPTED if reply is WELCOME else outcomes.outcome_of(reply)
+        if outcome is outcomes.ACCEPTED:
+            self._record(outgoing.id, outcome, JournalEntry.ACCEPTED)
+            self._limit.record_success()
+            return True
+        if outcomes.may_concern_recipient(outcome, reply) and self._limit.is_stuck_at(outgoing.id):
+            outcome = replace(outcome, state=State.DEFERRED)
+        self._record(outgoing.id, outcome, JournalEntry.REFUSED if reply.verb == "DOT" else None)
+        if not outcome.is_about_us:
+            return True
+        log.warning("The relay takes nothing now: %d %s.", reply.code, outcome.phrase)
+        return not self._trouble(reply)
+
+    def mark_uncertain(self, outgoing: OutgoingMessage) -> None:
+        self._record(outgoing.id, outcomes.LOST)
+        if self._limit.record_break():
+            self._trouble(None)
+
+    def record_break(self, outgoing: OutgoingMessage, error: RelayUnavailable) -> None:
+        self._record(outgoing.id, outcomes.outcome_after_break(error.phase))
+        if error.phase == "LEASE":
+            log.warning("This worker stood still; what it had not sent yet is given back.")
+            return
+        log.warning("The relay could not be used, at %s.", error.phase)
+        if error.phase == "JOURNAL" or self._limit.record_break():
+            self._trouble(error.reply)
+
+    def requeue(self, outgoing: OutgoingMessage) -> None:
+        self._record(outgoing.id, GIVE_BACK)
+
+    def fail_unrenderable(self, outgoing: OutgoingMessage) -> None:
+        self._record(outgoing.id, outcomes.UNWRITABLE)
+
+    def record_unreachable(self, error: RelayUnavailable | None) -> None:
+        """Record that no connection could be opened."""
+        log.warning("The relay could not be used, at %s.", error.phase if error else "work")
+        self._trouble(error.reply if error else None)
+
+    def _next(self, patience: float) -> PendingMessage | None:
+        """Return what is to be written next, waiting so many seconds; None: nothing, or no more."""
+        until = time.monotonic() + patience
+        with self._lock:
+            while self.is_open:
+                at = time.monotonic()
+                delay = self._first(at)
+                if delay == 0:
+                    return self._waiting.popleft()
+                if at >= until:
+                    return None
+                self._idle += 1
+                self._condition.wait(until - at if delay is None else min(delay, until - at))
+                self._idle -= 1
+        return None
+
+    def _first(self, at: float) -> float | None:
+        """Return in how many seconds the first message may leave; None: there is none."""
+        while self._waiting:
+            first = self._waiting[0]
+            if at - first.made_at > STALE_SECONDS:
+                self._record(self._waiting.popleft().id, GIVE_BACK)
+            else:
+                return max(0.0, first.not_before - at)
+        return None
+
+    def _record(self, delivery_id: int, outcome: Outcome, mark: JournalEntry | None = None) -> None:
+        if mark is not None:
+            self._journal.note(delivery_id, mark)
+        self._results.append((delivery_id, outcome))
+        left = len(self.held) - len(self._unwritten) - len(self._results)
+        if left <= 0 or (left <= REFILL_BELOW and not self._has_rung):
+            self._has_rung = True
+            self._tell()
+
+    def _trouble(self, reply: Reply | None) -> bool:
+        """Tell whether to leave the relay alone; if it took something lately, only go slow."""
+        must_rest = self._limit.must_rest() or (
+            reply is not None and bool(outcomes.relay_rest(reply))
+        )
+        if must_rest:
+            self.reasons.append(reply)
+            self.close()
+        self._tell()
+        return must_rest
+
+    def _tell(self) -> None:
+        self._has_news = True
+        self.on_wakeup()

@@ -1,0 +1,285 @@
+"""The engine: claim what is due, let the connections send it, write down what became of it.
+
+One thread speaks with the database, in one transaction for many messages, and in between with the
+relay, over all connections. A delivery is claimed before its MAIL is said, and its dot is in the
+journal before it leaves: after a crash it is known what may have arrived.
+"""
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from belong_mail.core.db import now
+from belong_mail.delivery import claims, outcomes, throttle
+from belong_mail.delivery import results as delivery_results
+from belong_mail.delivery import retry as delivery_retry
+from belong_mail.delivery.connections import ConnectionPool
+from belong_mail.delivery.delivery_log import DeliveryLog
+from belong_mail.delivery.dispatcher import (
+    Compose,
+    ComposeMany,
+    Dispatcher,
+    MemberQuery,
+    PendingMessage,
+)
+from belong_mail.delivery.models import LEASE
+from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
+from belong_mail.mail.smtp.transport import Transport
+
+# Seconds of work between looks at what else there is to do.
+WORK_SLICE_SECONDS = 0.5
+# Seconds after which results are written down, however few.
+RESULT_WAIT_SECONDS = 0.05
+# Seconds after which single messages and second tries overtake the chunks of an issue.
+LOOK_GAP_SECONDS = 0.2
+RECOVER_GAP_SECONDS = 1.0
+RENEW_GAP_SECONDS = 15.0
+# Seconds before the end of a lease after which nothing more leaves: clocks do not agree.
+LEASE_MARGIN_SECONDS = 5.0
+# From when until when nothing is claimed. A clock that is set back has left it.
+Span = tuple[datetime, datetime]
+# Hears, in the transaction that writes it down, of a delivery that will never arrive.
+Undelivered = Callable[[Session, int], None]
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        transport: Transport,
+        compose: ComposeMany,
+        members: MemberQuery,
+        lock: WorkerLock,
+        policy: throttle.SendPolicy,
+        undelivered: Undelivered,
+        is_met: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Take what it works with; `is_met` tells whether this may be the database that we knew."""
+        self._sessions = sessions
+        self._compose = compose
+        self._members = members
+        self._lock = lock
+        self._policy = policy
+        self._undelivered = undelivered
+        self._is_met = is_met
+        self._limit = throttle.ConcurrencyLimit(transport.connections)
+        self._dispatcher = Dispatcher(lock.journal, self._limit)
+        self._pool = ConnectionPool(transport, self._dispatcher, self._limit)
+        self._has_failed = False
+        """The last transaction may have been made or not: we may hold what we do not know of."""
+        self._rest: Span | None = None
+        self._paced: Span | None = None
+        self._recovered_at = self._renewed_at = self._looked_at = float("-inf")
+        self.stopping = threading.Event()
+        self._log = DeliveryLog()
+        self.kinds_alone: tuple[str, ...] | None = None
+        """The kinds of single messages that may leave; None: everything."""
+
+    def recover(self) -> None:
+        """Take over what dead workers left, on a database that we know."""
+        with self._sessions.begin() as session:
+            session.connection()
+            if not self._is_met():
+                return
+            dead = delivery_results.recover(session, self._lock, self._policy.uncertain)
+        for name in dead:
+            if self._lock.status_of(name) not in {WorkerStatus.ALIVE, WorkerStatus.STILL}:
+                self._lock.remove_worker_files(name)
+        self._recovered_at = time.monotonic()
+
+    def work(self) -> bool:
+        """Send for a while; tell whether there is more to do now."""
+        self._log.tell()
+        if time.monotonic() - self._recovered_at > RECOVER_GAP_SECONDS:
+            self.recover()
+        until = time.monotonic() + WORK_SLICE_SECONDS
+        while True:
+            has_moved = self._turn()
+            if not self._is_met():
+                return True
+            if not (self._dispatcher.held or self._lock.is_writable()):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            if not (has_moved or self._dispatcher.held or self._paced):
+                self._pool.poll(0)
+                return False
+            if self.stopping.is_set() or time.monotonic() >= until:
+                return True
+            self._pool.ensure_connections()
+            if self._dispatcher.held or self._paced:  # else nobody has news for us
+                self._pool.run(RESULT_WAIT_SECONDS)
+
+    def rest(self, seconds: float) -> None:
+        """Let what is under way go on for so long, or until we are told to stop."""
+        until = time.monotonic() + seconds
+        while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
+            self._pool.poll(left)
+
+    def retry(self) -> None:
+        """Try the relay now, although it was to be left alone for a while."""
+        self._rest = None
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopping.set()
+        self._pool.leave()
+        self._pool.wake()
+
+    def finish(self) -> None:
+        """Let the connections finish what is under way, and give everything else back."""
+        self.stop_talking()
+        if self._dispatcher.held or self._dispatcher.results():
+            self._turn(is_last=True)
+
+    def stop_talking(self) -> None:
+        """Let the connections finish what is under way, and begin nothing more."""
+        self._dispatcher.close()
+        self._pool.join(self.stopping)
+
+    def close(self) -> None:
+        """Finish and go; after an error, what is in hand is left for others to recover."""
+        self.finish()
+        self._log.tell(is_last=True)
+        with self._sessions.begin() as session:
+            delivery_results.delete_lease(session, self._lock.name)
+        self._lock.end()
+
+    def is_behind(self, session: Session) -> bool:
+        """Tell whether the database lacks what this folder's workers know to have written down."""
+        own = {self._lock.name: self._lock.journal.made}
+        return delivery_results.is_database_behind(session, {**self._lock.committed(), **own})
+
+    def restart(self) -> None:
+        """Finish on a database that has gone back: all that it says we hold may have left.
+
+        From here on it is known to lack something, and what dead workers noted fits it no more.
+        """
+        self.stop_talking()
+        with self._sessions.begin() as session:
+            self._settle(session, self._dispatcher.results())
+            delivery_results.take_over(session, self._lock.name, None, self._policy.uncertain)
+        self._dispatcher.written()
+        self._lock.journal.begin_uncounted()
+        for name in self._lock.committed():
+            self._lock.remove_worker_files(name)
+        self._has_failed = False
+
+    def _turn(self, *, is_last: bool = False) -> bool:
+        """Write down results and claim what comes next; tell whether there was any of it."""
+        self._consider_rest()
+        results = self._dispatcher.results()
+        limit = 0 if is_last else self._room(len(results))
+        is_renewal = time.monotonic() - self._renewed_at > RENEW_GAP_SECONDS
+        if not (results or limit or is_last or (is_renewal and self._dispatcher.held)):
+            return False
+        owner, claimed, began = self._lock.name, None, time.monotonic()
+        self._has_failed, had_failed = True, self._has_failed
+        if is_renewal:
+            self._lock.journal.move(began)
+        with self._sessions.begin() as session:
+            session.connection()
+            is_ours = (
+                not is_renewal
+                or delivery_results.renew_lease(session, owner)
+                or not self._dispatcher.held
+            )
+            self._settle(session, results)
+            is_known = is_ours and self._is_met()
+            if (had_failed and is_known) or is_last:
+                kept = set() if is_last else self._dispatcher.held
+                delivery_results.release_unknown_claims(session, owner, kept)
+            if limit and is_known:
+                is_free = len(results) == len(self._dispatcher.held)
+                claimed = self._claim(session, limit, is_free=is_free)
+            is_turn = is_known and bool(results or claimed)
+            turn = self._lock.journal.begin() if is_turn else 0
+            held = self._dispatcher.held
+            pause = throttle.send_slots(session, self._policy, owner, held, claimed or (), turn)
+        self._has_failed = False
+        self._log.note(results)
+        if turn:
+            self._lock.journal.end_well()
+        self._written(began if is_renewal else None, is_ours=is_ours)
+        if claimed:
+            self._send(claimed, pause)
+        return bool(results) or claimed is not None
+
+    def _settle(self, session: Session, results: list[tuple[int, outcomes.Outcome]]) -> None:
+        rest = self._policy.uncertain, self._rest[1] if self._rest else None
+        for delivery_id in delivery_results.apply_results(session, self._lock.name, results, *rest):
+            self._undelivered(session, delivery_id)
+
+    def _written(self, renewed_at: float | None, *, is_ours: bool) -> None:
+        """Go on after a transaction: forget what it wrote, and what is no longer ours."""
+        self._dispatcher.written()
+        if renewed_at is not None:
+            self._renewed_at = renewed_at
+            self._dispatcher.is_ours_until = (
+                renewed_at + LEASE.total_seconds() - LEASE_MARGIN_SECONDS
+            )
+        if not is_ours:
+            log.warning("Others have taken over what this worker held while it stood still.")
+            self._dispatcher.give_up()
+
+    def _room(self, written: int) -> int:
+        """Return how many more deliveries may be in hand once results are written."""
+        if self.stopping.is_set():
+            return 0
+        at = now()
+        if any(span and span[0] <= at < span[1] for span in (self._rest, self._paced)):
+            return 0
+        if not self._lock.is_writable():
+            self._dispatcher.close()
+            return 0
+        self._rest = self._paced = None
+        room = throttle.MAX_IN_HAND - (len(self._dispatcher.held) - written)
+        return room if room >= throttle.CHUNK_MEMBERS else 0
+
+    def _claim(
+        self, session: Session, limit: int, *, is_free: bool
+    ) -> list[tuple[int, Compose]] | None:
+        """Claim what is due, as far as the relay's pace goes; None: nothing is.
+
+        Returned is what writes it, which may be nothing of a chunk.
+        """
+        room = throttle.capacity(session, self._policy, limit)
+        if room.until is not None:
+            at = now()
+            if room.until - at < delivery_retry.LIMIT_LOOK_GAP:
+                self._paced = at, room.until
+            else:
+                self._rest = at, at + delivery_retry.LIMIT_LOOK_GAP
+            return None
+        if self.kinds_alone is not None:
+            ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
+            return list(self._compose(session, ids)) if ids else None
+        is_looking = time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
+        taking = session, self._lock.name, self._members, room.limit
+        ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
+        if ids or chunk is not None:
+            self._looked_at = time.monotonic() if is_looking else self._looked_at
+        self._lock.journal.claim(ids)
+        return list(self._compose(session, ids)) if ids else chunk
+
+    def _send(self, writings: list[tuple[int, Compose]], pause: throttle.SendSlots) -> None:
+        """Let the messages that were claimed leave, one by one at the pace."""
+        self._dispatcher.hold(delivery_id for delivery_id, _ in writings)
+        at = time.monotonic()
+        first, apart = at + pause.wait.total_seconds(), pause.apart.total_seconds()
+        self._dispatcher.put(
+            PendingMessage(delivery_id, writing, first + number * apart, at)
+            for number, (delivery_id, writing) in enumerate(writings)
+        )
+
+    def _consider_rest(self) -> None:
+        """Leave the relay alone for a minute, or longer when it named a limit."""
+        if reasons := self._dispatcher.reasons:
+            self._dispatcher.reasons = []
+            at = now()
+            self._rest = at, at + throttle.relay_pause(reasons)

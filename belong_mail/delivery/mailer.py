@@ -1,0 +1,149 @@
+"""Emails: what is said to whom, and how it becomes an envelope."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex, Keyring, Opener
+from belong_mail.core.district import District
+from belong_mail.core.email_templates import Renderer
+from belong_mail.core.links import Links
+from belong_mail.core.services import Settings
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.mail.address import Staff
+from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
+
+# MS-OXCMAIL 2.1.3.2.20: everything but NDR, the bounces we need.
+SUPPRESSED_RESPONSES = "DR, RN, NRN, OOF, AutoReply"
+# Raises something when what shows beside a message, before it is opened, says too much.
+HeaderCheck = Callable[[Iterable[str]], None]
+
+
+def signed_from(delivery: Delivery, purpose: Purpose) -> datetime:
+    """Return from when on a link counts: an email that leaves late has one that is not half over.
+
+    Else it is when the email was asked for, so that one that is written twice is the same.
+    """
+    half = timedelta(seconds=purpose.max_age or 0) / 2
+    return delivery.created_at if now() - delivery.created_at < half else now()
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """What an email says to one person; `reply_to` is an address or empty."""
+
+    to: str
+    language: str
+    context: Mapping[str, object] = field(default_factory=dict)
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecipients:
+    """Name somebody who is set as the recipient of a delivery; None: nobody is set."""
+
+    office: Callable[[], bytes] | None
+    operator: Callable[[], bytes] | None
+    canary: Callable[[], bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mailer:
+    """What it takes to write an email; the worker alone has one."""
+
+    opener: Opener
+    index: BlindIndex
+    renderer: Renderer
+    links: Links
+    names: VerpAddresses
+    # From: the name and address that all our mail comes from.
+    sender: str
+    # The address of the office's inbox.
+    office: str
+    # The address of who looks after this instance, or nothing.
+    operator: str
+    # The address that gets the test emails, or nothing.
+    canary: str
+    # To whom else we write on the word of a sealed request.
+    staff: Staff
+    # In which meetings are held.
+    zone: ZoneInfo
+    # Whose proofs let people sign in.
+    district: District
+    # Returns the settings as the office has changed them.
+    site: Callable[[Session], Settings]
+
+    def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
+        """Write a single message: automatic, quiet about the group in every header."""
+        rendered = self.renderer.render(delivery.kind, email.language, **email.context)
+        check((self.sender, rendered.subject, rendered.preheader))
+        headers = [
+            ("From", self.sender),
+            ("To", format_mailbox("", email.to)),
+            ("Subject", clean_text(rendered.subject)),
+            ("Date", date_header(delivery.created_at)),
+            ("Message-ID", self.names.message_id(delivery.id)),
+            ("Auto-Submitted", "auto-generated"),
+            ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
+        ]
+        if email.reply_to:
+            headers.insert(2, ("Reply-To", format_mailbox("", email.reply_to)))
+        boundary = f"belong-{delivery.id}"
+        wire = compose(headers, rendered.text, rendered.html, boundary=boundary)
+        return Envelope(self.names.return_path(delivery.id), email.to, wire.fill({}))
+
+
+SEALED_TO = "deliveries.sealed_to"
+SEALED_ARGUMENTS = "deliveries.sealed_arguments"
+
+
+def post_to_address(
+    session: Session,
+    keyring: Keyring,
+    kind: str,
+    address: str,
+    language: str,
+    due_at: datetime | None = None,
+    **said: str,
+) -> None:
+    """Ask for an email to an address, not to one membership.
+
+    What it says opens only beside that address, and in a mail of this kind: who can write rows must
+    not make one mail of another.
+    """
+    to = keyring.opener.wrap(address.encode(), SEALED_TO, "")
+    content = json.dumps({"language": language, **said}).encode()
+    arguments = keyring.opener.wrap(content, SEALED_ARGUMENTS, _bound_name(kind, to))
+    outbox.post(session, kind, sealed_to=to, sealed_arguments=arguments, due_at=due_at)
+
+
+def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, str]]:
+    """Return to whom such a mail goes and what it says, or raise DecryptionError."""
+    to = delivery.sealed_to or b""
+    said = opener.unwrap(
+        delivery.sealed_arguments or b"", SEALED_ARGUMENTS, _bound_name(delivery.kind, to)
+    )
+    return opener.unwrap(to, SEALED_TO, "").decode(), json.loads(said)
+
+
+def bind_to_kind(keyring: Keyring, delivery: Delivery) -> None:
+    """Bind an older version's email to its kind; raise DecryptionError when it is not ours."""
+    to = delivery.sealed_to or b""
+    was_named = hashlib.sha256(to).hexdigest()
+    content = keyring.opener.unwrap(delivery.sealed_arguments or b"", SEALED_ARGUMENTS, was_named)
+    named = _bound_name(delivery.kind, to)
+    delivery.sealed_arguments = keyring.opener.wrap(content, SEALED_ARGUMENTS, named)
+
+
+def _bound_name(kind: str, sealed_to: bytes) -> str:
+    return f"{kind}/{hashlib.sha256(sealed_to).hexdigest()}"

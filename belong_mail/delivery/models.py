@@ -1,0 +1,180 @@
+"""Deliveries, chunks, leases, suppressions."""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    UniqueConstraint,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from belong_mail.core.db import Base, now
+
+IS_COPY_DUE = "newsletter_id IS NOT NULL AND due_at IS NOT NULL"
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class State(StrEnum):
+    """Where a delivery stands. The first three are gone when all is at rest."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    ACCEPTED = "accepted"
+    BOUNCED = "bounced"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Index what waits, and nothing else: what is done is not walked over again.
+
+    The migrations say it to PostgreSQL too; here that would load its dialect for everybody.
+    """
+    return Index(name, *columns, sqlite_where=text(where))
+
+
+class Delivery(Base):
+    """One message to one recipient, named by exactly one of three columns.
+
+    Once it is finished it may forget whom it was for.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        CheckConstraint(
+            "CASE WHEN subscription_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN account_id IS NULL THEN 0 ELSE 1 END"
+            " + CASE WHEN sealed_to IS NULL THEN 0 ELSE 1 END = 1"
+            " OR finished_at IS NOT NULL",
+            name="one_recipient",
+        ),
+        UniqueConstraint("newsletter_id", "subscription_id"),
+        _partial("ix_deliveries_due", "newsletter_id", "due_at", "id", where="due_at IS NOT NULL"),
+        _partial("ix_deliveries_due_again", "due_at", "id", where=IS_COPY_DUE),
+        _partial("ix_deliveries_about_id", "about_id", where="about_id IS NOT NULL"),
+        _partial(
+            "ix_deliveries_single", "newsletter_id", "created_at", where="newsletter_id IS NULL"
+        ),
+        _partial("ix_deliveries_told", "created_at", where="sealed_arguments IS NOT NULL"),
+        _partial("ix_deliveries_canary", "created_at", where="kind = 'canary'"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    # The folder of `emails/`.
+    kind: Mapped[str]
+    newsletter_id: Mapped[int | None] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE")
+    )
+    subscription_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscriptions.id", ondelete="SET NULL"), index=True
+    )
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+    sealed_to: Mapped[bytes | None]
+    # What the message tells of, where that is not its recipient: a row of its kind's table.
+    about_id: Mapped[int | None]
+
+    # What only this message says, such as the secret of a link.
+    sealed_arguments: Mapped[bytes | None]
+
+    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    # When it may be tried (again); None: never by itself.
+    due_at: Mapped[datetime | None] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+    # Tries that were answered with “later”, or broke off with this message.
+    attempts: Mapped[int] = mapped_column(default=0)
+    # Workers that died while they had it in hand, before its final dot.
+    deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    # When the answer to a final dot was last lost: a copy may have arrived.
+    lost_at: Mapped[datetime | None]
+    # 1 when it was sent again although a copy may have arrived, else 0.
+    resent: Mapped[int] = mapped_column(default=0)
+
+    # The worker that holds it, or held it when it became uncertain.
+    claimed_by: Mapped[str | None]
+    # Its last try came to the final dot: it counts against the relay's day.
+    is_dot_sent: Mapped[bool] = mapped_column(default=False)
+    code: Mapped[int | None]
+    enhanced: Mapped[str | None]
+    # The relay's words where they match a phrase we know; its own words quote addresses.
+    phrase: Mapped[str | None]
+
+
+class Chunk(Base):
+    """A stretch of an issue's members; claiming it inserts their deliveries."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        _partial("ix_chunks_waiting", "id", where="inserted IS NULL"),
+        _partial("ix_chunks_halted", "newsletter_id", where="is_halted"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE"), index=True
+    )
+    low: Mapped[int]
+    # The first and the last subscription's id.
+    high: Mapped[int]
+    planned: Mapped[int]
+    # How many deliveries the claim made; None before. What is missing has withdrawn.
+    inserted: Mapped[int | None]
+    # Its issue is paused.
+    is_halted: Mapped[bool] = mapped_column(default=False)
+
+
+# The issues that are paused.
+HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
+# What a worker holds is its own for so long; it renews the lease while it lives.
+LEASE = timedelta(minutes=1)
+
+
+class Lease(Base):
+    """A worker that lives, and until when others must believe it."""
+
+    __tablename__ = "leases"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    # The ids of all deliveries that it has in hand, and of some that it had; None: unknown.
+    #
+    # It stands here because an index of what is in hand would be written twice for each message.
+    held: Mapped[str | None]
+    # The number of its last transaction that claimed or settled; its journal counts as well.
+    turn: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    @property
+    def ids(self) -> list[int]:
+        return [int(each) for each in (self.held or "").split(",") if each]
+
+
+class SentPerMinute(Base):
+    """How many final dots a worker has written down in a minute: they count against the day."""
+
+    __tablename__ = "sent"
+
+    # Each worker has rows of its own, so that none waits for another.
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+
+class Suppression(Base):
+    """An address that is left alone, known by a keyed hash; no group and no hour stands here."""
+
+    __tablename__ = "suppressions"
+
+    address_index: Mapped[bytes] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    since: Mapped[date] = mapped_column(default=lambda: now().date())

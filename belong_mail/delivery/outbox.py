@@ -1,0 +1,49 @@
+"""Ask for email in the transaction of its cause."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from belong_mail.delivery.models import Delivery, State
+
+
+def post(
+    session: Session,
+    kind: str,
+    *,
+    subscription_id: int | None = None,
+    account_id: int | None = None,
+    sealed_to: bytes | None = None,
+    about_id: int | None = None,
+    sealed_arguments: bytes | None = None,
+    due_at: datetime | None = None,
+) -> None:
+    """Ask for a message of a kind (a folder of `emails/`) to exactly one recipient.
+
+    It leaves if and only if the transaction commits; one that is to leave later is dated and
+    given up as if it had been asked for then. Columns of which nothing is said are not named, for
+    the web's role may not fill them (`grants`).
+    """
+    said = {
+        "subscription_id": subscription_id,
+        "account_id": account_id,
+        "sealed_to": sealed_to,
+        "about_id": about_id,
+        "sealed_arguments": sealed_arguments,
+        "due_at": due_at,
+        "created_at": due_at,
+    }
+    given = {column: value for column, value in said.items() if value is not None}
+    session.execute(insert(Delivery).values(kind=kind, **given))
+
+
+def waiting(session: Session, kinds: Iterable[str], subscription_id: int) -> Delivery | None:
+    """Find a message of one of these kinds to a member that has not begun to leave."""
+    found = select(Delivery).where(
+        Delivery.kind.in_(tuple(kinds)),
+        Delivery.subscription_id == subscription_id,
+        Delivery.state.in_((State.QUEUED, State.DEFERRED)),
+    )
+    return session.scalar(found.limit(1))

@@ -1,0 +1,167 @@
+"""From a relay's reply to a delivery's next state and next try: retries and back-off."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from belong_mail.core.db import now
+from belong_mail.delivery import retry
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.retry import RELAY_LATE, RELAY_RESTS, RETRY_AT_ONCE
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply, known_phrase
+
+SENDER_FAULTS = {ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.CREDENTIALS, ReplyClass.SENDER}
+
+# More are not counted; no email lives for so many.
+MAX_ATTEMPTS = 1000
+
+
+STATES = {
+    ReplyClass.ACCEPTED: State.ACCEPTED,
+    ReplyClass.DEFER: State.DEFERRED,
+    ReplyClass.REFUSED: State.BOUNCED,
+    ReplyClass.FAIL: State.FAILED,
+    ReplyClass.POLICY: State.FAILED,
+    ReplyClass.CONTENT: State.FAILED,
+}
+
+
+# Of these a copy may be on its way, or come back.
+HAS_LEFT = (State.ACCEPTED, State.UNCERTAIN)
+# Never said of what was in doubt: not to send a second copy does not call the first one back.
+HAS_NOT_LEFT = (State.WITHDRAWN, State.SUPPRESSED, State.EXPIRED)
+# Phases in which what goes wrong may be this message's fault: it is put off, and counted.
+RECIPIENT_VERBS = {"RCPT", "DATA", "body", "DOT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state; None: as before the try, for it was not this message's fault."""
+
+    state: State | None
+    code: int | None = None
+    enhanced: str = ""
+    phrase: str = ""
+    # When to try again; None: as the state has it, or as soon as the relay is to be used.
+    again: timedelta | None = None
+    is_dot_sent: bool = False
+    is_break: bool = False
+
+    @property
+    def is_about_us(self) -> bool:
+        return self.state is None and self.code is not None
+
+
+ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
+# No answer came after the final dot: a copy may have arrived.
+LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
+GIVE_BACK: Final = Outcome(None)
+DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
+UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
+
+
+def outcome_of(reply: Reply) -> Outcome:
+    """Judge a reply. The relay's own words are not kept: they quote addresses."""
+    verdict = classify_reply(reply)
+    if verdict is ReplyClass.ACCEPTED:
+        return ACCEPTED
+    state = None if verdict in SENDER_FAULTS else STATES[verdict]
+    is_dot_sent = reply.verb == "DOT"
+    phrase = known_phrase(reply.text)
+    return Outcome(state, reply.code, reply.enhanced, phrase, is_dot_sent=is_dot_sent)
+
+
+def outcome_after_break(phase: str) -> Outcome:
+    """Judge a conversation that broke before the final dot."""
+    return Outcome(State.DEFERRED, is_break=True) if phase in RECIPIENT_VERBS else GIVE_BACK
+
+
+def may_concern_recipient(outcome: Outcome, reply: Reply) -> bool:
+    """Tell whether what sounds as if about us may be about a recipient: a server's odd refusal."""
+    return outcome.is_about_us and reply.verb in RECIPIENT_VERBS and not relay_rest(reply)
+
+
+def relay_rest(reply: Reply) -> timedelta:
+    """Return how long a reply about us asks to be left alone."""
+    return RELAY_RESTS.get(classify_reply(reply), RETRY_AT_ONCE)
+
+
+def apply_outcome(
+    delivery: Delivery,
+    outcome: Outcome,
+    uncertain: timedelta | None,
+    rest_until: datetime | None = None,
+) -> None:
+    """Write an outcome into a delivery that we hold; a copy that was refused is no second copy."""
+    at = now()
+    delivery.claimed_by = None
+    delivery.code = outcome.code
+    delivery.enhanced = outcome.enhanced or None
+    delivery.phrase = outcome.phrase or None
+    if outcome.code is not None:
+        delivery.resent = delivery.deaths = 0
+    elif outcome.is_dot_sent and delivery.lost_at is not None:
+        delivery.resent = 1
+    if outcome.state is None:
+        delivery.state, delivery.finished_at = _before_try(delivery), delivery.lost_at
+        delivery.due_at = at + outcome.again if outcome.again else rest_until or at
+        if outcome.is_about_us:
+            delivery.due_at += RELAY_LATE
+        return
+    delivery.state, delivery.is_dot_sent = outcome.state, outcome.is_dot_sent
+    delivery.finished_at, delivery.due_at = at, None
+    if outcome.state == State.DEFERRED:
+        _schedule_retry(delivery, outcome, at)
+    elif outcome.state == State.UNCERTAIN:
+        _mark_uncertain(delivery, uncertain, at)
+    if delivery.state in HAS_NOT_LEFT and delivery.lost_at is not None:
+        delivery.state = State.UNCERTAIN
+
+
+def apply_bounce(delivery: Delivery, code: int | None, enhanced: str, phrase: str) -> bool:
+    """Write down that a message came back after all; tell whether that is news.
+
+    The moment in which the relay took it stays, for its day was counted then.
+    """
+    if delivery.state not in HAS_LEFT:
+        return False
+    delivery.state, delivery.due_at, delivery.claimed_by = State.BOUNCED, None, None
+    delivery.code, delivery.enhanced, delivery.phrase = code, enhanced or None, phrase or None
+    return True
+
+
+def arrive_at(delivery: Delivery) -> None:
+    """Write down that a message whose answer was lost is known to have arrived."""
+    if delivery.state == State.UNCERTAIN:
+        delivery.state, delivery.due_at, delivery.claimed_by = State.ACCEPTED, None, None
+
+
+def _before_try(delivery: Delivery) -> State:
+    if delivery.lost_at is not None:
+        return State.UNCERTAIN
+    return State.DEFERRED if delivery.attempts else State.QUEUED
+
+
+def _schedule_retry(delivery: Delivery, outcome: Outcome, at: datetime) -> None:
+    """Try again later; after the kind's life it has expired."""
+    # The web may have written the count.
+    delivery.attempts = min(max(delivery.attempts, 0), MAX_ATTEMPTS) + 1
+    due_at = at + retry.retry_wait(
+        delivery.kind,
+        delivery.attempts,
+        is_break=outcome.is_break,
+        is_about_mailbox=outcome.enhanced.startswith("4.2.") or outcome.phrase == "greylisted",
+    )
+    if due_at > delivery.created_at + retry.life_of(delivery.kind):
+        delivery.state = State.EXPIRED
+    else:
+        delivery.finished_at, delivery.due_at = None, due_at
+
+
+def _mark_uncertain(delivery: Delivery, uncertain: timedelta | None, at: datetime) -> None:
+    """Let an issue wait for its setting, send other email again; nothing is sent a third time."""
+    delivery.lost_at = at
+    if delivery.resent:
+        return
+    again = uncertain if delivery.newsletter_id else RETRY_AT_ONCE
+    delivery.due_at = None if again is None else at + again

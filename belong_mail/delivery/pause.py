@@ -1,0 +1,57 @@
+"""Pause, resume and stop an issue that is being sent."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import now
+from belong_mail.delivery.models import Chunk, Delivery, State
+
+PAUSABLE_STATES = (State.QUEUED, State.DEFERRED)
+
+
+def pause(session: Session, newsletter_id: int) -> None:
+    """Let nothing more of an issue be claimed.
+
+    What a worker read ahead it reads again after STALE_SECONDS, and gives back.
+    """
+    _deliveries(session, newsletter_id, due_at=None)
+    _chunks(session, newsletter_id, is_halted=True)
+
+
+def resume(session: Session, newsletter_id: int) -> None:
+    """Go on where an issue was paused, with all its time; nobody gets it again."""
+    at = now()
+    _deliveries(session, newsletter_id, due_at=at, created_at=at)
+    _chunks(session, newsletter_id, is_halted=False)
+
+
+def stop(session: Session, newsletter_id: int) -> None:
+    """Withdraw what has not left; what is in doubt stays so, and is not sent again."""
+    state = case((Delivery.lost_at.is_not(None), State.UNCERTAIN), else_=State.WITHDRAWN)
+    finished_at = func.coalesce(Delivery.lost_at, now())
+    _deliveries(session, newsletter_id, state=state, finished_at=finished_at)
+    _deliveries(session, newsletter_id, (State.UNCERTAIN, State.WITHDRAWN), due_at=None)
+    _chunks(session, newsletter_id, is_halted=False)
+    waiting = update(Chunk).where(Chunk.newsletter_id == newsletter_id, Chunk.inserted.is_(None))
+    session.execute(waiting.values(inserted=0))
+
+
+def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
+    """Withdraw what waits and has not left; what is in hand is asked again before it leaves."""
+    waiting = update(Delivery).where(*which, Delivery.state.in_(PAUSABLE_STATES))
+    values = {"state": State.WITHDRAWN, "finished_at": now(), "due_at": None}
+    session.execute(waiting.values(values))
+
+
+def _deliveries(
+    session: Session, newsletter_id: int, states: tuple[State, ...] = PAUSABLE_STATES, **values: Any
+) -> None:
+    theirs = Delivery.newsletter_id == newsletter_id, Delivery.state.in_(states)
+    session.execute(update(Delivery).where(*theirs).values(values))
+
+
+def _chunks(session: Session, newsletter_id: int, *, is_halted: bool) -> None:
+    chunks = update(Chunk).where(Chunk.newsletter_id == newsletter_id)
+    session.execute(chunks.values(is_halted=is_halted))

@@ -1,0 +1,185 @@
+"""Write down what became of many deliveries at once, also for a worker that is dead."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import CompiledStatement, UtcTime, in_ids, now
+from belong_mail.delivery import outcomes, retry, throttle
+from belong_mail.delivery.journal import JournalEntry
+from belong_mail.delivery.models import LEASE, Delivery, Lease, State
+from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
+
+# A lease that lasts longer was given by a clock that was ahead.
+FARTHEST_LEASE = 2 * LEASE
+UNDELIVERED = (State.BOUNCED, State.FAILED)
+
+
+def apply_results(
+    session: Session,
+    owner: str,
+    results: Iterable[tuple[int, outcomes.Outcome]],
+    uncertain: timedelta | None,
+    rest_until: datetime | None,
+) -> list[int]:
+    """Write down what became of deliveries that an owner holds; what is no longer its stays.
+
+    What was taken from it as uncertain is settled all the same when it was accepted after all.
+    Returned are those that will never arrive.
+    """
+    accepted: list[int] = []
+    undelivered: list[int] = []
+    dots = 0
+    session.flush()
+    for delivery_id, outcome in results:
+        if outcome is outcomes.ACCEPTED:
+            accepted.append(delivery_id)
+            continue
+        delivery = session.get(Delivery, delivery_id, with_for_update=True)
+        if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
+            outcomes.apply_outcome(delivery, outcome, uncertain, rest_until)
+            dots += outcome.is_dot_sent and outcome.state not in (None, State.DEFERRED)
+            if outcome.state in UNDELIVERED:
+                undelivered.append(delivery_id)
+    if accepted:
+        dots += _accept(session, owner, accepted)
+    throttle.count_sent(session, owner, dots)
+    return undelivered
+
+
+def renew_lease(session: Session, owner: str) -> bool:
+    """Show that a worker lives, wherever others run; tell whether it had a lease to renew."""
+    until = _clock(session) + LEASE
+    renewed = update(Lease).where(Lease.owner == owner).values(until=until).returning(Lease.owner)
+    if session.scalar(renewed) is not None:
+        return True
+    session.add(Lease(owner=owner, until=until))
+    return False
+
+
+def is_database_behind(session: Session, made: dict[str, int]) -> bool:
+    """Tell whether the database lacks transactions that workers know to be made.
+
+    Whose lease is gone may have been taken over.
+    """
+    turns = select(Lease.owner, Lease.turn).where(Lease.owner.in_(made), Lease.turn > 0)
+    return any(turn < made[owner] for owner, turn in session.execute(turns))
+
+
+def recover(session: Session, lock: WorkerLock, uncertain: timedelta | None) -> list[str]:
+    """Take over what dead workers held, and those that stand still, and return their names.
+
+    Their journal tells what may have left; without it all that they held may have.
+    """
+    others = select(Lease).where(Lease.owner != lock.name)
+    leases, at = session.scalars(others.with_for_update(skip_locked=True)).all(), _clock(session)
+    dead = [each for each in leases if _is_dead(lock.status_of(each.owner), each.until, at)]
+    for lease in leases:
+        lease.until = min(lease.until, at + FARTHEST_LEASE)
+    for each in dead:
+        take_over(session, each.owner, lock.entries(each.owner, each.turn), uncertain)
+        session.execute(delete(Lease).where(Lease.owner == each.owner))
+    return [each.owner for each in dead]
+
+
+def delete_lease(session: Session, owner: str) -> None:
+    """End a lease; the owner holds nothing more."""
+    session.execute(delete(Lease).where(Lease.owner == owner))
+
+
+def take_over(
+    session: Session, owner: str, marks: dict[int, JournalEntry] | None, uncertain: timedelta | None
+) -> None:
+    """Settle what a dead worker held by its journal's marks; None: all of it may have left."""
+    held = _claimed(session, owner)
+    ids = list(session.scalars(select(Delivery.id).where(*held).with_for_update()))
+    if marks is None:
+        marks = dict.fromkeys(ids, JournalEntry.DOT)
+    accepted = [(one, outcomes.ACCEPTED) for one in ids if marks.get(one) == JournalEntry.ACCEPTED]
+    apply_results(session, owner, accepted, uncertain, None)
+    lost = [one for one in ids if marks.get(one) == JournalEntry.DOT]
+    throttle.count_sent(session, owner, len(lost))
+    for delivery_id in lost:
+        delivery = session.get_one(Delivery, delivery_id)
+        outcomes.apply_outcome(delivery, outcomes.LOST, uncertain)
+        delivery.claimed_by = owner
+    for delivery_id in [one for one in ids if marks.get(one) == JournalEntry.TAKEN]:
+        delivery = session.get_one(Delivery, delivery_id)
+        delivery.deaths += 1
+        if delivery.deaths >= retry.MAX_DEATHS:
+            outcomes.apply_outcome(delivery, outcomes.DEADLY, uncertain)
+    session.flush()
+    session.execute(update(Delivery).where(*held).values(requeued()))
+
+
+def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
+    """Give back what an owner holds without knowing it: a commit whose answer was lost."""
+    unknown = update(Delivery).where(*_claimed(session, owner), Delivery.id.not_in(ids))
+    session.execute(unknown.values(requeued()))
+
+
+def _claimed(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
+    """Select what an owner holds: some of what stands on its lease, or else of everything."""
+    held = Delivery.claimed_by == owner, Delivery.state == State.SENDING
+    lease = session.get(Lease, owner, populate_existing=True)
+    return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
+
+
+def requeued() -> dict[str, object]:
+    """Return the values of a delivery that is due again, as it was before it was claimed."""
+    before = case(
+        (Delivery.lost_at.is_not(None), State.UNCERTAIN),
+        (Delivery.attempts > 0, State.DEFERRED),
+        else_=State.QUEUED,
+    )
+    again = {"claimed_by": None, "due_at": now()}
+    return {"state": before, "finished_at": Delivery.lost_at, **again}
+
+
+def _clock(session: Session) -> datetime:
+    """Return the time of the database, where several hosts share one: theirs may differ."""
+    if session.connection().dialect.name == "sqlite":
+        return now()
+    return session.scalars(select(func.clock_timestamp(type_=UtcTime()))).one()
+
+
+def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> bool:
+    """Tell whether a worker is to be relieved; of one elsewhere only the lease tells."""
+    is_gone = standing in {WorkerStatus.DEAD, WorkerStatus.STILL}
+    return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
+
+
+def _accept(session: Session, owner: str, ids: list[int]) -> int:
+    """Write acceptances; return how many dots that are: what was taken from the owner was counted.
+
+    A second look, at that, is rarely needed.
+    """
+    connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
+    _, found = _ACCEPTING.run(connection, {**said, "before": State.SENDING})
+    if found.rowcount < len(ids):
+        _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
+    return int(found.rowcount)
+
+
+def _accepting() -> Update:
+    accepting = update(Delivery).where(
+        in_ids(Delivery.id, "ids"),
+        Delivery.claimed_by == bindparam("owner"),
+        Delivery.state == bindparam("before"),
+    )
+    is_second = and_(Delivery.lost_at.is_not(None), Delivery.state == State.SENDING)
+    return accepting.values(
+        state=State.ACCEPTED,
+        claimed_by=None,
+        code=outcomes.ACCEPTED.code,
+        enhanced=None,
+        phrase=None,
+        is_dot_sent=True,
+        finished_at=bindparam("at", type_=UtcTime()),
+        resent=case((is_second, 1), else_=Delivery.resent),
+    )
+
+
+_ACCEPTING = CompiledStatement(_accepting())

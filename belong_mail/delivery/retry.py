@@ -1,0 +1,104 @@
+"""When a delivery is tried again, for how long, and how long the relay is left alone."""
+
+import random
+from datetime import timedelta
+
+from belong_mail.mail.smtp.replies import ReplyClass
+
+# A recipient's server that cannot have it now: after five minutes, then twice as long each time.
+# Most greylisting lets a message in after five; a server that is down for a night is tried often
+# enough in the morning.
+FIRST_RETRY = timedelta(minutes=5)
+LONGEST_RETRY = timedelta(hours=3)
+# By so much each wait differs, so that what failed together does not come back together.
+RETRY_SPREAD = (0.8, 1.2)
+# A conversation that broke for the first time, and a single message whose answer was lost.
+RETRY_AT_ONCE = timedelta(0)
+
+
+# Kinds of mail for which somebody looks into their mailbox now.
+AWAITED = (
+    "sign-in",
+    "proof",
+    "invitation",
+    "confirm-subscription",
+    "already-member",
+    "my-groups",
+    "no-groups",
+    "change-address",
+    "confirm-mailbox",
+    "email-again",
+)
+
+
+# The same, and what shows that email leaves: it is to tell so soon after the relay is back.
+RETRIED_SOON = (*AWAITED, "canary")
+# So it leaves within a minute of the relay's return.
+AWAITED_RETRY = timedelta(seconds=45)
+
+
+# How long a kind of message is tried; others as long as an issue.
+GIVE_UP_AFTER = {
+    # A server that is down over a weekend has two days.
+    "newsletter": timedelta(hours=48),
+    # Whoever signed up looks for it today; the form can be sent again.
+    "confirm-subscription": timedelta(hours=24),
+    # For so long somebody looks for a link that they asked for.
+    "sign-in": timedelta(hours=1),
+    "proof": timedelta(hours=1),
+    # Nobody would write it again: RFC 5321, section 4.5.4.1, asks for four to five days.
+    "contact-message": timedelta(days=5),
+    "introduce-member": timedelta(days=5),
+    "invitation": timedelta(days=5),
+    # The next one says more about the relay than an old one.
+    "canary": timedelta(minutes=15),
+}
+
+
+# Between tries of a relay that does not answer: no longer, for somebody may wait for a link.
+RELAY_DOWN_REST = timedelta(minutes=1)
+
+
+# The same for one that answers, and takes nothing from us.
+RELAY_RESTS = {
+    # It named a limit: those count by the hour or by the day.
+    ReplyClass.QUOTA: timedelta(hours=1),
+    # Somebody must mend a setting, here or there: soon enough after they have.
+    ReplyClass.CREDENTIALS: timedelta(minutes=15),
+    ReplyClass.SENDER: timedelta(minutes=15),
+}
+
+
+# Who got an answer about us is tried after the others: some servers blame us for one recipient.
+RELAY_LATE = timedelta(seconds=1)
+# Between looks whether a limit of ours has room again.
+LIMIT_LOOK_GAP = timedelta(minutes=15)
+# Between looks whether a full day has room again: whoever drains does not wait for that.
+FULL_DAY_LOOK_GAP = LIMIT_LOOK_GAP + timedelta(minutes=1)
+# So many broken conversations in a row are the relay's fault.
+MAX_BREAKS = 3
+# Messages that must go well before there is one more connection, once there was trouble.
+SUCCESSES_PER_CONNECTION = 50
+# Workers that died while a message was in hand: then it has failed, and kills no more of them.
+MAX_DEATHS = 6
+
+
+def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bool) -> timedelta:
+    """Return how long after so many failed attempts the next one is made.
+
+    After its first broken conversation it is made at once. What somebody waits for is tried within
+    a minute, unless the mailbox itself is what it waits for.
+    """
+    doublings = min(max(attempts - 1, 0), 10)
+    wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
+    if is_break and attempts == 1:
+        wait = RETRY_AT_ONCE
+    elif kind in RETRIED_SOON and not is_about_mailbox:
+        wait = AWAITED_RETRY
+    spread = random.uniform(*RETRY_SPREAD)
+    return wait * spread
+
+
+def life_of(kind: str) -> timedelta:
+    """Return how long a message is tried, from when it was asked for."""
+    return GIVE_UP_AFTER.get(kind, GIVE_UP_AFTER["newsletter"])

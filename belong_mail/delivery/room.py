@@ -1,0 +1,57 @@
+"""What a room declares in its `declarations.py`: its emails, jobs, retention and wrapped columns.
+
+`ops.rooms` joins the declarations of all rooms; nothing else needs to know of a new one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.retention import Chore
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery
+from belong_mail.mail.message.mime import Envelope
+
+# Says what an email says and to whom, or raises SkipDelivery; its templates have the kind's name.
+EmailWriter = Callable[[Session, Mailer, Delivery], Email]
+# The same for a copy of an issue, which is composed as the issue is.
+CopyWriter = Callable[[Session, Mailer, Delivery], Envelope]
+# Does what a job asks for; the job is deleted in the same transaction.
+Task = Callable[[Session, Keyring, Job], None]
+MailerTask = Callable[[Mailer, Session, Keyring, Job], None]
+Column = InstrumentedAttribute[Any]
+# Rows that are wrapped anew in one transaction; issues, which may be of megabytes.
+WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
+
+
+class WrappedColumn(NamedTuple):
+    """A column that is wrapped anew when the worker's key changes."""
+
+    column: Column
+    # What the wrapping is bound to: the column's place, and an expression that names the row.
+    place: str
+    row: Any
+    batch_rows: int = WRAPPED_ROWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    # By kind of delivery.
+    emails: Mapping[str, EmailWriter] = field(default_factory=dict)
+    copies: Mapping[str, CopyWriter] = field(default_factory=dict)
+    # By kind of job.
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    mailer_tasks: Mapping[str, MailerTask] = field(default_factory=dict)
+    # Those of them that look an address up which anyone may have typed: `core.lookups` limits them.
+    lookups: tuple[str, ...] = ()
+    # By what `flask purge` calls the rows that it removes.
+    retention: Mapping[str, Chore] = field(default_factory=dict)
+    # What is kept for long.
+    wrapped: tuple[WrappedColumn, ...] = ()
+    # Columns that are not wrapped anew, for they are not kept for long: what that is, and when it
+    # goes, in words for an operator.
+    short_lived: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,61 @@
+"""Suppressions, for the worker, which can index addresses: add, look up, lift."""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex
+from belong_mail.delivery.models import Suppression
+
+BY_REQUEST = "asked"
+# Octets: of an index, and of a time since 1970.
+INDEX_OCTETS, PERMISSION_SECONDS = 16, 8
+
+
+def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
+    """Write to a normalised address no more, whatever anybody types."""
+    key = index.suppressed(address)
+    if session.get(Suppression, key) is None:
+        session.add(Suppression(address_index=key, reason=reason))
+
+
+def is_suppressed(session: Session, index: BlindIndex, address: str) -> bool:
+    return session.get(Suppression, index.suppressed(address)) is not None
+
+
+def lift_permission(
+    session: Session, index: BlindIndex, address: str, until: datetime
+) -> str | None:
+    """Make what lifts the suppression of an address that asked for it; None where none did.
+
+    It goes by email to that address alone. The web can read it there no more than anybody, and
+    cannot make one: it lacks the index key.
+    """
+    suppression = session.get(Suppression, index.suppressed(address))
+    if suppression is None or suppression.reason != BY_REQUEST:
+        return None
+    seconds = int(until.timestamp())
+    tag = index.permit(suppression.address_index, suppression.since.isoformat(), seconds)
+    made = suppression.address_index + seconds.to_bytes(PERMISSION_SECONDS, "big") + tag
+    return urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def lift(session: Session, index: BlindIndex, permission: str) -> bool:
+    """End the suppression that a permission is for, unless it is bent, late or of another day."""
+    try:
+        made = urlsafe_b64decode(permission + "=" * (-len(permission) % 4))
+    except ValueError:
+        return False
+    key, rest = made[:INDEX_OCTETS], made[INDEX_OCTETS:]
+    until, tag = int.from_bytes(rest[:PERMISSION_SECONDS], "big"), rest[PERMISSION_SECONDS:]
+    suppression = session.get(Suppression, key)
+    if suppression is None or suppression.reason != BY_REQUEST or until <= now().timestamp():
+        return False
+    made_here = index.permit(key, suppression.since.isoformat(), until)
+    if not hmac.compare_digest(tag, made_here):
+        return False
+    session.delete(suppression)
+    return True

@@ -1,0 +1,199 @@
+"""Throttle: messages a minute, recipients a day, connections at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Integer, String, bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.db import CompiledStatement, dialect_insert, in_ids, now
+from belong_mail.delivery import outcomes, retry
+from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
+from belong_mail.mail.smtp.replies import Reply
+
+# Deliveries in hand at most: what may be uncertain when a host is lost.
+MAX_IN_HAND = 100
+# Members of an issue that are claimed at a time.
+CHUNK_MEMBERS = 70
+DAY, MINUTES = timedelta(days=1), timedelta(minutes=1)
+MINUTE_KEY = b"relay/minute"
+# What may leave within this time is claimed now, so that what is urgent waits no longer.
+CLAIM_AHEAD = timedelta(seconds=1)
+# What may leave within this time is not waited for.
+CLAIM_TOLERANCE = timedelta(seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class SendPolicy:
+    """Messages a minute and a day, or None; when uncertain issues are sent again, None: never."""
+
+    send_rate: int | None
+    daily_quota: int | None
+    uncertain: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many messages may be claimed, and if none: until when."""
+
+    limit: int
+    until: datetime | None = None
+
+
+def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
+    """Return how many messages may be claimed now, at most so many.
+
+    A day is the last 24 hours. Workers count one after the other, for the row of `limits` is
+    theirs until they commit.
+    """
+    at = now()
+    if policy.send_rate:
+        step = timedelta(minutes=1) / policy.send_rate
+        first = rate_limits.available_at(session, MINUTE_KEY, at)
+        if first > at + CLAIM_TOLERANCE:
+            return Capacity(0, first)
+        limit = min(limit, max(1, CLAIM_AHEAD // step))
+    if policy.daily_quota is not None:
+        rate_limits.record_use(session, b"relay/day", rate_limits.LOCKING_RATE, at)
+        limit = min(limit, policy.daily_quota - _used(session, at))
+        if limit <= 0:
+            return Capacity(0, at + retry.FULL_DAY_LOOK_GAP)
+    return Capacity(limit)
+
+
+def _used(session: Session, at: datetime) -> int:
+    """Count what left within a day, to the minute, and what is in hand and may leave.
+
+    Both in one statement, which sees one moment: a message goes from the one to the other.
+    """
+    leases = session.scalars(select(Lease).execution_options(populate_existing=True))
+    ids = [each for lease in leases for each in lease.ids]
+    in_hand = select(func.count(Delivery.id)).where(
+        in_ids(Delivery.id, "ids"), Delivery.state == State.SENDING
+    )
+    sent = select(func.coalesce(func.sum(SentPerMinute.number), 0)).where(
+        SentPerMinute.minute > at - DAY - MINUTES
+    )
+    used = select(in_hand.scalar_subquery() + sent.scalar_subquery())
+    return session.scalar(used, {"ids": ids}) or 0
+
+
+def count_sent(session: Session, owner: str, dots: int) -> None:
+    """Count final dots whose outcome a worker writes down: they are part of the relay's day."""
+    if dots:
+        connection = session.connection()
+        minute = now().replace(second=0, microsecond=0)
+        said = {"owner": owner, "minute": minute, "number": dots}
+        _counting(connection.dialect.name).run(connection, said)
+
+
+@cache
+def _counting(dialect: str) -> CompiledStatement:
+    first = _entering(dialect, SentPerMinute.owner, SentPerMinute.minute, SentPerMinute.number)
+    counted = {SentPerMinute.number: SentPerMinute.number + first.excluded.number}
+    return CompiledStatement(
+        first.on_conflict_do_update(
+            index_elements=[SentPerMinute.owner, SentPerMinute.minute], set_=counted
+        )
+    )
+
+
+@cache
+def _holding(dialect: str) -> CompiledStatement:
+    """Build what writes a worker's list; a lease that another has ended begins anew."""
+    lease = _entering(dialect, Lease.owner, Lease.until, Lease.held, Lease.turn)
+    listed = {Lease.held: lease.excluded.held, Lease.turn: lease.excluded.turn}
+    return CompiledStatement(lease.on_conflict_do_update(index_elements=[Lease.owner], set_=listed))
+
+
+def _entering(dialect: str, *columns: Any) -> Any:
+    values = {each.key: bindparam(each.key, type_=each.type) for each in columns}
+    return dialect_insert(dialect)(columns[0].class_).values(values)
+
+
+class SendSlots(NamedTuple):
+    """In how long the first of some messages may leave, and how far apart they are."""
+
+    wait: timedelta = timedelta(0)
+    apart: timedelta = timedelta(0)
+
+
+def send_slots(
+    session: Session,
+    policy: SendPolicy,
+    owner: str,
+    held: set[int],
+    claimed: Iterable[tuple[int, Any]],
+    turn: int = 0,
+) -> SendSlots:
+    """Count messages that were claimed, and return when they may leave.
+
+    Beside what the worker holds already, they stand on its lease from now on, with the number of
+    this transaction.
+    """
+    ids, connection = [each for each, _ in claimed], session.connection()
+    if ids:
+        listed = ",".join(map(str, held.union(ids)))
+        lease = {"owner": owner, "until": now() + LEASE, "held": listed, "turn": turn}
+        _holding(connection.dialect.name).run(connection, lease)
+    elif turn:
+        _NUMBERING.run(connection, {"name": owner, "number": turn})
+    if not policy.send_rate or not ids:
+        return SendSlots()
+    at = now()
+    step = timedelta(minutes=1) / policy.send_rate
+    last = rate_limits.record_use(session, MINUTE_KEY, rate_limits.Rate(1, step), at, uses=len(ids))
+    return SendSlots(max(last - (len(ids) - 1) * step - at, timedelta(0)), step)
+
+
+_NUMBERING = CompiledStatement(
+    update(Lease)
+    .where(Lease.owner == bindparam("name", type_=String))
+    .values(turn=bindparam("number", type_=Integer))
+)
+
+
+def relay_pause(reasons: Iterable[Reply | None]) -> timedelta:
+    """Return how long to leave a relay alone: longer when it named a limit."""
+    wait = retry.RELAY_DOWN_REST
+    for reply in reasons:
+        wait = max(wait, outcomes.relay_rest(reply) if reply is not None else wait)
+    return wait
+
+
+class ConcurrencyLimit:
+    """How many connections there may be: more while all goes well, half of them after trouble."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._step = 1
+        self._successes = self._breaks = 0
+        self.allowed = 1
+        self._stuck_at = 0
+
+    def record_success(self) -> None:
+        self._successes += 1
+        self._breaks = 0
+        if self.allowed < self._limit and self._successes % self._step == 0:
+            self.allowed += 1
+
+    def record_break(self) -> bool:
+        """Count a broken conversation; tell whether it is one of many in a row."""
+        self._breaks += 1
+        return self._breaks >= retry.MAX_BREAKS
+
+    def is_stuck_at(self, delivery_id: int) -> bool:
+        """Tell whether the relay could not go on at this delivery the last time, too."""
+        before, self._stuck_at = self._stuck_at, delivery_id
+        return before == delivery_id
+
+    def must_rest(self) -> bool:
+        """Slow down; tell whether nothing at all went well since the last time."""
+        is_hopeless = self._successes == 0
+        self.allowed = 1 if is_hopeless else max(1, self.allowed // 2)
+        self._successes, self._step = 0, retry.SUCCESSES_PER_CONNECTION
+        return is_hopeless

@@ -1,1 +1,0 @@
-"""The directory and the groups' public pages."""

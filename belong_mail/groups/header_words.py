@@ -1,0 +1,263 @@
+"""What no header of a group's email may say: its name, and words that tell what it is about.
+
+A word stands for itself and its plural; with a star at its end for all words that begin so; with
+one at each end it is found anywhere, also across spaces and signs.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from belong_mail.core.i18n import sensitive_words
+from belong_mail.groups.models import Group
+from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups.site_words import words_beside
+from belong_mail.mail.message.lookalikes import readings, skeleton, unreadable
+
+
+def _with_translated(words: dict[str, tuple[str, ...]], section: str) -> dict[str, tuple[str, ...]]:
+    """Add the words of further languages to those in English and Spanish."""
+    translated = sensitive_words(section)
+    return {
+        slug: (*own, *(word for table in translated for word in table.get(slug, ())))
+        for slug, own in words.items()
+    }
+
+
+# How a group of the district's is called, besides by its own name.
+NAMES: Final = _with_translated({
+    "african-american-black": (
+        "african american*", "afro american*", "afroamerican*", "afrodescendiente", "black",
+        "comunidad negra", "negro", "negra",
+    ),
+    "asian": ("asian", "asiatic*", "aapi"),
+    "citizens-of-the-world": ("citizen* of the world", "ciudadan* del mundo"),
+    "deconstructing-privilege": (
+        "deconstructing privilege", "deconstruyendo el privilegio", "deconstruir el privilegio",
+    ),
+    "latinx-hispanic": ("latinx", "latino", "latina", "latine", "hispanic*", "hispano", "hispana"),
+    "lgbtq": ("*lgbt*", "*lgtb*"),
+    "the-village": ("the village", "la aldea"),
+    "women-of-color": ("women of color", "woman of color", "mujer de color", "mujeres de color"),
+    "people-with-disabilities": ("*disabilit*", "*discapaci*"),
+    "autoimmune": ("*autoimmun*", "*autoinmun*"),
+}, "names")  # fmt: skip
+
+
+# The discreet groups, and words by which everybody would know which of them writes.
+TELLING: Final = _with_translated({
+    "lgbtq": (
+        "*glbt*", "*lesbian*", "*bisexual*", "*transgen*", "*homosexual*", "gay", "bisex*", "trans",
+        "transex*", "transsex*", "transfem*", "transmasc*", "transphob*", "transfob*", "travest*",
+        "queer*", "cuir", "homo", "homophob*", "homofob*", "pansex*", "asexual*", "intersex*",
+        "genderqueer*", "gender identity", "identidad de genero", "gender fluid*", "genero fluido",
+        "nonbinar*", "non binar*", "nobinari*", "no binari*", "enby", "cisgen*", "two spirit",
+        "dos espiritus", "sexual orientation", "orientacion sexual", "sexual diversity",
+        "diversidad sexual", "same sex", "mismo sexo", "pride", "orgullo", "rainbow*", "arcoiris",
+        "arco iris", "drag queen", "drag show", "coming out day", "salir del closet",
+        "stonewall", "pflag", "glsen", "gsa", "sapphic*", "safic*", "lgb", "orgullos*",
+        "coming out", "drag", "hiv", "vih", "sida", "marriage equality",
+        "matrimonio igualitario", "pronoun", "pronombre", "day of silence", "trevor project",
+        "dyke", "marica", "maricon*",
+    ),
+    "people-with-disabilities": (
+        "disab*", "handicap*", "minusvali*", "impairment", "impaired", "deaf*", "sordo", "sorda",
+        "sordera", "hard of hearing", "blind", "blindness", "ciego", "ciega", "ceguera",
+        "low vision", "baja vision", "braille", "wheelchair*", "silla de ruedas",
+        "sillas de ruedas", "autis*", "adhd", "tdah", "neurodiver*", "dyslexi*", "dislexi*",
+        "accessib*", "accesib*", "special needs", "necesidades especiales", "mental health",
+        "salud mental", "mental illness*", "chronic*", "cronic*", "epilep*", "cerebral palsy",
+        "paralisis cerebral", "down syndrome", "sindrome de down", "prosthe*", "ableis*",
+        "capacitis*", "diversidad funcional", "crip", "invalid*", "lisiad*", "sign language",
+        "lengua de senas", "lenguaje de senas", "service dog", "service animal",
+        "perro de servicio", "accommodation", "ajuste razonable", "ptsd", "bipolar*", "tourette*",
+    ),
+    "autoimmune": (
+        "immun*", "inmun*", "lupus", "arthriti*", "artriti*", "rheumat*", "reumat*", "crohn*",
+        "colitis", "celiac*", "coeliac*", "psoria*", "sclerosis", "esclerosis", "hashimoto*",
+        "sjogren*", "thyroid*", "tiroid*", "diabet*", "myasthenia", "miastenia", "vasculitis",
+        "fibromyalgia", "fibromialgia", "chronic*", "cronic*", "illness*", "enfermedad*",
+        "disease", "diagnos*", "remission", "remision", "flare", "flare up", "brote", "infusion",
+        "biologics", "steroid", "esteroide", "inflamm*", "inflamacion", "fatigue", "fatiga",
+        "symptom", "sintoma", "syndrome", "sindrome", "spoonie*",
+    ),
+}, "telling")  # fmt: skip
+
+
+# Signs that everybody knows, without a colour of skin or a way to be drawn.
+SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
+    "lgbtq": (
+        *"🌈⚧⚢⚣⚤⚥⚦⚨⚩👬👭", "👨\u200d👨", "👩\u200d👩", "👨\u200d❤\u200d👨", "👩\u200d❤\u200d👩",
+        "👨\u200d❤\u200d💋\u200d👨", "👩\u200d❤\u200d💋\u200d👩",
+    ),
+    "people-with-disabilities": (*"♿🦽🦼🦯🦻🧏🦮🦾🦿🤟♾", "🐕\u200d🦺"),
+    "autoimmune": tuple("🎗💉💊"),
+}  # fmt: skip
+
+
+_DRAWN: Final = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+
+
+# Words of a name that say nothing about who is in the group.
+COMMON: Final = frozenset((
+    "a", "affinity", "all", "allies", "ally", "alliance", "and", "at", "belong", "by", "circle",
+    "club", "colleague", "colleagues", "committee", "community", "council", "de", "del", "denver",
+    "dps", "educator", "educators", "el", "employee", "employees", "en", "erg", "families", "for",
+    "friends", "from", "group", "groups", "grupo", "in", "la", "las", "los", "members", "network",
+    "new", "of", "on", "our", "para", "people", "por", "public", "red", "school", "schools",
+    "staff", "teacher", "teachers", "team", "the", "to", "with", "y",
+))  # fmt: skip
+
+
+# The names of the district's groups when their words were chosen.
+SEEDED: Final = {slug: name for slug, name, *_ in (*ESTABLISHED, *UPCOMING)}
+# Letters; a shorter word is not looked for within an address.
+SHORT: Final = 4
+# Letters from which on a word of a name also stands for longer words.
+STEM: Final = 5
+
+
+def is_discreet(group: Group) -> bool:
+    """Tell whether a group's name alone says something about a person that is theirs to say.
+
+    The office marks it. A group that is called like one of TELLING, or once was, needs no mark and
+    keeps none from being discreet: nobody who can write the mark makes such a name less private.
+    """
+    return bool(group.is_discreet) or needs_no_mark(group)
+
+
+def needs_no_mark(group: Group) -> bool:
+    """Tell whether a group is discreet by what it is called, whatever its mark says."""
+    return bool(_kinds(group.slug, _names(group)))
+
+
+def telling_word(group: Group, text: str) -> str:
+    """Return what in a header tells which group it is about; empty when nothing does.
+
+    Of a discreet group that is also a word that cannot be judged.
+    """
+    drawn = _DRAWN.sub("", text)
+    kinds = _kinds(group.slug, _names(group))
+    symbols = (sign for kind in kinds for sign in SYMBOLS.get(kind, ()) if sign in drawn)
+    return (
+        next(symbols, "")
+        or _words_of(group).found_in(text)
+        or (unreadable(text) if is_discreet(group) else "")
+    )
+
+
+def found_phrase(phrases: Iterable[str], text: str) -> str:
+    """Return one of some phrases that a text says, in whatever disguise; or nothing."""
+    return _HeaderWords(each.casefold() for each in phrases).found_in(text)
+
+
+def tells_by_address(group: Group, address: str) -> bool:
+    """Tell whether an address names a discreet group, also where its words run together.
+
+    For other groups it may: there a mailbox like “asian-leads@…” is the leads' own choice.
+    """
+    return is_discreet(group) and _words_of(group).is_within(address)
+
+
+class HeaderNamesGroup(Exception):
+    """A header says, or hints, which discreet group a message is about."""
+
+
+def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
+    """Raise HeaderNamesGroup when what shows of a message names a discreet group that it is about.
+
+    Of other groups it may hold a word of the name: these headers are the same for all groups, and a
+    group may be called “Welcome”.
+    """
+    if isinstance(group, str):
+        group = Group(slug="", name=group)
+    if not isinstance(group, Group) or not is_discreet(group):
+        return
+    if any(telling_word(group, each) for each in shown):
+        raise HeaderNamesGroup
+
+
+class _HeaderWords:
+    """Words to look for; compiled once for each group."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._said = [(word, skeleton(word)) for word in dict.fromkeys(words) if skeleton(word)]
+        self._anywhere = [pair for pair in self._said if pair[0].startswith("*")]
+        whole = [pair for pair in self._said if not pair[0].startswith("*")]
+        self._whole = [word for word, _ in whole]
+        each = (f"({_pattern(word)})" for word in self._whole)
+        self._pattern = re.compile(rf"\b(?:{'|'.join(each) or '(?!)'})\b")
+
+    def found_in(self, text: str) -> str:
+        """Return one of the words that is in a text, as the table has it; or nothing."""
+        for reading in readings(text):
+            found = self._pattern.search(reading)
+            if found:
+                return self._whole[(found.lastindex or 1) - 1].replace("*", "")
+            run = reading.replace(" ", "")
+            for word, bare in self._anywhere:
+                if bare in run:
+                    return word.replace("*", "")
+        return ""
+
+    def is_within(self, address: str) -> bool:
+        bare = [said.replace(" ", "") for _, said in self._said]
+        runs = [reading.replace(" ", "") for reading in readings(address)]
+        within = any(word in run for word in bare if len(word) >= SHORT for run in runs)
+        return within or bool(self.found_in(address))
+
+
+def _pattern(word: str) -> str:
+    """Return a pattern of a word or phrase: its spaces may be missing, and its plural counts."""
+    parts = [skeleton(part) + ("[a-z0-9]*" if part.endswith("*") else "") for part in word.split()]
+    return " ?".join(parts) + ("" if word.endswith("*") else "(?:e?s)?")
+
+
+def _names(group: Group) -> tuple[str, ...]:
+    """List each name that a group has had, today's first."""
+    return tuple(dict.fromkeys((group.name, *(group.known_names or ()))))
+
+
+def _words_of(group: Group) -> _HeaderWords:
+    typed = (group.telling_words or {}).values()
+    lines = [line for text in typed for line in text.splitlines() if line.strip()]
+    if is_discreet(group):
+        lines += words_beside(group)
+    further = tuple(line.casefold() for line in lines)
+    return _words(group.slug, _names(group), further)
+
+
+@lru_cache(maxsize=64)
+def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """List the discreet groups that a group is, or is called like."""
+    return tuple(
+        kind
+        for kind in TELLING
+        if kind == slug or any(_is_like(kind, one) for one in (*names, slug))
+    )
+
+
+def _is_like(kind: str, name: str) -> bool:
+    return bool(_HeaderWords((*NAMES[kind], *TELLING[kind])).found_in(name))
+
+
+@lru_cache(maxsize=64)
+def _words(slug: str, names: tuple[str, ...], further: tuple[str, ...]) -> _HeaderWords:
+    words = [*NAMES.get(slug, ()), *further]
+    for name in names:
+        words += _own(slug, name)
+    for kind in _kinds(slug, names):
+        words += (*NAMES[kind], *TELLING[kind])
+    return _HeaderWords(words)
+
+
+def _own(slug: str, name: str) -> Iterator[str]:
+    """Yield what a group's own name and address say; of one that we do not know each word."""
+    yield from (name, slug.replace("-", " "))
+    yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
+    if SEEDED.get(slug) != name:
+        said = name if slug in SEEDED else f"{name} {slug}"
+        for word in re.findall(r"\w+", said.casefold()):
+            if word not in COMMON and len(word) > 1:
+                yield f"{word.removesuffix('s')}*" if len(word) >= STEM else word

@@ -1,0 +1,29 @@
+"""A group's shared mailbox, for the worker, which alone can open its address."""
+
+from contextlib import suppress
+
+from belong_mail.core.decryption import DecryptionError, Opener
+from belong_mail.groups.header_words import tells_by_address
+from belong_mail.groups.models import Group
+
+MAILBOX_COLUMN = "groups.wrapped_mailbox"
+
+
+def mailbox_of(opener: Opener, group: Group) -> str:
+    """Return a group's mailbox, or nothing: what the worker did not wrap for it is not believed."""
+    with suppress(DecryptionError):
+        return opener.unwrap(group.wrapped_mailbox or b"", MAILBOX_COLUMN, group.public_id).decode()
+    return ""
+
+
+def reply_address(opener: Opener, group: Group) -> str:
+    """Return the mailbox that replies to issues go to; nothing when it would name the group.
+
+    It stands in a header of each copy, which is seen by more eyes than the text.
+    """
+    address = mailbox_of(opener, group)
+    return "" if tells_by_address(group, address) else address
+
+
+def wrap_mailbox(opener: Opener, group: Group, address: str) -> None:
+    group.wrapped_mailbox = opener.wrap(address.encode(), MAILBOX_COLUMN, group.public_id)

@@ -1,0 +1,92 @@
+"""Groups as a reader sees them: in one language, with their hue."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from belong_mail.core.i18n import DEFAULT, LocalizedText, TextIn
+from belong_mail.groups.models import Group
+
+PHONE = "tel:"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group's public face."""
+
+    number: int
+    slug: str
+    name: str
+    summary: str
+    note: str
+    hue: int
+    is_upcoming: bool
+    # Some moment of its last day, where an end is set: nobody can join.
+    last_day: datetime | None
+    # Paragraphs.
+    mission: list[TextIn]
+    activities: list[TextIn]
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceView:
+    """A link or a phone number on a group's page."""
+
+    title: str
+    url: str
+    # As people read it; empty for a link.
+    phone: str
+
+
+def group_view(group: Group, language: str) -> GroupView:
+    texts: dict[str, LocalizedText] = {
+        name: getattr(group, name) or {}
+        for name in ("summary", "note", "mission", "activities", "audience")
+    }
+    said = {name: localized(words, language) for name, words in texts.items()}
+    return GroupView(
+        number=group.id,
+        slug=group.slug,
+        name=TextIn(group.name, DEFAULT),
+        summary=said["summary"],
+        note=said["note"],
+        hue=(group.position - 1) % 10 + 1,
+        is_upcoming=group.established_at is None,
+        last_day=last_moment(group.ends_at),
+        mission=_split(said["mission"], r"\n\s*\n"),
+        activities=_split(said["activities"], r"\r?\n"),
+        audience=said["audience"],
+    )
+
+
+def last_moment(end: datetime | None) -> datetime | None:
+    """Return a moment before an end: of what ends at midnight people are told the day before."""
+    return end and end - timedelta(seconds=1)
+
+
+def resources_of(group: Group, language: str) -> list[ResourceView]:
+    """List the links and phone numbers on a group's page, in a language."""
+    return [
+        ResourceView(
+            title=localized(each["title"], language),
+            url=each["url"],
+            phone=each["url"].removeprefix(PHONE) if each["url"].startswith(PHONE) else "",
+        )
+        for each in group.resources
+    ]
+
+
+def localized(words: LocalizedText, language: str) -> TextIn:
+    """Return words in a language, else in our own; empty where there are none.
+
+    They know which it is: a template marks them by `|lang_attr`.
+    """
+    if words.get(language):
+        return TextIn(words[language], language)
+    return TextIn(words.get(DEFAULT, ""), DEFAULT)
+
+
+def _split(words: TextIn, at: str) -> list[TextIn]:
+    """Split words into those parts that say something, each in the same language."""
+    return [TextIn(part, words.language) for part in re.split(at, words) if part]

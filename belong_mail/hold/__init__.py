@@ -1,1 +1,0 @@
-"""Hold: a restored or cloned database sends nothing until somebody says so."""

@@ -1,1 +1,0 @@
-"""Being told, once, when an upcoming group starts."""

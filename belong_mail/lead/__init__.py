@@ -1,1 +1,0 @@
-"""A lead's home."""

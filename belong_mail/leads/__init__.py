@@ -1,0 +1,1 @@
+"""A lead's home, the group's page, questions, the shared mailbox."""

@@ -1,0 +1,57 @@
+"""The office's commands: the questions of sign-up forms."""
+
+import click
+
+from belong_mail.core.audit import Kind
+from belong_mail.leads import questions
+from belong_mail.web.context import transaction
+
+NO_SUCH = "There is no such question. See `question list`."
+
+
+@click.group("question")
+def question_commands() -> None:
+    """List, approve and refuse the questions of sign-up forms."""
+
+
+@question_commands.command("list")
+def list_questions() -> None:
+    """List questions; those waiting for approval come first.
+
+    Prints one question a line: number, state, group, kind, words.
+    """
+    with transaction() as session:
+        for group, question in questions.all_questions(session):
+            state = "asked" if question.approved_at else "waits"
+            words = [question.label, *question.options]
+            said = " | ".join(" / ".join(each.values()) for each in words)
+            click.echo(f"{question.id}\t{state}\t{group.slug}\t{question.kind}\t{said}")
+
+
+@question_commands.command("approve")
+@click.argument("question_id", type=int)
+def approve_question(question_id: int) -> None:
+    """Approve the question QUESTION_ID."""
+    with transaction() as session:
+        try:
+            question = questions.find_question(session, question_id)
+        except questions.QuestionNotFound as error:
+            raise click.ClickException(NO_SUCH) from error
+        questions.approve_question(question)
+        questions.record(session, Kind.QUESTION_APPROVED, question)
+    click.echo("Approved. The question is on the form now.")
+
+
+@question_commands.command("refuse")
+@click.argument("question_id", type=int)
+def refuse_question(question_id: int) -> None:
+    """Delete the question QUESTION_ID.
+
+    Also one that is on the form already.
+    """
+    with transaction() as session:
+        try:
+            questions.refuse_question(session, question_id)
+        except questions.QuestionNotFound as error:
+            raise click.ClickException(NO_SUCH) from error
+    click.echo("Deleted.")

@@ -1,0 +1,95 @@
+"""The emails about a group's mailbox, and the one that says that a question waits."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group, Question
+from belong_mail.leads import welcome
+from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
+from belong_mail.members.self_service_emails import plain
+from belong_mail.newsletters.release import TEST_LANGUAGE
+
+TIME_TO_ANSWER = timedelta(hours=6)
+
+
+def confirm_mailbox_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Ask at the mailbox and at the lead's whether it is to be used, while there is time to answer.
+
+    The worker has wrapped until when it takes an answer, so the link is not signed anew.
+    """
+    letter, said = plain(session, mailer, delivery)
+    public_id, _, _secret = said["named"].partition(".")
+    found = select(MailboxChange.created_at).where(MailboxChange.public_id == public_id)
+    at = session.scalar(found)
+    if at is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if now() > at + LINK_MAX_AGE - TIME_TO_ANSWER:
+        raise SkipDelivery(State.EXPIRED)
+    url = mailer.links.signed(
+        "shared_mailbox.confirm", Purpose.CONFIRM_MAILBOX, said["named"], at, letter.language
+    )
+    context = {"group": said["group"], "confirm_url": url, "expires": at + LINK_MAX_AGE}
+    return Email(letter.to, letter.language, context)
+
+
+def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell a lead, or the mailbox before, that mail goes elsewhere now; not where."""
+    if delivery.account_id is None:
+        letter, said = plain(session, mailer, delivery)
+        to, language, group = letter.to, letter.language, said["group"]
+    else:
+        lead = session.get(Account, delivery.account_id)
+        of = session.get(Group, delivery.about_id)
+        if (
+            lead is None
+            or of is None
+            or not invitations.is_proven_lead(session, mailer.opener, lead, of)
+        ):
+            raise SkipDelivery(State.WITHDRAWN)
+        to, language = invitations.account_address(mailer.opener, mailer.index, lead), lead.language
+        group = of.name
+    context = {
+        "group": group,
+        "is_lead": delivery.account_id is not None,
+        "contact_url": mailer.links.page("contact.write", language),
+    }
+    return Email(to, language, context)
+
+
+def welcome_test_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Write a lead the welcome email of a group that they provably lead."""
+    lead = session.get(Account, delivery.account_id)
+    group = session.get(Group, delivery.about_id)
+    if lead is None or group is None or group.retired_at is not None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if not invitations.is_proven_lead(session, mailer.opener, lead, group):
+        raise SkipDelivery(State.WITHDRAWN)
+    opened = mailer.opener.open(delivery.sealed_arguments or b"", TEST_LANGUAGE)
+    language = i18n.known_language(opened.decode())
+    url = mailer.links.page("directory.index", language)
+    context = welcome.sample(session, group, group.welcome, language, now(), mailer.zone)
+    context |= dict.fromkeys(("calendar_url", "leave_url", "groups_url"), url)
+    to = invitations.account_address(mailer.opener, mailer.index, lead)
+    return Email(to, language, context)
+
+
+def question_waits_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell the office's inbox that a question waits, whatever the delivery's row says."""
+    question = session.get(Question, delivery.about_id)
+    if question is None or question.approved_at is not None:
+        raise SkipDelivery(State.WITHDRAWN)
+    group = session.get_one(Group, question.group_id)
+    if group.retired_at is not None:
+        raise SkipDelivery(State.WITHDRAWN)
+    context = {"group": group.name, "inbox_url": mailer.links.page("office.inbox", i18n.DEFAULT)}
+    return Email(mailer.office, i18n.DEFAULT, context)

@@ -1,0 +1,349 @@
+"""The forms for a group's page and for a new question."""
+
+import re
+from collections.abc import Callable
+
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    FieldList,
+    Form,
+    FormField,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, Length, Optional
+
+from belong_mail.core.i18n import DEFAULT, LocalizedText, gettext_noop, language_name
+from belong_mail.groups.header_words import tells_by_address
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import PHONE as PHONE_LINK
+from belong_mail.leads.page import GroupPage
+from belong_mail.leads.questions import asks_sensitive
+from belong_mail.web.forms import BaseForm, https_only, one_line, plain_text, staff_address, strip
+from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
+
+RESOURCES = 4
+# Lines in which a group says what it does.
+MAX_ACTIVITIES = 10
+ACTIVITY_LENGTH = 250
+# Digits of a phone number: from 988 to the most of ITU-T E.164.
+PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
+
+
+LINE_VALIDATORS = [
+    Optional(),
+    Length(max=160, message=_l("Use at most 160 characters.")),
+    plain_text,
+]
+
+
+NOTE_VALIDATORS = [Optional(), Length(max=60, message=_l("Use at most 60 characters.")), plain_text]
+
+
+MISSION_VALIDATORS = [
+    Optional(),
+    Length(max=800, message=_l("Use at most 800 characters.")),
+    plain_text,
+]
+
+
+LETTER_VALIDATORS = [
+    Optional(),
+    Length(max=600, message=_l("Use at most 600 characters.")),
+    plain_text,
+]
+
+
+def lines(text: str | None) -> list[str]:
+    """Split into the lines that say something."""
+    return [" ".join(line.split()) for line in (text or "").splitlines() if line.strip()]
+
+
+def one_a_line(text: str | None) -> str:
+    return "\n".join(lines(text))
+
+
+def in_one_line(text: str | None) -> str:
+    return " ".join(lines(text))
+
+
+def one_newline(text: str | None) -> str:
+    """Return a text with the line breaks of Unix, whatever the browser sends."""
+    return "\n".join((text or "").splitlines())
+
+
+def _title_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Title"), gettext_noop("Title in %(language)s"))
+    return StringField(words, filters=[strip], validators=LINE_VALIDATORS)
+
+
+def https_or_phone(form: Form, field: Field) -> None:
+    """Accept a link that begins with https://, or a phone number, which becomes a `tel:` link."""
+    number = PHONE.fullmatch(field.data or "")
+    if number:
+        groups = re.findall("[0-9]+", number[2])
+        field.data = f"{PHONE_LINK}{number[1]}{'-'.join(groups)}"
+        return
+    try:
+        https_only(form, field)
+    except ValidationError as error:
+        said = _("Enter a link that begins with https://, or a phone number.")
+        raise ValidationError(said) from error
+
+
+class ResourceForm(LocalizedForm):
+    """A link or phone number of the page; the form around it guards against other sites."""
+
+    titles = LocalizedFields(title=_title_field)
+    url = StringField(
+        _l("Link or phone number"),
+        filters=[strip],
+        validators=[
+            Optional(),
+            Length(max=500, message=_l("This link is too long.")),
+            https_or_phone,
+        ],
+    )
+
+
+def _summary_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Your group in one line"), SAME)
+    hint = _l("For the list of groups and the top of your page.") if code == DEFAULT else ""
+    needed = [DataRequired(_l("Say in one line what your group is for.")), *LINE_VALIDATORS[1:]]
+    validators = needed if code == DEFAULT else LINE_VALIDATORS
+    return TextAreaField(words, description=hint, filters=[in_one_line], validators=validators)
+
+
+def _mission_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("Your mission"), SAME)
+    hint = (
+        _l("Why the group exists, in a paragraph or a few. Leave an empty line between paragraphs.")
+        if code == DEFAULT
+        else ""
+    )
+    return TextAreaField(
+        words, description=hint, filters=[one_newline, strip], validators=MISSION_VALIDATORS
+    )
+
+
+def few_short_lines(_form: FlaskForm, field: Field) -> None:
+    """Accept a list that people read to its end."""
+    listed = lines(field.data)
+    if len(listed) > MAX_ACTIVITIES:
+        raise ValidationError(_("Write at most 10 lines."))
+    if any(len(each) > ACTIVITY_LENGTH for each in listed):
+        raise ValidationError(_("Use at most 250 characters a line."))
+
+
+def _activities_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("What you do"), SAME)
+    hint = _l("A list of up to 10 lines. Each line becomes one point.") if code == DEFAULT else ""
+    validators = [Optional(), plain_text, few_short_lines]
+    return TextAreaField(words, description=hint, filters=[one_a_line], validators=validators)
+
+
+def _note_field(code: str) -> StringField:
+    words = label(
+        code, gettext_noop("A note on the card"), gettext_noop("The note in %(language)s")
+    )
+    hint = (
+        _l("A few words of news, like “Writing our charter now,” for the card.")
+        if code == DEFAULT
+        else ""
+    )
+    return StringField(words, description=hint, filters=[strip], validators=NOTE_VALIDATORS)
+
+
+def _welcome_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("Your words in the welcome email"), SAME)
+    return TextAreaField(words, filters=[strip], validators=LETTER_VALIDATORS)
+
+
+class PageForm(BaseForm, LocalizedForm):
+    summaries = LocalizedFields(summary=_summary_field)
+    missions = LocalizedFields(mission=_mission_field)
+    activity_lists = LocalizedFields(activities=_activities_field)
+    notes = LocalizedFields(note=_note_field)
+    welcomes = LocalizedFields(welcome=_welcome_field)
+    resources = FieldList(FormField(ResourceForm), min_entries=RESOURCES, max_entries=RESOURCES)
+    mailbox = EmailField(
+        _l("Shared inbox of the group’s leaders"),
+        description=_l(
+            "It gets replies to your newsletters and messages to the group, once it’s confirmed"
+            " from that inbox and by you. You can name one from a day after you accepted your"
+            " invitation. Leave this empty to keep things as they are."
+        ),
+        filters=[strip],
+        validators=[Optional(), Length(max=254), staff_address],
+    )
+    without_mailbox = BooleanField(_l("Remove the shared inbox"))
+    submit = SubmitField(_l("Save"))
+
+    def keeps_silent_about(self, group: Group) -> bool:
+        """Refuse a mailbox that names the group: it would stand in a header of each issue."""
+        if not self.mailbox.data or not tells_by_address(group, self.mailbox.data):
+            return True
+        said = _(
+            "This address names the group or tells what it’s about, and it would appear in each"
+            " newsletter, where others may see it. Choose one that doesn’t."
+        )
+        self.mailbox.errors = (said,)
+        return False
+
+    def page(self) -> GroupPage:
+        """Return what was typed."""
+        return GroupPage(
+            summary=self.typed("summary"),
+            mission=self.typed("mission"),
+            activities=self.typed("activities"),
+            note=self.typed("note"),
+            welcome=self.typed("welcome"),
+            resources=[
+                {"title": title, "url": entry.url.data}
+                for entry in self.resources
+                if entry.url.data and DEFAULT in (title := entry.form.typed("title"))
+            ],
+        )
+
+    def show(self, page: GroupPage) -> None:
+        """Fill the form with what is on the page now."""
+        self.fill(
+            summary=page.summary,
+            mission=page.mission,
+            activities=page.activities,
+            note=page.note,
+            welcome=page.welcome,
+        )
+        for entry, resource in zip(self.resources, page.resources, strict=False):
+            entry.url.data = resource["url"]
+            entry.form.fill(title=resource["title"])
+
+
+def no_sensitive_topics(_form: FlaskForm, field: Field) -> None:
+    if asks_sensitive(field.data or ""):
+        raise ValidationError(
+            _(
+                "Please ask something else. No one has to say who they are to belong: none of our"
+                " forms ask about identity, health, pronouns, religion, race or orientation."
+            )
+        )
+
+
+# Characters of what members can tick.
+INTEREST_LENGTH = 60
+
+
+def _interest_field(code: str) -> StringField:
+    words = label(code, gettext_noop("What people can help with"), SAME)
+    first = DataRequired(_l("Enter what people can help with.")) if code == DEFAULT else Optional()
+    short = Length(max=INTEREST_LENGTH, message=_l("Use at most 60 characters."))
+    hint = _l("A few words, like “Planning events”.") if code == DEFAULT else ""
+    validators = [first, short, one_line, no_sensitive_topics]
+    return StringField(words, description=hint, filters=[strip], validators=validators)
+
+
+class InterestForm(BaseForm, LocalizedForm):
+    labels = LocalizedFields(label=_interest_field)
+    submit = SubmitField(_l("Save"))
+
+    def label(self) -> LocalizedText:
+        return self.typed("label")
+
+
+KIND_CHOICES = {
+    "text": gettext_noop("An answer in their own words"),
+    "choice": gettext_noop("One of a list"),
+    "choices": gettext_noop("Any of a list"),
+    "consent": gettext_noop("Checkbox (agree or not)"),
+}
+
+
+WITH_OPTIONS = {"choice", "choices"}
+# Options of one question.
+MIN_OPTIONS, MAX_OPTIONS = 2, 10
+OPTION_LENGTH = Length(max=90, message=_l("Use at most 90 characters."))
+QUESTION_LENGTH = Length(max=1000, message=_l("Use at most 1,000 characters."))
+
+
+def _short(field: Field) -> None:
+    if any(len(line) > OPTION_LENGTH.max for line in lines(field.data)):
+        raise ValidationError(OPTION_LENGTH.message)
+
+
+def list_fits_kind(form: "QuestionForm", field: Field) -> None:
+    """Accept a list for a kind that has one, and none for the others."""
+    number = len(lines(field.data))
+    if form.kind.data in WITH_OPTIONS and not MIN_OPTIONS <= number <= MAX_OPTIONS:
+        raise ValidationError(_("Write 2 to 10 answers, one per line."))
+    if form.kind.data not in WITH_OPTIONS and number:
+        raise ValidationError(_("This kind of question has no list. Leave it empty."))
+    _short(field)
+
+
+def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
+    """Accept a list in another language that is empty, or as long as the first."""
+
+    def check(form: "QuestionForm", field: Field) -> None:
+        number, reader = len(lines(field.data)), str(get_locale())
+        if number and number != len(lines(form.fields_of("options")[DEFAULT].data)):
+            raise ValidationError(
+                _(
+                    "Write as many answers in %(language)s as in %(default)s, or none.",
+                    language=language_name(code, reader),
+                    default=language_name(DEFAULT, reader),
+                )
+            )
+        _short(field)
+
+    return check
+
+
+def _question_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Your question"), SAME)
+    first = DataRequired(_l("Write your question.")) if code == DEFAULT else Optional()
+    validators = [first, OPTION_LENGTH, one_line, no_sensitive_topics]
+    return StringField(words, filters=[strip], validators=validators)
+
+
+def _options_field(code: str) -> TextAreaField:
+    words = label(
+        code,
+        gettext_noop("The list, one answer per line"),
+        gettext_noop("The list in %(language)s, in the same order"),
+    )
+    hint = _l("Only for answers from a list: 2 to 10 lines.") if code == DEFAULT else ""
+    fits = list_fits_kind if code == DEFAULT else as_many_options(code)
+    validators = [QUESTION_LENGTH, plain_text, no_sensitive_topics, fits]
+    return TextAreaField(words, description=hint, filters=[strip], validators=validators)
+
+
+class QuestionForm(BaseForm, LocalizedForm):
+    labels = LocalizedFields(label=_question_field)
+    kind = RadioField(
+        _l("How people answer"),
+        choices=lambda: [SelectChoice(key, _(words)) for key, words in KIND_CHOICES.items()],
+        default="text",
+    )
+    option_lists = LocalizedFields(options=_options_field)
+    submit = SubmitField(_l("Propose this question"))
+
+    def label(self) -> LocalizedText:
+        return self.typed("label")
+
+    def options(self) -> list[LocalizedText]:
+        """Return each answer of the list, in every language that has one."""
+        listed = {code: lines(words) for code, words in self.typed("options").items()}
+        return [
+            {code: listed[code][number] for code in listed if listed[code]}
+            for number in range(len(listed.get(DEFAULT, ())))
+        ]

@@ -1,0 +1,94 @@
+"""A group's shared mailbox: propose it, confirm it by email."""
+
+import json
+from datetime import datetime, timedelta
+
+from sqlalchemy import ForeignKey, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.groups.models import Group
+
+
+class MailboxChange(Base):
+    """A mailbox that a lead named for a group; until it is confirmed, the old one stays."""
+
+    __tablename__ = "mailbox_proposals"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
+    # The address, and hashes of the secrets that are still to come back; the worker's alone.
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+PROPOSE, CONFIRM, REMOVE = "propose-mailbox", "confirm-mailbox", "remove-mailbox"
+LINK_MAX_AGE = timedelta(seconds=Purpose.CONFIRM_MAILBOX.max_age or 0)
+
+
+def propose_mailbox(
+    session: Session, sealer: Sealer, group: Group, lead: Account, address: str, language: str
+) -> None:
+    """Write down, sealed, that a lead wants another mailbox; an earlier proposal is over."""
+    withdraw(session, group)
+    wanted = {
+        "group": group.public_id,
+        "lead": lead.public_id,
+        "address": address,
+        "language": language,
+    }
+    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(PROPOSE))
+    session.add(Job(kind=PROPOSE, group_id=group.id, sealed=sealed))
+    audit.record(session, audit.Kind.MAILBOX_PROPOSED, group=group)
+
+
+def remove_mailbox(session: Session, group: Group) -> None:
+    """Let everything go to the office, as soon as the worker has read it."""
+    withdraw(session, group)
+    session.add(Job(kind=REMOVE, group_id=group.id))
+    audit.record(session, audit.Kind.MAILBOX_REMOVED, group=group)
+
+
+def is_set(session: Session, group: Group) -> bool:
+    """Tell whether a group has a mailbox that nobody has removed."""
+    removed = select(Job.id).where(Job.kind == REMOVE, Job.group_id == group.id)
+    return group.wrapped_mailbox is not None and session.scalar(removed.limit(1)) is None
+
+
+def withdraw(session: Session, group: Group) -> None:
+    """Forget what was proposed; its links do nothing any more."""
+    session.execute(delete(Job).where(Job.kind == PROPOSE, Job.group_id == group.id))
+    session.execute(delete(MailboxChange).where(MailboxChange.group_id == group.id))
+
+
+def asked_at(session: Session, group: Group) -> datetime | None:
+    """Tell since when a proposal waits; None when there is none whose links still work."""
+    read = select(MailboxChange.created_at).where(MailboxChange.group_id == group.id)
+    unread = select(Job.due_at).where(Job.kind == PROPOSE, Job.group_id == group.id)
+    at = session.scalar(unread.limit(1)) or session.scalar(read)
+    return at if at is not None and at > now() - LINK_MAX_AGE else None
+
+
+def get_change(session: Session, public_id: str) -> None:
+    """Raise BadToken when there is nothing to ask about."""
+    found = select(MailboxChange.id).where(MailboxChange.public_id == public_id)
+    if session.scalar(found) is None:
+        raise BadToken
+
+
+def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
+    """Hand the secret of a pressed link to the worker, who alone can tell whether it is right.
+
+    Raises BadToken when the proposal is over.
+    """
+    public_id, _, secret = named.partition(".")
+    get_change(session, public_id)
+    said = json.dumps({"proposal": public_id, "secret": secret}).encode()
+    sealed = sealer.seal(said, sealed_for(CONFIRM))
+    session.add(Job(kind=CONFIRM, sealed=sealed))

@@ -1,0 +1,247 @@
+"""The leads' pages: a group's page, its questions, its mailbox."""
+
+from dataclasses import asdict
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.session import signed_in
+from belong_mail.core.db import now
+from belong_mail.core.i18n import known_language
+from belong_mail.core.rate_limits import TEST_RATE, try_use
+from belong_mail.core.tokens import Purpose
+from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.presenters import group_view, localized, resources_of
+from belong_mail.leads import interests, mailbox, welcome
+from belong_mail.leads import page as group_page
+from belong_mail.leads import questions as question_service
+from belong_mail.leads.forms import KIND_CHOICES, InterestForm, PageForm, QuestionForm
+from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
+from belong_mail.web.access import for_leads, no_cookie, public
+from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
+
+editing = Blueprint("editing", __name__, url_prefix="/lead/groups/<slug>")
+
+
+@editing.route("/page", methods=["GET", "POST"])
+@for_leads
+def page(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        form = PageForm()
+        if request.method != "POST":
+            form.show(group_page.page_of(group))
+        elif form.validate_on_submit() and form.keeps_silent_about(group):
+            if "preview" in request.form:
+                return _preview(group, form)
+            if "welcome" in request.form:
+                return _preview_welcome(session, group, form)
+            group_page.change(session, group, form.page())
+            _keep_mailbox(session, group, form)
+            return redirect(url_for(".page", slug=slug, saved=_test_welcome(session, group)), 303)
+        shown = _form(session, group, form)
+    return shown, 422 if form.errors else 200
+
+
+@editing.post("/page/undo")
+@for_leads
+def undo(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group_page.undo(session, accounts.group_for_lead(session, signed_in(), slug))
+    return redirect(url_for(".page", slug=slug, undone=1), 303)
+
+
+def _form(session: Session, group: Group, form: PageForm) -> str:
+    return render_template(
+        "editing/page.html",
+        group=group_view(group, str(get_locale())),
+        of=group,
+        form=form,
+        asked_at=mailbox.asked_at(session, group),
+        has_mailbox=mailbox.is_set(session, group),
+    )
+
+
+def _preview(group: Group, form: PageForm) -> str:
+    """Show the public page as it would be; nothing is stored."""
+    language = str(get_locale())
+    would_be = Group(
+        slug=group.slug,
+        name=group.name,
+        position=group.position,
+        established_at=group.established_at,
+        audience=group.audience,
+        **asdict(form.page()),
+    )
+    return render_template(
+        "directory/group.html",
+        group=group_view(would_be, language),
+        resources=resources_of(would_be, language),
+    )
+
+
+def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response:
+    """Show the welcome email as it would be, in the language of the button; nothing is stored."""
+    language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
+    zone = services().settings.timezone
+    said = welcome.sample(session, group, form.page().welcome, language, now(), zone)
+    links = dict.fromkeys(("calendar_url", "leave_url", "groups_url"), nowhere)
+    renderer = services_as_set(session).renderer
+    answer = Response(renderer.render("welcome-member", language, **said, **links).html)
+    answer.headers["Content-Security-Policy"] = EMAIL_POLICY
+    return answer
+
+
+def _test_welcome(session: Session, group: Group) -> str:
+    """Mail the lead the welcome email if the button said so; return what the page says then."""
+    if "test_welcome" not in request.form:
+        return "1"
+    if not try_use(session, limit_key(f"test/{signed_in().public_id}"), TEST_RATE, now()):
+        return "later"
+    welcome.ask_for_test(session, services().sealer, group, signed_in())
+    return "tested"
+
+
+def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
+    if form.without_mailbox.data:
+        mailbox.remove_mailbox(session, group)
+    elif form.mailbox.data:
+        address, language = form.mailbox.data, str(get_locale())
+        mailbox.propose_mailbox(session, services().sealer, group, signed_in(), address, language)
+
+
+questions = Blueprint("questions", __name__, url_prefix="/lead/groups/<slug>/questions")
+
+
+@questions.route("", methods=["GET", "POST"])
+@for_leads
+def listed(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        form = QuestionForm()
+        is_full = len(group.questions) >= question_service.MAX_QUESTIONS
+        if not is_full and form.validate_on_submit():
+            question = question_service.propose_question(
+                session, group, form.kind.data, form.label(), form.options()
+            )
+            question_service.tell_office(session, question, services().seal_to_office())
+            return redirect(url_for(".listed", slug=slug, done="proposed"), 303)
+        page = _page(group, form, is_full=is_full)
+    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
+
+
+@questions.post("/<int:question_id>/remove")
+@for_leads
+def remove(slug: str, question_id: int) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        try:
+            question_service.remove_question(session, group, question_id)
+        except question_service.QuestionNotFound as error:
+            raise accounts.NotFound from error
+    return redirect(url_for(".listed", slug=slug, done="removed"), 303)
+
+
+def _page(group: Group, form: QuestionForm, *, is_full: bool) -> str:
+    language = str(get_locale())
+    shown = [
+        (
+            question,
+            localized(question.label, language),
+            [localized(o, language) for o in question.options],
+        )
+        for question in group.questions
+    ]
+    return render_template(
+        "questions/listed.html",
+        group=group_view(group, language),
+        shown=shown,
+        kinds=KIND_CHOICES,
+        form=form,
+        is_full=is_full,
+    )
+
+
+group_interests = Blueprint("group_interests", __name__, url_prefix="/lead/groups/<slug>/interests")
+
+
+@group_interests.route("", methods=["GET", "POST"])
+@for_leads
+def listed_interests(slug: str) -> ResponseReturnValue:
+    """List what members can help with; a form adds one."""
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        form, is_full = InterestForm(), interests.is_full(group)
+        if not is_full and form.validate_on_submit():
+            interests.add_interest(session, group, form.label())
+            return redirect(url_for(".listed_interests", slug=slug, done="added"), 303)
+        page = _interests_page("listed", group, form=form, is_full=is_full)
+    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
+
+
+@group_interests.route("/<interest_id>", methods=["GET", "POST"])
+@for_leads
+def rename(slug: str, interest_id: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        interest = _interest(session, group, interest_id)
+        form = InterestForm(data=InterestForm.flat(label=interest.label))
+        if form.validate_on_submit():
+            interests.rename_interest(interest, form.label())
+            return redirect(url_for(".listed_interests", slug=slug, done="renamed"), 303)
+        page = _interests_page("rename", group, form=form, interest=interest)
+    return page, 422 if form.errors else 200
+
+
+@group_interests.route("/<interest_id>/retire", methods=["GET", "POST"])
+@for_leads
+def retire(slug: str, interest_id: str) -> ResponseReturnValue:
+    """Ask on GET; on POST delete an interest, and who chose it."""
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        interest = _interest(session, group, interest_id)
+        if request.method == "POST":
+            interests.retire_interest(session, interest)
+            return redirect(url_for(".listed_interests", slug=slug, done="retired"), 303)
+        return _interests_page("retire", group, interest=interest)
+
+
+def _interest(session: Session, group: Group, public_id: str) -> GroupInterest:
+    try:
+        return interests.find_interest(session, group, public_id)
+    except interests.InterestNotFound as error:
+        raise accounts.NotFound from error
+
+
+def _interests_page(
+    name: str, group: Group, interest: GroupInterest | None = None, **context: object
+) -> str:
+    language = str(get_locale())
+    return render_template(
+        f"group_interests/{name}.html",
+        group=group_view(group, language),
+        shown=[(each, localized(each.label, language)) for each in group.interests],
+        interest=interest,
+        label=localized(interest.label, language) if interest else "",
+        **context,
+    )
+
+
+shared_mailbox = Blueprint("shared_mailbox", __name__)
+
+
+@shared_mailbox.route("/confirm-mailbox/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def confirm(token: str) -> str:
+    named = services().tokens.read(Purpose.CONFIRM_MAILBOX, token)
+    with transaction() as session:
+        if request.method == "POST":
+            throttle(session)
+            mailbox.confirm_mailbox(session, services().sealer, named)
+            return render_template("shared_mailbox/confirmed.html", is_private=True)
+        mailbox.get_change(session, named.partition(".")[0])
+    return render_template("shared_mailbox/confirm.html", action=request.path, is_private=True)

@@ -1,0 +1,129 @@
+"""What RFC 3464 (delivery) and RFC 5965 (complaints) say in fields."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, first
+from belong_mail.mail.bounces.reasons import classify_bounce
+
+DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
+FEEDBACK: Final = "message/feedback-report"
+_HOTMAILS = "x-hmxmroriginalrecipient"
+_ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
+_HARMLESS = frozenset({"not-spam", "auth-failure", "miscategorized", "virus", "dmarc"})
+# What stands before a message that came back where nobody has filled in the fields.
+_REPORTED = (
+    r"^\W{0,3}(?:this is an? (?:e-?mail )?(?:abuse|spam|feedback) report\b|spamcop v[\d.]+"
+    r"|(?:the |this |an? )?(?:e-?mail |following )?(?:message|mail)\b[^\n]{0,80} (?:marked"
+    r"|reported)"
+    r" (?:as|it as) (?:spam|junk|unwanted)\b|we (?:have )?received an? (?:spam |abuse )?complaint"
+    r"|a (?:user|customer|member|subscriber|recipient) of (?:ours|our)\b[^\n]{0,80} (?:spam|junk"
+    r"|complain))"
+)
+_FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientStatus:
+    """What became of one recipient."""
+
+    action: str
+    status: str
+    words: str
+    recipients: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        return self.action.startswith("fail") or (self._is_vague and self.status[:1] == "5")
+
+    @property
+    def is_late(self) -> bool:
+        return self.action.startswith("delay") or (self._is_vague and self.status[:1] == "4")
+
+    @property
+    def has_arrived(self) -> bool:
+        """Tell whether it says so: an action that nobody knows says nothing."""
+        return self.action in _ARRIVED or (not self.action and self.status[:1] == "2")
+
+    @property
+    def _is_vague(self) -> bool:
+        return self.action not in {"failed", "delayed", *_ARRIVED}
+
+
+def statuses_of(message: Message) -> list[RecipientStatus]:
+    """Return what the outermost report says of each recipient."""
+    found = list(_statuses(message.text_of(*DELIVERY) or ""))
+    return [each for each in found if each.status or each.recipients] or found
+
+
+def is_report(message: Message) -> bool:
+    """Tell whether the fields stand where a server puts them, not where a person attaches them."""
+    return any(
+        part.kind in DELIVERY and part.within == "multipart/report" for part in message.parts
+    )
+
+
+def _statuses(text: str) -> Iterator[RecipientStatus]:
+    for group in re.split(r"\n[ \t]*\n", text):
+        fields = fields_of(group)
+        if fields.keys() & {"action", "status", "final-recipient"}:
+            words, action = _field_text(fields), first(fields, "action").lower()
+            yield RecipientStatus(
+                action=action.split(" ")[0].strip("\"'()"),
+                status=_status_code(first(fields, "status")) or _status_in(action, words),
+                words=words,
+                recipients=tuple(
+                    address
+                    for name in ("final-recipient", "original-recipient", "x-actual-recipient")
+                    for address in addresses_in(first(fields, name))
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    # Somebody does not want it; otherwise a filter or a signature was at fault.
+    is_about_mail: bool
+    recipients: tuple[str, ...]
+
+
+def complaint_of(message: Message, report_text: str, returned: Fields) -> Complaint | None:
+    """Return what a feedback report says, also where it is not quite in the format."""
+    report = message.text_of(FEEDBACK)
+    words = f"{_REPORTED}|{_FEEDBACK_FIELD}" if returned else _FEEDBACK_FIELD
+    if (
+        report is None
+        and _HOTMAILS not in returned
+        and not re.search(words, report_text, re.IGNORECASE | re.MULTILINE)
+    ):
+        return None
+    fields = fields_of(report_text if report is None else report)
+    kind = first(fields, "feedback-type").strip().lower()
+    named = [*_all_fields(fields, "original-rcpt-to"), *_all_fields(fields, "removal-recipient")]
+    named += _all_fields(returned, _HOTMAILS)
+    return Complaint(
+        is_about_mail=kind not in _HARMLESS,
+        recipients=tuple(named or _all_fields(returned, "to")),
+    )
+
+
+def _status_in(action: str, words: str) -> str:
+    """Return the status that the words stand for, beside an action that tells nothing."""
+    is_known = action.startswith(("fail", "delay", *_ARRIVED))
+    return "" if is_known else classify_bounce(words, "").status
+
+
+def _status_code(value: str) -> str:
+    found = re.search(r"(?<!\d)[245]\.\d{1,3}\.\d{1,3}", value)
+    return found[0] if found else ""
+
+
+def _field_text(fields: Fields) -> str:
+    values = [*fields.get("diagnostic-code", []), *fields.get("x-supplementary-info", [])]
+    return " ".join(re.sub(r"^[\w.+-]{1,40}\s?;", "", value).strip() for value in values)
+
+
+def _all_fields(fields: Fields, name: str) -> list[str]:
+    return [address for value in fields.get(name, []) for address in addresses_in(value)]

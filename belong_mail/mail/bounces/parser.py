@@ -1,0 +1,194 @@
+"""Parse a returned message: what it is, why it came, whom it is about."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import islice
+from typing import Final
+
+from belong_mail.mail.bounces import MAX_OCTETS
+from belong_mail.mail.bounces.dsn import (
+    DELIVERY,
+    FEEDBACK,
+    RecipientStatus,
+    complaint_of,
+    is_report,
+    statuses_of,
+)
+from belong_mail.mail.bounces.heuristics import (
+    RECEIPT,
+    BounceText,
+    asks_to_unsubscribe,
+    bounce_text_of,
+    is_automatic_reply,
+    is_from_server,
+    is_out_of_office,
+    is_refused_by_list,
+    waits_for_confirmation,
+)
+from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, parse_message
+from belong_mail.mail.bounces.reasons import BounceReason, classify_bounce
+from belong_mail.mail.smtp.replies import ReplyClass
+
+# Recipients and paths: as many of each are kept.
+MAX_NAMED: Final = 20
+_SENT_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
+_SENT_FROM = (
+    "original-mail-from", "x-postfix-sender", "x-envelope-from", "x-envelope-sender", "return-path"
+)  # fmt: skip
+_REPORTS = (*DELIVERY, FEEDBACK)
+
+
+class Kind(StrEnum):
+    """What a message that came back is."""
+
+    BOUNCE = "bounce"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    COMPLAINT = "complaint"
+    # Also a receipt (RFC 8098) that a mail program gives for having shown the message.
+    AUTO_REPLY = "auto-reply"
+    UNSUBSCRIBE = "unsubscribe"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one message says, in our words; the addresses in it stay out of its `repr`."""
+
+    kind: Kind
+    # Of a bounce or a delay: "permanent" or "temporary", by the class of the status.
+    permanence: str | None = None
+    verdict: ReplyClass | None = None
+    # The recipient should not be written to: there is no such address, or it complains.
+    suppress: bool = False
+    status: str = ""
+    code: int | None = None
+    phrase: str = ""
+    recipients: tuple[str, ...] = field(default=(), repr=False)
+    # Addresses that it was sent to, or our message from: one may be a return path of ours.
+    paths: tuple[str, ...] = field(default=(), repr=False)
+
+
+OTHER: Final = Report(Kind.OTHER)
+_LISTS_REFUSAL = "550 5.7.2 restricted recipient"
+
+
+def parse_report(data: bytes) -> Report:
+    """Return what the message is; whatever the bytes, this neither raises nor takes long."""
+    message = parse_message(data, MAX_OCTETS)
+    account = bounce_text_of(message)
+    report = _report(message, account)
+    sent, returned = message.fields, account.returned
+    reported = fields_of(message.text_of(*_REPORTS) or "")
+    paths = _addresses((sent, _SENT_TO), (reported, _SENT_FROM), (returned, _SENT_FROM))
+    return replace(report, recipients=_limited(report.recipients), paths=_limited(paths))
+
+
+def _report(message: Message, account: BounceText) -> Report:
+    is_servers = is_from_server(message)
+    if complaint := complaint_of(message, account.report_text, account.returned):
+        return Report(
+            Kind.COMPLAINT,
+            suppress=complaint.is_about_mail,
+            recipients=complaint.recipients,
+        )
+    if (is_servers or is_report(message)) and (notices := statuses_of(message)):
+        return _by_fields(notices, account) or _by_action_alone(notices, message, account)
+    if not is_servers and asks_to_unsubscribe(message, account.report_text):
+        return Report(Kind.UNSUBSCRIBE)
+    if is_out_of_office(message) or waits_for_confirmation(message, account.report_text):
+        return Report(Kind.AUTO_REPLY)
+    return _without_fields(message, account)
+
+
+def _without_fields(message: Message, account: BounceText) -> Report:
+    if is_refused_by_list(message, account.report_text):
+        return _undelivered(Kind.BOUNCE, [classify_bounce(_LISTS_REFUSAL, "")], ())
+    if outcome := account.outcome(message):
+        return _by_words(outcome, message, account)
+    return Report(Kind.AUTO_REPLY) if is_automatic_reply(message) else OTHER
+
+
+def _by_action_alone(
+    notices: list[RecipientStatus], message: Message, account: BounceText
+) -> Report:
+    """Read the words where an action that nobody knows stands alone: it is no delivery."""
+    if any(each.status[:1] == "2" or each.has_arrived for each in notices):
+        return OTHER
+    return _by_words("failed", message, account)
+
+
+def _by_fields(notices: list[RecipientStatus], account: BounceText) -> Report | None:
+    """Return what the fields say, or None where they have no action that is known."""
+    failed = [each for each in notices if each.has_failed]
+    late = [each for each in notices if each.is_late]
+    if not failed and not late:
+        if not all(each.has_arrived for each in notices):
+            return None
+        status, recipients = notices[0].status, _recipients_of(notices)
+        return Report(Kind.DELIVERED, status=status, recipients=recipients)
+    statuses = failed or late
+    codes = (each.status if failed else _late(each.status) for each in statuses)
+    reasons = [_best(each.words, code, account) for each, code in zip(statuses, codes, strict=True)]
+    return _undelivered(Kind.BOUNCE if failed else Kind.DELAYED, reasons, _recipients_of(statuses))
+
+
+def _by_words(outcome: str, message: Message, account: BounceText) -> Report:
+    sent, receipt = message.fields, fields_of(message.text_of(RECEIPT) or "")
+    own = {*_addresses((sent, ("from", "to")))}
+    named = [*_addresses((sent, ("x-failed-recipients",)), (receipt, ("final-recipient",)))]
+    named += (address for address in account.recipients() if address not in own)
+    if outcome == "delivered":
+        return Report(Kind.DELIVERED, recipients=tuple(named))
+    if outcome == "delayed":
+        return _undelivered(Kind.DELAYED, [_best("", _late(""), account)], tuple(named))
+    return _undelivered(Kind.BOUNCE, [_best("", "", account)], tuple(named))
+
+
+def _late(status: str) -> str:
+    return f"4{status[1:]}" if status else "4.0.0"
+
+
+def _best(words: str, status: str, account: BounceText) -> BounceReason:
+    """Explain it by the fields; where these say too little, by the answer quoted beside them.
+
+    Only where no answer is quoted do the server's own sentences count: they hold many words.
+    """
+    reason = classify_bounce(words, status, account.report_text)
+    if reason.is_telling:
+        return reason
+    beside = account.replies() or account.statements()
+    other = classify_bounce(beside, reason.status or status, account.report_text)
+    return other if other.is_telling or not reason.status else reason
+
+
+def _undelivered(kind: Kind, reasons: list[BounceReason], recipients: tuple[str, ...]) -> Report:
+    """Suppress none where one address of several may be gone: nobody knows which."""
+    reason, is_bounce = reasons[0], kind is Kind.BOUNCE
+    return Report(
+        kind,
+        permanence=(reason.permanence or "permanent") if is_bounce else "temporary",
+        verdict=reason.verdict,
+        suppress=is_bounce and all(each.verdict is ReplyClass.REFUSED for each in reasons),
+        status=reason.status if is_bounce else _late(reason.status),
+        code=reason.code,
+        phrase=reason.phrase,
+        recipients=recipients,
+    )
+
+
+def _recipients_of(notices: list[RecipientStatus]) -> tuple[str, ...]:
+    return tuple(address for each in notices for address in each.recipients)
+
+
+def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the addresses in the named fields, place by place and name by name."""
+    for fields, names in places:
+        for name in names:
+            for value in fields.get(name, []):
+                yield from addresses_in(value)
+
+
+def _limited(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(dict.fromkeys(names), MAX_NAMED))

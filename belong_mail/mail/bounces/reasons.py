@@ -1,0 +1,252 @@
+"""Why a message came back: codes and words, judged by the one table of `mail.smtp.replies`.
+
+What of it ends a membership stands in `members.bounce_rules`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from belong_mail.mail.smtp.replies import (
+    Reply,
+    ReplyClass,
+    classify_reply,
+    known_phrase,
+    match_phrases,
+)
+
+MAX_REASON_CHARACTERS: Final = 2_000
+_ENHANCED = r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
+
+
+_CODE = (
+    r"(?:^|[:;<>(\[#]\s{0,3}|(?:said|error|code|reply|response|with|status|returned"
+    r"|server)[: ]{1,3})([45][0-5]\d)(?=[ \-)\]:.,;]|$)"
+    r"|(?<![\d.])([45][0-5]\d)[ \-]{1,2}[(#]{0,2}[45]\.\d{1,3}\.\d"
+)
+
+
+_VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
+
+
+_EXPIRED = (
+    r"expired|time.?out|timed out|too (?:long|old)|been failing|retry time"
+    r"|connection (?:refused|reset|timed)|(?:not|unable to) (?:connect|be reached)|unreachable"
+    r"|no route to host|(?:for|within|after|last) (?:more than )?\d+ (?:hours|days)|retr(?:y|ies) "
+)
+
+
+# Where no enhanced code is told (RFC 3463), the subject and detail that the words stand for.
+_STANDS_FOR: Final = {
+    "session limit": "7.0",
+    "sender's limit": "4.5",
+    "relay limit": "4.5",
+    "sender's domain not authenticated": "7.26",
+    "restricted recipient": "7.1",
+    "sender refused": "1.8",
+    "authentication": "7.0",
+    "encryption required": "7.10",
+    "greylisted": "7.1",
+    "sending rate": "7.0",
+    "slow down": "7.0",
+    "relaying denied": "7.1",
+    "spam or reputation": "7.1",
+    "mailbox full": "2.2",
+    "used-up quota": "2.2",
+    "recipient's limit": "2.2",
+    "relay out of order": "3.0",
+    "message too large": "3.4",
+    "content refused": "6.0",
+    "account disabled": "2.1",
+    "domain not found": "1.2",
+    "no such user": "1.1",
+    "policy": "7.1",
+}
+
+
+_PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
+# Then it is not kept what the same words would mean of a recipient.
+_BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
+# Words that neither a bad address (X.1.X) nor time that ran out explains: then they count.
+_OF_ANOTHER_KIND = frozenset({
+    "mailbox full", "message too large", "content refused", "account disabled"
+})  # fmt: skip
+# What sendmail writes for every bare 550, 553 or 551: there the words count.
+_GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
+_UNKNOWN: Final = "no such user"
+_ASIDE = r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]"
+_END = r"\W*$"
+
+
+@dataclass(frozen=True, slots=True)
+class Idiom:
+    """Words that may mean anything, and with such codes mean that there is no address.
+
+    They count only where the text says nothing else that we know, except perhaps `despite`.
+    """
+
+    words: str
+    statuses: str = ".*"
+    codes: str = ".*"
+    despite: frozenset[str] = frozenset()
+
+
+_VAGUE = r"|5\.[0-5]\.0|5\.1\.[16]"
+IDIOMS: Final = (
+    # Microsoft's directory at the edge, which knows all addresses of the domain.
+    Idiom(r"recipient address rejected: access denied", r"5\.4\.1", despite=frozenset({"policy"})),
+    # Hotmail, GMX, and whoever quotes RFC 5321; what follows the words would be another reason.
+    Idiom(rf"mailbox (is )?unavailable{_END}", _VAGUE, "550|None"),
+    Idiom(rf"(?<!sender )address (was |is )?rejected{_END}", r"5\.1\.[01]"),
+    Idiom(r"> recipient rejected", r"5\.1\.1"),
+    # RFC 5321, 3.4: the mailbox is elsewhere, if anywhere.
+    Idiom(r"not (a )?local\b|not our (user|customer)|try <>|\bmoved\b", _VAGUE, "551"),
+    Idiom(r"not our (user|customer)", _VAGUE),
+)
+# With words that tell of an unknown user alone, these mean no more than that it was refused.
+_SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
+
+# What stands between a server's own words and the answer that it had.
+_WRAPPED = (
+    r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
+)
+_PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
+
+
+@dataclass(frozen=True, slots=True)
+class BounceReason:
+    """A status of "" says that nothing told why; then there is no verdict either."""
+
+    status: str
+    code: int | None
+    verdict: ReplyClass | None
+    phrase: str
+
+    @property
+    def permanence(self) -> str | None:
+        """Return what the class of the status says (RFC 3463): no more than that."""
+        return {"5": "permanent", "4": "temporary"}.get(self.status[:1])
+
+    @property
+    def is_telling(self) -> bool:
+        """Tell whether it says more than that something failed."""
+        return bool(self.phrase) or _vagueness(self.status) == 0
+
+
+def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
+    """Return the reason in what a server said, and in the status that a report gives it.
+
+    The more precise of two codes counts; among equals the report's class, the server's detail.
+    The verb that was refused may stand beside the words: a sender's fault is not the address's.
+    What is out of order for good is the recipient's server, as the relay took the message.
+    """
+    lines = [
+        re.sub(r"\S+@[\w.-]+", "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")
+    ]
+    if inner := _inner_answer(lines, status):
+        reason = _classified([inner], "", beside)
+        return (
+            reason
+            if reason.is_telling or reason.permanence == "temporary"
+            else (_classified([inner], status, beside))
+        )
+    return _classified(lines, status, beside)
+
+
+def _inner_answer(lines: list[str], status: str) -> str:
+    """Return the answer that another server gave, where a server only hands it on, or ""."""
+    words = " ".join(" ".join(lines).split())
+    if wrapped := re.search(_WRAPPED, words):
+        return re.sub(r"^(\d{3})[- ]?['\"]", r"\1 ", words[wrapped.end() :])
+    if put_off := re.search(_PUT_OFF, words):
+        before = words[: put_off.start()]
+        told = _more_specific(status if status[:1] in "45" else "", _codes([before])[1])
+        if before.strip() and not known_phrase(before) and (_vagueness(told) or told[2:3] == "4"):
+            return words[put_off.start() :]
+    return ""
+
+
+def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
+    words = " ".join(" ".join(lines).split())
+    code, found = _codes(lines)
+    status = _more_specific(status if status[:1] in "45" else "", found)
+    verb = _verb(words, beside)
+    phrases = frozenset(match_phrases(words))
+    if verb == "RCPT" and _is_idiom(words, phrases, status, code):
+        words = f"{words} ({_UNKNOWN})"
+    phrase = known_phrase(words)
+    is_guessed = code and status in _GUESSES and status != found
+    if is_guessed or (phrase in _OF_ANOTHER_KIND and status[1:3] == ".1"):
+        status = ""
+    elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_SAYS_LITTLE, status):
+        status = "5.1.1"
+    is_final = str(code).startswith("5") or phrase in {_UNKNOWN, *_OF_ANOTHER_KIND}
+    if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
+        status = "4.4.7"
+    if not (status or code or phrase):
+        return BounceReason("", None, None, "")
+    first = status[:1] or str(code or 5)[0]
+    verdict = classify_reply(Reply(_code_of(code, first), f"{status} {words}", verb))
+    if verdict is ReplyClass.HOST and first == "5" and verb != "EHLO":
+        verdict = ReplyClass.FAIL
+    phrase = _BECAUSE_OF_US.get(verdict, phrase)
+    kept = code if str(code)[0] == first else None
+    return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
+
+
+def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None) -> bool:
+    told = re.sub(_ASIDE, " ", words)
+    return any(
+        phrases <= idiom.despite
+        and re.fullmatch(idiom.statuses, status)
+        and re.fullmatch(idiom.codes, str(code))
+        and re.search(idiom.words, told, re.IGNORECASE)
+        for idiom in IDIOMS
+    )
+
+
+def _codes(lines: list[str]) -> tuple[int | None, str]:
+    """Return the first code and the first enhanced one that does not stand beside another."""
+    code, enhanced = None, ""
+    for line in lines:
+        found = re.search(_CODE, line, re.IGNORECASE)
+        number = int(found[1] or found[2]) if found else None
+        code = code or number
+        if (found := re.search(_ENHANCED, line)) and number in {None, code}:
+            enhanced = enhanced or found[1]
+    return code, enhanced
+
+
+def _vagueness(status: str) -> int:
+    """Rank codes: 0 for X.Y.Z, 1 for X.Y.0, 2 for X.0.0, 3 for none."""
+    return 3 if not status else 2 if ".0." in status else 1 if status.endswith(".0") else 0
+
+
+def _more_specific(reported: str, found: str) -> str:
+    if _vagueness(found) < _vagueness(reported):
+        return found
+    if _vagueness(found) == _vagueness(reported) and found[:1] == reported[:1]:
+        return found
+    return reported
+
+
+def _code_of(code: int | None, first: str) -> int:
+    return code if code and str(code)[0] == first else int(f"{first}50")
+
+
+def _verb(words: str, beside: str) -> str:
+    found = re.search(_VERB, f"{words} {beside}")
+    verb = found[1] if found else "RCPT"
+    return {"HELO": "EHLO", "DATA": "DOT", "data": "DOT"}.get(verb, verb)
+
+
+def _refined(status: str, first: str, phrase: str, verdict: ReplyClass) -> str:
+    """Return the code that the words stand for where the told one is vague."""
+    detail = _STANDS_FOR.get(phrase, "0.0")
+    if first == "5" and (
+        (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _PASSING
+    ):
+        detail = "0.0"
+    if _vagueness(status) > 1 or (status[2:] == "1.0" and detail[0] == "1"):
+        return f"{first}.{detail}"
+    return status

@@ -1,0 +1,1 @@
+"""Speak IMAP: where a mailbox is, a bounded connection to it, its messages, OAuth tokens."""

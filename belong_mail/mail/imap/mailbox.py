@@ -1,0 +1,220 @@
+"""Read a mailbox: which messages it has, their beginnings, and where they go afterwards."""
+
+import imaplib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date
+from typing import Any, Final
+
+from belong_mail.mail.bounces import MAX_OCTETS
+from belong_mail.mail.imap.connection import ImapConnection
+from belong_mail.mail.imap.location import MailboxLocation
+
+# Messages that one SEARCH looks through, so that its answer fits a line; that one command names.
+SEARCHED: Final = 10_000
+NAMED: Final = 100
+MAX_UID: Final = 2**32 - 1
+UID_DIGITS: Final = 10
+_DELETED: Final = r"(\Deleted)"
+_UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
+_LITERAL: Final = re.compile(rb"\bBODY\[\](?:<\d+>)? ~?\{\d+\}$")
+_QUOTED: Final = re.compile(rb'\bBODY\[\](?:<\d+>)? "((?:[^"\\]|\\.)*)"')
+# What a server that is scripted, broken or gone makes of imaplib's parser.
+_BROKEN: Final = (OSError, imaplib.IMAP4.error, ValueError, LookupError, AttributeError, TypeError)
+# What comes of a move: done, a mailbox that is full, or most likely no such folder.
+DONE, FULL, NO_FOLDER = "done", "full", "no folder"
+# As IMAP has them, whatever the locale (RFC 3501, "date-month").
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+class MailboxUnavailable(Exception):
+    """The mailbox cannot be read or changed; says at which step, and never what the server said."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"The mailbox could not be used, at {step}.")
+        self.step = step
+
+
+class Mailbox:
+    """One folder of a mailbox, open."""
+
+    def __init__(
+        self, imap: ImapConnection, location: MailboxLocation, capabilities: set[str]
+    ) -> None:
+        self._imap = imap
+        self._location = location
+        self._can_move = "MOVE" in capabilities
+        self._can_expunge = "UIDPLUS" in capabilities
+        self.uid_validity = 0
+        self.messages = 0
+        """How many the folder had when it was opened."""
+
+    @property
+    def can_remove(self) -> bool:
+        """Tell whether the server can take messages out of the folder (RFC 6851, RFC 4315)."""
+        return self._can_move or self._can_expunge
+
+    def select(self, folder: str = "", *, is_read_only: bool = False) -> None:
+        """Open the folder, or another one."""
+        with at_step("SELECT"):
+            said, counts = self._imap.select(_quoted(folder or self._location.folder), is_read_only)
+            if said != "OK":
+                raise ValueError
+            self.messages = int(counts[-1] or 0)
+            _, validity = self._imap.response("UIDVALIDITY")
+            self.uid_validity = int(validity[-1] or 0)
+
+    def uids(
+        self, most: int, *, after: int = 0, until: int = MAX_UID, criteria: str = ""
+    ) -> list[int]:
+        """Return the lowest numbers of messages, in their order, right after `select`.
+
+        What could not be moved or removed is marked as deleted, and is not among them.
+        """
+        if not self.can_remove:
+            criteria += " UNDELETED"
+        found: set[int] = set()
+        for low in range(1, self.messages + 1, SEARCHED):
+            high = min(low + SEARCHED - 1, self.messages)
+            with at_step("SEARCH"):
+                found.update(self._search(f"{low}:{high} UID {after + 1}:{until}{criteria}"))
+            if len(found) > most:
+                break
+        # Of `9:*` the last message is always one, whatever its number.
+        return sorted(uid for uid in found if after < uid <= until)[:most]
+
+    def fetch(self, uid: int) -> list[bytes]:
+        """Return the beginning of a message, which stays unseen; [] if it is gone.
+
+        A server that gives two messages one number has both returned.
+        """
+        with at_step("FETCH"):
+            asked = f"(UID BODY.PEEK[]<0.{MAX_OCTETS}>)"
+            said, answers = self._imap.uid("FETCH", str(uid), asked)
+            if said != "OK":
+                raise ValueError
+            return [body for number, body in _bodies(answers) if number == uid]
+
+    def put_away(self, uids: Sequence[int]) -> None:
+        """Move messages to the folder for what was read; where that is full, delete them.
+
+        A full mailbox takes no more reports, and what was read is kept by whoever read it.
+        """
+        verb = "MOVE" if self._can_move else "COPY"
+        for listed in _lists(uids):
+            with at_step("MOVE"):
+                said = self._transfer(verb, listed)
+                if said == NO_FOLDER and self._is_created():
+                    said = self._transfer(verb, listed)
+                if said == NO_FOLDER:
+                    raise ValueError
+                if said == FULL or verb == "COPY":
+                    self._delete(listed)
+
+    def delete_read(self, before: date) -> None:
+        """Delete what was read and arrived before a day."""
+        with at_step("MOVE"):
+            self._is_created()
+        self.select(self._location.read_folder)
+        day = f"{before.day}-{_MONTHS[3 * before.month - 3 : 3 * before.month]}-{before.year}"
+        with at_step("DELETE"):
+            for listed in _lists(self.uids(SEARCHED, criteria=f" BEFORE {day}")):
+                self._delete(listed)
+
+    def _search(self, criteria: str) -> Iterator[int]:
+        said, answers = self._imap.uid("SEARCH", criteria)
+        if said != "OK":
+            raise ValueError
+        for each in answers:
+            words = each.split() if isinstance(each, bytes) else ()
+            yield from (int(word) for word in words if word.isdigit() and len(word) <= UID_DIGITS)
+
+    def _transfer(self, verb: str, listed: str) -> str:
+        """Move or copy; return what came of it."""
+        self._imap.untagged_responses.pop("OVERQUOTA", None)
+        said, _ = self._imap.uid(verb, listed, _quoted(self._location.read_folder))
+        if said == "OK":
+            return DONE
+        return FULL if "OVERQUOTA" in self._imap.untagged_responses else NO_FOLDER
+
+    def _is_created(self) -> bool:
+        """Make the folder for what was read; tell whether it was not there."""
+        said, _ = self._imap.create(_quoted(self._location.read_folder))
+        return bool(said == "OK")
+
+    def _delete(self, listed: str) -> None:
+        """Mark messages as deleted, and remove these alone, if the server can (RFC 4315)."""
+        said, _ = self._imap.uid("STORE", listed, "+FLAGS.SILENT", _DELETED)
+        if said == "OK" and self._can_expunge:
+            said, _ = self._imap.uid("EXPUNGE", listed)
+        if said != "OK":
+            raise ValueError
+
+
+@contextmanager
+def open_mailbox(location: MailboxLocation, token: str, deadline: float) -> Iterator[Mailbox]:
+    """Connect and sign in; raises MailboxUnavailable."""
+    with at_step("CONNECT"):
+        imap = ImapConnection(location, deadline)
+    try:
+        with at_step("LOGIN"):
+            if imap.state == "NONAUTH":
+                _sign_in(imap, location, token)
+            _, said = imap.capability()  # it changes with the user
+            capabilities = set(said[-1].decode().upper().split())
+        yield Mailbox(imap, location, capabilities)
+        with suppress(*_BROKEN):
+            imap.logout()
+    finally:
+        imap.shutdown()
+
+
+@contextmanager
+def at_step(step: str) -> Iterator[None]:
+    """Say at which step a server could not be used."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise MailboxUnavailable(step) from error
+
+
+def _sign_in(imap: ImapConnection, location: MailboxLocation, token: str) -> None:
+    if not token:
+        imap.login(_quoted(location.user), location.password)
+        return
+    # A refusal comes with a challenge, which wants an empty answer before the server says NO.
+    answers = iter((f"user={location.user}\x01auth=Bearer {token}\x01\x01".encode(), b""))
+    imap.authenticate("XOAUTH2", lambda _: next(answers, None))
+
+
+def _quoted(text: str) -> str:
+    """Quote a string (RFC 3501, 4.3): imaplib does not, except for passwords."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _lists(uids: Sequence[int]) -> Iterator[str]:
+    """Name messages, some at a time."""
+    for start in range(0, len(uids), NAMED):
+        yield ",".join(map(str, uids[start : start + NAMED]))
+
+
+def _bodies(answers: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
+    """Yield number and body of each message in the answers to a FETCH, as imaplib has them.
+
+    A response is parts that end with a literal, each in a tuple with it, and a last part without
+    one; the number stands before or after the body.
+    """
+    said, body = b"", None
+    for each in answers:
+        if isinstance(each, tuple):
+            said += each[0]
+            if _LITERAL.search(each[0]):
+                body = each[1]
+            continue
+        said += each or b""
+        if body is None and (quoted := _QUOTED.search(said)):
+            body = re.sub(rb"\\(.)", rb"\1", quoted[1])
+        if body is not None and (number := _UID.search(said)):
+            yield int(number[1]), body
+        said, body = b"", None

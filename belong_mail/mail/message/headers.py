@@ -1,0 +1,195 @@
+"""Header lines, written by us: the standard library injects and damages some (CVE-2024-6923)."""
+
+import re
+from base64 import b64encode
+from binascii import Error as BadBase64
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from belong_mail.mail.address import InvalidAddress, check_envelope
+
+MAX_LINE: Final = 998
+# Octets a line, RFC 5322 2.1.1 and RFC 2047 2.
+FOLD_AT: Final = 76
+# So that "Reply-To: " and a word still fit on one line.
+_MAX_WORD: Final = 66
+_ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
+_FOLDED = _ADDRESS_HEADERS | {"subject"}
+_OURS_ALONE = frozenset({"bcc", "mime-version", "return-path", "received"})
+_PLAIN_ADDRESS = r"[A-Za-z0-9._+-]{1,64}@(?![.-])[A-Za-z0-9.-]{1,189}(?<![.-])"
+PLAIN: Final = dict.fromkeys(_ADDRESS_HEADERS, ("x" * 64 + "@" + "x" * 189, _PLAIN_ADDRESS))
+PLAIN["subject"] = "x" * 24, "[!-<>@-~]{1,24}"
+# The longest value that a FastTemplate may leave as it is, and a pattern of such: none has = or ?.
+PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
+_NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_WORD = re.compile(r"=\?([^?*]*)(?:\*[^?]*)?\?([bq])\?(.*?)\?=", re.IGNORECASE)
+_Q_PLAIN = re.compile(r"[A-Za-z0-9!*+/-]")
+_QUOTED = r'"(?:[^"\\@]|\\["\\])+"'
+_ENCODED = r"=\?utf-8\?[bq]\?[^? ]+\?="
+_MAILBOX = re.compile(
+    rf"(?:(?:{_QUOTED}|(?P<words>{_ENCODED}(?: {_ENCODED})*)) <(?P<named>[^<>]+)>"
+    r"|<(?P<angled>[^<> ]+)>)"
+)
+
+
+class InvalidMessage(ValueError):
+    """The message must not be sent as it is; no value from it stands in the error."""
+
+
+class InvalidHeader(InvalidMessage):
+    """A header must not be written. The error says its name, never its value."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"The header {name} is refused: {why}.")
+        self.name = name
+
+
+def format_mailbox(display_name: str, address: str) -> str:
+    """Return the value of a From, To or Reply-To header, quoted or encoded as need be.
+
+    A display name with an @ is refused: readers would take it for the sender's address.
+    """
+    try:
+        check_envelope(address)
+    except InvalidAddress:
+        raise InvalidHeader("mailbox", "its address cannot be written") from None
+    if not display_name:
+        return address
+    reject_controls("mailbox", display_name)
+    if "@" in display_name:
+        raise InvalidHeader("mailbox", "its display name holds an @")
+    quoted = re.sub(r'(["\\])', r"\\\1", display_name)
+    name = f'"{quoted}"' if _is_plain(display_name) else " ".join(_split_words(display_name))
+    return f"{name} <{address}>"
+
+
+def format_header(name: str, value: str) -> bytes:
+    """Return the header as it goes on the wire, folded, with its CRLF, or raise InvalidHeader.
+
+    Subject may be any text. An address header holds one mailbox as `mailbox` writes it.
+    All others are printable ASCII and neither encoded nor folded.
+    """
+    kind = name.lower()
+    if kind == "subject":
+        reject_controls(name, value)
+        value = value if _is_plain(value) else " ".join(_split_words(value))
+    elif not _is_printable(value):
+        raise InvalidHeader(name, "it is empty or not printable ASCII")
+    elif kind in _ADDRESS_HEADERS:
+        _check_mailbox(name, value)
+    elif "=?" in value:
+        raise InvalidHeader(name, "it looks like an encoded word")
+    is_folded = kind in _FOLDED and " " in value
+    written = _fold(name, value) if is_folded else f"{name}: {value}\r\n"
+    if len(written) > MAX_LINE and max(map(len, written.split("\r\n"))) > MAX_LINE:
+        raise InvalidHeader(name, "its line is too long")
+    return written.encode("ascii")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise InvalidHeader unless each name may be written, once, and From and Date are there."""
+    seen: set[str] = set()
+    for name in names:
+        kind = name.lower()
+        if not _NAME.fullmatch(name) or kind in _OURS_ALONE or kind.startswith("content-"):
+            raise InvalidHeader("of this name", "it is not written by callers")
+        if kind in seen:
+            raise InvalidHeader(name, "it stands twice")
+        seen.add(kind)
+    for needed in ("From", "Date"):
+        if needed.lower() not in seen:
+            raise InvalidHeader(needed, "it is missing")
+
+
+def reject_controls(name: str, value: str) -> None:
+    """Raise InvalidHeader for control characters and line ends, also within encoded words."""
+    if _FORBIDDEN.search(value) or any(map(_FORBIDDEN.search, decoded_words(value))):
+        raise InvalidHeader(name, "it holds a control character or a line end")
+
+
+def decoded_words(value: str) -> Iterator[str]:
+    """Yield the text of what looks like an encoded word, however it is spelled."""
+    for charset, scheme, text in _WORD.findall(value):
+        raw = text.encode("utf-8", "replace")
+        try:
+            data = a2b_qp(raw, header=True) if scheme in "qQ" else a2b_base64(raw + b"===")
+        except BadBase64:
+            continue
+        try:
+            yield data.decode(charset, "replace")
+        except (LookupError, UnicodeError):
+            yield data.decode("ascii", "replace")
+
+
+def _check_mailbox(name: str, value: str) -> None:
+    found = _MAILBOX.fullmatch(value) if "<" in value else None
+    address = value if found is None else found["named"] or found["angled"]
+    try:
+        check_envelope(address)
+    except InvalidAddress:
+        raise InvalidHeader(name, "it is not one mailbox whose address can be written") from None
+    if found is not None and found["words"]:
+        reject_controls(name, value)
+        if any("@" in word for word in decoded_words(value)):
+            raise InvalidHeader(name, "its display name holds an @")
+    elif "=?" in value:
+        raise InvalidHeader(name, "it looks like an encoded word")
+
+
+def _is_printable(text: str) -> bool:
+    """Tell whether this is ASCII without controls that neither begins nor ends with a space."""
+    return text.isascii() and text.isprintable() and text != "" and text.strip() == text
+
+
+def _is_plain(text: str) -> bool:
+    return bool(
+        _is_printable(text)
+        and "=?" not in text
+        and "  " not in text
+        and max(map(len, text.split(" "))) <= _MAX_WORD - 2
+    )
+
+
+def _split_words(text: str) -> Iterator[str]:
+    """Yield encoded words (RFC 2047), each whole in its code points, in the shorter encoding."""
+    if not text:
+        raise InvalidHeader("of text", "it is empty")
+    quoted = [_quote(character) for character in text]
+    is_quoted = sum(map(len, quoted)) <= len(text.encode()) * 4 / 3 + 4
+    room = _MAX_WORD - len("=?utf-8?q??=")
+    if is_quoted:
+        for chunk in _chunks(quoted, [len(piece) for piece in quoted], room):
+            yield f"=?utf-8?q?{chunk}?="
+    else:
+        for chunk in _chunks(list(text), [len(c.encode()) for c in text], room // 4 * 3):
+            yield f"=?utf-8?b?{b64encode(chunk.encode()).decode()}?="
+
+
+def _quote(character: str) -> str:
+    if character == " ":
+        return "_"
+    if _Q_PLAIN.fullmatch(character):
+        return character
+    return "".join(f"={octet:02X}" for octet in character.encode())
+
+
+def _chunks(pieces: list[str], sizes: list[int], room: int) -> Iterator[str]:
+    start = used = 0
+    for index, size in enumerate(sizes):
+        if used + size > room:
+            yield "".join(pieces[start:index])
+            start, used = index, 0
+        used += size
+    yield "".join(pieces[start:])
+
+
+def _fold(name: str, value: str) -> str:
+    lines = [f"{name}:"]
+    for token in value.split(" "):
+        if len(lines[-1]) + len(token) >= FOLD_AT and lines[-1] != f"{name}:":
+            lines.append(f" {token}")
+        else:
+            lines[-1] += f" {token}"
+    return "\r\n".join(lines) + "\r\n"

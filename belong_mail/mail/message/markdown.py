@@ -1,0 +1,360 @@
+"""Markdown of newsletters: to sanitised HTML, to plain text, and what it links to.
+
+Two things are ours: a line break that somebody typed is kept, and a link in two brackets alone on
+its line, `[[Come to tea]](https://…)`, is a button.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TAGS: Final = {
+    "a", "blockquote", "br", "code", "em", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+_ATTRIBUTES: Final = {
+    "a": {"href", "title"}, "ol": {"start"}, "th": {"scope"},
+    **{tag: {"dir"} for tag in ("h2", "h3", "h4", "h5", "h6", "li", "p", "table")},
+}  # fmt: skip
+_CLASSES: Final = {"a": {"button"}}
+# What people write may run the other way than the page around it.
+_WITH_DIRECTION: Final = {"heading_open", "list_item_open", "paragraph_open", "table_open"}
+_SCHEMES: Final = {"http", "https", "mailto"}
+BREAKS: Final = {"softbreak", "hardbreak"}
+_PARSER: Final = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True}).enable(
+    ["linkify", "table"]
+)
+_WITHOUT_LINKIFY: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
+_LITERAL: Final = MarkdownIt("zero")
+# A finder of links is a quarter of a megabyte, and these two find none.
+_WITHOUT_LINKIFY.linkify = _LITERAL.linkify = None
+_MAY_BE_LINK = re.compile(r"://|@|\w\.\w")
+# Above it bare links stay text, for finding them takes the square of their number.
+MAX_BARE_LINKS: Final = 500
+# Above it a text stays as it was typed: each mark may cost as much as fifty letters.
+MAX_MARKS: Final = 25_000
+_MARK = re.compile(r"[\n\r!\[\]*_`<&|~\\]")
+# So many marks does a bracket count for, and what opens a picture.
+_DEAR: Final = 4
+# The line below a table’s head: each line that follows becomes as many cells, named or not.
+_RULE = re.compile(r"[ \t>*+.)0-9]*\|?[ \t]*:?-[-:| \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """A picture that a text may show as `picture:` and its id."""
+
+    cid: str
+    width: int
+    height: int
+
+
+Images = Mapping[str, ImageView]
+NO_IMAGES: Final[Images] = MappingProxyType({})
+
+
+def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
+    """Return safe HTML: the given pictures alone, no relative links, headings without gaps.
+
+    Slots survive as text; as the target of a link they are dropped, and the words remain.
+    """
+    rendered = _PARSER.renderer.render(list(_tokens(source, pictures)), _PARSER.options, {})
+    if not pictures:
+        return nh3.clean(rendered, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES,
+                         allowed_classes=_CLASSES, url_relative="deny", link_rel=None)  # fmt: skip
+    targets = {f"cid:{picture.cid}" for picture in pictures.values()}
+
+    def keep(tag: str, name: str, value: str) -> str | None:
+        is_within = value.lower().startswith("cid:")
+        return value if is_within == (tag == "img" and name == "src" and value in targets) else None
+
+    return nh3.clean(
+        rendered,
+        tags=_TAGS | {"img"},
+        attributes=_ATTRIBUTES | {"img": {"src", "alt", "width", "height"}},
+        attribute_filter=keep,
+        allowed_classes=_CLASSES,
+        url_schemes=_SCHEMES | {"cid"},
+        url_relative="deny",
+        link_rel=None,
+    )
+
+
+def to_text(source: str, pictures: Images = NO_IMAGES, picture: str = "Picture") -> str:
+    """Return plain text in which lists, quotes and tables can still be told apart.
+
+    `picture` is what the text's language calls one.
+    """
+    return PlainText(picture).write(_tokens(source, pictures))
+
+
+def parse(source: str) -> list[Token]:
+    """Return the tokens of a source as it was written."""
+    source = _SURROGATE.sub("\ufffd", source)
+    if has_too_many_marks(source):
+        return _LITERAL.parse(source)
+    has_many = len(_MAY_BE_LINK.findall(source)) > MAX_BARE_LINKS
+    return (_WITHOUT_LINKIFY if has_many else _PARSER).parse(source)
+
+
+def has_too_many_marks(source: str) -> bool:
+    """Tell whether a source has more marks, lines and cells of tables than a newsletter can use."""
+    marks = len(_MARK.findall(source)) + (_DEAR - 1) * (source.count("[") + source.count("!["))
+    columns = 0
+    for line in source.split("\n") if marks <= MAX_MARKS and "|" in source else ():
+        if _RULE.fullmatch(line):
+            columns = line.count("|") + 1
+        elif not line.strip():
+            columns = 0
+        marks += columns
+    return marks > MAX_MARKS
+
+
+def words_of(image: Token) -> str:
+    """Return an image's description on one line, without its marks."""
+    words = [
+        words_of(child) if child.type == "image" else " " if child.type in BREAKS else child.content
+        for child in image.children or []
+    ]
+    return "".join(words)
+
+
+def _tokens(source: str, pictures: Images) -> Iterator[Token]:
+    above: list[str] = []
+    parsed = parse(source)
+    for token in _with_buttons(parsed) if "[[" in source else parsed:
+        if token.type in _WITH_DIRECTION:
+            token.attrs["dir"] = "auto"
+        if token.type == "th_open":
+            token.attrs["scope"] = "col"
+        if token.type == "heading_open":
+            above = [*(tag for tag in above if tag < token.tag), token.tag]
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(len(above) + 1, 6)}"
+        token.children = list(_sanitized(token.children or [], pictures))
+        yield token
+
+
+def _with_buttons(tokens: list[Token]) -> Iterator[Token]:
+    """Make each button a paragraph of its own."""
+    for at, token in enumerate(tokens):
+        opened = tokens[at - 1]
+        children = token.children or []
+        is_plain = "link_open" not in [child.type for child in children]
+        if is_plain or opened.type != "paragraph_open" or opened.hidden:
+            yield token
+            continue
+        for number, part in enumerate(_parted(children)):
+            if number:
+                yield Token("paragraph_close", "p", -1, block=True)
+                yield Token("paragraph_open", "p", 1, block=True)
+            yield Token("inline", "", 0, children=part, block=True)
+
+
+def _parted(children: list[Token]) -> Iterator[list[Token]]:
+    """Part what stands in a paragraph into its buttons and the lines between them."""
+    lines: list[list[Token]] = [[]]
+    for child in children:
+        if child.type in BREAKS:
+            lines.append([])
+        lines[-1].append(child)
+    part: list[Token] = []
+    for line in lines:
+        button = line[1:] if line and line[0].type in BREAKS else line
+        if _is_button(button):
+            if part:
+                yield part
+            yield _button(button)
+            part = []
+        else:
+            part += line if part else button
+    if part:
+        yield part
+
+
+def _is_button(line: list[Token]) -> bool:
+    """Tell whether a line is nothing but a link, its words in brackets."""
+    if len(line) < len(("opens", "words", "closes")) or line[0].level:
+        return False
+    opens, *words, closes = line
+    return (
+        (opens.type, closes.type) == ("link_open", "link_close")
+        and not any(word.type == "link_close" for word in words)
+        and words[0].content.startswith("[")
+        and words[-1].content.endswith("]")
+        and bool("".join(word.content for word in words).strip("[] "))
+    )
+
+
+def _button(line: list[Token]) -> list[Token]:
+    opens, *words, _closes = line
+    opens.attrs = {"class": "button", "href": opens.attrs["href"]}
+    words[0].content = words[0].content[1:]
+    words[-1].content = words[-1].content[:-1]
+    return line
+
+
+def _sanitized(tokens: Iterable[Token], pictures: Images) -> Iterator[Token]:
+    """Leave out images and links that are not allowed, and keep their words."""
+    is_allowed = True
+    for token in tokens:
+        if token.type == "link_open":
+            scheme, _, _ = str(token.attrs.get("href", "")).partition(":")
+            is_allowed = scheme.lower() in _SCHEMES
+        if token.type == "image":
+            yield _image(token, pictures)
+        elif is_allowed or token.type not in ("link_open", "link_close"):
+            yield token
+
+
+def _image(token: Token, pictures: Images) -> Token:
+    """Return the image as one of the given pictures, else as its words."""
+    kind, _, name = str(token.attrs.get("src", "")).partition(":")
+    shown = pictures.get(name) if kind == "picture" else None
+    words = Token("text", "", 0, content=words_of(token))
+    if shown is None:
+        return words
+    sizes = {"width": shown.width, "height": shown.height}
+    attributes: dict[str, str | int | float] = {"src": f"cid:{shown.cid}", "alt": "", **sizes}
+    return Token("image", "img", 0, attrs=attributes, children=[words], content=words.content)
+
+
+def links_of(source: str) -> Iterator[tuple[str, str]]:
+    """Yield each link's target and words."""
+    for token in parse(source):
+        target, words = "", ""
+        for child in token.children or []:
+            if child.type == "link_open":
+                target, words = str(child.attrs.get("href", "")), ""
+            elif child.type == "link_close":
+                yield target, words
+            else:
+                words += words_of(child) if child.type == "image" else child.content
+
+
+def images_of(source: str) -> Iterator[tuple[str, str]]:
+    """Yield each image's target and description."""
+    for token in parse(source):
+        for child in token.children or []:
+            if child.type == "image":
+                yield str(child.attrs.get("src", "")), words_of(child)
+
+
+_ENDS_A_BLOCK: Final = {
+    "blockquote_close", "bullet_list_close", "heading_close", "ordered_list_close",
+    "paragraph_close", "table_close",
+}  # fmt: skip
+
+
+class PlainText:
+    """A walk over the tokens that knows what each coming line begins with."""
+
+    def __init__(self, picture: str) -> None:
+        self._picture = picture
+        self._lines: list[str] = []
+        self._margins: list[str] = []
+        self._marks: dict[int, str] = {}
+        """What stands once in place of the margin at that depth, such as a list's dash."""
+        self._numbers: list[int | None] = []
+        self._cells: list[str] | None = None
+        self._gap_depth: int | None = None
+        self._width = 0
+
+    def write(self, tokens: Iterable[Token]) -> str:
+        """Return the text of the tokens."""
+        for token in tokens:
+            if token.type == "inline":
+                self._inline(token)
+            elif token.type in ("fence", "code_block", "hr"):
+                self._put(token.content.rstrip("\n") if token.content else "* * *")
+                self._gap()
+            elif token.nesting > 0:
+                self._enter(token)
+            else:
+                self._leave(token)
+        return "".join(f"{line}\n" for line in self._lines)
+
+    def _enter(self, token: Token) -> None:
+        if token.type == "bullet_list_open":
+            self._numbers.append(None)
+        elif token.type == "ordered_list_open":
+            self._numbers.append(int(token.attrs.get("start", 1)))
+        elif token.type == "list_item_open":
+            number = self._numbers[-1]
+            mark = "- " if number is None else f"{number}. "
+            if number is not None:
+                self._numbers[-1] = number + 1
+            self._marks[len(self._margins)] = mark
+            self._margins.append(" " * len(mark))
+        elif token.type == "blockquote_open":
+            self._margins.append("> ")
+        elif token.type == "tr_open":
+            self._cells = []
+
+    def _leave(self, token: Token) -> None:
+        if token.type in ("list_item_close", "blockquote_close"):
+            self._margins.pop()
+            self._marks.pop(len(self._margins), None)
+        elif token.type in ("bullet_list_close", "ordered_list_close"):
+            self._numbers.pop()
+        elif token.type == "tr_close":
+            cells, self._cells = self._cells or [], None
+            self._put(" | ".join(cells))
+        elif token.type == "heading_close":
+            self._put(("=" if token.tag == "h2" else "-") * self._width)
+        if (
+            token.type in _ENDS_A_BLOCK
+            and not token.hidden
+            and not (token.type.endswith("list_close") and self._numbers)
+        ):
+            self._gap()
+
+    def _inline(self, token: Token) -> None:
+        text = _text_of(token.children or [], self._picture)
+        if self._cells is not None:
+            self._cells.append(text.replace("\n", " "))
+            return
+        self._width = max(map(len, text.split("\n")))
+        self._put(text)
+
+    def _put(self, text: str) -> None:
+        if self._gap_depth is not None and self._lines:
+            self._lines.append("".join(self._margins[: self._gap_depth]).rstrip())
+        self._gap_depth = None
+        for line in text.split("\n"):
+            margins = enumerate(self._margins)
+            start = "".join(self._marks.pop(depth, margin) for depth, margin in margins)
+            self._lines.append(f"{start}{line}".rstrip())
+
+    def _gap(self) -> None:
+        """Leave a line free before whatever comes, within what both have around them."""
+        depth = len(self._margins)
+        self._gap_depth = depth if self._gap_depth is None else min(depth, self._gap_depth)
+
+
+def _text_of(tokens: Iterable[Token], picture: str) -> str:
+    """Return the words; a link's target follows in brackets unless it is what one reads anyway."""
+    words: list[str] = []
+    target, start, is_button = "", 0, False
+    for token in tokens:
+        if token.type == "link_open":
+            target, start = str(token.attrs.get("href", "")).removeprefix("mailto:"), len(words)
+            is_button = "class" in token.attrs
+        elif token.type == "link_close":
+            text = "".join(words[start:]).rstrip("/")
+            if is_button:
+                words.append(f":\n{target}")
+            elif target.rstrip("/") not in (text, f"http://{text}", f"https://{text}"):
+                words.append(f" ({target})")
+        elif token.type == "image":
+            words.append(f"[{picture}: {token.content}]")
+        else:
+            words.append("\n" if token.type in ("softbreak", "hardbreak") else token.content)
+    return "".join(words)

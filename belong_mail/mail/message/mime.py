@@ -1,0 +1,239 @@
+"""Compose MIME messages with files (RFC 5322, RFC 2045, RFC 2387, RFC 2183), and check them."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.parser import BytesParser
+from email.utils import format_datetime
+from itertools import zip_longest
+from typing import Final
+from urllib.parse import quote as quote_url
+
+from belong_mail.mail.message import headers as header
+from belong_mail.mail.message.headers import InvalidHeader, InvalidMessage
+from belong_mail.mail.message.template import BodySlot, HeaderSlot, MessageTemplate, quote, split
+
+_NOT_TEXT = re.compile("[\ue000-\ue1ff\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SOFT_BREAK: Final = b"=\r\n"
+_BOUNDARY = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+@dataclass(slots=True)
+class Envelope:
+    """Return path, recipient (RFC 5321) and the finished bytes of a message."""
+
+    return_path: str
+    recipient: str
+    message: bytes
+    # Each piece of the message was checked when it was made.
+    is_verified: bool = False
+    # What follows the message's octets, kept once for all copies of an issue; verified ones alone
+    # have it.
+    end: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Count all octets."""
+        return len(self.message) + len(self.end)
+
+
+def clean_text(text: str) -> str:
+    r"""Return a person's text without slot markers and without controls other than \n and \t."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _SURROGATE.sub("\ufffd", _NOT_TEXT.sub("", text))
+
+
+def date_header(at: datetime) -> str:
+    """Return the value of Date, in UTC."""
+    if at.tzinfo is None:
+        raise ValueError("A time needs its zone.")
+    return format_datetime(at.astimezone(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class InlineFile:
+    """A picture that the HTML names as “cid:” and its `cid`."""
+
+    cid: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file that people open by itself (RFC 2183)."""
+
+    # Of letters, digits and hyphens, and the same as it is spelled.
+    name: str
+    spelled: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+def compose(
+    headers: Sequence[tuple[str, str]],
+    text: str,
+    html: str,
+    *,
+    boundary: str,
+    pictures: Sequence[InlineFile] = (),
+    files: Sequence[AttachedFile] = (),
+) -> MessageTemplate:
+    """Build multipart/alternative (RFC 2046 5.1.4) with open slots; one sample of it is verified.
+
+    Pictures stand around the HTML in multipart/related (RFC 2387), attached files after both in
+    multipart/mixed. MIME-Version and Content-Type are added at the end of the headers.
+    """
+    header.check_names(name for name, _ in headers)
+    if not _BOUNDARY.fullmatch(boundary) or not text.strip() or not html.strip():
+        raise InvalidMessage("A message needs words in both parts, and a plain boundary.")
+    ours, outer = f"=_{boundary}", f"=m_{boundary}"
+    alternative = f'Content-Type: multipart/alternative; boundary="{ours}"\r\n'.encode()
+    mixed = f'Content-Type: multipart/mixed; boundary="{outer}"\r\n\r\n--{outer}\r\n'.encode()
+    wire = MessageTemplate.of([
+        *(_build_header(name, value) for name, value in headers),
+        b"MIME-Version: 1.0\r\n",
+        *([mixed] if files else []),
+        alternative,
+        _top_headers(ours, "plain"),
+        *_build_body(text, is_html=False),
+        *_html_part(html, ours, boundary, pictures),
+        f"\r\n--{ours}--\r\n".encode(),
+        *(f"\r\n--{outer}\r\n".encode() + attached_part(file) for file in files),
+        *([f"\r\n--{outer}--\r\n".encode()] if files else []),
+    ])  # fmt: skip
+    names = [*(name for name, _ in headers), "MIME-Version", "Content-Type"]
+    sample = dict.fromkeys(wire.slots, "sample@example.org")
+    filled = wire.fill(sample)
+    verify(filled, names)
+    _compare(filled, (_expected(text, sample), _expected(html, sample)), [*pictures, *files])
+    return wire
+
+
+def verify(message: bytes, intended: Sequence[str]) -> None:
+    """Parse the finished bytes and raise InvalidHeader unless their headers are the intended ones.
+
+    Also raises InvalidMessage for what RFC 5322 2.1.1 and 2.3 forbid on any line, for 8-bit
+    octets, and for a line that begins with a dot.
+    """
+    lines = message.split(b"\r\n")
+    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines) or lines[-1]:
+        raise InvalidMessage("A line does not end as it must.")
+    if max(map(len, lines)) > header.MAX_LINE or not message.isascii():
+        raise InvalidMessage("A line is too long or not ASCII.")
+    if any(line.startswith(b".") for line in lines):
+        raise InvalidMessage("A line begins with a dot.")
+    found = BytesParser().parsebytes(message, headersonly=True).keys()
+    for name, meant in zip_longest(found, intended, fillvalue=""):
+        if name != meant:
+            raise InvalidHeader(meant or "at the end", "the finished bytes hold another header")
+
+
+def _build_header(name: str, value: str) -> bytes | HeaderSlot:
+    parts = split(value)
+    return header.format_header(name, value) if len(parts) == 1 else HeaderSlot(name, parts)
+
+
+def _top_headers(boundary: str, kind: str) -> bytes:
+    return (
+        f"\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ).encode()
+
+
+def _html_part(
+    html: str, ours: str, boundary: str, pictures: Sequence[InlineFile]
+) -> Iterator[bytes | BodySlot]:
+    if not pictures:
+        yield _top_headers(ours, "html")
+        yield from _build_body(html, is_html=True)
+        return
+    inner = f"=r_{boundary}"
+    kind = f'multipart/related; type="text/html"; boundary="{inner}"'
+    yield f"\r\n--{ours}\r\nContent-Type: {kind}\r\n".encode()
+    yield _top_headers(inner, "html")
+    yield from _build_body(html, is_html=True)
+    for picture in pictures:
+        yield f"\r\n--{inner}\r\n".encode() + inline_part(picture)
+    yield f"\r\n--{inner}--\r\n".encode()
+
+
+def _build_body(source: str, *, is_html: bool) -> Iterator[bytes | BodySlot]:
+    """Cut where slots are; soft line breaks stand around each, unless a line ends there anyway."""
+    parts = split(source.replace("\r\n", "\n"))
+    last = len(parts) - 1
+    for index, part in enumerate(parts):
+        if index % 2:
+            yield BodySlot(part, is_html)
+            continue
+        is_at_end = index == last
+        if index and not part.startswith("\n") and not (is_at_end and not part):
+            yield _SOFT_BREAK
+        yield quote(part)
+        if part and not is_at_end and not part.endswith("\n"):
+            yield _SOFT_BREAK
+
+
+def _expected(source: str, sample: Mapping[str, str]) -> str:
+    parts = split(source.replace("\r\n", "\n"))
+    return "".join(sample[part] if index % 2 else part for index, part in enumerate(parts))
+
+
+def _compare(
+    message: bytes, words: tuple[str, str], files: Sequence[InlineFile | AttachedFile]
+) -> None:
+    parts = [part for part in BytesParser().parsebytes(message).walk() if not part.is_multipart()]
+    decoded = [bytes(part.get_payload(decode=True)) for part in parts]
+    halves = [half.replace(b"\r\n", b"\n") for half in decoded[:2]]
+    written = [half.encode("utf-8", "replace") for half in words]
+    if halves != written or decoded[2:] != [file.content for file in files]:
+        raise InvalidMessage("The finished bytes do not say what was written.")
+
+
+# Octets that make a line of 76 in base64 (RFC 2045 6.8).
+_BASE64_LINE: Final = 57
+_FILES: Final = {"image/jpeg": "picture.jpg", "image/png": "picture.png"}
+_ATTACHED: Final = frozenset(("application/pdf",))
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,120}\.[a-z]{1,5}")
+_CID = re.compile(r"[A-Za-z0-9_-]{1,60}@[a-z0-9.-]{1,100}")
+
+
+def inline_part(picture: InlineFile) -> bytes:
+    """Write a picture's headers and its bytes in base64, or raise InvalidMessage."""
+    if picture.media_type not in _FILES or not _CID.fullmatch(picture.cid) or not picture.content:
+        raise InvalidMessage("A picture is a JPEG or PNG with a plain name.")
+    file = _FILES[picture.media_type]
+    head = (
+        f'Content-Type: {picture.media_type}; name="{file}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n"
+        f"Content-ID: <{picture.cid}>\r\n"
+        f'Content-Disposition: inline; filename="{file}"\r\n\r\n'
+    )
+    return head.encode() + _in_base64(picture.content)
+
+
+def _in_base64(content: bytes) -> bytes:
+    lines = (content[at : at + _BASE64_LINE] for at in range(0, len(content), _BASE64_LINE))
+    return b"\r\n".join(map(b64encode, lines))
+
+
+def attached_part(file: AttachedFile) -> bytes:
+    """Write an attached file's headers and its bytes in base64, or raise InvalidMessage.
+
+    Where its name is spelled with more than ASCII has, it stands there both ways (RFC 2231).
+    """
+    if file.media_type not in _ATTACHED or not _NAME.fullmatch(file.name) or not file.content:
+        raise InvalidMessage("An attached file is a PDF with a plain name.")
+    spelled = quote_url(clean_text(file.spelled), safe="", errors="replace")
+    is_plain = _NAME.fullmatch(file.spelled) is not None
+    head = (
+        f'Content-Type: {file.media_type};\r\n name="{file.name}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n"
+        f'Content-Disposition: attachment;\r\n filename="{file.name}"'
+        + ("" if is_plain else f";\r\n filename*=utf-8''{spelled}")
+        + "\r\n\r\n"
+    )
+    return head.encode() + _in_base64(file.content)

@@ -1,0 +1,1 @@
+"""Speak SMTP: connections, sessions, replies, transports."""

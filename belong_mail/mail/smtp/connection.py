@@ -1,0 +1,353 @@
+"""Connect to a relay: TLS, EHLO, AUTH, lines and deadlines (RFC 5321, RFC 3207, RFC 4954)."""
+
+import re
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from belong_mail.mail.smtp.replies import Reply
+
+MAX_REPLY_LINE: Final = 2000
+MAX_REPLY_LINES: Final = 100
+# Opening, and each transaction before its final dot, take at most so many time-outs.
+PHASES_IN_TOTAL: Final = 2
+_BEGINNING: Final = re.compile(rb"([2-5]\d\d)([ -]|$)")  # of each line of a reply (RFC 5321 4.2.1)
+_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+# Octets of the largest TLS record: what has come is taken whole (RFC 8446, 5.1).
+_RECORD: Final = 16384
+_NOT_NOW: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class ProtocolError(Exception):
+    """The other side hung up, or does not speak SMTP as it must."""
+
+
+T = TypeVar("T")
+
+
+class WaitFor(Enum):
+    """What a conversation waits for."""
+
+    READ = "read"
+    WRITE = "write"
+    # Nothing is under way; it goes on with the message that it is sent, or ends with None.
+    MESSAGE = "parcel"
+
+
+# Takes the next step when it is resumed; TimeoutError, thrown in, says that it is too late.
+SmtpSteps = Generator[WaitFor, Any, T]
+
+
+class SmtpConnection(smtplib.SMTP):
+    """smtplib's EHLO and AUTH over a reader and a writer of our own.
+
+    A phase has one deadline, however many bytes it takes. A reply is whole, capped and well
+    formed, or Broken is raised; what goes wrong below is an OSError.
+    """
+
+    def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
+        super().__init__(local_hostname=ehlo)
+        if is_lmtp:
+            self.ehlo_msg = "lhlo"
+        self.now = "CONNECT"
+        """The phase, for errors."""
+        self.deadline = 0.0
+        """When the phase must be over, by the monotonic clock."""
+        self._phase_seconds = timeout
+        self._dot_seconds = dot_timeout
+        self._unread = b""
+        self._must_acknowledge = False
+        self._last = 0.0
+
+    def start_clock(self) -> None:
+        """Begin what must be over after PHASES_IN_TOTAL time-outs."""
+        self._last = time.monotonic() + PHASES_IN_TOTAL * self._phase_seconds
+
+    def phase(self, name: str, share: float = 1.0) -> None:
+        """Begin a phase, which has its share of the time-out."""
+        self.now = name
+        self.deadline = min(time.monotonic() + share * self._phase_seconds, self._last)
+
+    def await_dot(self) -> None:
+        """Begin the wait for the answer to the final dot, which no other deadline cuts short."""
+        self.now = "DOT"
+        self.deadline = time.monotonic() + self._dot_seconds
+
+    def dial(self, host: str, port: int) -> None:
+        """Connect, and wait for nothing else."""
+        self.sock = socket.create_connection((host, port), self._left())
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def wrap(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS. What was sent before it is refused: somebody slipped it in (RFC 3207 4.2)."""
+        if self._unread:
+            raise ProtocolError("bytes before TLS")
+        self._set_timeout()
+        self.sock = context.wrap_socket(self._open_socket(), server_hostname=host)
+
+    def make_nonblocking(self) -> int:
+        """Wait for nothing from here on; return the file whose news to wait for."""
+        sock = self._open_socket()
+        sock.settimeout(0)
+        return sock.fileno()
+
+    def expect_silence(self) -> None:
+        """Raise Broken when the other side said something unasked, or hung up."""
+        with suppress(*_NOT_NOW):
+            self._receive()
+        self.expect_no_more()
+
+    def expect_no_more(self) -> None:
+        """Raise Broken when more has come than was asked for."""
+        if self._unread:
+            raise ProtocolError("a reply to nothing")
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Write a command, on one line and only when every reply has been read, and wait for it."""
+        command = f"{cmd} {args}" if args else cmd
+        if self._unread or not command.isprintable():
+            raise ProtocolError("a reply to nothing, or a line end in a command")
+        run_blocking(self.say(f"{command}\r\n".encode("ascii")), self._set_timeout)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Wait for the next reply and return it."""
+        return run_blocking(self.reply(), self._set_timeout)
+
+    def say(self, data: bytes) -> SmtpSteps[None]:
+        """Write all of it before the deadline."""
+        if rest := self.start_sending(data):
+            yield from self.continue_sending(rest)
+
+    def start_sending(self, data: bytes) -> memoryview | None:
+        """Write what goes at once; return what is left for `continue_sending`."""
+        self._must_acknowledge = False
+        try:
+            written = self._open_socket().send(data)
+        except _NOT_NOW:
+            written = 0
+        return memoryview(data)[written:] if written < len(data) else None
+
+    def continue_sending(self, rest: memoryview) -> SmtpSteps[None]:
+        """Write the rest as the other side takes it."""
+        while rest:
+            yield WaitFor.WRITE
+            with suppress(*_NOT_NOW):
+                rest = rest[self._open_socket().send(rest) :]
+
+    def is_silent(self) -> bool:
+        """Tell whether it is time to wait for more.
+
+        The other side may wait until we acknowledge what it said last, which a write does too.
+        """
+        if self._unread:
+            return False
+        self._acknowledge()
+        return True
+
+    def hears(self, words: re.Pattern[bytes]) -> bool:
+        """Take these words, if just they have come; else leave all to `reply`."""
+        if not self._unread:
+            with suppress(*_NOT_NOW):
+                self._receive()
+        if is_all := words.fullmatch(self._unread) is not None:
+            self._unread = b""
+        return is_all
+
+    def reply(self) -> SmtpSteps[tuple[int, bytes]]:
+        """Return the code and the text of the next reply, its lines joined by LF."""
+        texts, code = list[bytes](), b""
+        while len(texts) < MAX_REPLY_LINES:
+            line = yield from self._next_line()
+            found = _BEGINNING.match(line)
+            if found is None or code not in (b"", found[1]):
+                raise ProtocolError("not a reply")
+            code = found[1]
+            texts.append(line[4:].strip())
+            if found[2] != b"-":
+                return int(code), b"\n".join(texts)
+        raise ProtocolError("an endless reply")
+
+    def _next_line(self) -> SmtpSteps[bytes]:
+        while (end := self._unread.find(b"\n", 0, MAX_REPLY_LINE + 1)) < 0:
+            if len(self._unread) > MAX_REPLY_LINE:
+                raise ProtocolError("an endless line")
+            yield from self._more()
+        line, self._unread = self._unread[:end], self._unread[end + 1 :]
+        return line.rstrip(b"\r")
+
+    def _more(self) -> SmtpSteps[None]:
+        self._acknowledge()
+        while True:
+            yield WaitFor.READ
+            try:
+                return self._receive()
+            except _NOT_NOW:
+                continue
+
+    def _acknowledge(self) -> None:
+        if self._must_acknowledge and _QUICKACK is not None:
+            self._open_socket().setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+    def _receive(self) -> None:
+        """Take what has come."""
+        data = self._open_socket().recv(_RECORD)
+        if not data:
+            raise ProtocolError("it hung up")
+        self._unread += data
+        self._must_acknowledge = True
+
+    def _set_timeout(self) -> None:
+        """Let the socket wait until the deadline."""
+        self._open_socket().settimeout(self._left())
+
+    def _open_socket(self) -> socket.socket:
+        if self.sock is None:
+            raise ProtocolError("the connection is closed")
+        return self.sock
+
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+_SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
+
+
+class RelayUnavailable(Exception):
+    """The message could not be handed over, and was certainly not accepted."""
+
+    def __init__(self, phase: str, why: str, reply: Reply | None = None) -> None:
+        super().__init__(f"{phase}: {why}")
+        self.phase = phase
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Where and how mail is handed over. Times are seconds."""
+
+    # smtp, smtps or lmtp.
+    scheme: str
+
+    host: str
+    port: int
+    ehlo: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca: str | None = None
+    connections: int = 5
+    pipelining: bool = True
+    # For connecting and each command (RFC 5321 4.5.3.2); DATA and the body have a share of it.
+    timeout: float = 300.0
+    # For the answer to the final dot. A shorter one makes second copies (RFC 1047).
+    dot_timeout: float = 600.0
+
+
+def connect(relay: Relay) -> SmtpConnection:
+    """Return a line that is greeted, secured and logged in, or raise RelayUnavailable."""
+    connection = SmtpConnection(
+        relay.ehlo,
+        timeout=relay.timeout,
+        dot_timeout=relay.dot_timeout,
+        is_lmtp=relay.scheme == "lmtp",
+    )
+    try:
+        _open(connection, relay)
+    except (OSError, ProtocolError) as error:
+        connection.close()
+        if isinstance(error, ssl.SSLError):
+            _trusting.cache_clear()  # what this machine trusts may have changed
+        raise RelayUnavailable(connection.now, network_reason(error)) from None
+    except RelayUnavailable:
+        connection.close()
+        raise
+    return connection
+
+
+def network_reason(error: Exception) -> str:
+    """Return words for an error that hold nothing the other side said."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is refused ({error.verify_message})"
+    return str(error) if isinstance(error, ProtocolError) else type(error).__name__
+
+
+def _open(connection: SmtpConnection, relay: Relay) -> None:
+    connection.start_clock()
+    connection.phase("CONNECT")
+    connection.dial(relay.host, relay.port)
+    if relay.tls == "implicit":
+        connection.wrap(_context(relay), relay.host)
+    _expect(_SERVICE_READY, "CONNECT", *connection.getreply())
+    _greet(connection)
+    if relay.tls == "starttls":
+        connection.phase("STARTTLS")
+        if not connection.has_extn("starttls"):
+            raise ProtocolError("not offered")
+        _expect(_READY_FOR_TLS, "STARTTLS", *connection.docmd("STARTTLS"))
+        connection.wrap(_context(relay), relay.host)
+        _greet(connection)
+    if relay.username:
+        _log_in(connection, relay)
+
+
+def _context(relay: Relay) -> ssl.SSLContext:
+    """Return what all connections trust, as long as the file of it stays as it is."""
+    return _trusting(relay.ca, Path(relay.ca).stat().st_mtime_ns if relay.ca else 0)
+
+
+@lru_cache(maxsize=1)
+def _trusting(ca: str | None, _changed_at: int) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _greet(connection: SmtpConnection) -> None:
+    connection.phase(connection.ehlo_msg.upper())
+    _expect(_COMPLETED, connection.now, *connection.ehlo())
+
+
+def _log_in(connection: SmtpConnection, relay: Relay) -> None:
+    """Try one mechanism once: each wrong attempt brings the account nearer to being locked."""
+    connection.phase("AUTH")
+    connection.user, connection.password = relay.username, relay.password
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    try:
+        if "PLAIN" in offered:
+            connection.auth("PLAIN", connection.auth_plain)
+        elif "LOGIN" in offered:
+            connection.auth("LOGIN", connection.auth_login)
+        else:
+            raise ProtocolError("neither PLAIN nor LOGIN is offered")
+    except smtplib.SMTPAuthenticationError as error:
+        _expect(None, "AUTH", error.smtp_code, error.smtp_error)
+    except ValueError:
+        raise ProtocolError("a challenge that is not base64") from None
+
+
+def _expect(expected: int | None, phase: str, code: int, text: bytes | str) -> None:
+    if code != expected:
+        words = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        raise RelayUnavailable(phase, f"answered {code}", Reply(code, words, phase)) from None
+
+
+def run_blocking(steps: SmtpSteps[T], beforehand: Callable[[], object]) -> T:
+    """Take all steps in this thread, on a socket that blocks, and call something before each."""
+    try:
+        while True:
+            beforehand()
+            next(steps)
+    except StopIteration as end:
+        value: T = end.value
+        return value

@@ -1,0 +1,376 @@
+"""Send messages in one SMTP session, pipelined if possible (RFC 5321, RFC 2920, RFC 3030)."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from belong_mail.mail.address import InvalidAddress, check_envelope
+from belong_mail.mail.message.headers import InvalidMessage
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.connection import (
+    ProtocolError,
+    Relay,
+    RelayUnavailable,
+    SmtpConnection,
+    SmtpSteps,
+    WaitFor,
+    connect,
+    network_reason,
+)
+from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, OutgoingMessage
+from belong_mail.mail.smtp.replies import Reply
+
+# On one connection, where the relay names no smaller number (RFC 9422).
+MAX_TRANSACTIONS: Final = 1000
+# Octets of a body that leave in one piece with its dot: a TLS record and any buffer have room.
+BDAT_OCTETS: Final = 16_000
+CLOSING_CODE: Final = 421
+_MAILMAX: Final = re.compile(r"(?<!\S)MAILMAX=([1-9][0-9]{0,5})(?!\S)")
+# Numbers as RFC 9422, 4.1, and RFC 1870, 3, have them; what else is announced is no limit.
+_SIZE: Final = re.compile(r"[0-9]{1,20}")
+_ACCEPTED: Final = range(200, 300)
+_START_DATA: Final = 354
+_BLOCK: Final = 1 << 18
+# Each block of a body has 3 minutes where MAIL and RCPT have 5; all of it has no more than a
+# transaction has before its dot.
+_BLOCK_SHARE: Final = 0.6
+# What share of the time-out each has: RFC 5321 4.5.3.2 gives DATA 2 minutes, the others 5.
+_VERBS: Final = (("MAIL", 1.0), ("RCPT", 1.0), ("DATA", 0.4))
+
+
+class SmtpSession:
+    """One connection, and what may be said over it."""
+
+    def __init__(self, connection: SmtpConnection, *, is_pipelining: bool = True) -> None:
+        self.line = connection
+        self.is_pipelining = is_pipelining and connection.has_extn("pipelining")
+        """Several commands may travel together (RFC 2920)."""
+        self.sent = 0
+        """Transactions begun."""
+        limits, size = (connection.esmtp_features.get(name, "") for name in ("limits", "size"))
+        announced = _MAILMAX.search(limits.upper())
+        self._most = min(MAX_TRANSACTIONS, int(announced[1])) if announced else MAX_TRANSACTIONS
+        self._max_size = int(size) if _SIZE.fullmatch(size) else 0
+        """Octets of a message that the relay takes; 0: it names no limit."""
+
+    @classmethod
+    def open(cls, relay: Relay) -> "SmtpSession":
+        """Connect to the relay, or raise RelayUnavailable."""
+        return cls(connect(relay), is_pipelining=relay.pipelining)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another message may be sent."""
+        return self.line.sock is not None and self.room() > 0
+
+    def close(self) -> None:
+        """Say goodbye; what was accepted stays accepted, whatever happens now."""
+        with suppress(OSError, ProtocolError):
+            self.line.start_clock()
+            self.line.phase("QUIT", share=0.05)
+            self.line.docmd("QUIT")
+        self.line.close()
+
+    def start(self) -> None:
+        """Begin the clock of a transaction."""
+        self.line.start_clock()
+        self.line.phase("MAIL")
+
+    def hear(self, commands: Sequence[bytes] = ()) -> SmtpSteps[Reply | None]:
+        """Return the first refusal of an envelope's replies, once the relay expects MAIL.
+
+        Commands that have not been said are said one at a time, up to the refusal.
+        """
+        refusal, is_invited = None, False
+        for index, (verb, share) in enumerate(_VERBS):
+            self.line.phase(verb, share)
+            if commands:
+                self.line.expect_no_more()
+                yield from self.line.say(commands[index])
+            code, text = yield from self.line.reply()
+            if verb == "DATA" and code == _START_DATA:
+                is_invited = True
+            elif verb == "DATA" and code in _ACCEPTED and refusal is None:
+                raise ProtocolError("a reply to something else")
+            elif code not in _ACCEPTED:
+                refusal = refusal or reply_to(verb, code, text)
+            if code == CLOSING_CODE or (commands and refusal):
+                break
+        if refusal is not None:
+            if is_invited:
+                self.line.phase("DATA")
+                yield from self.line.say(b".\r\n")
+                yield from self.line.reply()
+            yield from self._forget(refusal)
+        return refusal
+
+    def send_body(self, *body: bytes) -> SmtpSteps[None]:
+        """Write a body without its dot: until that is written, it is certainly not accepted.
+
+        After a long one there is room for the dot: once it is marked, it must leave at once.
+        """
+        for part in body:
+            for begin in range(0, len(part), _BLOCK):
+                self.line.phase("body", _BLOCK_SHARE)
+                yield from self.line.say(part[begin : begin + _BLOCK])
+        if sum(map(len, body)) > BDAT_OCTETS:
+            yield WaitFor.WRITE
+        self.line.expect_silence()
+
+    def _forget(self, refusal: Reply) -> SmtpSteps[None]:
+        """Leave nothing of a refused transaction to the next one."""
+        try:
+            self.line.phase("RSET")
+            if refusal.code != CLOSING_CODE:
+                self.line.expect_no_more()
+                yield from self.line.say(b"RSET\r\n")
+                code, _ = yield from self.line.reply()
+                if code in _ACCEPTED:
+                    return
+        except (OSError, ProtocolError):
+            pass
+        self.line.close()
+
+    def too_large(self, octets: int) -> Reply | None:
+        """Return the refusal of what is larger than the relay announced (RFC 1870)."""
+        if 0 < self._max_size < octets:
+            return Reply(552, "5.3.4 The message is larger than the relay announced", "MAIL")
+        return None
+
+    def mail(self, envelope: Envelope) -> str:
+        """Return what follows MAIL, with SIZE (RFC 1870) and DSN (RFC 3461) where offered."""
+        size = f" SIZE={envelope.size}" if "size" in self.line.esmtp_features else ""
+        if "dsn" not in self.line.esmtp_features or not envelope.return_path:
+            return f"FROM:<{envelope.return_path}>{size}"
+        name = xtext(envelope.return_path.rpartition("@")[0])
+        return f"FROM:<{envelope.return_path}>{size} RET=HDRS ENVID={name}"
+
+    def rcpt(self, envelope: Envelope) -> str:
+        """Return what follows RCPT."""
+        if "dsn" not in self.line.esmtp_features or not envelope.return_path:
+            return f"TO:<{envelope.recipient}>"
+        name = xtext(envelope.recipient)
+        return f"TO:<{envelope.recipient}> NOTIFY=FAILURE,DELAY ORCPT=rfc822;{name}"
+
+    def room(self) -> int:
+        """Return how many more transactions this connection may begin."""
+        return self._most - self.sent
+
+
+def require_valid(envelope: Envelope) -> bytes:
+    """Return the body with its dots stuffed; nothing in it may look like the end of it.
+
+    What `MessageTemplate.fill` made was checked piece by piece. Raises InvalidAddress and
+    InvalidMessage.
+    """
+    check_envelope(envelope.recipient)
+    if envelope.return_path:
+        check_envelope(envelope.return_path)
+    body = envelope.message
+    if envelope.is_verified:
+        return body
+    if envelope.end:
+        raise InvalidMessage("What was not verified has no end in common with others.")
+    ends = body.count(b"\r\n")
+    if body.count(b"\n") != ends or body.count(b"\r") != ends or b"\0" in body:
+        raise InvalidMessage("A line does not end as it must.")
+    if not body.endswith(b"\r\n") or not body.isascii():
+        raise InvalidMessage("The message is not finished, or not ASCII.")
+    if body.startswith(b"."):
+        body = b"." + body
+    return body.replace(b"\r\n.", b"\r\n..")
+
+
+def reply_to(verb: str, code: int, text: bytes) -> Reply:
+    """Return the reply to a verb; one that invites to go on answers something else."""
+    if code // 100 == _START_DATA // 100:
+        raise ProtocolError("a reply to something else")
+    return Reply(code, text.decode("utf-8", "replace"), verb)
+
+
+def xtext(address: str) -> str:
+    """Write an address that was `checked` as RFC 3461 4 does: of its characters it spells two."""
+    return address.replace("+", "+2B").replace("=", "+3D")
+
+
+_PIPELINE_OK, _DATA_READY = rb"250 [^\r\n]{0,506}\r\n", rb"354 [^\r\n]{0,506}\r\n"
+_POSITIVE: Final = re.compile(_PIPELINE_OK)
+_CONTINUE: Final = re.compile(rb"(?:%b){2}%b" % (_PIPELINE_OK, _DATA_READY))
+# What relays say to a dot, to an envelope, and to both; all else is read reply by reply.
+_ALL_POSITIVE: Final = re.compile(rb"(?:%b){3}%b" % (_PIPELINE_OK, _DATA_READY))
+
+
+class SmtpPipeline:
+    """Goes on for as long as there are messages; one body is in flight at a time."""
+
+    def __init__(self, session: SmtpSession, source: MessageSource) -> None:
+        self._dialogue = session
+        self._line = session.line
+        self._source = source
+        self._said: OutgoingMessage | None = None
+        """The relay was told its envelope, and has not got its dot."""
+        self._sent: OutgoingMessage | None = None
+        """Its dot was written, and no answer has come."""
+        self._is_invited = False
+        """The relay waits for the body of what was said."""
+        self._is_proven = session.sent > 0
+        """The connection has worked: if it breaks at MAIL, it was only old."""
+
+    def run(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
+        """Send this message and those that follow, until no more come or the connection ends."""
+        following: OutgoingMessage | None = outgoing
+        try:
+            while following is not None and (self._is_invited or self._dialogue.is_open):
+                following = yield from self._send(following)
+                if following is None and self._dialogue.is_open:
+                    following = yield WaitFor.MESSAGE
+        except (OSError, ProtocolError) as error:
+            self._give_up(RelayUnavailable(self._line.now, network_reason(error)))
+        except RelayUnavailable as error:
+            self._give_up(error)
+        except BaseException:
+            self._give_up(RelayUnavailable(self._line.now, "interrupted"))
+            raise
+        else:
+            if following is not None:
+                self._source.requeue(following)
+
+    def _send(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
+        """Hand a message over and return the next one, which may have been said already."""
+        if outgoing.is_stale and not self._is_invited:  # the connection took long to open
+            self._source.requeue(outgoing)
+            return self._source.next_message(0)
+        if not self._is_invited and (words := self._words(outgoing)):
+            self._said = outgoing
+            self._dialogue.start()
+            self._line.expect_silence()
+            if self._dialogue.is_pipelining:
+                yield from self._line.say(words)
+                yield from self._hear(outgoing)
+            else:
+                yield from self._judge(outgoing, words.splitlines(keepends=True))
+        if self._is_invited:
+            return (yield from self._finish(outgoing))
+        return self._source.next_message(0)
+
+    def _finish(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
+        """Send a dot with what comes next, settle it by the answer, and so on while all is well."""
+        while True:
+            following = yield from self._send_end(outgoing)
+            if not self._line.hears(_ALL_POSITIVE if following else _POSITIVE):
+                return (yield from self._receive_end(outgoing, following))
+            self._sent, self._is_proven, self._is_invited = None, True, following is not None
+            if not self._source.record_reply(outgoing, WELCOME):
+                self._hang_up()
+                return None
+            if following is None:
+                return self._source.next_message(0)
+            outgoing = following
+
+    def _send_end(self, outgoing: OutgoingMessage) -> SmtpSteps[OutgoingMessage | None]:
+        """Write the dot with the envelope of what comes next, which is returned, and wait."""
+        envelope, body = outgoing.envelope, outgoing.envelope.message
+        if envelope.size > BDAT_OCTETS or not self._dialogue.is_pipelining:
+            yield from self._dialogue.send_body(body, envelope.end)
+            body = b""
+        self._line.now = "body"
+        self._line.expect_no_more()
+        self._source.record_dot(outgoing)
+        self._said, self._is_invited = None, False
+        following, words = self._prefetch()
+        self._sent, self._said = outgoing, following
+        self._line.await_dot()
+        if rest := self._line.start_sending(body + (b".\r\n" + words)):
+            yield from self._line.continue_sending(rest)
+        if self._line.is_silent():
+            yield WaitFor.READ
+        return following
+
+    def _receive_end(
+        self, outgoing: OutgoingMessage, following: OutgoingMessage | None
+    ) -> SmtpSteps[OutgoingMessage | None]:
+        """Read the replies one by one, to a dot and to what came with it."""
+        code, text = yield from self._line.reply()
+        reply = reply_to("DOT", code, text)
+        self._sent, self._is_proven = None, True
+        may_go_on = self._source.record_reply(outgoing, reply)
+        if reply.code == CLOSING_CODE:
+            self._line.close()
+        if reply.code == CLOSING_CODE or not may_go_on:
+            self._hang_up()
+            return None
+        if following is not None:
+            yield from self._hear(following)
+        return following if self._is_invited else self._source.next_message(0)
+
+    def _prefetch(self) -> tuple[OutgoingMessage | None, bytes]:
+        """Take what comes next, if this connection may carry it, and the words that say it."""
+        if self._dialogue.is_pipelining and self._dialogue.room() > 0:
+            while (outgoing := self._source.next_message(0)) is not None:
+                if words := self._words(outgoing):
+                    return outgoing, words
+        return None, b""
+
+    def _words(self, outgoing: OutgoingMessage) -> bytes:
+        """Return MAIL, RCPT and DATA; nothing, once it is settled, if this cannot be said."""
+        envelope, smtp_session = outgoing.envelope, self._dialogue
+        try:
+            body = require_valid(envelope)
+        except (InvalidAddress, InvalidMessage):
+            self._source.fail_unrenderable(outgoing)
+            return b""
+        if too_large := smtp_session.too_large(len(body) + len(envelope.end)):
+            self._source.record_reply(outgoing, too_large)
+            return b""
+        smtp_session.sent += 1
+        if body is not envelope.message:
+            envelope = outgoing.envelope = replace(envelope, message=body)
+        said = (
+            f"MAIL {smtp_session.mail(envelope)}\r\nRCPT {smtp_session.rcpt(envelope)}\r\nDATA\r\n"
+        )
+        return said.encode("ascii")
+
+    def _hear(self, outgoing: OutgoingMessage) -> SmtpSteps[None]:
+        """Read what the relay says to an envelope."""
+        self._dialogue.start()
+        if self._line.is_silent():
+            yield WaitFor.READ
+        if self._line.hears(_CONTINUE):
+            self._is_invited = True
+        else:
+            yield from self._judge(outgoing)
+
+    def _judge(self, outgoing: OutgoingMessage, commands: Sequence[bytes] = ()) -> SmtpSteps[None]:
+        """Read the replies to an envelope one by one; a refusal settles it."""
+        refusal = yield from self._dialogue.hear(commands)
+        if refusal is None:
+            self._is_invited = True
+            return
+        self._said = None
+        if (refusal.verb, refusal.code) == ("MAIL", CLOSING_CODE) and self._is_proven:
+            self._source.requeue(outgoing)
+            self._line.close()
+        elif not self._source.record_reply(outgoing, refusal):
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End the connection without a further dot."""
+        said, self._said, self._is_invited = self._said, None, False
+        if said is not None:
+            self._source.requeue(said)
+            self._line.close()
+
+    def _give_up(self, error: RelayUnavailable) -> None:
+        """Settle what was under way when the connection broke."""
+        self._line.close()
+        if self._sent is not None:
+            self._source.mark_uncertain(self._sent)
+            if self._said is not None:
+                self._source.requeue(self._said)
+        elif self._said is not None and error.phase == "MAIL" and self._is_proven:
+            self._source.requeue(self._said)
+        elif self._said is not None:
+            self._source.record_break(self._said, error)
+        self._sent = self._said = None

@@ -1,1 +1,0 @@
-"""Development only: the mail that was sent, as a reader would see it."""

@@ -1,0 +1,185 @@
+"""Format meetings in words: rules, days, and what a reader may know of place and link."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from belong_mail.core.i18n import (
+    NAMES,
+    at_start,
+    catalog,
+    format_day,
+    format_hours,
+    format_short,
+    format_weekday,
+    gettext_noop,
+    language_list,
+    list_of,
+)
+from belong_mail.groups.presenters import localized
+from belong_mail.meetings.models import Meeting
+from belong_mail.meetings.recurrence import Occurrence, nth
+
+RULES = {
+    "once": "%(date)s",
+    "weekly": gettext_noop("Every %(weekday)s"),
+    "weekly-2": gettext_noop("Every other %(weekday)s"),
+    "weekly-3": gettext_noop("Every 3 weeks on %(weekday)s"),
+    "weekly-4": gettext_noop("Every 4 weeks on %(weekday)s"),
+    "monthly-1": gettext_noop("First %(weekday)s of each month"),
+    "monthly-2": gettext_noop("Second %(weekday)s of each month"),
+    "monthly-3": gettext_noop("Third %(weekday)s of each month"),
+    "monthly-4": gettext_noop("Fourth %(weekday)s of each month"),
+    "monthly-last": gettext_noop("Last %(weekday)s of each month"),
+}
+
+
+# What is stored for a meeting in English and Spanish, and for one in none of ours.
+BOTH, OTHER = "both", "other"
+SPOKEN = (*NAMES, BOTH, OTHER)
+
+
+ACCESS = {
+    "interpreter": gettext_noop("Interpreter"),
+    "asl": gettext_noop("American Sign Language (ASL)"),
+    "captions": gettext_noop("Captions"),
+    "step-free": gettext_noop("Wheelchair accessible"),
+}
+
+
+TITLE = gettext_noop("Belong meeting")
+MARKDOWN_ESCAPES = str.maketrans(
+    {**{mark: f"\\{mark}" for mark in "\\`*_[]<>#|~!&"}, "{": "(", "}": ")"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingView:
+    """An occurrence as one reader sees it."""
+
+    meeting_id: str
+    day: date
+    held_on: date
+    # As a sentence has it.
+    date: str
+    clock: str
+    # Date and hours, at the start of a line.
+    when: str
+    # Its month and weekday where there is little room, as in “Dec” and “Tue”.
+    month_short: str
+    weekday_short: str
+    iso: str
+    title: str
+    place: str
+    link: str
+    contact: str
+    # What it is (for an icon), and the words.
+    details: list[tuple[str, str]]
+    is_cancelled: bool
+    is_changed: bool
+    # Whether place and link are left out here, because members alone may know them.
+    is_for_members: bool
+
+
+def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = False) -> MeetingView:
+    """Say an occurrence; what members alone may know stands there for members alone."""
+    meeting = occurrence.meeting
+    may_know = is_member or meeting.is_open
+    held_on = full_date(occurrence.held_on, language)
+    clock = format_hours(occurrence.starts.time(), occurrence.ends.time(), language)
+    return MeetingView(
+        meeting_id=meeting.public_id,
+        day=occurrence.day,
+        held_on=occurrence.held_on,
+        date=held_on,
+        clock=clock,
+        when=at_start(f"{held_on}, {clock}"),
+        month_short=at_start(format_short(occurrence.held_on, language, "MMM")),
+        weekday_short=at_start(format_short(occurrence.held_on, language, "EEE")),
+        iso=occurrence.starts.isoformat(),
+        title=title(meeting, language),
+        place=occurrence.place if may_know else "",
+        link=occurrence.link if may_know else "",
+        contact=meeting.contact if may_know else "",
+        details=details(meeting, language),
+        is_cancelled=occurrence.is_cancelled,
+        is_changed=occurrence.is_changed,
+        is_for_members=not may_know,
+    )
+
+
+def title(meeting: Meeting, language: str) -> str:
+    return localized(meeting.title, language) or catalog(language).gettext(TITLE)
+
+
+def details(meeting: Meeting, language: str) -> list[tuple[str, str]]:
+    """Say who may come, in what language it is held, and what helps people to take part."""
+    families = (
+        gettext_noop("Families welcome") if meeting.has_families else gettext_noop("For staff")
+    )
+    say = catalog(language).gettext
+    access = [(key, say(words)) for key, words in ACCESS.items() if key in meeting.access]
+    spoken = ("spoken", spoken_text(meeting.spoken, language))
+    return [("people", say(families)), spoken, *access]
+
+
+def spoken_text(spoken: str, language: str) -> str:
+    """Say in what language a meeting is held, from a key of SPOKEN."""
+    say = catalog(language).gettext
+    if spoken == OTHER:
+        return say(gettext_noop("In another language"))
+    codes = ("en", "es") if spoken == BOTH else (spoken,)
+    return say(gettext_noop("In %(language)s")) % {"language": language_list(codes, language)}
+
+
+def rule_text(meeting: Meeting, language: str) -> str:
+    """Say the whole rule, as in “Every other Tuesday, 4:00–5:00 PM, until June 2, 2027”."""
+    say = catalog(language).gettext
+    first = meeting.starts_on
+    key = f"monthly-{nth(first)}" if meeting.repeats == "monthly" else meeting.repeats
+    words = say(RULES[key]) % {
+        "date": full_date(first, language),
+        "weekday": format_weekday(first, language),
+    }
+    parts = [words, format_hours(meeting.starts_at, meeting.ends_at, language)]
+    if meeting.until:
+        parts.append(
+            say(gettext_noop("until %(date)s")) % {"date": dates_text(meeting.until, language)}
+        )
+    if meeting.exceptions:
+        parts.append(say(gettext_noop("except %(dates)s")) % {"dates": _listed(meeting, language)})
+    return at_start(", ".join(parts))
+
+
+def full_date(day: date, language: str) -> str:
+    return format_day(day, language)
+
+
+def dates_text(day: date, language: str) -> str:
+    return format_day(day, language, "long")
+
+
+def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
+    """Write meetings as a Markdown list for an issue, which goes to members."""
+    say = catalog(language).gettext
+    lines = [f"## {say(gettext_noop('The next meetings'))}", ""]
+    for occurrence in occurrences:
+        each = meeting_view(occurrence, language, is_member=True)
+        line = f"- **{each.when}**: {_plain(each.title)}"
+        line += f". {_plain(each.place)}" if each.place else ""
+        link = f" [{say(gettext_noop('Join online'))}](<{each.link}>)" if each.link else ""
+        lines.append(line + link)
+    return "\n".join(lines)
+
+
+def _listed(meeting: Meeting, language: str) -> str:
+    """List the exceptions, with their years only where these could be mistaken."""
+    say = catalog(language).gettext(gettext_noop("on %(date)s"))
+    days = [date.fromisoformat(each) for each in sorted(meeting.exceptions)]
+    is_long = meeting.until is None or (meeting.until - meeting.starts_on).days >= 365  # noqa: PLR2004
+    width = "long" if is_long else "short"
+    return list_of([say % {"date": format_day(day, language, width)} for day in days], language)
+
+
+def _plain(text: str) -> str:
+    return text.translate(MARKDOWN_ESCAPES)

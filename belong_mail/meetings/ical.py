@@ -1,0 +1,165 @@
+"""Write calendars (RFC 5545); neither a person nor a request stands in them."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, partial
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
+
+from belong_mail.core.i18n import catalog, gettext_noop
+from belong_mail.groups.header_words import is_discreet
+from belong_mail.meetings import formatting, recurrence
+from belong_mail.meetings.models import Meeting
+from belong_mail.meetings.recurrence import Occurrence
+
+PRODUCT = "-//DPS Belong//Belong Mail//EN"
+HOUR = timedelta(hours=1)
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+# The changes of the clocks are described from here on, so that they hold for every meeting.
+YEAR = recurrence.FIRST.year - 1
+
+
+def calendar_of_meetings(
+    meetings: list[Meeting], zone: ZoneInfo, language: str, name: str, *, is_member: bool = False
+) -> bytes:
+    """Write meetings with all their days; the same rows give the same bytes."""
+    calendar = _calendar(zone, name)
+    for meeting in meetings:
+        for event in _events(meeting, zone, language, is_member=is_member):
+            calendar.add_component(event)
+    return bytes(calendar.to_ical())
+
+
+def calendar_of_day(
+    occurrence: Occurrence, zone: ZoneInfo, language: str, *, is_member: bool = False
+) -> bytes:
+    """Write one day as an event of its own, for whoever wants no more in their calendar."""
+    calendar = _calendar(zone, catalog(language).gettext(formatting.TITLE))
+    uid = f"{occurrence.meeting.public_id}-{occurrence.day:%Y%m%d}"
+    calendar.add_component(_event(occurrence, language, uid, is_member=is_member))
+    return bytes(calendar.to_ical())
+
+
+def _events(meeting: Meeting, zone: ZoneInfo, language: str, *, is_member: bool) -> list[Event]:
+    """Return the meeting by its rule, and each day that is otherwise under its RECURRENCE-ID."""
+    write = partial(_event, language=language, uid=meeting.public_id, is_member=is_member)
+    changed = [recurrence.find_occurrence(meeting, zone, change.day) for change in meeting.changes]
+    otherwise = [each for each in changed if each is not None]
+    if meeting.repeats == "once":
+        plain = otherwise or recurrence.occurrences(
+            meeting, zone, meeting.starts_on, meeting.starts_on
+        )
+        return [write(each) for each in plain]
+    series = write(recurrence.by_rule(meeting, meeting.starts_on, zone))
+    series.add("rrule", _rule(meeting, zone))
+    if meeting.exceptions:
+        days = [date.fromisoformat(each) for each in meeting.exceptions]
+        series.add("exdate", [_begin(meeting, day, zone) for day in days])
+    others = []
+    for each in otherwise:
+        event = write(each)
+        event.add("recurrence-id", _begin(meeting, each.day, zone))
+        others.append(event)
+    return [series, *others]
+
+
+def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) -> Event:
+    """Describe an occurrence as anyone may see it, or a member.
+
+    A discreet group is never named, nor what its meeting is called: of it anyone sees nothing but
+    the time, and a member besides where to be.
+    """
+    meeting = occurrence.meeting
+    event = Event()
+    event.add("uid", uid)
+    event.add("dtstamp", meeting.changed_at)
+    event.add("last-modified", meeting.changed_at)
+    event.add("sequence", meeting.sequence)
+    event.add("dtstart", occurrence.starts)
+    event.add("dtend", occurrence.ends)
+    event.add("class", "PRIVATE")
+    event.add("status", "CANCELLED" if occurrence.is_cancelled else "CONFIRMED")
+    shown = formatting.meeting_view(occurrence, language, is_member=is_member)
+    if is_discreet(meeting.group):
+        event.add("summary", catalog(language).gettext(formatting.TITLE))
+        lines = _joining(language, shown)
+        if not is_member:
+            return event
+    else:
+        event.add("summary", f"{meeting.group.name}: {shown.title}")
+        lines = _description(language, shown)
+    if lines:
+        event.add("description", "\n".join(lines))
+    if shown.place:
+        event.add("location", shown.place)
+    if shown.link:
+        event.add("url", shown.link)
+    return event
+
+
+def _description(language: str, shown: formatting.MeetingView) -> list[str]:
+    say = catalog(language).gettext
+    lines = [*(said for _key, said in shown.details), *_joining(language, shown)]
+    if shown.contact:
+        lines.append(say(gettext_noop("Contact person: %(name)s")) % {"name": shown.contact})
+    if shown.is_for_members:
+        lines.append(say(gettext_noop("Members get the location by email.")))
+    return lines
+
+
+def _joining(language: str, shown: formatting.MeetingView) -> list[str]:
+    """Say the link in words too: not every calendar shows the one that it has a place for."""
+    say = catalog(language).gettext
+    return [say(gettext_noop("Join online: %(link)s")) % {"link": shown.link}] if shown.link else []
+
+
+def _rule(meeting: Meeting, zone: ZoneInfo) -> dict[str, object]:
+    frequency = "WEEKLY" if meeting.repeats.startswith("weekly") else "MONTHLY"
+    _, interval = recurrence.RULES[meeting.repeats] or (0, 1)
+    rule: dict[str, object] = {"FREQ": frequency, "INTERVAL": interval}
+    day = recurrence.by_day(meeting)
+    rule["BYDAY"] = f"{day.n or ''}{WEEKDAYS[day.weekday]}"
+    if meeting.until:
+        rule["UNTIL"] = _begin(meeting, meeting.until, zone).astimezone(UTC)
+    return rule
+
+
+def _begin(meeting: Meeting, day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, meeting.starts_at, zone)
+
+
+def _calendar(zone: ZoneInfo, name: str) -> Calendar:
+    calendar = Calendar()
+    calendar.add("prodid", PRODUCT)
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("name", name)
+    calendar.add("x-wr-calname", name)
+    calendar.add("refresh-interval", HOUR, parameters={"VALUE": "DURATION"})
+    calendar.add("x-published-ttl", "PT1H")
+    calendar.add_component(_timezone(zone))
+    return calendar
+
+
+@cache
+def _timezone(zone: ZoneInfo) -> Timezone:
+    """Describe a zone by rules, which every calendar reads, and which have no last year."""
+    described = Timezone()
+    described.add("tzid", zone.key)
+    begin = datetime(YEAR, 1, 1, tzinfo=UTC)
+    local = [(begin + HOUR * number).astimezone(zone) for number in range(365 * 24)]
+    changes = [(a, b) for a, b in pairwise(local) if a.utcoffset() != b.utcoffset()]
+    for before, after in changes or [(local[0], local[0])]:
+        part = TimezoneDaylight() if after.dst() else TimezoneStandard()
+        at = before.replace(tzinfo=None) + HOUR
+        part.add("dtstart", at)
+        part.add("tzoffsetfrom", before.utcoffset())
+        part.add("tzoffsetto", after.utcoffset())
+        part.add("tzname", after.tzname())
+        if changes:
+            place = -1 if recurrence.is_last(at.date()) else recurrence.nth(at.date())
+            day = f"{place}{WEEKDAYS[at.weekday()]}"
+            part.add("rrule", {"FREQ": "YEARLY", "BYMONTH": at.month, "BYDAY": day})
+        described.add_component(part)
+    return described

@@ -1,0 +1,198 @@
+"""The leads' pages about meetings."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.session import signed_in
+from belong_mail.core.db import now
+from belong_mail.core.i18n import at_start
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import group_view
+from belong_mail.meetings import formatting, recurrence
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.forms import DayForm, MeetingForm
+from belong_mail.meetings.models import Meeting
+from belong_mail.meetings.recurrence import Occurrence
+from belong_mail.meetings.service import LISTED_AHEAD
+from belong_mail.web.access import for_leads
+from belong_mail.web.context import services, transaction
+
+planning = Blueprint("planning", __name__, url_prefix="/lead")
+# Days of each meeting that a lead's list shows.
+NEXT = 8
+
+
+@planning.get("/groups/<slug>/meetings")
+@for_leads
+def listed(slug: str) -> str:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        found = [_listed(each) for each in meetings.meetings_for_lead(session, signed_in(), group)]
+        shown = group_view(group, str(get_locale()))
+    return render_template("planning/listed.html", group=shown, meetings=found)
+
+
+@planning.route("/groups/<slug>/meetings/new", methods=["GET", "POST"])
+@for_leads
+def new(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        form = MeetingForm()
+        is_right = form.validate_on_submit()
+        if is_right and not form.preview.data:
+            meetings.add(session, group, **form.planned())
+            return redirect(url_for(".listed", slug=slug, done="saved"), 303)
+        page = _form(group, form, is_right=is_right)
+    return page, 422 if form.errors else 200
+
+
+@planning.route("/meetings/<meeting_id>", methods=["GET", "POST"])
+@for_leads
+def change(meeting_id: str) -> ResponseReturnValue:
+    """Change every day of a meeting; saving one that was cancelled brings it back."""
+    with transaction() as session:
+        meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
+        form = MeetingForm()
+        is_stale, is_right = form.is_stale(meeting), form.validate_on_submit()
+        if is_right and not is_stale and not form.preview.data:
+            meetings.change(meeting, **form.planned())
+            return _back(meeting, "saved")
+        if request.method != "POST":
+            form.show(meeting)
+        page = _form(meeting.group, form, meeting, is_right=is_right, is_stale=is_stale)
+    return page, 409 if is_stale else 422 if form.errors else 200
+
+
+@planning.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
+@for_leads
+def cancel(meeting_id: str) -> ResponseReturnValue:
+    """Ask on GET; on POST cancel every day."""
+    with transaction() as session:
+        meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
+        if request.method == "POST":
+            meetings.cancel(meeting)
+            return _back(meeting, "cancelled")
+        return render_template("planning/cancel.html", meeting=meeting, **_named(meeting))
+
+
+@planning.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
+@for_leads
+def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
+    """Hold one day's meeting at another time or place."""
+    with transaction() as session:
+        meeting, occurrence = _occurrence(session, meeting_id, day)
+        form = DayForm(**_held(occurrence))
+        is_stale = form.is_stale(meeting)
+        if form.validate_on_submit() and not is_stale:
+            meetings.change_day(meeting, occurrence.day, form.other())
+            return _back(meeting, "day-saved")
+        shown = {
+            "each": formatting.meeting_view(occurrence, str(get_locale()), is_member=True),
+            "meeting": meeting if is_stale else None,
+            **_named(meeting),
+        }
+        page = render_template("planning/day.html", form=form, **shown)
+    return page, 409 if is_stale else 422 if form.errors else 200
+
+
+@planning.post("/meetings/<meeting_id>/<day>/cancel")
+@for_leads
+def cancel_day(meeting_id: str, day: str) -> ResponseReturnValue:
+    with transaction() as session:
+        meeting, occurrence = _occurrence(session, meeting_id, day)
+        meetings.cancel_day(meeting, occurrence.day)
+        return _back(meeting, "day-cancelled")
+
+
+@planning.post("/meetings/<meeting_id>/<day>/restore")
+@for_leads
+def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
+    """Hold one day's meeting as the rule says, after all."""
+    with transaction() as session:
+        meeting, occurrence = _occurrence(session, meeting_id, day)
+        meetings.restore_day(meeting, occurrence.day)
+        return _back(meeting, "day-saved")
+
+
+def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, Occurrence]:
+    """Find a day of a meeting that this lead may touch; what is no day of it is not there."""
+    meeting = meetings.find_for_lead(session, signed_in(), meeting_id)
+    try:
+        found = recurrence.find_occurrence(meeting, _zone(), date.fromisoformat(day))
+    except ValueError:
+        found = None
+    return meeting, found or abort(404)
+
+
+def _held(occurrence: Occurrence) -> dict[str, object]:
+    """Return when and where a day's meeting is held, by the fields of its form."""
+    return {
+        "held_on": occurrence.starts.date(),
+        "starts_at": occurrence.starts.time(),
+        "ends_at": occurrence.ends.time(),
+        "place": occurrence.place,
+        "link": occurrence.link,
+    }
+
+
+def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
+    return redirect(url_for(".listed", slug=meeting.group.slug, done=done), 303)
+
+
+def _listed(meeting: Meeting) -> dict[str, object]:
+    """Return a meeting with its next days, as a lead sees them."""
+    today = now().astimezone(_zone()).date()
+    found = recurrence.occurrences(meeting, _zone(), today, today + 2 * LISTED_AHEAD)[:NEXT]
+    days = [formatting.meeting_view(each, str(get_locale()), is_member=True) for each in found]
+    is_series = meeting.repeats != "once"
+    return {**_named(meeting), "meeting": meeting, "days": days, "is_series": is_series}
+
+
+def _named(meeting: Meeting) -> dict[str, object]:
+    language = str(get_locale())
+    return {
+        "group": group_view(meeting.group, language),
+        "title": formatting.title(meeting, language),
+        "rule": formatting.rule_text(meeting, language),
+    }
+
+
+def _form(
+    group: Group,
+    form: MeetingForm,
+    meeting: Meeting | None = None,
+    *,
+    is_right: bool,
+    is_stale: bool = False,
+) -> str:
+    """Show the form; with a preview in words when all of it is right, and what is stored now."""
+    language = str(get_locale())
+    return render_template(
+        "planning/form.html",
+        group=group_view(group, language),
+        form=form,
+        meeting=meeting,
+        preview=_in_words(Meeting(**form.planned()), language) if is_right else None,
+        stored=_in_words(meeting, language) if meeting and is_stale else None,
+    )
+
+
+def _in_words(meeting: Meeting, language: str) -> dict[str, object]:
+    """Say a meeting that is not stored yet."""
+    first = recurrence.next_days(meeting, recurrence.FIRST, 5)
+    return {
+        "rule": formatting.rule_text(meeting, language),
+        "title": formatting.title(meeting, language),
+        "days": [at_start(formatting.full_date(each, language)) for each in first],
+        "details": formatting.details(meeting, language),
+    }
+
+
+def _zone() -> ZoneInfo:
+    return services().settings.timezone

@@ -1,0 +1,1 @@
+"""Sign-up, waiting list, self-service, reminders, and what bounces do to memberships."""

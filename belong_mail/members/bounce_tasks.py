@@ -1,0 +1,95 @@
+"""Attribute a returned message to its delivery, and apply what follows."""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.delivery import outcomes
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.mail.bounces.parser import Kind, Report, parse_report
+from belong_mail.mail.smtp.replies import ReplyClass
+from belong_mail.members import bounces, inbound
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription
+from belong_mail.members.tasks import CONFIRMATION_KINDS
+
+RETRY_SOON = timedelta(minutes=1)
+# Code, status and phrase of what failed only behind the mailbox that we wrote to.
+OTHER_DOMAIN = None, "", "at another address"
+log = logging.getLogger(__name__)
+
+
+def receive_returned(
+    verp: VerpAddresses,
+    domains: tuple[str, ...],
+    session: Session,
+    keyring: Keyring,
+    job: Job,
+) -> None:
+    """Find the delivery that a message is about, by the return path alone, and act on it.
+
+    What names no delivery of ours, or one that has long been settled, changes nothing: so a forged
+    report about somebody's address does nothing, and one that comes twice counts once.
+    """
+    held = keyring.opener.open(job.sealed or b"", sealed_for(inbound.RETURNED))
+    return_path, _, message = held.partition(b"\n")
+    report = parse_report(message)
+    delivery = _named(session, verp, (return_path.decode("ascii", "replace"), *report.paths))
+    if delivery is None:
+        return
+    if delivery.state == State.SENDING:
+        later = Job(kind=job.kind, sealed=job.sealed, due_at=now() + RETRY_SOON)
+        session.add(later)
+    elif report.kind is Kind.BOUNCE:
+        _bounce(session, domains, delivery, report)
+    elif report.kind is Kind.DELIVERED:
+        outcomes.arrive_at(delivery)
+    elif report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress):
+        _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
+
+
+def _named(session: Session, verp: VerpAddresses, paths: Iterable[str]) -> Delivery | None:
+    ids = (verp.read(path) for path in paths)
+    found = next((each for each in ids if each is not None), None)
+    return None if found is None else session.get(Delivery, found, with_for_update=True)
+
+
+def _bounce(session: Session, domains: tuple[str, ...], delivery: Delivery, report: Report) -> None:
+    is_own = _is_own(domains, delivery, report)
+    why = (report.code, report.status, report.phrase) if is_own else OTHER_DOMAIN
+    if not outcomes.apply_bounce(delivery, *why):
+        return
+    if is_own and report.verdict in (*outcomes.SENDER_FAULTS, ReplyClass.POLICY):
+        log.warning("Emails bounce because of our setup: %s", report.phrase or report.status)
+        bounces.record_our_fault(session)
+    bounces.handle_bounce(session, delivery.id)
+
+
+def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
+    """Tell whether it may be the member's own address that failed, not one they forward to.
+
+    The domain decides, never the member's address: whoever can forge a report and sees what
+    follows would learn from that whether somebody whom it names is the member.
+    """
+    if delivery.subscription_id is None or not report.recipients:
+        return True
+    return any(each.lower().rpartition("@")[2] in domains for each in report.recipients)
+
+
+def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:
+    """End a membership at its mailbox's wish.
+
+    Who complains about an email that asks whether they want to join is never asked again.
+    """
+    subscription = session.get(Subscription, delivery.subscription_id or 0)
+    if subscription is not None:
+        was_asked = delivery.kind in CONFIRMATION_KINDS and not subscription.is_active
+        is_for_ever = is_complaint and was_asked
+        members.reject(session, subscription.public_id, is_for_ever=is_for_ever)

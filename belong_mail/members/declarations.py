@@ -1,0 +1,151 @@
+"""What the worker must know of members: their emails, jobs, retention and wrapped columns."""
+
+from importlib import import_module
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.retention import (
+    ADDRESS_CHANGE_AGE,
+    INBOUND_DIGEST_AGE,
+    NO_AGE,
+    PENDING_CONFIRMATION_AGE,
+    UNTRIED_MAILBOX_AGE,
+    in_batches,
+    older_than,
+)
+from belong_mail.delivery.mailer import Mailer
+from belong_mail.delivery.room import Room, WrappedColumn
+from belong_mail.groups.models import Group
+from belong_mail.members import (
+    emails,
+    inbound,
+    reminders,
+    removal,
+    removal_tasks,
+    retention,
+    self_service_emails,
+    self_service_tasks,
+    service,
+    tasks,
+    waitlist_tasks,
+)
+from belong_mail.members.erasure import ERASURE_COLUMN
+from belong_mail.members.intake import InboundDigest, InboundMailbox
+from belong_mail.members.models import (
+    AddressChange,
+    Erasure,
+    ManageSession,
+    PendingConfirmation,
+    Subscription,
+    WaitlistEntry,
+)
+from belong_mail.members.ticks import TICKS_COLUMN
+from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, NAME_COLUMN
+
+BOUNCE_TASKS = "belong_mail.members.bounce_tasks"
+INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
+
+
+def _receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
+    """Load with the first message that came back what reads it: else most workers never need it."""
+    receive = import_module(BOUNCE_TASKS).receive_returned
+    receive(mailer.names, mailer.staff.domains, session, keyring, job)
+
+
+EMAILS = {
+    "confirm-subscription": emails.confirmation_email,
+    "group-starts": emails.confirmation_email,
+    "welcome-member": emails.welcome_email,
+    "already-member": emails.welcome_email,
+    "introduce-member": emails.introduction_email,
+    "my-groups": self_service_emails.link_email,
+    "no-groups": self_service_emails.no_groups_email,
+    "email-again": self_service_emails.email_again_email,
+    "my-copy": self_service_emails.copy_email,
+    "erased": self_service_emails.erasure_receipt_email,
+    "change-address": self_service_emails.confirm_change_email,
+    removal_tasks.REMOVED: self_service_emails.removed_email,
+    "address-changed": self_service_emails.address_changed_email,
+    reminders.REMINDER: reminders.reminder_email,
+}
+TASKS = {
+    "join": tasks.join,
+    service.GRANTED: tasks.complete_confirmation,
+    "interest": waitlist_tasks.keep_entry,
+    "never-mail": waitlist_tasks.never_mail,
+    "my-groups": self_service_tasks.my_groups,
+    "email-again": self_service_tasks.email_again,
+    "lift": self_service_tasks.lift,
+    "my-copy": self_service_tasks.my_copy,
+    "tick-interests": self_service_tasks.tick_interests,
+    "erase": self_service_tasks.erase,
+    "change-address": self_service_tasks.change_address,
+    "move-address": self_service_tasks.move_address,
+    removal.JOB: removal_tasks.receive_removal,
+}
+RETENTION = {
+    "introductions": in_batches(
+        update(Subscription).values(wrapped_introduction=None), retention.told_introductions
+    ),
+    "wishes": in_batches(
+        delete(PendingConfirmation),
+        older_than(PendingConfirmation.created_at, PENDING_CONFIRMATION_AGE),
+    ),
+    "sheets": in_batches(delete(ManageSession), older_than(ManageSession.expires_at, NO_AGE)),
+    "address changes": in_batches(
+        delete(AddressChange), older_than(AddressChange.created_at, ADDRESS_CHANGE_AGE)
+    ),
+    "digests of what came back": in_batches(
+        delete(InboundDigest), older_than(InboundDigest.seen_at, INBOUND_DIGEST_AGE)
+    ),
+    "mailboxes that nobody reads": in_batches(
+        delete(InboundMailbox), older_than(InboundMailbox.tried_at, UNTRIED_MAILBOX_AGE)
+    ),
+    "subscriptions": in_batches(delete(Subscription), retention.ended_subscriptions),
+    "interests": in_batches(delete(WaitlistEntry), retention.ended_waitlist_entries),
+}
+_OWNER = (
+    select(Subscription.public_id)
+    .where(Subscription.id == PendingConfirmation.subscription_id)
+    .scalar_subquery()
+)
+_OWNER_GROUP = (
+    select(Group.public_id)
+    .join(Subscription, Subscription.group_id == Group.id)
+    .where(Subscription.id == PendingConfirmation.subscription_id)
+    .scalar_subquery()
+)
+_AWAITED = select(Group.public_id).where(Group.id == WaitlistEntry.group_id).scalar_subquery()
+_JOINED = select(Group.public_id).where(Group.id == Subscription.group_id).scalar_subquery()
+WRAPPED = (
+    WrappedColumn(Erasure.wrapped, ERASURE_COLUMN, Erasure.public_id),
+    WrappedColumn(
+        WaitlistEntry.wrapped_address,
+        waitlist_tasks.ENTRY_ADDRESS_COLUMN,
+        WaitlistEntry.public_id + "/" + _AWAITED,
+    ),
+    WrappedColumn(
+        Subscription.wrapped_address, ADDRESS_COLUMN, Subscription.public_id + "/" + _JOINED
+    ),
+    WrappedColumn(Subscription.wrapped_name, NAME_COLUMN, Subscription.public_id),
+    WrappedColumn(Subscription.wrapped_introduction, INTRODUCTION_COLUMN, Subscription.public_id),
+    WrappedColumn(Subscription.wrapped_ticks, TICKS_COLUMN, Subscription.public_id + "/" + _JOINED),
+    WrappedColumn(PendingConfirmation.wrapped_name, NAME_COLUMN, _OWNER),
+    WrappedColumn(PendingConfirmation.wrapped_introduction, INTRODUCTION_COLUMN, _OWNER),
+    WrappedColumn(PendingConfirmation.wrapped_ticks, TICKS_COLUMN, _OWNER + "/" + _OWNER_GROUP),
+)
+MEMBERS = Room(
+    emails=EMAILS,
+    tasks=TASKS,
+    lookups=("join", "interest", "my-groups", "email-again", "change-address", removal.JOB),
+    mailer_tasks={inbound.RETURNED: _receive_returned},
+    retention=RETENTION,
+    wrapped=WRAPPED,
+    short_lived={
+        "address_changes.wrapped": "new addresses waiting for confirmation; deleted after"
+        f" {ADDRESS_CHANGE_AGE.days} days",
+    },
+)

@@ -1,0 +1,234 @@
+"""The forms of sign-up, waiting list and self-service."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    RadioField,
+    SelectChoice,
+    SelectMultipleField,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, Length, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from belong_mail.core import i18n
+from belong_mail.groups.models import Group, Question
+from belong_mail.groups.presenters import localized
+from belong_mail.members.service import SignupData
+from belong_mail.web.forms import (
+    BaseForm,
+    PublicForm,
+    one_line,
+    plain_text,
+    staff_address,
+    strip,
+    well_formed,
+)
+
+
+def not_a_link(_form: PublicForm, field: Field) -> None:
+    """Refuse web addresses and markup: a name is shown in emails."""
+    if any(mark in (field.data or "") for mark in ("://", "www.", "<", ">", "@", "{", "}")):
+        raise ValidationError(_("Enter only a first name, without symbols."))
+
+
+class JoinForm(PublicForm):
+    """What every group's form asks; `form_for` adds the group's own questions."""
+
+    email = EmailField(
+        _l("Your work email address"),
+        description=_l(
+            "Use an email address that only you can read. We’ll email you a link to confirm."
+        ),
+        filters=[strip],
+        validators=[DataRequired(_l("Enter your email address.")), Length(max=254), staff_address],
+    )
+    language = RadioField(
+        _l("Language for our emails"),
+        choices=[SelectChoice(code, i18n.TextIn(name, code)) for code, name in i18n.NAMES.items()],
+        default=lambda: str(get_locale()),
+    )
+    first_name = StringField(
+        _l("First name"),
+        filters=[strip],
+        validators=[
+            Optional(),
+            Length(max=60, message=_l("Use at most 60 characters.")),
+            one_line,
+            not_a_link,
+        ],
+    )
+    submit = SubmitField(_l("Send me the link"))
+    question_names: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def question_fields(self) -> list[Field]:
+        return [self[name] for name, _label in self.question_names]
+
+    def wanted(self) -> SignupData:
+        """Return what was typed; answers only where the leads are to see them."""
+        is_introduced = "introduce_me" in self and bool(self["introduce_me"].data)
+        return SignupData(
+            address=cast("str", self.email.data),
+            language=i18n.known_language(self.language.data),
+            first_name=self.first_name.data or "",
+            is_introduced=is_introduced,
+            answers=self._answers() if is_introduced else [],
+            interests=list(self["interests"].data or ()) if "interests" in self else [],
+        )
+
+    def _answers(self) -> list[list[str]]:
+        given = [(label, _in_words(self[name])) for name, label in self.question_names]
+        if "interests" in self:
+            given.insert(0, (str(self["interests"].label.text), _in_words(self["interests"])))
+        return [[label, answer] for label, answer in given if answer]
+
+
+def form_for(group: Group, *, has_leads: bool) -> JoinForm:
+    """Build a group's form; without a lead there is nobody to be introduced to."""
+    language = str(get_locale())
+    fields: dict[str, Any] = {}
+    names = []
+    if group.interests:
+        fields["interests"] = _interests(group, language)
+    approved = [question for question in group.questions if question.approved_at]
+    for question in approved if has_leads else ():
+        name = f"question-{question.position}"
+        label = localized(question.label, language)
+        fields[name] = _field(question, label, language)
+        names.append((name, label))
+    if has_leads:
+        fields["introduce_me"] = BooleanField(
+            _l("Introduce me to the group leaders"),
+            description=_l(
+                "When you confirm, we email your name, email address, and answers to the group"
+                " leaders. We don’t keep a copy, but their inboxes do."
+            ),
+        )
+    form = type("GroupJoinForm", (JoinForm,), {**fields, "question_names": tuple(names)})
+    return cast("JoinForm", form())
+
+
+def _interests(group: Group, language: str) -> SelectMultipleField:
+    return SelectMultipleField(
+        _l("Would you like to help?"),
+        choices=[
+            SelectChoice(each.public_id, localized(each.label, language))
+            for each in group.interests
+        ],
+        description=_l(
+            "We keep your choices with your membership, encrypted. The group leaders can email"
+            " everyone who chose the same thing. They see who that is only if you ask to be"
+            " introduced. Already in the group? This form doesn’t change your choices: use “My"
+            " groups” instead."
+        ),
+        validators=[Optional()],
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+    )
+
+
+def _field(question: Question, label: str, language: str) -> Any:
+    needed = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
+    choices = [
+        SelectChoice(str(number), localized(option, language))
+        for number, option in enumerate(question.options)
+    ]
+    if question.kind == "choice":
+        return RadioField(label, choices=choices, validators=[needed], validate_choice=True)
+    if question.kind == "choices":
+        return SelectMultipleField(
+            label,
+            choices=choices,
+            validators=[needed],
+            widget=ListWidget(prefix_label=False),
+            option_widget=CheckboxInput(),
+        )
+    if question.kind == "consent":
+        return BooleanField(label, validators=[needed])
+    long = Length(max=500, message=_l("Use at most 500 characters."))
+    return TextAreaField(label, filters=[strip], validators=[needed, long, plain_text])
+
+
+def _in_words(field: Field) -> str:
+    """Return an answer as a person would read it; empty for none."""
+    if isinstance(field, BooleanField):
+        return _("Yes") if field.data else ""
+    if isinstance(field, RadioField | SelectMultipleField):
+        chosen = field.data if isinstance(field.data, list) else [field.data]
+        labels = {choice.value: str(choice.label) for choice in field.choices}
+        return ", ".join(labels[each] for each in chosen if each in labels)
+    return field.data or ""
+
+
+def _address(label: LazyString, description: LazyString, check: Callable[..., None]) -> EmailField:
+    """Ask for an email address, which a validator checks."""
+    required = DataRequired(_l("Enter your email address."))
+    validators = [required, Length(max=254), check]
+    return EmailField(label, description=description, filters=[strip], validators=validators)
+
+
+class AskForm(PublicForm):
+    """Takes any address: somebody may have joined under one that we accept no more."""
+
+    email = _address(
+        _l("Your email address"),
+        _l("The address where you get our newsletters."),
+        well_formed,
+    )
+    submit = SubmitField(_l("Send me the link"))
+
+
+class AgainForm(PublicForm):
+    """Takes any address, like the form for one's groups."""
+
+    email = _address(
+        _l("Your email address"),
+        _l("The address that you asked us not to email."),
+        well_formed,
+    )
+    submit = SubmitField(_l("Send me the link"))
+
+
+class MoveForm(BaseForm):
+    """Sent from behind a mailed link, whose secret is the authority."""
+
+    class Meta:
+        csrf = False
+
+    email = _address(
+        _l("Your new DPS email address"),
+        _l("We’ll email a link to it. Nothing changes until you open it and select the button."),
+        staff_address,
+    )
+    submit = SubmitField(_l("Email a link to the new address"))
+
+
+class TellMeForm(PublicForm):
+    email = _address(
+        _l("Your work email address"),
+        _l("Use an email address that only you can read."),
+        staff_address,
+    )
+    language = RadioField(
+        _l("Language for our emails"),
+        choices=[SelectChoice(code, i18n.TextIn(name, code)) for code, name in i18n.NAMES.items()],
+        default=lambda: str(get_locale()),
+    )
+    submit = SubmitField(_l("Tell me when it starts"))
+
+    def wanted(self) -> SignupData:
+        return SignupData(
+            address=self.email.data or "", language=i18n.known_language(self.language.data)
+        )

@@ -1,0 +1,155 @@
+"""Keep a message that came back, sealed, for the worker: what a mail server's pipe runs.
+
+`python -m belong_mail.members.inbound [RETURN_PATH] < MESSAGE` starts for each message, so it loads
+neither Flask nor SQLAlchemy, and opens nothing.
+"""
+
+import os
+import resource
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any, BinaryIO, Final
+
+from belong_mail.core import drivers
+from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.environment import ROOT, value_of
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.mail.bounces import MAX_OCTETS
+
+RETURNED: Final = "return"
+# Messages that have not been read, and their size: a flood must not fill the disk.
+MAX_WAITING, MAX_WAITING_OCTETS = 10_000, 100_000_000
+DEFAULT_DATABASE: Final = "sqlite:///var/belong.db"
+COUNT: Final = "SELECT count(id), coalesce(sum(length(sealed)), 0) FROM requests WHERE kind = "
+INSERT: Final = (
+    "INSERT INTO requests (kind, sealed, created_at, due_at, failures) VALUES ({}, {}, {}, {}, 0)"
+)
+TOO_MANY: Final = "Too many messages are waiting. Is the worker running?"
+NO_DATABASE: Final = (
+    "The database cannot be used ({}). Check BELONG_DATABASE_URL, and run `db upgrade`."
+)
+
+
+class InboxFull(Exception):
+    """The worker has not read what came before: the mail server had better keep it."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_MANY)
+
+
+class DatabaseUnavailable(Exception):
+    """The database took nothing; says why, with no value."""
+
+
+def read_message(source: BinaryIO) -> bytes:
+    """Read the beginning of a message, and on to its end: else the mail server would try again."""
+    message = source.read(MAX_OCTETS)
+    while source.read(MAX_OCTETS):
+        pass
+    return message
+
+
+def is_forged(verp: VerpAddresses, return_path: str) -> bool:
+    """Tell whether an address looks like a return path of ours, and was not signed by us."""
+    return verp.has_form(return_path) and verp.read(return_path) is None
+
+
+def seal_returned(sealer: Sealer, return_path: str, message: bytes) -> bytes:
+    return sealer.seal(return_path.encode() + b"\n" + message, sealed_for(RETURNED))
+
+
+def require_space(waiting: int, octets: int, more: int) -> None:
+    """Raise InboxFull if so many messages of so many octets wait that no more are taken."""
+    if waiting >= MAX_WAITING or octets + more > MAX_WAITING_OCTETS:
+        raise InboxFull
+
+
+def store(database_url: str, sealed: bytes) -> None:
+    """Write a sealed message to the database; raises InboxFull or DatabaseUnavailable."""
+    try:
+        if database_url.startswith("sqlite"):
+            _store_in_sqlite(database_url, sealed)
+        else:
+            _store_in_postgresql(database_url, sealed)
+    except (ImportError, ValueError) as error:  # no driver, or no URL, which would be quoted
+        raise DatabaseUnavailable(NO_DATABASE.format(type(error).__name__)) from error
+
+
+def _store_in_sqlite(url: str, sealed: bytes) -> None:
+    file, timeout = drivers.parse_sqlite_url(url)
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    try:
+        with closing(drivers.connect_sqlite(str(ROOT / file), timeout)) as connection:
+            if not drivers.lock_sqlite(connection, timeout):
+                raise DatabaseUnavailable(NO_DATABASE.format("busy"))
+            _insert(connection, "?", (RETURNED, sealed, now, now))
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise DatabaseUnavailable(NO_DATABASE.format(type(error).__name__)) from error
+
+
+def _store_in_postgresql(url: str, sealed: bytes) -> None:
+    psycopg = import_module("psycopg")  # loaded by those who have one
+    milliseconds = round(drivers.STATEMENT_SECONDS * 1000)
+    told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **drivers.parse_postgresql_url(url)}
+    # What the URL says counts more: it stands behind ours.
+    told["options"] = f"-c statement_timeout={milliseconds} {told.get('options', '')}"
+    now = datetime.now(UTC)
+    try:
+        with psycopg.connect(**told) as connection:
+            _insert(connection, "%s", (RETURNED, sealed, now, now))
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(NO_DATABASE.format(type(error).__name__)) from error
+
+
+def _insert(connection: Any, mark: str, row: tuple[Any, ...]) -> None:
+    waiting, octets = connection.execute(COUNT + mark, (RETURNED,)).fetchone()
+    require_space(waiting, octets, len(row[1]))
+    connection.execute(INSERT.format(*[mark] * len(row)), row)
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], source: BinaryIO) -> int:
+    """Take one message; return 0, EX_NOUSER, or EX_TEMPFAIL where the server is to try again."""
+    return_path = "".join(arguments).strip("<>")
+    if len(arguments) > 1 or not return_path.isprintable():
+        return _complain("Give one return path, and the message on standard input.", os.EX_USAGE)
+    try:
+        message = read_message(source)
+        if is_forged(VerpAddresses(_keys("BELONG_SECRET_KEYS", environ), ""), return_path):
+            return os.EX_NOUSER
+        sealer = Sealer(_keys("BELONG_PUBLIC_KEYS", environ))
+        sealed = seal_returned(sealer, return_path, message)
+        store(_value("BELONG_DATABASE_URL", environ) or DEFAULT_DATABASE, sealed)
+    except (InboxFull, DatabaseUnavailable, ValueError) as error:
+        return _complain(str(error), os.EX_TEMPFAIL)
+    return os.EX_OK
+
+
+def _keys(name: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in _value(name, environ).split(",") if part.strip())
+    if not keys:
+        raise ValueError(f"{name} is missing.")
+    return keys
+
+
+def _value(name: str, environ: Mapping[str, str]) -> str:
+    """Read a setting; the complaint stands in what the mail server tells, and names no file."""
+    try:
+        return value_of(name, environ) or ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}_FILE names a file that cannot be read.") from error
+
+
+def _complain(words: str, status: int) -> int:
+    sys.stderr.write(f"Error: {words}\n")
+    return status
+
+
+if __name__ == "__main__":
+    # A crash writes no image of the memory, in which the message stands.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.exit(main(sys.argv[1:], os.environ, sys.stdin.buffer))

@@ -1,0 +1,81 @@
+"""Remember how far the mailbox is read that email comes back to, and say when it last was."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.core.db import Base, now
+from belong_mail.delivery.models import BigId
+
+# Without a look for so long an operator should know.
+SILENCE = timedelta(hours=1)
+
+
+class InboundMailbox(Base):
+    """How far a mailbox is read, and who reads it."""
+
+    __tablename__ = "inbound_mailboxes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # A keyed hash of user, host and folder.
+    name: Mapped[bytes] = mapped_column(unique=True)
+    # The server's: while it is the same, a number means the same message (RFC 3501, 2.3.1.1).
+    uid_validity: Mapped[int] = mapped_column(BigId, default=0)
+    # The highest number of a message that was taken in.
+    handled_uid: Mapped[int] = mapped_column(BigId, default=0)
+    # The message at which the last look broke off, and how many looks did so in a row.
+    broken_uid: Mapped[int] = mapped_column(BigId, default=0)
+    breaks: Mapped[int] = mapped_column(default=0)
+    first_tried_at: Mapped[datetime] = mapped_column(default=now)
+    tried_at: Mapped[datetime] = mapped_column(default=now)
+    looked_at: Mapped[datetime | None]
+    # Looks that failed since, and at which step the last one did.
+    failures: Mapped[int] = mapped_column(default=0)
+    failed_step: Mapped[str] = mapped_column(default="")
+    leased_by: Mapped[str] = mapped_column(default="")
+    leased_until: Mapped[datetime | None]
+
+
+class InboundDigest(Base):
+    """A message that was taken in: it counts once, even if the server numbers all of them anew."""
+
+    __tablename__ = "inbound_digests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    # A keyed hash of the message.
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    seen_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """When the mailbox was last looked into, for those who watch."""
+
+    looked_at: datetime | None
+    failures: int
+    failed_step: str
+    # Since the last look, or else since the first try.
+    silent_seconds: float
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.silent_seconds > SILENCE.total_seconds()
+
+
+def last_look(session: Session, at: datetime) -> LastLook | None:
+    """Say when the mailbox was last looked into; None: there is none."""
+    found = session.scalars(
+        select(InboundMailbox).order_by(InboundMailbox.looked_at.desc().nulls_last()).limit(1)
+    ).first()
+    if found is None:
+        return None
+    silent = (at - (found.looked_at or found.first_tried_at)).total_seconds()
+    return LastLook(found.looked_at, found.failures, found.failed_step, max(0.0, silent))
+
+
+def is_silent(session: Session, at: datetime) -> bool:
+    """Tell whether the mailbox was tried, and could not be read, for an hour."""
+    last = last_look(session, at)
+    return last is not None and last.failures > 0 and last.is_overdue

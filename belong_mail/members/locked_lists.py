@@ -1,0 +1,52 @@
+"""Lock the list of memberships that an emailed link opens: with the link's secret alone."""
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+from belong_mail.core import encryption
+from belong_mail.core.tokens import BadToken
+from belong_mail.members.models import Subscription
+
+LINK_MAX_AGE = timedelta(minutes=30)
+LIST_COLUMN = "sheets.locked"
+# Octets to which a list is filled up: its length does not tell how many memberships it holds, nor
+# what was ticked in them.
+PADDED_OCTETS = 2048
+TICKS_COLUMN = "sheets.ticks"
+PADDED_TICKS_OCTETS = 4096
+
+
+def lock_list(secret: str, held: list[Subscription], permit: bytes) -> bytes:
+    """Close a list, of rows as they are now, so that only the secret opens it again."""
+    content = {
+        "indexes": {each.public_id: each.address_index.hex() for each in held},
+        "slip": base64.b64encode(permit).decode(),
+    }
+    return _lock(secret, content, LIST_COLUMN, PADDED_OCTETS)
+
+
+def lock_ticks(secret: str, ticks: dict[str, list[str]]) -> bytes:
+    """Close what is ticked in each membership, so that only the secret opens it again."""
+    return _lock(secret, ticks, TICKS_COLUMN, PADDED_TICKS_OCTETS)
+
+
+def unlock(secret: str, locked: bytes, column: str) -> dict[str, Any]:
+    """Open what the secret locks, or raise BadToken."""
+    try:
+        content: dict[str, Any] = json.loads(encryption.decrypt_with_secret(secret, locked, column))
+    except encryption.UnlockError as error:
+        raise BadToken from error
+    return content
+
+
+def digest(secret: str) -> bytes:
+    """Name a secret in the database, where it does not stand."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _lock(secret: str, content: dict[str, Any], column: str, padded: int) -> bytes:
+    data = json.dumps(content).encode()
+    return encryption.encrypt_with_secret(secret, data + b" " * (-len(data) % padded), column)

@@ -1,0 +1,188 @@
+"""Subscriptions, sign-ups, the waiting list, and sessions of self-service."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    false,
+    not_,
+    or_,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.groups.models import Group
+
+INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
+
+
+class Subscription(Base):
+    """One address's sign-up for one group's newsletters.
+
+    What happened is kept as times; the state follows from them. Two memberships of one person have
+    nothing in common, and only the worker can open what is wrapped.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        UniqueConstraint("group_id", "address_index"),
+        Index("ix_subscriptions_inactive", "id", sqlite_where=text(INACTIVE)),
+        Index(
+            "ix_subscriptions_introduced",
+            "id",
+            sqlite_where=text("wrapped_introduction IS NOT NULL"),
+        ),
+        Index("ix_subscriptions_ticks_due", "id", sqlite_where=text("wrapped_ticks IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
+    group: Mapped[Group] = relationship()
+    # HMAC of group and address.
+    address_index: Mapped[bytes]
+    # The index of the address without its plus tag, where it has one: leads count both once.
+    counted_index: Mapped[bytes | None]
+    wrapped_address: Mapped[bytes]
+    wrapped_name: Mapped[bytes | None]
+    # What the leads are to be told; gone as soon as they have been.
+    wrapped_introduction: Mapped[bytes | None]
+    # Which of the group's interests were ticked; of one length for every membership, also for none.
+    #
+    # NULL only until the worker comes by: rows of older versions.
+    wrapped_ticks: Mapped[bytes | None]
+    language: Mapped[str]
+
+    requested_at: Mapped[datetime] = mapped_column(default=now)
+    confirmed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    # Ended because mail came back; nobody has left, and an operator may undo it.
+    is_unreachable: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # No issues before then; the membership goes on.
+    paused_until: Mapped[datetime | None]
+    # Wants a mail the day before a meeting.
+    is_reminded: Mapped[bool] = mapped_column(default=False)
+    # Left alone on request; without a time, which would link the rows of one person.
+    is_suppressed: Mapped[bool] = mapped_column(default=False)
+
+    # When the last email that a stranger's request caused was due.
+    asked_at: Mapped[datetime | None]
+    # Until when the allowance of such emails is used up, in seconds since 1970.
+    asked_until: Mapped[float] = mapped_column(default=0.0)
+
+    @hybrid_property
+    def is_active(self) -> bool:
+        return self.confirmed_at is not None and self.ended_at is None and not self.is_suppressed
+
+    @is_active.inplace.expression
+    @classmethod
+    def _is_active(cls) -> ColumnElement[bool]:
+        return and_(cls.confirmed_at.is_not(None), cls.ended_at.is_(None), not_(cls.is_suppressed))
+
+    @classmethod
+    def is_inactive(cls) -> ColumnElement[bool]:
+        """Select the others, in the words of their index."""
+        return or_(cls.confirmed_at.is_(None), cls.ended_at.is_not(None), cls.is_suppressed)
+
+    @classmethod
+    def reads_at(cls, at: Any) -> ColumnElement[bool]:
+        """Select those whose issues were not paused at a time."""
+        return or_(cls.paused_until.is_(None), cls.paused_until <= at)
+
+    @property
+    def pause(self) -> datetime | None:
+        """Return until when its issues are paused; None when they come."""
+        until = self.paused_until
+        return until if until is not None and until > now() else None
+
+
+class Erasure(Base):
+    """A person who asked to be erased: their rows go one by one, each at an hour of its own.
+
+    It names nobody and no group; only the worker knows which rows are meant.
+    """
+
+    __tablename__ = "erasures"
+
+    # HMAC of the address alone.
+    address_index: Mapped[bytes] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    # Which rows, since when, and what their hours are drawn from.
+    wrapped: Mapped[bytes]
+
+
+class PendingConfirmation(Base):
+    """What one confirmation mail asks about; its link grants this sign-up and no other."""
+
+    __tablename__ = "wishes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey(Subscription.id, ondelete="CASCADE"), index=True
+    )
+    subscription: Mapped[Subscription] = relationship()
+    language: Mapped[str]
+    wrapped_name: Mapped[bytes | None]
+    # Both wrapped for their place in the subscription, so that confirming only moves them.
+    wrapped_introduction: Mapped[bytes | None]
+    # Wrapped for its place in the subscription too; gone when it has been moved there.
+    wrapped_ticks: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class WaitlistEntry(Base):
+    """One address's sign-up to be told when one group starts.
+
+    Without a time, which would link the rows of one person: a day says when it is given up.
+    """
+
+    __tablename__ = "interests"
+    __table_args__ = (UniqueConstraint("group_id", "address_index"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"))
+    group: Mapped[Group] = relationship()
+    # HMAC of group and address.
+    address_index: Mapped[bytes]
+    # Opens only in this row and for this group.
+    wrapped_address: Mapped[bytes]
+    language: Mapped[str]
+    # The last day; after it the note goes, told or not.
+    kept_until: Mapped[date]
+
+
+class ManageSession(Base):
+    """One person's memberships, for half an hour; the mailed link's secret opens the list."""
+
+    __tablename__ = "sheets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # SHA-256 of the secret in the link.
+    secret_hash: Mapped[bytes] = mapped_column(unique=True)
+    # The subscriptions' public ids, AES-256-GCM under a key derived from the secret.
+    locked: Mapped[bytes]
+    # What each ticked, locked likewise. The worker fills it in; the web says there what was saved.
+    ticks: Mapped[bytes | None]
+    expires_at: Mapped[datetime]
+
+
+class AddressChange(Base):
+    """A new address that waits to be confirmed from its own mailbox."""
+
+    __tablename__ = "address_changes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    # The new address and the subscriptions it is for; the worker alone opens it.
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    confirmed_at: Mapped[datetime | None]

@@ -1,0 +1,237 @@
+"""Self-service without an account: the link to one's groups, and a new address."""
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import USED_LINK_RATE
+from belong_mail.core.tokens import BadToken
+from belong_mail.groups.models import Group
+from belong_mail.members import service as members
+from belong_mail.members.locked_lists import (
+    LIST_COLUMN,
+    TICKS_COLUMN,
+    digest,
+    lock_ticks,
+    unlock,
+)
+from belong_mail.members.models import AddressChange, ManageSession, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """What the mailed secret opens: a person's subscriptions, by their public ids."""
+
+    public_ids: list[str]
+    # The same list as the worker wrapped it, which knows by this that it made the list.
+    permit: bytes
+    until: datetime
+    # What each ticked of its group's interests, by public ids.
+    ticks: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """What a member can change in one group."""
+
+    is_active: bool
+    pause: datetime | None
+    language: str
+    is_reminded: bool
+
+    @classmethod
+    def of(cls, one: Subscription) -> "MemberState":
+        return cls(one.is_active, one.pause, one.language, one.is_reminded)
+
+
+def ask_for_link(
+    session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
+) -> None:
+    """Write down, sealed, that somebody wants the link."""
+    _add_job(session, sealer, "my-groups", due_at, address=address, language=language)
+
+
+def ask_for_email_again(
+    session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
+) -> None:
+    """Write down, sealed, that somebody wants “never email me” lifted; the worker knows of whom."""
+    _add_job(session, sealer, "email-again", due_at, address=address, language=language)
+
+
+def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
+    """Hand on the permission that a mailed link holds: the worker made it, and knows it again.
+
+    A second time does nothing more: that a link was used is remembered for as long as it works.
+    """
+    if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now()) is not None:
+        _add_job(session, sealer, "lift", now(), permission=permission)
+
+
+def is_lift_asked(session: Session, permission: str) -> bool:
+    """Tell whether a mailed link's permission was handed on already."""
+    return rate_limits.remaining(session, _used(permission), USED_LINK_RATE, now()) == 0
+
+
+def _used(permission: str) -> bytes:
+    """Name a permission; nobody who only reads the database can tell which one it is."""
+    return b"lifted/" + digest(permission)[:16]
+
+
+def open_session(session: Session, secret: str) -> OpenedSession:
+    """Open the list that a link's secret is for, or raise BadToken when its time is over.
+
+    It is over, too, once any membership on it has moved or is gone: the link went to an address
+    that is no longer the person's, or that has been erased.
+    """
+    sheet = _sheet(session, secret)
+    content = unlock(secret, sheet.locked, LIST_COLUMN)
+    public_ids = _unmoved(session, content["indexes"])
+    if not public_ids or len(public_ids) < len(content["indexes"]):
+        raise BadToken
+    ticks = unlock(secret, sheet.ticks, TICKS_COLUMN) if sheet.ticks else {}
+    return OpenedSession(public_ids, base64.b64decode(content["slip"]), sheet.expires_at, ticks)
+
+
+def _sheet(session: Session, secret: str) -> ManageSession:
+    found = select(ManageSession).where(
+        ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
+    )
+    sheet = session.scalar(found)
+    if sheet is None:
+        raise BadToken
+    return sheet
+
+
+def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
+    """Return the subscriptions, by their public ids, whose address is the one it was."""
+    found = select(Subscription.public_id, Subscription.address_index)
+    rows = session.execute(found.where(Subscription.public_id.in_(indexes)))
+    return [public_id for public_id, index in rows if index.hex() == indexes[public_id]]
+
+
+def list_memberships(session: Session, listed: OpenedSession) -> list[Subscription]:
+    """Return the memberships of a list, and those just left, in the directory's order."""
+    found = select(Subscription).join(Group).where(Subscription.public_id.in_(listed.public_ids))
+    rows = session.scalars(found.order_by(Group.position))
+    return [each for each in rows if each.is_active or members.can_undo_leave(each)]
+
+
+def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
+    """Return the public ids of some memberships of the list; raise BadToken for any other."""
+    if not public_ids or set(public_ids) - set(open_session(session, secret).public_ids):
+        raise BadToken
+    return public_ids
+
+
+def change_each(
+    session: Session, public_ids: list[str], change: Callable[[Session, str], object]
+) -> dict[str, MemberState]:
+    """Do the same to each membership, as if its own button were pressed.
+
+    Returns those that it changed, as they were before. What cannot be changed any more, such as the
+    pause of a group that was left meanwhile, stays. All are locked in one order, so that two who
+    press at once do not wait for each other for ever.
+    """
+    rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
+    before = {
+        each: MemberState.of(each)
+        for each in session.scalars(rows.order_by(Subscription.id).with_for_update())
+    }
+    for each in before:
+        with suppress(BadToken):
+            change(session, each.public_id)
+    return {
+        each.public_id: state for each, state in before.items() if MemberState.of(each) != state
+    }
+
+
+def ask_worker(
+    session: Session,
+    sealer: Sealer,
+    kind: str,
+    secret: str,
+    due_at: datetime | None = None,
+    **wanted: object,
+) -> None:
+    """Ask the worker for something that concerns a whole list, or raise BadToken."""
+    permit = base64.b64encode(open_session(session, secret).permit).decode()
+    _add_job(session, sealer, kind, due_at or now(), slip=permit, **wanted)
+
+
+def tick_interests(
+    session: Session,
+    sealer: Sealer,
+    secret: str,
+    public_id: str,
+    ticked: list[str],
+    due_at: datetime,
+) -> None:
+    """Let the worker keep what a member offers to help with; raise BadToken when they have left.
+
+    The page behind the link says so at once: the web cannot read what the worker keeps.
+    """
+    [public_id] = choose(session, secret, [public_id])
+    subscription = members.get(session, public_id)
+    if not subscription.is_active:
+        raise BadToken
+    known = {each.public_id for each in subscription.group.interests}
+    chosen = [each for each in ticked if each in known]
+    ask_worker(
+        session, sealer, "tick-interests", secret, due_at, membership=public_id, interests=chosen
+    )
+    ticks = {**open_session(session, secret).ticks, public_id: chosen}
+    _sheet(session, secret).ticks = lock_ticks(secret, ticks)
+
+
+def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
+    """Ask the worker to delete a person's rows and email a receipt; the list is over at once.
+
+    The rows are left as they are until then: to end them here would give them one time in common.
+    """
+    ask_worker(session, sealer, "erase", secret, language=language)
+    sheet = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
+    session.delete(session.scalars(sheet).one())
+
+
+def _add_job(
+    session: Session, sealer: Sealer, kind: str, due_at: datetime, **wanted: object
+) -> None:
+    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(kind))
+    session.add(Job(kind=kind, sealed=sealed, due_at=due_at))
+
+
+def get_change_for_update(session: Session, public_id: str) -> AddressChange:
+    """Find a change that a link asks about, or raise BadToken when it is over."""
+    found = select(AddressChange).where(AddressChange.public_id == public_id)
+    change = session.scalar(found.with_for_update())
+    if change is None:
+        raise BadToken
+    return change
+
+
+def is_change_confirmed(session: Session, public_id: str) -> bool:
+    """Tell whether a new address was confirmed; raise BadToken when there is nothing to ask."""
+    found = select(AddressChange).where(AddressChange.public_id == public_id)
+    change = session.scalar(found)
+    if change is None:
+        raise BadToken
+    return change.confirmed_at is not None
+
+
+def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
+    """Confirm a new address; the worker moves the groups. A second time does nothing more."""
+    change = get_change_for_update(session, public_id)
+    if change.confirmed_at is None:
+        change.confirmed_at = now()
+        sealed = sealer.seal(json.dumps({"change": public_id}).encode(), sealed_for("move-address"))
+        session.add(Job(kind="move-address", sealed=sealed))

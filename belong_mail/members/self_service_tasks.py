@@ -1,0 +1,318 @@
+"""Find, list, copy, move and erase what is held about one person."""
+
+import base64
+import json
+import logging
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.service import KIND as MESSAGE
+from belong_mail.contact.service import MESSAGE_COLUMN as CONTACT
+from belong_mail.core import rate_limits
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import DecryptionError, Keyring, Opener
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import (
+    CHANGE_ADDRESS_RATE,
+    COPY_RATE,
+    EMAIL_AGAIN_RATE,
+    MY_GROUPS_RATE,
+    NO_GROUPS_RATE,
+)
+from belong_mail.delivery import outbox, suppressions
+from belong_mail.delivery.mailer import SEALED_TO, post_to_address
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group
+from belong_mail.mail import address as addresses
+from belong_mail.members import erasure, waitlist_tasks
+from belong_mail.members.erasure import forget_subscriptions
+from belong_mail.members.locked_lists import LINK_MAX_AGE, digest, lock_list, lock_ticks
+from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
+from belong_mail.members.tasks import find_verified, is_barred
+from belong_mail.members.ticks import set_ticks, ticks_of
+from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
+
+# How long a copy waits at most; who asks again while some wait gets those.
+COPY_WAIT = timedelta(days=1)
+PERMIT = "sheets.slip"
+# Half an hour for the link to leave, half an hour that it works, and one for the worker to read
+# what it allowed.
+PERMIT_MAX_AGE = timedelta(hours=2)
+ADDRESS_CHANGE = "address_changes.wrapped"
+log = logging.getLogger(__name__)
+
+
+def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail the link to somebody's memberships; to the staff alone, that there are none."""
+    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    identity = addresses.normalise(wanted["address"])
+    if suppressions.is_suppressed(session, keyring.index, identity):
+        return
+    found = subscriptions_of(session, keyring, identity)
+    held = [each for each in found if each.is_active and is_kept(session, keyring, each)]
+    name = keyring.index.limited(identity)
+    if held and rate_limits.try_use(session, b"my-groups/" + name, MY_GROUPS_RATE, now()):
+        secret = _create_manage_session(session, keyring, held)
+        address = address_of(keyring, held[0])
+        post_to_address(session, keyring, "my-groups", address, wanted["language"], secret=secret)
+    elif held or not keyring.staff.admits(wanted["address"]):
+        return
+    elif _is_told_of_none(session, name):
+        post_to_address(session, keyring, "no-groups", wanted["address"], wanted["language"])
+
+
+def email_again(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail the link that lifts “never email me”, once a week at most; to all others say nothing.
+
+    It is the one email that a suppressed address gets.
+    """
+    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    identity = addresses.normalise(wanted["address"])
+    if suppressions.lift_permission(session, keyring.index, identity, now()) is None:
+        return
+    key = b"email-again/" + keyring.index.limited(identity)
+    if rate_limits.try_use(session, key, EMAIL_AGAIN_RATE, now()):
+        post_to_address(session, keyring, "email-again", wanted["address"], wanted["language"])
+
+
+def lift(session: Session, keyring: Keyring, job: Job) -> None:
+    """Write to an address again, whose owner pressed the button behind that link."""
+    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    suppressions.lift(session, keyring.index, wanted["permission"])
+
+
+def my_copy(session: Session, keyring: Keyring, job: Job) -> None:
+    """Mail a copy of what is held; it is collected when it is written."""
+    wanted, held = read_permit(session, keyring, job)
+    if held:
+        address = address_of(keyring, held[0])
+        key = b"my-copy/" + keyring.index.limited(addresses.normalise(address))
+        due_at = rate_limits.try_use(session, key, COPY_RATE, now(), COPY_WAIT)
+        if due_at is not None:
+            post_to_address(session, keyring, "my-copy", address, wanted["language"], due_at=due_at)
+
+
+def tick_interests(session: Session, keyring: Keyring, job: Job) -> None:
+    """Keep what a member offers to help with, in place of what they offered before."""
+    wanted, held = read_permit(session, keyring, job)
+    for subscription in held:
+        if subscription.public_id == wanted["membership"] and subscription.is_active:
+            set_ticks(keyring, subscription, subscription, wanted["interests"])
+
+
+def erase(session: Session, keyring: Keyring, job: Job) -> None:
+    """Begin to erase what is held about a person, and mail a receipt that names no group."""
+    wanted, held = read_permit(session, keyring, job)
+    if not held:
+        return
+    address = address_of(keyring, held[0])
+    identity = addresses.normalise(address)
+    rows = subscriptions_of(session, keyring, identity)
+    _forget_changes(session, keyring, {each.public_id for each in rows})
+    notes = waitlist_tasks.entries_of(session, keyring, identity)
+    names = {each.public_id for each in rows} | {each.public_id for each in notes}
+    for message in messages_of(session, keyring.opener, identity):
+        if _is_mailed(session, message):
+            names.add(message.reference)
+    erasure.start_erasure(session, keyring.opener, keyring.index, identity, names)
+    post_to_address(session, keyring, "erased", address, wanted["language"])
+
+
+def subscriptions_of(session: Session, keyring: Keyring, identity: str) -> list[Subscription]:
+    """Find every subscription of a normalised address: the one place where they meet.
+
+    What only says by its index that it is one of them is left out.
+    """
+    groups = session.scalars(select(Group.public_id))
+    names = [keyring.index.member(public_id, identity) for public_id in groups]
+    found = select(Subscription).join(Group).where(Subscription.address_index.in_(names))
+    rows = session.scalars(found.order_by(Group.position))
+    return [each for each in rows if is_genuine(keyring, each)]
+
+
+def carry_on_erasing(session: Session, keyring: Keyring, at: datetime) -> None:
+    """Delete what is being erased and whose hour has come."""
+    due = erasure.due_erasures(session, keyring.opener, at)
+    if due:
+        session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id.in_(due)))
+        session.execute(delete(ContactMessage).where(ContactMessage.reference.in_(due)))
+
+
+def messages_of(session: Session, opener: Opener, identity: str) -> list[ContactMessage]:
+    """Find the messages to us, still kept, whose writer gave a normalised address.
+
+    One that cannot be read is nobody's: it must keep no other person from what is theirs.
+    """
+    found = []
+    for each in session.scalars(select(ContactMessage).order_by(ContactMessage.id)):
+        with suppress(DecryptionError, ValueError, LookupError, TypeError, AttributeError):
+            given = json.loads(opener.open(each.sealed, CONTACT))["address"]
+            if given and addresses.normalise(given) == identity:
+                found.append(each)
+    return found
+
+
+def read_permit(
+    session: Session, keyring: Keyring, job: Job
+) -> tuple[dict[str, str], list[Subscription]]:
+    """Open a request that concerns a list: what was wanted, and the subscriptions it is for.
+
+    None of them when the permit is too old; those that have moved since, or do not open, are left
+    out. Raises DecryptionError for a list that the worker did not make: nobody else joins rows.
+    """
+    sealed = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
+    wanted: dict[str, str] = json.loads(sealed)
+    permit = json.loads(keyring.opener.unwrap(base64.b64decode(wanted["slip"]), PERMIT, ""))
+    if not isinstance(permit, dict) or permit["until"] <= now().timestamp():
+        log.warning("A request that a link to one's groups allowed came too late: %s", job.kind)
+        return wanted, []
+    found = select(Subscription).where(Subscription.public_id.in_(permit["public_ids"]))
+    locked = session.scalars(found.with_for_update(of=Subscription)).all()
+    rows = [each for each in locked if is_genuine(keyring, each)]
+    theirs = [each for each in rows if person_of(keyring, each) == permit["person"]]
+    return wanted, [each for each in theirs if is_kept(session, keyring, each)]
+
+
+def person_of(keyring: Keyring, subscription: Subscription) -> str:
+    """Name whose address a subscription has, by a keyed hash."""
+    identity = addresses.normalise(address_of(keyring, subscription))
+    return keyring.index.limited(identity).hex()
+
+
+def is_kept(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
+    """Tell whether a membership is not being erased."""
+    identity = addresses.normalise(address_of(keyring, subscription))
+    keys = keyring.opener, keyring.index, identity
+    return not erasure.is_being_erased(session, *keys, subscription.public_id)
+
+
+def _is_told_of_none(session: Session, name: bytes) -> bool:
+    return rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None
+
+
+def _create_manage_session(session: Session, keyring: Keyring, held: list[Subscription]) -> str:
+    """Lock a list of one person's memberships away and return the secret that opens it."""
+    secret = secrets.token_urlsafe(32)
+    permit = {
+        "public_ids": [each.public_id for each in held],
+        "person": person_of(keyring, held[0]),
+        "until": (now() + PERMIT_MAX_AGE).timestamp(),
+    }
+    wrapped = keyring.opener.wrap(json.dumps(permit).encode(), PERMIT, "")
+    ticks = {each.public_id: sorted(ticks_of(keyring, each)) for each in held}
+    session.add(
+        ManageSession(
+            secret_hash=digest(secret),
+            locked=lock_list(secret, held, wrapped),
+            ticks=lock_ticks(secret, ticks),
+            expires_at=now() + LINK_MAX_AGE,
+        )
+    )
+    return secret
+
+
+def _is_mailed(session: Session, message: ContactMessage) -> bool:
+    """Tell whether whom it was written to has got it; nobody's words are lost on the way."""
+    mails = select(Delivery.state).where(Delivery.kind == MESSAGE, Delivery.about_id == message.id)
+    return set(session.scalars(mails)) <= {State.ACCEPTED}
+
+
+def _forget_changes(session: Session, keyring: Keyring, public_ids: set[str]) -> None:
+    """Delete the address changes that wait for any of these subscriptions."""
+    for change in session.scalars(select(AddressChange).where(AddressChange.wrapped != b"")):
+        with suppress(DecryptionError):
+            opened = keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id)
+            if public_ids & set(json.loads(opened)["public_ids"]):
+                session.delete(change)
+
+
+MAX_WAIT = timedelta(days=1)
+
+
+def change_address(session: Session, keyring: Keyring, job: Job) -> None:
+    """Ask at the new address, within limits of its own; to a barred one say nothing."""
+    wanted, held = read_permit(session, keyring, job)
+    identity = addresses.normalise(wanted["new"])
+    if not held or suppressions.is_suppressed(session, keyring.index, identity):
+        return
+    if not keyring.staff.admits(wanted["new"]):
+        return
+    key = keyring.index.limited(f"change-address/{identity}")
+    due_at = rate_limits.try_use(session, key, CHANGE_ADDRESS_RATE, now(), MAX_WAIT)
+    if due_at is None:
+        return
+    public_id = new_public_id()
+    ids = [each.public_id for each in held]
+    content = {
+        "new": wanted["new"],
+        "language": wanted["language"],
+        "public_ids": ids,
+        "person": person_of(keyring, held[0]),
+    }
+    wrapped = keyring.opener.wrap(json.dumps(content).encode(), ADDRESS_CHANGE, public_id)
+    change = AddressChange(public_id=public_id, wrapped=wrapped)
+    session.add(change)
+    session.flush()
+    outbox.post(
+        session,
+        "change-address",
+        sealed_to=keyring.opener.wrap(wanted["new"].encode(), SEALED_TO, ""),
+        about_id=change.id,
+        due_at=due_at,
+    )
+
+
+def move_address(session: Session, keyring: Keyring, job: Job) -> None:
+    """Move the groups of a confirmed change, and tell the old address that it happened.
+
+    What has moved elsewhere since the change was asked for stays there.
+    """
+    opened = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    found = select(AddressChange).where(AddressChange.public_id == opened["change"])
+    change = session.scalar(found.where(AddressChange.confirmed_at.is_not(None)))
+    if change is None or not change.wrapped:
+        return
+    wanted = json.loads(keyring.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))
+    change.wrapped = b""
+    identity = addresses.normalise(wanted["new"])
+    if suppressions.is_suppressed(session, keyring.index, identity):
+        return
+    rows = select(Subscription).where(Subscription.public_id.in_(wanted["public_ids"]))
+    active = [each for each in session.scalars(rows.with_for_update()) if each.is_active]
+    held = [
+        each
+        for each in active
+        if is_genuine(keyring, each) and wanted.get("person", "") in ("", person_of(keyring, each))
+    ]
+    if not held:
+        return
+    old = address_of(keyring, held[0])
+    post_to_address(session, keyring, "address-changed", old, wanted["language"])
+    waitlist_tasks.move_entries(session, keyring, addresses.normalise(old), wanted["new"])
+    for subscription in held:
+        if not is_barred(session, keyring.index, subscription.group, identity):
+            _move(session, keyring, subscription, wanted["new"])
+
+
+def _move(session: Session, keyring: Keyring, subscription: Subscription, new: str) -> None:
+    """Give a subscription a new address; where that has an active one, the older row goes."""
+    identity = addresses.normalise(new)
+    other = find_verified(session, keyring, subscription.group, identity)
+    if other is not None and other is not subscription:
+        if other.is_active:
+            ticked = ticks_of(keyring, other) | ticks_of(keyring, subscription)
+            set_ticks(keyring, other, other, ticked)
+            forget_subscriptions(session, [subscription])
+            return
+        forget_subscriptions(session, [other])
+    public_id, group = subscription.public_id, subscription.group
+    subscription.wrapped_address = wrap_address(keyring, new, public_id, group)
+    for column, index in indexes_of(keyring, group, identity).items():
+        setattr(subscription, column, index)
+    session.flush()

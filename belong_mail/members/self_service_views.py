@@ -1,0 +1,305 @@
+"""The pages of self-service: my groups, and a new address."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.groups.presenters import group_view
+from belong_mail.members import self_service as members_self_service
+from belong_mail.members import self_service_page as page
+from belong_mail.members import service as members
+from belong_mail.members.forms import AgainForm, AskForm, MoveForm
+from belong_mail.members.self_service import MemberState
+from belong_mail.web.access import no_cookie, public
+from belong_mail.web.context import services, throttle, transaction
+
+memberships = Blueprint("memberships", __name__)
+# By when everything is deleted, told a little later than it is: the worker may be busy.
+ERASED_WITHIN = timedelta(days=2, hours=1)
+
+
+@memberships.errorhandler(BadToken)
+def over(_error: BadToken) -> tuple[str, int]:
+    """Show one page for old, damaged and unknown links; it offers a new one."""
+    which = "again" if request.endpoint == "memberships.email_again" else "sheet"
+    return render_template("memberships/over.html", which=which, is_private=True), 404
+
+
+@memberships.route("/my-groups", methods=["GET", "POST"])
+@public
+@no_cookie
+def ask() -> ResponseReturnValue:
+    form = AskForm()
+    if form.is_sent():
+        address, language = form.email.data or "", str(get_locale())
+        with transaction() as session:
+            due_at = throttle(session)
+            members_self_service.ask_for_link(session, services().sealer, address, language, due_at)
+        return redirect(url_for(".sent"), 303)
+    return render_template("memberships/ask.html", form=form), 422 if form.errors else 200
+
+
+@memberships.get("/my-groups/sent")
+@public
+def sent() -> str:
+    return render_template("memberships/sent.html")
+
+
+@memberships.route("/email-me-again", methods=["GET", "POST"])
+@public
+@no_cookie
+def ask_again() -> ResponseReturnValue:
+    """Take the address of somebody who once asked never to be emailed; the same for everybody."""
+    form = AgainForm()
+    if form.is_sent():
+        with transaction() as session:
+            members_self_service.ask_for_email_again(
+                session, services().sealer, form.email.data or "", str(get_locale()),
+                throttle(session),
+            )  # fmt: skip
+        return redirect(url_for(".again_sent"), 303)
+    return render_template("memberships/ask_again.html", form=form), 422 if form.errors else 200
+
+
+@memberships.get("/email-me-again/sent")
+@public
+def again_sent() -> str:
+    return render_template("memberships/again_sent.html")
+
+
+@memberships.route("/email-me-again/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def email_again(token: str) -> str:
+    """Ask on GET, unless it is done; on POST let the worker lift “never email me”."""
+    permission = services().tokens.read(Purpose.EMAIL_AGAIN, token)
+    with transaction() as session:
+        if request.method == "POST":
+            members_self_service.ask_to_lift(session, services().sealer, permission)
+            return render_template("memberships/lifted.html", is_private=True)
+        if members_self_service.is_lift_asked(session, permission):
+            return render_template("memberships/lifted.html", is_old=True, is_private=True)
+    return render_template("memberships/lift.html", action=request.path, is_private=True)
+
+
+@memberships.get("/my-groups/<secret>")
+@public
+def sheet(secret: str) -> str:
+    with transaction() as session:
+        return _sheet(session, secret)
+
+
+@memberships.get(
+    "/my-groups/<secret>/"
+    "<any(leave, undo, pause, resume, language, remind, interests, copy):_button>"
+)
+@public
+def pressed(secret: str, _button: str) -> Response:
+    """Lead whoever opens the address of a button back to the page: opening presses nothing."""
+    return redirect(url_for(".sheet", secret=secret), 303)
+
+
+@memberships.get("/my-groups/<secret>/leave-all")
+@public
+def leave_all(secret: str) -> ResponseReturnValue:
+    """Ask once before all groups are left; the button sends what each group's own would."""
+    language = str(get_locale())
+    with transaction() as session:
+        listed = members_self_service.open_session(session, secret)
+        found = members_self_service.list_memberships(session, listed)
+        held = {
+            each.public_id: group_view(each.group, language) for each in found if each.is_active
+        }
+    if not held:
+        return redirect(url_for(".sheet", secret=secret), 303)
+    return render_template("memberships/leave_all.html", secret=secret, held=held, is_private=True)
+
+
+@memberships.post("/my-groups/<secret>/leave")
+@public
+@no_cookie
+def leave(secret: str) -> Response:
+    return _press(secret, "leave", members.leave)
+
+
+@memberships.post("/my-groups/<secret>/undo")
+@public
+@no_cookie
+def undo(secret: str) -> Response:
+    return _press(secret, "undo", members.undo_leave)
+
+
+@memberships.post("/my-groups/<secret>/resume")
+@public
+@no_cookie
+def resume(secret: str) -> Response:
+    return _press(secret, "resume", members.resume)
+
+
+@memberships.post("/my-groups/<secret>/pause")
+@public
+@no_cookie
+def pause(secret: str) -> ResponseReturnValue:
+    """Pause one membership or all; a day that cannot be is asked for again, on the page itself."""
+    which = page.to_pause()
+    form = page.pause_form(which)
+    with transaction() as session:
+        if form.is_turned:
+            return _sheet(session, secret)
+        meant = page.meant_by(session, secret, which)
+        if not which or not form.validate():
+            asked = {**page.typed_days(session, secret), **_wrong(which)}
+            return redirect(url_for(".sheet", secret=secret, **asked), 303)
+        moment = form.moment
+        changed = members_self_service.change_each(
+            session, meant, lambda session, each: members.pause(session, each, moment)
+        )
+    return _back(secret, "pause", meant, changed)
+
+
+@memberships.post("/my-groups/<secret>/language")
+@public
+@no_cookie
+def language(secret: str) -> Response:
+    code = request.form.get("language", "")
+    if code not in i18n.NAMES:
+        abort(400)
+    return _press(
+        secret, "language", lambda session, each: members.set_language(session, each, code)
+    )
+
+
+@memberships.post("/my-groups/<secret>/remind")
+@public
+@no_cookie
+def remind(secret: str) -> Response:
+    """Email the member the day before a meeting of one group, or do so no more."""
+    is_wanted = request.form.get("remind") == "yes"
+    return _press(
+        secret,
+        "remind" if is_wanted else "no-remind",
+        lambda session, each: members.set_reminders(session, each, is_wanted=is_wanted),
+    )
+
+
+@memberships.post("/my-groups/<secret>/interests")
+@public
+@no_cookie
+def interests(secret: str) -> Response:
+    """Let the worker keep what a member offers to help with in one group."""
+    which = request.form.get("membership", "")
+    with transaction() as session:
+        members_self_service.tick_interests(
+            session, services().sealer, secret, which, page.typed_ticks(which), throttle(session)
+        )
+    back = url_for(".sheet", secret=secret, done="interests", of=which, _anchor="done")
+    return redirect(back, 303)
+
+
+@memberships.post("/my-groups/<secret>/copy")
+@public
+@no_cookie
+def copy(secret: str) -> Response:
+    with transaction() as session:
+        language, due_at = str(get_locale()), throttle(session)
+        members_self_service.ask_worker(
+            session, services().sealer, "my-copy", secret, due_at, language=language
+        )
+    return redirect(url_for(".sheet", secret=secret, done="copy", _anchor="done"), 303)
+
+
+@memberships.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
+@public
+@no_cookie
+def erase(secret: str) -> str:
+    with transaction() as session:
+        if request.method == "POST":
+            members_self_service.erase(session, services().sealer, secret, str(get_locale()))
+            erased_by = now() + ERASED_WITHIN
+            return render_template("memberships/erased.html", erased_by=erased_by, is_private=True)
+        until = members_self_service.open_session(session, secret).until
+    return render_template("memberships/erase.html", secret=secret, until=until, is_private=True)
+
+
+def _press(secret: str, done: str, change: Callable[[Session, str], object]) -> Response:
+    """Do what a button says to each membership that its form names, in one transaction."""
+    with transaction() as session:
+        meant = members_self_service.choose(session, secret, request.form.getlist("membership"))
+        changed = members_self_service.change_each(session, meant, change)
+    return _back(secret, done, meant, changed)
+
+
+def _back(secret: str, done: str, meant: list[str], changed: dict[str, MemberState]) -> Response:
+    """Lead back to the card; what changed nothing says so little as that nothing is done."""
+    said: dict[str, Any]
+    if changed:
+        was = page.before(done, changed) or None
+        said = {"done": done, "of": list(changed), "was": was, "_anchor": "done"}
+    else:
+        said = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
+    return redirect(url_for(".sheet", secret=secret, **said), 303)
+
+
+def _wrong(which: str) -> dict[str, Any]:
+    """Say which day is asked for again; with Enter and several days, what to press."""
+    if which:
+        return {"wrong": which}
+    return {"done": "which", "_anchor": "done"}
+
+
+def _sheet(session: Session, secret: str) -> str:
+    listed = members_self_service.open_session(session, secret)
+    said = page.shown(session, listed)
+    return render_template("memberships/sheet.html", secret=secret, is_private=True, **said)
+
+
+moving = Blueprint("moving", __name__)
+
+
+@moving.errorhandler(BadToken)
+def change_is_over(_error: BadToken) -> tuple[str, int]:
+    which = "change" if request.endpoint == "moving.confirm" else "sheet"
+    return render_template("memberships/over.html", which=which, is_private=True), 404
+
+
+@moving.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
+@public
+@no_cookie
+def ask_new_address(secret: str) -> ResponseReturnValue:
+    form = MoveForm()
+    with transaction() as session:
+        members_self_service.open_session(session, secret)
+        if form.validate_on_submit():
+            wanted = {"new": form.email.data, "language": str(get_locale())}
+            sealer, due_at = services().sealer, throttle(session)
+            members_self_service.ask_worker(
+                session, sealer, "change-address", secret, due_at, **wanted
+            )
+            back = url_for("memberships.sheet", secret=secret, done="address", _anchor="done")
+            return redirect(back, 303)
+    shown = render_template("moving/ask.html", form=form, secret=secret, is_private=True)
+    return shown, 422 if form.errors else 200
+
+
+@moving.route("/change-address/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def confirm(token: str) -> str:
+    """Ask on GET, unless it is done; on POST let the worker move the groups."""
+    public_id = services().tokens.read(Purpose.CHANGE_ADDRESS, token)
+    with transaction() as session:
+        if request.method == "POST":
+            members_self_service.confirm_change(session, services().sealer, public_id)
+            return render_template("moving/confirmed.html", is_private=True)
+        if members_self_service.is_change_confirmed(session, public_id):
+            return render_template("moving/confirmed.html", is_old=True, is_private=True)
+    return render_template("moving/confirm.html", action=request.path, is_private=True)

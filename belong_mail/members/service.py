@@ -1,0 +1,332 @@
+"""Join, confirm, leave, pause: the verbs of members, for the blind web."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+
+from sqlalchemy import delete, func, select, union
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
+from belong_mail.core.db import PUBLIC_ID_LENGTH, now
+from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.jobs import Job
+from belong_mail.core.retention import WAITLIST_AGE
+from belong_mail.core.tokens import BadToken, NothingLeft
+from belong_mail.delivery import outbox
+from belong_mail.groups.models import Group
+from belong_mail.groups.service import GroupHasEnded, require_not_ending
+from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
+
+UNDO_WINDOW = timedelta(hours=1)
+# People; leads read no finer numbers.
+COUNT_STEP = 10
+GRANTED = "granted"
+
+
+class NotAMember(BadToken):
+    """Who holds the link has left, or has not joined yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignupData:
+    """What a person typed into the sign-up form of a group."""
+
+    address: str
+    language: str
+    first_name: str = ""
+    is_introduced: bool = False
+    # Question and answer, as the person read them.
+    answers: list[list[str]] = field(default_factory=list)
+    # What they ticked of the group's interests, by public id.
+    interests: list[str] = field(default_factory=list)
+    # The public id of the group: under the seal, so that what was typed for one joins no other.
+    group: str = ""
+    # Names where the form came from, by a keyed hash, for the limits.
+    source: str = field(default="", compare=False)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "SignupData":
+        return cls(**json.loads(data))
+
+
+def ask_to_join(
+    session: Session,
+    sealer: Sealer,
+    group: Group,
+    signup: SignupData,
+    due_at: datetime,
+    kind: str = "join",
+) -> None:
+    """Write the sign-up down, sealed; the worker answers it, not before a time."""
+    typed = replace(signup, group=group.public_id)
+    sealed = sealer.seal(typed.to_bytes(), sealed_for(kind))
+    session.add(Job(kind=kind, group_id=group.id, sealed=sealed, due_at=due_at))
+
+
+def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
+    """Find what a confirmation link asks about, or raise BadToken when that is over.
+
+    Raises GroupHasEnded when the group has ended meanwhile, or takes nobody in any more.
+    """
+    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == confirm_id)
+    pending = session.scalar(found.execution_options(populate_existing=True))
+    if pending is None or pending.subscription.is_suppressed:
+        raise BadToken
+    require_not_ending(pending.subscription.group)
+    return pending
+
+
+def confirmation_name(pending: PendingConfirmation) -> str:
+    """Name a confirmation in its link, with the subscription that it leads to."""
+    return pending.confirm_id + pending.subscription.public_id
+
+
+def split_confirmation_name(name: str) -> tuple[str, str]:
+    """Return a confirmation's id and its subscription's; older links have no second one."""
+    if len(name) != 2 * PUBLIC_ID_LENGTH:
+        return name, ""
+    return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
+
+
+def outcome_of_request(session: Session, public_id: str) -> Subscription:
+    """Find what a confirmation link that asks nothing any more has led to.
+
+    Raises BadToken when nothing has come of it, and GroupHasEnded.
+    """
+    if not public_id:
+        raise BadToken
+    subscription = get(session, public_id)
+    if subscription.group.retired_at is not None:
+        raise GroupHasEnded
+    if subscription.confirmed_at or subscription.ended_at or subscription.is_suppressed:
+        return subscription
+    raise BadToken
+
+
+def is_waiting(session: Session, subscription: Subscription) -> bool:
+    """Tell whether a request to join waits for its confirmation."""
+    found = select(PendingConfirmation.id).where(
+        PendingConfirmation.subscription_id == subscription.id
+    )
+    is_asked = session.scalar(found.limit(1)) is not None
+    return is_asked and not subscription.is_active and not subscription.is_suppressed
+
+
+def count_for_leads(session: Session) -> None:
+    """Count the members of each group of which a lead has signed in, or asked to, within hours."""
+    for group in watched_groups(session):
+        count_members(session, group)
+
+
+def watched_groups(session: Session) -> list[Group]:
+    """List the groups of which a lead has signed in, or asked to, within hours.
+
+    Nobody else sees the numbers, and counting reads all members of a group.
+    """
+    since = now() - MAX_SESSION_AGE
+    signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
+    asking = select(SignIn.account_id).where(SignIn.created_at > since)
+    led = select(GroupLead.group_id).where(GroupLead.account_id.in_(union(signed_in, asking)))
+    return list(session.scalars(select(Group).where(Group.id.in_(led))))
+
+
+def count_members(session: Session, group: Group) -> None:
+    """Count a group's members for its leads, in tens; 0 is “a few”.
+
+    What they were told before stands until the number has moved by a whole step: so nobody's coming
+    or going shows, also not to a lead who stands at its edge by joining and leaving themselves.
+    """
+    person = func.coalesce(Subscription.counted_index, Subscription.address_index)
+    counted = select(func.count(person.distinct())).where(
+        Subscription.group_id == group.id, Subscription.is_active
+    )
+    group.members_shown = steady(session.scalar(counted) or 0, group.members_shown or 0)
+
+
+def steady(number: int, told: int) -> int:
+    """Return what to say of a number after another was told: the same, unless it is far from it."""
+    if abs(number - told) < COUNT_STEP:
+        return told
+    return 0 if number < COUNT_STEP else round(number, -1)
+
+
+def get(session: Session, public_id: str) -> Subscription:
+    """Find a subscription for a page that asks, or raise NothingLeft."""
+    subscription = session.scalar(select(Subscription).where(Subscription.public_id == public_id))
+    if subscription is None:
+        raise NothingLeft
+    return subscription
+
+
+def get_for_update(session: Session, public_id: str) -> Subscription:
+    """Find a subscription, locked until the transaction ends, or raise NothingLeft."""
+    found = select(Subscription).where(Subscription.public_id == public_id)
+    subscription = session.scalar(found.with_for_update())
+    if subscription is None:
+        raise NothingLeft
+    return subscription
+
+
+def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
+    """Grant a sign-up: the person is in. The second time nothing more happens.
+
+    It is read again under the lock: who leaves in the same moment has left. What is wrapped in it,
+    name and introduction, the worker moves: the web writes nothing that is wrapped.
+    """
+    subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
+    pending = find_pending(session, confirm_id)
+    granted = {"wish": confirm_id, "is_new": not subscription.is_active}
+    if not subscription.is_active:
+        subscription.confirmed_at = now()
+        subscription.ended_at = None
+        subscription.asked_at, subscription.asked_until = None, 0.0
+        subscription.language = pending.language
+        subscription.paused_until = None
+        subscription.is_reminded = False
+        outbox.post(session, "welcome-member", subscription_id=subscription.id)
+    sealed = sealer.seal(json.dumps(granted).encode(), sealed_for(GRANTED))
+    session.add(Job(kind=GRANTED, subscription_id=subscription.id, sealed=sealed))
+    return subscription
+
+
+def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscription:
+    """Take back what was asked in somebody's name; if wanted, never mail them again."""
+    subscription = leave(session, public_id)
+    if is_for_ever and not _is_never_mail_waiting(session, subscription):
+        session.add(Job(kind="never-mail", subscription_id=subscription.id))
+    return subscription
+
+
+def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool:
+    """Tell whether this has been asked already: the lock of `leave` lets one ask at a time."""
+    waiting = select(Job.id).where(Job.kind == "never-mail", Job.subscription_id == subscription.id)
+    return session.scalar(waiting.limit(1)) is not None
+
+
+def leave(session: Session, public_id: str) -> Subscription:
+    """End a subscription at once; links mailed before do not begin it again."""
+    subscription = get_for_update(session, public_id)
+    session.execute(
+        delete(PendingConfirmation).where(PendingConfirmation.subscription_id == subscription.id)
+    )
+    if subscription.ended_at is None:
+        subscription.ended_at = now()
+        subscription.asked_at, subscription.asked_until = None, 0.0
+    subscription.is_unreachable = False
+    return subscription
+
+
+def leave_if_there(session: Session, public_id: str) -> None:
+    """Leave; whoever left so long ago that nothing is kept has left already."""
+    with suppress(BadToken):
+        leave(session, public_id)
+
+
+def pause(session: Session, public_id: str, until: datetime) -> None:
+    """Send a member no issues before a time, or raise NotAMember when they have left."""
+    _active_member(session, public_id).paused_until = until
+
+
+def resume(session: Session, public_id: str) -> None:
+    """End a pause, or raise NotAMember when the member has left.
+
+    The next issue comes again. One that was queued during the pause does not: it was planned
+    without this member, and its books must stay right.
+    """
+    subscription = _active_member(session, public_id)
+    if subscription.pause is not None:
+        subscription.paused_until = now()
+
+
+def set_language(session: Session, public_id: str, language: str) -> None:
+    """Write to a member in another language, or raise NotAMember when they have left."""
+    _active_member(session, public_id).language = language
+
+
+def set_reminders(session: Session, public_id: str, *, is_wanted: bool) -> None:
+    """Mail a member the day before a meeting, or do so no more; NotAMember when they have left."""
+    _active_member(session, public_id).is_reminded = is_wanted
+
+
+def _active_member(session: Session, public_id: str) -> Subscription:
+    subscription = get_for_update(session, public_id)
+    if not subscription.is_active:
+        raise NotAMember
+    return subscription
+
+
+def can_undo_leave(subscription: Subscription) -> bool:
+    """Tell whether leaving can still be undone: a member who left within the hour."""
+    return (
+        subscription.confirmed_at is not None
+        and subscription.ended_at is not None
+        and not subscription.is_suppressed
+        and now() - subscription.ended_at < UNDO_WINDOW
+    )
+
+
+def undo_leave(session: Session, public_id: str) -> Subscription:
+    """Undo leaving, or raise BadToken when it is too late.
+
+    As after a pause, an issue that was queued meanwhile does not come: it was planned without
+    this member, and its books must stay right.
+    """
+    subscription = get_for_update(session, public_id)
+    if can_undo_leave(subscription):
+        subscription.ended_at = None
+        subscription.paused_until = max(now(), subscription.paused_until or now())
+    if not subscription.is_active:
+        raise BadToken
+    return subscription
+
+
+INTEREST = "interest"
+ENOUGH_INTEREST = 10
+
+
+class InterestLevel(Enum):
+    """How many wait for a group, in words: no number, and nobody's coming or going, is told."""
+
+    FEW = gettext_noop("Fewer than 10 people have asked about it so far.")
+    ENOUGH = gettext_noop("Enough people are interested to start.")
+
+
+def interest_level(session: Session, group: Group) -> InterestLevel:
+    counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
+    return (
+        InterestLevel.ENOUGH
+        if (session.scalar(counted) or 0) >= ENOUGH_INTEREST
+        else InterestLevel.FEW
+    )
+
+
+def last_day() -> date:
+    """Return until when a note of today is kept."""
+    return (now() + WAITLIST_AGE).date()
+
+
+def noon_utc(day: date) -> datetime:
+    """Return a moment of a day, to be said in words."""
+    return datetime.combine(day, time(12), UTC)
+
+
+def get_entry(session: Session, public_id: str) -> WaitlistEntry:
+    """Find a note for a page that asks, or raise NothingLeft."""
+    entry = session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id))
+    if entry is None:
+        raise NothingLeft
+    return entry
+
+
+def ask_to_forget(session: Session, public_id: str) -> None:
+    """Delete a note; one that is gone already stays gone."""
+    entry = session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id))
+    if entry is not None:
+        session.delete(entry)

@@ -1,0 +1,328 @@
+"""Do the jobs of sign-up: open them, apply limits, ask for the email."""
+
+import json
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
+from belong_mail.core import rate_limits
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import (
+    ALREADY_MEMBER_RATE,
+    CONFIRM_MEMBER_RATE,
+    CONFIRM_MEMBER_RATE_ALL_SOURCES,
+    CONFIRM_PERSON_RATE,
+    CONFIRM_PERSON_RATE_ALL_SOURCES,
+    CONFIRMATION_GAP,
+)
+from belong_mail.delivery import outbox, suppressions
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group
+from belong_mail.mail import address
+from belong_mail.members import erasure
+from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.removal import BarredAddress
+from belong_mail.members.service import SignupData
+from belong_mail.members.ticks import grant_ticks, set_ticks, wrap_ticks
+from belong_mail.members.wrapped_fields import (
+    address_of,
+    indexes_of,
+    is_genuine,
+    wrap_address,
+    wrap_field,
+)
+
+CONFIRM = "confirm-subscription"
+# The mails that ask for a confirmation.
+CONFIRMATION_KINDS = (CONFIRM, "group-starts")
+MAX_WAIT = timedelta(days=1)
+# So soon the worker has read that an invitation was accepted.
+TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
+
+
+def join(session: Session, keyring: Keyring, job: Job) -> None:
+    """Ask for the mail that confirms a sign-up.
+
+    Raises nothing for a known, barred or too often mailed address: silence or delay is the answer.
+    """
+    group, wanted = read_signup(session, keyring, job)
+    identity = address.normalise(wanted.address)
+    if not group.is_open or suppressions.is_suppressed(session, keyring.index, identity):
+        return
+    if not keyring.staff.admits(wanted.address):
+        return
+    member = ask_confirmation(session, keyring, group, wanted, CONFIRM)
+    if member is not None:
+        _say_already(session, member)
+
+
+def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, SignupData]:
+    """Open what was typed, or raise DecryptionError when it was typed for another group."""
+    group = session.get_one(Group, job.group_id)
+    opened = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
+    wanted = SignupData.from_bytes(opened)
+    if wanted.group != group.public_id:
+        raise DecryptionError(job.kind)
+    return group, wanted
+
+
+def ask_confirmation(
+    session: Session, keyring: Keyring, group: Group, signup: SignupData, kind: str
+) -> Subscription | None:
+    """Ask for an email, of a kind that does, to confirm a sign-up; return who is in already.
+
+    Of an address that the office keeps out of the group nothing comes.
+    """
+    identity = address.normalise(signup.address)
+    if is_barred(session, keyring.index, group, identity):
+        return None
+    subscription = find_verified(session, keyring, group, identity)
+    keys = keyring.opener, keyring.index, identity
+    if subscription and erasure.is_being_erased(session, *keys, subscription.public_id):
+        erasure.forget_subscriptions(session, [subscription])
+        subscription = None
+    if subscription is None:
+        subscription = start_subscription(session, keyring, group, signup)
+    if subscription.is_suppressed:
+        _reset(subscription)
+    if subscription.is_active:
+        return subscription
+    _ask_to_confirm(session, keyring, subscription, signup, kind)
+    return None
+
+
+def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
+    """Tell whether the office keeps a normalised address out of a group."""
+    key = group.id, index.barred(group.public_id, identity)
+    return session.get(BarredAddress, key) is not None
+
+
+def find_verified(
+    session: Session, keyring: Keyring, group: Group, identity: str
+) -> Subscription | None:
+    """Find a normalised address's subscription; raise DecryptionError when the row is another's.
+
+    It was found by its index, and opens only if that is its address's.
+    """
+    subscription = find_by_address(session, keyring.index, group, identity)
+    if subscription is not None:
+        address_of(keyring, subscription)
+    return subscription
+
+
+def _reset(subscription: Subscription) -> None:
+    """Take from a row what was before its owner wanted no email at all, and has lifted that since.
+
+    What was a membership is none: they must confirm it like anybody.
+    """
+    subscription.is_suppressed = subscription.is_reminded = False
+    subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
+    subscription.wrapped_introduction = subscription.wrapped_ticks = None
+
+
+def find_by_address(
+    session: Session, index: BlindIndex, group: Group, identity: str
+) -> Subscription | None:
+    """Find the subscription that claims a normalised address; `find_verified` checks the claim."""
+    found = select(Subscription).where(
+        Subscription.group_id == group.id,
+        Subscription.address_index == index.member(group.public_id, identity),
+    )
+    return session.scalar(found)
+
+
+def start_subscription(
+    session: Session, keyring: Keyring, group: Group, signup: SignupData
+) -> Subscription:
+    """Write down a subscription that waits for its confirmation."""
+    public_id = new_public_id()
+    identity = address.normalise(signup.address)
+    subscription = Subscription(
+        public_id=public_id,
+        group_id=group.id,
+        **indexes_of(keyring, group, identity),
+        wrapped_address=wrap_address(keyring, signup.address, public_id, group),
+        wrapped_ticks=wrap_ticks(keyring.opener, (), public_id, group.public_id),
+        language=signup.language,
+        is_suppressed=False,
+        asked_until=0.0,
+    )
+    session.add(subscription)
+    session.flush()
+    return subscription
+
+
+def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
+    """Give a membership the name of the sign-up that began it, and its leads what that tells them.
+
+    Who has left since has no sign-up any more.
+    """
+    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == said["wish"])
+    pending = session.scalar(
+        found.where(PendingConfirmation.subscription_id == job.subscription_id)
+    )
+    if pending is None or not pending.subscription.is_active:
+        return
+    subscription = pending.subscription
+    if said["is_new"]:
+        subscription.wrapped_name = pending.wrapped_name
+    grant_ticks(keyring, pending, is_new=said["is_new"])
+    introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
+    leads = accounts.leads_of(session, subscription.group)
+    if introduction is None or not leads:
+        return
+    subscription.wrapped_introduction = introduction
+    for lead in leads:
+        due_at = _when_to_introduce(session, keyring, lead, subscription.group)
+        outbox.post(
+            session,
+            "introduce-member",
+            account_id=lead.id,
+            about_id=subscription.id,
+            due_at=due_at,
+        )
+
+
+def _when_to_introduce(
+    session: Session, keyring: Keyring, lead: Account, group: Group
+) -> datetime | None:
+    """Return when a lead may hear of a new member: at once, or a day after they accepted."""
+    if not invitations.is_proven_lead(session, keyring.opener, lead, group):
+        return None  # it is withdrawn as it is written
+    begins = invitations.introduced_from(session, keyring.opener, lead, group)
+    if begins is None:
+        return now() + invitations.WAIT_AFTER_ACCEPTING + TIME_TO_READ_ACCEPTANCE
+    return begins if begins > now() else None
+
+
+def never_mail(session: Session, keyring: Keyring, job: Job) -> str | None:
+    """Leave an address alone in every group; return its normal form, if it is still known."""
+    subscription = session.get(Subscription, job.subscription_id)
+    if subscription is None:
+        return None
+    identity = address.normalise(address_of(keyring, subscription))
+    suppressions.suppress(session, keyring.index, identity, suppressions.BY_REQUEST)
+    for group in session.scalars(select(Group)):
+        other = find_by_address(session, keyring.index, group, identity)
+        if other is not None and is_genuine(keyring, other):
+            other.is_suppressed = True
+    return identity
+
+
+def _say_already(session: Session, subscription: Subscription) -> None:
+    """Tell a member, once a day at most, that they are in: the page could not."""
+    at = now()
+    allowed, used = rate_limits.next_use(
+        subscription.asked_until, ALREADY_MEMBER_RATE, at.timestamp()
+    )
+    if allowed <= at.timestamp():
+        subscription.asked_until = used
+        outbox.post(session, "already-member", subscription_id=subscription.id)
+
+
+def _ask_to_confirm(
+    session: Session, keyring: Keyring, subscription: Subscription, signup: SignupData, kind: str
+) -> None:
+    """Post a confirmation for this sign-up, or give the sign-up to one that has not left yet."""
+    waiting = outbox.waiting(session, CONFIRMATION_KINDS, subscription.id)
+    pending = None
+    if waiting is not None:
+        found = select(PendingConfirmation).where(
+            PendingConfirmation.subscription_id == subscription.id
+        )
+        pending = session.scalars(found.order_by(PendingConfirmation.id.desc())).first()
+    is_new = pending is None
+    pending = pending or PendingConfirmation(subscription_id=subscription.id)
+    pending.language = signup.language
+    public_id = subscription.public_id
+    pending.wrapped_name = (
+        wrap_field(keyring, signup.first_name, "wrapped_name", public_id)
+        if signup.first_name
+        else None
+    )
+    pending.wrapped_introduction = (
+        wrap_field(keyring, introduction(signup), "wrapped_introduction", public_id)
+        if signup.is_introduced
+        else None
+    )
+    set_ticks(keyring, pending, subscription, signup.interests)
+    if is_new:
+        session.add(pending)
+        session.flush()
+        due_at = _when_to_ask(session, keyring, subscription, signup.source)
+        outbox.post(
+            session, kind, subscription_id=subscription.id, about_id=pending.id, due_at=due_at
+        )
+    elif waiting is not None:
+        _ask_sooner(session, keyring, subscription, signup.source, waiting)
+
+
+def introduction(signup: SignupData) -> str:
+    return json.dumps({"first_name": signup.first_name, "answers": signup.answers})
+
+
+def _when_to_ask(
+    session: Session, keyring: Keyring, subscription: Subscription, source: str
+) -> datetime:
+    """Count one confirmation and return when it may go out."""
+    at = now()
+    due_at = max(
+        *(
+            rate_limits.record_use(session, key, rate, at)
+            for key, rate in _source_allowances(keyring, subscription, source)
+        ),
+        _use_overall_allowance(session, keyring, subscription, at),
+        subscription.asked_at + CONFIRMATION_GAP if subscription.asked_at else at,
+    )
+    subscription.asked_at = due_at
+    return due_at
+
+
+def _ask_sooner(
+    session: Session, keyring: Keyring, subscription: Subscription, source: str, waiting: Delivery
+) -> None:
+    """Let a confirmation that waits for another source's limits out when this one's allow it."""
+    at = now()
+    is_held = waiting.state == State.QUEUED and waiting.created_at > at + CONFIRMATION_GAP
+    if not is_held or not rate_limits.try_uses(
+        session, _source_allowances(keyring, subscription, source), at
+    ):
+        return
+    due_at = _use_overall_allowance(session, keyring, subscription, at)
+    if due_at < waiting.created_at:
+        waiting.due_at = waiting.created_at = subscription.asked_at = due_at
+
+
+def _source_allowances(
+    keyring: Keyring, subscription: Subscription, source: str
+) -> list[tuple[bytes, rate_limits.Rate]]:
+    """List what a source may ask for one member and for one person."""
+    identity = address.normalise(address_of(keyring, subscription))
+    name = keyring.index.limited
+    return [
+        (name(f"confirm/{source}/{subscription.public_id}"), CONFIRM_MEMBER_RATE),
+        (name(f"confirm/{source}/{identity}"), CONFIRM_PERSON_RATE),
+    ]
+
+
+def _use_overall_allowance(
+    session: Session, keyring: Keyring, subscription: Subscription, at: datetime
+) -> datetime:
+    """Count one confirmation for all sources; over a day's wait it is that, and costs nothing."""
+    latest = at + MAX_WAIT
+    allowed, asked_until = rate_limits.next_use(
+        subscription.asked_until, CONFIRM_MEMBER_RATE_ALL_SOURCES, at.timestamp()
+    )
+    if allowed <= latest.timestamp():
+        subscription.asked_until = asked_until
+    person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
+    of_person = rate_limits.try_use(session, person, CONFIRM_PERSON_RATE_ALL_SOURCES, at, MAX_WAIT)
+    return min(latest, max(at + timedelta(seconds=allowed - at.timestamp()), of_person or latest))

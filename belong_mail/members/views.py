@@ -1,0 +1,364 @@
+"""The pages of sign-up, confirmation, leaving, and of the waiting list."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.core import i18n
+from belong_mail.core.db import PUBLIC_ID_LENGTH, now
+from belong_mail.core.rate_limits import CONFIRMATION_GAP
+from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.meetings import formatting
+from belong_mail.meetings import service as meetings
+from belong_mail.members import own_calendar
+from belong_mail.members import service as members
+from belong_mail.members.forms import TellMeForm, form_for
+from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.web.access import from_anywhere, no_cookie, public
+from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
+from belong_mail.web.forms import PauseForm
+
+# Its pages behind a token need no cookie; the token is the authority.
+subscriptions = Blueprint("subscriptions", __name__)
+# An email that leaves later than that is said to.
+SOON = timedelta(minutes=1)
+# What the page of who has left is opened with when something else was asked of it.
+TOO_LATE = "too-late"
+OK, CONFLICT = 200, 409
+
+
+@subscriptions.errorhandler(members.NotAMember)
+def too_late(_error: members.NotAMember) -> ResponseReturnValue:
+    """Answer whoever has left and pauses or asks for reminders on the page that says so."""
+    token = (request.view_args or {})["token"]
+    return redirect(url_for(".leave", token=token, done=TOO_LATE), 303)
+
+
+@subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
+@public
+@no_cookie
+def join(slug: str) -> ResponseReturnValue:
+    with read_transaction() as session:
+        group = groups.find_even_retired(session, slug) or abort(404)
+        groups.require_not_ending(group)
+        if not group.is_open:
+            abort(404)
+        form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
+        if not form.is_sent():
+            page = render_template("subscriptions/join.html", group=_shown(group), form=form)
+            return page, 422 if form.errors else 200
+    wanted = replace(form.wanted(), source=asking_source())
+    with transaction() as session:
+        due_at = throttle(session)
+        members.ask_to_join(session, services().sealer, group, wanted, due_at)
+    name = f"{group.public_id}{due_at.timestamp():.0f}"
+    asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
+    return redirect(url_for(".check_your_inbox", asked=asked), 303)
+
+
+@subscriptions.get("/check-your-inbox")
+@subscriptions.get("/check-your-inbox/<asked>")
+@public
+def check_your_inbox(asked: str = "") -> str:
+    """Say what comes, and when more can: by the group and the time of the form, not by whom."""
+    context: dict[str, object] = {"mail_subject": _("Confirm your request to DPS Belong")}
+    with suppress(BadToken):
+        name = services().tokens.read(Purpose.CHECK_INBOX, asked)
+        public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
+        with transaction() as session:
+            group = groups.by_public_id(session, public_id)
+            context["group"] = group and _shown(group)
+        context |= _inbox_times(datetime.fromtimestamp(int(due_at), UTC))
+    return render_template("subscriptions/check_your_inbox.html", **context)
+
+
+def _inbox_times(due_at: datetime) -> dict[str, str]:
+    """Say when the email leaves, if not at once, and when another one may, if not now."""
+    zone, language = services().settings.timezone, str(get_locale())
+    times = {
+        "leaves_at": (due_at, now() + SOON),
+        "again_at": (due_at + CONFIRMATION_GAP, now()),
+    }
+    return {
+        name: i18n.format_clock(moment.astimezone(zone).time(), language)
+        for name, (moment, from_now) in times.items()
+        if moment > from_now
+    }
+
+
+@subscriptions.route("/confirm/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def confirm(token: str) -> ResponseReturnValue:
+    """Ask on GET, join on POST; a link that was used says what has come of it."""
+    confirm_id, public_id = _read_confirmation(token)
+    with transaction() as session:
+        try:
+            if request.method == "POST":
+                subscription = members.confirm(session, services().sealer, confirm_id)
+                return _welcome_page(session, subscription)
+            pending = members.find_pending(session, confirm_id)
+            return _confirmation_page(pending.subscription, pending)
+        except BadToken:
+            subscription = members.outcome_of_request(session, public_id)
+            is_refused = request.method == "POST" and not subscription.is_active
+            return _outcome_page(subscription), CONFLICT if is_refused else OK
+
+
+def _welcome_page(session: Session, subscription: Subscription) -> str:
+    own = own_calendar.link_id(subscription)
+    return _page(
+        "welcome",
+        subscription.group,
+        meetings=_next(session, subscription),
+        calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
+    )
+
+
+def _read_confirmation(token: str) -> tuple[str, str]:
+    """Return the ids of a confirmation and its subscription; of an old link only the latter."""
+    try:
+        return members.split_confirmation_name(services().tokens.read(Purpose.CONFIRM, token))
+    except TokenExpired as error:
+        return "", members.split_confirmation_name(error.public_id)[1]
+
+
+def _confirmation_page(
+    subscription: Subscription, pending: PendingConfirmation | None = None
+) -> str:
+    """Ask whether to join, or say that they have: then only an introduction is left to ask for."""
+    refuse = services().tokens.sign(Purpose.REFUSE, subscription.public_id, now())
+    return _page(
+        "already" if subscription.is_active else "confirm",
+        subscription.group,
+        action=url_for(".confirm", **(request.view_args or {})),
+        is_introduced=pending is not None and pending.wrapped_introduction is not None,
+        not_me_url=url_for(".not_me", token=refuse),
+    )
+
+
+def _outcome_page(subscription: Subscription) -> str:
+    """Say what has come of a request whose link asks nothing any more."""
+    if subscription.is_active:
+        return _confirmation_page(subscription)
+    if subscription.confirmed_at:
+        return _left_page(subscription)
+    group = subscription.group
+    is_never = subscription.is_suppressed
+    return _page("canceled", group, can_join=group.is_open, is_never=is_never)
+
+
+@subscriptions.route("/not-me/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def not_me(token: str) -> str:
+    public_id = services().tokens.read(Purpose.REFUSE, token)
+    with transaction() as session:
+        if request.method == "POST":
+            is_for_ever = request.form.get("choice") == "never"
+            subscription = members.reject(session, public_id, is_for_ever=is_for_ever)
+            if subscription.confirmed_at and not is_for_ever:
+                return _left_page(subscription)
+            choice = "never" if is_for_ever else "forget"
+            return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
+        subscription = members.get(session, public_id)
+        return _page(
+            "not_me",
+            subscription.group,
+            action=url_for(".not_me", token=token),
+            is_member=subscription.is_active,
+            is_waiting=members.is_waiting(session, subscription),
+            is_never=subscription.is_suppressed,
+        )
+
+
+@subscriptions.route("/leave/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def leave(token: str) -> str:
+    public_id = services().tokens.read(Purpose.LEAVE, token)
+    with transaction() as session:
+        if request.method != "POST":
+            return _manage(members.get(session, public_id))
+        return _left_page(members.leave(session, public_id))
+
+
+@subscriptions.post("/leave/<token>/pause")
+@public
+@no_cookie
+def pause(token: str) -> ResponseReturnValue:
+    """Pause this group's issues from a newsletter, or end the pause."""
+    public_id = services().tokens.read(Purpose.LEAVE, token)
+    form = PauseForm()
+    with transaction() as session:
+        if form.is_resume:
+            members.resume(session, public_id)
+        elif form.validate_on_submit():
+            members.pause(session, public_id, form.moment)
+        else:
+            return _manage(members.get(session, public_id), form), 422 if form.errors else 200
+    done = "resume" if form.is_resume else "pause"
+    return redirect(url_for(".leave", token=token, done=done), 303)
+
+
+@subscriptions.post("/leave/<token>/language")
+@public
+@no_cookie
+def language(token: str) -> ResponseReturnValue:
+    """From a newsletter: this group's mails in another language."""
+    public_id = services().tokens.read(Purpose.LEAVE, token)
+    code = request.form.get("language", "")
+    if code not in i18n.NAMES:
+        abort(400)
+    with transaction() as session:
+        members.set_language(session, public_id, code)
+    return redirect(url_for(".leave", token=token, done="language"), 303)
+
+
+@subscriptions.post("/leave/<token>/remind")
+@public
+@no_cookie
+def remind(token: str) -> ResponseReturnValue:
+    """From a newsletter: a mail the day before this group's meetings, or none any more."""
+    public_id = services().tokens.read(Purpose.LEAVE, token)
+    is_wanted = request.form.get("remind") == "yes"
+    with transaction() as session:
+        members.set_reminders(session, public_id, is_wanted=is_wanted)
+    done = "remind" if is_wanted else "no-remind"
+    return redirect(url_for(".leave", token=token, done=done), 303)
+
+
+@subscriptions.route("/undo/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def undo(token: str) -> str:
+    public_id = services().tokens.read(Purpose.UNDO_LEAVE, token)
+    with transaction() as session:
+        if request.method == "POST":
+            return _page("back", members.undo_leave(session, public_id).group)
+        subscription = members.get(session, public_id)
+        if subscription.is_active:
+            return _page("back", subscription.group)
+        return _left_page(subscription)
+
+
+@subscriptions.route("/one-click/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+@from_anywhere
+def one_click(token: str) -> ResponseReturnValue:
+    """Leave by the mailbox provider's own button (RFC 8058): no cookie, no page, no redirect.
+
+    Whatever else is posted is answered with the page that asks.
+    """
+    public_id = services().tokens.read(Purpose.ONE_CLICK, token)
+    with transaction() as session:
+        said = request.form.get("List-Unsubscribe", "").strip()
+        if request.method == "POST" and said == "One-Click":
+            members.leave_if_there(session, public_id)
+            return "", 204
+        page = _manage(members.get(session, public_id))
+    return page, 400 if request.method == "POST" else 200
+
+
+def _left_page(subscription: Subscription) -> str:
+    """Say that somebody has left, and how to come back."""
+    undo = ""
+    if members.can_undo_leave(subscription):
+        undo = services().tokens.sign(Purpose.UNDO_LEAVE, subscription.public_id, now())
+    return _page(
+        "left",
+        subscription.group,
+        undo_token=undo,
+        can_join=subscription.group.is_open and not subscription.is_suppressed,
+        has_bounced=subscription.is_unreachable,
+        is_too_late=request.args.get("done") == TOO_LATE,
+    )
+
+
+def _manage(subscription: Subscription, form: PauseForm | None = None) -> str:
+    """Show what can be done from a newsletter: this group only, for mail is forwarded."""
+    if not subscription.is_active:
+        return _left_page(subscription)
+    return _page(
+        "leave",
+        subscription.group,
+        token=services().tokens.sign(Purpose.LEAVE, subscription.public_id, now()),
+        form=form or PauseForm(formdata=None),
+        paused_until=subscription.pause,
+        mail_language=subscription.language,
+        is_reminded=subscription.is_reminded,
+        done=request.args.get("done"),
+    )
+
+
+def _page(name: str, group: Group, **context: object) -> str:
+    return render_template(
+        f"subscriptions/{name}.html", group=_shown(group), is_private=True, **context
+    )
+
+
+def _next(session: Session, subscription: Subscription) -> list[formatting.MeetingView]:
+    """Say the next meeting to somebody who has just become a member."""
+    found = meetings.next_held(session, services().settings.timezone, now(), 1, subscription.group)
+    return [formatting.meeting_view(each, str(get_locale()), is_member=True) for each in found]
+
+
+def _shown(group: Group) -> GroupView:
+    return group_view(group, str(get_locale()))
+
+
+interests = Blueprint("interests", __name__)
+
+
+@interests.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
+@public
+@no_cookie
+def ask(slug: str) -> ResponseReturnValue:
+    """Write the sign-up down, sealed; also from a page that was open when the group started."""
+    form = TellMeForm()
+    with transaction() as session:
+        group = groups.find_even_retired(session, slug) or abort(404)
+        groups.require_not_ending(group)
+        if group.is_open and request.method != "POST":
+            return redirect(url_for("subscriptions.join", slug=slug))
+        if form.is_sent():
+            due_at = throttle(session)
+            wanted = form.wanted()
+            members.ask_to_join(session, services().sealer, group, wanted, due_at, members.INTEREST)
+            return redirect(url_for(".noted"), 303)
+        shown = group_view(group, str(get_locale()))
+    last_day = members.noon_utc(members.last_day())
+    page = render_template("interests/ask.html", group=shown, form=form, last_day=last_day)
+    return page, 422 if form.errors else 200
+
+
+@interests.get("/noted")
+@public
+def noted() -> str:
+    return render_template("interests/noted.html", last_day=members.noon_utc(members.last_day()))
+
+
+@interests.route("/forget-note/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def forget(token: str) -> str:
+    public_id = services().tokens.read(Purpose.FORGET_NOTE, token)
+    with transaction() as session:
+        if request.method == "POST":
+            members.ask_to_forget(session, public_id)
+            return render_template("interests/forgotten.html", is_private=True)
+        shown = group_view(members.get_entry(session, public_id).group, str(get_locale()))
+    return render_template(
+        "interests/forget.html", group=shown, action=request.path, is_private=True
+    )

@@ -1,0 +1,29 @@
+"""The worker writes down rounded figures for the office, and whom a group does not let in."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0030"
+down_revision = "0029"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "office_figures",
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_table(
+        "barred_addresses",
+        sa.Column("group_id", sa.Integer(), nullable=False),
+        sa.Column("address_index", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("group_id", "address_index"),
+        sa.ForeignKeyConstraint(["group_id"], ["groups.id"], ondelete="CASCADE"),
+    )
+
+
+def downgrade() -> None:
+    """Lose the figures, and let in whom a group did not."""
+    op.drop_table("barred_addresses")
+    op.drop_table("office_figures")

@@ -1,1 +1,0 @@
-"""Moving: a member's groups go with them to a new address."""

@@ -1,1 +1,0 @@
-"""New colleagues: a page, a sheet, posters, and a mail to pass on."""

@@ -1,0 +1,156 @@
+"""Pause an issue that many relays refuse, or that would leave late."""
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import CompoundSelect, func, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.delivery import outbox, retry, throttle
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, SentPerMinute, State
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
+from belong_mail.members import bounce_rules, bounces
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.service import LATE_AFTER
+
+# Copies that are looked back at.
+LOOKBACK_ROWS = 250
+# Of these may be refused so; more are two in a hundred. Of an issue of fewer than twice as many
+# it is half of them.
+MAX_REFUSED = 5
+ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
+log = logging.getLogger(__name__)
+
+
+def pause_if_refused(session: Session, delivery_id: int) -> None:
+    """Weigh that a mail did not arrive: for its issue, then for its recipient.
+
+    Once too many of an issue were refused for what is not their recipients' fault, it is paused,
+    and nobody loses it: those copies wait with the others. Who is refused again has lost it, so
+    that a lead who goes on comes to an end.
+    """
+    delivery = session.get_one(Delivery, delivery_id)
+    if bounce_rules.reclassify(delivery) not in ABOUT_THE_ISSUE:
+        return bounces.handle_bounce(session, delivery_id)
+    bounces.record_our_fault(session)
+    issue = session.get(Newsletter, delivery.newsletter_id or 0)
+    if issue is None or issue.stopped_at is not None:
+        return None
+    refused = _refused(session, delivery)
+    if issue.paused_at is None and _are_many(session, issue, len(refused)):
+        log.warning("Newsletter %d is refused, and paused: %s", issue.id, delivery.phrase or "")
+        release.pause(session, issue)
+        issue.is_refused = True
+    if issue.paused_at is not None:
+        for each in refused:
+            each.state, each.finished_at, each.attempts = State.DEFERRED, None, 1
+    return None
+
+
+def _are_many(session: Session, issue: Newsletter, refused: int) -> bool:
+    planned = select(func.sum(Chunk.planned)).where(Chunk.newsletter_id == issue.id)
+    return refused >= MAX_REFUSED or 2 * refused >= (session.scalar(planned) or 0)
+
+
+def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
+    """List the copies about this one that were refused so, and at once."""
+    failed = select(Delivery).where(
+        Delivery.id.between(delivery.id - LOOKBACK_ROWS, delivery.id + LOOKBACK_ROWS),
+        Delivery.newsletter_id == delivery.newsletter_id,
+        Delivery.state == State.FAILED,
+        Delivery.attempts == 0,
+    )
+    found = session.scalars(failed.order_by(Delivery.id))
+    return [each for each in found if bounce_rules.reclassify(each) in ABOUT_THE_ISSUE]
+
+
+LATE_KIND = "issue-held"
+# A relay that named a limit is left alone for an hour, and then has one more try.
+STILL_LATE = LATE_AFTER + timedelta(minutes=5)
+
+
+def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
+    """Pause each issue with copies that have not been tried, once nothing has left for an hour.
+
+    The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
+    of up to a day. What was put off one by one and has outlived its kind expires.
+    """
+    late = at - STILL_LATE
+    _expire(session, at)
+    if (last := session.scalar(select(func.max(SentPerMinute.minute)))) is not None and last > late:
+        return
+    if daily_quota is not None and _sent_since(session, late - throttle.DAY) >= daily_quota:
+        return
+    going = select(Newsletter).where(
+        Newsletter.id.in_(_untried()),
+        Newsletter.paused_at.is_(None),
+        Newsletter.stopped_at.is_(None),
+        func.coalesce(Newsletter.resumed_at, Newsletter.queued_at) < late,
+    )
+    for issue in session.scalars(going).all():
+        begun = issue.resumed_at or issue.queued_at or at
+        if begun > late - throttle.DAY and _is_limited(session, issue):
+            continue
+        log.warning("Newsletter %d stood still for an hour, and is paused.", issue.id)
+        release.pause(session, issue)
+        issue.is_late = True
+        ask_lead(session, issue)
+
+
+def ask_lead(session: Session, issue: Newsletter) -> None:
+    """Ask the leads of an issue's group what is to become of it, unless such mail still waits."""
+    asked = select(Delivery.id).where(
+        Delivery.kind == LATE_KIND, Delivery.about_id == issue.id, Delivery.due_at.is_not(None)
+    )
+    if session.scalar(asked.limit(1)) is not None:
+        return
+    for lead in accounts.leads_of(session, issue.group):
+        outbox.post(session, LATE_KIND, account_id=lead.id, about_id=issue.id)
+
+
+def _untried() -> CompoundSelect[int]:
+    """Select the issues of which something has neither left nor been put off."""
+    stretches = select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))
+    copies = select(Delivery.newsletter_id).where(
+        Delivery.newsletter_id.is_not(None),
+        Delivery.due_at.is_not(None),
+        Delivery.state == State.QUEUED,
+    )
+    return stretches.union(copies)
+
+
+def _is_limited(session: Session, issue: Newsletter) -> bool:
+    """Tell whether the relay has named a limit of its own: by the answers that are kept."""
+    answered = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
+        Delivery.newsletter_id == issue.id,
+        Delivery.due_at.is_not(None),
+        Delivery.state == State.QUEUED,
+        Delivery.code.is_not(None),
+    )
+    replies = (
+        Reply(code or 0, f"{enhanced or ''} {phrase or ''}", "RCPT")
+        for code, enhanced, phrase in session.execute(answered)
+    )
+    return any(classify_reply(reply) is ReplyClass.QUOTA for reply in replies)
+
+
+def _expire(session: Session, at: datetime) -> None:
+    """End what was put off for one recipient, and then waited too long for the relay itself."""
+    old = update(Delivery).where(
+        Delivery.newsletter_id.is_not(None),
+        Delivery.due_at.is_not(None),
+        Delivery.state == State.DEFERRED,
+        Delivery.created_at < at - retry.GIVE_UP_AFTER["newsletter"],
+        Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS),
+    )
+    ended = old.values(state=State.EXPIRED, finished_at=at, due_at=None)
+    session.execute(ended.execution_options(synchronize_session=False))
+
+
+def _sent_since(session: Session, since: datetime) -> int:
+    counted = select(func.sum(SentPerMinute.number)).where(
+        SentPerMinute.minute > since - timedelta(minutes=1)
+    )
+    return session.scalar(counted) or 0

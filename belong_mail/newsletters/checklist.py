@@ -1,0 +1,223 @@
+"""The checklist before a release: what is missing or doubtful, in words."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from belong_mail.core.email_templates import Renderer
+from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, gettext_noop
+from belong_mail.mail.message import markdown
+from belong_mail.newsletters import attachments, rendering
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.rendering import IssueText, render, sample
+
+# However many there are of them, a browser reads two.
+SLASHES = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
+# A link whose address somebody meant to add.
+NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
+HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
+# Octets; beyond 102 KB Gmail cuts the end off, and with it the link to leave.
+MAX_HTML = 100_000
+# Octets of a whole message, pictures and all; and with flyers too: what servers take as a rule.
+MAX_MESSAGE = 5_000_000
+MAX_WITH_FLYERS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """One line of the checklist: words to be translated, and what is named in them."""
+
+    words: str
+    named: str = ""
+    # Code of the language that the words name.
+    language: str = ""
+    is_refusal: bool = False
+
+
+def checklist(issue: Newsletter, renderer: Renderer) -> list[ChecklistItem]:
+    """Look an issue through before it goes out."""
+    texts = tuple(issue.text.values())
+    shown = (*issue.subject.values(), *issue.preheader.values())
+    return [
+        *_missing(issue),
+        *_languages(issue),
+        *(telling(word) for word in newsletters.telling_subjects(issue)),
+        *(telling_title(word) for word in newsletters.telling_titles(issue)),
+        *(
+            _unknown(word)
+            for words in shown + texts
+            for word in rendering.unknown_placeholders(words)
+        ),
+        *(_named_in_link() for words in shown + texts if rendering.is_name_in_link(words)),
+        *(_without_address(words) for text in texts for words in links_without_address(text)),
+        *(_misleading(host) for text in texts for host in misleading_links(text)),
+        *(_too_many_marks() for text in texts if markdown.has_too_many_marks(text)),
+        *_pictures(issue),
+        *_flyers(issue),
+        *_sizes(issue, renderer),
+    ]
+
+
+def misleading_links(text: str) -> list[str]:
+    """List the hosts that a link's words name while it leads to another."""
+    found = []
+    for target, words in markdown.links_of(text):
+        shown = HOST.search(words)
+        host = _web_host(target)
+        if shown and host and not f".{host}".endswith(f".{shown[1].lower().removeprefix('www.')}"):
+            found.append(shown[1])
+    return found
+
+
+def links_without_address(text: str) -> list[str]:
+    """List the words of links that lead nowhere, such as what the toolbar began."""
+    return [
+        words
+        for target, words in markdown.links_of(text)
+        if not target.strip() or NOWHERE.fullmatch(target.strip())
+    ]
+
+
+def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
+    if newsletters.is_interest_gone(issue):
+        words = gettext_noop("The people it was for can’t be reached: that choice was deleted.")
+        yield ChecklistItem(words, is_refusal=True)
+    if not issue.default_subject.strip():
+        yield ChecklistItem(gettext_noop("Add a subject."), is_refusal=True)
+    if not issue.text.get(DEFAULT, "").strip():
+        yield ChecklistItem(gettext_noop("Add some text."), is_refusal=True)
+    for code in OTHER_LANGUAGES:
+        if bool(issue.subject.get(code, "").strip()) != bool(issue.text.get(code, "").strip()):
+            words = gettext_noop("The %(language)s version needs both a subject and text.")
+            yield ChecklistItem(words, language=code, is_refusal=True)
+
+
+def _languages(issue: Newsletter) -> Iterator[ChecklistItem]:
+    """Mention a language that has nothing of its own, or no preview line where others have one."""
+    for code in OTHER_LANGUAGES:
+        if not issue.subject.get(code, "").strip() and not issue.text.get(code, "").strip():
+            words = gettext_noop(
+                "There’s no %(language)s version. Members who chose %(language)s will get the main"
+                " version."
+            )
+            yield ChecklistItem(words, language=code)
+        elif issue.preheader.get(DEFAULT) and not issue.preheader.get(code):
+            words = gettext_noop("The %(language)s version has no preview line.")
+            yield ChecklistItem(words, language=code)
+
+
+def _pictures(issue: Newsletter) -> Iterator[ChecklistItem]:
+    ours = {f"picture:{image.public_id}": image.description for image in issue.images}
+    shown = [image for text in issue.text.values() for image in markdown.images_of(text)]
+    targets = {target for target, _words in shown}
+    if not all(words.strip() for _target, words in shown):
+        words = gettext_noop("A picture has no description for people who can’t see it.")
+        yield ChecklistItem(words, is_refusal=True)
+    if any(each.startswith("picture:") for each in targets - ours.keys()):
+        words = gettext_noop("The text shows a picture that isn’t in this newsletter.")
+        yield ChecklistItem(words, is_refusal=True)
+    if not all(each.startswith("picture:") for each in targets):
+        yield ChecklistItem(
+            gettext_noop(
+                "A picture from another website will be left out. Add it to this newsletter"
+                " instead."
+            )
+        )
+    for target in ours.keys() - targets:
+        yield ChecklistItem(
+            gettext_noop("You added the picture “%(named)s” but haven’t placed it in the text."),
+            ours[target],
+        )
+
+
+def _flyers(issue: Newsletter) -> Iterator[ChecklistItem]:
+    if issue.flyers:
+        yield ChecklistItem(
+            gettext_noop("Not everyone can open or read a flyer. Say what matters in the text too.")
+        )
+    for flyer in issue.flyers:
+        if not flyer.is_tagged:
+            words = gettext_noop(
+                "The flyer “%(named)s” has no tags for screen readers. If you can, export it again"
+                " as an accessible or tagged PDF."
+            )
+            yield ChecklistItem(words, flyer.title)
+
+
+def _sizes(issue: Newsletter, renderer: Renderer) -> Iterator[ChecklistItem]:
+    """Measure what goes out in each language that the issue is written in."""
+    words = IssueText.from_issue(issue)
+    written = {words.of(language)[2]: language for language in NAMES if words.text.get(DEFAULT)}
+    for language in written.values():
+        rendered = render(renderer, issue.group, words, language, issue.images)
+        if len(rendered.html.encode()) > MAX_HTML:
+            said = gettext_noop("The text is so long that Gmail would cut off its end. Shorten it.")
+            yield ChecklistItem(said, is_refusal=True)
+        octets = sample(rendered, issue.images).size
+        if octets > MAX_MESSAGE:
+            said = gettext_noop("With its pictures, the email is too large for many inboxes.")
+            yield ChecklistItem(said, is_refusal=True)
+        elif octets + sum(attachments.octets(flyer) for flyer in issue.flyers) > MAX_WITH_FLYERS:
+            said = gettext_noop(
+                "With its pictures and flyers, the email is too large for many inboxes."
+            )
+            yield ChecklistItem(said, is_refusal=True)
+
+
+def telling(word: str) -> ChecklistItem:
+    """Say that a word of subject or preview line tells which group an issue is from."""
+    words = gettext_noop(
+        "The subject or preview line names the group or says what it’s about: “%(named)s”. Anyone"
+        " who sees the reader’s screen would know. Choose other words."
+    )
+    return ChecklistItem(words, word, is_refusal=True)
+
+
+def telling_title(word: str) -> ChecklistItem:
+    """Say that a word of a flyer's title tells which group an issue is from."""
+    words = gettext_noop(
+        "The title of a flyer names the group or says what it’s about: “%(named)s”. Inboxes show"
+        " it. Remove the flyer, and add it with another title."
+    )
+    return ChecklistItem(words, word, is_refusal=True)
+
+
+def _unknown(word: str) -> ChecklistItem:
+    words = gettext_noop("We don’t recognize “{%(named)s}”.")
+    return ChecklistItem(words, word, is_refusal=True)
+
+
+def _named_in_link() -> ChecklistItem:
+    words = gettext_noop(
+        "“{first_name}” is in a link, so the website it leads to would learn the reader’s name."
+    )
+    return ChecklistItem(words, is_refusal=True)
+
+
+def _too_many_marks() -> ChecklistItem:
+    words = gettext_noop(
+        "The text has so many marks, such as * or |, that it would be sent without formatting."
+    )
+    return ChecklistItem(words, is_refusal=True)
+
+
+def _without_address(words: str) -> ChecklistItem:
+    if not words.strip():
+        return ChecklistItem(gettext_noop("A link has no address."), is_refusal=True)
+    said = gettext_noop("The link “%(named)s” has no address.")
+    return ChecklistItem(said, words.strip(), is_refusal=True)
+
+
+def _misleading(host: str) -> ChecklistItem:
+    return ChecklistItem(gettext_noop("A link says “%(named)s” but leads somewhere else."), host)
+
+
+def _web_host(url: str) -> str:
+    """Return the host of a web address; for any other target nothing."""
+    try:
+        parts = urlsplit(SLASHES.sub("//", url))
+        return (parts.hostname or "").lower() if parts.scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,83 @@
+"""Read somebody's file in a child process: whatever it does to its reader, no page breaks.
+
+The child gets the octets and nothing else: no environment, so no keys; bounds of memory, time and
+output; no file and no connection can be opened once it reads the file. One child runs at a time.
+"""
+
+import os
+import resource
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from subprocess import DEVNULL, PIPE, Popen
+from threading import Lock, Timer
+from typing import Final
+
+from belong_mail.core.environment import ENTRY_POINTS
+
+# For which a file waits for another: it holds a thread meanwhile, and there are two for all.
+WAIT_SECONDS: Final = 1.0
+# Octets that are read of a child.
+MAX_ANSWER: Final = 8_000_000
+# Octets of memory, seconds of the processor; no dump, no file written, and with no descriptor
+# left to give away neither a file nor a connection is opened.
+LIMITS: Final = (
+    (resource.RLIMIT_AS, 768 * 1024 * 1024),
+    (resource.RLIMIT_CPU, 20),
+    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_FSIZE, 0),
+    (resource.RLIMIT_NOFILE, 0),
+)
+
+
+_one_at_a_time = Lock()
+
+
+class Busy(Exception):
+    """Another file is being read."""
+
+
+def ask_alone(file: bytes, command: Sequence[str], seconds: float) -> bytes:
+    """Ask a child about a file while no other one runs, or raise Busy."""
+    if not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
+        raise Busy
+    try:
+        return ask(file, command, seconds)
+    finally:
+        _one_at_a_time.release()
+
+
+def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:
+    """Give a file to a child and return what it says within a time, and at most MAX_ANSWER."""
+    with Popen(  # noqa: S603 - no shell, our own command
+        command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        cwd=ENTRY_POINTS,
+        env={},
+        start_new_session=True,
+    ) as child:
+        alarm = Timer(seconds, end, (child,))
+        alarm.start()
+        try:
+            assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - pipes
+            with suppress(BrokenPipeError):
+                child.stdin.write(file)
+                child.stdin.close()
+            return child.stdout.read(MAX_ANSWER)
+        finally:
+            alarm.cancel()
+            end(child)
+
+
+def end(child: Popen[bytes]) -> None:
+    """Kill a child, and what it may have started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def confine() -> None:
+    """Give up, in the child, what reading a file does not need; nothing gives it back."""
+    for limit, most in LIMITS:
+        resource.setrlimit(limit, (most, most))

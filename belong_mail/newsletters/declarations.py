@@ -1,0 +1,40 @@
+"""What the worker must know of newsletters, beside the issues that it sends."""
+
+from sqlalchemy import func, select
+
+from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
+from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.newsletters import emails, ending_tasks, oversight, recipients
+from belong_mail.newsletters.issue_mailer import TEMPLATE_COLUMN
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
+
+_ISSUE = (
+    select(Newsletter.public_id + "/" + Group.public_id)
+    .join(Group, Group.id == Newsletter.group_id)
+    .where(Newsletter.id == RenderedIssue.newsletter_id)
+    .scalar_subquery()
+)
+_OF_INTEREST = (
+    select("/" + GroupInterest.public_id)
+    .join(Newsletter, Newsletter.interest_id == GroupInterest.id)
+    .where(Newsletter.id == RenderedIssue.newsletter_id)
+    .scalar_subquery()
+)
+NEWSLETTERS = Room(
+    emails={
+        "issue-held": emails.held_email,
+        "approve-issue": emails.approval_email,
+        oversight.OFFICE_ACTED: emails.office_acted_email,
+        ending_tasks.GROUP_ENDS: emails.group_ends_email,
+    },
+    copies={"newsletter-copy": emails.office_copy, "newsletter-test": emails.test_copy},
+    retention={"readers of issues to an interest": recipients.forget_readers},
+    wrapped=(
+        WrappedColumn(
+            RenderedIssue.wire,
+            TEMPLATE_COLUMN,
+            _ISSUE + "/" + RenderedIssue.language + func.coalesce(_OF_INTEREST, ""),
+            LARGE_WRAPPED_ROWS,
+        ),
+    ),
+)

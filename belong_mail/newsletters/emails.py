@@ -1,0 +1,158 @@
+"""Copies of an issue for lead and office, and the email about a held issue."""
+
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import now
+from belong_mail.core.i18n import DEFAULT, format_day, gettext_noop, known_language
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import last_moment
+from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.mime import Envelope, date_header
+from belong_mail.mail.message.template import MessageTemplate
+from belong_mail.newsletters import approval, approval_proof, ending, issue_mailer, oversight
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import TEST_LANGUAGE
+from belong_mail.newsletters.rendering import IssueText, first_name
+
+# Stands before the subject of a test copy.
+TEST_MARK = gettext_noop("Test")
+
+
+def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
+    """Write the issue as it is now to a lead of its group, in the language that is asked for."""
+    newsletter = _issue(session, delivery)
+    lead = _lead(session, mailer, delivery, newsletter)
+    to = invitations.account_address(mailer.opener, mailer.index, lead)
+    language = lead.language
+    if delivery.sealed_arguments is not None:
+        opened = mailer.opener.open(delivery.sealed_arguments, TEST_LANGUAGE)
+        language = known_language(opened.decode())
+    spoken = IssueText.from_issue(newsletter).of(language)[2]
+    prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
+    wire = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
+    return _copy(mailer, delivery, wire, to, spoken)
+
+
+def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
+    """Write the office its copy of a released issue: to its inbox, whatever the row says."""
+    newsletter = _issue(session, delivery)
+    wire = issue_mailer.build(mailer, newsletter, DEFAULT, copy_for="office")
+    return _copy(mailer, delivery, wire, mailer.office, DEFAULT)
+
+
+def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Ask a lead what is to become of an issue that is late, or whose subject tells too much."""
+    newsletter = _issue(session, delivery)
+    lead = _lead(session, mailer, delivery, newsletter)
+    is_paused = newsletter.is_late and newsletter.stopped_at is None
+    if newsletter.held_at is None and not is_paused:
+        raise SkipDelivery(State.WITHDRAWN)
+    url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
+    return Email(
+        to=invitations.account_address(mailer.opener, mailer.index, lead),
+        language=lead.language,
+        context={
+            "group": newsletter.group,
+            "issue_url": url,
+            "is_paused": is_paused,
+            "lacks_yes": not approval_proof.may_go_out(mailer.opener, session, newsletter),
+            "is_late": not newsletters.telling_words(newsletter),
+        },
+    )
+
+
+def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Ask a lead to approve an issue that another lead wants to send."""
+    newsletter = _issue(session, delivery)
+    lead = _lead(session, mailer, delivery, newsletter)
+    asked = newsletter.approval
+    if asked is None or asked.asked_by == lead.id or not approval.is_open(session, newsletter):
+        raise SkipDelivery(State.WITHDRAWN)
+    url = mailer.links.page("approvals.approve", lead.language, public_id=newsletter.public_id)
+    until = (asked.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
+    return Email(
+        to=invitations.account_address(mailer.opener, mailer.index, lead),
+        language=lead.language,
+        context={
+            "group": newsletter.group,
+            "issue_url": url,
+            "until": format_day(until.date(), lead.language),
+        },
+    )
+
+
+def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell a lead what the office did with an issue of their group, as long as that is so."""
+    newsletter = _issue(session, delivery)
+    lead = _lead(session, mailer, delivery, newsletter)
+    opened = mailer.opener.open(delivery.sealed_arguments or b"", oversight.WHAT_WAS_DONE)
+    done = oversight.standing(newsletter)
+    if opened.decode() != done:
+        raise SkipDelivery(State.WITHDRAWN)
+    url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
+    return Email(
+        to=invitations.account_address(mailer.opener, mailer.index, lead),
+        language=lead.language,
+        context={
+            "group": newsletter.group,
+            "newsletter": IssueText.from_issue(newsletter).of(lead.language)[0],
+            "done": done,
+            "at": delivery.created_at,
+            "issue_url": url,
+        },
+    )
+
+
+def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell a lead, or the office, when a group ends, or that it goes on after all."""
+    account = session.get(Account, delivery.account_id)
+    group = session.get(Group, delivery.about_id)
+    if account is None or group is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    is_lead = invitations.is_proven_lead(session, mailer.opener, account, group)
+    if not is_lead and not invitations.is_proven_office(mailer.opener, account):
+        raise SkipDelivery(State.WITHDRAWN)
+    context = {
+        "group": group,
+        "last_day": last_moment(group.ends_at),
+        "has_ended": group.has_ended(now()),
+        "kept_until": last_moment(ending.emptied_after(group)),
+        "home_url": mailer.links.page("lead.home", account.language),
+    }
+    to = invitations.account_address(mailer.opener, mailer.index, account)
+    return Email(to=to, language=account.language, context=context)
+
+
+def _copy(
+    mailer: Mailer, delivery: Delivery, wire: MessageTemplate, to: str, language: str
+) -> Envelope:
+    values = {
+        "to": format_mailbox("", to),
+        "date": date_header(delivery.created_at),
+        "message_id": mailer.names.message_id(delivery.id),
+        "first_name": first_name("", language),
+    }
+    message = wire.fill({name: values[name] for name in wire.slots})
+    return Envelope(mailer.names.return_path(delivery.id), to, message)
+
+
+def _lead(session: Session, mailer: Mailer, delivery: Delivery, newsletter: Newsletter) -> Account:
+    lead = session.get(Account, delivery.account_id)
+    if lead is None or not invitations.is_proven_lead(
+        session, mailer.opener, lead, newsletter.group
+    ):
+        raise SkipDelivery(State.WITHDRAWN)
+    return lead
+
+
+def _issue(session: Session, delivery: Delivery) -> Newsletter:
+    newsletter = session.get(Newsletter, delivery.about_id)
+    if newsletter is None or newsletter.group.has_ended(now()):
+        raise SkipDelivery(State.WITHDRAWN)
+    return newsletter

@@ -1,0 +1,80 @@
+"""Set the end of a group, or take it back; the worker does the rest, in `ending_tasks`."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, Update, or_, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.groups.models import Group
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.service import InvalidState
+
+# Memberships of an ended group are kept so long after leads and office were told, at least.
+NOTICE = timedelta(days=7)
+IS_ENDING = or_(Group.ends_at.is_not(None), Group.retired_at.is_not(None))
+
+
+def end_on(session: Session, group: Group, ends_at: datetime) -> None:
+    """Let a group end at a time to come: nobody joins it from now on. Raises InvalidState.
+
+    What is scheduled for later becomes a draft again; what is to go out before goes out.
+    """
+    going = update(Group).where(Group.id == group.id, ~IS_ENDING)
+    _change(session, group, going.values(ends_at=ends_at))
+    later = _scheduled(group).where(Newsletter.due_at >= ends_at)
+    drafts = update(Newsletter).where(Newsletter.id.in_(later))
+    session.execute(drafts.values(due_at=None, released_by=None))
+    audit.record(session, audit.Kind.GROUP_END_SET, group=group)
+
+
+def end_now(session: Session, group: Group) -> None:
+    """End a group at once, for an operator: nothing more goes out to it."""
+    group.ends_at = now()
+    release.retire(session, group)
+
+
+def restore(session: Session, group: Group) -> None:
+    """Let a group go on that was to end. Raises InvalidState when that time has come."""
+    ending = update(Group).where(Group.id == group.id, Group.retired_at.is_(None))
+    _change(session, group, ending.where(Group.ends_at > now()).values(ends_at=None))
+    audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
+
+
+def restore_ended(session: Session, group: Group) -> None:
+    """Let a group go on that ends or has ended, for an operator: as long as its members are there.
+
+    Raises InvalidState for another one.
+    """
+    told_lately = or_(Group.announced_at.is_(None), Group.announced_at > now() - NOTICE)
+    is_whole = or_(told_lately, Group.retired_at.is_(None))
+    ended = update(Group).where(Group.id == group.id, IS_ENDING, is_whole)
+    _change(session, group, ended.values(ends_at=None, retired_at=None))
+    audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
+
+
+def count_scheduled(session: Session, group: Group) -> int:
+    """Count the issues of a group that wait for their time."""
+    return len(session.scalars(_scheduled(group)).all())
+
+
+def emptied_after(group: Group) -> datetime | None:
+    """Return from when on the memberships of a group are deleted; None where no end is set."""
+    if group.ends_at is None:
+        return None
+    return max(group.ends_at, (group.announced_at or now()) + NOTICE)
+
+
+def _scheduled(group: Group) -> Select[Any]:
+    waiting = Newsletter.queued_at.is_(None), Newsletter.due_at.is_not(None)
+    return select(Newsletter.id).where(Newsletter.group_id == group.id, *waiting)
+
+
+def _change(session: Session, group: Group, changed: Update) -> None:
+    """Change a group if it is still as it must be, or raise InvalidState."""
+    if session.scalar(changed.returning(Group.id)) is None:
+        raise InvalidState
+    session.refresh(group)

@@ -1,0 +1,64 @@
+"""End groups as a process: announce it, send nothing more, delete who belonged to them.
+
+Office or operator set the end. The worker does all else, and trusts no date of the web's: leads and
+office are told of each end first, and memberships stay for `NOTICE` after that, whatever is set.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.retention import BATCH_ROWS
+from belong_mail.delivery import outbox
+from belong_mail.groups.models import Group
+from belong_mail.members import erasure
+from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.newsletters import release
+from belong_mail.newsletters.ending import IS_ENDING, emptied_after
+
+# The email to leads and office: a group is to end on a day, has ended, or goes on after all.
+GROUP_ENDS = "group-ends"
+
+
+def carry_on(session: Session, at: datetime) -> int:
+    """Do what is due about each group that ends, or was to; return how many rows were deleted."""
+    concerned = or_(IS_ENDING, Group.announced_end.is_not(None))
+    found = select(Group).where(concerned, Group.emptied_at.is_(None)).order_by(Group.id)
+    deleted = 0
+    for group in session.scalars(found.with_for_update(skip_locked=True, key_share=True)):
+        if group.retired_at is not None and group.ends_at is None:
+            group.ends_at = group.retired_at  # an older version retired it
+        if group.announced_end != group.ends_at:
+            _announce(session, group, at)
+        if group.has_ended(at) and group.retired_at is None:
+            release.retire(session, group)
+        if group.retired_at is not None and (emptied_after(group) or at) <= at:
+            deleted += _empty(session, group, at)
+    session.flush()
+    return deleted
+
+
+def _announce(session: Session, group: Group, at: datetime) -> None:
+    """Tell leads and office of an end, or that there is none after all."""
+    group.announced_end = group.ends_at
+    group.announced_at = at if group.ends_at is not None else None
+    told = {account.id for account in accounts.leads_of(session, group)}
+    told |= set(session.scalars(select(Account.id).where(Account.is_office)))
+    for account_id in sorted(told):
+        outbox.post(session, GROUP_ENDS, account_id=account_id, about_id=group.id)
+
+
+def _empty(session: Session, group: Group, at: datetime) -> int:
+    """Delete some of a group's memberships, then its notes; what waits for them is withdrawn."""
+    found = select(Subscription).where(Subscription.group_id == group.id).limit(BATCH_ROWS)
+    rows = list(session.scalars(found.with_for_update()))
+    erasure.forget_subscriptions(session, rows)
+    if len(rows) < BATCH_ROWS:
+        session.execute(delete(WaitlistEntry).where(WaitlistEntry.group_id == group.id))
+        group.wrapped_mailbox, group.members_shown, group.emptied_at = None, None, at
+        audit.record(session, audit.Kind.GROUP_EMPTIED, group=group)
+    return len(rows)

@@ -1,0 +1,403 @@
+"""The forms of the editor, of releasing, of images and flyers."""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from flask import request
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from flask_wtf.file import FileField
+from werkzeug.datastructures import FileStorage
+from wtforms import (
+    DateTimeLocalField,
+    Field,
+    Form,
+    HiddenField,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms import ValidationError as Invalid
+from wtforms.validators import (
+    DataRequired,
+    InputRequired,
+    Length,
+    Optional,
+    Regexp,
+    StopValidation,
+)
+
+from belong_mail.core.db import now
+from belong_mail.core.i18n import DEFAULT, format_clock, gettext_noop
+from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.presenters import localized
+from belong_mail.mail.message.headers import InvalidHeader, reject_controls
+from belong_mail.newsletters import flyer_reader, rendering
+from belong_mail.newsletters.archive import Search
+from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
+from belong_mail.newsletters.flyers import MAX_TITLE
+from belong_mail.newsletters.image_decoder import (
+    MAX_FILE,
+    EncodedImage,
+    InvalidImage,
+    reencode_image,
+)
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
+from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
+from belong_mail.web.context import services
+from belong_mail.web.forms import BaseForm, LocalDateField, plain_text, strip
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label
+
+
+def known_placeholders(_form: Form, field: Field) -> None:
+    """Accept no word in braces that we cannot fill in."""
+    for word in rendering.unknown_placeholders(field.data or ""):
+        raise Invalid(
+            _(
+                "We don’t recognize “{%(word)s}”. Use {first_name} or {group}, or remove the"
+                " braces.",
+                word=word,
+            )
+        )
+
+
+def valid_subject(_form: Form, field: Field) -> None:
+    """Accept a subject that hides no line end, not even as an encoded word (RFC 2047)."""
+    try:
+        reject_controls("Subject", field.data or "")
+    except InvalidHeader as error:
+        raise Invalid(_("This contains a character we can’t read. Please retype it.")) from error
+
+
+SUBJECT_VALIDATORS = [
+    Optional(),
+    Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
+    Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
+    plain_text,
+    valid_subject,
+    known_placeholders,
+]
+
+
+PREHEADER_VALIDATORS = [
+    Optional(),
+    Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
+    Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
+    plain_text,
+    valid_subject,
+    known_placeholders,
+]
+
+
+TEXT_VALIDATORS = [
+    Optional(),
+    Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
+    plain_text,
+    known_placeholders,
+]
+
+
+def _subject_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Subject"), gettext_noop("Subject in %(language)s"))
+    return StringField(words, filters=[strip], validators=SUBJECT_VALIDATORS)
+
+
+def _preheader_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Preview line"), gettext_noop("Preview line in %(language)s"))
+    hint = _l("Inboxes show it after the subject. If it’s empty: “News from your Belong group.”")
+    return StringField(
+        words,
+        description=hint if code == DEFAULT else "",
+        filters=[strip],
+        validators=PREHEADER_VALIDATORS,
+    )
+
+
+def _text_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("Text"), gettext_noop("Text in %(language)s"))
+    hint = _l(
+        "{first_name} becomes the reader’s first name, and {group} the group’s name. A link in two"
+        " brackets on a line of its own becomes a button: [[Sign up]](https://example.org)."
+    )
+    return TextAreaField(
+        words,
+        description=hint if code == DEFAULT else "",
+        filters=[strip],
+        validators=TEXT_VALIDATORS,
+    )
+
+
+class WriteForm(BaseForm, LocalizedForm):
+    versions = LocalizedFields(
+        is_bare=True, subject=_subject_field, preheader=_preheader_field, text=_text_field
+    )
+    # When the issue was last changed, as this page knows it.
+    seen = HiddenField()
+
+    def say_what_tells(self, group: Group) -> None:
+        """Say beside a field what in it tells which group it is from; it may still be saved."""
+        for field in (*self.fields_of("subject").values(), *self.fields_of("preheader").values()):
+            word = telling_word(group, rendering.fill_slots(field.data or "", group.name))
+            if word:
+                field.description = _(
+                    "“%(named)s” names the group or says what it’s about, so anyone who sees the"
+                    " reader’s screen would know. You can’t send it with these words.",
+                    named=word,
+                )
+
+    def problem(self) -> str:
+        """Say what is wrong first."""
+        return str(next(iter(self.errors.values()))[0]) if self.errors else ""
+
+    submit = SubmitField(_l("Save"))
+
+
+class SearchForm(BaseForm):
+    """What is looked for among past newsletters. It changes nothing and is sent by GET."""
+
+    class Meta:
+        csrf = False
+
+    words = StringField(
+        _l("Words"),
+        description=_l("In the subject or the text, in any language."),
+        filters=[strip],
+        validators=[Optional(), Length(max=100, message=_l("Use at most 100 characters."))],
+    )
+    since = LocalDateField(_l("Sent on or after"), validators=[Optional()])
+    until = LocalDateField(_l("Sent on or before"), validators=[Optional()])
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.words.data or self.since.data or self.until.data)
+
+    def search(self) -> Search:
+        """Return what is wanted; where the form is wrong, everything."""
+        if not self.validate():
+            return Search()
+        return Search(self.words.data or "", self.since.data, self.until.data)
+
+    def query(self) -> dict[str, str]:
+        """Return what was typed, as a link to another page of the same list has it."""
+        return {field.name: request.args[field.name] for field in self if field.data}
+
+
+class EmptyForm(FlaskForm):
+    """One button."""
+
+
+class DateTimeField(DateTimeLocalField):
+    """A local date and time, or an error in words that help."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Choose a date and time.")) from error
+
+
+# Stands for the whole group where an interest's public id would stand.
+EVERYONE = "everyone"
+
+
+class ReleaseForm(BaseForm):
+    when = RadioField(
+        _l("When should it be sent?"),
+        choices=lambda: [SelectChoice("now", _("Now")), SelectChoice("later", _("Later"))],
+        default="now",
+    )
+    minutes = RadioField(
+        _l("Time to undo"),
+        description=_l("How long you have to undo before it’s sent."),
+        choices=lambda: [
+            SelectChoice(str(UNDO_MINUTES[0]), _("1 minute")),
+            SelectChoice(str(UNDO_MINUTES[1]), _("10 minutes")),
+            SelectChoice(str(UNDO_MINUTES[2]), _("1 hour")),
+        ],
+        default=str(UNDO_MINUTES[1]),
+    )
+    at = DateTimeField(
+        _l("Date and time, if you chose “Later”"),
+        description=_l("Denver time. In fall, when a time happens twice, we use the first one."),
+        format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
+    )
+    submit = SubmitField(_l("Send to members"))
+
+    def validate_at(self, field: DateTimeField) -> None:
+        """Look at the moment only if it is wanted; what stands there otherwise does not matter."""
+        if self.when.data != "later":
+            field.errors = []  # type: ignore[assignment]
+            raise StopValidation
+        if field.data is None:
+            field.errors = []  # type: ignore[assignment]
+            raise StopValidation(_("Choose a date and time."))
+        try:
+            moment, _is_twice = local_moment(field.data, services().settings.timezone)
+        except InvalidLocalTime as error:
+            raise ValidationError(
+                _(
+                    "The clocks go forward that night, so this time doesn’t exist."
+                    " How about %(time)s?",
+                    time=format_clock(error.instead.time(), str(get_locale())),
+                )
+            ) from error
+        if moment < now():
+            raise ValidationError(_("This time has already passed."))
+
+    def chosen(self, issue: Newsletter) -> GroupInterest | None:
+        """Return the interest to which the issue is to go; None for the whole group.
+
+        The page of a group without interests asks nothing: what stands there already stays.
+        """
+        if "recipients" not in self:
+            return issue.interest
+        wanted = self["recipients"].data
+        return next((each for each in issue.group.interests if each.public_id == wanted), None)
+
+    def is_before_end(self, group: Group) -> bool:
+        """Refuse a time at which the group will have ended."""
+        if not group.has_ended(self.due_at()):
+            return True
+        self.at.errors = (_("The group will have ended by then. Choose an earlier time."),)
+        return False
+
+    def due_at(self) -> datetime:
+        """Return the moment at which the issue is to go out."""
+        if self.when.data == "later":
+            return local_moment(self.at.data, services().settings.timezone)[0]
+        return now() + timedelta(minutes=int(self.minutes.data))
+
+
+def release_form(issue: Newsletter) -> ReleaseForm:
+    """Build the form of an issue; where its group has interests, it asks who gets it."""
+    interests = issue.group.interests
+    if not interests:
+        return ReleaseForm()
+    choices = [(EVERYONE, _everyone(issue.group.members_shown))]
+    choices += [(each.public_id, _people_with(each)) for each in interests]
+    chosen = issue.interest.public_id if issue.interest else EVERYONE
+    is_gone = chosen not in {value for value, _words in choices}
+    recipients = RadioField(
+        _l("Who gets it?"),
+        choices=[SelectChoice(value, words) for value, words in choices],
+        default=None if is_gone else chosen,
+        validators=[InputRequired(_l("Choose who gets it."))],
+    )
+    form = type("RecipientsForm", (ReleaseForm,), {"recipients": recipients})
+    return cast("ReleaseForm", form())
+
+
+def _everyone(number: int | None) -> str:
+    if not number:
+        return _("Everyone in the group: fewer than 10 members")
+    return _("Everyone in the group: about %(number)s members", number=number)
+
+
+def _people_with(interest: GroupInterest) -> str:
+    label = localized(interest.label, str(get_locale()))
+    if interest.members_shown is None:
+        return _("People who chose “%(interest)s”", interest=label)
+    if not interest.members_shown:
+        return _("People who chose “%(interest)s”: fewer than 10", interest=label)
+    number = interest.members_shown
+    return _("People who chose “%(interest)s”: about %(number)s", interest=label, number=number)
+
+
+# Octets that are read at most, so that who chose too large a file hears so beside the field.
+MAX_BODY = 16 * 1024 * 1024
+
+
+class ImageForm(BaseForm):
+    picture = FileField(
+        _l("Picture"),
+        description=_l("JPEG, PNG or WebP, at most 5 MB. We remove where and when it was taken."),
+    )
+    description = StringField(
+        _l("Description"),
+        description=_l("For people who can’t see it. Example: Twelve people around a table."),
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Describe what the picture shows.")),
+            Length(max=300, message=_l("Use at most 300 characters.")),
+            Regexp(r"^[^\n\t]*$", message=_l("Keep the description on one line.")),
+            plain_text,
+        ],
+    )
+    submit = SubmitField(_l("Add picture"))
+    # The picture as it is kept, when the form is right.
+    encoded: EncodedImage | None = None
+
+    def validate_picture(self, field: FileField) -> None:
+        if not isinstance(field.data, FileStorage):
+            raise ValidationError(_("Choose a picture."))
+        try:
+            self.encoded = reencode_image(field.data.read(MAX_FILE + 1))
+        except InvalidImage as refusal:
+            raise ValidationError(_(str(refusal))) from refusal
+
+
+class FlyerForm(BaseForm):
+    title = StringField(
+        _l("Title"),
+        description=_l(
+            "Readers see it in the email, and the file is called like it. Example: Tea on Friday."
+        ),
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Give the flyer a title.")),
+            Length(max=MAX_TITLE, message=_l("Use at most 80 characters.")),
+            Regexp(r"^[^\n\t]*$", message=_l("Keep the title on one line.")),
+            plain_text,
+            valid_subject,
+        ],
+    )
+    flyer = FileField(
+        _l("Flyer"),
+        description=_l(
+            "A PDF with up to 20 pages. All flyers of a newsletter can have 5 MB together. We write"
+            " it again from what its pages show, without the name of who made it, and when."
+        ),
+    )
+    submit = SubmitField(_l("Add flyer"))
+    # The flyer as it is kept, when the form is right.
+    clean: CleanFlyer | None = None
+
+    def is_fit_for(self, group: Group, room: int) -> bool:
+        """Look at what is right by itself for a group, of whose issue so many octets are left."""
+        return self._is_quiet(group) and self._has_room(room)
+
+    def _is_quiet(self, group: Group) -> bool:
+        word = telling_word(group, self.title.data or "")
+        if not word:
+            return True
+        self.title.errors = (
+            _(
+                "“%(named)s” names the group or says what it’s about, and inboxes show the title."
+                " Choose other words.",
+                named=word,
+            ),
+        )
+        return False
+
+    def _has_room(self, room: int) -> bool:
+        if self.clean is not None and len(self.clean.content) <= room:
+            return True
+        self.flyer.errors = (_(str(InvalidFlyer("large"))),)
+        return False
+
+    def validate_flyer(self, field: FileField) -> None:
+        if not isinstance(field.data, FileStorage):
+            raise ValidationError(_("Choose a PDF."))
+        if self.title.errors:  # what is right is looked at first: reading takes a while
+            return
+        try:
+            self.clean = read_flyer(field.data.read(flyer_reader.MAX_FILE + 1))
+        except InvalidFlyer as refusal:
+            raise ValidationError(_(str(refusal))) from refusal

@@ -1,0 +1,102 @@
+"""Decode an image in a child process: a file that breaks the decoder breaks no page.
+
+What the child says is checked, whatever it is.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from belong_mail.core.i18n import gettext_noop
+from belong_mail.newsletters.confinement import Busy, ask_alone
+
+COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.image_program")
+# After which a child is killed; the largest picture takes two.
+SECONDS: Final = 30.0
+# Octets.
+MAX_FILE: Final = 5_000_000
+MAX_WIDTH, MAX_HEIGHT = 1200, 2400
+SIGNS: Final = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"RIFF", "WEBP"))
+TYPES: Final = {"image/png": SIGNS[0][0], "image/jpeg": SIGNS[1][0]}
+
+
+REFUSALS: Final = {
+    "large": gettext_noop("This picture is larger than 5 MB. Choose a smaller one."),
+    "strange": gettext_noop("We can’t use this file. Upload a JPEG, PNG or WebP."),
+    "damaged": gettext_noop("This picture is damaged. Save it again, or choose another one."),
+    "many pixels": gettext_noop(
+        "This picture has more than 25 million pixels. Make it smaller first."
+    ),
+    "many pixels to unpack": gettext_noop(
+        "This picture has more than 9 million pixels. Make it smaller first, or save it as a"
+        " regular JPEG."
+    ),
+    "busy": gettext_noop("We’re busy with other files. Try again in a minute."),
+}
+
+
+class InvalidImage(ValueError):
+    """Says in a reader's words, to be translated, why a file is not taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REFUSALS[reason])
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    media_type: str
+    content: bytes
+    width: int
+    height: int
+
+
+def kind_of(file: bytes) -> str:
+    """Name the kind of a file, or raise InvalidImage."""
+    if len(file) > MAX_FILE:
+        raise InvalidImage("large")
+    kind = next((kind for sign, kind in SIGNS if file.startswith(sign)), "")
+    if not kind or (kind == "WEBP" and file[8:12] != b"WEBP"):
+        raise InvalidImage("strange")
+    return kind
+
+
+def reencode_image(
+    file: bytes, command: Sequence[str] = COMMAND, seconds: float = SECONDS
+) -> EncodedImage:
+    """Have a picture made anew from its pixels, or raise InvalidImage, whatever the file does."""
+    kind_of(file)
+    try:
+        return read_answer(ask_alone(file, command, seconds))
+    except Busy as error:
+        raise InvalidImage("busy") from error
+
+
+def read_answer(answer: bytes) -> EncodedImage:
+    """Read a line that describes the picture, and the picture; refuse everything else."""
+    head, _, content = answer.partition(b"\n")
+    try:
+        said = json.loads(head)
+        if "refused" in said:
+            reason = said["refused"] if said["refused"] in tuple(REFUSALS) else "damaged"
+            raise InvalidImage(reason)
+        encoded = EncodedImage(said["type"], content, said["width"], said["height"])
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidImage("damaged") from error
+    if not _is_sound(encoded):
+        raise InvalidImage("damaged")
+    return encoded
+
+
+def _is_sound(encoded: EncodedImage) -> bool:
+    """Tell whether a picture is of a kind that we mail, and of a size that we make."""
+    sign = TYPES.get(encoded.media_type) if isinstance(encoded.media_type, str) else None
+    sizes = ((encoded.width, MAX_WIDTH), (encoded.height, MAX_HEIGHT))
+    return (
+        sign is not None
+        and encoded.content.startswith(sign)
+        and len(encoded.content) <= MAX_FILE
+        and all(isinstance(size, int) and 0 < size <= most for size, most in sizes)
+    )

@@ -1,0 +1,139 @@
+"""Re-encode an image from its pixels; nothing else of the file remains.
+
+Runs as a program of its own, which `image_decoder` starts: files are decoded in no other process.
+"""
+
+import io
+import json
+import sys
+from typing import Final
+
+from PIL import (
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from belong_mail.newsletters import confinement
+from belong_mail.newsletters.image_decoder import (
+    MAX_FILE,
+    MAX_HEIGHT,
+    MAX_WIDTH,
+    EncodedImage,
+    InvalidImage,
+    kind_of,
+)
+
+# Pixels: what phones take. A JPEG is made small while it is read.
+MAX_JPEG: Final = 25_000_000
+# Pixels of all else, which is unpacked whole: of a WebP each takes 16 octets meanwhile.
+MAX_OTHER: Final = 9_000_000
+# Octets of a PNG; above it the picture becomes a JPEG, on white where one could see through.
+MAX_EXACT: Final = 400_000
+QUALITY: Final = 82
+OPAQUE: Final = 255
+# EXIF orientations from here on lie on their side.
+TURNED: Final = 5
+
+
+# What Pillow loads only when a file asks for it; within the limits it could not.
+LOADED: Final = (
+    JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
+)  # fmt: skip
+Image.MAX_IMAGE_PIXELS = None  # `_open` has a limit of its own, which is an error at once
+
+
+def main() -> None:
+    """Read a file from the standard input, and say what became of it on the standard output."""
+    file = sys.stdin.buffer.read(MAX_FILE + 1)
+    confine()
+    try:
+        encoded = encode(file)
+    except InvalidImage as refusal:
+        said: dict[str, object] = {"refused": refusal.reason}
+        content = b""
+    else:
+        said = {"type": encoded.media_type, "width": encoded.width, "height": encoded.height}
+        content = encoded.content
+    sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + content)
+
+
+def confine() -> None:
+    """Give up what decoding does not need; nothing gives it back."""
+    Image.preinit()
+    confinement.confine()
+
+
+def encode(file: bytes) -> EncodedImage:
+    """Make a JPEG or PNG of at most 1200 by 2400 pixels, upright and without metadata.
+
+    Of a moving picture the first one is kept. Raises InvalidImage, whatever a bent file leads
+    Pillow to raise.
+    """
+    kind = kind_of(file)
+    try:
+        with _open(file, kind) as image:
+            return _written(_pixels(image), kind)
+    except InvalidImage:
+        raise
+    except Exception as error:
+        raise InvalidImage("damaged") from error
+
+
+def _open(file: bytes, kind: str) -> Image.Image:
+    image = Image.open(io.BytesIO(file), formats=[kind])
+    pixels = image.width * image.height
+    is_photograph = kind == "JPEG" and image.mode in {"RGB", "L"}
+    if pixels <= (MAX_JPEG if is_photograph else MAX_OTHER):
+        return image
+    image.close()
+    raise InvalidImage("many pixels" if is_photograph else "many pixels to unpack")
+
+
+def _pixels(image: Image.Image) -> Image.Image:
+    """Return the pixels alone, upright and small enough, as RGB or RGBA."""
+    orientation = image.getexif().get(0x0112, 1)
+    is_turned = isinstance(orientation, int) and orientation >= TURNED
+    width, height = (MAX_HEIGHT, MAX_WIDTH) if is_turned else (MAX_WIDTH, MAX_HEIGHT)
+    shrunk = min(1.0, width / image.width, height / image.height)
+    image.draft(None, (int(image.width * shrunk), int(image.height * shrunk)))
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256).convert("L")
+    elif image.mode != "RGBA" and image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode not in {"RGB", "RGBA", "L", "CMYK"}:
+        image = image.convert("RGB")
+    image.thumbnail((width, height), reducing_gap=2.0)
+    upright = ImageOps.exif_transpose(image)
+    mode = "RGBA" if upright.mode == "RGBA" else "RGB"
+    bare = Image.new(mode, upright.size)
+    bare.paste(upright.convert(mode))
+    return bare
+
+
+def _written(image: Image.Image, kind: str) -> EncodedImage:
+    """Write a JPEG, or a PNG where that is small and sharper, or can be seen through."""
+    is_clear = image.mode == "RGBA" and any(image.getchannel("A").histogram()[:OPAQUE])
+    as_png = b"" if kind == "JPEG" else _save(image, "PNG")
+    if image.mode == "RGBA":
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        image = white
+    as_jpeg = _save(image, "JPEG")
+    if as_png and len(as_png) <= (MAX_EXACT if is_clear else min(MAX_EXACT, len(as_jpeg))):
+        return EncodedImage("image/png", as_png, *image.size)
+    return EncodedImage("image/jpeg", as_jpeg, *image.size)
+
+
+def _save(image: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, optimize=True, quality=QUALITY)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    main()

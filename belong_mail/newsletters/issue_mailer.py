@@ -1,0 +1,322 @@
+"""Render an issue once for each language, and fill it for each member."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sqlalchemy import and_, bindparam, case, false, func, not_, null, or_, select, true
+from sqlalchemy.orm import Session
+
+from belong_mail.core import i18n
+from belong_mail.core.db import NO_DATABASE, CompiledStatement, UtcTime, dialect_insert, in_ids, now
+from belong_mail.core.decryption import DecryptionError, UnknownKey
+from belong_mail.core.i18n import DEFAULT
+from belong_mail.delivery import pause
+from belong_mail.delivery.dispatcher import Compose, IssuePaused, SkipDelivery
+from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES, Mailer
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups import mailbox
+from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
+from belong_mail.groups.models import Group
+from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.mime import Envelope, date_header
+from belong_mail.mail.message.template import FastTemplate, MessageTemplate, slot
+from belong_mail.members import erasure
+from belong_mail.members.models import Subscription
+from belong_mail.members.ticks import open_ticks
+from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
+from belong_mail.members.wrapped_fields import row_of as of_member
+from belong_mail.newsletters import attachments, rendering
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter, RenderedIssue
+from belong_mail.newsletters.rendering import IssueText, bind, render
+
+TEMPLATE_COLUMN = "frozen_issues.wire"
+log = logging.getLogger(__name__)
+Headers = list[tuple[str, str]]
+
+
+def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
+    """Make the bytes that every member gets, once; tell whether any were still to be made.
+
+    Of two workers who do it at once, the first counts. What differs stays open as a slot. They are
+    wrapped: who can write to the database must not be able to open other slots in them.
+    """
+    frozen = select(RenderedIssue.language).where(RenderedIssue.newsletter_id == newsletter.id)
+    done = set(session.scalars(frozen))
+    missing = [language for language in i18n.NAMES if language not in done]
+    entering = dialect_insert(session.connection().dialect.name)(
+        RenderedIssue
+    ).on_conflict_do_nothing()
+    for language in missing:
+        made = build(mailer, newsletter, language).to_bytes()
+        wrapped = mailer.opener.wrap(made, TEMPLATE_COLUMN, issue_row(newsletter, language))
+        row = {"newsletter_id": newsletter.id, "language": language, "wire": wrapped}
+        session.execute(entering.values(row))
+    return bool(missing)
+
+
+def issue_row(newsletter: Newsletter, language: str) -> str:
+    """Name an issue as its bytes are wrapped for it.
+
+    Its replies go to its own group's mailbox, and it goes to who ticked its interest alone.
+    """
+    suffix = f"/{newsletter.interest.public_id}" if newsletter.interest else ""
+    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}{suffix}"
+
+
+def build(
+    mailer: Mailer,
+    newsletter: Newsletter,
+    language: str,
+    *,
+    prefix: str = "",
+    copy_for: str = "",
+) -> MessageTemplate:
+    """Render an issue and build its message (RFC 5322, 2369, 2919, 8058).
+
+    A copy for a `lead` or the `office` has nothing that leaves a group.
+
+    Raises SubjectNamesGroup and HeaderNamesGroup for one whose headers say which group it is from.
+    """
+    _require_silence(mailer, newsletter)
+    words = IssueText.from_issue(newsletter)
+    leave_url = slot("leave").join(mailer.links.frame("subscriptions.leave", language))
+    replies_to = mailbox.reply_address(mailer.opener, newsletter.group)
+    rendered = render(
+        mailer.renderer,
+        newsletter.group,
+        words,
+        language,
+        newsletter.images,
+        leave_url,
+        have_leads_replies=bool(replies_to),
+        copy_for=copy_for,
+    )
+    leaving = [] if copy_for else _one_click(mailer)
+    to_whom = replies_to or mailer.office
+    headers = _headers(mailer, newsletter, prefix + rendered.subject, to_whom, leaving)
+    boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
+    files = attachments.attached(newsletter.flyers)
+    return bind(headers, rendered, newsletter.images, boundary, files)
+
+
+def _headers(
+    mailer: Mailer, newsletter: Newsletter, subject: str, replies_to: str, leaving: Headers
+) -> Headers:
+    label = mailer.index.list_label(newsletter.group.public_id)
+    return [
+        ("From", mailer.sender),
+        ("To", slot("to")),
+        ("Reply-To", format_mailbox("", replies_to)),
+        ("Subject", subject),
+        ("Date", slot("date")),
+        ("Message-ID", slot("message_id")),
+        ("List-Id", f"<{mailer.names.list_id(label)}>"),
+        *leaving,
+        ("List-Owner", f"<mailto:{mailer.office}>"),
+        ("List-Post", "NO"),
+        ("Precedence", "list"),
+        ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
+    ]
+
+
+def _one_click(mailer: Mailer) -> Headers:
+    url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
+    post = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+    return [("List-Unsubscribe", f"<{url}>"), post]
+
+
+def _require_silence(mailer: Mailer, newsletter: Newsletter) -> None:
+    """Raise SubjectNamesGroup or HeaderNamesGroup if an issue's headers name its group."""
+    newsletters.require_quiet_subject(newsletter)
+    require_quiet_headers(newsletter.group, (mailer.sender, mailer.office))
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTemplate:
+    """What one issue's copies in one language have in common."""
+
+    template: FastTemplate
+    date: str
+    # The slots of links, and what fills each for a public id.
+    tokens: tuple[tuple[str, rendering.Token], ...]
+    # The public id of the issue's group: its members' addresses open for it alone.
+    group: str
+    # The language of its words, which is not each reader's.
+    language: str
+    # That of the interest to which it goes; empty for the whole group.
+    interest: str
+    # What every copy ends with, where that is long: pictures and flyers.
+    end: bytes = field(default=b"", repr=False)
+
+
+class IssueMailer:
+    """Fills frozen issues for their members; keeps the issue it is at work on."""
+
+    def __init__(self, mailer: Mailer) -> None:
+        self._mailer = mailer
+        self._pens: dict[tuple[int, str], IssueTemplate | DecryptionError | None] = {}
+        self._prepared: dict[int, dict[str, Any]] = {}
+        self._is_sure = True
+        """Whether what we froze last is known to be committed; nothing is kept before."""
+        self.chosen = newsletters.chunk_members_query(*_OF_A_READER)
+
+    def prepare(self, session: Session, newsletter_id: int) -> dict[str, Any]:
+        """Freeze an issue, unless another worker does, and return what its members are chosen by.
+
+        Of an issue that cannot be written each delivery fails, and the rest goes on. One whose
+        subject says which group it is from is paused; then Halted is raised.
+        """
+        if newsletter_id in self._prepared:
+            return self._prepared[newsletter_id]
+        newsletter = session.get_one(Newsletter, newsletter_id)
+        self._pens.clear()
+        if self._pause_unfit(session, newsletter):
+            raise IssuePaused
+        erasure.leave_out(session, self._mailer.opener, newsletter.group)
+        self._freeze(session, newsletter)
+        chosen_by = {"group_id": newsletter.group_id, "queued_at": newsletter.queued_at}
+        return self._prepared.setdefault(newsletter_id, chosen_by) if self._is_sure else chosen_by
+
+    def _freeze(self, session: Session, newsletter: Newsletter) -> None:
+        try:
+            with session.begin_nested():
+                self._is_sure = not render_issue(session, self._mailer, newsletter)
+        except (*NO_DATABASE, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
+            log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
+
+    def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
+        """Read what it takes to write these members' copies, in one query; others are left out."""
+        rows, _ = _READING.run(session.connection(), {"ids": ids, "at": now()})
+        return self.writings(session, rows)
+
+    def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
+        """Turn what was read of members into what writes their copies."""
+        if not self._is_sure:
+            self._pens.clear()
+        for row in rows:
+            key = (row[1], row[2] or DEFAULT)
+            if key not in self._pens or isinstance(self._pens[key], UnknownKey):
+                self._pens[key] = self._pen(session, *key)
+            yield row[0], partial(self._write, row, self._pens[key])
+
+    def _write(self, row: Any, template: IssueTemplate | DecryptionError | None) -> Envelope:
+        """Write one member's copy.
+
+        The address opens only for this row in this group. Its index is not computed for each copy:
+        no member is looked for here, and under another index the same copy goes to the same person.
+        Raises SkipDelivery when they have left or paused since, or have not ticked its interest,
+        Halted when the issue was paused.
+        """
+        number, _, _, is_stopped, is_paused, is_suppressed, is_reader, *own = row
+        if is_stopped or not is_reader:
+            raise SkipDelivery(State.SUPPRESSED if is_suppressed else State.WITHDRAWN)
+        if is_paused:
+            raise IssuePaused
+        if template is None:
+            raise IssuePaused
+        if isinstance(template, DecryptionError):
+            raise template
+        (public_id, address, name, ticks), unwrap = own, self._mailer.opener.unwrap
+        if template.interest and template.interest not in open_ticks(
+            self._mailer.opener, ticks, public_id, template.group
+        ):
+            raise SkipDelivery(State.WITHDRAWN)
+        to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
+        return_path, message_id = self._mailer.names.of(number)
+        values = {"to": format_mailbox("", to), "date": template.date, "message_id": message_id}
+        for slot_name, token in template.tokens:
+            values[slot_name] = token(public_id)
+        if "first_name" in template.template.wire.slots:
+            named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
+            values["first_name"] = rendering.first_name(named, template.language)
+        message = template.template.fill(values)
+        return Envelope(return_path, to, message, is_verified=True, end=template.end)
+
+    def _pen(
+        self, session: Session, newsletter_id: int, language: str
+    ) -> IssueTemplate | DecryptionError | None:
+        """Return what writes an issue's copies, or why its finished bytes cannot be had.
+
+        None: it was paused here, for its subject says which group it is from. An upgrade may have
+        taken away the bytes of an older version: they are made again.
+        """
+        newsletter = session.get_one(Newsletter, newsletter_id)
+        frozen = session.get(RenderedIssue, (newsletter_id, language))
+        if frozen is None:
+            self._freeze(session, newsletter)
+            frozen = session.get(RenderedIssue, (newsletter_id, language))
+        at = newsletter.queued_at
+        if frozen is None or at is None:
+            return DecryptionError(TEMPLATE_COLUMN)
+        if self._pause_unfit(session, newsletter):
+            return None
+        if not any(kept == newsletter_id for kept, _ in self._pens):
+            self._pens.clear()
+        try:
+            made = self._mailer.opener.unwrap(
+                frozen.wire, TEMPLATE_COLUMN, issue_row(newsletter, language)
+            )
+        except DecryptionError as error:
+            return error
+        wire, tokens = (
+            MessageTemplate.from_bytes(made),
+            rendering.tokens(self._mailer.links, at, language),
+        )
+        wire, end = wire.without_end()
+        used = tuple((name, token) for name, token in tokens if name in wire.slots)
+        spoken = IssueText.from_issue(newsletter).of(language)[2]
+        interest = newsletter.interest.public_id if newsletter.interest else ""
+        group = newsletter.group.public_id
+        template = FastTemplate(wire)
+        return IssueTemplate(template, date_header(at), used, group, spoken, interest, end)
+
+    def _pause_unfit(self, session: Session, newsletter: Newsletter) -> bool:
+        """Pause an issue that must not go out as it is, however it came to be queued."""
+        try:
+            _require_silence(self._mailer, newsletter)
+        except (newsletters.SubjectNamesGroup, HeaderNamesGroup):
+            log.warning("Newsletter %d is paused: a header names the group.", newsletter.id)
+        else:
+            return False
+        newsletter.paused_at = newsletter.paused_at or now()
+        pause.pause(session, newsletter.id)
+        return True
+
+
+_OWN = (Subscription.public_id, Subscription.wrapped_address, Subscription.wrapped_name)
+_at = bindparam("at", type_=UtcTime())
+_is_paused = func.coalesce(Subscription.paused_until > _at, false())
+
+
+_READING = CompiledStatement(
+    select(
+        Delivery.id,
+        Delivery.newsletter_id,
+        Subscription.language,
+        or_(Newsletter.stopped_at.is_not(None), Group.ended(_at)).label("is_stopped"),
+        Newsletter.paused_at.is_not(None).label("is_paused"),
+        Subscription.is_suppressed,
+        and_(Subscription.is_active, not_(_is_paused)).label("is_reader"),
+        *_OWN,
+        case((Newsletter.interest_id.is_not(None), Subscription.wrapped_ticks)).label("ticks"),
+    )
+    .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
+    .join(Group, Group.id == Newsletter.group_id)
+    .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
+    .where(in_ids(Delivery.id, "ids"))
+)
+
+
+_newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
+# The same of a member who was just chosen: a reader, of an issue that goes out to the whole group.
+_OF_A_READER = (
+    _newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN,
+    null().label("ticks"),
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""The email itself, built as it is built for sending, with a sample reader; and its words alone."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from markupsafe import Markup
+
+from belong_mail.core.i18n import DEFAULT, NAMES
+from belong_mail.core.services import Services
+from belong_mail.mail.message.mime import clean_text
+from belong_mail.mail.message.template import slot
+from belong_mail.newsletters.models import Image, Newsletter
+from belong_mail.newsletters.rendering import (
+    IssueText,
+    fallback,
+    fill_slots,
+    html_of,
+    render,
+    sample,
+)
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+    " frame-ancestors 'self'; base-uri 'none'; form-action 'none'; sandbox"
+)
+EMPTY = "…"
+WHEN_DARK = "@media (prefers-color-scheme: dark)"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPage:
+    content: str
+    media_type: str
+
+
+def preview_page(services: Services, issue: Newsletter, words: IssueText, kind: str) -> PreviewPage:
+    """Show an email in its members' ways: `text`, `dark`, `es` and `text-es`, else as it comes.
+
+    Any language of the list may stand for `es`.
+    """
+    code = kind.removeprefix("text-")
+    language = code if code in NAMES else DEFAULT
+    nowhere = services.settings.base_url
+    written = replace(_or_empty(words), flyers=issue.flyers)
+    rendered = render(services.renderer, issue.group, written, language, issue.images, nowhere)
+    wire = sample(rendered, issue.images)
+    spoken = written.of(language)[2]
+    filled = wire.fill({name: fallback(name, spoken) for name in wire.slots})
+    message = message_from_bytes(filled, policy=policy.default)
+    if kind.startswith("text"):
+        return PreviewPage(_part(message, "plain"), "text/plain")
+    html = _with_pictures(_part(message, "html"), message)
+    return PreviewPage(
+        html.replace(WHEN_DARK, "@media all") if kind == "dark" else html, "text/html"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """What a list of messages shows of an issue in a language."""
+
+    language: str
+    sender: str
+    subject: str
+    preheader: str
+
+
+def inbox_lines(services: Services, issue: Newsletter, words: IssueText) -> list[InboxLine]:
+    """Show an issue as a list of messages does, in each language that it is written in."""
+    written, lines = _or_empty(words), []
+    for code in written.written_in():
+        rendered = render(services.renderer, issue.group, written, code, [], "")
+        shown = (_filled(each, code) for each in (rendered.subject, rendered.preheader))
+        lines.append(InboxLine(code, services.settings.mail_from, *shown))
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class IssueVersion:
+    """The words of an issue in a language, as a page shows them."""
+
+    language: str
+    subject: str
+    preheader: str
+    html: Markup
+
+
+def versions(issue: Newsletter, image_url: Callable[[Image], str]) -> list[IssueVersion]:
+    """Return an issue's words in each language that it is written in, with a sample reader."""
+    words, found = IssueText.from_issue(issue), []
+    for code in words.written_in():
+        subject, preheader = (
+            _filled(fill_slots(clean_text(each), issue.group.name), code)
+            for each in (words.of(code)[0], words.preheader.get(code, ""))
+        )
+        html = Markup(_filled(html_of(issue, code, image_url), code))  # noqa: S704 - sanitised
+        found.append(IssueVersion(code, subject, preheader, html))
+    return found
+
+
+def _filled(words: str, language: str) -> str:
+    return words.replace(slot("first_name"), fallback("first_name", language))
+
+
+def _or_empty(words: IssueText) -> IssueText:
+    """Put something where a draft has no subject or text yet."""
+    return replace(
+        words, subject={DEFAULT: EMPTY} | words.subject, text={DEFAULT: EMPTY} | words.text
+    )
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    return "" if body is None else str(body.get_content())
+
+
+def _with_pictures(html: str, message: EmailMessage) -> str:
+    """Put the pictures that travel in the message where it names them, as data: URLs."""
+    for part in message.walk():
+        if part.get_content_maintype() == "image":
+            data = b64encode(part.get_content()).decode()
+            url = f"data:{part.get_content_type()};base64,{data}"
+            html = html.replace(f"cid:{part['Content-ID'].strip('<>')}", url)
+    return html

@@ -1,0 +1,245 @@
+"""What a lead reads about an issue: sentences and rounded numbers, never an exact one."""
+
+from datetime import timedelta
+
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import now
+from belong_mail.core.i18n import language_name, list_of
+from belong_mail.delivery.models import State
+from belong_mail.groups.presenters import localized
+from belong_mail.members.service import COUNT_STEP, steady
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.checklist import checklist
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.release import UNFINISHED, IssueStatus
+from belong_mail.web.context import services
+
+# Percent; finer steps would count single members of a small group.
+STEP = 5
+# Recipients; of fewer such a step would tell of single ones, so nothing is said before the end.
+SMALL = 20
+WHOLE = 100
+
+
+def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
+    """Return the checklist in the reader's words, each with whether it forbids sending."""
+    reader = str(get_locale())
+    findings = []
+    for finding in checklist(issue, services().renderer):
+        named = {"named": finding.named} if finding.named else {}
+        if finding.language:
+            named["language"] = language_name(finding.language, reader)
+        findings.append((_(finding.words, **named), finding.is_refusal))
+    return findings
+
+
+def approximate_count(number: int, told: int | None = 0) -> str:
+    """Say a number of people, rounded; near what was told of the whole group, the same again."""
+    near = steady(number, told or 0)
+    return _("about %(number)s", number=near) if near else _("a few")
+
+
+def percent(status: IssueStatus) -> int:
+    """Return the done share in steps of five percent; 100 means that all is done."""
+    if status.share >= 1:
+        return WHOLE
+    if status.counts["recipients"] < SMALL:
+        return 0
+    return min(int(status.share * WHOLE) // STEP * STEP, WHOLE - STEP)
+
+
+def report(issue: Newsletter, status: IssueStatus) -> list[str]:
+    """Say what became of an issue; nothing before it has begun.
+
+    Of one to an interest that few ticked it says the same, however few they were.
+    """
+    words = few(issue, status)
+    return [words] if words else _sentences(issue, status)
+
+
+def few(issue: Newsletter, status: IssueStatus) -> str:
+    """Say that an issue went to few who chose its interest; empty for all others."""
+    is_few = issue.interest and issue.queued_at and status.counts["recipients"] < COUNT_STEP
+    return _("When it went out, fewer than 10 people had chosen this, or no one.") if is_few else ""
+
+
+def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]]:
+    """Count an issue's copies by what became of them, for the office: as they are, not rounded.
+
+    Copies to few who chose an interest are not counted, nor are those apart who asked for no email
+    from those who left.
+    """
+    if issue.queued_at is None or few(issue, status):
+        return []
+    counts = status.counts
+    by_words = (
+        (_("Copies in all"), counts["recipients"]),
+        (_("Accepted by the mail server"), counts[State.ACCEPTED]),
+        (_("Waiting to be sent"), counts[State.QUEUED]),
+        (_("Being sent right now"), counts[State.SENDING]),
+        (_("Waiting for another try"), counts[State.DEFERRED]),
+        (_("Bounced"), counts[State.BOUNCED]),
+        (_("Refused by the mail server"), counts[State.FAILED]),
+        (_("Given up after two days"), counts[State.EXPIRED]),
+        (_("Maybe arrived: the connection broke"), counts[State.UNCERTAIN]),
+        (_("Not sent"), counts[State.WITHDRAWN] + counts[State.SUPPRESSED]),
+        (_("Maybe arrived twice"), counts["resent"]),
+    )
+    return [(words, number) for at, (words, number) in enumerate(by_words) if number or not at]
+
+
+def _sentences(issue: Newsletter, status: IssueStatus) -> list[str]:
+    """Say what became of an issue.
+
+    Of all, or all but a few, it says what the leads were told of the group, or of the interest.
+    """
+    counts, told = status.counts, (issue.interest or issue.group).members_shown
+    everybody = counts["recipients"]
+    is_over = status.state in {"sent", "stopped"}
+    said = []
+    if status.state == "sent" and not everybody:
+        said.append(_("The group had no members to send it to."))
+    if handed := counts[State.ACCEPTED]:
+        is_whole = is_over and everybody - handed < COUNT_STEP
+        near = approximate_count(handed, told if is_whole else 0)
+        said.append(_("Sent to %(members)s members.", members=near))
+    elif status.state in {"stopped", "paused"}:
+        said.append(_("It wasn’t sent to anyone."))
+    waiting = sum(counts[state] for state in UNFINISHED)
+    if waiting:
+        said.append(_waiting(status, waiting, told if waiting == everybody else 0))
+    return said + _in_doubt(status) + _not_sent(status, told)
+
+
+def _waiting(status: IssueStatus, number: int, told: int | None) -> str:
+    """Say to whom it may still go; after a stop, only what was leaving in that moment."""
+    near = approximate_count(number, told)
+    if status.state == "stopped":
+        return _(
+            "It may still reach %(members)s members: their copies were already on the way.",
+            members=near,
+        )
+    return _("Not sent yet to %(members)s members.", members=near)
+
+
+def _in_doubt(status: IssueStatus) -> list[str]:
+    """Say what did not arrive, what perhaps did, and what perhaps did twice."""
+    counts, said = status.counts, []
+    if failed := counts[State.FAILED] + counts[State.BOUNCED] + counts[State.EXPIRED]:
+        words = _(
+            "It couldn’t be delivered to %(members)s members. You don’t need to do anything.",
+            members=approximate_count(failed),
+        )
+        said.append(words)
+    if uncertain := counts[State.UNCERTAIN]:
+        words = _(
+            "We don’t know whether it reached %(members)s members: the connection broke at the"
+            " last moment.",
+            members=approximate_count(uncertain),
+        )
+        said.append(words)
+    if resent := counts["resent"]:
+        words = _(
+            "%(members)s members may get it twice: the connection broke at the last moment, so we"
+            " sent it again.",
+            members=_capitalized(approximate_count(resent)),
+        )
+        said.append(words)
+    return said
+
+
+def _capitalized(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def recipients(issue: Newsletter) -> str:
+    """Name the interest to which an issue goes; empty for the whole group."""
+    return localized(issue.interest.label, str(get_locale())) if issue.interest else ""
+
+
+def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
+    """Say who wrote an issue, and who sent it, as far as it is known."""
+    language, said = str(get_locale()), []
+    if writers := newsletters.writers_of(session, issue):
+        people = list_of([_called(each, reader) for each in writers], language)
+        said.append(_("Written by %(people)s.", people=people))
+    sender = newsletters.sender_of(session, issue)
+    if sender and issue.queued_at:
+        is_own = sender.id == reader.id
+        said.append(
+            _("You sent it.")
+            if is_own
+            else _("Sent by %(people)s.", people=_called(sender, reader))
+        )
+    return said
+
+
+def _called(person: Account, reader: Account) -> str:
+    """Name a person as the office does; the reader is told apart."""
+    return _("you") if person.id == reader.id else person.name or _("a group leader")
+
+
+def telling(issue: Newsletter, status: IssueStatus) -> str:
+    """Return the words for which a waiting issue does not go out; empty when it may."""
+    is_waiting = status.state in {"held", "paused"}
+    return "”, “".join(newsletters.telling_words(issue)) if is_waiting else ""
+
+
+def _not_sent(status: IssueStatus, told: int | None) -> list[str]:
+    """Say who got nothing; after a stop that is more than those who left."""
+    number = status.counts[State.WITHDRAWN] + status.counts[State.SUPPRESSED]
+    if not number:
+        return []
+    if status.state != "stopped":
+        return [_("Members who left or paused while it was sending got nothing more.")]
+    is_whole = status.counts["recipients"] - number < COUNT_STEP
+    words = _(
+        "It wasn’t sent to %(members)s members, because it was stopped or because they had left or"
+        " paused.",
+        members=approximate_count(number, told if is_whole else 0),
+    )
+    return [words]
+
+
+def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> str:
+    """Say where an issue stands, and how long it will take."""
+    if status.state == "sending":
+        left = _time_left(issue, status, send_rate)
+        return (
+            _("Sending. About %(minutes)s more minutes.", minutes=left)
+            if left
+            else _("Sending. It’ll be done in about a minute.")
+        )
+    if telling(issue, status):
+        return _("Not sent: its subject or preview line names the group or says what it’s about.")
+    said = {
+        "draft": _("This is a draft. Nothing has been sent."),
+        "scheduled": _("Scheduled. Nothing has been sent yet, so you can still undo it."),
+        "held": _("Not sent: the site was down at the scheduled time. What would you like to do?"),
+        "paused": _("Paused. Nothing more will be sent until you resume."),
+        "stopped": _stopped(status),
+        "sent": _("Sent."),
+    }
+    return said[status.state]
+
+
+def _stopped(status: IssueStatus) -> str:
+    if status.counts[State.WITHDRAWN]:
+        return _("Stopped. Members who hadn’t received it won’t get it.")
+    return _("Stopped, but no copies were left to stop.")
+
+
+def _time_left(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> int:
+    """Estimate the minutes that an issue still takes; 0 for less than two."""
+    left = round((1 - status.share) * status.counts["recipients"])
+    if send_rate:
+        return left // send_rate if left > 2 * send_rate else 0
+    if issue.queued_at is None or status.share <= 0:
+        return 0
+    spent = now() - issue.queued_at
+    rest = spent * (1 / status.share - 1)
+    return rest // timedelta(minutes=1) if rest > timedelta(minutes=2) else 0

@@ -1,0 +1,243 @@
+"""A lead's verbs about an issue: release, undo, pause, resume, stop; and where it stands."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Update, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+from belong_mail.delivery import outbox
+from belong_mail.delivery import pause as delivery_pause
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import approval
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.rendering import IssueText
+from belong_mail.newsletters.service import (
+    InvalidState,
+    SecondYesMissing,
+    report,
+    require_before_end,
+    require_valid,
+)
+
+# Where the language of a test copy is sealed.
+TEST_LANGUAGE = "deliveries.sealed_arguments"
+UNDO_MINUTES = (1, 10, 60)
+# Single messages about an issue.
+OF_AN_ISSUE = (
+    "newsletter-copy",
+    "newsletter-test",
+    "issue-held",
+    "approve-issue",
+    "office-acted",
+)
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+
+
+class InvalidLocalTime(Exception):
+    """The clocks go forward over this local time; `instead` exists."""
+
+    def __init__(self, instead: datetime) -> None:
+        super().__init__()
+        self.instead = instead
+
+
+@dataclass(frozen=True, slots=True)
+class IssueStatus:
+    """Where an issue stands: its state in a word, and how much of it is done, from 0 to 1."""
+
+    state: str
+    share: float
+    counts: dict[str, int]
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in {"scheduled", "sending"}
+
+
+def release(
+    session: Session, newsletter: Newsletter, due_at: datetime, account_id: int | None = None
+) -> None:
+    """Let a draft, or a held issue, go out at a time; raise InvalidState where it cannot.
+
+    The account is that of who does so, a lead or the office.
+    """
+    require_valid(newsletter)
+    require_before_end(newsletter, due_at)
+    session.flush()
+    if approval.is_needed(session, newsletter):
+        raise SecondYesMissing
+    free = update(Newsletter).where(
+        Newsletter.id == newsletter.id,
+        Newsletter.queued_at.is_(None),
+        Newsletter.due_at.is_(None),
+        Newsletter.is_template.is_(False),
+    )
+    _change(session, free.values(due_at=due_at, held_at=None, released_by=account_id))
+    record(session, Kind.RELEASED, newsletter)
+
+
+def release_held(session: Session, newsletter: Newsletter, account_id: int | None = None) -> None:
+    """Let a held issue go out now; raise InvalidState for any other."""
+    if newsletter.held_at is None:
+        raise InvalidState
+    release(session, newsletter, now(), account_id)
+
+
+def undo(session: Session, newsletter: Newsletter) -> None:
+    """Take a released issue back to the drafts, while nothing has left. Raises InvalidState."""
+    waiting = update(Newsletter).where(
+        Newsletter.id == newsletter.id, Newsletter.queued_at.is_(None)
+    )
+    _change(session, waiting.values(due_at=None, held_at=None, released_by=None))
+    approval.forget(session, newsletter)
+    record(session, Kind.UNDONE, newsletter)
+
+
+def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
+    """Write down who did what to an issue."""
+    audit.record(session, kind, group=newsletter.group, newsletter=newsletter)
+
+
+def pause(session: Session, newsletter: Newsletter) -> None:
+    """Send nothing more until the issue is resumed. Raises InvalidState."""
+    _change(session, _going(newsletter).values(paused_at=now()))
+    record(session, Kind.PAUSED, newsletter)
+    delivery_pause.pause(session, newsletter.id)
+
+
+def resume(session: Session, newsletter: Newsletter) -> None:
+    """Go on; nobody gets the issue again. Raises InvalidState, also for what is not fit."""
+    require_valid(newsletter)
+    paused = update(Newsletter).where(
+        Newsletter.id == newsletter.id,
+        Newsletter.paused_at.is_not(None),
+        Newsletter.stopped_at.is_(None),
+    )
+    going = {"paused_at": None, "is_refused": False, "is_late": False, "resumed_at": now()}
+    _change(session, paused.values(going))
+    record(session, Kind.RESUMED, newsletter)
+    delivery_pause.resume(session, newsletter.id)
+
+
+def stop(session: Session, newsletter: Newsletter) -> None:
+    """Stop an issue for good: what has not left is withdrawn. Raises InvalidState."""
+    queued = update(Newsletter).where(
+        Newsletter.id == newsletter.id,
+        Newsletter.queued_at.is_not(None),
+        Newsletter.stopped_at.is_(None),
+    )
+    _change(session, queued.values(stopped_at=now()))
+    record(session, Kind.STOPPED, newsletter)
+    delivery_pause.stop(session, newsletter.id)
+
+
+def retire(session: Session, group: Group) -> None:
+    """Retire a group: its issues stop, and what waits to be mailed about it is withdrawn.
+
+    What is scheduled comes first: an issue that is being queued is waited for, and then stopped.
+    """
+    groups.retire(session, group)
+    issues = Newsletter.group_id == group.id
+    waiting = update(Newsletter).where(issues, Newsletter.queued_at.is_(None))
+    session.execute(waiting.values(due_at=None, held_at=None, released_by=None))
+    queued = select(Newsletter).where(issues, Newsletter.queued_at.is_not(None))
+    for newsletter in session.scalars(queued).all():
+        if issue_status(session, newsletter).state in {"sending", "paused"}:
+            stop(session, newsletter)
+    members = select(Subscription.id).where(Subscription.group_id == group.id)
+    delivery_pause.withdraw(
+        session, Delivery.subscription_id.in_(members), Delivery.newsletter_id.is_(None)
+    )
+    delivery_pause.withdraw(
+        session, Delivery.kind == "introduce-member", Delivery.about_id.in_(members)
+    )
+    written = select(Newsletter.id).where(issues)
+    delivery_pause.withdraw(session, Delivery.kind.in_(OF_AN_ISSUE), Delivery.about_id.in_(written))
+
+
+def other_leads(session: Session, newsletter: Newsletter, account: Account) -> list[Account]:
+    """List who leads an issue's group besides an account."""
+    leads = accounts.leads_of(session, newsletter.group)
+    return [each for each in leads if each.id != account.id]
+
+
+def ask_for_test(
+    session: Session, sealer: Sealer, newsletter: Newsletter, readers: Iterable[Account]
+) -> None:
+    """Mail the issue, as it is now and in each language it is written in, to leads of its group.
+
+    Where it is written in one language, what surrounds its words is in each reader's.
+    """
+    record(session, Kind.TEST_SENT, newsletter)
+    written = IssueText.from_issue(newsletter).written_in()
+    languages = written if len(written) > 1 else [""]
+    for reader in readers:
+        for code in languages:
+            sealed = sealer.seal(code.encode(), TEST_LANGUAGE) if code else None
+            outbox.post(
+                session,
+                "newsletter-test",
+                account_id=reader.id,
+                about_id=newsletter.id,
+                sealed_arguments=sealed,
+            )
+
+
+def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
+    """Tell where an issue stands."""
+    counts = report(session, newsletter)
+    unfinished = sum(counts[state] for state in UNFINISHED)
+    total = counts["recipients"]
+    share = 1 - unfinished / total if total else float(newsletter.queued_at is not None)
+    return IssueStatus(_state(newsletter, unfinished), share, counts)
+
+
+def _state(newsletter: Newsletter, unfinished: int) -> str:
+    if newsletter.queued_at is None:
+        if newsletter.held_at is not None:
+            return "held"
+        return "scheduled" if newsletter.due_at is not None else "draft"
+    if newsletter.stopped_at is not None:
+        return "stopped"
+    if not unfinished:
+        return "sent"
+    return "paused" if newsletter.paused_at is not None else "sending"
+
+
+def local_moment(local: datetime, zone: ZoneInfo) -> tuple[datetime, bool]:
+    """Turn a local time into a moment, and tell whether it comes twice that night.
+
+    Of two, the first is taken. Raises InvalidLocalTime for one that the clocks skip.
+    """
+    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    moment = first.astimezone(UTC)
+    back = moment.astimezone(zone)
+    if back.replace(tzinfo=None) != local:
+        raise InvalidLocalTime(back)
+    return moment, first.utcoffset() != second.utcoffset()
+
+
+def _going(newsletter: Newsletter) -> Update:
+    return update(Newsletter).where(
+        Newsletter.id == newsletter.id,
+        Newsletter.queued_at.is_not(None),
+        Newsletter.paused_at.is_(None),
+        Newsletter.stopped_at.is_(None),
+    )
+
+
+def _change(session: Session, changed: Update) -> None:
+    if session.scalar(changed.returning(Newsletter.id)) is None:
+        raise InvalidState

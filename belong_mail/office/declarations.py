@@ -1,0 +1,6 @@
+"""What the worker must know of the office."""
+
+from belong_mail.delivery.room import Room
+from belong_mail.office import settings_tasks
+
+OFFICE = Room(emails={settings_tasks.SETTINGS_CHANGED: settings_tasks.settings_changed_email})

@@ -1,0 +1,199 @@
+"""The office's forms about a group."""
+
+from datetime import date, datetime, time, timedelta
+from typing import cast
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import (
+    BooleanField,
+    Field,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
+
+from belong_mail.core.db import now
+from belong_mail.core.i18n import DEFAULT, gettext_noop
+from belong_mail.leads.forms import (
+    LINE_VALIDATORS,
+    MISSION_VALIDATORS,
+    in_one_line,
+    one_a_line,
+    one_newline,
+)
+from belong_mail.office.groups import Described
+from belong_mail.web.context import services
+from belong_mail.web.forms import BaseForm, LocalDateField, one_line, plain_text, strip
+from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
+
+NAME_LENGTH = 60
+# From today to a group's last day: as offered, at least, at most.
+USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelta(days=365)
+
+
+def _summary_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("The group in one line"), SAME)
+    hint = _l("For the list of groups and the top of its page.") if code == DEFAULT else ""
+    return TextAreaField(words, description=hint, filters=[in_one_line], validators=LINE_VALIDATORS)
+
+
+def _mission_field(code: str) -> TextAreaField:
+    words = label(code, gettext_noop("Its mission"), SAME)
+    hint = (
+        _l("Why the group exists. Its leaders can change these words later.")
+        if code == DEFAULT
+        else ""
+    )
+    return TextAreaField(
+        words, description=hint, filters=[one_newline, strip], validators=MISSION_VALIDATORS
+    )
+
+
+def _audience_field(code: str) -> StringField:
+    words = label(code, gettext_noop("Who is welcome"), SAME)
+    hint = _l(
+        "One line, like “All staff are welcome.” Ask the group first: people decide by this line"
+        " whether they may join. Leave it empty to say nothing."
+    )
+    validators = [
+        Optional(),
+        Length(max=160, message=_l("Use at most 160 characters.")),
+        one_line,
+    ]
+    return StringField(
+        words,
+        description=hint if code == DEFAULT else "",
+        filters=[strip],
+        validators=validators,
+    )
+
+
+def _telling_field(code: str) -> TextAreaField:
+    words = label(
+        code,
+        gettext_noop("Words that tell which group it is"),
+        gettext_noop("Words in %(language)s"),
+    )
+    hint = (
+        _l(
+            "One per line: short forms of its name, how people call it, what it’s about. The"
+            " subject of a newsletter can’t have them. Its names are already on the list."
+        )
+        if code == DEFAULT
+        else ""
+    )
+    validators = [
+        Optional(),
+        Length(max=1000, message=_l("Use at most 1,000 characters.")),
+        plain_text,
+    ]
+    return TextAreaField(words, description=hint, filters=[one_a_line], validators=validators)
+
+
+class GroupForm(BaseForm, LocalizedForm):
+    name = StringField(
+        _l("Name"),
+        description=_l("As it’s written in a list, without “Belong Group”."),
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Enter the group’s name.")),
+            Length(max=NAME_LENGTH, message=_l("Use at most 60 characters.")),
+            one_line,
+        ],
+    )
+    summaries = LocalizedFields(summary=_summary_field)
+    missions = LocalizedFields(mission=_mission_field)
+    audiences = LocalizedFields(audience=_audience_field)
+    is_discreet = BooleanField(
+        _l("Discreet: the name says something private about its members"),
+        description=_l(
+            "Then calendars show “Belong meeting” only, and no email shows in its subject or sender"
+            " what the group is about."
+        ),
+    )
+    words = LocalizedFields(telling=_telling_field)
+    submit = SubmitField(_l("Save"))
+
+    def said(self) -> Described:
+        """Return what was typed."""
+        return Described(
+            name=self.name.data or "",
+            summary=self.typed("summary"),
+            mission=self.typed("mission"),
+            audience=self.typed("audience"),
+            is_discreet=bool(self.is_discreet.data),
+            telling_words=self.typed("telling"),
+        )
+
+    def show(self, said: Described) -> None:
+        """Fill the form with what is said now."""
+        self.name.data, self.is_discreet.data = said.name, said.is_discreet
+        self.fill(
+            summary=said.summary,
+            mission=said.mission,
+            audience=said.audience,
+            telling=said.telling_words,
+        )
+
+    def refuse_name(self) -> None:
+        said = _("Another group has this name, or had it. Choose a different name.")
+        self.name.errors = (said,)
+
+    def refuse_word(self, word: str) -> None:
+        """Say which word would keep back our own emails."""
+        said = _(
+            "The subjects of our own emails say “%(word)s”, so the emails to this group couldn’t be"
+            " sent. Change this word, or don’t mark the group as discreet.",
+            word=word,
+        )
+        self.is_discreet.errors = (said,)
+
+
+class EndForm(BaseForm):
+    last_day = LocalDateField(
+        _l("Last day"),
+        description=_l("At least a week from today, so that its leaders can say goodbye."),
+        default=lambda: _today() + USUAL_END,
+        validators=[InputRequired(_l("Choose a date."))],
+    )
+    submit = SubmitField(_l("End the group"))
+
+    @property
+    def first(self) -> date:
+        return _today() + FIRST_END
+
+    @property
+    def last(self) -> date:
+        return _today() + LAST_END
+
+    @property
+    def moment(self) -> datetime:
+        """The first moment after the last day, in local time."""
+        day = cast("date", self.last_day.data) + timedelta(days=1)
+        return datetime.combine(day, time(), services().settings.timezone)
+
+    def validate_last_day(self, field: Field) -> None:
+        if field.data is not None and not self.first <= field.data <= self.last:
+            raise ValidationError(_("Choose a date at least a week from today, within a year."))
+
+
+def _today() -> date:
+    return now().astimezone(services().settings.timezone).date()
+
+
+class NewGroupForm(GroupForm):
+    starts = RadioField(
+        _l("When can people join?"),
+        choices=lambda: [
+            SelectChoice("upcoming", _("Not yet: people can ask to be notified when it starts")),
+            SelectChoice("now", _("Now")),
+        ],
+        default="upcoming",
+        validators=[InputRequired(_l("Choose one."))],
+    )
+    submit = SubmitField(_l("Add the group"))

@@ -1,0 +1,122 @@
+"""What the office does with groups: add, describe, mark, order and launch them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from belong_mail.core import audit
+from belong_mail.core.email_templates import fixed_words
+from belong_mail.core.i18n import LocalizedText
+from belong_mail.groups import service as groups
+from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.models import Group
+from belong_mail.leads import page as group_page
+from belong_mail.leads.page import GroupPage
+from belong_mail.members.models import WaitlistEntry
+
+# People waiting are told in steps of so many; below that, only that there are fewer.
+WAITING_STEP = 10
+
+
+class NameTaken(Exception):
+    """Another group is called so, or has had the address that follows from the name."""
+
+
+class TellsInOurEmails(Exception):
+    """A subject of ours has a word that no email of this discreet group may show."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the office says of a group."""
+
+    name: str
+    summary: LocalizedText
+    mission: LocalizedText
+    audience: LocalizedText
+    is_discreet: bool
+    telling_words: LocalizedText
+
+
+def described(group: Group) -> Described:
+    return Described(
+        name=group.name,
+        summary=dict(group.summary),
+        mission=dict(group.mission),
+        audience=dict(group.audience),
+        is_discreet=is_discreet(group),
+        telling_words=dict(group.telling_words),
+    )
+
+
+def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
+    """Add a group at the end of the directory. Raises NameTaken and TellsInOurEmails."""
+    if not groups.is_name_free(session, said.name):
+        raise NameTaken
+    try:
+        slug = groups.slug_for(said.name)
+        group = groups.add(session, slug, said.name, "", is_upcoming=is_upcoming)
+    except groups.InvalidSlug as error:
+        raise NameTaken from error
+    _put(group, said)
+    session.flush()
+    return group
+
+
+def describe(session: Session, group: Group, said: Described) -> None:
+    """Say something else of a group, its name included. Raises NameTaken and TellsInOurEmails.
+
+    Its address stays: it is on posters and in links. Leads can undo what was changed of their page.
+    """
+    if not groups.is_name_free(session, said.name, group):
+        raise NameTaken
+    for kind in _changes(group, said):
+        audit.record(session, kind, group=group)
+    now_said = group_page.page_of(group)
+    if (now_said.summary, now_said.mission) != (said.summary, said.mission):
+        page = GroupPage(
+            said.summary, said.mission, now_said.activities, now_said.note, now_said.resources,
+            now_said.welcome,
+        )  # fmt: skip
+        group_page.change(session, group, page)
+    _put(group, said)
+    session.flush()
+
+
+def _changes(group: Group, said: Described) -> list[audit.Kind]:
+    """List what the trail says of a change, most telling first; nothing for none."""
+    before, kinds = described(group), []
+    if before.name != said.name:
+        kinds.append(audit.Kind.GROUP_RENAMED)
+    if bool(group.is_discreet) != said.is_discreet:
+        kinds.append(audit.Kind.GROUP_MARKED if said.is_discreet else audit.Kind.GROUP_UNMARKED)
+    if not kinds and before != said:
+        kinds.append(audit.Kind.GROUP_CHANGED)
+    return kinds
+
+
+def _put(group: Group, said: Described) -> None:
+    group.name, group.audience = said.name, said.audience
+    group.summary, group.mission = said.summary, said.mission
+    group.is_discreet, group.telling_words = said.is_discreet, said.telling_words
+    if is_discreet(group):
+        _require_silent_emails(group)
+
+
+def _require_silent_emails(group: Group) -> None:
+    """Raise TellsInOurEmails where the words of a group would keep back our emails about it."""
+    for words in sorted(fixed_words()):
+        if word := telling_word(group, words):
+            raise TellsInOurEmails(word)
+
+
+def people_waiting(session: Session, group: Group) -> int:
+    """Count who waits for a group to start, in tens; 0 is fewer than ten."""
+    counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
+    number = session.scalar(counted) or 0
+    return number - number % WAITING_STEP

@@ -1,0 +1,144 @@
+"""The office's pages about people: who leads, inviting, handing over, suspending, removing."""
+
+from collections.abc import Callable
+from functools import partial
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import handover
+from belong_mail.accounts import people as verbs
+from belong_mail.accounts.identities import identity_of
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.session import signed_in
+from belong_mail.office.people_forms import HandOverForm, InviteForm, NameForm
+from belong_mail.web.access import for_office, fresh_proof
+from belong_mail.web.context import services, transaction
+
+people = Blueprint("people", __name__, url_prefix="/office/leads")
+
+# Buttons of somebody's page that are about one of their roles.
+FOR_ONE_ROLE = {"remove", "renew"}
+
+
+@people.get("")
+@for_office
+def listed() -> str:
+    with transaction() as session:
+        seats = verbs.seats(session, signed_in())
+    return render_template("office/people.html", seats=seats)
+
+
+@people.route("/invite", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def invite() -> ResponseReturnValue:
+    with transaction() as session:
+        groups = [each.group for each in verbs.seats(session, signed_in()) if each.group]
+        form = InviteForm.about(groups, request.args.get("group", ""))
+        if form.validate_on_submit():
+            verbs.invite(session, services().sealer, signed_in(), form.wanted())
+            return redirect(url_for(".listed", done="invited"), 303)
+    page = render_template("office/invite.html", form=form)
+    return page, 422 if form.errors else 200
+
+
+@people.route("/<account_id>", methods=["GET", "POST"])
+@for_office
+def person(account_id: str) -> ResponseReturnValue:
+    """Show somebody's roles; a form changes how the office calls them."""
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        form = NameForm(obj=found)
+        if form.validate_on_submit():
+            verbs.rename(session, found, form.name.data or "")
+            return redirect(url_for(".person", account_id=account_id, saved=1), 303)
+        page = _page("person", session, found, form=form)
+    return page, 422 if form.errors else 200
+
+
+@people.get("/<account_id>/remove")
+@for_office
+def ask_to_remove(account_id: str) -> str:
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        return _page("remove", session, found)
+
+
+@people.get("/<account_id>/suspend")
+@for_office
+def ask_to_suspend(account_id: str) -> str:
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        return _page("suspend", session, found)
+
+
+@people.route("/<account_id>/hand-over/<slug>", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def hand_over(account_id: str, slug: str) -> ResponseReturnValue:
+    """Ask who takes a group over from its leader; on POST have them invited."""
+    form = HandOverForm()
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        group = handover.find_led(session, found, slug)
+        seats = verbs.seats(session, signed_in())
+        form.offer(handover.possible_successors(seats, group))
+        if form.validate_on_submit():
+            to = form.successor()
+            handover.hand_over(session, services().sealer, signed_in(), found, group, to)
+            return redirect(url_for(".person", account_id=account_id, done="hand_over"), 303)
+        page = _page("hand_over", session, found, form=form, group=group)
+    return page, 422 if form.errors else 200
+
+
+@people.post("/<account_id>/<verb>")
+@for_office
+@fresh_proof
+def do(account_id: str, verb: str) -> ResponseReturnValue:
+    """Do what a button says, at once."""
+    try:
+        with transaction() as session:
+            found = verbs.find_person(session, signed_in(), account_id)
+            _do(session, found, verb, request.form.get("role", ""))
+            is_left = bool(verbs.roles_of(session, found) or found.suspended_at)
+    except verbs.LastOfficeAccount:
+        return redirect(url_for(".person", account_id=account_id, done="last"), 303)
+    if not is_left:
+        return redirect(url_for(".listed", done=verb), 303)
+    return redirect(url_for(".person", account_id=account_id, done=verb), 303)
+
+
+def _do(session: Session, found: Account, verb: str, role: str) -> None:
+    """Do it for one role: a group by its slug, or “office”; some verbs are about all of them."""
+    by, sealer = signed_in(), services().sealer
+    slug = None if role == "office" else role
+    verbs_by_name: dict[str, Callable[[], None]] = {
+        "again": partial(verbs.invite_again, session, sealer, by, found),
+        "withdraw": partial(verbs.withdraw, session, found),
+        "remove": partial(verbs.remove, session, sealer, by, found, slug),
+        "renew": partial(verbs.renew, session, by, found, slug),
+        "suspend": partial(verbs.suspend, session, sealer, by, found),
+        "lift": partial(verbs.lift, session, sealer, by, found),
+        "unlink": partial(verbs.unlink, session, sealer, by, found),
+        "sign_out": partial(verbs.end_sessions, session, found),
+    }
+    if verb not in verbs_by_name:
+        abort(404)
+    if verb in FOR_ONE_ROLE and not role:
+        abort(400)
+    verbs_by_name[verb]()
+
+
+def _page(name: str, session: Session, found: Account, **context: object) -> str:
+    """Show a page about somebody."""
+    return render_template(
+        f"office/{name}.html",
+        person=found,
+        roles=verbs.roles_of(session, found),
+        is_linked=identity_of(session, found) is not None,
+        may_renew_office=verbs.may_renew_office(session, signed_in(), found),
+        is_self=found.id == signed_in().id,
+        **context,
+    )

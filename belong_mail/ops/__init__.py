@@ -1,0 +1,1 @@
+"""Command line, backup, doctor, metrics, retention, alerts, keys, hold, schema, demo data."""

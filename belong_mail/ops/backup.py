@@ -1,0 +1,172 @@
+"""Copies of the database: made while it is in use, put back on hold. Keys are in none."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from belong_mail.core.db import create, make_engine
+from belong_mail.ops import schema
+
+# Puts a database on hold.
+BackupMark = Callable[[Engine], None]
+REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
+
+
+class InvalidBackup(Exception):
+    """Says why no copy was made, or none put back; nothing was changed."""
+
+
+def backup(engine: Engine, file: Path, mark: BackupMark) -> None:
+    """Copy a database that may be in use into a file that is not there yet (0600).
+
+    In a copy of SQLite, whoever takes it for a database finds it on hold. Raises InvalidBackup.
+    """
+    with _new_file(file) as part:
+        if engine.dialect.name == "sqlite":
+            with closing(_sqlite(engine.url.database or "")) as source:
+                _dump(source, part)
+            marked = make_engine(f"sqlite:///{part}")
+            mark(marked)
+            _finish(marked)
+        else:
+            with part.open("wb") as out:
+                _tool("pg_dump", engine, "--format=custom", stdout=out)
+
+
+def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -> None:
+    """Put a copy in the place of the database: whole, up to date, on hold. Raises InvalidBackup."""
+    if engine.dialect.name != "sqlite":
+        _refuse_other_schema(engine, file)
+        _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
+        schema.upgrade(engine, adopt=adopt)
+        mark(engine)
+        return
+    with _new_file(Path(f"{engine.url.database}.restoring")) as part:
+        with closing(_sqlite(file)) as source:
+            _dump(source, part)
+        ready = make_engine(f"sqlite:///{part}")
+        schema.upgrade(ready, adopt=adopt)
+        mark(ready)
+        _finish(ready)
+        create(engine)
+        _put_in_place(part, engine)
+
+
+def _put_in_place(part: Path, engine: Engine) -> None:
+    """Overwrite page by page, in one transaction: who reads meanwhile sees the old or the new."""
+    engine.dispose()
+    try:
+        with closing(_sqlite(part)) as source, closing(engine.raw_connection()) as target:
+            source.backup(target.driver_connection)  # type: ignore[arg-type]
+    except (sqlite3.DatabaseError, DatabaseError) as error:
+        raise InvalidBackup(
+            "The file in the database's place is damaged or in use. Stop web and worker. If it is"
+            " damaged, move it away with its -wal and -shm, and try again."
+        ) from error
+    finally:
+        part.unlink()
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[Path]:
+    """Make a file whole or not at all, and never in the place of another."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        why = "already exists" if isinstance(error, FileExistsError) else "cannot be written"
+        raise InvalidBackup(f"{part} {why}.") from error
+    try:
+        if file.exists():
+            raise InvalidBackup(f"{file} already exists. It was not overwritten.")
+        yield part
+        if part.exists():
+            os.link(part, file)
+    except OSError as error:
+        raise InvalidBackup(f"{file} cannot be written ({type(error).__name__}).") from error
+    finally:
+        for left in (part, *(part.with_name(part.name + end) for end in ("-wal", "-shm"))):
+            left.unlink(missing_ok=True)
+
+
+def _sqlite(file: str | Path) -> sqlite3.Connection:
+    name = f"file:{quote(str(Path(file).absolute()))}?mode=rw"
+    try:
+        return sqlite3.connect(name, uri=True, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise InvalidBackup(f"{file} cannot be opened.") from error
+
+
+def _dump(source: sqlite3.Connection, part: Path) -> None:
+    try:
+        with closing(_sqlite(part)) as copy:
+            source.backup(copy)
+            [[said]] = copy.execute("PRAGMA integrity_check(1)")
+    except sqlite3.DatabaseError as error:
+        raise InvalidBackup(
+            "This is not a database, or it is damaged, or the disk is full."
+        ) from error
+    if said != "ok":
+        raise InvalidBackup("The database is damaged. A copy of it would be damaged too.")
+
+
+def _finish(engine: Engine) -> None:
+    """Leave one file, without a log beside it, and on the disk."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
+    engine.dispose()
+    with Path(engine.url.database or "").open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> str:
+    """Run a program of PostgreSQL on a database; the password is in no argument."""
+    program = shutil.which(name)
+    if program is None:
+        raise InvalidBackup(f"{name} is not installed. Install PostgreSQL's client programs.")
+    given = engine.dialect.create_connect_args(engine.url)[1]
+    given.pop("context", None)
+    password = {"PGPASSWORD": given.pop("password")} if "password" in given else {}
+    place = make_conninfo("", **given)
+    ended = subprocess.run(  # noqa: S603 - no shell, our own arguments
+        [program, "--no-password", f"--dbname={place}", *arguments],
+        env={**os.environ, **password}, check=False, text=True, **options,
+    )  # fmt: skip
+    if ended.returncode:
+        raise InvalidBackup(f"{name} failed, see above. Is it as new as the server?")
+    return str(ended.stdout or "")
+
+
+def _refuse_other_schema(engine: Engine, file: Path) -> None:
+    """Compare the steps of the schema: a restore would leave newer tables where they are."""
+    if not inspect(engine).get_table_names():
+        return
+    program = shutil.which("pg_restore") or "pg_restore"
+    options = ["--data-only", "--table=alembic_version", "--file=-"]
+    try:
+        told = subprocess.run(  # noqa: S603 - no shell, our own arguments
+            [program, *options, str(file.absolute())], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InvalidBackup("pg_restore is not installed, or it cannot read this copy.") from error
+    try:
+        with engine.connect() as connection:
+            current = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except (DatabaseError, OperationalError):
+        current = None
+    if f"\n{current}\n" not in told:
+        raise InvalidBackup(
+            "The copy and the database are of different versions. Make an empty database, name it"
+            " in BELONG_DATABASE_URL, and try again."
+        )

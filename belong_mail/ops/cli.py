@@ -1,0 +1,105 @@
+"""The operator's commands; each room brings its own."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib import import_module
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import with_appcontext
+
+from belong_mail.accounts.commands import lead_commands, office_commands
+from belong_mail.contact.commands import contact_commands
+from belong_mail.groups.commands import group_commands
+from belong_mail.leads.commands import question_commands
+from belong_mail.members.commands import bounce_commands, inbound_command
+from belong_mail.newsletters.commands import newsletter_commands
+from belong_mail.ops import user_errors
+from belong_mail.ops.web_launcher import web_command
+from belong_mail.ops.worker_launcher import DRAIN, exec_worker
+from belong_mail.web.context import services
+
+COMMANDS_MODULE = "belong_mail.ops.commands"
+
+
+# Commands that need what neither web nor worker needs: it is loaded with them.
+LAZY_COMMANDS = {
+    "db": "Upgrade, check, back up and restore the database.",
+    "keys": "Make new keys, and replace old ones.",
+    "doctor": "Check everything and say what to do.",
+    "status": "Report what has been stuck too long, for cron.",
+    "outbox": "Retry email that is waiting.",
+    "purge": "Delete what is past its retention time, now.",
+    "hold": "Hold sending, or release the hold.",
+    "demo": "Add made-up members to a group, in development.",
+    "prepare": "Set up a development site with sample data.",
+}
+
+
+class LazyCommand(click.Command):
+    """Stands for a command of `operating` until that is wanted."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        return _load_command(self.name or "").make_context(*arguments, **options)
+
+
+@cache
+def _load_command(name: str) -> click.Command:
+    command: click.Command = import_module(COMMANDS_MODULE).COMMANDS[name]
+    _wrap_command(command)
+    return command
+
+
+def every_command() -> tuple[click.Command, ...]:
+    lazy = (LazyCommand(name, help=words) for name, words in LAZY_COMMANDS.items())
+    return (*COMMANDS, *lazy)
+
+
+def register(app: Flask) -> None:
+    for command in every_command():
+        app.cli.add_command(command)
+
+
+def _wrap_command(command: click.Command) -> None:
+    """Give a command the app, and an error message in place of a traceback."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _wrap_command(each)
+    if command.callback is not None:
+        command.callback = with_appcontext(_with_error_message(command.callback))
+
+
+def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
+            raise click.ClickException(user_errors.error_message(error)) from None
+
+    return called
+
+
+@click.command()
+@click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
+def worker(*, drain: bool) -> None:
+    """Read requests and send email.
+
+    On SIGTERM it finishes the current message first.
+    """
+    exec_worker([DRAIN] if drain else [])
+
+
+web = web_command(lambda: services().settings)
+
+COMMANDS = (
+    group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
+    contact_commands, inbound_command, bounce_commands, web, worker,
+)  # fmt: skip
+
+
+for each_command in COMMANDS:
+    _wrap_command(each_command)

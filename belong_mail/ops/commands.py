@@ -1,0 +1,408 @@
+"""The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.commands import GROUP_HELP, keys_here
+from belong_mail.core import encryption
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.delivery.worker_lock import is_worker_running
+from belong_mail.groups import service as groups
+from belong_mail.groups.commands import require_group
+from belong_mail.ops import backup as database_backup
+from belong_mail.ops import (
+    clock_repair,
+    data_migration,
+    demo_data,
+    doctor,
+    figures,
+    grants,
+    health,
+    hold,
+    in_flight,
+    key_check,
+    key_rotation,
+    purge,
+    schema,
+)
+from belong_mail.ops.host_state import HostStateFile
+from belong_mail.ops.metrics import gather_metrics
+from belong_mail.web.context import read_transaction, services, transaction
+
+
+@click.group("keys")
+def key_commands() -> None:
+    """Make new keys, and replace old ones."""
+
+
+@click.group("db")
+def database_commands() -> None:
+    """Upgrade, check, back up and restore the database."""
+
+
+@database_commands.command("upgrade")
+def upgrade() -> None:
+    """Bring the database up to date.
+
+    An empty database also gets the district's groups.
+    """
+    schema.upgrade(services().engine, adopt=_adopt)
+    _give_rights()
+    with transaction() as session:
+        schema.lock(session.connection())
+        groups.seed(session)
+    click.echo("The database is up to date.")
+
+
+@database_commands.command("check")
+def check() -> None:
+    """Check that the database is up to date.
+
+    Exits with 1 if it differs from what this version needs.
+    """
+    differences = schema.differences(services().engine)
+    if differences:
+        raise click.ClickException(f"Differences found: {len(differences)}. Run `db upgrade`.")
+    click.echo("The database is as it should be.")
+
+
+@database_commands.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the database into the new FILE.
+
+    The database can be in use meanwhile. The copy has no keys in it.
+    """
+    try:
+        database_backup.backup(services().engine, file, _hold)
+    except database_backup.InvalidBackup as error:
+        raise click.ClickException(str(error)) from error
+    with suppress(DBAPIError), transaction() as session:
+        figures.note(session, figures.BACKUP)
+    click.echo("Done. The copy opens nothing without the keys: keep those elsewhere.")
+
+
+@database_commands.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def restore(file: Path) -> None:
+    """Replace the database with the copy FILE, on hold.
+
+    Stop all workers first. Nothing is sent until `hold release`.
+    """
+    state_file = HostStateFile(services().settings.state_folder)
+    if is_worker_running(services().settings.state_folder / "workers") or _is_another_working(
+        state_file
+    ):
+        raise click.ClickException(
+            "A worker is running on the database. Stop it first, on every host."
+        )
+    try:
+        database_backup.restore(services().engine, file, _hold, _adopt)
+    except database_backup.InvalidBackup as error:
+        raise click.ClickException(str(error)) from error
+    _give_rights()
+    click.echo("Restored, and on hold. Run `hold status`, then `hold release`.")
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Check everything and say what to do.
+
+    Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
+    well.
+    """
+    settings = services().settings
+    findings = list(doctor.check_database(services().engine, settings.web_database_role))
+    if not any(finding.is_wrong for finding in findings):
+        with transaction() as session:
+            findings += _check_work(session)
+            if settings.private_keys and settings.index_keys:
+                findings += doctor.check_opening(session, Keyring(*keys_here()))
+    findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
+    findings += doctor.check_inbound(settings)
+    if not settings.smtp_url.startswith("mailbox:"):
+        findings += doctor.check_names(settings.mail_domain, doctor.look_up)
+    for finding in findings:
+        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
+    if any(finding.is_wrong for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@click.command("status")
+def status_command() -> None:
+    """Report what has been stuck too long, for cron.
+
+    Prints nothing and exits with 0 when all is well; otherwise exits with 1.
+    """
+    findings = [health.check_schema(services().engine)]
+    if not findings[0].is_wrong:
+        with read_transaction() as session:
+            findings += _check_work(session)
+    wrong = [finding.words for finding in findings if finding.is_wrong]
+    click.echo("\n".join(wrong), nl=bool(wrong))
+    if wrong:
+        raise click.exceptions.Exit(1)
+
+
+@click.group("outbox")
+def outbox_commands() -> None:
+    """Retry email that is waiting."""
+
+
+@outbox_commands.command("retry")
+def retry() -> None:
+    """Try all waiting email now.
+
+    Use it when the relay accepts email again.
+    """
+    with transaction() as session:
+        number = hold.ask_retry(session)
+    click.echo(f"Messages due now: {number}. A running worker tries them within seconds.")
+
+
+def _check_work(session: Session) -> list[health.HealthFinding]:
+    settings = services().settings
+    has_relay = not settings.smtp_url.startswith("mailbox:")
+    figures, has_canary = gather_metrics(session, settings.uncertain), bool(settings.canary_address)
+    return list(health.check_work(figures, has_relay=has_relay, has_canary=has_canary))
+
+
+@key_commands.command("new")
+def new_keys() -> None:
+    """Print one new key of each kind, as settings."""
+    for kind, key in encryption.new_keys().items():
+        click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
+
+
+@key_commands.command("rotate")
+def rotate_keys() -> None:
+    """Print the lists of keys with a new key at the end of each.
+
+    Changes nothing by itself: write the lists to your settings in the order that it says.
+    """
+    settings, made = services().settings, encryption.new_keys()
+    keys_here()[0]
+    lists = {
+        "private": settings.private_keys, "public": settings.public_keys,
+        "secret": settings.secret_keys,
+    }  # fmt: skip
+    for kind, old in lists.items():
+        click.echo(f"BELONG_{kind.upper()}_KEYS={','.join([*old, made[kind]])}")
+    click.echo("1. Save the private keys and restart the worker.", err=True)
+    click.echo("2. Save the public and secret keys and restart web and worker.", err=True)
+    click.echo("3. Run `keys status`. It says when the old private key can go.", err=True)
+
+
+@key_commands.command("status")
+def key_status() -> None:
+    """Say what still needs an old private key.
+
+    Exits with 1 if anything does.
+    """
+    keyring = Keyring(*keys_here())
+    with transaction() as session:
+        faults = key_check.key_faults(session, keyring)
+        left = key_rotation.rows_left(session, keyring.opener)
+    for words, number in left.items():
+        click.echo(f"{number}\t{words}")
+    if faults:
+        raise click.ClickException(" ".join(faults))
+    if left:
+        number = sum(left.values())
+        raise click.ClickException(
+            f"Things that still need an older private key: {number}. Keep the key."
+        )
+    click.echo("Nothing needs an older private key. Copies made earlier may still need it.")
+
+
+def _give_rights() -> None:
+    """Give the web's role in PostgreSQL its rights, if it has one of its own."""
+    try:
+        with services().engine.begin() as connection:
+            grants.apply_grants(connection, services().settings.web_database_role)
+    except grants.InvalidRole as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _hold(copied: Engine) -> None:
+    """Hold every host that the copy knows, and this one."""
+    seen = HostStateFile(services().settings.state_folder).seen()
+    with Session(copied) as session, session.begin():
+        hold.start_hold(session, "restored", seen)
+
+
+def _adopt(session: Session, step: str) -> None:
+    """Take over what an older version wrote; it takes the worker's keys."""
+    if step < schema.PROVEN:
+        leads = data_migration.migrate_data(session, Keyring(*keys_here()), services().sealer)
+        click.echo(f"Rights to lead a group taken over from the older version: {leads}.")
+    if data_migration.has_office(session):
+        number = data_migration.prove_office(session, Keyring(*keys_here()))
+        click.echo(f"Rights to work for the office taken over from the older version: {number}.")
+
+
+def _is_another_working(state_file: HostStateFile) -> bool:
+    """Tell whether a worker with another state folder has been about; not if nothing tells."""
+    try:
+        with transaction() as session:
+            return hold.is_working(session, state_file.seen())
+    except DBAPIError:
+        return False
+
+
+@click.command()
+@click.option("--group", "slug", required=True, help=GROUP_HELP)
+@click.option(
+    "--members", type=click.IntRange(1, 1_000_000), required=True, help="How many members to add."
+)
+def demo(slug: str, members: int) -> None:
+    """Add made-up members to a group, in development.
+
+    Their addresses are at example.org, and confirmed.
+    """
+    _only_in_development()
+    keyring = Keyring(*keys_here())
+    with transaction() as session:
+        demo_data.add_members(session, keyring, require_group(session, slug), members)
+    click.echo(f"Made-up members added to {slug}: {members}.")
+
+
+@click.command()
+def prepare() -> None:
+    """Set up a development site with sample data.
+
+    Makes the database, the groups and the sample.
+    """
+    _only_in_development()
+    schema.upgrade(services().engine)
+    keyring = Keyring(*keys_here())
+    with transaction() as session:
+        groups.seed(session)
+        demo_data.fill_demo(session, keyring)
+    click.echo(demo_data.demo_login_hint(services().settings.base_url))
+
+
+def _only_in_development() -> None:
+    if not services().settings.is_development:
+        raise click.ClickException("Made-up people are for development only.")
+
+
+@click.group("hold")
+def hold_commands() -> None:
+    """Hold sending, or release the hold.
+
+    A restored or cloned host is on hold until you release it.
+    """
+
+
+@hold_commands.command("status")
+def status() -> None:
+    """Say whether this host is on hold, and why.
+
+    Exits with 1 if it is.
+    """
+    seen = _state_file().seen()
+    with transaction() as session:
+        because = hold.hold_reason(session, seen)
+        others, waiting = hold.other_hosts(session, seen), hold.waiting(session)
+    if others:
+        click.echo(f"Other hosts on hold: {others}.")
+    if because is None:
+        click.echo("Sending is not on hold.")
+        return
+    click.echo(f"Sending is on hold: {hold.REASONS[because]}")
+    click.echo(f"{_reason_text(waiting)} `hold release` lets it go out.")
+    with read_transaction() as session:
+        click.echo(_listed(session), nl=False)
+    raise click.exceptions.Exit(1)
+
+
+@hold_commands.command("release")
+@click.option(
+    "--doubt",
+    is_flag=True,
+    help="Pause newsletters that were being sent, and mark their copies as uncertain.",
+)
+def release(*, doubt: bool) -> None:
+    """Let this host read, send and delete again.
+
+    Says what it will send.
+    """
+    with _state_file().locked_update() as seen, transaction() as session:
+        because, ahead = hold.hold_reason(session, seen), hold.seconds_ahead(session, seen)
+        if because is not None:
+            if doubt:
+                number = in_flight.uncertain(session, services().settings.uncertain)
+                click.echo(
+                    f"Newsletters paused: {number}. Their group leaders, or you, can resume them."
+                )
+            hold.release_hold(session, seen)
+            if ahead:
+                clock_repair.pull_back(session, ahead, now())
+        waiting = hold.waiting(session)
+    if because is None:
+        click.echo("Sending is not on hold.")
+        return
+    click.echo(f"Released. {_reason_text(waiting)} A running worker resumes within seconds.")
+
+
+@hold_commands.command("begin")
+def begin() -> None:
+    """Hold sending on all hosts.
+
+    Use it before you clone this machine or its database.
+    """
+    seen = _state_file().seen()
+    with transaction() as session:
+        hold.start_hold(session, "asked", seen)
+    click.echo("Sending is on hold, on every host that has worked on this database.")
+
+
+def _listed(session: Session) -> str:
+    """List what was on its way: it would be sent again, if this is a copy."""
+    lines = [f"{kind}\t{number} queued" for kind, number in in_flight.single_mails(session).items()]
+    for public_id, counts in in_flight.issues(session).items():
+        states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+        lines.append(f"newsletter {public_id}\t{states}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+@click.command("purge")
+def purge_command() -> None:
+    """Delete what is past its retention time, now.
+
+    Prints how many rows of each kind went.
+    """
+    with transaction() as session:
+        session.connection(execution_options={"has_time": True})
+        removed = purge.purge_all(session)
+    for name, number in removed.items():
+        click.echo(f"{name}\t{number}")
+
+
+def _state_file() -> HostStateFile:
+    return HostStateFile(services().settings.state_folder)
+
+
+def _reason_text(waiting: dict[str, int]) -> str:
+    words = ", ".join(f"{number} {name}" for name, number in waiting.items())
+    return f"Waiting: {words}." if words else "Nothing is waiting."
+
+
+COMMANDS = {
+    "db": database_commands,
+    "keys": key_commands,
+    "doctor": doctor_command,
+    "status": status_command,
+    "outbox": outbox_commands,
+    "purge": purge_command,
+    "hold": hold_commands,
+    "demo": demo,
+    "prepare": prepare,
+}

@@ -1,0 +1,79 @@
+"""The `belong` command: what `flask --app wsgi` offers, by who uses it."""
+
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+from flask import Flask
+from flask.cli import FlaskGroup
+
+from belong_mail.core.environment import ENTRY_POINTS
+from belong_mail.ops import cli
+
+# Who uses a command; each stands once.
+SECTIONS = {
+    "For the office": ("group", "lead", "office", "question", "newsletter", "contact"),
+    "To run the site": ("web", "worker", "inbound", "db", "keys", "hold"),
+    "To look after the site": ("doctor", "status", "outbox", "bounce", "purge"),
+    "In development": ("prepare", "demo"),
+}
+
+
+class BelongGroup(FlaskGroup):
+    """Flask's group with no other commands than ours; `--help` needs no settings."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        _ = ctx
+        return [name for section in SECTIONS.values() for name in section]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(self._described(ctx, names))
+
+    def _described(self, ctx: click.Context, names: Iterable[str]) -> list[tuple[str, str]]:
+        commands = ((name, self.get_command(ctx, name)) for name in names)
+        return [(name, each.get_short_help_str(70)) for name, each in commands if each is not None]
+
+
+def _load_app() -> Flask:
+    """Load wsgi.py, which becomes the web server or the worker when one of them is asked for."""
+    app: Flask = import_module("wsgi").app  # it reads the settings, which `--help` does not need
+    return app
+
+
+def make_group() -> BelongGroup:
+    group = BelongGroup(
+        name="belong",
+        help="Belong Mail: email groups that nobody sees into.",
+        create_app=_load_app,
+        add_default_commands=False,
+        add_version_option=False,
+        context_settings={"auto_envvar_prefix": None},
+    )
+    group.params = [each for each in group.params if each.name == "env_file"]
+    for command in cli.every_command():
+        group.add_command(command)
+    return click.version_option(_version(), prog_name="belong")(group)
+
+
+def _version() -> str:
+    """Return the version that is installed, or that a checkout is of."""
+    try:
+        return version("belong-mail")
+    except PackageNotFoundError:
+        project = tomllib.loads((ENTRY_POINTS / "pyproject.toml").read_text())
+        return str(project["project"]["version"])
+
+
+def main() -> None:
+    """Be `belong`, by whatever name it was started: wsgi.py reads the arguments too."""
+    sys.argv[0] = "belong"
+    make_group().main(sys.argv[1:], prog_name="belong")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What the worker must know for operators: alerts, canaries, and what goes of deliveries and jobs.
+
+Those belong to every room: which deliveries are still needed, a room above them may say.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, exists, update
+from sqlalchemy.orm import Session
+
+from belong_mail.contact import service as contact
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core import rate_limits
+from belong_mail.core.jobs import Job
+from belong_mail.core.retention import (
+    ARGUMENTS_AGE,
+    DELIVERY_AGE,
+    SENT_PER_MINUTE_AGE,
+    UNREADABLE_AGE,
+    in_batches,
+)
+from belong_mail.delivery.models import Delivery, SentPerMinute
+from belong_mail.delivery.room import Room
+from belong_mail.ops import alerts, canary, hold, tasks
+
+
+def _told(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select finished messages that still say whom they were for, and what only they said."""
+    return (
+        Delivery.sealed_arguments.is_not(None),
+        Delivery.created_at < at - ARGUMENTS_AGE,
+        Delivery.finished_at < at - ARGUMENTS_AGE,
+        Delivery.due_at.is_(None),
+    )
+
+
+def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select single messages that are done; an issue's deliveries stay for its report.
+
+    What the office was written and has not got stays too, until an operator has seen to it.
+    """
+    is_owed = (Delivery.kind == contact.KIND) & exists().where(
+        ContactMessage.id == Delivery.about_id
+    )
+    return (
+        Delivery.newsletter_id.is_(None),
+        Delivery.created_at < at - DELIVERY_AGE,
+        Delivery.finished_at < at - DELIVERY_AGE,
+        Delivery.due_at.is_(None),
+        ~is_owed,
+    )
+
+
+def _unreadable(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Job.due_at < at - UNREADABLE_AGE, Job.failures > 0
+
+
+def _purge_allowances(session: Session, at: datetime) -> int:
+    """Delete allowances that are whole again, and counts of days that are over."""
+    rate_limits.purge_limits(session, at)
+    over = SentPerMinute.minute < at - SENT_PER_MINUTE_AGE
+    session.execute(delete(SentPerMinute).where(over))
+    return 0
+
+
+OPS = Room(
+    emails={
+        **dict.fromkeys(alerts.KINDS, alerts.alert_email),
+        canary.CANARY: alerts.canary_email,
+    },
+    tasks={hold.RETRY: tasks.retry_email},
+    retention={
+        "links": in_batches(update(Delivery).values(sealed_to=None, sealed_arguments=None), _told),
+        "deliveries": in_batches(delete(Delivery), _done),
+        "canaries": in_batches(delete(Delivery), canary.expired),
+        "unreadable requests": in_batches(delete(Job), _unreadable),
+        "allowances": _purge_allowances,
+    },
+    short_lived={
+        "deliveries.sealed_arguments": "words of single emails; deleted a day after sending",
+        "deliveries.sealed_to": "recipients of single emails, such as the office; deleted"
+        f" {DELIVERY_AGE.days} days after sending",
+        "requests.sealed": "requests; deleted once the worker has read them, or after"
+        f" {UNREADABLE_AGE.days} days",
+    },
+)

@@ -1,0 +1,143 @@
+"""Sample members, issues and meetings for development."""
+
+import secrets
+from datetime import date, time, timedelta
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
+from belong_mail.members import waitlist_tasks
+from belong_mail.members.models import Subscription
+from belong_mail.members.service import ENOUGH_INTEREST, SignupData
+from belong_mail.members.ticks import wrap_ticks
+from belong_mail.members.wrapped_fields import wrap_address, wrap_field
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+
+DEMO_LEAD = "sample.lead@example.org"
+# An upcoming group for which enough people wait; the sample lead leads it too.
+DEMO_UPCOMING = "people-with-disabilities"
+NAMES = ("Ada", "Ben", "Carmen", "Dinh", "Esther", "Farid", "Grace", "Hugo", "Inés", "Joe")
+ROWS_AT_ONCE = 1000
+
+
+ISSUE = """Hello, everyone,
+
+This is a **sample newsletter**, so that you can see how one looks.
+
+## What we will do this month
+
+- A walk around Sloan’s Lake
+- Tea and an open door in the library
+- One evening to plan the spring
+
+Questions? Just reply to this email.
+"""
+
+
+# Group, rule, weekday (Monday is 0), hour, name in English and in Spanish.
+MEETINGS = (
+    ("the-village", "weekly-2", 1, time(16), "Tea and an open door", "Té y puertas abiertas"),
+    ("asian", "monthly", 3, time(16, 30), "Company and a walk", "Compañía y un paseo"),
+    ("lgbtq", "weekly-4", 2, time(17), "", ""),
+)
+
+
+THREE_MONTHS = timedelta(days=91)
+DRAFT = """We are collecting ideas for the spring. *(A sample draft: it waits here until someone
+finishes it.)*
+"""
+
+
+def add_members(session: Session, keyring: Keyring, group: Group, number: int) -> None:
+    """Add made-up confirmed members at example.org to a group, fast."""
+    batch = secrets.token_hex(3)
+    at = now()
+    for start in range(0, number, ROWS_AT_ONCE):
+        rows = [
+            _member(keyring, group, f"member-{batch}-{each}@example.org", NAMES[each % 10])
+            | {"confirmed_at": at}
+            for each in range(start, min(start + ROWS_AT_ONCE, number))
+        ]
+        session.execute(insert(Subscription), rows)
+
+
+def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str, object]:
+    public_id = new_public_id()
+    return {
+        "public_id": public_id,
+        "group_id": group.id,
+        "address_index": keyring.index.member(group.public_id, address),
+        "wrapped_address": wrap_address(keyring, address, public_id, group),
+        "wrapped_ticks": wrap_ticks(keyring.opener, (), public_id, group.public_id),
+        "wrapped_name": wrap_field(keyring, name, "wrapped_name", public_id),
+        "language": "es" if name in {"Carmen", "Inés", "Hugo"} else "en",
+        "is_suppressed": False,
+        "asked_until": 0.0,
+    }
+
+
+def fill_demo(session: Session, keyring: Keyring) -> None:
+    """Fill an empty database: members, who waits, a lead, issues, meetings; all “sample”."""
+    if session.scalar(select(func.count(Newsletter.id))):
+        return
+    established = [group for group in groups.listed(session) if group.is_open]
+    for group in established:
+        add_members(session, keyring, group, 5)
+    village = groups.find(session, "the-village")
+    if village is None:
+        return
+    invitations.invite(session, keyring.opener, keyring.index, village, DEMO_LEAD)
+    newsletters.draft(session, village, "Ideas for the spring (sample draft)", DRAFT)
+    issue = newsletters.draft(session, village, "This month with us (sample)", ISSUE)
+    newsletters.queue(session, issue)
+    _add_meetings(session)
+    awaited = groups.find(session, DEMO_UPCOMING)
+    if awaited is not None:
+        invitations.invite(session, keyring.opener, keyring.index, awaited, DEMO_LEAD)
+        for number in range(ENOUGH_INTEREST):
+            signup = SignupData(address=f"waiting-{number}@example.org", language="en")
+            session.add(waitlist_tasks.add_entry(keyring, awaited, signup))
+
+
+def _add_meetings(session: Session) -> None:
+    """Plan three months of meetings; one of them in a discreet group, one with families."""
+    today = now().date()
+    for slug, repeats, weekday, hour, english, spanish in MEETINGS:
+        group = groups.find(session, slug)
+        first = _on_or_after(weekday, today)
+        if repeats == "monthly":
+            first = _on_or_after(weekday, first.replace(day=1))
+        meeting = Meeting(
+            group=group,
+            title={"en": f"{english} (sample)".strip(), "es": f"{spanish} (ejemplo)".strip()},
+            starts_on=first,
+            starts_at=hour,
+            ends_at=hour.replace(hour=hour.hour + 1),
+            repeats=repeats,
+            until=today + THREE_MONTHS,
+            place="Room 4 (sample)",
+            is_open=slug == "the-village",
+            spoken="both",
+            access=["step-free", "captions"],
+            has_families=slug == "asian",
+        )
+        session.add(meeting)
+
+
+def _on_or_after(weekday: int, day: date) -> date:
+    return day + timedelta(days=(weekday - day.weekday()) % 7)
+
+
+def demo_login_hint(base_url: str) -> str:
+    """Say how to be the sample lead."""
+    return (
+        f"Sample group leader: {DEMO_LEAD}. Sign in at {base_url}/sign-in; the link comes to the"
+        " mailbox."
+    )

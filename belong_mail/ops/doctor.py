@@ -1,0 +1,188 @@
+"""Check everything that an operator has to keep right, and say what to do."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import dns.resolver
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import UtcTime, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Settings
+from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
+from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox
+from belong_mail.mail.imap.oauth import TokenSource
+from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, connect
+from belong_mail.mail.smtp.transport import parse_relay
+from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
+from belong_mail.ops import grants, key_check
+from belong_mail.ops.health import INBOUND_ADVICE, HealthFinding, check_schema, failure
+
+SKEW = timedelta(minutes=2)
+# Seconds in which the mailbox must have opened.
+MAILBOX_SECONDS = 30.0
+PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
+
+
+ADVICE = {
+    "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
+    "STARTTLS": "Is its certificate valid for this name?",
+    "AUTH": "Are the user and password right?",
+}
+
+
+SERVERS_OWN = ("fsync", "full_page_writes", "synchronous_commit")
+# Answers a name and a type of record with their texts; raises DNSException when it cannot.
+Lookup = Callable[[str, str], list[str]]
+
+
+def check_keys(settings: Settings) -> Iterator[HealthFinding]:
+    """Look whether the worker's keys are here, and who can read their files."""
+    if settings.private_keys and settings.index_keys:
+        yield HealthFinding("The worker's keys are here, and they open what the web seals.")
+    else:
+        yield failure("The worker's keys are not here. Run this as the worker, with its settings.")
+    if 0 < len(settings.metrics_token) < MIN_SECRET_CHARACTERS:
+        yield failure("BELONG_METRICS_TOKEN is under 32 characters, so /metrics stays closed.")
+    for kind, forbidden in (("PRIVATE", 0o077), ("INDEX", 0o077), ("SECRET", 0o007)):
+        name = f"BELONG_{kind}_KEYS_FILE"
+        file = os.environ.get(name)
+        if file and stat.S_IMODE(Path(file).stat().st_mode) & forbidden:
+            yield failure(f"{name}: other users can read the file. Fix it with chmod.")
+
+
+def check_opening(session: Session, keyring: Keyring) -> Iterator[HealthFinding]:
+    """Open real rows of each kind."""
+    faults = key_check.key_faults(session, keyring) + key_check.unread_messages(session, keyring)
+    yield from (
+        failure(f"{fault} Put the right keys in place. Nothing is lost.") for fault in faults
+    )
+    if not faults:
+        yield HealthFinding("The keys here open rows of every kind in the database.")
+
+
+def check_database(engine: Engine, web_role: str = "") -> Iterator[HealthFinding]:
+    """Look at the schema, what keeps data safe, the web's role, and SQLite's file page by page."""
+    yield check_schema(engine)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            for pragma, fitting in PRAGMAS.items():
+                if connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() not in fitting:
+                    yield failure(f"SQLite's {pragma} is wrong. Is the file on a network disk?")
+            said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+            yield (
+                HealthFinding("The database file is intact.")
+                if said == "ok"
+                else failure(
+                    "The database file is damaged. Stop web and worker, keep it, and restore a"
+                    " copy."
+                )
+            )
+            return
+        for setting in SERVERS_OWN:
+            if connection.exec_driver_sql(f"SHOW {setting}").scalar() == "off":
+                yield failure(
+                    f"PostgreSQL's {setting} is off, so a power cut loses data. Turn it on."
+                )
+        at = connection.scalar(text("SELECT now()").columns(now=UtcTime()))
+        if at is not None and abs(at - now()) > SKEW:
+            yield failure("This machine's clock and the database's differ. Set both by NTP.")
+        yield from _check_role(connection, web_role)
+
+
+def _check_role(connection: Connection, role: str) -> Iterator[HealthFinding]:
+    """Look whether the web's role in PostgreSQL has exactly the rights that it needs."""
+    if not role:
+        yield HealthFinding(
+            "Web and worker share one PostgreSQL role, so someone who breaks into the web can"
+            " change every row. Give the web its own role, and name it in BELONG_WEB_DATABASE_ROLE."
+        )
+        return
+    faults = grants.grant_faults(connection, role)
+    yield from map(failure, faults)
+    if not faults:
+        yield HealthFinding("The web's role in PostgreSQL has exactly the rights it needs.")
+
+
+def check_relay(settings: Settings) -> Iterator[HealthFinding]:
+    """Connect, secure, log in and say goodbye; no message is begun."""
+    if settings.smtp_url.startswith("mailbox:"):
+        yield HealthFinding("Email stays on this machine (mailbox:).")
+        return
+    relay = parse_relay(settings.smtp_url, ehlo=settings.mail_domain)
+    try:
+        line = connect(relay)
+    except RelayUnavailable as error:
+        yield failure(f"The relay cannot be used, at {error.phase}. {ADVICE.get(error.phase, '')}")
+        return
+    size = line.esmtp_features.get("size", "")
+    offered = ", ".join(sorted(name.upper() for name in line.esmtp_features)) or "nothing more"
+    with suppress(OSError, ProtocolError):
+        line.docmd("QUIT")
+    line.close()
+    how = "without TLS, on this machine" if relay.tls == "none" else "over TLS"
+    yield HealthFinding(f"The relay answers, {how}, and offers {offered}.")
+    if size.isdecimal() and 0 < int(size) < MAX_WITH_FLYERS:
+        yield failure(
+            f"The relay takes messages of {int(size):,} octets. A newsletter with pictures and"
+            f" flyers can have {MAX_WITH_FLYERS:,}, and would fail. Raise the relay’s limit."
+        )
+
+
+def check_inbound(settings: Settings) -> Iterator[HealthFinding]:
+    """Sign in to the mailbox that email comes back to, and count; nothing is changed or fetched."""
+    location = settings.inbound_mailbox
+    if location is None:
+        return
+    try:
+        token = TokenSource(location).token() if location.is_by_token else ""
+        with open_mailbox(location, token, time.monotonic() + MAILBOX_SECONDS) as mailbox:
+            mailbox.select(is_read_only=True)
+    except MailboxUnavailable as error:
+        advice = INBOUND_ADVICE.get(error.step, "")
+        yield failure(f"The mailbox for bounces cannot be used, at {error.step}. {advice}".rstrip())
+        return
+    yield HealthFinding(f"The mailbox for bounces opens. Unread messages: {mailbox.messages}.")
+    if not mailbox.can_remove:
+        yield failure(
+            "The mailbox server can neither move nor remove messages (MOVE, UIDPLUS): what was read"
+            " stays there, marked as deleted. Empty it yourself."
+        )
+
+
+def check_names(domain: str, lookup: Lookup) -> Iterator[HealthFinding]:
+    """Look at what the domain's DNS says about its email."""
+    try:
+        spf = [each for each in lookup(domain, "TXT") if each.lower().startswith("v=spf1")]
+        dmarc = [each for each in lookup(f"_dmarc.{domain}", "TXT") if each.startswith("v=DMARC1")]
+        has_mx = bool(lookup(domain, "MX"))
+    except dns.exception.DNSException:
+        yield HealthFinding("DNS does not answer from here, so its records were not checked.")
+        return
+    if len(spf) == 1:
+        yield HealthFinding("SPF: one record. Check that it names the relay.")
+    else:
+        yield failure(f"SPF: {domain} has {len(spf)} records. It needs one that names the relay.")
+    if len(dmarc) == 1:
+        yield HealthFinding("DMARC: one record.")
+    else:
+        yield failure(f"DMARC: _dmarc.{domain} has {len(dmarc)} records. It needs one.")
+    if not has_mx:
+        yield failure(f"MX: {domain} accepts no email, so bounces cannot arrive.")
+
+
+def look_up(name: str, kind: str) -> list[str]:
+    """Ask the machine's own resolver; a name without such a record has none."""
+    try:
+        answer = dns.resolver.resolve(name, kind, lifetime=5)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    if kind == "TXT":
+        return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
+    return [str(record) for record in answer]

@@ -1,0 +1,75 @@
+"""Figures for the office's page that the web cannot count itself: the worker writes them down."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from belong_mail.core.db import Base, dialect_insert, now
+from belong_mail.delivery.models import Suppression
+from belong_mail.members.service import steady
+
+BACKUP, SUPPRESSED, COUNTED = "backup", "suppressed/", "counted"
+# Between counts of the suppressions.
+COUNT_EVERY = timedelta(hours=1)
+
+
+class Figure(Base):
+    """A number as the office may read it: rounded, of no group and no person."""
+
+    __tablename__ = "office_figures"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    noted_at: Mapped[datetime] = mapped_column(default=now)
+
+
+def note(session: Session, name: str, number: int = 0) -> None:
+    """Write a figure down, in the place of an older one; another worker may do so just now."""
+    insert = dialect_insert(session.connection().dialect.name)
+    noted = insert(Figure).values(name=name, number=number, noted_at=now())
+    newer = {"number": noted.excluded.number, "noted_at": noted.excluded.noted_at}
+    session.execute(noted.on_conflict_do_update(index_elements=[Figure.name], set_=newer))
+
+
+def noted_at(session: Session, name: str) -> datetime | None:
+    return session.scalar(select(Figure.noted_at).where(Figure.name == name))
+
+
+def count_suppressions(session: Session) -> None:
+    """Count once an hour how many addresses are left alone, by reason and month, in tens.
+
+    A number stands until it has moved by a whole step, so that nobody's wish shows.
+    """
+    last = noted_at(session, COUNTED)
+    if last is not None and timedelta(0) <= now() - last < COUNT_EVERY:
+        return
+    note(session, COUNTED)
+    counts = Counter[str]()
+    by_day = select(Suppression.reason, Suppression.since, func.count())
+    for reason, since, number in session.execute(by_day.group_by("reason", "since")):
+        counts[f"{SUPPRESSED}{reason}/{since:%Y-%m}"] += number
+    told = {name: number for name, _, number in _suppressed(session)}
+    for name, number in counts.items():
+        note(session, name, steady(number, told.get(name, 0)))
+    gone = set(told) - set(counts)
+    session.execute(delete(Figure).where(Figure.name.in_(gone)))
+
+
+def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
+    """List reason, month and number in tens, the last month first; 0 is fewer than ten."""
+    return [
+        (reason, datetime.strptime(f"{month} +0000", "%Y-%m %z"), number)
+        for _, (reason, month), number in reversed(_suppressed(session))
+    ]
+
+
+def _suppressed(session: Session) -> list[tuple[str, tuple[str, str], int]]:
+    found = select(Figure.name, Figure.number).where(Figure.name.startswith(SUPPRESSED))
+    rows = [(name, *name.removeprefix(SUPPRESSED).rpartition("/")[::2], number)
+            for name, number in session.execute(found)]  # fmt: skip
+    return sorted(
+        ((name, (reason, month), number) for name, reason, month, number in rows),
+        key=lambda each: (each[1][1], each[1][0]),
+    )

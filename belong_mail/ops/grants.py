@@ -1,0 +1,334 @@
+"""What the web's role may do in PostgreSQL: one table, which each `db upgrade` applies anew.
+
+The worker's role owns the tables. What is not listed here is refused to the web: a new table in
+all, a new column for INSERT and UPDATE. A column that the web needs is added below; one that it
+must not fill has a default in the database, so that no INSERT of the web names it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+def _columns(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the web may do with a table besides reading it; the two texts name columns."""
+
+    insert: str = ""
+    update: str = ""
+    may_delete: bool = False
+    # Row-level security: (command, condition); a command without one reaches no row.
+    #
+    # It always reads all rows.
+    rows: tuple[tuple[str, str], ...] = ()
+
+
+READS = Rights()
+# The kinds of mail that a page asks for; the worker asks for all others.
+SENT_BY_THE_WEB = (
+    "contact-message",
+    "contact-received",
+    "newsletter-test",
+    "question-waits",
+    "approve-issue",
+    "office-acted",
+    "welcome-member",
+    "welcome-test",
+)
+_kinds = ", ".join(f"'{kind}'" for kind in SENT_BY_THE_WEB)
+
+
+# All that the web may read, and what more it may do there.
+WEB = {
+    "accounts": Rights(
+        update="language name is_office office_since office_ends_at suspended_at"
+    ),
+    "address_changes": Rights(update="confirmed_at"),
+    "alembic_version": READS,
+    "approvals": Rights(
+        "newsletter_id asked_by asked_at due_at undo_minutes digest approved_by approved_at",
+        update="approved_by approved_at",
+        may_delete=True,
+    ),
+    "audit_entries": Rights(
+        "kind role actor browser_session group_slug newsletter account detail",
+        rows=(("INSERT", "role IN ('account', 'nobody')"),),
+    ),
+    "browser_sessions": Rights(
+        "public_id account_id token_hash device started_at proven_at",
+        update="proven_at",
+        may_delete=True,
+    ),
+    "chunks": Rights(update="inserted is_halted"),
+    "contact_entries": Rights("thread_id is_office sealed written_at"),
+    "contact_messages": Rights(
+        "reference group_id sealed received_at thread_id", update="thread_id"
+    ),
+    "contact_threads": Rights("reference receipt_key topic last_at", update="last_at"),
+    "deliveries": Rights(
+        "kind subscription_id account_id sealed_to about_id sealed_arguments"
+        " state created_at due_at attempts deaths resent is_dot_sent",
+        update="state created_at due_at finished_at",
+        rows=(
+            ("INSERT", f"kind IN ({_kinds}) AND newsletter_id IS NULL AND state = 'queued'"),
+            ("UPDATE", "newsletter_id IS NOT NULL"),
+        ),
+    ),
+    "flyers": Rights(
+        "public_id newsletter_id title content size pages is_tagged", may_delete=True
+    ),
+    "group_interests": Rights(
+        "public_id group_id label members_shown retired_at forgotten_at",
+        update="label retired_at",
+        rows=(
+            ("INSERT", "members_shown IS NULL AND retired_at IS NULL AND forgotten_at IS NULL"),
+            ("UPDATE", "true"),
+        ),
+    ),
+    # The worker alone notes names, tells of an end, and empties a group.
+    "groups": Rights(
+        "public_id slug name summary mission activities audience note resources welcome before"
+        " wrapped_mailbox members_shown position created_at established_at is_discreet"
+        " telling_words known_names ends_at announced_end announced_at emptied_at retired_at",
+        update="name summary mission activities audience note resources welcome before position"
+        " established_at is_discreet telling_words ends_at second_yes",
+        rows=(
+            (
+                "INSERT",
+                (
+                    "wrapped_mailbox IS NULL AND members_shown IS NULL AND announced_end IS NULL"
+                    " AND announced_at IS NULL AND emptied_at IS NULL AND retired_at IS NULL"
+                ),
+            ),
+            ("UPDATE", "true"),
+        ),
+    ),
+    "hosts": READS,
+    "identities": READS,
+    "images": Rights(
+        "public_id newsletter_id description media_type content width height", may_delete=True
+    ),
+    # How long ago the mailbox was looked into, for the office and /metrics.
+    "inbound_mailboxes": READS,
+    "interests": Rights(may_delete=True),
+    "leaderships": Rights(update="accepted_at ends_at", may_delete=True),
+    "leases": READS,
+    "limits": Rights("key used_until", update="used_until"),
+    "mailbox_proposals": Rights(may_delete=True),
+    "meeting_changes": Rights(
+        "meeting_id day is_cancelled held_on starts_at ends_at place link",
+        update="is_cancelled held_on starts_at ends_at place link",
+        may_delete=True,
+    ),
+    "meetings": Rights(
+        "public_id group_id title starts_on starts_at ends_at repeats until exceptions place link"
+        " contact is_open spoken access has_families sequence changed_at cancelled_at",
+        update="title starts_on starts_at ends_at repeats until exceptions place link contact"
+        " is_open spoken access has_families sequence changed_at cancelled_at",
+    ),
+    "newsletters": Rights(
+        "public_id group_id subject preheader text interest_id is_template created_at changed_at"
+        " due_at"
+        " released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
+        " readers_forgotten_at",
+        update="subject preheader text interest_id changed_at due_at released_by paused_at"
+        " is_refused is_late"
+        " resumed_at stopped_at held_at",
+        may_delete=True,
+        rows=(
+            ("INSERT", "queued_at IS NULL AND readers_forgotten_at IS NULL"),
+            ("UPDATE", "true"),
+            ("DELETE", "queued_at IS NULL"),
+        ),
+    ),
+    "office_figures": READS,
+    "operator_releases": READS,
+    "questions": Rights(
+        "group_id position kind label options is_required approved_at proposed_at",
+        may_delete=True,
+        rows=(("INSERT", "approved_at IS NULL"), ("DELETE", "true")),
+    ),
+    "requests": Rights(
+        "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
+    ),
+    "sent": READS,
+    # The worker alone says what the office was told of.
+    "site_settings": Rights(
+        "name value changed_at announced_at announced",
+        update="value changed_at",
+        rows=(("INSERT", "announced_at IS NULL AND announced IS NULL"), ("UPDATE", "true")),
+    ),
+    "sheets": Rights(update="ticks", may_delete=True),
+    "sign_ins": Rights(update="used_at"),
+    "subscriptions": Rights(
+        update="language confirmed_at ended_at is_unreachable paused_until is_reminded asked_at"
+        " asked_until",
+    ),
+    "wishes": Rights(may_delete=True),
+}  # fmt: skip
+
+
+ATTRIBUTES = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolbypassrls", "rolreplication")
+POLICY = "belong_web_"
+# Tables whose rows are not numbered.
+WITHOUT_NUMBER = {"limits", "approvals", "site_settings"}
+
+
+# Each lists rights that a role has, by whatever grant, or that everybody has.
+ACTUAL = (
+    """SELECT what || ' ' || c.relname || '.' || a.attname
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid,
+    unnest(ARRAY['INSERT', 'UPDATE', 'REFERENCES']) what
+    WHERE c.relnamespace::regnamespace::text = current_schema()
+    AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0
+    AND NOT a.attisdropped AND has_column_privilege(:role, c.oid, a.attnum, what)""",
+    """SELECT what || ' ' || c.relname
+    FROM pg_class c, unnest(ARRAY['SELECT', 'DELETE', 'TRUNCATE', 'TRIGGER']) what
+    WHERE c.relnamespace::regnamespace::text = current_schema()
+    AND c.relkind IN ('r', 'p', 'v')
+    AND has_table_privilege(:role, c.oid, what)""",
+    """SELECT 'SELECT some of ' || c.relname
+    FROM pg_class c WHERE c.relnamespace::regnamespace::text = current_schema()
+    AND c.relkind IN ('r', 'p', 'v')
+    AND NOT has_table_privilege(:role, c.oid, 'SELECT')
+    AND has_any_column_privilege(:role, c.oid, 'SELECT')""",
+    """SELECT what || ' ' || c.relname
+    FROM pg_class c, unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) what
+    WHERE c.relnamespace::regnamespace::text = current_schema() AND c.relkind = 'S'
+    AND has_sequence_privilege(:role, c.oid, what)""",
+    "SELECT 'CREATE in the schema' WHERE has_schema_privilege(:role, current_schema(), 'CREATE')",
+    """SELECT what || ' in the database' FROM unnest(ARRAY['CREATE', 'TEMPORARY']) what
+    WHERE has_database_privilege(:role, current_database(), what)""",
+    """SELECT 'POLICY ' || tablename || ' ' || policyname FROM pg_policies
+    WHERE schemaname = current_schema() AND :role <> ''""",
+)
+
+
+WITHOUT_ROW_SECURITY = """SELECT relname FROM pg_class
+    WHERE relnamespace::regnamespace::text = current_schema()
+    AND relkind = 'r' AND NOT relrowsecurity"""
+
+
+class InvalidRole(Exception):
+    """Says why a role cannot be the web's, and what to do."""
+
+
+def apply_grants(connection: Connection, role: str) -> None:
+    """Give the web's role exactly the rights of WEB; do nothing on SQLite or without a role.
+
+    The tables' owner must run it. Raises RoleUnfit.
+    """
+    if not role or connection.dialect.name == "sqlite":
+        return
+    if problems := list(_unfitness(connection, role)):
+        raise InvalidRole(" ".join(problems))
+    quote = connection.dialect.identifier_preparer.quote
+    here = connection.execute(text("SELECT current_schema(), current_database()")).one()
+    for statement in _statements(quote(role), *map(quote, here)):
+        connection.exec_driver_sql(statement)
+
+
+def drop_policies(connection: Connection) -> None:
+    """Drop the rules about rows: a column that one names cannot be dropped.
+
+    Without them the web reaches no row of these tables, until `db upgrade` makes them again.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    found = text(
+        "SELECT policyname, tablename FROM pg_policies WHERE schemaname = current_schema()"
+    )
+    for policy, table in connection.execute(found).all():
+        connection.exec_driver_sql(f"DROP POLICY {quote(policy)} ON {quote(table)}")
+
+
+def grant_faults(connection: Connection, role: str) -> list[str]:
+    """Say where the role's rights are not exactly those of WEB; nothing when they are."""
+    if problems := list(_unfitness(connection, role)):
+        return problems
+    expected, actual = set(_expected()), set(_actual(connection, role))
+    return [
+        f"The web's role {word} {len(rights)} rights {verb}, such as: {min(rights)}."
+        f" Run `db upgrade` as the owner of the tables."
+        for word, verb, rights in (
+            ("has", "that it must not have", actual - expected),
+            ("lacks", "that it needs", expected - actual),
+        )
+        if rights
+    ]
+
+
+def _statements(role: str, schema: str, database: str) -> Iterator[str]:
+    """Take everything away, and give what is listed."""
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {role}"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {role}"
+    yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {role}"
+    yield f"REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
+    yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
+    for table, rights in WEB.items():
+        given = ["SELECT", *(["DELETE"] if rights.may_delete else [])]
+        for command, names in (("INSERT", rights.insert), ("UPDATE", rights.update)):
+            if names:
+                given.append(f"{command} ({', '.join(_columns(names))})")
+        yield f"GRANT {', '.join(given)} ON {schema}.{table} TO {role}"
+        if rights.insert and table not in WITHOUT_NUMBER:
+            yield f"GRANT USAGE ON SEQUENCE {schema}.{table}_id_seq TO {role}"
+        yield from _policies(f"{schema}.{table}", rights)
+
+
+def _policies(table: str, rights: Rights) -> Iterator[str]:
+    """Say which rows of a table others than its owner reach.
+
+    No role is named, so that a copy can be put back where that role is not.
+    """
+    for command in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+        yield f"DROP POLICY IF EXISTS {POLICY}{command.lower()} ON {table}"
+    for command, condition in (("SELECT", "true"), *rights.rows) if rights.rows else ():
+        how = "WITH CHECK" if command == "INSERT" else "USING"
+        name = f"{POLICY}{command.lower()}"
+        yield f"CREATE POLICY {name} ON {table} FOR {command} {how} ({condition})"
+    yield f"ALTER TABLE {table} {'ENABLE' if rights.rows else 'DISABLE'} ROW LEVEL SECURITY"
+
+
+def _expected() -> Iterator[str]:
+    for table, rights in WEB.items():
+        yield f"SELECT {table}"
+        if rights.may_delete:
+            yield f"DELETE {table}"
+        for command, names in (("INSERT", rights.insert), ("UPDATE", rights.update)):
+            yield from (f"{command} {table}.{column}" for column in _columns(names))
+        if rights.insert and table not in WITHOUT_NUMBER:
+            yield f"USAGE {table}_id_seq"
+        if rights.rows:
+            yield f"POLICY {table} {POLICY}select"
+            yield from (f"POLICY {table} {POLICY}{each.lower()}" for each, _ in rights.rows)
+
+
+def _actual(connection: Connection, role: str) -> Iterator[str]:
+    """List what a role can do here, by whatever grant, and the policies that are in force."""
+    for query in ACTUAL:
+        yield from connection.scalars(text(query).bindparams(role=role))
+    for table in connection.scalars(text(WITHOUT_ROW_SECURITY)):
+        if table in WEB and WEB[table].rows:
+            yield f"ALL ROWS {table}"
+
+
+def _unfitness(connection: Connection, role: str) -> Iterator[str]:
+    """Say why a role cannot be the web's."""
+    found = text(f"SELECT {', '.join(ATTRIBUTES)} FROM pg_roles WHERE rolname = :role")  # noqa: S608 - our own names
+    attributes = connection.execute(found.bindparams(role=role)).one_or_none()
+    if attributes is None:
+        yield f"BELONG_WEB_DATABASE_ROLE: PostgreSQL has no role {role}. Create it first."
+        return
+    if any(attributes):
+        yield f"BELONG_WEB_DATABASE_ROLE: {role} is a superuser, or has a superuser's rights."
+    is_owner = text("SELECT pg_has_role(:role, current_user, 'MEMBER')")
+    if connection.scalar(is_owner.bindparams(role=role)):
+        yield f"BELONG_WEB_DATABASE_ROLE: {role} owns the tables, or can act as their owner."

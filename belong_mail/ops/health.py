@@ -1,0 +1,153 @@
+"""Find what stands still: for `doctor`, `status` and `/readyz`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from belong_mail.core import db
+from belong_mail.core.db import now
+from belong_mail.members.intake import LastLook
+from belong_mail.ops import hold
+from belong_mail.ops.metrics import LATE, Metrics, oldest_request
+
+MINUTE = 60
+NO_WORKER = "No worker has run on this database yet. Start one: nothing is read or sent."
+DEAD = "No worker is running. Check its log, and start it again: nothing is read or sent."
+# What to look at, by the step at which a look into the mailbox ended.
+INBOUND_ADVICE = {
+    "CONNECT": "Are its host and port right? Is its certificate valid for this name?",
+    "TOKEN": "No access token: are the credentials right, and not revoked?",
+    "LOGIN": "Are the user and password, or the credentials, right?",
+    "SELECT": "Is there such a folder, and may we change it?",
+    "FETCH": "A message could not be fetched.",
+    "SEARCH": "Its messages could not be listed.",
+    "MOVE": "Messages could not be moved to the folder for what was read.",
+    "DELETE": "What was read could not be deleted.",
+    "QUEUE": "Too much is waiting to be read. Is the worker running?",
+}
+NO_CANARY = "No worker sends test emails. Start it with the same BELONG_CANARY_ADDRESS as here."
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFinding:
+    words: str
+    is_wrong: bool = False
+
+
+def failure(words: str) -> HealthFinding:
+    return HealthFinding(words, is_wrong=True)
+
+
+def check_schema(engine: Engine) -> HealthFinding:
+    """Tell whether the last step has been taken."""
+    try:
+        db.require_current_schema(engine)
+    except db.SchemaOutdated:
+        return failure("The database schema is not up to date. Run `db upgrade`.")
+    return HealthFinding("The database schema is up to date.")
+
+
+def obstacles(session: Session, *, has_relay: bool) -> list[str]:
+    """Say why what people ask for now would not be answered soon; quick, for `/readyz`.
+
+    A database that no worker has ever met is ready: it waits for its first one.
+    """
+    at, said = now(), []
+    if hold.is_on(session):
+        said.append("Sending is on hold.")
+    pulse = hold.pulse(session)
+    if has_relay and pulse is not None and hold.is_dead(pulse, at):
+        said.append("No worker is running.")
+    if oldest_request(session, at) > LATE.total_seconds():
+        said.append("Requests are waiting to be read.")
+    return said
+
+
+def check_work(
+    metrics: Metrics, *, has_relay: bool, has_canary: bool = False
+) -> Iterator[HealthFinding]:
+    """Look at who works, and at what waits. Without a relay no worker shows that it is running."""
+    if has_relay:
+        yield _worker(metrics)
+    if metrics.is_on_hold:
+        yield failure("Sending is on hold. See `hold status`.")
+    yield _mail(metrics)
+    if has_canary:
+        yield _canary(metrics.canary_seconds)
+    if (seconds := metrics.oldest_request_seconds) > LATE.total_seconds():
+        yield failure(f"Requests have been waiting to be read for {seconds // MINUTE:.0f} minutes.")
+    if metrics.inbound is not None:
+        yield _inbound(metrics.inbound)
+    if metrics.is_coming_back:
+        yield failure(
+            "Many emails bounce, or some because of our setup. See `bounce status`, SPF and DMARC."
+        )
+    if metrics.undelivered:
+        number = metrics.undelivered
+        yield failure(f"Messages not delivered to the office: {number}. See `contact undelivered`.")
+    if metrics.unreadable:
+        yield failure(
+            f"Requests that cannot be read: {metrics.unreadable}. Is the right private key here?"
+        )
+    yield from _standing(metrics)
+
+
+def _worker(metrics: Metrics) -> HealthFinding:
+    if metrics.pulse_seconds is None:
+        return failure(NO_WORKER)
+    if metrics.is_worker_dead:
+        minutes = metrics.pulse_seconds // MINUTE
+        return failure(f"The last sign of a worker is {minutes:.0f} minutes old. {DEAD}")
+    return HealthFinding("A worker is running.")
+
+
+def _mail(metrics: Metrics) -> HealthFinding:
+    if metrics.oldest_seconds <= LATE.total_seconds():
+        return HealthFinding("No message has been waiting for more than 15 minutes.")
+    said = metrics.last_answer
+    why = f"The relay’s last answer: {said}." if said else "Is the worker running?"
+    minutes = metrics.oldest_seconds // MINUTE
+    return failure(f"The oldest message has been waiting for {minutes:.0f} minutes. {why}")
+
+
+def _canary(seconds: float | None) -> HealthFinding:
+    if seconds is None:
+        return failure(NO_CANARY)
+    if seconds <= LATE.total_seconds():
+        return HealthFinding("The relay accepted a test email in the last 15 minutes.")
+    minutes = seconds // MINUTE
+    return failure(
+        f"The relay has accepted no test email for {minutes:.0f} minutes: email isn't going out."
+        " Check the worker's log, and that the address in BELONG_CANARY_ADDRESS accepts email."
+    )
+
+
+def _inbound(last: LastLook) -> HealthFinding:
+    minutes = last.silent_seconds // MINUTE
+    if not last.is_overdue:
+        return HealthFinding("The mailbox for bounces was read in the last hour.")
+    return failure(
+        f"The mailbox for bounces has not been read for {minutes:.0f} minutes."
+        f" {INBOUND_ADVICE.get(last.failed_step, '')}".rstrip()
+    )
+
+
+def _standing(metrics: Metrics) -> Iterator[HealthFinding]:
+    """Look at what stays in a state that should be left by itself."""
+    if number := metrics.orphans:
+        yield failure(f"Messages claimed by unknown workers: {number}.")
+    if number := metrics.overdue_issues:
+        yield failure(f"Newsletters whose time has passed, but which were not queued: {number}.")
+    if names := metrics.undecided_issues:
+        yield failure(
+            "Newsletters that have been held, or paused by themselves, for more than a day. Ask"
+            " their group leaders, or use `newsletter release`, `resume`, `cancel` or `stop`:"
+            f" {' '.join(names)}"
+        )
+    if number := metrics.unexplained:
+        yield failure(
+            f"Things that wait because a clock was ahead: {number}. A worker fixes this within a"
+            " minute. Check that NTP sets the clock."
+        )

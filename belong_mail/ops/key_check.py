@@ -1,0 +1,137 @@
+"""Check that the worker's keys open what is in the database; a worker whose keys do not waits.
+
+It would fail all mail, wrap new rows under the wrong key, and take every address for a new one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Integer, func, or_, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.contact.service import MESSAGE_COLUMN
+from belong_mail.core.db import now
+from belong_mail.core.decryption import DecryptionError, Keyring, Opener
+from belong_mail.core.encryption import SEALED, WRAPPED
+from belong_mail.core.jobs import Job
+from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Column
+from belong_mail.members.models import Subscription
+from belong_mail.members.wrapped_fields import open_address
+from belong_mail.ops.key_rotation import head
+from belong_mail.ops.rooms import ALL
+
+# Rows of a kind, the first and the last, that are opened.
+SAMPLED_ROWS = 20
+# Rows: fewer that cannot be opened are those rows' own fault.
+MIN_FAILED_ROWS = 3
+INDEX_FAULT = "BELONG_INDEX_KEYS is not the key that the members here were indexed with."
+
+
+def key_faults(session: Session, keyring: Keyring) -> list[str]:
+    """Say which kinds of rows the keys do not open; nothing when the keys are right.
+
+    A key that is not here shows in many rows, or in all that there are; one bad row says nothing.
+    """
+    tried = {}
+    for column, place, row, batch in ALL.wrapped:
+        name = f"{column.class_.__tablename__}.{column.key}"
+        rows = _ends(session, column, row, SAMPLED_ROWS if batch > LARGE_WRAPPED_ROWS else 1)
+        tried[name] = [_opens(keyring, *each, place) for each in rows]
+    is_any_open = any(True in opened for opened in tried.values())
+    found = [
+        f"The private keys here do not open {closed} of {len(opened)} {name} that were tried."
+        for name, opened in tried.items()
+        if (closed := len(opened) - opened.count(True)) >= MIN_FAILED_ROWS
+        or (opened.count(None) and not is_any_open)
+    ]
+    return found or list(_index_fault(session, keyring))
+
+
+def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
+    """Judge each name of a key that was met and is not here, by how many rows bear it.
+
+    A name that few rows bear is dismissed: those rows are bad. Any other stays, and is a fault.
+    """
+    opener, found = keyring.opener, []
+    for name in list(opener.unknown):
+        number = max(_bearing(session, column, name) for column, *_ in ALL.wrapped)
+        if number < MIN_FAILED_ROWS:
+            opener.dismiss(name)
+        else:
+            found.append("Many rows need a private key that is not here.")
+    return found
+
+
+def retry_unreadable_jobs(session: Session, opener: Opener) -> None:
+    """Give requests that could not be read another try, where their key is here by now."""
+    here = [SEALED + name for name in opener.names]
+    failed = update(Job).where(Job.failures > 0, Job.due_at <= now())
+    failed = failed.where(head(Job.sealed).in_(here))
+    session.execute(failed.values(failures=0), execution_options={"synchronize_session": False})
+
+
+def unread_messages(session: Session, keyring: Keyring) -> list[str]:
+    """Say whether the last messages to the office cannot be opened."""
+    last = select(ContactMessage.sealed).order_by(ContactMessage.id.desc()).limit(MIN_FAILED_ROWS)
+    sealed = list(session.scalars(last))
+    closed = 0
+    for each in sealed:
+        try:
+            keyring.opener.open(each, MESSAGE_COLUMN)
+        except DecryptionError:
+            closed += 1
+    if not sealed or closed < len(sealed):
+        return []
+    return [f"The private keys here do not open the last {closed} contact_messages.sealed."]
+
+
+def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:
+    """Return the first and the last rows of a kind, each once: what is wrapped, and its name.
+
+    They are found by their numbers, so that no table is read whole; where rows have none, the first
+    are taken.
+    """
+    number = next(iter(column.class_.__table__.primary_key.columns))
+    found = select(column, row)
+    if isinstance(number.type, Integer):
+        first = session.scalar(select(func.min(number)).where(number > 0))
+        if first is None:
+            return []
+        last = session.scalar(select(func.max(number)).where(number > 0)) or first
+        at_ends = number.between(first, first + most - 1), number.between(last - most + 1, last)
+        found = found.where(or_(*at_ends))
+    else:
+        found = found.order_by(number).limit(most)
+    return [(made, name) for made, name in session.execute(found) if made and made[:1] == WRAPPED]
+
+
+def _opens(keyring: Keyring, wrapped: bytes, row: str, place: str) -> bool | None:
+    """Tell whether a row opens; None: its key is not here."""
+    if not keyring.opener.has(wrapped):
+        return None
+    try:
+        keyring.opener.unwrap(wrapped, place, row)
+    except DecryptionError:
+        return False
+    return True
+
+
+def _bearing(session: Session, column: Column, name: bytes) -> int:
+    some = select(column).where(head(column) == WRAPPED + name).limit(MIN_FAILED_ROWS).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
+    """Say that the index key is another's: no member who can be opened bears its name."""
+    last = session.scalar(select(func.max(Subscription.id)).where(Subscription.id > 0)) or 0
+    found = select(Subscription).where(Subscription.id.between(last - SAMPLED_ROWS + 1, last))
+    fits = []
+    for each in session.scalars(found.options(selectinload(Subscription.group))):
+        try:
+            _, is_indexed = open_address(keyring, each)
+        except DecryptionError:
+            continue
+        fits.append(is_indexed)
+    if len(fits) >= MIN_FAILED_ROWS and not any(fits):
+        yield INDEX_FAULT

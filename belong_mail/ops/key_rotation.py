@@ -1,0 +1,63 @@
+"""Rotate keys: wrap anew, a little at a time, what an older key wrapped."""
+
+from typing import Any
+
+from sqlalchemy import LargeBinary, func, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import Base
+from belong_mail.core.decryption import DecryptionError, Opener
+from belong_mail.core.encryption import HEAD_OCTETS, SEALED, WRAPPED
+from belong_mail.delivery.room import WRAPPED_ROWS, WrappedColumn
+from belong_mail.ops.rooms import ALL
+
+SOON = "the worker wraps them again, hundreds a minute"
+
+
+def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
+    """Wrap some of what older keys wrapped under the newest; return how many, 0 when all is done.
+
+    It goes on wherever it was cut off, for each row tells its key. What a member changes meanwhile
+    stays as they changed it.
+    """
+    done = 0
+    if opener.old_key_ids:
+        for wrapped in ALL.wrapped:
+            done += _rewrap(session, opener, wrapped, min(wrapped.batch_rows, most - done))
+    return done
+
+
+def rows_left(session: Session, opener: Opener) -> dict[str, int]:
+    """Count what still needs an older key, in every column of every table, by what it is."""
+    older = [kind + name for kind in (SEALED, WRAPPED) for name in opener.old_key_ids]
+    counts: dict[str, int] = {}
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if older and isinstance(column.type, LargeBinary):
+                number = session.scalar(select(func.count()).where(head(column).in_(older)))
+                name = f"{table.name}.{column.name}"
+                counts[f"{name}: {ALL.short_lived.get(name, SOON)}"] = number or 0
+    return {words: number for words, number in counts.items() if number}
+
+
+def _rewrap(session: Session, opener: Opener, wrapped: WrappedColumn, most: int) -> int:
+    column, place, row, _ = wrapped
+    keys = column.class_.__table__.primary_key.columns
+    older = [WRAPPED + name for name in opener.old_key_ids]
+    found = select(column, row, *keys).where(head(column).in_(older)).order_by(*keys)
+    done = 0
+    for old, name, *values in session.execute(found.limit(most)).all():
+        try:
+            fresh = opener.wrap(opener.unwrap(old, place, name), place, name)
+        except DecryptionError:
+            continue
+        same = (key == value for key, value in zip(keys, values, strict=True))
+        unchanged = update(column.class_).where(*same, column == old)
+        session.execute(unchanged.values({column.key: fresh}))
+        done += 1
+    return done
+
+
+def head(column: Any) -> Any:
+    """Select the octets that name the format and the key of a column's bytes."""
+    return func.substr(column, 1, HEAD_OCTETS, type_=LargeBinary)

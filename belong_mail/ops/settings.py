@@ -1,0 +1,267 @@
+"""Parse settings: each function returns a value, or raises ValueError with what is wrong.
+
+The error completes a sentence that begins with the setting's name, and never quotes the value.
+"""
+
+import ipaddress
+import re
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from belong_mail.core import logs
+from belong_mail.core.drivers import split_url
+from belong_mail.core.environment import ROOT
+from belong_mail.core.hosts import Network, is_this_machine
+from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
+from belong_mail.mail import address
+from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
+
+MAX_TEXT = 200
+MAX_PORT = 65535
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
+_CLAIM = re.compile("[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}")
+_PHONE = re.compile("[+]?[0-9][0-9-]{1,18}")
+_ROLE = re.compile("[a-z_][a-z0-9_]{0,62}")
+_TIME = re.compile(r"([0-9]{1,6})([smh]?)")
+_SECONDS = {"": 0, "s": 1, "m": 60, "h": 3600}
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
+
+
+def text(value: str) -> str:
+    value = value.strip()
+    if not value or not value.isprintable() or len(value) > MAX_TEXT:
+        raise ValueError(f"must be one line of 1 to {MAX_TEXT} characters")
+    return value
+
+
+def relay(value: str) -> str:
+    """Strip it; `mail.smtp.transport.parse_relay` reads it, with the name that we say in EHLO."""
+    return value.strip()
+
+
+def secret(value: str) -> str:
+    """Strip it; `mail.imap.location.parse_mailbox` reads it, with the other settings of it."""
+    return value.strip()
+
+
+def mailbox_auth(value: str) -> str:
+    if value not in {"", "password", "oauth2"}:
+        raise ValueError("must be password or oauth2")
+    return value
+
+
+def words(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def some_words(value: str) -> tuple[str, ...]:
+    if not words(value):
+        raise ValueError("must not be empty")
+    return words(value)
+
+
+def environment(value: str) -> str:
+    if value not in {"development", "production"}:
+        raise ValueError("must be development or production")
+    return value
+
+
+def log_format(value: str) -> str:
+    if value not in logs.FORMATS:
+        raise ValueError(f"must be {' or '.join(logs.FORMATS)}")
+    return value
+
+
+def web_address(value: str) -> str:
+    complaint = "must be an address like https://belong.example.org"
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(complaint) from None
+    has_more = parts.query or parts.fragment or parts.username is not None
+    if parts.scheme not in {"http", "https"} or not is_whole or has_more or re.search(r"\s", value):
+        raise ValueError(complaint)
+    return value.rstrip("/")
+
+
+def optional_web_address(value: str) -> str:
+    return web_address(value) if value else ""
+
+
+def https_address(value: str) -> str:
+    """Read where a page of ours links to."""
+    if not web_address(value).startswith("https:"):
+        raise ValueError("is an address that starts with https://")
+    return web_address(value)
+
+
+def issuer(value: str) -> str:
+    """Read the name of an identity provider, which must stay as it is to the last character."""
+    if not value:
+        return ""
+    complaint = "must be an address like https://login.example.org, exactly as the provider says it"
+    try:
+        parts = urlsplit(web_address(value))
+    except ValueError:
+        raise ValueError(complaint) from None
+    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
+        raise ValueError(complaint)
+    if parts.path.split("/")[1:2] in (["common"], ["organizations"], ["consumers"]):
+        raise ValueError("must name your own tenant: anyone can have an account at this one")
+    return value
+
+
+def ascii_text(value: str) -> str:
+    if not value.isascii() or (value and not value.isprintable()) or " " in value:
+        raise ValueError("must be ASCII characters without a space")
+    return value
+
+
+def claim(value: str) -> str:
+    if value and not _CLAIM.fullmatch(value):
+        raise ValueError("must be NAME=VALUE, such as hd=example.org, or empty")
+    return value
+
+
+def phone(value: str) -> str:
+    if not _PHONE.fullmatch(value):
+        raise ValueError("is a phone number like 877-542-7233")
+    return value
+
+
+def database(value: str) -> str:
+    """Check a URL as far as it goes without a driver, which takes longer to load than the rest."""
+    complaint = "must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+    try:
+        url = split_url(value)
+    except ValueError:
+        raise ValueError(complaint) from None
+    if url["driver"] == "sqlite" and not url["host"]:
+        return _sqlite_file(url["database"], url["query"])
+    is_port = not url["port"] or (url["port"].isdecimal() and 0 < int(url["port"]) <= MAX_PORT)
+    if url["driver"] != "postgresql+psycopg" or not url["database"] or not is_port:
+        raise ValueError(complaint)
+    return value
+
+
+def _sqlite_file(name: str, query: str) -> str:
+    if not name or name == ":memory:":
+        raise ValueError("must name a file: web and worker are two processes")
+    waiting = re.fullmatch("(?:timeout=([0-9]+(?:[.][0-9]+)?)?)?", query)
+    if waiting is None:
+        raise ValueError("may have only timeout=SECONDS after the ?")
+    return f"sqlite:///{quote(str(ROOT / name))}" + (f"?timeout={waiting[1]}" if waiting[1] else "")
+
+
+def role(value: str) -> str:
+    if value and not _ROLE.fullmatch(value):
+        raise ValueError("must be the name of a role (lower-case letters, digits and _), or empty")
+    return value
+
+
+def domain(value: str) -> str:
+    value = value.strip().lower()
+    if not _DOMAIN.fullmatch(value) or len(value) > MAX_TEXT:
+        raise ValueError("must be a domain like example.org")
+    return value
+
+
+def domains(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(domain(part) for part in some_words(value))
+    except ValueError:
+        raise ValueError("must be a list of domains like dpsk12.org, without @") from None
+
+
+def sender(value: str) -> str:
+    try:
+        format_mailbox(text(value), "belong@example.org")
+    except InvalidMessage:
+        raise ValueError("must be a name without @") from None
+    return text(value)
+
+
+def inbox(value: str) -> str:
+    try:
+        return address.check(value)
+    except address.InvalidAddress:
+        raise ValueError("must be an email address") from None
+
+
+def optional_inbox(value: str) -> str:
+    return inbox(value) if value else ""
+
+
+def pattern(value: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(value, re.IGNORECASE) if value else None
+    except re.error:
+        raise ValueError("must be a regular expression") from None
+
+
+def zone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone like America/Denver") from None
+
+
+def number(value: str) -> int | None:
+    if value and not _NUMBER.fullmatch(value):
+        raise ValueError("must be a whole number from 1 to 999999999, or empty")
+    return int(value) if value else None
+
+
+def count(value: str) -> int:
+    if not re.fullmatch("[0-9]", value):
+        raise ValueError("must be a number from 0 to 9")
+    return int(value)
+
+
+def path(value: str) -> Path:
+    return ROOT / value
+
+
+def waiting_time(value: str) -> timedelta | None:
+    """Read ``15m``, ``90s``, ``2h`` or ``0``; ``hold`` is None."""
+    if value == "hold":
+        return None
+    match = _TIME.fullmatch(value)
+    if not match or (not match[2] and match[1] != "0"):
+        raise ValueError("must be a time like 15m, or 0, or hold")
+    return int(match[1]) * timedelta(seconds=_SECONDS[match[2]])
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part) for part in words(value))
+    except ValueError:
+        raise ValueError("must be a list of networks like 10.0.0.0/8") from None
+
+
+def secrets_list(value: str) -> tuple[str, ...]:
+    if any(len(secret) < MIN_SECRET_CHARACTERS for secret in some_words(value)):
+        raise ValueError(
+            "has a key shorter than 32 characters; make one with: flask --app wsgi keys new"
+        )
+    return words(value)
+
+
+def token(value: str) -> str:
+    """Read a token; one that is too short opens nothing, and `doctor` says so.
+
+    It does not stop the services: earlier versions took shorter ones.
+    """
+    if not value.isascii() or (value and not value.isprintable()):
+        raise ValueError("must be 32 ASCII characters or more, or empty")
+    return value
+
+
+def yes_or_no(value: str) -> bool:
+    if value not in {"yes", "no"}:
+        raise ValueError("must be yes or no")
+    return value == "yes"

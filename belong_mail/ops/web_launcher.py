@@ -1,0 +1,95 @@
+"""Replace the `flask web` process by the web server, before any page is loaded."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from belong_mail.core.environment import IS_INSTALLED, ROOT
+from belong_mail.core.hosts import is_this_machine
+
+if TYPE_CHECKING:
+    from belong_mail.core.services import Settings
+else:  # the services load the database, which this process does not need
+    Settings = Any
+
+WORKER_ALONE = (
+    "BELONG_PRIVATE_KEYS",
+    "BELONG_INDEX_KEYS",
+    "BELONG_INBOUND_URL",
+    "BELONG_INBOUND_PASSWORD",
+    "BELONG_INBOUND_CREDENTIALS",
+)
+# Seconds before a web worker that ignores SIGTERM during startup is killed.
+WEB_PATIENCE = "5s"
+# That a web worker holds at most, idle ones too.
+CONNECTIONS = 512
+# After that a connection ends on which no request has begun, or its headers are not whole.
+HEADER_MILLISECONDS = 10_000
+
+
+def web_command(settings: Callable[[], Settings]) -> click.Command:
+    """Make the command `web`, which asks for the settings when it is called."""
+
+    @click.command()
+    @click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        default=5000,
+        show_default=True,
+        help="Port to listen on.",
+    )
+    @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    @click.option(
+        "--workers",
+        type=click.IntRange(1, 64),
+        default=2,
+        show_default=True,
+        help="Number of web processes.",
+    )
+    def web(port: int, host: str, workers: int) -> None:
+        """Run the production web server.
+
+        It removes the worker's keys from its environment.
+        """
+        if settings().is_development and not is_this_machine(host):
+            raise click.UsageError(
+                "--host must be this machine (127.0.0.1) in development, where anyone who can reach"
+                " it can read the mailbox. To serve other people, set BELONG_ENV=production."
+            )
+        _exec_web_server(host, port, workers)
+
+    return web
+
+
+def launch_web(arguments: Sequence[str], settings: Settings) -> None:
+    """Be `flask web` with these arguments."""
+    web_command(lambda: settings).main(arguments, prog_name="flask web")
+
+
+def _exec_web_server(host: str, port: int, workers: int) -> None:
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name.removesuffix("_FILE") not in WORKER_ALONE
+    }
+    environ |= dict.fromkeys(WORKER_ALONE, "")
+    options = f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
+    options += f" --http1-header-read-timeout {HEADER_MILLISECONDS}"
+    patience = ["--workers-kill-timeout", WEB_PATIENCE]
+    options += f" --workers {workers} --respawn-failed-workers"
+    address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "granian",
+        *options.split(),
+        *patience,
+        *address,
+        "wsgi:serve",
+    ]
+    if not IS_INSTALLED:
+        os.chdir(ROOT)
+    os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments

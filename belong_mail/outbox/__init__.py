@@ -1,1 +1,0 @@
-"""Messages waiting, and whom we do not write to."""

@@ -1,0 +1,1 @@
+"""The directory, onboarding, error pages, the development mailbox."""

@@ -1,0 +1,139 @@
+"""Public pages: directory, groups, privacy, accessibility, robots.txt, health."""
+
+from datetime import UTC, datetime, time, timedelta
+
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+
+from belong_mail.core import site_settings
+from belong_mail.core.db import now
+from belong_mail.core.tokens import Purpose
+from belong_mail.groups import service as groups
+from belong_mail.groups.presenters import group_view, localized, resources_of
+from belong_mail.meetings import formatting
+from belong_mail.meetings import service as meetings
+from belong_mail.web.access import public
+from belong_mail.web.context import services, transaction
+
+# For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year.
+PROMISED = timedelta(days=180)
+directory = Blueprint("directory", __name__)
+# Meetings that a group's page shows.
+NEXT = 3
+
+
+# Pages that say what a press has done.
+RESULTS = {
+    "welcome": "subscriptions/welcome.html",
+    "left": "subscriptions/left.html",
+    "back": "subscriptions/back.html",
+    "refused": "subscriptions/not_me_done.html",
+    "forgotten": "interests/forgotten.html",
+    "lifted": "memberships/lifted.html",
+    "moved": "moving/confirmed.html",
+    "erased": "memberships/erased.html",
+    "mailbox": "shared_mailbox/confirmed.html",
+}
+
+
+@directory.get("/")
+@public
+def index() -> str:
+    language = str(get_locale())
+    with transaction() as session:
+        cards = [group_view(group, language) for group in groups.listed(session)]
+        video_url = site_settings.with_changes(session, services().settings).video_url
+    return render_template(
+        "directory/index.html",
+        established=[each for each in cards if not (each.is_upcoming or each.last_day)],
+        upcoming=[each for each in cards if each.is_upcoming and not each.last_day],
+        ending=[each for each in cards if each.last_day],
+        video_url=video_url,
+    )
+
+
+@directory.get("/groups/<slug>")
+@public
+def group(slug: str) -> str:
+    with transaction() as session:
+        found = groups.find_even_retired(session, slug) or abort(404)
+        language = str(get_locale())
+        shown, resources = group_view(found, language), resources_of(found, language)
+        interests = [localized(each.label, language) for each in found.interests]
+        zone = services().settings.timezone
+        coming = meetings.upcoming(session, zone, now(), NEXT, found)
+    return render_template(
+        "directory/group.html",
+        group=shown,
+        resources=resources,
+        interests=interests,
+        meetings=[formatting.meeting_view(each, language) for each in coming],
+    )
+
+
+@directory.get("/result/<token>")
+@public
+def result(token: str) -> str:
+    """Say once more, in another language, what a press has done; the press is not repeated."""
+    page, number, detail = services().tokens.read(Purpose.RESULT, token).split("~")
+    language, zone = str(get_locale()), services().settings.timezone
+    context: dict[str, object] = {"choice": detail, "undo_token": detail}
+    if page == "erased" and detail:
+        context["erased_by"] = datetime.fromisoformat(detail)
+    with transaction() as session:
+        if number:
+            found = groups.by_id(session, int(number)) or abort(404)
+            coming = meetings.next_held(session, zone, now(), 1, found)
+            held = [formatting.meeting_view(each, language) for each in coming]
+            context |= {"group": group_view(found, language), "meetings": held}
+            context["can_join"] = found.is_open
+    return render_template(RESULTS[page], is_private=True, **context)
+
+
+@directory.get("/privacy")
+@public
+def privacy() -> str:
+    return render_template("directory/privacy.html")
+
+
+@directory.get("/accessibility")
+@public
+def accessibility() -> str:
+    return render_template("directory/accessibility.html")
+
+
+@directory.get("/favicon.ico")
+@public
+def favicon() -> ResponseReturnValue:
+    """Redirect browsers that ask here without looking at the page."""
+    return redirect(url_for("static", filename="favicon.svg", lang=None), 308)
+
+
+@directory.get("/robots.txt")
+@public
+def robots() -> Response:
+    """Let the public pages be found; mailed links forbid it themselves, in their headers."""
+    return Response("User-agent: *\nDisallow: /lead/\n", mimetype="text/plain")
+
+
+@directory.get("/.well-known/security.txt")
+@public
+def security() -> Response:
+    """Say where somebody who found a hole can write (RFC 9116)."""
+    until = datetime.combine(now().date() + PROMISED, time(), UTC)
+    lines = {
+        "Contact": services().settings.base_url + url_for("contact.write", lang=None),
+        "Expires": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages": "en, es",
+        "Canonical": services().settings.base_url + url_for(".security", lang=None),
+    }
+    text = "".join(f"{name}: {value}\n" for name, value in lines.items())
+    return Response(text, mimetype="text/plain")
+
+
+@directory.get("/healthz")
+@public
+def healthz() -> ResponseReturnValue:
+    """Answer that the process is alive."""
+    return "ok\n", 200, {"Content-Type": "text/plain; charset=utf-8"}

@@ -1,0 +1,257 @@
+"""Error pages: what went wrong, what the reader can do now."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from flask import Flask, render_template, request
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import (
+    HTTPException,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+)
+
+from belong_mail.accounts.service import NotFound as LeadNotFound
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.tokens import BadToken, NothingLeft
+from belong_mail.groups import service as groups
+from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
+from belong_mail.newsletters.service import InvalidState
+from belong_mail.web.context import SAFE, services, transaction
+from belong_mail.web.security_headers import RETRIED_ARGUMENT, OriginHidden
+from belong_mail.web.server import frames_of
+
+log = logging.getLogger(__name__)
+# Seconds after which trying again is worth it, when nobody knows better.
+RETRY_AFTER_SECONDS = 120
+ErrorPage = tuple[str, int, dict[str, str]]
+NOT_HERE = 404
+
+
+NOT_FOUND = (
+    NOT_HERE,
+    gettext_noop("We can’t find this page"),
+    gettext_noop("The link may be old or have a typo. Start from the list of groups."),
+)
+
+
+# What always has the same words: another’s and nobody’s, old, bent and foreign links alike, so
+# that a guess learns nothing.
+MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
+    NotFound: NOT_FOUND,
+    LeadNotFound: NOT_FOUND,
+    BadToken: (
+        NOT_HERE,
+        gettext_noop("This link doesn’t work anymore"),
+        gettext_noop("Choose your group and fill in the form again. We’ll email you a new link."),
+    ),
+    NothingLeft: (
+        410,
+        gettext_noop("This link is no longer needed"),
+        gettext_noop(
+            "It has been used, or what it was for has ended. We’ve deleted the request or"
+            " membership, and you won’t get any email because of it."
+        ),
+    ),
+    GroupIsEnding: (
+        NOT_HERE,
+        gettext_noop("This group is coming to an end"),
+        gettext_noop("It isn’t taking new members anymore. Maybe another group is for you."),
+    ),
+    GroupHasEnded: (
+        NOT_HERE,
+        gettext_noop("This group has ended"),
+        gettext_noop("It has no sign-up and sends no email. Maybe another group is for you."),
+    ),
+    InvalidState: (
+        409,
+        gettext_noop("It’s too late for that change"),
+        gettext_noop(
+            "Someone made a change before you, or the page was out of date."
+            " Nothing was changed. Open the page again."
+        ),
+    ),
+    RequestEntityTooLarge: (
+        413,
+        gettext_noop("That’s too long to send"),
+        gettext_noop("Nothing was saved. Go back, shorten what you wrote, and send it again."),
+    ),
+}
+
+
+def register_error_pages(app: Flask) -> None:
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(TooManyRequests, too_many)
+    app.register_error_handler(ServiceUnavailable, database_busy)
+    app.register_error_handler(OriginHidden, origin_hidden)
+    for kind in MESSAGES:
+        app.register_error_handler(kind, known_error)
+    app.register_error_handler(DBAPIError, no_database)
+    app.register_error_handler(Exception, unexpected)
+    app.logger.addFilter(WithoutValues())
+
+
+class WithoutValues(logging.Filter):
+    """Let Flask log where an error happened, in place of the URL, the traceback and its values."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg, record.args = message_of(record.exc_info[1]), ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def message_of(error: BaseException) -> str:
+    """Tell an error's type, page and lines; values may be addresses, and a URL a secret."""
+    page = request.endpoint if request else None
+    return f"{type(error).__name__} in {page}, at {frames_of(error)}"
+
+
+def http_error(error: HTTPException) -> ErrorPage:
+    """Say what a status means to a person."""
+    code = error.code or 500
+    if code == 500:  # noqa: PLR2004 - raised after a view, and logged by then
+        return our_fault()
+    if code == 405:  # noqa: PLR2004
+        return error_page(
+            code,
+            _("Something went wrong with that link or button"),
+            _("Open the link again, then select the button on the page."),
+        )
+    return error_page(
+        code,
+        _("We couldn’t read that request"),
+        _("Nothing was changed. Open the page again and try once more."),
+    )
+
+
+def known_error(error: Exception) -> ErrorPage:
+    code, title, advice = next(MESSAGES[kind] for kind in type(error).__mro__ if kind in MESSAGES)
+    return error_page(code, _(title), _(advice), shows_groups=code == NOT_HERE)
+
+
+def too_many(error: TooManyRequests) -> ErrorPage:
+    """Say when to come back, to people and to programs (RFC 9110, section 10.2.3)."""
+    return _later(
+        error,
+        _("Please wait a moment"),
+        lambda wait, time: _(
+            "We got a lot of requests in a short time. Try again in %(wait)s (%(time)s).",
+            wait=wait,
+            time=time,
+        ),
+    )
+
+
+def database_busy(error: ServiceUnavailable) -> ErrorPage:
+    if error.retry_after is None:
+        return error_page(
+            503, _("We can’t do this right now"), _nothing_lost(), retry_after=RETRY_AFTER_SECONDS
+        )
+    return _later(
+        error,
+        _("We can’t do this right now"),
+        lambda wait, time: _(
+            "A lot of forms are waiting to be read. Try again in %(wait)s (%(time)s).",
+            wait=wait,
+            time=time,
+        ),
+    )
+
+
+def _later(
+    error: TooManyRequests | ServiceUnavailable, title: str, say: Callable[[str, str], str]
+) -> ErrorPage:
+    """Say when to come back; and that what was typed is not lost until then."""
+    given = error.retry_after
+    at = (
+        given
+        if isinstance(given, datetime)
+        else now() + timedelta(seconds=given or RETRY_AFTER_SECONDS)
+    )
+    wait = max(1, round((at - now()).total_seconds()))
+    language = str(get_locale())
+    in_words = i18n.format_wait(timedelta(seconds=wait), language)
+    clock = at.astimezone(services().settings.timezone).time()
+    said = say(in_words, i18n.format_clock(clock, language))
+    advice = [said] if request.method in SAFE else [said, _nothing_lost()]
+    return error_page(error.code, title, " ".join(advice), retry_after=wait)
+
+
+def origin_hidden(_error: OriginHidden) -> ErrorPage:
+    """Offer the page of the button again, this time so that an older browser says whose it is."""
+    is_page = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+    path = quote(request.path if is_page else request.path.rpartition("/")[0] or "/")
+    return error_page(
+        403,
+        _("Select the button again"),
+        _("Your browser didn’t tell us which page the button was on, so nothing was changed."),
+        again_url=f"{path}?{RETRIED_ARGUMENT}=1&lang={get_locale()}",
+    )
+
+
+def no_database(error: DBAPIError) -> ErrorPage:
+    """Show a page although nothing can be read or stored."""
+    log.error("The database cannot be used: %s", type(error.orig).__name__)
+    return database_busy(ServiceUnavailable())
+
+
+def unexpected(error: Exception) -> ErrorPage:
+    log.error("%s", message_of(error))
+    return our_fault()
+
+
+def our_fault() -> ErrorPage:
+    return error_page(
+        500,
+        _("Something went wrong on our end"),
+        _("Please try again in a few minutes. If it happens again, write to the office."),
+    )
+
+
+def error_page(
+    code: int,
+    title: str,
+    advice: str,
+    *,
+    shows_groups: bool = False,
+    retry_after: int = 0,
+    again_url: str = "",
+) -> ErrorPage:
+    page = render_template(
+        "errors/error.html",
+        title=title,
+        advice=advice,
+        again_url=again_url,
+        groups=_groups() if shows_groups else [],
+        is_private=True,
+    )
+    return page, code, {"Retry-After": str(retry_after)} if retry_after else {}
+
+
+def _nothing_lost() -> str:
+    """Say that what was there is still there, and how to send again what was typed."""
+    if request.method in SAFE:
+        return _("Nothing was saved, and nothing was lost. Please try again in a few minutes.")
+    return _(
+        "Nothing was saved, but what you typed isn’t lost. Reload this page in a few minutes,"
+        " and your browser will ask whether to send it again."
+    )
+
+
+def _groups() -> list[GroupView]:
+    """List the groups to choose from; none where the database does not answer."""
+    try:
+        with transaction() as session:
+            return [group_view(group, str(get_locale())) for group in groups.listed(session)]
+    except DBAPIError:
+        return []

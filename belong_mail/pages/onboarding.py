@@ -1,0 +1,177 @@
+"""For new colleagues: pages, poster with QR codes, and an email that others send."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+
+import segno
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import force_locale, get_locale
+from flask_babel import gettext as _
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.email_templates import RenderedEmail
+from belong_mail.core.links import Links
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import GroupView, group_view
+from belong_mail.meetings import service as meetings
+from belong_mail.meetings.formatting import meeting_view
+from belong_mail.web.access import public
+from belong_mail.web.context import services, transaction
+
+MOST_DATES = 3
+# Octets (RFC 5322 2.1.1); up to there no header is folded, which Python 3.11.7 does wrongly.
+LONGEST_LINE = 998
+newcomers = Blueprint("newcomers", __name__)
+
+
+@newcomers.get("/new-colleagues")
+@public
+def index() -> str:
+    return render_template("newcomers/index.html", entries=_entries(), code=str(get_locale()))
+
+
+@newcomers.get("/new-colleagues/sheet")
+@public
+def sheet() -> str:
+    """Show one sheet for everybody's packet, in all languages at once."""
+    words, soon = {}, {}
+    for code in i18n.NAMES:
+        with force_locale(code):
+            words[code] = Markup(render_template("newcomers/words.html"))  # noqa: S704 - escaped
+            soon[code] = _("Starts this year")
+    return render_template(
+        "newcomers/sheet.html",
+        entries=_entries(),
+        words=words,
+        soon=soon,
+        home=qr_code(services().settings.base_url),
+    )
+
+
+@newcomers.get("/new-colleagues/mail")
+@public
+def mail() -> str:
+    return render_template("newcomers/mail.html", draft=_draft())
+
+
+@newcomers.get("/new-colleagues/mail.eml")
+@public
+def draft() -> Response:
+    """Give the mail as a draft (X-Unsent): whoever opens it sends it, from their own mailbox.
+
+    Nothing in it was typed by a stranger, so that the standard library may write it.
+    """
+    draft = _draft()
+    mail = EmailMessage(policy=policy.SMTP.clone(max_line_length=LONGEST_LINE))
+    mail["Subject"], mail["X-Unsent"] = draft.subject, "1"
+    mail.set_content(draft.text)
+    mail.add_alternative(draft.html, subtype="html")
+    disposition = {"Content-Disposition": "attachment; filename=new-colleague.eml"}
+    return Response(bytes(mail), headers=disposition, content_type="message/rfc822")
+
+
+@newcomers.get("/groups/<slug>/poster")
+@public
+def poster(slug: str) -> str:
+    """Show a page for the wall, with the group's next dates."""
+    language = str(get_locale())
+    zone = services().settings.timezone
+    with transaction() as session:
+        group = groups.find(session, slug) or abort(404)
+        entry = onboarding_entry(group, services().links)
+        dates = [
+            meeting_view(each, language)
+            for each in meetings.next_held(session, zone, now(), MOST_DATES, group)
+        ]
+    return render_template(
+        "newcomers/poster.html", entry=entry, group=entry.said[language], dates=dates
+    )
+
+
+@newcomers.get("/g/<int(max=99999):number>")
+@public
+def short(number: int) -> ResponseReturnValue:
+    """Lead from the short address on paper to the group's page; numbers are never given again."""
+    with transaction() as session:
+        group = groups.by_id(session, number) or abort(404)
+        return redirect(url_for("directory.group", slug=group.slug))
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """A QR code: its width and height in modules, quiet zone included, and its dark outline."""
+
+    size: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardingEntry:
+    """A group as it stands on paper."""
+
+    # Its public face in each language.
+    said: Mapping[str, GroupView]
+    url: str
+    code: QrCode
+
+    @property
+    def typed(self) -> str:
+        """What a person types to get there."""
+        return self.url.partition("://")[2]
+
+
+def onboarding_entries(session: Session, links: Links) -> list[OnboardingEntry]:
+    """List all groups that people can join, now or soon, in the directory's order."""
+    found = (group for group in groups.listed(session) if not group.is_ending)
+    return [onboarding_entry(group, links) for group in found]
+
+
+def _entries() -> list[OnboardingEntry]:
+    with transaction() as session:
+        return onboarding_entries(session, services().links)
+
+
+def _draft() -> RenderedEmail:
+    language = str(get_locale())
+    return services().renderer.render(
+        "new-colleague",
+        language,
+        entries=[(each.said[language], each.url) for each in _entries()],
+        page_url=services().links.page("newcomers.index", language),
+    )
+
+
+def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
+    url = links.plain("newcomers.short", number=group.id)
+    return OnboardingEntry(
+        {code: group_view(group, code) for code in i18n.NAMES}, url, qr_code(url)
+    )
+
+
+# Modules of white on each side (ISO/IEC 18004, 9.1).
+QUIET_ZONE_MODULES = 4
+
+
+def qr_code(text: str) -> QrCode:
+    """Draw a text's QR code (ISO/IEC 18004), readable with 15 percent of it damaged (level M)."""
+    rows = list(segno.make(text, error="m", micro=False).matrix_iter(border=QUIET_ZONE_MODULES))
+    runs = [run for y, row in enumerate(rows) for run in _dark_runs(row, y)]
+    return QrCode(len(rows), "".join(f"M{x} {y}h{length}v1h-{length}z" for x, y, length in runs))
+
+
+def _dark_runs(row: Iterable[int], y: int) -> list[tuple[int, int, int]]:
+    """List a row's stretches of dark modules: where each begins, and how long it is."""
+    runs: list[tuple[int, int, int]] = []
+    for x, is_dark in enumerate(row):
+        if is_dark and runs and sum(runs[-1][::2]) == x:
+            runs[-1] = (runs[-1][0], y, runs[-1][2] + 1)
+        elif is_dark:
+            runs.append((x, y, 1))
+    return runs

@@ -1,0 +1,97 @@
+"""Keep what somebody typed when their session has ended, or when they are to prove who they are.
+
+Nothing is stored: a page carries the words, and the browser sends them again. A form that comes
+with the token of an earlier session is shown again, filled in, and never acted on.
+"""
+
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from belong_mail.accounts import identities, proof
+from belong_mail.accounts.forms import ProofForm
+from belong_mail.accounts.service import NotFound
+from belong_mail.accounts.session import signed_in, was_signed_in
+from belong_mail.newsletters.service import InvalidState
+from belong_mail.web.access import ProofNeeded, SignedOut
+from belong_mail.web.context import only_read, read_transaction, services, show_again
+from belong_mail.web.forms import LANGUAGE_SWITCH
+
+CSRF_FIELD = "csrf_token"
+SHOWN = 200
+
+
+def register_signed_out_pages(app: Flask) -> None:
+    app.register_error_handler(SignedOut, signed_out)
+    app.register_error_handler(CSRFError, stale_form)
+    app.register_error_handler(ProofNeeded, ask_for_proof)
+
+
+def signed_out(error: SignedOut) -> ResponseReturnValue:
+    """Ask to sign in again beside this page, which keeps what was typed.
+
+    A body as large as a picture's is read only where a lead has signed in before.
+    """
+    usual = current_app.config["MAX_CONTENT_LENGTH"]
+    is_read = (request.content_length or 0) <= usual or was_signed_in()
+    return _kept_page(is_read=is_read), error.code or 403
+
+
+def stale_form(error: CSRFError) -> ResponseReturnValue:
+    """Show a lead's form again with what was typed and a fresh token; nothing is done.
+
+    The page's own view shows it, while no form counts as sent and the database refuses to write.
+    What would have acted without a form asks to be pressed once more.
+    """
+    show_again()
+    try:
+        shown = current_app.make_response(current_app.dispatch_request())
+    except (HTTPException, NotFound, InvalidState, DBAPIError):
+        shown = current_app.response_class(status=error.code)
+    if shown.status_code != SHOWN:
+        return _kept_page(), error.code or 400
+    shown.status_code = error.code or 400
+    return shown
+
+
+def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
+    """Ask who is signed in to prove it, beside this page, which keeps what was typed.
+
+    The language button of a form acts on nothing: its page is shown in that language.
+    """
+    if LANGUAGE_SWITCH in request.form:
+        only_read()
+        with suppress(HTTPException, NotFound, InvalidState, DBAPIError):
+            shown = current_app.make_response(current_app.dispatch_request())
+            if shown.status_code == SHOWN:
+                return shown
+    with read_transaction() as session:
+        by_district = identities.is_used(session, services().settings, signed_in())
+    proof.remember_page()
+    given: dict[str, Any] = {"form": ProofForm(formdata=None), "by_district": by_district}
+    return _kept_page("account/proof_needed.html", **given), error.code or 403
+
+
+def _kept_page(
+    name: str = "errors/signed_out.html", *, is_read: bool = True, **shown: object
+) -> str:
+    """Return a page that sends the same form again, without its files."""
+    given = request.form.items(multi=True) if is_read else ()
+    typed = [each for each in given if each[0] not in {CSRF_FIELD, LANGUAGE_SWITCH}]
+    query = request.query_string.decode("ascii", "replace")
+    return render_template(
+        name,
+        action=quote(request.path) + (f"?{query}" if query else ""),
+        typed=typed,
+        # More than one word: what a person would miss.
+        texts=[words for _name, words in typed if len(words.split()) > 1],
+        has_files=not is_read or any(file.filename for file in request.files.values()),
+        is_private=True,
+        **shown,
+    )

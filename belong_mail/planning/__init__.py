@@ -1,1 +1,0 @@
-"""Leads plan meetings: enter, change and cancel them, one day or all."""

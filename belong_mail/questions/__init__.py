@@ -1,1 +1,0 @@
-"""Leads propose the questions of their group's form; the office says yes or no."""

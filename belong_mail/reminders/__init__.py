@@ -1,1 +1,0 @@
-"""The day-before reminder, for members who asked for it."""

@@ -1,1 +1,0 @@
-"""What mail servers and mailboxes write back: bounces, complaints, automatic replies."""

@@ -1,1 +1,0 @@
-"""The engine: what waits to be sent, leases, connections, pace."""

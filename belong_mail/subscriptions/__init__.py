@@ -1,1 +1,0 @@
-"""Asking to join, confirming, leaving."""

@@ -1,0 +1,1 @@
+"""What views share: request context, forms, language, security headers, compression."""

@@ -1,0 +1,162 @@
+"""Who may open a page: each view says so itself, by decorators; without one the app does not start.
+
+    @contact.route("/contact", methods=["GET", "POST"])
+    @public
+    @no_cookie
+    def write() -> ...
+
+    @planning.get("/groups/<slug>/meetings")
+    @for_leads
+    def listed(slug: str) -> ...
+
+A decorator marks the function and returns it, so that above the route it does the same as below.
+What the marks say is read in one place: `web.rights` makes a table of it, `docs/rights.md`.
+"""
+
+from enum import Flag, auto
+from typing import Protocol, TypeVar
+
+from flask import Flask, current_app, request
+from flask_wtf import CSRFProtect
+from werkzeug.exceptions import Forbidden
+
+View = TypeVar("View")
+
+
+class ViewDecorator(Protocol):
+    def __call__(self, view: View, /) -> View: ...
+
+
+class Access(Flag):
+    UNSAID = 0
+    PUBLIC = auto()
+    NO_COOKIE = auto()
+    FROM_ANYWHERE = auto()
+    DEVELOPMENT = auto()
+    ACCOUNTS = auto()
+    LEADS = auto()
+    SECOND_LEAD = auto()
+    OFFICE = auto()
+    FRESH_PROOF = auto()
+
+
+# Who may open a page: one of these, for each.
+WHO = Access.PUBLIC | Access.DEVELOPMENT | Access.ACCOUNTS | Access.LEADS | Access.OFFICE
+# What a mark makes sense with only.
+REQUIRED = {
+    Access.NO_COOKIE: Access.PUBLIC,
+    Access.FROM_ANYWHERE: Access.PUBLIC | Access.NO_COOKIE,
+    Access.SECOND_LEAD: Access.LEADS,
+}
+
+
+class SignedOut(Forbidden):
+    """A form of a page that strangers do not reach came from a browser that is not signed in."""
+
+
+class ProofNeeded(Forbidden):
+    """A press wants a fresh proof of who is signed in, and the last one is too old."""
+
+
+class InconsistentAccess(Exception):
+    """A view's marks contradict each other."""
+
+
+def public(view: View) -> View:
+    """Let anyone open a page."""
+    return _marked(view, Access.PUBLIC)
+
+
+def no_cookie(view: View) -> View:
+    """Ask for no CSRF token of a cookie: a signed link is the form's authority, or it needs none.
+
+    A signed time guards such a form (`web.forms.PublicForm`).
+    """
+    return _marked(view, Access.NO_COOKIE)
+
+
+def from_anywhere(view: View) -> View:
+    """Take what another site's page posts, such as webmail's own button (RFC 8058)."""
+    return _marked(view, Access.FROM_ANYWHERE)
+
+
+def development(view: View) -> View:
+    """Let anyone open a page in development; in production it is refused to strangers."""
+    return _marked(view, Access.DEVELOPMENT)
+
+
+def for_accounts(view: View) -> View:
+    """Let whoever has signed in open a page; it is about their own account."""
+    return _marked(view, Access.ACCOUNTS)
+
+
+def for_leads(view: View) -> View:
+    """Let leads open a page; what its address names must be of a group that they lead.
+
+    That is the view's part: it finds everything through the scope of `accounts.groups_led_by`.
+    """
+    return _marked(view, Access.LEADS)
+
+
+def for_second_lead(view: View) -> View:
+    """Let leads of the group open a page; what it asks is answered by another than who asked."""
+    return _marked(view, Access.LEADS | Access.SECOND_LEAD)
+
+
+def for_office(view: View) -> View:
+    """Let those who work for the office open a page; it is about all groups."""
+    return _marked(view, Access.OFFICE)
+
+
+def fresh_proof(view: View) -> View:
+    """Act on a POST only for who has proved a moment ago who they are; ask everyone else first.
+
+    See `accounts.proof`. What was typed stays on the page that asks.
+    """
+    return _marked(view, Access.FRESH_PROOF)
+
+
+def access_of(view: object) -> Access:
+    return getattr(view, "access", Access.UNSAID)
+
+
+def asked_for() -> Access:
+    """Return the marks of the page that is asked for."""
+    return access_of(current_app.view_functions.get(request.endpoint or ""))
+
+
+def has_access(access: Access) -> bool:
+    """Tell whether the page that is asked for has one of some marks."""
+    return bool(asked_for() & access)
+
+
+def endpoints(app: Flask, access: Access) -> set[str]:
+    """Name the pages that have one of some marks."""
+    return {name for name, view in app.view_functions.items() if access_of(view) & access}
+
+
+def init_access(app: Flask, csrf: CSRFProtect) -> None:
+    """Apply what the registered views say; raise InconsistentAccess if they contradict themselves.
+
+    Files below /static are for anyone.
+    """
+    public(app.view_functions["static"])
+    for name, view in app.view_functions.items():
+        marks = access_of(view)
+        for access, required in REQUIRED.items():
+            if access in marks and required not in marks:
+                raise InconsistentAccess(f"{name} is marked {access.name}, but not {required}.")
+        if len(marks & WHO) != 1:
+            raise InconsistentAccess(
+                f"{name} must say who may open it, by one decorator of belong_mail/web/access.py:"
+                " @public, @for_accounts, @for_leads or @for_office."
+            )
+        if Access.FRESH_PROOF in marks and Access.PUBLIC in marks:
+            raise InconsistentAccess(f"{name} wants a proof of who is signed in, but is PUBLIC.")
+        if Access.NO_COOKIE in marks:
+            csrf.exempt(view)
+
+
+def _marked(view: View, access: Access) -> View:
+    vars(view)["access"] = access_of(view) | access
+    return view

@@ -1,0 +1,62 @@
+"""Compress with gzip what holds no secret beside words that a stranger chose (BREACH)."""
+
+import gzip
+
+from flask import Flask, Response, request
+
+from belong_mail.web.access import Access, has_access
+
+# Octets; what is smaller gains nothing.
+MIN_OCTETS = 512
+LEVEL = 6
+# What a URL may name and still stand for the same page for everybody.
+SAME_PAGE_VALUES = {"slug"}
+SAME_PAGE_ARGUMENTS = {"lang"}
+
+
+COMPRESSIBLE_TYPES = {
+    "image/svg+xml",
+    "text/calendar",
+    "text/css",
+    "text/html",
+    "text/javascript",
+    "text/plain",
+}
+
+
+def init_compression(app: Flask) -> None:
+    """Compress files, and those answers of public pages that are the same for everybody.
+
+    A page goes out as it is when it could hold a secret (a cookie came with the request, or its
+    URL has more than a group's slug) or reflect anything (a query, a form that was sent, an error).
+    """
+
+    @app.after_request
+    def compress_response(response: Response) -> Response:
+        is_file = request.endpoint == "static"
+        if not (is_file or (has_access(Access.PUBLIC) and _is_for_everybody())):
+            return response
+        if response.status_code != 200 or response.mimetype not in COMPRESSIBLE_TYPES:  # noqa: PLR2004
+            return response
+        response.vary.add("Accept-Encoding")
+        if request.accept_encodings.quality("gzip") <= 0:
+            return response
+        response.direct_passthrough = False
+        plain = response.get_data()
+        if len(plain) >= MIN_OCTETS:
+            response.set_data(gzip.compress(plain, LEVEL, mtime=0))
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers.remove("Accept-Ranges")
+            etag, _is_weak = response.get_etag()
+            if etag:
+                response.set_etag(etag, weak=True)
+        return response
+
+
+def _is_for_everybody() -> bool:
+    return (
+        request.method in {"GET", "HEAD"}
+        and not request.cookies
+        and (request.view_args or {}).keys() <= SAME_PAGE_VALUES
+        and request.args.keys() <= SAME_PAGE_ARGUMENTS
+    )

@@ -1,0 +1,169 @@
+"""The services and transactions of a request or a command; throttling by source."""
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import cast
+
+import click
+from flask import current_app, g, has_request_context, request
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
+
+from belong_mail.core import audit, logs, rate_limits, site_settings
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import SOURCE_RATE, TRUSTED_SOURCE_RATE
+from belong_mail.core.services import Services
+
+log = logging.getLogger(__name__)
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+SAFE = {"GET", "HEAD", "OPTIONS"}
+# For how long a form may be put off; what would wait longer is refused, at no cost.
+LONGEST_WAIT = timedelta(minutes=15)
+# When to try again what was refused.
+AGAIN_AFTER = timedelta(minutes=5)
+
+
+def services() -> Services:
+    return cast("Services", current_app.extensions["belong"])
+
+
+def services_as_set(session: Session) -> Services:
+    """Return the services with the settings as the office has changed them: for previews."""
+    ours = services()
+    settings = site_settings.with_changes(session, ours.settings)
+    renderer = ours.renderer.changed(settings.postal_address, settings.help_lines)
+    return replace(ours, settings=settings, renderer=renderer)
+
+
+def show_again() -> None:
+    """Have this request's form shown again with what was typed: from now on nothing acts on it."""
+    g.is_shown_again = True
+
+
+def is_shown_again() -> bool:
+    return bool(g.get("is_shown_again", False))
+
+
+def only_read() -> None:
+    """Let the database refuse to write from now on, as within GET."""
+    g.is_only_read = True
+
+
+def _is_reading() -> bool:
+    if not has_request_context():
+        return False
+    return request.method in SAFE or is_shown_again() or bool(g.get("is_only_read", False))
+
+
+@contextmanager
+def transaction(unrecorded: str = "") -> Iterator[Session]:
+    """One transaction: leaving well commits, an error rolls back.
+
+    Within GET, HEAD and OPTIONS, and where a form is only shown again, the database itself refuses
+    to write. The audit trail hears who acts: on a page who is signed in, else the operator. Whoever
+    changes something must record it, or give the reason why that is not needed; raises
+    UnrecordedChange. Of a command its name is recorded at least.
+    """
+    is_reading = _is_reading()
+    with (services().reading if is_reading else services().writing).begin() as session:
+        actor = _actor()
+        audit.set_actor(session, actor)
+        is_watched = not (is_reading or unrecorded or actor is audit.NOBODY)
+        if is_watched:
+            audit.watch(session)
+        yield session
+        if is_watched and audit.has_gap(session):
+            _close_gap(session, actor)
+    for kind in audit.recorded(session):
+        logs.event(log, logging.INFO, "recorded", kind=kind)
+
+
+def _close_gap(session: Session, actor: audit.Actor) -> None:
+    """Record that a command was run; a page must say more than that."""
+    if actor is not audit.OPERATOR:
+        raise audit.UnrecordedChange(request.endpoint)
+    command = click.get_current_context(silent=True)
+    words = command.command_path.split()[1:] if command else ()
+    audit.record(session, audit.Kind.COMMAND_RUN, detail="-".join(words))
+
+
+def _actor() -> audit.Actor:
+    if not has_request_context():
+        return audit.OPERATOR
+    actor: audit.Actor = g.get("actor", audit.NOBODY)
+    return actor
+
+
+@contextmanager
+def read_transaction() -> Iterator[Session]:
+    """One transaction that only reads, whatever the method: nobody who writes waits for its end."""
+    with services().reading.begin() as session:
+        yield session
+
+
+def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: str = "") -> datetime:
+    """Count a form of its source and return when it may be answered: now, or a little later.
+
+    A source is an address (a /64 in IPv6), and is kept as a keyed hash of the day; a browser that
+    is known stands for itself. Raises TooManyRequests when that would be too late, at no cost, and
+    ServiceUnavailable when too much waits for the worker, or comes from all sources together.
+    """
+    settings = services().settings
+    source = _source(request.remote_addr or "")
+    is_trusted = any(source in network for network in settings.trusted_networks)
+    at = now()
+    waiting = rate_limits.count_waiting(session)
+    if waiting >= rate_limits.MAX_WAITING_JOBS and not known_as:
+        raise ServiceUnavailable(retry_after=at + AGAIN_AFTER)
+    rate = TRUSTED_SOURCE_RATE if is_trusted else SOURCE_RATE
+    if waiting >= rate_limits.BUSY_WAITING_JOBS:
+        rate = rate_limits.busy_rate(rate)
+    whose = known_as or f"{at.date()}/{_subscriber(source)}"
+    due_at = rate_limits.try_use(session, _keyed_hash(f"source/{whose}"), rate, at, most_wait)
+    if due_at is None:
+        raise TooManyRequests(retry_after=at + AGAIN_AFTER)
+    if is_trusted or known_as or due_at > at:
+        return due_at
+    of_all = rate_limits.try_use(
+        session, rate_limits.ALL_FORMS, rate_limits.ALL_FORMS_RATE, at, LONGEST_WAIT
+    )
+    if of_all is None:
+        raise ServiceUnavailable(retry_after=at + AGAIN_AFTER)
+    return of_all
+
+
+def asking_source() -> str:
+    """Name where a request comes from for the worker's limits, by a keyed hash; it is sealed."""
+    return _keyed_hash(f"asking/{_subscriber(_source(request.remote_addr or ''))}").hex()
+
+
+def limit_key(name: str) -> bytes:
+    """Name what is limited, such as a lead's tests, by a keyed hash."""
+    return _keyed_hash(f"limit/{name}")
+
+
+def _keyed_hash(message: str) -> bytes:
+    key = services().settings.secret_keys[-1].encode()
+    return hmac.digest(key, message.encode(), hashlib.sha256)[:16]
+
+
+def _subscriber(source: Address) -> Address:
+    """Return what stands for all addresses of one subscriber's network: in IPv6 of a /64."""
+    if source.version == 6:  # noqa: PLR2004
+        return ipaddress.ip_network((source, 64), strict=False).network_address
+    return source
+
+
+def _source(address: str) -> Address:
+    """Read an address; what no proxy should have said counts as one source of its own."""
+    try:
+        source = ipaddress.ip_address(address)
+    except ValueError:
+        return ipaddress.IPv4Address(0)
+    return getattr(source, "ipv4_mapped", None) or source

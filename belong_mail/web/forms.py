@@ -1,0 +1,232 @@
+"""What forms share: filters, validators, a form without cookies, a trap for robots."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any, cast
+from unicodedata import category
+from urllib.parse import urlsplit
+
+from flask import request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+from flask_wtf import FlaskForm
+from wtforms import DateField, Field, Form, StringField, SubmitField, TimeField, ValidationError
+from wtforms.csrf.core import CSRF, CSRFTokenField
+from wtforms.validators import InputRequired
+
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.mail.address import InvalidAddress, check, correct_domain, domain
+from belong_mail.web.context import is_shown_again, services
+
+LONGEST_PAUSE = timedelta(days=365)
+# Name of the button that shows the page in another language, with everything kept.
+LANGUAGE_SWITCH = "switch_language"
+# Name of the button that puts a suggested address into its field, whose name is its value.
+USE_SUGGESTION = "use_suggestion"
+# Name of the hidden field with the address that was typed before a suggestion was made.
+AS_TYPED = "as_typed"
+LINE_BREAKS = "\t\n\r"
+# Unicode's controls, private characters and halves of characters.
+HIDDEN_CHARACTERS = {"Cc", "Co", "Cs"}
+# Characters that show the words after them in another order.
+BIDI_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def strip(value: str | None) -> str | None:
+    return value.strip() if value else value
+
+
+class TimedCSRF(CSRF):
+    """A signed time in place of a cookie's token: the form was opened here, within a day.
+
+    Other sites' forms are refused by `headers`; whoever posts without opening the form, or long
+    after, is asked to press once more.
+    """
+
+    def generate_csrf_token(self, _field: CSRFTokenField) -> str:
+        return services().tokens.sign(Purpose.FORM, new_public_id(), now())
+
+    def validate_csrf_token(self, _form: Form, field: CSRFTokenField) -> None:
+        try:
+            services().tokens.read(Purpose.FORM, field.data or "")
+        except BadToken as error:
+            raise ValidationError(_("Please select the button again.")) from error
+
+
+class BaseForm(FlaskForm):
+    """A form that the language button shows again, with everything that was typed."""
+
+    @property
+    def is_turned(self) -> bool:
+        """Tell whether the language button sent the form."""
+        return LANGUAGE_SWITCH in request.form
+
+    def is_submitted(self) -> bool:
+        """Tell whether the form was sent to be acted on."""
+        is_shown = {LANGUAGE_SWITCH, USE_SUGGESTION} & request.form.keys() or is_shown_again()
+        return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
+
+    def process(self, *args: Any, **kwargs: Any) -> None:
+        """Read what was sent; a suggestion that was accepted takes the place of what was typed."""
+        super().process(*args, **kwargs)  # type: ignore[no-untyped-call]
+        name = request.form.get(USE_SUGGESTION, "")
+        if name in self and isinstance(self[name].data, str):
+            self[name].data = _suggestion(self[name].data) or self[name].data
+
+
+class PublicForm(BaseForm):
+    """A form that anyone may fill in: no cookie, a trap for robots, nothing typed is lost."""
+
+    class Meta:
+        csrf = True
+        csrf_class = TimedCSRF
+
+    # For robots: people do not see it. Named so that no browser fills it in.
+    trap = StringField(_l("Leave this empty"))
+
+    def validate_trap(self, field: Field) -> None:
+        if field.data:
+            field.data = ""
+            raise ValidationError(_("Please select the button again."))
+
+    def is_sent(self) -> bool:
+        """Tell whether the form was sent to be acted on, and is right."""
+        return bool(self.validate_on_submit())
+
+
+def well_formed(_form: Form, field: Field) -> None:
+    """Leave the address in the one spelling we use; ask once whether it is mistyped."""
+    typed = field.data or ""
+    if request.form.get(AS_TYPED) != typed:
+        vars(field)["as_typed"] = typed
+        _refuse_slip(field, _l("Did you mean %(domain)s? If not, send the form again as it is."))
+    field.data = _checked(typed)
+
+
+def staff_address(_form: Form, field: Field) -> None:
+    """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
+    _refuse_slip(field, _l("Did you mean %(domain)s?"))
+    address = _checked(field.data or "")
+    settings = services().settings
+    if domain(address) not in settings.allowed_domains:
+        raise ValidationError(
+            _(
+                "Use your DPS email address. It ends in @%(domain)s.",
+                domain=settings.allowed_domains[0],
+            )
+        )
+    refused = settings.refused_local_parts
+    if refused and refused.search(address.rpartition("@")[0]):
+        raise ValidationError(
+            _("This isn’t a staff email address. Use your own DPS email address.")
+        )
+    field.data = address
+
+
+def _suggestion(typed: str) -> str | None:
+    return correct_domain(typed, services().settings.allowed_domains)
+
+
+def _refuse_slip(field: Field, words: LazyString) -> None:
+    """Ask whether a domain like the district's was meant, beside a button that puts it there."""
+    meant = _suggestion(field.data or "")
+    if meant is not None:
+        vars(field)["suggestion"] = meant
+        raise ValidationError(str(words) % {"domain": domain(meant)})
+
+
+def _checked(typed: str) -> str:
+    """Return an address that neither envelope nor header can misread (RFC 2047)."""
+    refused = _("Enter an email address like name@dpsk12.org.")
+    if "=?" in typed:
+        raise ValidationError(refused)
+    try:
+        return check(typed)
+    except InvalidAddress as error:
+        raise ValidationError(refused) from error
+
+
+def plain_text(_form: Form, field: Field) -> None:
+    """Accept words in which nothing hides: no controls but tab and line break."""
+    text = field.data or ""
+    if any(
+        c in BIDI_CONTROLS or (category(c) in HIDDEN_CHARACTERS and c not in LINE_BREAKS)
+        for c in text
+    ):
+        raise ValidationError(_("This contains a character we can’t read. Please retype it."))
+
+
+def one_line(form: Form, field: Field) -> None:
+    """Accept plain words without a line break of any kind."""
+    plain_text(form, field)
+    if "\t" in (field.data or "") or len((field.data or "").splitlines()) > 1:
+        raise ValidationError(_("This contains a character we can’t read. Please retype it."))
+
+
+def https_only(_form: Form, field: Field) -> None:
+    parts = urlsplit(field.data or "")
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise ValidationError(_("Enter a web address that starts with https://."))
+
+
+class LocalDateField(DateField):
+    """A day, or an error in words that help."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        try:
+            super().process_formdata(valuelist)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Choose a date, like 2027-01-31.")) from error
+
+
+class LocalTimeField(TimeField):
+    """A time of day, as browsers send it or as people type it, or an error in words that help."""
+
+    def __init__(self, label: object, **named: Any) -> None:
+        super().__init__(label, format=["%H:%M", "%I:%M%p"], **named)  # type: ignore[no-untyped-call]
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        compact = ["".join(each.split()).replace(".", "").upper() for each in valuelist]
+        try:
+            super().process_formdata(compact)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise ValueError(_("Enter a time, like 4:30 PM.")) from error
+
+
+class PauseForm(BaseForm):
+    """Until when no issues are to come. The link of its page is its authority."""
+
+    class Meta:
+        csrf = False
+
+    until = LocalDateField(
+        _l("No newsletters until"), validators=[InputRequired(_l("Choose a date."))]
+    )
+    resume = SubmitField(_l("Resume newsletters"))
+
+    @property
+    def is_resume(self) -> bool:
+        return bool(self.resume.data)
+
+    @property
+    def first(self) -> date:
+        return _today() + timedelta(days=1)
+
+    @property
+    def last(self) -> date:
+        return _today() + LONGEST_PAUSE
+
+    @property
+    def moment(self) -> datetime:
+        """The chosen day's first moment, in local time."""
+        day = cast("date", self.until.data)
+        return datetime.combine(day, time(), services().settings.timezone)
+
+    def validate_until(self, field: Field) -> None:
+        if field.data is not None and not self.first <= field.data <= self.last:
+            raise ValidationError(_("Choose a date after today and within a year."))
+
+
+def _today() -> date:
+    return now().astimezone(services().settings.timezone).date()

@@ -1,0 +1,99 @@
+"""Fields in which the same words are typed in each language of the list."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask_babel import get_locale, lazy_gettext
+from flask_babel.speaklater import LazyString
+from wtforms import Field, Form
+
+from belong_mail.core.i18n import (
+    DEFAULT,
+    NAMES,
+    LocalizedText,
+    gettext_noop,
+    language_name,
+    text_direction,
+)
+
+# Labels a field below the one for the default language.
+SAME = gettext_noop("The same in %(language)s")
+# Makes the field for a language's words, from its code.
+MakeField = Callable[[str], Any]
+
+
+class LocalizedFields:
+    """Declares fields in the class of a form: one for each language, in the list's order.
+
+    They are named `summary_en` and `summary_es`; with `is_bare` the first has no ending.
+    """
+
+    def __init__(self, *, is_bare: bool = False, **makers: MakeField) -> None:
+        self.names = {
+            name: {
+                code: name if is_bare and code == DEFAULT else f"{name}_{code}" for code in NAMES
+            }
+            for name in makers
+        }
+        # Made here: a form shows its fields, and its errors, in the order of their making.
+        self.fields = [
+            (self.names[name][code], _marked(make(code), code))
+            for code in NAMES
+            for name, make in makers.items()
+        ]
+
+
+class LocalizedForm(Form):
+    """A form that may declare LocalizedFields."""
+
+    field_names: ClassVar[dict[str, dict[str, str]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declared = [each for each in vars(cls).values() if isinstance(each, LocalizedFields)]
+        cls.field_names = dict(cls.field_names)
+        for each in declared:
+            cls.field_names |= each.names
+            for name, field in each.fields:
+                setattr(cls, name, field)
+
+    def fields_of(self, name: str) -> dict[str, Field]:
+        """Return the fields for the same words, by language; the default comes first."""
+        return {code: self[field] for code, field in self.field_names[name].items()}
+
+    def typed(self, name: str) -> LocalizedText:
+        """Return what was typed, in each language in which something was."""
+        return {code: field.data for code, field in self.fields_of(name).items() if field.data}
+
+    @classmethod
+    def flat(cls, **words: LocalizedText) -> dict[str, str]:
+        """Return words by the names of their fields."""
+        return {
+            field: words[name].get(code, "")
+            for name in words
+            for code, field in cls.field_names[name].items()
+        }
+
+    def fill(self, **words: LocalizedText) -> None:
+        """Fill the fields with what is stored."""
+        for field, said in self.flat(**words).items():
+            self[field].data = said
+
+
+def _marked(field: Any, code: str) -> Any:
+    """Mark a field of another language than the default, for screen readers and keyboards."""
+    if code != DEFAULT:
+        direction = {"dir": "rtl"} if text_direction(code) == "rtl" else {}
+        field.kwargs["render_kw"] = {"lang": code, **direction}
+    return field
+
+
+def label(code: str, first: str, other: str) -> LazyString:
+    """Label a field: `first` for the default language; `other` names its %(language)s."""
+    if code == DEFAULT:
+        return lazy_gettext(first)
+    return lazy_gettext(other, language=LazyString(_named, code))
+
+
+def _named(code: str) -> str:
+    return language_name(code, str(get_locale()))

@@ -1,0 +1,49 @@
+"""Log requests that fail or take long, by the name of their page: a path may hold a secret."""
+
+import logging
+import time
+from http import HTTPStatus
+from typing import Final
+
+from flask import Flask, Response, g, request
+
+from belong_mail.core import logs
+
+# Ordinary answers are not logged: who reads which page is nobody's business.
+SLOW_SECONDS: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def init_request_log(app: Flask) -> None:
+    """Begin before all other hooks, and end after them."""
+
+    @app.before_request
+    def begin() -> None:
+        logs.begin_request()
+        g.began_at = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("began_at", time.perf_counter())
+        if response.status_code >= HTTPStatus.BAD_REQUEST or seconds >= SLOW_SECONDS:
+            _log(response.status_code, seconds)
+        return response
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        logs.end_request()
+
+
+def _log(status: int, seconds: float) -> None:
+    is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_slow = seconds >= SLOW_SECONDS
+    logs.event(
+        log,
+        logging.ERROR if is_fault else logging.WARNING if is_slow else logging.INFO,
+        "request failed" if status >= HTTPStatus.BAD_REQUEST else "request was slow",
+        status=status,
+        method=request.method if request.routing_exception is None else "",
+        page=request.endpoint or "",
+        ms=round(seconds * 1000),
+    )

@@ -1,0 +1,208 @@
+"""The table of rights: role, route, object. Code obeys the same marks, and tests try every cell.
+
+It is read from the marks of `web.access` at the views and from the addresses of the pages; written
+down it is `docs/rights.md`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from belong_mail.web.access import Access, access_of
+
+# A part of an address that names something, as routes write it.
+PART = re.compile(r"<(?:[^<>]*:)?(\w+)>")
+
+
+class Role(StrEnum):
+    STRANGER = "stranger"
+    LINK = "who has the link"
+    LEAD = "leader of the group"
+    SECOND_LEAD = "approver"
+    OTHER_LEAD = "leader of another group"
+    OFFICE = "office"
+
+
+class Answer(StrEnum):
+    YES = "yes"
+    # To see it, not to press its button: another leader must.
+    LOOKS = "looks"
+    # A page leads to the sign-in page; a form is kept and not acted on.
+    SIGN_IN = "sign in"
+    # In the same words as what does not exist.
+    NOT_THERE = "404"
+    # By a page that says how to begin, in the same words whatever the reason.
+    REFUSED = "403"
+
+
+# What the parts of a page's address name. A new part is entered here, and in the tests’ objects.
+OBJECTS = {
+    "slug": "group",
+    "number": "group",
+    "public_id": "newsletter",
+    "picture_id": "its picture",
+    "flyer_id": "its flyer",
+    "meeting_id": "meeting",
+    "day": "its day",
+    "question_id": "question",
+    "interest_id": "way to help",
+    "account_id": "account",
+    "verb": "button",
+    "_button": "button",
+    "reference": "message to the office",
+    "name": "setting",
+    "month": "month",
+    "filename": "file",
+    "asked": "time of a form",
+    "token": "link",
+    "secret": "link",
+}
+# What opens a page to anyone who has it: an emailed link, or what stands in no address.
+KEYS = {"token", "secret"}
+HIDDEN_KEYS = {
+    "operating.metrics": "token of the monitoring",
+    "district.back": "answer of the district",
+}
+# Commands on the server that do what a page of leads or of the office does.
+COMMANDS = {
+    "releases.release": "newsletter release",
+    "releases.pause": "newsletter pause",
+    "releases.resume": "newsletter resume",
+    "releases.stop": "newsletter stop",
+    "office_newsletters.pause": "newsletter pause",
+    "office_newsletters.resume": "newsletter resume",
+    "office_newsletters.stop": "newsletter stop",
+    "office_newsletters.send": "newsletter release",
+    "office_newsletters.cancel": "newsletter cancel",
+    "office_groups.add": "group add",
+    "office_groups.launch": "group launch",
+    "office_groups.end": "group retire",
+    "office_groups.restore": "group restore",
+    "group_interests.listed_interests": "group interest",
+    "office.resend": "contact resend",
+    "office.approve_question": "question approve",
+    "office.refuse_question": "question refuse",
+    "office_health.retry": "outbox retry",
+    "office_health.accept": "bounce accept",
+    "office_health.undo": "bounce undo",
+    "people.listed": "lead list",
+    "people.invite": "lead invite",
+    "people.do": "lead remove",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page or a button, and who may use it."""
+
+    endpoint: str
+    address: str
+    method: str
+    # The parts of its address, in order.
+    parts: tuple[str, ...]
+    marks: Access
+
+    @property
+    def objects(self) -> list[str]:
+        """Name what it is about; raises KeyError for a part that OBJECTS does not have."""
+        hidden = [HIDDEN_KEYS[self.endpoint]] if self.endpoint in HIDDEN_KEYS else []
+        return [OBJECTS[part] for part in self.parts] + hidden
+
+    @property
+    def needs_key(self) -> bool:
+        """Tell whether one must have a link; the address of a button leads to a page that asks."""
+        has_key = bool(KEYS & {*self.parts}) and "_button" not in self.parts
+        return has_key or self.endpoint in HIDDEN_KEYS
+
+    @property
+    def without_key(self) -> Answer:
+        return Answer.REFUSED if self.endpoint == "district.back" else Answer.NOT_THERE
+
+    def answer(self, role: Role) -> Answer:
+        """Say what a role is answered about its own: its group, its link, its account."""
+        if Access.PUBLIC in self.marks:
+            return Answer.YES if role is Role.LINK or not self.needs_key else self.without_key
+        if role in {Role.STRANGER, Role.LINK}:
+            return Answer.SIGN_IN
+        if Access.OFFICE in self.marks:
+            return Answer.YES if role is Role.OFFICE else Answer.NOT_THERE
+        if Access.ACCOUNTS in self.marks:
+            return Answer.YES
+        is_theirs = Access.LEADS in self.marks and role in {Role.LEAD, Role.SECOND_LEAD}
+        if not is_theirs:
+            return Answer.NOT_THERE
+        is_for_second = Access.SECOND_LEAD in self.marks and self.method == "POST"
+        return Answer.LOOKS if is_for_second and role is Role.LEAD else Answer.YES
+
+
+def rights_table(app: Flask) -> list[Route]:
+    """List every page and button but those of development, by address."""
+    rules = sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint))
+    found = (route for rule in rules for route in _routes(app, rule))
+    return [route for route in found if Access.DEVELOPMENT not in route.marks]
+
+
+def _routes(app: Flask, rule: Rule) -> Iterator[Route]:
+    marks = access_of(app.view_functions[rule.endpoint])
+    parts = tuple(PART.findall(rule.rule))
+    for method in sorted({"GET", "POST"} & (rule.methods or set())):
+        yield Route(rule.endpoint, rule.rule, method, parts, marks)
+
+
+INTRODUCTION = """# Rights
+
+Who may open which page and press which button. This table is written from the marks at the views
+(`belong_mail/web/access.py`), which the web obeys, by `python -m tests.rights`;
+`tests/rights/test_table.py` tries every cell, with what is one’s own, another’s and nobody’s.
+
+- **yes**: allowed, for what is one’s own: a leader’s for the groups they lead, a link’s for what it
+  was made for. What is another group’s, or bent, is answered as **404**.
+- **404**: the same words as for what does not exist, and nothing changes.
+- **403**: a page that says how to begin, the same whatever the reason.
+- **looks**: sees the page, and must leave its button to another leader.
+- **proved**: for who has signed in or proved who they are within 15 minutes; others do that first.
+- **sign in**: a page leads to the sign-in page; a form is kept in the browser and not acted on.
+"""
+
+
+def document(routes: Iterable[Route]) -> str:
+    """Write the table down, in parts by who a page is for."""
+    parts = [INTRODUCTION]
+    listed = list(routes)
+    for title, mark, needs_key in (
+        ("For anyone", Access.PUBLIC, False),
+        ("For whoever has the link", Access.PUBLIC, True),
+        ("For whoever has signed in", Access.ACCOUNTS, False),
+        ("For leaders of the group", Access.LEADS, False),
+        ("For the office", Access.OFFICE, False),
+    ):
+        parts.append(f"\n## {title}\n\n| page | method | object | {' | '.join(Role)} |\n")
+        parts.append("|---" * (len(Role) + 3) + "|\n")
+        parts += [
+            _line(each) for each in listed if mark in each.marks and each.needs_key is needs_key
+        ]
+    return "".join([*parts, _commands(listed)])
+
+
+def _line(route: Route) -> str:
+    cells = [route.answer(role) for role in Role]
+    address = route.address.replace("|", "\\|")
+    is_proved = Access.FRESH_PROOF in route.marks and route.method == "POST"
+    method = f"{route.method}, proved" if is_proved else route.method
+    return f"| `{address}` | {method} | {', '.join(route.objects)} | {' | '.join(cells)} |\n"
+
+
+def _commands(routes: list[Route]) -> str:
+    """Say which commands of an operator do the same; whoever runs one may do it for any group."""
+    addresses = {route.endpoint: route.address for route in routes}
+    lines = [
+        f"| `{addresses[name]}` | `belong {command}` |\n" for name, command in COMMANDS.items()
+    ]
+    return (
+        "\n## On the server\n\nAn operator signs in to the server, and not here. These commands do"
+        " what a page does, for any group.\n\n| page | command |\n|---|---|\n" + "".join(lines)
+    )

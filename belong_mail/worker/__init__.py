@@ -1,0 +1,1 @@
+"""The other process: it reads jobs and sends email."""

@@ -1,0 +1,344 @@
+"""The worker's loop: read jobs, do chores, let the engine send."""
+
+import logging
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from belong_mail.core import lookups, site_settings
+from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.district import District
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services, Settings
+from belong_mail.delivery.engine import Engine
+from belong_mail.delivery.mailer import Mailer, SealedRecipients
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.mail.address import Staff
+from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
+from belong_mail.members import inbound, waitlist_tasks
+from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
+from belong_mail.newsletters import recipients as issue_recipients
+from belong_mail.newsletters import service as newsletters
+from belong_mail.ops import alerts, clock_repair, hold, key_check
+from belong_mail.ops.host_state import HostStateFile, StateFolderError
+from belong_mail.ops.rooms import ALL
+from belong_mail.worker import registry
+
+if TYPE_CHECKING:
+    from belong_mail.worker.intake import Intake
+
+# Loaded where a mailbox is set.
+INTAKE = "belong_mail.worker.intake"
+# Seconds between looks when there was nothing to do.
+IDLE_SECONDS = 0.5
+# Seconds between looks when the database does not answer.
+NO_DATABASE_SECONDS = 5.0
+PURGE_GAP = timedelta(minutes=1)
+# Seconds; a copy of the database that is older than this is known for one.
+HOST_CHECK_SECONDS = 10.0
+JOBS_AT_ONCE = 100
+MAX_FAILURES = 3
+# Why we are on hold while our keys do not open what is in the database.
+WRONG_KEYS = "keys"
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    def __init__(
+        self,
+        mailer: Mailer,
+        sessions: sessionmaker[Session],
+        transport: Transport,
+        lock: WorkerLock,
+        policy: SendPolicy,
+        recipients: SealedRecipients,
+        state_file: HostStateFile | None,
+        intake: "Intake | None" = None,
+    ) -> None:
+        self._mailer = mailer
+        self._keyring = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
+        self._receivers = registry.tasks(mailer)
+        self._sessions = sessions
+        self._seals = recipients
+        self._chores = registry.chores(mailer, recipients, policy)
+        self._intake = intake
+        self._state_file = state_file
+        self._meet_at = self._check_at = self._tell_at = 0.0
+        self._do_keys_fit = False
+        self._connections = self._met = 0
+        """Connections to the database that were made, and how many before we last met it."""
+        event.listen(sessions.kw["bind"], "connect", self._connected)
+        self._has_worked = False
+        """Whether a turn has ended well since the database was last met."""
+        self.held_because: str | None = None
+        """A key of `hold.REASONS` while we must not work."""
+        self._issue_mailer = issue_mailer.IssueMailer(mailer)
+        compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
+        self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
+        self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
+        self._purge_at = now()
+        parts = sessions, transport, compose, self._issue_mailer, lock, policy
+        self.engine = Engine(*parts, undelivered=auto_pause.pause_if_refused, is_met=self._is_met)
+
+    def run(self) -> None:
+        """Work until the engine is told to stop; then finish what is in hand, and no more."""
+        while not self.engine.stopping.is_set():
+            self.engine.rest(self._turn())
+        self.close()
+
+    def close(self) -> None:
+        """End well: what has left is known to the database, which is met once more, and to us."""
+        self.engine.stop_talking()
+        if self._intake is not None:
+            self._intake.stop()
+        self._is_free()
+        self.engine.close()
+        self._meet_at = 0.0
+        with suppress(*NO_DATABASE):
+            self._is_free()
+
+    def drain(self) -> None:
+        """Work until nothing is due now, or until the engine is told to stop."""
+        if self._is_free():
+            self.engine.recover()
+        elif self.held_because == WRONG_KEYS:
+            self._tell_of_keys()
+        while self._is_free() and not self.engine.stopping.is_set():
+            if not self.step() and not (self._intake is not None and self._intake.wait()):
+                break
+        self.engine.finish()
+        if self._has_worked and self._state_file is not None:
+            with self._sessions.begin() as session:
+                hold.beat(session, self._state_file.seen())
+
+    def _turn(self) -> float:
+        """Do what is due; return the seconds until the next look."""
+        try:
+            if not self._is_free():
+                if self.held_because == WRONG_KEYS:
+                    self._tell_of_keys()
+                return IDLE_SECONDS
+            return 0.0 if self.step() else IDLE_SECONDS
+        except (*NO_DATABASE, OSError, StateFolderError) as error:
+            log.error("Database or state folder cannot be used: %s", type(error).__name__)  # noqa: TRY400
+        return NO_DATABASE_SECONDS
+
+    def _is_free(self) -> bool:
+        """Tell whether we may work: on this database, and with these keys."""
+        if not self._may_work_here():
+            return False
+        if not self._are_keys_right():
+            self.held_because = WRONG_KEYS
+            return False
+        self.held_because = None
+        return True
+
+    def _are_keys_right(self) -> bool:
+        """Try the keys at the start, when one is missed, and now and then while they are wrong.
+
+        With wrong keys all mail would fail, and what is written would be lost with them.
+        """
+        opener = self._keyring.opener
+        if self._do_keys_fit and not opener.unknown:
+            return True
+        if time.monotonic() < self._check_at:
+            return False
+        with self._sessions.begin() as session:
+            faults = key_check.check_unknown_keys(session, self._keyring)
+            faults = faults or key_check.key_faults(session, self._keyring)
+            if not faults and not self._do_keys_fit:
+                key_check.retry_unreadable_jobs(session, opener)
+        if faults:
+            self._check_at = time.monotonic() + HOST_CHECK_SECONDS
+        if faults and self.held_because != WRONG_KEYS:
+            log.error("Sending is on hold: %s %s", " ".join(faults), hold.REASONS[WRONG_KEYS])
+            self.engine.finish()
+        self._do_keys_fit = not faults
+        return self._do_keys_fit
+
+    def _tell_of_keys(self) -> None:
+        """Let nothing leave but alerts, which need no key but the one we have."""
+        if self._seals.operator is None or time.monotonic() < self._tell_at:
+            return
+        self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
+        with self._sessions.begin() as session:
+            alarms = (alerts.WRONG_KEYS,)
+            alerts.check_alerts(session, self._seals.operator, alarms)
+        self.engine.kinds_alone = alerts.KINDS
+        try:
+            while self.engine.work() and not self.engine.stopping.is_set():
+                pass
+            self.engine.finish()
+        finally:
+            self.engine.kinds_alone = None
+
+    def _may_work_here(self) -> bool:
+        """Meet the database now and then, when it may be another, and before a purge.
+
+        Tells whether we may work on it.
+        """
+        is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
+        if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
+            return True
+        with self._state_file.locked_update() as seen, self._sessions.begin() as session:
+            ahead = hold.seconds_ahead(session, seen)
+            is_behind = self.engine.is_behind(session)
+            because = hold.check_host(session, seen, is_behind=is_behind)
+            if self._has_worked:
+                hold.beat(session, seen)
+            if because is None and ahead:
+                clock_repair.pull_back(session, ahead, now())
+            if because is None and hold.take_retry_call(session, seen):
+                self.engine.retry()
+        self._met = self._connections
+        if is_behind:
+            self.engine.restart()
+        if because is not None and because != self.held_because:
+            log.warning("Sending is on hold: %s", hold.REASONS[because])
+            self.engine.finish()
+        if self.held_because != WRONG_KEYS or because is not None:
+            self.held_because = because
+        self._has_worked = False
+        self._meet_at = time.monotonic() + HOST_CHECK_SECONDS
+        return because is None
+
+    def _is_met(self) -> bool:
+        """Tell whether the database is the one that we met: no connection was made since."""
+        return self._state_file is None or self._met == self._connections
+
+    def _connected(self, *_: object) -> None:
+        self._connections += 1
+
+    def _is_purge_due(self) -> bool:
+        """Tell whether a minute is over, also after a clock that was ahead is right again."""
+        return not self._purge_at - PURGE_GAP <= now() < self._purge_at
+
+    def step(self) -> bool:
+        """Read requests, queue issues that are due, send a batch; tell whether there was any."""
+        if self._intake is not None:
+            self._intake.look_if_due()
+        was_reading = self._read_requests()
+        was_reading |= self._tell_of_starts()
+        with self._sessions.begin() as session:
+            for newsletter in newsletters.queue_due(session, self._choose, self._may_go_out):
+                if self._seals.office is not None:
+                    newsletters.send_copy(session, newsletter, self._seals.office())
+        if self._is_purge_due():
+            at = now()
+            with self._sessions.begin() as session:
+                is_tidy = registry.run_chores(session, self._chores)
+            self._purge_at = at + PURGE_GAP if is_tidy else at
+        is_busy = self.engine.work() or was_reading
+        self._has_worked = True
+        return is_busy
+
+    def waiting(self) -> dict[str, int]:
+        """Count what waits for later."""
+        with self._sessions.begin() as session:
+            return hold.waiting(session)
+
+    def _read_requests(self) -> bool:
+        at = now()
+        with self._sessions.begin() as session:
+            waiting = self._waiting(session, at)
+        for request_id in waiting:
+            self._read_request(request_id)
+        return bool(waiting)
+
+    def _waiting(self, session: Session, at: datetime) -> list[int]:
+        """List requests that may be read now: of those that look an address up, not too many."""
+        is_lookup = Job.kind.in_(ALL.lookups)
+        due = select(Job.id, is_lookup).where(Job.due_at <= at)
+        due = due.where(Job.failures < MAX_FAILURES)
+        people_first = due.order_by(Job.kind == inbound.RETURNED, Job.id).limit(JOBS_AT_ONCE)
+        found = [(number, bool(is_one)) for number, is_one in session.execute(people_first)]
+        asking = [number for number, is_one in found if is_one]
+        room = lookups.remaining_lookups(session, at) if asking else 0
+        lookups.count_lookups(session, min(room, len(asking)), at)
+        if room >= len(asking):
+            return [number for number, _ in found]
+        lookups.note_excess(session, at)
+        behind = session.execute(people_first.where(~is_lookup))
+        return asking[:room] + [number for number, _ in behind]
+
+    def _tell_of_starts(self) -> bool:
+        """Tell, each in a transaction of its own, those who wait for a group that has started."""
+        told = 0
+        with self._sessions.begin() as session:
+            waiting = waitlist_tasks.waiting_entries(session, JOBS_AT_ONCE)
+        for entry_id in waiting:
+            try:
+                with self._sessions.begin() as session:
+                    waitlist_tasks.tell_launched(session, self._keyring, entry_id)
+                told += 1
+            except NO_DATABASE:
+                raise
+            except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
+                log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
+        return told > 0
+
+    def _read_request(self, request_id: int) -> None:
+        """Answer one request in a transaction of its own; what cannot be read is put aside."""
+        try:
+            with self._sessions.begin() as session:
+                request = session.get(Job, request_id, with_for_update={"skip_locked": True})
+                if request is not None:
+                    self._receivers[request.kind](session, self._keyring, request)
+                    session.delete(request)
+        except NO_DATABASE:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
+            with self._sessions.begin() as session:
+                failed = update(Job).where(Job.id == request_id)
+                session.execute(failed.values(failures=Job.failures + 1))
+
+
+def make_worker(services: Services, keyring: Keyring, transport: Transport | None = None) -> Worker:
+    """Join the worker's parts, or raise InvalidRelay."""
+    settings = services.settings
+    mailer = Mailer(
+        opener=keyring.opener,
+        index=keyring.index,
+        renderer=services.renderer,
+        links=services.links,
+        names=VerpAddresses(settings.secret_keys, settings.mail_domain),
+        sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
+        office=settings.contact_inbox,
+        operator=settings.alert_address,
+        canary=settings.canary_address,
+        staff=Staff(settings.allowed_domains, settings.refused_local_parts),
+        zone=settings.timezone,
+        district=District(settings.oidc_issuer, settings.secret_keys),
+        site=partial(site_settings.with_changes, settings=settings),
+    )
+    policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)
+    relay = transport or make_transport(settings)
+    state_file = HostStateFile(settings.state_folder)
+    lock = WorkerLock(settings.state_folder / "workers")
+    recipients = SealedRecipients(
+        office=services.seal_to_office if settings.copy_to_office else None,
+        operator=services.seal_to_operator if settings.alert_address else None,
+        canary=services.seal_to_canary if settings.canary_address else None,
+    )
+    known = None if settings.smtp_url.startswith("mailbox:") else state_file
+    intake = None
+    if (location := settings.inbound_mailbox) is not None:
+        intake = import_module(INTAKE).make_intake(location, services, keyring.index, lock)
+    return Worker(mailer, services.writing, relay, lock, policy, recipients, known, intake)
+
+
+def make_transport(settings: Settings) -> Transport:
+    if settings.smtp_url.startswith("mailbox:"):
+        return FolderTransport(settings.state_folder / "mailbox")
+    return SmtpTransport(parse_relay(settings.smtp_url, ehlo=settings.mail_domain))

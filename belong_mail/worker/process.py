@@ -1,0 +1,63 @@
+"""The worker process: priority, signals, exit."""
+
+import gc
+import logging
+import os
+import signal
+import sys
+
+from belong_mail.core import db, logs
+from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.services import Settings, make_services
+from belong_mail.ops import hold, user_errors
+from belong_mail.worker.loop import Worker, make_worker
+
+log = logging.getLogger(__name__)
+NICENESS = 10
+# Statements that stay compiled: those of each turn; those of each minute are compiled anew.
+COMPILED_STATEMENTS = 16
+
+
+def run_worker(settings: Settings, *, is_draining: bool) -> None:
+    """Open, index and send what waits; on SIGTERM finish what is in hand.
+
+    Whoever waits for a page comes first: a worker is nicer to others than they are to it.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    try:
+        worker = _make_ready(settings)
+        if is_draining:
+            _drain(worker)
+            return
+        logs.configure(settings.log_format, "worker")
+        logs.event(log, logging.INFO, "started", process=os.getpid())
+        worker.run()
+        logs.event(log, logging.INFO, "stopped", process=os.getpid())
+    except OSError as error:
+        sys.exit(f"Error: {user_errors.folder_error_message(error)}")
+    except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
+        sys.exit(f"Error: {user_errors.error_message(error)}")
+
+
+def _make_ready(settings: Settings) -> Worker:
+    services = make_services(settings, compiled=COMPILED_STATEMENTS)
+    db.require_current_schema(services.engine)
+    keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
+    worker = make_worker(services, keyring)
+    gc.collect()
+    gc.freeze()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: worker.engine.stop())
+    return worker
+
+
+def _drain(worker: Worker) -> None:
+    """Work until nothing is due now; say what waits for later."""
+    worker.drain()
+    waiting = worker.waiting()
+    worker.close()
+    if worker.held_because is not None:
+        reason = hold.REASONS[worker.held_because]
+        sys.exit(f"Error: Sending is on hold: {reason} See `hold status`.")
+    words = ", ".join(f"{number} {state}" for state, number in waiting.items())
+    sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")

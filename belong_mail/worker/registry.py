@@ -1,0 +1,170 @@
+"""The registry: who writes each kind of email, does each kind of job, and each chore."""
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import identity_tasks, right_tasks
+from belong_mail.accounts.models import Account
+from belong_mail.core import retention
+from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.delivery.dispatcher import Compose, SkipDelivery
+from belong_mail.delivery.mailer import Mailer, SealedRecipients
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.room import Task
+from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.groups import service as groups
+from belong_mail.groups.header_words import require_quiet_headers
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.members import reminders, ticks
+from belong_mail.members import self_service_tasks as members_self_service_tasks
+from belong_mail.members.service import count_for_leads
+from belong_mail.newsletters import auto_pause, ending_tasks
+from belong_mail.newsletters.issue_mailer import IssueMailer
+from belong_mail.office import settings_tasks
+from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
+from belong_mail.ops.rooms import ALL
+
+log = logging.getLogger(__name__)
+# May return how many rows it did away with.
+Chore = Callable[[Session], object]
+
+
+def tasks(mailer: Mailer) -> dict[str, Task]:
+    """Return what does each kind of job."""
+    return {**ALL.tasks, **{kind: partial(each, mailer) for kind, each in ALL.mailer_tasks.items()}}
+
+
+def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> dict[str, Chore]:
+    """Return what is done each minute, by what the log says when that fails."""
+    keys = Keyring(mailer.opener, mailer.index)
+    found: dict[str, Chore] = {
+        "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
+        "Groups do not end": lambda session: ending_tasks.carry_on(session, now()),
+        "Names of groups are not kept": groups.note_names,
+        "Leads see old numbers": count_for_leads,
+        "Leads see old numbers of interests": lambda session: ticks.count_for_leads(
+            session, mailer.opener
+        ),
+        "Ticks of retired interests stay": lambda session: ticks.forget_retired(
+            session, mailer.opener
+        ),
+        "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
+        "District sign-ins are unproven": partial(_verify_identities, mailer),
+        "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
+            session, keys, now()
+        ),
+        "A clock's error stays": lambda session: clock_repair.repair_clocks(
+            session, policy.uncertain, now()
+        ),
+        "Late issues leave": lambda session: auto_pause.pause_late(
+            session, policy.daily_quota, now()
+        ),
+        "Rights go on": lambda session: right_tasks.end_rights(session, keys),
+        "Rights end unseen": lambda session: right_tasks.remind_of_ends(session, keys),
+        "The office sees old numbers": figures.count_suppressions,
+        "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
+    }
+    if recipients.operator is not None:
+        found["No alarm is raised"] = partial(alerts.check_alerts, seal=recipients.operator)
+    if (seal := recipients.canary) is not None:
+        found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
+    for name, chore in ALL.retention.items():
+        found[f"What is over stays ({name})"] = partial(_now, chore)
+    found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
+        session, mailer.opener
+    )
+    return found
+
+
+def _verify_identities(mailer: Mailer, session: Session) -> int:
+    return identity_tasks.verify(session, mailer.opener, mailer.district)
+
+
+def _now(chore: retention.Chore, session: Session) -> int:
+    return chore(session, now())
+
+
+def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
+    """Do chores; False: as much as one transaction should do is done, and there is more.
+
+    What fails leaves nothing behind, is named, no more, and stops no other. As a rule none fails:
+    then they share a savepoint, for one each takes as long as what they do.
+    """
+    try:
+        with session.begin_nested():
+            return _do_together(session, chores)
+    except NO_DATABASE:
+        raise
+    except Exception:  # noqa: BLE001 - all is undone, and done again but for what fails
+        return _do_each_alone(session, chores)
+
+
+def _do_together(session: Session, chores: dict[str, Chore]) -> bool:
+    left = retention.BATCH_ROWS
+    for chore in chores.values():
+        done = chore(session)
+        session.flush()
+        left -= done if isinstance(done, int) else 0
+        if left <= 0:
+            return False
+    return True
+
+
+def _do_each_alone(session: Session, chores: dict[str, Chore]) -> bool:
+    left = retention.BATCH_ROWS
+    for complaint, chore in chores.items():
+        try:
+            with session.begin_nested():
+                done = chore(session)
+        except NO_DATABASE:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
+            continue
+        left -= done if isinstance(done, int) else 0
+        if left <= 0:
+            return False
+    return True
+
+
+def compose_deliveries(
+    mailer: Mailer, issue_mailer: IssueMailer, session: Session, ids: list[int]
+) -> Iterator[tuple[int, Compose]]:
+    """Read what it takes to write deliveries, in their order: those of issues together."""
+    of_issues = dict(issue_mailer.read(session, ids))
+    for delivery_id in ids:
+        yield (
+            delivery_id,
+            of_issues.get(delivery_id) or _compose_single(mailer, session, delivery_id),
+        )
+
+
+def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
+    """Write a single message now; what is raised is raised again when it is asked for."""
+    try:
+        with session.begin_nested():
+            envelope = _compose_envelope(mailer, session, session.get_one(Delivery, delivery_id))
+    except NO_DATABASE:
+        raise
+    except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+        return partial(_raise, error)
+    return lambda: envelope
+
+
+def _compose_envelope(mailer: Mailer, session: Session, delivery: Delivery) -> Envelope:
+    account = session.get(Account, delivery.account_id) if delivery.account_id else None
+    if account is not None and account.suspended_at is not None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if delivery.kind in ALL.copies:
+        return ALL.copies[delivery.kind](session, mailer, delivery)
+    email = ALL.emails[delivery.kind](session, mailer, delivery)
+    about = groups.as_named(session, email.context.get("group"))
+    return mailer.envelope(delivery, email, partial(require_quiet_headers, about))
+
+
+def _raise(error: Exception) -> Envelope:
+    raise error

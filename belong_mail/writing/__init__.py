@@ -1,1 +1,0 @@
-"""Writing an issue: the composer, its preview and its checklist."""

@@ -1,0 +1,253 @@
+"""Before what much depends on, who signed in a while ago proves again who they are."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select, update
+
+from belong_mail.accounts.models import BrowserSession, SignIn
+from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import PROOF_RATE
+from belong_mail.core.services import Services
+from belong_mail.core.tokens import Purpose
+from belong_mail.web.access import Access, endpoints
+from belong_mail.worker.loop import Worker
+from tests import crawl
+from tests.browser_client import Form, Visitor, link_to
+from tests.clients import sign_in
+from tests.db_dump import kept_of
+from tests.leads.test_signed_out import FORMS, WITHOUT_WORDS, fill_in, path_for
+from tests.servers.smtp import Server
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ASK, PAGE = "/account/proof", "confirm-identity"
+NEEDED = "Please confirm that it’s you"
+# What sends a newsletter, changes rights or settings, or how somebody signs in.
+MARKED = {
+    "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
+    "people.invite", "people.do", "people.hand_over", "office_settings.setting",
+    "office_settings.default", "office_settings.words",
+}  # fmt: skip
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Sign in somebody who leads a group and works for the office."""
+    return crawl.sign_in(app, services, keyring, worker, relay)
+
+
+@pytest.fixture
+def later(lead: Visitor) -> Iterator[Visitor]:
+    """The same, after a quarter of an hour in which they have read a page."""
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
+        assert lead.open("/lead/").status_code == 200
+        yield lead
+
+
+@pytest.fixture
+def pages(app: Flask, services: Services) -> dict[str, str]:
+    adapter = app.url_map.bind("localhost")
+    return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
+
+
+def ask(browser: Visitor, worker: Worker, relay: Server, address: str = crawl.LEAD) -> str:
+    """Have a link emailed, and return it."""
+    token = Form(browser.open("/lead/").text).fields["csrf_token"]
+    assert browser.press(ASK, csrf_token=token).location.startswith(f"{ASK}?asked=1")
+    worker.drain()
+    return link_to(relay.to(address)[-1], PAGE)
+
+
+def proofs(services: Services) -> list[str | None]:
+    with services.reading.begin() as session:
+        found = select(AuditEntry.detail).where(AuditEntry.kind == Kind.PROVEN)
+        return list(session.scalars(found))
+
+
+@ON_SQLITE
+def test_these_presses_want_a_fresh_proof_and_no_others(app: Flask) -> None:
+    assert endpoints(app, Access.FRESH_PROOF) == MARKED
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("endpoint", sorted(MARKED))
+def test_what_was_entered_waits_for_the_proof_and_then_counts(
+    endpoint: str, app: Flask, lead: Visitor, pages: dict[str, str], services: Services,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
+    path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
+    typed = FORMS.get(endpoint, {"role": "the-village", "second_yes": "all"})
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
+        sent = {**Form(lead.open("/lead/").text).fields, **typed}
+        if endpoint in FORMS:
+            sent = fill_in(lead, path, typed)
+        before = kept_of(services)
+        asked = lead.press(path, **sent)
+        assert asked.status_code == 403
+        assert NEEDED in asked.text
+        assert kept_of(services) == before
+        kept = form_of(asked.text, path)
+        assert {name: kept.get(name) for name in typed} == typed
+        assert lead.press(path, **kept).status_code == 403, "not proved yet"
+        assert lead.press(ask(lead, worker, relay)).location.startswith(f"{ASK}?")
+        shown = lead.open(ASK).text
+        assert "Thank you, you’re confirmed" in shown
+        assert lead.open(page_in(shown)).status_code == 200
+        answer = lead.press(path, **kept)
+        assert answer.status_code != 403
+        assert NEEDED not in answer.text
+    assert proofs(services) == ["link"]
+
+
+def form_of(page: str, path: str) -> dict[str, str]:
+    """Return what the form of a page sends that goes to a path."""
+    start = page.index('<form id="main-form"')
+    form = Form(page[start : page.index("</form>", start)])
+    assert form.action == path
+    return form.fields
+
+
+def page_in(shown: str) -> str:
+    return shown.partition('<a class="button " href="')[2].partition('"')[0]
+
+
+@ON_SQLITE
+def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[str, str]) -> None:
+    path = pages["office_settings.setting"]
+    with time_machine.travel(now() + FRESH_PROOF_AGE - timedelta(minutes=1)):
+        answer = lead.send(path, **FORMS["office_settings.setting"])
+    assert answer.status_code == 303
+
+
+@ON_SQLITE
+def test_pages_are_read_and_newsletters_written_without_a_proof(
+    later: Visitor, pages: dict[str, str]
+) -> None:
+    for endpoint in MARKED & pages.keys():
+        assert later.open(pages[endpoint]).status_code == 200
+    assert later.send(pages["writing.write"], **FORMS["writing.write"]).status_code == 303
+
+
+def test_a_proof_lasts_a_quarter_of_an_hour(
+    later: Visitor, pages: dict[str, str], worker: Worker, relay: Server
+) -> None:
+    path, typed = pages["office_settings.setting"], FORMS["office_settings.setting"]
+    later.press(ask(later, worker, relay))
+    proven = now()
+    with time_machine.travel(proven + FRESH_PROOF_AGE - timedelta(seconds=1), tick=False):
+        assert later.send(path, **typed).status_code == 303
+    with time_machine.travel(proven + FRESH_PROOF_AGE, tick=False):
+        assert later.send(path, **typed).status_code == 403
+
+
+@ON_SQLITE
+def test_the_link_asks_on_get_and_works_once(
+    later: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    link = ask(later, worker, relay)
+    before = kept_of(services)
+    assert "Yes, it’s me" in later.open(link).text
+    assert kept_of(services) == before
+    assert later.press(link).status_code == 303
+    assert later.press(link).status_code == 404
+    assert proofs(services) == ["link"]
+
+
+@ON_SQLITE
+def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
+    app: Flask, services: Services, keyring: Keyring, later: Visitor, worker: Worker,
+    relay: Server, pages: dict[str, str],
+) -> None:  # fmt: skip
+    """Who took a cookie asks for a link, and has its owner open it: that raises nobody."""
+    link = ask(later, worker, relay)
+    other = sign_in(app, services, keyring, worker, relay, "asian", "other@dpsk12.org")
+    same = Visitor(app.test_client())
+    same.send("/sign-in", email=crawl.LEAD)
+    worker.drain()
+    same.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in"))
+    for browser in (other, same, Visitor(app.test_client())):
+        refused = browser.press(link)
+        assert refused.status_code == 403
+        assert "only in the browser where you’re signed in" in refused.text
+    assert proofs(services) == []
+    typed = FORMS["office_settings.setting"]
+    assert later.send(pages["office_settings.setting"], **typed).status_code == 403
+
+
+@ON_SQLITE
+def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
+    later: Visitor, worker: Worker, relay: Server, services: Services
+) -> None:
+    later.send("/sign-in", email=crawl.LEAD)
+    worker.drain()
+    signing_in = link_to(relay.to(crawl.LEAD)[-1], "sign-in")
+    confirming = ask(later, worker, relay)
+    token = signing_in.rpartition("/")[2]
+    assert later.press(f"/{PAGE}/{token}").status_code == 404
+    assert later.press(f"/sign-in/{confirming.rpartition('/')[2]}").status_code == 404
+    with services.reading.begin() as session:
+        names = session.scalars(select(SignIn.public_id)).all()
+    own = [services.tokens.sign(Purpose.PROOF, name, now()) for name in names]
+    assert [later.press(f"/{PAGE}/{each}").status_code for each in own].count(303) == 1
+
+
+@ON_SQLITE
+def test_asking_again_and_again_locks_out_neither_this_session_nor_another(
+    app: Flask, later: Visitor, worker: Worker, relay: Server
+) -> None:
+    """A few links come; the last one goes on to work, and so does signing in."""
+    before = len(relay.to(crawl.LEAD))
+    for _ in range(3 * PROOF_RATE.burst):
+        link = ask(later, worker, relay)
+    assert len(relay.to(crawl.LEAD)) == before + PROOF_RATE.burst
+    owner = Visitor(app.test_client())
+    owner.send("/sign-in", email=crawl.LEAD)
+    worker.drain()
+    assert owner.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in")).status_code == 303
+    assert owner.press(ask(owner, worker, relay)).status_code == 303
+    assert later.press(link).status_code == 303
+
+
+@ON_SQLITE
+def test_a_session_that_is_over_or_was_ended_gets_no_link(
+    later: Visitor, worker: Worker, relay: Server, services: Services
+) -> None:
+    before = len(relay.to(crawl.LEAD))
+    later.send(ASK)
+    with services.writing.begin() as session:
+        long_ago = now() - timedelta(hours=13)
+        session.execute(update(BrowserSession).values(started_at=long_ago))
+    worker.drain()
+    assert len(relay.to(crawl.LEAD)) == before
+
+
+@ON_SQLITE
+def test_another_language_shows_the_form_and_does_nothing(
+    later: Visitor, pages: dict[str, str], services: Services, app: Flask
+) -> None:
+    path, typed = pages["people.invite"], FORMS["people.invite"]
+    sent = fill_in(later, path, typed)
+    before = kept_of(services)
+    shown = later.press(f"{path}?lang=es", **sent, switch_language="es")
+    assert shown.status_code == 200
+    assert Form(shown.text).fields["email"] == typed["email"]
+    for endpoint in sorted(MARKED & WITHOUT_WORDS):
+        kept = {"csrf_token": sent["csrf_token"], "role": "office", "switch_language": "es"}
+        later.press(f"{path_for(app, endpoint, pages)}?lang=es", **kept)
+    assert kept_of(services) == before
+
+
+@ON_SQLITE
+def test_another_sites_press_is_asked_for_no_proof(later: Visitor, pages: dict[str, str]) -> None:
+    answer = later.press(pages["people.invite"], email="mine@dpsk12.org", csrf_token="old")
+    assert answer.status_code == 400
+    assert NEEDED not in answer.text

@@ -1,0 +1,171 @@
+"""The office reads who did what: filtered, page by page, and as a file."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
+from belong_mail.core import audit
+from belong_mail.core.audit import AuditEntry, Kind, Role
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.office import trail
+from tests.browser_client import Visitor
+from tests.factories import group_named
+from tests.leads.test_release import begin, write
+
+PAGE = "/office/audit"
+LEAD = "lead-of-the-village@dpsk12.org"
+
+
+@pytest.fixture
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    """The lead of The Village, who answers for the office besides."""
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+    return lead
+
+
+def add(services: Services, number: int = 1, **values: object) -> None:
+    """Write entries as of a command."""
+    row = {"kind": Kind.STOPPED, "role": Role.OPERATOR, **values}
+    with services.writing.begin() as session:
+        session.execute(insert(AuditEntry), [row] * number)
+
+
+def listed(office: Visitor, query: str = "") -> list[str]:
+    """List the lines of the page in words."""
+    page = office.open(f"{PAGE}?{query}")
+    assert page.status_code == 200
+    found = re.search(r'<ul class="issues trail".*?</ul>', page.text, re.DOTALL)
+    lines = re.findall(r"<li>(.*?)</li>", found[0] if found else "", re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", line).split()) for line in lines]
+
+
+def lines_of(office: Visitor, query: str = "") -> list[list[str]]:
+    answer = office.open(f"{PAGE}.csv?{query}")
+    assert answer.mimetype == "text/csv"
+    return list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+
+
+def test_office_reads_who_did_what_when_and_from_which_session(
+    office: Visitor, services: Services
+) -> None:
+    page = write(office)
+    office.send(f"{page}/release", when="now", minutes="10")
+    newest, *_rest = listed(office)
+    with services.reading.begin() as session:
+        account = session.scalars(select(Account.public_id)).one()
+        entry = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+        assert entry is not None
+        assert newest.startswith("Newsletter sent or scheduled The Village")
+        assert f"Account {trail.reference(account)}" in newest
+        assert f"session {trail.reference(entry.browser_session)}" in newest
+        assert account not in newest
+    assert "Open the newsletter" in newest
+    assert "Tea on Friday" not in " ".join(listed(office))
+
+
+def test_person_is_called_as_the_office_does(office: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        account.name, public_id = "Sam Rivera", account.public_id
+    add(services, kind=Kind.LEAD_REMOVED, role=Role.ACCOUNT, actor=public_id, account=public_id)
+    assert "Sam Rivera" in listed(office)[0]
+    assert "To whom: Sam Rivera." in listed(office)[0]
+    assert lines_of(office)[1].count("Sam Rivera") == 2
+
+
+def test_draft_is_not_opened_from_the_trail(office: Visitor) -> None:
+    write(office)
+    assert "Newsletter written" in listed(office)[0]
+    assert "Open the newsletter" not in listed(office)[0]
+
+
+def test_page_says_who_acted_where_it_was_no_account(office: Visitor, services: Services) -> None:
+    for role, words in (
+        (Role.OPERATOR, "An operator, on the server"),
+        (Role.WORKER, "The system"),
+        (Role.NOBODY, "Someone who wasn’t signed in"),
+    ):
+        add(services, role=role)
+        assert words in listed(office)[0]
+
+
+def test_filters_narrow_the_list_and_the_file_alike(office: Visitor, services: Services) -> None:
+    add(services, group_slug="asian", account="somebody")
+    add(services, kind=Kind.PAUSED, group_slug="lgbtq")
+    add(services, kind=Kind.PAUSED, at=now() - timedelta(days=40))
+    day = f"{now() - timedelta(days=30):%Y-%m-%d}"
+    for query, number in (
+        ("group=asian", 1),
+        ("kind=newsletter+paused", 2),
+        ("account=somebody", 1),
+        (f"kind=newsletter+paused&since={day}", 1),
+        (f"until={day}", 1),
+        ("group=asian&kind=newsletter+paused", 0),
+    ):
+        assert len(listed(office, query)) == number, query
+        assert len(lines_of(office, query)) == number + 1, query
+
+
+def test_date_that_is_none_is_explained(office: Visitor) -> None:
+    page = office.open(f"{PAGE}?since=soon")
+    assert page.status_code == 422
+    assert "Choose a date" in page.text
+
+
+def test_older_entries_are_a_page_away(office: Visitor, services: Services) -> None:
+    add(services, trail.ENTRIES_A_PAGE + 20, group_slug="asian")
+    page = office.open(f"{PAGE}?group=asian").text
+    assert len(listed(office, "group=asian")) == trail.ENTRIES_A_PAGE
+    [older] = re.findall(r'href="([^"]+)" rel="next"', page)
+    query = older.replace("&amp;", "&").partition("?")[2]
+    assert len(listed(office, query)) == 20
+    assert 'rel="next"' not in office.open(f"{PAGE}?{query}").text
+    assert len(lines_of(office, "group=asian")) == trail.ENTRIES_A_PAGE + 21
+
+
+@pytest.mark.parametrize("begins", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_the_file_is_a_formula(office: Visitor, services: Services, begins: str) -> None:
+    """Whoever breaks into the web can write anything into an entry of its own."""
+    add(services, kind=begins, group_slug=begins, newsletter=begins, detail=begins)
+    cells = [cell for line in lines_of(office) for cell in line]
+    assert f"'{begins}" in cells
+    assert not [cell for cell in cells if cell.startswith(trail.FORMULA)]
+
+
+def test_entry_of_a_kind_that_is_unknown_is_shown_as_it_is(
+    office: Visitor, services: Services
+) -> None:
+    add(services, kind="<b>something new</b>", group_slug="gone-group")
+    assert "&lt;b&gt;something new&lt;/b&gt;" in office.open(PAGE).text
+    assert "gone-group" in listed(office)[0]
+
+
+def test_page_is_in_spanish_too(office: Visitor, services: Services) -> None:
+    add(services, kind=Kind.PAUSED)
+    page = office.open(f"{PAGE}?lang=es").text
+    assert "Quién hizo qué" in page
+    assert "Boletín pausado" in page
+
+
+def test_trail_shows_no_address_and_no_words(
+    office: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, "asian")
+        invited = "secret.person@dpsk12.org"
+        invitations.ask_to_lead(session, keyring.opener, keyring.index, group, invited)
+        audit.record(session, Kind.GROUP_CHANGED, group=group)
+    begin(office)
+    for path in (PAGE, f"{PAGE}.csv"):
+        text = office.open(path).text
+        assert "secret.person" not in text
+        assert "@dpsk12.org" not in text

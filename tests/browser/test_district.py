@@ -1,0 +1,80 @@
+"""A lead links the district's sign-in and signs in by it in Chromium; the provider runs too."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.chromium import PHONE
+from tests.browser.site import LEAD, Site, link_in
+from tests.servers.identity_provider import Provider, identity_provider
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with identity_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Site]:
+    """Serve a site of a district that has an identity provider."""
+    with Site(tmp_path_factory.mktemp("district"), **provider.settings()) as site:
+        provider.set(redirect_uri=f"{site.url}/sign-in/district/back")
+        yield site
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
+def test_a_lead_switches_to_the_districts_sign_in(
+    browser: Browser, site: Site, provider: Provider, *, has_script: bool
+) -> None:
+    """The provider's page is another site's: the browser goes there and back by itself."""
+    site.flask("office", "invite", LEAD)
+    context = browser.new_context(
+        base_url=site.url, viewport=PHONE, has_touch=True, java_script_enabled=has_script
+    )
+    page = context.new_page()
+    sign_in_by_link(page, site)
+    page.get_by_role("link", name="Sign in with your DPS account").click()
+    page.get_by_role("button", name="Sign in to DPS").click()
+    expect(page.locator("h1")).to_have_text("Use your DPS account from now on?")
+    before = told(site)
+    page.get_by_role("button", name="Use my DPS account from now on").press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("You’ll get an email in a moment")
+    site.wait_for(lambda: told(site) > before)
+    page.reload()
+    expect(page.locator("main")).to_contain_text("You’ve signed in with your DPS account since")
+    context.close()
+
+    context = browser.new_context(base_url=site.url, java_script_enabled=has_script)
+    page = context.new_page()
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with your DPS account").press("Enter")
+    page.get_by_role("button", name="Sign in", exact=True).press("Enter")
+    expect(page.locator("h1")).to_have_text("Groups I lead")
+    provider.set(subject="a stranger")
+    page.get_by_role("button", name="Sign out", exact=True).first.click()
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with your DPS account").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator("h1")).to_have_text("We couldn’t sign you in")
+    context.close()
+    provider.set(subject="person-1")
+    site.flask("lead", "unlink", LEAD)
+
+
+def told(site: Site) -> int:
+    """Count the emails that say that the lead now signs in otherwise."""
+    subjects = [mail.subject for mail in site.mails_to(LEAD)]
+    return subjects.count("You now sign in with your DPS account")
+
+
+def sign_in_by_link(page: Page, site: Site) -> None:
+    before = len(site.sign_in_mails())
+    page.goto("/sign-in")
+    page.get_by_role("textbox", name="Your email address").fill(LEAD)
+    page.get_by_role("button", name="Send me the link").click()
+    site.wait_for(lambda: len(site.sign_in_mails()) > before)
+    page.goto(link_in(site.sign_in_mails()[0], "sign-in"))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Groups I lead")

@@ -1,0 +1,121 @@
+"""What is pasted from Google Docs and Word stays what it was; the keyboard marks words."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.site import SLUG, Site
+
+# A lead of each test's own: one account is mailed only so many links an hour.
+NAMES = map("writer.{}".format, count())
+CLIPBOARDS = Path(__file__).parent / "clipboards"
+PASTED = """## Family night
+
+Dear {first_name}, come to **tea and cake** on _Friday_. It’s **_free_**: see \
+[the page](https://www.dpsk12.org/tea%281%29).
+
+### What to bring
+
+- One cup
+    - with a _lid_
+- A **friend**
+
+1. Sign up
+2. Come
+
+5 \\* 3 \\_ all of it"""
+PASTE = """(area, [html, text]) => {
+  const clipboardData = new DataTransfer()
+  clipboardData.setData('text/html', html)
+  clipboardData.setData('text/plain', text)
+  const event = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true})
+  area.focus()
+  return area.dispatchEvent(event)
+}"""
+RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
+<script>document.title = 1</script>"""
+
+
+@pytest.fixture
+def text(page: Page, site: Site) -> Locator:
+    """Return the text of a new draft, whose page is open."""
+    lead = f"{next(NAMES)}@dpsk12.org"
+    site.flask("lead", "invite", lead, "--group", SLUG)
+    page.goto(site.link_to(lead, "invitation"))
+    page.locator("main button").first.click()
+    page.goto("/sign-in")
+    page.fill("[name=email]", lead)
+    page.locator("main form button").first.click()
+    page.goto(site.link_to(lead, "sign-in"))
+    page.locator("main form button").first.click()
+    page.get_by_role("button", name="Write a newsletter").first.click()
+    area = page.locator("textarea[name=text]")
+    expect(page.get_by_role("group", name="Formatting").first).to_be_visible()
+    return area
+
+
+@pytest.fixture
+def paste(text: Locator) -> Callable[[str], bool]:
+    """Paste HTML at the cursor; tell whether the browser is left to do it."""
+
+    def put(html: str) -> bool:
+        return bool(text.evaluate(PASTE, [html, "only words"]))
+
+    return put
+
+
+@pytest.mark.parametrize("program", ["google-docs", "word"])
+def test_what_is_pasted_keeps_headings_marks_lists_and_links(
+    page: Page, text: Locator, paste: Callable[[str], bool], program: str
+) -> None:
+    text.fill("Before.")
+    text.press("End")
+    assert not paste((CLIPBOARDS / f"{program}.html").read_text())
+    expect(text).to_have_value(f"Before.\n\n{PASTED}")
+    preview = page.frame_locator("iframe[name=preview]")
+    page.get_by_role("button", name="Phone").click()
+    expect(preview.locator("h2", has_text="Family night")).to_be_visible()
+    expect(preview.locator("li li em")).to_have_text("lid")
+    expect(preview.locator("strong em")).to_have_text("free")
+    expect(preview.locator("ol li")).to_have_count(2)
+    expect(preview.locator("a", has_text="the page")).to_have_attribute(
+        "href", "https://www.dpsk12.org/tea%281%29"
+    )
+    text.press("Control+z")
+    expect(text).to_have_value("Before.")
+
+
+def test_nothing_pasted_runs_and_plain_words_are_the_browsers(
+    page: Page, text: Locator, paste: Callable[[str], bool]
+) -> None:
+    title = page.title()
+    assert paste(f"<p>Just <span style='color: red'>words</span></p>{RUNS}")
+    assert not paste(f"<b>Bold,</b>then <a href='javascript:alert(1)'>a link</a>{RUNS}")
+    expect(text).to_have_value("**Bold**,then a link")
+    assert page.title() == title
+
+
+def test_keys_and_tools_mark_words_and_leave_no_sample_words(page: Page, text: Locator) -> None:
+    text.fill("Come to tea")
+    for key, marked in (("b", "**tea**"), ("i", "_tea_"), ("k", "[tea](https://)")):
+        text.evaluate("it => it.setSelectionRange(8, 11)")
+        text.press(f"Control+{key}")
+        expect(text).to_have_value(f"Come to {marked}")
+        if key == "k":
+            page.keyboard.type("example.org")
+            expect(text).to_have_value("Come to [tea](https://example.org)")
+        else:
+            text.press(f"Control+{key}")
+            expect(text).to_have_value("Come to tea")
+    tools = page.get_by_role("group", name="Formatting").first
+    for name, left in {
+        "Bold": "**x**", "Italic": "_x_", "Heading": "## x", "List": "- x",
+        "Link": "[x](https://)",
+    }.items():  # fmt: skip
+        text.fill("")
+        tools.get_by_role("button", name=name).click()
+        page.keyboard.type("x")
+        expect(text).to_have_value(left)

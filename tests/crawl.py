@@ -1,0 +1,403 @@
+"""A walk past every page and every mailed link that there is."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import time_machine
+from flask import Flask, template_rendered
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.contact import service as contact
+from belong_mail.contact import threads
+from belong_mail.contact.service import ContactData
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import suppressions
+from belong_mail.groups import service as groups
+from belong_mail.leads import mailbox
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.transport import FolderTransport
+from belong_mail.members import own_calendar
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
+from belong_mail.pages import dev_mailbox
+from belong_mail.web.access import Access, endpoints
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, link_to, path_of
+from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.servers.smtp import Server
+
+GUEST = "guest@dpsk12.org"
+MEMBER = "member@dpsk12.org"
+MOVED = "moved@dpsk12.org"
+ALONE = "alone@dpsk12.org"
+LEAD = "walking.lead@dpsk12.org"
+SHARED = "shared@dpsk12.org"
+INVITED = "invited@dpsk12.org"
+SLUG = "the-village"
+PLAIN = (
+    "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
+    "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
+    "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
+    "/sign-in", "/sign-in/sent", "/noted",
+)  # fmt: skip
+MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A page on the walk; `is_private` is one that a mailed link opens."""
+
+    name: str
+    url: str
+    is_private: bool = False
+
+
+def mailed_links(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> dict[str, str]:
+    """Have every kind of mail sent and return its links that act, by page."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, MEMBER)
+        queue_issue(session)
+    visitor.join("lgbtq", GUEST)
+    worker.drain()
+    [asked] = relay.to(GUEST)
+    [issue] = relay.to(MEMBER)
+    with services.writing.begin() as session:
+        gone = make_member(session, keyring, "gone@dpsk12.org")
+        gone.ended_at = now()
+    invite(services, keyring)
+    visitor.send("/sign-in", email=LEAD)
+    visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
+    visitor.send("/my-groups", email=MEMBER)
+    worker.drain()
+    sheet = link_to(relay.to(MEMBER)[-1], "my-groups")
+    note = link_to(relay.to(MEMBER)[-1], "forget-note")
+    visitor.send(f"{bare(sheet)}/change-address", email=MOVED)
+    worker.drain()
+    return {
+        "sign-in": link_to(relay.to(LEAD)[-1], "sign-in"),
+        "my-groups": sheet,
+        "forget-note": note,
+        "email-me-again": again_link(visitor, services, keyring, worker, relay),
+        "change-address": link_to(relay.to(MOVED)[-1], "change-address"),
+        "confirm": link_to(asked, "confirm"),
+        "not-me": link_to(asked, "not-me"),
+        "leave": link_to(issue, "leave"),
+        "one-click": issue["List-Unsubscribe"].strip("<>"),
+        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone.public_id),
+        "result": page_of(services, "result", Purpose.RESULT, "left~1~"),
+        "my-calendar": calendar_link(services),
+        "confirm-mailbox": mailbox_link(services, worker, relay),
+        "invitation": invitation_link(services, keyring, worker, relay),
+        "confirm-identity": proof_link(services, worker, relay),
+    }
+
+
+def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> str:
+    """Return the link to a page that the pages alone lead to."""
+    token = services.tokens.sign(purpose, public_id, now())
+    return f"{services.settings.base_url}/{page}/{token}?lang=en"
+
+
+def calendar_link(services: Services) -> str:
+    """Return the link to the file for a member's own calendar."""
+    with services.reading.begin() as session:
+        active = select(Subscription).where(Subscription.is_active)
+        name = own_calendar.link_id(session.scalars(active).first() or Subscription())
+    return page_of(services, "my-calendar", Purpose.MEMBER_CALENDAR, name)
+
+
+def mailbox_link(services: Services, worker: Worker, relay: Server) -> str:
+    """Have a lead name a mailbox, and return the link that is mailed there."""
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        [lead] = accounts.leads_of(session, group)
+        mailbox.propose_mailbox(session, services.sealer, group, lead, SHARED, "en")
+    worker.drain()
+    return link_to(relay.to(SHARED)[-1], "confirm-mailbox")
+
+
+def invitation_link(services: Services, keyring: Keyring, worker: Worker, relay: Server) -> str:
+    """Invite somebody to lead a group, and return the link that is mailed to them."""
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        invitations.ask_to_lead(session, keyring.opener, keyring.index, group, INVITED)
+    worker.drain()
+    return link_to(relay.to(INVITED)[-1], "invitation")
+
+
+def proof_link(services: Services, worker: Worker, relay: Server) -> str:
+    """Have a lead who is signed in prove it again, and return the link that is mailed to them."""
+    with services.writing.begin() as session:
+        [account] = accounts.leads_of(session, group_named(session, SLUG))
+        signed_in = BrowserSession(account_id=account.id, token_hash=b"of a browser")
+        session.add(signed_in)
+        session.flush()
+        said = {"account": account.public_id, "session": signed_in.public_id, "language": "en"}
+        accounts.seal_job(session, services.sealer, accounts.PROOF, said)
+    worker.drain()
+    return link_to(relay.to(LEAD)[-1], "confirm-identity")
+
+
+def again_link(
+    visitor: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> str:
+    """Have somebody who wants no email ask for some again, and return the link."""
+    with services.writing.begin() as session:
+        suppressions.suppress(session, keyring.index, ALONE, suppressions.BY_REQUEST)
+    visitor.send("/email-me-again", email=ALONE)
+    worker.drain()
+    return link_to(relay.to(ALONE)[-1], "email-me-again")
+
+
+def bare(url: str) -> str:
+    """Return a link's path without its query."""
+    return path_of(url).partition("?")[0]
+
+
+def calendar_stops(services: Services) -> Iterator[Stop]:
+    """List the pages and feeds of one meeting."""
+    with services.writing.begin() as session:
+        meeting = plan_meeting(session, SLUG)
+    month = f"{meeting.starts_on:%Y-%m}"
+    for path in ("/calendar", f"/calendar?group={SLUG}", f"/calendar/{month}"):
+        yield Stop("calendar", path)
+    event = f"/meetings/{meeting.public_id}/{meeting.starts_on}.ics"
+    for path in ("/calendar.ics", f"/groups/{SLUG}/calendar.ics", event):
+        yield Stop("feed", path)
+
+
+def mailbox_stops(services: Services) -> Iterator[Stop]:
+    """List the pages of the development mailbox, with one mail in it."""
+    folder = services.settings.state_folder / "mailbox"
+    FolderTransport(folder).keep(Envelope("b@example.org", GUEST, MAIL), lambda: None)
+    [kept] = dev_mailbox.newest_mails(folder, 1)
+    yield Stop("mailbox", "/dev/mailbox")
+    yield Stop("mail", f"/dev/mailbox/{kept.name}")
+    yield Stop("html", f"/dev/mailbox/{kept.name}/html")
+
+
+def stops(services: Services, links: dict[str, str], reference: str) -> Iterator[Stop]:
+    """List every page that can be opened."""
+    for path in PLAIN:
+        yield Stop(path, path)
+    with services.reading.begin() as session:
+        for group in groups.listed(session):
+            yield Stop("group", f"/groups/{group.slug}")
+            if group.is_open:
+                yield Stop("join", f"/groups/{group.slug}/join")
+            else:
+                yield Stop("tell-me", f"/groups/{group.slug}/tell-me")
+            yield Stop("poster", f"/groups/{group.slug}/poster")
+    yield from calendar_stops(services)
+    yield Stop("received", f"/contact/received/{reference}")
+    yield from mailbox_stops(services)
+    for path in ("", "/sheet", "/mail", "/mail.eml"):
+        yield Stop("new-colleagues", f"/new-colleagues{path}")
+    yield Stop("short", "/g/1")
+    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js"):
+        yield Stop("style", f"/static/{name}")
+    for name in ("change-address", "leave-all", "erase"):
+        yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
+    yield Stop("nowhere", "/nowhere")
+    for name, url in links.items():
+        yield Stop(name, url, is_private=True)
+        yield Stop(f"bent {name}", url.replace(f"/{name}/", f"/{name}/x"), is_private=True)
+        unknown = services.tokens.sign(Purpose.LEAVE, new_public_id(), now())
+        yield Stop(f"unknown {name}", f"/{name}/{unknown}", is_private=True)
+
+
+def reference_of(visitor: Visitor) -> str:
+    """Write to the office and return the reference that it answers with."""
+    typed = {"message": "Where is the library?", "topic": "need", "email": GUEST}
+    answer = visitor.send("/contact", **typed)
+    return answer.location.rpartition("/")[2].partition("?")[0]
+
+
+def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
+    """Press the button of every mailed link, in an order in which each does something."""
+    yield "confirm", visitor.press(links["confirm"])
+    yield "forget-note", visitor.press(links["forget-note"])
+    yield "undo", visitor.press(links["undo"])
+    until = f"{now() + timedelta(days=9):%Y-%m-%d}"
+    leave, sheet = bare(links["leave"]), bare(links["my-groups"])
+    yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
+    for wish in ("yes", "no"):
+        yield "a newsletter's reminder", visitor.press(f"{leave}/remind", remind=wish)
+    yield "a newsletter's pause", visitor.press(f"{leave}/pause", until=until)
+    [membership] = set(re.findall(r'name="membership" value="([^"]+)"', visitor.open(sheet).text))
+    for verb, said in {
+        "remind": {"remind": "yes"}, "resume": {}, "pause": {f"{membership}:until": until},
+        "language": {"language": "en"},
+    }.items():  # fmt: skip
+        yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership, **said)
+    for verb in ("leave", "undo"):
+        yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
+    yield "my-groups copy", visitor.press(f"{sheet}/copy")
+    yield "change-address", visitor.press(links["change-address"])
+    yield "email-me-again", visitor.press(links["email-me-again"])
+    yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
+    yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
+    yield "my-groups erase", visitor.press(f"{sheet}/erase")
+    yield "leave", visitor.press(links["leave"])
+    yield "not-me", visitor.press(links["not-me"], choice="never")
+    yield "confirm again", visitor.press(links["confirm"])
+
+
+def used(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:
+    """Open links that have been used: one that joined, and one whose request was canceled."""
+    for address, page in (("joined@dpsk12.org", "confirm"), ("canceled@dpsk12.org", "not-me")):
+        visitor.join("asian", address)
+        worker.drain()
+        [asked] = relay.to(address)
+        visitor.press(link_to(asked, page), choice="forget")
+        for name in ("confirm", "not-me"):
+            yield visitor.open(link_to(asked, name))
+
+
+def invite(services: Services, keyring: Keyring) -> None:
+    """Let somebody lead the group through which the walk goes."""
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        invitations.invite(session, keyring.opener, keyring.index, group, LEAD)
+        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+
+
+def sign_in(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Return a browser, with its cookie, in which a lead is signed in."""
+    invite(services, keyring)
+    lead = Visitor(app.test_client())
+    lead.send("/sign-in", email=LEAD)
+    worker.drain()
+    assert lead.press(link_to(relay.to(LEAD)[-1], "sign-in")).status_code == 303
+    return lead
+
+
+def lead_stops(app: Flask, services: Services) -> Iterator[str]:
+    """List every page that only leads and the office can open.
+
+    It is for a group and a draft of the lead's own, and for an issue that is being sent.
+    """
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, SLUG), "Tea on Friday", "Come.")
+        sent = queue_issue(session)
+        (image, flyer), (seen, mailed) = (enclose(session, each) for each in (issue, sent))
+        thread = begin_thread(session, services)
+        meeting = plan_meeting(session, SLUG)
+        own = {
+            "<slug>": SLUG,
+            "<public_id>": issue.public_id,
+            "<account_id>": somebody_who_leads(session),
+            "<picture_id>": image.public_id,
+            "<flyer_id>": flyer.public_id,
+            "<meeting_id>": meeting.public_id,
+            "<reference>": thread,
+            "<day>": meeting.starts_on.isoformat(),
+            "<name>": "video_url",
+            "<interest_id>": issue.group.interests[0].public_id,
+        }
+        gone = {
+            **own, "<public_id>": sent.public_id, "<picture_id>": seen.public_id,
+            "<flyer_id>": mailed.public_id,
+        }  # fmt: skip
+    opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in opened and "GET" in (rule.methods or set()):
+            named = gone if rule.rule.startswith("/office/") else own
+            yield re.sub("<[^>]+>", lambda found, named=named: named[found[0]], rule.rule)  # type: ignore[misc]
+
+
+def somebody_who_leads(session: Session) -> str:
+    """Return the public id of who leads the group of this walk, or a made-up one."""
+    found = (
+        select(Account.public_id)
+        .join(GroupLead)
+        .where(GroupLead.group_id == group_named(session, SLUG).id, accounts.is_held())
+        .order_by(Account.id)
+    )
+    return session.scalars(found).first() or "nobody"
+
+
+def enclose(session: Session, issue: Newsletter) -> tuple[Image, Flyer]:
+    """Put a picture and a flyer into an issue."""
+    image = Image(
+        newsletter_id=issue.id, description="Tea", media_type="image/png", content=b"PNG",
+        width=1, height=1,
+    )  # fmt: skip
+    flyer = Flyer(
+        newsletter_id=issue.id, title="Tea", content=b"%PDF-1.7", size=8, pages=1, is_tagged=True
+    )
+    session.add_all([image, flyer])
+    session.flush()
+    return image, flyer
+
+
+def open_thread(visitor: Visitor, services: Services) -> TestResponse:
+    """Open the thread of somebody who wrote to the office without an address."""
+    code = threads.new_code()
+    with services.writing.begin() as session:
+        begin_thread(session, services, code)
+    return visitor.send("/contact/answer", code=code)
+
+
+def begin_thread(session: Session, services: Services, code: str = "") -> str:
+    """Have somebody write to the office without an address; return the reference."""
+    written = ContactData("need", "Where is the library?")
+    message = contact.receive(session, services.sealer, "office@example.org", written, now())
+    threads.start_thread(session, message, code or threads.new_code(), written.message)
+    return message.reference
+
+
+def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
+    """Open every page of a lead, with an issue that is a draft and one that is released."""
+    places = list(lead_stops(lead.client.application, services))
+    for place in places:
+        yield lead.open(place)
+    [release] = [place for place in places if place.endswith("/release")]
+    write = release.removesuffix("/release")
+    yield lead.press(f"{write}/preview?as=inbox", **Form(lead.open(write).text).fields)
+    yield lead.send(release, when="now", minutes="10")
+    for place in places:
+        yield lead.open(place)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    yield lead.press(release.replace("/release", "/undo"), csrf_token="of an earlier session")
+    yield lead.press(release.replace("/release", "/undo"), csrf_token=token)
+
+
+def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:
+    """Press what wants a fresh proof, a while after signing in, and prove who it is by a link."""
+    with time_machine.travel(now() + FRESH_PROOF_AGE):
+        token = Form(lead.open("/lead/").text).fields["csrf_token"]
+        yield lead.press("/office/settings/video_url", csrf_token=token, value="")
+        yield lead.open("/account/proof")
+        yield lead.press("/account/proof", csrf_token=token)
+        worker.drain()
+        link = link_to(relay.to(LEAD)[-1], "confirm-identity")
+        yield lead.open("/account/proof?asked=1")
+        yield lead.open(link)
+        yield lead.press(link)
+        yield lead.open("/account/proof")
+
+
+def record_templates(app: Flask, names: set[str]) -> None:
+    """Note the name of every template that a page is made of."""
+
+    def note(_app: Flask, template: object, **_: object) -> None:
+        names.add(str(getattr(template, "name", "")))
+
+    template_rendered.connect(note, app, weak=False)

@@ -1,0 +1,31 @@
+"""A database's logical content, to compare a before with an after."""
+
+from sqlalchemy import Engine, select
+
+from belong_mail.core.db import Base, make_engine
+from belong_mail.core.services import Services
+
+Dump = dict[str, list[tuple[object, ...]]]
+
+
+def dump(engine: Engine) -> Dump:
+    """Read every row of every table."""
+    with engine.connect() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def dump_of(services: Services) -> Dump:
+    """Read an app's database, through a connection of our own."""
+    engine = make_engine(services.settings.database_url).execution_options(is_reading=True)
+    try:
+        return dump(engine)
+    finally:
+        engine.dispose()
+
+
+def kept_of(services: Services) -> Dump:
+    """Read it without what a worker writes to show that it lives."""
+    return {table: rows for table, rows in dump_of(services).items() if table != "hosts"}

@@ -1,0 +1,149 @@
+"""The package installs as a wheel, and `belong` works from any folder, far from a checkout."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from belong_mail.ops import cli
+from belong_mail.ops.console import SECTIONS
+from tests.processes import ROOT
+from tests.test_cli import wait_until_served
+
+BUILD = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory")
+TREES = ("templates", "emails", "translations", "belong_mail/migrations", "belong_mail/static")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from the sources and unpack it, as pip does that installs it."""
+    built, site = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site")
+    subprocess.run([*BUILD, str(built)], cwd=ROOT, check=True, capture_output=True)
+    [file] = built.iterdir()
+    with zipfile.ZipFile(file) as packed:
+        packed.extractall(site)
+    return site
+
+
+@pytest.fixture
+def metadata(wheel: Path) -> Distribution:
+    [found] = distributions(path=[str(wheel)])
+    return found
+
+
+def belong(
+    wheel: Path, folder: Path, *arguments: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run what the script `belong` of an installed package runs."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel), **settings}
+    code = "from belong_mail.ops.console import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_wheel_holds_all_that_the_program_reads(wheel: Path) -> None:
+    """What git knows of, no more: no leftover of a test, no key, no database."""
+    for tree in TREES:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", tree], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+        known = {Path(name) for name in listed.stdout.split("\0") if name}
+        inside = tree if tree.startswith("belong_mail") else f"belong_mail/{tree}"
+        there = {
+            Path(tree, file.relative_to(wheel / inside))
+            for file in (wheel / inside).rglob("*")
+            if file.is_file()
+        }
+        assert there == known
+        assert known
+
+
+def test_the_script_is_named_belong_and_needs_what_the_project_needs(
+    metadata: Distribution,
+) -> None:
+    [script] = metadata.entry_points
+    assert (script.group, script.name) == ("console_scripts", "belong")
+    assert script.value == "belong_mail.ops.console:main"
+    assert any(each.startswith("flask<") for each in metadata.requires or ())
+
+
+def test_help_and_version_need_no_settings(
+    wheel: Path, metadata: Distribution, tmp_path: Path
+) -> None:
+    said = belong(wheel, tmp_path, "--help", BELONG_ENV="production")
+    assert said.returncode == 0, said.stderr
+    for title, names in SECTIONS.items():
+        assert f"{title}:" in said.stdout
+        assert all(f"\n  {name} " in said.stdout for name in names)
+    assert metadata.version in belong(wheel, tmp_path, "--version").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_each_command_once() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(str(each.name) for each in cli.every_command())
+
+
+def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, tmp_path: Path) -> None:
+    for arguments, expected in (
+        (("db", "upgrade"), "The database is up to date."),
+        (("group", "list"), "the-village"),
+        (("worker", "--drain"), "Nothing is waiting."),
+    ):
+        said = belong(wheel, tmp_path, *arguments)
+        assert said.returncode == 0, said.stderr
+        assert expected in said.stdout + said.stderr
+    assert (tmp_path / "var/belong.db").is_file()
+    assert not (wheel / "var").exists()
+
+
+def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    belong(wheel, tmp_path, "db", "upgrade")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "belong_mail.ops.console", "web", "--port", str(port)],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
+    )  # fmt: skip
+    try:
+        wait_until_served(port)
+        with urlopen(f"http://127.0.0.1:{port}/groups/asian", timeout=20) as page:
+            assert b"<h1>Asian" in page.read()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """By one process far from the checkout, which says what it found."""
+    code = """
+import io, json
+from PIL import Image
+from wsgi import app
+from belong_mail.core.email_templates import EMAILS
+from belong_mail.newsletters.image_decoder import reencode_image
+file = io.BytesIO()
+Image.new("RGB", (8, 4)).save(file, "PNG")
+page = app.test_client().get("/?lang=es").text
+print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
+"""
+    belong(wheel, tmp_path, "db", "upgrade")
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    page, emails, width = json.loads(said.stdout)
+    assert 'lang="es"' in page
+    assert "Grupos" in page
+    assert Path(emails) == wheel / "belong_mail/emails"
+    assert width == 8

@@ -1,0 +1,1 @@
+"""Sign-in by the district's identity provider."""

@@ -1,0 +1,70 @@
+"""What a browser does between our two buttons: go to the provider, and come back."""
+
+import re
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+from werkzeug.test import TestResponse
+
+from tests.browser_client import Form, Visitor, path_of
+
+BACK = "/sign-in/district/back"
+
+
+def begin(browser: Visitor) -> TestResponse:
+    """Press the button on the sign-in page."""
+    page = browser.open("/sign-in").text
+    [form] = re.findall(
+        '<form method="post" action="/sign-in/district">.*?</form>', page, re.DOTALL
+    )
+    return browser.press("/sign-in/district", **Form(form).fields)
+
+
+def begin_link(browser: Visitor) -> TestResponse:
+    """Press the button on the page of somebody who is signed in."""
+    return browser.send("/lead/district")
+
+
+def begin_proof(browser: Visitor) -> TestResponse:
+    """Press the button by which who is signed in proves it again."""
+    token = Form(browser.open("/lead/").text).fields["csrf_token"]
+    return browser.press("/account/proof/district", csrf_token=token)
+
+
+def at_provider(left: TestResponse) -> str:
+    """Follow the page that leaves to the provider, which sends the browser back: return where."""
+    assert left.status_code == 200, left.text
+    return answer_to(left.headers["Refresh"].partition("url=")[2])
+
+
+def answer_to(url: str) -> str:
+    """Open a page of the provider's, and return where it sends the browser."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port)
+    connection.request("GET", f"{parts.path}?{parts.query}")
+    answer = connection.getresponse()
+    assert answer.status == 302, answer.read()
+    connection.close()
+    location = answer.getheader("Location") or ""
+    assert location.startswith(f"http://localhost:5000{BACK}?")
+    return path_of(location)
+
+
+def finish(browser: Visitor, back: str) -> TestResponse:
+    """Press the button of the page on which a browser comes back."""
+    page = browser.open(back)
+    assert page.status_code == 200, page.text
+    form = Form(page.text)
+    return browser.press(form.action, **form.fields)
+
+
+def sign_in(browser: Visitor) -> TestResponse:
+    return finish(browser, at_provider(begin(browser)))
+
+
+def link(browser: Visitor) -> TestResponse:
+    return finish(browser, at_provider(begin_link(browser)))
+
+
+def prove(browser: Visitor) -> TestResponse:
+    return finish(browser, at_provider(begin_proof(browser)))

@@ -1,0 +1,100 @@
+"""Whom a group welcomes: a line that the office alone writes."""
+
+import pytest
+from flask import Flask
+
+from belong_mail.accounts import invitations
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
+from tests.factories import group_named
+from tests.servers.smtp import Server
+
+PAGE = "/office/groups/asian"
+LINE = {"audience_en": "Friends are welcome", "audience_es": "Las amistades son bienvenidas"}
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "asian")
+
+
+@pytest.fixture
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    with services.writing.begin() as session:
+        address = "lead-of-asian@dpsk12.org"
+        invitations.invite_office(session, keyring.opener, keyring.index, address)
+    return lead
+
+
+def test_the_office_says_whom_a_group_welcomes_in_every_language(
+    office: Visitor, visitor: Visitor
+) -> None:
+    assert "Friends are welcome" not in visitor.open("/groups/asian").text
+    answer = office.send(PAGE, **LINE)
+    assert answer.status_code == 303
+    assert "Saved. Everyone can see it now." in office.open(answer.location).text
+    assert "<li>Friends are welcome</li>" in visitor.open("/groups/asian").text
+    spanish = visitor.open("/groups/asian?lang=es").text
+    assert "<li>Las amistades son bienvenidas</li>" in spanish
+    assert "Friends are welcome" in visitor.open("/groups/asian/poster").text
+    assert "Friends are welcome" in office.open("/office/groups").text
+    assert Form(office.open(PAGE).text).fields["audience_en"] == "Friends are welcome"
+    assert office.send(PAGE, audience_en="", audience_es="").status_code == 303
+    assert "welcome" not in visitor.open("/groups/asian").text.partition('class="columns"')[0]
+
+
+def test_the_office_finds_every_group_from_its_first_page(office: Visitor) -> None:
+    assert 'href="/office/groups"' in office.open("/office").text
+    page = office.open("/office/groups").text
+    assert page.count('href="/office/groups/') == 10
+    assert "All staff are welcome" in page
+    assert page.count("Not written yet: who is welcome") == 9
+
+
+def test_nobody_but_the_office_comes_to_these_pages(
+    lead: Visitor, visitor: Visitor, services: Services
+) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    for path in ("/office/groups", PAGE, "/office/groups/lgbtq"):
+        assert visitor.open(path).location.startswith("/sign-in")
+        assert lead.open(path).status_code == 404
+        assert lead.press(path, csrf_token=token, **LINE).status_code in {404, 405}
+    assert 'href="/office/' not in lead.open("/lead/").text
+    assert 'href="/office"' not in lead.open("/lead/").text
+    with services.reading.begin() as session:
+        assert group_named(session, "asian").audience == {}
+
+
+def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> None:
+    for wrong in ("x" * 161, "one\ntwo", "a\u202eb"):
+        answer = office.send(PAGE, **LINE | {"audience_en": wrong})
+        assert answer.status_code == 422
+        assert "Problem: " in answer.text
+        assert Form(answer.text).fields["audience_es"] == LINE["audience_es"]
+    assert office.press(PAGE, **LINE).status_code == 400
+
+
+def test_a_group_that_is_retired_or_never_was_has_no_such_page(
+    office: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        groups.retire(session, group_named(session, "asian"))
+    for slug in ("asian", "nowhere"):
+        assert office.open(f"/office/groups/{slug}").status_code == 404
+
+
+def test_a_lead_keeps_the_line_when_the_page_is_edited(office: Visitor, visitor: Visitor) -> None:
+    office.send(PAGE, **LINE)
+    edit = "/lead/groups/asian/page"
+    assert "Friends are welcome" in office.send(edit, summary_en="New", preview="1").text
+    office.send(edit, summary_en="New")
+    token = Form(office.open(edit).text).fields["csrf_token"]
+    for _ in range(2):
+        assert "Friends are welcome" in visitor.open("/groups/asian").text
+        office.press(f"{edit}/undo", csrf_token=token)

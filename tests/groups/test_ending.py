@@ -1,0 +1,313 @@
+"""A group ends as a process: announced, joined by nobody, silent at the date, then emptied."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.core.audit import AuditEntry
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.groups.models import Group
+from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.newsletters import release
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, text_of
+from tests.clients import sign_in
+from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.scenario import Stage
+from tests.servers.smtp import Server
+
+SLUG = "the-village"
+LEAD = f"lead-of-{SLUG}@dpsk12.org"
+PAGE = f"/office/groups/{SLUG}"
+ENDING = "A Belong group is coming to an end"
+GOES_ON = "A Belong group goes on after all"
+
+
+@pytest.fixture
+def office(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Sign in somebody who leads the group and answers for the office."""
+    visitor = sign_in(app, services, keyring, worker, relay, SLUG)
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+    return visitor
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(now(), tick=True) as traveller:
+        yield traveller
+
+
+def later(stage: Stage, clock: time_machine.Traveller, **passed: float) -> None:
+    """Let time pass, and the worker do what is due then; chores are done each minute."""
+    clock.shift(timedelta(**passed))
+    stage.worker.drain()
+    clock.shift(timedelta(minutes=2))
+    stage.worker.drain()
+
+
+def group_now(stage: Stage) -> Group:
+    with stage.services.reading.begin() as session:
+        return session.scalars(select(Group).where(Group.slug == SLUG)).one()
+
+
+def rows(stage: Stage, model: Any, slug: str = SLUG) -> int:
+    with stage.services.reading.begin() as session:
+        found = select(func.count(model.id)).join(Group, Group.id == model.group_id)
+        return session.scalar(found.where(Group.slug == slug)) or 0
+
+
+def subjects(stage: Stage, address: str = LEAD) -> list[str]:
+    return [str(mail["Subject"]) for mail in stage.relay.to(address)]
+
+
+def schedule(session: Session, subject: str, **ahead: float) -> Newsletter:
+    issue = newsletters.draft(session, group_named(session, SLUG), subject, "Come.")
+    release.release(session, issue, now() + timedelta(**ahead))
+    return issue
+
+
+def restore(visitor: Visitor) -> int:
+    token = Form(visitor.open(PAGE).text).fields["csrf_token"]
+    return visitor.press(f"{PAGE}/restore", csrf_token=token).status_code
+
+
+def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 43)
+        schedule(session, "Late", days=90)
+    later(stage, clock, minutes=2)
+    page = office.open(f"{PAGE}/end").text
+    assert "about 40 memberships are deleted." in page
+    assert "1 newsletter is scheduled." in page
+    for wrong in ("", "2020-01-01", f"{now() + timedelta(days=3):%Y-%m-%d}", "2199-01-01"):
+        assert office.send(f"{PAGE}/end", last_day=wrong).status_code == 422
+    assert group_now(stage).ends_at is None
+    assert office.send(f"{PAGE}/end").status_code == 303
+    ends_at = group_now(stage).ends_at
+    assert ends_at is not None
+    assert timedelta(days=29) < ends_at - now() <= timedelta(days=31)
+    assert "last day is" in office.open(PAGE).text
+    assert "already set" in office.open(f"{PAGE}/end").text
+    assert office.press(f"{PAGE}/end", **Form(office.open(PAGE).text).fields).status_code in {
+        409,
+        422,
+    }
+
+
+def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(
+    office: Visitor, stage: Stage
+) -> None:
+    confirm = stage.confirm_link("new@dpsk12.org")
+    office.send(f"{PAGE}/end")
+    for answer in (
+        stage.visitor.open(f"/groups/{SLUG}/join"),
+        stage.visitor.open(f"/groups/{SLUG}/tell-me"),
+        stage.visitor.open(confirm),
+        stage.visitor.press(confirm),
+    ):
+        assert answer.status_code == 404
+        assert "This group is coming to an end" in answer.text
+    assert not stage.is_member("new@dpsk12.org")
+    page = stage.visitor.open(f"/groups/{SLUG}")
+    assert page.status_code == 200
+    assert "This group is coming to an end." in page.text
+    assert f"/groups/{SLUG}/join" not in page.text
+    assert "Groups that are coming to an end" in stage.visitor.open("/").text
+    assert "llega a su fin" in stage.visitor.open(f"/groups/{SLUG}?lang=es").text
+
+
+def test_what_is_on_its_way_when_the_end_is_set_lets_nobody_in(
+    office: Visitor, stage: Stage
+) -> None:
+    stage.visitor.join(SLUG, "new@dpsk12.org")
+    office.send(f"{PAGE}/end")
+    assert stage.mails("new@dpsk12.org") == []
+
+
+def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    with stage.services.writing.begin() as session:
+        farewell, late = schedule(session, "Farewell", days=5), schedule(session, "Late", days=90)
+    office.send(f"{PAGE}/end")
+    later(stage, clock, minutes=2)
+    assert subjects(stage).count(ENDING) == 1
+    told = text_of(stage.relay.to(LEAD)[-1])
+    assert "The Village Belong Group" in told
+    assert "send newsletters, for example one to say goodbye" in told
+    with stage.services.reading.begin() as session:
+        assert session.get_one(Newsletter, farewell.id).due_at is not None
+        assert session.get_one(Newsletter, late.id).due_at is None
+
+
+def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    with stage.services.writing.begin() as session:
+        make_member(session, stage.keyring, "ada@dpsk12.org")
+    office.send(f"{PAGE}/end")
+    with stage.services.writing.begin() as session:
+        schedule(session, "Farewell", days=5)
+        with pytest.raises(newsletters.GroupIsRetired):
+            schedule(session, "Late", days=60)
+    token = Form(office.open("/lead/").text).fields["csrf_token"]
+    begun = office.press(f"/lead/groups/{SLUG}/newsletters", csrf_token=token)
+    assert begun.status_code == 303
+    page = begun.location.partition("?")[0]
+    office.send(page, subject="Late", text="Come.")
+    at = f"{now() + timedelta(days=60):%Y-%m-%dT09:00}"
+    answer = office.send(f"{page}/release", when="later", at=at)
+    assert answer.status_code == 422
+    assert "The group will have ended by then." in answer.text
+    for _day in range(6):
+        later(stage, clock, days=1)
+    assert "Farewell" in subjects(stage, "ada@dpsk12.org")
+
+
+def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 7)
+        make_members(session, stage.keyring, 2, "asian")
+    office.send(f"{PAGE}/end")
+    later(stage, clock, minutes=2)
+    later(stage, clock, days=29)
+    assert rows(stage, Subscription) == 7
+    assert group_now(stage).retired_at is None
+    before = len(stage.relay.accepted)
+    later(stage, clock, days=2)
+    group = group_now(stage)
+    assert None not in (group.retired_at, group.emptied_at)
+    assert rows(stage, Subscription) == rows(stage, WaitlistEntry) == 0
+    assert rows(stage, Subscription, "asian") == 2
+    assert len(stage.relay.accepted) == before
+    assert "This group has ended" in stage.visitor.open(f"/groups/{SLUG}").text
+    with stage.services.reading.begin() as session:
+        found = select(AuditEntry.kind).where(AuditEntry.group_slug == SLUG)
+        kinds = list(session.scalars(found.order_by(AuditEntry.id)))
+    assert "end of a group set" in kinds
+    assert kinds[-1] == "memberships of a group deleted"
+
+
+def test_what_is_being_sent_or_due_when_the_worker_was_down_is_not_sent_after_the_end(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    """The worker comes back after the date, with copies in its books and an issue that is due."""
+    stage.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 3)
+        queue_issue(session, subject="Being sent")
+    stage.worker.drain()
+    office.send(f"{PAGE}/end")
+    with stage.services.writing.begin() as session:
+        schedule(session, "Due", minutes=30)
+        group = group_named(session, SLUG)
+        group.ends_at = now() + timedelta(minutes=40)
+    before = len(stage.relay.accepted)
+    clock.shift(timedelta(hours=3))
+    with stage.services.writing.begin() as session:
+        assert newsletters.queue_due(session) == []
+    stage.worker.engine.retry()
+    while stage.worker.engine.work():
+        pass
+    stage.worker.engine.finish()
+    assert len(stage.relay.accepted) == before
+    later(stage, clock, hours=1)
+    sent = {str(one.message["Subject"]) for one in stage.relay.accepted[before:]}
+    assert sent <= {ENDING}
+
+
+def test_a_group_that_was_to_end_goes_on_and_all_are_told(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 3)
+    office.send(f"{PAGE}/end")
+    later(stage, clock, minutes=2)
+    assert restore(office) == 303
+    later(stage, clock, minutes=2)
+    assert subjects(stage)[-2:] == [ENDING, GOES_ON]
+    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 200
+    later(stage, clock, days=40)
+    assert rows(stage, Subscription) == 3
+    assert restore(sign_in_again(office, stage)) == 409
+
+
+def sign_in_again(office: Visitor, stage: Stage) -> Visitor:
+    app = office.client.application
+    lead = sign_in(app, stage.services, stage.keyring, stage.worker, stage.relay, SLUG)
+    assert lead.open(PAGE).status_code == 200
+    return lead
+
+
+def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_week(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller
+) -> None:
+    """Whoever broke into the web can set any end, and set another one later."""
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 3)
+    office.send(f"{PAGE}/end")
+    later(stage, clock, days=20)
+    with stage.services.writing.begin() as session:
+        session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
+    later(stage, clock, minutes=2)
+    assert rows(stage, Subscription) == 3
+    assert subjects(stage).count(ENDING) == 2
+    later(stage, clock, days=6)
+    assert rows(stage, Subscription) == 3
+    later(stage, clock, days=2)
+    assert rows(stage, Subscription) == 0
+
+
+def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
+    office: Visitor, stage: Stage, clock: time_machine.Traveller, cli: FlaskCliRunner
+) -> None:
+    def run(*arguments: str) -> int:
+        return cli.invoke(args=["group", *arguments]).exit_code
+
+    assert office.open(PAGE).status_code == 200
+    with stage.services.writing.begin() as session:
+        make_members(session, stage.keyring, 3)
+    assert (run("restore", SLUG), run("restore", "nowhere")) == (1, 2)
+    assert run("retire", SLUG, "--days", "30") == 0
+    assert run("retire", SLUG, "--days", "30") == 1
+    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 404
+    assert run("restore", SLUG) == 0
+    assert run("retire", SLUG) == 0
+    assert "This group has ended" in stage.visitor.open(f"/groups/{SLUG}").text
+    later(stage, clock, days=5)
+    assert rows(stage, Subscription) == 3
+    assert run("restore", SLUG) == 0
+    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 200
+    later(stage, clock, days=20)
+    assert rows(stage, Subscription) == 3
+    assert run("retire", SLUG) == 0
+    later(stage, clock, minutes=2)
+    later(stage, clock, days=8)
+    assert rows(stage, Subscription) == 0
+    assert run("restore", SLUG) == 1

@@ -1,0 +1,130 @@
+"""What no header of a group's email may say, however it is spelled."""
+
+import pytest
+
+from belong_mail.groups.header_words import (
+    NAMES,
+    TELLING,
+    is_discreet,
+    telling_word,
+    tells_by_address,
+)
+from belong_mail.groups.models import Group
+from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.mail.message.lookalikes import readings
+
+GROUPS = {slug: Group(slug=slug, name=name) for slug, name, *_ in (*ESTABLISHED, *UPCOMING)}
+LGBTQ, DISABLED, AUTOIMMUNE = (GROUPS[slug] for slug in TELLING)
+BLACK, VILLAGE, ASIAN = (
+    GROUPS[slug] for slug in ("african-american-black", "the-village", "asian")
+)
+
+DISGUISES = [
+    "LGBTQ+ tea", "our lgbtq+ group", "LGBTQIA+ picnic", "L.G.B.T.Q.", "L G B T Q", "L-G-B-T-Q tea",
+    "L_G_B_T", "LG BTQ", "lg\u200bbtq", "l\u00adg\u2060b\ufefft\u180eq", "l\u115fgbt", "l\u034fgbt",
+    "L\u0332G\u0332B\u0332T\u0332Q\u0332", "ＬＧＢＴＱ", "𝐋𝐆𝐁𝐓𝐐", "ⓁⒼⒷⓉⓆ", "🅻🅶🅱🆃🆀", "🇱🇬🇧🇹🇶",
+    "ʟɢʙᴛǫ", "LGВТQ", "LGΒΤQ", "ꓡꓖꓐꓔ", "ᏞᏀᏴᎢ", "Łgbt", "1gbtq", "|gbtq", "Igbtq", "L6BTQ",
+    "=?utf-8?q?=4CGBTQ?=", "LGTBI", "GLBT",
+    "gay", "gаy", "g4y", "the gays", "Pride potluck", "PRIDE!", "P R I D E", "t.r.a.n.s",
+    "Pr1de", "prıde", "#PrideMonth2026",
+    "\u202eQTBGL", "\u200fBT\u200fLG", "BT\u061cLG tea", "\u2067BT\u2069", "ᒪGᗷTᑫ", "ᒪᘜᗷᑫ",
+    "⠇⠛⠃⠞⠟", "ᏞᎶᏴᎢ", "ꮮꮹᏼꭲ", "𐌋GBT", "ⲖGBT", "⅂⅁BT", "£GBT", "LG฿T", "LGBT†", "LGßT", "ʃgbt",
+    "lgþt", "LG丅Q", "ԛუеег", "ԍау", "LGB social", "👭",
+    "👨🏾\u200d❤️\u200d👨🏻", "👩\u200d❤\u200d💋\u200d👩",
+    "👩\u200d👩\u200d👧", "Orgullosos", "Coming out stories", "Drag bingo",
+    "Orgullo", "trans day", "TransRights", "tr\u200bans", "pr1\u200bde", "tr\u115fans", "tr-ans",
+    "tr\u2009ans", "Queer tea",
+    "personas no binarias", "Identidad de género", "Two-Spirit", "🏳️‍🌈 tea", "🏳️‍⚧️",
+]  # fmt: skip
+ORDINARY = [
+    "Tea on Friday", "This month with us", "Transport on Monday", "We translate this",
+    "Our newsletter: October", "Meet on 5/12 at 4:00", "¡Reunión! niños y niñas 🎉", "日本語",
+    "¡Qué error!", "مرحبا بالعالم", "Welcome back, {first_name}", "Q&A in room B 4", "x" * 200,
+    "Việt Nam đón Tết", "Łukasz y Zoë", "Hawaiʻi", "Zoom 会議", "Чай в пятницу", "שלום \u200fעולם",
+    "ሰላም", "5€ lunch 🎉👨‍👩‍👧", "Tea ‘n’ cake – 2×2 m²", "1.ª reunión, 2.º piso",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", DISGUISES)
+def test_a_discreet_groups_name_is_seen_in_every_disguise(subject: str) -> None:
+    assert telling_word(LGBTQ, subject)
+    assert not telling_word(VILLAGE, subject)
+
+
+@pytest.mark.parametrize(
+    ("group", "subject"),
+    [
+        (DISABLED, "Disability news"), (DISABLED, "d i s a b i l i t y"), (DISABLED, "Dis-ability"),
+        (DISABLED, "Discapacitados"), (DISABLED, "People with Disabilities"), (DISABLED, "♿"),
+        (DISABLED, "Accesibilidad"), (DISABLED, "Wheelchairs"), (DISABLED, "ADHD tips"),
+        (DISABLED, "🐕‍🦺"), (DISABLED, "♾️ day"), (DISABLED, "🧑🏽‍🦽"), (DISABLED, "Inválidos"),
+        (DISABLED, "Lengua de señas"), (AUTOIMMUNE, "💉"),
+        (AUTOIMMUNE, "autoimmune"), (AUTOIMMUNE, "Auto-immune day"), (AUTOIMMUNE, "Autoinmune"),
+        (AUTOIMMUNE, "Lupus"), (AUTOIMMUNE, "Enfermedades crónicas"),
+    ],
+)  # fmt: skip
+def test_a_telling_word_counts_in_both_languages(group: Group, subject: str) -> None:
+    assert telling_word(group, subject)
+    assert not telling_word(VILLAGE, subject)
+
+
+@pytest.mark.parametrize("slug", GROUPS)
+def test_no_group_is_named_by_its_own_name_and_ordinary_words_are_free(slug: str) -> None:
+    group = GROUPS[slug]
+    for subject in (f"News from {group.name}", group.name.upper(), slug, f"{group.name}!"):
+        assert telling_word(group, subject), subject
+    for part in group.name.split("/"):
+        assert telling_word(group, f"{part} news")
+    for subject in ORDINARY:
+        assert telling_word(group, subject) == "", subject
+
+
+def test_words_that_tell_of_one_group_are_free_in_the_others() -> None:
+    assert telling_word(BLACK, "Black Friday") == "black"
+    for slug, group in GROUPS.items():
+        assert bool(telling_word(group, "Black Friday")) == (slug == "african-american-black")
+    assert telling_word(BLACK, "Blackboard tips") == ""
+    assert telling_word(VILLAGE, "It takes a village") == ""
+    assert telling_word(DISABLED, "Fred is absent") == ""
+    assert telling_word(ASIAN, "Was I an early bird?") == ""
+
+
+def test_an_added_group_is_named_by_each_word_of_its_name() -> None:
+    muslims = Group(slug="muslim-staff", name="Muslim Educators")
+    assert telling_word(muslims, "For our Muslims") == "muslim"
+    assert telling_word(muslims, "For all educators") == ""
+    assert telling_word(Group(slug="g9", name="Educación Física"), "educacion")
+    assert not is_discreet(muslims)
+
+
+def test_an_added_group_that_is_called_like_a_discreet_one_is_discreet() -> None:
+    families = Group(slug="families", name="LGBTQ+ Families")
+    assert is_discreet(families)
+    assert telling_word(families, "Pride potluck") == "pride"
+    assert is_discreet(Group(slug="chronic-pain", name="Long days"))
+    assert [slug for slug, group in GROUPS.items() if is_discreet(group)] == list(TELLING)
+
+
+def test_every_group_of_the_districts_has_words() -> None:
+    assert list(NAMES) == list(GROUPS)
+    assert all(readings(word) for words in (*NAMES.values(), *TELLING.values()) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("group", "address", "is_telling"),
+    [
+        (LGBTQ, "lgbtq-leads@dpsk12.org", True),
+        (LGBTQ, "lgbtqleads@dpsk12.org", True),
+        (LGBTQ, "queerstaff@dpsk12.org", True),
+        (LGBTQ, "leads@pride.dpsk12.org", True),
+        (DISABLED, "dpsdisability@dpsk12.org", True),
+        (ASIAN, "asian-leads@dpsk12.org", False),
+        (LGBTQ, "group6@dpsk12.org", False),
+        (DISABLED, "leads@dpsk12.org", False),
+        (VILLAGE, "village-leads@dpsk12.org", False),
+    ],
+)
+def test_an_address_names_a_discreet_group_also_where_its_words_run_together(
+    group: Group, address: str, *, is_telling: bool
+) -> None:
+    assert tells_by_address(group, address) is is_telling

@@ -1,0 +1,261 @@
+"""What the district says of each group is on its page, in both languages, in fresh words."""
+
+import re
+
+import pytest
+
+from belong_mail.core.i18n import NAMES
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from belong_mail.groups.missions import MISSIONS
+from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from tests.browser_client import Visitor
+from tests.factories import group_named
+from tests.words import Reader
+
+# Each fact of the district's page: what an English and a Spanish reader find.
+FACTS: dict[str, list[tuple[str, str]]] = {
+    "african-american-black": [
+        ("writing our charter", "escribiendo nuestros estatutos"),
+        ("guide our goals and the culture of our group", "metas y la cultura de nuestro grupo"),
+        ("Staff are invited to help write it", "Invitamos al personal a ayudar a escribirlos"),
+    ],
+    "asian": [
+        ("Help students find their own voice", "que cada estudiante encuentre su propia voz"),
+        (
+            "Ask principals to help identify the Asian teachers and leaders",
+            "Pedir a las directoras y los directores que ayuden a identificar a docentes y líderes",
+        ),
+        (
+            "in their buildings, so that a community can form",
+            "en sus escuelas, para formar una comunidad",
+        ),
+        ("translators to events", "intérpretes y traductores a los eventos"),
+        (
+            "meetings in the community, at Asian businesses",
+            "Reunirnos en la comunidad, en negocios asiáticos",
+        ),
+        (
+            "Many parents are business owners",
+            "Muchas madres y muchos padres tienen su propio negocio",
+        ),
+        ("community is larger than our schools", "comunidad es más grande que nuestras escuelas"),
+        ("more inclusive", "más incluyente"),
+    ],
+    "citizens-of-the-world": [
+        (
+            "multilingual, multiracial or multicultural backgrounds",
+            "multilingües, multirraciales o multiculturales",
+        ),
+        ("fit in one box", "una sola casilla"),
+        ("hear what you’ve experienced", "escuchar lo que has vivido"),
+        ("discussions", "conversaciones animadas"),
+        ("local events", "eventos locales"),
+        ("guest speakers", "conferencistas"),
+        ("change from within DPS", "cambio desde dentro de DPS"),
+    ],
+    "deconstructing-privilege": [
+        (
+            "White privilege that goes unrecognized and unexamined",
+            "El privilegio blanco que no se reconoce ni se examina",
+        ),
+        ("obstacle to social justice", "obstáculo para la justicia social"),
+        (
+            "understand whiteness, privilege, racism and oppression",
+            "comprender mejor la blanquitud, el privilegio, el racismo y la opresión",
+        ),
+        (
+            "Look inward: how we experience privilege and contribute to oppressive systems",
+            "Mirar hacia dentro: cómo vivimos el privilegio y contribuimos a sistemas opresivos",
+        ),
+        ("Look outward: the history of racism", "Mirar hacia fuera: la historia del racismo"),
+        (
+            "Act against racist and oppressive systems in DPS",
+            "Actuar contra los sistemas racistas y opresivos en DPS",
+        ),
+        ("with sensitivity and understanding", "con sensibilidad y comprensión"),
+        ("aimed at people who identify as white", "se identifican como personas blancas"),
+        ("All staff are welcome", "Todo el personal puede participar"),
+        ("what a white “ally” really is", "una persona blanca “aliada”"),
+    ],
+    "latinx-hispanic": [
+        (
+            "learners and advocates, influencers and supporters",
+            "Aprendemos, abogamos, influimos y apoyamos",
+        ),
+        (
+            "inspire each other, our colleagues in DPS and our students",
+            "inspirarnos e inspirar a nuestro equipo de DPS y a nuestro estudiantado",
+        ),
+        (
+            "Listen, to find out what our community wants",
+            "Escuchar para saber qué quiere nuestra comunidad",
+        ),
+        (
+            "Advocate for our students, and for low-income schools with few resources",
+            "escuelas de bajos ingresos con pocos recursos",
+        ),
+        ("their roots and their history", "sus raíces y su historia"),
+        ("resources to teachers", "recursos a docentes"),
+        (
+            "Go to community events, and hold small ones",
+            "Ir a eventos de la comunidad y organizar algunos pequeños",
+        ),
+        ("the district’s Latino parent group", "madres y padres latinos del distrito"),
+        ("Bring our stories and our experiences", "nuestras historias y experiencias"),
+    ],
+    "lgbtq": [
+        (
+            "Identify the needs of LGBTQIA+ staff and students",
+            "Identificar las necesidades del personal y del estudiantado LGBTQIA+",
+        ),
+        ("Advocate for changes in DPS policy", "Abogar por cambios en las políticas de DPS"),
+        (
+            "events for the LGBTQIA+ community and the larger DPS community",
+            "eventos para la comunidad LGBTQIA+ y para toda la comunidad de DPS",
+        ),
+        ("all voices", "todas las voces"),
+        (
+            "see our meeting dates anonymously",
+            "ver las fechas de nuestras reuniones de forma anónima",
+        ),
+    ],
+    "the-village": [
+        (
+            "act, day after day, in the lives of today’s African-American/Black students",
+            "en la vida de estudiantes de la comunidad afroamericana y negra",
+        ),
+        ("a safe space", "un espacio seguro"),
+        ("students can succeed", "cada estudiante pueda tener éxito"),
+        (
+            "connect, support and empower each other",
+            "creamos lazos, nos apoyamos y nos damos fuerza",
+        ),
+        ("knowledge, skills and abilities", "conocimientos, habilidades y capacidades"),
+        ("Pass on what we learn", "Transmitir lo que aprendemos"),
+        ("emotional support", "apoyo emocional"),
+        ("family", "familia"),
+    ],
+    "women-of-color": [
+        ("empowerment and development", "empoderamiento y el desarrollo"),
+        ("collaboration", "colaboración"),
+        ("comradery", "compañerismo"),
+        ("sisterhood", "sororidad"),
+        ("network of professional women", "red de mujeres profesionales"),
+        ("ingrained support for educators", "apoyo al personal educativo sea permanente"),
+        (
+            "employees of color learn about the Belong groups when they’re hired",
+            "las personas de color conozcan los grupos Belong cuando se les contrata",
+        ),
+        ("a protocol so that", "un protocolo para que"),
+        ("advancement, retention and development", "el avance, la permanencia y el desarrollo"),
+        ("training, skills courses, mentorship", "capacitación, cursos de habilidades, mentoría"),
+        (
+            "by text, email, meetups and events",
+            "por mensajes de texto, correo electrónico, encuentros y eventos",
+        ),
+        (
+            "pathways to teaching, career fairs and a speakers’ bureau",
+            "caminos hacia la docencia, ferias de carreras y un equipo de conferencistas",
+        ),
+        ("partners", "organizaciones aliadas"),
+        ("social outings and wellness activities", "salidas sociales y actividades de bienestar"),
+        ("self-care", "cuidado personal"),
+    ],
+}
+
+
+def words_of(page: str) -> str:
+    return " ".join(" ".join(Reader(page).pieces).split())
+
+
+@pytest.mark.parametrize("slug", FACTS)
+def test_each_fact_is_on_its_groups_page_in_both_languages(visitor: Visitor, slug: str) -> None:
+    pages = [words_of(visitor.open(f"/groups/{slug}?lang={code}").text) for code in ("en", "es")]
+    for facts in FACTS[slug]:
+        for page, fact in zip(pages, facts, strict=True):
+            assert fact in page, slug
+
+
+def test_every_established_group_has_facts_a_mission_and_a_list() -> None:
+    assert set(FACTS) == set(MISSIONS) == {slug for slug, *_ in ESTABLISHED}
+    for own in MISSIONS.values():
+        assert set(own.mission) == set(own.activities) == set(NAMES)
+        assert set(own.audience) in (set(), set(NAMES))
+        lists = [own.activities[code].splitlines() for code in NAMES]
+        assert len({len(each) for each in lists}) == 1
+        assert all(len(words) <= 800 for words in own.mission.values())
+        assert all(len(each) <= 10 and max(map(len, each)) <= 250 for each in lists)
+
+
+def test_nothing_is_invented_for_groups_that_are_to_come(visitor: Visitor) -> None:
+    for slug, *_ in UPCOMING:
+        for code in NAMES:
+            page = visitor.open(f"/groups/{slug}?lang={code}").text
+            assert 'id="mission"' not in page
+            assert 'id="activities"' not in page
+            assert 'class="lead"' not in page
+            assert not re.search(r"<p[^>]*>\s*</p>", page)
+
+
+def test_the_directory_says_what_the_groups_are_for(visitor: Visitor) -> None:
+    english, spanish = (words_of(visitor.open(f"/?lang={code}").text) for code in ("en", "es"))
+    for word in ("diversity and inclusion", "celebrate", "underrepresented", "our students"):
+        assert word in english
+    for word in ("la diversidad y la inclusión", "celebran", "poco representadas", "estudiantado"):
+        assert word in spanish
+
+
+def test_only_the_group_of_which_the_district_says_so_welcomes_all_staff(
+    visitor: Visitor, services: Services
+) -> None:
+    with services.reading.begin() as session:
+        slugs = [group.slug for group in groups.listed(session)]
+    for page in ("", "/poster"):
+        said = {
+            slug: words_of(visitor.open(f"/groups/{slug}{page}").text).casefold() for slug in slugs
+        }
+        welcome = {slug for slug in slugs if "all staff" in said[slug]}
+        assert welcome == {"deconstructing-privilege"}
+        assert not [slug for slug in slugs if re.search("open to all|all employees", said[slug])]
+
+
+def test_a_mission_comes_before_the_question_who_can_see(visitor: Visitor) -> None:
+    page = visitor.open("/groups/the-village").text
+    parts = [page.index(f'id="{name}"') for name in ("mission", "activities", "next", "seen")]
+    assert parts == sorted(parts)
+
+
+def test_who_can_see_collapses_after_its_first_rows(visitor: Visitor) -> None:
+    seen = visitor.open("/groups/the-village").text.partition('id="seen"')[2]
+    first, _, more = seen.partition("</section>")[0].partition("<details")
+    assert first.count('scope="row"') == 3
+    assert more.count('scope="row"') == 4
+    assert "The people who run DPS email" in first
+
+
+def test_words_in_another_language_than_the_pages_are_marked(
+    visitor: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        village = group_named(session, "the-village")
+        village.mission, village.activities = {"en": "To\n\nlearn."}, {"en": "Tea\nTalks"}
+        village.summary, village.audience = {"en": "One line."}, {"en": "Come in"}
+        village.resources = [{"title": {"en": "Help"}, "url": "tel:988"}]
+    page = visitor.open("/groups/the-village?lang=es").text
+    assert '<div class="mission" lang="en"><p>To</p><p>learn.</p></div>' in page
+    assert '<ul class="activities" role="list" lang="en"><li>Tea</li><li>Talks</li></ul>' in page
+    assert '<p class="lead" lang="en">One line.</p>' in page
+    assert '<li lang="en">Come in</li>' in page
+    assert '<a href="tel:988" rel="noreferrer" lang="en">Help</a><span>988</span>' in page
+    assert 'class="mission" lang' not in visitor.open("/groups/the-village?lang=en").text
+
+
+def test_a_title_has_words_alone_whatever_language_a_name_is_in(
+    visitor: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        group_named(session, "the-village").name = "Tea & <i>talk</i>"
+    page = visitor.open("/groups/the-village/join?lang=es").text
+    assert "<title>Únete al grupo Tea &amp; &lt;i&gt;talk&lt;/i&gt; · DPS Belong</title>" in page
+    assert '<span lang="en">Tea &amp; &lt;i&gt;talk&lt;/i&gt;</span></h1>' in page

@@ -1,0 +1,252 @@
+"""The office adds, describes, marks, orders and launches groups; the quiet-mail gate follows."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.accounts import invitations
+from belong_mail.core.audit import AuditEntry
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.groups import service as groups
+from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.models import Group
+from belong_mail.newsletters import service as newsletters
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
+from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.servers.smtp import Server
+
+NEW = "/office/new-group"
+TYPED = {
+    "name": "Muslim Educators",
+    "summary_en": "For staff who pray.",
+    "summary_es": "Para el personal que reza.",
+    "mission_en": "We meet.",
+    "mission_es": "Nos reunimos.",
+    "starts": "now",
+}
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "asian")
+
+
+@pytest.fixture
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    with services.writing.begin() as session:
+        address = "lead-of-asian@dpsk12.org"
+        invitations.invite_office(session, keyring.opener, keyring.index, address)
+    return lead
+
+
+def read(services: Services, slug: str) -> Group:
+    with services.reading.begin() as session:
+        return group_named(session, slug)
+
+
+def press(visitor: Visitor, path: str, **fields: Any) -> int:
+    """Press a button of the office's list of groups."""
+    token = Form(visitor.open(NEW).text).fields["csrf_token"]
+    return visitor.press(path, csrf_token=token, **fields).status_code
+
+
+def order(visitor: Visitor) -> list[str]:
+    return [part.split('"')[0] for part in visitor.open("/").text.split('<a href="/groups/')[1:]]
+
+
+def test_a_group_is_added_in_both_languages_and_people_can_join_it(
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    answer = office.send(NEW, **TYPED)
+    assert answer.location == "/office/groups/muslim-educators?done=added"
+    assert "Added. Now invite its leaders." in office.open(answer.location).text
+    assert "For staff who pray." in visitor.open("/groups/muslim-educators").text
+    spanish = visitor.open("/groups/muslim-educators?lang=es").text
+    assert "Para el personal que reza." in spanish
+    assert "Nos reunimos." in spanish
+    assert visitor.join("muslim-educators", "new@dpsk12.org").status_code == 303
+    worker.drain()
+    assert len(relay.to("new@dpsk12.org")) == 1
+
+
+def test_an_upcoming_group_is_launched_once_after_a_rounded_question(
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    office.send(NEW, **TYPED | {"starts": "upcoming"})
+    visitor.send("/groups/muslim-educators/tell-me", email="waits@dpsk12.org")
+    worker.drain()
+    launch = "/office/groups/muslim-educators/launch"
+    asked = office.open(launch).text
+    assert "Fewer than 10 people are waiting for it to start." in asked
+    assert "waits@" not in asked
+    assert visitor.open("/groups/muslim-educators/join").status_code == 404
+    assert office.send(launch).status_code == 303
+    assert visitor.open("/groups/muslim-educators/join").status_code == 200
+    worker.drain()
+    assert len(relay.to("waits@dpsk12.org")) == 1
+    assert press(office, launch) == 409
+    assert "This group has already started." in office.open(launch).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"name": ""}, "Enter the group’s name."),
+        ({"name": "asian"}, "Another group has this name, or had it."),
+        ({"name": "The... VILLAGE"}, "Another group has this name, or had it."),
+        ({"name": "«»"}, "Another group has this name, or had it."),
+        ({"name": "x" * 61}, "Use at most 60 characters."),
+        ({"name": "a\u202eb"}, "This contains a character we can’t read."),
+        ({"starts": ""}, "Choose one."),
+        ({"name": "Confirm", "is_discreet": "y"}, "The subjects of our own emails say “confirm”"),
+        (
+            {"is_discreet": "y", "telling_en": "welcome"},
+            "The subjects of our own emails say “welcome”",
+        ),
+    ],
+)
+def test_what_cannot_be_a_group_is_explained_and_kept(
+    office: Visitor, services: Services, typed: dict[str, str], said: str
+) -> None:
+    answer = office.send(NEW, **TYPED | typed)
+    assert answer.status_code == 422
+    assert said.casefold() in answer.text.casefold()
+    assert Form(answer.text).fields["summary_es"] == TYPED["summary_es"]
+    with services.reading.begin() as session:
+        assert len(groups.listed(session)) == 10
+
+
+def test_a_retired_groups_address_is_not_given_to_another(
+    office: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        groups.retire(session, group_named(session, "the-village"))
+    assert office.send(NEW, **TYPED | {"name": "The Village"}).status_code == 422
+
+
+def test_a_renamed_group_keeps_its_address_and_no_subject_may_say_either_name(
+    office: Visitor, visitor: Visitor, services: Services, worker: Worker
+) -> None:
+    office.send(NEW, **TYPED)
+    page = "/office/groups/muslim-educators"
+    assert office.send(page, name="Crescent", telling_es="media luna").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    group = read(services, "muslim-educators")
+    assert group.known_names == ["Muslim Educators", "Crescent"]
+    for subject in ("For our Muslims", "The crescent", "Fiesta de la media luna"):
+        assert telling_word(group, subject), subject
+    assert telling_word(group, "Tea on Friday") == ""
+    assert "Crescent" in visitor.open("/groups/muslim-educators").text
+    assert office.send(page, name="Asian").status_code == 422
+
+
+def test_a_known_group_that_is_renamed_is_known_by_its_new_name_too(
+    office: Visitor, services: Services
+) -> None:
+    office.send("/office/groups/asian", name="Lotus Network")
+    group = read(services, "asian")
+    for subject in ("Lotus news", "Asian news", "AAPI month"):
+        assert telling_word(group, subject), subject
+    assert not is_discreet(group)
+    office.send("/office/groups/asian", name="Living with lupus")
+    assert is_discreet(read(services, "asian"))
+
+
+def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
+    office: Visitor, visitor: Visitor, services: Services, keyring: Keyring
+) -> None:
+    office.send(NEW, **TYPED)
+    with services.writing.begin() as session:
+        plan_meeting(session, "muslim-educators")
+        make_member(session, keyring, "ada@dpsk12.org", "muslim-educators")
+    feed = "/groups/muslim-educators/calendar.ics"
+    assert "Muslim" in visitor.open(feed).text
+    office.send("/office/groups/muslim-educators", is_discreet="y", telling_en="Ramadan")
+    assert "Muslim" not in visitor.open(feed).text
+    assert "Belong meeting" in visitor.open(feed).text
+    with services.writing.begin() as session, pytest.raises(newsletters.SubjectNamesGroup):
+        queue_issue(session, "muslim-educators", "Tea in Ramadan")
+    assert "Discreet" in office.open("/office/groups").text
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS Muslim Network"}])
+def test_no_email_about_a_group_that_is_marked_comes_from_a_name_that_tells(
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    """Also an email that knows only what its group is called."""
+    office.send(NEW, **TYPED | {"is_discreet": "y"})
+    visitor.join("muslim-educators", "new@dpsk12.org")
+    worker.drain()
+    assert relay.to("new@dpsk12.org") == []
+
+
+def test_the_districts_discreet_groups_cannot_be_made_less_private(
+    office: Visitor, services: Services
+) -> None:
+    for slug in groups.DISCREET:
+        assert read(services, slug).is_discreet
+    page = "/office/groups/lgbtq"
+    assert "This group is discreet whatever you choose" in office.open(page).text
+    fields = Form(office.open(page).text).fields
+    del fields["is_discreet"]
+    assert office.press(page, **fields).status_code == 303
+    assert not read(services, "lgbtq").is_discreet
+    assert is_discreet(read(services, "lgbtq"))
+
+
+def test_groups_change_places_and_those_at_the_ends_stay(office: Visitor, visitor: Visitor) -> None:
+    before = order(visitor)
+    assert press(office, "/office/groups/asian/move", to="up") == 303
+    assert order(visitor)[:3] == ["asian", before[0], before[2]]
+    for slug, to in (("asian", "up"), (before[-1], "down"), ("asian", "sideways")):
+        assert press(office, f"/office/groups/{slug}/move", to=to) == 303
+    assert order(visitor)[:3] == ["asian", before[0], before[2]]
+    press(office, "/office/groups/asian/move", to="down")
+    assert order(visitor) == before
+
+
+def test_a_lead_can_undo_what_the_office_changed_of_their_page(
+    office: Visitor, services: Services
+) -> None:
+    old = read(services, "asian").summary
+    office.send("/office/groups/asian", summary_en="Other words")
+    assert read(services, "asian").summary["en"] == "Other words"
+    edit = "/lead/groups/asian/page"
+    token = Form(office.open(edit).text).fields["csrf_token"]
+    office.press(f"{edit}/undo", csrf_token=token)
+    assert read(services, "asian").summary == old
+
+
+def test_the_trail_says_what_the_office_did_with_a_group(
+    office: Visitor, services: Services
+) -> None:
+    page = "/office/groups/asian"
+    office.send(page)
+    office.send(page, summary_en="Other words")
+    office.send(page, name="Lotus", is_discreet="y")
+    fields = Form(office.open(page).text).fields
+    del fields["is_discreet"]
+    office.press(page, **fields)
+    press(office, f"{page}/move", to="down")
+    with services.reading.begin() as session:
+        found = session.scalars(select(AuditEntry).where(AuditEntry.group_slug == "asian"))
+        kinds = [(each.kind, each.role) for each in found if each.kind.startswith("group ")]
+    said = [each for each in kinds if each[0] != "group page changed"]
+    assert said[-5:] == [
+        ("group changed", "account"),
+        ("group renamed", "account"),
+        ("group marked as discreet", "account"),
+        ("group no longer marked as discreet", "account"),
+        ("group moved in the list", "account"),
+    ]

@@ -1,0 +1,233 @@
+"""The office changes settings that are no secrets; pages and emails follow without a restart."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts import invitations
+from belong_mail.core import site_settings
+from belong_mail.core.audit import AuditEntry
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.core.site_settings import SiteSetting
+from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
+from belong_mail.groups.site_words import site_words
+from belong_mail.newsletters import service as newsletters
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.clients import sign_in
+from tests.factories import group_named
+from tests.overlapping import do_twice_at_once
+from tests.servers.smtp import Server
+
+SETTINGS = "/office/settings"
+LEAD = "lead-of-asian@dpsk12.org"
+VIDEO = "https://video.example.org/belong"
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "asian")
+
+
+@pytest.fixture
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+    return lead
+
+
+def minutes_later(worker: Worker) -> None:
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+
+
+def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(
+    office: Visitor, visitor: Visitor
+) -> None:
+    for name, value, page in (
+        ("video_url", VIDEO, "/"),
+        ("lifeline_phone", "800-555-0199", "/contact"),
+        ("safe2tell_url", "https://tell.example.org", "/contact"),
+    ):
+        assert value not in visitor.open(page).text
+        answer = office.send(f"{SETTINGS}/{name}", value=value)
+        assert answer.status_code == 303
+        assert "Saved." in office.open(answer.location).text
+        assert value in visitor.open(page).text
+        assert value in office.open(SETTINGS).text
+        token = Form(office.open(f"{SETTINGS}/{name}").text).fields["csrf_token"]
+        assert office.press(f"{SETTINGS}/{name}/default", csrf_token=token).status_code == 303
+        assert value not in visitor.open(page).text
+
+
+def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
+    office: Visitor, visitor: Visitor, worker: Worker, relay: Server
+) -> None:
+    office.send(f"{SETTINGS}/postal_address", value="DPS Belong, 1 Main St, Denver")
+    minutes_later(worker)
+    minutes_later(worker)
+    told = [mail for mail in relay.to(LEAD) if "Settings" in str(mail["Subject"])]
+    assert len(told) == 1
+    assert SETTINGS in text_of(told[0])
+    visitor.join("the-village", "new@dpsk12.org")
+    worker.drain()
+    [mail] = relay.to("new@dpsk12.org")
+    for body in (text_of(mail), html_of(mail)):
+        assert "1 Main St" in body
+        assert "sample line" not in body
+
+
+def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Services) -> None:
+    office.send(f"{SETTINGS}/postal_address", value="DPS Belong, 1 Main St, Denver")
+    told: list[str] = []
+
+    def tell(session: Session) -> None:
+        for each in site_settings.unannounced(session):
+            each.announced = each.value
+            told.append(each.name)
+
+    do_twice_at_once(services, tell)
+    assert told == ["postal_address"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("video_url", "http://video.example.org"),
+        ("video_url", "javascript:alert(1)"),
+        ("lifeline_phone", "call us"),
+        ("safe2tell_url", "tell.example.org"),
+        ("postal_address", "Verify at https://evil.example.org"),
+        ("postal_address", "Write to help@evil.example.org"),
+        ("postal_address", "x" * 201),
+        ("postal_address", "two\nlines"),
+        ("postal_address", ""),
+    ],
+)
+def test_what_a_setting_cannot_be_is_explained_and_not_used(
+    office: Visitor, services: Services, name: str, wrong: str
+) -> None:
+    answer = office.send(f"{SETTINGS}/{name}", value=wrong)
+    assert answer.status_code == 422
+    assert "Problem: " in answer.text
+    with services.writing.begin() as session:
+        assert session.scalars(select(SiteSetting)).all() == []
+        if wrong:
+            session.add(SiteSetting(name=name, value=wrong))
+            session.flush()
+            current = site_settings.with_changes(session, services.settings)
+            is_weak = name == "video_url" and wrong.startswith("http:")
+            assert is_weak or current == services.settings
+
+
+def test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office(
+    office: Visitor, services: Services
+) -> None:
+    for name in ("contact_inbox", "alert_address", "secret_keys", "database_url", "nothing"):
+        assert office.open(f"{SETTINGS}/{name}").status_code == 404
+        with services.writing.begin() as session:
+            session.add(SiteSetting(name=name, value="me@evil.example.org"))
+            session.flush()
+            assert site_settings.with_changes(session, services.settings) == services.settings
+
+
+def test_nobody_but_the_office_reads_or_changes_settings(
+    lead: Visitor, visitor: Visitor, services: Services
+) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    changing = ("video_url", "video_url/default", "words")
+    for path in (SETTINGS, *(f"{SETTINGS}/{each}" for each in changing)):
+        assert visitor.open(path).status_code in {302, 405}
+        assert lead.press(path, csrf_token=token, value=VIDEO).status_code in {404, 405}
+    assert lead.open(SETTINGS).status_code == 404
+    with services.reading.begin() as session:
+        assert session.scalars(select(SiteSetting)).all() == []
+
+
+def test_the_trail_names_the_setting_and_not_its_value(office: Visitor, services: Services) -> None:
+    office.send(f"{SETTINGS}/video_url", value=VIDEO)
+    office.send(f"{SETTINGS}/video_url", value=VIDEO)
+    with services.reading.begin() as session:
+        found = select(AuditEntry).where(AuditEntry.kind == "setting changed")
+        [entry] = session.scalars(found)
+        assert (entry.detail, entry.role) == ("video_url", "account")
+
+
+def held(services: Services, issue: str) -> bool:
+    with services.reading.begin() as session:
+        found = newsletters.find(session, issue)
+        return found is not None and found.held_at is not None
+
+
+def scheduled(services: Services, slug: str, subject: str, spanish: str = "") -> str:
+    """Have an issue wait that is due in a minute; return its id."""
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, slug), subject, "Come.")
+        issue.subject, issue.text = {"en": subject, "es": spanish}, {"en": "Come.", "es": "Ven."}
+        issue.due_at = now() + timedelta(minutes=1)
+        return issue.public_id
+
+
+def test_no_discreet_group_shows_a_word_of_the_sites_list(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    english, spanish = (
+        scheduled(services, "lgbtq", "Sunrises"),
+        scheduled(services, "lgbtq", "Breakfast", "Al amanecer"),
+    )
+    quiet, loud = scheduled(services, "lgbtq", "Breakfast"), scheduled(services, "asian", "Sunrise")
+    answer = office.send(f"{SETTINGS}/words", words="sunrise\r\namanecer\r\n")
+    assert answer.status_code == 303
+    assert "sunrise, amanecer" in office.open(SETTINGS).text
+    minutes_later(worker)
+    assert [held(services, each) for each in (english, spanish, quiet, loud)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    with services.reading.begin() as session:
+        group = group_named(session, "lgbtq")
+        with pytest.raises(HeaderNamesGroup):
+            require_quiet_headers(group, ["A sunrise walk"])
+        require_quiet_headers(group_named(session, "asian"), ["A sunrise walk"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("sunrise\nwelcome", "The subjects of our own emails say “welcome”"),
+        ("DPS Belong", "The subjects of our own emails say “dps belong”"),
+        ("x" * 61, "each with at most 60 characters"),
+        ("\n".join(f"word{number}" for number in range(201)), "Use at most 200 lines"),
+    ],
+)
+def test_a_list_that_would_keep_back_our_own_emails_is_not_taken(
+    office: Visitor, services: Services, typed: str, said: str
+) -> None:
+    answer = office.send(f"{SETTINGS}/words", words=typed)
+    assert answer.status_code == 422
+    assert said in answer.text
+    with services.reading.begin() as session:
+        assert site_words(session) == ()
+
+
+def test_previews_show_the_postal_line_that_is_set(office: Visitor, services: Services) -> None:
+    line = "DPS Belong, 1 Main St, Denver"
+    office.send(f"{SETTINGS}/postal_address", value=line)
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, "asian"), "Tea", "Come.")
+        page = f"/lead/newsletters/{issue.public_id}"
+    fields = Form(office.open(page).text).fields
+    for kind in ("", "text", "dark"):
+        shown = office.press(f"{page}/preview?as={kind}", **fields).text
+        assert line in shown
+        assert "sample line" not in shown
+    group = "/lead/groups/asian/page"
+    fields = Form(office.open(group).text).fields
+    assert line in office.press(group, **fields, welcome="en").text

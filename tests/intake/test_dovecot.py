@@ -1,0 +1,190 @@
+"""Email that comes back to a real mailbox: read by the worker, counted once, moved, deleted."""
+
+import time
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.retention import READ_MAIL_AGE
+from belong_mail.core.services import Services
+from belong_mail.members.intake import InboundDigest, last_look
+from belong_mail.members.models import Subscription
+from belong_mail.ops.metrics import exposition, gather_metrics
+from belong_mail.worker.loop import Worker, make_worker
+from tests.intake.inbox import READ, Inbox, jobs_of, look
+from tests.markers import on_sqlite
+from tests.returns.mail import UNKNOWN, bounce, complaint
+from tests.returns.village import ADA, Village
+from tests.servers.dovecot import PASSWORD, needs_dovecot
+
+pytestmark = needs_dovecot
+HUMAN = b"From: ada@dpsk12.org\r\nTo: b@example.org\r\nSubject: Lunch?\r\n\r\nAt noon?\r\n"
+
+
+def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
+    village: Village, inbox: Inbox
+) -> None:
+    """Twice, days apart, for an address that does not exist: the membership ends."""
+    village.enter(ADA, "ben@dpsk12.org")
+    for _ in range(2):
+        issue = village.issue()
+        path = village.copies(ADA)[-1].return_path
+        inbox.put(bounce(path, ADA, UNKNOWN))
+        look(village.worker)
+        assert village.books(issue)["bounced"] == 1
+        village.pass_days(2)
+    assert village.members() == 1
+    assert inbox.counts() == (0, 2)
+
+
+def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
+    village: Village, inbox: Inbox
+) -> None:
+    """Ada complains, is a member again, and the server is restored with what it had."""
+    village.enter(ADA)
+    village.issue()
+    message = complaint(village.copies()[-1].return_path)
+    inbox.put(message)
+    look(village.worker)
+    assert village.members() == 0
+    with village.services.writing.begin() as session:
+        session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
+    inbox.put(message, HUMAN)
+    inbox.imap.number_anew(inbox.user)
+    look(village.worker)
+    assert inbox.counts() == (0, 3)
+    assert village.members() == 1
+    with village.services.reading.begin() as session:
+        assert session.scalar(select(func.count(InboundDigest.id))) == 2
+
+
+@on_sqlite
+def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
+    village: Village, inbox: Inbox
+) -> None:
+    village.enter(ADA)
+    inbox.put(HUMAN)
+    look(village.worker)
+    assert village.members() == 1
+    assert village.relay.accepted == []
+    assert inbox.counts() == (0, 1)
+
+
+@on_sqlite
+def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
+    village: Village, inbox: Inbox
+) -> None:
+    village.enter(ADA)
+    issue = village.issue()
+    report = bounce(village.copies()[-1].return_path, ADA, UNKNOWN)
+    inbox.put(b"Subject: The folder is there now\r\n\r\n")
+    file = inbox.imap.maildir(inbox.user) / "new" / "1.large.example.org"
+    with file.open("wb") as large:
+        large.write(report)
+        large.truncate(50 * 1024 * 1024)
+    tracemalloc.start()
+    look(village.worker)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert village.books(issue)["bounced"] == 1
+    assert peak < 8 * 1024 * 1024
+    assert inbox.counts() == (0, 2)
+
+
+@on_sqlite
+def test_what_was_read_is_deleted_after_a_week(village: Village, inbox: Inbox) -> None:
+    inbox.put(HUMAN)
+    look(village.worker)
+    # A day less: the server's days may be those of another time zone.
+    with time_machine.travel(now() + READ_MAIL_AGE - timedelta(days=1), tick=True):
+        forget_deletion(village.worker)
+        look(village.worker)
+        assert inbox.counts() == (0, 1)
+    with time_machine.travel(now() + 2 * READ_MAIL_AGE, tick=True):
+        forget_deletion(village.worker)
+        look(village.worker)
+        assert inbox.counts() == (0, 0)
+
+
+def forget_deletion(worker: Worker) -> None:
+    """Let the next look delete what is old, as one does each hour."""
+    assert worker._intake is not None
+    worker._intake._delete_at = 0.0
+
+
+def test_of_two_workers_one_looks(
+    worker: Worker, inbox: Inbox, services: Services, keyring: Keyring
+) -> None:
+    inbox.put(HUMAN)
+    other = make_worker(services, keyring)
+    assert worker._intake is not None
+    with services.writing.begin() as session:
+        assert worker._intake._reader.lease(session, ())
+    look(other)
+    assert inbox.counts() == (1, 0)
+    worker.engine.close()
+    other.engine.close()
+
+
+@on_sqlite
+def test_a_wrong_password_is_told_in_words_and_the_next_looks_are_rarer(
+    village: Village, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
+    services: Services, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """No address and no word of the server stands in the log."""
+    del environment
+    inbox.put(HUMAN)
+    worker = village.worker
+    assert worker._intake is not None
+    right = worker._intake._location
+    object.__setattr__(right, "password", "wrong")
+    look(worker)
+    first = worker._intake.look_at - time.monotonic()
+    look(worker)
+    assert worker._intake.look_at - time.monotonic() > first + 30
+    assert "could not be used, at LOGIN." in caplog.text
+    assert inbox.user not in caplog.text
+    object.__setattr__(right, "password", PASSWORD)
+    look(worker)
+    assert inbox.counts() == (0, 1)
+    with services.reading.begin() as session:
+        last = last_look(session, now())
+    assert last is not None
+    assert (last.failures, last.failed_step) == (0, "")
+    assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
+
+
+@on_sqlite
+def test_the_metrics_say_when_it_was_last_read(
+    worker: Worker, inbox: Inbox, services: Services
+) -> None:
+    del inbox
+    before = int(time.time())
+    look(worker)
+    with services.reading.begin() as session:
+        lines = exposition(gather_metrics(session, None)).splitlines()
+    name = "belong_inbound_last_look_timestamp_seconds "
+    [value] = [each.removeprefix(name) for each in lines if each.startswith(name)]
+    assert before <= int(value) <= time.time() + 1
+    assert "belong_inbound_failures 0" in lines
+
+
+@on_sqlite
+def test_a_server_that_is_not_who_it_says_is_told_nothing(
+    worker: Worker, inbox: Inbox, services: Services
+) -> None:
+    assert worker._intake is not None
+    object.__setattr__(worker._intake._location, "ca", None)
+    look(worker)
+    with services.reading.begin() as session:
+        last = last_look(session, now())
+        assert jobs_of(session) == 0
+    assert last is not None
+    assert (last.failures, last.failed_step) == (1, "CONNECT")
+    assert inbox.imap.count(inbox.user, READ) == 0

@@ -1,0 +1,215 @@
+"""Whoever is invited accepts from that mailbox first; a mistyped address gets nothing else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import suppressions
+from belong_mail.ops import purge
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.db_dump import dump_of
+from tests.factories import group_named, make_member, queue_issue
+from tests.scenario import ADA, VILLAGE, Stage
+from tests.servers.smtp import Server
+
+LEAD = "new.lead@dpsk12.org"
+INTRODUCED: dict[str, Any] = {"first_name": "Ada", "introduce_me": "y"}
+PRODUCTION = {
+    "BELONG_ENV": "production",
+    "BELONG_BASE_URL": "https://belong.dpsk12.org",
+    "BELONG_MAIL_DOMAIN": "belong.dpsk12.org",
+    "BELONG_POSTAL_ADDRESS": "1860 Lincoln Street, Denver",
+    "BELONG_CONTACT_INBOX": "belong@dpsk12.org",
+}
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
+
+
+def invite(cli: Any, address: str = LEAD, slug: str = VILLAGE, *options: str) -> None:
+    result = cli.invoke(args=["lead", "invite", address, "--group", slug, *options])
+    assert result.exit_code == 0, result.output
+
+
+def listed(cli: Any) -> str:
+    lines: list[str] = cli.invoke(args=["lead", "list"]).output.splitlines()
+    [line] = [each for each in lines if each.startswith(f"{VILLAGE}\t")]
+    return line.partition("\t")[2]
+
+
+def test_an_invited_lead_accepts_and_signs_in(stage: Stage, cli: Any, app: Any) -> None:
+    invite(cli)
+    assert listed(cli) == "0\t1 invited"
+    [mail] = stage.mails(LEAD)
+    link = link_to(mail, "invitation")
+    lead = Visitor(app.test_client())
+    assert "The Village" in lead.open(link).text
+    assert listed(cli) == "0\t1 invited", "opening the page accepts nothing"
+    answer = lead.press(link)
+    assert answer.status_code == 303
+    assert "You’re a group leader now" in lead.open(answer.location).text
+    assert listed(cli) == "1"
+    assert lead.press(link).status_code == 303, "a second press changes nothing"
+    lead.send("/sign-in", email=LEAD)
+    lead.press(link_to(stage.mails(LEAD)[-1], "sign-in"))
+    assert "The Village" in lead.open("/lead/").text
+
+
+def test_a_yes_that_nobody_said_counts_for_nothing(stage: Stage, cli: Any) -> None:
+    """Whoever breaks into the web can write a row for a lead of another group."""
+    stage.invite_lead(LEAD, "asian")
+    with stage.services.writing.begin() as session:
+        [account] = session.scalars(select(Account))
+        group = group_named(session, VILLAGE)
+        session.add(GroupLead(account_id=account.id, group_id=group.id, accepted_at=now()))
+    invite(cli)
+    assert listed(cli) == "0\t1 invited"
+
+
+def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(stage: Stage, cli: Any) -> None:
+    """A mistyped address was mailed what members wrote about themselves."""
+    stage.invite_lead("true.lead@dpsk12.org")
+    invite(cli)
+    [invitation] = stage.mails(LEAD)
+    stage.enter(ADA, **INTRODUCED)
+    assert stage.mails("true.lead@dpsk12.org")[-1]["Subject"] == "A new member says hello"
+    stage.visitor.send("/sign-in", email=LEAD)
+    with stage.services.writing.begin() as session:
+        issue = queue_issue(session)
+        issue.held_at = now()
+    assert [mail["Subject"] for mail in stage.mails(LEAD)] == ["An invitation for you"]
+    assert str(invitation["To"]) == LEAD
+
+
+def test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted(
+    stage: Stage, cli: Any
+) -> None:
+    invite(cli)
+    assert "introduce_me" not in stage.visitor.open(f"/groups/{VILLAGE}/join").text
+
+
+def test_a_lead_of_one_group_accepts_the_next_one_too(stage: Stage, cli: Any) -> None:
+    """For a name that was mistyped may be another lead's."""
+    stage.invite_lead(LEAD, "asian")
+    invite(cli)
+    stage.invite_lead("true.lead@dpsk12.org")
+    stage.enter(ADA, **INTRODUCED)
+    assert [mail["Subject"] for mail in stage.mails(LEAD)] == ["An invitation for you"]
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"), [("en", "An invitation for you"), ("es", "Una invitación para ti")]
+)
+def test_the_invitation_is_quiet_and_in_the_leads_language(
+    stage: Stage, cli: Any, language: str, subject: str
+) -> None:
+    invite(cli, LEAD, "lgbtq", "--language", language)
+    [mail] = stage.mails(LEAD)
+    assert mail["Subject"] == subject
+    assert "LGBTQ+" in text_of(mail)
+    assert "LGBTQ+" in html_of(mail)
+    assert "lgbtq" not in "".join(f"{name}: {value}" for name, value in mail.items()).lower()
+    link = link_to(mail, "invitation")
+    assert link.endswith(f"?lang={language}")
+    assert "lgbtq" not in link.lower()
+
+
+def test_an_invitation_ends_after_a_week_and_can_be_sent_again(stage: Stage, cli: Any) -> None:
+    invite(cli)
+    link = link_to(stage.mails(LEAD)[-1], "invitation")
+    with time_machine.travel(now() + timedelta(days=7, minutes=5)):
+        for answer in (stage.visitor.open(link), stage.visitor.press(link)):
+            assert answer.status_code == 404
+            assert "invite you again" in answer.text
+        assert listed(cli) == "0\t1 invited"
+        invite(cli)
+        assert stage.visitor.press(link_to(stage.mails(LEAD)[-1], "invitation")).status_code == 303
+        assert listed(cli) == "1"
+
+
+def test_who_leads_already_is_not_asked_again(stage: Stage, cli: Any) -> None:
+    stage.invite_lead(LEAD)
+    result = cli.invoke(args=["lead", "invite", LEAD.upper(), "--group", VILLAGE])
+    assert "already leads The Village Belong Group" in result.output
+    assert stage.mails(LEAD) == []
+    assert listed(cli) == "1"
+
+
+def test_an_invitation_that_was_taken_back_gives_nothing(stage: Stage, cli: Any) -> None:
+    invite(cli)
+    link = link_to(stage.mails(LEAD)[-1], "invitation")
+    invite(cli, LEAD, "asian")
+    for slug in (VILLAGE, "asian"):
+        cli.invoke(args=["lead", "remove", LEAD, "--group", slug])
+    assert stage.visitor.open(link).status_code == 404
+    assert stage.visitor.press(link).status_code == 404
+    assert len(stage.mails(LEAD)) == 1, "what had not left is withdrawn"
+
+
+def test_a_bent_link_accepts_nothing(stage: Stage, cli: Any) -> None:
+    invite(cli)
+    link = link_to(stage.mails(LEAD)[-1], "invitation").partition("?")[0]
+    account, _, rest = link.partition(".")
+    for bent in (link[:-2] + "xx", f"{account}~x.{rest}", f"{account}x.{rest}"):
+        assert stage.visitor.press(bent).status_code == 404
+    assert listed(cli) == "0\t1 invited"
+
+
+def test_who_wants_no_mail_is_not_invited(stage: Stage, cli: Any) -> None:
+    with stage.services.writing.begin() as session:
+        suppressions.suppress(session, stage.keyring.index, LEAD, "asked")
+    invite(cli)
+    assert stage.mails(LEAD) == []
+
+
+def test_who_never_accepts_is_forgotten(stage: Stage, cli: Any) -> None:
+    stage.invite_lead("true.lead@dpsk12.org")
+    invite(cli)
+    invite(cli, "true.lead@dpsk12.org", "asian")
+    stage.worker.drain()
+    with stage.services.writing.begin() as session:
+        purge.purge_all(session, now() + timedelta(days=9))
+    with stage.services.reading.begin() as session:
+        assert len(session.scalars(select(GroupLead)).all()) == 1
+        assert len(session.scalars(select(Account)).all()) == 1
+    assert listed(cli) == "1"
+
+
+def test_an_invitation_that_still_waits_is_not_forgotten(stage: Stage, cli: Any) -> None:
+    invite(cli)
+    with stage.services.writing.begin() as session:
+        purge.purge_all(session, now() + timedelta(days=9))
+    with time_machine.travel(now() + timedelta(days=6)):
+        link = link_to(stage.mails(LEAD)[-1], "invitation")
+        with time_machine.travel(now() + timedelta(days=5)):
+            assert stage.visitor.press(link).status_code == 303
+
+
+@pytest.mark.parametrize("settings", [PRODUCTION])
+def test_in_production_only_staff_are_invited(cli: Any, services: Services) -> None:
+    own = f"lead@{services.settings.mail_domain}"
+    result = cli.invoke(args=["lead", "invite", own, "--group", VILLAGE])
+    assert result.exit_code == 2
+    assert "not a work address" in result.output
+    assert dump_of(services)["accounts"] == []
+
+
+def test_a_member_alone_is_no_lead(stage: Stage, cli: Any) -> None:
+    with stage.services.writing.begin() as session:
+        make_member(session, stage.keyring, LEAD)
+        assert group_named(session, VILLAGE)
+    stage.visitor.send("/sign-in", email=LEAD)
+    assert stage.mails(LEAD) == []
+    assert listed(cli) == "0"

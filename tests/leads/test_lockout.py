@@ -1,0 +1,204 @@
+"""Who types a lead's address all day keeps the lead from nothing, and fills no mailbox."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, link_to
+from tests.scenario import Stage
+from tests.servers.smtp import Server
+
+LEAD = "lead@dpsk12.org"
+OTHER_LEAD = "second.lead@dpsk12.org"
+ELSEWHERE = "203.0.113.7"
+HANDFUL = 6
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    stage = Stage(visitor, worker, relay, services, keyring)
+    stage.invite_lead(LEAD)
+    return stage
+
+
+def browser(app: Flask) -> Visitor:
+    return Visitor(app.test_client())
+
+
+def sign_in(stage: Stage, lead: Visitor, address: str = LEAD) -> None:
+    lead.send("/sign-in", email=address)
+    lead.press(link_to(stage.mails(address)[-1], "sign-in"))
+    assert lead.open("/lead/").status_code == 200
+
+
+def flood(
+    app: Flask, stage: Stage, times: int, source: str = "127.0.0.1", *, cookies: bool = False
+) -> None:
+    """Type the lead's address so often; let the worker read it all."""
+    client = app.test_client(use_cookies=cookies)
+    typed = Form(Visitor(client).open("/sign-in").text).fields | {"email": LEAD}
+    for _ in range(times):
+        answer = client.post("/sign-in", data=typed, environ_overrides={"REMOTE_ADDR": source})
+        assert answer.status_code == 303
+    stage.worker.drain()
+
+
+def gets_a_link(stage: Stage, lead: Visitor) -> bool:
+    """Ask for a link and tell whether one comes of it."""
+    before = len(stage.mails(LEAD))
+    lead.send("/sign-in", email=LEAD)
+    return len(stage.mails(LEAD)) == before + 1
+
+
+def test_refused_requests_lengthen_nobodys_wait(app: Flask, stage: Stage) -> None:
+    """Two hundred forms made a lead wait for 39 hours."""
+    flood(app, stage, 200)
+    with time_machine.travel(now() + timedelta(minutes=16)):
+        assert gets_a_link(stage, browser(app))
+
+
+def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(
+    app: Flask, stage: Stage
+) -> None:
+    lead = browser(app)
+    sign_in(stage, lead)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    lead.press("/sign-out", csrf_token=token)
+    flood(app, stage, 50)
+    for number in range(8):
+        flood(app, stage, 10, f"203.0.113.{number}")
+    assert not gets_a_link(stage, browser(app))
+    assert gets_a_link(stage, lead)
+    assert lead.press(link_to(stage.mails(LEAD)[-1], "sign-in")).status_code == 303
+
+
+def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(
+    app: Flask, stage: Stage
+) -> None:
+    flood(app, stage, 60, ELSEWHERE)
+    assert gets_a_link(stage, browser(app))
+
+
+def test_a_lead_beside_a_flooding_browser_gets_a_link(app: Flask, stage: Stage) -> None:
+    """One browser, whose cookies stay, in the same building."""
+    flood(app, stage, 60, cookies=True)
+    assert gets_a_link(stage, browser(app))
+
+
+def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
+    app: Flask, stage: Stage
+) -> None:
+    """From everywhere at once, and the lead's browser is new: a link is there all the same."""
+    for number in range(8):
+        flood(app, stage, 10, f"203.0.113.{number}")
+    lead = browser(app)
+    assert not gets_a_link(stage, lead)
+    link = link_to(stage.mails(LEAD)[-1], "sign-in")
+    assert browser(app).press(link).status_code == 403, "who has not asked may not"
+    assert lead.press(link).status_code == 303
+    assert lead.open("/lead/").status_code == 200
+
+
+def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(
+    app: Flask, stage: Stage
+) -> None:
+    """In a browser of which nothing is known: by a link of its own, or the newest one."""
+    begun = now()
+    for step in range(0, 24 * 60, 155):
+        with time_machine.travel(begun + timedelta(minutes=step)):
+            for number in range(8):
+                flood(app, stage, 4, f"203.0.113.{number}")
+        with time_machine.travel(begun + timedelta(minutes=step, seconds=20)):
+            lead = browser(app)
+            gets_a_link(stage, lead)
+            link = link_to(stage.mails(LEAD)[-1], "sign-in")
+            assert lead.press(link).status_code == 303
+            assert lead.open("/lead/").status_code == 200
+
+
+def test_who_asked_for_another_lead_cannot_use_a_leads_link(app: Flask, stage: Stage) -> None:
+    stage.invite_lead(OTHER_LEAD)
+    other = browser(app)
+    other.send("/sign-in", email=OTHER_LEAD)
+    browser(app).send("/sign-in", email=LEAD)
+    link = link_to(stage.mails(LEAD)[-1], "sign-in")
+    assert other.press(link).status_code == 403
+
+
+def test_a_link_serves_nobody_who_asked_before_its_time(app: Flask, stage: Stage) -> None:
+    early = browser(app)
+    early.send("/sign-in", email=LEAD)
+    stage.worker.drain()
+    with time_machine.travel(now() + timedelta(minutes=12)):
+        browser(app).send("/sign-in", email=LEAD)
+        link = link_to(stage.mails(LEAD)[-1], "sign-in")
+        assert early.press(link).status_code == 403
+
+
+@pytest.mark.parametrize("sources", [1, 24])
+def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(
+    sources: int, app: Flask, stage: Stage
+) -> None:
+    begun = now()
+    for step in range(24):
+        with time_machine.travel(begun + timedelta(minutes=15 * step)):
+            flood(app, stage, 5, f"203.0.113.{step % sources}")
+    hours = 24 / 4
+    assert HANDFUL <= len(stage.relay.to(LEAD)) <= HANDFUL * (hours + 1)
+
+
+def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, stage: Stage) -> None:
+    """A lead's own browser is a stranger's for every other lead's address."""
+    stage.invite_lead(OTHER_LEAD)
+    lead = browser(app)
+    sign_in(stage, lead, OTHER_LEAD)
+    flood(app, stage, 60)
+    for number in range(8):
+        flood(app, stage, 10, f"203.0.113.{number}")
+    assert not gets_a_link(stage, lead)
+
+
+def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, stage: Stage) -> None:
+    lead = browser(app)
+    sign_in(stage, lead)
+    for number in range(8):
+        flood(app, stage, 10, f"203.0.113.{number}")
+    cookie = lead.client.get_cookie("belong-known")
+    assert cookie is not None
+    stranger = browser(app)
+    for bent in (cookie.value[:-2] + "xx", "x" + cookie.value, "x", "x" * 3000):
+        stranger.client.set_cookie("belong-known", bent)
+        assert not gets_a_link(stage, stranger)
+
+
+def test_what_makes_a_browser_known_names_nobody(app: Flask, stage: Stage) -> None:
+    lead = browser(app)
+    sign_in(stage, lead)
+    cookie = lead.client.get_cookie("belong-known")
+    assert cookie is not None
+    assert cookie.http_only
+    assert cookie.same_site == "Lax"
+    with stage.services.reading.begin() as session:
+        [account] = session.scalars(select(Account))
+    assert account.public_id not in cookie.value
+    assert "lead" not in cookie.value
+
+
+def test_the_page_answers_alike_with_and_without_a_known_browser(app: Flask, stage: Stage) -> None:
+    lead, stranger = browser(app), browser(app)
+    sign_in(stage, lead)
+    answers = []
+    for each, address in ((lead, LEAD), (lead, "nobody@dpsk12.org"), (stranger, LEAD)):
+        answer = each.send("/sign-in", email=address)
+        answers.append((answer.status_code, answer.location, answer.data))
+    assert len(set(answers)) == 1

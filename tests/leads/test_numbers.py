@@ -1,0 +1,161 @@
+"""The numbers a lead reads tell nobody's coming or going, also not to one who tries."""
+
+import json
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members.models import Subscription
+from belong_mail.members.self_service_tasks import _move
+from belong_mail.members.service import count_for_leads, count_members
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.factories import group_named, make_member, make_members
+from tests.leads.test_release import write
+from tests.servers.smtp import Server
+
+SLUG = "the-village"
+
+
+def told(lead: Visitor, services: Services) -> str:
+    """Count anew, as the worker does each minute, and return what the first page says then."""
+    with services.writing.begin() as session:
+        count_for_leads(session)
+    return lead.open("/lead/").text
+
+
+def set_members(services: Services, number: int) -> None:
+    """Let so many of those that there are be members, and the others have left."""
+    with services.writing.begin() as session:
+        ids = session.scalars(select(Subscription.id).order_by(Subscription.id)).all()
+        session.execute(update(Subscription).values(ended_at=None))
+        left = update(Subscription).where(Subscription.id.in_(ids[number:]))
+        session.execute(left.values(ended_at=now()))
+
+
+def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 60)
+    shown = []
+    for number in (44, 45, 49, 44, 50, 49, 50, 45, 41, 40, 41, 49, 9, 10, 9, 1, 0, 9, 10):
+        set_members(services, number)
+        page = told(lead, services)
+        shown.append(next((about for about in range(10, 70, 10) if f"About {about} m" in page), 0))
+    assert shown == [
+        40, 40, 40, 40, 50, 50, 50, 50, 50, 40, 40, 40, 0, 10, 10, 10, 0, 0, 10,
+    ]  # fmt: skip
+
+
+def test_looking_again_counts_nothing_anew(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    told(lead, services)
+    with services.writing.begin() as session:
+        make_members(session, keyring, 30)
+    assert "A few members" in lead.open("/lead/").text
+    assert "About 30 members" in told(lead, services)
+
+
+def test_a_lead_who_joins_many_times_with_tagged_addresses_counts_once(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 39)
+        make_member(session, keyring, "lead@dpsk12.org")
+    assert "About 40 members" in told(lead, services)
+    with services.writing.begin() as session:
+        for number in range(15):
+            make_member(session, keyring, f"lead+{number}@dpsk12.org")
+            make_member(session, keyring, f"Other+{number}@dpsk12.org")
+    assert "About 40 members" in told(lead, services)
+    with services.reading.begin() as session:
+        assert len(session.scalars(select(Subscription.id)).all()) == 70
+
+
+def test_an_address_that_is_moved_is_counted_by_its_new_one(
+    services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 9)
+        make_member(session, keyring, "lead@dpsk12.org")
+        other = make_member(session, keyring, "other@dpsk12.org")
+        _move(session, keyring, other, "lead+x@dpsk12.org")
+        group = group_named(session, SLUG)
+        count_members(session, group)
+        assert group.members_shown == 10
+        session.execute(update(Subscription).values(counted_index=None))
+        group.members_shown = 1
+        count_members(session, group)
+        assert group.members_shown == 10
+
+
+def in_the_middle(
+    lead: Visitor, page: str, services: Services, worker: Worker, number: int
+) -> None:
+    """Release an issue and let so many of its copies wait for a second try."""
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    with services.writing.begin() as session:
+        issue = select(Newsletter.id).order_by(Newsletter.id.desc()).limit(1).scalar_subquery()
+        some = select(Delivery.id).where(Delivery.newsletter_id == issue).limit(number)
+        ids = session.scalars(some).all()
+        waiting = {"state": State.DEFERRED, "due_at": now() + timedelta(days=1)}
+        session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(waiting))
+
+
+def percent(lead: Visitor, page: str) -> int:
+    answer = json.loads(lead.open(f"{page}/sending/state").text)
+    assert isinstance(answer["percent"], int)
+    return answer["percent"]
+
+
+def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 19)
+    page = write(lead)
+    in_the_middle(lead, page, services, worker, 7)
+    assert percent(lead, page) == 0
+    assert 'value="0"' in lead.open(f"{page}/sending").text
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
+        make_member(session, keyring, "one.more@dpsk12.org")
+    assert percent(lead, page) == 100
+    page = write(lead)
+    in_the_middle(lead, page, services, worker, 10)
+    assert percent(lead, page) == 50
+    assert relay.accepted
+
+
+def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    """A lead compares the reports of issue after issue, while one person comes and goes."""
+    with services.writing.begin() as session:
+        make_members(session, keyring, 40)
+    for number in (34, 35, 36, 35):
+        set_members(services, number)
+        page = write(lead)
+        in_the_middle(lead, page, services, worker, 0)
+        shown = lead.open(f"{page}/sending").text
+        assert "Sent to about 30 members." in shown
+
+
+def test_the_worker_counts_members_each_minute(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 21)
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.step()
+    assert "About 20 members" in lead.open("/lead/").text

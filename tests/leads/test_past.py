@@ -1,0 +1,228 @@
+"""What has gone out can be read again, by the leaders of its group alone."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+from flask import Flask
+from sqlalchemy import delete, select
+
+from belong_mail.accounts.models import Account
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
+from tests.factories import group_named, make_members, queue_issue
+from tests.leads.test_release import act, begin, write
+from tests.pictures.samples import picture
+from tests.pictures.test_pictures import add
+from tests.servers.smtp import Server
+
+PAST = "/lead/groups/the-village/newsletters"
+WORDS = {
+    "subject": "Tea for {first_name}",
+    "preheader": "And *cake*",
+    "text": "Dear {first_name},\n\ncome to **tea** with {group}.<script>",
+    "subject_es": "Té",
+    "text_es": "Vengan al té del {group}.",
+}
+
+
+def release(lead: Visitor, page: str, worker: Worker) -> None:
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+
+
+def test_a_newsletter_that_went_out_is_read_again_in_each_language(
+    lead: Visitor, worker: Worker
+) -> None:
+    assert "No newsletter has been sent yet." in lead.open(PAST).text
+    page = write(lead, **WORDS)
+    begin(lead)
+    assert "It hasn’t been sent yet." in lead.open(f"{page}/read").text
+    release(lead, page, worker)
+    past = lead.open(PAST).text
+    assert past.count("/read") == 1
+    assert f"{page}/read" in past
+    assert PAST in lead.open("/lead/").text
+    assert f"{page}/read" in lead.open(f"{page}/sending").text
+    shown = lead.open(f"{page}/read").text
+    for words in (
+        "Tea for colleague", "And *cake*", "Dear colleague,", "<strong>tea</strong>",
+        "The Village Belong Group", "&lt;script&gt;", "Té", "Vengan al té del grupo The Village.",
+        f"{now() + timedelta(minutes=2):%Y}", "Written by you. You sent it.", 'lang="es"',
+    ):  # fmt: skip
+        assert words in shown
+
+
+def test_another_leader_of_the_group_reads_who_sent_it_and_nobody_else_reads_it(
+    lead: Visitor,
+    other_lead: Visitor,
+    app: Flask,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+) -> None:
+    page = write(lead)
+    release(lead, page, worker)
+    address = "second@dpsk12.org"
+    second = sign_in(app, services, keyring, worker, relay, "the-village", address)
+    assert "Written by a group leader. Sent by a group leader." in second.open(f"{page}/read").text
+    with services.writing.begin() as session:
+        session.scalars(select(Account).order_by(Account.id)).first().name = "Sam <3"  # type: ignore[union-attr]
+    write(second)  # another newsletter has another writer
+    named = "Written by Sam &lt;3. Sent by Sam &lt;3."
+    assert named in second.open(f"{page}/read").text
+    assert f"{page}/read" in second.open(PAST).text
+    assert other_lead.open(f"{page}/read").status_code == 404
+    assert other_lead.open(PAST).status_code == 404
+    assert f"{page}/read" not in other_lead.open("/lead/groups/asian/newsletters").text
+    assert lead.open("/lead/newsletters/nothing/read").status_code == 404
+    with services.writing.begin() as session:
+        session.execute(delete(Account).where(Account.id == 1))
+    shown = second.open(f"{page}/read").text
+    assert "sent it." not in shown
+
+
+def test_what_was_undone_or_sent_by_a_command_is_nobodys(
+    lead: Visitor, services: Services, worker: Worker
+) -> None:
+    page = write(lead)
+    assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303
+    assert "Undo: don’t send it" in lead.open(f"{page}/sending").text
+    act(lead, page, "undo")
+    with services.writing.begin() as session:
+        public_id = queue_issue(session).public_id
+    worker.drain()
+    shown = lead.open(f"/lead/newsletters/{public_id}/read").text
+    assert "sent it." not in shown
+    assert "Undo" not in lead.open(f"/lead/newsletters/{public_id}/sending").text
+
+
+def test_a_picture_is_shown_where_it_stood(lead: Visitor, worker: Worker) -> None:
+    page = begin(lead)
+    assert add(lead, page, picture(), says="Twelve people").status_code == 303
+    source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    lead.send(page, subject="Tea", text=f"Look:\n\n{source}")
+    release(lead, page, worker)
+    shown = lead.open(f"{page}/read").text
+    image = shown.partition('<img src="')[2].partition('"')[0]
+    assert image.startswith(f"{page}/pictures/")
+    assert lead.open(image).status_code == 200
+    assert 'alt="Twelve people"' in shown
+
+
+def test_the_report_after_a_stop_is_true(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    """It was stopped when there was nothing left to stop: then nobody missed it."""
+    with services.writing.begin() as session:
+        make_members(session, keyring, 30)
+    page = write(lead)
+    release(lead, page, worker)
+    assert "Sent." in lead.open(f"{page}/sending").text
+    act(lead, page, "stop")
+    shown = lead.open(f"{page}/sending").text
+    assert "Stopped, but no copies were left to stop." in shown
+    assert "won’t get it" not in shown
+    assert "Sent to about 30 members." in shown
+    assert "wasn’t sent" not in shown
+
+
+def sent(services: Services, subject: str, text: str, at: datetime, **es: str) -> str:
+    """Keep a newsletter of The Village that went out at a time; return its page."""
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, "the-village"), subject, text)
+        newsletters.update_draft(
+            issue,
+            subject={"en": subject, "es": es.get("title", "")},
+            text={"en": text, "es": es.get("words", "")},
+        )
+        issue.queued_at = issue.due_at = at
+        return f"/lead/newsletters/{issue.public_id}"
+
+
+def found(lead: Visitor, query: str) -> list[str]:
+    return re.findall(r'href="(/lead/newsletters/[^"]+)/read"', lead.open(f"{PAST}?{query}").text)
+
+
+def test_past_newsletters_are_found_by_words_in_any_language(
+    lead: Visitor, services: Services
+) -> None:
+    at = now() - timedelta(days=30)
+    tea = sent(services, "Tea & cake", "100% of_us came.", at, title="Té", words="¡Vengan, niños!")
+    walk = sent(services, "A walk", "In the “hills”.", at + timedelta(days=1))
+    for words, pages in {
+        "TEA": [tea], "te": [tea], "t%C3%A9": [tea], "ninos": [tea], "VENGAN tea": [tea],
+        "hills+tea": [], "walk": [walk], "": [walk, tea], "%25": [tea], "of_us": [tea],
+        "ofxus": [], "xyz": [], "%00": [], "\\": [], "'": [],
+    }.items():  # fmt: skip
+        assert found(lead, f"words={words.replace(' ', '+')}") == pages, words
+    shown = lead.open(f"{PAST}?words=%22%3E%3Cscript%3E").text
+    assert "<script>" not in shown.partition("</head>")[2].replace("<script src", "")
+    assert "No newsletter has these words on these dates." in shown
+    assert "2 newsletters found" in lead.open(f"{PAST}?since=2020-01-01").text
+
+
+def test_past_newsletters_are_found_by_the_days_of_denver(
+    lead: Visitor, services: Services
+) -> None:
+    late = sent(services, "Late", "Late.", datetime(2026, 3, 4, 6, 30, tzinfo=UTC))
+    early = sent(services, "Early", "Early.", datetime(2026, 3, 3, 7, 0, tzinfo=UTC))
+    assert found(lead, "since=2026-03-03&until=2026-03-03") == [late, early]
+    assert found(lead, "since=2026-03-04") == []
+    assert found(lead, "until=2026-03-02") == []
+    answer = lead.open(f"{PAST}?since=yesterday")
+    assert answer.status_code == 422
+    assert "Choose a date, like 2027-01-31." in answer.text
+    assert "yesterday" in answer.text
+
+
+def test_past_newsletters_come_in_pages_that_keep_the_search(
+    lead: Visitor, services: Services
+) -> None:
+    at = now() - timedelta(days=60)
+    pages = [sent(services, f"Tea {n}", "Tea.", at + timedelta(hours=n)) for n in range(21)]
+    assert found(lead, "") == pages[:0:-1]
+    assert found(lead, "page=2") == pages[:1]
+    for beyond in ("9", "-1", "x", "0"):
+        assert found(lead, f"page={beyond}")
+    assert "Page 1 of 2" in lead.open(f"{PAST}?words=tea").text
+    assert "words=tea" in lead.open(f"{PAST}?words=tea").text.partition('rel="next"')[0][-200:]
+    assert found(lead, "words=tea&page=2") == pages[:1]
+
+
+def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
+    lead: Visitor, other_lead: Visitor, services: Services, worker: Worker
+) -> None:
+    page = begin(lead)
+    assert add(lead, page, picture(), says="Twelve people").status_code == 303
+    source = lead.open(f"{page}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    lead.send(page, **{**WORDS, "text": f"Look:\n\n{source}"})
+    release(lead, page, worker)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    answer = lead.press(f"{page}/duplicate", csrf_token=token)
+    assert answer.status_code == 303
+    copy = answer.location.partition("?")[0]
+    assert "stays as it is" in lead.open(answer.location).text
+    fields = Form(lead.open(copy).text).fields
+    assert (fields["subject"], fields["preheader"]) == (WORDS["subject"], WORDS["preheader"])
+    assert fields["subject_es"] == WORDS["subject_es"]
+    image = lead.open(copy).text.partition('<img src="')[2].partition('"')[0]
+    assert image.startswith(f"{copy}/pictures/")
+    assert lead.open(image).status_code == 200
+    assert image.rpartition("/")[2] in fields["text"]
+    with services.reading.begin() as session:
+        old, new = session.scalars(select(Newsletter).order_by(Newsletter.id))
+        assert new.images[0].public_id != old.images[0].public_id
+        nothing = (new.due_at, new.queued_at, new.released_by, new.interest_id, new.held_at)
+        assert set(nothing) == {None}
+    act(lead, copy, "delete")
+    assert lead.open(lead.open(page + "/read").text.split('<img src="')[1].split('"')[0]).data
+    act(other_lead, page, "duplicate", 404)

@@ -1,0 +1,290 @@
+"""A second leader's yes: two accounts stand behind exactly the words that go out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from belong_mail.accounts import service as accounts
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import approval
+from belong_mail.newsletters.models import Approval, Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.clients import sign_in
+from tests.factories import group_named, make_members
+from tests.flyers.samples import flyer
+from tests.flyers.test_flyers import attach
+from tests.leads.test_release import act, begin, write
+from tests.pictures.samples import picture
+from tests.pictures.test_pictures import add
+from tests.servers.smtp import Server
+
+LEAD, SECOND = "lead-of-the-village@dpsk12.org", "second@dpsk12.org"
+MEMBER = "member0@dpsk12.org"
+SUBJECT = "A newsletter is waiting for your OK"
+
+
+def seen_by(lead: Visitor, page: str) -> str:
+    """Return what names the words on the page on which they are approved."""
+    return lead.open(f"{page}/approve").text.partition('name="seen" value="')[2].partition('"')[0]
+
+
+@dataclass(frozen=True)
+class Room:
+    """A group of two leaders that asks for a second yes."""
+
+    lead: Visitor
+    second: Visitor
+    services: Services
+    worker: Worker
+    relay: Server
+
+    def asked_for(self, **words: str) -> str:
+        """Write a newsletter and ask for the yes of the other leader; return its page."""
+        page = write(self.lead, **words)
+        answer = self.lead.send(f"{page}/release", when="now", minutes="10")
+        assert answer.status_code == 303
+        assert answer.location == f"{page}/approve"
+        self.worker.drain()
+        return page
+
+    def approve(
+        self, page: str, who: Visitor | None = None, seen: str = "", status: int = 303
+    ) -> None:
+        who = who or self.second
+        token = Form(who.open("/lead/").text).fields["csrf_token"]
+        given = {"csrf_token": token, "seen": seen or seen_by(who, page)}
+        assert who.press(f"{page}/approve", **given).status_code == status
+
+    def after(self, wait: timedelta) -> None:
+        with time_machine.travel(now() + wait, tick=True):
+            self.worker.drain()
+
+    def is_sent(self) -> bool:
+        self.after(timedelta(minutes=12))
+        return any("Tea" in str(mail["Subject"]) for mail in self.relay.to(MEMBER))
+
+
+@pytest.fixture
+def room(
+    lead: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Room:
+    second = sign_in(app, services, keyring, worker, relay, "the-village", SECOND)
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+        group_named(session, "the-village").second_yes = "always"
+    return Room(lead, second, services, worker, relay)
+
+
+def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room: Room) -> None:
+    page = room.asked_for()
+    assert [str(mail["Subject"]) for mail in room.relay.to(SECOND)].count(SUBJECT) == 1
+    assert SUBJECT not in [str(mail["Subject"]) for mail in room.relay.to(LEAD)]
+    asked = room.relay.to(SECOND)[-1]
+    assert "The Village Belong Group" in text_of(asked)
+    assert "Tea on Friday" not in text_of(asked) + html_of(asked)
+    assert "Waiting for a second OK" in room.lead.open("/lead/").text
+    assert f'{page}/approve"' in room.second.open("/lead/").text
+    link = next(each for each in [page] if f"{each}/approve" in text_of(asked))
+    for _ in range(2):
+        assert "come to <strong>tea</strong>" in room.second.open(f"{link}/approve").text
+    assert not room.is_sent()
+    room.approve(page)
+    assert "you can still undo it" in room.second.open(f"{page}/sending").text
+    assert room.is_sent()
+    shown = room.lead.open(f"{page}/read").text
+    assert "You sent it." in shown
+    assert "A second leader approved it." in shown
+    with room.services.reading.begin() as session:
+        kinds = [each.kind for each in session.scalars(select(AuditEntry))]
+        actors = {
+            each.actor
+            for each in session.scalars(select(AuditEntry))
+            if each.kind in {Kind.APPROVAL_ASKED, Kind.APPROVED}
+        }
+    assert kinds.count(Kind.APPROVAL_ASKED) == kinds.count(Kind.APPROVED) == 1
+    assert len(actors) == 2
+
+
+def test_nobody_approves_their_own_newsletter(room: Room) -> None:
+    page = room.asked_for()
+    with room.services.reading.begin() as session:
+        seen = session.scalars(select(Approval)).one().digest.hex()
+    assert "Approve and send" not in room.lead.open(f"{page}/approve").text
+    room.approve(page, room.lead, seen, 409)
+    again = room.lead.send(f"{page}/release", when="now", minutes="1")
+    assert again.location.endswith("/approve")
+    assert not room.is_sent()
+
+
+def test_asking_again_and_again_fills_no_inbox(room: Room) -> None:
+    page = room.asked_for()
+    for _ in range(8):
+        assert room.lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    room.worker.drain()
+    assert [str(mail["Subject"]) for mail in room.relay.to(SECOND)].count(SUBJECT) == 6
+    room.approve(page)
+    assert room.is_sent()
+
+
+@pytest.mark.parametrize("change", ["words", "picture", "flyer", "seen", "late", "withdrawn"])
+def test_only_exactly_what_was_asked_for_is_approved(room: Room, change: str) -> None:
+    page = room.asked_for()
+    seen, wait = seen_by(room.second, page), timedelta(0)
+    if change == "words":
+        room.lead.send(page, text="Other words.")
+    elif change == "picture":
+        assert add(room.lead, page, picture(), says="Twelve people").status_code == 303
+    elif change == "flyer":
+        assert attach(room.lead, page, flyer()).status_code == 303
+    elif change == "seen":
+        seen = "0" * 64
+    elif change == "late":
+        wait = timedelta(days=7, minutes=1)
+    else:
+        act(room.lead, page, "decline")
+    with room.services.writing.begin() as session:
+        session.execute(update(Approval).values(asked_at=now() - wait))
+    room.approve(page, seen=seen, status=409)
+    if change != "seen":
+        assert "No one is asking for your OK." in room.second.open(f"{page}/approve").text
+        assert "Waiting for a second OK" not in room.lead.open("/lead/").text
+    assert not room.is_sent()
+
+
+def test_saving_the_same_words_again_keeps_the_request(room: Room) -> None:
+    page = room.asked_for()
+    room.lead.send(page)
+    room.approve(page)
+    assert room.is_sent()
+
+
+def test_an_undo_voids_the_yes(room: Room) -> None:
+    page = room.asked_for()
+    room.approve(page)
+    act(room.lead, page, "undo")
+    assert not room.is_sent()
+    answer = room.lead.send(f"{page}/release", when="now", minutes="1")
+    assert answer.location.endswith("/approve")
+    assert not room.is_sent()
+
+
+def test_a_yes_after_the_time_lets_it_go_out_with_time_to_undo(room: Room) -> None:
+    page = write(room.lead)
+    at = (now() + timedelta(days=1)).astimezone(room.services.settings.timezone)
+    room.lead.send(f"{page}/release", when="later", at=f"{at:%Y-%m-%dT%H:%M}")
+    with room.services.writing.begin() as session:
+        session.execute(update(Approval).values(due_at=now() - timedelta(hours=3)))
+    room.approve(page)
+    room.worker.drain()
+    with room.services.reading.begin() as session:
+        due_at = session.scalars(select(Newsletter.due_at)).one()
+    assert due_at is not None
+    assert timedelta(minutes=9) < due_at - now() <= timedelta(minutes=10)
+
+
+def test_the_worker_holds_what_the_rows_alone_release(room: Room) -> None:
+    """Somebody broke into the web, and wrote that the issue is due."""
+    page = write(room.lead)
+    with room.services.writing.begin() as session:
+        session.execute(update(Newsletter).values(due_at=now(), released_by=1))
+    room.worker.drain()
+    assert not room.is_sent()
+    shown = room.lead.open(f"{page}/sending").text
+    assert "It needs a second leader’s OK" in shown
+    assert "the site was down" not in shown
+    held = room.relay.to(SECOND)[-1]
+    assert "it needs a second leader’s OK" in text_of(held)
+    answer = room.lead.send(f"{page}/release", when="now", minutes="1")
+    assert answer.location.endswith("/approve")
+    room.approve(page)
+    assert room.is_sent()
+
+
+@pytest.mark.parametrize("forged", ["same", "foreign", "digest"])
+def test_the_worker_believes_two_proven_leads_alone(
+    room: Room, other_lead: Visitor, forged: str
+) -> None:
+    assert other_lead.open("/lead/").status_code == 200
+    page = room.asked_for()
+    with room.services.writing.begin() as session:
+        found = session.scalars(select(Approval)).one()
+        [foreign] = accounts.leads_of(session, group_named(session, "asian"))
+        second = next(
+            each
+            for each in accounts.leads_of(session, group_named(session, "the-village"))
+            if each.id != found.asked_by
+        )
+        by = {"same": found.asked_by, "foreign": foreign.id, "digest": second.id}[forged]
+        found.approved_by, found.approved_at = by, now()
+        if forged == "digest":
+            found.digest = b"0" * 32
+        session.execute(update(Newsletter).values(due_at=now(), released_by=found.asked_by))
+    assert not room.is_sent()
+    assert "second leader’s OK" in room.lead.open(f"{page}/sending").text
+
+
+def test_an_operators_command_needs_no_second_yes_until_its_words_change(
+    room: Room, app: Flask, tmp_path: Path
+) -> None:
+    file = tmp_path / "tea.md"
+    file.write_text("Come.")
+    at = (now() + timedelta(hours=2)).astimezone(room.services.settings.timezone)
+    runner: FlaskCliRunner = app.test_cli_runner()
+    command = ["newsletter", "send", "the-village", str(file), "--subject", "Tea"]
+    done = runner.invoke(args=[*command, "--at", f"{at:%Y-%m-%d %H:%M:%S}"])
+    assert done.exit_code == 0, done.output
+    page = f"/lead/newsletters/{done.output.strip()}"
+    act(room.lead, page, "undo")
+    room.lead.send(page, text="Other words.")
+    answer = room.lead.send(f"{page}/release", when="now", minutes="1")
+    assert answer.location.endswith("/approve")
+    assert not room.is_sent()
+    assert runner.invoke(args=command).exit_code == 0
+    assert room.is_sent()
+
+
+def test_a_discreet_group_with_two_leaders_asks_by_default(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    first = sign_in(app, services, keyring, worker, relay, "lgbtq")
+    page = begin(first, "lgbtq")
+    first.send(page, subject="Tea", text="Come.")
+    assert "Ask for a second OK" not in first.open(f"{page}/release").text
+    sign_in(app, services, keyring, worker, relay, "lgbtq", SECOND)
+    assert "Ask for a second OK" in first.open(f"{page}/release").text
+    with services.reading.begin() as session:
+        assert approval.is_wanted(session, group_named(session, "lgbtq"))
+        assert not approval.is_wanted(session, group_named(session, "the-village"))
+
+
+def test_leaders_turn_it_on_and_only_the_office_turns_it_off(
+    lead: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    setting = "/lead/groups/the-village/second-ok"
+    assert "at least two leaders" in lead.open(setting).text
+    act(lead, "/lead/groups/the-village", "second-ok", 409)
+    sign_in(app, services, keyring, worker, relay, "the-village", SECOND)
+    assert lead.send(setting).status_code == 303
+    assert "Only the office can turn this off." in lead.open(setting).text
+    page = write(lead)
+    assert "Ask for a second OK" in lead.open(f"{page}/release").text
+    office = "/office/groups/the-village/second-ok"
+    assert lead.open(office).status_code == 404
+    act(lead, "/office/groups/the-village", "second-ok", 404)
+    with services.writing.begin() as session:
+        group = group_named(session, "the-village")
+        accounts.leads_of(session, group)[0].is_office = True
+    assert lead.send(office, second_yes="never").status_code == 303
+    assert "can send alone" in lead.open(office).text
+    assert lead.send(office, second_yes="perhaps").status_code == 422
+    assert lead.send(f"{page}/release", when="now", minutes="1").location.endswith("/sending")

@@ -1,0 +1,302 @@
+"""A session that ended loses no words: signing in again brings each form back, filled in."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.web.access import Access, endpoints
+from belong_mail.worker.loop import Worker
+from tests import crawl
+from tests.browser_client import Form, Visitor, link_to, path_of
+from tests.clients import sign_in
+from tests.db_dump import kept_of
+from tests.flyers.samples import flyer
+from tests.pictures.samples import picture
+from tests.servers.smtp import Server
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
+# What somebody types into each form of a lead or of the office, by the page that takes it.
+FORMS: dict[str, dict[str, Any]] = {
+    "writing.write": {"subject": "Tea and “cake”", "text": "Two lines:\r\n\r\n<b>of & mine</b>"},
+    "editing.page": {
+        "summary_en": "We drink tea together",
+        "welcome_en": "Come on in\r\nand sit down",
+        "mailbox": "shared.box@dpsk12.org",
+    },
+    "questions.listed": {"label_en": "Which snack do you like?", "kind": "text"},
+    "group_interests.listed_interests": {"label_en": "Bring the tea"},
+    "group_interests.rename": {"label_en": "Bring the cake"},
+    "planning.new": {
+        "title_en": "Tea for everyone",
+        "starts_on": SOON,
+        "starts_at": "16:00",
+        "ends_at": "17:00",
+        "place": "Room 4, upstairs",
+    },
+    "planning.change": {"title_en": "Tea for all", "place": "Room 5, downstairs"},
+    "planning.change_day": {"place": "Room 6, this once"},
+    "releases.release": {"when": "now", "minutes": "60"},
+    "pictures.add": {"description": "Twelve people around a table"},
+    "flyers.add": {"title": "Tea on Friday"},
+    "office_groups.add": {
+        "name": "Night shift",
+        "summary_en": "For the night",
+        "starts": "upcoming",
+        "telling_en": "late\r\nmoon",
+    },
+    "office_groups.end": {"last_day": SOON},
+    "office_settings.setting": {"value": "https://video.example.org/all"},
+    "office_settings.words": {"words": "sunrise\r\namanecer"},
+    "office_groups.group": {"audience_en": "All staff are welcome here"},
+    "office.addresses": {"email": "somebody.else@dpsk12.org"},
+    "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
+    "people.hand_over": {"to": "new", "name": "Bea", "email": "bea@dpsk12.org"},
+    "people.person": {"name": "Ada"},
+    "office.thread": {"answer": "The library is open\r\non Fridays."},
+}
+# A press and at most a choice, which is made again in a moment; and what the editor's script sends.
+WITHOUT_WORDS = {
+    "people.do", "account.end", "account.confirm_identity",
+    "office_groups.move", "office_groups.launch", "office_groups.restore",
+    "office_settings.default",
+    "office_health.retry", "office_health.accept", "office_health.undo",
+    "office.resend", "office.approve_question", "office.refuse_question",
+    "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
+    "office_newsletters.send", "office_newsletters.cancel", "writing.duplicate",
+    "approvals.approve", "approvals.decline", "approvals.setting", "office.second_ok",
+    "lead.set_language", "sign_in.out", "writing.begin", "writing.save", "writing.preview",
+    "writing.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
+    "releases.pause",
+    "releases.resume", "releases.stop", "editing.undo", "questions.remove", "planning.cancel",
+    "planning.cancel_day", "planning.restore_day", "group_interests.retire",
+}  # fmt: skip
+TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')
+FORM = re.compile(r"<form(?P<given>[^>]*)>(?P<inside>.*?)</form>", re.DOTALL)
+ACTION = re.compile(r'action="([^"]*)"')
+End = Callable[[Visitor], Any]
+
+
+def sit_still(_lead: Visitor) -> Any:
+    """Rest for longer than a session does."""
+    return time_machine.travel(now() + timedelta(minutes=31))
+
+
+def sign_out_elsewhere(lead: Visitor) -> Any:
+    """Sign out in another tab."""
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert lead.press("/sign-out", csrf_token=token).status_code == 303
+    return nullcontext()
+
+
+def sign_out_everywhere(lead: Visitor) -> Any:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert lead.press("/sign-out", csrf_token=token, everywhere="1").status_code == 303
+    return nullcontext()
+
+
+ENDS = pytest.mark.parametrize("end", [sit_still, sign_out_elsewhere, sign_out_everywhere])
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Sign in somebody who leads a group and answers for the office."""
+    return crawl.sign_in(app, services, keyring, worker, relay)
+
+
+@pytest.fixture
+def pages(app: Flask, services: Services) -> dict[str, str]:
+    """Map each page of a lead to its address, with a draft, a meeting and a thread to open."""
+    adapter = app.url_map.bind("localhost")
+    return {adapter.match(path)[0]: path for path in crawl.lead_stops(app, services)}
+
+
+@pytest.fixture
+def again(worker: Worker, relay: Server) -> Callable[[Visitor], None]:
+    """Sign in once more in the same browser, as in another tab."""
+
+    def sign_in_again(lead: Visitor) -> None:
+        lead.send("/sign-in", email=crawl.LEAD)
+        worker.drain()
+        assert lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in")).status_code == 303
+
+    return sign_in_again
+
+
+def forms_in(page: str, path: str) -> Iterator[str]:
+    """List where a page's forms with something to type are sent."""
+    for found in FORM.finditer(page):
+        if TYPED.search(found["inside"]) and "post" in found["given"]:
+            action = ACTION.search(found["given"])
+            yield path_of(unescape(action[1])).partition("?")[0] if action else path
+
+
+def test_every_form_of_a_lead_and_of_the_office_is_tried_here(
+    app: Flask, lead: Visitor, pages: dict[str, str]
+) -> None:
+    """A new form fails here until it is entered in FORMS; a new button in WITHOUT_WORDS."""
+    adapter = app.url_map.bind("localhost")
+    found = {
+        adapter.match(action, "POST")[0]
+        for path in pages.values()
+        for action in forms_in(lead.open(path).text, path)
+    }
+    opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT)
+    posting = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and rule.endpoint not in opened
+    }
+    assert found == set(FORMS)
+    assert posting - set(FORMS) == WITHOUT_WORDS
+
+
+def fill_in(lead: Visitor, path: str, typed: dict[str, Any]) -> dict[str, Any]:
+    """Open a page and fill in its form."""
+    fields = Form(lead.open(path).text).fields
+    for file in ("picture", "flyer"):
+        fields.pop(file, None)
+    return {**fields, **typed}
+
+
+def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
+    """Expect a form with what was typed in it; return what it would send."""
+    fields = Form(answer.text).fields
+    for name, words in typed.items():
+        assert fields[name].replace("\r\n", "\n") == words.replace("\r\n", "\n"), name
+    return fields
+
+
+@ENDS
+@pytest.mark.parametrize("endpoint", FORMS)
+def test_what_was_typed_is_saved_after_signing_in_again(
+    endpoint: str, end: End, lead: Visitor, pages: dict[str, str], services: Services,
+    again: Callable[[Visitor], None],
+) -> None:  # fmt: skip
+    typed, path = FORMS[endpoint], pages[endpoint]
+    sent = fill_in(lead, path, typed)
+    with end(lead):
+        refused = lead.press(path, **sent)
+        assert refused.status_code == 403
+        assert "You were signed out" in refused.text
+        kept = assert_shown(refused, typed)
+        assert lead.press(path, **kept).status_code == 403, "still signed out"
+        again(lead)
+        before = kept_of(services)
+        shown = lead.press(Form(refused.text).action, **kept)
+        assert shown.status_code == 400
+        assert "<title>Not saved yet: " in shown.text
+        assert "Nothing has been saved yet" in shown.text
+        assert not [name for name in typed if f'type="hidden" name="{name}"' in shown.text]
+        ready = assert_shown(shown, typed)
+        assert kept_of(services) == before
+        if endpoint == "pictures.add":
+            ready["picture"] = (io.BytesIO(picture()), "tea.png")
+        if endpoint == "flyers.add":
+            ready["flyer"] = (io.BytesIO(flyer()), "tea.pdf")
+        answer = lead.press(path, **ready)
+        assert answer.status_code == 303, re.findall(r'class="error"[^>]*>(.*?)</p>', answer.text)
+    if endpoint != "releases.release":  # this draft cannot be sent: nobody is there to read it
+        assert kept_of(services) != before
+
+
+@ENDS
+def test_a_form_in_another_language_is_kept_in_it(
+    end: End, lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], None]
+) -> None:
+    path, typed = pages["writing.write"], FORMS["writing.write"]
+    sent = fill_in(lead, path, typed)
+    with end(lead):
+        refused = lead.press(f"{path}?lang=es", **sent, switch_language="es")
+        assert "Se cerró tu sesión" in refused.text
+        again(lead)
+        shown = lead.press(Form(refused.text).action, **assert_shown(refused, typed))
+    assert "Todavía no se ha guardado nada" in shown.text
+    assert_shown(shown, typed)
+
+
+@pytest.mark.parametrize("endpoint", sorted(WITHOUT_WORDS - {"writing.preview"}))
+def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
+    endpoint: str, app: Flask, lead: Visitor, pages: dict[str, str], services: Services
+) -> None:
+    """Also where a page of the same address asks first: nothing acts on a form without a token."""
+    sent = {"language": "es", "csrf_token": "old"}
+    path = path_for(app, endpoint, pages)
+    if endpoint in {"releases.pause", "releases.undo", "releases.resume"}:
+        lead.send(pages["releases.release"], when="now", minutes="10")
+    before = kept_of(services)
+    for token in ({}, {"csrf_token": "old"}):
+        answer = lead.press(path, **{**sent, **token})
+        assert answer.status_code == 400
+        assert "csrf_token" in Form(answer.text).fields
+        assert kept_of(services) == before
+
+
+def path_for(app: Flask, endpoint: str, pages: dict[str, str]) -> str:
+    """Return the address of a button, for what the pages are about."""
+    [rule] = [each for each in app.url_map.iter_rules(endpoint) if "POST" in (each.methods or ())]
+    adapter = app.url_map.bind("localhost")
+    values: dict[str, Any] = {}
+    for path in pages.values():
+        values.update(adapter.match(path)[1])
+    values |= {"question_id": 1, "verb": "suspend"}
+    return str(adapter.build(endpoint, {name: values[name] for name in rule.arguments}, "POST"))
+
+
+def test_a_picture_has_to_be_chosen_again_and_its_description_stays(
+    lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], None]
+) -> None:
+    typed, path = FORMS["pictures.add"], pages["pictures.add"]
+    sent = fill_in(lead, path, typed)
+    chosen = {"picture": (io.BytesIO(picture() + b"\0" * 400_000), "tea.png")}
+    with sit_still(lead):
+        refused = lead.press(path, **sent, **chosen)
+        assert refused.status_code == 403
+        assert "We can’t keep the file you chose" in refused.text
+        again(lead)
+        shown = lead.press(path, **assert_shown(refused, typed))
+    assert_shown(shown, typed)
+
+
+def test_nothing_large_is_read_from_a_browser_that_never_signed_in(
+    app: Flask, pages: dict[str, str]
+) -> None:
+    stranger = Visitor(app.test_client(use_cookies=False))
+    large = {"picture": (io.BytesIO(b"\0" * 400_000), "tea.png"), "description": "Mine and yours"}
+    answer = stranger.press(pages["pictures.add"], **large)
+    assert answer.status_code == 403
+    assert "Mine and yours" not in answer.text
+
+
+def test_words_of_another_site_are_not_even_shown(lead: Visitor, pages: dict[str, str]) -> None:
+    with sit_still(lead):
+        lead.headers = {"Origin": "https://evil.example"}
+        answer = lead.press(pages["writing.write"], text="Words of another site")
+    assert answer.status_code == 403
+    assert "Words of another site" not in answer.text
+
+
+def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    pages: dict[str, str],
+) -> None:  # fmt: skip
+    """The group is not theirs: what was typed is not shown as if it could be saved."""
+    other = sign_in(app, services, keyring, worker, relay, "asian")
+    answer = other.press(pages["writing.write"], text="Mine now", csrf_token="old")
+    assert answer.status_code == 400
+    fresh = Form(answer.text)
+    assert other.press(fresh.action, **fresh.fields).status_code == 404

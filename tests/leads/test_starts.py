@@ -1,0 +1,135 @@
+"""A newsletter starts from the group's template, or from its next meetings."""
+
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
+from tests.factories import make_members, plan_meeting
+from tests.leads.test_release import act, begin
+from tests.pictures.samples import picture
+from tests.pictures.test_pictures import add
+from tests.servers.smtp import Server
+
+WORDS = {"subject": "Tea", "preheader": "And cake", "text": "Dear {first_name}", "subject_es": "Té",
+         "text_es": "Hola"}  # fmt: skip
+
+
+def start(lead: Visitor, kind: str, status: int = 303) -> str:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    answer = lead.press("/lead/groups/the-village/newsletters", csrf_token=token, start=kind)
+    assert answer.status_code == status
+    return str(answer.location)
+
+
+def save_template(lead: Visitor, **words: str) -> str:
+    """Save a new draft as the template; return the draft's page."""
+    page = begin(lead)
+    answer = lead.send(page, **{**WORDS, **words}, template="1")
+    assert "Saved as the group’s template." in lead.open(answer.location).text
+    return page
+
+
+def template_of(lead: Visitor) -> str:
+    """Return the page of the template, to which a lead's home leads."""
+    before = lead.open("/lead/").text.partition("Edit the template")[0]
+    return before.rpartition('href="')[2].partition('"')[0]
+
+
+def words_of(lead: Visitor, page: str) -> dict[str, str]:
+    fields = Form(lead.open(page).text).fields
+    return {name: fields[name] for name in WORDS}
+
+
+def test_newsletters_start_from_the_template_that_a_leader_saved(lead: Visitor) -> None:
+    assert "Start from the group’s template" not in lead.open("/lead/").text
+    draft = begin(lead)
+    assert add(lead, draft, picture(), says="Twelve people").status_code == 303
+    source = lead.open(f"{draft}/pictures").text.partition("<code>")[2].partition("</code>")[0]
+    lead.send(draft, **{**WORDS, "text": source}, template="1")
+    assert "Start from the group’s template" in lead.open("/lead/").text
+    page = start(lead, "template")
+    shown = words_of(lead, page)
+    assert {**shown, "text": ""} == {**WORDS, "text": ""}
+    assert shown["text"].startswith("![Twelve people](picture:")
+    assert shown["text"] != source
+    act(lead, draft, "delete")
+    assert f'<img src="{page}/pictures/' in lead.open(page).text
+    assert words_of(lead, start(lead, "template"))["subject"] == "Tea"
+
+
+def test_a_template_is_edited_replaced_and_deleted_and_is_no_draft(
+    lead: Visitor, services: Services
+) -> None:
+    save_template(lead)
+    template = template_of(lead)
+    assert "Draft" in lead.open("/lead/").text
+    assert lead.open("/lead/").text.count(template) == 1
+    assert "Save as the group’s template" not in lead.open(template).text
+    lead.send(template, **{**WORDS, "subject": "Coffee"})
+    assert words_of(lead, start(lead, "template"))["subject"] == "Coffee"
+    save_template(lead, subject="Lunch")
+    assert lead.open(template).status_code == 404
+    with services.reading.begin() as session:
+        [only] = session.scalars(select(Newsletter).where(Newsletter.is_template))
+        assert only.default_subject == "Lunch"
+    template = template_of(lead)
+    assert "Delete the group’s template?" in lead.open(f"{template}/delete").text
+    act(lead, template, "delete")
+    assert "Start from the group’s template" not in lead.open("/lead/").text
+    assert words_of(lead, start(lead, "template"))["subject"] == ""
+
+
+def test_a_template_never_goes_out(
+    lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+    save_template(lead)
+    template = template_of(lead)
+    for page in ("release", "sending", "read"):
+        assert lead.open(f"{template}/{page}").status_code == 404
+    act(lead, template, "test", 404)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    pressed = lead.press(f"{template}/release", csrf_token=token, when="now", minutes="1")
+    assert pressed.status_code == 404
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(due_at=now()).where(Newsletter.is_template))
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    assert relay.to("member0@dpsk12.org") == []
+
+
+def test_the_template_of_another_group_is_not_there(lead: Visitor, other_lead: Visitor) -> None:
+    save_template(lead)
+    template = template_of(lead)
+    assert other_lead.open(template).status_code == 404
+    assert "Start from the group’s template" not in other_lead.open("/lead/").text
+
+
+def test_a_newsletter_starts_with_the_next_meetings_in_each_language(
+    lead: Visitor, services: Services
+) -> None:
+    assert "Start with the next meetings" not in lead.open("/lead/").text
+    assert words_of(lead, start(lead, "meetings"))["subject"] == ""
+    with services.writing.begin() as session:
+        meeting = plan_meeting(session, place="Room 5")
+        year = f"{meeting.starts_on:%Y}"
+    assert "Start with the next meetings" in lead.open("/lead/").text
+    page = start(lead, "meetings")
+    shown = words_of(lead, page)
+    assert (shown["subject"], shown["subject_es"]) == (
+        "Our next meetings", "Nuestras próximas reuniones",
+    )  # fmt: skip
+    assert "## The next meetings" in shown["text"]
+    for text in (shown["text"], shown["text_es"]):
+        assert "Room 5" in text
+        assert year in text
+    assert shown["text"] != shown["text_es"]
+    assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303

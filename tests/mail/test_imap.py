@@ -1,0 +1,114 @@
+"""Where a mailbox is, what opens it, and what a server answers to a FETCH."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from belong_mail.mail.imap.location import InvalidMailbox, parse_mailbox
+from belong_mail.mail.imap.mailbox import _bodies
+
+SERVICE = {"type": "service_account", "client_email": "a@b.example", "private_key": "key"}
+REFRESH = {"type": "authorized_user", "client_id": "one", "refresh_token": "two"}
+URL = "imaps://b@example.org@imap.example.org/INBOX"
+
+
+def parsed(url: str, **given: str) -> Any:
+    return parse_mailbox(url, Path("/nowhere"), **given)
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ([(b"1 (UID 5 BODY[]<0> {2}", b"ab"), b")"], [(5, b"ab")]),
+        ([(b"1 (BODY[]<0> {2}", b"ab"), b" UID 5)"], [(5, b"ab")]),
+        ([b'1 (UID 5 BODY[]<0> "a\\"b")'], [(5, b'a"b')]),
+        ([b"1 (UID 5 BODY[]<0> NIL)", b"1 (UID 5 FLAGS ())", None], []),
+        ([(b"1 (UID 5 BODY[HEADER] {2}", b"ab"), b")"], []),
+        ([(b"1 (X {5}", b"UID 9"), (b" UID 5 BODY[]<0> {2}", b"ab"), b")"], [(5, b"ab")]),
+    ],
+)
+def test_a_body_is_found_wherever_the_server_puts_its_number(
+    answers: list[Any], found: list[tuple[int, bytes]]
+) -> None:
+    assert list(_bodies(answers)) == found
+
+
+def test_a_url_names_user_server_and_folder() -> None:
+    place = parsed(
+        "imaps://b@example.org@imap.example.org/Bounces%20here?read=Done", password="x y"
+    )
+    assert (place.user, place.host, place.port) == ("b@example.org", "imap.example.org", 993)
+    assert (place.folder, place.read_folder, place.password) == ("Bounces here", "Done", "x y")
+    assert place.is_secure
+    assert "x y" not in repr(place)
+    assert "b@example" not in repr(place)
+
+
+def test_a_password_may_stand_in_the_url() -> None:
+    assert parsed("imaps://b:a%2Fb@imap.example.org").password == "a/b"
+    assert parsed("imaps://b:a%2Fb@imap.example.org").folder == "INBOX"
+
+
+def test_a_token_is_asked_for_by_setting_or_url_and_the_file_is_read_at_each_look(
+    tmp_path: Path,
+) -> None:
+    for url, auth in ((URL, "oauth2"), (f"{URL}?auth=xoauth2", ""), (f"{URL}?auth=oauth2", "")):
+        place = parsed(url, auth=auth, credentials=json.dumps(REFRESH))
+        assert place.is_by_token
+        assert place.read_credentials()["token_uri"] == "https://oauth2.googleapis.com/token"
+    file = tmp_path / "token"
+    place = parsed(f"{URL}?auth=xoauth2&token_file={file}")
+    for token in ("first", "second"):
+        file.write_text(f"{token}\n")
+        assert place.read_credentials()["access_token"] == token
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "complaint"),
+    [
+        ("pop3://b@example.org", {}, "imaps://"),
+        ("imap://b:x@imap.example.org", {}, "on this machine"),
+        ("imaps://imap.example.org", {"password": "x"}, "name a user"),
+        ("imaps://b@imap.example.org", {"password": "pässword"}, "ASCII"),
+        ("imaps://b@imap.example.org", {"password": "a\r\nb"}, "ASCII"),
+        ("imaps://b@imap.example.org", {}, "BELONG_INBOUND_PASSWORD"),
+        ("imaps://b:x@imap.example.org:99999", {}, "cannot be read"),
+        ("imaps://b:x@imap.example.org?tls=none", {}, "unknown options"),
+        ("imaps://b:x@imap.example.org/A?read=A", {}, "two ASCII names"),
+        ("imaps://b:x@imap.example.org?ca=no-such-file", {}, "does not exist"),
+        ("imaps://b:x@imap.example.org?auth=digest", {}, "password or oauth2"),
+        (f"{URL}?auth=xoauth2", {"auth": "password"}, "password or oauth2"),
+        (URL, {"auth": "oauth2"}, "BELONG_INBOUND_CREDENTIALS"),
+        (URL, {"auth": "oauth2", "credentials": "{]"}, "not JSON"),
+        (URL, {"auth": "oauth2", "credentials": "two words"}, "neither"),
+        (URL, {"auth": "oauth2", "credentials": json.dumps({"type": "x"})}, "type"),
+        (URL, {"auth": "oauth2", "credentials": '{"type": [1]}'}, "type"),
+        (
+            URL,
+            {"auth": "oauth2", "credentials": json.dumps(REFRESH | {"client_id": ""})},
+            "client_id",
+        ),
+        (
+            URL,
+            {"auth": "oauth2", "credentials": json.dumps({**SERVICE, "private_key": 1})},
+            "private",
+        ),
+        (
+            URL,
+            {
+                "auth": "oauth2",
+                "credentials": json.dumps(SERVICE | {"token_uri": "http://b.example"}),
+            },
+            "https://",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words_without_a_value(
+    url: str, given: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(InvalidMailbox, match=complaint) as refused:
+        parsed(url, **given)
+    for value in ("imap.example.org", "pässword", "digest", "b.example"):
+        assert value not in str(refused.value)

@@ -1,0 +1,20 @@
+"""Marks for tests."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+
+# What does not touch the database's ways is tried on one of the two.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+# One mail leaves after the other, in the order of the deliveries.
+one_connection = pytest.mark.one_connection
+
+
+def in_turn(
+    first: Sequence[object], second: Sequence[object], third: Sequence[object]
+) -> list[tuple[object, object, object]]:
+    """Pair all of two, and go through the third in turn: any two values meet."""
+    pairs = product(enumerate(first), enumerate(second))
+    return [(one, two, third[(i + j) % len(third)]) for (i, one), (j, two) in pairs]

@@ -1,0 +1,315 @@
+"""No header tells which group an issue is from: one gate at queueing, and a second before it."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from belong_mail.accounts.models import Account
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.email_templates import EMAILS
+from belong_mail.core.services import Services
+from belong_mail.groups import mailbox
+from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, telling_word
+from belong_mail.groups.models import Group
+from belong_mail.leads import mailbox as shared_mailbox
+from belong_mail.newsletters import release as releases
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor, text_of
+from tests.clients import sign_in
+from tests.factories import group_named, make_members, queue_issue
+from tests.leads.test_release import act, begin
+from tests.servers.smtp import Server
+from tests.smtp_raw import header_lines
+
+SLUG = "lgbtq"
+LEAD = f"lead-of-{SLUG}@dpsk12.org"
+TELLING = ["News from {group}", "LGBTQIA+ picnic", "L.G.B.T.Q.", "tr\u200bans", "Pride potluck"]
+
+
+@pytest.fixture
+def lead(app: Any, services: Services, keyring: Keyring, worker: Worker, relay: Server) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, SLUG)
+
+
+@pytest.fixture
+def members(services: Services, keyring: Keyring) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 3, SLUG)
+
+
+@pytest.fixture
+def issue_file(tmp_path: Path) -> str:
+    file = tmp_path / "issue.md"
+    file.write_text("Come to tea.")
+    return str(file)
+
+
+def draft(lead: Visitor, **words: str) -> str:
+    page = begin(lead, SLUG)
+    typed = {"subject": "Tea on Friday", "text": "Come to tea.", **words}
+    assert lead.send(page, **typed).status_code == 303
+    return page
+
+
+def shown(one: Any) -> list[str]:
+    """List what others may see of a message: all headers but the reader's own address."""
+    return [one.return_path] + [
+        value for name, value in header_lines(one.data) if name not in {"To", "List-Unsubscribe"}
+    ]
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("subject", TELLING)
+def test_an_issue_whose_subject_tells_is_not_released_and_the_lead_reads_why(
+    lead: Visitor, subject: str, worker: Worker, relay: Server
+) -> None:
+    for words in ({"subject": subject}, {"subject_es": subject, "text_es": "Vengan."}):
+        page = draft(lead, **words)
+        assert "You can’t send it with these words." in lead.open(page).text
+        assert "The subject or preview line names the group" in lead.open(f"{page}/release").text
+        assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+        act(lead, page, "test")
+        assert "emailing you a test copy" not in lead.open(f"{page}/release").text
+    with time_machine.travel(now() + timedelta(minutes=5), tick=True):
+        worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    assert [mail["Subject"] for mail in relay.to(LEAD)] == ["Your sign-in link"]
+
+
+@pytest.mark.parametrize("when", [[], ["--at", "2099-07-01T09:00:00"]])
+@pytest.mark.parametrize("subject", TELLING)
+def test_the_command_line_queues_no_subject_that_tells(
+    cli: FlaskCliRunner, issue_file: str, subject: str, when: list[str], services: Services
+) -> None:
+    sent = cli.invoke(args=["newsletter", "send", SLUG, issue_file, "--subject", subject, *when])
+    assert sent.exit_code == 1
+    assert "The subject or preview line says “" in sent.stderr
+    with services.reading.begin() as session:
+        assert session.scalars(select(Newsletter)).all() == []
+
+
+@pytest.mark.parametrize("subject", TELLING)
+def test_nothing_that_queues_lets_a_telling_subject_pass(services: Services, subject: str) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        for english, spanish in ((subject, ""), ("Tea", subject)):
+            issue = newsletters.draft(session, group, english, "Come.")
+            issue.subject = {"en": english, "es": spanish}
+            issue.text = {"en": "Come.", "es": "Vengan."}
+            with pytest.raises(newsletters.SubjectNamesGroup):
+                newsletters.queue(session, issue)
+            with pytest.raises(newsletters.SubjectNamesGroup):
+                releases.release(session, issue, now())
+            assert issue.queued_at is issue.due_at is None
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("line", TELLING)
+def test_a_preview_line_that_tells_stops_an_issue_like_a_subject(
+    lead: Visitor, line: str, services: Services, worker: Worker, relay: Server
+) -> None:
+    for words in ({"preheader": line}, {"preheader_es": line, "text_es": "A", "subject_es": "B"}):
+        page = draft(lead, **words)
+        assert "You can’t send it with these words." in lead.open(page).text
+        assert "The subject or preview line names the group" in lead.open(f"{page}/release").text
+        assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 422
+        act(lead, page, "test")
+    with services.writing.begin() as session:
+        for issue in session.scalars(select(Newsletter)):
+            with pytest.raises(newsletters.SubjectNamesGroup):
+                newsletters.queue(session, issue)
+    with services.writing.begin() as session:
+        public_id = queue_issue(session, SLUG).public_id
+        session.execute(update(Newsletter).values(preheader={"en": line}))
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    assert [mail["Subject"] for mail in relay.to(LEAD)] == ["Your sign-in link"]
+    said = lead.open(f"/lead/newsletters/{public_id}/sending").text
+    assert "Not sent: its subject or preview line names the group" in said
+
+
+@pytest.mark.usefixtures("members")
+def test_a_scheduled_issue_that_tells_is_held_and_the_lead_is_told_why(
+    lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner
+) -> None:
+    """It was scheduled by an older version, or by who can write to the database."""
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, SLUG), "Pride potluck", "Come.")
+        issue.due_at = now()
+        public_id = issue.public_id
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    told = relay.to(LEAD)[-1]
+    assert told["Subject"] == "Your newsletter wasn’t sent. What would you like to do?"
+    assert "its subject or preview line names the group" in text_of(told)
+    page = lead.open(f"/lead/newsletters/{public_id}/sending").text
+    assert "Not sent: its subject or preview line names the group" in page
+    assert "“pride” in the subject or preview line" in page
+    assert "Send now or later" not in page
+    again = cli.invoke(args=["newsletter", "release", public_id])
+    assert again.exit_code == 1
+    assert "“pride”" in again.stderr
+    act(lead, f"/lead/newsletters/{public_id}", "undo")
+    fields = {"subject": "Potluck", "text": "Come."}
+    assert lead.send(f"/lead/newsletters/{public_id}", **fields).status_code == 303
+    release = f"/lead/newsletters/{public_id}/release"
+    assert lead.send(release, when="now", minutes="1").status_code == 303
+
+
+@pytest.mark.usefixtures("members")
+def test_an_issue_that_is_on_its_way_and_tells_is_paused_for_good(
+    lead: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        public_id = queue_issue(session, SLUG).public_id
+        session.execute(update(Newsletter).values(subject={"en": "News from {group}"}))
+    worker.drain()
+    page = f"/lead/newsletters/{public_id}"
+    assert relay.to("member1@dpsk12.org") == []
+    shown_page = lead.open(f"{page}/sending").text
+    assert "Not sent: its subject or preview line names the group" in shown_page
+    assert "Resume" not in shown_page
+    act(lead, page, "resume", status=409)
+    worker.drain()
+    assert relay.to("member1@dpsk12.org") == []
+    with services.reading.begin() as session:
+        counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+    assert counts["recipients"] == counts["queued"] == 3
+    act(lead, page, "stop")
+    with services.reading.begin() as session:
+        counts = newsletters.report(session, session.scalars(select(Newsletter)).one())
+    assert counts["withdrawn"] == 3
+
+
+@pytest.mark.usefixtures("members")
+def test_copies_that_wait_for_a_second_try_stay_where_their_subject_tells(
+    services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    relay.script("RCPT", *["451 4.3.0 Later"] * 3)
+    with services.writing.begin() as session:
+        queue_issue(session, SLUG)
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(subject={"en": "LGBTQIA+ picnic"}))
+    newer = make_worker(services, keyring)
+    with time_machine.travel(now() + timedelta(hours=1), tick=True):
+        for _ in range(3):
+            newer.drain()
+    newer.engine.close()
+    assert relay.accepted == []
+    with services.reading.begin() as session:
+        issue = session.scalars(select(Newsletter)).one()
+        assert newsletters.report(session, issue)["deferred"] == 3
+        assert issue.paused_at is not None
+
+
+@pytest.mark.usefixtures("members")
+def test_every_header_of_a_discreet_groups_emails_is_silent(
+    lead: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+    visitor: Visitor,
+) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        mailbox.wrap_mailbox(keyring.opener, group, "lgbtq-leads@dpsk12.org")
+        name = Group(slug=group.slug, name=group.name)
+    page = draft(lead, text_es="Vengan.", subject_es="Té")
+    act(lead, page, "test")
+    visitor.join(SLUG, "new@dpsk12.org")
+    visitor.join(SLUG, "member1@dpsk12.org")
+    assert lead.send(f"{page}/release", when="now", minutes="1").status_code == 303
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        worker.drain()
+    assert len(relay.accepted) >= 7
+    for one in relay.accepted:
+        for line in shown(one):
+            assert telling_word(name, line) == "", line
+    [mail] = relay.to("member2@dpsk12.org")
+    assert mail["Reply-To"] == "dps-belong@example.org"
+    assert "the Belong office will see your email address" in text_of(mail)
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS LGBTQ+ Network"}])
+@pytest.mark.usefixtures("members")
+def test_no_email_about_a_discreet_group_comes_from_a_name_that_tells(
+    services: Services, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    with services.writing.begin() as session:
+        queue_issue(session, SLUG)
+    visitor.join(SLUG, "new@dpsk12.org")
+    worker.drain()
+    assert relay.accepted == []
+
+
+def test_a_mailbox_that_names_the_group_is_refused_and_the_worker_does_not_ask_it(
+    lead: Visitor, worker: Worker, relay: Server
+) -> None:
+    page = f"/lead/groups/{SLUG}/page"
+    typed = {"summary_en": "Company.", "mailbox": "lgbtq-leads@dpsk12.org"}
+    refused = lead.send(page, **typed)
+    assert refused.status_code == 422
+    assert "This address names the group" in refused.text
+    assert lead.send(page, **{**typed, "mailbox": "group6@dpsk12.org"}).status_code == 303
+    worker.drain()
+    assert len(relay.to("group6@dpsk12.org")) == 1
+
+
+def test_the_worker_asks_no_mailbox_that_names_the_group(
+    lead: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    """Whoever broke into the web can write down any proposal."""
+    with services.writing.begin() as session:
+        group, account = group_named(session, SLUG), session.scalars(select(Account)).one()
+        proposed = (session, services.sealer, group, account, "pride@dpsk12.org", "en")
+        shared_mailbox.propose_mailbox(*proposed)
+    worker.drain()
+    assert relay.to("pride@dpsk12.org") == []
+    assert [mail["Subject"] for mail in relay.to(LEAD)] == ["Your sign-in link"]
+    assert lead.open(f"/lead/groups/{SLUG}/page").status_code == 200
+
+
+def test_a_single_email_that_would_tell_is_not_written(services: Services) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, SLUG)
+        for telling in ("About LGBTQ+", "P R I D E"):
+            with pytest.raises(HeaderNamesGroup):
+                require_quiet_headers(group, ("DPS Belong", telling))
+            with pytest.raises(HeaderNamesGroup):
+                require_quiet_headers(group.name, (telling, ""))
+        require_quiet_headers(group, ("DPS Belong", "Welcome! You’re in."))
+        require_quiet_headers(group_named(session, "the-village"), ("The Village",))
+
+
+@pytest.mark.parametrize("language", i18n.NAMES)
+def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(
+    services: Services, language: str
+) -> None:
+    """What our own words are, in each language, tells of none of the district's groups."""
+    catalog = i18n.catalog(language)
+    with services.reading.begin() as session:
+        for group in session.scalars(select(Group)):
+            for message in fixed_words():
+                assert telling_word(group, catalog.gettext(message)) == "", message
+
+
+def fixed_words() -> set[str]:
+    """Return what stands in the subjects and preheaders of all our emails."""
+    parts = [file.read_text() for file in EMAILS.glob("*/subject.txt")]
+    for file in EMAILS.glob("*/body.html"):
+        parts += re.findall(r"{% block preheader %}(.*?){% endblock %}", file.read_text())
+    found = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
+    assert len(found) > 30
+    return found

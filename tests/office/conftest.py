@@ -1,0 +1,42 @@
+"""Somebody of the office, who leads no group, and a lead of The Village."""
+
+import pytest
+from flask import Flask
+
+from belong_mail.accounts import invitations
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
+from tests.clients import sign_in
+from tests.scenario import Stage
+from tests.servers.smtp import Server
+
+OFFICE = "office@dpsk12.org"
+
+
+@pytest.fixture
+def office(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
+    visitor = Visitor(app.test_client())
+    visitor.send("/sign-in", email=OFFICE)
+    worker.drain()
+    visitor.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
+    return visitor
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "the-village")
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)

@@ -1,0 +1,230 @@
+"""The office reads how the site is, in words, and does what needs no terminal."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import Limit
+from belong_mail.core.services import Services
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members import bounces
+from belong_mail.members.intake import InboundMailbox
+from belong_mail.members.models import Subscription
+from belong_mail.ops import figures, hold
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor
+from tests.db_dump import kept_of
+from tests.factories import make_member
+from tests.markers import on_sqlite
+from tests.overlapping import do_twice_at_once
+from tests.servers.smtp import Server
+
+PAGE = "/office/health"
+
+
+def press(office: Visitor, path: str, **typed: str) -> Any:
+    token = Form(office.open("/office").text).fields["csrf_token"]
+    return office.press(path, csrf_token=token, **typed)
+
+
+def words(office: Visitor, page: str = PAGE) -> str:
+    """Return what the page says, without marks."""
+    main = office.open(page).text.partition("<main")[2].partition("</main>")[0]
+    return " ".join(re.sub("<[^>]+>", " ", main).split())
+
+
+def kinds(services: Services) -> list[str]:
+    with services.reading.begin() as session:
+        return list(session.scalars(select(audit.AuditEntry.kind)))
+
+
+def test_all_is_said_to_be_well_when_it_is(office: Visitor, worker: Worker) -> None:
+    worker.step()
+    said = words(office)
+    for sentence in (
+        "The program that sends email is running.",
+        "No email has been waiting for more than 15 minutes.",
+        "The forms that people send are read right away.",
+        "We don’t know of one.",
+        "No more email bounces than usual.",
+        "No one asked us never to email them.",
+    ):
+        assert sentence in said
+    assert "Está funcionando" not in said
+    assert "El programa que envía los correos está funcionando." in words(office, f"{PAGE}?lang=es")
+
+
+def test_a_dead_worker_and_old_email_are_told_in_minutes(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    worker.step()
+    with services.writing.begin() as session:
+        session.add(
+            Delivery(
+                kind="sign-in",
+                sealed_to=b"x",
+                created_at=now() - timedelta(minutes=40),
+                due_at=now() + timedelta(hours=1),
+            )
+        )
+        session.add(Job(kind="join", due_at=now() - timedelta(minutes=31)))
+    with time_machine.travel(now() + timedelta(minutes=10)):
+        said = words(office)
+    assert "last showed itself 10 minutes ago" in said
+    assert "The oldest email has been waiting for 50 minutes." in said
+    assert "have been waiting for 41 minutes" in said
+
+
+def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(
+    office: Visitor, services: Services
+) -> None:
+    assert "mailbox" not in words(office)
+    with services.writing.begin() as session:
+        session.add(InboundMailbox(name=b"one"))
+    assert "The mailbox that bounces come to has not been read yet." in words(office)
+    for age, said in ((59, "was last read on"), (61, "hasn’t been read for 61 minutes.")):
+        with services.writing.begin() as session:
+            looked_at = now() - timedelta(minutes=age)
+            session.execute(update(InboundMailbox).values(looked_at=looked_at))
+        assert f"The mailbox that bounces come to {said}" in words(office)
+    spanish = words(office, f"{PAGE}?lang=es")
+    assert "El buzón al que llegan los correos devueltos lleva 61 minutos sin leerse." in spanish
+
+
+def test_a_hold_is_told_without_a_command(office: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        session.execute(update(hold.Host).values(held_because="asked"))
+    assert "Sending is on hold. Nothing is lost." in words(office)
+
+
+def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
+    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    def wait() -> None:
+        with services.writing.begin() as session:
+            later = session.scalars(select(Delivery).order_by(Delivery.id.desc())).first()
+            assert later is not None
+            later.state, later.due_at = State.DEFERRED, now() + timedelta(hours=1)
+
+    visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
+    wait()
+    for expected in (2, 2):
+        assert press(office, f"{PAGE}/retry").status_code == 303
+        worker.drain()
+        assert len(relay.accepted) == expected
+        wait()
+    assert kinds(services).count(audit.Kind.RETRY_ASKED) == 2
+    with time_machine.travel(now() + timedelta(minutes=6)):
+        press(office, f"{PAGE}/retry")
+        worker.drain()
+    assert len(relay.accepted) == 3
+
+
+@on_sqlite
+def test_the_last_backup_is_known_once_one_was_made(
+    office: Visitor, cli: Any, tmp_path: Path
+) -> None:
+    made = cli.invoke(args=["db", "backup", str(tmp_path / "copy")])
+    assert made.exit_code == 0, made.output
+    assert "The last one that we know of was made on" in words(office)
+
+
+def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(
+    office: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        for number in range(23):
+            address = f"left{number}@dpsk12.org"
+            suppressions.suppress(session, keyring.index, address, suppressions.BY_REQUEST)
+        suppressions.suppress(session, keyring.index, "one@dpsk12.org", "other")
+    with time_machine.travel(now() + timedelta(minutes=61)), services.writing.begin() as session:
+        figures.count_suppressions(session)
+    said = words(office)
+    assert "They asked us never to email them about 20" in said
+    assert "Another reason fewer than 10" in said
+    with services.writing.begin() as session:
+        for number in range(23, 29):
+            address = f"left{number}@dpsk12.org"
+            suppressions.suppress(session, keyring.index, address, suppressions.BY_REQUEST)
+    with time_machine.travel(now() + timedelta(minutes=122)), services.writing.begin() as session:
+        figures.count_suppressions(session)
+    assert "about 20" in words(office)
+
+
+def test_two_workers_note_the_same_figure_at_once(services: Services) -> None:
+    do_twice_at_once(services, lambda session: figures.note(session, figures.COUNTED, 1))
+    with services.reading.begin() as session:
+        assert session.get_one(figures.Figure, figures.COUNTED).number == 1
+
+
+@pytest.fixture
+def broken(services: Services, keyring: Keyring) -> None:
+    """Let twelve members' addresses have bounced as unknown, and the breaker be on."""
+    with services.writing.begin() as session:
+        for number in range(12):
+            member = make_member(session, keyring, f"gone{number}@dpsk12.org")
+            member.confirmed_at = now() - timedelta(days=99)
+            for days in (5, 1):
+                at = now() - timedelta(days=days)
+                session.add(
+                    Delivery(
+                        kind="newsletter", subscription_id=member.id, state=State.BOUNCED,
+                        code=550, enhanced="5.1.1", phrase="no such user", created_at=at,
+                        finished_at=at, due_at=None,
+                    )
+                )  # fmt: skip
+        until = (now() + timedelta(hours=3)).timestamp()
+        session.merge(Limit(key=bounces.BREAKER, used_until=until))
+
+
+def active(services: Services) -> int:
+    with services.reading.begin() as session:
+        return len(session.scalars(select(Subscription).where(Subscription.is_active)).all())
+
+
+@pytest.mark.usefixtures("broken")
+def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought_back(
+    office: Visitor, services: Services
+) -> None:
+    assert "Many addresses bounced as unknown within an hour." in words(office)
+    before = kept_of(services)
+    assert "Have these people really left?" in words(office, f"{PAGE}/bounces/accept")
+    assert kept_of(services) == before
+    assert press(office, f"{PAGE}/bounces/accept").status_code == 303
+    assert active(services) == 0
+    said = words(office)
+    assert "No more email bounces than usual." in said
+    assert "because their email bounced: about 10." in said
+    assert "gone1@" not in office.open(PAGE).text
+    assert press(office, f"{PAGE}/bounces/accept").status_code == 409
+    assert press(office, f"{PAGE}/bounces/undo", days="2").status_code == 400
+    assert "the last 7 days (about 10)" in words(office, f"{PAGE}/bounces/undo")
+    assert press(office, f"{PAGE}/bounces/undo", days="1").status_code == 303
+    assert active(services) == 12
+    assert {audit.Kind.BOUNCES_ACCEPTED, audit.Kind.BOUNCES_UNDONE} <= set(kinds(services))
+
+
+@pytest.mark.parametrize(
+    "path", [f"{PAGE}/retry", f"{PAGE}/bounces/accept", f"{PAGE}/bounces/undo"]
+)
+def test_no_lead_and_no_stranger_looks_or_acts(
+    lead: Visitor, visitor: Visitor, services: Services, path: str
+) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    before = kept_of(services)
+    assert lead.press(path, csrf_token=token, days="1").status_code == 404
+    assert visitor.press(path, days="1").status_code in {400, 403}
+    for page in (PAGE, f"{PAGE}/bounces/accept", f"{PAGE}/bounces/undo"):
+        assert lead.open(page).status_code == 404
+        assert visitor.open(page).location.startswith("/sign-in")
+    assert kept_of(services) == before

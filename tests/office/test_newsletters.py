@@ -1,0 +1,304 @@
+"""The office reads what all groups send, and stops a wrong one."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import approval, release
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, html_of, text_of
+from tests.db_dump import kept_of
+from tests.factories import group_named, interests_of, make_member, make_members, queue_issue
+from tests.scenario import VILLAGE, Stage
+from tests.servers.smtp import Server
+
+LIST = "/office/newsletters"
+LEAD, SECOND, OFFICE = "one@dpsk12.org", "two@dpsk12.org", "office@dpsk12.org"
+GONE = "Copies that have left already"
+
+
+def scheduled(
+    services: Services,
+    slug: str = "asian",
+    subject: str = "Lunch",
+    wait: timedelta = timedelta(days=7),
+) -> str:
+    """Have a lead schedule an issue, for next week; return its page at the office."""
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, slug), subject, "Come to lunch.")
+        release.release(session, issue, now() + wait)
+        return f"{LIST}/{issue.public_id}"
+
+
+def queued(services: Services, keyring: Keyring, members: int = 12) -> str:
+    with services.writing.begin() as session:
+        make_members(session, keyring, members)
+        return f"{LIST}/{queue_issue(session).public_id}"
+
+
+def held(services: Services, worker: Worker) -> str:
+    """Have an issue wait for an OK, whose time passed two hours ago while nobody worked."""
+    page = scheduled(services, wait=timedelta(hours=-2))
+    worker.drain()
+    assert state_of(services, page) == "held"
+    return page
+
+
+def state_of(services: Services, page: str) -> str:
+    with services.reading.begin() as session:
+        issue = newsletters.find(session, page.rpartition("/")[2])
+        assert issue is not None
+        return release.issue_status(session, issue).state
+
+
+def press(office: Visitor, page: str, verb: str) -> int:
+    """Press a button that the page shows; return the status of the answer."""
+    token = Form(office.open("/office").text).fields["csrf_token"]
+    return office.press(f"{page}/{verb}", csrf_token=token).status_code
+
+
+def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    scheduled(services)
+    scheduled(services, "lgbtq", "Picnic")
+    queued(services, keyring)
+    worker.drain()
+    with services.writing.begin() as session:
+        hidden = newsletters.draft(session, group_named(session, "asian"), "Secret", "A draft.")
+    page = office.open(LIST).text
+    for words in ("Lunch", "Picnic", "This month with us", "The Asian Belong Group", "LGBTQ"):
+        assert words in page
+    assert page.count("Scheduled, not sent yet") == 2
+    assert "Secret" not in page
+    for part in ("", "/read", "/stop", "/cancel", "/send"):
+        assert office.open(f"{LIST}/{hidden.public_id}{part}").status_code == 404
+
+
+def test_exact_numbers_of_copies_are_shown_by_what_became_of_them(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    page = queued(services, keyring)
+    relay.always("RCPT member3@dpsk12.org", "550 5.1.1 No such user")
+    worker.drain()
+    assert count(office, page, "Copies in all") == 12
+    assert count(office, page, "Accepted by the mail server") == 11
+    assert "member3" not in office.open(page).text
+
+
+def count(office: Visitor, page: str, words: str) -> int:
+    found = re.search(rf"<dt>{words}</dt><dd>(\d+)</dd>", office.open(page).text)
+    return int(found[1]) if found else 0
+
+
+def test_few_who_chose_an_interest_are_not_counted_for_the_office(
+    office: Visitor, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        public_id = next(iter(interests_of(session).values()))
+        issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
+        chosen = next(each for each in issue.group.interests if each.public_id == public_id)
+        newsletters.choose_recipients(issue, chosen)
+        newsletters.queue(session, issue, lambda _session, _issue: [1])
+        page = f"{LIST}/{issue.public_id}"
+    assert "fewer than 10 people had chosen this" in office.open(page).text
+    assert "<dt>" not in office.open(page).text
+    assert GONE not in office.open(f"{page}/stop").text
+
+
+def test_the_office_reads_a_newsletter_before_and_after_it_went_out(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    waits = scheduled(services)
+    assert "Come to lunch." in office.open(f"{waits}/read").text
+    page = queued(services, keyring)
+    worker.drain()
+    assert "<strong>everybody</strong>" in office.open(f"{page}/read").text
+    assert f"{page}/read" in office.open(page).text
+
+
+def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    page = queued(services, keyring)
+    assert press(office, page, "pause") == 303
+    worker.drain()
+    assert relay.accepted[1:] == []
+    before = kept_of(services)
+    asked = office.open(f"{page}/stop").text
+    assert f"{GONE}: 0 of 12." in asked
+    assert kept_of(services) == before
+    assert press(office, page, "stop") == 303
+    assert state_of(services, page) == "stopped"
+    assert count(office, page, "Not sent") == 12
+    assert press(office, page, "stop") == 409
+    assert press(office, page, "resume") == 409
+    worker.drain()
+    assert relay.accepted[1:] == []
+
+
+def test_a_paused_newsletter_goes_on_when_the_office_says_so(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    page = queued(services, keyring)
+    press(office, page, "pause")
+    assert "Paused" in office.open(LIST).text.partition("Sent, or on their way")[0]
+    assert press(office, page, "resume") == 303
+    worker.drain()
+    assert len(relay.accepted) == 13
+    assert state_of(services, page) == "sent"
+
+
+def test_what_is_held_is_sent_or_canceled_when_its_leaders_are_away(
+    office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org", "asian")
+    first, second = held(services, worker), held(services, worker)
+    assert "2 newsletters need an OK" in office.open("/office").text
+    assert "a few members of the Asian Belong Group" in office.open(f"{first}/send").text
+    assert press(office, first, "send") == 303
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == 1
+    assert press(office, first, "send") == 409
+    assert "becomes a draft again" in office.open(f"{second}/cancel").text
+    assert press(office, second, "cancel") == 303
+    assert state_of(services, second) == "draft"
+    assert "Canceled." in office.open(f"{LIST}?done=canceled").text
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == 1
+
+
+def test_what_lacks_a_second_leaders_ok_is_not_sent_by_the_office_either(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    page = held(services, worker)
+    assert "Send it now" in office.open(page).text
+    with services.writing.begin() as session:
+        group_named(session, "asian").second_yes = approval.ALWAYS
+    shown = office.open(page).text
+    assert "It needs a second leader’s OK before it can be sent." in shown
+    assert "Send it now" not in shown
+    assert press(office, page, "send") == 409
+    assert state_of(services, page) == "held"
+    assert press(office, page, "cancel") == 303
+
+
+def test_a_scheduled_newsletter_is_canceled_and_is_not_sent_before_its_time(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    page = scheduled(services)
+    assert press(office, page, "send") == 409
+    assert press(office, page, "cancel") == 303
+    assert press(office, page, "cancel") == 404
+    with time_machine.travel(now() + timedelta(days=8)):
+        worker.drain()
+    assert state_of(services, page) == "draft"
+
+
+def test_older_newsletters_are_on_further_pages(office: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        for number in range(31):
+            queue_issue(session, subject=f"Number {number:02}")
+    first, second = office.open(LIST).text, office.open(f"{LIST}?page=2").text
+    assert "Number 30" in first
+    assert "Number 00" not in first
+    assert "Number 00" in second
+    assert "Number 01" not in second
+    assert f'href="{LIST}?page=2"' in first
+    assert f'href="{LIST}?page=1"' in second
+    assert office.open(f"{LIST}?page=x").status_code == 200
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "stop", "send", "cancel"])
+def test_no_lead_and_no_stranger_does_what_the_office_may(
+    lead: Visitor, visitor: Visitor, services: Services, keyring: Keyring, verb: str
+) -> None:
+    page = queued(services, keyring)
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    before = kept_of(services)
+    assert lead.press(f"{page}/{verb}", csrf_token=token).status_code == 404
+    assert visitor.press(f"{page}/{verb}").status_code in {400, 403}
+    for path in (
+        LIST,
+        page,
+        f"{page}/read",
+        f"{page}/stop",
+        f"{page}/pictures/x",
+        f"{page}/flyers/x",
+    ):
+        assert lead.open(path).status_code == 404
+        assert visitor.open(path).location.startswith("/sign-in")
+    assert kept_of(services) == before
+
+
+def test_a_newsletter_of_no_group_changes_nothing(office: Visitor, services: Services) -> None:
+    before = kept_of(services)
+    for verb in ("pause", "resume", "stop", "send", "cancel"):
+        assert press(office, f"{LIST}/nowhere", verb) == 404
+    assert kept_of(services) == before
+
+
+def test_who_sent_what_was_held_is_known(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    page = held(services, worker)
+    press(office, page, "send")
+    with services.reading.begin() as session:
+        issue = newsletters.find(session, page.rpartition("/")[2])
+        assert isinstance(issue, Newsletter)
+        assert issue.released_by is not None
+
+
+def told(stage: Stage, address: str) -> list[str]:
+    """Return the subjects of the emails about what the office did."""
+    subjects = [str(mail["Subject"]) for mail in stage.mails(address)]
+    return [each for each in subjects if each.startswith("The Belong office")]
+
+
+def test_leaders_are_emailed_which_newsletter_the_office_paused_or_stopped(
+    office: Visitor, stage: Stage
+) -> None:
+    for address in (LEAD, SECOND, OFFICE):
+        stage.invite_lead(address, "lgbtq")
+    with stage.services.writing.begin() as session:
+        page = f"{LIST}/{queue_issue(session, 'lgbtq', subject='Picnic').public_id}"
+    for verb, said in (("pause", "paused"), ("stop", "stopped")):
+        assert press(office, page, verb) == 303
+        for address in (LEAD, SECOND):
+            mail = stage.mails(address)[-1]
+            assert mail["Subject"] == f"The Belong office {said} your newsletter"
+            assert "lgbtq" not in " ".join(map(str, mail.values())).lower()
+            for words in (text_of(mail), html_of(mail)):
+                assert "“Picnic” for the LGBTQ+ Belong Group" in words
+                assert f"/lead/newsletters/{page.rpartition('/')[2]}/sending" in words
+    assert len(told(stage, LEAD)) == 2
+    assert told(stage, OFFICE) == []
+
+
+def test_leaders_are_emailed_what_the_office_sent_or_canceled(
+    office: Visitor, stage: Stage, services: Services, worker: Worker
+) -> None:
+    stage.invite_lead(LEAD, "asian")
+    first, second = held(services, worker), held(services, worker)
+    press(office, first, "send")
+    assert told(stage, LEAD) == ["The Belong office sent your newsletter"]
+    press(office, second, "cancel")
+    assert told(stage, LEAD)[1:] == ["The Belong office canceled your newsletter"]
+
+
+def test_what_is_no_longer_so_is_not_emailed(office: Visitor, stage: Stage) -> None:
+    stage.invite_lead(LEAD, VILLAGE)
+    with stage.services.writing.begin() as session:
+        page = f"{LIST}/{queue_issue(session).public_id}"
+    press(office, page, "pause")
+    press(office, page, "resume")
+    assert told(stage, LEAD) == ["The Belong office resumed your newsletter"]

@@ -1,0 +1,248 @@
+"""After an outage nothing leaves that nobody wants any more, and no issue comes late unasked."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import update
+
+from belong_mail.accounts.models import Account
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor, text_of
+from tests.clients import sign_in
+from tests.factories import queue_issue
+from tests.sending.factories import books, queue
+from tests.servers.smtp import Server, drop
+
+Clock = time_machine.Traveller
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+LEAD = "lead-of-the-village@dpsk12.org"
+AWAY = "421 4.3.2 Closing"
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server, clock: Clock
+) -> Visitor:
+    assert clock
+    return sign_in(app, services, keyring, worker, relay, "the-village")
+
+
+def wait(clock: Clock, worker: Worker, minutes: int) -> None:
+    for _ in range(minutes // 5):
+        clock.shift(5 * MINUTE)
+        worker.drain()
+
+
+def is_late(services: Services, issue: int) -> bool:
+    with services.reading.begin() as session:
+        found = session.get_one(Newsletter, issue)
+        assert (found.paused_at is not None) is found.is_late
+        return found.is_late
+
+
+def asked(relay: Server) -> int:
+    """Count what leads were asked about issues that stood still."""
+    return sum("is paused" in mail["Subject"] for mail in relay.to(LEAD))
+
+
+@pytest.mark.parametrize("settings", [{}, {"BELONG_SEND_RATE": "6000"}], ids=["", "paced"])
+def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
+) -> None:
+    """The relay is away for five days; then the lead, who has read why, lets it go on."""
+    issue = queue(services, keyring, 3)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 55)
+    assert not is_late(services, issue)
+    wait(clock, worker, 15)
+    assert is_late(services, issue)
+    clock.shift(5 * DAY)
+    relay.usual()
+    wait(clock, worker, 20)
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
+    assert asked(relay) == 1
+    _go_on(services, issue)
+    worker.drain()
+    worker.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    assert not is_late(services, issue)
+    assert lead
+
+
+def test_an_outage_of_less_than_an_hour_asks_nobody(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
+) -> None:
+    issue = queue(services, keyring, 3)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 50)
+    relay.usual()
+    wait(clock, worker, 20)
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    assert asked(relay) == 0
+    assert lead
+
+
+def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when_asked(
+    app: Flask, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 6)
+    relay.script("MAIL", None, None)
+    relay.always("MAIL", AWAY)
+    worker.drain()
+    wait(clock, worker, 70)
+    assert is_late(services, issue)
+    relay.usual()
+    done = len(relay.accepted)
+    assert 0 < done < 6
+    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    page = f"/lead/newsletters/{_name(services, issue)}"
+    assert "because no email could go out for an hour" in lead.open(f"{page}/sending").text
+    assert books(services, issue)["accepted"] == done
+    _go_on(services, issue)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 6, "accepted": 6}
+
+
+def test_while_the_relay_stays_away_who_goes_on_is_asked_again_after_an_hour_not_at_once(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
+) -> None:
+    issue = queue(services, keyring, 1)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 70)
+    _go_on(services, issue)
+    wait(clock, worker, 50)
+    assert not is_late(services, issue)
+    wait(clock, worker, 20)
+    assert is_late(services, issue)
+    relay.usual()
+    wait(clock, worker, 10)
+    assert asked(relay) == 1, "the first mail had not left: it asks for both"
+    assert lead
+
+
+def test_a_worker_that_was_down_for_five_days_asks_before_it_goes_on(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
+) -> None:
+    issue = queue(services, keyring, 3)
+    clock.shift(5 * DAY)
+    late = make_worker(services, keyring)
+    late.drain()
+    late.drain()
+    late.engine.close()
+    assert is_late(services, issue)
+    assert asked(relay) == 1
+    assert lead
+    assert worker
+
+
+def test_what_was_put_off_for_one_member_expires_with_the_outage(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """All others have it; the rest of the issue is no reason to ask anybody."""
+    issue = queue(services, keyring, 3)
+    relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again later")
+    worker.drain()
+    relay.always("CONNECT", drop())
+    clock.shift(5 * DAY)
+    worker.drain()
+    relay.usual()
+    wait(clock, worker, 10)
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "expired": 1}
+    assert not is_late(services, issue)
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "2"}])
+def test_a_quota_of_our_own_is_no_outage(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 5)
+    for _ in range(80):
+        worker.drain()
+        clock.shift(HOUR)
+    assert books(services, issue) == {"recipients": 5, "accepted": 5}
+    assert len(relay.accepted) == 5
+
+
+def test_a_limit_that_the_relay_names_is_no_outage_for_a_day(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 3)
+    relay.always("MAIL", "550 5.4.5 Daily SMTP relay limit exceeded")
+    for _ in range(20):
+        worker.drain()
+        clock.shift(HOUR)
+    assert not is_late(services, issue)
+    for _ in range(10):
+        worker.drain()
+        clock.shift(HOUR)
+    assert is_late(services, issue)
+
+
+def test_a_lead_who_has_decided_gets_no_question_about_it(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring, lead: Visitor
+) -> None:
+    """The question waits for the relay as well; meanwhile the lead has read the page."""
+    issue = queue(services, keyring, 1)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 70)
+    with services.writing.begin() as session:
+        release.stop(session, session.get_one(Newsletter, issue))
+    relay.usual()
+    wait(clock, worker, 10)
+    assert asked(relay) == 0
+    assert lead
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_question_names_the_reason_in_the_leads_language(
+    language: str, clock: Clock, worker: Worker, relay: Server, services: Services,
+    keyring: Keyring,
+    lead: Visitor,
+) -> None:  # fmt: skip
+    assert lead
+    words = {"en": "because no email could go out", "es": "no pudo salir ningún correo"}[language]
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(language=language))
+    queue(services, keyring, 1)
+    relay.always("MAIL", AWAY)
+    wait(clock, worker, 70)
+    relay.usual()
+    wait(clock, worker, 10)
+    assert words in text_of(relay.to(LEAD)[-1])
+
+
+def _go_on(services: Services, issue: int) -> None:
+    with services.writing.begin() as session:
+        release.resume(session, session.get_one(Newsletter, issue))
+
+
+def _name(services: Services, issue: int) -> str:
+    with services.reading.begin() as session:
+        return session.get_one(Newsletter, issue).public_id
+
+
+def test_an_issue_queued_while_another_leaves_is_not_late(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Nothing has left for days, for there was nothing."""
+    first = queue(services, keyring, 1)
+    worker.drain()
+    clock.shift(3 * DAY)
+    with services.writing.begin() as session:
+        second = queue_issue(session).id
+    worker.drain()
+    assert books(services, first) == books(services, second) == {"recipients": 1, "accepted": 1}
+    assert len(relay.accepted) == 2

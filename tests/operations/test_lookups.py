@@ -1,0 +1,115 @@
+"""Who writes guesses into the database gets few of them answered, and the operator hears."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import insert, select
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.services import Services
+from belong_mail.members.models import Subscription
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, text_of
+from tests.factories import group_named
+from tests.scenario import ADA, Stage
+from tests.servers.smtp import Server
+
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+def guess(services: Services, number: int, kind: str = "join") -> None:
+    """Write sealed guesses, as the web could."""
+    with services.writing.begin() as session:
+        found = group_named(session, "lgbtq")
+        group, of_group = found.id, found.public_id
+        rows = []
+        for each in range(number):
+            wanted = {"address": f"guess{each}@dpsk12.org", "language": "en"}
+            more = {} if kind == "my-groups" else {"group": of_group}
+            sealed = services.sealer.seal(json.dumps(wanted | more).encode(), sealed_for(kind))
+            rows.append({"kind": kind, "group_id": group, "sealed": sealed})
+        session.execute(insert(Job), rows)
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
+
+
+def left(services: Services) -> int:
+    with services.reading.begin() as session:
+        return len(list(session.scalars(select(Job.id))))
+
+
+@pytest.mark.parametrize("kind", ["interest", "my-groups", "email-again"])
+def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(
+    kind: str, services: Services, worker: Worker
+) -> None:
+    guess(services, 450, kind)
+    with time_machine.travel(now(), tick=False) as clock:
+        for expected in (250, 50, 0):
+            worker.drain()
+            assert left(services) == expected
+            clock.shift(timedelta(minutes=1, seconds=1))
+
+
+@ALARM
+def test_the_operator_hears_of_it_once(services: Services, worker: Worker, relay: Server) -> None:
+    guess(services, 250, "my-groups")
+    for minutes in range(3):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            worker.drain()
+    assert left(services) == 0
+    [mail] = relay.to(OPERATOR)
+    assert mail["Subject"] == "Unusually many requests"
+    assert "take the website down" in text_of(mail)
+
+
+@ALARM
+def test_more_in_a_day_than_people_send_is_told_too(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    guess(services, 30, "my-groups")
+    with services.writing.begin() as session:
+        until = (now() + timedelta(days=1)).timestamp()
+        session.add(WorkerLimit(key=b"lookups/notice", used_until=until - 60))
+    worker.drain()
+    assert left(services) == 0
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        worker.drain()
+    assert [mail["Subject"] for mail in relay.to(OPERATOR)] == ["Unusually many requests"]
+
+
+@ALARM
+def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    guess(services, 120)
+    worker.drain()
+    assert left(services) == 0
+    assert relay.to(OPERATOR) == []
+    with services.reading.begin() as session:
+        assert len(list(session.scalars(select(Subscription.id)))) == 120
+
+
+def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(
+    stage: Stage, visitor: Visitor, services: Services
+) -> None:
+    stage.invite_lead("lead@dpsk12.org")
+    link = stage.confirm_link(introduce_me="y", first_name="Ada")
+    guess(services, 350, "my-groups")
+    stage.worker.drain()
+    visitor.press(link)
+    stage.worker.drain()
+    assert left(services) >= 100
+    assert "Ada" in text_of(stage.relay.to("lead@dpsk12.org")[-1])
+    assert "Ada" in text_of(stage.relay.to(ADA)[-1])

@@ -1,0 +1,124 @@
+"""A restore rehearsed: a copy in an empty place, with another's keys, then with the right ones."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, make_url, select, text
+
+from belong_mail.core import encryption
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.members.models import Subscription
+from tests.browser_client import Visitor
+from tests.operations.test_copies import BIN, Settings, succeed
+from tests.processes import run
+from tests.scenario import ADA
+from tests.sending.factories import queue
+from tests.servers.smtp import Server
+
+OTHER = encryption.new_keys()
+STRANGE = {
+    "private": {"BELONG_PRIVATE_KEYS": OTHER["private"], "BELONG_PUBLIC_KEYS": OTHER["public"]},
+    "index": {"BELONG_INDEX_KEYS": OTHER["index"]},
+}
+# What the doctor would complain of besides, in these tests.
+QUIET = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
+MEMBERS = 40
+
+
+@pytest.fixture
+def place(environment: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """The settings of an empty place: another database, another folder, the same relay."""
+    url = make_url(environment["BELONG_DATABASE_URL"])
+    folder = tmp_path / "place"
+    folder.mkdir()
+    given = {
+        **environment,
+        "BELONG_STATE_FOLDER": str(folder / "state"),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
+    if url.get_backend_name() == "sqlite":
+        yield {**given, "BELONG_DATABASE_URL": f"sqlite:///{folder}/belong.db"}
+        return
+    name = f"{url.database}_place"
+    there = url.set(database=name).render_as_string(hide_password=False)
+    server = make_engine(url.render_as_string(hide_password=False))
+    alone = server.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield {**given, "BELONG_DATABASE_URL": there}
+    with alone.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+def standing(settings: Settings) -> dict[str, object]:
+    """Count what is there: deliveries by state, members, requests that can be read."""
+    engine = make_engine(settings["BELONG_DATABASE_URL"])
+    by_state = select(Delivery.state, func.count()).where(Delivery.kind != "alert-keys")
+    members = select(func.count(Subscription.id)).where(Subscription.ended_at.is_(None))
+    unread = select(func.count(Job.id)).where(Job.failures == 0)
+    planned = text("SELECT coalesce(sum(planned), 0) FROM chunks WHERE inserted IS NULL")
+    with engine.connect() as connection:
+        rows = connection.execute(by_state.group_by(Delivery.state)).all()
+        found: dict[str, object] = dict(rows)
+        found["planned"] = connection.scalar(planned)
+        found["members"] = connection.scalar(members)
+        found["unread"] = connection.scalar(unread)
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("wrong", STRANGE)
+def test_a_copy_put_back_with_other_keys_waits_unharmed_for_the_right_ones(
+    wrong: str, environment: Settings, place: Settings, relay: Server, services: Services,
+    keyring: Keyring, visitor: Visitor, tmp_path: Path,
+) -> None:  # fmt: skip
+    queue(services, keyring, MEMBERS)
+    visitor.join("lgbtq", ADA)
+    copy = tmp_path / "copy"
+    succeed({**environment, "PATH": place["PATH"]}, "db", "backup", str(copy))
+    strange = {**place, **STRANGE[wrong]}
+    succeed(strange, "db", "restore", str(copy))
+    before = standing(place)
+    assert (before["members"], before["planned"], before["unread"]) == (MEMBERS, MEMBERS, 1)
+    succeed(strange, "hold", "release")
+
+    for _ in range(2):
+        ended = run(strange, "worker", "--drain")
+        assert ended.returncode == 1
+        assert "this worker's keys do not open what is in the database" in ended.stderr
+    assert relay.accepted == []
+    assert standing(place) == before
+    said = run({**strange, **QUIET}, "doctor")
+    assert said.returncode == 1
+    assert "Put the right keys in place. Nothing is lost." in said.stdout
+    named = "BELONG_INDEX_KEYS" if wrong == "index" else "subscriptions.wrapped_address"
+    assert named in said.stdout
+
+    succeed(place, "worker", "--drain")
+    left = [one.recipient for one in relay.accepted]
+    members = [f"member{number}@dpsk12.org" for number in range(MEMBERS)]
+    assert sorted(left) == sorted([ADA, *members])
+    assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
+
+
+def test_a_copy_put_back_with_the_right_keys_sends_each_once(
+    environment: Settings, place: Settings, relay: Server, services: Services, keyring: Keyring,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    queue(services, keyring, MEMBERS)
+    copy = tmp_path / "copy"
+    succeed({**environment, "PATH": place["PATH"]}, "db", "backup", str(copy))
+    succeed(place, "db", "restore", str(copy))
+    succeed(place, "hold", "release")
+    said = run({**place, **QUIET}, "doctor")
+    assert "The keys here open rows of every kind in the database" in said.stdout
+    for _ in range(2):
+        succeed(place, "worker", "--drain")
+    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == MEMBERS

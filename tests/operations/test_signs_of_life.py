@@ -1,0 +1,267 @@
+"""A dead worker, and whatever stands too long, is noticed without the relay's help."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, text, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops.hold import Host
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor
+from tests.factories import make_members, queue_issue
+from tests.markers import on_sqlite
+from tests.sending.factories import deliveries, queue
+from tests.servers.smtp import Server, drop
+
+Clock = time_machine.Traveller
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+def status(cli: FlaskCliRunner) -> list[str]:
+    """Ask for what stands too long; the exit code and the words must agree."""
+    ended = cli.invoke(args=["status"])
+    assert ended.exit_code == int(bool(ended.output)), ended.output
+    assert "dpsk12" not in ended.output
+    return ended.output.splitlines()
+
+
+def ready(visitor: Visitor) -> str:
+    answer = visitor.client.get("/readyz")
+    assert answer.status_code == (200 if answer.text == "ok\n" else 503)
+    return answer.text
+
+
+def test_a_worker_that_died_is_noticed_though_nothing_waits(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, visitor: Visitor
+) -> None:
+    assert status(cli) == [
+        "No worker has run on this database yet. Start one: nothing is read or sent."
+    ]
+    assert ready(visitor) == "ok\n"
+    worker.drain()
+    clock.shift(MINUTE)
+    assert status(cli) == []
+    assert ready(visitor) == "ok\n"
+    clock.shift(2 * MINUTE)
+    [words] = status(cli)
+    assert words.startswith("The last sign of a worker is 3 minutes old. No worker is running.")
+    assert ready(visitor) == "No worker is running.\n"
+    worker.drain()
+    assert status(cli) == []
+
+
+def test_a_worker_that_only_starts_again_and_again_is_a_dead_one(
+    clock: Clock, worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    """Such as one that falls over its first turn: it looks in each time, and does nothing."""
+    worker.drain()
+    for _ in range(5):
+        clock.shift(MINUTE)
+        failing = make_worker(services, keyring)
+        assert failing._is_free()
+        failing.engine.close()
+    assert status(cli)[0].startswith("The last sign of a worker is 5 minutes old.")
+
+
+def test_a_long_lived_worker_shows_that_it_lives(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services
+) -> None:
+    """Each turn that met the database writes down that the turns before it ended well."""
+    for _ in range(3):
+        worker._meet_at = 0.0
+        worker._turn()
+        clock.shift(90 * timedelta(seconds=1))
+    assert status(cli) == []
+    with services.reading.begin() as session:
+        assert session.scalar(select(Host.worked_at)) == now() - timedelta(seconds=90)
+
+
+def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(
+    worker: Worker, services: Services, cli: FlaskCliRunner
+) -> None:
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
+    words = status(cli)
+    assert "No worker is running." in words[0]
+    assert "a clock was ahead" in words[1]
+
+
+def test_a_held_worker_is_on_hold_and_not_dead(
+    worker: Worker, cli: FlaskCliRunner, visitor: Visitor
+) -> None:
+    worker.drain()
+    cli.invoke(args=["hold", "begin"])
+    worker._meet_at = 0.0
+    worker.drain()
+    assert status(cli) == ["Sending is on hold. See `hold status`."]
+    assert ready(visitor) == "Sending is on hold.\n"
+
+
+def test_requests_that_nobody_reads_are_noticed(
+    clock: Clock, visitor: Visitor, cli: FlaskCliRunner, services: Services
+) -> None:
+    visitor.join("asian", "ada@dpsk12.org")
+    clock.shift(16 * MINUTE)
+    assert "Requests have been waiting to be read for 16 minutes." in status(cli)
+    assert ready(visitor) == "Requests are waiting to be read.\n"
+    with services.writing.begin() as session:
+        session.execute(update(Job).values(due_at=now()))
+    assert ready(visitor) == "ok\n"
+
+
+def test_an_old_schema_is_not_ready(
+    visitor: Visitor, services: Services, cli: FlaskCliRunner
+) -> None:
+    with services.writing.begin() as session:
+        version = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    try:
+        words = "The database schema is not up to date. Run `db upgrade`."
+        assert ready(visitor) == f"{words}\n"
+        assert status(cli) == [words]
+    finally:
+        with services.writing.begin() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
+def test_whatever_stands_in_a_state_too_long_is_said(
+    worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    worker.drain()
+    assert status(cli) == []
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+        lost, overdue, held = (queue_issue(session).id for _ in range(3))
+        names = [session.get_one(Newsletter, each).public_id for each in (lost, overdue, held)]
+    worker.drain()
+    with services.writing.begin() as session:
+        stolen = update(Delivery).where(Delivery.newsletter_id == lost)
+        session.execute(stolen.values(state=State.SENDING, claimed_by="nobody", due_at=None))
+        late = {"queued_at": None, "due_at": now() - HOUR}
+        session.execute(update(Newsletter).where(Newsletter.id == overdue).values(late))
+        waiting = {"queued_at": None, "due_at": None, "held_at": now() - 2 * DAY}
+        session.execute(update(Newsletter).where(Newsletter.id == held).values(waiting))
+        outbox.post(session, "welcome-member", subscription_id=1)
+        session.execute(
+            update(Delivery).where(Delivery.newsletter_id.is_(None)).values(
+                state=State.UNCERTAIN, due_at=now() - HOUR
+            )
+        )  # fmt: skip
+    words = "\n".join(status(cli))
+    assert "Messages claimed by unknown workers: 1." in words
+    assert "Newsletters whose time has passed, but which were not queued: 1." in words
+    assert f"`stop`: {names[2]}" in words
+    assert "The oldest message has been waiting for 60 minutes." in words
+
+
+@on_sqlite
+def test_status_without_a_database_is_a_sentence_and_exit_1(
+    cli: FlaskCliRunner, services: Services, tmp_path: Path
+) -> None:
+    services.engine.dispose()
+    (tmp_path / "belong.db").rename(tmp_path / "gone")
+    ended = cli.invoke(args=["status"])
+    assert ended.exit_code == 1
+    assert "The database cannot be used" in ended.output
+    (tmp_path / "gone").rename(tmp_path / "belong.db")
+
+
+@pytest.mark.parametrize("trouble", ["no connection", "421", "451 at RCPT", "breaks at DATA"])
+def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
+    trouble: str, clock: Clock, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    """However long the relay was away, and whatever it said meanwhile."""
+    {
+        "no connection": lambda: relay.always("CONNECT", drop()),
+        "421": lambda: relay.always("CONNECT", "421 4.3.2 Closing"),
+        "451 at RCPT": lambda: relay.always("RCPT", "451 4.3.0 Lookup failed"),
+        "breaks at DATA": lambda: relay.always("DATA", drop()),
+    }[trouble]()
+    visitor.join("asian", "ada@dpsk12.org")
+    for _ in range(90):
+        worker.drain()
+        clock.shift(MINUTE)
+    assert relay.accepted == []
+    relay.usual()
+    clock.shift(timedelta(seconds=1))
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == 1
+
+
+def test_a_mailbox_that_is_full_is_not_asked_each_minute(
+    clock: Clock, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    relay.always("RCPT", "452 4.2.2 Mailbox full")
+    visitor.join("asian", "ada@dpsk12.org")
+    for _ in range(30):
+        worker.drain()
+        clock.shift(MINUTE)
+    assert len([each for each in relay.commands if each.startswith("RCPT")]) <= 4
+
+
+def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """The password was wrong, for which it waits a quarter of an hour; the quota for an hour."""
+    queue(services, keyring, 3)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    worker.drain()
+    relay.usual()
+    clock.shift(2 * MINUTE)
+    worker.drain()
+    assert relay.accepted == []
+    said = cli.invoke(args=["outbox", "retry"])
+    assert said.output.startswith("Messages due now: 3.")
+    worker._meet_at = 0.0
+    worker.drain()
+    assert len(relay.accepted) == 3
+
+
+def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    issue = queue(services, keyring, 2)
+    relay.always("DOT", drop())
+    worker.drain()
+    relay.usual()
+    before = [one.due_at for one in deliveries(services)]
+    assert {one.state for one in deliveries(services)} == {State.UNCERTAIN}
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, issue))
+    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
+    assert [one.due_at for one in deliveries(services)] == before
+
+
+def test_try_now_lets_nothing_out_that_a_limit_has_put_off(
+    clock: Clock, worker: Worker, relay: Server, visitor: Visitor, cli: FlaskCliRunner
+) -> None:
+    """Else a stranger's flood of confirmations would leave with the operator's help."""
+    assert clock
+    for address in ("ada@dpsk12.org", "ada@dpsk12.org", "ada@dpsk12.org"):
+        visitor.join("asian", address)
+        worker.drain()
+    assert len(relay.accepted) == 1
+    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
+    worker._meet_at = 0.0
+    worker.drain()
+    assert len(relay.accepted) == 1

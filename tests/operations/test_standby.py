@@ -1,0 +1,137 @@
+"""A real standby takes over, some seconds behind or with all that the dead server had."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from belong_mail.core.db import make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops import schema
+from belong_mail.ops.hold import Host
+from tests.operations.standby import Pair, pair
+from tests.operations.test_database_troubles import end, is_said, wait_until
+from tests.operations.test_failover import BEHIND, Settings, doubled, is_held
+from tests.processes import SECONDS, run, running
+from tests.sending.factories import books, queue
+from tests.servers.smtp import Server
+from tests.web_role import give_rights
+
+MANY = 400
+SOME = 60
+# What a worker has on its way at most: that is in doubt, and waits longer.
+IN_HAND = 100
+
+
+@pytest.fixture
+def servers() -> Iterator[Pair]:
+    with pair() as servers:
+        yield servers
+
+
+@pytest.fixture
+def database_url(servers: Pair) -> str:
+    """A database on both servers, given as an operator would name both."""
+    schema.upgrade(engine := make_engine(servers.url))
+    give_rights(engine)
+    engine.dispose()
+    return servers.url
+
+
+@pytest.fixture
+def issue(environment: Settings, services: Services, keyring: Keyring, relay: Server) -> int:
+    """Return an issue that takes some seconds to leave; this host is known to the database."""
+    assert run(environment, "worker", "--drain").returncode == 0
+    relay.delay = 0.02
+    return queue(services, keyring, MANY)
+
+
+def listed(told: str) -> int:
+    """Count the copies that `hold status` says would be sent again."""
+    [line] = [line for line in told.splitlines() if line.startswith("newsletter ")]
+    return sum(int(words.split()[0]) for words in line.split("\t")[1].split(", "))
+
+
+@contextmanager
+def lagging(settings: Settings, relay: Server, servers: Pair) -> Iterator[subprocess.Popen[str]]:
+    """Run a worker; the standby has not got what it did lately."""
+    with running(settings, "worker") as process:
+        relay.wait_for(SOME, SECONDS)
+        servers.part()
+        relay.wait_for(len(relay.accepted) + 2 * SOME, SECONDS)
+        yield process
+
+
+def test_what_a_standby_lacks_leaves_again_only_once_somebody_has_been_told_and_asks_for_it(
+    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
+) -> None:
+    with lagging(environment, relay, servers) as process:
+        servers.fail_over()
+        is_said(process, BEHIND)
+        end(process)
+    is_held(environment, BEHIND)
+    assert run(environment, "worker", "--drain").returncode == 1
+    assert doubled(relay) == 0
+    would_leave = listed(run(environment, "hold", "status").stdout)
+    relay.delay = 0
+    assert run(environment, "hold", "release").returncode == 0
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert len({one.recipient for one in relay.accepted}) == MANY
+    assert 2 * SOME - IN_HAND <= doubled(relay) <= would_leave
+    states = books(services, issue)
+    assert states["accepted"] + states.get("uncertain", 0) == MANY
+
+
+def test_what_a_standby_may_lack_waits_for_a_lead_after_a_release_in_doubt(
+    environment: Settings, issue: int, relay: Server, services: Services, servers: Pair
+) -> None:
+    """The worker has died with its server; only its state folder knows what it had done."""
+    with lagging(environment, relay, servers) as process:
+        process.kill()
+        process.communicate(timeout=SECONDS)
+    servers.fail_over()
+    assert run(environment, "worker", "--drain").returncode == 1
+    is_held(environment, BEHIND)
+    have_left = len(relay.accepted)
+    assert run(environment, "hold", "release", "--doubt").stdout.startswith(
+        "Newsletters paused: 1."
+    )
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert len(relay.accepted) == have_left
+    assert doubled(relay) == 0
+    states = books(services, issue)
+    assert states["uncertain"] > 0
+    assert states["accepted"] < have_left
+
+
+def test_a_standby_that_lacks_nothing_takes_over_and_both_hosts_go_on(
+    environment: Settings,
+    issue: int,
+    relay: Server,
+    services: Services,
+    servers: Pair,
+    tmp_path: Path,
+) -> None:
+    """By themselves, once both have looked: nothing was told to be done that it has not."""
+    other = {**environment, "BELONG_STATE_FOLDER": str(tmp_path / "other-host")}
+    assert run(other, "hold", "release").returncode == 0
+    servers.bind()
+    relay.delay = 0.1
+    with running(environment, "worker"), running(other, "worker"):
+        relay.wait_for(2 * SOME, SECONDS)
+        wait_until(lambda: _timelines(services) == {"00000001"})
+        servers.fail_over()
+        relay.wait_for(MANY, SECONDS)
+        wait_until(lambda: books(services, issue).get("accepted") == MANY)
+        wait_until(lambda: _timelines(services) == {"00000002"})
+    assert doubled(relay) == 0
+    assert run(environment, "hold", "status").returncode == 0
+
+
+def _timelines(services: Services) -> set[str]:
+    with services.reading.begin() as session:
+        return set(session.scalars(select(Host.timeline)))

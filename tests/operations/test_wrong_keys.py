@@ -1,0 +1,197 @@
+"""A worker whose keys do not open the database waits, says so, and loses nothing."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import select, update
+
+from belong_mail.core import encryption
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex, Keyring, Opener
+from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups.models import Group
+from belong_mail.members.models import Subscription, WaitlistEntry
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor, text_of
+from tests.conftest import KEYS
+from tests.factories import make_member, make_members, queue_issue
+from tests.processes import run
+from tests.scenario import ADA
+from tests.sending.factories import books
+from tests.servers.smtp import Server
+
+OTHER = encryption.new_keys()
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+Settings = dict[str, str]
+Make = Callable[[Keyring], Worker]
+
+
+@pytest.fixture
+def worker_with(services: Services) -> Iterator[Make]:
+    made: list[Worker] = []
+
+    def make(keyring: Keyring) -> Worker:
+        made.append(make_worker(services, keyring))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.engine.close()
+
+
+def pair(environment: Settings, kept: Settings) -> Settings:
+    names = {"BELONG_PUBLIC_KEYS": kept["public"], "BELONG_PRIVATE_KEYS": kept["private"]}
+    return {**environment, **names}
+
+
+def issue_for(services: Services, keyring: Keyring, members: int) -> int:
+    with services.writing.begin() as session:
+        make_members(session, keyring, members)
+        return queue_issue(session).id
+
+
+@ALARM
+def test_a_wrong_private_key_holds_everything_and_the_operator_hears(
+    environment: Settings, services: Services, keyring: Keyring, relay: Server, visitor: Visitor
+) -> None:
+    issue = issue_for(services, keyring, 200)
+    visitor.join("lgbtq", ADA)
+    wrong = pair(environment, OTHER)
+    for _ in range(2):
+        ended = run(wrong, "worker", "--drain")
+        assert ended.returncode == 1
+        assert "this worker's keys do not open what is in the database" in ended.stderr
+    assert books(services, issue) == {"recipients": 200, "queued": 200}
+    [alert] = relay.accepted
+    assert alert.recipient == OPERATOR
+    [mail] = relay.to(OPERATOR)
+    assert mail["Subject"] == "The keys are wrong: email isn’t going out"
+    assert "doctor" in text_of(mail)
+
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert books(services, issue) == {"recipients": 200, "accepted": 200}
+    assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
+
+
+def test_doctor_and_keys_status_name_each_kind_that_does_not_open(
+    environment: Settings, services: Services, keyring: Keyring, visitor: Visitor
+) -> None:
+    issue_for(services, keyring, 3)
+    visitor.send("/contact", message="Where is the library?", topic="need")
+    quiet = {**environment, "BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
+    well = run(quiet, "doctor")
+    assert "The keys here open rows of every kind in the database" in well.stdout
+    wrong = pair(quiet, OTHER)
+    said, status = run(wrong, "doctor"), run(wrong, "keys", "status")
+    assert (said.returncode, status.returncode) == (1, 1)
+    for words in (said.stdout, status.stderr):
+        assert "do not open 3 of 3 subscriptions.wrapped_address" in words
+    assert "contact_messages.sealed" in said.stdout
+
+
+def test_a_key_that_was_taken_away_too_soon_is_missed(
+    services: Services, keyring: Keyring, worker_with: Make, relay: Server
+) -> None:
+    """Half of the members are wrapped under a key that is here, half under one that is not."""
+    newer = Keyring(Opener((KEYS["private"], OTHER["private"])), keyring.index)
+    with services.writing.begin() as session:
+        make_members(session, keyring, 30)
+        for number in range(30):
+            make_member(session, newer, f"later{number}@dpsk12.org")
+        issue = queue_issue(session).id
+    alone = worker_with(Keyring(Opener((OTHER["private"],)), keyring.index))
+    alone.drain()
+    assert alone.held_because == "keys"
+    assert relay.accepted == []
+    worker_with(newer).drain()
+    assert books(services, issue) == {"recipients": 60, "accepted": 60}
+
+
+def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
+    services: Services, keyring: Keyring, worker_with: Make
+) -> None:
+    older = worker_with(keyring)
+    issue_for(services, keyring, 3)
+    older.drain()
+    newer = Keyring(Opener((KEYS["private"], OTHER["private"])), keyring.index)
+    with services.writing.begin() as session:
+        for number in range(60):
+            make_member(session, newer, f"later{number}@dpsk12.org")
+        issue = queue_issue(session).id
+    for _ in range(2):
+        older.drain()
+    assert older.held_because == "keys"
+    assert "failed" not in books(services, issue)
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
+    worker_with(newer).drain()
+    assert books(services, issue) == {"recipients": 63, "accepted": 63}
+
+
+@pytest.mark.parametrize("poison", [b"\x02none" + b"x" * 300, b"\x01", b"\x02"])
+def test_one_row_that_cannot_be_opened_fails_alone(
+    poison: bytes, services: Services, keyring: Keyring, worker_with: Make
+) -> None:
+    """Also one that names a key that was never here."""
+    issue = issue_for(services, keyring, 5)
+    with services.writing.begin() as session:
+        spoilt = update(Subscription).where(Subscription.id == 3).values(wrapped_address=poison)
+        session.execute(spoilt)
+    worker = worker_with(keyring)
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).where(Delivery.due_at > now()).values(due_at=now()))
+    worker.drain()
+    assert worker.held_because is None
+    assert books(services, issue) == {"recipients": 5, "accepted": 4, "failed": 1}
+
+
+def test_a_wrong_index_key_takes_nobody_for_somebody_else(
+    services: Services, keyring: Keyring, worker_with: Make, visitor: Visitor
+) -> None:
+    issue = issue_for(services, keyring, 3)
+    visitor.join("the-village", "member1@dpsk12.org")
+    worker = worker_with(Keyring(keyring.opener, BlindIndex((OTHER["index"],))))
+    worker.drain()
+    assert worker.held_because == "keys"
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
+
+
+def test_what_was_sealed_for_a_key_that_comes_later_is_read_then(
+    environment: Settings, services: Services, keyring: Keyring, relay: Server, visitor: Visitor
+) -> None:
+    """The web had the new public key before the worker had the private one."""
+    issue_for(services, keyring, 3)
+    visitor.join("lgbtq", ADA)
+    resealed = Opener((KEYS["private"],))
+    with services.writing.begin() as session:
+        [request] = session.scalars(select(Job))
+        opened = resealed.open(request.sealed or b"", sealed_for(request.kind))
+        request.sealed = Sealer((OTHER["public"],)).seal(opened, sealed_for(request.kind))
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert relay.to(ADA) == []
+    both = {
+        "BELONG_PRIVATE_KEYS": f"{KEYS['private']},{OTHER['private']}",
+        "BELONG_PUBLIC_KEYS": f"{KEYS['public']},{OTHER['public']}",
+    }
+    assert run({**environment, **both}, "worker", "--drain").returncode == 0
+    assert [mail["Subject"] for mail in relay.to(ADA)] == ["Confirm your request to DPS Belong"]
+
+
+def test_a_note_outlives_a_missing_key(
+    services: Services, keyring: Keyring, worker_with: Make, visitor: Visitor
+) -> None:
+    visitor.send("/groups/autoimmune/tell-me", email=ADA)
+    worker = worker_with(keyring)
+    worker.drain()
+    with services.writing.begin() as session:
+        [note] = session.scalars(select(WaitlistEntry))
+        note.wrapped_address = b"\x02none" + note.wrapped_address[5:]
+        session.execute(update(Group).values(established_at=now()))
+    worker.step()
+    with services.reading.begin() as session:
+        assert len(list(session.scalars(select(WaitlistEntry)))) == 1

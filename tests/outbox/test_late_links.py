@@ -1,0 +1,131 @@
+"""After an outage no dead link leaves: it is signed anew, or its email has expired."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.ops import purge
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
+from tests.clients import sign_in
+from tests.factories import make_member
+from tests.scenario import VILLAGE, Stage
+from tests.servers.smtp import Server
+
+SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
+MAILBOX, INVITED = "village-leads@dpsk12.org", "invited@dpsk12.org"
+DOWN = "535 5.7.8 Authentication credentials invalid"
+HOURS = (0.3, 0.9, 1.5, 23, 35, 47, 70, 100, 160)
+Asking = Callable[[], None]
+# Who gets each link, and after how many hours it still leaves.
+STILL_SENT = {
+    "confirm": (SOMEBODY, HOURS),
+    "sign-in": (LEAD, HOURS[:2]),
+    "my-groups": (SOMEBODY, HOURS[:1]),
+    "change-address": (NEW, HOURS),
+    "confirm-mailbox": (MAILBOX, HOURS[:6]),
+    "invitation": (INVITED, HOURS),
+}
+
+
+@pytest.fixture
+def stage(
+    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> Stage:
+    return Stage(visitor, worker, relay, services, keyring)
+
+
+@pytest.fixture
+def seat(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, VILLAGE)
+
+
+def ask(about: str, stage: Stage, seat: Visitor, cli: Any) -> None:
+    """Do what makes the email with a link to a page."""
+    visitor = stage.visitor
+    if about == "confirm":
+        visitor.join("asian", SOMEBODY)
+    elif about == "sign-in":
+        seat.send("/sign-in", email=LEAD)
+    elif about == "confirm-mailbox":
+        typed = {"summary_en": "Standing by our students.", "mailbox": MAILBOX}
+        assert seat.send(f"/lead/groups/{VILLAGE}/page", **typed).status_code == 303
+    elif about == "invitation":
+        assert cli.invoke(args=["lead", "invite", INVITED, "--group", "asian"]).exit_code == 0
+    else:
+        with stage.services.writing.begin() as session:
+            make_member(session, stage.keyring, SOMEBODY)
+        visitor.send("/my-groups", email=SOMEBODY)
+        if about == "change-address":
+            sheet = link_to(stage.mails(SOMEBODY)[-1], "my-groups").partition("?")[0]
+            visitor.send(f"{sheet}/change-address", email=NEW)
+
+
+@pytest.mark.parametrize(
+    ("about", "hours"), [(about, hours) for about in STILL_SENT for hours in HOURS]
+)
+def test_a_link_that_leaves_late_works_or_its_email_has_expired(
+    about: str, hours: float, stage: Stage, seat: Visitor, cli: Any
+) -> None:
+    to, late = STILL_SENT[about]
+    if about == "change-address":
+        ask(about, stage, seat, cli)
+        stage.relay.always("MAIL", DOWN)
+    else:
+        stage.relay.always("MAIL", DOWN)
+        ask(about, stage, seat, cli)
+    stage.worker.drain()
+    before = len(stage.relay.to(to))
+    stage.relay.usual()
+    with time_machine.travel(now() + timedelta(hours=hours)):
+        mails = stage.mails(to)[before:]
+        assert len(mails) == (hours in late)
+        with stage.services.reading.begin() as session:
+            states = set(session.scalars(select(Delivery.state)))
+        assert states <= ({"accepted"} if mails else {"accepted", "expired", "withdrawn"})
+        if not mails:
+            return
+        link = link_to(mails[0], about)
+    with time_machine.travel(now() + timedelta(hours=hours, minutes=8)):
+        with stage.services.writing.begin() as session:
+            purge.purge_all(session)
+        reader = seat if about == "sign-in" else stage.visitor
+        assert reader.open(link).status_code == 200
+
+
+def test_a_wish_is_kept_as_long_as_its_late_link_works(
+    stage: Stage, seat: Visitor, cli: Any
+) -> None:
+    stage.relay.always("MAIL", DOWN)
+    ask("confirm", stage, seat, cli)
+    stage.worker.drain()
+    stage.relay.usual()
+    with time_machine.travel(now() + timedelta(days=6)):
+        link = link_to(stage.mails(SOMEBODY)[-1], "confirm")
+        with time_machine.travel(now() + timedelta(hours=71)):
+            with stage.services.writing.begin() as session:
+                purge.purge_all(session)
+            assert stage.visitor.press(link).status_code == 200
+
+
+def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(
+    stage: Stage, seat: Visitor
+) -> None:
+    before = len(stage.mails(LEAD))
+    seat.send("/sign-in", email=LEAD)
+    with time_machine.travel(now() + timedelta(days=1)):
+        assert len(stage.mails(LEAD)) == before
+        with stage.services.reading.begin() as session:
+            assert session.scalars(select(Job)).all() == []

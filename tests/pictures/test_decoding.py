@@ -1,0 +1,158 @@
+"""A file of somebody's is decoded by a child: whatever that does, the pages go on."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from belong_mail.core.i18n import catalog
+from belong_mail.newsletters import image_decoder
+from belong_mail.newsletters.confinement import MAX_ANSWER, ask
+from belong_mail.newsletters.image_decoder import EncodedImage, InvalidImage, reencode_image
+from belong_mail.newsletters.image_program import encode
+from tests.pictures.samples import HTML, file, photograph, picture
+
+SECONDS = 30.0
+SLOW_SECONDS = 12.0
+SMALL = Image.new("RGB", (20, 20))
+CONFINED = """
+import resource, socket, sys
+from belong_mail.newsletters import image_program
+image_program.confine()
+"""
+TRIED = {
+    "a file": "open('/etc/hostname')",
+    "a key": "open('/proc/self/environ')",
+    "a connection": "socket.socket()",
+    "a program": "__import__('os').posix_spawn('/bin/true', ['true'], {}) and open('/dev/null')",
+    "more": "resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))",
+}
+HARMFUL = {
+    "eats memory": CONFINED + "hoard = b'x' * 2**31",
+    "crashes": "import os; os.abort()",
+    "is killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "says nothing": "",
+    "exits": "raise SystemExit(1)",
+    "reads nothing": "import os; os.close(0)",
+    "lies about the kind": 'print(\'{"type": "text/html", "width": 1, "height": 1}\')',
+    "lies about the size": 'print(\'{"type": "image/png", "width": 10**9, "height": 1}\')',
+    "lies about the reason": 'print(\'{"refused": "<script>"}\')',
+    "says what is no object": "print('[]')",
+    "says a reason of another kind": "print('{\"refused\": [1]}')",
+    "talks without end": "import sys\nwhile True: sys.stdout.write('x' * 65536)",
+}
+
+
+def program(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-B", "-c", code)
+
+
+def of_two_phones() -> bytes:
+    """A JPEG with another behind it, as phones keep a picture with its depth."""
+    one = Image.new("RGB", (64, 48), "teal")
+    return file(one, "MPO", save_all=True, append_images=[one.copy()])
+
+
+FILES = {
+    "a photograph": photograph(),
+    "two in one": of_two_phones(),
+    "half a photograph": photograph()[:600],
+    **{
+        f"{mode} as {kind}": file(Image.new(mode, (1300, 40)), kind)
+        for mode, kind in (
+            ("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
+            ("LA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP"),
+            ("RGBA", "WEBP"),
+        )
+    },
+    "a moving WebP": file(SMALL, "WEBP", save_all=True, append_images=[SMALL.copy()]),
+    "a moving PNG": file(SMALL, "PNG", save_all=True, append_images=[SMALL.copy()]),
+    "a PNG with words": file(SMALL, "PNG", icc_profile=b"x", dpi=(9, 9)),
+    "too many pixels": file(Image.new("L", (5001, 5000)), "JPEG"),
+    "words": HTML,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_within_its_limits_a_child_makes_the_same_of_a_file(name: str) -> None:
+    assert outcome(reencode_image, FILES[name]) == outcome(encode, FILES[name])
+
+
+def outcome(make: Callable[[bytes], EncodedImage], content: bytes) -> EncodedImage | str:
+    try:
+        return make(content)
+    except InvalidImage as refusal:
+        return refusal.reason
+
+
+@pytest.mark.parametrize("harm", HARMFUL)
+def test_a_child_that_does_harm_is_a_damaged_picture(harm: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(InvalidImage, match="damaged"):
+        reencode_image(picture(), program(HARMFUL[harm]), SECONDS)
+    assert time.monotonic() - begun < SECONDS
+    assert reencode_image(picture(40, 30)).width == 40
+
+
+@pytest.mark.parametrize("code", ["import time; time.sleep(99)", "while True: pass"])
+def test_a_child_that_does_not_end_is_killed(code: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(InvalidImage, match="damaged"):
+        reencode_image(picture(), program(code), 0.5)
+    assert time.monotonic() - begun < SECONDS
+
+
+def test_a_picture_waits_for_no_other_while_pages_wait_for_it(tmp_path: Path) -> None:
+    """It holds one of two threads: who sends several that take long would stop all pages."""
+    begun = tmp_path / "begun"
+    endless = program(f"open({str(begun)!r}, 'w')\nwhile True: pass")
+    with ThreadPoolExecutor(1) as elsewhere:
+        first = elsewhere.submit(reencode_image, picture(), endless, SLOW_SECONDS)
+        while not begun.exists():
+            time.sleep(0.01)
+        asked = time.monotonic()
+        assert outcome(reencode_image, picture()) == "busy"
+        assert time.monotonic() - asked < SLOW_SECONDS / 2
+        with pytest.raises(InvalidImage, match="damaged"):
+            first.result()
+    assert reencode_image(picture(40, 30)).width == 40
+
+
+def test_what_a_child_started_ends_with_it() -> None:
+    fork = "import os, time\nprint(os.fork() or time.sleep(60), flush=True)"
+    begun = time.monotonic()
+    with pytest.raises(InvalidImage):
+        reencode_image(picture(), program(fork), 1)
+    assert time.monotonic() - begun < SECONDS
+
+
+def test_an_answer_without_end_is_cut() -> None:
+    assert len(ask(b"", program(HARMFUL["talks without end"]), SECONDS)) == MAX_ANSWER
+
+
+def test_a_child_has_no_environment_and_so_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELONG_SECRET_KEYS", "geheim")
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    said = json.loads(ask(b"", program(code), SECONDS))
+    assert [name for name in said if not name.startswith("LC_")] == []
+
+
+def test_the_limits_of_a_child_leave_it_no_file_and_no_connection() -> None:
+    tries = "".join(
+        f"try:\n {code}\nexcept (OSError, ValueError): pass\nelse: print({what!r})\n"
+        for what, code in TRIED.items()
+    )
+    said = ask(b"", program(f"{CONFINED}{tries}print('end')"), SECONDS).split()
+    allowed_to_root = {b"more"}
+    assert said[-1] == b"end"
+    assert set(said[:-1]) <= allowed_to_root
+
+
+def test_every_reason_is_said_in_spanish_too() -> None:
+    for words in image_decoder.REFUSALS.values():
+        assert catalog("es").gettext(words) != words

@@ -1,0 +1,333 @@
+"""In PostgreSQL the web has a role of its own, which can do what its pages do, and no more."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    Column,
+    Engine,
+    Executable,
+    MetaData,
+    Table,
+    delete,
+    insert,
+    null,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import ProgrammingError
+
+from belong_mail.app import create_app
+from belong_mail.core.db import Base, make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups.models import Question
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import grants
+from belong_mail.ops.grants import WEB
+from belong_mail.worker.loop import Worker
+from config import Config
+from tests import crawl
+from tests.browser_client import Visitor, link_to, text_of
+from tests.factories import make_member, members_of, queue_issue
+from tests.processes import feed, run
+from tests.returns.mail import complaint
+from tests.servers.smtp import Server
+from tests.web_role import is_listed, role_of, unlisted, url_of_web
+
+Settings = dict[str, str]
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+TABLES = Base.metadata.tables
+COLUMNS = [(table.name, column.name) for table in TABLES.values() for column in table.columns]
+FIXED, UNFILLED = (
+    [(table, name) for table, name in COLUMNS if not is_listed(table, command, name)]
+    for command in ("UPDATE", "INSERT")
+)
+KEPT = [table for table in TABLES if not is_listed(table, "DELETE", "")]
+DEFINING = (
+    "CREATE TABLE mine (id int)",
+    "CREATE TEMPORARY TABLE mine (id int)",
+    "CREATE VIEW mine AS SELECT 1",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    "CREATE ROLE mine",
+    "ALTER TABLE deliveries ADD COLUMN mine int",
+    "ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY",
+    "DROP TABLE limits",
+    "DROP POLICY belong_web_update ON deliveries",
+    "CREATE POLICY mine ON deliveries FOR UPDATE USING (true)",
+    "SET session_replication_role = replica",
+    "COPY limits FROM PROGRAM 'true'",
+)
+TRIGGER = (
+    "CREATE TRIGGER mine BEFORE INSERT ON {} EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+)
+
+
+@pytest.fixture(scope="module")
+def web(migrated_postgresql: Engine) -> Iterator[Engine]:
+    """The database as the web's role reaches it."""
+    engine = make_engine(url_of_web(migrated_postgresql.url.render_as_string(hide_password=False)))
+    yield engine
+    engine.dispose()
+
+
+def refusal(engine: Engine, statement: str | Executable) -> str:
+    """Say why a statement is refused."""
+    with pytest.raises(ProgrammingError) as refused, engine.begin() as connection:
+        connection.execute(text(statement) if isinstance(statement, str) else statement)
+    return str(refused.value.orig)
+
+
+@pytest.mark.parametrize(("table", "column"), FIXED)
+def test_what_no_page_changes_the_web_cannot_change(web: Engine, table: str, column: str) -> None:
+    changed = update(TABLES[table]).values({column: null()})
+    assert f"permission denied for table {table}" in refusal(web, changed)
+
+
+@pytest.mark.parametrize(("table", "column"), UNFILLED)
+def test_what_no_page_fills_the_web_cannot_fill(web: Engine, table: str, column: str) -> None:
+    filled = insert(Table(table, MetaData(), Column(column))).values({column: None})
+    assert f"permission denied for table {table}" in refusal(web, filled)
+
+
+@pytest.mark.parametrize("table", KEPT)
+def test_what_no_page_deletes_the_web_cannot_delete(web: Engine, table: str) -> None:
+    assert f"permission denied for table {table}" in refusal(web, delete(TABLES[table]))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_web_empties_no_table_and_puts_no_trigger_on_one(web: Engine, table: str) -> None:
+    assert "permission denied" in refusal(web, f"TRUNCATE {table} CASCADE")
+    assert "permission denied" in refusal(web, TRIGGER.format(table))
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if name not in WEB])
+def test_what_no_page_reads_the_web_cannot_read(web: Engine, table: str) -> None:
+    assert "permission denied" in refusal(web, select(TABLES[table]))
+
+
+@pytest.mark.parametrize("statement", DEFINING)
+def test_the_web_defines_nothing(web: Engine, statement: str) -> None:
+    said = refusal(web, statement)
+    assert "permission denied" in said or "must be owner" in said
+
+
+def test_the_web_does_not_become_the_owner(web: Engine, migrated_postgresql: Engine) -> None:
+    with migrated_postgresql.connect() as connection:
+        owner = connection.scalar(text("SELECT current_user"))
+    assert "permission denied to set role" in refusal(web, f'SET ROLE "{owner}"')
+
+
+def test_what_names_or_hides_somebody_is_the_workers_alone() -> None:
+    """The list itself: whoever adds to it has to mean it."""
+    secret = ("_index", "_hash", "_key", "public_id", "confirm_id", "kind", "slug")
+    changeable = {(table, name) for table, rights in WEB.items() for name in rights.update.split()}
+    assert changeable <= set(COLUMNS)
+    assert [
+        (table, name)
+        for table, name in changeable
+        if name.endswith(secret) or name.startswith(("wrapped", "sealed", "locked"))
+    ] == []
+    for table in ("accounts", "leaderships", "subscriptions", "suppressions", "frozen_issues"):
+        assert WEB.get(table, grants.READS).insert == ""
+    assert {name for rights in WEB.values() for name in rights.insert.split()} <= {
+        name for _, name in COLUMNS
+    }
+
+
+@on_postgresql
+def test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_none(
+    services: Services, keyring: Keyring, web: Engine
+) -> None:
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "ada@dpsk12.org").id
+        outbox.post(session, "my-copy", subscription_id=member)
+    for kind, state in (
+        ("my-copy", "queued"),
+        ("introduce-member", "queued"),
+        ("confirm-subscription", "queued"),
+        ("welcome-member", "accepted"),
+    ):
+        asked = insert(Delivery).values(kind=kind, subscription_id=member, state=state)
+        assert "violates row-level security" in refusal(web, asked)
+    with web.begin() as connection:
+        assert connection.execute(update(Delivery).values(state="withdrawn")).rowcount == 0
+        connection.execute(insert(Delivery).values(kind="welcome-member", subscription_id=member))
+
+
+@on_postgresql
+def test_the_web_asks_no_question_that_the_office_has_not_approved_and_deletes_no_sent_issue(
+    services: Services, web: Engine
+) -> None:
+    with services.writing.begin() as session:
+        group_id = queue_issue(session).group_id
+    asked = insert(Question).values(group_id=group_id, position=9, kind="text", label={})
+    assert "violates row-level security" in refusal(web, asked)
+    with web.begin() as connection:
+        connection.execute(asked.values(approved_at=None))
+        assert connection.execute(delete(Newsletter)).rowcount == 0
+
+
+@pytest.fixture
+def site(environment: Settings) -> Iterator[Flask]:
+    """The app as the web runs it: with a role of its own, and none of the worker's keys."""
+    url = url_of_web(environment["BELONG_DATABASE_URL"])
+    without = {"BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
+    app = create_app(Config.read({**environment, "BELONG_DATABASE_URL": url, **without}))
+    yield app
+    app.extensions["belong"].engine.dispose()
+
+
+@on_postgresql
+def test_a_whole_life_with_two_roles(
+    site: Flask,
+    environment: Settings,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+) -> None:
+    visitor = Visitor(site.test_client(use_cookies=False))
+    crawl.invite(services, keyring)
+    typed = {"first_name": "Ada", "introduce_me": "y"}
+    assert visitor.join("the-village", "ada@dpsk12.org", **typed).status_code == 303
+    worker.drain()
+    [mail] = relay.to("ada@dpsk12.org")
+    assert visitor.press(link_to(mail, "confirm")).status_code == 200
+    worker.drain()
+    assert "Ada" in text_of(relay.to("ada@dpsk12.org")[-1])
+    assert "Ada" in text_of(relay.to(crawl.LEAD)[-1])
+    lead = crawl.sign_in(site, services, keyring, worker, relay)
+    for answer in crawl.all_of_a_lead(lead, services):
+        assert answer.status_code < 500
+    proved = [each.status_code for each in crawl.prove_again(lead, worker, relay)]
+    assert proved == [403, 200, 303, 200, 200, 303, 200]
+    with services.writing.begin() as session:
+        queue_issue(session)
+    worker.drain()
+    issue = relay.to("ada@dpsk12.org")[-1]
+    returned = {
+        **environment,
+        "BELONG_DATABASE_URL": url_of_web(environment["BELONG_DATABASE_URL"]),
+    }
+    assert feed(returned, complaint(issue["Return-Path"] or ""), "inbound").returncode == 0
+    one_click = issue["List-Unsubscribe"].strip("<>")
+    pressed = visitor.press(one_click, **{"List-Unsubscribe": "One-Click"})
+    assert pressed.status_code == 204
+    with services.reading.begin() as session:
+        assert members_of(session, "the-village") == 0
+
+
+@on_postgresql
+def test_every_page_and_button_works_with_two_roles(
+    site: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    visitor = Visitor(site.test_client(use_cookies=False))
+    links = crawl.mailed_links(visitor, worker, relay, services, keyring)
+    for stop in crawl.stops(services, links, crawl.reference_of(visitor)):
+        with visitor.open(stop.url) as answer:
+            assert answer.status_code < 500, stop.name
+    for name, answer in crawl.pressed(visitor, links):
+        assert answer.status_code < 500, name
+
+
+def named(environment: Settings) -> Settings:
+    """Name the web's role in the worker's settings."""
+    role = role_of(environment["BELONG_DATABASE_URL"])
+    quiet = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=on"}
+    return {**environment, **quiet, "BELONG_WEB_DATABASE_ROLE": role}
+
+
+def doctor(settings: Settings) -> tuple[int, str]:
+    ended = run(settings, "doctor")
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stdout
+
+
+@on_postgresql
+def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
+    environment: Settings, services: Services
+) -> None:
+    settings, role = named(environment), role_of(environment["BELONG_DATABASE_URL"])
+    assert "share one PostgreSQL role" in doctor({**settings, "BELONG_WEB_DATABASE_ROLE": ""})[1]
+    code, said = doctor(settings)
+    assert (code, "has exactly the rights" in said) == (0, True)
+    for change, expected in (
+        (f"GRANT UPDATE (kind) ON deliveries TO {role}", "1 rights that it must not have"),
+        (
+            f"REVOKE DELETE ON sheets FROM {role}",
+            "lacks 1 rights that it needs, such as: DELETE sheets",
+        ),
+        (f"GRANT SELECT (reason) ON suppressions TO {role}", "SELECT some of suppressions"),
+        ("ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY", "such as: ALL ROWS deliveries"),
+        ("CREATE POLICY more ON questions USING (true)", "such as: POLICY questions more"),
+        (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
+        ("GRANT INSERT ON leaderships TO PUBLIC", "such as: INSERT leaderships"),
+    ):
+        with services.writing.begin() as session:
+            session.execute(text(change))
+        code, said = doctor(settings)
+        assert code == 1
+        assert expected in said
+        assert run(settings, "db", "upgrade").returncode == 0
+        if "POLICY" in change:
+            with services.writing.begin() as session:
+                session.execute(text("DROP POLICY more ON questions"))
+        assert doctor(settings)[0] == 0
+
+
+@on_postgresql
+def test_a_new_table_and_a_new_column_are_refused_until_they_are_listed(
+    environment: Settings, services: Services, web: Engine
+) -> None:
+    settings = named(environment)
+    with services.writing.begin() as session:
+        session.execute(text("CREATE TABLE notes (id int)"))
+        session.execute(text("ALTER TABLE subscriptions ADD COLUMN note text"))
+    try:
+        assert run(settings, "db", "upgrade").returncode == 0
+        assert "permission denied" in refusal(web, "SELECT 1 FROM notes")
+        assert "permission denied" in refusal(web, "UPDATE subscriptions SET note = ''")
+    finally:
+        with services.writing.begin() as session:
+            session.execute(text("DROP TABLE notes"))
+            session.execute(text("ALTER TABLE subscriptions DROP COLUMN note"))
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("role", "why"), [("nobody_here", "has no role nobody_here"), ("postgres", "is a superuser")]
+)
+def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(
+    environment: Settings, services: Services, role: str, why: str
+) -> None:
+    assert services
+    settings = {**named(environment), "BELONG_WEB_DATABASE_ROLE": role}
+    ended = run(settings, "db", "upgrade")
+    assert (ended.returncode, why in ended.stderr) == (1, True)
+    code, said = doctor(settings)
+    assert (code, why in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("sql", "missing"),
+    [
+        ("UPDATE deliveries SET kind=? WHERE id = ?", "UPDATE deliveries kind"),
+        ("INSERT INTO wishes (language, note) VALUES (?, ?)", "INSERT wishes language"),
+        ("DELETE FROM subscriptions WHERE id = ?", "DELETE subscriptions"),
+        ("SELECT reason FROM suppressions", "SELECT suppressions"),
+        (
+            "INSERT INTO limits (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET key = ?",
+            "UPDATE limits key",
+        ),
+    ],
+)
+def test_a_page_that_needs_more_than_is_listed_is_told_what(sql: str, missing: str) -> None:
+    """Every test with the app ends with this question, on both databases."""
+    assert any(missing in each for each in unlisted(sql))
+    assert unlisted("SELECT id FROM groups") == []

@@ -1,0 +1,151 @@
+"""The files that the guide installs: units, scripts, pipe lines, the proxy's server block."""
+
+import http.client
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from belong_mail.core.db import make_engine
+from tests.browser.site import SLUG
+from tests.processes import ROOT
+from tests.production.stage import Stage
+from tests.production.units import settings
+from tests.production.users import IS_ROOT, User
+from tests.returns.mail import bounce
+
+DEPLOY = ROOT / "deploy"
+SERVERS = {"postfix": "postfix-master.cf", "exim": "exim-transport"}
+ANALYZE = shutil.which("systemd-analyze")
+
+
+def test_every_file_that_we_ship_stands_in_the_guide() -> None:
+    guide = (ROOT / "docs" / "operators.md").read_text()
+    assert [file.name for file in DEPLOY.iterdir() if f"{file.name}" not in guide] == []
+
+
+def test_the_guides_settings_are_read_alike_by_the_shell_and_by_systemd(stage: Stage) -> None:
+    for name in ("common", "web", "worker"):
+        file = stage.installation.etc / f"{name}.env"
+        script = f"set -a; . {file}; env -0"
+        said = subprocess.check_output(["sh", "-c", script], env={}, text=True)
+        read = dict(each.split("=", 1) for each in said.split("\0") if each.startswith("BELONG_"))
+        assert read == settings(file)
+
+
+def test_web_and_worker_have_settings_of_their_own(stage: Stage) -> None:
+    """No process of the web has a key that opens, nor may its user read one."""
+    for pid in stage.pids("web"):
+        its_own = Path(f"/proc/{pid}/environ").read_text()
+        assert not re.search("(PRIVATE|INDEX)_KEYS(_FILE)?=[^\0]", its_own)
+        assert "BELONG_ENV=production" in its_own
+    assert "BELONG_PRIVATE_KEYS_FILE=" in environment(stage, "worker")
+    if not IS_ROOT:
+        return
+    web = User("belong-web", "belong")
+    for name in ("private", "index", "relay"):
+        asked = web.run(["cat", str(stage.installation.etc / "keys" / name)], stage.surroundings)
+        assert (asked.returncode, asked.stdout) == (1, "")
+    owners = {name: owner(stage, name) for name in ("web", "worker")}
+    assert owners["web"] != owners["worker"]
+    assert 0 not in owners.values()
+
+
+def test_no_process_leaves_an_image_of_its_memory(stage: Stage) -> None:
+    pids = [*stage.pids("web"), stage.processes["worker"].pid]
+    assert len(pids) >= 4
+    for pid in pids:
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), limits
+    for unit in ("web", "worker"):
+        assert stage.unit(unit).one("LimitCORE") == "0"
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="NOT TESTED: the units; there is no systemd-analyze")
+def test_systemd_finds_nothing_wrong_with_the_units(stage: Stage, tmp_path: Path) -> None:
+    """In a copy that names a user whom this machine has."""
+    for name in ("belong-web.service", "belong-worker.service"):
+        unit = (stage.folder / "etc" / "systemd" / "system" / name).read_text()
+        (tmp_path / name).write_text(re.sub("=belong(-web|-worker)?\n", "=root\n", unit))
+    units = [str(file) for file in sorted(tmp_path.glob("*.service"))]
+    done = subprocess.run(
+        [ANALYZE or "", "verify", "--man=no", "--generators=no", *units],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    about_ours = [line for line in (done.stdout + done.stderr).splitlines() if "belong-" in line]
+    assert (done.returncode, about_ours) == (0, [])
+
+
+@pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
+def test_sqlites_file_is_what_web_and_worker_share(stage: Stage) -> None:
+    folder = stage.folder / "var" / "lib" / "belong-mail"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o2770
+    for file in folder.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o660
+        assert file.stat().st_gid == folder.stat().st_gid
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_comes_back_passes_the_pipe_line(stage: Stage, server: str) -> None:
+    """As that mail server runs it: one user, one group, hardly an environment."""
+    address = f"{server}.{stage.port}@dpsk12.org"
+    client = stage.client()
+    client.send(f"/groups/{SLUG}/join", email=address)
+    stage.mail_to(address)
+    [return_path] = [one.return_path for one in stage.relay.accepted if one.recipient == address]
+    before = bounced(stage)
+    user, command, env = pipe(stage, server, return_path)
+    done = user.run(command, env, input=bounce(return_path, address).decode())
+    assert (done.returncode, done.stderr) == (0, "")
+    stage.wait_for(lambda: bounced(stage) == before + 1)
+    user, command, env = pipe(stage, server, "b+123@example.org")
+    assert user.run(command, env, input="Subject: Spam\n\nBuy!").returncode == 67
+
+
+def pipe(stage: Stage, server: str, recipient: str) -> tuple[User, list[str], dict[str, str]]:
+    """Read who runs what from the file that we ship for a mail server."""
+    line = (stage.installation.deploy / SERVERS[server]).read_text()
+    path = {"PATH": "/usr/bin:/bin", **loader(stage)}
+    if server == "postfix":
+        [(name, group, argv)] = re.findall(r"user=([\w-]+):([\w-]+) argv=(.+)", line)
+        return User(name, group), argv.replace("${recipient}", recipient).split(), path
+    said = dict(re.findall(r"^  (\w+) = (.+)$", line, re.MULTILINE))
+    return (
+        User(said["user"], said["group"]),
+        said["command"].split(),
+        {**path, "RECIPIENT": recipient},
+    )
+
+
+def loader(stage: Stage) -> dict[str, str]:
+    """Where a copy of Python finds its library; nothing of the guide's."""
+    return {name: value for name, value in stage.surroundings.items() if name != "PATH"}
+
+
+def bounced(stage: Stage) -> int:
+    engine = make_engine(stage.database_url)
+    with engine.connect() as connection:
+        told = text("SELECT count(*) FROM deliveries WHERE state = 'bounced'")
+        number: int = connection.execute(told).scalar_one()
+    engine.dispose()
+    return number
+
+
+def test_plain_http_leads_to_https_and_is_not_logged(stage: Stage) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", stage.plain_port, timeout=60)
+    connection.request("GET", "/my-groups/x?y=z", headers={"Host": "evil.example"})
+    answer = connection.getresponse()
+    connection.close()
+    assert (answer.status, answer.headers["Location"]) == (308, f"{stage.url}/my-groups/x?y=z")
+
+
+def environment(stage: Stage, name: str) -> str:
+    return Path(f"/proc/{stage.processes[name].pid}/environ").read_text()
+
+
+def owner(stage: Stage, name: str) -> int:
+    return Path(f"/proc/{stage.processes[name].pid}").stat().st_uid

@@ -1,0 +1,149 @@
+"""A process of the web dies, or all of it is away: what visitors see, and what the logs keep."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.browser.site import SLUG
+from tests.production.client import Client
+from tests.production.stage import Stage
+from tests.production.users import IS_ROOT
+
+SECRET = "geheim-und-lang-genug"
+READERS = 3
+
+
+def answering(stage: Stage) -> set[int]:
+    """List the processes that answer; the first only watches them."""
+    first = stage.processes["web"].pid
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in stage.pids("web")}
+    return {pid for pid, said in commands.items() if pid != first and "tracker" not in said}
+
+
+@contextmanager
+def reading(stage: Stage) -> Iterator[Counter[int]]:
+    """Read a page again and again, several at a time; count the answers by status."""
+    answers: Counter[int] = Counter()
+    is_over = threading.Event()
+
+    def read(client: Client) -> None:
+        while not is_over.is_set():
+            answers[client.get(f"/groups/{SLUG}").status_code] += 1
+
+    readers = [threading.Thread(target=read, args=(stage.client(),)) for _ in range(READERS)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield answers
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
+
+
+def listening(stage: Stage) -> int:
+    """Count who takes connections for the web: each process has a socket of its own."""
+    return Path("/proc/net/tcp").read_text().count(f":{stage.web_port:04X} 00000000:0000 0A")
+
+
+def is_replaced(stage: Stage, victim: int) -> bool:
+    return len(answering(stage) - {victim}) == listening(stage) == 2
+
+
+def has_come_to(answers: Counter[int], number: int) -> bool:
+    return answers[200] >= number
+
+
+def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) -> None:
+    """One after the other dies: what it had in hand may be lost, and nothing after that."""
+    stage.wait_until(lambda: listening(stage) == 2)
+    first = answering(stage)
+    with reading(stage) as answers:
+        for victim in sorted(first):
+            os.kill(victim, signal.SIGKILL)
+            stage.wait_until(partial(is_replaced, stage, victim))
+            stage.wait_until(partial(has_come_to, answers, answers[200] + 20))
+    assert answering(stage).isdisjoint(first)
+    assert stage.processes["web"].poll() is None
+    assert set(answers) <= {200, 502}
+    assert answers[502] <= READERS * len(first)
+
+
+@pytest.fixture
+def outage(stage: Stage) -> Iterator[Stage]:
+    """Take the web away, and bring it back."""
+    stage.kill("web")
+    yield stage
+    stage.start("web")
+    stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+
+
+def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage: Stage) -> None:
+    client = outage.client()
+    for _ in range(3):
+        assert client.get(f"/my-groups/{SECRET}").status_code == 502
+        assert client.post(f"/my-groups/{SECRET}/leave", {"email": SECRET}).status_code == 502
+    logs = [*outage.log.glob("*"), *outage.installation.logs.glob("*")]
+    assert outage.installation.logs / "belong.log" in logs
+    for log in logs:
+        said = log.read_text()
+        for word in (SECRET, "client:", "dpsk12.org", "/my-groups", "/groups/", "Traceback"):
+            assert word not in said, log
+
+
+@pytest.fixture
+def standstill(stage: Stage) -> Iterator[Stage]:
+    """Stop web and worker, and move the database away; in the end, all goes on with it."""
+    assert stage.end("worker") == 0
+    stage.kill("web")
+    copy = stage.folder / "var" / "lib" / "belong-worker" / "copy"
+    stage.flask("db", "backup", str(copy))
+    folder = stage.folder / "var" / "lib" / "belong-mail"
+    away = stage.folder / "var" / "lib" / "away"
+    away.mkdir()
+    for file in folder.iterdir():
+        file.rename(away / file.name)
+    yield stage
+    stage.kill("web")
+    copy.unlink()
+    for file in folder.iterdir():
+        file.unlink()
+    for file in away.iterdir():
+        file.rename(folder / file.name)
+    away.rmdir()
+    stage.flask("hold", "release")  # for this host the copy was the newer one
+    stage.start("web")
+    stage.start("worker")
+    stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+
+
+@pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
+def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(
+    standstill: Stage,
+) -> None:
+    """`db restore` left 0640: pages came, /readyz said 200, and every form answered 503."""
+    stage = standstill
+    stage.flask("db", "restore", str(stage.folder / "var/lib/belong-worker/copy"))
+    stage.flask("hold", "release")
+    assert is_ready_and_takes_a_form(stage)
+    if IS_ROOT:
+        stage.kill("web")
+        (stage.folder / "var/lib/belong-mail/belong.db").chmod(0o640)
+        assert not is_ready_and_takes_a_form(stage)
+
+
+def is_ready_and_takes_a_form(stage: Stage) -> bool:
+    """Start the web; ask whether it is ready, and see that it is right about that."""
+    stage.start("web")
+    stage.wait_until(lambda: stage.client().get("/healthz").status_code == 200)
+    is_ready = stage.client().get("/readyz").status_code == 200
+    answer = stage.client().send(f"/groups/{SLUG}/join", email="restored@dpsk12.org")
+    assert answer.status_code == (303 if is_ready else 503)
+    return is_ready

@@ -1,0 +1,75 @@
+"""A stage: visitor, worker and mail server together, for stories that are told often."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from sqlalchemy import Engine
+
+from belong_mail.accounts import invitations
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.members.models import Subscription
+from belong_mail.members.tasks import find_by_address
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
+from tests.db_dump import dump_of
+from tests.factories import group_named
+from tests.servers.smtp import Server
+
+ADA = "ada@dpsk12.org"
+VILLAGE = "the-village"
+
+
+@dataclass(frozen=True)
+class Stage:
+    visitor: Visitor
+    worker: Worker
+    relay: Server
+    services: Services
+    keyring: Keyring
+
+    def mails(self, address: str = ADA) -> list[EmailMessage]:
+        """Let the worker do all that is due, and return what an address has got so far."""
+        self.worker.drain()
+        return self.relay.to(address)
+
+    def ask(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
+        """Ask to join and return the mail that came of it."""
+        before = len(self.mails(address))
+        assert self.visitor.join(slug, address, **typed).status_code == 303
+        [mail] = self.mails(address)[before:]
+        return mail
+
+    def confirm_link(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> str:
+        return link_to(self.ask(address, slug, **typed), "confirm")
+
+    def enter(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
+        """Ask, confirm, and return the welcome."""
+        link = self.confirm_link(address, slug, **typed)
+        assert self.visitor.press(link).status_code == 200
+        return self.mails(address)[-1]
+
+    def subscription(self, address: str = ADA, slug: str = VILLAGE) -> Subscription | None:
+        with self.services.reading.begin() as session:
+            group = group_named(session, slug)
+            return find_by_address(session, self.keyring.index, group, address)
+
+    def is_member(self, address: str = ADA, slug: str = VILLAGE) -> bool:
+        found = self.subscription(address, slug)
+        return found is not None and bool(found.is_active)
+
+    def invite_lead(self, address: str, slug: str = VILLAGE) -> None:
+        with self.services.writing.begin() as session:
+            group = group_named(session, slug)
+            invitations.invite(session, self.keyring.opener, self.keyring.index, group, address)
+
+    def rows(self, table: str) -> int:
+        """Count the rows of a table."""
+        return len(dump_of(self.services)[table])
+
+    @property
+    def engine(self) -> Engine:
+        engine = self.services.writing.kw["bind"]
+        assert isinstance(engine, Engine)
+        return engine

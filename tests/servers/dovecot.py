@@ -1,0 +1,177 @@
+"""Debian's Dovecot on free ports of 127.0.0.1, as nobody: a real IMAP server with real folders.
+
+`.ci/run` installs it and requires it; elsewhere its tests are left out, and the run says so.
+"""
+
+import imaplib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.servers.ports import free_port
+from tests.servers.tls import Authority
+
+PROGRAM = shutil.which("dovecot", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+IS_REQUIRED = os.environ.get("BELONG_REQUIRE_DOVECOT") == "1"
+PASSWORD = 'a secret + with % and "quotes"'
+SECONDS = 20
+CONFIG = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+first_valid_uid = 1
+first_valid_gid = 1
+protocols = imap
+listen = 127.0.0.1
+ssl_server_cert_file = {certificate}
+ssl_server_key_file = {certificate}
+auth_allow_cleartext = yes
+auth_failure_delay = 0
+mail_driver = maildir
+mail_path = ~/mail
+namespace inbox {{
+  inbox = yes
+}}
+userdb static {{
+  fields {{
+    uid = {user}
+    gid = {group}
+    home = {folder}/home/%{{user}}
+  }}
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+BY_PASSWORD = """\
+passdb static {{
+  password = {password}
+}}
+"""
+needs_dovecot = pytest.mark.skipif(
+    PROGRAM is None and not IS_REQUIRED, reason="NOT TESTED: reading a real mailbox; no Dovecot"
+)
+
+
+@dataclass(frozen=True)
+class Dovecot:
+    folder: Path
+    port: int
+    tls_port: int
+    ca: Path
+
+    def url(self, user: str, options: str = "") -> str:
+        """Return the URL of somebody's mailbox, by TLS, without a password."""
+        return f"imaps://{user}@localhost:{self.tls_port}/INBOX?ca={self.ca}{options}"
+
+    @contextmanager
+    def as_user(self, user: str) -> Iterator[imaplib.IMAP4]:
+        """Sign in as whoever owns a mailbox, by a client that is not ours."""
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=SECONDS) as client:
+            client.login(user, PASSWORD)
+            yield client
+
+    def put(self, user: str, *messages: bytes, folder: str = "INBOX") -> None:
+        with self.as_user(user) as client:
+            for message in messages:
+                assert client.append(folder, "", "", message)[0] == "OK"
+
+    def count(self, user: str, folder: str = "INBOX") -> int:
+        """Count the messages of a folder; 0 if there is none."""
+        with self.as_user(user) as client:
+            said, counts = client.select(f'"{folder}"', readonly=True)
+            return int(counts[0] or 0) if said == "OK" else 0
+
+    def maildir(self, user: str) -> Path:
+        return self.folder / "home" / user / "mail"
+
+    def number_anew(self, user: str) -> None:
+        """Give the inbox another UIDVALIDITY, as a restored server does."""
+        time.sleep(1)  # it is made of seconds
+        for file in self.maildir(user).glob("dovecot*"):
+            if file.is_file():
+                file.unlink()
+
+
+@contextmanager
+def dovecot(passdb: str = "") -> Iterator[Dovecot]:
+    """Run Dovecot until the block is left."""
+    if PROGRAM is None:
+        raise AssertionError("BELONG_REQUIRE_DOVECOT is set, and there is no Dovecot.")
+    with TemporaryDirectory(prefix="belong-imap-") as name:
+        folder = Path(name)
+        authority = Authority.make(folder)
+        certificate = authority.leaf()
+        for made in (folder / "run", folder / "home"):
+            made.mkdir()
+        is_root = os.geteuid() == 0
+        user, group = ("nobody", "nogroup") if is_root else (folder.owner(), folder.group())
+        port, tls_port = free_port(), free_port()
+        config = folder / "dovecot.conf"
+        words = CONFIG + (passdb or BY_PASSWORD)
+        quoted = '"' + PASSWORD.replace('"', '\\"') + '"'
+        config.write_text(
+            words.format(
+                folder=folder, user=user, group=group, port=port, tls_port=tls_port,
+                certificate=certificate, password=quoted,
+            )
+        )  # fmt: skip
+        for each in (folder, *folder.rglob("*")):
+            if is_root:
+                shutil.chown(each, user, group)
+        process = subprocess.Popen(
+            [str(PROGRAM), "-F", "-c", str(config)],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            user=user if is_root else None,
+            group=group if is_root else None,
+            extra_groups=[] if is_root else None,
+        )
+        try:
+            _wait_for(port, process, folder / "log")
+            yield Dovecot(folder, port, tls_port, authority.file)
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(SECONDS)
+    process.kill()
+    process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise TimeoutError(log.read_text() if log.exists() else "Dovecot does not start.")

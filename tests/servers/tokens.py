@@ -1,0 +1,125 @@
+"""A token endpoint of OAuth 2.0 that checks what it is given, and tells Dovecot whose each is."""
+
+import json
+import secrets
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "belong", "client's secret", "1//refresh"
+ACCOUNT = "intake@belong.iam.example.org"
+SCOPE = "https://mail.google.com/"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+class TokenEndpoint:
+    """Gives tokens for one user; each works until it is revoked."""
+
+    def __init__(self, user: str = "") -> None:
+        self.user, self.life = user, 3600
+        self.key = RSAKey.generate_key(2048, {"kid": "first"})
+        self.tokens: dict[str, str] = {}
+        self.asked: list[str] = []
+        # An answer instead of a token: status and body.
+        self.trouble: tuple[int, bytes] | None = None
+        handler = type("OurHandler", (Handler,), {"endpoint": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def refreshing(self, **other: Any) -> str:
+        """Return the JSON key of an authorized user."""
+        key = {
+            "type": "authorized_user",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "refresh_token": REFRESH_TOKEN,
+            "token_uri": f"{self.url}/token",
+        }
+        return json.dumps(key | other)
+
+    def service_account(self, **other: Any) -> str:
+        """Return the JSON key of a service account."""
+        key = {
+            "type": "service_account",
+            "client_email": ACCOUNT,
+            "private_key_id": "first",
+            "private_key": self.key.as_pem(private=True).decode(),
+            "token_uri": f"{self.url}/token",
+        }
+        return json.dumps(key | other)
+
+    def grant(self, given: dict[str, str]) -> str | None:
+        """Return whose token may be given; None: nobody's."""
+        self.asked.append(given.get("grant_type", ""))
+        if given.get("grant_type") == "refresh_token":
+            shown = given.get("client_id"), given.get("client_secret"), given.get("refresh_token")
+            return self.user if shown == (CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN) else None
+        if given.get("grant_type") != JWT_BEARER:
+            return None
+        decoded = jwt.decode(given["assertion"], self.key, algorithms=["RS256"])
+        claims, at = decoded.claims, time.time()
+        is_right = (
+            (claims["iss"], claims["scope"], claims["aud"]) == (ACCOUNT, SCOPE, f"{self.url}/token")
+            and at - 60 <= claims["iat"] <= at < claims["exp"] <= claims["iat"] + 3600
+            and decoded.header == {"alg": "RS256", "typ": "JWT", "kid": "first"}
+        )
+        return str(claims["sub"]) if is_right else None
+
+
+class Handler(BaseHTTPRequestHandler):
+    endpoint: TokenEndpoint
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        given = dict(parse_qsl(body))
+        if self.path == "/introspect":
+            user = self.endpoint.tokens.get(given.get("token", ""))
+            self._say(200, {"active": user is not None, "email": user or "", "scope": SCOPE})
+        elif self.endpoint.trouble is not None:
+            status, raw = self.endpoint.trouble
+            self._send(status, raw)
+        else:
+            self._token(given)
+
+    def _token(self, given: dict[str, str]) -> None:
+        try:
+            user = self.endpoint.grant(given)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it
+            user = None
+        if user is None:
+            self._say(400, {"error": "invalid_grant"})
+            return
+        token = secrets.token_urlsafe(900)  # as long as Google's may be
+        self.endpoint.tokens[token] = user
+        life = self.endpoint.life
+        self._say(200, {"access_token": token, "token_type": "Bearer", "expires_in": life})
+
+    def _say(self, status: int, said: dict[str, Any]) -> None:
+        self._send(status, json.dumps(said).encode())
+
+    def _send(self, status: int, raw: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)

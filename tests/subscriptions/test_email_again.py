@@ -1,0 +1,177 @@
+"""“Never email me” is lifted by its owner alone: asked by email, granted by the link in it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import event, select
+
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.core.tokens import Purpose
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Suppression
+from belong_mail.members import self_service as members_self_service
+from tests.browser_client import html_of, link_to, text_of
+from tests.db_dump import kept_of
+from tests.scenario import ADA, VILLAGE, Stage
+
+BOB = "bob@dpsk12.org"
+PAGE = "/email-me-again"
+
+
+@pytest.fixture
+def alone(stage: Stage) -> Stage:
+    """A stage on which Ada, a member of two groups, has asked never to be emailed."""
+    stage.enter(slug="lgbtq")
+    stage.enter(slug="asian")
+    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="never")
+    stage.worker.drain()
+    return stage
+
+
+def ask(stage: Stage, address: str = ADA) -> int:
+    """Ask for an address, and return how many emails came of it."""
+    before = len(stage.relay.accepted)
+    assert stage.visitor.send(PAGE, email=address).location == f"{PAGE}/sent"
+    stage.worker.drain()
+    return len(stage.relay.accepted) - before
+
+
+def is_alone(stage: Stage) -> bool:
+    with stage.services.reading.begin() as session:
+        return session.scalar(select(Suppression.reason)) is not None
+
+
+def link(stage: Stage) -> str:
+    assert ask(stage) == 1
+    return link_to(stage.relay.to(ADA)[-1], "email-me-again")
+
+
+def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Stage) -> None:
+    url = link(alone)
+    [mail] = alone.relay.to(ADA)[-1:]
+    for part in (str(mail), text_of(mail), html_of(mail)):
+        assert not any(name in part for name in ("LGBTQ", "Asian", "Village"))
+    before = kept_of(alone.services)
+    assert "May we email you again?" in alone.visitor.open(url).text
+    assert kept_of(alone.services) == before
+    assert "We can email you again" in alone.visitor.press(url).text
+    assert is_alone(alone)
+    alone.worker.drain()
+    assert not is_alone(alone)
+    assert "May we email you again?" not in alone.visitor.open(url).text
+    for slug in ("lgbtq", "asian", VILLAGE):
+        assert not alone.is_member(slug=slug)
+        alone.enter(slug=slug)
+        assert alone.is_member(slug=slug)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("en", "You already used this link"), ("es", "Ya usaste este enlace")]
+)
+def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
+    alone: Stage, code: str, words: str
+) -> None:
+    url = link(alone).partition("?")[0]
+    alone.visitor.press(url)
+    assert alone.rows("requests") == 1
+    for _ in range(2):
+        assert words in alone.visitor.open(f"{url}?lang={code}").text
+        alone.worker.drain()
+    alone.visitor.press(url)
+    assert alone.rows("requests") == 0
+    assert not is_alone(alone)
+
+
+def test_it_is_said_in_spanish(alone: Stage) -> None:
+    alone.visitor.headers = {"Accept-Language": "es"}
+    assert "Escríbanme de nuevo" in alone.visitor.open(PAGE).text
+    url = link(alone)
+    assert "¿Podemos escribirte de nuevo?" in alone.visitor.open(url).text
+    assert "Alguna vez nos pediste" in text_of(alone.relay.to(ADA)[-1])
+
+
+def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Stage) -> None:
+    alone.enter(BOB)
+    assert [ask(alone), ask(alone), ask(alone, ADA.upper()), ask(alone, BOB)] == [1, 0, 0, 0]
+    assert ask(alone, "stranger@dpsk12.org") == ask(alone, "somebody@example.org") == 0
+    with time_machine.travel(now() + timedelta(days=6)):
+        assert ask(alone) == 0
+    with time_machine.travel(now() + timedelta(days=8)):
+        assert ask(alone) == 1
+
+
+def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Stage) -> None:
+    url = link(alone)
+    with alone.services.writing.begin() as session:
+        session.scalars(select(Suppression)).one().reason = "complained"
+    with time_machine.travel(now() + timedelta(days=8)):
+        assert ask(alone) == 0
+    alone.visitor.press(url)
+    alone.worker.drain()
+    assert is_alone(alone)
+
+
+def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: Stage) -> None:
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    event.listen(alone.engine, "before_cursor_execute", note)
+    answers = set()
+    for address in (ADA, BOB, "somebody@example.org"):
+        statements.clear()
+        answer = alone.visitor.send(PAGE, email=address)
+        answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
+    event.remove(alone.engine, "before_cursor_execute", note)
+    assert len(answers) == 1
+    assert [each for each in statements if each.startswith("INSERT INTO requests")]
+
+
+def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(
+    alone: Stage,
+) -> None:
+    url = link(alone)
+    with time_machine.travel(now() + timedelta(hours=73)):
+        over = alone.visitor.press(url)
+        assert over.status_code == 404
+        assert "works for three days" in over.text
+    with alone.services.writing.begin() as session:
+        session.scalars(select(Suppression)).one().since -= timedelta(days=1)
+    alone.visitor.press(url)
+    alone.worker.drain()
+    assert is_alone(alone)
+
+
+def test_a_break_in_to_the_web_lifts_nothing(alone: Stage) -> None:
+    """It has the secret key, knows every index in the database, and may ask the worker anything."""
+    url = link(alone)
+    token = url.rpartition("/")[2].partition("?")[0]
+    real = alone.services.tokens.read(Purpose.EMAIL_AGAIN, token)
+    with alone.services.writing.begin() as session:
+        mark = session.scalars(select(Suppression.address_index)).one()
+        other = alone.keyring.index.suppressed(BOB)
+        session.add(Suppression(address_index=other, reason=suppressions.BY_REQUEST))
+        for forged in ("", "x", "é", real[:-2], "A" + real[1:], real[::-1], mark.hex(), "=" * 4):
+            members_self_service.ask_to_lift(session, alone.services.sealer, forged)
+        session.add(Job(kind="lift", sealed=None))
+    for _ in range(4):
+        alone.worker.step()
+    assert alone.rows("suppressions") == 2
+    with time_machine.travel(now() + timedelta(days=5)):
+        with alone.services.writing.begin() as session:
+            members_self_service.ask_to_lift(session, alone.services.sealer, real)
+        alone.worker.drain()
+    assert alone.rows("suppressions") == 2
+
+
+def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alone: Stage) -> None:
+    alone.visitor.send(PAGE, email=ADA)
+    alone.worker._read_requests()
+    got = len(alone.relay.to(ADA))
+    with alone.services.writing.begin() as session:
+        session.delete(session.scalars(select(Suppression)).one())
+    assert len(alone.mails()) == got

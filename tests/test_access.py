@@ -1,0 +1,176 @@
+"""Who may open a page is what its view says: nothing said, nobody."""
+
+import pytest
+from flask import Blueprint, Flask
+from flask_wtf import CSRFProtect
+from sqlalchemy import update
+
+from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.web import access
+from belong_mail.web.access import (
+    Access,
+    InconsistentAccess,
+    endpoints,
+    from_anywhere,
+    init_access,
+    no_cookie,
+    public,
+)
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.clients import sign_in, sign_in_office
+from tests.servers.smtp import Server
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+PRODUCTION = pytest.mark.parametrize(
+    "settings",
+    [
+        {
+            "BELONG_ENV": "production",
+            "BELONG_BASE_URL": "https://belong.example.org",
+            "BELONG_MAIL_DOMAIN": "example.org",
+            "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
+            "BELONG_CONTACT_INBOX": "office@example.org",
+        }
+    ],
+)
+PAGE = "a page that may be secret"
+
+
+def add_page(app: Flask, view: object) -> None:
+    app.add_url_rule("/new", "new", view, methods=["GET", "POST"])  # type: ignore[arg-type]
+
+
+@ON_SQLITE
+def test_page_without_a_mark_is_refused_to_strangers(app: Flask, visitor: Visitor) -> None:
+    add_page(app, lambda: PAGE)
+    for method in ("GET", "POST"):
+        answer = visitor.client.open("/new", method=method)
+        assert answer.status_code in ({302} if method == "GET" else {400, 403})
+        assert PAGE not in answer.text
+
+
+@ON_SQLITE
+def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask) -> None:
+    add_page(app, lambda: PAGE)
+    with pytest.raises(InconsistentAccess, match="new must say who may open it, by one decorator"):
+        init_access(app, CSRFProtect())
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("mark", "seats"),
+    [
+        (lambda view: view, ""),
+        (access.for_accounts, "lead office"),
+        (access.for_leads, "lead"),
+        (access.for_second_lead, "lead"),
+        (access.for_office, "office"),
+    ],
+)
+def test_page_is_opened_by_whom_its_mark_names(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    mark: access.ViewDecorator, seats: str,
+) -> None:  # fmt: skip
+    """Whatever the view itself does; the right that ends while somebody is signed in counts."""
+    add_page(app, mark(lambda: PAGE))
+    lead = sign_in(app, services, keyring, worker, relay, "asian")
+    office = sign_in_office(app, services, keyring, worker, relay)
+    for name, browser in (("lead", lead), ("office", office)):
+        answer = browser.open("/new")
+        is_named = name in seats.split()
+        assert (answer.status_code == 200, PAGE in answer.text) == (is_named, is_named), name
+    with services.writing.begin() as session:
+        session.execute(update(GroupLead).values(ends_at=now()))
+        session.execute(update(Account).values(is_office=False))
+    for browser in (lead, office):
+        assert (browser.open("/new").status_code == 200) == (mark is access.for_accounts)
+
+
+@ON_SQLITE
+def test_public_page_is_opened_by_anyone_but_takes_no_form_without_a_token(
+    app: Flask, visitor: Visitor
+) -> None:
+    add_page(app, public(lambda: PAGE))
+    assert visitor.client.get("/new").text == PAGE
+    assert visitor.client.post("/new").status_code == 400
+
+
+@ON_SQLITE
+def test_page_of_development_is_opened_by_anyone(app: Flask, visitor: Visitor) -> None:
+    add_page(app, access.development(lambda: PAGE))
+    assert visitor.client.get("/new").text == PAGE
+
+
+@ON_SQLITE
+@PRODUCTION
+def test_page_of_development_is_refused_to_strangers_in_production(
+    app: Flask, visitor: Visitor
+) -> None:
+    add_page(app, access.development(lambda: PAGE))
+    answer = visitor.client.get("/new", base_url="https://belong.example.org")
+    assert answer.location == "/sign-in"
+    assert PAGE not in answer.text
+
+
+def test_mark_above_the_route_does_the_same_as_below() -> None:
+    app, blueprint = Flask(__name__), Blueprint("some", __name__)
+
+    @public
+    @no_cookie
+    @blueprint.post("/above")
+    def above() -> str:
+        return ""
+
+    @blueprint.post("/below")
+    @no_cookie
+    @public
+    def below() -> str:
+        return ""
+
+    app.register_blueprint(blueprint)
+    init_access(app, CSRFProtect())
+    for mark in (Access.PUBLIC, Access.NO_COOKIE):
+        assert endpoints(app, mark) - {"static"} == {"some.above", "some.below"}
+    assert endpoints(app, Access.FROM_ANYWHERE) == set()
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
+)
+def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(
+    app: Flask, mark: access.ViewDecorator
+) -> None:
+    init_access(app, CSRFProtect())
+    add_page(app, mark(lambda: PAGE))
+    with pytest.raises(InconsistentAccess, match="new is marked"):
+        init_access(app, CSRFProtect())
+
+
+@ON_SQLITE
+def test_no_page_of_leads_or_of_the_office_is_public(app: Flask) -> None:
+    opened = endpoints(app, Access.PUBLIC | Access.DEVELOPMENT | Access.NO_COOKIE)
+    rules = [
+        rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/lead", "/office"))
+    ]
+    assert len(rules) >= 30
+    assert [rule for rule in rules if rule.endpoint in opened] == []
+
+
+@ON_SQLITE
+def test_another_site_may_post_to_one_page_alone(app: Flask) -> None:
+    assert endpoints(app, Access.FROM_ANYWHERE) == {"subscriptions.one_click"}
+
+
+@ON_SQLITE
+def test_form_without_a_cookie_has_a_link_or_a_signed_time(app: Flask, visitor: Visitor) -> None:
+    """Without either a POST is shown its form again, and does nothing."""
+    waived = endpoints(app, Access.NO_COOKIE)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in waived and not {"token", "secret"} & rule.arguments:
+            path = rule.rule.replace("<slug>", "asian")
+            assert visitor.client.post(path).status_code == 422, rule

@@ -1,0 +1,178 @@
+"""One line an event, as text or JSON: what happened, and nobody's address, token or path."""
+
+import io
+import json
+import logging
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from belong_mail.core import logs
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import delivery_log, outcomes
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor, link_to
+from tests.clients import sign_in
+from tests.markers import on_sqlite
+from tests.processes import running
+from tests.sending.factories import deliveries, queue
+from tests.servers.ports import free_port
+from tests.servers.smtp import Server
+
+ADDRESS = "someone@dpsk12.org"
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@contextmanager
+def configured(style: str) -> Iterator[io.StringIO]:
+    """Log to a text as a process does to standard error; leave the loggers as they were."""
+    root, ours = logging.getLogger(), logging.getLogger("belong_mail")
+    before = root.handlers[:], root.level, ours.level
+    logs.configure(style, "web")
+    said = io.StringIO()
+    [handler] = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(said)
+    try:
+        yield said
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """Return what reads the lines so far, each as JSON."""
+    with configured(logs.JSON) as said:
+        yield lambda: [json.loads(line) for line in said.getvalue().splitlines()]
+
+
+def test_a_line_is_text_that_begins_with_time_level_and_program() -> None:
+    with configured(logs.TEXT) as said:
+        logs.event(logging.getLogger("belong_mail.x"), logging.INFO, "a b", n=1, words='c "d"')
+        logging.getLogger("a.library").warning("two\nlines")
+        logging.getLogger("a.library").info("not told")
+    first, second = said.getvalue().splitlines()
+    assert LINE.fullmatch(first)
+    assert first.endswith('INFO web: a b n=1 words="c \\"d\\""')
+    assert second.endswith("WARNING web: two lines")
+
+
+def test_an_error_is_named_without_what_it_says(lines: Lines) -> None:
+    try:
+        int(ADDRESS)
+    except ValueError:
+        logging.getLogger("a.library").exception("It failed")
+    [line] = lines()
+    assert line["error"] == "ValueError"
+    assert ADDRESS not in str(line)
+
+
+def test_a_page_that_is_not_there_is_logged_by_no_path(visitor: Visitor, lines: Lines) -> None:
+    """A mistyped link's path may have a secret in it, or somebody's address."""
+    assert visitor.open(f"/confirm/secret-of-a-link/{ADDRESS}").status_code == 404
+    [line] = lines()
+    assert (line["event"], line["status"], line["level"]) == ("request failed", 404, "info")
+    assert re.fullmatch("[0-9a-f]{8}", line["request"])
+    assert "secret-of-a-link" not in str(line)
+    assert ADDRESS not in str(line)
+
+
+def test_a_link_that_is_refused_is_logged_by_the_name_of_its_page(
+    visitor: Visitor, worker: Worker, relay: Server, lines: Lines
+) -> None:
+    visitor.join("the-village", ADDRESS)
+    worker.drain()
+    [mail] = relay.to(ADDRESS)
+    link = link_to(mail, "confirm").partition("?")[0]
+    assert visitor.open(link).status_code == 200
+    assert visitor.open(f"{link}x").status_code == 404
+    [line] = [each for each in lines() if each["event"] == "request failed"]
+    assert line["page"] == "subscriptions.confirm"
+    assert link.rpartition("/")[2] not in str(line)
+
+
+def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
+    visitor: Visitor, lines: Lines
+) -> None:
+    assert visitor.open("/").status_code == 200
+    for _ in range(2):
+        visitor.open("/nowhere")
+    logs.event(logging.getLogger("belong_mail"), logging.INFO, "later")
+    first, second, later = lines()
+    assert first["request"] != second["request"]
+    assert "request" not in later
+
+
+def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines) -> None:
+    slow = {
+        "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 9e6)"
+        " SELECT :address AS found, count(n) FROM c",
+        "postgresql": "SELECT :address AS found, pg_sleep(1.1)",
+    }
+    with services.reading.begin() as session:
+        session.execute(text("SELECT :address AS quick"), {"address": ADDRESS})
+        session.execute(text(slow[services.engine.dialect.name]), {"address": ADDRESS})
+    [said] = [each for each in lines() if each["event"] == "query was slow"]
+    assert "AS found" in said["statement"]
+    assert said["ms"] >= 1000
+    assert said["level"] == "warning"
+    assert ADDRESS not in str(said)
+
+
+@on_sqlite
+def test_who_signs_in_is_logged_as_that_somebody_did(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server, lines: Lines
+) -> None:
+    sign_in(app, services, keyring, worker, relay, "asian")
+    kinds = [each["kind"] for each in lines() if each["event"] == "recorded"]
+    assert "signed_in" in kinds
+    assert "@" not in str(lines())
+
+
+def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
+    services: Services, keyring: Keyring, worker: Worker, relay: Server, lines: Lines
+) -> None:
+    queue(services, keyring, 3)
+    relay.script("RCPT member1@dpsk12.org", "550 5.1.1 No such user member1@dpsk12.org")
+    worker.drain()
+    [told] = [each for each in lines() if each["event"] == "delivery bounced"]
+    assert told["code"] == "5.1.1"
+    assert told["delivery"] in {each.id for each in deliveries(services)}
+    worker.engine.close()
+    [numbers] = [each for each in lines() if each["event"] == "deliveries"]
+    assert (numbers["accepted"], numbers["bounced"]) == (2, 1)
+    assert "@" not in str(lines())
+
+
+def test_a_flood_of_failures_is_told_in_numbers(lines: Lines) -> None:
+    told = delivery_log.DeliveryLog()
+    told.note([(number, outcomes.LOST) for number in range(5000)])
+    told.tell(is_last=True)
+    *singly, numbers = lines()
+    assert len(singly) == delivery_log.MAX_LINES
+    assert numbers["uncertain"] == 5000
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["worker", "web"])
+def test_each_process_says_when_it_starts_and_stops(
+    environment: dict[str, str], command: str
+) -> None:
+    port = ("--port", str(free_port()), "--workers", "1") if command == "web" else ()
+    with running({**environment, "BELONG_LOG_FORMAT": "json"}, command, *port) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        rest = [json.loads(line) for line in process.stdout]
+    assert (first["event"], first["program"], first["level"]) == ("started", command, "info")
+    assert [each["event"] for each in rest][-1:] == ["stopped"]
