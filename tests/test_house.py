@@ -163,6 +163,20 @@ def test_nothing_is_patched_in_a_test() -> None:
     assert found == []
 
 
+def test_no_case_of_a_test_is_made_from_the_clock_or_by_chance() -> None:
+    """Workers of pytest collect at moments of their own, and must collect the same."""
+    changing = {"now", "time", "time_ns", "today", "utcnow", "uuid4", "token_hex", "token_urlsafe"}
+    found = []
+    for file in modules(ROOT / "tests"):
+        marks = (mark for each in functions(file) for mark in each.decorator_list)
+        calls = (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call))
+        for call in calls:
+            name = ast.unparse(call.func).rpartition(".")[2]
+            if name in changing and not (name == "time" and call.args):
+                found.append(f"{file.relative_to(ROOT)}:{call.lineno}: {ast.unparse(call)}")
+    assert found == []
+
+
 def test_nothing_is_imported_within_a_function() -> None:
     found = [
         f"{file.relative_to(ROOT)}: {function.name}"

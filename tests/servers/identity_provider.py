@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Any] = {
     "subject": "person-1",
     # Beside those that a token has, or in their place; None: without it.
     "claims": {},
+    # Claims that are moments, in seconds from when the token is made.
+    "moments": {},
     # Of discovery.
     "metadata": {},
     "alg": "RS256",
@@ -85,6 +87,7 @@ class State:
             "nonce": asked["nonce"],
             **({"auth_time": at} if "max_age" in asked else {}),
             **self.said["claims"],
+            **{name: at + seconds for name, seconds in self.said["moments"].items()},
         }
         claims = {name: value for name, value in claims.items() if value is not None}
         ours = self.former if self.said["is_stolen"] else self.key
