@@ -1,4 +1,4 @@
-"""A stage: visitor, worker and mail server together, for stories that are told often."""
+"""Visitor, worker and mail server together, for scenarios that many tests share."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -22,7 +22,7 @@ VILLAGE = "the-village"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Scenario:
     visitor: Visitor
     worker: Worker
     relay: Server

@@ -17,7 +17,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 MOMENT = timedelta(minutes=2)
@@ -26,154 +26,154 @@ MONTH = timedelta(days=30)
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
-def after(stage: Stage, time: timedelta) -> dict[str, int]:
+def after(scenario: Scenario, time: timedelta) -> dict[str, int]:
     """Run the clock as if so much time had passed; return how many rows each table has then."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         purge.purge_all(session, now() + time)
-    return {table: len(rows) for table, rows in dump_of(stage.services).items()}
+    return {table: len(rows) for table, rows in dump_of(scenario.services).items()}
 
 
-def test_a_request_that_nobody_confirmed_goes_after_a_week(stage: Stage) -> None:
-    stage.ask()
-    kept = after(stage, WEEK - MOMENT)
+def test_a_request_that_nobody_confirmed_goes_after_a_week(scenario: Scenario) -> None:
+    scenario.ask()
+    kept = after(scenario, WEEK - MOMENT)
     assert (kept["wishes"], kept["subscriptions"]) == (1, 1)
-    gone = after(stage, WEEK + MOMENT)
+    gone = after(scenario, WEEK + MOMENT)
     assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
 
 
-def test_a_membership_stays_and_only_the_paper_around_it_goes(stage: Stage) -> None:
-    stage.enter(first_name="Ada")
-    later = after(stage, timedelta(days=1000))
+def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario: Scenario) -> None:
+    scenario.enter(first_name="Ada")
+    later = after(scenario, timedelta(days=1000))
     assert later["subscriptions"] == 1
     assert (later["wishes"], later["requests"], later["deliveries"]) == (0, 0, 0)
-    assert stage.is_member()
+    assert scenario.is_member()
 
 
-def test_a_membership_goes_thirty_days_after_leaving(stage: Stage) -> None:
-    stage.visitor.press(link_to(stage.enter(), "leave"))
-    assert after(stage, MONTH - MOMENT)["subscriptions"] == 1
-    assert after(stage, MONTH + MOMENT)["subscriptions"] == 0
+def test_a_membership_goes_thirty_days_after_leaving(scenario: Scenario) -> None:
+    scenario.visitor.press(link_to(scenario.enter(), "leave"))
+    assert after(scenario, MONTH - MOMENT)["subscriptions"] == 1
+    assert after(scenario, MONTH + MOMENT)["subscriptions"] == 0
 
 
-def test_who_asks_again_in_the_last_days_can_still_confirm(stage: Stage) -> None:
-    stage.visitor.press(link_to(stage.enter(), "leave"))
+def test_who_asks_again_in_the_last_days_can_still_confirm(scenario: Scenario) -> None:
+    scenario.visitor.press(link_to(scenario.enter(), "leave"))
     with time_machine.travel(now() + MONTH - timedelta(days=1)):
-        link = stage.confirm_link()
+        link = scenario.confirm_link()
     with time_machine.travel(now() + MONTH + timedelta(days=1)):
-        assert after(stage, timedelta(0))["subscriptions"] == 1
-        assert stage.visitor.press(link).status_code == 200
-        assert stage.is_member()
+        assert after(scenario, timedelta(0))["subscriptions"] == 1
+        assert scenario.visitor.press(link).status_code == 200
+        assert scenario.is_member()
 
 
-def test_a_refused_request_goes_at_once(stage: Stage) -> None:
-    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="forget")
-    gone = after(stage, timedelta(0))
+def test_a_refused_request_goes_at_once(scenario: Scenario) -> None:
+    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="forget")
+    gone = after(scenario, timedelta(0))
     assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
 
 
-def test_of_who_is_left_alone_only_the_mark_stays(stage: Stage) -> None:
-    stage.enter(slug="lgbtq")
-    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="never")
-    assert after(stage, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
-    stage.worker.drain()
-    gone = after(stage, timedelta(0))
+def test_of_who_is_left_alone_only_the_mark_stays(scenario: Scenario) -> None:
+    scenario.enter(slug="lgbtq")
+    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    assert after(scenario, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
+    scenario.worker.drain()
+    gone = after(scenario, timedelta(0))
     assert (gone["subscriptions"], gone["requests"], gone["suppressions"]) == (0, 0, 1)
-    assert after(stage, timedelta(days=10_000))["suppressions"] == 1
+    assert after(scenario, timedelta(days=10_000))["suppressions"] == 1
 
 
-def test_a_membership_stays_while_mail_to_it_waits(stage: Stage) -> None:
-    stage.enter()
-    found = stage.subscription()
+def test_a_membership_stays_while_mail_to_it_waits(scenario: Scenario) -> None:
+    scenario.enter()
+    found = scenario.subscription()
     assert found is not None
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.add(Delivery(kind="welcome-member", subscription_id=found.id))
-    stage.visitor.press(link_to(stage.relay.to(ADA)[-1], "leave"))
-    assert after(stage, MONTH + MOMENT)["subscriptions"] == 1
-    stage.worker.drain()
-    assert after(stage, MONTH + MOMENT)["subscriptions"] == 0
+    scenario.visitor.press(link_to(scenario.relay.to(ADA)[-1], "leave"))
+    assert after(scenario, MONTH + MOMENT)["subscriptions"] == 1
+    scenario.worker.drain()
+    assert after(scenario, MONTH + MOMENT)["subscriptions"] == 0
 
 
-def test_the_note_that_a_mail_went_out_stays_thirty_days(stage: Stage) -> None:
-    stage.enter()
-    assert after(stage, MONTH - MOMENT)["deliveries"] == 2
-    assert after(stage, MONTH + MOMENT)["deliveries"] == 0
+def test_the_note_that_a_mail_went_out_stays_thirty_days(scenario: Scenario) -> None:
+    scenario.enter()
+    assert after(scenario, MONTH - MOMENT)["deliveries"] == 2
+    assert after(scenario, MONTH + MOMENT)["deliveries"] == 0
 
 
-def test_an_issues_deliveries_stay_and_forget_who_they_were_for(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, ADA)
+def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA)
         queue_issue(session)
-    [issue] = stage.mails()
-    stage.visitor.press(link_to(issue, "leave"))
-    assert after(stage, MONTH + MOMENT)["deliveries"] == 1
-    with stage.services.reading.begin() as session:
+    [issue] = scenario.mails()
+    scenario.visitor.press(link_to(issue, "leave"))
+    assert after(scenario, MONTH + MOMENT)["deliveries"] == 1
+    with scenario.services.reading.begin() as session:
         [delivery] = session.scalars(select(Delivery))
         assert delivery.state == State.ACCEPTED
         assert delivery.subscription_id is None
 
 
-def test_mail_that_still_waits_is_never_cleared_away(stage: Stage) -> None:
-    stage.relay.always("CONNECT", "421 4.3.2 down")
-    stage.visitor.send("/contact", topic="need", message="Hello")
-    stage.visitor.join(VILLAGE, ADA)
-    stage.worker.drain()
-    kept = after(stage, timedelta(days=5))
+def test_mail_that_still_waits_is_never_cleared_away(scenario: Scenario) -> None:
+    scenario.relay.always("CONNECT", "421 4.3.2 down")
+    scenario.visitor.send("/contact", topic="need", message="Hello")
+    scenario.visitor.join(VILLAGE, ADA)
+    scenario.worker.drain()
+    kept = after(scenario, timedelta(days=5))
     assert (kept["deliveries"], kept["contact_messages"], kept["wishes"]) == (2, 1, 1)
 
 
-def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(stage: Stage) -> None:
+def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario: Scenario) -> None:
     typed = {"topic": "need", "message": "Hello", "email": "ada@example.org"}
-    answer = stage.visitor.send("/contact", **typed)
+    answer = scenario.visitor.send("/contact", **typed)
     with time_machine.travel(now() + timedelta(days=3)):
-        stage.worker.drain()
+        scenario.worker.drain()
     days = timedelta(days=3)
-    assert after(stage, days + MONTH - MOMENT)["contact_messages"] == 1
-    assert stage.visitor.open(answer.location).status_code == 200
-    assert after(stage, days + MONTH + MOMENT)["contact_messages"] == 0
-    assert stage.visitor.open(answer.location).status_code == 404
+    assert after(scenario, days + MONTH - MOMENT)["contact_messages"] == 1
+    assert scenario.visitor.open(answer.location).status_code == 200
+    assert after(scenario, days + MONTH + MOMENT)["contact_messages"] == 0
+    assert scenario.visitor.open(answer.location).status_code == 404
 
 
 @pytest.mark.parametrize("state", [State.BOUNCED, State.FAILED, State.EXPIRED])
-def test_a_message_that_never_reached_the_office_stays(stage: Stage, state: State) -> None:
-    stage.visitor.send("/contact", topic="need", message="Hello")
-    with stage.services.writing.begin() as session:
+def test_a_message_that_never_reached_the_office_stays(scenario: Scenario, state: State) -> None:
+    scenario.visitor.send("/contact", topic="need", message="Hello")
+    with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(state=state, finished_at=now(), due_at=None))
-    kept = after(stage, timedelta(days=365))
+    kept = after(scenario, timedelta(days=365))
     assert (kept["contact_messages"], kept["deliveries"]) == (1, 1)
 
 
-def test_a_request_that_cannot_be_read_goes_after_a_week(stage: Stage) -> None:
-    stage.visitor.join(VILLAGE, ADA)
-    with stage.services.writing.begin() as session:
+def test_a_request_that_cannot_be_read_goes_after_a_week(scenario: Scenario) -> None:
+    scenario.visitor.join(VILLAGE, ADA)
+    with scenario.services.writing.begin() as session:
         session.execute(update(Job).values(sealed=b"not sealed at all"))
     for _ in range(4):
-        stage.worker.drain()
-    assert stage.mails() == []
-    assert after(stage, WEEK - MOMENT)["requests"] == 1
-    assert after(stage, WEEK + MOMENT)["requests"] == 0
+        scenario.worker.drain()
+    assert scenario.mails() == []
+    assert after(scenario, WEEK - MOMENT)["requests"] == 1
+    assert after(scenario, WEEK + MOMENT)["requests"] == 0
 
 
-def test_a_request_that_only_waits_is_never_cleared_away(stage: Stage) -> None:
-    stage.visitor.join(VILLAGE, ADA)
-    assert after(stage, timedelta(days=365))["requests"] == 1
+def test_a_request_that_only_waits_is_never_cleared_away(scenario: Scenario) -> None:
+    scenario.visitor.join(VILLAGE, ADA)
+    assert after(scenario, timedelta(days=365))["requests"] == 1
 
 
-def test_used_allowances_are_forgotten_when_they_are_whole_again(stage: Stage) -> None:
-    stage.ask()
-    assert after(stage, timedelta(0))["limits"] > 0
-    assert after(stage, timedelta(days=4))["limits"] == 0
+def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario: Scenario) -> None:
+    scenario.ask()
+    assert after(scenario, timedelta(0))["limits"] > 0
+    assert after(scenario, timedelta(days=4))["limits"] == 0
 
 
-def test_the_clock_says_what_it_removed(stage: Stage) -> None:
-    stage.visitor.send("/contact", topic="need", message="Hello")
-    stage.ask()
-    with stage.services.writing.begin() as session:
+def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
+    scenario.visitor.send("/contact", topic="need", message="Hello")
+    scenario.ask()
+    with scenario.services.writing.begin() as session:
         removed = purge.purge_all(session, now() + timedelta(days=31))
     assert removed == {
         "wishes": 1,
@@ -202,30 +202,30 @@ def test_the_clock_says_what_it_removed(stage: Stage) -> None:
     }
 
 
-def test_the_worker_runs_the_clock_by_itself(stage: Stage) -> None:
-    stage.ask()
+def test_the_worker_runs_the_clock_by_itself(scenario: Scenario) -> None:
+    scenario.ask()
     with time_machine.travel(now() + WEEK + MOMENT):
-        stage.worker.step()
-    assert stage.rows("subscriptions") == 0
+        scenario.worker.step()
+    assert scenario.rows("subscriptions") == 0
 
 
-def test_a_person_who_is_gone_is_gone_from_the_whole_database(stage: Stage) -> None:
-    stage.visitor.press(link_to(stage.enter(first_name="Ada"), "leave"))
-    found = stage.subscription()
+def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario) -> None:
+    scenario.visitor.press(link_to(scenario.enter(first_name="Ada"), "leave"))
+    found = scenario.subscription()
     assert found is not None
     traces = (found.public_id, found.address_index, found.wrapped_address)
-    after(stage, MONTH + MOMENT)
-    everything = repr(dump_of(stage.services))
+    after(scenario, MONTH + MOMENT)
+    everything = repr(dump_of(scenario.services))
     assert all(repr(trace) not in everything for trace in traces)
 
 
 def test_a_chore_that_fails_is_named_and_stops_nothing_else(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No other chore, no issue that is due, and not the worker."""
-    stage.ask()
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, "ben@dpsk12.org")
+    scenario.ask()
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, "ben@dpsk12.org")
         issue = newsletters.draft(session, group_named(session, VILLAGE), "Tea", "At four.")
         issue.due_at = now() + MONTH
 
@@ -233,27 +233,27 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
         if statement.startswith("DELETE FROM wishes"):
             raise ValueError(ADA)
 
-    event.listen(stage.engine, "before_cursor_execute", fail)
+    event.listen(scenario.engine, "before_cursor_execute", fail)
     with time_machine.travel(now() + MONTH + MOMENT):
-        stage.worker.drain()
-    event.remove(stage.engine, "before_cursor_execute", fail)
-    assert [mail["Subject"] for mail in stage.relay.to("ben@dpsk12.org")] == ["Tea"]
-    assert (stage.rows("wishes"), stage.rows("deliveries")) == (1, 1)
+        scenario.worker.drain()
+    event.remove(scenario.engine, "before_cursor_execute", fail)
+    assert [mail["Subject"] for mail in scenario.relay.to("ben@dpsk12.org")] == ["Tea"]
+    assert (scenario.rows("wishes"), scenario.rows("deliveries")) == (1, 1)
     assert "What is over stays (wishes): ValueError" in caplog.text
     assert ADA not in caplog.text
 
 
-def test_much_that_is_over_goes_a_little_at_a_time(stage: Stage) -> None:
+def test_much_that_is_over_goes_a_little_at_a_time(scenario: Scenario) -> None:
     """No transaction is long, and what is left does not wait for the next minute."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         at = now() - timedelta(days=2)
         old: dict[str, object] = {"kind": "erased", "sealed_to": b"x", "sealed_arguments": b"x"}
         old |= {"state": State.ACCEPTED, "created_at": at, "finished_at": at, "due_at": None}
         session.execute(insert(Base.metadata.tables["deliveries"]), [old] * 1_200)
     left = []
     for _ in range(4):
-        stage.worker.step()
-        with stage.services.reading.begin() as session:
+        scenario.worker.step()
+        with scenario.services.reading.begin() as session:
             kept = select(func.count()).where(Delivery.sealed_arguments.is_not(None))
             left.append(session.scalar(kept))
     assert left == [700, 200, 0, 0]

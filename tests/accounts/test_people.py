@@ -22,7 +22,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
 from tests.markers import on_sqlite
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 OFFICE, COLLEAGUE = "office@dpsk12.org", "colleague@dpsk12.org"
@@ -33,111 +33,113 @@ PAGE = "/office/leads"
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    stage = Stage(visitor, worker, relay, services, keyring)
-    add_office(stage, OFFICE)
-    return stage
+) -> Scenario:
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    add_office(scenario, OFFICE)
+    return scenario
 
 
 @pytest.fixture
-def office(app: Flask, stage: Stage) -> Visitor:
-    return signed_in(app, stage, OFFICE)
+def office(app: Flask, scenario: Scenario) -> Visitor:
+    return signed_in(app, scenario, OFFICE)
 
 
-def add_office(stage: Stage, address: str) -> None:
-    with stage.services.writing.begin() as session:
-        invitations.invite_office(session, stage.keyring.opener, stage.keyring.index, address)
+def add_office(scenario: Scenario, address: str) -> None:
+    with scenario.services.writing.begin() as session:
+        invitations.invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
 
 
-def signed_in(app: Flask, stage: Stage, address: str) -> Visitor:
+def signed_in(app: Flask, scenario: Scenario, address: str) -> Visitor:
     browser = Visitor(app.test_client())
     browser.send("/sign-in", email=address)
-    browser.press(link_to(stage.mails(address)[-1], "sign-in"))
+    browser.press(link_to(scenario.mails(address)[-1], "sign-in"))
     assert browser.open("/lead/").status_code == 200
     return browser
 
 
-def group_id(stage: Stage, slug: str) -> str:
-    with stage.services.reading.begin() as session:
+def group_id(scenario: Scenario, slug: str) -> str:
+    with scenario.services.reading.begin() as session:
         return group_named(session, slug).public_id
 
 
-def invite(browser: Visitor, stage: Stage, address: str = NEW, *slugs: str, **typed: Any) -> None:
-    groups = [group_id(stage, slug) for slug in slugs]
+def invite(
+    browser: Visitor, scenario: Scenario, address: str = NEW, *slugs: str, **typed: Any
+) -> None:
+    groups = [group_id(scenario, slug) for slug in slugs]
     answer = browser.send(
         f"{PAGE}/invite", name="Sam, East", email=address, groups=groups, language="en", **typed
     )
     assert answer.status_code == 303, answer.text
-    stage.worker.drain()
+    scenario.worker.drain()
 
 
-def account_of(stage: Stage, address: str) -> Account | None:
-    key = stage.keyring.index.account(address)
-    with stage.services.reading.begin() as session:
+def account_of(scenario: Scenario, address: str) -> Account | None:
+    key = scenario.keyring.index.account(address)
+    with scenario.services.reading.begin() as session:
         return session.scalar(select(Account).where(Account.address_index == key))
 
 
-def known(stage: Stage, address: str) -> Account:
-    found = account_of(stage, address)
+def known(scenario: Scenario, address: str) -> Account:
+    found = account_of(scenario, address)
     assert found is not None
     return found
 
 
-def press(office: Visitor, stage: Stage, address: str, verb: str, role: str = "") -> Any:
+def press(office: Visitor, scenario: Scenario, address: str, verb: str, role: str = "") -> Any:
     """Press a button of somebody's page; the worker then does what follows from it."""
-    person = f"{PAGE}/{known(stage, address).public_id}"
+    person = f"{PAGE}/{known(scenario, address).public_id}"
     token = Form(office.open(person).text).fields["csrf_token"]
     answer = office.press(f"{person}/{verb}", csrf_token=token, role=role)
-    stage.worker.drain()
+    scenario.worker.drain()
     return answer
 
 
-def subjects(stage: Stage, address: str) -> list[str]:
-    return [str(mail["Subject"]) for mail in stage.mails(address)]
+def subjects(scenario: Scenario, address: str) -> list[str]:
+    return [str(mail["Subject"]) for mail in scenario.mails(address)]
 
 
 def test_one_invitation_for_two_groups_is_accepted_with_one_press(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    invite(office, stage, NEW, VILLAGE, "asian")
+    invite(office, scenario, NEW, VILLAGE, "asian")
     page = office.open(PAGE).text
     assert page.count("Sam, East") == 2
     assert page.count("hasn’t accepted yet") == 2
     assert "@dpsk12.org" not in page
-    [mail] = stage.mails(NEW)
+    [mail] = scenario.mails(NEW)
     for words in (text_of(mail), html_of(mail)):
         assert "The Village Belong Group" in words
         assert "The Asian Belong Group" in words
-    assert stage.visitor.press(link_to(mail, "invitation")).status_code == 303
-    lead = signed_in(app, stage, NEW)
+    assert scenario.visitor.press(link_to(mail, "invitation")).status_code == 303
+    lead = signed_in(app, scenario, NEW)
     assert "The Village" in lead.open("/lead/").text
     assert "Asian" in lead.open("/lead/").text
     assert "hasn’t accepted" not in office.open(PAGE).text
 
 
-def test_one_of_two_groups_can_be_accepted_alone(stage: Stage, office: Visitor) -> None:
-    invite(office, stage, NEW, VILLAGE, "asian")
-    link = link_to(stage.mails(NEW)[-1], "invitation")
-    stage.visitor.press(link, accept=group_id(stage, "asian"))
-    with stage.services.reading.begin() as session:
+def test_one_of_two_groups_can_be_accepted_alone(scenario: Scenario, office: Visitor) -> None:
+    invite(office, scenario, NEW, VILLAGE, "asian")
+    link = link_to(scenario.mails(NEW)[-1], "invitation")
+    scenario.visitor.press(link, accept=group_id(scenario, "asian"))
+    with scenario.services.reading.begin() as session:
         assert accounts.leads_of(session, group_named(session, "asian"))
         assert not accounts.leads_of(session, group_named(session, VILLAGE))
-    stage.visitor.press(link)
-    assert "already accepted" in stage.visitor.open(link).text
+    scenario.visitor.press(link)
+    assert "already accepted" in scenario.visitor.open(link).text
 
 
 def test_a_colleague_has_the_offices_pages_only_after_accepting(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    invite(office, stage, COLLEAGUE, office="y")
+    invite(office, scenario, COLLEAGUE, office="y")
     Visitor(app.test_client()).send("/sign-in", email=COLLEAGUE)
-    [mail] = stage.mails(COLLEAGUE)
+    [mail] = scenario.mails(COLLEAGUE)
     assert mail["Subject"] == INVITED
     assert "work for the Belong office" in text_of(mail)
-    stage.visitor.press(link_to(mail, "invitation"))
-    assert signed_in(app, stage, COLLEAGUE).open(PAGE).status_code == 200
+    scenario.visitor.press(link_to(mail, "invitation"))
+    assert signed_in(app, scenario, COLLEAGUE).open(PAGE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -151,47 +153,49 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(
 )
 @on_sqlite
 def test_what_cannot_be_invited_is_said_and_kept(
-    stage: Stage, office: Visitor, typed: dict[str, Any], words: str
+    scenario: Scenario, office: Visitor, typed: dict[str, Any], words: str
 ) -> None:
-    right = {"name": "Sam", "email": NEW, "groups": [group_id(stage, VILLAGE)]}
+    right = {"name": "Sam", "email": NEW, "groups": [group_id(scenario, VILLAGE)]}
     answer = office.send(f"{PAGE}/invite", **{**right, **typed})
     assert answer.status_code == 422
     assert words in answer.text
-    assert account_of(stage, NEW) is None
+    assert account_of(scenario, NEW) is None
 
 
 def test_whom_the_office_invites_is_introduced_to_no_one_for_a_day(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
     """Whoever broke into the web could have invited, and those who are told need time to say so."""
-    invite(office, stage, NEW, VILLAGE)
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    stage.worker.drain()
+    invite(office, scenario, NEW, VILLAGE)
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    scenario.worker.drain()
     accepted = now()
-    stage.enter(ADA, first_name="Ada", introduce_me="y")
-    assert HELLO not in subjects(stage, NEW)
+    scenario.enter(ADA, first_name="Ada", introduce_me="y")
+    assert HELLO not in subjects(scenario, NEW)
     with time_machine.travel(accepted + timedelta(hours=23)):
-        stage.enter("bea@dpsk12.org", first_name="Bea", introduce_me="y")
-        assert HELLO not in subjects(stage, NEW)
+        scenario.enter("bea@dpsk12.org", first_name="Bea", introduce_me="y")
+        assert HELLO not in subjects(scenario, NEW)
     with time_machine.travel(accepted + timedelta(hours=25)):
-        assert subjects(stage, NEW).count(HELLO) == 2
-        stage.enter("cleo@dpsk12.org", first_name="Cleo", introduce_me="y")
-        assert subjects(stage, NEW).count(HELLO) == 3
+        assert subjects(scenario, NEW).count(HELLO) == 2
+        scenario.enter("cleo@dpsk12.org", first_name="Cleo", introduce_me="y")
+        assert subjects(scenario, NEW).count(HELLO) == 3
 
 
-def test_whom_the_office_invites_names_no_mailbox_for_a_day(stage: Stage, office: Visitor) -> None:
+def test_whom_the_office_invites_names_no_mailbox_for_a_day(
+    scenario: Scenario, office: Visitor
+) -> None:
     """Members answer to it."""
-    invite(office, stage, NEW, VILLAGE)
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    stage.worker.drain()
+    invite(office, scenario, NEW, VILLAGE)
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    scenario.worker.drain()
     accepted, shared = now(), "shared@dpsk12.org"
 
     def propose() -> list[str]:
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             group = group_named(session, VILLAGE)
-            lead = session.get_one(Account, known(stage, NEW).id)
-            mailbox.propose_mailbox(session, stage.services.sealer, group, lead, shared, "en")
-        return subjects(stage, shared)
+            lead = session.get_one(Account, known(scenario, NEW).id)
+            mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, shared, "en")
+        return subjects(scenario, shared)
 
     assert propose() == []
     with time_machine.travel(accepted + timedelta(hours=23)):
@@ -201,241 +205,255 @@ def test_whom_the_office_invites_names_no_mailbox_for_a_day(stage: Stage, office
 
 
 def test_an_acceptance_that_the_worker_has_not_read_introduces_no_one(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
     """The web’s own row says long since, and does not count."""
-    invite(office, stage, NEW, VILLAGE)
-    with stage.services.writing.begin() as session:
+    invite(office, scenario, NEW, VILLAGE)
+    with scenario.services.writing.begin() as session:
         session.execute(update(GroupLead).values(accepted_at=now() - timedelta(days=90)))
     with time_machine.travel(now() + timedelta(days=2)):
-        stage.enter(ADA, first_name="Ada", introduce_me="y")
+        scenario.enter(ADA, first_name="Ada", introduce_me="y")
         with time_machine.travel(now() + timedelta(days=2)):
-            assert HELLO not in subjects(stage, NEW)
+            assert HELLO not in subjects(scenario, NEW)
 
 
-def test_the_office_and_other_leads_hear_of_each_new_right(stage: Stage, office: Visitor) -> None:
-    add_office(stage, COLLEAGUE)
-    stage.invite_lead(LEAD)
-    stage.invite_lead("asian@dpsk12.org", "asian")
-    invite(office, stage, NEW, VILLAGE, "lgbtq")
-    assert subjects(stage, "asian@dpsk12.org") == []
+def test_the_office_and_other_leads_hear_of_each_new_right(
+    scenario: Scenario, office: Visitor
+) -> None:
+    add_office(scenario, COLLEAGUE)
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead("asian@dpsk12.org", "asian")
+    invite(office, scenario, NEW, VILLAGE, "lgbtq")
+    assert subjects(scenario, "asian@dpsk12.org") == []
     for told in (OFFICE, COLLEAGUE):
-        mail = stage.mails(told)[-1]
+        mail = scenario.mails(told)[-1]
         assert mail["Subject"] == CHANGED
         assert "Sam, East was invited" in text_of(mail)
         assert "LGBTQ+" in text_of(mail)
         assert "lgbtq" not in "".join(str(value) for value in mail.values()).lower()
-    [mail] = stage.mails(LEAD)
+    [mail] = scenario.mails(LEAD)
     assert "The Village Belong Group" in text_of(mail)
     assert "LGBTQ+" not in text_of(mail), "a lead reads of their own groups alone"
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    assert "Sam, East accepted" in text_of(stage.mails(LEAD)[-1])
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    assert "Sam, East accepted" in text_of(scenario.mails(LEAD)[-1])
 
 
-def test_an_invitation_is_sent_again_and_withdrawn(stage: Stage, office: Visitor) -> None:
-    invite(office, stage, NEW, VILLAGE)
+def test_an_invitation_is_sent_again_and_withdrawn(scenario: Scenario, office: Visitor) -> None:
+    invite(office, scenario, NEW, VILLAGE)
     for _ in range(5):
-        press(office, stage, NEW, "again")
-    assert len(stage.mails(NEW)) == 1 + 3, "three a day"
-    link = link_to(stage.mails(NEW)[-1], "invitation")
-    assert press(office, stage, NEW, "withdraw").location == f"{PAGE}?done=withdraw"
+        press(office, scenario, NEW, "again")
+    assert len(scenario.mails(NEW)) == 1 + 3, "three a day"
+    link = link_to(scenario.mails(NEW)[-1], "invitation")
+    assert press(office, scenario, NEW, "withdraw").location == f"{PAGE}?done=withdraw"
     assert "Sam, East" not in office.open(PAGE).text
-    assert stage.visitor.press(link).status_code == 404
+    assert scenario.visitor.press(link).status_code == 404
 
 
-def test_an_invitation_to_the_office_is_over_after_a_week(stage: Stage, office: Visitor) -> None:
-    invite(office, stage, COLLEAGUE, office="y")
-    link = link_to(stage.mails(COLLEAGUE)[-1], "invitation")
-    with stage.services.writing.begin() as session:
+def test_an_invitation_to_the_office_is_over_after_a_week(
+    scenario: Scenario, office: Visitor
+) -> None:
+    invite(office, scenario, COLLEAGUE, office="y")
+    link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
+    with scenario.services.writing.begin() as session:
         purge.purge_all(session, now() + timedelta(days=9))
-    assert account_of(stage, COLLEAGUE) is None
-    assert stage.visitor.press(link).status_code == 404
+    assert account_of(scenario, COLLEAGUE) is None
+    assert scenario.visitor.press(link).status_code == 404
 
 
 def test_removing_a_lead_counts_at_once_and_is_told(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
-    stage.invite_lead(NEW)
-    lead = signed_in(app, stage, LEAD)
-    page = office.open(f"{PAGE}/{known(stage, LEAD).public_id}/remove").text
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(NEW)
+    lead = signed_in(app, scenario, LEAD)
+    page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}/remove").text
     assert "Leader of The Village Belong Group" in page
-    assert press(office, stage, LEAD, "remove", VILLAGE).status_code == 303
+    assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
     assert lead.open("/lead/").status_code == 302, "the session is over"
-    stage.enter(ADA, first_name="Ada", introduce_me="y")
-    assert HELLO not in subjects(stage, LEAD)
-    assert "ended this role of yours" in text_of(stage.mails(LEAD)[-1])
-    assert CHANGED in subjects(stage, NEW)
-    assert subjects(stage, OFFICE)[-1] == CHANGED
+    scenario.enter(ADA, first_name="Ada", introduce_me="y")
+    assert HELLO not in subjects(scenario, LEAD)
+    assert "ended this role of yours" in text_of(scenario.mails(LEAD)[-1])
+    assert CHANGED in subjects(scenario, NEW)
+    assert subjects(scenario, OFFICE)[-1] == CHANGED
 
 
 def test_a_suspended_lead_is_out_and_gets_no_email_until_it_is_lifted(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
-    lead = signed_in(app, stage, LEAD)
+    scenario.invite_lead(LEAD)
+    lead = signed_in(app, scenario, LEAD)
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
-    link = link_to(stage.mails(LEAD)[-1], "sign-in")
-    stage.enter(ADA)
-    before = len(stage.mails(LEAD))
-    press(office, stage, LEAD, "suspend")
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    scenario.enter(ADA)
+    before = len(scenario.mails(LEAD))
+    press(office, scenario, LEAD, "suspend")
     assert lead.open("/lead/").status_code == 302
     assert waiting.press(link).status_code == 404
     waiting.send("/sign-in", email=LEAD)
-    stage.enter("bea@dpsk12.org", first_name="Bea")
-    assert len(stage.mails(LEAD)) == before
-    assert "introduce_me" not in stage.visitor.open(f"/groups/{VILLAGE}/join").text
-    press(office, stage, LEAD, "lift")
-    assert "can sign in again" in text_of(stage.mails(LEAD)[-1])
-    signed_in(app, stage, LEAD)
+    scenario.enter("bea@dpsk12.org", first_name="Bea")
+    assert len(scenario.mails(LEAD)) == before
+    assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
+    press(office, scenario, LEAD, "lift")
+    assert "can sign in again" in text_of(scenario.mails(LEAD)[-1])
+    signed_in(app, scenario, LEAD)
 
 
 def test_an_email_that_waits_for_a_suspended_lead_is_withdrawn(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
-    stage.ask(ADA, first_name="Ada", introduce_me="y")
-    link = link_to(stage.mails()[-1], "confirm")
-    stage.visitor.press(link)
-    person = f"{PAGE}/{known(stage, LEAD).public_id}"
+    scenario.invite_lead(LEAD)
+    scenario.ask(ADA, first_name="Ada", introduce_me="y")
+    link = link_to(scenario.mails()[-1], "confirm")
+    scenario.visitor.press(link)
+    person = f"{PAGE}/{known(scenario, LEAD).public_id}"
     token = Form(office.open(person).text).fields["csrf_token"]
     office.press(f"{person}/suspend", csrf_token=token)
-    assert stage.mails(LEAD) == []
+    assert scenario.mails(LEAD) == []
 
 
-def test_sessions_of_somebody_are_ended(app: Flask, stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
-    lead = signed_in(app, stage, LEAD)
-    assert press(office, stage, LEAD, "sign_out").status_code == 303
+def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
+    lead = signed_in(app, scenario, LEAD)
+    assert press(office, scenario, LEAD, "sign_out").status_code == 303
     assert lead.open("/lead/").status_code == 302
     assert office.open(PAGE).status_code == 200
-    signed_in(app, stage, LEAD)
+    signed_in(app, scenario, LEAD)
 
 
 def test_the_last_office_account_is_neither_removed_nor_suspended(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
     for verb in ("remove", "suspend"):
-        answer = press(office, stage, OFFICE, verb, "office")
+        answer = press(office, scenario, OFFICE, verb, "office")
         assert "done=last" in answer.location
         assert "Invite a colleague first" in office.open(answer.location).text
-    assert known(stage, OFFICE).is_office
-    add_office(stage, COLLEAGUE)
-    colleague = signed_in(app, stage, COLLEAGUE)
-    assert "done=last" not in press(colleague, stage, OFFICE, "remove", "office").location
+    assert known(scenario, OFFICE).is_office
+    add_office(scenario, COLLEAGUE)
+    colleague = signed_in(app, scenario, COLLEAGUE)
+    assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(PAGE).status_code == 302
-    assert known(stage, OFFICE).wrapped_office is None, "the worker forgets the proof too"
-    assert "done=last" in press(colleague, stage, COLLEAGUE, "remove", "office").location
+    assert known(scenario, OFFICE).wrapped_office is None, "the worker forgets the proof too"
+    assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
 
 
 def test_an_office_account_that_is_suspended_does_not_count_as_another(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
-    add_office(stage, COLLEAGUE)
-    press(office, stage, COLLEAGUE, "suspend")
-    assert "done=last" in press(office, stage, OFFICE, "remove", "office").location
+    add_office(scenario, COLLEAGUE)
+    press(office, scenario, COLLEAGUE, "suspend")
+    assert "done=last" in press(office, scenario, OFFICE, "remove", "office").location
 
 
-def test_a_group_with_fewer_than_two_leads_is_pointed_out(stage: Stage, office: Visitor) -> None:
+def test_a_group_with_fewer_than_two_leads_is_pointed_out(
+    scenario: Scenario, office: Visitor
+) -> None:
     words = "Fewer than two people lead this group"
     alone = office.open(PAGE).text.count(words)
-    stage.invite_lead(LEAD)
-    stage.invite_lead(NEW)
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(NEW)
     assert office.open(PAGE).text.count(words) == alone - 1
-    press(office, stage, NEW, "suspend")
+    press(office, scenario, NEW, "suspend")
     assert office.open(PAGE).text.count(words) == alone
 
 
-def test_a_name_is_the_offices_and_is_changed_there(stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
+def test_a_name_is_the_offices_and_is_changed_there(scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
     assert "No name yet" in office.open(PAGE).text
-    office.send(f"{PAGE}/{known(stage, LEAD).public_id}", name="Lee, North")
+    office.send(f"{PAGE}/{known(scenario, LEAD).public_id}", name="Lee, North")
     assert "Lee, North" in office.open(PAGE).text
 
 
-def test_somebody_without_a_role_is_not_there(stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
-    person = f"{PAGE}/{known(stage, LEAD).public_id}"
-    press(office, stage, LEAD, "remove", VILLAGE)
+def test_somebody_without_a_role_is_not_there(scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
+    person = f"{PAGE}/{known(scenario, LEAD).public_id}"
+    press(office, scenario, LEAD, "remove", VILLAGE)
     assert office.open(person).status_code == 404
     assert office.open(f"{PAGE}/nobody").status_code == 404
 
 
-def test_a_right_of_another_group_is_not_removed(stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
+def test_a_right_of_another_group_is_not_removed(scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
     for role in ("asian", "nowhere", "office"):
-        answer = press(office, stage, LEAD, "renew", role)
+        answer = press(office, scenario, LEAD, "renew", role)
         assert answer.status_code == 404
-    assert press(office, stage, LEAD, "remove", "asian").status_code == 404
-    assert press(office, stage, LEAD, "remove").status_code == 400
+    assert press(office, scenario, LEAD, "remove", "asian").status_code == 404
+    assert press(office, scenario, LEAD, "remove").status_code == 400
 
 
-def test_a_row_that_says_office_invites_no_one(stage: Stage, office: Visitor) -> None:
+def test_a_row_that_says_office_invites_no_one(scenario: Scenario, office: Visitor) -> None:
     """Whoever breaks into the web can write it, and has no proof."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(wrapped_office=None))
-    invite(office, stage, NEW, VILLAGE)
-    assert account_of(stage, NEW) is None
-    assert stage.mails(NEW) == []
+    invite(office, scenario, NEW, VILLAGE)
+    assert account_of(scenario, NEW) is None
+    assert scenario.mails(NEW) == []
 
 
-def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(stage: Stage) -> None:
-    by = known(stage, OFFICE)
-    groups = [group_id(stage, VILLAGE)]
+def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(
+    scenario: Scenario,
+) -> None:
+    by = known(scenario, OFFICE)
+    groups = [group_id(scenario, VILLAGE)]
 
     def ask(address: str) -> None:
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             wanted = people.WantedColleague("Sam", address, "en", groups, office=False)
-            people.invite(session, stage.services.sealer, by, wanted)
-        stage.worker.drain()
+            people.invite(session, scenario.services.sealer, by, wanted)
+        scenario.worker.drain()
 
     ask("eve@elsewhere.org")
-    assert account_of(stage, "eve@elsewhere.org") is None
+    assert account_of(scenario, "eve@elsewhere.org") is None
     for number in range(42):
         ask(f"staff{number}@dpsk12.org")
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert len(session.scalars(select(GroupLead)).all()) == 40
-    assert subjects(stage, OFFICE).count(CHANGED) == 40, "each is loud"
+    assert subjects(scenario, OFFICE).count(CHANGED) == 40, "each is loud"
 
 
-def test_what_the_web_says_ended_and_has_not_is_told_no_one(stage: Stage) -> None:
-    add_office(stage, COLLEAGUE)
-    stage.invite_lead(LEAD)
-    by, lead = known(stage, OFFICE), known(stage, LEAD)
+def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) -> None:
+    add_office(scenario, COLLEAGUE)
+    scenario.invite_lead(LEAD)
+    by, lead = known(scenario, OFFICE), known(scenario, LEAD)
     for what in ("removed", "suspended", "nonsense"):
         said = {
             "by": by.public_id, "account": lead.public_id, "what": what,
-            "groups": [group_id(stage, VILLAGE)], "office": False,
+            "groups": [group_id(scenario, VILLAGE)], "office": False,
         }  # fmt: skip
-        with stage.services.writing.begin() as session:
-            accounts.seal_job(session, stage.services.sealer, "rights-changed", said)
-    stage.worker.drain()
-    assert stage.relay.accepted == []
+        with scenario.services.writing.begin() as session:
+            accounts.seal_job(session, scenario.services.sealer, "rights-changed", said)
+    scenario.worker.drain()
+    assert scenario.relay.accepted == []
 
 
-def test_a_name_carries_no_link_into_an_email(stage: Stage, office: Visitor) -> None:
-    with stage.services.writing.begin() as session:
+def test_a_name_carries_no_link_into_an_email(scenario: Scenario, office: Visitor) -> None:
+    with scenario.services.writing.begin() as session:
         wanted = people.WantedColleague(
-            "Visit https://evil.example/x now", NEW, "en", [group_id(stage, VILLAGE)], office=False
+            "Visit https://evil.example/x now",
+            NEW,
+            "en",
+            [group_id(scenario, VILLAGE)],
+            office=False,
         )
-        people.invite(session, stage.services.sealer, known(stage, OFFICE), wanted)
-    words = text_of(stage.mails(OFFICE)[-1])
+        people.invite(session, scenario.services.sealer, known(scenario, OFFICE), wanted)
+    words = text_of(scenario.mails(OFFICE)[-1])
     assert "https" in words
     assert "evil.example" not in words
     assert "://evil" not in words
     assert office.open(PAGE).status_code == 200
 
 
-def test_it_is_written_down_who_invited_and_removed_whom(stage: Stage, office: Visitor) -> None:
-    invite(office, stage, NEW, VILLAGE)
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    press(office, stage, NEW, "renew", VILLAGE)
-    press(office, stage, NEW, "suspend")
-    press(office, stage, NEW, "lift")
-    press(office, stage, NEW, "remove", VILLAGE)
-    by, about = known(stage, OFFICE).public_id, known(stage, NEW).public_id
-    with stage.services.reading.begin() as session:
+def test_it_is_written_down_who_invited_and_removed_whom(
+    scenario: Scenario, office: Visitor
+) -> None:
+    invite(office, scenario, NEW, VILLAGE)
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    press(office, scenario, NEW, "renew", VILLAGE)
+    press(office, scenario, NEW, "suspend")
+    press(office, scenario, NEW, "lift")
+    press(office, scenario, NEW, "remove", VILLAGE)
+    by, about = known(scenario, OFFICE).public_id, known(scenario, NEW).public_id
+    with scenario.services.reading.begin() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     told = [(each.kind, each.actor, each.group_slug) for each in entries if each.account == about]
     assert told == [
@@ -451,155 +469,157 @@ def test_it_is_written_down_who_invited_and_removed_whom(stage: Stage, office: V
 
 
 def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
-    invite(office, stage, NEW, VILLAGE)
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    stage.worker.drain()
-    told = len(stage.mails(OFFICE))
+    invite(office, scenario, NEW, VILLAGE)
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    scenario.worker.drain()
+    told = len(scenario.mails(OFFICE))
     said = {
-        "account": known(stage, NEW).public_id, "groups": [group_id(stage, VILLAGE)],
+        "account": known(scenario, NEW).public_id, "groups": [group_id(scenario, VILLAGE)],
         "office": False,
     }  # fmt: skip
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group, account = (
             group_named(session, VILLAGE),
-            session.get_one(Account, known(stage, NEW).id),
+            session.get_one(Account, known(scenario, NEW).id),
         )
-        before = invitations.introduced_from(session, stage.keyring.opener, account, group)
-        accounts.seal_job(session, stage.services.sealer, "right-accepted", said)
+        before = invitations.introduced_from(session, scenario.keyring.opener, account, group)
+        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
     with time_machine.travel(now() + timedelta(hours=5)):
-        assert len(stage.mails(OFFICE)) == told
-    with stage.services.reading.begin() as session:
+        assert len(scenario.mails(OFFICE)) == told
+    with scenario.services.reading.begin() as session:
         group, account = (
             group_named(session, VILLAGE),
-            session.get_one(Account, known(stage, NEW).id),
+            session.get_one(Account, known(scenario, NEW).id),
         )
-        after = invitations.introduced_from(session, stage.keyring.opener, account, group)
+        after = invitations.introduced_from(session, scenario.keyring.opener, account, group)
     assert before == after is not None
 
 
 def test_a_session_row_alone_lets_no_suspended_account_in(
-    app: Flask, stage: Stage, office: Visitor
+    app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
-    lead = signed_in(app, stage, LEAD)
-    with stage.services.writing.begin() as session:
+    scenario.invite_lead(LEAD)
+    lead = signed_in(app, scenario, LEAD)
+    with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(suspended_at=now()))
         assert session.scalars(select(BrowserSession)).all()
     assert lead.open("/lead/").status_code == 302
     assert office.open(PAGE).status_code == 302
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(delete(BrowserSession))
 
 
-def hand_over(office: Visitor, stage: Stage, old: str, slug: str, **typed: Any) -> Any:
-    page = f"{PAGE}/{known(stage, old).public_id}/hand-over/{slug}"
+def hand_over(office: Visitor, scenario: Scenario, old: str, slug: str, **typed: Any) -> Any:
+    page = f"{PAGE}/{known(scenario, old).public_id}/hand-over/{slug}"
     answer = office.send(page, **{"language": "en", **typed})
-    stage.worker.drain()
+    scenario.worker.drain()
     return answer
 
 
-def leads(stage: Stage, slug: str) -> set[int]:
-    with stage.services.reading.begin() as session:
+def leads(scenario: Scenario, slug: str) -> set[int]:
+    with scenario.services.reading.begin() as session:
         return {each.id for each in accounts.leads_of(session, group_named(session, slug))}
 
 
 def test_a_group_is_handed_over_when_the_new_leader_has_accepted(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
-    stage.invite_lead(OTHER)
-    hand_over(office, stage, LEAD, VILLAGE, to="new", name="Bea, West", email=NEW)
-    assert leads(stage, VILLAGE) == {known(stage, each).id for each in (LEAD, OTHER)}
-    assert "handing this role of yours over to Bea, West" in text_of(stage.mails(LEAD)[-1])
-    assert "Bea, West was invited to take over" in html_of(stage.mails(OTHER)[-1])
-    stage.visitor.press(link_to(stage.mails(NEW)[-1], "invitation"))
-    assert CHANGED in subjects(stage, NEW)
-    assert leads(stage, VILLAGE) == {known(stage, each).id for each in (NEW, OTHER)}
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(OTHER)
+    hand_over(office, scenario, LEAD, VILLAGE, to="new", name="Bea, West", email=NEW)
+    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
+    assert "handing this role of yours over to Bea, West" in text_of(scenario.mails(LEAD)[-1])
+    assert "Bea, West was invited to take over" in html_of(scenario.mails(OTHER)[-1])
+    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
+    assert CHANGED in subjects(scenario, NEW)
+    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (NEW, OTHER)}
     for address, words in ((LEAD, "from you:"), (NEW, "You took over this role"), (OTHER, "from")):
-        assert words in text_of(stage.mails(address)[-1])
-        assert "The Village Belong Group" in text_of(stage.mails(address)[-1])
-        assert "village" not in " ".join(map(str, stage.mails(address)[-1].values())).lower()
-    with stage.services.reading.begin() as session:
+        assert words in text_of(scenario.mails(address)[-1])
+        assert "The Village Belong Group" in text_of(scenario.mails(address)[-1])
+        assert "village" not in " ".join(map(str, scenario.mails(address)[-1].values())).lower()
+    with scenario.services.reading.begin() as session:
         entries = session.scalars(select(AuditEntry.kind).order_by(AuditEntry.id)).all()
     handed = [Kind.HAND_OVER_ASKED, Kind.LEAD_INVITED, Kind.LEAD_ACCEPTED, Kind.HANDED_OVER]
     assert [each for each in entries if each in handed] == handed
 
 
-def test_someone_with_a_role_takes_over_another_group(stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
-    stage.invite_lead(OTHER, "asian")
-    page = office.open(f"{PAGE}/{known(stage, LEAD).public_id}/hand-over/{VILLAGE}").text
-    assert known(stage, OTHER).public_id in page
-    hand_over(office, stage, LEAD, VILLAGE, to=known(stage, OTHER).public_id)
-    stage.visitor.press(link_to(stage.mails(OTHER)[-1], "invitation"))
-    stage.worker.drain()
-    assert leads(stage, VILLAGE) == {known(stage, OTHER).id}
-    assert leads(stage, "asian") == {known(stage, OTHER).id}
+def test_someone_with_a_role_takes_over_another_group(scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(OTHER, "asian")
+    page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}/hand-over/{VILLAGE}").text
+    assert known(scenario, OTHER).public_id in page
+    hand_over(office, scenario, LEAD, VILLAGE, to=known(scenario, OTHER).public_id)
+    scenario.visitor.press(link_to(scenario.mails(OTHER)[-1], "invitation"))
+    scenario.worker.drain()
+    assert leads(scenario, VILLAGE) == {known(scenario, OTHER).id}
+    assert leads(scenario, "asian") == {known(scenario, OTHER).id}
 
 
-def test_a_withdrawn_hand_over_leaves_the_leader(stage: Stage, office: Visitor) -> None:
-    stage.invite_lead(LEAD)
-    hand_over(office, stage, LEAD, VILLAGE, to="new", name="Bea", email=NEW)
-    link = link_to(stage.mails(NEW)[-1], "invitation")
-    press(office, stage, NEW, "withdraw")
-    assert stage.visitor.press(link).status_code == 404
-    stage.worker.drain()
-    assert leads(stage, VILLAGE) == {known(stage, LEAD).id}
+def test_a_withdrawn_hand_over_leaves_the_leader(scenario: Scenario, office: Visitor) -> None:
+    scenario.invite_lead(LEAD)
+    hand_over(office, scenario, LEAD, VILLAGE, to="new", name="Bea", email=NEW)
+    link = link_to(scenario.mails(NEW)[-1], "invitation")
+    press(office, scenario, NEW, "withdraw")
+    assert scenario.visitor.press(link).status_code == 404
+    scenario.worker.drain()
+    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
 
 
 def test_a_hand_over_names_a_person_and_a_group_that_the_leader_has(
-    stage: Stage, office: Visitor
+    scenario: Scenario, office: Visitor
 ) -> None:
-    stage.invite_lead(LEAD)
+    scenario.invite_lead(LEAD)
     wrong: tuple[dict[str, str], ...] = (
         {},
         {"to": "new", "name": "Bea"},
         {"to": "new", "name": "B", "email": "b@example.com"},
     )
     for typed in wrong:
-        assert hand_over(office, stage, LEAD, VILLAGE, **typed).status_code == 422
-    person = f"{PAGE}/{known(stage, LEAD).public_id}"
+        assert hand_over(office, scenario, LEAD, VILLAGE, **typed).status_code == 422
+    person = f"{PAGE}/{known(scenario, LEAD).public_id}"
     assert office.open(f"{person}/hand-over/asian").status_code == 404
-    assert leads(stage, VILLAGE) == {known(stage, LEAD).id}
+    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
 
 
-def test_who_does_not_work_for_the_office_hands_nothing_over(stage: Stage) -> None:
+def test_who_does_not_work_for_the_office_hands_nothing_over(scenario: Scenario) -> None:
     """The web could seal such a request, and a row could say that somebody is of the office."""
-    stage.invite_lead(LEAD)
-    stage.invite_lead(OTHER, "asian")
-    with stage.services.writing.begin() as session:
-        by, to = known(stage, OTHER), Successor(name="Bea", address=NEW)
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(OTHER, "asian")
+    with scenario.services.writing.begin() as session:
+        by, to = known(scenario, OTHER), Successor(name="Bea", address=NEW)
         session.execute(update(Account).where(Account.id == by.id).values(is_office=True))
-        group, sealer = group_named(session, VILLAGE), stage.services.sealer
-        handover.hand_over(session, sealer, by, known(stage, LEAD), group, to)
-    assert stage.mails(NEW) == []
-    assert leads(stage, VILLAGE) == {known(stage, LEAD).id}
+        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
+        handover.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
+    assert scenario.mails(NEW) == []
+    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
 
 
-def test_who_accepts_for_themselves_ends_no_one_elses_right(stage: Stage) -> None:
+def test_who_accepts_for_themselves_ends_no_one_elses_right(scenario: Scenario) -> None:
     """Whose place somebody takes stands in the proof alone, and only for who was asked so."""
-    stage.invite_lead(LEAD)
-    stage.invite_lead(OTHER)
-    with stage.services.writing.begin() as session:
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(OTHER)
+    with scenario.services.writing.begin() as session:
         said = {
-            "account": known(stage, OTHER).public_id,
+            "account": known(scenario, OTHER).public_id,
             "groups": [group_named(session, VILLAGE).public_id],
             "office": False,
-            "replaces": known(stage, LEAD).public_id,
+            "replaces": known(scenario, LEAD).public_id,
         }
-        accounts.seal_job(session, stage.services.sealer, "right-accepted", said)
-    stage.worker.drain()
-    assert leads(stage, VILLAGE) == {known(stage, each).id for each in (LEAD, OTHER)}
+        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
+    scenario.worker.drain()
+    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
 
 
-def test_a_group_is_handed_over_to_staff_alone_whatever_the_web_asks(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
+def test_a_group_is_handed_over_to_staff_alone_whatever_the_web_asks(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
     outside = "somebody@evil.example.org"
-    with stage.services.writing.begin() as session:
-        group, sealer = group_named(session, VILLAGE), stage.services.sealer
+    with scenario.services.writing.begin() as session:
+        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
         to = Successor(name="Bea", address=outside)
-        handover.hand_over(session, sealer, known(stage, OFFICE), known(stage, LEAD), group, to)
-    assert stage.mails(outside) == []
-    assert account_of(stage, outside) is None
+        handover.hand_over(
+            session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to
+        )
+    assert scenario.mails(outside) == []
+    assert account_of(scenario, outside) is None

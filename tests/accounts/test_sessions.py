@@ -14,7 +14,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 LEAD, OTHER = "lead@dpsk12.org", "other@dpsk12.org"
@@ -35,25 +35,25 @@ EDGE = (
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    stage = Stage(visitor, worker, relay, services, keyring)
-    stage.invite_lead(LEAD)
-    stage.invite_lead(OTHER)
-    return stage
+) -> Scenario:
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    scenario.invite_lead(LEAD)
+    scenario.invite_lead(OTHER)
+    return scenario
 
 
-def signed_in(app: Flask, stage: Stage, user_agent: str, address: str = LEAD) -> Visitor:
+def signed_in(app: Flask, scenario: Scenario, user_agent: str, address: str = LEAD) -> Visitor:
     browser = Visitor(app.test_client(), {"User-Agent": user_agent})
     browser.send("/sign-in", email=address)
-    browser.press(link_to(stage.mails(address)[-1], "sign-in"))
+    browser.press(link_to(scenario.mails(address)[-1], "sign-in"))
     assert browser.open("/lead/").status_code == 200
     return browser
 
 
-def rows(stage: Stage) -> list[tuple[str, str]]:
-    with stage.services.reading.begin() as session:
+def rows(scenario: Scenario) -> list[tuple[str, str]]:
+    with scenario.services.reading.begin() as session:
         found = session.execute(select(BrowserSession.public_id, BrowserSession.device))
         return [(row[0], row[1]) for row in found]
 
@@ -74,22 +74,22 @@ def test_a_device_is_two_words_and_nothing_more(user_agent: str, device: str) ->
     assert device_of(user_agent) == device
 
 
-def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, stage: Stage) -> None:
-    phone, here = signed_in(app, stage, IPHONE), signed_in(app, stage, FIREFOX)
+def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, scenario: Scenario) -> None:
+    phone, here = signed_in(app, scenario, IPHONE), signed_in(app, scenario, FIREFOX)
     page = here.open(PAGE).text
     assert "Safari (iPhone)" in page
     assert "Firefox (Windows)" in page
     assert page.count("This one, where you are now") == 1
-    [other] = [each for each, _device in rows(stage) if f'value="{each}"' in page]
+    [other] = [each for each, _device in rows(scenario) if f'value="{each}"' in page]
     token = Form(page).fields["csrf_token"]
     assert here.press(f"{PAGE}/end", csrf_token=token, session=other).status_code == 303
     assert phone.open("/lead/").status_code == 302
     assert here.open("/lead/").status_code == 200
 
 
-def test_all_but_this_one_are_ended_with_one_press(app: Flask, stage: Stage) -> None:
-    others = [signed_in(app, stage, agent) for agent in (IPHONE, CHROMEBOOK)]
-    here, elses = signed_in(app, stage, FIREFOX), signed_in(app, stage, EDGE, OTHER)
+def test_all_but_this_one_are_ended_with_one_press(app: Flask, scenario: Scenario) -> None:
+    others = [signed_in(app, scenario, agent) for agent in (IPHONE, CHROMEBOOK)]
+    here, elses = signed_in(app, scenario, FIREFOX), signed_in(app, scenario, EDGE, OTHER)
     token = Form(here.open(PAGE).text).fields["csrf_token"]
     here.press(f"{PAGE}/end", csrf_token=token, others="1")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
@@ -97,20 +97,22 @@ def test_all_but_this_one_are_ended_with_one_press(app: Flask, stage: Stage) -> 
     assert elses.open("/lead/").status_code == 200
 
 
-def test_a_session_of_somebody_else_is_neither_listed_nor_ended(app: Flask, stage: Stage) -> None:
-    elses, here = signed_in(app, stage, IPHONE, OTHER), signed_in(app, stage, FIREFOX)
+def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
+    app: Flask, scenario: Scenario
+) -> None:
+    elses, here = signed_in(app, scenario, IPHONE, OTHER), signed_in(app, scenario, FIREFOX)
     page = here.open(PAGE).text
     assert "iPhone" not in page
     token = Form(page).fields["csrf_token"]
-    [other] = [each for each, device in rows(stage) if device == "Safari/iPhone"]
+    [other] = [each for each, device in rows(scenario) if device == "Safari/iPhone"]
     assert here.press(f"{PAGE}/end", csrf_token=token, session=other).status_code == 404
     assert elses.open("/lead/").status_code == 200
 
 
-def test_each_page_says_until_when_one_is_signed_in(app: Flask, stage: Stage) -> None:
-    zone = stage.services.settings.timezone
+def test_each_page_says_until_when_one_is_signed_in(app: Flask, scenario: Scenario) -> None:
+    zone = scenario.services.settings.timezone
     with time_machine.travel(now(), tick=False) as clock:
-        lead = signed_in(app, stage, FIREFOX)
+        lead = signed_in(app, scenario, FIREFOX)
         begun = now()
 
         def says(ends: timedelta) -> bool:
@@ -126,6 +128,6 @@ def test_each_page_says_until_when_one_is_signed_in(app: Flask, stage: Stage) ->
         assert says(timedelta(hours=12)), "and never beyond half a day"
 
 
-def test_a_stranger_hears_of_no_session(stage: Stage) -> None:
-    assert "signed in until" not in stage.visitor.open("/").text
-    assert stage.visitor.open(PAGE).location == "/sign-in"
+def test_a_stranger_hears_of_no_session(scenario: Scenario) -> None:
+    assert "signed in until" not in scenario.visitor.open("/").text
+    assert scenario.visitor.open(PAGE).location == "/sign-in"

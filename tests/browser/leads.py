@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from belong_mail.core.db import now
 from tests.browser.site import SLUG, Served, link_in
-from tests.browser.tour import press
+from tests.browser.strangers import press
 
 OTHER = "asian"
 MEETINGS = f"/lead/groups/{SLUG}/meetings"

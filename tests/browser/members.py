@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from belong_mail.core.db import now
 from tests.browser.site import SLUG, Served
-from tests.browser.tour import ask, press
+from tests.browser.strangers import ask, press
 
 
 def members(page: Page, site: Served, address: str) -> Iterator[str]:

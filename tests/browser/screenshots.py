@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, MISSING, PATH
 from tests.browser.site import Site
-from tests.browser.tour import mails
+from tests.browser.strangers import mails
 from tests.browser.walks import WALKS
 
 WIDTHS = (320, 768, 1440)

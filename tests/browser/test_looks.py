@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Response, ViewportSize
 from belong_mail.core import i18n
 from tests.browser.chromium import PHONE
 from tests.browser.site import Site
-from tests.browser.tour import mails
+from tests.browser.strangers import mails
 from tests.browser.walks import WALKS, Walk
 from tests.browser.watch import Watch
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.chromium import PHONE
 from tests.browser.leads import FIRST, LAST, type_a_meeting
 from tests.browser.site import LEAD, SLUG, Site, link_in
-from tests.browser.tour import press
+from tests.browser.strangers import press
 from tests.browser.watch import Watch
 
 WORDS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.browser import leads, members, tour
+from tests.browser import leads, members, strangers
 from tests.browser.site import Site
 
 
@@ -19,7 +19,7 @@ class Walk:
 
 
 WALKS = (
-    Walk("strangers", tour.tour, 54),
+    Walk("strangers", strangers.strangers, 54),
     Walk("members", members.members, 23),
     Walk("leads", leads.leads, 67),
 )

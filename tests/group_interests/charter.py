@@ -13,7 +13,7 @@ from belong_mail.members import ticks
 from belong_mail.members.models import Subscription
 from tests.browser_client import Form, Visitor, links_in, path_of
 from tests.factories import group_named, interests_of, make_member
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 SLUG = "african-american-black"
 CHARTER, EVENTS = "Helping write the charter", "Planning events"
@@ -21,8 +21,8 @@ BEN, CARMEN = "ben@dpsk12.org", "carmen@dpsk12.org"
 SUBJECT = "First draft"
 
 
-class Helpers(Stage):
-    """A stage for one group's interests."""
+class Helpers(Scenario):
+    """The scenario of one group's interests."""
 
     def interest(self, label: str, slug: str = SLUG) -> str:
         with self.services.reading.begin() as session:

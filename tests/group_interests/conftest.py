@@ -13,7 +13,7 @@ from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> Helpers:
     return Helpers(visitor, worker, relay, services, keyring)

@@ -48,13 +48,13 @@ def test_the_label_in_the_second_language_may_be_missing(lead: Visitor, visitor:
     ids=str,
 )  # fmt: skip
 def test_what_cannot_be_asked_is_explained(
-    lead: Visitor, stage: Helpers, wrong: dict[str, str]
+    lead: Visitor, scenario: Helpers, wrong: dict[str, str]
 ) -> None:
-    before = stage.rows("group_interests")
+    before = scenario.rows("group_interests")
     answer = lead.send(PAGE, **BOOKS | wrong)
     assert answer.status_code == 422
     assert "Problem: " in answer.text
-    assert stage.rows("group_interests") == before
+    assert scenario.rows("group_interests") == before
 
 
 def test_six_are_the_most(lead: Visitor) -> None:
@@ -65,21 +65,21 @@ def test_six_are_the_most(lead: Visitor) -> None:
     assert lead.press(PAGE, **fields).status_code == 422
 
 
-def test_who_ticked_it_stays_when_it_is_renamed(lead: Visitor, stage: Helpers) -> None:
-    stage.made("ada@dpsk12.org", CHARTER)
-    url = f"{PAGE}/{stage.interest(CHARTER)}"
+def test_who_ticked_it_stays_when_it_is_renamed(lead: Visitor, scenario: Helpers) -> None:
+    scenario.made("ada@dpsk12.org", CHARTER)
+    url = f"{PAGE}/{scenario.interest(CHARTER)}"
     assert Form(lead.open(url).text).fields["label_en"] == CHARTER
     assert lead.send(url, label_en="").status_code == 422
     assert lead.send(url, label_en="Writing the charter").status_code == 303
-    assert stage.ticked("ada@dpsk12.org") == {"Writing the charter"}
+    assert scenario.ticked("ada@dpsk12.org") == {"Writing the charter"}
     assert CHARTER not in lead.open(PAGE).text
 
 
 def test_what_is_retired_is_offered_no_more_and_its_ticks_are_deleted(
-    lead: Visitor, stage: Helpers
+    lead: Visitor, scenario: Helpers
 ) -> None:
-    stage.made("ada@dpsk12.org", CHARTER, EVENTS)
-    chosen = stage.interest(CHARTER)
+    scenario.made("ada@dpsk12.org", CHARTER, EVENTS)
+    chosen = scenario.interest(CHARTER)
     url = f"{PAGE}/{chosen}/retire"
     asks = lead.open(url)
     assert "You can’t undo this." in asks.text
@@ -88,13 +88,13 @@ def test_what_is_retired_is_offered_no_more_and_its_ticks_are_deleted(
     token = Form(asks.text).fields["csrf_token"]
     assert lead.press(url, csrf_token=token).status_code == 303
     assert CHARTER not in lead.open(PAGE).text
-    assert CHARTER not in stage.visitor.open(JOIN).text
-    assert stage.visitor.join(SLUG, "ben@dpsk12.org", interests=[chosen]).status_code == 422
-    stage.minute()
-    with stage.services.writing.begin() as session:
+    assert CHARTER not in scenario.visitor.open(JOIN).text
+    assert scenario.visitor.join(SLUG, "ben@dpsk12.org", interests=[chosen]).status_code == 422
+    scenario.minute()
+    with scenario.services.writing.begin() as session:
         found = select(GroupInterest).where(GroupInterest.public_id == chosen)
         interest = session.scalars(found).one()
         assert interest.forgotten_at is not None
         interest.retired_at = None
-    assert stage.ticked("ada@dpsk12.org") == {EVENTS}
+    assert scenario.ticked("ada@dpsk12.org") == {EVENTS}
     assert lead.open(url).status_code == 200

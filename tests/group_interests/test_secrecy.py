@@ -39,89 +39,91 @@ NEW = encryption.new_keys()
 LENGTH = 289
 
 
-def member(stage: Helpers, address: str) -> Subscription:
-    found = stage.subscription(address, SLUG)
+def member(scenario: Helpers, address: str) -> Subscription:
+    found = scenario.subscription(address, SLUG)
     assert found is not None
     return found
 
 
-def lists(stage: Helpers) -> dict[int, bytes | None]:
-    with stage.services.reading.begin() as session:
+def lists(scenario: Helpers) -> dict[int, bytes | None]:
+    with scenario.services.reading.begin() as session:
         rows = session.execute(select(Subscription.id, Subscription.wrapped_ticks))
         return {row.id: row.wrapped_ticks for row in rows}
 
 
-def test_the_database_tells_of_nobody_what_or_whether_they_ticked(stage: Helpers) -> None:
-    with stage.services.reading.begin() as session:
+def test_the_database_tells_of_nobody_what_or_whether_they_ticked(scenario: Helpers) -> None:
+    with scenario.services.reading.begin() as session:
         known = interests_of(session, SLUG)
-    stage.joined(ADA, *known)
-    stage.joined(BEN)
-    stage.made(CARMEN, CHARTER)
-    stage.visitor.join(SLUG, "dinh@dpsk12.org", interests=list(known.values()))
-    stage.visitor.join(SLUG, "esther@dpsk12.org")
-    stage.worker.drain()
-    stage.change(stage.link(CARMEN), CARMEN, EVENTS)
-    with stage.services.reading.begin() as session:
+    scenario.joined(ADA, *known)
+    scenario.joined(BEN)
+    scenario.made(CARMEN, CHARTER)
+    scenario.visitor.join(SLUG, "dinh@dpsk12.org", interests=list(known.values()))
+    scenario.visitor.join(SLUG, "esther@dpsk12.org")
+    scenario.worker.drain()
+    scenario.change(scenario.link(CARMEN), CARMEN, EVENTS)
+    with scenario.services.reading.begin() as session:
         for table in Base.metadata.tables:
             if table != "group_interests":
                 rows = session.execute(text(f"SELECT * FROM {table}")).all()  # noqa: S608 - ours
                 said = repr(rows)
                 assert not [each for each in known.values() if each in said], table
         waiting = session.scalars(select(PendingConfirmation.wrapped_ticks)).all()
-    assert {len(each or b"") for each in lists(stage).values()} == {LENGTH}
+    assert {len(each or b"") for each in lists(scenario).values()} == {LENGTH}
     assert {len(each) for each in waiting if each} == {LENGTH}
     assert sum(each is not None for each in waiting) == 2
 
 
 def test_a_link_to_ones_groups_tells_by_its_length_nothing_of_what_was_ticked(
-    stage: Helpers,
+    scenario: Helpers,
 ) -> None:
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         labels = list(interests_of(session, SLUG))
-    stage.made(ADA)
-    stage.made(BEN, *labels)
+    scenario.made(ADA)
+    scenario.made(BEN, *labels)
     for address in (ADA, BEN):
-        stage.change(stage.link(address), address, *(labels if address == ADA else ()))
-    with stage.services.reading.begin() as session:
+        scenario.change(scenario.link(address), address, *(labels if address == ADA else ()))
+    with scenario.services.reading.begin() as session:
         sheets = session.scalars(select(ManageSession)).all()
     assert len(sheets) == 2
     assert len({(len(each.locked), len(each.ticks or b"")) for each in sheets}) == 1
 
 
-def test_who_compares_copies_does_not_see_who_had_ticked_what_was_retired(stage: Helpers) -> None:
+def test_who_compares_copies_does_not_see_who_had_ticked_what_was_retired(
+    scenario: Helpers,
+) -> None:
     for address, labels in ((ADA, (CHARTER,)), (BEN, ()), (CARMEN, (EVENTS,))):
-        stage.made(address, *labels)
-    before = lists(stage)
-    stage.retire(CHARTER)
-    stage.minute()
-    after = lists(stage)
+        scenario.made(address, *labels)
+    before = lists(scenario)
+    scenario.retire(CHARTER)
+    scenario.minute()
+    after = lists(scenario)
     assert all(before[number] != after[number] for number in before)
 
 
-def test_a_list_opens_in_its_own_row_and_group_alone(stage: Helpers) -> None:
-    stage.made(ADA, CHARTER)
-    stage.made(BEN)
-    stage.made(ADA, slug="the-village")
-    ada, ben = member(stage, ADA), member(stage, BEN)
-    with stage.services.reading.begin() as session:
+def test_a_list_opens_in_its_own_row_and_group_alone(scenario: Helpers) -> None:
+    scenario.made(ADA, CHARTER)
+    scenario.made(BEN)
+    scenario.made(ADA, slug="the-village")
+    ada, ben = member(scenario, ADA), member(scenario, BEN)
+    with scenario.services.reading.begin() as session:
         here = group_named(session, SLUG).public_id
         there = group_named(session, "the-village").public_id
-    opener = stage.keyring.opener
+    opener = scenario.keyring.opener
     assert ticks.open_ticks(opener, ada.wrapped_ticks, ada.public_id, here)
     for public_id, group in ((ben.public_id, here), (ada.public_id, there)):
         with pytest.raises(DecryptionError):
             ticks.open_ticks(opener, ada.wrapped_ticks, public_id, group)
-    sealed = stage.services.sealer.seal(
-        json.dumps([stage.interest(CHARTER)]).encode(), ticks.TICKS_COLUMN
+    sealed = scenario.services.sealer.seal(
+        json.dumps([scenario.interest(CHARTER)]).encode(), ticks.TICKS_COLUMN
     )
     with pytest.raises(DecryptionError):
         ticks.open_ticks(opener, sealed, ada.public_id, here)
 
 
-def exchange(stage: Helpers) -> None:
+def exchange(scenario: Helpers) -> None:
     """Put Ada's list, with a tick, into Ben's row, and Ben's into Ada's."""
-    ada, ben = member(stage, ADA), member(stage, BEN)
-    with stage.services.writing.begin() as session:
+    ada, ben = member(scenario, ADA), member(scenario, BEN)
+    with scenario.services.writing.begin() as session:
         for one, other in ((ada, ben), (ben, ada)):
             swapped = update(Subscription).where(Subscription.id == one.id)
             session.execute(swapped.values(wrapped_ticks=other.wrapped_ticks))
@@ -129,137 +131,137 @@ def exchange(stage: Helpers) -> None:
 
 @pytest.mark.parametrize("is_queued", [False, True])
 def test_lists_that_are_exchanged_bring_a_newsletter_to_nobody(
-    stage: Helpers, lead: Visitor, *, is_queued: bool
+    scenario: Helpers, lead: Visitor, *, is_queued: bool
 ) -> None:
-    stage.made(ADA, CHARTER)
-    stage.made(BEN)
+    scenario.made(ADA, CHARTER)
+    scenario.made(BEN)
     page = write(lead)
-    release(lead, page, stage.interest(CHARTER))
+    release(lead, page, scenario.interest(CHARTER))
     with time_machine.travel(now() + LATER, tick=True):
         if is_queued:
-            with stage.services.writing.begin() as session:
-                newsletters.queue_due(session, stage.worker._choose)
-        exchange(stage)
-        stage.worker.drain()
-    assert [stage.got(each) for each in (ADA, BEN)] == [0, 0]
+            with scenario.services.writing.begin() as session:
+                newsletters.queue_due(session, scenario.worker._choose)
+        exchange(scenario)
+        scenario.worker.drain()
+    assert [scenario.got(each) for each in (ADA, BEN)] == [0, 0]
 
 
-def test_a_list_of_another_row_is_shown_to_nobody_and_counted_nowhere(stage: Helpers) -> None:
-    stage.made(ADA, CHARTER)
-    stage.made(BEN)
-    exchange(stage)
-    assert stage.shown(stage.link(BEN), BEN) == set()
-    with stage.services.writing.begin() as session:
+def test_a_list_of_another_row_is_shown_to_nobody_and_counted_nowhere(scenario: Helpers) -> None:
+    scenario.made(ADA, CHARTER)
+    scenario.made(BEN)
+    exchange(scenario)
+    assert scenario.shown(scenario.link(BEN), BEN) == set()
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
-        ticks.count_ticks(session, stage.keyring.opener, group)
+        ticks.count_ticks(session, scenario.keyring.opener, group)
         found = session.scalars(select(GroupInterest).where(GroupInterest.group_id == group.id))
         assert {each.members_shown for each in found} == {0}
 
 
-def queued(stage: Helpers, lead: Visitor, label: str = CHARTER) -> int:
+def queued(scenario: Helpers, lead: Visitor, label: str = CHARTER) -> int:
     """Release an issue and let the worker choose who gets it, but nothing leave."""
     page = write(lead)
-    release(lead, page, stage.interest(label))
+    release(lead, page, scenario.interest(label))
     with (
         time_machine.travel(now() + LATER, tick=True),
-        stage.services.writing.begin() as session,
+        scenario.services.writing.begin() as session,
     ):
-        [issue] = newsletters.queue_due(session, stage.worker._choose)
+        [issue] = newsletters.queue_due(session, scenario.worker._choose)
         return issue.id
 
 
 def test_a_copy_for_somebody_who_has_not_ticked_does_not_leave(
-    stage: Helpers, lead: Visitor
+    scenario: Helpers, lead: Visitor
 ) -> None:
     """Whoever writes into a SQLite file adds a copy, or a stretch of all members."""
-    stage.made(ADA, CHARTER)
-    stage.made(BEN)
-    stage.made(CARMEN, EVENTS)
-    issue = queued(stage, lead)
+    scenario.made(ADA, CHARTER)
+    scenario.made(BEN)
+    scenario.made(CARMEN, EVENTS)
+    issue = queued(scenario, lead)
     copy = {"kind": "newsletter", "newsletter_id": issue, "state": "queued"}
-    with stage.services.writing.begin() as session:
-        copy["subscription_id"] = member(stage, BEN).id
+    with scenario.services.writing.begin() as session:
+        copy["subscription_id"] = member(scenario, BEN).id
         session.execute(insert(Delivery), [copy])
-        low = member(stage, CARMEN).id
+        low = member(scenario, CARMEN).id
         session.add(Chunk(newsletter_id=issue, low=low, high=low + 9, planned=1))
     with time_machine.travel(now() + LATER, tick=True):
-        stage.worker.drain()
-    assert [stage.got(each) for each in (ADA, BEN, CARMEN)] == [1, 0, 0]
+        scenario.worker.drain()
+    assert [scenario.got(each) for each in (ADA, BEN, CARMEN)] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("other", [None, EVENTS])
 def test_who_gets_an_issue_cannot_be_changed_once_it_is_written(
-    stage: Helpers, lead: Visitor, other: str | None
+    scenario: Helpers, lead: Visitor, other: str | None
 ) -> None:
     """Its bytes are wrapped for the interest: with another they do not open."""
-    stage.made(ADA, CHARTER, EVENTS)
-    stage.made(BEN, EVENTS)
-    issue = queued(stage, lead)
-    with stage.services.writing.begin() as session:
-        stage.worker._issue_mailer.prepare(session, issue)
+    scenario.made(ADA, CHARTER, EVENTS)
+    scenario.made(BEN, EVENTS)
+    issue = queued(scenario, lead)
+    with scenario.services.writing.begin() as session:
+        scenario.worker._issue_mailer.prepare(session, issue)
         assert session.scalars(select(RenderedIssue)).all()
         copy = {"kind": "newsletter", "newsletter_id": issue, "state": "queued"}
-        session.execute(insert(Delivery), [{**copy, "subscription_id": member(stage, BEN).id}])
+        session.execute(insert(Delivery), [{**copy, "subscription_id": member(scenario, BEN).id}])
         found = select(GroupInterest.id).where(
-            GroupInterest.public_id == (stage.interest(other) if other else "")
+            GroupInterest.public_id == (scenario.interest(other) if other else "")
         )
         changed = update(Newsletter).where(Newsletter.id == issue)
         session.execute(changed.values(interest_id=session.scalar(found)))
     with time_machine.travel(now() + LATER, tick=True):
-        stage.worker.drain()
-    assert [stage.got(each) for each in (ADA, BEN)] == [0, 0]
+        scenario.worker.drain()
+    assert [scenario.got(each) for each in (ADA, BEN)] == [0, 0]
 
 
 def test_who_got_an_issue_to_an_interest_is_forgotten_after_a_week(
-    stage: Helpers, lead: Visitor
+    scenario: Helpers, lead: Visitor
 ) -> None:
     for address in (ADA, BEN):
-        stage.made(address, CHARTER)
-    queued(stage, lead)
+        scenario.made(address, CHARTER)
+    queued(scenario, lead)
     with time_machine.travel(now() + LATER, tick=True):
-        stage.worker.drain()
-    with stage.services.writing.begin() as session:
+        scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         waiting = session.scalars(select(Delivery).where(Delivery.newsletter_id.is_not(None)))
         first = next(iter(waiting))
         first.state, first.finished_at, first.due_at = "deferred", None, now() + timedelta(days=9)
 
     def named(days: int) -> int:
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             recipients.forget_readers(session, now() + timedelta(days=days))
-        with stage.services.reading.begin() as session:
+        with scenario.services.reading.begin() as session:
             copies = select(Delivery.subscription_id).where(Delivery.newsletter_id.is_not(None))
             return sum(each is not None for each in session.scalars(copies))
 
     assert [named(6), named(8)] == [2, 1]
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         changed = update(Delivery).where(Delivery.state == "deferred")
         session.execute(changed.values(state="accepted", finished_at=now(), due_at=None))
     assert [named(8), named(9)] == [0, 0]
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
         assert issue.readers_forgotten_at is not None
         assert newsletters.report(session, issue)["accepted"] == 2
 
 
 def test_an_interest_of_another_group_brings_an_issue_to_nobody(
-    stage: Helpers, lead: Visitor
+    scenario: Helpers, lead: Visitor
 ) -> None:
-    stage.made(ADA, CHARTER)
-    stage.made(BEN, EVENTS, slug="the-village")
+    scenario.made(ADA, CHARTER)
+    scenario.made(BEN, EVENTS, slug="the-village")
     page = write(lead)
-    release(lead, page, stage.interest(CHARTER))
-    theirs = stage.interest(EVENTS, "the-village")
-    with stage.services.writing.begin() as session:
+    release(lead, page, scenario.interest(CHARTER))
+    theirs = scenario.interest(EVENTS, "the-village")
+    with scenario.services.writing.begin() as session:
         found = select(GroupInterest.id).where(GroupInterest.public_id == theirs)
         session.execute(update(Newsletter).values(interest_id=session.scalar(found)))
     with time_machine.travel(now() + LATER, tick=True):
-        stage.worker.drain()
-    assert [stage.got(each) for each in (ADA, BEN)] == [0, 0]
+        scenario.worker.drain()
+    assert [scenario.got(each) for each in (ADA, BEN)] == [0, 0]
 
 
-def test_interests_that_the_web_invents_do_not_make_a_list_longer(stage: Helpers) -> None:
+def test_interests_that_the_web_invents_do_not_make_a_list_longer(scenario: Helpers) -> None:
     """Not more of them than a group may have, nor names that are longer than ours."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group = group_named(session, SLUG)
         for number in range(9):
             name = f"{'x' * 200}{number}" if number < 3 else f"{number}" * 22
@@ -267,25 +269,25 @@ def test_interests_that_the_web_invents_do_not_make_a_list_longer(stage: Helpers
         session.flush()
         session.expire(group)
         every = [each.public_id for each in group.interests]
-    stage.confirm_link(ADA, SLUG, interests=every)
-    with stage.services.reading.begin() as session:
+    scenario.confirm_link(ADA, SLUG, interests=every)
+    with scenario.services.reading.begin() as session:
         pending = session.scalars(select(PendingConfirmation)).one()
         assert len(pending.wrapped_ticks or b"") == LENGTH
-        assert len(ticks.ticks_of(stage.keyring, pending)) == 6
+        assert len(ticks.ticks_of(scenario.keyring, pending)) == 6
 
 
-def test_a_new_key_wraps_lists_and_issues_anew(stage: Helpers, lead: Visitor) -> None:
-    stage.made(ADA, CHARTER)
-    stage.confirm_link(BEN, SLUG, interests=[stage.interest(CHARTER)])
-    issue = queued(stage, lead)
+def test_a_new_key_wraps_lists_and_issues_anew(scenario: Helpers, lead: Visitor) -> None:
+    scenario.made(ADA, CHARTER)
+    scenario.confirm_link(BEN, SLUG, interests=[scenario.interest(CHARTER)])
+    issue = queued(scenario, lead)
     both = Opener((KEYS["private"], NEW["private"]))
-    with stage.services.writing.begin() as session:
-        stage.worker._issue_mailer.prepare(session, issue)
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
+        scenario.worker._issue_mailer.prepare(session, issue)
+    with scenario.services.writing.begin() as session:
         while key_rotation.rewrap(session, both):
             pass
-    alone = Keyring(Opener((NEW["private"],)), stage.keyring.index)
-    with stage.services.reading.begin() as session:
+    alone = Keyring(Opener((NEW["private"],)), scenario.keyring.index)
+    with scenario.services.reading.begin() as session:
         left = key_rotation.rows_left(session, both)
         assert not [each for each in left if "ticks" in each or "frozen" in each]
         ada, ben = session.scalars(select(Subscription).order_by(Subscription.id))

@@ -25,7 +25,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 SLUG = "the-village"
@@ -47,10 +47,10 @@ def office(
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture
@@ -59,27 +59,27 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
-def later(stage: Stage, clock: time_machine.Traveller, **passed: float) -> None:
+def later(scenario: Scenario, clock: time_machine.Traveller, **passed: float) -> None:
     """Let time pass, and the worker do what is due then; chores are done each minute."""
     clock.shift(timedelta(**passed))
-    stage.worker.drain()
+    scenario.worker.drain()
     clock.shift(timedelta(minutes=2))
-    stage.worker.drain()
+    scenario.worker.drain()
 
 
-def group_now(stage: Stage) -> Group:
-    with stage.services.reading.begin() as session:
+def group_now(scenario: Scenario) -> Group:
+    with scenario.services.reading.begin() as session:
         return session.scalars(select(Group).where(Group.slug == SLUG)).one()
 
 
-def rows(stage: Stage, model: Any, slug: str = SLUG) -> int:
-    with stage.services.reading.begin() as session:
+def rows(scenario: Scenario, model: Any, slug: str = SLUG) -> int:
+    with scenario.services.reading.begin() as session:
         found = select(func.count(model.id)).join(Group, Group.id == model.group_id)
         return session.scalar(found.where(Group.slug == slug)) or 0
 
 
-def subjects(stage: Stage, address: str = LEAD) -> list[str]:
-    return [str(mail["Subject"]) for mail in stage.relay.to(address)]
+def subjects(scenario: Scenario, address: str = LEAD) -> list[str]:
+    return [str(mail["Subject"]) for mail in scenario.relay.to(address)]
 
 
 def schedule(session: Session, subject: str, **ahead: float) -> Newsletter:
@@ -94,20 +94,20 @@ def restore(visitor: Visitor) -> int:
 
 
 def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 43)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 43)
         schedule(session, "Late", days=90)
-    later(stage, clock, minutes=2)
+    later(scenario, clock, minutes=2)
     page = office.open(f"{PAGE}/end").text
     assert "about 40 memberships are deleted." in page
     assert "1 newsletter is scheduled." in page
     for wrong in ("", "2020-01-01", f"{now() + timedelta(days=3):%Y-%m-%d}", "2199-01-01"):
         assert office.send(f"{PAGE}/end", last_day=wrong).status_code == 422
-    assert group_now(stage).ends_at is None
+    assert group_now(scenario).ends_at is None
     assert office.send(f"{PAGE}/end").status_code == 303
-    ends_at = group_now(stage).ends_at
+    ends_at = group_now(scenario).ends_at
     assert ends_at is not None
     assert timedelta(days=29) < ends_at - now() <= timedelta(days=31)
     assert "last day is" in office.open(PAGE).text
@@ -119,58 +119,58 @@ def test_the_page_says_in_rounded_numbers_what_will_happen_and_asks_once(
 
 
 def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    confirm = stage.confirm_link("new@dpsk12.org")
+    confirm = scenario.confirm_link("new@dpsk12.org")
     office.send(f"{PAGE}/end")
     for answer in (
-        stage.visitor.open(f"/groups/{SLUG}/join"),
-        stage.visitor.open(f"/groups/{SLUG}/tell-me"),
-        stage.visitor.open(confirm),
-        stage.visitor.press(confirm),
+        scenario.visitor.open(f"/groups/{SLUG}/join"),
+        scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
+        scenario.visitor.open(confirm),
+        scenario.visitor.press(confirm),
     ):
         assert answer.status_code == 404
         assert "This group is coming to an end" in answer.text
-    assert not stage.is_member("new@dpsk12.org")
-    page = stage.visitor.open(f"/groups/{SLUG}")
+    assert not scenario.is_member("new@dpsk12.org")
+    page = scenario.visitor.open(f"/groups/{SLUG}")
     assert page.status_code == 200
     assert "This group is coming to an end." in page.text
     assert f"/groups/{SLUG}/join" not in page.text
-    assert "Groups that are coming to an end" in stage.visitor.open("/").text
-    assert "llega a su fin" in stage.visitor.open(f"/groups/{SLUG}?lang=es").text
+    assert "Groups that are coming to an end" in scenario.visitor.open("/").text
+    assert "llega a su fin" in scenario.visitor.open(f"/groups/{SLUG}?lang=es").text
 
 
 def test_what_is_on_its_way_when_the_end_is_set_lets_nobody_in(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.visitor.join(SLUG, "new@dpsk12.org")
+    scenario.visitor.join(SLUG, "new@dpsk12.org")
     office.send(f"{PAGE}/end")
-    assert stage.mails("new@dpsk12.org") == []
+    assert scenario.mails("new@dpsk12.org") == []
 
 
 def test_leads_and_office_are_told_and_what_is_scheduled_for_later_is_a_draft(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         farewell, late = schedule(session, "Farewell", days=5), schedule(session, "Late", days=90)
     office.send(f"{PAGE}/end")
-    later(stage, clock, minutes=2)
-    assert subjects(stage).count(ENDING) == 1
-    told = text_of(stage.relay.to(LEAD)[-1])
+    later(scenario, clock, minutes=2)
+    assert subjects(scenario).count(ENDING) == 1
+    told = text_of(scenario.relay.to(LEAD)[-1])
     assert "The Village Belong Group" in told
     assert "send newsletters, for example one to say goodbye" in told
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert session.get_one(Newsletter, farewell.id).due_at is not None
         assert session.get_one(Newsletter, late.id).due_at is None
 
 
 def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, "ada@dpsk12.org")
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, "ada@dpsk12.org")
     office.send(f"{PAGE}/end")
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         schedule(session, "Farewell", days=5)
         with pytest.raises(newsletters.GroupIsRetired):
             schedule(session, "Late", days=60)
@@ -184,30 +184,30 @@ def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
     assert answer.status_code == 422
     assert "The group will have ended by then." in answer.text
     for _day in range(6):
-        later(stage, clock, days=1)
-    assert "Farewell" in subjects(stage, "ada@dpsk12.org")
+        later(scenario, clock, days=1)
+    assert "Farewell" in subjects(scenario, "ada@dpsk12.org")
 
 
 def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 7)
-        make_members(session, stage.keyring, 2, "asian")
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 7)
+        make_members(session, scenario.keyring, 2, "asian")
     office.send(f"{PAGE}/end")
-    later(stage, clock, minutes=2)
-    later(stage, clock, days=29)
-    assert rows(stage, Subscription) == 7
-    assert group_now(stage).retired_at is None
-    before = len(stage.relay.accepted)
-    later(stage, clock, days=2)
-    group = group_now(stage)
+    later(scenario, clock, minutes=2)
+    later(scenario, clock, days=29)
+    assert rows(scenario, Subscription) == 7
+    assert group_now(scenario).retired_at is None
+    before = len(scenario.relay.accepted)
+    later(scenario, clock, days=2)
+    group = group_now(scenario)
     assert None not in (group.retired_at, group.emptied_at)
-    assert rows(stage, Subscription) == rows(stage, WaitlistEntry) == 0
-    assert rows(stage, Subscription, "asian") == 2
-    assert len(stage.relay.accepted) == before
-    assert "This group has ended" in stage.visitor.open(f"/groups/{SLUG}").text
-    with stage.services.reading.begin() as session:
+    assert rows(scenario, Subscription) == rows(scenario, WaitlistEntry) == 0
+    assert rows(scenario, Subscription, "asian") == 2
+    assert len(scenario.relay.accepted) == before
+    assert "This group has ended" in scenario.visitor.open(f"/groups/{SLUG}").text
+    with scenario.services.reading.begin() as session:
         found = select(AuditEntry.kind).where(AuditEntry.group_slug == SLUG)
         kinds = list(session.scalars(found.order_by(AuditEntry.id)))
     assert "end of a group set" in kinds
@@ -215,99 +215,99 @@ def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
 
 
 def test_what_is_being_sent_or_due_when_the_worker_was_down_is_not_sent_after_the_end(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
     """The worker comes back after the date, with copies in its books and an issue that is due."""
-    stage.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 3)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
         queue_issue(session, subject="Being sent")
-    stage.worker.drain()
+    scenario.worker.drain()
     office.send(f"{PAGE}/end")
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         schedule(session, "Due", minutes=30)
         group = group_named(session, SLUG)
         group.ends_at = now() + timedelta(minutes=40)
-    before = len(stage.relay.accepted)
+    before = len(scenario.relay.accepted)
     clock.shift(timedelta(hours=3))
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         assert newsletters.queue_due(session) == []
-    stage.worker.engine.retry()
-    while stage.worker.engine.work():
+    scenario.worker.engine.retry()
+    while scenario.worker.engine.work():
         pass
-    stage.worker.engine.finish()
-    assert len(stage.relay.accepted) == before
-    later(stage, clock, hours=1)
-    sent = {str(one.message["Subject"]) for one in stage.relay.accepted[before:]}
+    scenario.worker.engine.finish()
+    assert len(scenario.relay.accepted) == before
+    later(scenario, clock, hours=1)
+    sent = {str(one.message["Subject"]) for one in scenario.relay.accepted[before:]}
     assert sent <= {ENDING}
 
 
 def test_a_group_that_was_to_end_goes_on_and_all_are_told(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
     office.send(f"{PAGE}/end")
-    later(stage, clock, minutes=2)
+    later(scenario, clock, minutes=2)
     assert restore(office) == 303
-    later(stage, clock, minutes=2)
-    assert subjects(stage)[-2:] == [ENDING, GOES_ON]
-    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 200
-    later(stage, clock, days=40)
-    assert rows(stage, Subscription) == 3
-    assert restore(sign_in_again(office, stage)) == 409
+    later(scenario, clock, minutes=2)
+    assert subjects(scenario)[-2:] == [ENDING, GOES_ON]
+    assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200
+    later(scenario, clock, days=40)
+    assert rows(scenario, Subscription) == 3
+    assert restore(sign_in_again(office, scenario)) == 409
 
 
-def sign_in_again(office: Visitor, stage: Stage) -> Visitor:
+def sign_in_again(office: Visitor, scenario: Scenario) -> Visitor:
     app = office.client.application
-    lead = sign_in(app, stage.services, stage.keyring, stage.worker, stage.relay, SLUG)
+    lead = sign_in(app, scenario.services, scenario.keyring, scenario.worker, scenario.relay, SLUG)
     assert lead.open(PAGE).status_code == 200
     return lead
 
 
 def test_a_date_that_the_web_moved_up_deletes_nobody_before_all_were_told_for_a_week(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:
     """Whoever broke into the web can set any end, and set another one later."""
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
     office.send(f"{PAGE}/end")
-    later(stage, clock, days=20)
-    with stage.services.writing.begin() as session:
+    later(scenario, clock, days=20)
+    with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(ends_at=now()))
-    later(stage, clock, minutes=2)
-    assert rows(stage, Subscription) == 3
-    assert subjects(stage).count(ENDING) == 2
-    later(stage, clock, days=6)
-    assert rows(stage, Subscription) == 3
-    later(stage, clock, days=2)
-    assert rows(stage, Subscription) == 0
+    later(scenario, clock, minutes=2)
+    assert rows(scenario, Subscription) == 3
+    assert subjects(scenario).count(ENDING) == 2
+    later(scenario, clock, days=6)
+    assert rows(scenario, Subscription) == 3
+    later(scenario, clock, days=2)
+    assert rows(scenario, Subscription) == 0
 
 
 def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
-    office: Visitor, stage: Stage, clock: time_machine.Traveller, cli: FlaskCliRunner
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller, cli: FlaskCliRunner
 ) -> None:
     def run(*arguments: str) -> int:
         return cli.invoke(args=["group", *arguments]).exit_code
 
     assert office.open(PAGE).status_code == 200
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
     assert (run("restore", SLUG), run("restore", "nowhere")) == (1, 2)
     assert run("retire", SLUG, "--days", "30") == 0
     assert run("retire", SLUG, "--days", "30") == 1
-    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 404
+    assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 404
     assert run("restore", SLUG) == 0
     assert run("retire", SLUG) == 0
-    assert "This group has ended" in stage.visitor.open(f"/groups/{SLUG}").text
-    later(stage, clock, days=5)
-    assert rows(stage, Subscription) == 3
+    assert "This group has ended" in scenario.visitor.open(f"/groups/{SLUG}").text
+    later(scenario, clock, days=5)
+    assert rows(scenario, Subscription) == 3
     assert run("restore", SLUG) == 0
-    assert stage.visitor.open(f"/groups/{SLUG}/join").status_code == 200
-    later(stage, clock, days=20)
-    assert rows(stage, Subscription) == 3
+    assert scenario.visitor.open(f"/groups/{SLUG}/join").status_code == 200
+    later(scenario, clock, days=20)
+    assert rows(scenario, Subscription) == 3
     assert run("retire", SLUG) == 0
-    later(stage, clock, minutes=2)
-    later(stage, clock, days=8)
-    assert rows(stage, Subscription) == 0
+    later(scenario, clock, minutes=2)
+    later(scenario, clock, days=8)
+    assert rows(scenario, Subscription) == 0
     assert run("restore", SLUG) == 1

@@ -22,71 +22,71 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 SLUG = "the-village"
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
-def by_command(_stage: Stage, cli: FlaskCliRunner) -> None:
+def by_command(_stage: Scenario, cli: FlaskCliRunner) -> None:
     result = cli.invoke(args=["group", "retire", SLUG])
     assert result.exit_code == 0, result.output
 
 
-def by_an_older_version(stage: Stage, _cli: FlaskCliRunner) -> None:
+def by_an_older_version(scenario: Scenario, _cli: FlaskCliRunner) -> None:
     """Write down that a group is retired, and nothing else; what waits meets its turn."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(update(Group).where(Group.slug == SLUG).values(retired_at=now()))
 
 
-Retire = Callable[[Stage, FlaskCliRunner], None]
+Retire = Callable[[Scenario, FlaskCliRunner], None]
 WAYS = pytest.mark.parametrize("retire", [by_command, by_an_older_version])
 
 
-def drain_for_days(stage: Stage) -> None:
+def drain_for_days(scenario: Scenario) -> None:
     """Let a worker that was started anew do all that is due, for two days."""
-    later = make_worker(stage.services, stage.keyring)
+    later = make_worker(scenario.services, scenario.keyring)
     with time_machine.travel(now(), tick=True) as clock:
         for hours in (0, 1, 5, 20, 24):
             clock.shift(timedelta(hours=hours))
-            stage.worker.drain()
+            scenario.worker.drain()
             later.drain()
     later.engine.close()
 
 
-def unfinished(stage: Stage) -> int:
-    with stage.services.reading.begin() as session:
+def unfinished(scenario: Scenario) -> int:
+    with scenario.services.reading.begin() as session:
         due = select(func.count(Delivery.id)).where(Delivery.due_at.is_not(None))
         return session.scalar(due) or 0
 
 
-def report(stage: Stage) -> dict[str, int]:
-    with stage.services.reading.begin() as session:
+def report(scenario: Scenario) -> dict[str, int]:
+    with scenario.services.reading.begin() as session:
         return newsletters.report(session, session.scalars(select(Newsletter)).one())
 
 
 @WAYS
 def test_what_is_scheduled_or_held_is_never_sent(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
         for held in (False, True):
             issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
             release.release(session, issue, now() + timedelta(minutes=10))
             if held:
                 issue.due_at, issue.held_at = None, now()
-    retire(stage, cli)
-    drain_for_days(stage)
-    assert stage.relay.accepted == []
-    with stage.services.writing.begin() as session:
+    retire(scenario, cli)
+    drain_for_days(scenario)
+    assert scenario.relay.accepted == []
+    with scenario.services.writing.begin() as session:
         for issue in session.scalars(select(Newsletter)):
             assert issue.queued_at is issue.due_at is None
             for verb in (
@@ -102,112 +102,114 @@ def test_what_is_scheduled_or_held_is_never_sent(
 
 @WAYS
 def test_what_is_being_sent_stops_and_its_books_add_up(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
     """Two have it, one is to be tried again, and the rest is not planned yet."""
-    stage.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 3)
+    scenario.relay.script("RCPT", "250 Ok", "250 Ok", "451 4.3.0 Later")
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
         queue_issue(session)
-    stage.worker.drain()
-    assert len(stage.relay.accepted) == 2
-    retire(stage, cli)
-    drain_for_days(stage)
-    assert len(stage.relay.accepted) == 2
-    counts = report(stage)
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == 2
+    retire(scenario, cli)
+    drain_for_days(scenario)
+    assert len(scenario.relay.accepted) == 2
+    counts = report(scenario)
     assert counts["recipients"] == 3
     assert (counts["accepted"], counts["withdrawn"]) == (2, 1)
-    assert unfinished(stage) == 0
+    assert unfinished(scenario) == 0
 
 
 @WAYS
 def test_a_chunk_that_was_not_claimed_is_withdrawn(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 5)
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 5)
         queue_issue(session)
-    retire(stage, cli)
-    drain_for_days(stage)
-    assert stage.relay.accepted == []
-    counts = report(stage)
+    retire(scenario, cli)
+    drain_for_days(scenario)
+    assert scenario.relay.accepted == []
+    counts = report(scenario)
     assert counts["recipients"] == counts["withdrawn"] == 5
 
 
 @WAYS
 def test_confirmations_reminders_welcomes_and_introductions_are_withdrawn(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
-    stage.invite_lead("lead@dpsk12.org")
-    welcomed = stage.confirm_link("ben@dpsk12.org", is_introduced="y")
-    with stage.services.writing.begin() as session:
+    scenario.invite_lead("lead@dpsk12.org")
+    welcomed = scenario.confirm_link("ben@dpsk12.org", is_introduced="y")
+    with scenario.services.writing.begin() as session:
         plan_meeting(session, starts_on=(now() + timedelta(days=1)).date())
-        make_members(session, stage.keyring, 1)
+        make_members(session, scenario.keyring, 1)
         session.execute(update(Subscription).values(is_reminded=True))
-    before = len(stage.relay.accepted)
-    stage.relay.script("RCPT", *["451 4.3.0 Later"] * 8)
-    stage.visitor.join(SLUG, "new@dpsk12.org")
-    stage.visitor.press(welcomed)
-    stage.worker.drain()
-    assert unfinished(stage) >= 2
-    retire(stage, cli)
-    stage.visitor.press(welcomed)
-    drain_for_days(stage)
-    assert len(stage.relay.accepted) == before
-    assert unfinished(stage) == 0
+    before = len(scenario.relay.accepted)
+    scenario.relay.script("RCPT", *["451 4.3.0 Later"] * 8)
+    scenario.visitor.join(SLUG, "new@dpsk12.org")
+    scenario.visitor.press(welcomed)
+    scenario.worker.drain()
+    assert unfinished(scenario) >= 2
+    retire(scenario, cli)
+    scenario.visitor.press(welcomed)
+    drain_for_days(scenario)
+    assert len(scenario.relay.accepted) == before
+    assert unfinished(scenario) == 0
 
 
 @WAYS
 def test_nobody_is_invited_to_lead_a_retired_group(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
     assert cli.invoke(args=["lead", "invite", "lead@dpsk12.org", "--group", SLUG]).exit_code == 0
-    retire(stage, cli)
-    drain_for_days(stage)
-    assert stage.relay.to("lead@dpsk12.org") == []
+    retire(scenario, cli)
+    drain_for_days(scenario)
+    assert scenario.relay.to("lead@dpsk12.org") == []
 
 
 @WAYS
 def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(
-    stage: Stage, cli: FlaskCliRunner, retire: Retire
+    scenario: Scenario, cli: FlaskCliRunner, retire: Retire
 ) -> None:
-    confirm = stage.confirm_link("new@dpsk12.org")
-    leave = link_to(stage.enter(), "leave")
-    retire(stage, cli)
+    confirm = scenario.confirm_link("new@dpsk12.org")
+    leave = link_to(scenario.enter(), "leave")
+    retire(scenario, cli)
     for answer in (
-        stage.visitor.open(f"/groups/{SLUG}"),
-        stage.visitor.open(f"/groups/{SLUG}/join"),
-        stage.visitor.open(f"/groups/{SLUG}/tell-me"),
-        stage.visitor.open(confirm),
-        stage.visitor.press(confirm),
+        scenario.visitor.open(f"/groups/{SLUG}"),
+        scenario.visitor.open(f"/groups/{SLUG}/join"),
+        scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
+        scenario.visitor.open(confirm),
+        scenario.visitor.press(confirm),
     ):
         assert answer.status_code == 404
         assert "This group has ended" in answer.text
         assert "/groups/asian" in answer.text
-    assert stage.visitor.open("/groups/no-such-group").status_code == 404
-    assert "has ended" not in stage.visitor.open("/groups/no-such-group").text
-    assert stage.visitor.press(leave).status_code == 200
-    with stage.services.reading.begin() as session:
+    assert scenario.visitor.open("/groups/no-such-group").status_code == 404
+    assert "has ended" not in scenario.visitor.open("/groups/no-such-group").text
+    assert scenario.visitor.press(leave).status_code == 200
+    with scenario.services.reading.begin() as session:
         active = select(func.count(Subscription.id)).where(Subscription.is_active)
         assert session.scalar(active) == 0
 
 
-def test_a_sign_up_that_was_on_its_way_is_not_answered(stage: Stage, cli: FlaskCliRunner) -> None:
-    stage.visitor.join(SLUG, "new@dpsk12.org")
-    by_command(stage, cli)
-    drain_for_days(stage)
-    assert stage.relay.accepted == []
+def test_a_sign_up_that_was_on_its_way_is_not_answered(
+    scenario: Scenario, cli: FlaskCliRunner
+) -> None:
+    scenario.visitor.join(SLUG, "new@dpsk12.org")
+    by_command(scenario, cli)
+    drain_for_days(scenario)
+    assert scenario.relay.accepted == []
 
 
-def test_other_groups_go_on(stage: Stage, cli: FlaskCliRunner) -> None:
-    with stage.services.writing.begin() as session:
-        make_members(session, stage.keyring, 2, "asian")
+def test_other_groups_go_on(scenario: Scenario, cli: FlaskCliRunner) -> None:
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 2, "asian")
         queue_issue(session, "asian")
         _schedule(session, "asian")
-    by_command(stage, cli)
-    drain_for_days(stage)
-    assert [one.message["Subject"] for one in stage.relay.accepted].count("Later") == 2
-    assert len(stage.relay.accepted) == 4
+    by_command(scenario, cli)
+    drain_for_days(scenario)
+    assert [one.message["Subject"] for one in scenario.relay.accepted].count("Later") == 2
+    assert len(scenario.relay.accepted) == 4
 
 
 def _schedule(session: Session, slug: str) -> Any:

@@ -9,7 +9,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.intake.inbox import Inbox
-from tests.returns.village import Village
+from tests.returns.scenario import BounceScenario
 from tests.servers.dovecot import PASSWORD, Dovecot, dovecot
 from tests.servers.imap import ImapServer
 from tests.servers.smtp import Server
@@ -47,5 +47,5 @@ def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def village(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> Village:
-    return Village(worker, relay, services, keyring)
+def scenario(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> BounceScenario:
+    return BounceScenario(worker, relay, services, keyring)

@@ -20,7 +20,7 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite
 from tests.returns.mail import UNKNOWN, bounce, complaint
-from tests.returns.village import ADA, Village
+from tests.returns.scenario import ADA, BounceScenario
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
 pytestmark = needs_dovecot
@@ -28,87 +28,87 @@ HUMAN = b"From: ada@dpsk12.org\r\nTo: b@example.org\r\nSubject: Lunch?\r\n\r\nAt
 
 
 def test_a_bounce_in_the_mailbox_counts_like_one_by_the_pipe(
-    village: Village, inbox: Inbox
+    scenario: BounceScenario, inbox: Inbox
 ) -> None:
     """Twice, days apart, for an address that does not exist: the membership ends."""
-    village.enter(ADA, "ben@dpsk12.org")
+    scenario.enter(ADA, "ben@dpsk12.org")
     for _ in range(2):
-        issue = village.issue()
-        path = village.copies(ADA)[-1].return_path
+        issue = scenario.issue()
+        path = scenario.copies(ADA)[-1].return_path
         inbox.put(bounce(path, ADA, UNKNOWN))
-        look(village.worker)
-        assert village.books(issue)["bounced"] == 1
-        village.pass_days(2)
-    assert village.members() == 1
+        look(scenario.worker)
+        assert scenario.books(issue)["bounced"] == 1
+        scenario.pass_days(2)
+    assert scenario.members() == 1
     assert inbox.counts() == (0, 2)
 
 
 def test_a_mailbox_that_is_numbered_anew_is_read_again_and_nothing_counts_twice(
-    village: Village, inbox: Inbox
+    scenario: BounceScenario, inbox: Inbox
 ) -> None:
     """Ada complains, is a member again, and the server is restored with what it had."""
-    village.enter(ADA)
-    village.issue()
-    message = complaint(village.copies()[-1].return_path)
+    scenario.enter(ADA)
+    scenario.issue()
+    message = complaint(scenario.copies()[-1].return_path)
     inbox.put(message)
-    look(village.worker)
-    assert village.members() == 0
-    with village.services.writing.begin() as session:
+    look(scenario.worker)
+    assert scenario.members() == 0
+    with scenario.services.writing.begin() as session:
         session.execute(update(Subscription).values(ended_at=None, is_suppressed=False))
     inbox.put(message, HUMAN)
     inbox.imap.number_anew(inbox.user)
-    look(village.worker)
+    look(scenario.worker)
     assert inbox.counts() == (0, 3)
-    assert village.members() == 1
-    with village.services.reading.begin() as session:
+    assert scenario.members() == 1
+    with scenario.services.reading.begin() as session:
         assert session.scalar(select(func.count(InboundDigest.id))) == 2
 
 
 @on_sqlite
 def test_what_people_write_to_the_mailbox_changes_nothing_and_gets_no_answer(
-    village: Village, inbox: Inbox
+    scenario: BounceScenario, inbox: Inbox
 ) -> None:
-    village.enter(ADA)
+    scenario.enter(ADA)
     inbox.put(HUMAN)
-    look(village.worker)
-    assert village.members() == 1
-    assert village.relay.accepted == []
+    look(scenario.worker)
+    assert scenario.members() == 1
+    assert scenario.relay.accepted == []
     assert inbox.counts() == (0, 1)
 
 
 @on_sqlite
 def test_a_message_of_fifty_megabytes_costs_what_its_beginning_costs(
-    village: Village, inbox: Inbox
+    scenario: BounceScenario, inbox: Inbox
 ) -> None:
-    village.enter(ADA)
-    issue = village.issue()
-    report = bounce(village.copies()[-1].return_path, ADA, UNKNOWN)
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    report = bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN)
     inbox.put(b"Subject: The folder is there now\r\n\r\n")
     file = inbox.imap.maildir(inbox.user) / "new" / "1.large.example.org"
     with file.open("wb") as large:
         large.write(report)
         large.truncate(50 * 1024 * 1024)
     tracemalloc.start()
-    look(village.worker)
+    look(scenario.worker)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert village.books(issue)["bounced"] == 1
+    assert scenario.books(issue)["bounced"] == 1
     assert peak < 8 * 1024 * 1024
     assert inbox.counts() == (0, 2)
 
 
 @on_sqlite
-def test_what_was_read_is_deleted_after_a_week(village: Village, inbox: Inbox) -> None:
+def test_what_was_read_is_deleted_after_a_week(scenario: BounceScenario, inbox: Inbox) -> None:
     inbox.put(HUMAN)
-    look(village.worker)
+    look(scenario.worker)
     # A day less: the server's days may be those of another time zone.
     with time_machine.travel(now() + READ_MAIL_AGE - timedelta(days=1), tick=True):
-        forget_deletion(village.worker)
-        look(village.worker)
+        forget_deletion(scenario.worker)
+        look(scenario.worker)
         assert inbox.counts() == (0, 1)
     with time_machine.travel(now() + 2 * READ_MAIL_AGE, tick=True):
-        forget_deletion(village.worker)
-        look(village.worker)
+        forget_deletion(scenario.worker)
+        look(scenario.worker)
         assert inbox.counts() == (0, 0)
 
 
@@ -134,13 +134,13 @@ def test_of_two_workers_one_looks(
 
 @on_sqlite
 def test_a_wrong_password_is_told_in_words_and_the_next_looks_are_rarer(
-    village: Village, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
+    scenario: BounceScenario, inbox: Inbox, environment: dict[str, str], cli: FlaskCliRunner,
     services: Services, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     """No address and no word of the server stands in the log."""
     del environment
     inbox.put(HUMAN)
-    worker = village.worker
+    worker = scenario.worker
     assert worker._intake is not None
     right = worker._intake._location
     object.__setattr__(right, "password", "wrong")

@@ -20,7 +20,7 @@ from tests.intake.inbox import jobs_of
 from tests.intake.inbox import look as look_and_read
 from tests.markers import on_sqlite
 from tests.returns.mail import UNKNOWN, bounce
-from tests.returns.village import ADA, Village
+from tests.returns.scenario import ADA, BounceScenario
 from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
@@ -140,23 +140,23 @@ def drip(conversation: Conversation, _tag: str) -> bool:
 @pytest.mark.parametrize("action", [hang, drip])
 @pytest.mark.parametrize("verb", ["CONNECT", "FETCH"])
 def test_a_server_that_hangs_or_drips_holds_up_no_email(
-    village: Village, scripted: ImapServer, action: Action, verb: str
+    scenario: BounceScenario, scripted: ImapServer, action: Action, verb: str
 ) -> None:
-    intake: Any = village.worker._intake
+    intake: Any = scenario.worker._intake
     intake.look_seconds = 3.0
-    village.enter(ADA)
+    scenario.enter(ADA)
     scripted.put(message(1))
     scripted.script[verb] = action
     intake.look_at = 0.0
     started = time.monotonic()
-    village.worker.step()
+    scenario.worker.step()
     assert intake.wait()
-    village.issue()
-    assert village.copies()
+    scenario.issue()
+    assert scenario.copies()
     while intake.wait():
         pass
     assert time.monotonic() - started < 20
-    assert last(village.services).failed_step == verb
+    assert last(scenario.services).failed_step == verb
 
 
 def test_a_full_mailbox_is_emptied(
@@ -296,10 +296,10 @@ def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(
 
 
 def test_a_report_by_the_scripted_server_is_read_like_any(
-    village: Village, scripted: ImapServer
+    scenario: BounceScenario, scripted: ImapServer
 ) -> None:
-    village.enter(ADA)
-    issue = village.issue()
-    scripted.put(bounce(village.copies()[-1].return_path, ADA, UNKNOWN))
-    look_and_read(village.worker)
-    assert village.books(issue)["bounced"] == 1
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
+    look_and_read(scenario.worker)
+    assert scenario.books(issue)["bounced"] == 1

@@ -1,4 +1,4 @@
-"""What these tests share: everybody on one stage."""
+"""What these tests share: one scenario."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)

@@ -2,20 +2,20 @@
 
 from belong_mail.groups import service as groups
 from tests.factories import group_named
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 SOON = "autoimmune"
 PATH = f"/groups/{SOON}/tell-me"
 
 
-def wait_for(stage: Stage, address: str = ADA, slug: str = SOON, **typed: str) -> None:
+def wait_for(scenario: Scenario, address: str = ADA, slug: str = SOON, **typed: str) -> None:
     """Ask to be told when a group starts; the worker keeps the note."""
-    answer = stage.visitor.send(f"/groups/{slug}/tell-me", email=address, **typed)
+    answer = scenario.visitor.send(f"/groups/{slug}/tell-me", email=address, **typed)
     assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/noted")
-    stage.worker.drain()
+    scenario.worker.drain()
 
 
-def launch(stage: Stage, slug: str = SOON) -> None:
-    with stage.services.writing.begin() as session:
+def launch(scenario: Scenario, slug: str = SOON) -> None:
+    with scenario.services.writing.begin() as session:
         groups.launch(group_named(session, slug))
-    stage.worker.drain()
+    scenario.worker.drain()

@@ -17,7 +17,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 LEAD = "new.lead@dpsk12.org"
@@ -32,10 +32,10 @@ PRODUCTION = {
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def invite(cli: Any, address: str = LEAD, slug: str = VILLAGE, *options: str) -> None:
@@ -49,10 +49,10 @@ def listed(cli: Any) -> str:
     return line.partition("\t")[2]
 
 
-def test_an_invited_lead_accepts_and_signs_in(stage: Stage, cli: Any, app: Any) -> None:
+def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app: Any) -> None:
     invite(cli)
     assert listed(cli) == "0\t1 invited"
-    [mail] = stage.mails(LEAD)
+    [mail] = scenario.mails(LEAD)
     link = link_to(mail, "invitation")
     lead = Visitor(app.test_client())
     assert "The Village" in lead.open(link).text
@@ -63,14 +63,14 @@ def test_an_invited_lead_accepts_and_signs_in(stage: Stage, cli: Any, app: Any) 
     assert listed(cli) == "1"
     assert lead.press(link).status_code == 303, "a second press changes nothing"
     lead.send("/sign-in", email=LEAD)
-    lead.press(link_to(stage.mails(LEAD)[-1], "sign-in"))
+    lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
     assert "The Village" in lead.open("/lead/").text
 
 
-def test_a_yes_that_nobody_said_counts_for_nothing(stage: Stage, cli: Any) -> None:
+def test_a_yes_that_nobody_said_counts_for_nothing(scenario: Scenario, cli: Any) -> None:
     """Whoever breaks into the web can write a row for a lead of another group."""
-    stage.invite_lead(LEAD, "asian")
-    with stage.services.writing.begin() as session:
+    scenario.invite_lead(LEAD, "asian")
+    with scenario.services.writing.begin() as session:
         [account] = session.scalars(select(Account))
         group = group_named(session, VILLAGE)
         session.add(GroupLead(account_id=account.id, group_id=group.id, accepted_at=now()))
@@ -78,45 +78,47 @@ def test_a_yes_that_nobody_said_counts_for_nothing(stage: Stage, cli: Any) -> No
     assert listed(cli) == "0\t1 invited"
 
 
-def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(stage: Stage, cli: Any) -> None:
+def test_nothing_but_the_invitation_goes_to_who_has_not_accepted(
+    scenario: Scenario, cli: Any
+) -> None:
     """A mistyped address was mailed what members wrote about themselves."""
-    stage.invite_lead("true.lead@dpsk12.org")
+    scenario.invite_lead("true.lead@dpsk12.org")
     invite(cli)
-    [invitation] = stage.mails(LEAD)
-    stage.enter(ADA, **INTRODUCED)
-    assert stage.mails("true.lead@dpsk12.org")[-1]["Subject"] == "A new member says hello"
-    stage.visitor.send("/sign-in", email=LEAD)
-    with stage.services.writing.begin() as session:
+    [invitation] = scenario.mails(LEAD)
+    scenario.enter(ADA, **INTRODUCED)
+    assert scenario.mails("true.lead@dpsk12.org")[-1]["Subject"] == "A new member says hello"
+    scenario.visitor.send("/sign-in", email=LEAD)
+    with scenario.services.writing.begin() as session:
         issue = queue_issue(session)
         issue.held_at = now()
-    assert [mail["Subject"] for mail in stage.mails(LEAD)] == ["An invitation for you"]
+    assert [mail["Subject"] for mail in scenario.mails(LEAD)] == ["An invitation for you"]
     assert str(invitation["To"]) == LEAD
 
 
 def test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted(
-    stage: Stage, cli: Any
+    scenario: Scenario, cli: Any
 ) -> None:
     invite(cli)
-    assert "introduce_me" not in stage.visitor.open(f"/groups/{VILLAGE}/join").text
+    assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
 
 
-def test_a_lead_of_one_group_accepts_the_next_one_too(stage: Stage, cli: Any) -> None:
+def test_a_lead_of_one_group_accepts_the_next_one_too(scenario: Scenario, cli: Any) -> None:
     """For a name that was mistyped may be another lead's."""
-    stage.invite_lead(LEAD, "asian")
+    scenario.invite_lead(LEAD, "asian")
     invite(cli)
-    stage.invite_lead("true.lead@dpsk12.org")
-    stage.enter(ADA, **INTRODUCED)
-    assert [mail["Subject"] for mail in stage.mails(LEAD)] == ["An invitation for you"]
+    scenario.invite_lead("true.lead@dpsk12.org")
+    scenario.enter(ADA, **INTRODUCED)
+    assert [mail["Subject"] for mail in scenario.mails(LEAD)] == ["An invitation for you"]
 
 
 @pytest.mark.parametrize(
     ("language", "subject"), [("en", "An invitation for you"), ("es", "Una invitación para ti")]
 )
 def test_the_invitation_is_quiet_and_in_the_leads_language(
-    stage: Stage, cli: Any, language: str, subject: str
+    scenario: Scenario, cli: Any, language: str, subject: str
 ) -> None:
     invite(cli, LEAD, "lgbtq", "--language", language)
-    [mail] = stage.mails(LEAD)
+    [mail] = scenario.mails(LEAD)
     assert mail["Subject"] == subject
     assert "LGBTQ+" in text_of(mail)
     assert "LGBTQ+" in html_of(mail)
@@ -126,75 +128,80 @@ def test_the_invitation_is_quiet_and_in_the_leads_language(
     assert "lgbtq" not in link.lower()
 
 
-def test_an_invitation_ends_after_a_week_and_can_be_sent_again(stage: Stage, cli: Any) -> None:
+def test_an_invitation_ends_after_a_week_and_can_be_sent_again(
+    scenario: Scenario, cli: Any
+) -> None:
     invite(cli)
-    link = link_to(stage.mails(LEAD)[-1], "invitation")
+    link = link_to(scenario.mails(LEAD)[-1], "invitation")
     with time_machine.travel(now() + timedelta(days=7, minutes=5)):
-        for answer in (stage.visitor.open(link), stage.visitor.press(link)):
+        for answer in (scenario.visitor.open(link), scenario.visitor.press(link)):
             assert answer.status_code == 404
             assert "invite you again" in answer.text
         assert listed(cli) == "0\t1 invited"
         invite(cli)
-        assert stage.visitor.press(link_to(stage.mails(LEAD)[-1], "invitation")).status_code == 303
+        assert (
+            scenario.visitor.press(link_to(scenario.mails(LEAD)[-1], "invitation")).status_code
+            == 303
+        )
         assert listed(cli) == "1"
 
 
-def test_who_leads_already_is_not_asked_again(stage: Stage, cli: Any) -> None:
-    stage.invite_lead(LEAD)
+def test_who_leads_already_is_not_asked_again(scenario: Scenario, cli: Any) -> None:
+    scenario.invite_lead(LEAD)
     result = cli.invoke(args=["lead", "invite", LEAD.upper(), "--group", VILLAGE])
     assert "already leads The Village Belong Group" in result.output
-    assert stage.mails(LEAD) == []
+    assert scenario.mails(LEAD) == []
     assert listed(cli) == "1"
 
 
-def test_an_invitation_that_was_taken_back_gives_nothing(stage: Stage, cli: Any) -> None:
+def test_an_invitation_that_was_taken_back_gives_nothing(scenario: Scenario, cli: Any) -> None:
     invite(cli)
-    link = link_to(stage.mails(LEAD)[-1], "invitation")
+    link = link_to(scenario.mails(LEAD)[-1], "invitation")
     invite(cli, LEAD, "asian")
     for slug in (VILLAGE, "asian"):
         cli.invoke(args=["lead", "remove", LEAD, "--group", slug])
-    assert stage.visitor.open(link).status_code == 404
-    assert stage.visitor.press(link).status_code == 404
-    assert len(stage.mails(LEAD)) == 1, "what had not left is withdrawn"
+    assert scenario.visitor.open(link).status_code == 404
+    assert scenario.visitor.press(link).status_code == 404
+    assert len(scenario.mails(LEAD)) == 1, "what had not left is withdrawn"
 
 
-def test_a_bent_link_accepts_nothing(stage: Stage, cli: Any) -> None:
+def test_a_bent_link_accepts_nothing(scenario: Scenario, cli: Any) -> None:
     invite(cli)
-    link = link_to(stage.mails(LEAD)[-1], "invitation").partition("?")[0]
+    link = link_to(scenario.mails(LEAD)[-1], "invitation").partition("?")[0]
     account, _, rest = link.partition(".")
     for bent in (link[:-2] + "xx", f"{account}~x.{rest}", f"{account}x.{rest}"):
-        assert stage.visitor.press(bent).status_code == 404
+        assert scenario.visitor.press(bent).status_code == 404
     assert listed(cli) == "0\t1 invited"
 
 
-def test_who_wants_no_mail_is_not_invited(stage: Stage, cli: Any) -> None:
-    with stage.services.writing.begin() as session:
-        suppressions.suppress(session, stage.keyring.index, LEAD, "asked")
+def test_who_wants_no_mail_is_not_invited(scenario: Scenario, cli: Any) -> None:
+    with scenario.services.writing.begin() as session:
+        suppressions.suppress(session, scenario.keyring.index, LEAD, "asked")
     invite(cli)
-    assert stage.mails(LEAD) == []
+    assert scenario.mails(LEAD) == []
 
 
-def test_who_never_accepts_is_forgotten(stage: Stage, cli: Any) -> None:
-    stage.invite_lead("true.lead@dpsk12.org")
+def test_who_never_accepts_is_forgotten(scenario: Scenario, cli: Any) -> None:
+    scenario.invite_lead("true.lead@dpsk12.org")
     invite(cli)
     invite(cli, "true.lead@dpsk12.org", "asian")
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         purge.purge_all(session, now() + timedelta(days=9))
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert len(session.scalars(select(GroupLead)).all()) == 1
         assert len(session.scalars(select(Account)).all()) == 1
     assert listed(cli) == "1"
 
 
-def test_an_invitation_that_still_waits_is_not_forgotten(stage: Stage, cli: Any) -> None:
+def test_an_invitation_that_still_waits_is_not_forgotten(scenario: Scenario, cli: Any) -> None:
     invite(cli)
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         purge.purge_all(session, now() + timedelta(days=9))
     with time_machine.travel(now() + timedelta(days=6)):
-        link = link_to(stage.mails(LEAD)[-1], "invitation")
+        link = link_to(scenario.mails(LEAD)[-1], "invitation")
         with time_machine.travel(now() + timedelta(days=5)):
-            assert stage.visitor.press(link).status_code == 303
+            assert scenario.visitor.press(link).status_code == 303
 
 
 @pytest.mark.parametrize("settings", [PRODUCTION])
@@ -206,10 +213,10 @@ def test_in_production_only_staff_are_invited(cli: Any, services: Services) -> N
     assert dump_of(services)["accounts"] == []
 
 
-def test_a_member_alone_is_no_lead(stage: Stage, cli: Any) -> None:
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, LEAD)
+def test_a_member_alone_is_no_lead(scenario: Scenario, cli: Any) -> None:
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, LEAD)
         assert group_named(session, VILLAGE)
-    stage.visitor.send("/sign-in", email=LEAD)
-    assert stage.mails(LEAD) == []
+    scenario.visitor.send("/sign-in", email=LEAD)
+    assert scenario.mails(LEAD) == []
     assert listed(cli) == "0"

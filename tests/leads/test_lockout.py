@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
@@ -23,26 +23,26 @@ HANDFUL = 6
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    stage = Stage(visitor, worker, relay, services, keyring)
-    stage.invite_lead(LEAD)
-    return stage
+) -> Scenario:
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    scenario.invite_lead(LEAD)
+    return scenario
 
 
 def browser(app: Flask) -> Visitor:
     return Visitor(app.test_client())
 
 
-def sign_in(stage: Stage, lead: Visitor, address: str = LEAD) -> None:
+def sign_in(scenario: Scenario, lead: Visitor, address: str = LEAD) -> None:
     lead.send("/sign-in", email=address)
-    lead.press(link_to(stage.mails(address)[-1], "sign-in"))
+    lead.press(link_to(scenario.mails(address)[-1], "sign-in"))
     assert lead.open("/lead/").status_code == 200
 
 
 def flood(
-    app: Flask, stage: Stage, times: int, source: str = "127.0.0.1", *, cookies: bool = False
+    app: Flask, scenario: Scenario, times: int, source: str = "127.0.0.1", *, cookies: bool = False
 ) -> None:
     """Type the lead's address so often; let the worker read it all."""
     client = app.test_client(use_cookies=cookies)
@@ -50,153 +50,155 @@ def flood(
     for _ in range(times):
         answer = client.post("/sign-in", data=typed, environ_overrides={"REMOTE_ADDR": source})
         assert answer.status_code == 303
-    stage.worker.drain()
+    scenario.worker.drain()
 
 
-def gets_a_link(stage: Stage, lead: Visitor) -> bool:
+def gets_a_link(scenario: Scenario, lead: Visitor) -> bool:
     """Ask for a link and tell whether one comes of it."""
-    before = len(stage.mails(LEAD))
+    before = len(scenario.mails(LEAD))
     lead.send("/sign-in", email=LEAD)
-    return len(stage.mails(LEAD)) == before + 1
+    return len(scenario.mails(LEAD)) == before + 1
 
 
-def test_refused_requests_lengthen_nobodys_wait(app: Flask, stage: Stage) -> None:
+def test_refused_requests_lengthen_nobodys_wait(app: Flask, scenario: Scenario) -> None:
     """Two hundred forms made a lead wait for 39 hours."""
-    flood(app, stage, 200)
+    flood(app, scenario, 200)
     with time_machine.travel(now() + timedelta(minutes=16)):
-        assert gets_a_link(stage, browser(app))
+        assert gets_a_link(scenario, browser(app))
 
 
 def test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood(
-    app: Flask, stage: Stage
+    app: Flask, scenario: Scenario
 ) -> None:
     lead = browser(app)
-    sign_in(stage, lead)
+    sign_in(scenario, lead)
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     lead.press("/sign-out", csrf_token=token)
-    flood(app, stage, 50)
+    flood(app, scenario, 50)
     for number in range(8):
-        flood(app, stage, 10, f"203.0.113.{number}")
-    assert not gets_a_link(stage, browser(app))
-    assert gets_a_link(stage, lead)
-    assert lead.press(link_to(stage.mails(LEAD)[-1], "sign-in")).status_code == 303
+        flood(app, scenario, 10, f"203.0.113.{number}")
+    assert not gets_a_link(scenario, browser(app))
+    assert gets_a_link(scenario, lead)
+    assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
 
 
 def test_a_lead_somewhere_else_gets_a_link_while_one_source_floods(
-    app: Flask, stage: Stage
+    app: Flask, scenario: Scenario
 ) -> None:
-    flood(app, stage, 60, ELSEWHERE)
-    assert gets_a_link(stage, browser(app))
+    flood(app, scenario, 60, ELSEWHERE)
+    assert gets_a_link(scenario, browser(app))
 
 
-def test_a_lead_beside_a_flooding_browser_gets_a_link(app: Flask, stage: Stage) -> None:
+def test_a_lead_beside_a_flooding_browser_gets_a_link(app: Flask, scenario: Scenario) -> None:
     """One browser, whose cookies stay, in the same building."""
-    flood(app, stage, 60, cookies=True)
-    assert gets_a_link(stage, browser(app))
+    flood(app, scenario, 60, cookies=True)
+    assert gets_a_link(scenario, browser(app))
 
 
 def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
-    app: Flask, stage: Stage
+    app: Flask, scenario: Scenario
 ) -> None:
     """From everywhere at once, and the lead's browser is new: a link is there all the same."""
     for number in range(8):
-        flood(app, stage, 10, f"203.0.113.{number}")
+        flood(app, scenario, 10, f"203.0.113.{number}")
     lead = browser(app)
-    assert not gets_a_link(stage, lead)
-    link = link_to(stage.mails(LEAD)[-1], "sign-in")
+    assert not gets_a_link(scenario, lead)
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
     assert browser(app).press(link).status_code == 403, "who has not asked may not"
     assert lead.press(link).status_code == 303
     assert lead.open("/lead/").status_code == 200
 
 
 def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(
-    app: Flask, stage: Stage
+    app: Flask, scenario: Scenario
 ) -> None:
     """In a browser of which nothing is known: by a link of its own, or the newest one."""
     begun = now()
     for step in range(0, 24 * 60, 155):
         with time_machine.travel(begun + timedelta(minutes=step)):
             for number in range(8):
-                flood(app, stage, 4, f"203.0.113.{number}")
+                flood(app, scenario, 4, f"203.0.113.{number}")
         with time_machine.travel(begun + timedelta(minutes=step, seconds=20)):
             lead = browser(app)
-            gets_a_link(stage, lead)
-            link = link_to(stage.mails(LEAD)[-1], "sign-in")
+            gets_a_link(scenario, lead)
+            link = link_to(scenario.mails(LEAD)[-1], "sign-in")
             assert lead.press(link).status_code == 303
             assert lead.open("/lead/").status_code == 200
 
 
-def test_who_asked_for_another_lead_cannot_use_a_leads_link(app: Flask, stage: Stage) -> None:
-    stage.invite_lead(OTHER_LEAD)
+def test_who_asked_for_another_lead_cannot_use_a_leads_link(app: Flask, scenario: Scenario) -> None:
+    scenario.invite_lead(OTHER_LEAD)
     other = browser(app)
     other.send("/sign-in", email=OTHER_LEAD)
     browser(app).send("/sign-in", email=LEAD)
-    link = link_to(stage.mails(LEAD)[-1], "sign-in")
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
     assert other.press(link).status_code == 403
 
 
-def test_a_link_serves_nobody_who_asked_before_its_time(app: Flask, stage: Stage) -> None:
+def test_a_link_serves_nobody_who_asked_before_its_time(app: Flask, scenario: Scenario) -> None:
     early = browser(app)
     early.send("/sign-in", email=LEAD)
-    stage.worker.drain()
+    scenario.worker.drain()
     with time_machine.travel(now() + timedelta(minutes=12)):
         browser(app).send("/sign-in", email=LEAD)
-        link = link_to(stage.mails(LEAD)[-1], "sign-in")
+        link = link_to(scenario.mails(LEAD)[-1], "sign-in")
         assert early.press(link).status_code == 403
 
 
 @pytest.mark.parametrize("sources", [1, 24])
 def test_a_flooded_lead_gets_a_handful_of_mails_an_hour(
-    sources: int, app: Flask, stage: Stage
+    sources: int, app: Flask, scenario: Scenario
 ) -> None:
     begun = now()
     for step in range(24):
         with time_machine.travel(begun + timedelta(minutes=15 * step)):
-            flood(app, stage, 5, f"203.0.113.{step % sources}")
+            flood(app, scenario, 5, f"203.0.113.{step % sources}")
     hours = 24 / 4
-    assert HANDFUL <= len(stage.relay.to(LEAD)) <= HANDFUL * (hours + 1)
+    assert HANDFUL <= len(scenario.relay.to(LEAD)) <= HANDFUL * (hours + 1)
 
 
-def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, stage: Stage) -> None:
+def test_a_proof_of_one_account_gives_nothing_to_another(app: Flask, scenario: Scenario) -> None:
     """A lead's own browser is a stranger's for every other lead's address."""
-    stage.invite_lead(OTHER_LEAD)
+    scenario.invite_lead(OTHER_LEAD)
     lead = browser(app)
-    sign_in(stage, lead, OTHER_LEAD)
-    flood(app, stage, 60)
+    sign_in(scenario, lead, OTHER_LEAD)
+    flood(app, scenario, 60)
     for number in range(8):
-        flood(app, stage, 10, f"203.0.113.{number}")
-    assert not gets_a_link(stage, lead)
+        flood(app, scenario, 10, f"203.0.113.{number}")
+    assert not gets_a_link(scenario, lead)
 
 
-def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, stage: Stage) -> None:
+def test_a_forged_or_foreign_cookie_is_no_proof(app: Flask, scenario: Scenario) -> None:
     lead = browser(app)
-    sign_in(stage, lead)
+    sign_in(scenario, lead)
     for number in range(8):
-        flood(app, stage, 10, f"203.0.113.{number}")
+        flood(app, scenario, 10, f"203.0.113.{number}")
     cookie = lead.client.get_cookie("belong-known")
     assert cookie is not None
     stranger = browser(app)
     for bent in (cookie.value[:-2] + "xx", "x" + cookie.value, "x", "x" * 3000):
         stranger.client.set_cookie("belong-known", bent)
-        assert not gets_a_link(stage, stranger)
+        assert not gets_a_link(scenario, stranger)
 
 
-def test_what_makes_a_browser_known_names_nobody(app: Flask, stage: Stage) -> None:
+def test_what_makes_a_browser_known_names_nobody(app: Flask, scenario: Scenario) -> None:
     lead = browser(app)
-    sign_in(stage, lead)
+    sign_in(scenario, lead)
     cookie = lead.client.get_cookie("belong-known")
     assert cookie is not None
     assert cookie.http_only
     assert cookie.same_site == "Lax"
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         [account] = session.scalars(select(Account))
     assert account.public_id not in cookie.value
     assert "lead" not in cookie.value
 
 
-def test_the_page_answers_alike_with_and_without_a_known_browser(app: Flask, stage: Stage) -> None:
+def test_the_page_answers_alike_with_and_without_a_known_browser(
+    app: Flask, scenario: Scenario
+) -> None:
     lead, stranger = browser(app), browser(app)
-    sign_in(stage, lead)
+    sign_in(scenario, lead)
     answers = []
     for each, address in ((lead, LEAD), (lead, "nobody@dpsk12.org"), (stranger, LEAD)):
         answer = each.send("/sign-in", email=address)

@@ -1,4 +1,4 @@
-"""What the tests about meetings share: a stage, and a signed-in lead of The Village."""
+"""What the tests about meetings share: a scenario, and a signed-in lead of The Village."""
 
 import pytest
 from flask import Flask
@@ -8,15 +8,15 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture

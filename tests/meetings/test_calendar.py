@@ -17,7 +17,7 @@ from belong_mail.ops import demo_data, purge
 from tests.browser_client import Form, Visitor, html_of, link_to, path_of, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 PLACE = "Room 4, behind the library"
 LINK = "https://meet.example.org/tea"
@@ -25,11 +25,11 @@ NOON = datetime(2026, 12, 1, 19, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def stage(stage: Stage) -> Stage:
-    """A stage on which The Village meets every second week."""
-    with stage.services.writing.begin() as session:
+def scenario(scenario: Scenario) -> Scenario:
+    """A scenario in which The Village meets every second week."""
+    with scenario.services.writing.begin() as session:
         plan_meeting(session, repeats="weekly-2", title={"en": "Tea", "es": "Té"})
-    return stage
+    return scenario
 
 
 def test_anyone_sees_dates_by_group_and_month(visitor: Visitor, services: Services) -> None:
@@ -87,9 +87,9 @@ def test_the_calendar_says_who_else_may_know(visitor: Visitor) -> None:
 
 
 def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
-    stage: Stage, app: Flask, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = kept_of(stage.services)
+    before = kept_of(scenario.services)
     caplog.set_level(logging.DEBUG)
     client = app.test_client()
     paths = ("/calendar", "/calendar?group=the-village", "/calendar/2026-12", "/calendar.ics",
@@ -101,12 +101,14 @@ def test_who_looks_leaves_no_cookie_no_row_and_no_line_in_the_log(
         assert "Cookie" not in answer.headers["Vary"]
     assert client.get_cookie("belong") is None
     assert caplog.records == []
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_a_signed_in_lead_gets_the_same_page_as_everybody(stage: Stage, lead: Visitor) -> None:
+def test_a_signed_in_lead_gets_the_same_page_as_everybody(
+    scenario: Scenario, lead: Visitor
+) -> None:
     for path in ("/calendar", "/calendar.ics"):
-        assert lead.open(path).data == stage.visitor.open(path).data
+        assert lead.open(path).data == scenario.visitor.open(path).data
 
 
 def test_a_month_stands_on_one_sheet(visitor: Visitor, services: Services) -> None:
@@ -124,21 +126,23 @@ def test_a_month_stands_on_one_sheet(visitor: Visitor, services: Services) -> No
         assert visitor.open(f"/calendar/{month}").status_code == 200
 
 
-def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(stage: Stage) -> None:
+def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(
+    scenario: Scenario,
+) -> None:
     month = f"{now():%Y-%m}"
     paths = ("/calendar", "/groups/the-village", f"/calendar/{month}")
     for path in paths:
-        page = stage.visitor.open(path).text
+        page = scenario.visitor.open(path).text
         assert PLACE not in page
         assert LINK not in page
-    assert "Members get the location by email." in stage.visitor.open("/groups/the-village").text
+    assert "Members get the location by email." in scenario.visitor.open("/groups/the-village").text
 
 
-def test_a_welcome_names_the_next_meetings_with_their_place(stage: Stage) -> None:
-    link = stage.confirm_link()
-    page = stage.visitor.press(link).text
+def test_a_welcome_names_the_next_meetings_with_their_place(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
+    page = scenario.visitor.press(link).text
     assert PLACE in page
-    mail = stage.mails()[-1]
+    mail = scenario.mails()[-1]
     for words in (text_of(mail), html_of(mail)):
         assert words.count(PLACE) == 3
         assert LINK in words
@@ -147,22 +151,24 @@ def test_a_welcome_names_the_next_meetings_with_their_place(stage: Stage) -> Non
     assert not re.search("Village|Tea|Room", quiet)
 
 
-def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(stage: Stage) -> None:
-    leave = link_to(stage.enter(), "leave")
-    stage.visitor.send("/my-groups", email=ADA)
-    sheet = link_to(stage.mails()[-1], "my-groups")
-    own = stage.visitor.open(sheet).text
+def test_my_groups_says_where_members_meet_and_a_newsletters_page_does_not(
+    scenario: Scenario,
+) -> None:
+    leave = link_to(scenario.enter(), "leave")
+    scenario.visitor.send("/my-groups", email=ADA)
+    sheet = link_to(scenario.mails()[-1], "my-groups")
+    own = scenario.visitor.open(sheet).text
     assert own.count(PLACE) == 3
     assert LINK in own
-    forwarded = stage.visitor.open(leave).text
+    forwarded = scenario.visitor.open(leave).text
     assert PLACE not in forwarded
     assert LINK not in forwarded
 
 
 def test_a_lead_puts_the_next_meetings_into_an_issue_in_its_languages(
-    stage: Stage, lead: Visitor
+    scenario: Scenario, lead: Visitor
 ) -> None:
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         issue = Newsletter(
             group=group_named(session, "the-village"), subject={"en": "Hello", "es": "Hola"},
             text={"en": "Come.", "es": "Ven."},
@@ -214,21 +220,21 @@ def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellati
     assert left == [5, 3, 2, 1, 1]
 
 
-def test_the_address_of_an_event_names_no_group(stage: Stage) -> None:
-    page = stage.visitor.open("/groups/the-village").text
+def test_the_address_of_an_event_names_no_group(scenario: Scenario) -> None:
+    page = scenario.visitor.open("/groups/the-village").text
     [link, *_] = re.findall(r'href="(/meetings/[^"]+)"', page)
-    assert stage.visitor.open(link).status_code == 200
+    assert scenario.visitor.open(link).status_code == 200
     assert "village" not in path_of(link)
 
 
-def test_the_sample_has_three_months_of_meetings_and_says_so(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
-        demo_data.fill_demo(session, stage.keyring)
+def test_the_sample_has_three_months_of_meetings_and_says_so(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        demo_data.fill_demo(session, scenario.keyring)
     today = now().date()
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         found = [each for each in meetings.listed(session) if "Room 4 (sample)" in each.place]
         days = {each.group.slug: len(list(recurrence.days(each, today))) for each in found}
     assert days.keys() == {"the-village", "asian", "lgbtq"}
     assert days["the-village"] >= 6
     assert all("(sample)" in each.title["en"] for each in found)
-    assert stage.visitor.open("/calendar").text.count("(sample)") >= 10
+    assert scenario.visitor.open("/calendar").text.count("(sample)") >= 10

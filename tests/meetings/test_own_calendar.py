@@ -13,7 +13,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 WEEK = timedelta(days=7)
 DAY = now().date() + WEEK
@@ -23,15 +23,15 @@ WITH_PLACE = "Add all meetings to my calendar, with the location"
 
 
 @pytest.fixture
-def stage(stage: Stage) -> Stage:
-    """A stage on which two groups meet, and say where to members alone."""
-    with stage.services.writing.begin() as session:
+def scenario(scenario: Scenario) -> Scenario:
+    """A scenario in which two groups meet, and say where to members alone."""
+    with scenario.services.writing.begin() as session:
         for slug, title in (("the-village", "Tea"), ("asian", "Walk"), ("lgbtq", "Rainbow")):
             plan_meeting(
                 session, slug, starts_on=DAY, repeats="weekly", title={"en": title},
                 contact=f"Ana of {title}",
             )  # fmt: skip
-    return stage
+    return scenario
 
 
 def events(text: str) -> list[Event]:
@@ -42,29 +42,31 @@ def main_of(page: str) -> str:
     return page.partition("<main")[2].partition("</main>")[0]
 
 
-def change(stage: Stage, **values: object) -> None:
+def change(scenario: Scenario, **values: object) -> None:
     """Change Ada's one membership behind everybody's back."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         [ada] = session.scalars(select(Subscription).where(Subscription.is_active))
         for name, value in values.items():
             setattr(ada, name, value)
 
 
-def calendar_link(stage: Stage, slug: str = "the-village") -> str:
+def calendar_link(scenario: Scenario, slug: str = "the-village") -> str:
     """Join, and return the link of the welcome email."""
-    stage.visitor.join(slug, ADA)
-    stage.visitor.press(link_to(stage.mails()[-1], "confirm"))
-    return link_to(stage.mails()[-1], "my-calendar")
+    scenario.visitor.join(slug, ADA)
+    scenario.visitor.press(link_to(scenario.mails()[-1], "confirm"))
+    return link_to(scenario.mails()[-1], "my-calendar")
 
 
-def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(stage: Stage) -> None:
-    link = calendar_link(stage)
-    mail = stage.mails()[-1]
+def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(
+    scenario: Scenario,
+) -> None:
+    link = calendar_link(scenario)
+    mail = scenario.mails()[-1]
     assert f"{WITH_PLACE}:" in text_of(mail)
     assert WITH_PLACE in html_of(mail)
     assert not re.search("village|ada|dpsk12", link, re.IGNORECASE)
-    before = kept_of(stage.services)
-    answer = stage.visitor.open(link)
+    before = kept_of(scenario.services)
+    answer = scenario.visitor.open(link)
     assert answer.content_type == "text/calendar; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="meetings.ics"'
     assert answer.headers["Cache-Control"] == "no-store"
@@ -73,58 +75,58 @@ def test_the_welcome_email_brings_a_calendar_with_the_place_and_the_link(stage: 
     assert (event.summary, event.location, event.url) == ("The Village: Tea", PLACE, LINK)
     assert f"Join online: {LINK}" in (event.description or "")
     assert "Ana of Tea" in (event.description or "")
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_my_groups_offers_it_and_each_date_by_itself(stage: Stage) -> None:
-    calendar_link(stage)
-    stage.visitor.send("/my-groups", email=ADA)
-    page = stage.visitor.open(link_to(stage.mails()[-1], "my-groups")).text
+def test_my_groups_offers_it_and_each_date_by_itself(scenario: Scenario) -> None:
+    calendar_link(scenario)
+    scenario.visitor.send("/my-groups", email=ADA)
+    page = scenario.visitor.open(link_to(scenario.mails()[-1], "my-groups")).text
     assert WITH_PLACE in page
     links = re.findall(r'href="(/my-calendar/[^"]+)"', page)
     days = [link for link in links if ".ics" in link]
     [whole] = set(links) - set(days)
-    [series] = events(stage.visitor.open(whole).text)
+    [series] = events(scenario.visitor.open(whole).text)
     assert series.location == PLACE
     assert series.rrule
     assert len(days) == 3
     for day in days:
-        answer = stage.visitor.open(day)
+        answer = scenario.visitor.open(day)
         [event] = events(answer.text)
         assert (event.location, event.rrule) == (PLACE, None)
         assert answer.headers["Content-Disposition"] == 'attachment; filename="meeting.ics"'
     assert "/meetings/" not in page, "the public entry has no place"
 
 
-def test_the_page_after_joining_offers_the_next_date_with_its_place(stage: Stage) -> None:
-    stage.visitor.join("the-village", ADA)
-    page = stage.visitor.press(link_to(stage.mails()[-1], "confirm")).text
+def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario: Scenario) -> None:
+    scenario.visitor.join("the-village", ADA)
+    page = scenario.visitor.press(link_to(scenario.mails()[-1], "confirm")).text
     [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
-    [event] = events(stage.visitor.open(day).text)
+    [event] = events(scenario.visitor.open(day).text)
     assert event.location == PLACE
 
 
-def test_another_groups_meetings_are_not_in_it(stage: Stage) -> None:
-    link = calendar_link(stage)
-    text = stage.visitor.open(link).text
+def test_another_groups_meetings_are_not_in_it(scenario: Scenario) -> None:
+    link = calendar_link(scenario)
+    text = scenario.visitor.open(link).text
     assert not re.search("Walk|Rainbow", text)
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         other = plan_meeting(session, "asian", starts_on=DAY).public_id
         own = plan_meeting(session, "the-village", starts_on=DAY).public_id
     token = path_of(link).partition("?")[0]
-    assert stage.visitor.open(f"{token}/{own}/{DAY}.ics").status_code == 200
+    assert scenario.visitor.open(f"{token}/{own}/{DAY}.ics").status_code == 200
     for wrong in (f"{other}/{DAY}", f"nobody/{DAY}", f"{own}/{DAY + timedelta(1)}", f"{own}/today"):
-        assert stage.visitor.open(f"{token}/{wrong}.ics").status_code == 404, wrong
+        assert scenario.visitor.open(f"{token}/{wrong}.ics").status_code == 404, wrong
 
 
 @pytest.mark.parametrize("end", ["leaves", "is erased", "moves", "joins again", "retires"])
-def test_it_tells_nothing_once_the_membership_is_over(stage: Stage, end: str) -> None:
-    link = calendar_link(stage)
-    [meeting_id] = re.findall(r"UID:(\S+)", stage.visitor.open(link).text)
+def test_it_tells_nothing_once_the_membership_is_over(scenario: Scenario, end: str) -> None:
+    link = calendar_link(scenario)
+    [meeting_id] = re.findall(r"UID:(\S+)", scenario.visitor.open(link).text)
     if end == "retires":
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             group_named(session, "the-village").retired_at = now()
-        assert events(stage.visitor.open(link).text) == []
+        assert events(scenario.visitor.open(link).text) == []
         return
     changed: dict[str, dict[str, object]] = {
         "leaves": {"ended_at": now()},
@@ -132,36 +134,36 @@ def test_it_tells_nothing_once_the_membership_is_over(stage: Stage, end: str) ->
         "moves": {"address_index": b"another"},
         "joins again": {"confirmed_at": now() + WEEK},
     }
-    change(stage, **changed[end])
+    change(scenario, **changed[end])
     day = f"{path_of(link).partition('?')[0]}/{meeting_id}/{DAY}.ics?lang=en"
-    bent = stage.visitor.open(link.replace("/my-calendar/", "/my-calendar/x"))
+    bent = scenario.visitor.open(link.replace("/my-calendar/", "/my-calendar/x"))
     for gone in (link, day):
-        answer = stage.visitor.open(gone)
+        answer = scenario.visitor.open(gone)
         assert (answer.status_code, main_of(answer.text)) == (404, main_of(bent.text))
         assert not re.search("Room 4|Village|Tea", answer.text)
 
 
-def test_a_pause_does_not_end_it(stage: Stage) -> None:
-    link = calendar_link(stage)
-    change(stage, paused_until=now() + WEEK)
-    [event] = events(stage.visitor.open(link).text)
+def test_a_pause_does_not_end_it(scenario: Scenario) -> None:
+    link = calendar_link(scenario)
+    change(scenario, paused_until=now() + WEEK)
+    [event] = events(scenario.visitor.open(link).text)
     assert event.location == PLACE
 
 
-def test_no_other_link_opens_it_and_it_opens_nothing_else(stage: Stage) -> None:
-    link = calendar_link(stage)
-    leave = link_to(stage.mails()[-1], "leave")
+def test_no_other_link_opens_it_and_it_opens_nothing_else(scenario: Scenario) -> None:
+    link = calendar_link(scenario)
+    leave = link_to(scenario.mails()[-1], "leave")
     swapped = link.replace("/my-calendar/", "/leave/")
-    assert stage.visitor.open(swapped).status_code == 404
-    assert stage.visitor.open(leave.replace("/leave/", "/my-calendar/")).status_code == 404
-    assert stage.visitor.press(link).status_code in {403, 404, 405}
+    assert scenario.visitor.open(swapped).status_code == 404
+    assert scenario.visitor.open(leave.replace("/leave/", "/my-calendar/")).status_code == 404
+    assert scenario.visitor.press(link).status_code in {403, 404, 405}
 
 
-def test_a_discreet_groups_calendar_says_where_and_never_of_what(stage: Stage) -> None:
-    link = calendar_link(stage, "lgbtq")
-    text = stage.visitor.open(link).text
+def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario: Scenario) -> None:
+    link = calendar_link(scenario, "lgbtq")
+    text = scenario.visitor.open(link).text
     [event] = events(text)
     assert (event.summary, event.location) == ("Belong meeting", PLACE)
     assert event.description == f"Join online: {LINK}"
     assert not re.search("lgbtq|Rainbow|Ana", text, re.IGNORECASE)
-    assert "Reunión de Belong" in stage.visitor.open(link.replace("lang=en", "lang=es")).text
+    assert "Reunión de Belong" in scenario.visitor.open(link.replace("lang=en", "lang=es")).text

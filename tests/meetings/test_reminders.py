@@ -21,7 +21,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 BEN = "ben@dpsk12.org"
 # Eight in the morning in Denver, the day before the meeting.
@@ -37,52 +37,52 @@ def clock() -> Iterator[Traveller]:
 
 
 @pytest.fixture
-def stage(clock: Traveller, stage: Stage) -> Stage:  # noqa: ARG001 - the day has come
+def scenario(clock: Traveller, scenario: Scenario) -> Scenario:  # noqa: ARG001 - the day has come
     """Ada wants reminders, Ben does not; The Village meets tomorrow at four."""
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, ADA).is_reminded = True
-        make_member(session, stage.keyring, BEN)
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA).is_reminded = True
+        make_member(session, scenario.keyring, BEN)
         plan_meeting(session, starts_on=TUESDAY, repeats="weekly", title={"en": "Tea"})
-    return stage
+    return scenario
 
 
-def due(stage: Stage) -> None:
+def due(scenario: Scenario) -> None:
     """Let the worker look for reminders, as it does every minute."""
-    with stage.services.writing.begin() as session:
-        reminders.queue_due(session, stage.services.settings.timezone, datetime.now(UTC))
+    with scenario.services.writing.begin() as session:
+        reminders.queue_due(session, scenario.services.settings.timezone, datetime.now(UTC))
 
 
-def mails(stage: Stage, address: str = ADA) -> list[EmailMessage]:
-    due(stage)
-    return [each for each in stage.mails(address) if each["Subject"] == "A meeting is coming up"]
+def mails(scenario: Scenario, address: str = ADA) -> list[EmailMessage]:
+    due(scenario)
+    return [each for each in scenario.mails(address) if each["Subject"] == "A meeting is coming up"]
 
 
-def meeting(stage: Stage) -> Meeting:
-    with stage.services.reading.begin() as session:
+def meeting(scenario: Scenario) -> Meeting:
+    with scenario.services.reading.begin() as session:
         return session.scalars(select(Meeting)).one()
 
 
-def change(stage: Stage, **values: object) -> None:
+def change(scenario: Scenario, **values: object) -> None:
     """Change Ada's membership behind the worker's back."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         [ada] = session.scalars(select(Subscription).where(Subscription.is_reminded))
         for name, value in values.items():
             setattr(ada, name, value)
 
 
-def states(stage: Stage) -> list[str]:
-    with stage.services.reading.begin() as session:
+def states(scenario: Scenario) -> list[str]:
+    with scenario.services.reading.begin() as session:
         found = select(Delivery.state).where(Delivery.kind == reminders.REMINDER)
         return list(session.scalars(found.order_by(Delivery.id)))
 
 
 def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
-    stage: Stage, clock: Traveller
+    scenario: Scenario, clock: Traveller
 ) -> None:
-    assert mails(stage) == []
+    assert mails(scenario) == []
     clock.shift(HOUR)
-    [mail] = mails(stage)
-    assert mails(stage, BEN) == []
+    [mail] = mails(scenario)
+    assert mails(scenario, BEN) == []
     text = text_of(mail)
     for words in ("Tuesday, December 8, 2026, 4:00–5:00 PM", "Tea", "Room 4", "The Village"):
         assert words in text
@@ -93,141 +93,143 @@ def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
 
 
 def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_looked_for(
-    stage: Stage, clock: Traveller
+    scenario: Scenario, clock: Traveller
 ) -> None:
     clock.shift(HOUR)
     for _ in range(3):
-        assert len(mails(stage)) == 1
+        assert len(mails(scenario)) == 1
         clock.shift(HOUR)
     clock.move_to(MONDAY + timedelta(days=1, hours=2))
-    assert len(mails(stage)) == 1
+    assert len(mails(scenario)) == 1
     clock.move_to(MONDAY + timedelta(days=7, hours=2))
-    assert len(mails(stage)) == 2
+    assert len(mails(scenario)) == 2
 
 
-def test_two_workers_at_once_remind_once(stage: Stage, clock: Traveller) -> None:
+def test_two_workers_at_once_remind_once(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
-    other = Thread(target=due, args=(stage,))
-    with stage.services.writing.begin() as session:
-        reminders.queue_due(session, stage.services.settings.timezone, datetime.now(UTC))
+    other = Thread(target=due, args=(scenario,))
+    with scenario.services.writing.begin() as session:
+        reminders.queue_due(session, scenario.services.settings.timezone, datetime.now(UTC))
         other.start()
     other.join()
-    assert len(states(stage)) == 1
+    assert len(states(scenario)) == 1
 
 
-def test_the_worker_itself_looks(stage: Stage, clock: Traveller) -> None:
+def test_the_worker_itself_looks(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
-    assert [each["Subject"] for each in stage.mails()] == ["A meeting is coming up"]
+    assert [each["Subject"] for each in scenario.mails()] == ["A meeting is coming up"]
 
 
-def test_who_leaves_while_it_waits_gets_none(stage: Stage, clock: Traveller) -> None:
+def test_who_leaves_while_it_waits_gets_none(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
-    due(stage)
-    change(stage, ended_at=datetime.now(UTC))
-    assert mails(stage) == []
-    assert states(stage) == ["withdrawn"]
+    due(scenario)
+    change(scenario, ended_at=datetime.now(UTC))
+    assert mails(scenario) == []
+    assert states(scenario) == ["withdrawn"]
 
 
 @pytest.mark.parametrize(
     "changed", [{"paused_until": MONDAY + timedelta(30)}, {"is_reminded": False}]
 )
 def test_a_pause_and_a_changed_mind_count_at_the_last_moment(
-    stage: Stage, clock: Traveller, changed: dict[str, object]
+    scenario: Scenario, clock: Traveller, changed: dict[str, object]
 ) -> None:
     clock.shift(HOUR)
-    due(stage)
-    change(stage, **changed)
-    assert mails(stage) == []
-    assert states(stage) == ["withdrawn"]
+    due(scenario)
+    change(scenario, **changed)
+    assert mails(scenario) == []
+    assert states(scenario) == ["withdrawn"]
 
 
 def test_a_cancelled_day_is_not_reminded_of_and_a_moved_one_on_its_new_day(
-    stage: Stage, clock: Traveller
+    scenario: Scenario, clock: Traveller
 ) -> None:
     clock.shift(HOUR)
-    due(stage)
-    with stage.services.writing.begin() as session:
+    due(scenario)
+    with scenario.services.writing.begin() as session:
         each = session.scalars(select(Meeting)).one()
         meetings.cancel_day(each, TUESDAY)
-    assert mails(stage) == []
-    assert states(stage) == ["withdrawn"]
-    with stage.services.writing.begin() as session:
+    assert mails(scenario) == []
+    assert states(scenario) == ["withdrawn"]
+    with scenario.services.writing.begin() as session:
         each = session.scalars(select(Meeting)).one()
         other = DayOverride(TUESDAY + timedelta(2), time(9), time(10), "Room 9", "")
         meetings.change_day(each, TUESDAY, other)
     clock.shift(timedelta(2))
-    [mail] = mails(stage)
+    [mail] = mails(scenario)
     assert "Thursday, December 10, 2026, 9:00–10:00 AM" in text_of(mail)
     assert "Room 9" in text_of(mail)
 
 
-def test_a_meeting_that_has_begun_needs_no_reminder(stage: Stage, clock: Traveller) -> None:
+def test_a_meeting_that_has_begun_needs_no_reminder(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
-    due(stage)
+    due(scenario)
     clock.move_to(MONDAY + timedelta(days=1, hours=9))
-    assert mails(stage) == []
-    assert states(stage) == ["expired"]
+    assert mails(scenario) == []
+    assert states(scenario) == ["expired"]
 
 
-def test_after_downtime_a_meeting_of_today_is_still_told(stage: Stage, clock: Traveller) -> None:
+def test_after_downtime_a_meeting_of_today_is_still_told(
+    scenario: Scenario, clock: Traveller
+) -> None:
     clock.move_to(MONDAY + timedelta(days=1, hours=-1))
-    assert len(mails(stage)) == 1
+    assert len(mails(scenario)) == 1
 
 
-def test_a_retired_groups_meetings_are_silent(stage: Stage, clock: Traveller) -> None:
+def test_a_retired_groups_meetings_are_silent(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
-    with stage.services.writing.begin() as session:
-        session.get_one(Group, meeting(stage).group_id).retired_at = datetime.now(UTC)
-    assert mails(stage) == []
-    assert dump_of(stage.services)["reminders"] == []
+    with scenario.services.writing.begin() as session:
+        session.get_one(Group, meeting(scenario).group_id).retired_at = datetime.now(UTC)
+    assert mails(scenario) == []
+    assert dump_of(scenario.services)["reminders"] == []
 
 
-def test_members_ask_for_it_and_end_it_on_their_own_page(stage: Stage) -> None:
-    stage.visitor.send("/my-groups", email=BEN)
-    sheet = link_to(stage.mails(BEN)[-1], "my-groups").partition("?")[0]
-    [membership] = re.findall(r'name="membership" value="([^"]+)"', stage.visitor.open(sheet).text)[
-        :1
-    ]
+def test_members_ask_for_it_and_end_it_on_their_own_page(scenario: Scenario) -> None:
+    scenario.visitor.send("/my-groups", email=BEN)
+    sheet = link_to(scenario.mails(BEN)[-1], "my-groups").partition("?")[0]
+    [membership] = re.findall(
+        r'name="membership" value="([^"]+)"', scenario.visitor.open(sheet).text
+    )[:1]
     for wish, is_wanted, words in (
         ("yes", True, "You’ll get an email the day before each meeting."),
         ("no", False, "You won’t get emails before meetings anymore."),
     ):
-        answer = stage.visitor.press(f"{sheet}/remind", membership=membership, remind=wish)
-        assert words in stage.visitor.open(answer.location).text
-        found = stage.subscription(BEN)
+        answer = scenario.visitor.press(f"{sheet}/remind", membership=membership, remind=wish)
+        assert words in scenario.visitor.open(answer.location).text
+        found = scenario.subscription(BEN)
         assert found is not None
         assert found.is_reminded is is_wanted
 
 
 def test_from_a_newsletter_too_and_who_joins_again_begins_without(
-    stage: Stage, clock: Traveller
+    scenario: Scenario, clock: Traveller
 ) -> None:
-    leave = link_to(stage.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
-    assert stage.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
-    found = stage.subscription("carmen@dpsk12.org")
+    leave = link_to(scenario.enter("carmen@dpsk12.org"), "leave").partition("?")[0]
+    assert scenario.visitor.press(f"{leave}/remind", remind="yes").status_code == 303
+    found = scenario.subscription("carmen@dpsk12.org")
     assert found is not None
     assert found.is_reminded
-    stage.visitor.press(leave)
-    told = stage.visitor.press(f"{leave}/remind", remind="yes")
-    assert "you had already left this group" in stage.visitor.open(told.location).text
+    scenario.visitor.press(leave)
+    told = scenario.visitor.press(f"{leave}/remind", remind="yes")
+    assert "you had already left this group" in scenario.visitor.open(told.location).text
     clock.shift(timedelta(days=2))
-    stage.enter("carmen@dpsk12.org")
-    found = stage.subscription("carmen@dpsk12.org")
+    scenario.enter("carmen@dpsk12.org")
+    found = scenario.subscription("carmen@dpsk12.org")
     assert found is not None
     assert not found.is_reminded
 
 
-def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(stage: Stage) -> None:
-    stage.visitor.send("/my-groups", email=ADA)
-    sheet = link_to(stage.mails()[-1], "my-groups").partition("?")[0]
-    stage.visitor.press(f"{sheet}/copy")
-    assert "Gets an email before meetings" in text_of(stage.mails()[-1])
+def test_a_copy_of_what_is_kept_says_that_somebody_wants_reminders(scenario: Scenario) -> None:
+    scenario.visitor.send("/my-groups", email=ADA)
+    sheet = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
+    scenario.visitor.press(f"{sheet}/copy")
+    assert "Gets an email before meetings" in text_of(scenario.mails()[-1])
 
 
-def test_a_reminder_speaks_the_members_language(stage: Stage, clock: Traveller) -> None:
-    change(stage, language="es")
+def test_a_reminder_speaks_the_members_language(scenario: Scenario, clock: Traveller) -> None:
+    change(scenario, language="es")
     clock.shift(HOUR)
-    due(stage)
-    mail = stage.mails()[-1]
+    due(scenario)
+    mail = scenario.mails()[-1]
     assert mail["Subject"] == "Se acerca una reunión"
     assert "Martes 8 de diciembre de 2026, 4:00–5:00 p. m." in text_of(mail)

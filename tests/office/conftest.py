@@ -9,7 +9,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 OFFICE = "office@dpsk12.org"
@@ -36,7 +36,7 @@ def lead(
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)

@@ -14,7 +14,7 @@ from belong_mail.members import removal
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 PAGE = "/office/addresses"
 BOB = "bob@dpsk12.org"
@@ -25,129 +25,129 @@ def ask(office: Visitor, address: str = ADA, what: str = "remove", slug: str = V
     return office.send(PAGE, group=slug, email=address, what=what)
 
 
-def told(stage: Stage, address: str = ADA) -> list[str]:
-    subjects = [str(each["Subject"]) for each in stage.mails(address)]
+def told(scenario: Scenario, address: str = ADA) -> list[str]:
+    subjects = [str(each["Subject"]) for each in scenario.mails(address)]
     return [each for each in subjects if each == "You’re no longer in a group"]
 
 
 def test_an_address_leaves_that_group_alone_and_is_told_of_it(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
-    stage.enter(slug="asian")
+    scenario.enter()
+    scenario.enter(slug="asian")
     answer = ask(office, f" {ADA.upper()} ")
     assert answer.status_code == 303
     assert ADA.lower() not in answer.location.lower()
     assert "whether or not the address was in the group" in office.open(answer.location).text
-    assert told(stage) == ["You’re no longer in a group"]
-    mail = stage.relay.to(ADA)[-1]
+    assert told(scenario) == ["You’re no longer in a group"]
+    mail = scenario.relay.to(ADA)[-1]
     for part in (text_of(mail), html_of(mail)):
         assert "The Belong office took this address out of The Village Belong Group." in part
         assert "/contact?lang=en" in part
     assert "Village" not in str(mail["Subject"])
-    assert not stage.is_member()
-    assert stage.is_member(slug="asian")
-    stage.enter()
-    assert stage.is_member()
+    assert not scenario.is_member()
+    assert scenario.is_member(slug="asian")
+    scenario.enter()
+    assert scenario.is_member()
 
 
 def test_who_left_by_the_offices_word_comes_back_by_no_link_of_before(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    welcome = stage.enter()
-    asked = stage.confirm_link(BOB)
+    welcome = scenario.enter()
+    asked = scenario.confirm_link(BOB)
     leave = link_to(welcome, "leave")
-    stage.visitor.press(leave)
+    scenario.visitor.press(leave)
     ask(office)
     ask(office, BOB)
-    stage.worker.drain()
-    stage.visitor.press(asked)
-    stage.visitor.press(leave.replace("/leave/", "/undo/"))
-    assert not stage.is_member()
-    assert not stage.is_member(BOB)
-    assert told(stage) == told(stage, BOB) == []
+    scenario.worker.drain()
+    scenario.visitor.press(asked)
+    scenario.visitor.press(leave.replace("/leave/", "/undo/"))
+    assert not scenario.is_member()
+    assert not scenario.is_member(BOB)
+    assert told(scenario) == told(scenario, BOB) == []
 
 
 def test_a_barred_address_cannot_join_that_group_until_it_is_let_in(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
+    scenario.enter()
     ask(office, what="bar")
-    assert len(told(stage)) == 1
-    before = len(stage.mails())
-    answers = [stage.visitor.join(VILLAGE, each) for each in (ADA, BOB)]
+    assert len(told(scenario)) == 1
+    before = len(scenario.mails())
+    answers = [scenario.visitor.join(VILLAGE, each) for each in (ADA, BOB)]
     assert [each.location.split("/")[1] for each in answers] == ["check-your-inbox"] * 2
-    assert len(stage.mails()) == before
-    assert len(stage.mails(BOB)) == 1
-    stage.enter(slug="asian")
+    assert len(scenario.mails()) == before
+    assert len(scenario.mails(BOB)) == 1
+    scenario.enter(slug="asian")
     ask(office, what="bar")
     ask(office, what="let-in")
-    stage.worker.drain()
-    assert stage.rows("barred_addresses") == 0
-    stage.enter()
-    assert stage.is_member()
+    scenario.worker.drain()
+    assert scenario.rows("barred_addresses") == 0
+    scenario.enter()
+    assert scenario.is_member()
 
 
 def test_one_who_is_no_member_is_barred_as_well_and_hears_nothing(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
     ask(office, BOB, "bar")
-    assert stage.mails(BOB) == []
-    stage.visitor.join(VILLAGE, BOB)
-    assert stage.mails(BOB) == []
-    assert stage.rows("barred_addresses") == 1
+    assert scenario.mails(BOB) == []
+    scenario.visitor.join(VILLAGE, BOB)
+    assert scenario.mails(BOB) == []
+    assert scenario.rows("barred_addresses") == 1
 
 
 def test_nobody_moves_to_an_address_that_a_group_does_not_let_in(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
-    stage.enter(slug="asian")
+    scenario.enter()
+    scenario.enter(slug="asian")
     ask(office, BOB, "bar")
-    stage.visitor.send("/my-groups", email=ADA)
-    sheet = link_to(stage.mails()[-1], "my-groups").partition("?")[0]
-    stage.visitor.send(f"{sheet}/change-address", email=BOB)
-    stage.visitor.press(link_to(stage.mails(BOB)[-1], "change-address"))
-    stage.worker.drain()
-    assert not stage.is_member(BOB)
-    assert stage.is_member(BOB, "asian")
+    scenario.visitor.send("/my-groups", email=ADA)
+    sheet = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
+    scenario.visitor.send(f"{sheet}/change-address", email=BOB)
+    scenario.visitor.press(link_to(scenario.mails(BOB)[-1], "change-address"))
+    scenario.worker.drain()
+    assert not scenario.is_member(BOB)
+    assert scenario.is_member(BOB, "asian")
 
 
 def test_the_page_answers_alike_in_the_same_statements_for_every_address(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
+    scenario.enter()
     ask(office, "first@dpsk12.org")
-    stage.worker.drain()
+    scenario.worker.drain()
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
-    event.listen(stage.engine, "before_cursor_execute", note)
+    event.listen(scenario.engine, "before_cursor_execute", note)
     answers = set()
     for address in (ADA, BOB, "somebody@example.org"):
         statements.clear()
         answer = ask(office, address)
         answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
-    event.remove(stage.engine, "before_cursor_execute", note)
+    event.remove(scenario.engine, "before_cursor_execute", note)
     assert len(answers) == 1
 
 
 def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
     for what in (removal.REMOVE, removal.BAR, removal.LET_IN):
         ask(office, what=what)
-    stage.worker.drain()
+    scenario.worker.drain()
     kinds = [audit.Kind.ADDRESS_REMOVED, audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         found = select(audit.AuditEntry).where(audit.AuditEntry.kind.in_(kinds))
         entries = session.scalars(found.order_by(audit.AuditEntry.id)).all()
     assert [each.kind for each in entries] == kinds
     assert {each.group_slug for each in entries} == {VILLAGE}
     assert all(each.role == audit.Role.ACCOUNT and each.actor for each in entries)
-    assert ADA not in repr(dump_of(stage.services))
+    assert ADA not in repr(dump_of(scenario.services))
 
 
 def test_so_many_addresses_a_day_and_no_more(office: Visitor) -> None:
@@ -160,42 +160,44 @@ def test_so_many_addresses_a_day_and_no_more(office: Visitor) -> None:
 
 
 def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
+    scenario.enter()
     sealed = [f"no{number}@dpsk12.org" for number in range(REMOVAL_RATE.burst)] + [ADA]
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
         for address in sealed:
             wanted = {"group": group.public_id, "address": address, "what": removal.REMOVE}
-            made = stage.services.sealer.seal(json.dumps(wanted).encode(), sealed_for(removal.JOB))
+            made = scenario.services.sealer.seal(
+                json.dumps(wanted).encode(), sealed_for(removal.JOB)
+            )
             session.add(Job(kind=removal.JOB, sealed=made))
-    stage.worker.drain()
-    assert stage.is_member()
+    scenario.worker.drain()
+    assert scenario.is_member()
     assert office
 
 
 @pytest.mark.parametrize("wrong", [{"email": ""}, {"email": "x"}, {"what": "all"}, {"group": "no"}])
 def test_what_cannot_be_done_is_explained_and_kept(
-    office: Visitor, stage: Stage, wrong: dict[str, str]
+    office: Visitor, scenario: Scenario, wrong: dict[str, str]
 ) -> None:
     typed = {"group": VILLAGE, "email": ADA, "what": "bar", **wrong}
-    before = kept_of(stage.services)
+    before = kept_of(scenario.services)
     answer = office.press(PAGE, **{**Form(office.open(PAGE).text).fields, **typed})
     assert answer.status_code == 422
     assert "Problem: " in answer.text
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
 def test_no_lead_and_no_stranger_takes_anybody_out(
-    lead: Visitor, visitor: Visitor, stage: Stage
+    lead: Visitor, visitor: Visitor, scenario: Scenario
 ) -> None:
-    stage.enter()
+    scenario.enter()
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     typed = {"group": VILLAGE, "email": ADA, "what": "bar"}
-    before = kept_of(stage.services)
+    before = kept_of(scenario.services)
     assert lead.open(PAGE).status_code == 404
     assert lead.press(PAGE, csrf_token=token, **typed).status_code == 404
     assert visitor.press(PAGE, **typed).status_code in {400, 403}
     assert visitor.open(PAGE).location.startswith("/sign-in")
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before

@@ -16,7 +16,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named, interests_of, make_member, make_members, queue_issue
-from tests.scenario import VILLAGE, Stage
+from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 LIST = "/office/newsletters"
@@ -258,47 +258,47 @@ def test_who_sent_what_was_held_is_known(
         assert issue.released_by is not None
 
 
-def told(stage: Stage, address: str) -> list[str]:
+def told(scenario: Scenario, address: str) -> list[str]:
     """Return the subjects of the emails about what the office did."""
-    subjects = [str(mail["Subject"]) for mail in stage.mails(address)]
+    subjects = [str(mail["Subject"]) for mail in scenario.mails(address)]
     return [each for each in subjects if each.startswith("The Belong office")]
 
 
 def test_leaders_are_emailed_which_newsletter_the_office_paused_or_stopped(
-    office: Visitor, stage: Stage
+    office: Visitor, scenario: Scenario
 ) -> None:
     for address in (LEAD, SECOND, OFFICE):
-        stage.invite_lead(address, "lgbtq")
-    with stage.services.writing.begin() as session:
+        scenario.invite_lead(address, "lgbtq")
+    with scenario.services.writing.begin() as session:
         page = f"{LIST}/{queue_issue(session, 'lgbtq', subject='Picnic').public_id}"
     for verb, said in (("pause", "paused"), ("stop", "stopped")):
         assert press(office, page, verb) == 303
         for address in (LEAD, SECOND):
-            mail = stage.mails(address)[-1]
+            mail = scenario.mails(address)[-1]
             assert mail["Subject"] == f"The Belong office {said} your newsletter"
             assert "lgbtq" not in " ".join(map(str, mail.values())).lower()
             for words in (text_of(mail), html_of(mail)):
                 assert "“Picnic” for the LGBTQ+ Belong Group" in words
                 assert f"/lead/newsletters/{page.rpartition('/')[2]}/sending" in words
-    assert len(told(stage, LEAD)) == 2
-    assert told(stage, OFFICE) == []
+    assert len(told(scenario, LEAD)) == 2
+    assert told(scenario, OFFICE) == []
 
 
 def test_leaders_are_emailed_what_the_office_sent_or_canceled(
-    office: Visitor, stage: Stage, services: Services, worker: Worker
+    office: Visitor, scenario: Scenario, services: Services, worker: Worker
 ) -> None:
-    stage.invite_lead(LEAD, "asian")
+    scenario.invite_lead(LEAD, "asian")
     first, second = held(services, worker), held(services, worker)
     press(office, first, "send")
-    assert told(stage, LEAD) == ["The Belong office sent your newsletter"]
+    assert told(scenario, LEAD) == ["The Belong office sent your newsletter"]
     press(office, second, "cancel")
-    assert told(stage, LEAD)[1:] == ["The Belong office canceled your newsletter"]
+    assert told(scenario, LEAD)[1:] == ["The Belong office canceled your newsletter"]
 
 
-def test_what_is_no_longer_so_is_not_emailed(office: Visitor, stage: Stage) -> None:
-    stage.invite_lead(LEAD, VILLAGE)
-    with stage.services.writing.begin() as session:
+def test_what_is_no_longer_so_is_not_emailed(office: Visitor, scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD, VILLAGE)
+    with scenario.services.writing.begin() as session:
         page = f"{LIST}/{queue_issue(session).public_id}"
     press(office, page, "pause")
     press(office, page, "resume")
-    assert told(stage, LEAD) == ["The Belong office resumed your newsletter"]
+    assert told(scenario, LEAD) == ["The Belong office resumed your newsletter"]

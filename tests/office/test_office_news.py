@@ -7,14 +7,14 @@ from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
-from tests.scenario import Stage
+from tests.scenario import Scenario
 
 OFFICE, READER = "office@dpsk12.org", "reader@dpsk12.org"
 SLUG = "office-news"
 
 
 def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
-    app: Flask, office: Visitor, visitor: Visitor, stage: Stage, services: Services
+    app: Flask, office: Visitor, visitor: Visitor, scenario: Scenario, services: Services
 ) -> None:
     described = {"summary_en": "News of the office.", "summary_es": "Noticias de la oficina."}
     answer = office.send("/office/new-group", name="Office News", starts="now", **described)
@@ -23,8 +23,8 @@ def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
         group = session.scalars(select(Group).where(Group.slug == SLUG)).one().public_id
     invited = {"name": "Sam, office", "email": OFFICE, "groups": [group], "language": "en"}
     assert office.send("/office/leads/invite", **invited).status_code == 303
-    visitor.press(link_to(stage.mails(OFFICE)[-1], "invitation"))
-    stage.enter(READER, SLUG)
+    visitor.press(link_to(scenario.mails(OFFICE)[-1], "invitation"))
+    scenario.enter(READER, SLUG)
 
     written = office.press("/lead/groups/office-news/newsletters", **csrf(office)).location
     words = {"subject": "Now and next", "text": "We moved to **Room 4**."}
@@ -36,7 +36,7 @@ def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
         issue = newsletters.find(session, written.rpartition("/")[2])
         assert issue is not None
         newsletters.queue(session, issue)
-    mail = stage.mails(READER)[-1]
+    mail = scenario.mails(READER)[-1]
     assert mail["Subject"] == "Now and next"
     assert "Room 4" in text_of(mail)
     assert "Office News Belong Group" in html_of(mail)

@@ -21,7 +21,7 @@ from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_sqlite
 from tests.older import write_as_before
 from tests.processes import run
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 from tests.web_role import give_rights
 
@@ -33,12 +33,12 @@ TAKEN_OVER = "Rights to lead a group taken over from the older version: 1."
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Iterator[Stage]:
+) -> Iterator[Scenario]:
     """An older database: Ada and Ben are members, an issue is half sent, Cara and Dora wait."""
-    stage = Stage(visitor, worker, relay, services, keyring)
-    stage.invite_lead(LEAD)
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    scenario.invite_lead(LEAD)
     with services.writing.begin() as session:
         for address in (ADA, BEN):
             make_member(session, keyring, address)
@@ -48,23 +48,25 @@ def stage(
     visitor.send("/my-groups", email=CARA)
     worker._read_requests()
     visitor.join(VILLAGE, DORA, first_name="Dora", introduce_me="y")
-    grow_old(stage)
-    yield stage
-    schema.upgrade(stage.engine)
-    give_rights(stage.engine)
+    grow_old(scenario)
+    yield scenario
+    schema.upgrade(scenario.engine)
+    give_rights(scenario.engine)
 
 
-def grow_old(stage: Stage) -> None:
-    write_as_before(stage.services, stage.keyring)
-    schema.downgrade(stage.engine, BEFORE)
+def grow_old(scenario: Scenario) -> None:
+    write_as_before(scenario.services, scenario.keyring)
+    schema.downgrade(scenario.engine, BEFORE)
 
 
-def let_lead(stage: Stage, address: str) -> None:
+def let_lead(scenario: Scenario, address: str) -> None:
     """Write a row, as whoever breaks into the web can."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         public_id = f"account-of-{address}"
-        wrapped = stage.keyring.opener.wrap(address.encode(), "accounts.wrapped_address", public_id)
-        index = stage.keyring.index.account(address)
+        wrapped = scenario.keyring.opener.wrap(
+            address.encode(), "accounts.wrapped_address", public_id
+        )
+        index = scenario.keyring.index.account(address)
         account = Account(public_id=public_id, address_index=index, wrapped_address=wrapped)
         session.add(account)
         session.flush()
@@ -73,106 +75,108 @@ def let_lead(stage: Stage, address: str) -> None:
 
 
 def test_what_waited_in_an_older_database_arrives_and_who_led_still_leads(
-    stage: Stage, cli: FlaskCliRunner
+    scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
     upgraded = cli.invoke(args=["db", "upgrade"])
     assert (upgraded.exit_code, upgraded.output.splitlines()[0]) == (0, TAKEN_OVER)
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(text("UPDATE deliveries SET due_at = created_at WHERE state = 'deferred'"))
-    assert len(stage.mails(BEN)) == 1
-    assert len(stage.mails(CARA)) == 1
-    [asked] = stage.mails(DORA)
-    with stage.services.writing.begin() as session:
+    assert len(scenario.mails(BEN)) == 1
+    assert len(scenario.mails(CARA)) == 1
+    [asked] = scenario.mails(DORA)
+    with scenario.services.writing.begin() as session:
         wish = session.execute(text("SELECT confirm_id FROM wishes")).scalar_one()
-        members.confirm(session, stage.services.sealer, wish)
-    [introduced] = stage.mails(LEAD)
+        members.confirm(session, scenario.services.sealer, wish)
+    [introduced] = scenario.mails(LEAD)
     assert introduced["Reply-To"] == DORA
-    assert len(stage.mails(DORA)) == 2
+    assert len(scenario.mails(DORA)) == 2
     assert asked["To"] == DORA
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         queue_issue(session)
     for address in (ADA, BEN, DORA):
-        assert stage.mails(address)[-1]["Subject"] == "This month with us"
+        assert scenario.mails(address)[-1]["Subject"] == "This month with us"
 
 
-def test_rights_are_taken_over_once_and_never_again(stage: Stage, cli: FlaskCliRunner) -> None:
+def test_rights_are_taken_over_once_and_never_again(
+    scenario: Scenario, cli: FlaskCliRunner
+) -> None:
     """Who writes a row after the step is believed neither by it nor by the next upgrade."""
     assert TAKEN_OVER in cli.invoke(args=["db", "upgrade"]).output
-    let_lead(stage, MALLORY)
+    let_lead(scenario, MALLORY)
     again = cli.invoke(args=["db", "upgrade"])
     assert again.output == "The database is up to date.\n"
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         members.confirm(
             session,
-            stage.services.sealer,
+            scenario.services.sealer,
             session.execute(text("SELECT confirm_id FROM wishes")).scalar_one(),
         )
-    assert len(stage.mails(LEAD)) == 1
-    assert stage.relay.to(MALLORY) == []
+    assert len(scenario.mails(LEAD)) == 1
+    assert scenario.relay.to(MALLORY) == []
 
 
-def test_rights_of_the_office_are_taken_over_once(stage: Stage, cli: FlaskCliRunner) -> None:
-    with stage.engine.begin() as connection:
+def test_rights_of_the_office_are_taken_over_once(scenario: Scenario, cli: FlaskCliRunner) -> None:
+    with scenario.engine.begin() as connection:
         connection.execute(text("UPDATE accounts SET is_office = :yes"), {"yes": True})
     taken = "Rights to work for the office taken over from the older version: 1."
     assert taken in cli.invoke(args=["db", "upgrade"]).output
-    let_lead(stage, MALLORY)
-    with stage.services.writing.begin() as session:
+    let_lead(scenario, MALLORY)
+    with scenario.services.writing.begin() as session:
         session.execute(update(Account).values(is_office=True))
     assert "taken over" not in cli.invoke(args=["db", "upgrade"]).output
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         proven = [
-            invitations.is_proven_office(stage.keyring.opener, each)
+            invitations.is_proven_office(scenario.keyring.opener, each)
             for each in session.scalars(select(Account).order_by(Account.id))
         ]
     assert proven == [True, False]
 
 
 def test_whoever_sets_the_step_back_has_no_forged_right_taken_over(
-    stage: Stage, cli: FlaskCliRunner
+    scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
     """SQLite's file is writable for the web as a whole: columns, tables and step included."""
     assert TAKEN_OVER in cli.invoke(args=["db", "upgrade"]).output
-    let_lead(stage, MALLORY)
-    schema.downgrade(stage.engine, BEFORE)
+    let_lead(scenario, MALLORY)
+    schema.downgrade(scenario.engine, BEFORE)
     again = cli.invoke(args=["db", "upgrade"])
     assert again.exit_code == 1
     assert "look for a break-in" in again.output
-    with stage.engine.connect() as connection:
+    with scenario.engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == BEFORE
 
 
 def test_without_the_workers_keys_the_step_is_not_taken_at_all(
-    stage: Stage, environment: dict[str, str]
+    scenario: Scenario, environment: dict[str, str]
 ) -> None:
     keyless = {**environment, "BELONG_PRIVATE_KEYS": "", "BELONG_INDEX_KEYS": ""}
     refused = run(keyless, "db", "upgrade")
     assert refused.returncode == 1
     assert "BELONG_PRIVATE_KEYS" in refused.stderr
     assert "Traceback" not in refused.stderr
-    with stage.engine.connect() as connection:
+    with scenario.engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == BEFORE
     assert run(environment, "db", "upgrade").returncode == 0
 
 
 @on_sqlite
 def test_an_older_copy_that_is_put_back_is_taken_over_too(
-    stage: Stage, cli: FlaskCliRunner, tmp_path: Path
+    scenario: Scenario, cli: FlaskCliRunner, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "copy")
-    backup.backup(stage.engine, Path(file), lambda _copied: None)
-    schema.upgrade(stage.engine)
-    stage.worker.engine.close()
+    backup.backup(scenario.engine, Path(file), lambda _copied: None)
+    schema.upgrade(scenario.engine)
+    scenario.worker.engine.close()
     assert TAKEN_OVER in cli.invoke(args=["db", "restore", file]).output
 
 
 def test_what_makes_no_sense_in_an_older_database_does_not_stop_the_step(
-    stage: Stage, cli: FlaskCliRunner
+    scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
     """Whoever has the public key may have sealed it; and an account may be somebody's invention."""
-    seal = stage.services.sealer.seal
-    with stage.engine.begin() as connection:
+    seal = scenario.services.sealer.seal
+    with scenario.engine.begin() as connection:
         account = "INSERT INTO accounts (public_id, address_index, wrapped_address, created_at,"
         account += " language, is_office) SELECT 'forged', :index, :wrapped, created_at, 'en', :no"
         wrapped = seal(MALLORY.encode(), "accounts.wrapped_address")
@@ -188,20 +192,20 @@ def test_what_makes_no_sense_in_an_older_database_does_not_stop_the_step(
         for typed in (b"no JSON", b"[]", b'{"address": "x"}'):
             connection.execute(text(asked), {"sealed": seal(typed, OF_REQUESTS)})
     assert TAKEN_OVER in cli.invoke(args=["db", "upgrade"]).output
-    assert len(stage.mails(DORA)) == 1
+    assert len(scenario.mails(DORA)) == 1
 
 
 def test_an_address_that_its_index_contradicts_is_not_taken_over(
-    stage: Stage, cli: FlaskCliRunner
+    scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(
             text("UPDATE subscriptions SET address_index = :forged WHERE id = 1"),
             {"forged": b"forged"},
         )
     assert cli.invoke(args=["db", "upgrade"]).exit_code == 0
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         queue_issue(session)
-    before = len(stage.relay.to(ADA))
-    assert len(stage.mails(ADA)) == before
-    assert stage.mails(BEN)[-1]["Subject"] == "This month with us"
+    before = len(scenario.relay.to(ADA))
+    assert len(scenario.mails(ADA)) == before
+    assert scenario.mails(BEN)[-1]["Subject"] == "This month with us"

@@ -17,7 +17,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
 from tests.factories import group_named
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
 
 OPERATOR = "operator@example.org"
@@ -39,10 +39,10 @@ def guess(services: Services, number: int, kind: str = "join") -> None:
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 def left(services: Services) -> int:
@@ -102,14 +102,14 @@ def test_the_day_on_which_a_group_starts_is_no_alarm_and_nobody_waits(
 
 
 def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(
-    stage: Stage, visitor: Visitor, services: Services
+    scenario: Scenario, visitor: Visitor, services: Services
 ) -> None:
-    stage.invite_lead("lead@dpsk12.org")
-    link = stage.confirm_link(introduce_me="y", first_name="Ada")
+    scenario.invite_lead("lead@dpsk12.org")
+    link = scenario.confirm_link(introduce_me="y", first_name="Ada")
     guess(services, 350, "my-groups")
-    stage.worker.drain()
+    scenario.worker.drain()
     visitor.press(link)
-    stage.worker.drain()
+    scenario.worker.drain()
     assert left(services) >= 100
-    assert "Ada" in text_of(stage.relay.to("lead@dpsk12.org")[-1])
-    assert "Ada" in text_of(stage.relay.to(ADA)[-1])
+    assert "Ada" in text_of(scenario.relay.to("lead@dpsk12.org")[-1])
+    assert "Ada" in text_of(scenario.relay.to(ADA)[-1])

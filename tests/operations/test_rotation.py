@@ -24,7 +24,7 @@ from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
 from tests.interests.upcoming import wait_for
 from tests.processes import run
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
 
 NEW = encryption.new_keys()
@@ -116,7 +116,7 @@ def test_groups_keep_their_mailboxes_and_those_who_wait_are_still_told(
     both: Opener, worker_with: Callable[[Opener], Worker], visitor: Visitor, worker: Worker,
     services: Services, keyring: Keyring, relay: Server,
 ) -> None:  # fmt: skip
-    wait_for(Stage(visitor, worker, relay, services, keyring))
+    wait_for(Scenario(visitor, worker, relay, services, keyring))
     with services.writing.begin() as session:
         mailbox.wrap_mailbox(keyring.opener, group_named(session, "the-village"), SHARED)
     assert left(services, both) >= 2

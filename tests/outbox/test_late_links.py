@@ -19,7 +19,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.factories import make_member
-from tests.scenario import VILLAGE, Stage
+from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
@@ -39,10 +39,10 @@ STILL_SENT = {
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def seat(
     return sign_in(app, services, keyring, worker, relay, VILLAGE)
 
 
-def ask(about: str, stage: Stage, seat: Visitor, cli: Any) -> None:
+def ask(about: str, scenario: Scenario, seat: Visitor, cli: Any) -> None:
     """Do what makes the email with a link to a page."""
-    visitor = stage.visitor
+    visitor = scenario.visitor
     if about == "confirm":
         visitor.join("asian", SOMEBODY)
     elif about == "sign-in":
@@ -65,11 +65,11 @@ def ask(about: str, stage: Stage, seat: Visitor, cli: Any) -> None:
     elif about == "invitation":
         assert cli.invoke(args=["lead", "invite", INVITED, "--group", "asian"]).exit_code == 0
     else:
-        with stage.services.writing.begin() as session:
-            make_member(session, stage.keyring, SOMEBODY)
+        with scenario.services.writing.begin() as session:
+            make_member(session, scenario.keyring, SOMEBODY)
         visitor.send("/my-groups", email=SOMEBODY)
         if about == "change-address":
-            sheet = link_to(stage.mails(SOMEBODY)[-1], "my-groups").partition("?")[0]
+            sheet = link_to(scenario.mails(SOMEBODY)[-1], "my-groups").partition("?")[0]
             visitor.send(f"{sheet}/change-address", email=NEW)
 
 
@@ -77,55 +77,55 @@ def ask(about: str, stage: Stage, seat: Visitor, cli: Any) -> None:
     ("about", "hours"), [(about, hours) for about in STILL_SENT for hours in HOURS]
 )
 def test_a_link_that_leaves_late_works_or_its_email_has_expired(
-    about: str, hours: float, stage: Stage, seat: Visitor, cli: Any
+    about: str, hours: float, scenario: Scenario, seat: Visitor, cli: Any
 ) -> None:
     to, late = STILL_SENT[about]
     if about == "change-address":
-        ask(about, stage, seat, cli)
-        stage.relay.always("MAIL", DOWN)
+        ask(about, scenario, seat, cli)
+        scenario.relay.always("MAIL", DOWN)
     else:
-        stage.relay.always("MAIL", DOWN)
-        ask(about, stage, seat, cli)
-    stage.worker.drain()
-    before = len(stage.relay.to(to))
-    stage.relay.usual()
+        scenario.relay.always("MAIL", DOWN)
+        ask(about, scenario, seat, cli)
+    scenario.worker.drain()
+    before = len(scenario.relay.to(to))
+    scenario.relay.usual()
     with time_machine.travel(now() + timedelta(hours=hours)):
-        mails = stage.mails(to)[before:]
+        mails = scenario.mails(to)[before:]
         assert len(mails) == (hours in late)
-        with stage.services.reading.begin() as session:
+        with scenario.services.reading.begin() as session:
             states = set(session.scalars(select(Delivery.state)))
         assert states <= ({"accepted"} if mails else {"accepted", "expired", "withdrawn"})
         if not mails:
             return
         link = link_to(mails[0], about)
     with time_machine.travel(now() + timedelta(hours=hours, minutes=8)):
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             purge.purge_all(session)
-        reader = seat if about == "sign-in" else stage.visitor
+        reader = seat if about == "sign-in" else scenario.visitor
         assert reader.open(link).status_code == 200
 
 
 def test_a_wish_is_kept_as_long_as_its_late_link_works(
-    stage: Stage, seat: Visitor, cli: Any
+    scenario: Scenario, seat: Visitor, cli: Any
 ) -> None:
-    stage.relay.always("MAIL", DOWN)
-    ask("confirm", stage, seat, cli)
-    stage.worker.drain()
-    stage.relay.usual()
+    scenario.relay.always("MAIL", DOWN)
+    ask("confirm", scenario, seat, cli)
+    scenario.worker.drain()
+    scenario.relay.usual()
     with time_machine.travel(now() + timedelta(days=6)):
-        link = link_to(stage.mails(SOMEBODY)[-1], "confirm")
+        link = link_to(scenario.mails(SOMEBODY)[-1], "confirm")
         with time_machine.travel(now() + timedelta(hours=71)):
-            with stage.services.writing.begin() as session:
+            with scenario.services.writing.begin() as session:
                 purge.purge_all(session)
-            assert stage.visitor.press(link).status_code == 200
+            assert scenario.visitor.press(link).status_code == 200
 
 
 def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(
-    stage: Stage, seat: Visitor
+    scenario: Scenario, seat: Visitor
 ) -> None:
-    before = len(stage.mails(LEAD))
+    before = len(scenario.mails(LEAD))
     seat.send("/sign-in", email=LEAD)
     with time_machine.travel(now() + timedelta(days=1)):
-        assert len(stage.mails(LEAD)) == before
-        with stage.services.reading.begin() as session:
+        assert len(scenario.mails(LEAD)) == before
+        with scenario.services.reading.begin() as session:
             assert session.scalars(select(Job)).all() == []

@@ -11,7 +11,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, links_in, text_of
 from tests.markers import on_sqlite
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Accepted, Server, drop
 from tests.smtp_raw import Page, check_form
 
@@ -26,16 +26,16 @@ BAIT = "Win $$ and 7*7 %(more)s $now"
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Stage:
-    return Stage(visitor, worker, relay, services, keyring)
+) -> Scenario:
+    return Scenario(visitor, worker, relay, services, keyring)
 
 
-def last(stage: Stage) -> Accepted:
-    stage.worker.drain()
-    assert stage.relay.faults == []
-    return stage.relay.accepted[-1]
+def last(scenario: Scenario) -> Accepted:
+    scenario.worker.drain()
+    assert scenario.relay.faults == []
+    return scenario.relay.accepted[-1]
 
 
 def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
@@ -58,9 +58,9 @@ def check_letter(one: Accepted, names: list[str]) -> dict[str, str]:
 
 
 @on_sqlite
-def test_the_confirmation_holds_nothing_that_was_typed(stage: Stage) -> None:
-    stage.ask(first_name=BAIT)
-    one = last(stage)
+def test_the_confirmation_holds_nothing_that_was_typed(scenario: Scenario) -> None:
+    scenario.ask(first_name=BAIT)
+    one = last(scenario)
     check_letter(one, NAMES)
     for part in (one.data.decode(), text_of(one.message), html_of(one.message)):
         assert "Win $" not in part
@@ -69,18 +69,20 @@ def test_the_confirmation_holds_nothing_that_was_typed(stage: Stage) -> None:
 
 
 @on_sqlite
-def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(stage: Stage) -> None:
-    stage.enter()
-    check_letter(last(stage), NAMES)
-    stage.ask()
-    check_letter(last(stage), NAMES)
+def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario: Scenario) -> None:
+    scenario.enter()
+    check_letter(last(scenario), NAMES)
+    scenario.ask()
+    check_letter(last(scenario), NAMES)
 
 
 @on_sqlite
-def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    stage.enter(introduce_me="y", first_name="Ada &amp; %(name)s")
-    [mail] = [one for one in stage.relay.accepted if one.recipient == LEAD]
+def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(
+    scenario: Scenario,
+) -> None:
+    scenario.invite_lead(LEAD)
+    scenario.enter(introduce_me="y", first_name="Ada &amp; %(name)s")
+    [mail] = [one for one in scenario.relay.accepted if one.recipient == LEAD]
     headers = check_letter(mail, WITH_REPLY_TO)
     assert headers["Reply-To"] == ADA
     assert "Ada &amp; %(name)s" in text_of(mail.message)
@@ -89,12 +91,12 @@ def test_the_introduction_goes_to_the_lead_and_is_answered_to_the_member(stage: 
 
 @on_sqlite
 def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
-    stage: Stage,
+    scenario: Scenario,
 ) -> None:
     words = "Hello\r\nBcc: eve@example.org\n.\n\nFrom here {{ 7*7 }} <script>"
-    stage.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
-    check_letter(last(stage), NAMES)
-    [one] = [one for one in stage.relay.accepted if one.recipient == INBOX]
+    scenario.visitor.send("/contact", name="Ada", email=ADA, topic="need", message=words)
+    check_letter(last(scenario), NAMES)
+    [one] = [one for one in scenario.relay.accepted if one.recipient == INBOX]
     headers = check_letter(one, WITH_REPLY_TO)
     assert headers["Reply-To"] == ADA
     assert "{{ 7*7 }} <script>" in text_of(one.message)
@@ -102,19 +104,19 @@ def test_a_message_to_the_office_comes_from_us_and_is_answered_to_its_writer(
 
 
 @on_sqlite
-def test_an_anonymous_message_has_nobody_to_answer(stage: Stage) -> None:
-    stage.visitor.send("/contact", name="", email="", topic="need", message="We need a room.")
-    check_letter(last(stage), NAMES)
+def test_an_anonymous_message_has_nobody_to_answer(scenario: Scenario) -> None:
+    scenario.visitor.send("/contact", name="", email="", topic="need", message="We need a room.")
+    check_letter(last(scenario), NAMES)
 
 
-def test_a_letter_written_again_is_the_same_letter(stage: Stage) -> None:
+def test_a_letter_written_again_is_the_same_letter(scenario: Scenario) -> None:
     """Its answer was lost: the second copy has the first one's Date, Message-ID and links."""
-    stage.relay.script("DOT", drop())
-    assert stage.visitor.join(VILLAGE, ADA).status_code == 303
+    scenario.relay.script("DOT", drop())
+    assert scenario.visitor.join(VILLAGE, ADA).status_code == 303
     with time_machine.travel(datetime.now(UTC), tick=True) as clock:
-        stage.worker.drain()
+        scenario.worker.drain()
         clock.shift(timedelta(minutes=30))
-        stage.worker.drain()
-    first, second = stage.relay.accepted
+        scenario.worker.drain()
+    first, second = scenario.relay.accepted
     assert first.data == second.data
     assert first.return_path == second.return_path

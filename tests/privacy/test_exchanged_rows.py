@@ -35,7 +35,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, links_in, path_of, text_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.interests.upcoming import wait_for
-from tests.scenario import Stage
+from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
 ADA, ADAS_NAME = "ada@dpsk12.org", "Adalberta"
@@ -49,13 +49,13 @@ SECRETS = (ADA, ADAS_NAME, BOB)
 
 
 @pytest.fixture
-def stage(
+def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> Iterator[Stage]:
+) -> Iterator[Scenario]:
     """Two members of one group, and a lead of another who broke into the web; all is quiet."""
-    stage = Stage(visitor, worker, relay, services, keyring)
-    stage.invite_lead(LEAD, OURS)
-    stage.invite_lead(MALLORY, THEIRS)
+    scenario = Scenario(visitor, worker, relay, services, keyring)
+    scenario.invite_lead(LEAD, OURS)
+    scenario.invite_lead(MALLORY, THEIRS)
     with services.writing.begin() as session:
         for address, slug in ((ADA, OURS), (BOB, OURS), (MALLORY, THEIRS)):
             member = make_member(session, keyring, address, slug)
@@ -66,8 +66,8 @@ def stage(
                 member.public_id,
             )
         mailbox.wrap_mailbox(keyring.opener, group_named(session, THEIRS), BOX)
-    yield stage
-    stage.worker.drain()
+    yield scenario
+    scenario.worker.drain()
     for one in relay.accepted:
         if one.recipient in (ADA, BOB, LEAD):
             assert one.message["Reply-To"] not in (MALLORY, BOX)
@@ -81,9 +81,9 @@ def all_of(mail: EmailMessage) -> str:
     return "\n".join((*headers, text_of(mail), html_of(mail)))
 
 
-def row(session: Session, address: str, slug: str, stage: Stage) -> Subscription:
+def row(session: Session, address: str, slug: str, scenario: Scenario) -> Subscription:
     """Return the row that was made for an address; an intruder would try each."""
-    index = stage.keyring.index.member(group_named(session, slug).public_id, address)
+    index = scenario.keyring.index.member(group_named(session, slug).public_id, address)
     return session.scalars(select(Subscription).where(Subscription.address_index == index)).one()
 
 
@@ -92,8 +92,8 @@ def again(session: Session, member: Subscription) -> Subscription:
     return session.get_one(Subscription, member.id)
 
 
-def account(session: Session, address: str, stage: Stage) -> Account:
-    index = stage.keyring.index.account(address)
+def account(session: Session, address: str, scenario: Scenario) -> Account:
+    index = scenario.keyring.index.account(address)
     return session.scalars(select(Account).where(Account.address_index == index)).one()
 
 
@@ -116,11 +116,11 @@ def introduce(session: Session, member: Subscription, lead: Account) -> None:
     session.add(Delivery(kind="introduce-member", account_id=lead.id, about_id=member.id))
 
 
-def typed_by_mallory(session: Session, stage: Stage, slug: str = THEIRS) -> None:
+def typed_by_mallory(session: Session, scenario: Scenario, slug: str = THEIRS) -> None:
     """Seal a wish of the intruder's own, to be introduced."""
     signup = SignupData(address=MALLORY, language="en", first_name="M", is_introduced=True)
     subscriptions.ask_to_join(
-        session, stage.services.sealer, group_named(session, slug), signup, now()
+        session, scenario.services.sealer, group_named(session, slug), signup, now()
     )
 
 
@@ -130,9 +130,9 @@ def grant_wishes(session: Session) -> None:
         wish.subscription.wrapped_introduction = wish.wrapped_introduction
 
 
-def let_lead(session: Session, stage: Stage, slug: str = OURS) -> None:
+def let_lead(session: Session, scenario: Scenario, slug: str = OURS) -> None:
     """Make the intruder a lead of a group by a row; with the proof of their own group, if any."""
-    mallory = account(session, MALLORY, stage)
+    mallory = account(session, MALLORY, scenario)
     own = session.get_one(GroupLead, (mallory.id, group_named(session, THEIRS).id))
     values = {name: getattr(own, name) for name in ("since", "accepted_at", "wrapped_right")}
     values |= {"account_id": mallory.id, "group_id": group_named(session, slug).id}
@@ -143,67 +143,69 @@ def let_lead(session: Session, stage: Stage, slug: str = OURS) -> None:
 @pytest.mark.parametrize("is_put_back", [False, True], ids=["left so", "put back"])
 @pytest.mark.parametrize("is_made_lead", [False, True], ids=["their own lead", "made lead"])
 def test_a_member_whose_index_is_the_intruders_for_a_while_is_not_introduced(
-    stage: Stage, *, is_put_back: bool, is_made_lead: bool
+    scenario: Scenario, *, is_put_back: bool, is_made_lead: bool
 ) -> None:
     """As it was done (issue 11, B.2): the wish is the intruder's own, the row is another's."""
-    with stage.services.writing.begin() as session:
-        victim, own = row(session, ADA, OURS, stage), row(session, MALLORY, THEIRS, stage)
+    with scenario.services.writing.begin() as session:
+        victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
         victim.ended_at = now()
         exchange(session, victim, own, "address_index", "group_id")
-        typed_by_mallory(session, stage)
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+        typed_by_mallory(session, scenario)
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         grant_wishes(session)
         victim, own = again(session, victim), again(session, own)
         victim.ended_at = None
         if is_put_back:
             exchange(session, victim, own, "address_index", "group_id")
         if is_made_lead:
-            let_lead(session, stage)
-        introduce(session, victim, account(session, MALLORY, stage))
-    stage.worker.drain()
-    assert stage.relay.to(MALLORY) == []
+            let_lead(session, scenario)
+        introduce(session, victim, account(session, MALLORY, scenario))
+    scenario.worker.drain()
+    assert scenario.relay.to(MALLORY) == []
 
 
-def test_a_member_of_ones_own_group_is_introduced_by_their_own_wish_alone(stage: Stage) -> None:
+def test_a_member_of_ones_own_group_is_introduced_by_their_own_wish_alone(
+    scenario: Scenario,
+) -> None:
     """The index of a colleague in the same group is exchanged, and put back again."""
-    with stage.services.writing.begin() as session:
-        victim = make_member(session, stage.keyring, BOB, THEIRS)
-        own = row(session, MALLORY, THEIRS, stage)
+    with scenario.services.writing.begin() as session:
+        victim = make_member(session, scenario.keyring, BOB, THEIRS)
+        own = row(session, MALLORY, THEIRS, scenario)
         victim.ended_at = now()
         exchange(session, victim, own, "address_index")
-        typed_by_mallory(session, stage)
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+        typed_by_mallory(session, scenario)
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         grant_wishes(session)
         victim, own = again(session, victim), again(session, own)
         victim.ended_at = None
         exchange(session, victim, own, "address_index")
-        introduce(session, victim, account(session, MALLORY, stage))
+        introduce(session, victim, account(session, MALLORY, scenario))
 
 
-def asked_for_introduction(stage: Stage) -> None:
+def asked_for_introduction(scenario: Scenario) -> None:
     """Let a member ask for it, and confirm: their lead is told."""
     typed = {"first_name": ADAS_NAME, "introduce_me": "y"}
-    with stage.services.writing.begin() as session:
-        session.delete(row(session, ADA, OURS, stage))
-    stage.enter(ADA, OURS, **typed)
-    assert len(stage.relay.to(LEAD)) == 1
+    with scenario.services.writing.begin() as session:
+        session.delete(row(session, ADA, OURS, scenario))
+    scenario.enter(ADA, OURS, **typed)
+    assert len(scenario.relay.to(LEAD)) == 1
 
 
 @pytest.mark.parametrize("is_with_proof", [False, True], ids=["a bare row", "with a stolen proof"])
 def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
-    stage: Stage, *, is_with_proof: bool
+    scenario: Scenario, *, is_with_proof: bool
 ) -> None:
-    with stage.services.writing.begin() as session:
-        let_lead(session, stage)
+    with scenario.services.writing.begin() as session:
+        let_lead(session, scenario)
         if is_with_proof:
-            mallory, lead = account(session, MALLORY, stage), account(session, LEAD, stage)
+            mallory, lead = account(session, MALLORY, scenario), account(session, LEAD, scenario)
             group = group_named(session, OURS)
             true = session.get_one(GroupLead, (lead.id, group.id))
             session.get_one(GroupLead, (mallory.id, group.id)).wrapped_right = true.wrapped_right
-    asked_for_introduction(stage)
-    assert stage.relay.to(MALLORY) == []
+    asked_for_introduction(scenario)
+    assert scenario.relay.to(MALLORY) == []
 
 
 @pytest.mark.parametrize(
@@ -217,164 +219,168 @@ def test_who_makes_themselves_a_lead_by_a_row_is_not_told_of_new_members(
     ids=["address", "and name", "and index", "name alone"],
 )
 def test_an_account_that_is_given_another_address_is_not_told_of_new_members(
-    stage: Stage, columns: tuple[str, ...]
+    scenario: Scenario, columns: tuple[str, ...]
 ) -> None:
-    with stage.services.writing.begin() as session:
-        lead, mallory = account(session, LEAD, stage), account(session, MALLORY, stage)
-        session.delete(row(session, ADA, OURS, stage))
+    with scenario.services.writing.begin() as session:
+        lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
+        session.delete(row(session, ADA, OURS, scenario))
         exchange(session, lead, mallory, *columns)
-    stage.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
-    assert stage.relay.to(MALLORY) == []
+    scenario.enter(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
+    assert scenario.relay.to(MALLORY) == []
 
 
 def test_an_invitation_is_for_no_account_that_only_says_it_is_the_addresss(
-    stage: Stage, cli: FlaskCliRunner
+    scenario: Scenario, cli: FlaskCliRunner
 ) -> None:
     """The office invites somebody, whose index stands in the intruder's row by then."""
-    with stage.services.writing.begin() as session:
-        account(session, MALLORY, stage).address_index = stage.keyring.index.account(BOB)
+    with scenario.services.writing.begin() as session:
+        account(session, MALLORY, scenario).address_index = scenario.keyring.index.account(BOB)
     for arguments in (["lead", "invite", BOB, "--group", OURS], ["office", "invite", BOB]):
         refused = cli.invoke(args=arguments)
         assert refused.exit_code == 1
         assert "account in the database" in refused.output
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         led = select(GroupLead.group_id).join(Account).where(Account.is_office.is_(False))
         assert session.scalars(led).all() == [
             group_named(session, slug).id for slug in (OURS, THEIRS)
         ]
 
 
-def test_groups_that_exchange_their_names_bring_no_lead_new_members(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
-        session.delete(row(session, ADA, OURS, stage))
-    link = stage.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
-    with stage.services.writing.begin() as session:
-        let_lead(session, stage)
-    stage.visitor.press(link)
-    with stage.services.writing.begin() as session:
+def test_groups_that_exchange_their_names_bring_no_lead_new_members(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        session.delete(row(session, ADA, OURS, scenario))
+    link = scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
+    with scenario.services.writing.begin() as session:
+        let_lead(session, scenario)
+    scenario.visitor.press(link)
+    with scenario.services.writing.begin() as session:
         exchange(session, group_named(session, OURS), group_named(session, THEIRS), "public_id")
-    stage.worker.drain()
-    assert stage.relay.to(MALLORY) == []
+    scenario.worker.drain()
+    assert scenario.relay.to(MALLORY) == []
 
 
-def test_what_was_typed_for_one_group_joins_no_other(stage: Stage) -> None:
+def test_what_was_typed_for_one_group_joins_no_other(scenario: Scenario) -> None:
     """A sealed wish to be introduced is moved to the intruder's group, and confirmed by them."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         signup = SignupData(ADA, "en", first_name=ADAS_NAME, is_introduced=True)
         subscriptions.ask_to_join(
-            session, stage.services.sealer, group_named(session, OURS), signup, now()
+            session, scenario.services.sealer, group_named(session, OURS), signup, now()
         )
         request = session.scalars(select(Job)).one()
         request.group_id = group_named(session, THEIRS).id
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         grant_wishes(session)
         for member in session.scalars(select(Subscription)):
             member.confirmed_at = now()
-            introduce(session, member, account(session, MALLORY, stage))
+            introduce(session, member, account(session, MALLORY, scenario))
 
 
 @pytest.mark.parametrize("kind", ["my-groups", "interest", "sign-in", "erase", "propose-mailbox"])
-def test_what_was_asked_as_one_kind_is_not_answered_as_another(stage: Stage, kind: str) -> None:
+def test_what_was_asked_as_one_kind_is_not_answered_as_another(
+    scenario: Scenario, kind: str
+) -> None:
     """What a visitor sealed does not become something that they never asked for."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         signup = SignupData(ADA, "en")
         subscriptions.ask_to_join(
-            session, stage.services.sealer, group_named(session, OURS), signup, now()
+            session, scenario.services.sealer, group_named(session, OURS), signup, now()
         )
         session.execute(update(Job).values(kind=kind))
     for _ in range(3):
-        stage.worker.step()
-    with stage.services.reading.begin() as session:
+        scenario.worker.step()
+    with scenario.services.reading.begin() as session:
         assert session.scalars(select(Job.failures)).all() == [3]
-    assert stage.rows("interests") == 0
-    assert stage.relay.accepted == []
+    assert scenario.rows("interests") == 0
+    assert scenario.relay.accepted == []
 
 
 @pytest.mark.parametrize("kind", ["my-copy", "my-groups", "erased", "confirm-mailbox"])
-def test_a_mail_that_waits_is_not_made_one_of_another_kind(stage: Stage, kind: str) -> None:
+def test_a_mail_that_waits_is_not_made_one_of_another_kind(scenario: Scenario, kind: str) -> None:
     """As it was done: “you are in no group” becomes the copy of what is held, of others' rows."""
     address = "mallory2@dpsk12.org"
-    stage.visitor.send("/my-groups", email=address)
-    stage.worker._read_requests()
-    with stage.services.writing.begin() as session:
+    scenario.visitor.send("/my-groups", email=address)
+    scenario.worker._read_requests()
+    with scenario.services.writing.begin() as session:
         assert session.scalars(select(Delivery.kind)).one() == "no-groups"
         session.execute(update(Delivery).values(kind=kind))
-        victim = row(session, ADA, OURS, stage)
-        victim.address_index = stage.keyring.index.member(victim.group.public_id, address)
-    stage.worker.drain()
-    assert stage.relay.to(address) == []
+        victim = row(session, ADA, OURS, scenario)
+        victim.address_index = scenario.keyring.index.member(victim.group.public_id, address)
+    scenario.worker.drain()
+    assert scenario.relay.to(address) == []
 
 
-def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(stage: Stage) -> None:
+def test_a_copy_holds_no_rows_that_only_say_they_are_ones_own(scenario: Scenario) -> None:
     """The intruder asks for their own copy, and puts their own index into others' rows.
 
     They know it from a wish of their own in each group, which the worker wrote down.
     """
-    link = _link_of_mallory(stage)
-    with stage.services.writing.begin() as session:
+    link = _link_of_mallory(scenario)
+    with scenario.services.writing.begin() as session:
         group = group_named(session, OURS)
-        victim = row(session, ADA, OURS, stage)
-        victim.address_index = stage.keyring.index.member(group.public_id, MALLORY)
-    stage.visitor.press(f"{link}/copy")
-    stage.worker.drain()
-    copy = all_of(stage.relay.to(MALLORY)[-1])
+        victim = row(session, ADA, OURS, scenario)
+        victim.address_index = scenario.keyring.index.member(group.public_id, MALLORY)
+    scenario.visitor.press(f"{link}/copy")
+    scenario.worker.drain()
+    copy = all_of(scenario.relay.to(MALLORY)[-1])
     assert "Asian" in copy
     assert "LGBTQ" not in copy
 
 
-def test_erasing_takes_no_row_that_only_says_it_is_ones_own(stage: Stage) -> None:
-    link = _link_of_mallory(stage)
-    with stage.services.writing.begin() as session:
-        victim = row(session, ADA, OURS, stage)
+def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario: Scenario) -> None:
+    link = _link_of_mallory(scenario)
+    with scenario.services.writing.begin() as session:
+        victim = row(session, ADA, OURS, scenario)
         index = victim.address_index
-        victim.address_index = stage.keyring.index.member(victim.group.public_id, MALLORY)
-    stage.visitor.press(f"{link}/erase")
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+        victim.address_index = scenario.keyring.index.member(victim.group.public_id, MALLORY)
+    scenario.visitor.press(f"{link}/erase")
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         session.get_one(Subscription, victim.id).address_index = index
     with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
-        stage.worker.drain()
-    assert stage.is_member(ADA, OURS)
-    assert not stage.is_member(MALLORY, THEIRS)
+        scenario.worker.drain()
+    assert scenario.is_member(ADA, OURS)
+    assert not scenario.is_member(MALLORY, THEIRS)
 
 
-def test_a_new_address_takes_no_membership_of_somebody_else_along(stage: Stage) -> None:
+def test_a_new_address_takes_no_membership_of_somebody_else_along(scenario: Scenario) -> None:
     """The public id of the intruder's row is given to another row between asking and confirming."""
     new = "mallory.new@dpsk12.org"
-    link = _link_of_mallory(stage)
-    stage.visitor.send(f"{link}/change-address", email=new)
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
-        victim, own = row(session, ADA, OURS, stage), row(session, MALLORY, THEIRS, stage)
+    link = _link_of_mallory(scenario)
+    scenario.visitor.send(f"{link}/change-address", email=new)
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
         exchange(session, victim, own, "public_id")
-    stage.visitor.press(link_to(stage.relay.to(new)[-1], "change-address"))
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+    scenario.visitor.press(link_to(scenario.relay.to(new)[-1], "change-address"))
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         exchange(session, again(session, victim), again(session, own), "public_id")
         queue_issue(session, OURS)
-    stage.worker.drain()
-    assert len(stage.relay.to(ADA)) == 1
-    assert len(stage.relay.to(new)) == 1
+    scenario.worker.drain()
+    assert len(scenario.relay.to(ADA)) == 1
+    assert len(scenario.relay.to(new)) == 1
 
 
-def test_a_note_of_somebody_else_is_not_listed_as_ones_own(stage: Stage) -> None:
-    wait_for(stage, ADA)
-    with stage.services.writing.begin() as session:
+def test_a_note_of_somebody_else_is_not_listed_as_ones_own(scenario: Scenario) -> None:
+    wait_for(scenario, ADA)
+    with scenario.services.writing.begin() as session:
         note = session.scalars(select(WaitlistEntry)).one()
-        note.address_index = stage.keyring.index.member(note.group.public_id, MALLORY)
+        note.address_index = scenario.keyring.index.member(note.group.public_id, MALLORY)
         awaited = note.group.name
-    link = _link_of_mallory(stage)
-    assert awaited not in all_of(stage.relay.to(MALLORY)[-1])
-    stage.visitor.press(f"{link}/copy")
-    stage.worker.drain()
-    assert awaited not in all_of(stage.relay.to(MALLORY)[-1])
+    link = _link_of_mallory(scenario)
+    assert awaited not in all_of(scenario.relay.to(MALLORY)[-1])
+    scenario.visitor.press(f"{link}/copy")
+    scenario.worker.drain()
+    assert awaited not in all_of(scenario.relay.to(MALLORY)[-1])
 
 
 @pytest.mark.parametrize("way", ["members move", "groups exchange names", "the issue moves"])
-def test_replies_to_an_issue_never_go_to_another_groups_mailbox(stage: Stage, way: str) -> None:
+def test_replies_to_an_issue_never_go_to_another_groups_mailbox(
+    scenario: Scenario, way: str
+) -> None:
     """The members of one group get no copy of an issue whose replies go to the intruder."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         theirs, ours = group_named(session, THEIRS), group_named(session, OURS)
         joined = select(Subscription).where(Subscription.group_id == ours.id)
         members = session.scalars(joined).all()
@@ -384,18 +390,18 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(stage: Stage, wa
         elif way == "groups exchange names":
             exchange(session, ours, theirs, "public_id", "wrapped_mailbox")
         issue = queue_issue(session, OURS if way == "groups exchange names" else THEIRS)
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         if way == "groups exchange names":  # no member's address opens: nothing at all leaves
-            assert stage.worker.held_because == "keys"
+            assert scenario.worker.held_because == "keys"
         else:
             assert session.scalars(select(RenderedIssue)).first() is not None
         if way == "the issue moves":
             session.merge(issue).group_id = ours.id
             asked = {"kind": "newsletter", "newsletter_id": issue.id}
             session.add_all(Delivery(**asked, subscription_id=each.id) for each in members)
-    stage.worker.drain()
-    assert [mail for who in (ADA, BOB) for mail in stage.relay.to(who)] == []
+    scenario.worker.drain()
+    assert [mail for who in (ADA, BOB) for mail in scenario.relay.to(who)] == []
 
 
 @pytest.mark.parametrize(
@@ -413,90 +419,90 @@ def test_replies_to_an_issue_never_go_to_another_groups_mailbox(stage: Stage, wa
     ids="+".join,
 )
 def test_a_copy_of_an_issue_says_only_its_own_readers_name(
-    stage: Stage, columns: tuple[str, ...]
+    scenario: Scenario, columns: tuple[str, ...]
 ) -> None:
     """Whatever two rows exchange, a first name goes only to who typed it, in their own group."""
-    with stage.services.writing.begin() as session:
-        victim, own = row(session, ADA, OURS, stage), row(session, MALLORY, THEIRS, stage)
+    with scenario.services.writing.begin() as session:
+        victim, own = row(session, ADA, OURS, scenario), row(session, MALLORY, THEIRS, scenario)
         exchange(session, victim, own, *columns)
         for slug in (OURS, THEIRS):
             queue_issue(session, slug, text="Hello, {first_name}: come to tea.")
         for member in (victim, own):
             session.add(Delivery(kind="welcome-member", subscription_id=member.id))
             session.add(Delivery(kind="already-member", subscription_id=member.id))
-    stage.worker.drain()
-    for mail in stage.relay.to(ADA):
+    scenario.worker.drain()
+    for mail in scenario.relay.to(ADA):
         assert "Someone" not in all_of(mail)
         assert "Asian" not in all_of(mail)
-    for mail in stage.relay.to(MALLORY):
+    for mail in scenario.relay.to(MALLORY):
         assert "LGBTQ" not in all_of(mail)
 
 
-def test_a_mail_goes_to_no_member_whose_index_is_anothers(stage: Stage) -> None:
+def test_a_mail_goes_to_no_member_whose_index_is_anothers(scenario: Scenario) -> None:
     """Two of one group have exchanged theirs: the worker cannot tell who asked for what."""
-    with stage.services.writing.begin() as session:
-        pair = row(session, ADA, OURS, stage), row(session, BOB, OURS, stage)
+    with scenario.services.writing.begin() as session:
+        pair = row(session, ADA, OURS, scenario), row(session, BOB, OURS, scenario)
         exchange(session, *pair, "address_index")
         for each in pair:
             session.add(Delivery(kind="welcome-member", subscription_id=each.id))
-    stage.worker.drain()
-    assert stage.relay.accepted == []
+    scenario.worker.drain()
+    assert scenario.relay.accepted == []
 
 
-def test_whether_two_memberships_are_one_persons_is_not_tried_out(stage: Stage) -> None:
+def test_whether_two_memberships_are_one_persons_is_not_tried_out(scenario: Scenario) -> None:
     """Rows of one person, and of two, that exchange group and index fail alike."""
     columns = "group_id", "address_index"
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, ADA, THEIRS)
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA, THEIRS)
     for address in (ADA, MALLORY):
-        with stage.services.writing.begin() as session:
-            pair = row(session, ADA, OURS, stage), row(session, address, THEIRS, stage)
+        with scenario.services.writing.begin() as session:
+            pair = row(session, ADA, OURS, scenario), row(session, address, THEIRS, scenario)
             exchange(session, *pair, *columns)
             for each in pair:
                 session.add(Delivery(kind="welcome-member", subscription_id=each.id))
-        stage.worker.drain()
-        with stage.services.writing.begin() as session:
+        scenario.worker.drain()
+        with scenario.services.writing.begin() as session:
             exchange(session, again(session, pair[0]), again(session, pair[1]), *columns)
             assert set(session.scalars(select(Delivery.state))) == {"failed"}
-    assert stage.relay.accepted == []
+    assert scenario.relay.accepted == []
 
 
-def test_a_wish_that_is_moved_to_another_row_is_of_no_use(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
-        session.delete(row(session, ADA, OURS, stage))
-    stage.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
-    with stage.services.writing.begin() as session:
-        own = row(session, MALLORY, THEIRS, stage)
+def test_a_wish_that_is_moved_to_another_row_is_of_no_use(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        session.delete(row(session, ADA, OURS, scenario))
+    scenario.confirm_link(ADA, OURS, first_name=ADAS_NAME, introduce_me="y")
+    with scenario.services.writing.begin() as session:
+        own = row(session, MALLORY, THEIRS, scenario)
         wish = session.scalars(select(PendingConfirmation)).one()
         wish.subscription_id = own.id
         own.wrapped_introduction, own.wrapped_name = wish.wrapped_introduction, wish.wrapped_name
-        introduce(session, own, account(session, MALLORY, stage))
+        introduce(session, own, account(session, MALLORY, scenario))
         session.add(Delivery(kind="welcome-member", subscription_id=own.id))
-    stage.worker.drain()
-    assert stage.relay.to(MALLORY) == []
+    scenario.worker.drain()
+    assert scenario.relay.to(MALLORY) == []
 
 
-def test_an_older_copy_of_a_row_goes_to_nobody_else(stage: Stage) -> None:
+def test_an_older_copy_of_a_row_goes_to_nobody_else(scenario: Scenario) -> None:
     """An old copy of a member's row, in the intruder's group, brings them nothing of it."""
-    with stage.services.writing.begin() as session:
-        victim = row(session, ADA, OURS, stage)
+    with scenario.services.writing.begin() as session:
+        victim = row(session, ADA, OURS, scenario)
         older = {each.key: getattr(victim, each.key) for each in Subscription.__table__.columns}
         session.execute(delete(Subscription).where(Subscription.id == victim.id))
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         older |= {"group_id": group_named(session, THEIRS).id}
         session.add(Subscription(**older))
         queue_issue(session, THEIRS)
-    stage.worker.drain()
-    assert stage.relay.to(ADA) == []
-    assert len(stage.relay.to(MALLORY)) == 1
+    scenario.worker.drain()
+    assert scenario.relay.to(ADA) == []
+    assert len(scenario.relay.to(MALLORY)) == 1
 
 
-def test_a_forged_request_mails_nobody_outside_the_district(stage: Stage) -> None:
+def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) -> None:
     """Joining, waiting, moving, naming a mailbox, asking for a list, writing to the office."""
-    seal, link = stage.services.sealer, _link_of_mallory(stage)
+    seal, link = scenario.services.sealer, _link_of_mallory(scenario)
     secret = path_of(link).rpartition("/")[2]
-    before = len(stage.relay.accepted)
-    with stage.services.writing.begin() as session:
+    before = len(scenario.relay.accepted)
+    with scenario.services.writing.begin() as session:
         theirs, wanted = group_named(session, THEIRS), SignupData(STRANGER, "en")
         subscriptions.ask_to_join(session, seal, theirs, wanted, now())
         subscriptions.ask_to_join(session, seal, theirs, wanted, now(), "interest")
@@ -505,81 +511,81 @@ def test_a_forged_request_mails_nobody_outside_the_district(stage: Stage) -> Non
         )
         asked: dict[str, Any] = {"address": STRANGER, "language": "en", "is_staff": True}
         members_self_service._add_job(session, seal, "my-groups", now(), **asked)
-        lead = account(session, MALLORY, stage)
+        lead = account(session, MALLORY, scenario)
         shared_mailbox.propose_mailbox(session, seal, theirs, lead, STRANGER, "en")
         written = contact.ContactData("join", "x")
         message = contact.receive(session, seal, "dps-belong@example.org", written, now())
         contact.acknowledge(session, seal, message, STRANGER, "en", now())
-    stage.worker.drain()
-    mailed = [one.recipient for one in stage.relay.accepted[before:]]
+    scenario.worker.drain()
+    mailed = [one.recipient for one in scenario.relay.accepted[before:]]
     assert STRANGER not in mailed
     assert set(mailed) <= {"dps-belong@example.org", MALLORY}
-    assert stage.rows("interests") == 0
+    assert scenario.rows("interests") == 0
 
 
 @pytest.mark.parametrize(
     "kind", ["newsletter-copy", "alert-operator", "alert-contact", "alert-returns", "canary"]
 )
-def test_what_is_for_the_office_goes_to_no_address_in_a_row(stage: Stage, kind: str) -> None:
-    with stage.services.writing.begin() as session:
+def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario: Scenario, kind: str) -> None:
+    with scenario.services.writing.begin() as session:
         issue = queue_issue(session, THEIRS)
-        forged = stage.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
+        forged = scenario.services.sealer.seal(STRANGER.encode(), "deliveries.sealed_to")
         session.add(Delivery(kind=kind, sealed_to=forged, about_id=issue.id))
-    stage.worker.drain()
-    assert stage.relay.to(STRANGER) == []
+    scenario.worker.drain()
+    assert scenario.relay.to(STRANGER) == []
 
 
 @pytest.mark.parametrize(
     "kind", ["newsletter-test", "issue-held", "office-acted", "mailbox-changed", "welcome-test"]
 )
-def test_a_lead_is_mailed_about_the_groups_they_lead_alone(stage: Stage, kind: str) -> None:
-    with stage.services.writing.begin() as session:
-        let_lead(session, stage)
+def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario: Scenario, kind: str) -> None:
+    with scenario.services.writing.begin() as session:
+        let_lead(session, scenario)
         issue = queue_issue(session, OURS)
         about = (
             group_named(session, OURS).id
             if kind in {"mailbox-changed", "welcome-test"}
             else issue.id
         )
-        lead = account(session, MALLORY, stage)
+        lead = account(session, MALLORY, scenario)
         session.add(Delivery(kind=kind, account_id=lead.id, about_id=about))
-    stage.worker.drain()
-    assert stage.relay.to(MALLORY) == []
+    scenario.worker.drain()
+    assert scenario.relay.to(MALLORY) == []
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["from the first", "at the last button"])
-def test_who_made_themselves_a_lead_names_no_mailbox(stage: Stage, *, is_late: bool) -> None:
+def test_who_made_themselves_a_lead_names_no_mailbox(scenario: Scenario, *, is_late: bool) -> None:
     """Nor does somebody whose right is gone when the last link is pressed."""
     slug = THEIRS if is_late else OURS
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         if not is_late:
-            let_lead(session, stage)
-        group, lead = group_named(session, slug), account(session, MALLORY, stage)
+            let_lead(session, scenario)
+        group, lead = group_named(session, slug), account(session, MALLORY, scenario)
         box = "another-box@dpsk12.org"
-        shared_mailbox.propose_mailbox(session, stage.services.sealer, group, lead, box, "en")
-    stage.worker.drain()
-    with stage.services.writing.begin() as session:
+        shared_mailbox.propose_mailbox(session, scenario.services.sealer, group, lead, box, "en")
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
         session.execute(delete(GroupLead).where(GroupLead.account_id == lead.id))
-    for mail in [*stage.relay.to(box), *stage.relay.to(MALLORY)]:
-        stage.visitor.press(link_to(mail, "confirm-mailbox"))
-    stage.worker.drain()
-    with stage.services.reading.begin() as session:
-        assert mailbox.mailbox_of(stage.keyring.opener, group_named(session, slug)) in ("", BOX)
+    for mail in [*scenario.relay.to(box), *scenario.relay.to(MALLORY)]:
+        scenario.visitor.press(link_to(mail, "confirm-mailbox"))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        assert mailbox.mailbox_of(scenario.keyring.opener, group_named(session, slug)) in ("", BOX)
 
 
-def test_a_sign_in_link_goes_to_no_account_with_anothers_index(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
-        lead, mallory = account(session, LEAD, stage), account(session, MALLORY, stage)
+def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
         exchange(session, lead, mallory, "address_index")
         asking = accounts.SignInRequest(MALLORY, "en", b"browser".hex())
-        accounts.ask_to_sign_in(session, stage.services.sealer, asking, now())
-    stage.worker.drain()
-    assert stage.relay.accepted == []
+        accounts.ask_to_sign_in(session, scenario.services.sealer, asking, now())
+    scenario.worker.drain()
+    assert scenario.relay.accepted == []
 
 
-def _link_of_mallory(stage: Stage) -> str:
+def _link_of_mallory(scenario: Scenario) -> str:
     """Return the path of the intruder's own list."""
-    stage.visitor.send("/my-groups", email=MALLORY)
-    stage.worker.drain()
-    [url] = [each for each in links_in(stage.relay.to(MALLORY)[-1]) if "/my-groups/" in each]
+    scenario.visitor.send("/my-groups", email=MALLORY)
+    scenario.worker.drain()
+    [url] = [each for each in links_in(scenario.relay.to(MALLORY)[-1]) if "/my-groups/" in each]
     return path_of(url).partition("?")[0]

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.leads import leads, state
 from tests.browser.members import members
 from tests.browser.site import SLUG
-from tests.browser.tour import ask, press
+from tests.browser.strangers import ask, press
 from tests.production.stage import SECONDS_TO_END, Stage
 
 TEACHER, LEAD = "teacher.en@dpsk12.org", "lead.en@dpsk12.org"

@@ -5,10 +5,10 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.returns.village import Village
+from tests.returns.scenario import BounceScenario
 from tests.servers.smtp import Server
 
 
 @pytest.fixture
-def village(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> Village:
-    return Village(worker, relay, services, keyring)
+def scenario(worker: Worker, relay: Server, services: Services, keyring: Keyring) -> BounceScenario:
+    return BounceScenario(worker, relay, services, keyring)

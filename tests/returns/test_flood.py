@@ -11,22 +11,24 @@ from tests.browser_client import Visitor
 from tests.markers import on_sqlite
 from tests.processes import feed
 from tests.returns.mail import bounce, hand_back
-from tests.returns.village import ADA, VILLAGE, Village
+from tests.returns.scenario import ADA, VILLAGE, BounceScenario
 
 
 @on_sqlite
-def test_who_asks_to_join_comes_before_what_came_back(village: Village, visitor: Visitor) -> None:
-    village.enter(*(f"member{number}@dpsk12.org" for number in range(150)))
-    issue = village.issue()
-    for each in village.relay.accepted:
-        hand_back(village.services, each.return_path, bounce(each.return_path, each.recipient))
+def test_who_asks_to_join_comes_before_what_came_back(
+    scenario: BounceScenario, visitor: Visitor
+) -> None:
+    scenario.enter(*(f"member{number}@dpsk12.org" for number in range(150)))
+    issue = scenario.issue()
+    for each in scenario.relay.accepted:
+        hand_back(scenario.services, each.return_path, bounce(each.return_path, each.recipient))
     visitor.join(VILLAGE, ADA)
-    village.worker.step()
-    assert village.books(issue)["bounced"] < 150
-    village.worker.engine.finish()
-    assert [mail["Subject"] for mail in village.relay.to(ADA)] != []
-    village.worker.drain()
-    assert village.books(issue) == {"recipients": 150, "bounced": 150}
+    scenario.worker.step()
+    assert scenario.books(issue)["bounced"] < 150
+    scenario.worker.engine.finish()
+    assert [mail["Subject"] for mail in scenario.relay.to(ADA)] != []
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 150, "bounced": 150}
 
 
 @on_sqlite
@@ -42,23 +44,23 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services
 
 
 def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
-    environment: dict[str, str], village: Village
+    environment: dict[str, str], scenario: BounceScenario
 ) -> None:
     """Whoever has no mail of ours cannot fill the disk; the mail server says: no such user."""
-    village.enter(ADA)
-    issue = village.issue()
-    path = village.copies()[0].return_path
+    scenario.enter(ADA)
+    issue = scenario.issue()
+    path = scenario.copies()[0].return_path
     forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"
     for address in (forged, forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
         done = feed(environment, bounce(address, ADA), "inbound", address)
         assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
-    with village.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert session.scalar(select(func.count(Job.id))) == 0
     for address in (path.upper(), "b@example.org", ""):
         done = feed(environment, bounce(path, ADA), "inbound", *filter(None, [address]))
         assert (done.returncode, done.stderr) == (0, b"")
-    village.worker.drain()
-    assert village.books(issue) == {"recipients": 1, "bounced": 1}
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
 
 
 def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(

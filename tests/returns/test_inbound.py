@@ -23,7 +23,7 @@ from tests.markers import on_sqlite
 from tests.operations.test_database_troubles import on_postgresql
 from tests.processes import ROOT, SECONDS, feed, flask, surroundings
 from tests.returns.mail import FULL, UNKNOWN, apple, bounce, complaint
-from tests.returns.village import ADA, Village
+from tests.returns.scenario import ADA, BounceScenario
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 FLASK = flask("inbound")
@@ -131,15 +131,15 @@ def test_to_explain_nothing_is_wrong_use(cli: Any, args: list[str]) -> None:
 
 @on_sqlite
 def test_the_return_path_of_the_pipe_comes_before_what_the_message_says(
-    cli: Any, village: Village
+    cli: Any, scenario: BounceScenario
 ) -> None:
-    village.enter(ADA, "ben@dpsk12.org")
-    issue = village.issue()
-    ada, ben = (village.copies(one)[0].return_path for one in (ADA, "ben@dpsk12.org"))
+    scenario.enter(ADA, "ben@dpsk12.org")
+    issue = scenario.issue()
+    ada, ben = (scenario.copies(one)[0].return_path for one in (ADA, "ben@dpsk12.org"))
     cli.invoke(args=["inbound", ada], input=bounce(ben, "ben@dpsk12.org", UNKNOWN))
-    village.worker.drain()
-    village.take(ada, bounce(ada, ADA))
-    assert village.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
+    scenario.worker.drain()
+    scenario.take(ada, bounce(ada, ADA))
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
 
 
 @on_sqlite

@@ -7,7 +7,7 @@ from belong_mail.members import bounces
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from tests.markers import on_sqlite
-from tests.returns.village import Village
+from tests.returns.scenario import BounceScenario
 
 MANY = 300
 REFUSALS = pytest.mark.parametrize(
@@ -22,86 +22,88 @@ REFUSALS = pytest.mark.parametrize(
 )
 
 
-def enter(village: Village, number: int) -> None:
-    village.enter(*(f"member{each}@dpsk12.org" for each in range(number)))
+def enter(scenario: BounceScenario, number: int) -> None:
+    scenario.enter(*(f"member{each}@dpsk12.org" for each in range(number)))
 
 
-def go_on(village: Village, issue: str) -> None:
-    with village.services.writing.begin() as session:
+def go_on(scenario: BounceScenario, issue: str) -> None:
+    with scenario.services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
         assert found.is_refused
         release.resume(session, found)
         assert not found.is_refused
-    village.worker.drain()
+    scenario.worker.drain()
 
 
 @REFUSALS
 def test_an_issue_that_everybody_refuses_is_paused_and_nobody_loses_it(
-    village: Village, verb: str, reply: str
+    scenario: BounceScenario, verb: str, reply: str
 ) -> None:
-    enter(village, MANY)
-    village.relay.always(verb, reply)
-    issue = village.issue()
-    books = village.books(issue)
+    enter(scenario, MANY)
+    scenario.relay.always(verb, reply)
+    issue = scenario.issue()
+    books = scenario.books(issue)
     assert books["recipients"] == books["queued"] + books["deferred"] == MANY
-    asked = [each for each in village.relay.commands if each.startswith("MAIL")]
+    asked = [each for each in scenario.relay.commands if each.startswith("MAIL")]
     assert len(asked) < 110, "what was in hand, and no more"
-    with village.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         assert bounces.is_alarming(session, now())
-    village.relay.usual()
-    go_on(village, issue)
-    assert village.books(issue) == {"recipients": MANY, "accepted": MANY}
+    scenario.relay.usual()
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY}
 
 
 @on_sqlite
 def test_who_goes_on_too_early_comes_to_an_end_and_loses_those_alone_who_refuse_it_twice(
-    village: Village,
+    scenario: BounceScenario,
 ) -> None:
-    enter(village, 20)
-    village.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
-    issue = village.issue()
-    assert village.books(issue) == {"recipients": 20, "deferred": 20}
-    go_on(village, issue)
-    assert village.books(issue) == {"recipients": 20, "failed": 20}
+    enter(scenario, 20)
+    scenario.relay.always("RCPT", "554 5.7.1 Client host rejected: Access denied")
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 20, "deferred": 20}
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": 20, "failed": 20}
 
 
 @on_sqlite
-def test_a_few_who_refuse_it_hold_up_nobody(village: Village) -> None:
-    enter(village, MANY)
+def test_a_few_who_refuse_it_hold_up_nobody(scenario: BounceScenario) -> None:
+    enter(scenario, MANY)
     for number in range(4):
-        village.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
-    issue = village.issue()
-    assert village.books(issue) == {"recipients": MANY, "accepted": MANY - 4, "failed": 4}
+        scenario.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Access denied")
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY - 4, "failed": 4}
 
 
 @on_sqlite
 @pytest.mark.parametrize(("members", "refusals"), [(1, 1), (2, 1), (4, 4), (4, 2), (9, 5)])
 def test_a_small_issue_that_half_refuse_is_paused_and_nobody_loses_it(
-    village: Village, members: int, refusals: int
+    scenario: BounceScenario, members: int, refusals: int
 ) -> None:
-    enter(village, members)
+    enter(scenario, members)
     for number in range(refusals):
-        village.relay.always(f"RCPT member{number}@dpsk12.org", "554 5.7.1 Message refused as spam")
-    issue = village.issue()
-    books = village.books(issue)
+        scenario.relay.always(
+            f"RCPT member{number}@dpsk12.org", "554 5.7.1 Message refused as spam"
+        )
+    issue = scenario.issue()
+    books = scenario.books(issue)
     assert books["deferred"] >= refusals
     assert sum(books.get(each, 0) for each in ("accepted", "deferred", "queued")) == members
-    village.relay.usual()
-    go_on(village, issue)
-    assert village.books(issue) == {"recipients": members, "accepted": members}
+    scenario.relay.usual()
+    go_on(scenario, issue)
+    assert scenario.books(issue) == {"recipients": members, "accepted": members}
 
 
 @on_sqlite
-def test_one_of_three_who_refuses_it_holds_up_nobody(village: Village) -> None:
-    enter(village, 3)
-    village.relay.always("RCPT member0@dpsk12.org", "554 5.7.1 Message refused as spam")
-    assert village.books(village.issue()) == {"recipients": 3, "accepted": 2, "failed": 1}
+def test_one_of_three_who_refuses_it_holds_up_nobody(scenario: BounceScenario) -> None:
+    enter(scenario, 3)
+    scenario.relay.always("RCPT member0@dpsk12.org", "554 5.7.1 Message refused as spam")
+    assert scenario.books(scenario.issue()) == {"recipients": 3, "accepted": 2, "failed": 1}
 
 
 @on_sqlite
-def test_many_whose_own_address_fails_are_no_reason_to_pause(village: Village) -> None:
-    enter(village, 20)
-    village.relay.always("RCPT", "550 5.2.1 The account is disabled")
-    issue = village.issue()
-    assert village.books(issue) == {"recipients": 20, "failed": 20}
+def test_many_whose_own_address_fails_are_no_reason_to_pause(scenario: BounceScenario) -> None:
+    enter(scenario, 20)
+    scenario.relay.always("RCPT", "550 5.2.1 The account is disabled")
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": 20, "failed": 20}

@@ -66,7 +66,7 @@ class GatedCursor(psycopg.Cursor[Any]):
         return self
 
 
-class Stage:
+class GatedDatabase:
     """Connections whose statements take turns, to one PostgreSQL database."""
 
     def __init__(self, url: str) -> None:

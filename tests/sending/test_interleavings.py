@@ -23,7 +23,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.factories import make_members, queue_issue
 from tests.sending.factories import books
-from tests.sending.interleaving import Actor, Stage, orders
+from tests.sending.interleaving import Actor, GatedDatabase, orders
 
 MEMBERS = 2
 FEWEST_ORDERS = 20
@@ -35,10 +35,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def stage(database_url: str) -> Iterator[Stage]:
-    stage = Stage(database_url)
-    yield stage
-    stage.close()
+def gated(database_url: str) -> Iterator[GatedDatabase]:
+    gated = GatedDatabase(database_url)
+    yield gated
+    gated.close()
 
 
 class Issues:
@@ -134,27 +134,29 @@ def issues(
 
 
 def in_every_order(
-    stage: Stage, begin: Callable[[], None], first: Actor, second: Actor
+    gated: GatedDatabase, begin: Callable[[], None], first: Actor, second: Actor
 ) -> Iterator[tuple[int, ...]]:
     """Run two transactions in the orders of their statements; yield after each."""
     begin()
-    found = orders(stage.count(first), stage.count(second), MOST_ORDERS)
+    found = orders(gated.count(first), gated.count(second), MOST_ORDERS)
     assert len(found) >= FEWEST_ORDERS
     for order in found:
         begin()
-        assert stage.run((first, second), order) == [], order
+        assert gated.run((first, second), order) == [], order
         yield order
 
 
-def test_of_two_claims_one_has_the_chunk(stage: Stage, issues: Issues) -> None:
-    for order in in_every_order(stage, issues.begin, issues.claim("one"), issues.claim("two")):
+def test_of_two_claims_one_has_the_chunk(gated: GatedDatabase, issues: Issues) -> None:
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.claim("two")):
         assert issues.books() == {"recipients": MEMBERS, "sending": MEMBERS}, order
         assert issues.holders() in ({"one"}, {"two"}), order
 
 
-def test_an_issue_that_is_stopped_during_a_claim_adds_up(stage: Stage, issues: Issues) -> None:
+def test_an_issue_that_is_stopped_during_a_claim_adds_up(
+    gated: GatedDatabase, issues: Issues
+) -> None:
     ends = set()
-    for order in in_every_order(stage, issues.begin, issues.claim("one"), issues.stop):
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.stop):
         kept = issues.books()
         assert kept.keys() <= {"recipients", "sending", "withdrawn"}, order
         assert kept["recipients"] == MEMBERS, order
@@ -164,40 +166,40 @@ def test_an_issue_that_is_stopped_during_a_claim_adds_up(stage: Stage, issues: I
 
 
 def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(
-    stage: Stage, issues: Issues
+    gated: GatedDatabase, issues: Issues
 ) -> None:
     settled = issues.settle("one", outcomes.ACCEPTED)
-    for order in in_every_order(stage, issues.begin_claimed, settled, issues.recover):
+    for order in in_every_order(gated, issues.begin_claimed, settled, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
         assert issues.rows(SentPerMinute, "number") == [MEMBERS], order
 
 
 def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(
-    stage: Stage, issues: Issues
+    gated: GatedDatabase, issues: Issues
 ) -> None:
     settled = issues.settle("one", outcomes.ACCEPTED)
-    for order in in_every_order(stage, issues.begin_claimed, settled, issues.stop):
+    for order in in_every_order(gated, issues.begin_claimed, settled, issues.stop):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
 
 
 def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(
-    stage: Stage, issues: Issues
+    gated: GatedDatabase, issues: Issues
 ) -> None:
-    for order in in_every_order(stage, issues.begin_claimed, issues.recover, issues.recover):
+    for order in in_every_order(gated, issues.begin_claimed, issues.recover, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "uncertain": MEMBERS}, order
         assert issues.rows(SentPerMinute, "number") == [MEMBERS], order
 
 
-def test_two_that_queue_what_is_due_plan_it_once(stage: Stage, issues: Issues) -> None:
+def test_two_that_queue_what_is_due_plan_it_once(gated: GatedDatabase, issues: Issues) -> None:
     queue = newsletters.queue_due
-    for order in in_every_order(stage, issues.begin_due, queue, queue):
+    for order in in_every_order(gated, issues.begin_due, queue, queue):
         assert issues.rows(Chunk, "planned") == [MEMBERS], order
         assert issues.books() == {"recipients": MEMBERS, "queued": MEMBERS}, order
 
 
-def test_who_leaves_during_a_claim_is_in_the_books(stage: Stage, issues: Issues) -> None:
+def test_who_leaves_during_a_claim_is_in_the_books(gated: GatedDatabase, issues: Issues) -> None:
     ends = set()
-    for order in in_every_order(stage, issues.begin, issues.claim("one"), issues.leave):
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.leave):
         kept = issues.books()
         assert kept["recipients"] == MEMBERS, order
         assert kept["sending"] + kept.get("withdrawn", 0) == MEMBERS, order

@@ -11,25 +11,25 @@ from belong_mail.core.db import now
 from belong_mail.core.rate_limits import CONFIRMATION_GAP, SOURCE_RATE
 from belong_mail.core.tokens import Purpose
 from tests.browser_client import link_to
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 JOIN = f'href="/groups/{VILLAGE}/join'
 GROUP_PAGE = f'href="/groups/{VILLAGE}'
 
 
-def clock(stage: Stage, after: timedelta, language: str = "en") -> str:
-    local = (now() + after).astimezone(stage.services.settings.timezone)
+def clock(scenario: Scenario, after: timedelta, language: str = "en") -> str:
+    local = (now() + after).astimezone(scenario.services.settings.timezone)
     return i18n.format_clock(local.time(), language)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_page_says_when_another_email_can_come_and_leads_back(
-    stage: Stage, language: str
+    scenario: Scenario, language: str
 ) -> None:
     with time_machine.travel(now(), tick=False):
-        answer = stage.visitor.send(f"/groups/{VILLAGE}/join?lang={language}", email=ADA)
-        page = stage.visitor.open(answer.location).text
-        assert clock(stage, CONFIRMATION_GAP, language) in page
+        answer = scenario.visitor.send(f"/groups/{VILLAGE}/join?lang={language}", email=ADA)
+        page = scenario.visitor.open(answer.location).text
+        assert clock(scenario, CONFIRMATION_GAP, language) in page
     assert ".." not in page.partition("<main")[2], "“p. m.” ends no sentence"
     assert page.count(GROUP_PAGE) >= 3
     assert JOIN in page
@@ -39,68 +39,68 @@ def test_the_page_says_when_another_email_can_come_and_leads_back(
     assert VILLAGE not in answer.location
 
 
-def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(stage: Stage) -> None:
+def test_the_time_is_true_the_next_email_leaves_then_and_no_sooner(scenario: Scenario) -> None:
     with time_machine.travel(now(), tick=False) as clock_now:
-        stage.confirm_link()
+        scenario.confirm_link()
         clock_now.shift(CONFIRMATION_GAP - timedelta(minutes=1))
-        stage.visitor.join(VILLAGE, ADA)
-        assert len(stage.mails()) == 1
+        scenario.visitor.join(VILLAGE, ADA)
+        assert len(scenario.mails()) == 1
         clock_now.shift(timedelta(minutes=2))
-        assert len(stage.mails()) == 2
+        assert len(scenario.mails()) == 2
 
 
-def test_once_that_time_has_come_the_page_says_that_it_is_now(stage: Stage) -> None:
+def test_once_that_time_has_come_the_page_says_that_it_is_now(scenario: Scenario) -> None:
     with time_machine.travel(now(), tick=False) as clock_now:
-        place = stage.visitor.join(VILLAGE, ADA).location
-        assert "You can get another email now" not in stage.visitor.open(place).text
+        place = scenario.visitor.join(VILLAGE, ADA).location
+        assert "You can get another email now" not in scenario.visitor.open(place).text
         clock_now.shift(CONFIRMATION_GAP + timedelta(seconds=1))
-        page = stage.visitor.open(place).text
+        page = scenario.visitor.open(place).text
     assert "You can get another email now" in page
     assert JOIN in page
 
 
-def test_the_page_says_when_a_form_that_was_put_off_is_answered(stage: Stage) -> None:
-    stage.visitor.join(VILLAGE, ADA)
-    with stage.services.writing.begin() as session:
+def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario: Scenario) -> None:
+    scenario.visitor.join(VILLAGE, ADA)
+    with scenario.services.writing.begin() as session:
         used = {"used_until": (now() + SOURCE_RATE.per).timestamp() + 300}
         for row in session.query(rate_limits.Limit):
             row.used_until = used["used_until"]
-    page = stage.visitor.open(stage.visitor.join(VILLAGE, ADA).location).text
+    page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
     assert "Your email will be sent around" in page
 
 
-def test_members_and_strangers_read_the_same_time(stage: Stage) -> None:
-    stage.enter("member@dpsk12.org")
+def test_members_and_strangers_read_the_same_time(scenario: Scenario) -> None:
+    scenario.enter("member@dpsk12.org")
     with time_machine.travel(now(), tick=False):
         pages = {
-            stage.visitor.open(stage.visitor.join(VILLAGE, each).location).text
+            scenario.visitor.open(scenario.visitor.join(VILLAGE, each).location).text
             for each in ("member@dpsk12.org", "nobody@dpsk12.org", "other1@dpsk12.org")
         }
     assert len(pages) == 1
 
 
-def test_another_language_keeps_the_group_and_the_time(stage: Stage) -> None:
+def test_another_language_keeps_the_group_and_the_time(scenario: Scenario) -> None:
     with time_machine.travel(now(), tick=False):
-        page = stage.visitor.open(stage.visitor.join(VILLAGE, ADA).location).text
+        page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
         [spanish] = re.findall(r'href="(/check-your-inbox/[^"]+lang=es)"', page)
-        assert clock(stage, CONFIRMATION_GAP, "es") in stage.visitor.open(spanish).text
+        assert clock(scenario, CONFIRMATION_GAP, "es") in scenario.visitor.open(spanish).text
 
 
-def test_without_its_name_the_page_still_helps(stage: Stage) -> None:
-    foreign = stage.services.tokens.sign(Purpose.RESULT, "left~1~", now())
+def test_without_its_name_the_page_still_helps(scenario: Scenario) -> None:
+    foreign = scenario.services.tokens.sign(Purpose.RESULT, "left~1~", now())
     with time_machine.travel(now() - timedelta(hours=49)):
-        old = stage.visitor.join(VILLAGE, ADA).location
+        old = scenario.visitor.join(VILLAGE, ADA).location
     for path in ("/check-your-inbox", f"/check-your-inbox/{foreign}", "/check-your-inbox/x", old):
-        page = stage.visitor.open(path)
+        page = scenario.visitor.open(path)
         assert page.status_code == 200, path
         assert "Now check your inbox" in page.text
         assert "Village" not in page.text
-    token = stage.visitor.join(VILLAGE, ADA).location.rpartition("/")[2]
-    assert stage.visitor.open(f"/result/{token}").status_code == 404
+    token = scenario.visitor.join(VILLAGE, ADA).location.rpartition("/")[2]
+    assert scenario.visitor.open(f"/result/{token}").status_code == 404
 
 
-def test_the_email_says_what_the_page_says_to_look_for(stage: Stage) -> None:
-    page = stage.visitor.open(stage.visitor.join(VILLAGE, ADA).location).text
-    [mail] = stage.mails()
+def test_the_email_says_what_the_page_says_to_look_for(scenario: Scenario) -> None:
+    page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
+    [mail] = scenario.mails()
     assert f"<dd>{mail['Subject']}</dd>" in page
-    assert link_to(mail, "confirm").startswith(stage.services.settings.base_url)
+    assert link_to(mail, "confirm").startswith(scenario.services.settings.base_url)

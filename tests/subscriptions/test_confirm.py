@@ -18,7 +18,7 @@ from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.wrapped_fields import address_of, first_name
 from tests.browser_client import Visitor, html_of, link_to, links_in, text_of
 from tests.db_dump import dump_of, kept_of
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 OVER = "This link doesn’t work anymore"
 
@@ -32,31 +32,31 @@ def token_of(link: str) -> str:
     return urlsplit(link).path.rpartition("/")[2]
 
 
-def kinds(stage: Stage) -> Counter[str]:
-    with stage.services.reading.begin() as session:
+def kinds(scenario: Scenario) -> Counter[str]:
+    with scenario.services.reading.begin() as session:
         return Counter(session.scalars(select(Delivery.kind)))
 
 
-def test_looking_at_a_mailed_link_changes_nothing(stage: Stage) -> None:
-    mail = stage.ask()
+def test_looking_at_a_mailed_link_changes_nothing(scenario: Scenario) -> None:
+    mail = scenario.ask()
     links = [link_to(mail, "confirm"), link_to(mail, "not-me")]
-    before = kept_of(stage.services)
+    before = kept_of(scenario.services)
     prefetch = {"Purpose": "prefetch", "Sec-Purpose": "prefetch;prerender"}
     for link in links:
         path = link.removeprefix("http://localhost:5000")
         for headers in ({}, prefetch, {"User-Agent": "scanner/1.0"}):
             for method in ("GET", "HEAD", "OPTIONS"):
-                answer = stage.visitor.client.open(path, method=method, headers=headers)
+                answer = scenario.visitor.client.open(path, method=method, headers=headers)
                 assert answer.status_code == 200
                 assert "Set-Cookie" not in answer.headers
         for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "TRACE"):
-            assert stage.visitor.client.open(path, method=method).status_code == 405
-    stage.worker.drain()
-    assert kept_of(stage.services) == before
+            assert scenario.visitor.client.open(path, method=method).status_code == 405
+    scenario.worker.drain()
+    assert kept_of(scenario.services) == before
 
 
-def test_the_page_behind_the_link_has_one_button_and_stays_private(stage: Stage) -> None:
-    answer = stage.visitor.open(stage.confirm_link())
+def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario: Scenario) -> None:
+    answer = scenario.visitor.open(scenario.confirm_link())
     assert answer.text.count("<button") == 1
     assert "<script" not in answer.text
     assert "Join The Village Belong Group" in answer.text
@@ -67,28 +67,28 @@ def test_the_page_behind_the_link_has_one_button_and_stays_private(stage: Stage)
     assert "The Village" not in answer.text.partition("</title>")[0]
 
 
-def test_pressing_again_shows_the_same_and_does_nothing_more(stage: Stage) -> None:
-    link = stage.confirm_link()
-    first = stage.visitor.press(link)
+def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
+    first = scenario.visitor.press(link)
     assert "Welcome! You’re in." in first.text
-    stage.worker.drain()
-    before = kept_of(stage.services)
+    scenario.worker.drain()
+    before = kept_of(scenario.services)
     for _ in range(3):
-        again = stage.visitor.press(link)
+        again = scenario.visitor.press(link)
         assert (again.status_code, again.data) == (200, first.data)
-        assert stage.visitor.open(link).status_code == 200
-    stage.worker.drain()
-    assert kept_of(stage.services) == before
-    assert [mail["Subject"] for mail in stage.mails()] == [
+        assert scenario.visitor.open(link).status_code == 200
+    scenario.worker.drain()
+    assert kept_of(scenario.services) == before
+    assert [mail["Subject"] for mail in scenario.mails()] == [
         "Confirm your request to DPS Belong",
         "Welcome! You’re in.",
     ]
 
 
-def test_twenty_presses_at_once_welcome_once(stage: Stage) -> None:
-    stage.invite_lead("lead@dpsk12.org")
-    link = stage.confirm_link(introduce_me="y")
-    app = stage.visitor.client.application
+def test_twenty_presses_at_once_welcome_once(scenario: Scenario) -> None:
+    scenario.invite_lead("lead@dpsk12.org")
+    link = scenario.confirm_link(introduce_me="y")
+    app = scenario.visitor.client.application
     start, statuses = threading.Barrier(10), []
 
     def press() -> None:
@@ -103,60 +103,64 @@ def test_twenty_presses_at_once_welcome_once(stage: Stage) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 20
-    stage.worker.drain()
-    assert kinds(stage) == {"confirm-subscription": 1, "welcome-member": 1, "introduce-member": 1}
+    scenario.worker.drain()
+    assert kinds(scenario) == {
+        "confirm-subscription": 1,
+        "welcome-member": 1,
+        "introduce-member": 1,
+    }
 
 
-def test_what_another_press_did_is_seen_once_its_lock_is_gone(stage: Stage) -> None:
+def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario) -> None:
     """What was read before the wait for the lock is not trusted after it."""
-    stage.confirm_link()
-    with stage.services.writing.begin() as session:
+    scenario.confirm_link()
+    with scenario.services.writing.begin() as session:
         wish = session.scalars(select(PendingConfirmation)).one()
         assert wish.subscription.confirmed_at is None
         session.execute(text("UPDATE subscriptions SET confirmed_at = requested_at"))
-        members.confirm(session, stage.services.sealer, wish.confirm_id)
-    assert kinds(stage) == {"confirm-subscription": 1}
+        members.confirm(session, scenario.services.sealer, wish.confirm_id)
+    assert kinds(scenario) == {"confirm-subscription": 1}
 
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         wish = session.scalars(select(PendingConfirmation)).one()
         session.execute(text("DELETE FROM wishes"))
         with pytest.raises(BadToken):
-            members.confirm(session, stage.services.sealer, wish.confirm_id)
+            members.confirm(session, scenario.services.sealer, wish.confirm_id)
 
 
-def test_any_browser_may_confirm(stage: Stage) -> None:
-    link = stage.confirm_link()
+def test_any_browser_may_confirm(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
     phone = Visitor(
-        stage.visitor.client.application.test_client(use_cookies=False),
+        scenario.visitor.client.application.test_client(use_cookies=False),
         {"User-Agent": "phone", "Accept-Language": "es", "Sec-Fetch-Site": "same-origin"},
     )
     assert phone.open(link).status_code == 200
     assert phone.press(link).status_code == 200
-    assert stage.is_member()
+    assert scenario.is_member()
 
 
-def test_another_site_cannot_press_the_button(stage: Stage) -> None:
-    link = stage.confirm_link()
+def test_another_site_cannot_press_the_button(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.org"}):
-        visitor = Visitor(stage.visitor.client, headers)
+        visitor = Visitor(scenario.visitor.client, headers)
         assert visitor.press(link).status_code == 403
-    assert not stage.is_member()
+    assert not scenario.is_member()
 
 
-def test_the_link_works_for_three_days(stage: Stage) -> None:
+def test_the_link_works_for_three_days(scenario: Scenario) -> None:
     asked_at = now()
-    link = stage.confirm_link()
+    link = scenario.confirm_link()
     with time_machine.travel(asked_at + timedelta(hours=71, minutes=59)):
-        assert stage.visitor.open(link).status_code == 200
+        assert scenario.visitor.open(link).status_code == 200
     with time_machine.travel(asked_at + timedelta(hours=72, minutes=2)):
-        assert is_over(stage.visitor.open(link))
-        assert is_over(stage.visitor.press(link))
-    assert not stage.is_member()
+        assert is_over(scenario.visitor.open(link))
+        assert is_over(scenario.visitor.press(link))
+    assert not scenario.is_member()
 
 
-def test_bent_foreign_and_unknown_links_find_the_same_page(stage: Stage) -> None:
-    good = token_of(stage.confirm_link())
-    sign = stage.services.tokens.sign
+def test_bent_foreign_and_unknown_links_find_the_same_page(scenario: Scenario) -> None:
+    good = token_of(scenario.confirm_link())
+    sign = scenario.services.tokens.sign
     public_id, _, rest = good.partition(".")
     tokens = [
         good[:-1],
@@ -177,70 +181,70 @@ def test_bent_foreign_and_unknown_links_find_the_same_page(stage: Stage) -> None
     pages = set()
     for token in tokens:
         for answer in (
-            stage.visitor.open(f"/confirm/{token}"),
-            stage.visitor.press(f"/confirm/{token}"),
+            scenario.visitor.open(f"/confirm/{token}"),
+            scenario.visitor.press(f"/confirm/{token}"),
         ):
             assert is_over(answer), token[:80]
             pages.add(answer.text.partition("<main")[2].partition("</main>")[0])
     assert len(pages) == 1
-    assert not stage.is_member()
+    assert not scenario.is_member()
 
 
-def test_the_page_for_a_dead_link_speaks_spanish(stage: Stage) -> None:
-    answer = stage.visitor.open("/confirm/x?lang=es")
+def test_the_page_for_a_dead_link_speaks_spanish(scenario: Scenario) -> None:
+    answer = scenario.visitor.open("/confirm/x?lang=es")
     assert answer.status_code == 404
     assert answer.headers["Content-Language"] == "es"
     assert OVER not in answer.text
 
 
-def test_an_old_link_does_not_bring_back_who_has_left(stage: Stage) -> None:
-    link = stage.confirm_link()
-    stage.visitor.press(link)
-    leave = link_to(stage.mails()[-1], "leave")
-    stage.visitor.press(leave)
-    for answer, status in ((stage.visitor.open(link), 200), (stage.visitor.press(link), 409)):
+def test_an_old_link_does_not_bring_back_who_has_left(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
+    scenario.visitor.press(link)
+    leave = link_to(scenario.mails()[-1], "leave")
+    scenario.visitor.press(leave)
+    for answer, status in ((scenario.visitor.open(link), 200), (scenario.visitor.press(link), 409)):
         assert answer.status_code == status
         assert "You’ve left the group" in answer.text
-    assert not stage.is_member()
+    assert not scenario.is_member()
 
 
-def test_each_link_grants_its_own_wish(stage: Stage) -> None:
-    first = stage.confirm_link(first_name="Ada", language="en")
+def test_each_link_grants_its_own_wish(scenario: Scenario) -> None:
+    first = scenario.confirm_link(first_name="Ada", language="en")
     with time_machine.travel(now() + timedelta(minutes=16)):
-        second = stage.confirm_link(first_name="Augusta", language="es")
-        stage.visitor.press(second)
-        welcome = stage.mails()[-1]
+        second = scenario.confirm_link(first_name="Augusta", language="es")
+        scenario.visitor.press(second)
+        welcome = scenario.mails()[-1]
     assert "Augusta" in text_of(welcome)
     assert "Ada!" not in text_of(welcome)
     assert "¡" in welcome["Subject"]
-    assert stage.visitor.press(first).status_code == 200
-    found = stage.subscription()
+    assert scenario.visitor.press(first).status_code == 200
+    found = scenario.subscription()
     assert found is not None
     assert found.language == "es"
 
 
-def test_an_early_link_still_works_after_a_second_request(stage: Stage) -> None:
-    first = stage.confirm_link(first_name="Ada")
+def test_an_early_link_still_works_after_a_second_request(scenario: Scenario) -> None:
+    first = scenario.confirm_link(first_name="Ada")
     with time_machine.travel(now() + timedelta(minutes=16)):
-        stage.confirm_link(first_name="Augusta")
-        stage.visitor.press(first)
-        assert "Ada" in text_of(stage.mails()[-1])
-    assert stage.is_member()
+        scenario.confirm_link(first_name="Augusta")
+        scenario.visitor.press(first)
+        assert "Ada" in text_of(scenario.mails()[-1])
+    assert scenario.is_member()
 
 
-def test_nothing_that_was_typed_stands_in_the_mail(stage: Stage) -> None:
-    stage.invite_lead("lead@dpsk12.org")
-    stage.invite_lead("lead@dpsk12.org", "asian")
+def test_nothing_that_was_typed_stands_in_the_mail(scenario: Scenario) -> None:
+    scenario.invite_lead("lead@dpsk12.org")
+    scenario.invite_lead("lead@dpsk12.org", "asian")
     typed = {"first_name": "Winner", "introduce_me": "y", "question-1": "Win $$ at example.net"}
-    mail = stage.ask(slug="asian", **typed)
+    mail = scenario.ask(slug="asian", **typed)
     for word in ("Winner", "Win $$", "example.net"):
         assert word not in text_of(mail) + html_of(mail) + str(mail.items())
     assert len(links_in(mail)) == 2
 
 
-def test_the_group_is_named_in_the_body_alone(stage: Stage) -> None:
+def test_the_group_is_named_in_the_body_alone(scenario: Scenario) -> None:
     for slug, name in (("lgbtq", "LGBTQ"), (VILLAGE, "Village")):
-        mail = stage.ask("ada.lovelace@dpsk12.org", slug)
+        mail = scenario.ask("ada.lovelace@dpsk12.org", slug)
         assert name in text_of(mail)
         headers = str(mail.items())
         assert name not in headers
@@ -252,47 +256,47 @@ def test_the_group_is_named_in_the_body_alone(stage: Stage) -> None:
         assert mail["List-Unsubscribe"] is None
 
 
-def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(stage: Stage) -> None:
-    mail = stage.ask(language="es")
+def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario: Scenario) -> None:
+    mail = scenario.ask(language="es")
     assert mail["Subject"] != "Confirm your request to DPS Belong"
     link = link_to(mail, "confirm")
     assert link.endswith("lang=es")
-    assert 'Únete al grupo <span lang="en">The Village</span>' in stage.visitor.open(link).text
-    assert stage.visitor.press(link).headers["Content-Language"] == "es"
-    assert stage.mails()[-1]["Subject"] != "Welcome! You’re in."
+    assert 'Únete al grupo <span lang="en">The Village</span>' in scenario.visitor.open(link).text
+    assert scenario.visitor.press(link).headers["Content-Language"] == "es"
+    assert scenario.mails()[-1]["Subject"] != "Welcome! You’re in."
 
 
-def test_what_a_row_holds_opens_for_the_worker_alone(stage: Stage) -> None:
-    stage.enter(first_name="Augusta")
-    raw = repr(dump_of(stage.services))
+def test_what_a_row_holds_opens_for_the_worker_alone(scenario: Scenario) -> None:
+    scenario.enter(first_name="Augusta")
+    raw = repr(dump_of(scenario.services))
     for word in (ADA, "ada@", "Augusta"):
         assert word not in raw
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         found = session.scalars(select(Subscription)).one()
-        assert address_of(stage.keyring, found) == ADA
-        assert first_name(stage.keyring, found) == "Augusta"
+        assert address_of(scenario.keyring, found) == ADA
+        assert first_name(scenario.keyring, found) == "Augusta"
 
 
-def test_two_memberships_of_one_person_have_nothing_in_common(stage: Stage) -> None:
-    stage.enter()
-    stage.enter(slug="lgbtq")
-    with stage.services.reading.begin() as session:
+def test_two_memberships_of_one_person_have_nothing_in_common(scenario: Scenario) -> None:
+    scenario.enter()
+    scenario.enter(slug="lgbtq")
+    with scenario.services.reading.begin() as session:
         one, other = session.scalars(select(Subscription)).all()
         assert one.address_index != other.address_index
         assert one.public_id != other.public_id
         assert one.wrapped_address != other.wrapped_address
 
 
-def test_a_letter_never_asks_about_somebody_elses_wish(stage: Stage) -> None:
+def test_a_letter_never_asks_about_somebody_elses_wish(scenario: Scenario) -> None:
     """A row's number may come again: SQLite gives the last one away anew."""
-    stage.visitor.join(VILLAGE, ADA)
-    with stage.services.writing.begin() as session:
+    scenario.visitor.join(VILLAGE, ADA)
+    with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(due_at=now() + timedelta(hours=1)))
-    stage.worker._read_requests()
-    with stage.services.writing.begin() as session:
+    scenario.worker._read_requests()
+    with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(due_at=now(), about_id=Delivery.about_id + 1))
-    stage.visitor.join("asian", "bob@dpsk12.org")
-    assert [mail["Subject"] for mail in stage.mails("bob@dpsk12.org")] == [
+    scenario.visitor.join("asian", "bob@dpsk12.org")
+    assert [mail["Subject"] for mail in scenario.mails("bob@dpsk12.org")] == [
         "Confirm your request to DPS Belong"
     ]
-    assert stage.mails() == []
+    assert scenario.mails() == []

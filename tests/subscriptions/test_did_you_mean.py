@@ -8,7 +8,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.mail.address import correct_domain
 from belong_mail.members.service import SignupData
 from tests.browser_client import Form
-from tests.scenario import Stage
+from tests.scenario import Scenario
 
 JOIN, TELL_ME = "/groups/the-village/join", "/groups/autoimmune/tell-me"
 MY_GROUPS, AGAIN, CONTACT, SIGN_IN = "/my-groups", "/email-me-again", "/contact", "/sign-in"
@@ -49,10 +49,10 @@ def test_the_nearest_domain_is_meant_and_a_short_one_is_near_to_few() -> None:
     [("en", "Did you mean dpsk12.org?"), ("es", "¿Quisiste decir dpsk12.org?")],
 )
 def test_every_form_asks_and_its_button_fills_the_field(
-    stage: Stage, path: str, language: str, words: str
+    scenario: Scenario, path: str, language: str, words: str
 ) -> None:
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
-    page = stage.visitor.send(f"{path}?lang={language}", **typed)
+    page = scenario.visitor.send(f"{path}?lang={language}", **typed)
     assert page.status_code == 422
     assert page.text.count(words) == 2, "in the summary, and at the field"
     assert 'name="use_suggestion" value="email"' in page.text
@@ -60,57 +60,57 @@ def test_every_form_asks_and_its_button_fills_the_field(
     kept = Form(page.text).fields
     assert kept["email"] == "ada@dspk12.org"
 
-    filled = stage.visitor.press(path, **kept, use_suggestion="email")
+    filled = scenario.visitor.press(path, **kept, use_suggestion="email")
     assert filled.status_code == 200
     again = Form(filled.text).fields
     assert again["email"] == MEANT
     assert again.get("message") == typed.get("message")
     assert 'role="alert"' not in filled.text
-    assert stage.rows("requests") == 0
-    assert stage.visitor.press(path, **again).status_code == 303
+    assert scenario.rows("requests") == 0
+    assert scenario.visitor.press(path, **again).status_code == 303
 
 
 def test_all_else_that_was_typed_stays_when_the_button_is_pressed(
-    stage: Stage, keyring: Keyring
+    scenario: Scenario, keyring: Keyring
 ) -> None:
-    stage.invite_lead("lead@dpsk12.org")
+    scenario.invite_lead("lead@dpsk12.org")
     typed = {"first_name": "Ada", "language": "es", "introduce_me": "y", "question-1": "1"}
-    page = stage.visitor.join("the-village", "ada@dpsk12.com", **typed)
-    filled = stage.visitor.press(JOIN, **Form(page.text).fields, use_suggestion="email")
+    page = scenario.visitor.join("the-village", "ada@dpsk12.com", **typed)
+    filled = scenario.visitor.press(JOIN, **Form(page.text).fields, use_suggestion="email")
     kept = Form(filled.text).fields
     assert {name: kept[name] for name in typed} == typed
-    assert stage.visitor.press(JOIN, **kept).status_code == 303
-    with stage.services.reading.begin() as session:
+    assert scenario.visitor.press(JOIN, **kept).status_code == 303
+    with scenario.services.reading.begin() as session:
         [job] = session.query(Job)
         signup = SignupData.from_bytes(keyring.opener.open(job.sealed or b"", sealed_for("join")))
     assert (signup.address, signup.first_name) == (MEANT, "Ada")
 
 
 @pytest.mark.parametrize("path", [MY_GROUPS, AGAIN, CONTACT])
-def test_where_any_address_may_be_typed_it_is_asked_once(stage: Stage, path: str) -> None:
+def test_where_any_address_may_be_typed_it_is_asked_once(scenario: Scenario, path: str) -> None:
     typed = {"email": "ada@dspk12.org", **(WORDS if path == CONTACT else {})}
-    page = stage.visitor.send(path, **typed)
+    page = scenario.visitor.send(path, **typed)
     assert "send the form again as it is" in page.text
     kept = Form(page.text).fields
-    other = stage.visitor.press(path, **kept | {"email": "eve@dspk12.org"})
+    other = scenario.visitor.press(path, **kept | {"email": "eve@dspk12.org"})
     assert other.status_code == 422, "another slip is another question"
-    assert stage.visitor.press(path, **kept).status_code == 303
-    assert stage.rows("requests") + stage.rows("contact_messages") == 1
+    assert scenario.visitor.press(path, **kept).status_code == 303
+    assert scenario.rows("requests") + scenario.rows("contact_messages") == 1
 
 
 @pytest.mark.parametrize("path", [JOIN, TELL_ME])
-def test_where_only_staff_may_join_a_slip_is_never_taken(stage: Stage, path: str) -> None:
-    page = stage.visitor.send(path, email="ada@dspk12.org")
+def test_where_only_staff_may_join_a_slip_is_never_taken(scenario: Scenario, path: str) -> None:
+    page = scenario.visitor.send(path, email="ada@dspk12.org")
     assert "as_typed" not in page.text
     forced = Form(page.text).fields | {"as_typed": "ada@dspk12.org"}
-    assert stage.visitor.press(path, **forced).status_code == 422
-    assert stage.rows("requests") == 0
+    assert scenario.visitor.press(path, **forced).status_code == 422
+    assert scenario.rows("requests") == 0
 
 
-def test_the_question_is_the_same_for_members_and_strangers(stage: Stage) -> None:
-    stage.enter("member@dpsk12.org")
+def test_the_question_is_the_same_for_members_and_strangers(scenario: Scenario) -> None:
+    scenario.enter("member@dpsk12.org")
     pages = {
-        stage.visitor.join("the-village", f"{name}@dspk12.org")
+        scenario.visitor.join("the-village", f"{name}@dspk12.org")
         .text.replace(name, "somebody")
         .partition("csrf_token")[0]
         for name in ("member", "nobody")
@@ -118,10 +118,10 @@ def test_the_question_is_the_same_for_members_and_strangers(stage: Stage) -> Non
     assert len(pages) == 1
 
 
-def test_a_button_for_a_field_that_holds_no_address_does_nothing(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": "ada@gmail.com"}
+def test_a_button_for_a_field_that_holds_no_address_does_nothing(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": "ada@gmail.com"}
     for name in ("email", "language", "submit", "trap", "nothing", "csrf_token"):
-        answer = stage.visitor.press(JOIN, **fields, use_suggestion=name)
+        answer = scenario.visitor.press(JOIN, **fields, use_suggestion=name)
         assert answer.status_code == 200
         assert Form(answer.text).fields["email"] == "ada@gmail.com"
-    assert stage.rows("requests") == 0
+    assert scenario.rows("requests") == 0

@@ -15,41 +15,41 @@ from belong_mail.delivery.models import Suppression
 from belong_mail.members import self_service as members_self_service
 from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import kept_of
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 BOB = "bob@dpsk12.org"
 PAGE = "/email-me-again"
 
 
 @pytest.fixture
-def alone(stage: Stage) -> Stage:
-    """A stage on which Ada, a member of two groups, has asked never to be emailed."""
-    stage.enter(slug="lgbtq")
-    stage.enter(slug="asian")
-    stage.visitor.press(link_to(stage.ask(), "not-me"), choice="never")
-    stage.worker.drain()
-    return stage
+def alone(scenario: Scenario) -> Scenario:
+    """A scenario in which Ada, a member of two groups, has asked never to be emailed."""
+    scenario.enter(slug="lgbtq")
+    scenario.enter(slug="asian")
+    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.worker.drain()
+    return scenario
 
 
-def ask(stage: Stage, address: str = ADA) -> int:
+def ask(scenario: Scenario, address: str = ADA) -> int:
     """Ask for an address, and return how many emails came of it."""
-    before = len(stage.relay.accepted)
-    assert stage.visitor.send(PAGE, email=address).location == f"{PAGE}/sent"
-    stage.worker.drain()
-    return len(stage.relay.accepted) - before
+    before = len(scenario.relay.accepted)
+    assert scenario.visitor.send(PAGE, email=address).location == f"{PAGE}/sent"
+    scenario.worker.drain()
+    return len(scenario.relay.accepted) - before
 
 
-def is_alone(stage: Stage) -> bool:
-    with stage.services.reading.begin() as session:
+def is_alone(scenario: Scenario) -> bool:
+    with scenario.services.reading.begin() as session:
         return session.scalar(select(Suppression.reason)) is not None
 
 
-def link(stage: Stage) -> str:
-    assert ask(stage) == 1
-    return link_to(stage.relay.to(ADA)[-1], "email-me-again")
+def link(scenario: Scenario) -> str:
+    assert ask(scenario) == 1
+    return link_to(scenario.relay.to(ADA)[-1], "email-me-again")
 
 
-def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Stage) -> None:
+def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Scenario) -> None:
     url = link(alone)
     [mail] = alone.relay.to(ADA)[-1:]
     for part in (str(mail), text_of(mail), html_of(mail)):
@@ -72,7 +72,7 @@ def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Stage) -> None
     ("code", "words"), [("en", "You already used this link"), ("es", "Ya usaste este enlace")]
 )
 def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
-    alone: Stage, code: str, words: str
+    alone: Scenario, code: str, words: str
 ) -> None:
     url = link(alone).partition("?")[0]
     alone.visitor.press(url)
@@ -85,7 +85,7 @@ def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
     assert not is_alone(alone)
 
 
-def test_it_is_said_in_spanish(alone: Stage) -> None:
+def test_it_is_said_in_spanish(alone: Scenario) -> None:
     alone.visitor.headers = {"Accept-Language": "es"}
     assert "Escríbanme de nuevo" in alone.visitor.open(PAGE).text
     url = link(alone)
@@ -93,7 +93,7 @@ def test_it_is_said_in_spanish(alone: Stage) -> None:
     assert "Alguna vez nos pediste" in text_of(alone.relay.to(ADA)[-1])
 
 
-def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Stage) -> None:
+def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Scenario) -> None:
     alone.enter(BOB)
     assert [ask(alone), ask(alone), ask(alone, ADA.upper()), ask(alone, BOB)] == [1, 0, 0, 0]
     assert ask(alone, "stranger@dpsk12.org") == ask(alone, "somebody@example.org") == 0
@@ -103,7 +103,7 @@ def test_one_email_a_week_at_most_and_none_to_anybody_else(alone: Stage) -> None
         assert ask(alone) == 1
 
 
-def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Stage) -> None:
+def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -> None:
     url = link(alone)
     with alone.services.writing.begin() as session:
         session.scalars(select(Suppression)).one().reason = "complained"
@@ -114,7 +114,7 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Stage) -> N
     assert is_alone(alone)
 
 
-def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: Stage) -> None:
+def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: Scenario) -> None:
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
@@ -132,7 +132,7 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: 
 
 
 def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(
-    alone: Stage,
+    alone: Scenario,
 ) -> None:
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=73)):
@@ -146,7 +146,7 @@ def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_a
     assert is_alone(alone)
 
 
-def test_a_break_in_to_the_web_lifts_nothing(alone: Stage) -> None:
+def test_a_break_in_to_the_web_lifts_nothing(alone: Scenario) -> None:
     """It has the secret key, knows every index in the database, and may ask the worker anything."""
     url = link(alone)
     token = url.rpartition("/")[2].partition("?")[0]
@@ -168,7 +168,9 @@ def test_a_break_in_to_the_web_lifts_nothing(alone: Stage) -> None:
     assert alone.rows("suppressions") == 2
 
 
-def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(alone: Stage) -> None:
+def test_a_link_to_an_address_that_is_not_left_alone_any_more_is_not_mailed(
+    alone: Scenario,
+) -> None:
     alone.visitor.send(PAGE, email=ADA)
     alone.worker._read_requests()
     got = len(alone.relay.to(ADA))

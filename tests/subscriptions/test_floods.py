@@ -15,7 +15,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.ops import alerts
 from belong_mail.web.context import LONGEST_WAIT
 from tests.browser_client import Form, Visitor, link_to
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 JOIN = f"/groups/{VILLAGE}/join"
 FLOODING, QUIET = "203.0.113.7", "198.51.100.1"
@@ -39,29 +39,29 @@ def post(
     return answer.status_code, answer.text, now() + timedelta(seconds=after)
 
 
-def requests(stage: Stage) -> list[datetime]:
+def requests(scenario: Scenario) -> list[datetime]:
     """List when the requests that wait are due."""
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         return list(session.scalars(select(Job.due_at).order_by(Job.id)))
 
 
-def fill_up(stage: Stage, number: int) -> None:
+def fill_up(scenario: Scenario, number: int) -> None:
     """Let so many requests wait, as if the worker had not run for a day."""
     later = {"kind": "join", "due_at": now() + timedelta(days=1), "failures": 0}
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(insert(Job), [later] * number)
 
 
-def use_up(stage: Stage, wait: timedelta) -> None:
+def use_up(scenario: Scenario, wait: timedelta) -> None:
     """Let forms of strangers everywhere have to wait for so long."""
     until = (
         now().timestamp() + rate_limits.ALL_FORMS_RATE.per.total_seconds() + wait.total_seconds()
     )
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.merge(Limit(key=rate_limits.ALL_FORMS, used_until=until))
 
 
-def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, stage: Stage) -> None:
+def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, scenario: Scenario) -> None:
     """It put an honest person's email 23 minutes off; and its own wait had no end."""
     fields = form(app)
     with time_machine.travel(now(), tick=False):
@@ -69,10 +69,10 @@ def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, stage: S
             assert post(app, FLOODING, fields)[0] == 303
         for _ in range(20):
             assert post(app, FLOODING, fields)[0] == 429
-        assert max(requests(stage)) - now() <= LONGEST_WAIT
+        assert max(requests(scenario)) - now() <= LONGEST_WAIT
         assert post(app, QUIET, fields)[0] == 303
-        assert requests(stage)[-1] <= now()
-        assert len(requests(stage)) == FORMS_OF_A_SOURCE + 1
+        assert requests(scenario)[-1] <= now()
+        assert len(requests(scenario)) == FORMS_OF_A_SOURCE + 1
     with time_machine.travel(now() + timedelta(minutes=5)):
         assert post(app, FLOODING, fields)[0] == 303, "what was refused has cost nothing"
 
@@ -82,7 +82,7 @@ def test_one_sources_flood_delays_nobody_elses_confirmation(app: Flask, stage: S
     [("en", "Please wait a moment", "isn’t lost"), ("es", "Espera un momento", "no se perdió")],
 )
 def test_what_is_refused_is_said_with_a_time_and_can_be_sent_again(
-    language: str, said: str, kept: str, app: Flask, stage: Stage
+    language: str, said: str, kept: str, app: Flask, scenario: Scenario
 ) -> None:
     fields = form(app)
     page = f"{JOIN}?lang={language}"
@@ -94,86 +94,86 @@ def test_what_is_refused_is_said_with_a_time_and_can_be_sent_again(
     assert said.lower() in text.lower()
     assert kept in text
     assert after is not None
-    before = len(requests(stage))
+    before = len(requests(scenario))
     with time_machine.travel(after + timedelta(seconds=1)):
         assert post(app, FLOODING, fields, page)[0] == 303, "the browser sends it once more"
-    assert len(requests(stage)) == before + 1
+    assert len(requests(scenario)) == before + 1
 
 
 def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(
-    app: Flask, stage: Stage
+    app: Flask, scenario: Scenario
 ) -> None:
     fields = form(app)
     with time_machine.travel(now(), tick=False):
-        use_up(stage, timedelta(minutes=10))
+        use_up(scenario, timedelta(minutes=10))
         assert post(app, QUIET, fields)[0] == 303
-        assert timedelta(minutes=9) < requests(stage)[-1] - now() <= LONGEST_WAIT
-        use_up(stage, LONGEST_WAIT)
+        assert timedelta(minutes=9) < requests(scenario)[-1] - now() <= LONGEST_WAIT
+        use_up(scenario, LONGEST_WAIT)
         status, text, _ = post(app, QUIET, fields)
         assert status == 503
         assert "Try again in" in text
-        assert len(requests(stage)) == 1
+        assert len(requests(scenario)) == 1
         assert post(app, "127.0.0.1", fields)[0] == 303, "the district's own network is not put off"
-        assert requests(stage)[-1] <= now()
+        assert requests(scenario)[-1] <= now()
 
 
-def test_forms_cannot_fill_the_database(app: Flask, stage: Stage) -> None:
+def test_forms_cannot_fill_the_database(app: Flask, scenario: Scenario) -> None:
     fields = form(app)
-    fill_up(stage, rate_limits.MAX_WAITING_JOBS)
-    before = stage.rows("limits")
+    fill_up(scenario, rate_limits.MAX_WAITING_JOBS)
+    before = scenario.rows("limits")
     for page in (JOIN, "/my-groups", "/sign-in", "/groups/autoimmune/tell-me"):
         assert post(app, QUIET, form(app, page), page)[0] == 503
     message = form(app, "/contact", topic="need", message="Hello.")
     assert post(app, QUIET, message, "/contact")[0] == 503
-    assert len(requests(stage)) == rate_limits.MAX_WAITING_JOBS
-    assert stage.rows("limits") == before
-    assert stage.rows("contact_messages") == 0
+    assert len(requests(scenario)) == rate_limits.MAX_WAITING_JOBS
+    assert scenario.rows("limits") == before
+    assert scenario.rows("contact_messages") == 0
     assert fields
 
 
-def test_as_the_line_grows_each_source_has_less_of_it(app: Flask, stage: Stage) -> None:
+def test_as_the_line_grows_each_source_has_less_of_it(app: Flask, scenario: Scenario) -> None:
     fields = form(app)
-    fill_up(stage, rate_limits.BUSY_WAITING_JOBS)
+    fill_up(scenario, rate_limits.BUSY_WAITING_JOBS)
     with time_machine.travel(now(), tick=False):
         answers = [post(app, FLOODING, fields)[0] for _ in range(FORMS_OF_A_SOURCE // 10 + 5)]
     assert answers.count(303) == FORMS_OF_A_SOURCE // 10
 
 
-def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, stage: Stage) -> None:
-    stage.invite_lead(LEAD)
+def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
     lead = Visitor(app.test_client())
     lead.send("/sign-in", email=LEAD)
-    lead.press(link_to(stage.mails(LEAD)[-1], "sign-in"))
-    fill_up(stage, rate_limits.MAX_WAITING_JOBS)
-    use_up(stage, LONGEST_WAIT)
+    lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
+    fill_up(scenario, rate_limits.MAX_WAITING_JOBS)
+    use_up(scenario, LONGEST_WAIT)
     assert lead.send("/sign-in", email=LEAD).status_code == 303
-    assert len(stage.mails(LEAD)) == 2
+    assert len(scenario.mails(LEAD)) == 2
 
 
-def test_the_operator_hears_of_a_flood_once(stage: Stage) -> None:
+def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
     def told() -> int:
-        with stage.services.writing.begin() as session:
-            alerts.check_alerts(session, stage.services.seal_to_operator)
+        with scenario.services.writing.begin() as session:
+            alerts.check_alerts(session, scenario.services.seal_to_operator)
             found = select(func.count(Delivery.id)).where(Delivery.kind == "alert-flood")
             return session.scalar(found) or 0
 
     assert told() == 0
-    use_up(stage, timedelta(0))
+    use_up(scenario, timedelta(0))
     assert told() == 1
     assert told() == 1
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         session.execute(update(Delivery).values(state=State.ACCEPTED, due_at=None))
     with time_machine.travel(now() + timedelta(hours=7)):
         assert told() == 1
-        use_up(stage, timedelta(minutes=3))
+        use_up(scenario, timedelta(minutes=3))
         assert told() == 2
 
 
-def test_who_says_never_again_many_times_leaves_one_request(stage: Stage) -> None:
-    link = link_to(stage.ask(), "not-me")
+def test_who_says_never_again_many_times_leaves_one_request(scenario: Scenario) -> None:
+    link = link_to(scenario.ask(), "not-me")
     for _ in range(5):
-        assert stage.visitor.press(link, choice="never").status_code == 200
-    assert len(requests(stage)) == 1
-    before = len(stage.mails())
-    stage.visitor.join(VILLAGE, ADA)
-    assert len(stage.mails()) == before
+        assert scenario.visitor.press(link, choice="never").status_code == 200
+    assert len(requests(scenario)) == 1
+    before = len(scenario.mails())
+    scenario.visitor.join(VILLAGE, ADA)
+    assert len(scenario.mails()) == before

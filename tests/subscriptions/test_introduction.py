@@ -14,7 +14,7 @@ from belong_mail.members.service import SignupData
 from belong_mail.ops import purge
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.factories import group_named, interests_of
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 LEAD = "lead@dpsk12.org"
 TOLD = "The form asked us to introduce you."
@@ -25,9 +25,9 @@ TYPED: dict[str, Any] = {
 }
 
 
-def kept_answers(stage: Stage) -> int:
+def kept_answers(scenario: Scenario) -> int:
     """Count the rows that still hold an introduction."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         purge.purge_all(session)
         held = [
             *session.scalars(select(PendingConfirmation.wrapped_introduction)),
@@ -36,33 +36,33 @@ def kept_answers(stage: Stage) -> int:
         return sum(each is not None for each in held)
 
 
-def test_the_tick_is_off_and_says_what_it_means(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    page = stage.visitor.open("/groups/the-village/join")
+def test_the_tick_is_off_and_says_what_it_means(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    page = scenario.visitor.open("/groups/the-village/join")
     assert "introduce_me" not in Form(page.text).fields
     assert "We don’t keep a copy, but their inboxes do." in page.text
 
 
-def test_without_a_lead_there_is_nobody_to_be_introduced_to(stage: Stage) -> None:
-    page = stage.visitor.open("/groups/the-village/join").text
+def test_without_a_lead_there_is_nobody_to_be_introduced_to(scenario: Scenario) -> None:
+    page = scenario.visitor.open("/groups/the-village/join").text
     assert "introduce_me" not in page
     assert "question-1" not in page
-    stage.enter(**TYPED)
-    assert kept_answers(stage) == 0
+    scenario.enter(**TYPED)
+    assert kept_answers(scenario) == 0
 
 
-def test_the_leads_are_told_after_the_button_and_not_before(stage: Stage) -> None:
+def test_the_leads_are_told_after_the_button_and_not_before(scenario: Scenario) -> None:
     for lead in (LEAD, "second.lead@dpsk12.org"):
-        stage.invite_lead(lead)
-    with stage.services.reading.begin() as session:
+        scenario.invite_lead(lead)
+    with scenario.services.reading.begin() as session:
         offered = list(interests_of(session).values())[:2]
-    link = stage.confirm_link(**TYPED, interests=offered)
-    assert TOLD in stage.visitor.open(link).text
-    assert stage.mails(LEAD) == []
+    link = scenario.confirm_link(**TYPED, interests=offered)
+    assert TOLD in scenario.visitor.open(link).text
+    assert scenario.mails(LEAD) == []
 
-    stage.visitor.press(link)
+    scenario.visitor.press(link)
     for lead in (LEAD, "second.lead@dpsk12.org"):
-        [mail] = stage.mails(lead)
+        [mail] = scenario.mails(lead)
         assert mail["Reply-To"] == ADA
         assert mail["To"] == lead
         assert mail["Subject"] == "A new member says hello"
@@ -70,95 +70,95 @@ def test_the_leads_are_told_after_the_button_and_not_before(stage: Stage) -> Non
             for words in ("The Village", "Ada", ADA, "Middle or high school"):
                 assert words in part
             assert "Welcoming new colleagues, Planning events" in part
-    assert kept_answers(stage) == 0
+    assert kept_answers(scenario) == 0
 
 
-def test_nobody_but_the_asking_person_gets_a_reply_to(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    stage.enter(**TYPED)
-    assert [mail["Reply-To"] for mail in stage.mails()] == [None, None]
+def test_nobody_but_the_asking_person_gets_a_reply_to(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    scenario.enter(**TYPED)
+    assert [mail["Reply-To"] for mail in scenario.mails()] == [None, None]
 
 
-def test_without_the_tick_the_answers_are_never_stored(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
+def test_without_the_tick_the_answers_are_never_stored(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
     typed = {name: value for name, value in TYPED.items() if name != "introduce_me"}
-    stage.visitor.join("the-village", ADA, **typed)
-    with stage.services.reading.begin() as session:
+    scenario.visitor.join("the-village", ADA, **typed)
+    with scenario.services.reading.begin() as session:
         request = session.scalars(select(Job)).one()
         sealed = request.sealed or b""
-        wanted = SignupData.from_bytes(stage.keyring.opener.open(sealed, sealed_for("join")))
+        wanted = SignupData.from_bytes(scenario.keyring.opener.open(sealed, sealed_for("join")))
         group = group_named(session, "the-village").public_id
     assert wanted == SignupData(address=ADA, language="en", first_name="Ada", group=group)
 
-    [mail] = stage.mails()
+    [mail] = scenario.mails()
     link = link_to(mail, "confirm")
-    assert TOLD not in stage.visitor.open(link).text
-    stage.visitor.press(link)
-    assert stage.mails(LEAD) == []
-    assert kept_answers(stage) == 0
+    assert TOLD not in scenario.visitor.open(link).text
+    scenario.visitor.press(link)
+    assert scenario.mails(LEAD) == []
+    assert kept_answers(scenario) == 0
 
 
-def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    stage.confirm_link(**TYPED)
-    assert kept_answers(stage) == 1
+def test_until_the_button_is_pressed_the_answers_wait_a_week_at_most(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    scenario.confirm_link(**TYPED)
+    assert kept_answers(scenario) == 1
     with time_machine.travel(now() + timedelta(days=7, minutes=1)):
-        assert kept_answers(stage) == 0
+        assert kept_answers(scenario) == 0
 
 
-def test_pressing_twice_introduces_once(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    link = stage.confirm_link(**TYPED)
+def test_pressing_twice_introduces_once(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    link = scenario.confirm_link(**TYPED)
     for _ in range(3):
-        stage.visitor.press(link)
-        stage.worker.drain()
-    assert len(stage.mails(LEAD)) == 1
-    assert TOLD not in stage.visitor.open(link).text
+        scenario.visitor.press(link)
+        scenario.worker.drain()
+    assert len(scenario.mails(LEAD)) == 1
+    assert TOLD not in scenario.visitor.open(link).text
 
 
-def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    plain = stage.confirm_link()
+def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    plain = scenario.confirm_link()
     with time_machine.travel(now() + timedelta(minutes=16)):
-        with_tick = stage.confirm_link(**TYPED)
-        stage.visitor.press(plain)
-        assert stage.mails(LEAD) == []
-        assert TOLD in stage.visitor.open(with_tick).text
-        stage.visitor.press(with_tick)
-        assert len(stage.mails(LEAD)) == 1
-    assert kept_answers(stage) == 0
-    subjects = [mail["Subject"] for mail in stage.mails()]
+        with_tick = scenario.confirm_link(**TYPED)
+        scenario.visitor.press(plain)
+        assert scenario.mails(LEAD) == []
+        assert TOLD in scenario.visitor.open(with_tick).text
+        scenario.visitor.press(with_tick)
+        assert len(scenario.mails(LEAD)) == 1
+    assert kept_answers(scenario) == 0
+    subjects = [mail["Subject"] for mail in scenario.mails()]
     assert subjects.count("Welcome! You’re in.") == 1
 
 
-def test_who_leaves_before_the_mail_goes_out_is_not_introduced(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    link = stage.confirm_link(**TYPED)
-    stage.visitor.press(link)
-    found = stage.subscription()
+def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    link = scenario.confirm_link(**TYPED)
+    scenario.visitor.press(link)
+    found = scenario.subscription()
     assert found is not None
-    not_me = stage.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
-    stage.visitor.press(f"/not-me/{not_me}", choice="forget")
-    assert stage.mails(LEAD) == []
-    assert kept_answers(stage) == 0
+    not_me = scenario.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
+    scenario.visitor.press(f"/not-me/{not_me}", choice="forget")
+    assert scenario.mails(LEAD) == []
+    assert kept_answers(scenario) == 0
 
 
-def test_a_lead_who_is_one_no_more_is_told_nothing(stage: Stage) -> None:
-    stage.invite_lead(LEAD)
-    link = stage.confirm_link(**TYPED)
-    with stage.services.writing.begin() as session:
+def test_a_lead_who_is_one_no_more_is_told_nothing(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    link = scenario.confirm_link(**TYPED)
+    with scenario.services.writing.begin() as session:
         session.connection().exec_driver_sql("DELETE FROM leaderships")
-    stage.visitor.press(link)
-    assert stage.mails(LEAD) == []
-    assert kept_answers(stage) == 0
-    assert stage.is_member()
+    scenario.visitor.press(link)
+    assert scenario.mails(LEAD) == []
+    assert kept_answers(scenario) == 0
+    assert scenario.is_member()
 
 
-def test_markup_in_an_answer_reaches_the_lead_as_text(stage: Stage) -> None:
-    stage.invite_lead(LEAD, "asian")
+def test_markup_in_an_answer_reaches_the_lead_as_text(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD, "asian")
     hostile = "<script>alert(1)</script> {{ 7*7 }} %(x)s\r\nBcc: all@example.org"
-    stage.enter(slug="asian", introduce_me="y", **{"question-1": hostile})
-    [mail] = stage.mails(LEAD)
+    scenario.enter(slug="asian", introduce_me="y", **{"question-1": hostile})
+    [mail] = scenario.mails(LEAD)
     assert mail["Bcc"] is None
     assert "<script>" not in html_of(mail)
     assert "{{ 7*7 }} %(x)s" in text_of(mail)

@@ -18,7 +18,7 @@ from tests.browser_client import Form
 from tests.db_dump import kept_of
 from tests.factories import group_named, interests_of
 from tests.markers import on_sqlite
-from tests.scenario import ADA, Stage
+from tests.scenario import ADA, Scenario
 
 JOIN = "/groups/the-village/join"
 NOT_OURS = (
@@ -78,57 +78,57 @@ HIDDEN = ("a\x00b", "a\x1b[31mb", "a\x7fb", "a\x85b", "a\u202eb", "a\ue000b", "a
 
 
 @pytest.fixture
-def leads(stage: Stage) -> Stage:
+def leads(scenario: Scenario) -> Scenario:
     """The group has a lead, so that its form asks its questions."""
-    stage.invite_lead("lead@dpsk12.org")
-    return stage
+    scenario.invite_lead("lead@dpsk12.org")
+    return scenario
 
 
-def nothing_is_stored(stage: Stage) -> bool:
-    return stage.rows("requests") == 0
+def nothing_is_stored(scenario: Scenario) -> bool:
+    return scenario.rows("requests") == 0
 
 
-def stored(stage: Stage, keyring: Keyring) -> SignupData:
+def stored(scenario: Scenario, keyring: Keyring) -> SignupData:
     """Open the one request that was written down."""
-    with stage.services.writing.begin() as session:
+    with scenario.services.writing.begin() as session:
         [request] = session.query(Job).all()
         assert request.sealed is not None
         session.delete(request)
         return SignupData.from_bytes(keyring.opener.open(request.sealed, sealed_for("join")))
 
 
-def test_an_address_that_is_not_the_districts_is_refused_kindly(stage: Stage) -> None:
+def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario: Scenario) -> None:
     refused = dict.fromkeys(NOT_OURS, "Use your DPS email address. It ends in @dpsk12.org.")
     for typed, words in (refused | dict.fromkeys(MISTYPED, "Did you mean dpsk12.org?")).items():
-        answer = stage.visitor.join("the-village", typed)
+        answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422, typed
         assert words in answer.text, typed
         assert Form(answer.text).fields["email"] == typed
-    assert nothing_is_stored(stage)
+    assert nothing_is_stored(scenario)
 
 
-def test_what_is_no_address_is_refused_and_stays_in_the_field(stage: Stage) -> None:
+def test_what_is_no_address_is_refused_and_stays_in_the_field(scenario: Scenario) -> None:
     for typed in NOT_ADDRESSES:
-        answer = stage.visitor.join("the-village", typed, first_name="Ada")
+        answer = scenario.visitor.join("the-village", typed, first_name="Ada")
         assert answer.status_code == 422, typed
         assert Form(answer.text).fields["first_name"] == "Ada", typed
         assert "Problem: Join The Village Belong Group" in answer.text, typed
-    assert nothing_is_stored(stage)
+    assert nothing_is_stored(scenario)
 
 
-def test_an_empty_form_says_what_is_missing(stage: Stage) -> None:
+def test_an_empty_form_says_what_is_missing(scenario: Scenario) -> None:
     for typed in ("", "   ", "\t\r\n"):
-        answer = stage.visitor.join("the-village", typed)
+        answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422
         assert "Enter your email address." in answer.text
-    assert "Escribe" in stage.visitor.send(f"{JOIN}?lang=es", email="").text
-    assert nothing_is_stored(stage)
+    assert "Escribe" in scenario.visitor.send(f"{JOIN}?lang=es", email="").text
+    assert nothing_is_stored(scenario)
 
 
-def test_errors_speak_the_readers_language(stage: Stage) -> None:
-    stage.visitor.headers["Accept-Language"] = "es-MX,es;q=0.9,en;q=0.5"
+def test_errors_speak_the_readers_language(scenario: Scenario) -> None:
+    scenario.visitor.headers["Accept-Language"] = "es-MX,es;q=0.9,en;q=0.5"
     for typed in ("ada@gmail.com", "ada", "a" * 300 + "@dpsk12.org"):
-        answer = stage.visitor.join("the-village", typed)
+        answer = scenario.visitor.join("the-village", typed)
         assert answer.headers["Content-Language"] == "es"
         for english in (
             "Use your DPS",
@@ -139,25 +139,25 @@ def test_errors_speak_the_readers_language(stage: Stage) -> None:
             assert english not in answer.text
 
 
-def test_every_spelling_of_a_staff_address_is_taken(stage: Stage, keyring: Keyring) -> None:
+def test_every_spelling_of_a_staff_address_is_taken(scenario: Scenario, keyring: Keyring) -> None:
     for typed, meant in OURS.items():
-        assert stage.visitor.join("the-village", typed).status_code == 303, typed
-        assert stored(stage, keyring).address == meant
+        assert scenario.visitor.join("the-village", typed).status_code == 303, typed
+        assert stored(scenario, keyring).address == meant
 
 
 def test_an_address_of_a_class_account_can_be_refused(
     environment: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
     environment["BELONG_REFUSED_LOCAL_PARTS"] = r"^\d+$|^student\."
-    stage: Stage = request.getfixturevalue("stage")
+    scenario: Scenario = request.getfixturevalue("scenario")
     for typed in ("123456@dpsk12.org", "student.ada@dpsk12.org"):
-        answer = stage.visitor.join("the-village", typed)
+        answer = scenario.visitor.join("the-village", typed)
         assert answer.status_code == 422
         assert "This isn’t a staff email address." in answer.text
-    assert stage.visitor.join("the-village", ADA).status_code == 303
+    assert scenario.visitor.join("the-village", ADA).status_code == 303
 
 
-def test_markup_in_any_field_stays_text(leads: Stage) -> None:
+def test_markup_in_any_field_stays_text(leads: Scenario) -> None:
     questions = ("question-1", "interests")
     for typed in MARKUP:
         fields = dict.fromkeys(("email", "first_name", "language", *questions), typed)
@@ -172,16 +172,16 @@ def test_markup_in_any_field_stays_text(leads: Stage) -> None:
     assert nothing_is_stored(leads)
 
 
-def test_a_name_is_one_line_of_plain_words(stage: Stage) -> None:
+def test_a_name_is_one_line_of_plain_words(scenario: Scenario) -> None:
     bad = (*HIDDEN, "Ada\r\nBcc: x", "Ada\nLovelace", "Ada\u2028Lovelace", "Ada\tLovelace")
     links = ("http://example.org", "www.example.org", "ada@example.org", "<b>", "{{ x }}")
     for typed in (*bad, *links, "a" * 61):
-        answer = stage.visitor.join("the-village", ADA, first_name=typed)
+        answer = scenario.visitor.join("the-village", ADA, first_name=typed)
         assert answer.status_code == 422, typed
-    assert nothing_is_stored(stage)
+    assert nothing_is_stored(scenario)
 
 
-def test_names_of_all_people_are_taken(stage: Stage, keyring: Keyring) -> None:
+def test_names_of_all_people_are_taken(scenario: Scenario, keyring: Keyring) -> None:
     for typed in (
         "Ada",
         "Zoë",
@@ -193,11 +193,11 @@ def test_names_of_all_people_are_taken(stage: Stage, keyring: Keyring) -> None:
         "Anne-Marie",
         "O'Neil",
     ):
-        assert stage.visitor.join("the-village", ADA, first_name=typed).status_code == 303, typed
-        assert stored(stage, keyring).first_name == typed
+        assert scenario.visitor.join("the-village", ADA, first_name=typed).status_code == 303, typed
+        assert stored(scenario, keyring).first_name == typed
 
 
-def test_answers_take_the_words_people_paste(leads: Stage, keyring: Keyring) -> None:
+def test_answers_take_the_words_people_paste(leads: Scenario, keyring: Keyring) -> None:
     leads.invite_lead("lead@dpsk12.org", "asian")
     pasted = "Un\u00a0café\u200b, por favor\ufeff — and tea 🫨👩🏽\u200d🏫\r\nThank\u00ady you"
     typed: dict[str, Any] = {"introduce_me": "y", "question-1": pasted}
@@ -206,7 +206,7 @@ def test_answers_take_the_words_people_paste(leads: Stage, keyring: Keyring) -> 
     assert answer == pasted
 
 
-def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads: Stage) -> None:
+def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads: Scenario) -> None:
     leads.invite_lead("lead@dpsk12.org", "asian")
     for typed in (*HIDDEN, "a" * 501):
         answer = leads.visitor.join("asian", ADA, **{"question-1": typed})
@@ -217,8 +217,8 @@ def test_an_answer_that_hides_something_or_is_no_choice_is_refused(leads: Stage)
     assert nothing_is_stored(leads)
 
 
-def typed_everywhere(stage: Stage) -> dict[str, Any]:
-    with stage.services.reading.begin() as session:
+def typed_everywhere(scenario: Scenario) -> dict[str, Any]:
+    with scenario.services.reading.begin() as session:
         first, _second, third = interests_of(session).values()
     return {
         "email": "ada@example.com",
@@ -230,7 +230,7 @@ def typed_everywhere(stage: Stage) -> dict[str, Any]:
     }
 
 
-def test_all_that_was_typed_stays_beside_the_error(leads: Stage) -> None:
+def test_all_that_was_typed_stays_beside_the_error(leads: Scenario) -> None:
     typed = typed_everywhere(leads)
     answer = leads.visitor.send(JOIN, **typed)
     assert answer.status_code == 422
@@ -238,7 +238,7 @@ def test_all_that_was_typed_stays_beside_the_error(leads: Stage) -> None:
     assert {name: kept[name] for name in typed} == typed
 
 
-def test_changing_the_language_keeps_what_was_typed(leads: Stage) -> None:
+def test_changing_the_language_keeps_what_was_typed(leads: Scenario) -> None:
     typed = typed_everywhere(leads) | {"email": "not finis"}
     answer = leads.visitor.client.post(
         f"{JOIN}?lang=es", data=typed | {"switch_language": "es", "csrf_token": "whatever"}
@@ -251,110 +251,114 @@ def test_changing_the_language_keeps_what_was_typed(leads: Stage) -> None:
     assert nothing_is_stored(leads)
 
 
-def asks_once_more(stage: Stage, answer: TestResponse) -> bool:
+def asks_once_more(scenario: Scenario, answer: TestResponse) -> bool:
     """Tell whether the page asks for one more press, and whether that press is enough."""
     assert answer.status_code == 422
     assert "Please select the button again." in answer.text
-    before = stage.rows("requests")
+    before = scenario.rows("requests")
     again = Form(answer.text).fields
     assert again["email"] == ADA
     assert again["first_name"] == "Ada"
     return (
-        stage.visitor.client.post(JOIN, data=again).status_code == 303
-        and stage.rows("requests") == before + 1
+        scenario.visitor.client.post(JOIN, data=again).status_code == 303
+        and scenario.rows("requests") == before + 1
     )
 
 
-def test_a_form_that_was_open_too_long_asks_for_one_more_press(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
+def test_a_form_that_was_open_too_long_asks_for_one_more_press(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
     with time_machine.travel(now() + timedelta(hours=25)):
-        assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=fields))
+        assert asks_once_more(scenario, scenario.visitor.client.post(JOIN, data=fields))
 
 
-def test_a_form_that_was_open_all_day_still_works(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+def test_a_form_that_was_open_all_day_still_works(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA}
     with time_machine.travel(now() + timedelta(hours=23)):
-        assert stage.visitor.client.post(JOIN, data=fields).status_code == 303
+        assert scenario.visitor.client.post(JOIN, data=fields).status_code == 303
 
 
-def test_a_form_with_a_bent_time_asks_for_one_more_press(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
+def test_a_form_with_a_bent_time_asks_for_one_more_press(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA, "first_name": "Ada"}
     good = fields["csrf_token"]
     bent = ("", "x", "a.b.c", "é", "\x00", "a" * 5000, good[:-5] + "AAAAA", good[1:], good + "A")
     for token in bent:
         data = fields | {"csrf_token": token}
-        assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=data)), token
-    assert stage.rows("requests") == len(bent)
+        assert asks_once_more(scenario, scenario.visitor.client.post(JOIN, data=data)), token
+    assert scenario.rows("requests") == len(bent)
 
 
-def test_a_post_without_a_time_or_with_a_token_for_something_else_asks_again(stage: Stage) -> None:
+def test_a_post_without_a_time_or_with_a_token_for_something_else_asks_again(
+    scenario: Scenario,
+) -> None:
     fields = {"email": ADA, "first_name": "Ada", "language": "en"}
-    assert asks_once_more(stage, stage.visitor.client.post(JOIN, data=fields))
-    foreign = stage.services.tokens.sign(Purpose.LEAVE, new_public_id(), now())
-    answer = stage.visitor.client.post(JOIN, data=fields | {"csrf_token": foreign})
-    assert asks_once_more(stage, answer)
+    assert asks_once_more(scenario, scenario.visitor.client.post(JOIN, data=fields))
+    foreign = scenario.services.tokens.sign(Purpose.LEAVE, new_public_id(), now())
+    answer = scenario.visitor.client.post(JOIN, data=fields | {"csrf_token": foreign})
+    assert asks_once_more(scenario, answer)
 
 
-def test_the_robots_trap_costs_a_person_one_more_press(stage: Stage) -> None:
-    answer = stage.visitor.join("the-village", ADA, first_name="Ada", trap="https://spam.example")
+def test_the_robots_trap_costs_a_person_one_more_press(scenario: Scenario) -> None:
+    answer = scenario.visitor.join(
+        "the-village", ADA, first_name="Ada", trap="https://spam.example"
+    )
     assert Form(answer.text).fields["trap"] == ""
-    assert asks_once_more(stage, answer)
+    assert asks_once_more(scenario, answer)
 
 
-def test_of_two_addresses_the_first_counts(stage: Stage, keyring: Keyring) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields
+def test_of_two_addresses_the_first_counts(scenario: Scenario, keyring: Keyring) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields
     data = fields | {"email": [ADA, "eve@dpsk12.org"]}
-    assert stage.visitor.client.post(JOIN, data=data).status_code == 303
-    assert stored(stage, keyring).address == ADA
+    assert scenario.visitor.client.post(JOIN, data=data).status_code == 303
+    assert stored(scenario, keyring).address == ADA
     data = fields | {"email": ["eve@example.org", ADA]}
-    assert stage.visitor.client.post(JOIN, data=data).status_code == 422
+    assert scenario.visitor.client.post(JOIN, data=data).status_code == 422
 
 
-def test_fields_that_nobody_asked_for_change_nothing(stage: Stage, keyring: Keyring) -> None:
+def test_fields_that_nobody_asked_for_change_nothing(scenario: Scenario, keyring: Keyring) -> None:
     extra = {"group_id": "2", "confirmed_at": "2026-01-01", "is_active": "1", "kind": "never-mail"}
-    answer = stage.visitor.join("the-village", ADA, introduce_me="y", is_introduced="1", **extra)
+    answer = scenario.visitor.join("the-village", ADA, introduce_me="y", is_introduced="1", **extra)
     assert answer.status_code == 303
-    with stage.services.reading.begin() as session:
+    with scenario.services.reading.begin() as session:
         [request] = session.query(Job).all()
         assert request.kind == "join"
         village = group_named(session, "the-village")
         assert request.group_id == village.id
     signup = SignupData(address=ADA, language="en", group=village.public_id)
-    assert stored(stage, keyring) == signup
+    assert stored(scenario, keyring) == signup
 
 
-def test_a_group_that_cannot_be_joined_has_no_form(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
+def test_a_group_that_cannot_be_joined_has_no_form(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
         groups.retire(session, group_named(session, "asian"))
-    before = kept_of(stage.services)
+    before = kept_of(scenario.services)
     for slug in ("people-with-disabilities", "autoimmune", "asian", "nowhere", "a%00b", "%ff", "A"):
         path = f"/groups/{slug}/join"
-        assert stage.visitor.open(path).status_code == 404, slug
-        assert stage.visitor.press(path, email=ADA).status_code == 404, slug
-    assert kept_of(stage.services) == before
+        assert scenario.visitor.open(path).status_code == 404, slug
+        assert scenario.visitor.press(path, email=ADA).status_code == 404, slug
+    assert kept_of(scenario.services) == before
 
 
-def test_ten_megabytes_are_refused_in_the_readers_language(stage: Stage) -> None:
+def test_ten_megabytes_are_refused_in_the_readers_language(scenario: Scenario) -> None:
     for language, words in {"en": "That’s too long to send", "es": "demasiado"}.items():
-        answer = stage.visitor.client.post(
+        answer = scenario.visitor.client.post(
             f"{JOIN}?lang={language}", data={"email": "a" * 10_000_000}
         )
         assert answer.status_code == 413
         assert words in answer.text
-    assert nothing_is_stored(stage)
+    assert nothing_is_stored(scenario)
 
 
-def test_a_flood_of_fields_is_refused(stage: Stage) -> None:
-    answer = stage.visitor.client.post(
+def test_a_flood_of_fields_is_refused(scenario: Scenario) -> None:
+    answer = scenario.visitor.client.post(
         JOIN, data={f"f{n}": "x" for n in range(1000)}, content_type="multipart/form-data"
     )
     assert answer.status_code == 413
-    assert nothing_is_stored(stage)
+    assert nothing_is_stored(scenario)
 
 
-def test_another_sites_form_is_refused(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
-    before = kept_of(stage.services)
+def test_another_sites_form_is_refused(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA}
+    before = kept_of(scenario.services)
     foreign = (
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -362,27 +366,27 @@ def test_another_sites_form_is_refused(stage: Stage) -> None:
         {"Origin": "http://localhost:5000.evil.example.org"},
     )
     for headers in foreign:
-        answer = stage.visitor.client.post(JOIN, data=fields, headers=headers)
+        answer = scenario.visitor.client.post(JOIN, data=fields, headers=headers)
         assert answer.status_code == 403, headers
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_a_forged_host_bends_no_link(stage: Stage) -> None:
-    fields = Form(stage.visitor.open(JOIN).text).fields | {"email": ADA}
+def test_a_forged_host_bends_no_link(scenario: Scenario) -> None:
+    fields = Form(scenario.visitor.open(JOIN).text).fields | {"email": ADA}
     forged = {"Host": "evil.example.org"}
-    assert stage.visitor.client.post(JOIN, data=fields, headers=forged).status_code == 400
-    assert nothing_is_stored(stage)
+    assert scenario.visitor.client.post(JOIN, data=fields, headers=forged).status_code == 400
+    assert nothing_is_stored(scenario)
 
     aside = {"X-Forwarded-Host": "evil.example.org", "Forwarded": "host=evil.example.org"}
-    answer = stage.visitor.client.post(JOIN, data=fields, headers=aside)
+    answer = scenario.visitor.client.post(JOIN, data=fields, headers=aside)
     assert answer.location.startswith("/check-your-inbox/")
-    [mail] = stage.mails()
+    [mail] = scenario.mails()
     assert b"evil.example" not in mail.as_bytes()
     assert "http://localhost:5000/confirm/" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
 @on_sqlite
-def test_a_wrong_form_is_answered_while_somebody_else_writes(stage: Stage) -> None:
-    with stage.services.writing.begin() as session:
+def test_a_wrong_form_is_answered_while_somebody_else_writes(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
         session.connection()
-        assert stage.visitor.join("the-village", "nobody").status_code == 422
+        assert scenario.visitor.join("the-village", "nobody").status_code == 422

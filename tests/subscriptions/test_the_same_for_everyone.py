@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from belong_mail.core.db import now
 from tests.browser_client import Form, link_to
-from tests.scenario import Stage
+from tests.scenario import Scenario
 
 # What an address may be to us; each name is as long as the others.
 STATES = ("brand-new", "requested", "is-member", "has-ended", "left-once", "never-you")
@@ -23,7 +23,7 @@ def address(state: str) -> str:
 
 
 @contextmanager
-def statements_of(stage: Stage) -> Iterator[list[tuple[str, Any]]]:
+def statements_of(scenario: Scenario) -> Iterator[list[tuple[str, Any]]]:
     """Record every statement, and the length of each value that goes with it."""
     seen: list[tuple[str, Any]] = []
 
@@ -31,32 +31,32 @@ def statements_of(stage: Stage) -> Iterator[list[tuple[str, Any]]]:
         values = given.values() if isinstance(given, dict) else given
         seen.append((statement, [(type(v), len(v) if isinstance(v, bytes) else 0) for v in values]))
 
-    event.listen(stage.engine, "before_cursor_execute", record)
+    event.listen(scenario.engine, "before_cursor_execute", record)
     try:
         yield seen
     finally:
-        event.remove(stage.engine, "before_cursor_execute", record)
+        event.remove(scenario.engine, "before_cursor_execute", record)
 
 
 @pytest.fixture
-def town(stage: Stage) -> Stage:
+def town(scenario: Scenario) -> Scenario:
     """One address in each state."""
-    stage.confirm_link(address("requested"))
-    stage.enter(address("is-member"))
+    scenario.confirm_link(address("requested"))
+    scenario.enter(address("is-member"))
     for state in ("has-ended", "left-once"):
-        leave = link_to(stage.enter(address(state)), "leave")
-        stage.visitor.press(leave)
-    not_me = link_to(stage.ask(address("never-you")), "not-me")
-    stage.visitor.press(not_me, choice="never")
-    stage.worker.drain()
-    return stage
+        leave = link_to(scenario.enter(address(state)), "leave")
+        scenario.visitor.press(leave)
+    not_me = link_to(scenario.ask(address("never-you")), "not-me")
+    scenario.visitor.press(not_me, choice="never")
+    scenario.worker.drain()
+    return scenario
 
 
 def seen_by_a_stranger(answer: TestResponse) -> tuple[object, ...]:
     return answer.status_code, answer.data, sorted(answer.headers.items())
 
 
-def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Stage) -> None:
+def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Scenario) -> None:
     fields = Form(town.visitor.open("/groups/the-village/join").text).fields
     town.visitor.open(town.visitor.join("the-village", "somebody@dpsk12.org").location)
     answers, statements = [], []
@@ -77,7 +77,7 @@ def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Stage) 
     assert all(seen == statements[0] for seen in statements)
 
 
-def test_each_address_gets_the_mail_that_helps_it_or_none(town: Stage) -> None:
+def test_each_address_gets_the_mail_that_helps_it_or_none(town: Scenario) -> None:
     before = {state: len(town.relay.to(address(state))) for state in STATES}
     for state in STATES:
         town.visitor.join("the-village", address(state))
@@ -97,14 +97,14 @@ def test_each_address_gets_the_mail_that_helps_it_or_none(town: Stage) -> None:
     }
 
 
-def test_a_member_is_told_at_most_once_a_day_that_they_are_in(town: Stage) -> None:
+def test_a_member_is_told_at_most_once_a_day_that_they_are_in(town: Scenario) -> None:
     for _ in range(5):
         town.visitor.join("the-village", address("is-member"))
     subjects = [mail["Subject"] for mail in town.mails(address("is-member"))]
     assert subjects.count("About your request") == 1
 
 
-def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(town: Stage) -> None:
+def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(town: Scenario) -> None:
     pages = {
         town.visitor.join("the-village", address(state), language="xx")
         .text.replace(state, "somebody")
@@ -114,14 +114,14 @@ def test_a_wrong_form_tells_no_more_about_a_member_than_about_anybody(town: Stag
     assert len(pages) == 1
 
 
-def test_joining_leaves_no_cookie_and_is_not_cached(stage: Stage) -> None:
-    answer = stage.visitor.join("the-village", "ada@dpsk12.org")
+def test_joining_leaves_no_cookie_and_is_not_cached(scenario: Scenario) -> None:
+    answer = scenario.visitor.join("the-village", "ada@dpsk12.org")
     assert "Set-Cookie" not in answer.headers
     assert answer.headers["Cache-Control"] == "no-store"
     assert "ada" not in answer.location
 
 
-def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Stage) -> None:
+def test_a_known_address_is_answered_as_fast_as_an_unknown_one(town: Scenario) -> None:
     """Only a coarse check: the statements are the same, see above.
 
     The quickest of each is what a machine does that is not busy with anything else.

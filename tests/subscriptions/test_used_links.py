@@ -15,17 +15,17 @@ from belong_mail.ops import purge
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, queue_issue
-from tests.scenario import ADA, VILLAGE, Stage
+from tests.scenario import ADA, VILLAGE, Scenario
 
 GROUP = "The Village Belong Group"
 
 
-def leave_path(stage: Stage) -> str:
+def leave_path(scenario: Scenario) -> str:
     """Make Ada a member, and return a newsletter's link to leave without its language."""
-    with stage.services.writing.begin() as session:
-        make_member(session, stage.keyring, ADA)
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, ADA)
         queue_issue(session)
-    return link_to(stage.mails()[-1], "leave").partition("?")[0]
+    return link_to(scenario.mails()[-1], "leave").partition("?")[0]
 
 
 @pytest.mark.parametrize(
@@ -33,120 +33,120 @@ def leave_path(stage: Stage) -> str:
     [("en", "You’re already in"), ("es", "Ya formas parte del grupo")],
 )
 def test_a_used_confirmation_link_says_that_they_are_in(
-    stage: Stage, language: str, words: str
+    scenario: Scenario, language: str, words: str
 ) -> None:
-    link = stage.confirm_link(language=language)
-    stage.visitor.press(link)
-    stage.worker.drain()
-    before = kept_of(stage.services)
-    answer = stage.visitor.open(link)
+    link = scenario.confirm_link(language=language)
+    scenario.visitor.press(link)
+    scenario.worker.drain()
+    before = kept_of(scenario.services)
+    answer = scenario.visitor.open(link)
     assert answer.status_code == 200
     assert f"<h1>{words}</h1>" in answer.text
     assert "The Village" in answer.text
     assert '<form method="post"' not in answer.text
     assert "The Village" not in answer.text.partition("</title>")[0]
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(stage: Stage) -> None:
-    link = stage.confirm_link()
-    stage.visitor.press(link)
+def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: Scenario) -> None:
+    link = scenario.confirm_link()
+    scenario.visitor.press(link)
     with time_machine.travel(now() + timedelta(days=40)):
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             purge.purge_all(session)
-        assert stage.rows("wishes") == 0
-        for answer in (stage.visitor.open(link), stage.visitor.press(link)):
+        assert scenario.rows("wishes") == 0
+        for answer in (scenario.visitor.open(link), scenario.visitor.press(link)):
             assert answer.status_code == 200
             assert "You’re already in" in answer.text
-    assert stage.is_member()
+    assert scenario.is_member()
 
 
 def test_a_confirmation_link_works_as_it_was_mailed_before_it_named_its_membership(
-    stage: Stage,
+    scenario: Scenario,
 ) -> None:
-    stage.confirm_link()
-    with stage.services.reading.begin() as session:
+    scenario.confirm_link()
+    with scenario.services.reading.begin() as session:
         [confirm_id] = session.scalars(select(PendingConfirmation.confirm_id))
-    token = stage.services.tokens.sign(Purpose.CONFIRM, confirm_id, now())
-    assert "Join The Village" in stage.visitor.open(f"/confirm/{token}").text
-    assert "Welcome! You’re in." in stage.visitor.press(f"/confirm/{token}").text
-    assert stage.is_member()
+    token = scenario.services.tokens.sign(Purpose.CONFIRM, confirm_id, now())
+    assert "Join The Village" in scenario.visitor.open(f"/confirm/{token}").text
+    assert "Welcome! You’re in." in scenario.visitor.press(f"/confirm/{token}").text
+    assert scenario.is_member()
 
 
 @pytest.mark.parametrize("days", [0, 10])
 def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(
-    stage: Stage, days: int
+    scenario: Scenario, days: int
 ) -> None:
-    link = stage.confirm_link()
-    stage.visitor.press(link)
-    stage.visitor.press(link_to(stage.mails()[-1], "leave"))
+    link = scenario.confirm_link()
+    scenario.visitor.press(link)
+    scenario.visitor.press(link_to(scenario.mails()[-1], "leave"))
     with time_machine.travel(now() + timedelta(days=days)):
-        page = stage.visitor.open(link)
+        page = scenario.visitor.open(link)
         assert page.status_code == 200
         assert "You’ve left the group" in page.text
         assert ("Undo and stay in the group" in page.text) is (days == 0)
         assert (f'href="/groups/{VILLAGE}/join' in page.text) is (days > 0)
-        assert stage.visitor.press(link).status_code == 409
-    assert not stage.is_member()
+        assert scenario.visitor.press(link).status_code == 409
+    assert not scenario.is_member()
 
 
-def test_a_confirmation_link_of_a_canceled_request_says_so(stage: Stage) -> None:
-    mail = stage.ask()
-    stage.visitor.press(link_to(mail, "not-me"), choice="forget")
+def test_a_confirmation_link_of_a_canceled_request_says_so(scenario: Scenario) -> None:
+    mail = scenario.ask()
+    scenario.visitor.press(link_to(mail, "not-me"), choice="forget")
     confirm = link_to(mail, "confirm")
-    page = stage.visitor.open(confirm)
+    page = scenario.visitor.open(confirm)
     assert page.status_code == 200
     assert "This request was canceled" in page.text
     assert f'href="/groups/{VILLAGE}/join' in page.text
-    assert stage.visitor.press(confirm).status_code == 409
-    assert "se canceló" in stage.visitor.open(confirm.replace("lang=en", "lang=es")).text
-    assert not stage.is_member()
+    assert scenario.visitor.press(confirm).status_code == 409
+    assert "se canceló" in scenario.visitor.open(confirm.replace("lang=en", "lang=es")).text
+    assert not scenario.is_member()
 
 
-def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(stage: Stage) -> None:
-    mail = stage.ask()
-    stage.visitor.press(link_to(mail, "not-me"), choice="never")
-    stage.worker.drain()
-    page = stage.visitor.open(link_to(mail, "confirm")).text
+def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario: Scenario) -> None:
+    mail = scenario.ask()
+    scenario.visitor.press(link_to(mail, "not-me"), choice="never")
+    scenario.worker.drain()
+    page = scenario.visitor.open(link_to(mail, "confirm")).text
     assert "You asked us not to email this address" in page
     assert f"/groups/{VILLAGE}/join" not in page
 
 
-def test_a_used_leave_link_says_so_and_offers_to_come_back(stage: Stage) -> None:
-    link = leave_path(stage)
-    stage.visitor.press(link)
-    before = kept_of(stage.services)
-    page = stage.visitor.open(link).text
+def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario: Scenario) -> None:
+    link = leave_path(scenario)
+    scenario.visitor.press(link)
+    before = kept_of(scenario.services)
+    page = scenario.visitor.open(link).text
     assert "You’ve left the group" in page
     assert GROUP in page
     assert "Undo and stay in the group" in page
     assert "Leave The Village" not in page
     with time_machine.travel(now() + timedelta(days=2)):
-        late = stage.visitor.open(f"{link}?lang=es").text
+        late = scenario.visitor.open(f"{link}?lang=es").text
         assert "Saliste del grupo" in late
         assert "/undo/" not in late
         assert f'href="/groups/{VILLAGE}/join?lang=es"' in late
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_of_a_group_that_has_ended_no_form_is_offered(stage: Stage) -> None:
-    link = leave_path(stage)
-    stage.visitor.press(link)
-    with stage.services.writing.begin() as session:
+def test_of_a_group_that_has_ended_no_form_is_offered(scenario: Scenario) -> None:
+    link = leave_path(scenario)
+    scenario.visitor.press(link)
+    with scenario.services.writing.begin() as session:
         groups.retire(session, group_named(session, VILLAGE))
     with time_machine.travel(now() + timedelta(days=2)):
-        page = stage.visitor.open(link)
+        page = scenario.visitor.open(link)
     assert page.status_code == 200
     assert "/join" not in page.text
 
 
-def test_a_membership_that_ended_because_email_came_back_says_so(stage: Stage) -> None:
-    link = leave_path(stage)
-    with stage.services.writing.begin() as session:
+def test_a_membership_that_ended_because_email_came_back_says_so(scenario: Scenario) -> None:
+    link = leave_path(scenario)
+    with scenario.services.writing.begin() as session:
         [member] = session.scalars(select(Subscription))
         members.leave(session, member.public_id)
         member.is_unreachable = True
-    assert "so your membership ended" in stage.visitor.open(link).text
+    assert "so your membership ended" in scenario.visitor.open(link).text
 
 
 @pytest.mark.parametrize(
@@ -161,101 +161,101 @@ def test_a_membership_that_ended_because_email_came_back_says_so(stage: Stage) -
 )
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_after_leaving_nothing_else_is_done_and_the_page_explains(
-    stage: Stage, verb: str, typed: dict[str, str], language: str
+    scenario: Scenario, verb: str, typed: dict[str, str], language: str
 ) -> None:
-    link = leave_path(stage)
-    stage.visitor.press(link)
-    before = kept_of(stage.services)
+    link = leave_path(scenario)
+    scenario.visitor.press(link)
+    before = kept_of(scenario.services)
     if "until" in typed:
         typed = {"until": f"{now() + timedelta(days=9):%Y-%m-%d}"}
-    answer = stage.visitor.press(f"{link}/{verb}?lang={language}", **typed)
+    answer = scenario.visitor.press(f"{link}/{verb}?lang={language}", **typed)
     assert answer.status_code == 303
-    page = stage.visitor.open(answer.location)
+    page = scenario.visitor.open(answer.location)
     assert page.status_code == 200
     said = {"en": "you had already left this group", "es": "ya habías salido de este grupo"}
     assert said[language] in page.text
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
 
 
-def test_when_the_row_is_gone_every_link_explains(stage: Stage) -> None:
-    mail = stage.ask()
-    stage.visitor.press(link_to(mail, "confirm"))
-    leave = link_to(stage.mails()[-1], "leave")
-    stage.visitor.press(leave)
+def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
+    mail = scenario.ask()
+    scenario.visitor.press(link_to(mail, "confirm"))
+    leave = link_to(scenario.mails()[-1], "leave")
+    scenario.visitor.press(leave)
     with time_machine.travel(now() + timedelta(days=31)):
-        with stage.services.writing.begin() as session:
+        with scenario.services.writing.begin() as session:
             purge.purge_all(session)
-        assert stage.rows("subscriptions") == 0
+        assert scenario.rows("subscriptions") == 0
         path = leave.partition("?")[0]
-        answers = [stage.visitor.open(each) for each in (leave, link_to(mail, "not-me"))]
-        answers += [stage.visitor.open(link_to(mail, "confirm"))]
-        answers += [stage.visitor.press(f"{path}/remind", remind="yes")]
+        answers = [scenario.visitor.open(each) for each in (leave, link_to(mail, "not-me"))]
+        answers += [scenario.visitor.open(link_to(mail, "confirm"))]
+        answers += [scenario.visitor.press(f"{path}/remind", remind="yes")]
         for answer in answers:
             assert answer.status_code == 410
             assert "This link is no longer needed" in answer.text
             assert "Village" not in answer.text.partition("<main")[2]
-        assert "ya no hace falta" in stage.visitor.open(f"{path}?lang=es").text
+        assert "ya no hace falta" in scenario.visitor.open(f"{path}?lang=es").text
 
 
-def test_not_me_of_a_member_says_that_it_ends_a_membership(stage: Stage) -> None:
-    mail = stage.ask()
-    stage.visitor.press(link_to(mail, "confirm"))
+def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -> None:
+    mail = scenario.ask()
+    scenario.visitor.press(link_to(mail, "confirm"))
     not_me = link_to(mail, "not-me")
-    before = kept_of(stage.services)
-    page = stage.visitor.open(not_me).text
+    before = kept_of(scenario.services)
+    page = scenario.visitor.open(not_me).text
     assert "You’re a member of this group" in page
     assert "End the membership" in page
     assert "You’re not a member" not in page
     assert f"Leave {GROUP}</button>" in page
-    spanish = stage.visitor.open(not_me.replace("lang=en", "lang=es")).text
+    spanish = scenario.visitor.open(not_me.replace("lang=en", "lang=es")).text
     assert "Terminar la membresía" in spanish
     assert 'Salir del grupo <span lang="en">The Village</span></button>' in spanish
-    assert kept_of(stage.services) == before
+    assert kept_of(scenario.services) == before
     for _ in range(2):
-        done = stage.visitor.press(not_me, choice="forget").text
+        done = scenario.visitor.press(not_me, choice="forget").text
         assert "You’ve left the group" in done
         assert "Undo and stay in the group" in done
-    assert not stage.is_member()
+    assert not scenario.is_member()
 
 
 @pytest.mark.parametrize("choice", ["forget", "never"])
-def test_a_used_not_me_link_says_that_it_was_used(stage: Stage, choice: str) -> None:
-    not_me = link_to(stage.ask(), "not-me")
-    stage.visitor.press(not_me, choice=choice)
-    stage.worker.drain()
-    page = stage.visitor.open(not_me)
+def test_a_used_not_me_link_says_that_it_was_used(scenario: Scenario, choice: str) -> None:
+    not_me = link_to(scenario.ask(), "not-me")
+    scenario.visitor.press(not_me, choice=choice)
+    scenario.worker.drain()
+    page = scenario.visitor.open(not_me)
     assert page.status_code == 200
     assert "This link has been used" in page.text
     assert "Cancel the request</button>" not in page.text
     assert ("Don’t email me again</button>" in page.text) is (choice == "forget")
     assert ("/email-me-again" in page.text) is (choice == "never")
-    assert "Este enlace ya se usó" in stage.visitor.open(not_me.replace("=en", "=es")).text
+    assert "Este enlace ya se usó" in scenario.visitor.open(not_me.replace("=en", "=es")).text
 
 
-def test_a_used_not_me_link_says_so_when_its_request_is_deleted(stage: Stage) -> None:
-    not_me = link_to(stage.ask(), "not-me")
-    stage.visitor.press(not_me, choice="forget")
+def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario: Scenario) -> None:
+    not_me = link_to(scenario.ask(), "not-me")
+    scenario.visitor.press(not_me, choice="forget")
     with time_machine.travel(now() + timedelta(days=1)):
-        stage.worker.drain()
-        assert stage.rows("subscriptions") == 0
-        page = stage.visitor.open(not_me)
+        scenario.worker.drain()
+        assert scenario.rows("subscriptions") == 0
+        page = scenario.visitor.open(not_me)
     assert page.status_code == 410
     assert "It has been used" in page.text
 
 
-def test_not_me_asks_again_once_somebody_has_asked_again(stage: Stage) -> None:
-    not_me = link_to(stage.ask(), "not-me")
-    stage.visitor.press(not_me, choice="forget")
-    assert "Cancel the request</button>" not in stage.visitor.open(not_me).text
-    stage.visitor.join(VILLAGE, ADA)
-    stage.worker._read_requests()
-    assert "Cancel the request</button>" in stage.visitor.open(not_me).text
+def test_not_me_asks_again_once_somebody_has_asked_again(scenario: Scenario) -> None:
+    not_me = link_to(scenario.ask(), "not-me")
+    scenario.visitor.press(not_me, choice="forget")
+    assert "Cancel the request</button>" not in scenario.visitor.open(not_me).text
+    scenario.visitor.join(VILLAGE, ADA)
+    scenario.worker._read_requests()
+    assert "Cancel the request</button>" in scenario.visitor.open(not_me).text
 
 
-def test_an_undo_link_that_was_used_says_that_they_are_in(stage: Stage) -> None:
-    left = stage.visitor.press(leave_path(stage)).text
+def test_an_undo_link_that_was_used_says_that_they_are_in(scenario: Scenario) -> None:
+    left = scenario.visitor.press(leave_path(scenario)).text
     undo = "/undo/" + left.partition('action="/undo/')[2].partition('"')[0]
-    stage.visitor.press(undo)
-    page = stage.visitor.open(undo).text
+    scenario.visitor.press(undo)
+    page = scenario.visitor.open(undo).text
     assert "You’re still a member" in page
     assert "You’ve left" not in page

@@ -12,7 +12,7 @@ from tests.browser.site import LEAD, SLUG, Site, link_in
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff"
 
 
-def tour(page: Page, site: Site, address: str) -> Iterator[str]:
+def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     """Stop at each page and name it; the browser's own language decides what is read."""
     yield from _public(page)
     yield from _contact(page, address)

@@ -24,7 +24,7 @@ VILLAGE = "the-village"
 
 
 @dataclass
-class Village:
+class BounceScenario:
     worker: Worker
     relay: Server
     services: Services
