@@ -19,7 +19,7 @@ from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.members import reminders, ticks
+from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.service import count_for_leads
 from belong_mail.newsletters import auto_pause, ending_tasks
@@ -66,6 +66,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Rights go on": lambda session: right_tasks.end_rights(session, keys),
         "Rights end unseen": lambda session: right_tasks.remind_of_ends(session, keys),
         "The office sees old numbers": figures.count_suppressions,
+        "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
     if recipients.operator is not None:
