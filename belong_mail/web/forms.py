@@ -1,5 +1,6 @@
 """What forms share: filters, validators, a form without cookies, a trap for robots."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from unicodedata import category
@@ -10,15 +11,28 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, Form, StringField, SubmitField, TimeField, ValidationError
+from wtforms import (
+    DateField,
+    EmailField,
+    Field,
+    Form,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TimeField,
+    ValidationError,
+)
 from wtforms.csrf.core import CSRF, CSRFTokenField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, Length
 
 from belong_mail.core.db import new_public_id, now
+from belong_mail.core.i18n import NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check, correct_domain, domain
 from belong_mail.web.context import is_shown_again, services
 
+Validator = Callable[[Form, Field], object]
 LONGEST_PAUSE = timedelta(days=365)
 # Name of the button that shows the page in another language, with everything kept.
 LANGUAGE_SWITCH = "switch_language"
@@ -168,6 +182,21 @@ def https_only(_form: Form, field: Field) -> None:
     parts = urlsplit(field.data or "")
     if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
         raise ValidationError(_("Enter a web address that starts with https://."))
+
+
+def email_field(
+    label: LazyString, required: Validator, check: Validator, description: object = ""
+) -> EmailField:
+    """Ask for an address. `required` says what happens without one, `check` reads one."""
+    length = Length(max=254, message=_l("Use at most 254 characters."))
+    validators = [required, length, check]
+    return EmailField(label, description=description, filters=[strip], validators=validators)
+
+
+def language_field(label: LazyString, default: Callable[[], str]) -> RadioField:
+    """Ask for one of our languages, each by its own name."""
+    choices = [SelectChoice(code, TextIn(name, code)) for code, name in NAMES.items()]
+    return RadioField(label, choices=choices, default=default)
 
 
 class LocalDateField(DateField):

@@ -1,35 +1,12 @@
 """Whom a group welcomes: a line that the office alone writes."""
 
-import pytest
-from flask import Flask
-
-from belong_mail.accounts import invitations
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
-from tests.clients import sign_in
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 PAGE = "/office/groups/asian"
 LINE = {"audience_en": "Friends are welcome", "audience_es": "Las amistades son bienvenidas"}
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    with services.writing.begin() as session:
-        address = "lead-of-asian@dpsk12.org"
-        invitations.invite_office(session, keyring.opener, keyring.index, address)
-    return lead
 
 
 def test_the_office_says_whom_a_group_welcomes_in_every_language(
