@@ -4054,7 +4054,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-call-to-the-provider-ends",
-        "belong_mail/accounts/identity_provider.py",
+        "belong_mail/mail/http_call.py",
         "    cut.start()\n",
         "",
         (f"{HOSTILE}::test_nobody_is_sent_to_where_the_provider_is_not_itself",),
