@@ -1,7 +1,10 @@
 """Whom a group welcomes: a line that the office alone writes."""
 
+from sqlalchemy import select
+
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
 from tests.browser_client import Form, Visitor
 from tests.factories import group_named
 
@@ -57,13 +60,18 @@ def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> N
     assert office.press(PAGE, **LINE).status_code == 400
 
 
-def test_a_group_that_is_retired_or_never_was_has_no_such_page(
+def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(
     office: Visitor, services: Services
 ) -> None:
+    fields = Form(office.open(PAGE).text).fields
     with services.writing.begin() as session:
         groups.retire(session, group_named(session, "asian"))
-    for slug in ("asian", "nowhere"):
-        assert office.open(f"/office/groups/{slug}").status_code == 404
+    for page in (PAGE, "/office/groups/nowhere"):
+        assert "audience_en" not in office.open(page).text
+    assert office.press(PAGE, **{**fields, **LINE}).status_code == 409
+    assert office.press("/office/groups/nowhere", **{**fields, **LINE}).status_code == 404
+    with services.reading.begin() as session:
+        assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
 
 
 def test_a_lead_keeps_the_line_when_the_page_is_edited(office: Visitor, visitor: Visitor) -> None:
