@@ -1160,8 +1160,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "office-alone-says-whom-a-group-welcomes",
         "belong_mail/office/service.py",
-        "    require_office(account)\n    group = group_service.find(session, slug)\n",
-        "    group = group_service.find(session, slug)\n",
+        "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
+        "    group = group_service.find_even_retired(session, slug)\n",
+        (VERBS,),
+    ),
+    (
+        "an-ended-group-is-the-offices-alone",
+        "belong_mail/office/service.py",
+        "    require_office(account)\n    group = group_service.find_of_any_age(session, slug)\n",
+        "    group = group_service.find_of_any_age(session, slug)\n",
         (VERBS,),
     ),
     (

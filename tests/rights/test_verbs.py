@@ -26,6 +26,8 @@ VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     "threads": lambda session, lead, _: office.threads(session, lead),
     "groups": lambda session, lead, _: office.groups(session, lead),
     "group": lambda session, lead, _: office.find_group(session, lead, VILLAGE),
+    "ended groups": lambda session, lead, _: office.ended_groups(session, lead),
+    "ended group": lambda session, lead, _: office.find_ended_group(session, lead, VILLAGE),
     "issues": lambda session, lead, _: office.issues(session, lead, 1),
     "remove": lambda session, lead, its: office.remove_address(
         session, lead, its.sealer, VILLAGE, ADA, "remove"
