@@ -118,7 +118,7 @@ def _added(session: Session, form: NewGroupForm) -> Group | None:
     """Add what was typed, or say in the form why it cannot be."""
     with session.begin_nested() as attempt:
         try:
-            return office.add(session, form.said(), is_upcoming=form.starts.data != "now")
+            return office.add(session, form.described(), is_upcoming=form.starts.data != "now")
         except office.NameTaken:
             form.refuse_name()
         except office.TellsInOurEmails as error:
@@ -131,7 +131,7 @@ def _is_described(session: Session, found: Group, form: GroupForm) -> bool:
     """Store what was typed, or say in the form why it cannot be."""
     with session.begin_nested() as attempt:
         try:
-            office.describe(session, found, form.said())
+            office.describe(session, found, form.described())
         except office.NameTaken:
             form.refuse_name()
         except office.TellsInOurEmails as error:

@@ -114,13 +114,13 @@ def well_formed(_form: Form, field: Field) -> None:
     typed = field.data or ""
     if request.form.get(AS_TYPED) != typed:
         vars(field)["as_typed"] = typed
-        _refuse_slip(field, _l("Did you mean %(domain)s? If not, send the form again as it is."))
+        _refuse_typo(field, _l("Did you mean %(domain)s? If not, send the form again as it is."))
     field.data = _checked(typed)
 
 
 def staff_address(_form: Form, field: Field) -> None:
     """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
-    _refuse_slip(field, _l("Did you mean %(domain)s?"))
+    _refuse_typo(field, _l("Did you mean %(domain)s?"))
     address = _checked(field.data or "")
     settings = services().settings
     if domain(address) not in settings.allowed_domains:
@@ -142,7 +142,7 @@ def _suggestion(typed: str) -> str | None:
     return correct_domain(typed, services().settings.allowed_domains)
 
 
-def _refuse_slip(field: Field, words: LazyString) -> None:
+def _refuse_typo(field: Field, words: LazyString) -> None:
     """Ask whether a domain like the district's was meant, beside a button that puts it there."""
     meant = _suggestion(field.data or "")
     if meant is not None:
