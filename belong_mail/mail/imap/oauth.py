@@ -2,17 +2,14 @@
 
 import http.client
 import json
-import socket
-import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from threading import Timer
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from belong_mail.mail.http_call import call
 from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation
 from belong_mail.mail.imap.mailbox import MailboxUnavailable
 
@@ -90,44 +87,11 @@ def _assertion(credentials: Mapping[str, Any], user: str) -> str:
 
 def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
     """Post a form to one address, follow nowhere else, and return the JSON of a good answer."""
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    with _connection(url) as connection:
-        connection.request("POST", path, urlencode(form), headers)
-        answer = connection.getresponse()
-        content = answer.read(MAX_ANSWER + 1)
-    if answer.status != http.HTTPStatus.OK or len(content) > MAX_ANSWER:
+    status, content = call(
+        "POST", url, headers, urlencode(form), seconds=CALL_SECONDS, most=MAX_ANSWER
+    )
+    if status != http.HTTPStatus.OK or len(content) > MAX_ANSWER:
         raise ValueError
     said: Mapping[str, Any] = json.loads(content)
     return said
-
-
-@contextmanager
-def _connection(url: str) -> Iterator[http.client.HTTPConnection]:
-    """Connect, and cut the connection when its time is over, also between two octets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=CALL_SECONDS, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=CALL_SECONDS)
-    connection.connect()
-    cut = Timer(CALL_SECONDS, _cut, (connection.sock,))
-    cut.daemon = True
-    cut.start()
-    try:
-        yield connection
-    finally:
-        cut.cancel()
-        connection.close()
-
-
-def _cut(connected: socket.socket) -> None:
-    """Wake whoever reads from a connection: nothing more comes."""
-    with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)
