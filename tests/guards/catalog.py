@@ -136,9 +136,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/delivery/results.py",
         "others.with_for_update(skip_locked=True)",
         "others",
-        (
-            f"{ORDERS}::test_two_that_take_over_from_one_dead_worker_count_its_dots_once[postgresql]",
-        ),
+        (f"{ORDERS}::test_a_worker_that_renews_in_time_keeps_what_it_holds[postgresql]",),
     ),
     (
         "one-queues-what-is-due",
