@@ -1,68 +1,86 @@
-"""Get access tokens of OAuth 2.0: from a refresh token, or as a service account (RFC 7523)."""
+"""Get access tokens of OAuth 2.0: from a refresh token, as an app, or as a service account."""
 
 import http.client
 import json
-import socket
-import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from threading import Timer
+from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation
-from belong_mail.mail.imap.mailbox import MailboxUnavailable
+from belong_mail.mail.bounded_http import connected
+from belong_mail.mail.credentials import ACCESS_TOKEN, Credentials
 
-# Seconds in which the endpoint must have answered, and octets of its answer.
-CALL_SECONDS: Final = 20.0
+# Octets of an endpoint's answer.
 MAX_ANSWER: Final = 64 * 1024
 # Seconds for which a token without a lifetime is kept, and before its end at which it is renewed.
 DEFAULT_LIFE, MARGIN = 300.0, 60.0
 MAX_LIFE: Final = 3600
-# What lets one read and move mail by IMAP at Google.
+# What lets one send by SMTP, and read and move mail by IMAP, at Google.
 GOOGLE_SCOPE: Final = "https://mail.google.com/"
 _BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
+class TokenUnavailable(OSError):
+    """No token can be had; says nothing of what the endpoint said."""
+
+
 @dataclass
 class TokenSource:
-    """Keeps a token until shortly before it ends."""
+    """Keeps a token until shortly before it ends; any thread may ask."""
 
-    location: MailboxLocation
-    _token: str = ""
+    credentials: Credentials
+    user: str = field(repr=False)
+    _token: str = field(default="", repr=False)
     _until: float = 0.0
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def token(self) -> str:
-        """Return a token that is still good for a while; raises MailboxUnavailable."""
-        if self._token and time.monotonic() < self._until:
+        """Return a token that is still good for a while; raises TokenUnavailable."""
+        with self._lock:
+            if not self._token or time.monotonic() >= self._until:
+                self._token, self._until = self._new()
             return self._token
+
+    def kept(self) -> bool:
+        """Tell whether the next token is one that was given before."""
+        with self._lock:
+            return bool(self._token) and time.monotonic() < self._until
+
+    def forget(self) -> None:
+        """Ask for a new token next time: the server did not take this one."""
+        with self._lock:
+            self._token = ""
+
+    def _new(self) -> tuple[str, float]:
         try:
-            credentials = self.location.read_credentials()
-            if credentials["type"] == "access_token":
-                return str(credentials["access_token"])
-            answer = _post(credentials["token_uri"], _request(credentials, self.location.user))
+            credentials = self.credentials.read()
+            if credentials["type"] == ACCESS_TOKEN:
+                return str(credentials[ACCESS_TOKEN]), 0.0  # its file may change at any time
+            answer = _post(credentials["token_uri"], _request(credentials, self.user))
             token, life = str(answer["access_token"]), float(answer.get("expires_in", DEFAULT_LIFE))
             token.encode("ascii")
         except (
-            InvalidMailbox, OSError, ValueError, TypeError, LookupError, RecursionError,
+            OSError, ValueError, TypeError, LookupError, RecursionError,
             http.client.HTTPException,
         ) as error:  # fmt: skip
-            raise MailboxUnavailable("TOKEN") from error
-        self._token, self._until = token, time.monotonic() + min(life, MAX_LIFE) - MARGIN
-        return token
+            raise TokenUnavailable from error
+        return token, time.monotonic() + min(life, MAX_LIFE) - MARGIN
 
-    def forget(self) -> None:
-        """Ask for a new token next time: the mailbox did not take this one."""
-        self._token = ""
+
+def bearer(user: str, token: str) -> str:
+    """Write what AUTHENTICATE XOAUTH2 and AUTH XOAUTH2 send first."""
+    return f"user={user}\x01auth=Bearer {token}\x01\x01"
 
 
 def _request(credentials: Mapping[str, Any], user: str) -> dict[str, str]:
     if credentials["type"] == "service_account":
         return {"grant_type": _BEARER, "assertion": _assertion(credentials, user)}
-    asked = {"grant_type": "refresh_token", "refresh_token": credentials["refresh_token"]}
+    asked = {"grant_type": "client_credentials"}
+    if credentials["type"] == "authorized_user":
+        asked = {"grant_type": "refresh_token", "refresh_token": credentials["refresh_token"]}
     names = ("client_id", "client_secret", "scope")
     return asked | {name: str(credentials[name]) for name in names if credentials.get(name)}
 
@@ -93,7 +111,7 @@ def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    with _connection(url) as connection:
+    with connected(url) as connection:
         connection.request("POST", path, urlencode(form), headers)
         answer = connection.getresponse()
         content = answer.read(MAX_ANSWER + 1)
@@ -101,33 +119,3 @@ def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
         raise ValueError
     said: Mapping[str, Any] = json.loads(content)
     return said
-
-
-@contextmanager
-def _connection(url: str) -> Iterator[http.client.HTTPConnection]:
-    """Connect, and cut the connection when its time is over, also between two octets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=CALL_SECONDS, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=CALL_SECONDS)
-    connection.connect()
-    cut = Timer(CALL_SECONDS, _cut, (connection.sock,))
-    cut.daemon = True
-    cut.start()
-    try:
-        yield connection
-    finally:
-        cut.cancel()
-        connection.close()
-
-
-def _cut(connected: socket.socket) -> None:
-    """Wake whoever reads from a connection: nothing more comes."""
-    with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)
