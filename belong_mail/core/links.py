@@ -15,7 +15,7 @@ PATHS = {
     "interests.forget": "/forget-note/<token>",
     "lead.home": "/lead/",
     "memberships.email_again": "/email-me-again/<token>",
-    "memberships.sheet": "/my-groups/<secret>",
+    "memberships.manage": "/my-groups/<secret>",
     "moving.confirm": "/change-address/<token>",
     "newcomers.index": "/new-colleagues",
     "newcomers.short": "/g/<number>",

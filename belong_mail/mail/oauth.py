@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from threading import Lock
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from belong_mail.mail.bounded_http import connected
 from belong_mail.mail.credentials import ACCESS_TOKEN, Credentials
+from belong_mail.mail.http_call import call
 
-# Octets of an endpoint's answer.
+# Seconds in which the endpoint must have answered, and octets of its answer.
+CALL_SECONDS: Final = 20.0
 MAX_ANSWER: Final = 64 * 1024
 # Seconds for which a token without a lifetime is kept, and before its end at which it is renewed.
 DEFAULT_LIFE, MARGIN = 300.0, 60.0
@@ -108,14 +109,11 @@ def _assertion(credentials: Mapping[str, Any], user: str) -> str:
 
 def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
     """Post a form to one address, follow nowhere else, and return the JSON of a good answer."""
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    with connected(url) as connection:
-        connection.request("POST", path, urlencode(form), headers)
-        answer = connection.getresponse()
-        content = answer.read(MAX_ANSWER + 1)
-    if answer.status != http.HTTPStatus.OK or len(content) > MAX_ANSWER:
+    status, content = call(
+        "POST", url, headers, urlencode(form), seconds=CALL_SECONDS, most=MAX_ANSWER
+    )
+    if status != http.HTTPStatus.OK or len(content) > MAX_ANSWER:
         raise ValueError
     said: Mapping[str, Any] = json.loads(content)
     return said

@@ -88,7 +88,7 @@ TASKS = {
 }
 RETENTION = {
     "introductions": in_batches(
-        update(Subscription).values(wrapped_introduction=None), retention.told_introductions
+        update(Subscription).values(wrapped_introduction=None), retention.delivered_introductions
     ),
     "wishes": in_batches(
         delete(PendingConfirmation),

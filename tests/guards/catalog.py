@@ -1161,8 +1161,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "office-alone-says-whom-a-group-welcomes",
         "belong_mail/office/service.py",
-        "    require_office(account)\n    group = group_service.find(session, slug)\n",
-        "    group = group_service.find(session, slug)\n",
+        "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
+        "    group = group_service.find_even_retired(session, slug)\n",
+        (VERBS,),
+    ),
+    (
+        "an-ended-group-is-the-offices-alone",
+        "belong_mail/office/service.py",
+        "    require_office(account)\n    group = group_service.find_of_any_age(session, slug)\n",
+        "    group = group_service.find_of_any_age(session, slug)\n",
         (VERBS,),
     ),
     (
@@ -4080,7 +4087,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-call-to-the-provider-ends",
-        "belong_mail/accounts/identity_provider.py",
+        "belong_mail/mail/http_call.py",
         "    cut.start()\n",
         "",
         (f"{HOSTILE}::test_nobody_is_sent_to_where_the_provider_is_not_itself",),
