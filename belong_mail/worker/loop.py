@@ -312,7 +312,9 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         index=keyring.index,
         renderer=services.renderer,
         links=services.links,
-        names=VerpAddresses(settings.secret_keys, settings.mail_domain),
+        names=VerpAddresses(
+            settings.secret_keys, settings.mail_domain, keyring.index.message_key()
+        ),
         sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
         operator=settings.alert_address,
