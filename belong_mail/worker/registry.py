@@ -49,9 +49,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Leads see old numbers of interests": lambda session: ticks.count_for_leads(
             session, mailer.opener
         ),
-        "Ticks of retired interests stay": lambda session: ticks.forget_retired(
-            session, mailer.opener
-        ),
+        "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
         "District sign-ins are unproven": partial(_verify_identities, mailer),
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(

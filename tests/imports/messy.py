@@ -37,8 +37,12 @@ class Messy:
 
     def text(self, delimiter: str = ",", line_end: str = "\r\n") -> str:
         out = io.StringIO()
-        quoting = csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL
-        writer = csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=quoting)
+        writer = csv.writer(
+            out,
+            delimiter=delimiter,
+            lineterminator=line_end,
+            quoting=csv.QUOTE_ALL if line_end == "\r" else csv.QUOTE_MINIMAL,
+        )
         writer.writerows(self.rows)
         return out.getvalue()
 

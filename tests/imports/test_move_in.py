@@ -1,5 +1,6 @@
 """A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -14,11 +15,14 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import IMPORT_MINUTE_RATE
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.members import imports
+from belong_mail.members.address_list import AddressList
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
+from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
 from tests.db_dump import Dump, dump_of
-from tests.factories import make_member
+from tests.factories import group_named, make_member
 from tests.imports.conftest import Import
 from tests.imports.messy import messy
 from tests.markers import on_sqlite
@@ -297,6 +301,28 @@ def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
     assert VILLAGE in entry
     assert "about-30" in entry
     assert audit.Role.OPERATOR.value in entry
+
+
+def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
+    """Whoever broke into the web seals one for another group, a large one, or starts none."""
+    many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
+    for slug, sealed_slug, addresses, is_started in (
+        (VILLAGE, VILLAGE, many, True),
+        (VILLAGE, "asian", [ADA], True),
+        (VILLAGE, VILLAGE, [ADA], False),
+    ):
+        with scenario.services.writing.begin() as session:
+            group, other = group_named(session, slug), group_named(session, sealed_slug)
+            found = AddressList([ADA])
+            made = imports.store(session, scenario.services.sealer, group, found, "en")
+            made.started_at = now() if is_started else None
+            said = {"group": other.public_id, "language": "en", "addresses": addresses}
+            sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+            which = update(ImportBatch).where(ImportBatch.import_id == made.id)
+            session.execute(which.values(sealed=sealed))
+    scenario.worker.drain()
+    assert deliveries(scenario) == []
+    assert scenario.rows("subscriptions") == 0
 
 
 def test_an_email_that_came_back_is_not_sent_again(
