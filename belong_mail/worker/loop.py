@@ -344,4 +344,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
 def make_transport(settings: Settings) -> Transport:
     if settings.smtp_url.startswith("mailbox:"):
         return FolderTransport(settings.state_folder / "mailbox")
-    return SmtpTransport(parse_relay(settings.smtp_url, ehlo=settings.mail_domain))
+    relay = parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
+    return SmtpTransport(relay)

@@ -57,6 +57,7 @@ PEOPLE = "tests/accounts/test_people.py"
 SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
+RELAY_IDENTITY = "tests/sending/test_relay_identity.py"
 MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
 TELLING = "tests/interests/test_telling.py"
@@ -137,9 +138,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/delivery/results.py",
         "others.with_for_update(skip_locked=True)",
         "others",
-        (
-            f"{ORDERS}::test_two_that_take_over_from_one_dead_worker_count_its_dots_once[postgresql]",
-        ),
+        (f"{ORDERS}::test_a_worker_that_renews_in_time_keeps_what_it_holds[postgresql]",),
     ),
     (
         "one-queues-what-is-due",
@@ -3394,6 +3393,31 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if size > MAX_OCTETS:\n",
         "        if size < 0:\n",
         (f"{MAILBOX}::test_an_answer_that_is_none_ends_the_look_and_the_next_one_goes_on",),
+    ),
+    (
+        "a-token-that-the-relay-refuses-is-not-shown-for-ever",
+        "belong_mail/mail/smtp/connection.py",
+        "        relay.tokens.forget()\n        if not kept:\n            raise\n",
+        "        if not kept:\n            raise\n",
+        (
+            f"{RELAY_IDENTITY}::test_a_token_that_ends_in_mid_run_is_replaced_and_each_copy_leaves_once",
+        ),
+    ),
+    (
+        "a-refused-token-locks-no-account",
+        "belong_mail/mail/smtp/connection.py",
+        "        if not kept:\n            raise\n    return _connect",
+        "    return _connect",
+        (
+            f"{RELAY_IDENTITY}::test_a_user_whom_the_relay_refuses_is_tried_once_and_nothing_is_lost",
+        ),
+    ),
+    (
+        "what-gets-a-token-is-kept-from-the-web",
+        "belong_mail/ops/web_launcher.py",
+        '    "BELONG_SMTP_CREDENTIALS",\n',
+        "",
+        ("tests/test_config.py::test_what_opens_mailbox_and_relay_is_kept_from_the_web_server",),
     ),
     (
         "a-mailbox-server-must-prove-its-name",
