@@ -152,15 +152,21 @@ def discard(session: Session, found: Import) -> None:
     session.delete(found)
 
 
-def find(session: Session, group: Group, public_id: str) -> Import | None:
-    which = Import.group_id == group.id, Import.public_id == public_id
-    return session.scalar(select(Import).where(*which))
+def replace(
+    session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
+) -> Import:
+    """Store a file in place of one that was not started. Raises NotOpen and TooManyImports."""
+    before = latest(session, group)
+    if before is not None and before.started_at is None:
+        session.delete(before)
+        session.flush()
+    return store(session, sealer, group, found, language)
 
 
-def listed(session: Session, group: Group) -> list[Import]:
-    """List a group's files that are still known, the newest first."""
+def latest(session: Session, group: Group) -> Import | None:
+    """Find a group's newest file that is still known."""
     found = select(Import).where(Import.group_id == group.id)
-    return list(session.scalars(found.order_by(Import.id.desc())))
+    return session.scalar(found.order_by(Import.id.desc()).limit(1))
 
 
 def waiting(session: Session, group: Group) -> list[Import]:

@@ -58,6 +58,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "telling_en": "late\r\nmoon",
     },
     "office_groups.end": {"last_day": SOON},
+    "office_imports.add": {"language": "es"},
     "office_settings.setting": {"value": "https://video.example.org/all"},
     "office_settings.words": {"words": "sunrise\r\namanecer"},
     "office_groups.group": {"audience_en": "All staff are welcome here"},
@@ -70,6 +71,7 @@ FORMS: dict[str, dict[str, Any]] = {
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
     "people.do", "account.end", "account.confirm_identity",
+    "office_imports.start", "office_imports.discard",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_settings.default",
     "office_health.retry", "office_health.accept", "office_health.undo",
@@ -208,6 +210,8 @@ def test_what_was_typed_is_saved_after_signing_in_again(
             ready["picture"] = (io.BytesIO(picture()), "tea.png")
         if endpoint == "flyers.add":
             ready["flyer"] = (io.BytesIO(flyer()), "tea.pdf")
+        if endpoint == "office_imports.add":
+            ready["file"] = (io.BytesIO(b"ada@dpsk12.org"), "list.csv")
         answer = lead.press(path, **ready)
         assert answer.status_code == 303, re.findall(r'class="error"[^>]*>(.*?)</p>', answer.text)
     if endpoint != "releases.release":  # this draft cannot be sent: nobody is there to read it
