@@ -75,8 +75,8 @@ def _read(file: Path) -> AddressList:
 def _start(session: Session, group: Group, found: AddressList, language: str) -> None:
     try:
         made = imports.store(session, services().sealer, group, found, language)
-    except imports.TooManyImports:
-        raise click.ClickException("Other files wait already. Nobody was asked.") from None
+    except imports.AlreadyWaiting:
+        raise click.ClickException("Another file waits already. Nobody was asked.") from None
     imports.start(session, made)
 
 

@@ -25,8 +25,6 @@ from belong_mail.members.service import COUNT_STEP
 # Addresses that are sealed together and asked in one transaction.
 BATCH_SIZE: Final = 10
 BATCH_COLUMN: Final = "import_batches.sealed"
-# Files of one group that wait at once, started or not: more is a mistake.
-MAX_IMPORTS: Final = 5
 # Rows that a report names; of more it says the number.
 MAX_ROWS_NAMED: Final = 100
 
@@ -67,8 +65,8 @@ class ImportBatch(Base):
     failures: Mapped[int] = mapped_column(default=0)
 
 
-class TooManyImports(Exception):
-    """The group has as many files waiting as anybody means."""
+class AlreadyWaiting(Exception):
+    """Another file of the group has addresses left."""
 
 
 class NotOpen(Exception):
@@ -110,12 +108,12 @@ def store(
 ) -> Import:
     """Keep a file's addresses for the worker, all or none; nobody is asked before `start`.
 
-    Raises NotOpen and TooManyImports.
+    Raises NotOpen and AlreadyWaiting.
     """
     if not group.is_open:
         raise NotOpen
-    if len(waiting(session, group)) >= MAX_IMPORTS:
-        raise TooManyImports
+    if is_waiting(session, group):
+        raise AlreadyWaiting
     made = Import(group_id=group.id, language=language, report=asdict(Report.of(found)))
     session.add(made)
     session.flush()
@@ -155,7 +153,7 @@ def discard(session: Session, found: Import) -> None:
 def replace(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
-    """Store a file in place of one that was not started. Raises NotOpen and TooManyImports."""
+    """Store a file in place of one that was not started. Raises NotOpen and AlreadyWaiting."""
     before = latest(session, group)
     if before is not None and before.started_at is None:
         session.delete(before)
@@ -169,11 +167,10 @@ def latest(session: Session, group: Group) -> Import | None:
     return session.scalar(found.order_by(Import.id.desc()).limit(1))
 
 
-def waiting(session: Session, group: Group) -> list[Import]:
-    """List the files that have addresses left."""
-    left = select(ImportBatch.import_id)
-    found = select(Import).where(Import.group_id == group.id, Import.id.in_(left))
-    return list(session.scalars(found))
+def is_waiting(session: Session, group: Group) -> bool:
+    """Tell whether a file has addresses left."""
+    left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
+    return session.scalar(left.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _store(session: Session, group: Group, form: ImportForm) -> None:
         imports.replace(
             session, services().sealer, group, form.found, form.language.data or i18n.DEFAULT
         )
-    except (imports.NotOpen, imports.TooManyImports) as error:
+    except (imports.NotOpen, imports.AlreadyWaiting) as error:
         raise InvalidState from error
 
 
