@@ -33,7 +33,7 @@ from belong_mail.web.context import services, transaction
     show_default=True,
     help="Of the emails.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what is in the file; ask nobody.")
+@click.option("--dry-run", is_flag=True, help="Only say what is in the file; ask no one.")
 def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> None:
     """Ask the people of a list if they want to join a group.
 
@@ -45,10 +45,10 @@ def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> No
     with transaction() as session:
         group = require_group(session, slug)
         if not group.is_open:
-            raise click.ClickException(f"Nobody can join {slug} now. Nobody was asked.")
+            raise click.ClickException(f"No one can join {slug} now. No one was asked.")
         click.echo("\n".join(report_lines(Report.of(found))))
         if dry_run:
-            click.echo("Nobody was asked: this was a dry run.")
+            click.echo("No one was asked: this was a dry run.")
         elif found.addresses:
             _start(session, group, found, language)
             click.echo("The worker asks them, a few at a time.")
@@ -76,7 +76,7 @@ def _start(session: Session, group: Group, found: AddressList, language: str) ->
     try:
         made = imports.store(session, services().sealer, group, found, language)
     except imports.AlreadyWaiting:
-        raise click.ClickException("Another file waits already. Nobody was asked.") from None
+        raise click.ClickException("Another file waits already. No one was asked.") from None
     imports.start(session, made)
 
 

@@ -110,7 +110,7 @@ def test_the_command_says_what_is_in_a_file_and_prints_no_address(
     assert "Rows with an address of an earlier row: 1." in dry.output
     assert "Rows with an address that is not staff: 1 (5)." in dry.output
     assert "Rows that cannot be read: 1 (7)." in dry.output
-    assert "Nobody was asked: this was a dry run." in dry.output
+    assert "No one was asked: this was a dry run." in dry.output
     changed = {table for table, rows in dump_of(scenario.services).items() if rows != before[table]}
     assert changed <= {"audit_entries"}
     real = bring(content)
@@ -282,7 +282,7 @@ def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(
 ) -> None:
     said = bring(ADA, slug="autoimmune")
     assert said.exit_code == 1
-    assert "Nobody can join autoimmune now." in said.output
+    assert "No one can join autoimmune now." in said.output
     assert bring(ADA, slug="nowhere").exit_code == 2
     assert scenario.rows("imports") == 0
     assert bring("PK\x03\x04").exit_code == 1
