@@ -378,6 +378,67 @@ WORDED = [
 
 KINDS = [
     Case(
+        "a courier server delivered it",
+        ARRIVED,
+        mail(
+            "This is a delivery status notification from mx.example, running the Courier mail"
+            " server.\n\n                  DELIVERY SUCCESSFUL\n\nYour message to the following"
+            f" recipients was delivered successfully.\n\n<{ADA}>:",
+            sender='"Courier mail server at mx.example" <@>',
+            subject="NOTICE: mail delivery status.",
+        ),
+    ),
+    Case(
+        "a provider's user reported it",
+        COMPLAINT,
+        mail(
+            "A Provider user has reported the following message as spam.\n\n"
+            f"----- Original message -----\n{_HEADED}To: {ADA}\n\nHello",
+            sender="fbl@provider.example",
+            subject="Spam report",
+        ),
+    ),
+    Case(
+        "chinese, the address amid words",
+        GONE,
+        mail(
+            f"抱歉，您的邮件被退回来了。\n收件人邮件地址（{ADA}）不存在，邮件无法送达。",
+            charset="gbk",
+        ),
+    ),
+    Case(
+        "listserv does not let us post",
+        FINAL,
+        mail(
+            "You are not authorized to send mail to the STAFF-L list from your"
+            " belong@example.org account.",
+            sender="L-Soft list server <LISTSERV@lists.example>",
+            subject="Rejected posting to STAFF-L@LISTS.EXAMPLE",
+        ),
+    ),
+    Case(
+        "outlook passes a bounce on, its subject kept",
+        OTHER,
+        mail(
+            "See below.\n\nFrom: Mail Delivery Subsystem\nSent: Monday, July 6, 2026 10:00 AM\nTo:"
+            f" Bo\nSubject: Undeliverable: News\n\nYour message to {ADA} couldn't be"
+            " delivered.\n550 5.1.1 user unknown",
+            sender=PERSON,
+            subject="Undeliverable: News",
+        ),
+    ),
+    Case(
+        "sendmail waits",
+        LATE,
+        mail(
+            "    **      THIS IS A WARNING MESSAGE ONLY      **\n\n   ----- Transcript of session"
+            f" follows -----\n<{ADA}>... Deferred: Connection timed out with mx.example.org.\n"
+            "Warning: message still undelivered after 4 hours\nWill keep trying until message is 5"
+            " days old",
+            subject="Warning: could not send message for past 4 hours",
+        ),
+    ),
+    Case(
         "exchange delays in its own words",
         LATE,
         mail(

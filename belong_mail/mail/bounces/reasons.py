@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from belong_mail.mail.bounces.mime import WIDE
 from belong_mail.mail.smtp.replies import (
     Reply,
     ReplyClass,
@@ -16,6 +17,7 @@ from belong_mail.mail.smtp.replies import (
 )
 
 MAX_REASON_CHARACTERS: Final = 2_000
+_AN_ADDRESS = rf"[^\s{WIDE}]+@(?:[^\W{WIDE}]|[.-])+"
 _ENHANCED = r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
 
 
@@ -146,9 +148,7 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
     The verb that was refused may stand beside the words: a sender's fault is not the address's.
     What is out of order for good is the recipient's server, as the relay took the message.
     """
-    lines = [
-        re.sub(r"\S+@[\w.-]+", "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")
-    ]
+    lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):
         reason = _classified([inner], "", beside)
         return (
