@@ -4,6 +4,7 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+MOVE = "tests/operations/test_move.py"
 TRAIL = "tests/audit/test_trail.py"
 PAST = "tests/leads/test_past.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
@@ -4335,6 +4336,55 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if accounts.has_office_right(session, by) and invitations.is_proven_office(",
         "    if by or invitations.is_proven_office(",
         ("tests/district/test_office.py",),
+    ),
+    (
+        "a-move-touches-no-database-in-use",
+        "belong_mail/ops/move.py",
+        "if one is None or other is None or tuple(one) != tuple(other):",
+        "if is_whole and (one is None or other is None or tuple(one) != tuple(other)):",
+        (f"{MOVE}::test_a_database_that_is_in_use_is_left_alone[sqlite]",),
+    ),
+    (
+        "a-move-compares-every-row-in-the-end",
+        "belong_mail/ops/move.py",
+        "_compare(reader, target, table, is_whole=True)",
+        "_compare(reader, target, table, is_whole=False)",
+        (f"{MOVE}::test_a_row_that_is_missing_there_is_noticed[sqlite]",),
+    ),
+    (
+        "nobody-writes-to-what-is-moved",
+        "belong_mail/ops/move.py",
+        'connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))',
+        "assert names",
+        (f"{MOVE}::test_nobody_writes_to_the_source_meanwhile[postgresql]",),
+    ),
+    (
+        "what-was-moved-is-on-hold",
+        "belong_mail/ops/commands.py",
+        '        _hold(source, "left")\n',
+        "",
+        (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
+    ),
+    (
+        "a-database-is-not-moved-to-itself",
+        "belong_mail/ops/move.py",
+        "if _identity(source) == _identity(target):",
+        "if source is target:",
+        (f"{MOVE}::test_a_database_is_not_moved_to_itself[sqlite]",),
+    ),
+    (
+        "postgresql-counts-on",
+        "belong_mail/ops/move.py",
+        "            if last:\n",
+        "            if not last:\n",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
+    ),
+    (
+        "json-is-moved-as-it-stands",
+        "belong_mail/ops/move.py",
+        "as_text(each, Text()) if _is_json(each) else each",
+        "each",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
     ),
 )
 
