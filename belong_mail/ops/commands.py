@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encryption
-from belong_mail.core.db import SchemaInconsistent, make_engine, now
+from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
@@ -107,6 +107,38 @@ def restore(file: Path) -> None:
     click.echo("Restored, and on hold. Run `hold status`, then `hold release`.")
 
 
+@database_commands.command("drill")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
+)
+def drill(file: Path, url: str) -> None:
+    """Try a restore of the copy FILE, apart from the database in use.
+
+    Restores it into a place of its own, checks it, opens rows of each kind with the keys here, and
+    removes it again. Nothing is sent. Exits with 1 unless all is well.
+    """
+    place, given = services().settings.state_folder, _database_url(url) if url else ""
+    try:
+        with database_backup.drill(file, place, given, _adopt) as restored:
+            findings, number = list(doctor.check_database(restored)), count_rows(restored)
+            with Session(restored) as session:
+                findings += doctor.check_opening(session, Keyring(*keys_here()))
+                until = hold.pulse(session)
+    except (database_backup.InvalidBackup, SchemaInconsistent) as error:
+        raise click.ClickException(str(error)) from error
+    as_of = f" A worker last worked on it at {until:%Y-%m-%d %H:%M} UTC." if until else ""
+    _print_findings([health.HealthFinding(f"The copy has {number} rows.{as_of}"), *findings])
+
+
+def _print_findings(findings: list[health.HealthFinding]) -> None:
+    """Print one finding a line; exit with 1 if anything is wrong."""
+    for finding in findings:
+        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
+    if any(finding.is_wrong for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
 @database_commands.command("move")
 @click.argument("target", metavar="URL")
 def move(target: str) -> None:
@@ -119,9 +151,7 @@ def move(target: str) -> None:
     _require_no_worker()
     source, other = services().engine, make_engine(_database_url(target))
     try:
-        with click.progressbar(
-            length=database_move.count_rows(source), label="Copying", file=sys.stderr
-        ) as bar:
+        with click.progressbar(length=count_rows(source), label="Copying", file=sys.stderr) as bar:
             number = database_move.move(source, other, bar.update)
         _hold(source, "left")
     except (database_move.InvalidMove, SchemaInconsistent) as error:
@@ -148,10 +178,7 @@ def doctor_command() -> None:
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
         findings += doctor.check_names(settings.mail_domain, doctor.look_up)
-    for finding in findings:
-        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
-    if any(finding.is_wrong for finding in findings):
-        raise click.exceptions.Exit(1)
+    _print_findings(findings)
 
 
 @click.command("status")

@@ -63,13 +63,6 @@ def move(source: Engine, target: Engine, progress: Progress) -> int:
         )
 
 
-def count_rows(engine: Engine) -> int:
-    """Count the rows of all tables."""
-    with engine.connect() as connection:
-        counts = (select(func.count()).select_from(table) for table in Base.metadata.sorted_tables)
-        return sum(connection.scalar(each) or 0 for each in counts)
-
-
 def _identity(engine: Engine) -> str:
     with Session(engine) as session:
         return hold.database_identity(session)

@@ -5,6 +5,7 @@ from tests.guards.sabotage import Sabotage
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
 MOVE = "tests/operations/test_move.py"
+REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 PAST = "tests/leads/test_past.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
@@ -4364,6 +4365,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '        _hold(source, "left")\n',
         "",
         (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
+    ),
+    (
+        "a-drill-takes-an-empty-database",
+        "belong_mail/ops/backup.py",
+        "        if inspect(place).get_table_names():\n",
+        "        if not place:\n",
+        (f"{REHEARSED}::test_a_drill_refuses_what_is_no_copy_and_a_database_in_use[postgresql]",),
+    ),
+    (
+        "a-drill-leaves-nothing",
+        "belong_mail/ops/backup.py",
+        "            _drop_tables(place)\n",
+        "            place.dispose()\n",
+        (f"{REHEARSED}::test_a_drill_opens_a_copy_apart_and_leaves_nothing[postgresql]",),
     ),
     (
         "a-database-is-not-moved-to-itself",

@@ -112,7 +112,9 @@ def test_every_row_of_every_table_arrives_as_it_was(services: Services, other: s
     assert as_stored(services.engine) == as_stored(target) == before
     assert {words for rows in before.values() for row in rows for words in row} >= {*JSON_TEXTS}
     with Session(target) as session, session.begin():
-        session.add(Job(kind="a new one"))
+        session.add(job := Job(kind="a new one"))
+        session.flush()
+        assert job.id == FIRST + ROWS + 1
     target.dispose()
 
 
