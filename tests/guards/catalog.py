@@ -57,6 +57,8 @@ PEOPLE = "tests/accounts/test_people.py"
 SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
+AUTHENTICATION = "tests/mail/test_authentication.py"
+PROBE = "tests/operations/test_probe.py"
 RELAY_IDENTITY = "tests/sending/test_relay_identity.py"
 MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
@@ -3359,6 +3361,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if size > MAX_OCTETS:\n",
         "        if size < 0:\n",
         (f"{MAILBOX}::test_an_answer_that_is_none_ends_the_look_and_the_next_one_goes_on",),
+    ),
+    (
+        "a-signature-for-another-domain-is-none",
+        "belong_mail/mail/authentication/dmarc.py",
+        "    if one == other or is_strict:\n        return one == other\n",
+        "    if is_strict:\n        return one == other\n    return True\n",
+        (f"{AUTHENTICATION}::test_related_domains_align_unless_the_policy_is_strict",),
+    ),
+    (
+        "a-changed-email-is-said-to-be-changed",
+        "belong_mail/mail/authentication/signatures.py",
+        '    return ("" if is_good else "what it covers was changed on the way"), bits\n',
+        '    return "", bits\n',
+        (f"{AUTHENTICATION}::test_a_signature_says_what_it_covers_and_what_was_changed",),
+    ),
+    (
+        "a-rewritten-return-path-is-said",
+        "belong_mail/ops/probe_report.py",
+        "    if is_kept:\n",
+        "    if found:\n",
+        (f"{PROBE}::test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told",),
+    ),
+    (
+        "a-probe-removes-only-itself",
+        "belong_mail/ops/probe.py",
+        """criteria=f' SUBJECT "{mark}"'""",
+        """criteria=''""",
+        ("tests/intake/test_probe_mailbox.py",),
     ),
     (
         "a-token-that-the-relay-refuses-is-not-shown-for-ever",
