@@ -3420,8 +3420,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-probe-removes-only-itself",
         "belong_mail/ops/probe.py",
-        """criteria=f' SUBJECT "{mark}"'""",
-        """criteria=''""",
+        "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n            if mark.encode() in message:\n",
+        "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
         ("tests/intake/test_probe_mailbox.py",),
     ),
     (

@@ -1,4 +1,4 @@
-"""The probe in the mailbox for bounces: found by its mark, taken out alone, harmless to a worker."""
+"""The probe in the mailbox for bounces: found by its mark, removed alone, harmless to a worker."""
 
 import re
 
