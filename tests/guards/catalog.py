@@ -3420,7 +3420,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-probe-removes-only-itself",
         "belong_mail/ops/probe.py",
-        "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n            if mark.encode() in message:\n",
+        (
+            "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n"
+            "            if mark.encode() in message:\n"
+        ),
         "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
         ("tests/intake/test_probe_mailbox.py",),
     ),

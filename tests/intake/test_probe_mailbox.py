@@ -2,11 +2,11 @@
 
 import re
 
+from belong_mail.core.environment import ROOT
 from belong_mail.core.services import Services
 from belong_mail.mail.imap.location import parse_mailbox
 from belong_mail.ops import probe
 from belong_mail.worker.loop import Worker
-from config import ROOT
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite
 from tests.servers.dovecot import PASSWORD, needs_dovecot

@@ -37,7 +37,7 @@ class Policy:
 
 def parse_record(text: str) -> Tags | None:
     """Read a record; None: it is none of DMARC."""
-    tags = {}
+    tags: dict[str, str] = {}
     for number, part in enumerate(text.split(";")):
         found = _TAG.fullmatch(part)
         if number == 0 and (found is None or found.groups() != ("v", "DMARC1")):
