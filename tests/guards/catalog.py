@@ -3418,6 +3418,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{PROBE}::test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told",),
     ),
     (
+        "a-copy-on-hold-sends-no-probe",
+        "belong_mail/ops/commands.py",
+        "    if is_on_hold:\n        return [health.failure(",
+        "    if not is_on_hold and is_on_hold:\n        return [health.failure(",
+        (f"{PROBE}::test_a_copy_on_hold_sends_no_probe",),
+    ),
+    (
         "a-probe-removes-only-itself",
         "belong_mail/ops/probe.py",
         (
