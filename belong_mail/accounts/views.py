@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import devices, identities, proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import ProofForm, SignInForm
+from belong_mail.accounts.forms import PasskeySignInForm, ProofForm, SignInForm
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.tokens import BadToken, Purpose
@@ -35,7 +35,8 @@ def ask() -> ResponseReturnValue:
             due_at = throttle(session, known_as=asking.known_as)
             accounts.ask_to_sign_in(session, services().sealer, asking, due_at)
         return redirect(url_for(".sent"), 303)
-    return render_template("sign_in/ask.html", form=form), 422 if form.errors else 200
+    page = render_template("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
+    return page, 422 if form.errors else 200
 
 
 @sign_in.get("/sign-in/sent")
