@@ -1,4 +1,4 @@
-"""The pages of passkeys: sign in with one, add one, remove one.
+"""The pages of passkeys: sign in with one, prove who one is, add one, remove one.
 
 A script of ours has the browser answer a challenge. That is kept in the browser's signed cookie,
 for five minutes and one purpose, and is used up, for good, before an answer to it is looked at.
@@ -23,12 +23,13 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from belong_mail.accounts import devices, identities, passkeys
+from belong_mail.accounts import devices, identities, passkeys, proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.passkeys import PasskeyRefused
+from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
@@ -38,7 +39,7 @@ from belong_mail.web.context import services, throttle, transaction
 passkey = Blueprint("passkey", __name__)
 CHALLENGE_KEY = "passkey"
 CHALLENGE_MAX_AGE = timedelta(minutes=5)
-SIGN_IN, ADD = "sign-in", "add"
+SIGN_IN, ADD, PROVE = "sign-in", "add", "prove"
 
 
 @passkey.post("/sign-in/passkey")
@@ -79,6 +80,36 @@ def _sign_in(challenge: bytes, answer: str) -> Response:
     done = make_response(redirect(url_for("lead.home"), 303))
     browsers.remember_browser(done, account)
     return done
+
+
+@passkey.post("/account/proof/passkey")
+@for_accounts
+def ask_again() -> Response:
+    """Say what the browser of who is signed in is to sign, to prove again who they are."""
+    with transaction() as session:
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.here().public_id)
+    return jsonify(passkeys.request_options(_base_url(), _new_challenge(PROVE)))
+
+
+@passkey.post("/account/proof/passkey/finish")
+@for_accounts
+def prove() -> ResponseReturnValue:
+    """Count this session as proved, if a passkey of who is signed in has signed."""
+    try:
+        _prove(_use_challenge(PROVE), request.form.get("answer", ""))
+    except PasskeyRefused as refused:
+        _record_refusal(refused)
+        return render_template("passkeys/refused.html", is_proof=True), 403
+    return redirect(url_for("account.confirm_identity"), 303)
+
+
+def _prove(challenge: bytes, answer: str) -> None:
+    with transaction() as session:
+        owner = passkeys.find_owner(session, _base_url(), challenge, answer)
+        way = proof.way(session, services().settings, signed_in())
+        if owner.id != signed_in().id or way is not Way.PASSKEY:
+            raise PasskeyRefused("passkey-other", owner)
+        proof.prove(session, owner, "passkey")
 
 
 @passkey.get("/account/passkeys")

@@ -27,7 +27,16 @@ async function ask(form) {
   const options = read(await asked.json());
   const made = await navigator.credentials[form.dataset.passkey](options);
   form.elements.answer.value = write(made);
-  form.submit();
+  await send(form);
+}
+
+// Where another form waits for this one, such as what is to be confirmed, that one goes on.
+async function send(form) {
+  const next = document.getElementById(form.dataset.then);
+  if (!next) return form.submit();
+  const sent = await fetch(form.action, { method: "POST", body: new FormData(form) });
+  if (!sent.ok) throw new Error("refused");
+  next.submit();
 }
 
 function attend(form) {

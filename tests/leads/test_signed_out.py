@@ -72,7 +72,7 @@ FORMS: dict[str, dict[str, Any]] = {
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
     "people.do", "account.end", "account.confirm_identity",
-    "passkey.options", "passkey.remove", "passkey.decline",
+    "passkey.options", "passkey.remove", "passkey.decline", "passkey.ask_again", "passkey.prove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_settings.default",
     "office_health.retry", "office_health.accept", "office_health.undo",

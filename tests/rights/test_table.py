@@ -40,6 +40,7 @@ TOO_LATE = {
 NEEDS_MORE = {
     "sign_in.confirm POST",
     "sign_in.prove POST",
+    "passkey.prove POST",
     "district.back GET",
     "district.back POST",
 }
