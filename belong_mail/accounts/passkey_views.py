@@ -136,7 +136,7 @@ def add() -> ResponseReturnValue:
             return redirect(url_for(".listed", done="added"), 303)
         except PasskeyRefused as refused:
             _record_refusal(refused)
-            form.name.errors = [str(form.not_added)]
+            form.name.errors = (str(form.not_added),)
     form.answer.data = ""
     page = render_template("passkeys/add.html", form=form)
     return page, 422 if form.errors else 200

@@ -7,7 +7,7 @@ device who they are (user verification). A challenge is used up before its answe
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fido2 import cbor
@@ -163,7 +163,7 @@ def _verify(
 ) -> None:
     """Raise PasskeyRefused unless this passkey has signed this challenge on our own page."""
     try:
-        key = CoseKey.parse(cbor.decode(passkey.public_key))
+        key = CoseKey.parse(cast("Mapping[int, Any]", cbor.decode(passkey.public_key)))
         known = AttestedCredentialData.create(Aaguid.NONE, passkey.credential_id, key)
         _server(base_url).authenticate_complete(_state(challenge), [known], said)
         is_good = said.response.user_handle == _handle(owner)

@@ -62,6 +62,11 @@ def is_for_here(link: SignIn) -> bool:
     return link.browser_hash == here().token_hash
 
 
+def may_use(session: Session, link: SignIn, account: Account) -> bool:
+    """Tell whether a link was asked for in this session, and its owner has no passkey."""
+    return is_for_here(link) and not has_passkey(session, account)
+
+
 def use_link(session: Session, link: SignIn, account: Account) -> None:
     """Use a link up and count it as a proof; raise BadToken if somebody was faster."""
     use_sign_in(session, link)

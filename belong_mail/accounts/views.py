@@ -87,8 +87,7 @@ def prove(token: str) -> ResponseReturnValue:
     with transaction() as session:
         link = accounts.find_sign_in(session, public_id)
         account = browsers.current_account(session)
-        is_ours = account is not None and proof.is_for_here(link)
-        is_ours = is_ours and not accounts.has_passkey(session, account)
+        is_ours = account is not None and proof.may_use(session, link, account)
         if request.method == "POST" and account is not None and is_ours:
             proof.use_link(session, link, account)
             return redirect(url_for("account.confirm_identity"), 303)

@@ -61,8 +61,7 @@ def phone(app: Flask) -> Visitor:
 def options_to_add(lead: Visitor) -> dict[str, Any]:
     given = lead.press(OPTIONS, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"])
     assert given.status_code == 200
-    said: dict[str, Any] = given.json
-    return said
+    return said_in(given)
 
 
 def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
@@ -77,7 +76,11 @@ def token_of(phone: Visitor) -> str:
 
 
 def asked(phone: Visitor) -> dict[str, Any]:
-    said: dict[str, Any] = phone.press(BEGIN, csrf_token=token_of(phone)).json
+    return said_in(phone.press(BEGIN, csrf_token=token_of(phone)))
+
+
+def said_in(answer: TestResponse) -> dict[str, Any]:
+    said: dict[str, Any] = answer.json or {}
     return said
 
 

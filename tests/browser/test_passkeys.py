@@ -71,7 +71,7 @@ def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: 
     expect(page.locator("h1")).to_have_text("We couldn’t sign you in")
 
 
-def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page, site: Site) -> None:
+def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
     """Whoever cancels, or has no passkey here, reads that it did not work and can go on."""
     page.goto("/sign-in")
     page.get_by_role("button", name="Sign in with a passkey").click()
