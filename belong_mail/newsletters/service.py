@@ -30,6 +30,8 @@ from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 Choose = Callable[[Session, Newsletter], list[int]]
 # Tells whether an issue has the second yes that it needs; the worker's alone.
 Check = Callable[[Session, Newsletter], bool]
+# Why the audit trail does not say of a draft who wrote in it.
+UNRECORDED_DRAFT = "A draft goes to nobody."
 LATE_AFTER = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200

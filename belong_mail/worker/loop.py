@@ -312,7 +312,9 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         index=keyring.index,
         renderer=services.renderer,
         links=services.links,
-        names=VerpAddresses(settings.secret_keys, settings.mail_domain),
+        names=VerpAddresses(
+            settings.secret_keys, settings.mail_domain, keyring.index.message_key()
+        ),
         sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
         operator=settings.alert_address,
@@ -341,4 +343,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
 def make_transport(settings: Settings) -> Transport:
     if settings.smtp_url.startswith("mailbox:"):
         return FolderTransport(settings.state_folder / "mailbox")
-    return SmtpTransport(parse_relay(settings.smtp_url, ehlo=settings.mail_domain))
+    relay = parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
+    return SmtpTransport(relay)
