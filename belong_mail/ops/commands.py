@@ -1,5 +1,6 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
         raise click.exceptions.Exit(1)
 
 
-def _probe(lookup: doctor.Lookup, seconds: float) -> list[health.HealthFinding]:
+def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[health.HealthFinding]:
     with read_transaction() as session:
         is_on_hold = hold.is_on(session)
     if is_on_hold:
