@@ -140,6 +140,13 @@ class Config:
         "the mail relay: smtp://user:password@host:587, smtps://… or lmtp://…; mailbox: keeps email"
         " in var/ and shows it at /dev/mailbox",
     )
+    smtp_credentials: str = setting(
+        settings.secret,
+        "",
+        "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of a service account, an authorized"
+        " user (a refresh token) or an app; docs/relays.md says how to get one",
+        UsedBy.WORKER,
+    )
     secret_keys: tuple[str, ...] = setting(
         settings.secrets_list,
         None,
@@ -278,6 +285,13 @@ class Config:
         "",
         "with oauth2: the JSON key of a service account, or of an authorized user (a refresh"
         " token); docs/operators.md says how to get one",
+        UsedBy.WORKER,
+    )
+    inbound_pipe: bool = setting(
+        settings.yes_or_no,
+        "no",
+        "whether a mail server hands over what comes to b+… at the mail domain; yes or no. With"
+        " yes, or with BELONG_INBOUND_URL, newsletters can also be left by email",
         UsedBy.WORKER,
     )
     video_url: str = setting(
@@ -443,10 +457,16 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
             complaints.append("BELONG_SMTP_URL must not be mailbox: in production.")
     elif smtp_url:
         try:
-            parse_relay(smtp_url, ehlo=values.get("mail_domain", "example.org"))
+            parse_relay(
+                smtp_url,
+                ehlo=values.get("mail_domain", "example.org"),
+                credentials=values.get("smtp_credentials", ""),
+            )
         except (InvalidRelay, OSError) as error:
             why = error if isinstance(error, InvalidRelay) else "Its certificates cannot be read."
             complaints.append(f"BELONG_SMTP_URL cannot be used. {why}")
+    if values.get("smtp_credentials") and "auth=xoauth2" not in smtp_url:
+        complaints.append("BELONG_SMTP_CREDENTIALS is for auth=xoauth2 in BELONG_SMTP_URL.")
     return complaints + encryption.validate_keys(
         *(values.get(f"{kind}_keys", ()) for kind in encryption.KINDS[1:])
     )

@@ -21,6 +21,7 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import Worker, make_worker
 from config import Config
 from tests.browser_client import Visitor
+from tests.clients import sign_in
 from tests.compiled import compile_once
 from tests.postgres import empty, postgresql
 from tests.servers.smtp import Server
@@ -156,3 +157,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason in {str(each.longrepr[2]) for each in terminalreporter.stats.get("skipped", [])}:
         if "NOT TESTED" in reason:
             terminalreporter.write_line(f"!!! {reason.removeprefix('Skipped: ')} !!!", red=True)
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """A signed-in lead of The Village."""
+    return sign_in(app, services, keyring, worker, relay, "the-village")
+
+
+@pytest.fixture
+def other_lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """A signed-in lead of another group."""
+    return sign_in(app, services, keyring, worker, relay, "asian")

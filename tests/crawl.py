@@ -320,6 +320,18 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
         if rule.endpoint not in opened and "GET" in (rule.methods or set()):
             named = gone if rule.rule.startswith("/office/") else own
             yield re.sub("<[^>]+>", lambda found, named=named: named[found[0]], rule.rule)  # type: ignore[misc]
+    yield f"/office/groups/{ended_group(services)}"
+
+
+def ended_group(services: Services) -> str:
+    """Return the slug of a group that has ended."""
+    slug = "ended"
+    with services.writing.begin() as session:
+        if groups.find_of_any_age(session, slug) is None:
+            ended = groups.add(session, slug, "Ended", "", is_upcoming=False)
+            ended.ends_at = ended.announced_end = ended.emptied_at = now()
+            groups.retire(session, ended)
+    return slug
 
 
 def somebody_who_leads(session: Session) -> str:

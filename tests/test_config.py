@@ -94,10 +94,10 @@ def test_the_web_server_needs_neither_private_nor_index_key() -> None:
     assert Config.read(blind) == read
 
 
-def test_what_opens_the_mailbox_is_kept_from_the_web_server() -> None:
+def test_what_opens_mailbox_and_relay_is_kept_from_the_web_server() -> None:
     secret = [each.name for each in fields(Config) if each.metadata["read"] is settings.secret]
     assert {f"BELONG_{name.upper()}" for name in secret} <= set(WORKER_ALONE)
-    assert len(secret) == 3
+    assert len(secret) == 4
 
 
 def test_the_mailbox_is_read_whole() -> None:

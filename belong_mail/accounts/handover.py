@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.people import Role, Seats, roles_of
+from belong_mail.accounts.people import Role, Team, roles_of
 from belong_mail.accounts.service import HAND_OVER, NotFound, seal_job
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
@@ -36,9 +36,9 @@ def find_led(session: Session, person: Account, slug: str) -> Group:
     raise NotFound
 
 
-def possible_successors(seats: list[Seats], group: Group) -> list[Account]:
+def possible_successors(teams: list[Team], group: Group) -> list[Account]:
     """List who could take a group over: they have another role, and do not lead it yet."""
-    roles = [role for each in seats for role in each.roles]
+    roles = [role for each in teams for role in each.roles]
     leading = {role.person.id for role in roles if _leads(role, group)}
     others = {
         role.person.id: role.person

@@ -7,15 +7,12 @@ and no address; what a token says besides is not read.
 
 import http.client
 import json
-import socket
-import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from secrets import compare_digest
-from threading import BoundedSemaphore, Lock, Timer
+from threading import BoundedSemaphore, Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +23,8 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from belong_mail.mail.http_call import call
 
 # Seconds in which a call must end, however slowly its answer comes.
 CALL_SECONDS = 5.0
@@ -227,13 +226,10 @@ class IdentityProvider:
         if not self._room.acquire(timeout=ENTRY_SECONDS):
             raise ProviderUnavailable
         try:
-            with _connection(url, self.call_seconds) as connection:
-                parts = urlsplit(url)
-                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                given = {"Accept": "application/json", **(headers or {})}
-                connection.request(method, path, body or None, given)
-                answer = connection.getresponse()
-                content = answer.read(MAX_ANSWER + 1)
+            given = {"Accept": "application/json", **(headers or {})}
+            status, content = call(
+                method, url, given, body, seconds=self.call_seconds, most=MAX_ANSWER
+            )
             said = json.loads(content)
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise ProviderUnavailable from error
@@ -241,7 +237,7 @@ class IdentityProvider:
             self._room.release()
         if len(content) > MAX_ANSWER or not isinstance(said, dict):
             raise ProviderUnavailable
-        return answer.status, said
+        return status, said
 
 
 def _is_time_since(said: object, since: int) -> bool:
@@ -267,31 +263,3 @@ def _is_ours_to_call(issuer: str, url: object) -> bool:
         return False
     is_plain = parts.username is None and not parts.fragment and url.isascii() and url.isprintable()
     return is_whole and is_plain and parts.scheme in ("https", urlsplit(issuer).scheme)
-
-
-@contextmanager
-def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
-    """Connect, and cut the connection when its time is over, also between two octets."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=seconds)
-    connection.connect()
-    cut = Timer(seconds, _cut, (connection.sock,))
-    cut.daemon = True
-    cut.start()
-    try:
-        yield connection
-    finally:
-        cut.cancel()
-        connection.close()
-
-
-def _cut(connected: socket.socket) -> None:
-    """Wake whoever reads from a connection: nothing more comes."""
-    with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)

@@ -55,7 +55,7 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Seats:
+class Team:
     """Who leads a group; no group: who works for the office."""
 
     group: Group | None
@@ -84,7 +84,7 @@ def require_office(session: Session, account: Account) -> None:
         raise NotFound
 
 
-def seats(session: Session, account: Account) -> list[Seats]:
+def list_teams(session: Session, account: Account) -> list[Team]:
     """List who leads each group, and who works for the office, last. Raises NotFound."""
     require_office(session, account)
     found = (
@@ -97,12 +97,12 @@ def seats(session: Session, account: Account) -> list[Seats]:
         by_group.setdefault(leadership.group_id, []).append((leadership, person))
     groups = select(Group).where(Group.retired_at.is_(None)).order_by(Group.position)
     listed = [
-        Seats(group, [_lead_role(lead, who, group) for lead, who in by_group.get(group.id, [])])
+        Team(group, [_lead_role(lead, who, group) for lead, who in by_group.get(group.id, [])])
         for group in session.scalars(groups)
     ]
     of_office = select(Account).where(or_(Account.is_office, Account.office_since.is_not(None)))
     people = session.scalars(of_office.order_by(Account.name, Account.id))
-    return [*listed, Seats(None, [_office_role(person) for person in people])]
+    return [*listed, Team(None, [_office_role(person) for person in people])]
 
 
 def roles_of(session: Session, person: Account) -> list[Role]:

@@ -6,7 +6,6 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
-    EmailField,
     Field,
     HiddenField,
     SelectChoice,
@@ -23,6 +22,7 @@ from belong_mail.core.i18n import group_in_sentence
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
     PublicForm,
+    email_field,
     one_line,
     plain_text,
     staff_address,
@@ -69,15 +69,11 @@ class ContactForm(PublicForm):
             one_line,
         ],
     )
-    email = EmailField(
+    email = email_field(
         _l("Your email address"),
-        description=_l("We’ll only use it to answer you."),
-        filters=[strip],
-        validators=[
-            Optional(),
-            Length(max=254, message=_l("Use at most 254 characters.")),
-            well_formed,
-        ],
+        Optional(),
+        well_formed,
+        _l("We’ll only use it to answer you."),
     )
     submit = SubmitField(_l("Send to DPS Belong"))
     groups: dict[str, Group]

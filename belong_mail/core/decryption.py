@@ -146,6 +146,10 @@ class BlindIndex:
         """Name the mailbox that email comes back to."""
         return self._name("intake", "", mailbox)
 
+    def message_key(self) -> bytes:
+        """Return the key that Message-IDs are made by, and read."""
+        return self._name("message-id", "", "")
+
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
         """Authenticate that whoever got this by email may lift a suppression before a time."""
         return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))

@@ -1,11 +1,12 @@
 """Signed absolute links for mail and paper, from BASE_URL and the paths of the pages they name."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import quote, urlencode, urlsplit
 
-from belong_mail.core.tokens import Purpose, Tokens
+from belong_mail.core.tokens import MAX_TOKEN_CHARACTERS, BadToken, Purpose, Tokens
 
 # The app's own, which a worker must know without the views; a test compares the two.
 PATHS = {
@@ -15,7 +16,7 @@ PATHS = {
     "interests.forget": "/forget-note/<token>",
     "lead.home": "/lead/",
     "memberships.email_again": "/email-me-again/<token>",
-    "memberships.sheet": "/my-groups/<secret>",
+    "memberships.manage": "/my-groups/<secret>",
     "moving.confirm": "/change-address/<token>",
     "newcomers.index": "/new-colleagues",
     "newcomers.short": "/g/<number>",
@@ -82,6 +83,13 @@ class Links:
     def signer(self, purpose: Purpose, at: datetime) -> Callable[[str], str]:
         """Return what makes the tokens of such links out of public ids."""
         return self._tokens.signer(purpose, at)
+
+    def named_in(self, text: str, endpoint: str, purpose: Purpose) -> Iterator[str]:
+        """Yield the public ids that signed links to a page name which stand in a text."""
+        before = PATHS[endpoint].partition("<")[0]
+        for token in re.findall(rf"{before}([\w.-]{{1,{MAX_TOKEN_CHARACTERS}}})", text):
+            with suppress(BadToken):
+                yield self._tokens.read(purpose, token)
 
     def _to(self, endpoint: str, values: Mapping[str, int | str | None]) -> str:
         """Fill a path's gaps; what it has no gap for becomes its query."""

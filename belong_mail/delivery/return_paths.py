@@ -2,6 +2,8 @@
 
 import base64
 import hmac
+import re
+from collections.abc import Callable
 
 from belong_mail.core import encryption
 
@@ -9,22 +11,34 @@ from belong_mail.core import encryption
 ID_OCTETS = 6
 # Octets of the HMAC that makes a name unforgeable.
 TAG_OCTETS = 10
-# Where the second name begins, in hexadecimal digits.
-_SECOND = 2 * (ID_OCTETS + TAG_OCTETS)
+# Octets of a membership's public id.
+PUBLIC_ID_OCTETS = 16
 _USE = b"belong/names/v1"
+_MESSAGE, _MASK = b"belong/message/v1", b"belong/message-mask/v1"
+_LEAVE = b"belong/leave/v1"
 _PREFIX = "b+"
+_MESSAGE_ID = rf"(?<![\w+.-])([0-9a-f]{{{2 * (ID_OCTETS + TAG_OCTETS)}}})@"
 
 
 class VerpAddresses:
-    """Names deliveries; only the holder of the secret keys can make or read a name.
+    """Names deliveries; only the holder of the keys can make or read a name.
 
     The local parts are lower-case hexadecimal, at most 64 octets, and safe under case-folding
-    (RFC 5321, 4.5.3.1.1). They tell nothing about recipient or group.
+    (RFC 5321, 4.5.3.1.1). They tell nothing about recipient or group. A return path is of the
+    secret keys, for the pipe refuses what is forged. A Message-ID is of the worker's key alone: a
+    report that names one is compared with the recipient, and whoever could make one for any
+    delivery, and reads the database, would try out guesses.
     """
 
-    def __init__(self, secret_keys: tuple[str, ...], domain: str) -> None:
-        """Take the secret keys, oldest first: the newest names, all of them read."""
+    def __init__(
+        self, secret_keys: tuple[str, ...], domain: str, message_key: bytes | None = None
+    ) -> None:
+        """Take the secret keys, oldest first: the newest names, all of them read.
+
+        Without the worker's key a Message-ID is as older versions had it, and is not read.
+        """
         self._tags = [encryption.hmac_signer(key.encode()) for key in secret_keys]
+        self._message_tag = encryption.hmac_signer(message_key) if message_key else None
         self._domain = domain
 
     def of(self, delivery_id: int) -> tuple[str, str]:
@@ -33,15 +47,34 @@ class VerpAddresses:
         They are the same for every try (RFC 5322, 3.6.4); neither is found from the other.
         """
         number = delivery_id.to_bytes(ID_OCTETS)
-        made = (number + self._tags[-1](_USE + number)).hex()
-        return_path, message_id = made[:_SECOND], made[_SECOND : _SECOND + 2 * TAG_OCTETS]
-        return f"{_PREFIX}{return_path}@{self._domain}", f"<{message_id}@{self._domain}>"
+        tags = self._tags[-1](_USE + number)
+        if self._message_tag is None:
+            message_id = tags[TAG_OCTETS : 2 * TAG_OCTETS]
+        else:
+            tag = self._message_tag(_MESSAGE + number)[:TAG_OCTETS]
+            message_id = tag + self._masked(self._message_tag, number, tag)
+        return_path = number + tags[:TAG_OCTETS]
+        return (
+            f"{_PREFIX}{return_path.hex()}@{self._domain}",
+            f"<{message_id.hex()}@{self._domain}>",
+        )
 
     def return_path(self, delivery_id: int) -> str:
         return self.of(delivery_id)[0]
 
     def message_id(self, delivery_id: int) -> str:
         return self.of(delivery_id)[1]
+
+    def leave_address(self, public_id: str) -> str:
+        """Return the address at which an email ends a membership, whoever sends it.
+
+        It looks like a return path, so that what brings us those brings us this. It names the
+        membership, not the delivery, which is forgotten sooner.
+        """
+        name = base64.urlsafe_b64decode(f"{public_id}==")
+        return (
+            f"{_PREFIX}{(name + self._tags[-1](_LEAVE + name)[:TAG_OCTETS]).hex()}@{self._domain}"
+        )
 
     def list_id(self, label: bytes) -> str:
         """Return a group's List-Id (RFC 2919) from its label (`BlindIndex.list_label`)."""
@@ -51,15 +84,46 @@ class VerpAddresses:
         """Tell whether an address would be a return path of ours, were it signed."""
         return address.lower().startswith(_PREFIX)
 
+    def is_ours(self, address: str) -> bool:
+        """Tell whether we made an address, whatever it is for."""
+        return self.read(address) is not None or self.read_leave_address(address) is not None
+
     def read(self, return_path: str) -> int | None:
         """Return the delivery that a return path names; None when we did not make it."""
-        local = return_path.lower().partition("@")[0].removeprefix(_PREFIX)
+        number = self._opened(return_path, ID_OCTETS, _USE)
+        return None if number is None else int.from_bytes(number)
+
+    def read_leave_address(self, address: str) -> str | None:
+        """Return the public id of the membership that an email to an address ends, if any."""
+        name = self._opened(address, PUBLIC_ID_OCTETS, _LEAVE)
+        return None if name is None else base64.urlsafe_b64encode(name).decode().rstrip("=")
+
+    def _opened(self, address: str, octets: int, use: bytes) -> bytes | None:
+        local = address.lower().partition("@")[0].removeprefix(_PREFIX)
         try:
             made = bytes.fromhex(local)
         except ValueError:
             return None
-        number, tag = made[:ID_OCTETS], made[ID_OCTETS:]
+        name, tag = made[:octets], made[octets:]
         if made.hex() != local or len(tag) != TAG_OCTETS:
             return None
-        is_ours = any(hmac.compare_digest(tag, of(_USE + number)[:TAG_OCTETS]) for of in self._tags)
-        return int.from_bytes(number) if is_ours else None
+        is_ours = any(hmac.compare_digest(tag, of(use + name)[:TAG_OCTETS]) for of in self._tags)
+        return name if is_ours else None
+
+    def read_message_id(self, text: str) -> int | None:
+        """Return the delivery that a Message-ID in a text names; None: there is none of ours."""
+        if self._message_tag is None:
+            return None
+        for found in re.findall(_MESSAGE_ID, text.lower()):
+            made = bytes.fromhex(found)
+            tag = made[:TAG_OCTETS]
+            number = self._masked(self._message_tag, made[TAG_OCTETS:], tag)
+            if hmac.compare_digest(tag, self._message_tag(_MESSAGE + number)[:TAG_OCTETS]):
+                return int.from_bytes(number)
+        return None
+
+    @staticmethod
+    def _masked(message_tag: Callable[[bytes], bytes], number: bytes, tag: bytes) -> bytes:
+        """Hide a number, or show it again: neighbours of one issue must not look like it."""
+        mask = message_tag(_MASK + tag)[:ID_OCTETS]
+        return (int.from_bytes(number) ^ int.from_bytes(mask)).to_bytes(ID_OCTETS)

@@ -99,6 +99,12 @@ def listed(session: Session) -> list[Group]:
     return list(session.scalars(found))
 
 
+def listed_ended(session: Session) -> list[Group]:
+    """List the groups that are retired, the latest first."""
+    found = select(Group).where(Group.retired_at.is_not(None)).order_by(Group.retired_at.desc())
+    return list(session.scalars(found))
+
+
 def add(session: Session, slug: str, name: str, summary: str, *, is_upcoming: bool) -> Group:
     """Add a group at the end of the directory, or raise InvalidSlug."""
     if not SLUG.fullmatch(slug) or session.scalar(select(Group).where(Group.slug == slug)):

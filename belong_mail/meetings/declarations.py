@@ -19,10 +19,13 @@ def _purge_meetings(session: Session, at: datetime) -> int:
     return len(gone)
 
 
-def _held(at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _past_reminders(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (Reminder.held_on < (at - REMINDER_AGE).date(),)
 
 
 MEETINGS = Room(
-    retention={"meetings": _purge_meetings, "reminders": in_batches(delete(Reminder), _held)}
+    retention={
+        "meetings": _purge_meetings,
+        "reminders": in_batches(delete(Reminder), _past_reminders),
+    }
 )

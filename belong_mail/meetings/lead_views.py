@@ -87,7 +87,7 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
     """Hold one day's meeting at another time or place."""
     with transaction() as session:
         meeting, occurrence = _occurrence(session, meeting_id, day)
-        form = DayForm(**_held(occurrence))
+        form = DayForm(**_occurrence_fields(occurrence))
         is_stale = form.is_stale(meeting)
         if form.validate_on_submit() and not is_stale:
             meetings.change_day(meeting, occurrence.day, form.other())
@@ -130,7 +130,7 @@ def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, O
     return meeting, found or abort(404)
 
 
-def _held(occurrence: Occurrence) -> dict[str, object]:
+def _occurrence_fields(occurrence: Occurrence) -> dict[str, object]:
     """Return when and where a day's meeting is held, by the fields of its form."""
     return {
         "held_on": occurrence.starts.date(),

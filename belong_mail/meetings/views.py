@@ -51,7 +51,7 @@ def calendar() -> Response:
         (first, [it for _, it in held]) for first, held in groupby(shown, key=lambda it: it[0])
     ]
     page = render_template("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
-    return _kept(page, "text/html")
+    return _cached(page, "text/html")
 
 
 @meetings.get("/calendar/<month>")
@@ -72,7 +72,7 @@ def month(month: str) -> Response:
     days = [[by_day.get(day, []) if _is_in(first, day) else [] for day in week] for week in weeks]
     fit = {"is_empty": not any(map(any, days)), "density": _density(days)}
     shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
-    return _kept(render_template("meetings/month.html", **shown, **fit), "text/html")
+    return _cached(render_template("meetings/month.html", **shown, **fit), "text/html")
 
 
 @meetings.get("/calendar.ics")
@@ -82,7 +82,7 @@ def feed() -> Response:
     with transaction() as session:
         found = service.listed(session)
         content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
-    return _kept(content, CALENDAR)
+    return _cached(content, CALENDAR)
 
 
 @meetings.get("/groups/<slug>/calendar.ics")
@@ -93,7 +93,7 @@ def group_feed(slug: str) -> Response:
         name = _("Belong meetings") if is_discreet(group) else group.name
         found = service.listed(session, group)
         content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), name)
-    return _kept(content, CALENDAR)
+    return _cached(content, CALENDAR)
 
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
@@ -104,12 +104,12 @@ def event(meeting_id: str, day: str) -> Response:
         meeting = service.find(session, meeting_id) or abort(404)
         occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
         content = ical.calendar_of_day(occurrence, _zone(), str(get_locale()))
-    answer = _kept(content, CALENDAR)
+    answer = _cached(content, CALENDAR)
     answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
     return answer
 
 
-def _kept(content: str | bytes, media_type: str) -> Response:
+def _cached(content: str | bytes, media_type: str) -> Response:
     """Let every cache keep an answer for a while: it is the same for everybody."""
     answer = make_response(content)
     answer.content_type = f"{media_type}; charset=utf-8"

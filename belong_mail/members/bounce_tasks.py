@@ -1,7 +1,6 @@
 """Attribute a returned message to its delivery, and apply what follows."""
 
 import logging
-from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -11,29 +10,26 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import outcomes
+from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
+from belong_mail.members.attribution import asks_to_leave, attribute
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
 
 RETRY_SOON = timedelta(minutes=1)
 # Code, status and phrase of what failed only behind the mailbox that we wrote to.
 OTHER_DOMAIN = None, "", "at another address"
+# The same of what anyone may have written who has seen an answer to the message.
+UNPROVEN = None, "", "not proven"
 log = logging.getLogger(__name__)
 
 
-def receive_returned(
-    verp: VerpAddresses,
-    domains: tuple[str, ...],
-    session: Session,
-    keyring: Keyring,
-    job: Job,
-) -> None:
-    """Find the delivery that a message is about, by the return path alone, and act on it.
+def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
+    """Find the delivery that a message is about, and act on it.
 
     What names no delivery of ours, or one that has long been settled, changes nothing: so a forged
     report about somebody's address does nothing, and one that comes twice counts once.
@@ -41,24 +37,29 @@ def receive_returned(
     held = keyring.opener.open(job.sealed or b"", sealed_for(inbound.RETURNED))
     return_path, _, message = held.partition(b"\n")
     report = parse_report(message)
-    delivery = _named(session, verp, (return_path.decode("ascii", "replace"), *report.paths))
-    if delivery is None:
+    path = return_path.decode("ascii", "replace")
+    if (public_id := asks_to_leave(mailer.names, path, report)) is not None:
+        members.leave_if_there(session, public_id)
         return
+    found = attribute(session, mailer, keyring, path, report)
+    if found is None:
+        return
+    delivery = found.delivery
     if delivery.state == State.SENDING:
         later = Job(kind=job.kind, sealed=job.sealed, due_at=now() + RETRY_SOON)
         session.add(later)
-    elif report.kind is Kind.BOUNCE:
-        _bounce(session, domains, delivery, report)
     elif report.kind is Kind.DELIVERED:
         outcomes.arrive_at(delivery)
-    elif report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress):
+    elif report.kind is Kind.BOUNCE and not found.is_proven:
+        outcomes.apply_bounce(delivery, *UNPROVEN)
+    elif report.kind is Kind.BOUNCE:
+        _bounce(session, mailer.staff.domains, delivery, report)
+    elif found.is_proven and _is_wish_to_leave(report):
         _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
 
 
-def _named(session: Session, verp: VerpAddresses, paths: Iterable[str]) -> Delivery | None:
-    ids = (verp.read(path) for path in paths)
-    found = next((each for each in ids if each is not None), None)
-    return None if found is None else session.get(Delivery, found, with_for_update=True)
+def _is_wish_to_leave(report: Report) -> bool:
+    return report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress)
 
 
 def _bounce(session: Session, domains: tuple[str, ...], delivery: Delivery, report: Report) -> None:

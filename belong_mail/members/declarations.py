@@ -52,7 +52,7 @@ INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
 def _receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
     """Load with the first message that came back what reads it: else most workers never need it."""
     receive = import_module(BOUNCE_TASKS).receive_returned
-    receive(mailer.names, mailer.staff.domains, session, keyring, job)
+    receive(mailer, session, keyring, job)
 
 
 EMAILS = {
@@ -88,7 +88,7 @@ TASKS = {
 }
 RETENTION = {
     "introductions": in_batches(
-        update(Subscription).values(wrapped_introduction=None), retention.told_introductions
+        update(Subscription).values(wrapped_introduction=None), retention.delivered_introductions
     ),
     "wishes": in_batches(
         delete(PendingConfirmation),

@@ -1,6 +1,5 @@
 """The forms of sign-up, waiting list and self-service."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from flask_babel import get_locale
@@ -29,6 +28,9 @@ from belong_mail.members.service import SignupData
 from belong_mail.web.forms import (
     BaseForm,
     PublicForm,
+    Validator,
+    email_field,
+    language_field,
     one_line,
     plain_text,
     staff_address,
@@ -43,22 +45,21 @@ def not_a_link(_form: PublicForm, field: Field) -> None:
         raise ValidationError(_("Enter only a first name, without symbols."))
 
 
+def _address(label: LazyString, description: LazyString, check: Validator) -> EmailField:
+    """Ask for an email address, which a validator checks."""
+    required = DataRequired(_l("Enter your email address."))
+    return email_field(label, required, check, description)
+
+
 class JoinForm(PublicForm):
     """What every group's form asks; `form_for` adds the group's own questions."""
 
-    email = EmailField(
+    email = _address(
         _l("Your work email address"),
-        description=_l(
-            "Use an email address that only you can read. We’ll email you a link to confirm."
-        ),
-        filters=[strip],
-        validators=[DataRequired(_l("Enter your email address.")), Length(max=254), staff_address],
+        _l("Use an email address that only you can read. We’ll email you a link to confirm."),
+        staff_address,
     )
-    language = RadioField(
-        _l("Language for our emails"),
-        choices=[SelectChoice(code, i18n.TextIn(name, code)) for code, name in i18n.NAMES.items()],
-        default=lambda: str(get_locale()),
-    )
+    language = language_field(_l("Language for our emails"), lambda: str(get_locale()))
     first_name = StringField(
         _l("First name"),
         filters=[strip],
@@ -172,13 +173,6 @@ def _in_words(field: Field) -> str:
     return field.data or ""
 
 
-def _address(label: LazyString, description: LazyString, check: Callable[..., None]) -> EmailField:
-    """Ask for an email address, which a validator checks."""
-    required = DataRequired(_l("Enter your email address."))
-    validators = [required, Length(max=254), check]
-    return EmailField(label, description=description, filters=[strip], validators=validators)
-
-
 class AskForm(PublicForm):
     """Takes any address: somebody may have joined under one that we accept no more."""
 
@@ -221,11 +215,7 @@ class TellMeForm(PublicForm):
         _l("Use an email address that only you can read."),
         staff_address,
     )
-    language = RadioField(
-        _l("Language for our emails"),
-        choices=[SelectChoice(code, i18n.TextIn(name, code)) for code, name in i18n.NAMES.items()],
-        default=lambda: str(get_locale()),
-    )
+    language = language_field(_l("Language for our emails"), lambda: str(get_locale()))
     submit = SubmitField(_l("Tell me when it starts"))
 
     def wanted(self) -> SignupData:

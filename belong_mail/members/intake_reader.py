@@ -73,7 +73,7 @@ class Reader:
 
     def open_at(self, session: Session, uid_validity: int) -> Progress:
         """Say how far the mailbox is read; with another UIDVALIDITY, or none, all of it is new."""
-        held = self._held(session)
+        held = self._leased_mailbox(session)
         if held.uid_validity != uid_validity or not uid_validity:
             held.uid_validity, held.handled_uid, held.broken_uid, held.breaks = (
                 uid_validity,
@@ -102,21 +102,21 @@ class Reader:
 
     def succeed(self, session: Session) -> None:
         """Write down that a look ended well, and leave the mailbox to whoever comes first."""
-        held = self._held(session)
+        held = self._leased_mailbox(session)
         held.looked_at, held.failures, held.failed_step = now(), 0, ""
         held.broken_uid = held.breaks = 0
         held.leased_until = None
 
     def fail(self, session: Session, step: str, uid: int = 0) -> int:
         """Write down at which step, and which message, a look ended; return how often in a row."""
-        held = self._held(session)
+        held = self._leased_mailbox(session)
         held.failures, held.failed_step, held.leased_until = held.failures + 1, step, None
         if uid:
             held.breaks = held.breaks + 1 if held.broken_uid == uid else 1
             held.broken_uid = uid
         return held.failures
 
-    def _held(self, session: Session) -> InboundMailbox:
+    def _leased_mailbox(self, session: Session) -> InboundMailbox:
         mine = select(InboundMailbox).where(
             InboundMailbox.name == self.name, InboundMailbox.leased_by == self.owner
         )

@@ -13,7 +13,7 @@ from belong_mail.members.models import PendingConfirmation, Subscription, Waitli
 UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
-def told_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
+def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select those that the leads have been told, and of who has left."""
     is_kept = Subscription.wrapped_introduction.is_not(None)
     has_left = Subscription.ended_at.is_not(None)

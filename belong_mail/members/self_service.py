@@ -93,23 +93,23 @@ def open_session(session: Session, secret: str) -> OpenedSession:
     It is over, too, once any membership on it has moved or is gone: the link went to an address
     that is no longer the person's, or that has been erased.
     """
-    sheet = _sheet(session, secret)
-    content = unlock(secret, sheet.locked, LIST_COLUMN)
+    found = _manage_session(session, secret)
+    content = unlock(secret, found.locked, LIST_COLUMN)
     public_ids = _unmoved(session, content["indexes"])
     if not public_ids or len(public_ids) < len(content["indexes"]):
         raise BadToken
-    ticks = unlock(secret, sheet.ticks, TICKS_COLUMN) if sheet.ticks else {}
-    return OpenedSession(public_ids, base64.b64decode(content["slip"]), sheet.expires_at, ticks)
+    ticks = unlock(secret, found.ticks, TICKS_COLUMN) if found.ticks else {}
+    return OpenedSession(public_ids, base64.b64decode(content["slip"]), found.expires_at, ticks)
 
 
-def _sheet(session: Session, secret: str) -> ManageSession:
+def _manage_session(session: Session, secret: str) -> ManageSession:
     found = select(ManageSession).where(
         ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
     )
-    sheet = session.scalar(found)
-    if sheet is None:
+    manage_session = session.scalar(found)
+    if manage_session is None:
         raise BadToken
-    return sheet
+    return manage_session
 
 
 def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
@@ -190,7 +190,7 @@ def tick_interests(
         session, sealer, "tick-interests", secret, due_at, membership=public_id, interests=chosen
     )
     ticks = {**open_session(session, secret).ticks, public_id: chosen}
-    _sheet(session, secret).ticks = lock_ticks(secret, ticks)
+    _manage_session(session, secret).ticks = lock_ticks(secret, ticks)
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
@@ -199,8 +199,8 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
     The rows are left as they are until then: to end them here would give them one time in common.
     """
     ask_worker(session, sealer, "erase", secret, language=language)
-    sheet = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
-    session.delete(session.scalars(sheet).one())
+    found = select(ManageSession).where(ManageSession.secret_hash == digest(secret))
+    session.delete(session.scalars(found).one())
 
 
 def _add_job(

@@ -33,11 +33,11 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write the link; its half hour begins when the mail leaves."""
     letter, said = plain(session, mailer, delivery)
     found = select(ManageSession).where(ManageSession.secret_hash == digest(said["secret"]))
-    sheet = session.scalar(found)
-    if sheet is None or sheet.expires_at < now():
+    manage_session = session.scalar(found)
+    if manage_session is None or manage_session.expires_at < now():
         raise SkipDelivery(State.EXPIRED)
-    sheet.expires_at = now() + LINK_MAX_AGE
-    url = mailer.links.page("memberships.sheet", letter.language, secret=said["secret"])
+    manage_session.expires_at = now() + LINK_MAX_AGE
+    url = mailer.links.page("memberships.manage", letter.language, secret=said["secret"])
     context = {"sheet_url": url, "notes": _waitlist(session, mailer, delivery, letter)}
     return Email(letter.to, letter.language, context)
 

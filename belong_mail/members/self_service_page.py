@@ -111,7 +111,7 @@ def before(done: str, changed: Mapping[str, MemberState]) -> str:
     return ""
 
 
-def shown(session: Session, listed: OpenedSession) -> dict[str, Any]:
+def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
     """Return what the page says; a form with an error stands at the card it was sent from."""
     found = members_self_service.list_memberships(session, listed)
     done, of = request.args.get("done", ""), request.args.getlist("of")

@@ -55,7 +55,9 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
     if suppressions.is_suppressed(session, keyring.index, identity):
         return
     found = subscriptions_of(session, keyring, identity)
-    held = [each for each in found if each.is_active and is_kept(session, keyring, each)]
+    held = [
+        each for each in found if each.is_active and is_not_being_erased(session, keyring, each)
+    ]
     name = keyring.index.limited(identity)
     if held and rate_limits.try_use(session, b"my-groups/" + name, MY_GROUPS_RATE, now()):
         secret = _create_manage_session(session, keyring, held)
@@ -63,7 +65,7 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
         post_to_address(session, keyring, "my-groups", address, wanted["language"], secret=secret)
     elif held or not keyring.staff.admits(wanted["address"]):
         return
-    elif _is_told_of_none(session, name):
+    elif _may_say_no_groups(session, name):
         post_to_address(session, keyring, "no-groups", wanted["address"], wanted["language"])
 
 
@@ -176,7 +178,7 @@ def read_permit(
     locked = session.scalars(found.with_for_update(of=Subscription)).all()
     rows = [each for each in locked if is_genuine(keyring, each)]
     theirs = [each for each in rows if person_of(keyring, each) == permit["person"]]
-    return wanted, [each for each in theirs if is_kept(session, keyring, each)]
+    return wanted, [each for each in theirs if is_not_being_erased(session, keyring, each)]
 
 
 def person_of(keyring: Keyring, subscription: Subscription) -> str:
@@ -185,14 +187,14 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
     return keyring.index.limited(identity).hex()
 
 
-def is_kept(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
+def is_not_being_erased(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
     """Tell whether a membership is not being erased."""
     identity = addresses.normalise(address_of(keyring, subscription))
     keys = keyring.opener, keyring.index, identity
     return not erasure.is_being_erased(session, *keys, subscription.public_id)
 
 
-def _is_told_of_none(session: Session, name: bytes) -> bool:
+def _may_say_no_groups(session: Session, name: bytes) -> bool:
     return rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None
 
 

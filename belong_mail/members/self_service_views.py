@@ -30,7 +30,7 @@ ERASED_WITHIN = timedelta(days=2, hours=1)
 @memberships.errorhandler(BadToken)
 def over(_error: BadToken) -> tuple[str, int]:
     """Show one page for old, damaged and unknown links; it offers a new one."""
-    which = "again" if request.endpoint == "memberships.email_again" else "sheet"
+    which = "again" if request.endpoint == "memberships.email_again" else "manage"
     return render_template("memberships/over.html", which=which, is_private=True), 404
 
 
@@ -93,9 +93,9 @@ def email_again(token: str) -> str:
 
 @memberships.get("/my-groups/<secret>")
 @public
-def sheet(secret: str) -> str:
+def manage(secret: str) -> str:
     with transaction() as session:
-        return _sheet(session, secret)
+        return _manage_page(session, secret)
 
 
 @memberships.get(
@@ -103,9 +103,9 @@ def sheet(secret: str) -> str:
     "<any(leave, undo, pause, resume, language, remind, interests, copy):_button>"
 )
 @public
-def pressed(secret: str, _button: str) -> Response:
+def redirect_to_page(secret: str, _button: str) -> Response:
     """Lead whoever opens the address of a button back to the page: opening presses nothing."""
-    return redirect(url_for(".sheet", secret=secret), 303)
+    return redirect(url_for(".manage", secret=secret), 303)
 
 
 @memberships.get("/my-groups/<secret>/leave-all")
@@ -120,7 +120,7 @@ def leave_all(secret: str) -> ResponseReturnValue:
             each.public_id: group_view(each.group, language) for each in found if each.is_active
         }
     if not held:
-        return redirect(url_for(".sheet", secret=secret), 303)
+        return redirect(url_for(".manage", secret=secret), 303)
     return render_template("memberships/leave_all.html", secret=secret, held=held, is_private=True)
 
 
@@ -154,11 +154,11 @@ def pause(secret: str) -> ResponseReturnValue:
     form = page.pause_form(which)
     with transaction() as session:
         if form.is_turned:
-            return _sheet(session, secret)
+            return _manage_page(session, secret)
         meant = page.meant_by(session, secret, which)
         if not which or not form.validate():
             asked = {**page.typed_days(session, secret), **_wrong(which)}
-            return redirect(url_for(".sheet", secret=secret, **asked), 303)
+            return redirect(url_for(".manage", secret=secret, **asked), 303)
         moment = form.moment
         changed = members_self_service.change_each(
             session, meant, lambda session, each: members.pause(session, each, moment)
@@ -201,7 +201,7 @@ def interests(secret: str) -> Response:
         members_self_service.tick_interests(
             session, services().sealer, secret, which, page.typed_ticks(which), throttle(session)
         )
-    back = url_for(".sheet", secret=secret, done="interests", of=which, _anchor="done")
+    back = url_for(".manage", secret=secret, done="interests", of=which, _anchor="done")
     return redirect(back, 303)
 
 
@@ -214,7 +214,7 @@ def copy(secret: str) -> Response:
         members_self_service.ask_worker(
             session, services().sealer, "my-copy", secret, due_at, language=language
         )
-    return redirect(url_for(".sheet", secret=secret, done="copy", _anchor="done"), 303)
+    return redirect(url_for(".manage", secret=secret, done="copy", _anchor="done"), 303)
 
 
 @memberships.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
@@ -246,7 +246,7 @@ def _back(secret: str, done: str, meant: list[str], changed: dict[str, MemberSta
         said = {"done": done, "of": list(changed), "was": was, "_anchor": "done"}
     else:
         said = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
-    return redirect(url_for(".sheet", secret=secret, **said), 303)
+    return redirect(url_for(".manage", secret=secret, **said), 303)
 
 
 def _wrong(which: str) -> dict[str, Any]:
@@ -256,10 +256,10 @@ def _wrong(which: str) -> dict[str, Any]:
     return {"done": "which", "_anchor": "done"}
 
 
-def _sheet(session: Session, secret: str) -> str:
+def _manage_page(session: Session, secret: str) -> str:
     listed = members_self_service.open_session(session, secret)
-    said = page.shown(session, listed)
-    return render_template("memberships/sheet.html", secret=secret, is_private=True, **said)
+    said = page.page_context(session, listed)
+    return render_template("memberships/manage.html", secret=secret, is_private=True, **said)
 
 
 moving = Blueprint("moving", __name__)
@@ -267,7 +267,7 @@ moving = Blueprint("moving", __name__)
 
 @moving.errorhandler(BadToken)
 def change_is_over(_error: BadToken) -> tuple[str, int]:
-    which = "change" if request.endpoint == "moving.confirm" else "sheet"
+    which = "change" if request.endpoint == "moving.confirm" else "manage"
     return render_template("memberships/over.html", which=which, is_private=True), 404
 
 
@@ -284,7 +284,7 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
             members_self_service.ask_worker(
                 session, sealer, "change-address", secret, due_at, **wanted
             )
-            back = url_for("memberships.sheet", secret=secret, done="address", _anchor="done")
+            back = url_for("memberships.manage", secret=secret, done="address", _anchor="done")
             return redirect(back, 303)
     shown = render_template("moving/ask.html", form=form, secret=secret, is_private=True)
     return shown, 422 if form.errors else 200

@@ -4,14 +4,15 @@ The child gets the octets and nothing else: no environment, so no keys; bounds o
 output; no file and no connection can be opened once it reads the file. One child runs at a time.
 """
 
+import json
 import os
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Lock, Timer
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from belong_mail.core.environment import ENTRY_POINTS
 
@@ -37,6 +38,16 @@ class Busy(Exception):
     """Another file is being read."""
 
 
+class RefusedFile(ValueError):
+    """Says in a reader's words, to be translated, why a file is not taken."""
+
+    refusals: ClassVar[Mapping[str, str]]
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(self.refusals[reason])
+        self.reason = reason
+
+
 def ask_alone(file: bytes, command: Sequence[str], seconds: float) -> bytes:
     """Ask a child about a file while no other one runs, or raise Busy."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
@@ -45,6 +56,18 @@ def ask_alone(file: bytes, command: Sequence[str], seconds: float) -> bytes:
         return ask(file, command, seconds)
     finally:
         _one_at_a_time.release()
+
+
+def read_line(line: bytes, refused: type[RefusedFile]) -> dict[str, Any]:
+    """Read the line in which a child describes what it made, or raise why it made nothing."""
+    try:
+        said = json.loads(line)
+        reason = said.get("refused")
+    except (AttributeError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise refused("damaged") from error
+    if "refused" in said:
+        raise refused(reason if reason in tuple(refused.refusals) else "damaged")
+    return dict(said)
 
 
 def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:

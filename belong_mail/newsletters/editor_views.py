@@ -16,18 +16,16 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import MAX_BODY, ImageForm, SearchForm, WriteForm
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
-from belong_mail.web.context import services, services_as_set, transaction
+from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 
 writing = Blueprint("writing", __name__, url_prefix="/lead")
-# Why the audit trail says of a draft who wrote in it, and no more.
-DRAFT = "A draft goes to nobody."
 
 
 @writing.post("/groups/<slug>/newsletters")
 @for_leads
 def begin(slug: str) -> ResponseReturnValue:
     """Begin a draft; it belongs to the group."""
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         if not group.has_newsletters:
             abort(404)
@@ -54,7 +52,7 @@ def past(slug: str) -> ResponseReturnValue:
 @for_leads
 def duplicate(public_id: str) -> ResponseReturnValue:
     """Begin a draft with the words and pictures of an issue."""
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not issue.group.has_newsletters:
             abort(404)
@@ -65,7 +63,7 @@ def duplicate(public_id: str) -> ResponseReturnValue:
 @writing.route("/newsletters/<public_id>", methods=["GET", "POST"])
 @for_leads
 def write(public_id: str) -> ResponseReturnValue:
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
             return redirect(url_for("releases.sending", public_id=public_id), 303)
@@ -84,7 +82,7 @@ def write(public_id: str) -> ResponseReturnValue:
 @for_leads
 def save(public_id: str) -> ResponseReturnValue:
     """Save for the page's script while somebody types."""
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         form = WriteForm()
         if not newsletters.is_draft(issue) or form.seen.data != newsletters.version(issue):
@@ -189,11 +187,7 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
 pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
 
 
-@pictures.url_value_preprocessor
-def allow_image_upload(endpoint: str | None, _values: object) -> None:
-    """Allow a large body on this one page, before anything reads it."""
-    if endpoint == "pictures.add":
-        request.max_content_length = MAX_BODY
+allow_uploads(pictures, MAX_BODY)
 
 
 @pictures.route("", methods=["GET", "POST"])
@@ -201,7 +195,7 @@ def allow_image_upload(endpoint: str | None, _values: object) -> None:
 def add(public_id: str) -> ResponseReturnValue:
     form = ImageForm()
     is_right = form.validate_on_submit()
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
             return redirect(url_for("releases.sending", public_id=public_id), 303)
@@ -229,7 +223,7 @@ def show(public_id: str, picture_id: str) -> Response:
 @pictures.post("/<picture_id>/remove")
 @for_leads
 def remove(public_id: str, picture_id: str) -> ResponseReturnValue:
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         images.remove_image(session, issue, picture_id)
     return redirect(url_for(".add", public_id=public_id, removed=1), 303)

@@ -93,7 +93,7 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     newsletter = _issue(session, delivery)
     lead = _lead(session, mailer, delivery, newsletter)
     opened = mailer.opener.open(delivery.sealed_arguments or b"", oversight.WHAT_WAS_DONE)
-    done = oversight.standing(newsletter)
+    done = oversight.last_action(newsletter)
     if opened.decode() != done:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)

@@ -3,14 +3,13 @@
 The child is `flyer_program`; no other process parses a PDF.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.newsletters.confinement import Busy, ask_alone
+from belong_mail.newsletters.confinement import Busy, RefusedFile, ask_alone, read_line
 
 COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.flyer_program")
 # After which a child is killed.
@@ -53,12 +52,8 @@ REFUSALS: Final = {
 }
 
 
-class InvalidFlyer(ValueError):
-    """Says in a reader's words, to be translated, why a file is not taken."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(REFUSALS[reason])
-        self.reason = reason
+class InvalidFlyer(RefusedFile):
+    refusals = REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +88,10 @@ def read_flyer(
 def read_answer(answer: bytes) -> CleanFlyer:
     """Read a line that describes the flyer, and the flyer; refuse everything else."""
     head, _, content = answer.partition(b"\n")
+    said = read_line(head, InvalidFlyer)
     try:
-        said = json.loads(head)
-        if "refused" in said:
-            reason = said["refused"] if said["refused"] in tuple(REFUSALS) else "damaged"
-            raise InvalidFlyer(reason)
         clean = CleanFlyer(content, said["pages"], said["is_tagged"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except KeyError as error:
         raise InvalidFlyer("damaged") from error
     if not _is_sound(clean):
         raise InvalidFlyer("damaged")

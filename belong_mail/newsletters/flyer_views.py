@@ -1,6 +1,6 @@
 """The page where a lead attaches flyers (PDF) to a draft."""
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
@@ -13,18 +13,12 @@ from belong_mail.newsletters.downloads import download
 from belong_mail.newsletters.forms import MAX_BODY, FlyerForm
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
-from belong_mail.web.context import transaction
+from belong_mail.web.context import allow_uploads, transaction
 
-# Why the audit trail says of a draft who wrote in it, and no more.
-DRAFT = "A draft goes to nobody."
 flyers = Blueprint("flyers", __name__, url_prefix="/lead/newsletters/<public_id>/flyers")
 
 
-@flyers.url_value_preprocessor
-def allow_flyer_upload(endpoint: str | None, _values: object) -> None:
-    """Allow a large body on this one page, before anything reads it."""
-    if endpoint == "flyers.add":
-        request.max_content_length = MAX_BODY
+allow_uploads(flyers, MAX_BODY)
 
 
 @flyers.route("", methods=["GET", "POST"])
@@ -32,7 +26,7 @@ def allow_flyer_upload(endpoint: str | None, _values: object) -> None:
 def add(public_id: str) -> ResponseReturnValue:
     form = FlyerForm()
     is_right = form.validate_on_submit()  # before a transaction: reading a file takes a while
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         if not newsletters.is_draft(issue):
             return redirect(url_for("releases.sending", public_id=public_id), 303)
@@ -60,7 +54,7 @@ def show(public_id: str, flyer_id: str) -> Response:
 @flyers.post("/<flyer_id>/remove")
 @for_leads
 def remove(public_id: str, flyer_id: str) -> ResponseReturnValue:
-    with transaction(unrecorded=DRAFT) as session:
+    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
         issue = newsletters.find_for_lead(session, signed_in(), public_id)
         issue_flyers.remove_flyer(session, issue, flyer_id)
     return redirect(url_for(".add", public_id=public_id, removed=1), 303)

@@ -3,14 +3,13 @@
 What the child says is checked, whatever it is.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.newsletters.confinement import Busy, ask_alone
+from belong_mail.newsletters.confinement import Busy, RefusedFile, ask_alone, read_line
 
 COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.image_program")
 # After which a child is killed; the largest picture takes two.
@@ -37,12 +36,8 @@ REFUSALS: Final = {
 }
 
 
-class InvalidImage(ValueError):
-    """Says in a reader's words, to be translated, why a file is not taken."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(REFUSALS[reason])
-        self.reason = reason
+class InvalidImage(RefusedFile):
+    refusals = REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +72,10 @@ def reencode_image(
 def read_answer(answer: bytes) -> EncodedImage:
     """Read a line that describes the picture, and the picture; refuse everything else."""
     head, _, content = answer.partition(b"\n")
+    said = read_line(head, InvalidImage)
     try:
-        said = json.loads(head)
-        if "refused" in said:
-            reason = said["refused"] if said["refused"] in tuple(REFUSALS) else "damaged"
-            raise InvalidImage(reason)
         encoded = EncodedImage(said["type"], content, said["width"], said["height"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except KeyError as error:
         raise InvalidImage("damaged") from error
     if not _is_sound(encoded):
         raise InvalidImage("damaged")

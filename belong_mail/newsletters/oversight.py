@@ -50,7 +50,7 @@ def find_released(session: Session, public_id: str) -> Newsletter:
 
 def tell_leads(session: Session, sealer: Sealer, newsletter: Newsletter, by: Account) -> None:
     """Email the leads of an issue's group, but who did it, what the office has done with it."""
-    done = standing(newsletter)
+    done = last_action(newsletter)
     for lead in release.other_leads(session, newsletter, by):
         outbox.post(
             session,
@@ -61,7 +61,7 @@ def tell_leads(session: Session, sealer: Sealer, newsletter: Newsletter, by: Acc
         )
 
 
-def standing(newsletter: Newsletter) -> str:
+def last_action(newsletter: Newsletter) -> str:
     """Say in a word what was done with an issue the last time, by its own row."""
     if newsletter.stopped_at is not None:
         return "stopped"

@@ -31,6 +31,8 @@ Choose = Callable[[Session, Newsletter], list[int]]
 # Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
 # worker's alone.
 Check = Callable[[Session, Newsletter], bool]
+# Why the audit trail does not say of a draft who wrote in it.
+UNRECORDED_DRAFT = "A draft goes to nobody."
 LATE_AFTER = timedelta(minutes=60)
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200

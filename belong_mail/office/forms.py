@@ -2,13 +2,13 @@
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, RadioField, SelectChoice, SelectField, SubmitField, TextAreaField
+from wtforms import RadioField, SelectChoice, SelectField, SubmitField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from belong_mail.groups.models import Group
 from belong_mail.members.removal import BAR, LET_IN, REMOVE
 from belong_mail.newsletters import approval
-from belong_mail.web.forms import BaseForm, plain_text, strip, well_formed
+from belong_mail.web.forms import BaseForm, email_field, plain_text, strip, well_formed
 
 
 class AnswerForm(BaseForm):
@@ -39,15 +39,11 @@ class SecondYesForm(BaseForm):
 
 class RemovalForm(BaseForm):
     group = SelectField(_l("Group"), choices=[])
-    email = EmailField(
+    email = email_field(
         _l("Email address"),
-        description=_l("One address. This site doesn’t show it to anyone, and doesn’t keep it."),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter an email address.")),
-            Length(max=254, message=_l("Use at most 254 characters.")),
-            well_formed,
-        ],
+        DataRequired(_l("Enter an email address.")),
+        well_formed,
+        _l("One address. This site doesn’t show it to anyone, and doesn’t keep it."),
     )
     what = RadioField(
         _l("What to do"),

@@ -119,7 +119,7 @@ class GroupForm(BaseForm, LocalizedForm):
     words = LocalizedFields(telling=_telling_field)
     submit = SubmitField(_l("Save"))
 
-    def said(self) -> Described:
+    def described(self) -> Described:
         """Return what was typed."""
         return Described(
             name=self.name.data or "",

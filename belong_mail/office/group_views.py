@@ -11,7 +11,7 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import group_view
+from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.newsletters import ending
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import groups as office
@@ -31,7 +31,8 @@ def listed() -> str:
     with transaction() as session:
         found = service.groups(session, signed_in())
         shown = [(group_view(each, language), is_discreet(each)) for each in found]
-    return render_template("office/groups.html", groups=shown)
+        ended = [group_view(each, language) for each in service.ended_groups(session, signed_in())]
+    return render_template("office/groups.html", groups=shown, ended=ended)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])
@@ -52,6 +53,8 @@ def add() -> ResponseReturnValue:
 def group(slug: str) -> ResponseReturnValue:
     form = GroupForm()
     with transaction() as session:
+        if (ended := service.find_ended_group(session, signed_in(), slug)) is not None:
+            return _ended(ended), 200 if request.method == "GET" else 409
         found = service.find_group(session, signed_in(), slug)
         if request.method != "POST":
             form.show(office.described(found))
@@ -115,7 +118,7 @@ def _added(session: Session, form: NewGroupForm) -> Group | None:
     """Add what was typed, or say in the form why it cannot be."""
     with session.begin_nested() as attempt:
         try:
-            return office.add(session, form.said(), is_upcoming=form.starts.data != "now")
+            return office.add(session, form.described(), is_upcoming=form.starts.data != "now")
         except office.NameTaken:
             form.refuse_name()
         except office.TellsInOurEmails as error:
@@ -128,7 +131,7 @@ def _is_described(session: Session, found: Group, form: GroupForm) -> bool:
     """Store what was typed, or say in the form why it cannot be."""
     with session.begin_nested() as attempt:
         try:
-            office.describe(session, found, form.said())
+            office.describe(session, found, form.described())
         except office.NameTaken:
             form.refuse_name()
         except office.TellsInOurEmails as error:
@@ -137,6 +140,17 @@ def _is_described(session: Session, found: Group, form: GroupForm) -> bool:
             return True
         attempt.rollback()
     return False
+
+
+def _ended(group: Group) -> str:
+    """Say of an ended group when that was, what becomes of its memberships, and until when."""
+    return _page(
+        "ended_group",
+        group,
+        ended_at=last_moment(group.ends_at) or group.retired_at,
+        emptied_at=group.emptied_at,
+        emptied_after=ending.emptied_after(group),
+    )
 
 
 def _page(name: str, found: Group, **context: Any) -> str:

@@ -1,15 +1,11 @@
 """The office's forms about people: whom to invite, who takes over, what they are called."""
 
-from collections.abc import Callable
-
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
-    EmailField,
     Field,
     Form,
-    RadioField,
     SelectChoice,
     SelectField,
     SelectMultipleField,
@@ -23,9 +19,17 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from belong_mail.accounts.handover import Successor
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.people import WantedColleague
-from belong_mail.core.i18n import DEFAULT, NAMES
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
-from belong_mail.web.forms import BaseForm, one_line, staff_address, strip
+from belong_mail.web.forms import (
+    BaseForm,
+    Validator,
+    email_field,
+    language_field,
+    one_line,
+    staff_address,
+    strip,
+)
 
 NAME_HINT = _l(
     "A first name or initials and a school, so that you recognize the person. This site can’t show"
@@ -34,13 +38,13 @@ NAME_HINT = _l(
 )
 
 
-def _name_field(description: object = NAME_HINT) -> StringField:
+def _name_field(required: Validator, description: object) -> StringField:
     return StringField(
         _l("What you call this person"),
         description=description,
         filters=[strip],
         validators=[
-            DataRequired(_l("Enter a name.")),
+            required,
             Length(max=80, message=_l("Use at most 80 characters.")),
             one_line,
             no_address,
@@ -55,7 +59,7 @@ def no_address(_form: Form, field: Field) -> None:
 
 
 class NameForm(BaseForm):
-    name = _name_field()
+    name = _name_field(DataRequired(_l("Enter a name.")), NAME_HINT)
     submit = SubmitField(_l("Save"))
 
 
@@ -63,7 +67,7 @@ class NameForm(BaseForm):
 SOMEONE_NEW = "new"
 
 
-def if_new(words: object) -> Callable[[Form, Field], None]:
+def if_new(words: object) -> Validator:
     """Let a field be needed, and read, for somebody new alone."""
 
     def check(form: Form, field: Field) -> None:
@@ -81,32 +85,17 @@ class HandOverForm(BaseForm):
     to = SelectField(
         _l("Who takes over?"), validators=[InputRequired(_l("Choose someone, or “Someone new”."))]
     )
-    name = StringField(
-        _l("What you call this person"),
-        description=_l("Only for someone new. A first name or initials and a school."),
-        filters=[strip],
-        validators=[
-            if_new(_l("Enter a name.")),
-            Length(max=80, message=_l("Use at most 80 characters.")),
-            one_line,
-            no_address,
-        ],
+    name = _name_field(
+        if_new(_l("Enter a name.")),
+        _l("Only for someone new. A first name or initials and a school."),
     )
-    email = EmailField(
+    email = email_field(
         _l("Their DPS email address"),
-        description=_l("Only for someone new."),
-        filters=[strip],
-        validators=[
-            if_new(_l("Enter their email address.")),
-            Length(max=254, message=_l("Use at most 254 characters.")),
-            staff_address,
-        ],
+        if_new(_l("Enter their email address.")),
+        staff_address,
+        _l("Only for someone new."),
     )
-    language = RadioField(
-        _l("Language of the invitation"),
-        choices=[SelectChoice(code, name) for code, name in NAMES.items()],
-        default=DEFAULT,
-    )
+    language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
     submit = SubmitField(_l("Hand over"))
 
     def offer(self, people: list[Account]) -> None:
@@ -129,15 +118,11 @@ class HandOverForm(BaseForm):
 class InviteForm(BaseForm):
     """Invites one person for several groups, for the office, or for both."""
 
-    name = _name_field()
-    email = EmailField(
+    name = _name_field(DataRequired(_l("Enter a name.")), NAME_HINT)
+    email = email_field(
         _l("Their DPS email address"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter their email address.")),
-            Length(max=254, message=_l("Use at most 254 characters.")),
-            staff_address,
-        ],
+        DataRequired(_l("Enter their email address.")),
+        staff_address,
     )
     groups = SelectMultipleField(
         _l("Which groups will they lead?"),
@@ -150,11 +135,7 @@ class InviteForm(BaseForm):
             "They’ll have these pages, as you do: groups, leaders, and messages to the office."
         ),
     )
-    language = RadioField(
-        _l("Language of the invitation"),
-        choices=[SelectChoice(code, name) for code, name in NAMES.items()],
-        default=DEFAULT,
-    )
+    language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
     submit = SubmitField(_l("Send the invitation"))
 
     @classmethod

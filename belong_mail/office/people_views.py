@@ -26,8 +26,8 @@ FOR_ONE_ROLE = {"remove", "renew"}
 @for_office
 def listed() -> str:
     with transaction() as session:
-        seats = verbs.seats(session, signed_in())
-    return render_template("office/people.html", seats=seats)
+        teams = verbs.list_teams(session, signed_in())
+    return render_template("office/people.html", teams=teams)
 
 
 @people.route("/invite", methods=["GET", "POST"])
@@ -35,7 +35,7 @@ def listed() -> str:
 @fresh_proof
 def invite() -> ResponseReturnValue:
     with transaction() as session:
-        groups = [each.group for each in verbs.seats(session, signed_in()) if each.group]
+        groups = [each.group for each in verbs.list_teams(session, signed_in()) if each.group]
         form = InviteForm.about(groups, request.args.get("group", ""))
         if form.validate_on_submit():
             verbs.invite(session, services().sealer, signed_in(), form.wanted())
@@ -83,8 +83,8 @@ def hand_over(account_id: str, slug: str) -> ResponseReturnValue:
     with transaction() as session:
         found = verbs.find_person(session, signed_in(), account_id)
         group = handover.find_led(session, found, slug)
-        seats = verbs.seats(session, signed_in())
-        form.offer(handover.possible_successors(seats, group))
+        teams = verbs.list_teams(session, signed_in())
+        form.offer(handover.possible_successors(teams, group))
         if form.validate_on_submit():
             to = form.successor()
             handover.hand_over(session, services().sealer, signed_in(), found, group, to)

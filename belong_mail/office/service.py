@@ -186,13 +186,26 @@ def groups(session: Session, account: Account) -> list[Group]:
     return group_service.listed(session)
 
 
-def find_group(session: Session, account: Account, slug: str) -> Group:
-    """Find a group that is not retired for somebody of the office, or raise NotFound."""
+def ended_groups(session: Session, account: Account) -> list[Group]:
+    """List the groups that are retired, the latest first. Raises NotFound."""
     require_office(account)
-    group = group_service.find(session, slug)
+    return group_service.listed_ended(session)
+
+
+def find_group(session: Session, account: Account, slug: str) -> Group:
+    """Find a group for somebody of the office. Raises NotFound, GroupHasEnded for a retired one."""
+    require_office(account)
+    group = group_service.find_even_retired(session, slug)
     if group is None:
         raise NotFound
     return group
+
+
+def find_ended_group(session: Session, account: Account, slug: str) -> Group | None:
+    """Find a group to which nothing goes out any more; None for another. Raises NotFound."""
+    require_office(account)
+    group = group_service.find_of_any_age(session, slug)
+    return group if group is not None and group.has_ended(now()) else None
 
 
 def remove_address(

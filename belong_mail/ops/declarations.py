@@ -24,7 +24,7 @@ from belong_mail.delivery.room import Room
 from belong_mail.ops import alerts, canary, hold, tasks
 
 
-def _told(at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select finished messages that still say whom they were for, and what only they said."""
     return (
         Delivery.sealed_arguments.is_not(None),
@@ -70,7 +70,9 @@ OPS = Room(
     },
     tasks={hold.RETRY: tasks.retry_email},
     retention={
-        "links": in_batches(update(Delivery).values(sealed_to=None, sealed_arguments=None), _told),
+        "links": in_batches(
+            update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments
+        ),
         "deliveries": in_batches(delete(Delivery), _done),
         "canaries": in_batches(delete(Delivery), canary.expired),
         "unreadable requests": in_batches(delete(Job), _unreadable),

@@ -16,8 +16,7 @@ from belong_mail.core.db import UtcTime, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Settings
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
-from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox
-from belong_mail.mail.imap.oauth import TokenSource
+from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
@@ -33,7 +32,12 @@ PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3
 ADVICE = {
     "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
     "STARTTLS": "Is its certificate valid for this name?",
-    "AUTH": "Are the user and password right?",
+    "AUTH": "Are the user and password right? With auth=xoauth2: may this user send by SMTP?",
+    "TOKEN": "Is BELONG_SMTP_CREDENTIALS right, and does the token endpoint answer?",
+    "CERTIFICATE": (
+        "The relay does not accept our client certificate (cert). Is it still valid, signed by"
+        " whom the relay trusts, and for the name that the relay expects?"
+    ),
 }
 
 
@@ -115,7 +119,9 @@ def check_relay(settings: Settings) -> Iterator[HealthFinding]:
     if settings.smtp_url.startswith("mailbox:"):
         yield HealthFinding("Email stays on this machine (mailbox:).")
         return
-    relay = parse_relay(settings.smtp_url, ehlo=settings.mail_domain)
+    relay = parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
     try:
         line = connect(relay)
     except RelayUnavailable as error:
@@ -141,8 +147,8 @@ def check_inbound(settings: Settings) -> Iterator[HealthFinding]:
     if location is None:
         return
     try:
-        token = TokenSource(location).token() if location.is_by_token else ""
-        with open_mailbox(location, token, time.monotonic() + MAILBOX_SECONDS) as mailbox:
+        until = time.monotonic() + MAILBOX_SECONDS
+        with open_mailbox(location, token_source(location), until) as mailbox:
             mailbox.select(is_read_only=True)
     except MailboxUnavailable as error:
         advice = INBOUND_ADVICE.get(error.step, "")

@@ -91,7 +91,7 @@ def check_work(
         yield failure(
             f"Requests that cannot be read: {metrics.unreadable}. Is the right private key here?"
         )
-    yield from _standing(metrics)
+    yield from _stuck(metrics)
 
 
 def _worker(metrics: Metrics) -> HealthFinding:
@@ -134,7 +134,7 @@ def _inbound(last: LastLook) -> HealthFinding:
     )
 
 
-def _standing(metrics: Metrics) -> Iterator[HealthFinding]:
+def _stuck(metrics: Metrics) -> Iterator[HealthFinding]:
     """Look at what stays in a state that should be left by itself."""
     if number := metrics.orphans:
         yield failure(f"Messages claimed by unknown workers: {number}.")

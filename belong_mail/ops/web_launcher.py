@@ -18,6 +18,7 @@ else:  # the services load the database, which this process does not need
 WORKER_ALONE = (
     "BELONG_PRIVATE_KEYS",
     "BELONG_INDEX_KEYS",
+    "BELONG_SMTP_CREDENTIALS",
     "BELONG_INBOUND_URL",
     "BELONG_INBOUND_PASSWORD",
     "BELONG_INBOUND_CREDENTIALS",

@@ -39,7 +39,7 @@ def index() -> str:
 
 @newcomers.get("/new-colleagues/sheet")
 @public
-def sheet() -> str:
+def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
     for code in i18n.NAMES:
@@ -47,7 +47,7 @@ def sheet() -> str:
             words[code] = Markup(render_template("newcomers/words.html"))  # noqa: S704 - escaped
             soon[code] = _("Starts this year")
     return render_template(
-        "newcomers/sheet.html",
+        "newcomers/handout.html",
         entries=_entries(),
         words=words,
         soon=soon,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import click
-from flask import current_app, g, has_request_context, request
+from flask import Blueprint, current_app, g, has_request_context, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
@@ -136,6 +136,15 @@ def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: st
     if of_all is None:
         raise ServiceUnavailable(retry_after=at + AGAIN_AFTER)
     return of_all
+
+
+def allow_uploads(blueprint: Blueprint, octets: int) -> None:
+    """Allow a large body on a blueprint's page `add` alone, before anything reads it."""
+
+    @blueprint.url_value_preprocessor
+    def allow(endpoint: str | None, _values: object) -> None:
+        if endpoint == f"{blueprint.name}.add":
+            request.max_content_length = octets
 
 
 def asking_source() -> str:

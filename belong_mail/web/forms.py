@@ -1,5 +1,6 @@
 """What forms share: filters, validators, a form without cookies, a trap for robots."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from unicodedata import category
@@ -10,15 +11,28 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, Form, StringField, SubmitField, TimeField, ValidationError
+from wtforms import (
+    DateField,
+    EmailField,
+    Field,
+    Form,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TimeField,
+    ValidationError,
+)
 from wtforms.csrf.core import CSRF, CSRFTokenField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, Length
 
 from belong_mail.core.db import new_public_id, now
+from belong_mail.core.i18n import NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check, correct_domain, domain
 from belong_mail.web.context import is_shown_again, services
 
+Validator = Callable[[Form, Field], object]
 LONGEST_PAUSE = timedelta(days=365)
 # Name of the button that shows the page in another language, with everything kept.
 LANGUAGE_SWITCH = "switch_language"
@@ -100,13 +114,13 @@ def well_formed(_form: Form, field: Field) -> None:
     typed = field.data or ""
     if request.form.get(AS_TYPED) != typed:
         vars(field)["as_typed"] = typed
-        _refuse_slip(field, _l("Did you mean %(domain)s? If not, send the form again as it is."))
+        _refuse_typo(field, _l("Did you mean %(domain)s? If not, send the form again as it is."))
     field.data = _checked(typed)
 
 
 def staff_address(_form: Form, field: Field) -> None:
     """Accept the addresses of the district's staff, and leave them in the one spelling we use."""
-    _refuse_slip(field, _l("Did you mean %(domain)s?"))
+    _refuse_typo(field, _l("Did you mean %(domain)s?"))
     address = _checked(field.data or "")
     settings = services().settings
     if domain(address) not in settings.allowed_domains:
@@ -128,7 +142,7 @@ def _suggestion(typed: str) -> str | None:
     return correct_domain(typed, services().settings.allowed_domains)
 
 
-def _refuse_slip(field: Field, words: LazyString) -> None:
+def _refuse_typo(field: Field, words: LazyString) -> None:
     """Ask whether a domain like the district's was meant, beside a button that puts it there."""
     meant = _suggestion(field.data or "")
     if meant is not None:
@@ -168,6 +182,21 @@ def https_only(_form: Form, field: Field) -> None:
     parts = urlsplit(field.data or "")
     if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
         raise ValidationError(_("Enter a web address that starts with https://."))
+
+
+def email_field(
+    label: LazyString, required: Validator, check: Validator, description: object = ""
+) -> EmailField:
+    """Ask for an address. `required` says what happens without one, `check` reads one."""
+    length = Length(max=254, message=_l("Use at most 254 characters."))
+    validators = [required, length, check]
+    return EmailField(label, description=description, filters=[strip], validators=validators)
+
+
+def language_field(label: LazyString, default: Callable[[], str]) -> RadioField:
+    """Ask for one of our languages, each by its own name."""
+    choices = [SelectChoice(code, TextIn(name, code)) for code, name in NAMES.items()]
+    return RadioField(label, choices=choices, default=default)
 
 
 class LocalDateField(DateField):

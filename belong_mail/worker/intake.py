@@ -17,8 +17,7 @@ from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.imap.location import MailboxLocation
-from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox
-from belong_mail.mail.imap.oauth import TokenSource
+from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox, token_source
 from belong_mail.members.inbound import InboxFull
 from belong_mail.members.intake_reader import LeaseLost, Progress, Reader
 
@@ -48,7 +47,7 @@ class Intake:
         lock: WorkerLock,
     ) -> None:
         self._location = location
-        self._tokens = TokenSource(location)
+        self._tokens = token_source(location)
         self._reader = reader
         self._sessions = sessions
         self._lock = lock
@@ -104,7 +103,8 @@ class Intake:
         except LeaseLost:
             return LOOK_GAP_SECONDS
         except MailboxUnavailable as error:
-            self._tokens.forget()
+            if self._tokens is not None:
+                self._tokens.forget()
             return self._note_failure(error.step, look.uid)
         except InboxFull:
             return self._note_failure(QUEUE, 0)
@@ -113,8 +113,7 @@ class Intake:
     def _read(self, look: "_Look") -> bool:
         """Take in what is there; False: there is more."""
         deadline = time.monotonic() + self.look_seconds
-        token = self._tokens.token() if self._location.is_by_token else ""
-        with open_mailbox(self._location, token, deadline) as mailbox:
+        with open_mailbox(self._location, self._tokens, deadline) as mailbox:
             mailbox.select()
             is_all = look.take_all(mailbox)
             if time.monotonic() >= self._delete_at:

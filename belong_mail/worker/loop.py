@@ -314,7 +314,9 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         index=keyring.index,
         renderer=services.renderer,
         links=services.links,
-        names=VerpAddresses(settings.secret_keys, settings.mail_domain),
+        names=VerpAddresses(
+            settings.secret_keys, settings.mail_domain, keyring.index.message_key()
+        ),
         sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
         operator=settings.alert_address,
@@ -323,6 +325,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         zone=settings.timezone,
         district=District(settings.oidc_issuer, settings.secret_keys),
         site=partial(site_settings.with_changes, settings=settings),
+        has_inbound=settings.inbound_pipe or bool(settings.inbound_url),
     )
     policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)
     relay = transport or make_transport(settings)
@@ -343,4 +346,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
 def make_transport(settings: Settings) -> Transport:
     if settings.smtp_url.startswith("mailbox:"):
         return FolderTransport(settings.state_folder / "mailbox")
-    return SmtpTransport(parse_relay(settings.smtp_url, ehlo=settings.mail_domain))
+    relay = parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
+    return SmtpTransport(relay)

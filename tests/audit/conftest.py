@@ -1,30 +1,5 @@
-"""A signed-in lead of The Village."""
+"""The office gets its copies."""
 
-import pytest
-from flask import Flask
+from tests.leads.conftest import settings
 
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
-from tests.clients import sign_in
-from tests.servers.smtp import Server
-
-
-@pytest.fixture
-def settings() -> dict[str, str]:
-    return {"BELONG_COPY_TO_OFFICE": "yes"}
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
-
-
-@pytest.fixture
-def other_lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
+__all__ = ["settings"]

@@ -1,5 +1,5 @@
-"""The leads of two groups; the office gets its copies."""
+"""The office gets its copies."""
 
-from tests.leads.conftest import lead, other_lead, settings
+from tests.leads.conftest import settings
 
-__all__ = ["lead", "other_lead", "settings"]
+__all__ = ["settings"]

@@ -1,35 +1,15 @@
 """Whom a group welcomes: a line that the office alone writes."""
 
-import pytest
-from flask import Flask
+from sqlalchemy import select
 
-from belong_mail.accounts import invitations
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.worker.loop import Worker
+from belong_mail.groups.models import Group
 from tests.browser_client import Form, Visitor
-from tests.clients import sign_in
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 PAGE = "/office/groups/asian"
 LINE = {"audience_en": "Friends are welcome", "audience_es": "Las amistades son bienvenidas"}
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    with services.writing.begin() as session:
-        address = "lead-of-asian@dpsk12.org"
-        invitations.invite_office(session, keyring.opener, keyring.index, address)
-    return lead
 
 
 def test_the_office_says_whom_a_group_welcomes_in_every_language(
@@ -80,13 +60,18 @@ def test_a_line_that_cannot_be_shown_is_explained_and_kept(office: Visitor) -> N
     assert office.press(PAGE, **LINE).status_code == 400
 
 
-def test_a_group_that_is_retired_or_never_was_has_no_such_page(
+def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(
     office: Visitor, services: Services
 ) -> None:
+    fields = Form(office.open(PAGE).text).fields
     with services.writing.begin() as session:
         groups.retire(session, group_named(session, "asian"))
-    for slug in ("asian", "nowhere"):
-        assert office.open(f"/office/groups/{slug}").status_code == 404
+    for page in (PAGE, "/office/groups/nowhere"):
+        assert "audience_en" not in office.open(page).text
+    assert office.press(PAGE, **{**fields, **LINE}).status_code == 409
+    assert office.press("/office/groups/nowhere", **{**fields, **LINE}).status_code == 404
+    with services.reading.begin() as session:
+        assert session.scalars(select(Group.audience).where(Group.slug == "asian")).one() == {}
 
 
 def test_a_lead_keeps_the_line_when_the_page_is_edited(office: Visitor, visitor: Visitor) -> None:

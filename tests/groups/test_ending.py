@@ -22,7 +22,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, text_of
+from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.scenario import Scenario
@@ -311,3 +311,37 @@ def test_the_command_does_the_same_at_once_or_in_some_days_and_restores(
     later(scenario, clock, days=8)
     assert rows(scenario, Subscription) == 0
     assert run("restore", SLUG) == 1
+
+
+def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it(
+    office: Visitor, scenario: Scenario, clock: time_machine.Traveller
+) -> None:
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
+        group_named(session, SLUG).ends_at = now() - timedelta(seconds=1)
+    assert "has ended" in office.open(PAGE).text  # also before the worker has noticed
+    later(scenario, clock, minutes=2)
+    assert f'href="{PAGE}"' in office.open("/office/groups").text
+    page = office.open(PAGE)
+    assert page.status_code == 200
+    assert "No one can join it, and nothing more is sent to its members." in page.text
+    assert "Its memberships are kept until" in page.text
+    assert f"Tell them its short name: {SLUG}." in page.text
+    assert "terminó" in office.open(f"{PAGE}?lang=es").text
+    token = Form(office.open("/lead/").text).fields["csrf_token"]
+    before = group_now(scenario)
+    typed = {"name": "Other", "summary_en": "Other", "csrf_token": token}
+    assert office.press(PAGE, **typed).status_code == 409
+    for part in ("end", "launch", "second-ok"):
+        answer = office.open(f"{PAGE}/{part}")
+        assert (answer.status_code, "This group has ended" in answer.text) == (404, True)
+    assert office.press(f"{PAGE}/restore", csrf_token=token).status_code == 404
+    after = group_now(scenario)
+    assert (after.name, after.retired_at) == (before.name, before.retired_at)
+    later(scenario, clock, days=4)
+    later(scenario, clock, days=4)
+    office.send("/sign-in", email=LEAD)
+    scenario.worker.drain()
+    office.press(link_to(scenario.relay.to(LEAD)[-1], "sign-in"))
+    assert "All of its memberships were deleted on" in office.open(PAGE).text
+    assert scenario.visitor.open(PAGE).status_code in {302, 303}

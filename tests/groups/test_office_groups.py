@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts import invitations
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -19,7 +17,6 @@ from belong_mail.groups.models import Group
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
-from tests.clients import sign_in
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.servers.smtp import Server
 
@@ -32,21 +29,6 @@ TYPED = {
     "mission_es": "Nos reunimos.",
     "starts": "now",
 }
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    with services.writing.begin() as session:
-        address = "lead-of-asian@dpsk12.org"
-        invitations.invite_office(session, keyring.opener, keyring.index, address)
-    return lead
 
 
 def read(services: Services, slug: str) -> Group:

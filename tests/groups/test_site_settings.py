@@ -4,15 +4,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
@@ -20,7 +17,6 @@ from belong_mail.groups.site_words import site_words
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
-from tests.clients import sign_in
 from tests.factories import group_named
 from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
@@ -28,20 +24,6 @@ from tests.servers.smtp import Server
 SETTINGS = "/office/settings"
 LEAD = "lead-of-asian@dpsk12.org"
 VIDEO = "https://video.example.org/belong"
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
-
-
-@pytest.fixture
-def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
-    return lead
 
 
 def minutes_later(worker: Worker) -> None:

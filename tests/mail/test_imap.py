@@ -56,13 +56,14 @@ def test_a_token_is_asked_for_by_setting_or_url_and_the_file_is_read_at_each_loo
 ) -> None:
     for url, auth in ((URL, "oauth2"), (f"{URL}?auth=xoauth2", ""), (f"{URL}?auth=oauth2", "")):
         place = parsed(url, auth=auth, credentials=json.dumps(REFRESH))
-        assert place.is_by_token
-        assert place.read_credentials()["token_uri"] == "https://oauth2.googleapis.com/token"
+        assert place.credentials is not None
+        assert place.credentials.read()["token_uri"] == "https://oauth2.googleapis.com/token"
     file = tmp_path / "token"
     place = parsed(f"{URL}?auth=xoauth2&token_file={file}")
     for token in ("first", "second"):
         file.write_text(f"{token}\n")
-        assert place.read_credentials()["access_token"] == token
+        assert place.credentials is not None
+        assert place.credentials.read()["access_token"] == token
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """What the tests about meetings share: a scenario, and a signed-in lead of The Village."""
 
 import pytest
-from flask import Flask
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
-from tests.clients import sign_in
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -17,10 +15,3 @@ def scenario(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> Scenario:
     return Scenario(visitor, worker, relay, services, keyring)
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")

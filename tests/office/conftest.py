@@ -8,7 +8,6 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
-from tests.clients import sign_in
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -26,13 +25,6 @@ def office(
     worker.drain()
     visitor.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
     return visitor
-
-
-@pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
 
 
 @pytest.fixture

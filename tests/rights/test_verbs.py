@@ -26,6 +26,8 @@ VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     "threads": lambda session, lead, _: office.threads(session, lead),
     "groups": lambda session, lead, _: office.groups(session, lead),
     "group": lambda session, lead, _: office.find_group(session, lead, VILLAGE),
+    "ended groups": lambda session, lead, _: office.ended_groups(session, lead),
+    "ended group": lambda session, lead, _: office.find_ended_group(session, lead, VILLAGE),
     "issues": lambda session, lead, _: office.issues(session, lead, 1),
     "remove": lambda session, lead, its: office.remove_address(
         session, lead, its.sealer, VILLAGE, ADA, "remove"
@@ -33,7 +35,7 @@ VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     "find a thread": lambda session, lead, _: office.find(session, lead, "NOTHING-1"),
     "find an issue": lambda session, lead, _: office.find_issue(session, lead, lead.public_id),
     "trail": lambda session, lead, _: trail.accounts_in(session, lead),
-    "seats": lambda session, lead, _: people.seats(session, lead),
+    "list_teams": lambda session, lead, _: people.list_teams(session, lead),
     "person": lambda session, lead, _: people.find_person(session, lead, lead.public_id),
     "invite": lambda session, lead, its: people.invite(session, its.sealer, lead, WANTED),
 }

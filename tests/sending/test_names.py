@@ -8,15 +8,51 @@ from hypothesis import strategies as st
 from belong_mail.delivery.return_paths import ID_OCTETS, VerpAddresses
 
 OLD, NEW = ("a" * 40, "b" * 100)
+WORKERS, ANOTHER = (b"w" * 16, b"x" * 16)
+IDS = st.integers(0, 256**ID_OCTETS - 1)
 
 
-@given(st.integers(0, 256**ID_OCTETS - 1))
+@given(IDS)
 def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -> None:
     number = delivery_id.to_bytes(ID_OCTETS)
     tags = hmac.digest(NEW.encode(), b"belong/names/v1" + number, "sha256")
     return_path, message_id = VerpAddresses((OLD, NEW), "example.org").of(delivery_id)
     assert return_path == f"b+{(number + tags[:10]).hex()}@example.org"
     assert message_id == f"<{tags[10:20].hex()}@example.org>"
+    workers = VerpAddresses((OLD, NEW), "example.org", WORKERS)
+    assert workers.return_path(delivery_id) == return_path
+
+
+@given(IDS)
+def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int) -> None:
+    """Whoever has the secret keys, as the web has, makes none and reads none."""
+    names = VerpAddresses((OLD, NEW), "example.org", WORKERS)
+    number = delivery_id.to_bytes(ID_OCTETS)
+    tag = hmac.digest(WORKERS, b"belong/message/v1" + number, "sha256")[:10]
+    mask = hmac.digest(WORKERS, b"belong/message-mask/v1" + tag, "sha256")[:ID_OCTETS]
+    hidden = bytes(one ^ other for one, other in zip(number, mask, strict=True))
+    message_id = names.message_id(delivery_id)
+    assert message_id == f"<{(tag + hidden).hex()}@example.org>"
+    assert names.read_message_id(message_id.upper()) == delivery_id
+    assert VerpAddresses((NEW,), "example.net", WORKERS).read_message_id(message_id) == delivery_id
+    assert VerpAddresses((OLD, NEW), "example.org", ANOTHER).read_message_id(message_id) is None
+    assert VerpAddresses((OLD, NEW), "example.org").read_message_id(message_id) is None
+
+
+def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours() -> None:
+    names = VerpAddresses((NEW,), "example.org", WORKERS)
+    return_path, message_id = names.of(7)
+    assert names.read(message_id.strip("<>")) is None
+    assert names.read_message_id(return_path.removeprefix("b+")) is None
+    for place in range(1, 33):
+        bent = "0" if message_id[place] != "0" else "1"
+        assert names.read_message_id(message_id[:place] + bent + message_id[place + 1 :]) is None
+
+
+def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours() -> None:
+    names = VerpAddresses((NEW,), "example.org", WORKERS)
+    made = [names.message_id(number)[1:33] for number in range(1, 200)]
+    assert all(len({each[place] for each in made}) == 16 for place in range(32))
 
 
 def test_a_return_path_is_read_under_every_key_and_no_other() -> None:

@@ -215,18 +215,33 @@ class Conversation:
         offers = list(self.manners.extensions)
         if self.manners.tls == "starttls" and not self._is_secure:
             offers.append("STARTTLS")
-        if self.manners.users:
+        if self.manners.bearers is not None:
+            offers.append("AUTH XOAUTH2 PLAIN")
+        elif self.manners.users:
             offers.append(f"AUTH {self.manners.mechanisms}")
         return "\n".join(f"250 {line}" for line in ("relay.example.org", *offers))
 
     def _knows(self, command: str) -> bool:
         _, mechanism, *first = command.split(" ")
+        if mechanism.upper() == "XOAUTH2":
+            return self._knows_bearer(b64decode(first[0]).decode())
         if mechanism.upper() == "PLAIN":
             _, user, password = b64decode(first[0]).decode().split("\0")
         else:
             user = b64decode(first[0]).decode() if first else self._ask("334 VXNlcm5hbWU6")
             password = self._ask("334 UGFzc3dvcmQ6")
         return self.manners.users.get(user) == password
+
+    def _knows_bearer(self, said: str) -> bool:
+        """Refuse as Google does: by a challenge, which wants an empty answer."""
+        user, bearer, *ends = said.split("\x01")
+        token = bearer.removeprefix("auth=Bearer ")
+        whose = (self.manners.bearers or {}).get(token)
+        if whose is not None and (user, ends) == (f"user={whose}", ["", ""]):
+            return True
+        if self._ask("334 eyJzdGF0dXMiOiI0MDAifQ=="):
+            self.mailer.faults.append("AUTH: an answer to the challenge of a refused token")
+        return False
 
     def _ask(self, challenge: str) -> str:
         self.say(challenge)

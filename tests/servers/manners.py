@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -22,6 +23,8 @@ class Manners:
     extensions: tuple[str, ...]
     users: dict[str, str]
     mechanisms: str
+    # Whose each token is that opens (XOAUTH2); None: no token does.
+    bearers: Mapping[str, str] | None = None
 
     @cached_property
     def size(self) -> int:

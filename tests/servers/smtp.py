@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal, Self
 
@@ -26,10 +27,11 @@ class Server(Desk):
         extensions: tuple[str, ...] = EXTENSIONS,
         users: dict[str, str] | None = None,
         mechanisms: str = "PLAIN LOGIN",
+        bearers: Mapping[str, str] | None = None,
         ledger: Ledger | None = None,
     ) -> None:
         super().__init__(ledger)
-        self.manners = Manners(tls, context, extensions, users or {}, mechanisms)
+        self.manners = Manners(tls, context, extensions, users or {}, mechanisms, bearers)
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]

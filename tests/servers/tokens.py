@@ -65,12 +65,20 @@ class TokenEndpoint:
         }
         return json.dumps(key | other)
 
+    def application(self) -> str:
+        """Return the JSON key of an app that acts by itself (RFC 6749, 4.4)."""
+        return self.refreshing(type="client_credentials", scope=SCOPE)
+
     def grant(self, given: dict[str, str]) -> str | None:
         """Return whose token may be given; None: nobody's."""
         self.asked.append(given.get("grant_type", ""))
         if given.get("grant_type") == "refresh_token":
-            shown = given.get("client_id"), given.get("client_secret"), given.get("refresh_token")
+            names = ("client_id", "client_secret", "refresh_token")
+            shown = tuple(given.get(name) for name in names)
             return self.user if shown == (CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN) else None
+        if given.get("grant_type") == "client_credentials":
+            shown = tuple(given.get(name) for name in ("client_id", "client_secret", "scope"))
+            return self.user if shown == (CLIENT_ID, CLIENT_SECRET, SCOPE) else None
         if given.get("grant_type") != JWT_BEARER:
             return None
         decoded = jwt.decode(given["assertion"], self.key, algorithms=["RS256"])

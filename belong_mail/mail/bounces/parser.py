@@ -24,6 +24,7 @@ from belong_mail.mail.bounces.heuristics import (
     is_from_server,
     is_out_of_office,
     is_refused_by_list,
+    is_sent_by_machine,
     waits_for_confirmation,
 )
 from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, parse_message
@@ -68,6 +69,13 @@ class Report:
     recipients: tuple[str, ...] = field(default=(), repr=False)
     # Addresses that it was sent to, or our message from: one may be a return path of ours.
     paths: tuple[str, ...] = field(default=(), repr=False)
+    # The Message-IDs that it names: of the message that came back, or that it answers.
+    message_ids: tuple[str, ...] = field(default=(), repr=False)
+    # Of the message that came back: to whom it was, and how to leave (RFC 2369).
+    sent_to: tuple[str, ...] = field(default=(), repr=False)
+    ways_out: tuple[str, ...] = field(default=(), repr=False)
+    # No person sent it, nor a mail program at a person's wish.
+    is_automatic: bool = False
 
 
 OTHER: Final = Report(Kind.OTHER)
@@ -82,7 +90,17 @@ def parse_report(data: bytes) -> Report:
     sent, returned = message.fields, account.returned
     reported = fields_of(message.text_of(*_REPORTS) or "")
     paths = _addresses((sent, _SENT_TO), (reported, _SENT_FROM), (returned, _SENT_FROM))
-    return replace(report, recipients=_limited(report.recipients), paths=_limited(paths))
+    answered = (sent, ("in-reply-to", "references"))
+    ids = _ids((returned, ("message-id",)), (reported, ("original-message-id",)), answered)
+    return replace(
+        report,
+        recipients=_limited(report.recipients),
+        paths=_limited(paths),
+        message_ids=_limited(ids),
+        sent_to=_limited(_addresses((returned, ("to",)))),
+        ways_out=_limited(returned.get("list-unsubscribe", [])),
+        is_automatic=is_sent_by_machine(message),
+    )
 
 
 def _report(message: Message, account: BounceText) -> Report:
@@ -188,6 +206,14 @@ def _addresses(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
         for name in names:
             for value in fields.get(name, []):
                 yield from addresses_in(value)
+
+
+def _ids(*places: tuple[Fields, tuple[str, ...]]) -> Iterator[str]:
+    """Yield the Message-IDs in the named fields, the last of each first: the nearest one."""
+    for fields, names in places:
+        for name in names:
+            for value in fields.get(name, []):
+                yield from reversed(value.split())
 
 
 def _limited(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,25 +1,24 @@
 """Read where the mailbox is that email comes back to, and what opens it."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from belong_mail.mail.smtp.transport import is_loopback
+from belong_mail.mail.credentials import (
+    Credentials,
+    InvalidCredentials,
+    is_plain,
+    parse_credentials,
+)
+from belong_mail.mail.hosts import is_loopback
 
 PASSWORD, OAUTH2 = "password", "oauth2"
 # Where what has been read goes.
 READ_FOLDER: Final = "Belong read"
-GOOGLE_TOKENS: Final = "https://oauth2.googleapis.com/token"
 _PORTS: Final = {"imaps": 993, "imap": 143}
 _QUERY: Final = frozenset({"auth", "ca", "read", "token_file"})
-# Of each kind of credentials, what it must have.
-_NEEDED: Final = {
-    "authorized_user": ("client_id", "refresh_token"),
-    "service_account": ("client_email", "private_key"),
-}
+CREDENTIALS: Final = "BELONG_INBOUND_CREDENTIALS"
 
 
 class InvalidMailbox(ValueError):
@@ -37,24 +36,12 @@ class MailboxLocation:
     ca: str | None
     # One of the two opens it: a password, or what gets a token.
     password: str = field(default="", repr=False)
-    credentials: str = field(default="", repr=False)
-    # Read at each look, for what keeps it fresh may be another program.
-    credentials_file: Path | None = None
+    credentials: Credentials | None = None
 
     @property
     def name(self) -> str:
         """Say which mailbox it is, however it is opened."""
         return f"{self.user}\x00{self.host}\x00{self.port}\x00{self.folder}"
-
-    @property
-    def is_by_token(self) -> bool:
-        return not self.password
-
-    def read_credentials(self) -> Mapping[str, Any]:
-        """Return what gets a token; raises InvalidMailbox, OSError or UnicodeDecodeError."""
-        if self.credentials_file is not None:
-            return parse_credentials(self.credentials_file.read_text().strip())
-        return parse_credentials(self.credentials)
 
 
 def parse_mailbox(
@@ -67,53 +54,35 @@ def parse_mailbox(
     parts, port, query = _split(url)
     host, user = parts.hostname or "", unquote(parts.username or "")
     given = unquote(parts.password or "") or password
-    if not user or not _is_plain(user + given):
+    if not user or not is_plain(user + given):
         raise InvalidMailbox("It must name a user; user and password are ASCII characters.")
     if parts.scheme == "imap" and not is_loopback(host):
         raise InvalidMailbox("Only a server on this machine is used without TLS: take imaps://.")
     folder, read_folder = unquote(parts.path.strip("/")) or "INBOX", query.get("read", READ_FOLDER)
-    if not _is_plain(folder + read_folder) or not read_folder or folder == read_folder:
+    if not is_plain(folder + read_folder) or not read_folder or folder == read_folder:
         raise InvalidMailbox("The folder, and the one for what was read, are two ASCII names.")
     file = root / query["token_file"] if "token_file" in query else None
     ca = str(root / query["ca"]) if "ca" in query else None
     if ca is not None and not Path(ca).is_file():
         raise InvalidMailbox("The file of certificates (ca) does not exist.")
+    opened_by = None
     if _is_by_token(auth, query.get("auth")):
-        given = ""
+        given, opened_by = "", Credentials(CREDENTIALS, "" if file else credentials, file)
         if file is None:
-            parse_credentials(credentials)
+            _require_fit(credentials)
     elif not given:
         raise InvalidMailbox("It needs a password: set BELONG_INBOUND_PASSWORD.")
-    else:
-        credentials, file = "", None
     return MailboxLocation(
         host=host, port=port, is_secure=parts.scheme == "imaps", user=user, folder=folder,
-        read_folder=read_folder, ca=ca, password=given, credentials=credentials,
-        credentials_file=file,
+        read_folder=read_folder, ca=ca, password=given, credentials=opened_by,
     )  # fmt: skip
 
 
-def parse_credentials(text: str) -> Mapping[str, Any]:
-    """Read a JSON key of OAuth 2.0, or a bare access token (under `access_token`)."""
-    if not text:
-        raise InvalidMailbox("It needs BELONG_INBOUND_CREDENTIALS: a JSON key, or a token.")
-    if not text.startswith("{"):
-        if not _is_plain(text) or " " in text:
-            raise InvalidMailbox("BELONG_INBOUND_CREDENTIALS is neither JSON nor a token.")
-        return {"type": "access_token", "access_token": text}
+def _require_fit(credentials: str) -> None:
     try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidMailbox("BELONG_INBOUND_CREDENTIALS is not JSON.") from None
-    needed = _NEEDED.get(str(said.get("type")))
-    if needed is None:
-        raise InvalidMailbox("The type of the JSON key must be authorized_user or service_account.")
-    if missing := [name for name in needed if not _is_text(said.get(name))]:
-        raise InvalidMailbox(f"The JSON key lacks {' and '.join(missing)}.")
-    token_uri = said.get("token_uri", GOOGLE_TOKENS)
-    if not _is_text(token_uri) or not _is_protected(token_uri):
-        raise InvalidMailbox("The JSON key's token_uri must start with https://.")
-    return {**said, "token_uri": token_uri}
+        parse_credentials(credentials, CREDENTIALS)
+    except InvalidCredentials as error:
+        raise InvalidMailbox(str(error)) from None
 
 
 def _split(url: str) -> tuple[SplitResult, int, dict[str, str]]:
@@ -143,22 +112,3 @@ def _is_by_token(auth: str, option: str | None) -> bool:
     if len(said) > 1 or not said <= {PASSWORD, OAUTH2}:
         raise InvalidMailbox("BELONG_INBOUND_AUTH and the URL's auth must be password or oauth2.")
     return said == {OAUTH2}
-
-
-def _is_protected(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        return False
-    is_own = parts.scheme == "http" and is_loopback(host)
-    return _is_plain(url) and " " not in url and bool(host) and (parts.scheme == "https" or is_own)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and (not text or text.isprintable())

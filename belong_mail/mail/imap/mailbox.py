@@ -10,6 +10,7 @@ from typing import Any, Final
 from belong_mail.mail.bounces import MAX_OCTETS
 from belong_mail.mail.imap.connection import ImapConnection
 from belong_mail.mail.imap.location import MailboxLocation
+from belong_mail.mail.oauth import TokenSource, bearer
 
 # Messages that one SEARCH looks through, so that its answer fits a line; that one command names.
 SEARCHED: Final = 10_000
@@ -152,9 +153,18 @@ class Mailbox:
             raise ValueError
 
 
+def token_source(location: MailboxLocation) -> TokenSource | None:
+    """Return what gets tokens for a mailbox; None: a password opens it."""
+    return TokenSource(location.credentials, location.user) if location.credentials else None
+
+
 @contextmanager
-def open_mailbox(location: MailboxLocation, token: str, deadline: float) -> Iterator[Mailbox]:
+def open_mailbox(
+    location: MailboxLocation, tokens: TokenSource | None, deadline: float
+) -> Iterator[Mailbox]:
     """Connect and sign in; raises MailboxUnavailable."""
+    with at_step("TOKEN"):
+        token = tokens.token() if tokens else ""
     with at_step("CONNECT"):
         imap = ImapConnection(location, deadline)
     try:
@@ -184,7 +194,7 @@ def _sign_in(imap: ImapConnection, location: MailboxLocation, token: str) -> Non
         imap.login(_quoted(location.user), location.password)
         return
     # A refusal comes with a challenge, which wants an empty answer before the server says NO.
-    answers = iter((f"user={location.user}\x01auth=Bearer {token}\x01\x01".encode(), b""))
+    answers = iter((bearer(location.user, token).encode(), b""))
     imap.authenticate("XOAUTH2", lambda _: next(answers, None))
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from belong_mail.mail.smtp.replies import Reply
+
+if TYPE_CHECKING:
+    from belong_mail.mail.oauth import TokenSource
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
@@ -63,6 +66,8 @@ class SmtpConnection(smtplib.SMTP):
         """When the phase must be over, by the monotonic clock."""
         self._phase_seconds = timeout
         self._dot_seconds = dot_timeout
+        self.is_fresh = False
+        """Whether TLS has begun, and nothing was heard since."""
         self._unread = b""
         self._must_acknowledge = False
         self._last = 0.0
@@ -92,6 +97,7 @@ class SmtpConnection(smtplib.SMTP):
             raise ProtocolError("bytes before TLS")
         self._set_timeout()
         self.sock = context.wrap_socket(self._open_socket(), server_hostname=host)
+        self.is_fresh = True
 
     def make_nonblocking(self) -> int:
         """Wait for nothing from here on; return the file whose news to wait for."""
@@ -203,6 +209,7 @@ class SmtpConnection(smtplib.SMTP):
             raise ProtocolError("it hung up")
         self._unread += data
         self._must_acknowledge = True
+        self.is_fresh = False
 
     def _set_timeout(self) -> None:
         """Let the socket wait until the deadline."""
@@ -221,6 +228,8 @@ class SmtpConnection(smtplib.SMTP):
 
 
 _SERVICE_READY, _READY_FOR_TLS, _COMPLETED = 220, 220, 250
+# What a relay says of a client's certificate in TLS (RFC 8446, 6.2), as OpenSSL spells it.
+_OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE")
 
 
 class RelayUnavailable(Exception):
@@ -246,6 +255,10 @@ class Relay:
     password: str = field(default="", repr=False)
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     ca: str | None = None
+    # Files of the certificate that we show to the relay, and of its key.
+    certificate: tuple[str, str] | None = None
+    # What gets a token for the user, in place of a password (XOAUTH2).
+    tokens: "TokenSource | None" = None
     connections: int = 5
     pipelining: bool = True
     # For connecting and each command (RFC 5321 4.5.3.2); DATA and the body have a share of it.
@@ -255,7 +268,32 @@ class Relay:
 
 
 def connect(relay: Relay) -> SmtpConnection:
-    """Return a line that is greeted, secured and logged in, or raise RelayUnavailable."""
+    """Return a line that is greeted, secured and logged in, or raise RelayUnavailable.
+
+    A token that is refused may have been revoked before its time: a new one is tried, once.
+    """
+    if relay.tokens is None:
+        return _connect(relay, "")
+    kept = relay.tokens.kept()
+    try:
+        return _connect(relay, _token(relay.tokens))
+    except RelayUnavailable as error:
+        if error.phase != "AUTH":
+            raise
+        relay.tokens.forget()
+        if not kept:
+            raise
+    return _connect(relay, _token(relay.tokens))
+
+
+def _token(tokens: "TokenSource") -> str:
+    try:
+        return tokens.token()
+    except OSError:
+        raise RelayUnavailable("TOKEN", "no token can be had") from None
+
+
+def _connect(relay: Relay, token: str) -> SmtpConnection:
     connection = SmtpConnection(
         relay.ehlo,
         timeout=relay.timeout,
@@ -263,11 +301,13 @@ def connect(relay: Relay) -> SmtpConnection:
         is_lmtp=relay.scheme == "lmtp",
     )
     try:
-        _open(connection, relay)
+        _open(connection, relay, token)
     except (OSError, ProtocolError) as error:
         connection.close()
         if isinstance(error, ssl.SSLError):
             _trusting.cache_clear()  # what this machine trusts may have changed
+        if relay.certificate and _is_of_ours(error, connection):
+            raise RelayUnavailable("CERTIFICATE", "the relay refuses ours") from None
         raise RelayUnavailable(connection.now, network_reason(error)) from None
     except RelayUnavailable:
         connection.close()
@@ -282,7 +322,17 @@ def network_reason(error: Exception) -> str:
     return str(error) if isinstance(error, ProtocolError) else type(error).__name__
 
 
-def _open(connection: SmtpConnection, relay: Relay) -> None:
+def _is_of_ours(error: Exception, connection: SmtpConnection) -> bool:
+    """Tell whether a relay refuses our certificate: by an alert, or by hanging up after TLS.
+
+    In TLS 1.3 it hears of ours when the handshake is over for us (RFC 8446, 4.4).
+    """
+    reason = getattr(error, "reason", None) or ""
+    is_alert = "ALERT" in reason and any(each in reason for each in _OF_OURS)
+    return is_alert or (connection.is_fresh and not isinstance(error, TimeoutError))
+
+
+def _open(connection: SmtpConnection, relay: Relay, token: str) -> None:
     connection.start_clock()
     connection.phase("CONNECT")
     connection.dial(relay.host, relay.port)
@@ -298,19 +348,30 @@ def _open(connection: SmtpConnection, relay: Relay) -> None:
         connection.wrap(_context(relay), relay.host)
         _greet(connection)
     if relay.username:
-        _log_in(connection, relay)
+        _log_in(connection, relay, token)
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
     """Return what all connections trust, as long as the file of it stays as it is."""
-    return _trusting(relay.ca, Path(relay.ca).stat().st_mtime_ns if relay.ca else 0)
+    files = [file for file in (relay.ca, *(relay.certificate or ())) if file]
+    changed_at = tuple(Path(file).stat().st_mtime_ns for file in files)
+    return _trusting(relay.ca, relay.certificate, changed_at)
 
 
 @lru_cache(maxsize=1)
-def _trusting(ca: str | None, _changed_at: int) -> ssl.SSLContext:
+def _trusting(
+    ca: str | None, certificate: tuple[str, str] | None, _changed_at: tuple[int, ...]
+) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate:
+        load_certificate(context, *certificate)
     return context
+
+
+def load_certificate(context: ssl.SSLContext, file: str, key: str) -> None:
+    """Show a certificate to whoever asks; raises OSError, also for a key that has a password."""
+    context.load_cert_chain(file, key, password="")  # else OpenSSL would ask for it
 
 
 def _greet(connection: SmtpConnection) -> None:
@@ -318,13 +379,15 @@ def _greet(connection: SmtpConnection) -> None:
     _expect(_COMPLETED, connection.now, *connection.ehlo())
 
 
-def _log_in(connection: SmtpConnection, relay: Relay) -> None:
+def _log_in(connection: SmtpConnection, relay: Relay, token: str) -> None:
     """Try one mechanism once: each wrong attempt brings the account nearer to being locked."""
     connection.phase("AUTH")
     connection.user, connection.password = relay.username, relay.password
     offered = connection.esmtp_features.get("auth", "").upper().split()
     try:
-        if "PLAIN" in offered:
+        if relay.tokens is not None:
+            _show_token(connection, relay.username, token, offered)
+        elif "PLAIN" in offered:
             connection.auth("PLAIN", connection.auth_plain)
         elif "LOGIN" in offered:
             connection.auth("LOGIN", connection.auth_login)
@@ -334,6 +397,14 @@ def _log_in(connection: SmtpConnection, relay: Relay) -> None:
         _expect(None, "AUTH", error.smtp_code, error.smtp_error)
     except ValueError:
         raise ProtocolError("a challenge that is not base64") from None
+
+
+def _show_token(connection: SmtpConnection, user: str, token: str, offered: list[str]) -> None:
+    if "XOAUTH2" not in offered:
+        raise ProtocolError("XOAUTH2 is not offered")
+    # A refusal comes with a challenge, which wants an empty answer before the relay says 535.
+    said = f"user={user}\x01auth=Bearer {token}\x01\x01"
+    connection.auth("XOAUTH2", lambda challenge=None: said if challenge is None else "")
 
 
 def _expect(expected: int | None, phase: str, code: int, text: bytes | str) -> None:

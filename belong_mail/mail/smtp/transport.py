@@ -1,25 +1,38 @@
 """Transports: the relay named by a URL, and a folder for development."""
 
-import ipaddress
 import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from belong_mail.mail.hosts import is_loopback
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.mail.smtp.connection import Relay
+from belong_mail.mail.smtp.connection import Relay, load_certificate
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
 
+if TYPE_CHECKING:
+    from belong_mail.mail.credentials import Credentials
+    from belong_mail.mail.oauth import TokenSource
+
+# Loaded by those alone whose relay wants tokens.
+CREDENTIALS, OAUTH = "belong_mail.mail.credentials", "belong_mail.mail.oauth"
+
+SMTP_CREDENTIALS: Final = "BELONG_SMTP_CREDENTIALS"
 # Seconds that a thread without a connection waits for work.
 WORK_WAIT_SECONDS: Final = 60.0
 _PORTS: Final = {"smtp": 587, "smtps": 465, "lmtp": 24}
-_QUERY: Final = frozenset({"connections", "pipelining", "ca", "timeout", "dot_timeout", "tls"})
+_QUERY: Final = frozenset((
+    "connections", "pipelining", "timeout", "dot_timeout", "tls", "ca", "cert", "key", "auth",
+    "token_file",
+))  # fmt: skip
 _TRUTHS: Final = {"on": True, "1": True, "yes": True, "off": False, "0": False, "no": False}
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
@@ -39,10 +52,11 @@ class Transport(Protocol):
         """Hand over messages until the source has no more, or raise RelayUnavailable."""
 
 
-def parse_relay(url: str, *, ehlo: str) -> Relay:
+def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
     """Read a relay's URL, such as smtps://user:password@host:465?connections=5.
 
-    smtp and lmtp require STARTTLS, smtps is TLS at once; tls=none is for loopback only.
+    smtp and lmtp require STARTTLS, smtps is TLS at once; tls=none is for loopback only. With
+    auth=xoauth2 what gets a token is given, or in a file, in place of a password.
     Raises InvalidRelay.
     """
     parts, port, query = _split(url)
@@ -51,15 +65,14 @@ def parse_relay(url: str, *, ehlo: str) -> Relay:
         raise InvalidRelay("It must begin with smtp://, smtps:// or lmtp://.")
     if not _HOST_NAME.fullmatch(ehlo):
         raise InvalidRelay("The name for EHLO must be a host name.")
-    username, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if bool(username) != bool(password) or not f"{username}{password}".isascii():
-        raise InvalidRelay("Give a user and a password, both in ASCII, or neither.")
-    if not f"{username}{password}".isprintable():
-        raise InvalidRelay("The user or password has a control character.")
+    by_token = _credentials(query, credentials)
+    username, password = _user(parts, is_by_token=by_token is not None)
     host = parts.hostname or ""
     tls = _tls(scheme, query.get("tls"), host)
     if tls == "none" and username:
-        raise InvalidRelay("A password is never sent without TLS.")
+        raise InvalidRelay("A password or token is never sent without TLS.")
+    if tls == "none" and "cert" in query:
+        raise InvalidRelay("A client certificate (cert) needs TLS.")
     return Relay(
         scheme=scheme,
         host=host,
@@ -69,6 +82,8 @@ def parse_relay(url: str, *, ehlo: str) -> Relay:
         password=password,
         tls=tls,
         ca=_certificates(query.get("ca")),
+        certificate=_own_certificate(query),
+        tokens=_tokens(by_token, username),
         connections=int(_number(query, "connections", 5, 1, 200)),
         pipelining=_truth(query.get("pipelining", "on")),
         timeout=_number(query, "timeout", 300, 0.1, 3600),
@@ -129,12 +144,61 @@ def _tls(scheme: str, setting: str | None, host: str) -> Literal["starttls", "im
     return "none"
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, which nobody else reaches."""
+def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if is_by_token and (password or not username):
+        raise InvalidRelay("With auth=xoauth2, give a user and no password.")
+    is_whole = is_by_token or bool(username) == bool(password)
+    if not is_whole or not f"{username}{password}".isascii():
+        raise InvalidRelay("Give a user and a password, both in ASCII, or neither.")
+    if not f"{username}{password}".isprintable():
+        raise InvalidRelay("The user or password has a control character.")
+    return username, password
+
+
+def _credentials(query: Mapping[str, str], given: str) -> "Credentials | None":
+    """Return what gets tokens; None: the relay wants a password, or nothing."""
+    auth, file = query.get("auth", "password"), query.get("token_file")
+    if auth not in ("password", "xoauth2"):
+        raise InvalidRelay("auth must be password or xoauth2.")
+    if auth == "password":
+        if file is not None:
+            raise InvalidRelay("A token_file needs auth=xoauth2.")
+        return None
+    module = import_module(CREDENTIALS)
+    text, path = ("", Path(file)) if file else (given, None)
+    found: Credentials = module.Credentials(SMTP_CREDENTIALS, text, path)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        if text:  # the web has none
+            found.read()
+    except module.InvalidCredentials as error:
+        raise InvalidRelay(str(error)) from None
+    return found
+
+
+def _tokens(credentials: "Credentials | None", user: str) -> "TokenSource | None":
+    return import_module(OAUTH).TokenSource(credentials, user) if credentials else None
+
+
+def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the files of the certificate that we show, and of its key, which may be the same."""
+    certificate = query.get("cert")
+    if certificate is None:
+        if "key" in query:
+            raise InvalidRelay("A key needs its certificate (cert).")
+        return None
+    key = query.get("key", certificate)
+    if not Path(certificate).is_file() or not Path(key).is_file():
+        raise InvalidRelay("The file of our certificate (cert) or its key does not exist.")
+    try:
+        load_certificate(SSLContext(PROTOCOL_TLS_CLIENT), certificate, key)
+    except PermissionError:
+        raise InvalidRelay("Our certificate (cert) or its key cannot be read.") from None
+    except OSError:
+        raise InvalidRelay(
+            "Our certificate (cert) and its key do not fit, or the key has a password."
+        ) from None
+    return certificate, key
 
 
 def _certificates(path: str | None) -> str | None:

@@ -1,8 +1,9 @@
-"""A signed-in lead of The Village."""
+"""Somebody who leads a group and works for the office."""
 
 import pytest
 from flask import Flask
 
+from belong_mail.accounts import invitations
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
@@ -10,16 +11,18 @@ from tests.browser_client import Visitor
 from tests.clients import sign_in
 from tests.servers.smtp import Server
 
+LEAD = "lead-of-asian@dpsk12.org"
+
 
 @pytest.fixture
 def lead(
     app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+    return sign_in(app, services, keyring, worker, relay, "asian")
 
 
 @pytest.fixture
-def other_lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
+def office(lead: Visitor, services: Services, keyring: Keyring) -> Visitor:
+    with services.writing.begin() as session:
+        invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
+    return lead

@@ -1,0 +1,53 @@
+"""Call one HTTP address within a time, whatever is on the other side."""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Timer
+from urllib.parse import urlsplit
+
+
+def call(
+    method: str, url: str, headers: Mapping[str, str], body: str, *, seconds: float, most: int
+) -> tuple[int, bytes]:
+    """Return status and content of one address, and follow nowhere else.
+
+    Content longer than `most` octets is cut one octet behind. Raises OSError, HTTPException and
+    ValueError.
+    """
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with _connection(url, seconds) as connection:
+        connection.request(method, path, body or None, dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.read(most + 1)
+
+
+@contextmanager
+def _connection(url: str, seconds: float) -> Iterator[http.client.HTTPConnection]:
+    """Connect, and cut the connection when its time is over, also between two octets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=seconds)
+    connection.connect()
+    cut = Timer(seconds, _cut, (connection.sock,))
+    cut.daemon = True
+    cut.start()
+    try:
+        yield connection
+    finally:
+        cut.cancel()
+        connection.close()
+
+
+def _cut(connected: socket.socket) -> None:
+    """Wake whoever reads from a connection: nothing more comes."""
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
