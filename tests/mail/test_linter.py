@@ -99,7 +99,9 @@ def test_what_is_ours_or_was_typed_is_no_problem() -> None:
         '<a href="mailto:ada@example.org">Ada</a></p>'
     )
     text = f"Dear {slot('first_name')}, leave: {leave}"
-    assert rules(message(html, text, subject=f"Tea, {slot('first_name')}")) == set()
+    ways = f"<{ROOT}/one-click/{slot('one_click')}>, <mailto:{slot('leave_address')}?subject=x>"
+    leaving = ("List-Unsubscribe", ways)
+    assert rules(message(html, text, leaving, subject=f"Tea, {slot('first_name')}")) == set()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,7 @@ def test_a_link_leads_to_a_part_of_the_site_that_its_words_name() -> None:
         (f'<p title="{slot("first_name")}">x</p>', "x"),
         (f"<p>https://x.net/{slot('first_name')}</p>", "x"),
         (f"<p>For {slot('to')}</p>", "x"),
+        (f'<a href="mailto:{slot("leave_address")}">x</a>', "x"),
         ("<p>x</p>", f"https://x.net/{slot('first_name')}"),
         ("<p>x</p>", f"https://x.net/{slot('one_click')}"),
         ("<p>x</p>", f"{slot('to')}"),

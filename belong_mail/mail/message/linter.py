@@ -63,7 +63,7 @@ MESSAGE_ID: Final = f"<{'0' * 20}@example.org>"
 _DATE: Final = "Thu, 01 Jan 1970 00:00:00 +0000"
 _SAMPLES: Final = {
     "to": READER, "date": _DATE, "message_id": MESSAGE_ID, "first_name": GREETING,
-    "leave": TOKEN, "one_click": TOKEN,
+    "leave": TOKEN, "one_click": TOKEN, "leave_address": f"{TOKEN}@example.org",
 }  # fmt: skip
 # Slots of whole links, which an older version made.
 _OLDER: Final = frozenset(("leave_url", "one_click_url"))
