@@ -33,6 +33,7 @@ MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
     "people.invite", "people.do", "people.hand_over", "office_settings.setting",
     "office_settings.default", "office_settings.words",
+    "passkey.add", "passkey.options", "passkey.remove",
 }  # fmt: skip
 
 
