@@ -60,6 +60,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "office_groups.end": {"last_day": SOON},
     "office_settings.setting": {"value": "https://video.example.org/all"},
     "office_settings.words": {"words": "sunrise\r\namanecer"},
+    "office_settings.alerts": {"email": "alerts@dpsk12.org"},
     "office_groups.group": {"audience_en": "All staff are welcome here"},
     "office.addresses": {"email": "somebody.else@dpsk12.org"},
     "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
@@ -71,7 +72,7 @@ FORMS: dict[str, dict[str, Any]] = {
 WITHOUT_WORDS = {
     "people.do", "account.end", "account.confirm_identity",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
-    "office_settings.default",
+    "office_settings.default", "office_settings.copies", "office_settings.remove_alerts",
     "office_health.retry", "office_health.accept", "office_health.undo",
     "office.resend", "office.approve_question", "office.refuse_question",
     "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
