@@ -287,6 +287,13 @@ class Config:
         " token); docs/operators.md says how to get one",
         UsedBy.WORKER,
     )
+    inbound_pipe: bool = setting(
+        settings.yes_or_no,
+        "no",
+        "whether a mail server hands over what comes to b+… at the mail domain; yes or no. With"
+        " yes, or with BELONG_INBOUND_URL, newsletters can also be left by email",
+        UsedBy.WORKER,
+    )
     video_url: str = setting(
         settings.optional_web_address,
         "",

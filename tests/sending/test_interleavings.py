@@ -190,6 +190,20 @@ def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(
         assert issues.rows(SentPerMinute, "number") == [MEMBERS], order
 
 
+def test_a_worker_that_renews_in_time_keeps_what_it_holds(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    renewed: list[bool] = []
+
+    def renew(session: Session) -> None:
+        renewed.append(settling.renew_lease(session, "one"))
+
+    for order in in_every_order(gated, issues.begin_claimed, renew, issues.recover):
+        state = "sending" if renewed[-1] else "uncertain"
+        assert issues.books() == {"recipients": MEMBERS, state: MEMBERS}, order
+    assert set(renewed) == {True, False}, "either comes first in some order"
+
+
 def test_two_that_queue_what_is_due_plan_it_once(gated: GatedDatabase, issues: Issues) -> None:
     queue = newsletters.queue_due
     for order in in_every_order(gated, issues.begin_due, queue, queue):
