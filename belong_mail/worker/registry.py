@@ -68,9 +68,8 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "The office sees old numbers": figures.count_suppressions,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    found["No alarm is raised"] = partial(
-        alerts.check_all, mailer=mailer, operator=recipients.operator
-    )
+    tell = recipients.operator
+    found["No alarm is raised"] = partial(alerts.check_all, mailer=mailer, operator=tell)
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     for name, chore in ALL.retention.items():
