@@ -32,6 +32,7 @@ TESTS = (
     "REQUIRE_NGINX",
     "REQUIRE_NETWORK",
     "REQUIRE_DOVECOT",
+    "REQUIRE_RELAYS",
     "KILLS",
     "SEED",
     "RECIPIENTS",

@@ -208,7 +208,8 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
     for path in ("", "/sheet", "/mail", "/mail.eml"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
-    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js"):
+    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js",
+                 "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "leave-all", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
@@ -385,6 +386,8 @@ def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     yield lead.send(release, when="now", minutes="10")
     for place in places:
         yield lead.open(place)
+    token = Form(lead.open("/sign-in").text).fields["csrf_token"]
+    yield lead.press("/sign-in/passkey/finish", csrf_token=token)
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     yield lead.press(release.replace("/release", "/undo"), csrf_token="of an earlier session")
     yield lead.press(release.replace("/release", "/undo"), csrf_token=token)

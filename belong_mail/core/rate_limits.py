@@ -89,6 +89,10 @@ PROOF_RATE = Rate(6, HOUR)
 PROOFS_RATE = Rate(20, HOUR)
 # One way to the district's identity provider and back: it is used once, and over by then.
 ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
+# One challenge for a passkey: it is used once, and over by then.
+CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
+# Emails to an account's owner that its passkeys have changed. The worker alone counts.
+PASSKEY_CHANGED_RATE = Rate(20, DAY)
 # Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
 # asks all day long must not fill the trail.
 SIGN_IN_REFUSED_RATE = Rate(1, HOUR)

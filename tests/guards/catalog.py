@@ -57,7 +57,12 @@ ADOPTING = "tests/operations/test_adopting.py"
 PEOPLE = "tests/accounts/test_people.py"
 SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
+PASSKEYS = "tests/accounts/test_passkeys.py"
+PASSKEY_LIES = f"{PASSKEYS}::test_an_answer_that_is_not_honest_signs_nobody_in"
+PASSKEY_PROOF = "tests/accounts/test_passkey_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
+AUTHENTICATION = "tests/mail/test_authentication.py"
+PROBE = "tests/operations/test_probe.py"
 RELAY_IDENTITY = "tests/sending/test_relay_identity.py"
 MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
@@ -1074,6 +1079,107 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "identities.account_of(session, _district(), subject) != account:",
         "identities.account_of(session, _district(), subject) is None:",
         (f"{DISTRICT_PROOF}::test_a_sign_in_of_before_or_of_somebody_else_proves_nothing",),
+    ),
+    (
+        "a-passkey-signs-on-our-own-page",
+        "belong_mail/accounts/passkeys.py",
+        "verify_origin=lambda given: given == origin)",
+        "verify_origin=lambda given: bool(given))",
+        (f"{PASSKEY_LIES}[sqlite-foreign_origin]",),
+    ),
+    (
+        "a-passkey-signs-in-no-frame-of-another-site",
+        "belong_mail/accounts/passkeys.py",
+        (
+            "        is_good = said.response.user_handle == _handle(owner)\n"
+            "        is_good = is_good and not said.response.client_data.cross_origin\n"
+        ),
+        "        is_good = said.response.user_handle == _handle(owner)\n",
+        (f"{PASSKEY_LIES}[sqlite-in_a_frame]",),
+    ),
+    (
+        "a-passkey-is-of-the-account-that-its-device-names",
+        "belong_mail/accounts/passkeys.py",
+        "        is_good = said.response.user_handle == _handle(owner)\n",
+        "        is_good = True\n",
+        (f"{PASSKEY_LIES}[sqlite-other_handle]",),
+    ),
+    (
+        "a-device-verifies-its-owner-before-it-signs",
+        "belong_mail/accounts/passkeys.py",
+        '        "user_verification": UserVerificationRequirement.REQUIRED,\n',
+        '        "user_verification": None,\n',
+        (f"{PASSKEY_LIES}[sqlite-not_verified]",),
+    ),
+    (
+        "what-a-passkey-signed-is-verified",
+        "belong_mail/accounts/passkeys.py",
+        "        _server(base_url).authenticate_complete(_state(challenge), [known], said)\n",
+        "",
+        (f"{PASSKEY_LIES}[sqlite-other_key]",),
+    ),
+    (
+        "a-passkey-counts-onward",
+        "belong_mail/accounts/passkeys.py",
+        "    if (counter or passkey.counter) and counter <= passkey.counter:\n",
+        "    if False:\n",
+        (f"{PASSKEY_LIES}[sqlite-counts_back]",),
+    ),
+    (
+        "a-challenge-is-used-up-once",
+        "belong_mail/accounts/passkey_views.py",
+        "rate_limits.CHALLENGE_RATE, now()) is None:",
+        "rate_limits.CHALLENGE_RATE, now()) == 0:",
+        (f"{PASSKEYS}::test_an_answer_serves_once_even_with_an_older_cookie",),
+    ),
+    (
+        "a-challenge-is-for-one-purpose",
+        "belong_mail/accounts/passkey_views.py",
+        "    if not isinstance(kept, list) or kept[0] != purpose:\n",
+        "    if not isinstance(kept, list):\n",
+        (f"{PASSKEYS}::test_what_was_asked_to_add_a_passkey_signs_nobody_in",),
+    ),
+    (
+        "a-challenge-ends-after-five-minutes",
+        "belong_mail/accounts/passkey_views.py",
+        "    if not 0 <= now().timestamp() - kept[2] <= CHALLENGE_MAX_AGE.total_seconds():\n",
+        "    if False:\n",
+        (f"{PASSKEYS}::test_an_answer_comes_within_five_minutes",),
+    ),
+    (
+        "who-may-not-sign-in-does-not-by-a-passkey",
+        "belong_mail/accounts/passkey_views.py",
+        "        if not accounts.may_sign_in(session, account):\n",
+        "        if False:\n",
+        (f"{PASSKEYS}::test_who_may_not_sign_in_does_not_by_a_passkey",),
+    ),
+    (
+        "a-passkey-is-removed-by-its-owner",
+        "belong_mail/accounts/passkeys.py",
+        "where(Passkey.account_id == account.id, Passkey.public_id == public_id)",
+        "where(Passkey.public_id == public_id)",
+        (f"{PASSKEYS}::test_nobody_removes_the_passkey_of_somebody_else",),
+    ),
+    (
+        "a-passkey-proves-who-is-signed-in-and-nobody-else",
+        "belong_mail/accounts/passkey_views.py",
+        "        if owner.id != signed_in().id or way is not Way.PASSKEY:\n",
+        "        if way is not Way.PASSKEY:\n",
+        (f"{PASSKEY_PROOF}::test_the_passkey_of_somebody_else_proves_nothing",),
+    ),
+    (
+        "a-mailbox-proves-nothing-of-who-has-a-passkey",
+        "belong_mail/accounts/views.py",
+        "        if form.validate_on_submit() and way is not Way.PASSKEY:\n",
+        "        if form.validate_on_submit():\n",
+        (f"{PASSKEY_PROOF}::test_a_mailbox_proves_nothing_of_who_has_a_passkey",),
+    ),
+    (
+        "a-link-proves-nothing-of-who-has-a-passkey",
+        "belong_mail/accounts/proof.py",
+        "    return is_for_here(link) and not has_passkey(session, account)\n",
+        "    return is_for_here(link)\n",
+        (f"{PASSKEY_PROOF}::test_a_link_that_was_asked_for_before_the_passkey_proves_nothing",),
     ),
     (
         "a-right-ends",
@@ -3450,6 +3556,37 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if size > MAX_OCTETS:\n",
         "        if size < 0:\n",
         (f"{MAILBOX}::test_an_answer_that_is_none_ends_the_look_and_the_next_one_goes_on",),
+    ),
+    (
+        "a-signature-for-another-domain-is-none",
+        "belong_mail/mail/authentication/dmarc.py",
+        "    if one == other or is_strict:\n        return one == other\n",
+        "    if is_strict:\n        return one == other\n    return True\n",
+        (f"{AUTHENTICATION}::test_related_domains_align_unless_the_policy_is_strict",),
+    ),
+    (
+        "a-changed-email-is-said-to-be-changed",
+        "belong_mail/mail/authentication/signatures.py",
+        '    return ("" if is_good else "what it covers was changed on the way"), bits\n',
+        '    return "", bits\n',
+        (f"{AUTHENTICATION}::test_a_signature_says_what_it_covers_and_what_was_changed",),
+    ),
+    (
+        "a-rewritten-return-path-is-said",
+        "belong_mail/ops/probe_report.py",
+        "    if is_kept:\n",
+        "    if found:\n",
+        (f"{PROBE}::test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told",),
+    ),
+    (
+        "a-probe-removes-only-itself",
+        "belong_mail/ops/probe.py",
+        (
+            "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n"
+            "            if mark.encode() in message:\n"
+        ),
+        "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
+        ("tests/intake/test_probe_mailbox.py",),
     ),
     (
         "a-token-that-the-relay-refuses-is-not-shown-for-ever",
