@@ -87,6 +87,7 @@ class Worker:
         self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
         self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
         self._is_copied = partial(registry.is_copied, mailer)
+        self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
         self.engine = Engine(*parts, undelivered=auto_pause.pause_if_refused, is_met=self._is_met)
@@ -231,7 +232,8 @@ class Worker:
         was_reading = self._read_requests()
         was_reading |= self._tell_of_starts()
         with self._sessions.begin() as session:
-            for newsletter in newsletters.queue_due(session, self._choose, self._may_go_out):
+            checks = self._choose, self._may_go_out, self._is_fit
+            for newsletter in newsletters.queue_due(session, *checks):
                 if self._is_copied(session):
                     newsletters.send_copy(session, newsletter, self._seals.office())
         if self._is_purge_due():
