@@ -53,7 +53,7 @@ class Email:
 class SealedRecipients:
     """Name somebody who is set as the recipient of a delivery; None: nobody is set."""
 
-    office: Callable[[], bytes] | None
+    office: Callable[[], bytes]
     operator: Callable[[], bytes] | None
     canary: Callable[[], bytes] | None
 

@@ -5,6 +5,7 @@ from tests.guards.sabotage import Sabotage
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
 TRAIL = "tests/audit/test_trail.py"
+COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
@@ -1429,6 +1430,62 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
         "    group = group_service.find_even_retired(session, slug)\n",
         (VERBS,),
+    ),
+    (
+        "copies-end-three-days-after-all-were-told",
+        "belong_mail/newsletters/office_copies.py",
+        "    return told_at is None or at < told_at + NOTICE\n",
+        "    return told_at is None\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-choice-about-copies-is-told-anew",
+        "belong_mail/newsletters/office_copies.py",
+        'if told["value"] == row.value and told_at >= chosen_at:',
+        'if told["value"] == row.value:',
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-row-does-not-say-that-copies-end",
+        "belong_mail/newsletters/office_copies.py",
+        "    told_at = _told_at(session, opener, row)\n    return told_at is None or",
+        "    told_at = row.announced_at\n    return told_at is None or",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-would-miss-the-copies-is-told",
+        "belong_mail/office/settings_tasks.py",
+        "    told = (mailer.office, mailer.operator, alert_address(session, mailer.opener))\n",
+        "    told = ()\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "that-copies-end-floods-nobody",
+        "belong_mail/newsletters/office_copies.py",
+        "    if rate_limits.try_use(session, TOLD, COPIES_END_RATE, at) is None:\n",
+        "    if False:\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "the-operator-gets-every-alert",
+        "belong_mail/ops/alerts.py",
+        "    recipients = [operator] if operator is not None else []\n",
+        "    recipients: list[Callable[[], bytes]] = []\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "alerts-go-to-staff-alone",
+        "belong_mail/office/settings_tasks.py",
+        "not keyring.staff.admits(address)",
+        "False",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-gets-alerts-no-more-is-told",
+        "belong_mail/office/settings_tasks.py",
+        '((before, ""), (address, "yes"))',
+        '((address, "yes"),)',
+        (COPIES_AND_ALERTS,),
     ),
     (
         "an-ended-group-is-the-offices-alone",
