@@ -208,7 +208,8 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
     for path in ("", "/sheet", "/mail", "/mail.eml"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
-    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js"):
+    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js",
+                 "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "leave-all", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
@@ -320,7 +321,6 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
         if rule.endpoint not in opened and "GET" in (rule.methods or set()):
             named = gone if rule.rule.startswith("/office/") else own
             yield re.sub("<[^>]+>", lambda found, named=named: named[found[0]], rule.rule)  # type: ignore[misc]
-    yield f"/office/groups/{ended_group(services)}"
 
 
 def ended_group(services: Services) -> str:
@@ -378,7 +378,7 @@ def begin_thread(session: Session, services: Services, code: str = "") -> str:
 def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     """Open every page of a lead, with an issue that is a draft and one that is released."""
     places = list(lead_stops(lead.client.application, services))
-    for place in places:
+    for place in (*places, f"/office/groups/{ended_group(services)}"):
         yield lead.open(place)
     [release] = [place for place in places if place.endswith("/release")]
     write = release.removesuffix("/release")
@@ -386,6 +386,8 @@ def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     yield lead.send(release, when="now", minutes="10")
     for place in places:
         yield lead.open(place)
+    token = Form(lead.open("/sign-in").text).fields["csrf_token"]
+    yield lead.press("/sign-in/passkey/finish", csrf_token=token)
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     yield lead.press(release.replace("/release", "/undo"), csrf_token="of an earlier session")
     yield lead.press(release.replace("/release", "/undo"), csrf_token=token)

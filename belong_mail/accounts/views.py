@@ -5,11 +5,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import devices, identities, proof
+from belong_mail.accounts import devices, proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import ProofForm, SignInForm
+from belong_mail.accounts.forms import PasskeySignInForm, ProofForm, SignInForm
 from belong_mail.accounts.models import Account, SignIn
+from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.web.access import for_accounts, no_cookie, public
@@ -35,7 +36,8 @@ def ask() -> ResponseReturnValue:
             due_at = throttle(session, known_as=asking.known_as)
             accounts.ask_to_sign_in(session, services().sealer, asking, due_at)
         return redirect(url_for(".sent"), 303)
-    return render_template("sign_in/ask.html", form=form), 422 if form.errors else 200
+    page = render_template("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
+    return page, 422 if form.errors else 200
 
 
 @sign_in.get("/sign-in/sent")
@@ -85,7 +87,7 @@ def prove(token: str) -> ResponseReturnValue:
     with transaction() as session:
         link = accounts.find_sign_in(session, public_id)
         account = browsers.current_account(session)
-        is_ours = account is not None and proof.is_for_here(link)
+        is_ours = account is not None and proof.may_use(session, link, account)
         if request.method == "POST" and account is not None and is_ours:
             proof.use_link(session, link, account)
             return redirect(url_for("account.confirm_identity"), 303)
@@ -143,14 +145,14 @@ def confirm_identity() -> ResponseReturnValue:
     """Say how to prove again who is signed in, or that it is done; on POST have a link emailed."""
     form = ProofForm()
     with transaction() as session:
-        if form.validate_on_submit():
+        way = proof.way(session, services().settings, signed_in())
+        if form.validate_on_submit() and way is not Way.PASSKEY:
             throttle(session, known_as=browsers.here().public_id)
             language = str(get_locale())
             proof.ask_for_link(session, services().sealer, signed_in(), language)
             return redirect(url_for(".confirm_identity", asked=1), 303)
-        by_district = identities.is_used(session, services().settings, signed_in())
     back = proof.page_to_go_back_to()
-    shown = {"is_fresh": proof.is_fresh(), "by_district": by_district, "back": back}
+    shown = {"is_fresh": proof.is_fresh(), "way": way, "back": back}
     return render_template("account/proof.html", form=form, **shown)
 
 

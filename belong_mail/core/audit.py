@@ -42,6 +42,8 @@ class Kind(StrEnum):
     IDENTITY_LINKED = gettext_noop("district sign-in linked")
     UNLINK_ASKED = gettext_noop("emailed links asked for")
     IDENTITY_UNLINKED = gettext_noop("district sign-in unlinked")
+    PASSKEY_ADDED = gettext_noop("passkey added")
+    PASSKEY_REMOVED = gettext_noop("passkey removed")
     WRITTEN = gettext_noop("newsletter written")
     RELEASED = gettext_noop("newsletter sent or scheduled")
     APPROVAL_ASKED = gettext_noop("second OK asked for")
