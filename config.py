@@ -32,6 +32,7 @@ TESTS = (
     "REQUIRE_NGINX",
     "REQUIRE_NETWORK",
     "REQUIRE_DOVECOT",
+    "REQUIRE_RELAYS",
     "KILLS",
     "SEED",
     "RECIPIENTS",
@@ -285,6 +286,13 @@ class Config:
         "",
         "with oauth2: the JSON key of a service account, or of an authorized user (a refresh"
         " token); docs/operators.md says how to get one",
+        UsedBy.WORKER,
+    )
+    inbound_pipe: bool = setting(
+        settings.yes_or_no,
+        "no",
+        "whether a mail server hands over what comes to b+… at the mail domain; yes or no. With"
+        " yes, or with BELONG_INBOUND_URL, newsletters can also be left by email",
         UsedBy.WORKER,
     )
     video_url: str = setting(

@@ -82,6 +82,8 @@ class Mailer:
     district: District
     # Returns the settings as the office has changed them.
     site: Callable[[Session], Settings]
+    # Whether email to addresses of ours reaches the worker.
+    has_inbound: bool = False
 
     def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
         """Write a single message: automatic, quiet about the group in every header."""

@@ -11,8 +11,11 @@ from belong_mail.core import encryption
 ID_OCTETS = 6
 # Octets of the HMAC that makes a name unforgeable.
 TAG_OCTETS = 10
+# Octets of a membership's public id.
+PUBLIC_ID_OCTETS = 16
 _USE = b"belong/names/v1"
 _MESSAGE, _MASK = b"belong/message/v1", b"belong/message-mask/v1"
+_LEAVE = b"belong/leave/v1"
 _PREFIX = "b+"
 _MESSAGE_ID = rf"(?<![\w+.-])([0-9a-f]{{{2 * (ID_OCTETS + TAG_OCTETS)}}})@"
 
@@ -62,6 +65,17 @@ class VerpAddresses:
     def message_id(self, delivery_id: int) -> str:
         return self.of(delivery_id)[1]
 
+    def leave_address(self, public_id: str) -> str:
+        """Return the address at which an email ends a membership, whoever sends it.
+
+        It looks like a return path, so that what brings us those brings us this. It names the
+        membership, not the delivery, which is forgotten sooner.
+        """
+        name = base64.urlsafe_b64decode(f"{public_id}==")
+        return (
+            f"{_PREFIX}{(name + self._tags[-1](_LEAVE + name)[:TAG_OCTETS]).hex()}@{self._domain}"
+        )
+
     def list_id(self, label: bytes) -> str:
         """Return a group's List-Id (RFC 2919) from its label (`BlindIndex.list_label`)."""
         return f"{base64.b32encode(label).decode().lower()}.belong.{self._domain}"
@@ -70,18 +84,31 @@ class VerpAddresses:
         """Tell whether an address would be a return path of ours, were it signed."""
         return address.lower().startswith(_PREFIX)
 
+    def is_ours(self, address: str) -> bool:
+        """Tell whether we made an address, whatever it is for."""
+        return self.read(address) is not None or self.read_leave_address(address) is not None
+
     def read(self, return_path: str) -> int | None:
         """Return the delivery that a return path names; None when we did not make it."""
-        local = return_path.lower().partition("@")[0].removeprefix(_PREFIX)
+        number = self._opened(return_path, ID_OCTETS, _USE)
+        return None if number is None else int.from_bytes(number)
+
+    def read_leave_address(self, address: str) -> str | None:
+        """Return the public id of the membership that an email to an address ends, if any."""
+        name = self._opened(address, PUBLIC_ID_OCTETS, _LEAVE)
+        return None if name is None else base64.urlsafe_b64encode(name).decode().rstrip("=")
+
+    def _opened(self, address: str, octets: int, use: bytes) -> bytes | None:
+        local = address.lower().partition("@")[0].removeprefix(_PREFIX)
         try:
             made = bytes.fromhex(local)
         except ValueError:
             return None
-        number, tag = made[:ID_OCTETS], made[ID_OCTETS:]
+        name, tag = made[:octets], made[octets:]
         if made.hex() != local or len(tag) != TAG_OCTETS:
             return None
-        is_ours = any(hmac.compare_digest(tag, of(_USE + number)[:TAG_OCTETS]) for of in self._tags)
-        return int.from_bytes(number) if is_ours else None
+        is_ours = any(hmac.compare_digest(tag, of(use + name)[:TAG_OCTETS]) for of in self._tags)
+        return name if is_ours else None
 
     def read_message_id(self, text: str) -> int | None:
         """Return the delivery that a Message-ID in a text names; None: there is none of ours."""

@@ -19,8 +19,9 @@ from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.mailer import SEALED_TO, Mailer
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import InvalidAddress, normalise
-from belong_mail.mail.bounces.parser import Report
+from belong_mail.mail.bounces.parser import Kind, Report
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import address_of
 
@@ -34,6 +35,18 @@ class Attribution:
 
     delivery: Delivery
     is_proven: bool
+
+
+def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str | None:
+    """Return the public id of the membership that an email ends by its address, or None.
+
+    The address is the authority, as the link is: who sent it, and what it says, does not count. A
+    report or an automatic reply that strays there is no wish.
+    """
+    if report.is_automatic or report.kind not in (Kind.UNSUBSCRIBE, Kind.OTHER):
+        return None
+    named = (names.read_leave_address(each) for each in (return_path, *report.paths))
+    return next((each for each in named if each is not None), None)
 
 
 def attribute(

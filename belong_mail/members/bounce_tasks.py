@@ -16,7 +16,7 @@ from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
-from belong_mail.members.attribution import attribute
+from belong_mail.members.attribution import asks_to_leave, attribute
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
 
@@ -38,6 +38,9 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     return_path, _, message = held.partition(b"\n")
     report = parse_report(message)
     path = return_path.decode("ascii", "replace")
+    if (public_id := asks_to_leave(mailer.names, path, report)) is not None:
+        members.leave_if_there(session, public_id)
+        return
     found = attribute(session, mailer, keyring, path, report)
     if found is None:
         return

@@ -15,9 +15,10 @@ from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.mail.address import normalise
 from belong_mail.mail.bounces import MAX_OCTETS
-from belong_mail.mail.bounces.parser import parse_report
+from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
+from belong_mail.members.attribution import asks_to_leave
 from belong_mail.members.wrapped_fields import address_of
 from belong_mail.web.context import services, transaction
 
@@ -69,12 +70,15 @@ def inbound_command(ctx: click.Context) -> None:
 )
 def explain(files: tuple[Path, ...]) -> None:
     """Explain each of FILES in one line of JSON; store nothing."""
+    settings = services().settings
+    names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     for file in files:
         with file.open("rb") as message:
             report = parse_report(message.read(MAX_OCTETS))
+        is_wish = asks_to_leave(names, "", report) is not None
         said = {
             "file": str(file),
-            "kind": report.kind.value,
+            "kind": (Kind.UNSUBSCRIBE if is_wish else report.kind).value,
             "permanence": report.permanence,
             "suppress": report.suppress,
             "status": report.status,

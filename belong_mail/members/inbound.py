@@ -55,7 +55,7 @@ def read_message(source: BinaryIO) -> bytes:
 
 def is_forged(verp: VerpAddresses, return_path: str) -> bool:
     """Tell whether an address looks like a return path of ours, and was not signed by us."""
-    return verp.has_form(return_path) and verp.read(return_path) is None
+    return verp.has_form(return_path) and not verp.is_ours(return_path)
 
 
 def seal_returned(sealer: Sealer, return_path: str, message: bytes) -> bytes:

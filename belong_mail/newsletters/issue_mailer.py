@@ -125,9 +125,13 @@ def _headers(
 
 
 def _one_click(mailer: Mailer) -> Headers:
+    """Name the ways out, https first: it is what RFC 8058 lets mailbox providers press."""
     url = slot("one_click").join(mailer.links.frame("subscriptions.one_click"))
+    ways = [f"<{url}>"]
+    if mailer.has_inbound:
+        ways.append(f"<mailto:{slot('leave_address')}?subject=unsubscribe>")
     post = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
-    return [("List-Unsubscribe", f"<{url}>"), post]
+    return [("List-Unsubscribe", ", ".join(ways)), post]
 
 
 def _require_silence(mailer: Mailer, newsletter: Newsletter) -> None:
@@ -270,7 +274,8 @@ class IssueMailer:
             rendering.tokens(self._mailer.links, at, language),
         )
         wire, end = wire.without_end()
-        used = tuple((name, token) for name, token in tokens if name in wire.slots)
+        ways = (*tokens, ("leave_address", self._mailer.names.leave_address))
+        used = tuple((name, token) for name, token in ways if name in wire.slots)
         spoken = IssueText.from_issue(newsletter).of(language)[2]
         interest = newsletter.interest.public_id if newsletter.interest else ""
         group = newsletter.group.public_id

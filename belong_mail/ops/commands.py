@@ -111,13 +111,23 @@ def restore(file: Path) -> None:
 
 
 @click.command("doctor")
-def doctor_command() -> None:
+@click.option(
+    "--probe", is_flag=True, help="Email ourselves through the relay; judge what arrives."
+)
+@click.option(
+    "--probe-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Judge a newsletter that was saved with all headers.",
+)
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
+@click.option("--dns", default="", help="Ask this DNS server (HOST or HOST:PORT).")
+def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) -> None:  # noqa: FBT001 - click's
     """Check everything and say what to do.
 
     Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
-    well.
+    well. With --probe also: what of signature, return path, SPF and DMARC arrives.
     """
-    settings = services().settings
+    settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(doctor.check_database(services().engine, settings.web_database_role))
     if not any(finding.is_wrong for finding in findings):
         with transaction() as session:
@@ -127,7 +137,11 @@ def doctor_command() -> None:
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
-        findings += doctor.check_names(settings.mail_domain, doctor.look_up)
+        findings += doctor.check_names(settings.mail_domain, lookup)
+    if probe:
+        findings += doctor.check_probe(services(), lookup, wait)
+    if probe_file:
+        findings += doctor.check_probe_file(settings, probe_file.read_bytes(), lookup)
     for finding in findings:
         click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
     if any(finding.is_wrong for finding in findings):

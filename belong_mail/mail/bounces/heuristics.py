@@ -332,9 +332,21 @@ def is_automatic_reply(message: Message) -> bool:
     )
 
 
+def is_sent_by_machine(message: Message) -> bool:
+    """Tell whether no one wished it to be sent: what Apple's button sends is marked as a reply."""
+    if message.has_null_path or is_from_server(message) or message.is_of_a_list:
+        return True
+    is_bulk = message.first("precedence").lower().strip() in {"bulk", "junk", "list"}
+    return not _is_apples_button(message) and (is_bulk or is_automatic_reply(message))
+
+
+def _is_apples_button(message: Message) -> bool:
+    return message.first("x-apple-unsubscribe").strip().lower() == "true"
+
+
 def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
     """Tell whether a mail program asks, or a subject or a body that says nothing else."""
-    if message.first("x-apple-unsubscribe").strip().lower() == "true":
+    if _is_apples_button(message):
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]
     own = takewhile(lambda line: re.match(_QUOTING, line, re.IGNORECASE) is None, lines)

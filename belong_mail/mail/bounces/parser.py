@@ -24,6 +24,7 @@ from belong_mail.mail.bounces.heuristics import (
     is_from_server,
     is_out_of_office,
     is_refused_by_list,
+    is_sent_by_machine,
     waits_for_confirmation,
 )
 from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, parse_message
@@ -73,6 +74,8 @@ class Report:
     # Of the message that came back: to whom it was, and how to leave (RFC 2369).
     sent_to: tuple[str, ...] = field(default=(), repr=False)
     ways_out: tuple[str, ...] = field(default=(), repr=False)
+    # No person sent it, nor a mail program at a person's wish.
+    is_automatic: bool = False
 
 
 OTHER: Final = Report(Kind.OTHER)
@@ -96,6 +99,7 @@ def parse_report(data: bytes) -> Report:
         message_ids=_limited(ids),
         sent_to=_limited(_addresses((returned, ("to",)))),
         ways_out=_limited(returned.get("list-unsubscribe", [])),
+        is_automatic=is_sent_by_machine(message),
     )
 
 
