@@ -1207,7 +1207,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/recovery.py",
         "    for table in (Passkey, Recovery, BrowserSession):\n",
         "    for table in (Passkey, Recovery):\n",
-        (f"{RECOVERY}::test_after_a_day_a_new_link_removes_the_passkey_and_signs_in",),
+        (f"{RECOVERY}::test_the_office_lets_somebody_in_sooner_and_it_is_written_down",),
     ),
     (
         "whoever-has-the-passkey-has-not-lost-it",
