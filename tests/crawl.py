@@ -73,8 +73,7 @@ def mailed_links(
         queue_issue(session)
     visitor.join("lgbtq", GUEST)
     worker.drain()
-    [asked] = relay.to(GUEST)
-    [issue] = relay.to(MEMBER)
+    [asked], [issue] = relay.to(GUEST), relay.to(MEMBER)
     with services.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
         gone.ended_at = now()
@@ -101,22 +100,21 @@ def mailed_links(
         "result": page_of(services, "result", Purpose.RESULT, "left~1~"),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
-        "stop-recovery": page_of(
-            services, "stop-recovery", Purpose.STOP_RECOVERY, begin_recovery(services)
-        ),
+        "stop-recovery": recovery_link(services),
         "invitation": invitation_link(services, keyring, worker, relay),
         "confirm-identity": proof_link(services, worker, relay),
     }
 
 
-def begin_recovery(services: Services) -> str:
-    """Let somebody have lost their passkeys, and return the public id of what was begun."""
+def recovery_link(services: Services) -> str:
+    """Let somebody have lost their passkeys, and return the link that stops it."""
     with services.writing.begin() as session:
         [account] = accounts.leads_of(session, group_named(session, SLUG))
         begun = Recovery(account_id=account.id)
         session.add(begun)
         session.flush()
-        return begun.public_id
+        name = begun.public_id
+    return page_of(services, "stop-recovery", Purpose.STOP_RECOVERY, name)
 
 
 def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> str:

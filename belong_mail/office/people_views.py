@@ -113,8 +113,7 @@ def do(account_id: str, verb: str) -> ResponseReturnValue:
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
     """Do it for one role: a group by its slug, or “office”; some verbs are about all of them."""
-    by, sealer = signed_in(), services().sealer
-    slug = None if role == "office" else role
+    by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
         "withdraw": partial(verbs.withdraw, session, found),
