@@ -140,6 +140,11 @@ RETRY_RATE = Rate(1, timedelta(minutes=5))
 # Addresses that the office removes from a group, bars, or lets in again: nobody means more in a
 # day, and whoever broke into the web tries no more guesses.
 REMOVAL_RATE = Rate(20, DAY)
+# Changes of who else gets alerts: each one emails two addresses of staff, whoever asked for it.
+ALERT_ADDRESS_RATE = Rate(10, DAY)
+# That the office's copies end: whoever breaks into the web and takes it back and forth mails no
+# flood, and as long as not all were told, copies go on.
+COPIES_END_RATE = Rate(4, DAY)
 # What the operator hears of.
 
 # Emails about one alarm that stays on.

@@ -1,5 +1,6 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -138,14 +139,23 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
         findings += doctor.check_names(settings.mail_domain, lookup)
+        findings += doctor.check_relay_names(settings, lookup)
     if probe:
-        findings += doctor.check_probe(services(), lookup, wait)
+        findings += _probe(lookup, wait)
     if probe_file:
         findings += doctor.check_probe_file(settings, probe_file.read_bytes(), lookup)
     for finding in findings:
         click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
     if any(finding.is_wrong for finding in findings):
         raise click.exceptions.Exit(1)
+
+
+def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[health.HealthFinding]:
+    with read_transaction() as session:
+        is_on_hold = hold.is_on(session)
+    if is_on_hold:
+        return [health.failure("No probe was sent: sending is on hold. See `hold status`.")]
+    return list(doctor.check_probe(services(), lookup, seconds))
 
 
 @click.command("status")

@@ -168,9 +168,12 @@ WEB = {
     "sent": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
-        "name value changed_at announced_at announced",
+        "name value changed_at announced_at announced wrapped",
         update="value changed_at",
-        rows=(("INSERT", "announced_at IS NULL AND announced IS NULL"), ("UPDATE", "true")),
+        rows=(
+            ("INSERT", "announced_at IS NULL AND announced IS NULL AND wrapped IS NULL"),
+            ("UPDATE", "true"),
+        ),
     ),
     "sheets": Rights(update="ticks", may_delete=True),
     "sign_ins": Rights(update="used_at"),

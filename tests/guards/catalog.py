@@ -5,6 +5,7 @@ from tests.guards.sabotage import Sabotage
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
 TRAIL = "tests/audit/test_trail.py"
+COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
@@ -113,6 +114,8 @@ OFFICE_GROUPS = "tests/groups/test_office_groups.py"
 RETIRING = "tests/groups/test_retiring.py"
 SECOND_YES = "tests/leads/test_second_yes.py"
 SILENCE = "tests/newsletters/test_silence.py"
+GATE = "tests/newsletters/test_gate.py"
+LINTER = "tests/mail/test_linter.py"
 HEADER_WORDS = "tests/groups/test_header_words.py"
 TICKING = "tests/group_interests/test_ticking.py"
 HOSTILE = "tests/district/test_hostile.py"
@@ -196,6 +199,163 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "fill_slots(clean_text(each), name)",
         "clean_text(each)",
         (f"{SILENCE}::test_nothing_that_queues_lets_a_telling_subject_pass",),
+    ),
+    (
+        "issues-are-judged-as-they-are-rendered",
+        "belong_mail/newsletters/gate.py",
+        "    return lint(template, Expected(root, _telling(newsletter), targets))",
+        "    return []",
+        (GATE,),
+    ),
+    (
+        "the-door-is-guarded",
+        "belong_mail/newsletters/issue_mailer.py",
+        "    return gate.require_fit(newsletter, made, language, mailer.links.root)",
+        "    return made",
+        (
+            f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",
+            f"{GATE}::test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door",
+        ),
+    ),
+    (
+        "what-does-not-pass-is-not-queued",
+        "belong_mail/worker/loop.py",
+        "checks = self._choose, self._may_go_out, self._is_fit",
+        "checks = self._choose, self._may_go_out",
+        (f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",),
+    ),
+    (
+        "finished-bytes-are-judged-again",
+        "belong_mail/newsletters/issue_mailer.py",
+        "        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
+        "        if False:",
+        (f"{GATE}::test_bytes_that_were_made_without_the_gate_do_not_leave",),
+    ),
+    (
+        "the-command-line-passes-the-gate",
+        "belong_mail/newsletters/commands.py",
+        "    newsletters.require_valid(newsletter)\n    require_rendered_fit",
+        "    newsletters.require_valid(newsletter)\n    (lambda *_: None)",
+        (f"{GATE}::test_the_command_line_queues_none_of_it",),
+    ),
+    (
+        "a-command-releases-nothing-past-the-gate",
+        "belong_mail/newsletters/commands.py",
+        "            require_rendered_fit(newsletter,",
+        "            (lambda *_: None)(newsletter,",
+        (f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",),
+    ),
+    (
+        "the-checklist-asks-the-gate",
+        "belong_mail/newsletters/checklist.py",
+        "        *gate_findings(issue, made, links),\n",
+        "",
+        (f"{GATE}::test_a_lead_reads_why_an_issue_is_not_sent",),
+    ),
+    (
+        "no-test-copy-passes-the-gate",
+        "belong_mail/newsletters/release_views.py",
+        "            require_rendered_fit(issue, services().renderer, services().links)",
+        "            pass",
+        (f"{GATE}::test_a_lead_reads_why_an_issue_is_not_sent",),
+    ),
+    (
+        "tags-of-others-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "        if tag not in _TAGS and tag not in self._further:",
+        "        if False:",
+        (LINTER,),
+    ),
+    (
+        "attributes-of-others-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "            if name not in _ATTRIBUTES and name not in further:",
+        "            if False:",
+        (LINTER,),
+    ),
+    (
+        "styles-that-fetch-are-problems",
+        "belong_mail/mail/message/linter.py",
+        '        if name == "style" and _ACTIVE_STYLE.search(value):',
+        "        if False:",
+        (LINTER,),
+    ),
+    (
+        "pictures-come-with-the-message",
+        "belong_mail/mail/message/linter.py",
+        'value.removeprefix("cid:") in self._cids',
+        "value",
+        (LINTER,),
+    ),
+    (
+        "links-are-ours-or-as-typed",
+        "belong_mail/mail/message/linter.py",
+        "target not in expected.targets",
+        "False",
+        (LINTER,),
+    ),
+    (
+        "links-lead-where-they-say",
+        "belong_mail/mail/message/linter.py",
+        "    if said and not",
+        "    if False and not",
+        (LINTER,),
+    ),
+    (
+        "no-link-passes-on",
+        "belong_mail/mail/message/linter.py",
+        "    if redirector(target):",
+        "    if False:",
+        (LINTER,),
+    ),
+    (
+        "unknown-slots-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "    found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]",
+        "    found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown - unknown)]",
+        (LINTER,),
+    ),
+    (
+        "tokens-stand-in-our-links-alone",
+        "belong_mail/mail/message/linter.py",
+        "    if not all(is_ours(each, expected.root) for each in runs):",
+        "    if False:",
+        (LINTER,),
+    ),
+    (
+        "names-stand-in-no-link",
+        "belong_mail/mail/message/linter.py",
+        "if is_html and any(GREETING in tag",
+        "if False and any(GREETING in tag",
+        (LINTER,),
+    ),
+    (
+        "percent-signs-hide-no-name",
+        "belong_mail/mail/message/linter.py",
+        "    return sorted(ways | {unquote(each) for each in ways})",
+        "    return sorted(ways)",
+        (LINTER,),
+    ),
+    (
+        "files-are-called-as-they-are-spelled",
+        "belong_mail/mail/message/linter.py",
+        "names = [collapse_rfc2231_value(each) for each in given]",
+        "names = [each for each in given if isinstance(each, str)]",
+        (LINTER,),
+    ),
+    (
+        "the-preview-line-is-read",
+        "belong_mail/mail/message/linter.py",
+        "    found += [Problem(Rule.HEADER, word) for word in told if word]",
+        "",
+        (LINTER,),
+    ),
+    (
+        "single-emails-fetch-nothing",
+        "belong_mail/delivery/mailer.py",
+        "        require_no_remote_content(rendered.html)\n",
+        "",
+        ("tests/outbox/test_every_email.py",),
     ),
     (
         "a-queued-subject-is-judged-again",
@@ -1334,6 +1494,62 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
         "    group = group_service.find_even_retired(session, slug)\n",
         (VERBS,),
+    ),
+    (
+        "copies-end-three-days-after-all-were-told",
+        "belong_mail/newsletters/office_copies.py",
+        "    return told_at is None or at < told_at + NOTICE\n",
+        "    return told_at is None\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-choice-about-copies-is-told-anew",
+        "belong_mail/newsletters/office_copies.py",
+        'if told["value"] == row.value and told_at >= chosen_at:',
+        'if told["value"] == row.value:',
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-row-does-not-say-that-copies-end",
+        "belong_mail/newsletters/office_copies.py",
+        "    told_at = _told_at(session, opener, row)\n    return told_at is None or",
+        "    told_at = row.announced_at\n    return told_at is None or",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-would-miss-the-copies-is-told",
+        "belong_mail/office/settings_tasks.py",
+        "    told = (mailer.office, mailer.operator, alert_address(session, mailer.opener))\n",
+        "    told = ()\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "that-copies-end-floods-nobody",
+        "belong_mail/newsletters/office_copies.py",
+        "    if rate_limits.try_use(session, TOLD, COPIES_END_RATE, at) is None:\n",
+        "    if False:\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "the-operator-gets-every-alert",
+        "belong_mail/ops/alerts.py",
+        "    recipients = [operator] if operator is not None else []\n",
+        "    recipients: list[Callable[[], bytes]] = []\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "alerts-go-to-staff-alone",
+        "belong_mail/office/settings_tasks.py",
+        "not keyring.staff.admits(address)",
+        "False",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-gets-alerts-no-more-is-told",
+        "belong_mail/office/settings_tasks.py",
+        '((before, ""), (address, "yes"))',
+        '((address, "yes"),)',
+        (COPIES_AND_ALERTS,),
     ),
     (
         "an-ended-group-is-the-offices-alone",
@@ -3584,6 +3800,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if is_kept:\n",
         "    if found:\n",
         (f"{PROBE}::test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told",),
+    ),
+    (
+        "a-copy-on-hold-sends-no-probe",
+        "belong_mail/ops/commands.py",
+        "    if is_on_hold:\n        return [health.failure(",
+        "    if not is_on_hold and is_on_hold:\n        return [health.failure(",
+        (f"{PROBE}::test_a_copy_on_hold_sends_no_probe",),
     ),
     (
         "a-probe-removes-only-itself",
