@@ -122,7 +122,7 @@ def test_a_lead_who_lost_the_passkey_gets_in_a_day_later(
     expect(new.locator("h1")).to_have_text("We’re telling those concerned")
     site.link_to(LEAD, "stop-recovery")
     open_link(new, site)
-    expect(new.locator("main")).to_contain_text("Please wait until 24 hours have passed")
+    expect(new.locator("main")).to_contain_text("Please wait until a day has passed")
     let_a_day_pass(site)
     open_link(new, site)
     new.get_by_role("button", name="Remove my passkeys and sign in").press("Enter")
