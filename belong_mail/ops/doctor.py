@@ -8,8 +8,10 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dns.resolver
+from dns.inet import is_address
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
@@ -17,7 +19,7 @@ from belong_mail.core.db import UtcTime, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services, Settings
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
-from belong_mail.mail.authentication import Lookup, dmarc, spf
+from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
@@ -26,6 +28,8 @@ from belong_mail.ops import grants, key_check, probe, probe_report
 from belong_mail.ops.health import INBOUND_ADVICE, HealthFinding, check_schema, failure
 
 SKEW = timedelta(minutes=2)
+# Of nobody (RFC 5737): to see whether a record can be evaluated at all.
+EXAMPLE_ADDRESS = "192.0.2.1"
 # Seconds in which the mailbox must have opened.
 MAILBOX_SECONDS = 30.0
 PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
@@ -179,6 +183,31 @@ def check_names(domain: str, lookup: Lookup) -> Iterator[HealthFinding]:
         yield failure(f"DMARC: _dmarc.{domain} has {own} records. It needs one.")
     if not has_mx:
         yield failure(f"MX: {domain} accepts no email, so bounces cannot arrive.")
+
+
+def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[HealthFinding]:
+    """Evaluate SPF for the relay's own addresses, and look whether they have names."""
+    domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
+    try:
+        found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
+        public = [address for address in found if not trace.is_private(address)]
+        for address in public[:1] or [EXAMPLE_ADDRESS]:
+            result = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
+            if result.result == spf.PERMERROR:
+                yield failure(f"SPF: the record of {domain} cannot be evaluated: {result.why}.")
+            elif result.result == spf.PASS and public:
+                yield HealthFinding(f"SPF: it names the relay’s address {address} ({result.why}).")
+            elif public:
+                yield HealthFinding(
+                    f"SPF: it does not name the relay’s address {address}. Large relays send from"
+                    " others: `--probe` sees which."
+                )
+        for address in public[:1]:
+            _, confirmed = trace.confirmed_names(address, lookup)
+            has = f"is {confirmed[0]}, which has that address" if confirmed else "has no such name"
+            yield HealthFinding(f"PTR: the relay’s address {address} {has}.")
+    except dns.exception.DNSException:
+        return  # said already
 
 
 def check_probe(services: Services, lookup: Lookup, seconds: float) -> Iterator[HealthFinding]:

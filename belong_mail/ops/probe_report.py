@@ -87,17 +87,14 @@ def _judge_signatures(
         )
         return False
     is_strict = policy is not None and policy.is_strict("adkim")
-    good = []
+    whole = [each for each in found if not each.fault]
+    good = [each for each in whole if _is_aligned(each.domain, arrived, is_strict=is_strict)]
     for each in found:
-        if each.is_unknown:
-            yield HealthFinding(
-                f"DKIM: a signature of {each.domain} was not checked: {each.fault}."
-            )
-        elif each.fault:
-            yield failure(f"DKIM: the signature of {each.domain} does not verify: {each.fault}.")
-        elif _is_aligned(each.domain, arrived, is_strict=is_strict):
-            good.append(each)
-    others = sorted({each.domain for each in found if not each.fault and each not in good})
+        words = f"DKIM: the signature of {each.domain} does not verify: {each.fault}."
+        if each.fault:
+            # One that verifies is enough (RFC 9989): another may be a list's, or a forwarder's.
+            yield HealthFinding(words) if good or each.is_unknown else failure(words)
+    others = sorted({each.domain for each in whole if each not in good})
     if not good and others:
         yield failure(
             f"DKIM: signed for {', '.join(others)}, which does not align with From"
@@ -175,6 +172,9 @@ def _judge_spf(arrived: Arrived, policy: dmarc.Policy | None) -> Judged:
     domain = path.rpartition("@")[2].lower()
     found = spf.evaluate(hop.address, domain, path, hop.ehlo, arrived.lookup)
     because = f" ({found.why})" if found.why else ""
+    if found.result != spf.PASS and trace.is_private(hop.address):
+        yield HealthFinding(f"SPF: not evaluated here, for {hop.address} is a private address.")
+        return False
     if found.result != spf.PASS:
         yield failure(
             f"SPF: {found.result} for {domain} and {hop.address}, which handed it over{because}."
@@ -214,6 +214,8 @@ def _judge_names(arrived: Arrived) -> Iterator[HealthFinding]:
     names, confirmed = trace.confirmed_names(hop.address, arrived.lookup)
     if confirmed:
         yield HealthFinding(f"PTR: {hop.address} is {confirmed[0]}, which has that address.")
+    elif trace.is_private(hop.address):
+        yield HealthFinding(f"PTR: not checked, for {hop.address} is a private address.")
     elif names:
         yield failure(
             f"PTR: {hop.address} is {names[0]}, which has another address. Gmail refuses it."

@@ -80,7 +80,7 @@ def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
     habits = Habits()
     raw = signed(newsletter, habits).replace(b"Return-Path: <b+", b"Return-Path: <b+0")
     results = b"Authentication-Results: mx.example.org; spf=fail; dmarc=fail\r\n"
-    raw = results + RECEIVED.replace(b"127.0.0.1", b"192.0.2.7") + raw.replace(b"OK", b"ok") + b"x"
+    raw = results + RECEIVED.replace(b"127.0.0.1", b"8.8.8.8") + raw.replace(b"OK", b"ok") + b"x"
     code, _, wrong = judged(environment, tmp_path, raw, habits)
     assert code == 1
     said = "\n".join(wrong)
@@ -88,12 +88,29 @@ def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
         "DKIM: the signature of example.org does not verify",
         "The relay rewrote the return path; reports now go to example.org.",
         "SPF: the receiver says fail.",
-        "SPF: fail for example.org and 192.0.2.7",
+        "SPF: fail for example.org and 8.8.8.8",
         "DMARC: the receiver says fail.",
         "DMARC: fail, for neither SPF nor DKIM passes and aligns; the policy of example.org is",
-        "PTR: 192.0.2.7 has no name.",
+        "PTR: 8.8.8.8 has no name.",
     ):
         assert words in said
+
+
+def test_a_private_address_proves_nothing_and_a_second_signature_may_be_broken(
+    environment: Settings, tmp_path: Path, newsletter: bytes
+) -> None:
+    habits = Habits()
+    broken = b"DKIM-Signature: v=1; a=rsa-sha256; d=list.example; s=x; h=from; bh=AA; b=AA\r\n"
+    private = RECEIVED.replace(b"127.0.0.1", b"10.0.0.2")
+    raw = private + broken + signed(newsletter, habits)
+    code, well, wrong = judged(environment, tmp_path, raw, habits)
+    assert (code, wrong) == (0, [])
+    for words in (
+        "DKIM: the signature of list.example does not verify",
+        "SPF: not evaluated here, for 10.0.0.2 is a private address.",
+        "PTR: not checked, for 10.0.0.2 is a private address.",
+    ):
+        assert any(words in said for said in well)
 
 
 def test_without_a_mailbox_the_doctor_says_what_it_could_not_check(
@@ -132,6 +149,17 @@ def test_a_probe_has_the_headers_of_a_newsletter_and_is_no_delivery(
     with services.reading.begin() as session:
         assert session.get(Delivery, number) is None
     assert parse_report(written.envelope.message).kind is Kind.OTHER
+
+
+def test_a_copy_on_hold_sends_no_probe(
+    environment: Settings, relay: Server, services: Services
+) -> None:
+    assert services
+    assert run(environment, "hold", "begin").returncode == 0
+    mailbox = {"BELONG_INBOUND_URL": "imaps://b:secret@127.0.0.1:1/INBOX"}
+    _, _, wrong = told(environment | mailbox, "--probe", "--dns", "127.0.0.1:1")
+    assert any(words.startswith("No probe was sent: sending is on hold.") for words in wrong)
+    assert relay.accepted == []
 
 
 def test_a_relay_that_refuses_the_probe_is_said(

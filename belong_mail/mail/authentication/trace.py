@@ -37,8 +37,13 @@ def handed_over(parsed: Message) -> Hop | None:
             hops += [Hop(found[1], str(ip_address(found[2])))] if found else []
         except ValueError:
             continue
-    public = (hop for hop in hops if ip_address(hop.address).is_global)
+    public = (hop for hop in hops if not is_private(hop.address))
     return next(public, hops[0] if hops else None)
+
+
+def is_private(address: str) -> bool:
+    """Tell whether an address is used inside one network alone, so that nobody else meets it."""
+    return not ip_address(address).is_global
 
 
 def verdicts(parsed: Message) -> dict[str, str]:
