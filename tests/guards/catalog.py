@@ -1239,7 +1239,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/identity_views.py",
         "identities.account_of(session, _district(), subject) != account:",
         "identities.account_of(session, _district(), subject) is None:",
-        (f"{DISTRICT_PROOF}::test_a_sign_in_of_before_or_of_somebody_else_proves_nothing",),
+        (
+            f"{DISTRICT_PROOF}::test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in",
+        ),
     ),
     (
         "a-passkey-signs-on-our-own-page",
