@@ -4,6 +4,8 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+MOVE = "tests/operations/test_move.py"
+REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
@@ -1238,7 +1240,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/identity_views.py",
         "identities.account_of(session, _district(), subject) != account:",
         "identities.account_of(session, _district(), subject) is None:",
-        (f"{DISTRICT_PROOF}::test_a_sign_in_of_before_or_of_somebody_else_proves_nothing",),
+        (
+            f"{DISTRICT_PROOF}::test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in",
+        ),
     ),
     (
         "a-passkey-signs-on-our-own-page",
@@ -4759,6 +4763,69 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if accounts.has_office_right(session, by) and invitations.is_proven_office(",
         "    if by or invitations.is_proven_office(",
         ("tests/district/test_office.py",),
+    ),
+    (
+        "a-move-touches-no-database-in-use",
+        "belong_mail/ops/move.py",
+        "if one is None or other is None or tuple(one) != tuple(other):",
+        "if is_whole and (one is None or other is None or tuple(one) != tuple(other)):",
+        (f"{MOVE}::test_a_database_that_is_in_use_is_left_alone[sqlite]",),
+    ),
+    (
+        "a-move-compares-every-row-in-the-end",
+        "belong_mail/ops/move.py",
+        "_compare(reader, target, table, is_whole=True)",
+        "_compare(reader, target, table, is_whole=False)",
+        (f"{MOVE}::test_a_row_that_is_missing_there_is_noticed[sqlite]",),
+    ),
+    (
+        "nobody-writes-to-what-is-moved",
+        "belong_mail/ops/move.py",
+        'connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))',
+        "assert names",
+        (f"{MOVE}::test_nobody_writes_to_the_source_meanwhile[postgresql]",),
+    ),
+    (
+        "what-was-moved-is-on-hold",
+        "belong_mail/ops/commands.py",
+        '        _hold(source, "left")\n',
+        "",
+        (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
+    ),
+    (
+        "a-drill-takes-an-empty-database",
+        "belong_mail/ops/backup.py",
+        "        if inspect(place).get_table_names():\n",
+        "        if not place:\n",
+        (f"{REHEARSED}::test_a_drill_refuses_what_is_no_copy_and_a_database_in_use[postgresql]",),
+    ),
+    (
+        "a-drill-leaves-nothing",
+        "belong_mail/ops/backup.py",
+        "            _drop_tables(place)\n",
+        "            place.dispose()\n",
+        (f"{REHEARSED}::test_a_drill_opens_a_copy_apart_and_leaves_nothing[postgresql]",),
+    ),
+    (
+        "a-database-is-not-moved-to-itself",
+        "belong_mail/ops/move.py",
+        "if _identity(source) == _identity(target):",
+        "if source is target:",
+        (f"{MOVE}::test_a_database_is_not_moved_to_itself[sqlite]",),
+    ),
+    (
+        "postgresql-counts-on",
+        "belong_mail/ops/move.py",
+        "            if last:\n",
+        "            if not last:\n",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
+    ),
+    (
+        "json-is-moved-as-it-stands",
+        "belong_mail/ops/move.py",
+        "as_text(each, Text()) if _is_json(each) else each",
+        "each",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
     ),
 )
 
