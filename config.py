@@ -32,6 +32,7 @@ TESTS = (
     "REQUIRE_NGINX",
     "REQUIRE_NETWORK",
     "REQUIRE_DOVECOT",
+    "REQUIRE_RELAYS",
     "KILLS",
     "SEED",
     "RECIPIENTS",
@@ -201,8 +202,8 @@ class Config:
     copy_to_office: bool = setting(
         settings.yes_or_no,
         "yes",
-        "whether to send a copy of each newsletter to the office's inbox; yes or no",
-        UsedBy.WORKER,
+        "whether to send a copy of each newsletter to the office's inbox; yes or no; the office can"
+        " choose otherwise on its page",
     )
     allowed_domains: tuple[str, ...] = setting(
         settings.domains, "dpsk12.org", "the email domains of people who may join"
@@ -254,7 +255,7 @@ class Config:
         settings.optional_inbox,
         "",
         "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
-        " over 15 minutes; empty: no alerts",
+        " over 15 minutes; empty: only whom the office names on its page",
         UsedBy.WORKER,
     )
     canary_address: str = setting(

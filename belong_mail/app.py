@@ -13,6 +13,7 @@ from belong_mail.accounts import proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.models import Account
+from belong_mail.accounts.passkey_views import passkey
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.views import account, sign_in
 from belong_mail.contact.views import contact
@@ -52,8 +53,8 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 
 BLUEPRINTS = (
-    directory, subscriptions, interests, memberships, moving, contact, sign_in, account, lead,
-    writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
+    directory, subscriptions, interests, memberships, moving, contact, sign_in, account, passkey,
+    lead, writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
     shared_mailbox, office, office_groups, office_imports, office_newsletters, office_settings,
     office_trail, people, newcomers, meetings, own_calendar, planning, office_health, operating,
 )  # fmt: skip

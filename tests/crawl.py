@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Recovery
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads
@@ -50,7 +50,7 @@ PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
-    "/sign-in", "/sign-in/sent", "/noted",
+    "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
 )  # fmt: skip
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
@@ -73,8 +73,7 @@ def mailed_links(
         queue_issue(session)
     visitor.join("lgbtq", GUEST)
     worker.drain()
-    [asked] = relay.to(GUEST)
-    [issue] = relay.to(MEMBER)
+    [asked], [issue] = relay.to(GUEST), relay.to(MEMBER)
     with services.writing.begin() as session:
         gone = make_member(session, keyring, "gone@dpsk12.org")
         gone.ended_at = now()
@@ -101,9 +100,21 @@ def mailed_links(
         "result": page_of(services, "result", Purpose.RESULT, "left~1~"),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
+        "stop-recovery": recovery_link(services),
         "invitation": invitation_link(services, keyring, worker, relay),
         "confirm-identity": proof_link(services, worker, relay),
     }
+
+
+def recovery_link(services: Services) -> str:
+    """Let somebody have lost their passkeys, and return the link that stops it."""
+    with services.writing.begin() as session:
+        [account] = accounts.leads_of(session, group_named(session, SLUG))
+        begun = Recovery(account_id=account.id)
+        session.add(begun)
+        session.flush()
+        name = begun.public_id
+    return page_of(services, "stop-recovery", Purpose.STOP_RECOVERY, name)
 
 
 def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> str:
@@ -208,7 +219,8 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
     for path in ("", "/sheet", "/mail", "/mail.eml"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
-    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js"):
+    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js",
+                 "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "leave-all", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)
@@ -247,6 +259,7 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     for verb in ("leave", "undo"):
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
+    yield "stop-recovery", visitor.press(links["stop-recovery"])
     yield "change-address", visitor.press(links["change-address"])
     yield "email-me-again", visitor.press(links["email-me-again"])
     yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
@@ -320,7 +333,6 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
         if rule.endpoint not in opened and "GET" in (rule.methods or set()):
             named = gone if rule.rule.startswith("/office/") else own
             yield re.sub("<[^>]+>", lambda found, named=named: named[found[0]], rule.rule)  # type: ignore[misc]
-    yield f"/office/groups/{ended_group(services)}"
 
 
 def ended_group(services: Services) -> str:
@@ -378,7 +390,7 @@ def begin_thread(session: Session, services: Services, code: str = "") -> str:
 def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     """Open every page of a lead, with an issue that is a draft and one that is released."""
     places = list(lead_stops(lead.client.application, services))
-    for place in places:
+    for place in (*places, f"/office/groups/{ended_group(services)}"):
         yield lead.open(place)
     [release] = [place for place in places if place.endswith("/release")]
     write = release.removesuffix("/release")
@@ -386,6 +398,8 @@ def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     yield lead.send(release, when="now", minutes="10")
     for place in places:
         yield lead.open(place)
+    token = Form(lead.open("/sign-in").text).fields["csrf_token"]
+    yield lead.press("/sign-in/passkey/finish", csrf_token=token)
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     yield lead.press(release.replace("/release", "/undo"), csrf_token="of an earlier session")
     yield lead.press(release.replace("/release", "/undo"), csrf_token=token)

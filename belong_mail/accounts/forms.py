@@ -1,10 +1,10 @@
 """The sign-in form: an address; and the button to have a link emailed."""
 
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, SubmitField
+from wtforms import EmailField, HiddenField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from belong_mail.web.forms import BaseForm, PublicForm, strip, well_formed
+from belong_mail.web.forms import BaseForm, PublicForm, one_line, strip, well_formed
 
 
 class SignInForm(PublicForm):
@@ -22,3 +22,27 @@ class SignInForm(PublicForm):
 
 class ProofForm(BaseForm):
     """The button that has a link emailed."""
+
+
+class PasskeySignInForm(PublicForm):
+    """What a browser has signed, as our script writes it."""
+
+    answer = HiddenField()
+
+
+class PasskeyForm(BaseForm):
+    """Names a new passkey, and brings what the browser has made."""
+
+    name = StringField(
+        _l("What do you call this passkey?"),
+        description=_l("So that you recognize it later. For example: My phone"),
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Enter a name.")),
+            Length(max=60, message=_l("Use at most 60 characters.")),
+            one_line,
+        ],
+    )
+    answer = HiddenField()
+    submit = SubmitField(_l("Create the passkey"))
+    not_added = _l("That didn’t work. Please try again.")

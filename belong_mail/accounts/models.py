@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from belong_mail.core.db import Base, new_public_id, now
@@ -34,6 +34,8 @@ class Account(Base):
     wrapped_office: Mapped[bytes | None]
     # From then on nobody signs in to it, and no email goes there.
     suspended_at: Mapped[datetime | None]
+    # Its owner wants no passkey: none is offered on the first page.
+    passkey_declined_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     @property
@@ -115,3 +117,34 @@ class Identity(Base):
     # The provider's issuer and its opaque name for the person. The worker believes it alone.
     wrapped_subject: Mapped[bytes]
     linked_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Passkey(Base):
+    """A public key that a device of an account's owner has made: with it they sign in."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
+    # The device's own, random name for it.
+    credential_id: Mapped[bytes] = mapped_column(unique=True)
+    # COSE_Key, in CBOR (RFC 9052).
+    public_key: Mapped[bytes]
+    # What the device counted at the last use; those that do not count say 0.
+    counter: Mapped[int] = mapped_column(BigInteger)
+    # How its owner calls it, in the clear.
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    used_at: Mapped[datetime | None]
+
+
+class Recovery(Base):
+    """Somebody with an account's mailbox says that its passkeys are lost; the worker begins one."""
+
+    __tablename__ = "recoveries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
+    started_at: Mapped[datetime] = mapped_column(default=now)

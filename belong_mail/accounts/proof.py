@@ -2,22 +2,26 @@
 
 A browser that is left alone, or a cookie that was taken, is a session of somebody else's. Views
 marked `web.access.fresh_proof` act only within `FRESH_PROOF_AGE` of a sign-in or of a later proof:
-by a link that is emailed for this session, or by the district's sign-in.
+by a link that is emailed for this session, by the district's sign-in, or by a passkey. Who has one
+of the latter two proves it by no email: a mailbox alone does not decide.
 """
 
 from datetime import timedelta
+from enum import StrEnum
 
 from flask import current_app, request
 from flask import session as cookie
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
+from belong_mail.accounts import identities
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.service import PROOF, seal_job, use_sign_in
+from belong_mail.accounts.service import PROOF, has_passkey, seal_job, use_sign_in
 from belong_mail.accounts.session import here
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.services import Settings
 
 # Long enough to read a newsletter once more and send it, or to invite some leads; shorter than the
 # half hour after which a browser that was left alone is signed out.
@@ -31,6 +35,21 @@ def is_fresh() -> bool:
     return now() - (session.proven_at or session.started_at) < FRESH_PROOF_AGE
 
 
+class Way(StrEnum):
+    """How somebody proves who they are."""
+
+    EMAIL = "email"
+    PASSKEY = "passkey"
+    DISTRICT = "district"
+
+
+def way(session: Session, settings: Settings, account: Account) -> Way:
+    """Return the one way in which an account's owner proves who they are."""
+    if identities.is_used(session, settings, account):
+        return Way.DISTRICT
+    return Way.PASSKEY if has_passkey(session, account) else Way.EMAIL
+
+
 def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
     """Ask the worker to email a link that proves it for this session alone."""
     said = {"account": account.public_id, "session": here().public_id, "language": language}
@@ -41,6 +60,11 @@ def ask_for_link(session: Session, sealer: Sealer, account: Account, language: s
 def is_for_here(link: SignIn) -> bool:
     """Tell whether a link was asked for in the session of this request."""
     return link.browser_hash == here().token_hash
+
+
+def may_use(session: Session, link: SignIn, account: Account) -> bool:
+    """Tell whether a link was asked for in this session, and its owner has no passkey."""
+    return is_for_here(link) and not has_passkey(session, account)
 
 
 def use_link(session: Session, link: SignIn, account: Account) -> None:

@@ -10,7 +10,7 @@ from secrets import compare_digest
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, SignIn
+from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -27,6 +27,8 @@ OFFICE = "office"
 # The request and the email of a link by which who is signed in proves it again.
 PROOF = "proof"
 HAND_OVER = "hand-over"
+# The request and the email that an account's passkeys have changed.
+PASSKEY_CHANGED = "passkey-changed"
 
 
 def is_held() -> ColumnElement[bool]:
@@ -198,6 +200,12 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
 def set_language(session: Session, account: Account, language: str) -> None:
     """Write to a lead in this language from now on."""
     session.get_one(Account, account.id).language = language
+
+
+def has_passkey(session: Session, account: Account) -> bool:
+    """Tell whether an account's owner signs in with a passkey."""
+    found = select(Passkey.id).where(Passkey.account_id == account.id)
+    return session.scalar(found.limit(1)) is not None
 
 
 def browser_proof(account: Account, nonce: str) -> str:

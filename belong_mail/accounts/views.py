@@ -5,11 +5,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import devices, identities, proof
+from belong_mail.accounts import devices, proof, recovery
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import ProofForm, SignInForm
+from belong_mail.accounts.forms import PasskeySignInForm, ProofForm, SignInForm
 from belong_mail.accounts.models import Account, SignIn
+from belong_mail.accounts.proof import Way
+from belong_mail.accounts.recovery import Stage
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.web.access import for_accounts, no_cookie, public
@@ -35,7 +37,8 @@ def ask() -> ResponseReturnValue:
             due_at = throttle(session, known_as=asking.known_as)
             accounts.ask_to_sign_in(session, services().sealer, asking, due_at)
         return redirect(url_for(".sent"), 303)
-    return render_template("sign_in/ask.html", form=form), 422 if form.errors else 200
+    page = render_template("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
+    return page, 422 if form.errors else 200
 
 
 @sign_in.get("/sign-in/sent")
@@ -52,19 +55,50 @@ def confirm(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.SIGN_IN, token)
     with transaction() as session:
         link = accounts.find_sign_in(session, public_id)
+        account = session.get_one(Account, link.account_id)
         is_ours = accounts.has_asked(session, link, browsers.asked_as())
-        if request.method == "POST" and is_ours:
-            return _begin(session, link)
-        if request.method == "POST":
-            account = session.get_one(Account, link.account_id)
+        stage = recovery.stage(session, account)
+        if request.method == "POST" and is_ours and stage is not Stage.WAIT:
+            return _use(session, link, account, stage)
+        if request.method == "POST" and not is_ours:
             accounts.record_refusal(session, account, "other-browser")
     page = render_template(
         "sign_in/confirm.html",
         action=url_for(".confirm", token=token),
-        is_ours=is_ours,
+        stage=stage if is_ours else None,
         is_private=True,
     )
     return page, 200 if request.method != "POST" else 403
+
+
+def _use(session: Session, link: SignIn, account: Account, stage: Stage) -> Response:
+    """Use a link: to sign in, or where there is a passkey to begin or end a recovery."""
+    if stage is Stage.ASK:
+        recovery.ask(session, services().sealer, link, account)
+        return make_response(redirect(url_for(".recovery_asked"), 303))
+    if stage is Stage.RECOVER:
+        recovery.recover(session, services().sealer, account)
+    return _begin(session, link)
+
+
+@sign_in.get("/sign-in/recovery")
+@public
+def recovery_asked() -> str:
+    return render_template("sign_in/recovery_asked.html")
+
+
+@sign_in.route("/stop-recovery/<token>", methods=["GET", "POST"])
+@public
+@no_cookie
+def stop_recovery(token: str) -> ResponseReturnValue:
+    """Ask on GET; on POST stop a recovery that somebody else asked for."""
+    public_id = services().tokens.read(Purpose.STOP_RECOVERY, token)
+    with transaction() as session:
+        owner = recovery.owner_of(session, public_id)
+        if request.method == "POST":
+            recovery.stop(session, owner)
+    is_done = request.method == "POST"
+    return render_template("sign_in/stop_recovery.html", action=request.path, is_done=is_done)
 
 
 def _begin(session: Session, link: SignIn) -> Response:
@@ -85,7 +119,7 @@ def prove(token: str) -> ResponseReturnValue:
     with transaction() as session:
         link = accounts.find_sign_in(session, public_id)
         account = browsers.current_account(session)
-        is_ours = account is not None and proof.is_for_here(link)
+        is_ours = account is not None and proof.may_use(session, link, account)
         if request.method == "POST" and account is not None and is_ours:
             proof.use_link(session, link, account)
             return redirect(url_for("account.confirm_identity"), 303)
@@ -143,14 +177,14 @@ def confirm_identity() -> ResponseReturnValue:
     """Say how to prove again who is signed in, or that it is done; on POST have a link emailed."""
     form = ProofForm()
     with transaction() as session:
-        if form.validate_on_submit():
+        way = proof.way(session, services().settings, signed_in())
+        if form.validate_on_submit() and way is not Way.PASSKEY:
             throttle(session, known_as=browsers.here().public_id)
             language = str(get_locale())
             proof.ask_for_link(session, services().sealer, signed_in(), language)
             return redirect(url_for(".confirm_identity", asked=1), 303)
-        by_district = identities.is_used(session, services().settings, signed_in())
     back = proof.page_to_go_back_to()
-    shown = {"is_fresh": proof.is_fresh(), "by_district": by_district, "back": back}
+    shown = {"is_fresh": proof.is_fresh(), "way": way, "back": back}
     return render_template("account/proof.html", form=form, **shown)
 
 

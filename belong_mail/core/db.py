@@ -28,7 +28,9 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    func,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
@@ -256,6 +258,13 @@ def create(engine: Engine) -> None:
             create_file(Path(engine.url.database or ""))
         except OSError as error:
             raise OperationalError(None, None, error) from error
+
+
+def count_rows(engine: Engine) -> int:
+    """Count the rows of all tables."""
+    with engine.execution_options(is_reading=True).connect() as connection:
+        counts = (select(func.count()).select_from(table) for table in Base.metadata.sorted_tables)
+        return sum(connection.scalar(each) or 0 for each in counts)
 
 
 def require_writable(engine: Engine) -> None:

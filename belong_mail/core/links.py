@@ -23,13 +23,16 @@ PATHS = {
     "office.inbox": "/office/inbox",
     "office.thread": "/office/threads/<reference>",
     "office_settings.listed": "/office/settings",
+    "office_settings.copies": "/office/settings/copies",
     "own_calendar.feed": "/my-calendar/<token>",
     "people.listed": "/office/leads",
     "releases.sending": "/lead/newsletters/<public_id>/sending",
     "shared_mailbox.confirm": "/confirm-mailbox/<token>",
+    "sign_in.ask": "/sign-in",
     "sign_in.accept": "/invitation/<token>",
     "sign_in.confirm": "/sign-in/<token>",
     "sign_in.prove": "/confirm-identity/<token>",
+    "sign_in.stop_recovery": "/stop-recovery/<token>",
     "subscriptions.confirm": "/confirm/<token>",
     "subscriptions.join": "/groups/<slug>/join",
     "subscriptions.leave": "/leave/<token>",
@@ -52,7 +55,8 @@ class Links:
         parts = urlsplit(base_url)
         host = parts.netloc.lower()
         ascii_host = host if host.isascii() else host.encode("idna").decode()
-        self._root = f"{parts.scheme}://{ascii_host}{parts.path.rstrip('/')}"
+        # Where all links begin.
+        self.root = f"{parts.scheme}://{ascii_host}{parts.path.rstrip('/')}"
         self._tokens = tokens
 
     def page(self, endpoint: str, language: str, **values: str) -> str:
@@ -95,4 +99,4 @@ class Links:
         rest = {name: value for name, value in values.items() if value is not None}
         path = _GAP.sub(lambda gap: quote(str(rest.pop(gap[1])), _IN_PATH), PATHS[endpoint])
         query = f"?{urlencode(rest, safe=_IN_QUERY)}" if rest else ""
-        return f"{self._root}{path}{query}"
+        return f"{self.root}{path}{query}"

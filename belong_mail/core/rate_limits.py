@@ -89,6 +89,12 @@ PROOF_RATE = Rate(6, HOUR)
 PROOFS_RATE = Rate(20, HOUR)
 # One way to the district's identity provider and back: it is used once, and over by then.
 ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
+# One challenge for a passkey: it is used once, and over by then.
+CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
+# Emails to an account's owner that its passkeys have changed. The worker alone counts.
+PASSKEY_CHANGED_RATE = Rate(20, DAY)
+# Recoveries of an account, each of which is emailed to several people. The worker alone counts.
+RECOVERY_RATE = Rate(3, DAY)
 # Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
 # asks all day long must not fill the trail.
 SIGN_IN_REFUSED_RATE = Rate(1, HOUR)
@@ -141,6 +147,11 @@ IMPORT_MINUTE_RATE = Rate(60, timedelta(minutes=1))
 IMPORT_DAY_RATE = Rate(10_000, DAY)
 # The same person for the same group, whichever file names them: until their answer is due.
 IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
+# Changes of who else gets alerts: each one emails two addresses of staff, whoever asked for it.
+ALERT_ADDRESS_RATE = Rate(10, DAY)
+# That the office's copies end: whoever breaks into the web and takes it back and forth mails no
+# flood, and as long as not all were told, copies go on.
+COPIES_END_RATE = Rate(4, DAY)
 # What the operator hears of.
 
 # Emails about one alarm that stays on.

@@ -1,7 +1,8 @@
 """Site settings: what the office changes while the site runs; the environment is the default.
 
 A stored value counts if it is one that the environment could give. The worker tells the office of
-each change, so that one that nobody made is noticed. No address of ours and no secret is kept here.
+each change, so that one that nobody made is noticed. No secret is kept here, and no address that
+the web could open.
 """
 
 from dataclasses import fields, replace
@@ -20,6 +21,7 @@ EDITABLE: Final = (
     "video_url", "safe2tell_phone", "safe2tell_url", "lifeline_phone", "lifeline_url",
     "postal_address",
 )  # fmt: skip
+WRAPPED_COLUMN: Final = "site_settings.wrapped"
 # What a postal line has no use for, and whoever breaks into the web has.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
@@ -36,6 +38,8 @@ class SiteSetting(Base):
     announced_at: Mapped[datetime | None]
     # The value that it told of.
     announced: Mapped[str | None]
+    # What the worker alone writes and reads: an address, or of what it has told and when.
+    wrapped: Mapped[bytes | None]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:

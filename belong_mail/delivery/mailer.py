@@ -21,6 +21,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.linter import require_no_remote_content
 from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
 
 # MS-OXCMAIL 2.1.3.2.20: everything but NDR, the bounces we need.
@@ -52,7 +53,7 @@ class Email:
 class SealedRecipients:
     """Name somebody who is set as the recipient of a delivery; None: nobody is set."""
 
-    office: Callable[[], bytes] | None
+    office: Callable[[], bytes]
     operator: Callable[[], bytes] | None
     canary: Callable[[], bytes] | None
 
@@ -86,9 +87,13 @@ class Mailer:
     has_inbound: bool = False
 
     def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
-        """Write a single message: automatic, quiet about the group in every header."""
+        """Write a single message: automatic, quiet about the group in every header.
+
+        Raises what `check` raises, and RemoteContent.
+        """
         rendered = self.renderer.render(delivery.kind, email.language, **email.context)
         check((self.sender, rendered.subject, rendered.preheader))
+        require_no_remote_content(rendered.html)
         headers = [
             ("From", self.sender),
             ("To", format_mailbox("", email.to)),

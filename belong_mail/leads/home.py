@@ -5,7 +5,9 @@ from flask_babel import get_locale
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from belong_mail.accounts import identities
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
 from belong_mail.core.db import now
@@ -30,6 +32,7 @@ def home() -> str:
         led = accounts.groups_of(session, signed_in())
         groups = [_shown(session, group, language) for group in led]
         ending = accounts.ending_soon(session, signed_in())
+        is_passkey_offered = _offers_passkey(session, signed_in())
     account = signed_in()
     return render_template(
         "lead/home.html",
@@ -37,7 +40,15 @@ def home() -> str:
         ending=ending,
         mails_in=account.language,
         is_office=account.is_office,
+        is_passkey_offered=is_passkey_offered,
     )
+
+
+def _offers_passkey(session: Session, account: Account) -> bool:
+    """Tell whether who is signed in has no passkey, could use one, and has not said no."""
+    if account.passkey_declined_at is not None or accounts.has_passkey(session, account):
+        return False
+    return not identities.is_used(session, services().settings, account)
 
 
 def _shown(session: Session, group: Group, language: str) -> dict[str, object]:

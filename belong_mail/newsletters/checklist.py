@@ -1,17 +1,19 @@
 """The checklist before a release: what is missing or doubtful, in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from belong_mail.core.email_templates import Renderer
-from belong_mail.core.i18n import DEFAULT, NAMES, OTHER_LANGUAGES, gettext_noop
+from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES, gettext_noop
+from belong_mail.core.links import Links
 from belong_mail.mail.message import markdown
-from belong_mail.newsletters import attachments, rendering
+from belong_mail.mail.message.linter import Problem, Rule
+from belong_mail.newsletters import attachments, gate, rendering
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.gate import Rendering
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.rendering import IssueText, render, sample
 
 # However many there are of them, a browser reads two.
 SLASHES = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
@@ -25,6 +27,29 @@ MAX_MESSAGE = 5_000_000
 MAX_WITH_FLYERS = 10_000_000
 
 
+_GATE = {
+    Rule.HEADER: gettext_noop(
+        "A line of the email that inboxes show names the group or says what it’s about:"
+        " “%(named)s”. Anyone who sees the reader’s screen would know. Choose other words."
+    ),
+    Rule.REMOTE: gettext_noop(
+        "The email would load or run something by itself: “%(named)s”. Whoever is behind it would"
+        " learn who reads. Remove it from the text."
+    ),
+    Rule.LINK: gettext_noop(
+        "A link doesn’t lead where it says: “%(named)s”. Type the address itself, or use other"
+        " words for the link."
+    ),
+    Rule.REDIRECT: gettext_noop(
+        "A link goes through “%(named)s”, which sees who follows it. Use the address it leads to."
+    ),
+    Rule.PERSONAL: gettext_noop(
+        "“%(named)s” would be different in each reader’s email where only the text may be. Remove"
+        " it from the text."
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ChecklistItem:
     """One line of the checklist: words to be translated, and what is named in them."""
@@ -36,10 +61,11 @@ class ChecklistItem:
     is_refusal: bool = False
 
 
-def checklist(issue: Newsletter, renderer: Renderer) -> list[ChecklistItem]:
+def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[ChecklistItem]:
     """Look an issue through before it goes out."""
     texts = tuple(issue.text.values())
     shown = (*issue.subject.values(), *issue.preheader.values())
+    made = gate.render_each(issue, renderer, links)
     return [
         *_missing(issue),
         *_languages(issue),
@@ -56,8 +82,23 @@ def checklist(issue: Newsletter, renderer: Renderer) -> list[ChecklistItem]:
         *(_too_many_marks() for text in texts if markdown.has_too_many_marks(text)),
         *_pictures(issue),
         *_flyers(issue),
-        *_sizes(issue, renderer),
+        *_sizes(issue, made),
+        *gate_findings(issue, made, links),
     ]
+
+
+def gate_findings(
+    issue: Newsletter, made: Iterable[Rendering], links: Links
+) -> list[ChecklistItem]:
+    """Say what the gate stops an issue for, besides the words that have lines of their own."""
+    told = {Problem(Rule.HEADER, word) for word in newsletters.telling_words(issue)}
+    found = gate.find_problems(issue, made, links)
+    return [in_words(problem) for problem in found if problem not in told]
+
+
+def in_words(problem: Problem) -> ChecklistItem:
+    """Say what the gate stops an issue for."""
+    return ChecklistItem(_GATE[problem.rule], problem.named, is_refusal=True)
 
 
 def misleading_links(text: str) -> list[str]:
@@ -146,16 +187,13 @@ def _flyers(issue: Newsletter) -> Iterator[ChecklistItem]:
             yield ChecklistItem(words, flyer.title)
 
 
-def _sizes(issue: Newsletter, renderer: Renderer) -> Iterator[ChecklistItem]:
+def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistItem]:
     """Measure what goes out in each language that the issue is written in."""
-    words = IssueText.from_issue(issue)
-    written = {words.of(language)[2]: language for language in NAMES if words.text.get(DEFAULT)}
-    for language in written.values():
-        rendered = render(renderer, issue.group, words, language, issue.images)
-        if len(rendered.html.encode()) > MAX_HTML:
+    for each in made:
+        if len(each.rendered.html.encode()) > MAX_HTML:
             said = gettext_noop("The text is so long that Gmail would cut off its end. Shorten it.")
             yield ChecklistItem(said, is_refusal=True)
-        octets = sample(rendered, issue.images).size
+        octets = each.template.size
         if octets > MAX_MESSAGE:
             said = gettext_noop("With its pictures, the email is too large for many inboxes.")
             yield ChecklistItem(said, is_refusal=True)

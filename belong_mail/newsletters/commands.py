@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
+from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.groups import commands as groups_commands
@@ -16,6 +17,8 @@ from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.newsletters import approval, ending
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.checklist import in_words
+from belong_mail.newsletters.gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
     GroupIsRetired,
@@ -56,6 +59,8 @@ def send_newsletter(
         try:
             newsletter = newsletters.draft(session, group, subject, text)
             _let_go(session, newsletter, at)
+        except UnfitIssue as error:
+            raise unfit(error) from error
         except newsletters.InvalidNewsletter as error:
             raise click.BadParameter(str(error)) from error
         except newsletters.SubjectNamesGroup as error:
@@ -83,15 +88,27 @@ def tells(newsletter: Newsletter) -> click.ClickException:
     )
 
 
+def unfit(error: UnfitIssue) -> click.ClickException:
+    """Say what the gate refuses."""
+    items = (in_words(problem) for problem in error.problems)
+    said = dict.fromkeys(item.words % {"named": item.named} for item in items)
+    return click.ClickException("\n".join(("Nothing was queued.", *said)))
+
+
 def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
-    """Queue a newsletter now, or at a local time; no second yes is asked for."""
+    """Queue a newsletter now, or at a local time; no second yes is asked for.
+
+    Raises SubjectNamesGroup, and UnfitIssue for what does not pass the gate as it is rendered.
+    """
+    newsletters.require_valid(newsletter)
+    require_rendered_fit(newsletter, services().renderer, services().links)
     approval.exempt(session, newsletter)
     issue_release.record(session, Kind.RELEASED, newsletter)
     if at is not None:
         newsletters.schedule(newsletter, at.replace(tzinfo=services().settings.timezone))
         return
     newsletters.queue(session, newsletter)
-    if services().settings.copy_to_office:
+    if not office_copies.state(session, services().settings).is_over:
         newsletters.send_copy(session, newsletter, services().seal_to_office())
 
 
@@ -115,8 +132,11 @@ def release(newsletter_id: str) -> None:
         try:
             approval.exempt(session, newsletter)
             issue_release.release_held(session, newsletter)
+            require_rendered_fit(newsletter, services().renderer, services().links)
         except SubjectNamesGroup as error:
             raise tells(newsletter) from error
+        except UnfitIssue as error:
+            raise unfit(error) from error
         except GroupIsRetired as error:
             raise click.ClickException("The group is retired. Nothing is sent to it.") from error
         except InterestIsRetired as error:

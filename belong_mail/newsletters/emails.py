@@ -62,7 +62,8 @@ def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
             "issue_url": url,
             "is_paused": is_paused,
             "lacks_yes": not approval_proof.may_go_out(mailer.opener, session, newsletter),
-            "is_late": not newsletters.telling_words(newsletter),
+            "is_late": issue_mailer.is_fit(mailer, session, newsletter),
+            "tells": bool(newsletters.telling_words(newsletter)),
         },
     )
 

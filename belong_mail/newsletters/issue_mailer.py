@@ -29,7 +29,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.ticks import open_ticks
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import attachments, rendering
+from belong_mail.newsletters import attachments, gate, rendering
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.rendering import IssueText, bind, render
@@ -37,6 +37,8 @@ from belong_mail.newsletters.rendering import IssueText, bind, render
 TEMPLATE_COLUMN = "frozen_issues.wire"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
+# What keeps an issue from being sent as it is.
+_UNFIT = (newsletters.SubjectNamesGroup, HeaderNamesGroup, gate.UnfitIssue)
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
@@ -80,7 +82,7 @@ def build(
 
     A copy for a `lead` or the `office` has nothing that leaves a group.
 
-    Raises SubjectNamesGroup and HeaderNamesGroup for one whose headers say which group it is from.
+    It is the door of all that leaves: raises SubjectNamesGroup, HeaderNamesGroup and UnfitIssue.
     """
     _require_silence(mailer, newsletter)
     words = IssueText.from_issue(newsletter)
@@ -101,7 +103,19 @@ def build(
     headers = _headers(mailer, newsletter, prefix + rendered.subject, to_whom, leaving)
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     files = attachments.attached(newsletter.flyers)
-    return bind(headers, rendered, newsletter.images, boundary, files)
+    made = bind(headers, rendered, newsletter.images, boundary, files)
+    return gate.require_fit(newsletter, made, language, mailer.links.root)
+
+
+def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
+    """Tell whether an issue may be queued: its message in each language passes the gate."""
+    try:
+        for language in i18n.NAMES:
+            build(mailer, newsletter, language)
+    except _UNFIT as error:
+        log.warning("Newsletter %d is not queued: %s", newsletter.id, type(error).__name__)
+        return False
+    return True
 
 
 def _headers(
@@ -173,7 +187,7 @@ class IssueMailer:
         """Freeze an issue, unless another worker does, and return what its members are chosen by.
 
         Of an issue that cannot be written each delivery fails, and the rest goes on. One whose
-        subject says which group it is from is paused; then Halted is raised.
+        message does not pass the gate is paused; then IssuePaused is raised.
         """
         if newsletter_id in self._prepared:
             return self._prepared[newsletter_id]
@@ -182,18 +196,24 @@ class IssueMailer:
         if self._pause_unfit(session, newsletter):
             raise IssuePaused
         erasure.leave_out(session, self._mailer.opener, newsletter.group)
-        self._freeze(session, newsletter)
+        if not self._freeze(session, newsletter):
+            raise IssuePaused
         chosen_by = {"group_id": newsletter.group_id, "queued_at": newsletter.queued_at}
         return self._prepared.setdefault(newsletter_id, chosen_by) if self._is_sure else chosen_by
 
-    def _freeze(self, session: Session, newsletter: Newsletter) -> None:
+    def _freeze(self, session: Session, newsletter: Newsletter) -> bool:
+        """Freeze an issue's bytes; False: they are not fit to leave, and it is paused."""
         try:
             with session.begin_nested():
                 self._is_sure = not render_issue(session, self._mailer, newsletter)
         except (*NO_DATABASE, OSError):
             raise
+        except _UNFIT:
+            self._pause(session, newsletter)
+            return False
         except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
             log.error("Newsletter %d cannot be written: %s", newsletter.id, type(error).__name__)  # noqa: TRY400
+        return True
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
@@ -248,13 +268,14 @@ class IssueMailer:
     ) -> IssueTemplate | DecryptionError | None:
         """Return what writes an issue's copies, or why its finished bytes cannot be had.
 
-        None: it was paused here, for its subject says which group it is from. An upgrade may have
+        None: it was paused here, for it does not pass the gate. An upgrade may have
         taken away the bytes of an older version: they are made again.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
         if frozen is None:
-            self._freeze(session, newsletter)
+            if not self._freeze(session, newsletter):
+                return None
             frozen = session.get(RenderedIssue, (newsletter_id, language))
         at = newsletter.queued_at
         if frozen is None or at is None:
@@ -269,10 +290,11 @@ class IssueMailer:
             )
         except DecryptionError as error:
             return error
-        wire, tokens = (
-            MessageTemplate.from_bytes(made),
-            rendering.tokens(self._mailer.links, at, language),
-        )
+        wire = MessageTemplate.from_bytes(made)
+        tokens = rendering.tokens(self._mailer.links, at, language)
+        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):
+            self._pause(session, newsletter)
+            return None
         wire, end = wire.without_end()
         ways = (*tokens, ("leave_address", self._mailer.names.leave_address))
         used = tuple((name, token) for name, token in ways if name in wire.slots)
@@ -287,12 +309,14 @@ class IssueMailer:
         try:
             _require_silence(self._mailer, newsletter)
         except (newsletters.SubjectNamesGroup, HeaderNamesGroup):
-            log.warning("Newsletter %d is paused: a header names the group.", newsletter.id)
-        else:
-            return False
+            self._pause(session, newsletter)
+            return True
+        return False
+
+    def _pause(self, session: Session, newsletter: Newsletter) -> None:
+        log.warning("Newsletter %d is paused: it does not pass the gate.", newsletter.id)
         newsletter.paused_at = newsletter.paused_at or now()
         pause.pause(session, newsletter.id)
-        return True
 
 
 _OWN = (Subscription.public_id, Subscription.wrapped_address, Subscription.wrapped_name)

@@ -12,8 +12,9 @@ from belong_mail.core.i18n import language_name, list_of
 from belong_mail.delivery.models import State
 from belong_mail.groups.presenters import localized
 from belong_mail.members.service import COUNT_STEP, steady
+from belong_mail.newsletters import gate
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.checklist import checklist
+from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_findings
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import UNFINISHED, IssueStatus
 from belong_mail.web.context import services
@@ -27,14 +28,23 @@ WHOLE = 100
 
 def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
     """Return the checklist in the reader's words, each with whether it forbids sending."""
-    reader = str(get_locale())
-    findings = []
-    for finding in checklist(issue, services().renderer):
-        named = {"named": finding.named} if finding.named else {}
-        if finding.language:
-            named["language"] = language_name(finding.language, reader)
-        findings.append((_(finding.words, **named), finding.is_refusal))
-    return findings
+    findings = checklist(issue, services().renderer, services().links)
+    return [(_said(each), each.is_refusal) for each in findings]
+
+
+def _said(finding: ChecklistItem) -> str:
+    named = {"named": finding.named} if finding.named else {}
+    if finding.language:
+        named["language"] = language_name(finding.language, str(get_locale()))
+    return _(finding.words, **named)
+
+
+def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
+    """Say for what, besides its words in an inbox, a waiting issue does not pass the gate."""
+    if status.state not in {"held", "paused"}:
+        return []
+    made = gate.render_each(issue, services().renderer, services().links)
+    return [_said(each) for each in gate_findings(issue, made, services().links)]
 
 
 def approximate_count(number: int, told: int | None = 0) -> str:
@@ -216,6 +226,8 @@ def progress(issue: Newsletter, status: IssueStatus, send_rate: int | None) -> s
         )
     if telling(issue, status):
         return _("Not sent: its subject or preview line names the group or says what it’s about.")
+    if unfit(issue, status):
+        return _("Not sent: something in it has to change first.")
     said = {
         "draft": _("This is a draft. Nothing has been sent."),
         "scheduled": _("Scheduled. Nothing has been sent yet, so you can still undo it."),

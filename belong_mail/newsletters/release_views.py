@@ -18,6 +18,7 @@ from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm, release_form
+from belong_mail.newsletters.gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES
 from belong_mail.web.access import for_leads, fresh_proof
@@ -65,7 +66,9 @@ def test(public_id: str) -> ResponseReturnValue:
     """Mail the issue to leads; its subject comes to a screen too, so it must be fit."""
     with transaction() as session:
         issue = _issue(session, public_id)
-        if newsletters.telling_words(issue):
+        try:
+            require_rendered_fit(issue, services().renderer, services().links)
+        except UnfitIssue:
             return redirect(url_for(".release", public_id=public_id), 303)
         whom = request.form.get("to", "me")
         others = issue_release.other_leads(session, issue, signed_in())
@@ -137,6 +140,7 @@ def sending(public_id: str) -> str:
             percent=issue_progress.percent(status),
             recipients=issue_progress.recipients(issue),
             tells=issue_progress.telling(issue, status),
+            unfit=issue_progress.unfit(issue, status),
             lacks_yes=status.state == "held" and approval.is_needed(session, issue),
         )
 

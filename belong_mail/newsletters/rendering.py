@@ -127,14 +127,16 @@ def bind(
     )
 
 
-def sample(rendered: RenderedEmail, images: Sequence[Image]) -> MessageTemplate:
+def sample(
+    rendered: RenderedEmail, images: Sequence[Image], subject: str = "Sample"
+) -> MessageTemplate:
     """Build the message for looking at it: the same body, and only the headers that must be.
 
     Flyers are not in it: they are large, and looked at by themselves.
     """
     headers = [
         ("From", "sample@example.org"),
-        ("Subject", "Sample"),
+        ("Subject", subject),
         ("Date", date_header(datetime.fromtimestamp(0, UTC))),
     ]
     return bind(headers, rendered, images, "sample")

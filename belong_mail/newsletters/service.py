@@ -28,7 +28,8 @@ from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
 # Lists who gets an issue that goes to one interest; the worker's alone.
 Choose = Callable[[Session, Newsletter], list[int]]
-# Tells whether an issue has the second yes that it needs; the worker's alone.
+# Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
+# worker's alone.
 Check = Callable[[Session, Newsletter], bool]
 # Why the audit trail does not say of a draft who wrote in it.
 UNRECORDED_DRAFT = "A draft goes to nobody."
@@ -189,12 +190,14 @@ def telling_titles(newsletter: Newsletter) -> list[str]:
 
 def _telling(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
     name = newsletter.group.name
+    filled = (fill_slots(clean_text(each), name) for each in shown)
+    return [word for words in filled if (word := telling_word_of(newsletter, words))]
+
+
+def telling_word_of(newsletter: Newsletter, words: str) -> str:
+    """Return what in words tells which group an issue is from, or to which interest it goes."""
     labels = newsletter.interest.label.values() if newsletter.interest else ()
-    found = (
-        telling_word(newsletter.group, words) or found_phrase(labels, words)
-        for words in (fill_slots(clean_text(each), name) for each in shown)
-    )
-    return [word for word in found if word]
+    return telling_word(newsletter.group, words) or found_phrase(labels, words)
 
 
 def require_valid(newsletter: Newsletter) -> None:
@@ -296,12 +299,15 @@ def _plan_group(session: Session, newsletter: Newsletter) -> None:
 
 
 def queue_due(
-    session: Session, choose: Choose | None = None, may_go_out: Check | None = None
+    session: Session,
+    choose: Choose | None = None,
+    may_go_out: Check | None = None,
+    is_fit: Check | None = None,
 ) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
-    One that is an hour late, for we were down, whose subject tells which group it is from, or that
-    lacks a second yes, is held and its leads are asked; one of a retired group, or to a retired
+    One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks a
+    second yes, is held and its leads are asked; one of a retired group, or to a retired
     interest, is a draft again. Without who chooses, those to an interest wait.
     """
     due = select(Newsletter).where(
@@ -314,25 +320,22 @@ def queue_due(
     queued = []
     for newsletter in session.scalars(due.with_for_update(skip_locked=True)):
         try:
-            _require_fit(session, newsletter, may_go_out)
-        except (SubjectNamesGroup, SecondYesMissing):
+            require_valid(newsletter)
+            is_ready = all(
+                check is None or check(session, newsletter) for check in (may_go_out, is_fit)
+            )
+        except SubjectNamesGroup:
             _hold(session, newsletter)
         except (GroupIsRetired, InterestIsRetired):
             newsletter.due_at = None
         else:
-            if newsletter.due_at and newsletter.due_at < now() - LATE_AFTER:
+            is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
+            if is_late or not is_ready:
                 _hold(session, newsletter)
             else:
                 queue(session, newsletter, choose)
                 queued.append(newsletter)
     return queued
-
-
-def _require_fit(session: Session, newsletter: Newsletter, may_go_out: Check | None) -> None:
-    """Raise for what must not go out, or lacks the second yes that it needs."""
-    require_valid(newsletter)
-    if may_go_out is not None and not may_go_out(session, newsletter):
-        raise SecondYesMissing
 
 
 def send_copy(session: Session, newsletter: Newsletter, sealed_to: bytes) -> None:

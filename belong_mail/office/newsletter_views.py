@@ -55,6 +55,7 @@ def show(public_id: str) -> str:
             recipients=progress.recipients(issue),
             credits=progress.credits_of(session, issue, signed_in()),
             tells=progress.telling(issue, status),
+            unfit=progress.unfit(issue, status),
             needs_yes=approval.is_needed(session, issue),
         )
 
@@ -145,6 +146,7 @@ def _ask(public_id: str, name: str) -> str:
             status=status,
             few=progress.few(issue, status),
             tells=progress.telling(issue, status),
+            unfit=progress.unfit(issue, status),
             members=issue.group.members_shown,
         )
 

@@ -4,8 +4,16 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import Field, StringField, SubmitField, TextAreaField, ValidationError
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms import (
+    Field,
+    RadioField,
+    SelectChoice,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from belong_mail.core import site_settings
 from belong_mail.core.email_templates import fixed_words
@@ -14,7 +22,14 @@ from belong_mail.groups.header_words import found_phrase
 from belong_mail.groups.site_words import MAX_CHARACTERS, MAX_WORDS
 from belong_mail.leads.forms import one_a_line
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, one_line, plain_text, strip
+from belong_mail.web.forms import (
+    BaseForm,
+    email_field,
+    one_line,
+    plain_text,
+    staff_address,
+    strip,
+)
 
 # What each setting is, and what it must be.
 LABELS = {
@@ -70,6 +85,28 @@ class SettingForm(BaseForm):
         super().__init__(**named)  # type: ignore[no-untyped-call]
         self.value.label.text = _(LABELS[name])
         self.value.description = _(HINTS[name])
+
+
+class CopiesForm(BaseForm):
+    copies = RadioField(
+        _l("Copy each newsletter to the office’s inbox?"),
+        choices=lambda: [
+            SelectChoice("yes", _("Yes")),
+            SelectChoice("no", _("No. Copies end three days after everyone was told.")),
+        ],
+        validators=[InputRequired(_l("Choose one."))],
+    )
+    submit = SubmitField(_l("Save"))
+
+
+class AlertAddressForm(BaseForm):
+    email = email_field(
+        _l("Who also gets alerts"),
+        DataRequired(_l("Enter their email address.")),
+        staff_address,
+        _l("One DPS email address. It takes the place of one that the office entered before."),
+    )
+    submit = SubmitField(_l("Send alerts there, too"))
 
 
 class WordsForm(BaseForm):

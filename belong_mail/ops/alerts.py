@@ -1,7 +1,8 @@
 """Email the operator that email does not leave, bounces, or has not reached the office."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,13 +12,16 @@ from sqlalchemy.orm import Session
 from belong_mail.contact import service as contact
 from belong_mail.core import lookups, rate_limits
 from belong_mail.core.db import now
+from belong_mail.core.decryption import DecryptionError
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.rate_limits import ALERT_RATE
 from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import SEALED_TO, Email, Mailer
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Delivery, State
+from belong_mail.mail.address import normalise
 from belong_mail.members import bounces, intake
+from belong_mail.office.settings_tasks import alert_address
 
 LATE = timedelta(minutes=15)
 log = logging.getLogger(__name__)
@@ -88,9 +92,9 @@ KINDS = tuple(alarm.kind for alarm in (*ALERTS, WRONG_KEYS))
 
 
 def check_alerts(
-    session: Session, seal: Callable[[], bytes], alarms: tuple[Alert, ...] = ALERTS
+    session: Session, recipients: Sequence[Callable[[], bytes]], alarms: tuple[Alert, ...] = ALERTS
 ) -> None:
-    """Ask for a mail to the operator about each alarm that is on.
+    """Ask for a mail about each alarm that is on, to each of those who are to be told.
 
     None is told again within six hours, nor while it has not been told: by the same relay.
     """
@@ -104,14 +108,31 @@ def check_alerts(
             and rate_limits.record_use(session, alarm.key, ALERT_RATE, at) <= at
         ):
             log.error("%s Run `doctor`.", alarm.words)
-            outbox.post(session, alarm.kind, sealed_to=seal())
+            for seal in recipients:
+                outbox.post(session, alarm.kind, sealed_to=seal())
 
 
-def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+def check_all(session: Session, mailer: Mailer, operator: Callable[[], bytes] | None) -> None:
+    """Tell of each alarm: the environment's address if there is one, and whom the office names."""
+    recipients = [operator] if operator is not None else []
+    also = alert_address(session, mailer.opener)
+    if also and normalise(also) != normalise(mailer.operator):
+        recipients.append(lambda: mailer.opener.wrap(also.encode(), SEALED_TO, ""))
+    if recipients:
+        check_alerts(session, recipients)
+
+
+def alert_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write to who is set to be told, whatever the delivery's row says."""
-    if not mailer.operator:
+    to, is_also = mailer.operator, False
+    with suppress(DecryptionError):
+        named = mailer.opener.unwrap(delivery.sealed_to or b"", SEALED_TO, "").decode()
+        is_also = True
+        to = named if named == alert_address(session, mailer.opener) else ""
+    if not to:
         raise SkipDelivery(State.WITHDRAWN)
-    return Email(to=mailer.operator, language=DEFAULT, context={"seen_at": delivery.created_at})
+    context = {"seen_at": delivery.created_at, "is_also": is_also}
+    return Email(to=to, language=DEFAULT, context=context)
 
 
 def canary_email(_session: Session, mailer: Mailer, _delivery: Delivery) -> Email:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, MetaData, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from belong_mail.core.db import create, make_engine
@@ -60,6 +61,45 @@ def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -
         _finish(ready)
         create(engine)
         _put_in_place(part, engine)
+
+
+@contextmanager
+def drill(file: Path, folder: Path, url: str, adopt: schema.Adopt) -> Iterator[Engine]:
+    """Put a copy in a place of its own, yield it up to date, and remove it again.
+
+    A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
+    empty database. Raises InvalidBackup.
+    """
+    if url:
+        place = make_engine(url)
+        if inspect(place).get_table_names():
+            raise InvalidBackup("The database for the drill is not empty. Nothing was done.")
+        try:
+            restore(place, file, _leave, adopt)
+            yield place
+        finally:
+            _drop_tables(place)
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="drill-") as name:
+        place = make_engine(f"sqlite:///{name}/belong.db")
+        restore(place, file, _leave, adopt)
+        try:
+            yield place
+        finally:
+            place.dispose()
+
+
+def _leave(_place: Engine) -> None:
+    """Mark nothing: no worker ever sees it."""
+
+
+def _drop_tables(engine: Engine) -> None:
+    found = MetaData()
+    with engine.begin() as connection:
+        found.reflect(connection)
+        found.drop_all(connection)
+    engine.dispose()
 
 
 def _put_in_place(part: Path, engine: Engine) -> None:

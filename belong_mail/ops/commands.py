@@ -1,5 +1,7 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encryption
-from belong_mail.core.db import now
+from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
@@ -30,7 +32,9 @@ from belong_mail.ops import (
     key_rotation,
     purge,
     schema,
+    settings,
 )
+from belong_mail.ops import move as database_move
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.metrics import gather_metrics
 from belong_mail.web.context import read_transaction, services, transaction
@@ -95,13 +99,7 @@ def restore(file: Path) -> None:
 
     Stop all workers first. Nothing is sent until `hold release`.
     """
-    state_file = HostStateFile(services().settings.state_folder)
-    if is_worker_running(services().settings.state_folder / "workers") or _is_another_working(
-        state_file
-    ):
-        raise click.ClickException(
-            "A worker is running on the database. Stop it first, on every host."
-        )
+    _require_no_worker()
     try:
         database_backup.restore(services().engine, file, _hold, _adopt)
     except database_backup.InvalidBackup as error:
@@ -110,14 +108,78 @@ def restore(file: Path) -> None:
     click.echo("Restored, and on hold. Run `hold status`, then `hold release`.")
 
 
+@database_commands.command("drill")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
+)
+def drill(file: Path, url: str) -> None:
+    """Try a restore of the copy FILE.
+
+    The database in use is not touched. Restores the copy into a place of its own, checks it, opens
+    rows of each kind with the keys here, and removes it again. Nothing is sent. Exits with 1 unless
+    all is well.
+    """
+    place, given = services().settings.state_folder, _database_url(url) if url else ""
+    try:
+        with database_backup.drill(file, place, given, _adopt) as restored:
+            findings, number = list(doctor.check_database(restored)), count_rows(restored)
+            with Session(restored) as session:
+                findings += doctor.check_opening(session, Keyring(*keys_here()))
+                until = hold.pulse(session)
+    except (database_backup.InvalidBackup, SchemaInconsistent) as error:
+        raise click.ClickException(str(error)) from error
+    as_of = f" A worker last worked on it at {until:%Y-%m-%d %H:%M} UTC." if until else ""
+    _print_findings([health.HealthFinding(f"The copy has {number} rows.{as_of}"), *findings])
+
+
+def _print_findings(findings: list[health.HealthFinding]) -> None:
+    """Print one finding a line; exit with 1 if anything is wrong."""
+    for finding in findings:
+        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
+    if any(finding.is_wrong for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@database_commands.command("move")
+@click.argument("target", metavar="URL")
+def move(target: str) -> None:
+    """Copy everything to the empty database URL.
+
+    From SQLite to PostgreSQL, or back. Compares every row. URL can also be a file with the URL in
+    it, so that no list of processes shows its password. Stop web and workers first. After an
+    interruption, run it again: it continues. The old database stays as it was, on hold.
+    """
+    _require_no_worker()
+    source, other = services().engine, make_engine(_database_url(target))
+    try:
+        with click.progressbar(length=count_rows(source), label="Copying", file=sys.stderr) as bar:
+            number = database_move.move(source, other, bar.update)
+        _hold(source, "left")
+    except (database_move.InvalidMove, SchemaInconsistent) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Moved and compared: {number} rows. This database is on hold from now on.")
+    click.echo("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
+
+
 @click.command("doctor")
-def doctor_command() -> None:
+@click.option(
+    "--probe", is_flag=True, help="Email ourselves through the relay; judge what arrives."
+)
+@click.option(
+    "--probe-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Judge a newsletter that was saved with all headers.",
+)
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
+@click.option("--dns", default="", help="Ask this DNS server (HOST or HOST:PORT).")
+def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) -> None:  # noqa: FBT001 - click's
     """Check everything and say what to do.
 
     Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
-    well.
+    well. With --probe also: what of signature, return path, SPF and DMARC arrives.
     """
-    settings = services().settings
+    settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(doctor.check_database(services().engine, settings.web_database_role))
     if not any(finding.is_wrong for finding in findings):
         with transaction() as session:
@@ -127,11 +189,21 @@ def doctor_command() -> None:
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
-        findings += doctor.check_names(settings.mail_domain, doctor.look_up)
-    for finding in findings:
-        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
-    if any(finding.is_wrong for finding in findings):
-        raise click.exceptions.Exit(1)
+        findings += doctor.check_names(settings.mail_domain, lookup)
+        findings += doctor.check_relay_names(settings, lookup)
+    if probe:
+        findings += _probe(lookup, wait)
+    if probe_file:
+        findings += doctor.check_probe_file(settings, probe_file.read_bytes(), lookup)
+    _print_findings(findings)
+
+
+def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[health.HealthFinding]:
+    with read_transaction() as session:
+        is_on_hold = hold.is_on(session)
+    if is_on_hold:
+        return [health.failure("No probe was sent: sending is on hold. See `hold status`.")]
+    return list(doctor.check_probe(services(), lookup, seconds))
 
 
 @click.command("status")
@@ -230,11 +302,11 @@ def _give_rights() -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _hold(copied: Engine) -> None:
-    """Hold every host that the copy knows, and this one."""
+def _hold(database: Engine, because: str = "restored") -> None:
+    """Hold every host that a database knows, and this one."""
     seen = HostStateFile(services().settings.state_folder).seen()
-    with Session(copied) as session, session.begin():
-        hold.start_hold(session, "restored", seen)
+    with Session(database) as session, session.begin():
+        hold.start_hold(session, because, seen)
 
 
 def _adopt(session: Session, step: str) -> None:
@@ -245,6 +317,25 @@ def _adopt(session: Session, step: str) -> None:
     if data_migration.has_office(session):
         number = data_migration.prove_office(session, Keyring(*keys_here()))
         click.echo(f"Rights to work for the office taken over from the older version: {number}.")
+
+
+def _database_url(given: str) -> str:
+    """Return the URL that is given, or the one in the file that is."""
+    try:
+        is_file = "://" not in given
+        return settings.database(Path(given).read_text().strip() if is_file else given)
+    except OSError as error:
+        raise click.ClickException(f"{given} cannot be read.") from error
+    except ValueError as error:
+        raise click.ClickException(f"The URL {error}") from error
+
+
+def _require_no_worker() -> None:
+    state_folder = services().settings.state_folder
+    if is_worker_running(state_folder / "workers") or _is_another_working(_state_file()):
+        raise click.ClickException(
+            "A worker is running on the database. Stop it first, on every host."
+        )
 
 
 def _is_another_working(state_file: HostStateFile) -> bool:

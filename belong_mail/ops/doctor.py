@@ -3,27 +3,33 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dns.resolver
+from dns.inet import is_address
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Settings
+from belong_mail.core.services import Services, Settings
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
+from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
-from belong_mail.mail.smtp.connection import ProtocolError, RelayUnavailable, connect
+from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
-from belong_mail.ops import grants, key_check
+from belong_mail.ops import grants, key_check, probe, probe_report
 from belong_mail.ops.health import INBOUND_ADVICE, HealthFinding, check_schema, failure
 
 SKEW = timedelta(minutes=2)
+# Of nobody (RFC 5737): to see whether a record can be evaluated at all.
+EXAMPLE_ADDRESS = "192.0.2.1"
 # Seconds in which the mailbox must have opened.
 MAILBOX_SECONDS = 30.0
 PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3)}
@@ -42,8 +48,6 @@ ADVICE = {
 
 
 SERVERS_OWN = ("fsync", "full_page_writes", "synchronous_commit")
-# Answers a name and a type of record with their texts; raises DNSException when it cannot.
-Lookup = Callable[[str, str], list[str]]
 
 
 def check_keys(settings: Settings) -> Iterator[HealthFinding]:
@@ -119,9 +123,7 @@ def check_relay(settings: Settings) -> Iterator[HealthFinding]:
     if settings.smtp_url.startswith("mailbox:"):
         yield HealthFinding("Email stays on this machine (mailbox:).")
         return
-    relay = parse_relay(
-        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
-    )
+    relay = relay_of(settings)
     try:
         line = connect(relay)
     except RelayUnavailable as error:
@@ -165,28 +167,123 @@ def check_inbound(settings: Settings) -> Iterator[HealthFinding]:
 def check_names(domain: str, lookup: Lookup) -> Iterator[HealthFinding]:
     """Look at what the domain's DNS says about its email."""
     try:
-        spf = [each for each in lookup(domain, "TXT") if each.lower().startswith("v=spf1")]
-        dmarc = [each for each in lookup(f"_dmarc.{domain}", "TXT") if each.startswith("v=DMARC1")]
+        records = len(spf.records_of(domain, lookup))
+        own, policy = len(dmarc.records_of(domain, lookup)), dmarc.policy_for(domain, lookup)
         has_mx = bool(lookup(domain, "MX"))
     except dns.exception.DNSException:
         yield HealthFinding("DNS does not answer from here, so its records were not checked.")
         return
-    if len(spf) == 1:
-        yield HealthFinding("SPF: one record. Check that it names the relay.")
+    if records == 1:
+        yield HealthFinding("SPF: one record. Check that it names the relay, or run `--probe`.")
     else:
-        yield failure(f"SPF: {domain} has {len(spf)} records. It needs one that names the relay.")
-    if len(dmarc) == 1:
-        yield HealthFinding("DMARC: one record.")
+        yield failure(f"SPF: {domain} has {records} records. It needs one that names the relay.")
+    if own <= 1 and policy is not None:
+        yield HealthFinding(f"DMARC: the policy of {policy.published_at} is {policy.action}.")
     else:
-        yield failure(f"DMARC: _dmarc.{domain} has {len(dmarc)} records. It needs one.")
+        yield failure(f"DMARC: _dmarc.{domain} has {own} records. It needs one.")
     if not has_mx:
         yield failure(f"MX: {domain} accepts no email, so bounces cannot arrive.")
 
 
-def look_up(name: str, kind: str) -> list[str]:
-    """Ask the machine's own resolver; a name without such a record has none."""
+def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[HealthFinding]:
+    """Evaluate SPF for the relay's own addresses, and look whether they have names."""
+    domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
     try:
-        answer = dns.resolver.resolve(name, kind, lifetime=5)
+        found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
+        public = [address for address in found if not trace.is_private(address)]
+        for address in public[:1] or [EXAMPLE_ADDRESS]:
+            result = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
+            if result.result == spf.PERMERROR:
+                yield failure(f"SPF: the record of {domain} cannot be evaluated: {result.why}.")
+            elif result.result == spf.PASS and public:
+                yield HealthFinding(f"SPF: it names the relay’s address {address} ({result.why}).")
+            elif public:
+                yield HealthFinding(
+                    f"SPF: it does not name the relay’s address {address}. Large relays send from"
+                    " others: `--probe` sees which."
+                )
+        for address in public[:1]:
+            _, confirmed = trace.confirmed_names(address, lookup)
+            has = f"is {confirmed[0]}, which has that address" if confirmed else "has no such name"
+            yield HealthFinding(f"PTR: the relay’s address {address} {has}.")
+    except dns.exception.DNSException:
+        return  # said already
+
+
+def check_probe(services: Services, lookup: Lookup, seconds: float) -> Iterator[HealthFinding]:
+    """Mail ourselves through the relay, and say what arrived in the mailbox for bounces."""
+    settings, location = services.settings, services.settings.inbound_mailbox
+    if settings.smtp_url.startswith("mailbox:"):
+        yield failure("Nothing was sent: email stays on this machine (mailbox:).")
+        return
+    if location is None:
+        yield failure(
+            "Nothing was sent: BELONG_INBOUND_URL is not set, so what arrives cannot be read, and"
+            " signature, alignment, return path, SPF and DMARC were not checked. Save a newsletter"
+            " with all its headers, and run `doctor --probe-file FILE`."
+        )
+        return
+    written, begun = probe.write_probe(services), time.monotonic()
+    try:
+        refusal = probe.hand_over(relay_of(settings), written.envelope)
+    except (RelayUnavailable, ProtocolError, OSError):
+        yield failure("The probe was not sent: the relay cannot be used, as said above.")
+        return
+    if refusal is not None:
+        yield failure(f"The relay refused the probe, at {refusal.verb} ({refusal.code}).")
+        return
+    try:
+        raw = probe.fetch(location, written.mark, seconds)
+    except MailboxUnavailable as error:
+        advice = INBOUND_ADVICE.get(error.step, "")
+        yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")
+        return
+    yield from _judge_probe(services, written, raw, lookup, time.monotonic() - begun)
+
+
+def _judge_probe(
+    services: Services, written: probe.Probe, raw: bytes | None, lookup: Lookup, seconds: float
+) -> Iterator[HealthFinding]:
+    if raw is None:
+        yield failure(
+            f"The relay took the probe, and nothing arrived within {seconds:.0f} seconds. Is b+…@"
+            f"{services.settings.mail_domain} delivered to the mailbox that BELONG_INBOUND_URL"
+            " names? Look into the relay’s log, and into the mailbox’s spam folder."
+        )
+        return
+    yield HealthFinding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
+    sent = written.envelope
+    arrived = probe_report.read_arrived(
+        services.settings, raw, lookup, sent.message, sent.return_path
+    )
+    yield from probe_report.judge(arrived)
+
+
+def check_probe_file(settings: Settings, raw: bytes, lookup: Lookup) -> Iterator[HealthFinding]:
+    """Say the same of a newsletter that somebody saved, with all its headers."""
+    yield from probe_report.judge(probe_report.read_arrived(settings, raw, lookup))
+
+
+def relay_of(settings: Settings) -> Relay:
+    return parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
+
+
+def resolver(server: str = "") -> Lookup:
+    """Return what asks a DNS server, HOST or HOST:PORT; else the machine's own."""
+    if not server:
+        return partial(look_up, dns.resolver.get_default_resolver())
+    host, _, port = server.partition(":")
+    asked = dns.resolver.Resolver(configure=False)
+    asked.nameservers, asked.port = [host], int(port or 53)
+    return partial(look_up, asked)
+
+
+def look_up(asked: dns.resolver.Resolver, name: str, kind: str) -> list[str]:
+    """Ask a resolver; a name without such a record has none."""
+    try:
+        answer = asked.resolve(name, kind, lifetime=5)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     if kind == "TXT":

@@ -47,6 +47,7 @@ _kinds = ", ".join(f"'{kind}'" for kind in SENT_BY_THE_WEB)
 WEB = {
     "accounts": Rights(
         update="language name is_office office_since office_ends_at suspended_at"
+        " passkey_declined_at"
     ),
     "address_changes": Rights(update="confirmed_at"),
     "alembic_version": READS,
@@ -154,20 +155,31 @@ WEB = {
     ),
     "office_figures": READS,
     "operator_releases": READS,
+    # Public keys: what signs in here the web may keep, for it may begin sessions too.
+    "passkeys": Rights(
+        "public_id account_id credential_id public_key counter name created_at used_at",
+        update="counter used_at",
+        may_delete=True,
+    ),
     "questions": Rights(
         "group_id position kind label options is_required approved_at proposed_at",
         may_delete=True,
         rows=(("INSERT", "approved_at IS NULL"), ("DELETE", "true")),
     ),
+    # The worker alone begins one, after it was mailed.
+    "recoveries": Rights(may_delete=True),
     "requests": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
-        "name value changed_at announced_at announced",
+        "name value changed_at announced_at announced wrapped",
         update="value changed_at",
-        rows=(("INSERT", "announced_at IS NULL AND announced IS NULL"), ("UPDATE", "true")),
+        rows=(
+            ("INSERT", "announced_at IS NULL AND announced IS NULL AND wrapped IS NULL"),
+            ("UPDATE", "true"),
+        ),
     ),
     "sheets": Rights(update="ticks", may_delete=True),
     "sign_ins": Rights(update="used_at"),

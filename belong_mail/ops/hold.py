@@ -67,6 +67,8 @@ REASONS = {
     "restored": "the database was restored from a copy. Email sent since then would be sent again.",
     "keys": "this worker's keys do not open what is in the database. `doctor` says which. Put the"
     " right ones in place and restart the worker. Nothing is lost.",
+    "left": "`db move` has copied this database to another one, which is in use now. Name that in"
+    " BELONG_DATABASE_URL.",
     "asked": "someone ran `hold begin`.",
 }
 

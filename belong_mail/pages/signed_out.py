@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from belong_mail.accounts import identities, proof
+from belong_mail.accounts import proof
 from belong_mail.accounts.forms import ProofForm
 from belong_mail.accounts.service import NotFound
 from belong_mail.accounts.session import signed_in, was_signed_in
@@ -72,9 +72,9 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
             if shown.status_code == SHOWN:
                 return shown
     with read_transaction() as session:
-        by_district = identities.is_used(session, services().settings, signed_in())
+        way = proof.way(session, services().settings, signed_in())
     proof.remember_page()
-    given: dict[str, Any] = {"form": ProofForm(formdata=None), "by_district": by_district}
+    given: dict[str, Any] = {"form": ProofForm(formdata=None), "way": way}
     return _kept_page("account/proof_needed.html", **given), error.code or 403
 
 

@@ -25,7 +25,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import import_tasks, inbound, waitlist_tasks
+from belong_mail.members import bounce_domains, import_tasks, inbound, waitlist_tasks
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
@@ -87,9 +87,13 @@ class Worker:
         self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
         self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
         self._import_pace = import_tasks.Pace.within(policy)
+        self._is_copied = partial(registry.is_copied, mailer)
+        self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        self.engine = Engine(*parts, undelivered=auto_pause.pause_if_refused, is_met=self._is_met)
+        domain_of = partial(bounce_domains.domain_name, self._keyring)
+        undelivered = partial(auto_pause.pause_if_refused, domain_of)
+        self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""
@@ -174,7 +178,7 @@ class Worker:
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:
             alarms = (alerts.WRONG_KEYS,)
-            alerts.check_alerts(session, self._seals.operator, alarms)
+            alerts.check_alerts(session, [self._seals.operator], alarms)
         self.engine.kinds_alone = alerts.KINDS
         try:
             while self.engine.work() and not self.engine.stopping.is_set():
@@ -232,8 +236,9 @@ class Worker:
         was_reading |= self._tell_of_starts()
         was_reading |= self._ask_imported()
         with self._sessions.begin() as session:
-            for newsletter in newsletters.queue_due(session, self._choose, self._may_go_out):
-                if self._seals.office is not None:
+            checks = self._choose, self._may_go_out, self._is_fit
+            for newsletter in newsletters.queue_due(session, *checks):
+                if self._is_copied(session):
                     newsletters.send_copy(session, newsletter, self._seals.office())
         if self._is_purge_due():
             at = now()
@@ -349,7 +354,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     state_file = HostStateFile(settings.state_folder)
     lock = WorkerLock(settings.state_folder / "workers")
     recipients = SealedRecipients(
-        office=services.seal_to_office if settings.copy_to_office else None,
+        office=services.seal_to_office,
         operator=services.seal_to_operator if settings.alert_address else None,
         canary=services.seal_to_canary if settings.canary_address else None,
     )

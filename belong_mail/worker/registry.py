@@ -22,7 +22,7 @@ from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, ending_tasks
+from belong_mail.newsletters import auto_pause, ending_tasks, office_copies
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -67,8 +67,8 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    if recipients.operator is not None:
-        found["No alarm is raised"] = partial(alerts.check_alerts, seal=recipients.operator)
+    tell = recipients.operator
+    found["No alarm is raised"] = partial(alerts.check_all, mailer=mailer, operator=tell)
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     for name, chore in ALL.retention.items():
@@ -77,6 +77,11 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         session, mailer.opener
     )
     return found
+
+
+def is_copied(mailer: Mailer, session: Session) -> bool:
+    """Tell whether the office's inbox gets a copy of what goes out now."""
+    return office_copies.are_made(session, mailer.opener, mailer.site(session), now())
 
 
 def _verify_identities(mailer: Mailer, session: Session) -> int:

@@ -4,7 +4,10 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+MOVE = "tests/operations/test_move.py"
+REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
+COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
@@ -56,7 +59,13 @@ ADOPTING = "tests/operations/test_adopting.py"
 PEOPLE = "tests/accounts/test_people.py"
 SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
+PASSKEYS = "tests/accounts/test_passkeys.py"
+PASSKEY_LIES = f"{PASSKEYS}::test_an_answer_that_is_not_honest_signs_nobody_in"
+RECOVERY = "tests/accounts/test_recovery.py"
+PASSKEY_PROOF = "tests/accounts/test_passkey_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
+AUTHENTICATION = "tests/mail/test_authentication.py"
+PROBE = "tests/operations/test_probe.py"
 RELAY_IDENTITY = "tests/sending/test_relay_identity.py"
 MAILBOX = "tests/leads/test_mailbox.py"
 ANSWER = "tests/contact/test_answer.py"
@@ -107,6 +116,8 @@ OFFICE_GROUPS = "tests/groups/test_office_groups.py"
 RETIRING = "tests/groups/test_retiring.py"
 SECOND_YES = "tests/leads/test_second_yes.py"
 SILENCE = "tests/newsletters/test_silence.py"
+GATE = "tests/newsletters/test_gate.py"
+LINTER = "tests/mail/test_linter.py"
 HEADER_WORDS = "tests/groups/test_header_words.py"
 TICKING = "tests/group_interests/test_ticking.py"
 HOSTILE = "tests/district/test_hostile.py"
@@ -190,6 +201,163 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "fill_slots(clean_text(each), name)",
         "clean_text(each)",
         (f"{SILENCE}::test_nothing_that_queues_lets_a_telling_subject_pass",),
+    ),
+    (
+        "issues-are-judged-as-they-are-rendered",
+        "belong_mail/newsletters/gate.py",
+        "    return lint(template, Expected(root, _telling(newsletter), targets))",
+        "    return []",
+        (GATE,),
+    ),
+    (
+        "the-door-is-guarded",
+        "belong_mail/newsletters/issue_mailer.py",
+        "    return gate.require_fit(newsletter, made, language, mailer.links.root)",
+        "    return made",
+        (
+            f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",
+            f"{GATE}::test_a_reply_address_or_a_flyer_that_names_the_group_goes_through_no_door",
+        ),
+    ),
+    (
+        "what-does-not-pass-is-not-queued",
+        "belong_mail/worker/loop.py",
+        "checks = self._choose, self._may_go_out, self._is_fit",
+        "checks = self._choose, self._may_go_out",
+        (f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",),
+    ),
+    (
+        "finished-bytes-are-judged-again",
+        "belong_mail/newsletters/issue_mailer.py",
+        "        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
+        "        if False:",
+        (f"{GATE}::test_bytes_that_were_made_without_the_gate_do_not_leave",),
+    ),
+    (
+        "the-command-line-passes-the-gate",
+        "belong_mail/newsletters/commands.py",
+        "    newsletters.require_valid(newsletter)\n    require_rendered_fit",
+        "    newsletters.require_valid(newsletter)\n    (lambda *_: None)",
+        (f"{GATE}::test_the_command_line_queues_none_of_it",),
+    ),
+    (
+        "a-command-releases-nothing-past-the-gate",
+        "belong_mail/newsletters/commands.py",
+        "            require_rendered_fit(newsletter,",
+        "            (lambda *_: None)(newsletter,",
+        (f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",),
+    ),
+    (
+        "the-checklist-asks-the-gate",
+        "belong_mail/newsletters/checklist.py",
+        "        *gate_findings(issue, made, links),\n",
+        "",
+        (f"{GATE}::test_a_lead_reads_why_an_issue_is_not_sent",),
+    ),
+    (
+        "no-test-copy-passes-the-gate",
+        "belong_mail/newsletters/release_views.py",
+        "            require_rendered_fit(issue, services().renderer, services().links)",
+        "            pass",
+        (f"{GATE}::test_a_lead_reads_why_an_issue_is_not_sent",),
+    ),
+    (
+        "tags-of-others-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "        if tag not in _TAGS and tag not in self._further:",
+        "        if False:",
+        (LINTER,),
+    ),
+    (
+        "attributes-of-others-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "            if name not in _ATTRIBUTES and name not in further:",
+        "            if False:",
+        (LINTER,),
+    ),
+    (
+        "styles-that-fetch-are-problems",
+        "belong_mail/mail/message/linter.py",
+        '        if name == "style" and _ACTIVE_STYLE.search(value):',
+        "        if False:",
+        (LINTER,),
+    ),
+    (
+        "pictures-come-with-the-message",
+        "belong_mail/mail/message/linter.py",
+        'value.removeprefix("cid:") in self._cids',
+        "value",
+        (LINTER,),
+    ),
+    (
+        "links-are-ours-or-as-typed",
+        "belong_mail/mail/message/linter.py",
+        "target not in expected.targets",
+        "False",
+        (LINTER,),
+    ),
+    (
+        "links-lead-where-they-say",
+        "belong_mail/mail/message/linter.py",
+        "    if said and not",
+        "    if False and not",
+        (LINTER,),
+    ),
+    (
+        "no-link-passes-on",
+        "belong_mail/mail/message/linter.py",
+        "    if redirector(target):",
+        "    if False:",
+        (LINTER,),
+    ),
+    (
+        "unknown-slots-are-problems",
+        "belong_mail/mail/message/linter.py",
+        "    found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]",
+        "    found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown - unknown)]",
+        (LINTER,),
+    ),
+    (
+        "tokens-stand-in-our-links-alone",
+        "belong_mail/mail/message/linter.py",
+        "    if not all(is_ours(each, expected.root) for each in runs):",
+        "    if False:",
+        (LINTER,),
+    ),
+    (
+        "names-stand-in-no-link",
+        "belong_mail/mail/message/linter.py",
+        "if is_html and any(GREETING in tag",
+        "if False and any(GREETING in tag",
+        (LINTER,),
+    ),
+    (
+        "percent-signs-hide-no-name",
+        "belong_mail/mail/message/linter.py",
+        "    return sorted(ways | {unquote(each) for each in ways})",
+        "    return sorted(ways)",
+        (LINTER,),
+    ),
+    (
+        "files-are-called-as-they-are-spelled",
+        "belong_mail/mail/message/linter.py",
+        "names = [collapse_rfc2231_value(each) for each in given]",
+        "names = [each for each in given if isinstance(each, str)]",
+        (LINTER,),
+    ),
+    (
+        "the-preview-line-is-read",
+        "belong_mail/mail/message/linter.py",
+        "    found += [Problem(Rule.HEADER, word) for word in told if word]",
+        "",
+        (LINTER,),
+    ),
+    (
+        "single-emails-fetch-nothing",
+        "belong_mail/delivery/mailer.py",
+        "        require_no_remote_content(rendered.html)\n",
+        "",
+        ("tests/outbox/test_every_email.py",),
     ),
     (
         "a-queued-subject-is-judged-again",
@@ -1072,7 +1240,173 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/identity_views.py",
         "identities.account_of(session, _district(), subject) != account:",
         "identities.account_of(session, _district(), subject) is None:",
-        (f"{DISTRICT_PROOF}::test_a_sign_in_of_before_or_of_somebody_else_proves_nothing",),
+        (
+            f"{DISTRICT_PROOF}::test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in",
+        ),
+    ),
+    (
+        "a-passkey-signs-on-our-own-page",
+        "belong_mail/accounts/passkeys.py",
+        "verify_origin=lambda given: given == origin)",
+        "verify_origin=lambda given: bool(given))",
+        (f"{PASSKEY_LIES}[sqlite-foreign_origin]",),
+    ),
+    (
+        "a-passkey-signs-in-no-frame-of-another-site",
+        "belong_mail/accounts/passkeys.py",
+        (
+            "        is_good = said.response.user_handle == _handle(owner)\n"
+            "        is_good = is_good and not said.response.client_data.cross_origin\n"
+        ),
+        "        is_good = said.response.user_handle == _handle(owner)\n",
+        (f"{PASSKEY_LIES}[sqlite-in_a_frame]",),
+    ),
+    (
+        "a-passkey-is-of-the-account-that-its-device-names",
+        "belong_mail/accounts/passkeys.py",
+        "        is_good = said.response.user_handle == _handle(owner)\n",
+        "        is_good = True\n",
+        (f"{PASSKEY_LIES}[sqlite-other_handle]",),
+    ),
+    (
+        "a-device-verifies-its-owner-before-it-signs",
+        "belong_mail/accounts/passkeys.py",
+        '        "user_verification": UserVerificationRequirement.REQUIRED,\n',
+        '        "user_verification": None,\n',
+        (f"{PASSKEY_LIES}[sqlite-not_verified]",),
+    ),
+    (
+        "what-a-passkey-signed-is-verified",
+        "belong_mail/accounts/passkeys.py",
+        "        _server(base_url).authenticate_complete(_state(challenge), [known], said)\n",
+        "",
+        (f"{PASSKEY_LIES}[sqlite-other_key]",),
+    ),
+    (
+        "a-passkey-counts-onward",
+        "belong_mail/accounts/passkeys.py",
+        "    if (counter or passkey.counter) and counter <= passkey.counter:\n",
+        "    if False:\n",
+        (f"{PASSKEY_LIES}[sqlite-counts_back]",),
+    ),
+    (
+        "a-challenge-is-used-up-once",
+        "belong_mail/accounts/passkey_views.py",
+        "rate_limits.CHALLENGE_RATE, now()) is None:",
+        "rate_limits.CHALLENGE_RATE, now()) == 0:",
+        (f"{PASSKEYS}::test_an_answer_serves_once_even_with_an_older_cookie",),
+    ),
+    (
+        "a-challenge-is-for-one-purpose",
+        "belong_mail/accounts/passkey_views.py",
+        "    if not isinstance(kept, list) or kept[0] != purpose:\n",
+        "    if not isinstance(kept, list):\n",
+        (f"{PASSKEYS}::test_what_was_asked_to_add_a_passkey_signs_nobody_in",),
+    ),
+    (
+        "a-challenge-ends-after-five-minutes",
+        "belong_mail/accounts/passkey_views.py",
+        "    if not 0 <= now().timestamp() - kept[2] <= CHALLENGE_MAX_AGE.total_seconds():\n",
+        "    if False:\n",
+        (f"{PASSKEYS}::test_an_answer_comes_within_five_minutes",),
+    ),
+    (
+        "who-may-not-sign-in-does-not-by-a-passkey",
+        "belong_mail/accounts/passkey_views.py",
+        "        if not accounts.may_sign_in(session, account):\n",
+        "        if False:\n",
+        (f"{PASSKEYS}::test_who_may_not_sign_in_does_not_by_a_passkey",),
+    ),
+    (
+        "a-passkey-is-removed-by-its-owner",
+        "belong_mail/accounts/passkeys.py",
+        "where(Passkey.account_id == account.id, Passkey.public_id == public_id)",
+        "where(Passkey.public_id == public_id)",
+        (f"{PASSKEYS}::test_nobody_removes_the_passkey_of_somebody_else",),
+    ),
+    (
+        "a-passkey-proves-who-is-signed-in-and-nobody-else",
+        "belong_mail/accounts/passkey_views.py",
+        "        if owner.id != signed_in().id or way is not Way.PASSKEY:\n",
+        "        if way is not Way.PASSKEY:\n",
+        (f"{PASSKEY_PROOF}::test_the_passkey_of_somebody_else_proves_nothing",),
+    ),
+    (
+        "a-mailbox-proves-nothing-of-who-has-a-passkey",
+        "belong_mail/accounts/views.py",
+        "        if form.validate_on_submit() and way is not Way.PASSKEY:\n",
+        "        if form.validate_on_submit():\n",
+        (f"{PASSKEY_PROOF}::test_a_mailbox_proves_nothing_of_who_has_a_passkey",),
+    ),
+    (
+        "a-link-proves-nothing-of-who-has-a-passkey",
+        "belong_mail/accounts/proof.py",
+        "    return is_for_here(link) and not has_passkey(session, account)\n",
+        "    return is_for_here(link)\n",
+        (f"{PASSKEY_PROOF}::test_a_link_that_was_asked_for_before_the_passkey_proves_nothing",),
+    ),
+    (
+        "a-mailbox-alone-signs-in-nobody-who-has-a-passkey",
+        "belong_mail/accounts/recovery.py",
+        "    if not has_passkey(session, account):\n        return Stage.SIGN_IN\n",
+        "    if account:\n        return Stage.SIGN_IN\n",
+        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
+    ),
+    (
+        "a-recovery-waits-for-a-day",
+        "belong_mail/accounts/recovery.py",
+        "    return Stage.RECOVER if recovery.started_at + WAIT <= now() else Stage.WAIT\n",
+        "    return Stage.RECOVER\n",
+        (f"{RECOVERY}::test_after_a_day_a_new_link_removes_the_passkey_and_signs_in",),
+    ),
+    (
+        "a-recovery-ends",
+        "belong_mail/accounts/recovery.py",
+        "Recovery.account_id == account.id, Recovery.started_at > now() - RECOVERY_AGE\n",
+        "Recovery.account_id == account.id\n",
+        (f"{RECOVERY}::test_a_recovery_that_nobody_used_is_over_after_a_week",),
+    ),
+    (
+        "a-recovery-ends-what-the-lost-device-was-signed-in-to",
+        "belong_mail/accounts/recovery.py",
+        "    for table in (Passkey, Recovery, BrowserSession):\n",
+        "    for table in (Passkey, Recovery):\n",
+        (f"{RECOVERY}::test_the_office_lets_somebody_in_sooner_and_it_is_written_down",),
+    ),
+    (
+        "whoever-has-the-passkey-has-not-lost-it",
+        "belong_mail/accounts/passkey_views.py",
+        "        recovery.stop(session, account)  # whoever has the passkey has not lost it\n",
+        "",
+        (f"{RECOVERY}::test_whoever_signs_in_with_the_passkey_has_not_lost_it",),
+    ),
+    (
+        "a-recovery-is-told-to-others",
+        "belong_mail/accounts/recovery_tasks.py",
+        'session, keyring, said["what"], account, groups, is_of_office=False, kind=RECOVERY',
+        'session, keyring, said["what"], account, [], is_of_office=False, kind=RECOVERY',
+        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
+    ),
+    (
+        "a-recovery-begins-by-a-link-that-was-mailed-and-used",
+        "belong_mail/accounts/recovery_tasks.py",
+        "        SignIn.account_id == account.id,\n        SignIn.used_at > now() - HOUR,\n",
+        "        SignIn.public_id.is_not(None),\n",
+        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+    ),
+    (
+        "a-colleague-of-the-office-alone-lets-somebody-in",
+        "belong_mail/accounts/recovery_tasks.py",
+        "    return invitations.is_proven_office(keyring.opener, colleague)\n",
+        "    return bool(keyring)\n",
+        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+    ),
+    (
+        "nobody-lets-themselves-in",
+        "belong_mail/accounts/people.py",
+        "    if person.id == by.id or not has_passkey(session, person):\n",
+        "    if not has_passkey(session, person):\n",
+        (f"{RECOVERY}::test_nobody_of_the_office_lets_themselves_in",),
     ),
     (
         "a-right-ends",
@@ -1164,6 +1498,62 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
         "    group = group_service.find_even_retired(session, slug)\n",
         (VERBS,),
+    ),
+    (
+        "copies-end-three-days-after-all-were-told",
+        "belong_mail/newsletters/office_copies.py",
+        "    return told_at is None or at < told_at + NOTICE\n",
+        "    return told_at is None\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-choice-about-copies-is-told-anew",
+        "belong_mail/newsletters/office_copies.py",
+        'if told["value"] == row.value and told_at >= chosen_at:',
+        'if told["value"] == row.value:',
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "a-row-does-not-say-that-copies-end",
+        "belong_mail/newsletters/office_copies.py",
+        "    told_at = _told_at(session, opener, row)\n    return told_at is None or",
+        "    told_at = row.announced_at\n    return told_at is None or",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-would-miss-the-copies-is-told",
+        "belong_mail/office/settings_tasks.py",
+        "    told = (mailer.office, mailer.operator, alert_address(session, mailer.opener))\n",
+        "    told = ()\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "that-copies-end-floods-nobody",
+        "belong_mail/newsletters/office_copies.py",
+        "    if rate_limits.try_use(session, TOLD, COPIES_END_RATE, at) is None:\n",
+        "    if False:\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "the-operator-gets-every-alert",
+        "belong_mail/ops/alerts.py",
+        "    recipients = [operator] if operator is not None else []\n",
+        "    recipients: list[Callable[[], bytes]] = []\n",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "alerts-go-to-staff-alone",
+        "belong_mail/office/settings_tasks.py",
+        "not keyring.staff.admits(address)",
+        "False",
+        (COPIES_AND_ALERTS,),
+    ),
+    (
+        "who-gets-alerts-no-more-is-told",
+        "belong_mail/office/settings_tasks.py",
+        '((before, ""), (address, "yes"))',
+        '((address, "yes"),)',
+        (COPIES_AND_ALERTS,),
     ),
     (
         "an-ended-group-is-the-offices-alone",
@@ -3395,6 +3785,44 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{MAILBOX}::test_an_answer_that_is_none_ends_the_look_and_the_next_one_goes_on",),
     ),
     (
+        "a-signature-for-another-domain-is-none",
+        "belong_mail/mail/authentication/dmarc.py",
+        "    if one == other or is_strict:\n        return one == other\n",
+        "    if is_strict:\n        return one == other\n    return True\n",
+        (f"{AUTHENTICATION}::test_related_domains_align_unless_the_policy_is_strict",),
+    ),
+    (
+        "a-changed-email-is-said-to-be-changed",
+        "belong_mail/mail/authentication/signatures.py",
+        '    return ("" if is_good else "what it covers was changed on the way"), bits\n',
+        '    return "", bits\n',
+        (f"{AUTHENTICATION}::test_a_signature_says_what_it_covers_and_what_was_changed",),
+    ),
+    (
+        "a-rewritten-return-path-is-said",
+        "belong_mail/ops/probe_report.py",
+        "    if is_kept:\n",
+        "    if found:\n",
+        (f"{PROBE}::test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told",),
+    ),
+    (
+        "a-copy-on-hold-sends-no-probe",
+        "belong_mail/ops/commands.py",
+        "    if is_on_hold:\n        return [health.failure(",
+        "    if not is_on_hold and is_on_hold:\n        return [health.failure(",
+        (f"{PROBE}::test_a_copy_on_hold_sends_no_probe",),
+    ),
+    (
+        "a-probe-removes-only-itself",
+        "belong_mail/ops/probe.py",
+        (
+            "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n"
+            "            if mark.encode() in message:\n"
+        ),
+        "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
+        ("tests/intake/test_probe_mailbox.py",),
+    ),
+    (
         "a-token-that-the-relay-refuses-is-not-shown-for-ever",
         "belong_mail/mail/smtp/connection.py",
         "        relay.tokens.forget()\n        if not kept:\n            raise\n",
@@ -3762,9 +4190,30 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (BREAKER,),
     ),
     (
+        "a-breaker-for-each-domain",
+        "belong_mail/members/bounces.py",
+        '    key = BREAKER + b"/" + domain\n',
+        "    key = BREAKER\n",
+        (f"{BREAKER}::test_one_domain_that_errs_does_not_speak_for_another",),
+    ),
+    (
+        "another-domains-lost-stay-lost",
+        "belong_mail/members/bounces.py",
+        " if domain_of(each) == domain)\n",
+        ")\n",
+        (f"{BREAKER}::test_who_left_another_domain_within_the_hour_is_not_brought_back",),
+    ),
+    (
+        "a-large-share-is-not-believed",
+        "belong_mail/members/bounces.py",
+        "    if not wait and member is not None and _is_large_share(session, domain_of, member):\n",
+        "    if False:\n",
+        (f"{BREAKER}::test_a_large_share_of_those_who_had_mail_is_not_believed",),
+    ),
+    (
         "who-was-lost-within-that-hour-goes-on",
         "belong_mail/members/bounces.py",
-        "        restore(bounced_members(session, at - HOUR, at))\n",
+        "        restore(each for each in lost if domain_of(each) == domain)\n",
         "        pass\n",
         (f"{BREAKER}::test_a_hundred_unknown_at_once_are_not_believed",),
     ),
@@ -4335,6 +4784,69 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if accounts.has_office_right(session, by) and invitations.is_proven_office(",
         "    if by or invitations.is_proven_office(",
         ("tests/district/test_office.py",),
+    ),
+    (
+        "a-move-touches-no-database-in-use",
+        "belong_mail/ops/move.py",
+        "if one is None or other is None or tuple(one) != tuple(other):",
+        "if is_whole and (one is None or other is None or tuple(one) != tuple(other)):",
+        (f"{MOVE}::test_a_database_that_is_in_use_is_left_alone[sqlite]",),
+    ),
+    (
+        "a-move-compares-every-row-in-the-end",
+        "belong_mail/ops/move.py",
+        "_compare(reader, target, table, is_whole=True)",
+        "_compare(reader, target, table, is_whole=False)",
+        (f"{MOVE}::test_a_row_that_is_missing_there_is_noticed[sqlite]",),
+    ),
+    (
+        "nobody-writes-to-what-is-moved",
+        "belong_mail/ops/move.py",
+        'connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))',
+        "assert names",
+        (f"{MOVE}::test_nobody_writes_to_the_source_meanwhile[postgresql]",),
+    ),
+    (
+        "what-was-moved-is-on-hold",
+        "belong_mail/ops/commands.py",
+        '        _hold(source, "left")\n',
+        "",
+        (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
+    ),
+    (
+        "a-drill-takes-an-empty-database",
+        "belong_mail/ops/backup.py",
+        "        if inspect(place).get_table_names():\n",
+        "        if not place:\n",
+        (f"{REHEARSED}::test_a_drill_refuses_what_is_no_copy_and_a_database_in_use[postgresql]",),
+    ),
+    (
+        "a-drill-leaves-nothing",
+        "belong_mail/ops/backup.py",
+        "            _drop_tables(place)\n",
+        "            place.dispose()\n",
+        (f"{REHEARSED}::test_a_drill_opens_a_copy_apart_and_leaves_nothing[postgresql]",),
+    ),
+    (
+        "a-database-is-not-moved-to-itself",
+        "belong_mail/ops/move.py",
+        "if _identity(source) == _identity(target):",
+        "if source is target:",
+        (f"{MOVE}::test_a_database_is_not_moved_to_itself[sqlite]",),
+    ),
+    (
+        "postgresql-counts-on",
+        "belong_mail/ops/move.py",
+        "            if last:\n",
+        "            if not last:\n",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
+    ),
+    (
+        "json-is-moved-as-it-stands",
+        "belong_mail/ops/move.py",
+        "as_text(each, Text()) if _is_json(each) else each",
+        "each",
+        (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
     ),
 )
 IMPORTING = "tests/imports/test_move_in.py"

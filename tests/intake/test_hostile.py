@@ -267,7 +267,7 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(
     scripted.script["LOGIN"] = say("%s NO [AUTHENTICATIONFAILED] No")
     look(worker)
     with services.writing.begin() as session:
-        alerts.check_alerts(session, lambda: b"sealed")
+        alerts.check_alerts(session, [lambda: b"sealed"])
         assert not session.new
         ago = now() - timedelta(minutes=61)
         session.execute(update(InboundMailbox).values(first_tried_at=ago))

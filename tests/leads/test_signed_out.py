@@ -24,6 +24,7 @@ from tests.clients import sign_in
 from tests.db_dump import kept_of
 from tests.flyers.samples import flyer
 from tests.pictures.samples import picture
+from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -61,19 +62,22 @@ FORMS: dict[str, dict[str, Any]] = {
     "office_imports.add": {"language": "es"},
     "office_settings.setting": {"value": "https://video.example.org/all"},
     "office_settings.words": {"words": "sunrise\r\namanecer"},
+    "office_settings.alerts": {"email": "alerts@dpsk12.org"},
     "office_groups.group": {"audience_en": "All staff are welcome here"},
     "office.addresses": {"email": "somebody.else@dpsk12.org"},
     "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
     "people.hand_over": {"to": "new", "name": "Bea", "email": "bea@dpsk12.org"},
     "people.person": {"name": "Ada"},
+    "passkey.add": {"name": "My phone at home"},
     "office.thread": {"answer": "The library is open\r\non Fridays."},
 }
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
     "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
+    "passkey.options", "passkey.remove", "passkey.decline", "passkey.ask_again", "passkey.prove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
-    "office_settings.default",
+    "office_settings.default", "office_settings.copies", "office_settings.remove_alerts",
     "office_health.retry", "office_health.accept", "office_health.undo",
     "office.resend", "office.approve_question", "office.refuse_question",
     "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
@@ -212,6 +216,9 @@ def test_what_was_typed_is_saved_after_signing_in_again(
             ready["flyer"] = (io.BytesIO(flyer()), "tea.pdf")
         if endpoint == "office_imports.add":
             ready["file"] = (io.BytesIO(b"ada@dpsk12.org"), "list.csv")
+        if endpoint == "passkey.add":
+            asked = lead.press("/account/passkeys/options", csrf_token=ready["csrf_token"])
+            ready["answer"] = Authenticator().create(asked.json or {})
         answer = lead.press(path, **ready)
         assert answer.status_code == 303, re.findall(r'class="error"[^>]*>(.*?)</p>', answer.text)
     if endpoint != "releases.release":  # this draft cannot be sent: nobody is there to read it

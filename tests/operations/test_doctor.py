@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,6 +167,31 @@ def test_the_records_of_the_mail_domain_are_judged() -> None:
     assert judged(good) == []
     assert judged({}) == ["SPF", "DMARC", "MX"]
     assert judged({**good, ("d.example", "TXT"): ["v=spf1 -all"] * 2}) == ["SPF"]
+
+
+def test_spf_and_names_are_looked_up_for_the_relays_own_address(services: Services) -> None:
+    url = "smtp://relay.d.example:25"
+    settings = replace(services.settings, smtp_url=url, mail_domain="d.example")
+    records = {
+        ("relay.d.example", "A"): ["8.8.8.8"],
+        ("d.example", "TXT"): ["v=spf1 a:relay.d.example -all"],
+        ("8.8.8.8.in-addr.arpa", "PTR"): ["relay.d.example."],
+    }
+
+    def judged(given: dict[tuple[str, str], list[str]]) -> list[tuple[bool, str]]:
+        found = doctor.check_relay_names(settings, lambda *asked: given.get(asked, []))
+        return [(finding.is_wrong, finding.words) for finding in found]
+
+    assert judged(records) == [
+        (False, "SPF: it names the relay’s address 8.8.8.8 (a:relay.d.example)."),
+        (False, "PTR: the relay’s address 8.8.8.8 is relay.d.example, which has that address."),
+    ]
+    others = {**records, ("d.example", "TXT"): ["v=spf1 -all"], ("8.8.8.8.in-addr.arpa", "PTR"): []}
+    assert [is_wrong for is_wrong, _ in judged(others)] == [False, False]
+    looping = {("d.example", "TXT"): ["v=spf1 include:d.example"]}
+    assert judged(looping) == [
+        (True, "SPF: the record of d.example cannot be evaluated: more than 10 terms ask DNS.")
+    ]
 
 
 def test_without_dns_the_records_are_skipped_with_words() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import func, inspect, make_url, select, text
 
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
@@ -15,6 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
 from tests.browser_client import Visitor
+from tests.db_dump import dump_of
 from tests.operations.test_copies import BIN, Settings, succeed
 from tests.processes import run
 from tests.scenario import ADA
@@ -122,3 +123,60 @@ def test_a_copy_put_back_with_the_right_keys_sends_each_once(
     for _ in range(2):
         succeed(place, "worker", "--drain")
     assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == MEMBERS
+
+
+def drill_of(place: Settings, copy: Path) -> list[str]:
+    """Return the arguments of a drill; PostgreSQL's takes an empty database."""
+    url = place["BELONG_DATABASE_URL"]
+    into = [] if url.startswith("sqlite") else ["--database", url]
+    return ["db", "drill", str(copy), *into]
+
+
+def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
+    environment: Settings, place: Settings, relay: Server, services: Services, keyring: Keyring,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """What waits in the copy is not sent, and the database in use is as it was."""
+    queue(services, keyring, MEMBERS)
+    copy = tmp_path / "copy"
+    given = {**environment, **QUIET, "PATH": place["PATH"]}
+    succeed(given, "db", "backup", str(copy))
+    before = dump_of(services)
+    said = succeed(given, *drill_of(place, copy))
+    assert "ok\tThe keys here open rows of every kind" in said
+    assert dump_of(services) == before
+    assert relay.accepted == []
+    assert not list(Path(given["BELONG_STATE_FOLDER"]).glob("drill-*"))
+    if drill_of(place, copy)[3:]:
+        engine = make_engine(place["BELONG_DATABASE_URL"])
+        assert inspect(engine).get_table_names() == []
+        engine.dispose()
+
+
+def test_a_drill_says_that_the_keys_do_not_open_a_copy(
+    environment: Settings, place: Settings, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    queue(services, keyring, MEMBERS)
+    copy = tmp_path / "copy"
+    given = {**environment, **QUIET, "PATH": place["PATH"]}
+    succeed(given, "db", "backup", str(copy))
+    wrong = run({**given, **STRANGE["private"]}, *drill_of(place, copy))
+    assert (wrong.returncode, "WRONG" in wrong.stdout) == (1, True)
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_drill_refuses_what_is_no_copy_and_a_database_in_use(
+    environment: Settings, place: Settings, services: Services, tmp_path: Path
+) -> None:
+    given = {**environment, **QUIET, "PATH": place["PATH"]}
+    torn, before = tmp_path / "torn", dump_of(services)
+    torn.write_bytes(b"SQLite format 3\0" + bytes(5000))
+    ended = run(given, *drill_of(place, torn))
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr, ended.stderr
+    if drill_of(place, torn)[3:]:
+        used = run(
+            given, "db", "drill", str(torn), "--database", environment["BELONG_DATABASE_URL"]
+        )
+        assert (used.returncode, "is not empty" in used.stderr) == (1, True)
+    assert dump_of(services) == before

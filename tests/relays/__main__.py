@@ -1,4 +1,4 @@
-"""Fetch Postfix and Exim of this Debian into var/relays, and send issues through both, as root.
+"""Fetch Postfix, Exim and opendkim of this Debian into var/relays, and try them, as root.
 
 Nothing is installed: the packages are unpacked, and each server runs from there on a free port of
 127.0.0.1 until its test has ended.
@@ -18,7 +18,9 @@ def fetch() -> None:
 
 
 if __name__ == "__main__":
-    if not ROOT.exists():
+    if not (ROOT / "usr/sbin/opendkim").exists():
         fetch()
+    if sys.argv[1:] == ["fetch"]:
+        sys.exit()
     given = [sys.executable, "-m", "pytest", "tests/relays", "-v", "-n", "0", *sys.argv[1:]]
     sys.exit(subprocess.run(given, check=False).returncode)

@@ -106,10 +106,13 @@ Log = Callable[[], list[Copy]]
 
 
 @contextmanager
-def postfix(folder: Path, *, is_pipelining: bool, back: int = 0) -> Iterator[tuple[int, Log]]:
+def postfix(
+    folder: Path, *, is_pipelining: bool, back: int = 0, more: str = "", services: str = ""
+) -> Iterator[tuple[int, Log]]:
     """Run Postfix, which discards what it takes; yield its port, and what its log says.
 
-    With a port to send back to there are addresses that it cannot deliver to.
+    With a port to send back to there are addresses that it cannot deliver to. More settings and
+    services have it do something else.
     """
     port = free_port()
     owner, dropper = IDS["postfix"], IDS["postdrop"]
@@ -122,9 +125,9 @@ def postfix(folder: Path, *, is_pipelining: bool, back: int = 0) -> Iterator[tup
     os.chown(folder / "data", owner, owner)
     discarded = "" if is_pipelining else "pipelining"
     main = POSTFIX.format(folder=folder, root=ROOT, discarded=discarded)
-    (folder / "main.cf").write_text(main)
+    (folder / "main.cf").write_text(main + more)
     (folder / "transport").write_text(TRANSPORT.format(back=back) if back else "")
-    (folder / "master.cf").write_text(SERVICES.format(port=port))
+    (folder / "master.cf").write_text(SERVICES.format(port=port) + services)
     with running(port, folder, ROOT / "usr/lib/postfix/sbin/master", "-c", folder, "-d", "-s"):
         yield port, lambda: _read_postfix(_text(folder / "log"))
 

@@ -153,7 +153,7 @@ def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, scenario: Sc
 def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
     def told() -> int:
         with scenario.services.writing.begin() as session:
-            alerts.check_alerts(session, scenario.services.seal_to_operator)
+            alerts.check_alerts(session, [scenario.services.seal_to_operator])
             found = select(func.count(Delivery.id)).where(Delivery.kind == "alert-flood")
             return session.scalar(found) or 0
 

@@ -123,6 +123,12 @@ class Mailbox:
             for listed in _lists(self.uids(SEARCHED, criteria=f" BEFORE {day}")):
                 self._delete(listed)
 
+    def remove(self, uids: Sequence[int]) -> None:
+        """Delete messages; where the server cannot remove these alone, they stay marked."""
+        with at_step("DELETE"):
+            for listed in _lists(uids):
+                self._delete(listed)
+
     def _search(self, criteria: str) -> Iterator[int]:
         said, answers = self._imap.uid("SEARCH", criteria)
         if said != "OK":

@@ -1,0 +1,217 @@
+"""Passkeys (WebAuthn): add one to an account, and find out whose an authenticator's answer is.
+
+Only public keys are kept: they verify, and open nothing. Whoever answers has proved to their own
+device who they are (user verification). A challenge is used up before its answer comes here.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from fido2 import cbor
+from fido2.cose import CoseKey
+from fido2.server import Fido2Server
+from fido2.utils import websafe_encode
+from fido2.webauthn import (
+    Aaguid,
+    AttestedCredentialData,
+    AuthenticationResponse,
+    PublicKeyCredentialDescriptor,
+    PublicKeyCredentialRpEntity,
+    PublicKeyCredentialType,
+    PublicKeyCredentialUserEntity,
+    RegistrationResponse,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import Account, Passkey
+from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound, seal_job
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.encryption import Sealer
+
+# What a device shows beside a passkey: the same for everyone, for others may see the screen.
+SHOWN_NAME = "DPS Belong"
+MAX_PASSKEYS = 10
+MAX_ANSWER_CHARACTERS = 16 * 1024
+# What reading an answer raises that is none.
+BROKEN = (ValueError, KeyError, TypeError, AttributeError, AssertionError, NotImplementedError)
+
+
+class PasskeyRefused(Exception):
+    """An answer proves nothing here; the trail hears why, and whose passkey it names."""
+
+    def __init__(self, why: str = "passkey", account: Account | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.account = account.public_id if account is not None else ""
+
+
+@cache
+def _server(base_url: str) -> Fido2Server:
+    """Accept answers that were given on our own pages alone, for our host."""
+    parts = urlsplit(base_url)
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    party = PublicKeyCredentialRpEntity(id=parts.hostname, name=SHOWN_NAME)
+    return Fido2Server(party, verify_origin=lambda given: given == origin)
+
+
+def passkeys_of(session: Session, account: Account) -> list[Passkey]:
+    """List an account's passkeys, the oldest first."""
+    found = select(Passkey).where(Passkey.account_id == account.id)
+    return list(session.scalars(found.order_by(Passkey.id)))
+
+
+def creation_options(
+    session: Session, base_url: str, account: Account, challenge: bytes
+) -> dict[str, Any]:
+    """Say to a browser what passkey to make: one that its device finds by itself."""
+    existing = [
+        PublicKeyCredentialDescriptor(
+            type=PublicKeyCredentialType.PUBLIC_KEY, id=each.credential_id
+        )
+        for each in passkeys_of(session, account)
+    ]
+    options, _state = _server(base_url).register_begin(
+        PublicKeyCredentialUserEntity(
+            id=_handle(account), name=SHOWN_NAME, display_name=SHOWN_NAME
+        ),
+        existing,
+        resident_key_requirement=ResidentKeyRequirement.REQUIRED,
+        user_verification=UserVerificationRequirement.REQUIRED,
+        challenge=challenge,
+    )
+    return dict(options)
+
+
+def request_options(base_url: str, challenge: bytes) -> dict[str, Any]:
+    """Say to a browser what to ask its devices; the same whoever asks, for it names no passkey."""
+    options, _state = _server(base_url).authenticate_begin(
+        user_verification=UserVerificationRequirement.REQUIRED, challenge=challenge
+    )
+    return dict(options)
+
+
+def add(
+    session: Session,
+    sealer: Sealer,
+    base_url: str,
+    account: Account,
+    challenge: bytes,
+    answer: str,
+    name: str,
+) -> None:
+    """Add a passkey to an account and have its owner emailed; raise PasskeyRefused."""
+    try:
+        said = RegistrationResponse.from_dict(_read(answer))
+        made = _server(base_url).register_complete(_state(challenge), said)
+        credential = made.credential_data
+        is_good = credential is not None and _is_usable(credential.public_key)
+        is_good = is_good and not said.response.client_data.cross_origin
+    except BROKEN as error:
+        raise PasskeyRefused(account=account) from error
+    if credential is None or not is_good or len(passkeys_of(session, account)) >= MAX_PASSKEYS:
+        raise PasskeyRefused(account=account)
+    taken = select(Passkey.id).where(Passkey.credential_id == credential.credential_id)
+    if session.scalar(taken) is not None:
+        raise PasskeyRefused(account=account)
+    passkey = Passkey(
+        account_id=account.id,
+        credential_id=credential.credential_id,
+        public_key=cbor.encode(dict(credential.public_key)),
+        counter=made.counter,
+        name=name,
+    )
+    session.add(passkey)
+    session.flush()
+    audit.record(session, Kind.PASSKEY_ADDED, account=account)
+    _tell(session, sealer, account, "added")
+
+
+def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -> Account:
+    """Find whose passkey has signed a challenge, and count its use; raise PasskeyRefused."""
+    try:
+        said = AuthenticationResponse.from_dict(_read(answer))
+    except BROKEN as error:
+        raise PasskeyRefused from error
+    found = (
+        select(Passkey, Account)
+        .join(Account)
+        .where(Passkey.credential_id == said.raw_id)
+        .with_for_update(of=Passkey)  # two answers with one count are not both believed
+    )
+    row = session.execute(found).first()
+    if row is None:
+        raise PasskeyRefused("passkey-unknown")
+    passkey, account = row
+    _verify(base_url, challenge, said, passkey, account)
+    counter = said.response.authenticator_data.counter
+    if (counter or passkey.counter) and counter <= passkey.counter:
+        raise PasskeyRefused("passkey-copied", account)
+    passkey.counter, passkey.used_at = counter, now()
+    return account
+
+
+def _verify(
+    base_url: str, challenge: bytes, said: AuthenticationResponse, passkey: Passkey, owner: Account
+) -> None:
+    """Raise PasskeyRefused unless this passkey has signed this challenge on our own page."""
+    try:
+        key = CoseKey.parse(cast("Mapping[int, Any]", cbor.decode(passkey.public_key)))
+        known = AttestedCredentialData.create(Aaguid.NONE, passkey.credential_id, key)
+        _server(base_url).authenticate_complete(_state(challenge), [known], said)
+        is_good = said.response.user_handle == _handle(owner)
+        is_good = is_good and not said.response.client_data.cross_origin
+    except BROKEN as error:
+        raise PasskeyRefused(account=owner) from error
+    if not is_good:
+        raise PasskeyRefused(account=owner)
+
+
+def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -> None:
+    """Remove one of an account's passkeys and have its owner emailed, or raise NotFound."""
+    gone = delete(Passkey).where(Passkey.account_id == account.id, Passkey.public_id == public_id)
+    if session.execute(gone.returning(Passkey.id)).first() is None:
+        raise NotFound
+    audit.record(session, Kind.PASSKEY_REMOVED, account=account)
+    _tell(session, sealer, account, "removed")
+
+
+def decline(session: Session, account: Account) -> None:
+    """Offer a passkey no more on the first page."""
+    session.get_one(Account, account.id).passkey_declined_at = now()
+
+
+def _tell(session: Session, sealer: Sealer, account: Account, what: str) -> None:
+    seal_job(session, sealer, PASSKEY_CHANGED, {"account": account.public_id, "what": what})
+
+
+def _is_usable(key: CoseKey) -> bool:
+    return key.ALGORITHM in CoseKey.supported_algorithms()
+
+
+def _handle(account: Account) -> bytes:
+    """Name an account to a device: by what is random, and no address."""
+    return account.public_id.encode()
+
+
+def _state(challenge: bytes) -> dict[str, object]:
+    return {
+        "challenge": websafe_encode(challenge),
+        "user_verification": UserVerificationRequirement.REQUIRED,
+    }
+
+
+def _read(answer: str) -> Mapping[str, Any]:
+    if len(answer) > MAX_ANSWER_CHARACTERS:
+        raise ValueError
+    said = json.loads(answer)
+    if not isinstance(said, dict):
+        raise TypeError
+    return said

@@ -1,0 +1,350 @@
+"""Lint a finished message as a mail program reads it: headers, HTML, links, each reader's own.
+
+What is not known to be harmless is a problem: a tag or attribute that no email of ours has, a
+function in a style, a slot of another name.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.header import decode_header, make_header
+from email.message import Message
+from email.parser import BytesParser
+from email.utils import collapse_rfc2231_value
+from enum import StrEnum
+from html import unescape
+from html.parser import HTMLParser
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from belong_mail.mail.message.template import MessageTemplate
+
+
+class Rule(StrEnum):
+    """What a problem is about."""
+
+    # A header, a file's name or the preview line says which group it is.
+    HEADER = "header"
+    # Something is fetched, run or sent when the message is opened.
+    REMOTE = "remote"
+    # A link that is neither ours nor a lead's as typed, or that leads elsewhere than it says.
+    LINK = "link"
+    # A link through a site that sees who follows it.
+    REDIRECT = "redirect"
+    # Something besides our own links and the greeting differs from reader to reader.
+    PERSONAL = "personal"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a message, and what shows it."""
+
+    rule: Rule
+    named: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a message may hold."""
+
+    # Where all links of ours begin.
+    root: str
+    # Returns what in a header, by its name, tells too much; or nothing.
+    tells: Callable[[str, str], str]
+    # Other targets of links, as they were typed; None: they are not judged.
+    targets: frozenset[str] | None = None
+
+
+# What differs from reader to reader, and what stands in its place while a message is looked at.
+GREETING: Final = "Zqgreetingzq"
+TOKEN: Final = "Zqtokenzq"  # noqa: S105 - it opens nothing
+READER: Final = "zqreaderzq@example.org"
+MESSAGE_ID: Final = f"<{'0' * 20}@example.org>"
+_DATE: Final = "Thu, 01 Jan 1970 00:00:00 +0000"
+_SAMPLES: Final = {
+    "to": READER, "date": _DATE, "message_id": MESSAGE_ID, "first_name": GREETING,
+    "leave": TOKEN, "one_click": TOKEN, "leave_address": f"{TOKEN}@example.org",
+}  # fmt: skip
+# Slots of whole links, which an older version made.
+_OLDER: Final = frozenset(("leave_url", "one_click_url"))
+
+# Random names of ours, in hexadecimal, base 32 or base 64; by chance a word may stand in one.
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
+_NAMED_BY_US: Final = frozenset(("message-id", "list-id", "list-unsubscribe", "content-id"))
+
+_FIXED: Final = frozenset((
+    ("mime-version", "1.0"), ("content-transfer-encoding", "base64"),
+    ("content-transfer-encoding", "quoted-printable"), ("precedence", "list"),
+    ("list-post", "NO"), ("list-unsubscribe-post", "List-Unsubscribe=One-Click"),
+    ("auto-submitted", "auto-generated"),
+    ("x-auto-response-suppress", "DR, RN, NRN, OOF, AutoReply"),
+))  # fmt: skip
+_PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
+
+# All tags and attributes of our emails, and of what Markdown becomes.
+_TAGS: Final = frozenset((
+    "html", "head", "meta", "title", "style", "body", "div", "span", "table", "tbody", "thead",
+    "tr", "td", "th", "a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li",
+    "strong", "em", "blockquote", "pre", "code", "img",
+))  # fmt: skip
+_ATTRIBUTES: Final = frozenset((
+    "lang", "dir", "class", "style", "role", "width", "height", "cellpadding", "cellspacing",
+    "border", "align", "bgcolor", "aria-hidden", "alt", "title", "start", "scope",
+))  # fmt: skip
+# Attributes that hold words or have a check of their own.
+_OF_WORDS: Final = frozenset(("style", "title", "alt"))
+_FURTHER: Final = {"a": {"href"}, "img": {"src"}, "meta": {"charset", "name", "content"}}
+# What Outlook for Windows alone reads.
+_FOR_OUTLOOK: Final = re.compile(r"\[if mso\]>(.*)<!\[endif\]", re.DOTALL)
+_OUTLOOK_TAGS: Final = frozenset(("xml", "o:officedocumentsettings", "o:pixelsperinch"))
+_OUTLOOK_ATTRIBUTES: Final = frozenset(("xmlns:o",))
+# Whatever may fetch something, or say so in disguise.
+_ACTIVE_STYLE: Final = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
+
+# The same at one look, for HTML in which whatever people typed is escaped.
+_TAG_NAMES: Final = "|".join(sorted(_TAGS | _OUTLOOK_TAGS))
+_FETCHES: Final = re.compile(
+    rf"<(?!/?(?:{_TAG_NAMES})[\s>]|!doctype html>|!--\[if mso\]>|!\[endif\]-->)"
+    r"|<[^>]*\s(?:src|srcset|background|poster|ping|data|action|http-equiv|on\w+)\s*="
+    r"|<[^>]*\sstyle=[^>]*?[\w-]\(|<style[^>]*>[^<]*(?:[\w-]\(|@(?!media\b)|\\)",
+    re.IGNORECASE,
+)
+
+_WORDS_ARE_ADDRESS: Final = re.compile(
+    r"\s*(?:https?:/*|(?=www\.))((?:[\w-]+\.)+\w{2,})", re.IGNORECASE
+)
+_LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
+# Sites that only pass on; they count who follows, and some links hold a reader's own address.
+REDIRECTORS: Final = frozenset((
+    "adf.ly", "aka.ms", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly", "dlvr.it", "goo.gl",
+    "is.gd", "j.mp", "linkprotect.cudasvc.com", "linkprotection.outlook.com", "list-manage.com",
+    "lnkd.in", "mimecast.com", "ow.ly", "protect.checkpoint.com", "rb.gy", "rebrand.ly",
+    "safelinks.protection.outlook.com", "s.id", "sendgrid.net", "shorturl.at", "snip.ly", "t.co",
+    "t.ly", "tiny.cc", "tinyurl.com", "urldefense.com", "urldefense.proofpoint.com", "v.gd",
+))  # fmt: skip
+_PASSING_ON: Final = re.compile(
+    r"https?://(?:www\.)?(?:google\.[a-z.]+/url|(?:l|lm)\.facebook\.com/l\.php)\b", re.IGNORECASE
+)
+
+
+class RemoteContent(Exception):
+    """A message would fetch, run or send something when it is opened."""
+
+
+def require_no_remote_content(html: str) -> None:
+    """Raise RemoteContent for HTML without pictures that is not as harmless as ours."""
+    if _FETCHES.search(html):
+        raise RemoteContent
+
+
+def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
+    """Look a message through as it will be filled for a reader."""
+    unknown = template.slots - _SAMPLES.keys() - _OLDER
+    samples = {name: _sample(name, expected) for name in template.slots}
+    message = BytesParser().parsebytes(template.fill(samples))
+    found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]
+    cids = {str(part["Content-ID"]).strip("<>") for part in message.walk() if part["Content-ID"]}
+    for part in message.walk():
+        found += _lint_headers(part, expected)
+        kind = part.get_content_type()
+        if kind in {"text/html", "text/plain"}:
+            words = bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
+            found += lint_html(words, expected, cids) if kind.endswith("html") else []
+            found += _lint_personal(words, expected, is_html=kind.endswith("html"))
+    return list(dict.fromkeys(found))
+
+
+def _sample(name: str, expected: Expected) -> str:
+    return f"{expected.root}/{TOKEN}" if name in _OLDER else _SAMPLES.get(name, "x")
+
+
+def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
+    """Find headers that tell, as they stand, decoded, and with what is percent-encoded."""
+    for name, value in part.items():
+        kind, decoded = name.lower(), str(make_header(decode_header(str(value))))
+        for words in _judged(part, kind, decoded):
+            if told := expected.tells(kind, words):
+                yield Problem(Rule.HEADER, told)
+        allowed = {"to": READER, "subject": GREETING, "list-unsubscribe": TOKEN}.get(kind, "")
+        for own in (READER, GREETING, TOKEN):
+            if own in decoded and own != allowed:
+                yield Problem(Rule.PERSONAL, name)
+
+
+def _judged(part: Message, kind: str, value: str) -> list[str]:
+    """List what of a header is looked at; its fixed words are the same in all our messages."""
+    if kind in {"date", "to"} or (kind, value) in _FIXED:
+        return []
+    if kind in {"content-type", "content-disposition"}:
+        ways = {each.removesuffix(".pdf") for each in _file_names(part) - _PICTURES}
+    else:
+        ways = {_OPAQUE.sub("", value) if kind in _NAMED_BY_US else value}
+    return sorted(ways | {unquote(each) for each in ways})
+
+
+def _file_names(part: Message) -> set[str]:
+    """Return what an attached file is called, in whatever spelling (RFC 2231)."""
+    both = (part.get_params([], header) for header in ("content-type", "content-disposition"))
+    given = [value for params in both for name, value in params if name in {"name", "filename"}]
+    names = [collapse_rfc2231_value(each) for each in given]
+    return {str(make_header(decode_header(each))) for each in names}
+
+
+def lint_html(html: str, expected: Expected, cids: set[str] | None = None) -> list[Problem]:
+    """Find what HTML fetches, runs or sends, and links that do not lead where they say."""
+    reader = _Reader(cids or set())
+    reader.feed(html)
+    reader.close()
+    found = [Problem(Rule.REMOTE, named) for named in reader.active]
+    shown = " ".join(reader.preheader.split())
+    told = (expected.tells("preheader", each) for each in dict.fromkeys((shown, unquote(shown))))
+    found += [Problem(Rule.HEADER, word) for word in told if word]
+    for target, words in reader.links:
+        found += _lint_link(target, words, expected)
+    return found
+
+
+def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]:
+    if is_ours(target, expected.root):
+        return
+    try:
+        parts = urlsplit(target)
+        host, has_user = (parts.hostname or "").lower(), "@" in parts.netloc
+    except ValueError:
+        yield Problem(Rule.LINK, target)
+        return
+    is_odd = parts.scheme not in {"http", "https", "mailto", "tel"} or has_user
+    if is_odd or (expected.targets is not None and target not in expected.targets):
+        yield Problem(Rule.LINK, target)
+    said = _WORDS_ARE_ADDRESS.match(words)
+    if said and not f".{host}".endswith(f".{said[1].lower().removeprefix('www.')}"):
+        yield Problem(Rule.LINK, said[1])
+    if redirector(target):
+        yield Problem(Rule.REDIRECT, host)
+
+
+def is_ours(target: str, root: str) -> bool:
+    """Tell whether a link leads to our own site."""
+    return target == root or target.startswith((f"{root}/", f"{root}?"))
+
+
+def redirector(target: str) -> bool:
+    """Tell whether a link leads through a site that passes on whoever follows it."""
+    try:
+        host = (urlsplit(target).hostname or "").lower()
+    except ValueError:
+        return True
+    parts = host.split(".")
+    is_listed = any(".".join(parts[at:]) in REDIRECTORS for at in range(len(parts)))
+    return is_listed or _PASSING_ON.match(target) is not None
+
+
+def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
+    """Find what is a reader's own where it must not be: in links of others, or in none."""
+    if READER in words:
+        yield Problem(Rule.PERSONAL, "to")
+    # Split, not searched for: a pattern around a word takes the square of a long line.
+    runs = re.split(r'[\s"<>]', words) if is_html else words.split()
+    ours = (unescape(each) if is_html else each for each in runs if TOKEN in each)
+    if not all(is_ours(each, expected.root) for each in ours):
+        yield Problem(Rule.PERSONAL, "token")
+    in_tag = is_html and any(GREETING in tag for tag in re.findall(r"<[^<>]*>", words))
+    named = (each for each in runs if GREETING in each)
+    if in_tag or any(_LIKE_A_LINK.search(each) for each in named):
+        yield Problem(Rule.PERSONAL, "{first_name}")
+
+
+@dataclass(slots=True)
+class _Link:
+    target: str
+    words: list[str] = field(default_factory=list)
+
+
+class _Reader(HTMLParser):
+    """Reads what our own renderer wrote, and names whatever it does not know."""
+
+    def __init__(self, cids: set[str], further: frozenset[str] = frozenset()) -> None:
+        super().__init__(convert_charrefs=False)
+        self._cids, self._further = cids, further
+        self._open: list[_Link] = []
+        self._is_style = self._is_preheader = False
+        self._found: list[_Link] = []
+        self.active: list[str] = []
+        self.preheader = ""
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """List each link's target and words."""
+        return [(link.target, "".join(link.words)) for link in self._found]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _TAGS and tag not in self._further:
+            self.active.append(f"<{tag}>")
+        further = _OUTLOOK_ATTRIBUTES if tag in self._further else _FURTHER.get(tag, set())
+        for name, value in attrs:
+            if name not in _ATTRIBUTES and name not in further:
+                self.active.append(name)
+            self._look_at(tag, name, value or "")
+        if tag == "a":
+            target = next((value or "" for name, value in attrs if name == "href"), None)
+            self._open = [_Link(target)] if target is not None else []
+            self._found += self._open
+        self._is_style = tag == "style"
+        self._is_preheader |= ("class", "preheader") in attrs
+
+    def _look_at(self, tag: str, name: str, value: str) -> None:
+        """Judge an attribute that a mail program acts on by itself."""
+        if name == "style" and _ACTIVE_STYLE.search(value):
+            self.active.append("style")
+        if name == "src" and not (tag == "img" and value.removeprefix("cid:") in self._cids):
+            self.active.append(value)
+        if name == "src" and not value.startswith("cid:"):
+            self.active.append(value)
+        if name not in _OF_WORDS and name in _ATTRIBUTES and re.search(r"//|\(|:", value):
+            self.active.append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_style = self._is_style and tag != "style"
+        self._is_preheader = self._is_preheader and tag != "div"
+        if tag == "a":
+            self._open = []
+
+    def handle_data(self, data: str) -> None:
+        if self._is_style and _ACTIVE_STYLE.search(data):
+            self.active.append("style")
+        if not self._is_style and "<" in data:
+            self.active.append("<")
+        self._hear(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self._hear(unescape(f"&{name};"))
+
+    def handle_charref(self, name: str) -> None:
+        self._hear(unescape(f"&#{name};"))
+
+    def _hear(self, words: str) -> None:
+        for link in self._open:
+            link.words.append(words)
+        if self._is_preheader:
+            self.preheader += words
+
+    def handle_comment(self, data: str) -> None:
+        found = _FOR_OUTLOOK.fullmatch(data)
+        if found is None:
+            self.active.append("<!--")
+            return
+        within = _Reader(self._cids, _OUTLOOK_TAGS)
+        within.feed(found[1])
+        within.close()
+        self.active += within.active
+        self._found += [_Link(target, [words]) for target, words in within.links]
+
+    def handle_decl(self, decl: str) -> None:
+        if decl.lower() != "doctype html":
+            self.active.append("<!")
+
+    def handle_pi(self, data: str) -> None:
+        self.active.append(f"<?{data}")
+
+    def unknown_decl(self, data: str) -> None:
+        self.active.append(f"<![{data}")

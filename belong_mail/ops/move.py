@@ -1,0 +1,184 @@
+"""Copy a database to another one, from SQLite to PostgreSQL or back, and compare every row."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import zip_longest
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    collate,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    type_coerce,
+)
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import Base
+from belong_mail.ops import hold, schema
+
+BATCH_ROWS = 1000
+# Called with the number of rows that are done since the last call.
+Progress = Callable[[int], object]
+
+
+class InvalidMove(Exception):
+    """Says why nothing was moved, or what differs; the source was not changed."""
+
+
+def move(source: Engine, target: Engine, progress: Progress) -> int:
+    """Copy all rows into a database that is empty, or has the first of them; return how many.
+
+    What an interrupted move has copied is compared, and the rest is added. The source takes no
+    write meanwhile. In the end every row is compared again. Raises InvalidMove.
+    """
+    if differences := schema.differences(source):
+        raise InvalidMove(f"Differences found: {len(differences)}. Run `db upgrade` first.")
+    schema.upgrade(target)
+    if _identity(source) == _identity(target):
+        raise InvalidMove("This is the database in use. Name another one.")
+    with _unchanging(source) as reader:
+        for table in Base.metadata.sorted_tables:
+            _compare(reader, target, table, is_whole=False)
+        for table in Base.metadata.sorted_tables:
+            _copy(reader, target, table, progress)
+        _set_sequences(reader, target)
+        return sum(
+            _compare(reader, target, table, is_whole=True) for table in Base.metadata.sorted_tables
+        )
+
+
+def _identity(engine: Engine) -> str:
+    with Session(engine) as session:
+        return hold.database_identity(session)
+
+
+@contextmanager
+def _unchanging(source: Engine) -> Iterator[Connection]:
+    """Connect to a database, and let nobody write to it until the end."""
+    options: dict[str, Any] = {"has_time": True}
+    if source.dialect.name != "sqlite":
+        options["isolation_level"] = "REPEATABLE READ"
+    with source.execution_options(**options).connect() as connection, connection.begin():
+        if source.dialect.name != "sqlite":
+            names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+            connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
+        yield connection
+
+
+def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
+    """Add the rows that come after the last one there, a transaction for each batch."""
+    with target.connect() as connection:
+        last_first = [each.desc() for each in _order(table, target.dialect.name)]
+        keys = select(*table.primary_key).order_by(*last_first).limit(1)
+        last = connection.execute(keys).first()
+        done = connection.scalar(select(func.count()).select_from(table)) or 0
+    progress(done)
+    adding = insert_stored(table, target.dialect.name)
+    with closing(_rows(reader, table, tuple(last) if last else None)) as missing:
+        for rows in missing.partitions(BATCH_ROWS):
+            _add(target, table, adding, rows)
+            progress(len(rows))
+
+
+def _add(target: Engine, table: Table, adding: Insert, rows: Sequence[Any]) -> None:
+    names = [column.name for column in table.columns]
+    try:
+        with target.execution_options(has_time=True).begin() as connection:
+            connection.execute(adding, [dict(zip(names, row, strict=True)) for row in rows])
+    except (DataError, IntegrityError) as error:
+        raise InvalidMove(
+            f"Rows of the table {table.name} do not fit into the other database"
+            f" ({type(error.orig).__name__})."
+        ) from None
+
+
+def _compare(reader: Connection, target: Engine, table: Table, *, is_whole: bool) -> int:
+    """Compare the rows on both sides in order, all or those that are there; return how many."""
+    count = 0
+    with (
+        target.execution_options(has_time=True).connect() as connection,
+        closing(_rows(reader, table)) as ours,
+        closing(_rows(connection, table)) as theirs,
+    ):
+        for one, other in zip_longest(ours, theirs):
+            if other is None and not is_whole:
+                break
+            if one is None or other is None or tuple(one) != tuple(other):
+                raise InvalidMove(
+                    f"The table {table.name} differs there. The other database is in use, or the"
+                    " source has changed since the move began. Empty the other database (drop it,"
+                    " or delete its file), and start again."
+                )
+            count += 1
+    return count
+
+
+def _rows(connection: Connection, table: Table, after: tuple[Any, ...] | None = None) -> Any:
+    """Read rows as they are stored, in the order of their keys, from behind one of them."""
+    dialect = connection.dialect.name
+    order = _order(table, dialect)
+    found = select_stored(table, dialect).order_by(*order)
+    if after is not None:
+        found = found.where(tuple_(*order) > after)
+    return connection.execute(found, execution_options={"yield_per": BATCH_ROWS})
+
+
+def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:
+    """Order by the key, alike on both databases: words by their octets."""
+    return [
+        collate(column, "C") if dialect != "sqlite" and isinstance(column.type, String) else column
+        for column in table.primary_key
+    ]
+
+
+def _is_json(column: Column[Any]) -> bool:
+    return isinstance(column.type, JSON) or isinstance(getattr(column.type, "impl", None), JSON)
+
+
+def select_stored(table: Table, dialect: str) -> Select[Any]:
+    """Select all columns; JSON as the text that is stored, of which nothing is left out."""
+    as_text = type_coerce if dialect == "sqlite" else cast
+    return select(*(as_text(each, Text()) if _is_json(each) else each for each in table.columns))
+
+
+def insert_stored(table: Table, dialect: str) -> Insert:
+    """Insert rows that `select_stored` has read, bound by the names of columns."""
+    bound = {}
+    for column in table.columns:
+        is_json = _is_json(column)
+        value = bindparam(column.name, type_=Text() if is_json else column.type)
+        bound[column.name] = cast(value, JSON()) if is_json and dialect != "sqlite" else value
+    return insert(table).values(bound)
+
+
+def _set_sequences(reader: Connection, target: Engine) -> None:
+    """Let PostgreSQL count on from where the source had come to; SQLite looks at the last row."""
+    if target.dialect.name == "sqlite":
+        return
+    numbered = [
+        table for table in Base.metadata.sorted_tables if table.autoincrement_column is not None
+    ]
+    with target.begin() as connection:
+        for table in numbered:
+            sequence = func.pg_get_serial_sequence(table.name, "id")
+            last = connection.scalar(select(func.max(table.autoincrement_column))) or 0
+            if reader.dialect.name != "sqlite":
+                last = max(last, reader.scalar(select(func.pg_sequence_last_value(sequence))) or 0)
+            if last:
+                connection.execute(select(func.setval(sequence, last)))

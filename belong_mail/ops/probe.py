@@ -1,0 +1,133 @@
+"""Mail ourselves through the relay as a newsletter goes out, and fetch what arrived: for `doctor`.
+
+The return path and the recipient name no delivery, so whoever else reads the mailbox meanwhile, or
+gets a report about the probe, does nothing with it.
+"""
+
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from belong_mail.core.db import now
+from belong_mail.core.services import Services, Settings
+from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES
+from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.mail.imap.location import MailboxLocation
+from belong_mail.mail.imap.mailbox import (
+    Mailbox,
+    MailboxUnavailable,
+    open_mailbox,
+    token_source,
+)
+from belong_mail.mail.message.headers import format_mailbox
+from belong_mail.mail.message.mime import Envelope, compose, date_header
+from belong_mail.mail.smtp.connection import Relay
+from belong_mail.mail.smtp.replies import Reply
+from belong_mail.mail.smtp.session import SmtpSession
+
+# Deliveries never get numbers as high as these.
+_FIRST_NUMBER: Final = 1 << 47
+_NUMBER_BITS: Final = 46
+# Octets of a group's label in List-Id, as `BlindIndex.list_label` makes them.
+_LABEL_OCTETS: Final = 10
+_MARK_OCTETS: Final = 16
+# Seconds between looks into the mailbox, and for which it may take longer than the probe's time.
+LOOK_GAP_SECONDS: Final = 1.0
+MAILBOX_SECONDS: Final = 30.0
+# Copies that are taken, should the relay make some.
+_MAX_COPIES: Final = 5
+ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An email to ourselves, and how it is found again."""
+
+    mark: str
+    envelope: Envelope
+
+
+def write_probe(services: Services) -> Probe:
+    """Compose an email with the headers of a newsletter, to an address that only reports go to."""
+    settings = services.settings
+    names = VerpAddresses(settings.secret_keys, settings.mail_domain)
+    number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
+    mark, recipient = secrets.token_hex(_MARK_OCTETS), names.return_path(number)
+    one_click = mark.join(services.links.frame("subscriptions.one_click"))
+    headers = [
+        ("From", sender_of(settings)),
+        ("To", recipient),
+        ("Reply-To", format_mailbox("", settings.contact_inbox)),
+        ("Subject", f"Belong Mail probe {mark}"),
+        ("Date", date_header(now())),
+        ("Message-ID", names.message_id(number)),
+        ("List-Id", f"<{names.list_id(secrets.token_bytes(_LABEL_OCTETS))}>"),
+        ("List-Unsubscribe", f"<{one_click}>"),
+        ("List-Unsubscribe-Post", ONE_CLICK),
+        ("List-Owner", f"<mailto:{settings.contact_inbox}>"),
+        ("List-Post", "NO"),
+        ("Precedence", "list"),
+        ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
+    ]
+    words = "Sent by doctor --probe, which reads and deletes it. Nothing needs to be done."
+    template = compose(headers, words, f"<p>{words}</p>", boundary=f"probe-{mark}")
+    return Probe(mark, Envelope(names.return_path(number + 1), recipient, template.fill({})))
+
+
+def sender_of(settings: Settings) -> str:
+    """Return From, as all our email has it."""
+    return format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}")
+
+
+def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:
+    """Give a message to the relay; return its refusal. Raises RelayUnavailable, OSError."""
+    smtp_session = SmtpSession.open(relay)
+    line = smtp_session.line
+    try:
+        smtp_session.start()
+        for verb, said in (
+            ("MAIL", smtp_session.mail(envelope)),
+            ("RCPT", smtp_session.rcpt(envelope)),
+        ):
+            line.phase(verb)
+            code, text = line.docmd(verb, said)
+            if not 200 <= code < 300:  # noqa: PLR2004 - the codes of success (RFC 5321, 4.2.1)
+                return Reply(code, text.decode("utf-8", "replace"), verb)
+        line.phase("DATA")
+        code, answer = line.data(envelope.message)
+        words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
+        return None if code == 250 else Reply(code, words, "DOT")  # noqa: PLR2004
+    finally:
+        smtp_session.close()
+
+
+def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
+    """Wait for the probe in the mailbox, take it out and return it; None: it did not arrive.
+
+    A worker that reads the mailbox may have put it away already. Raises MailboxUnavailable.
+    """
+    until = time.monotonic() + seconds
+    deadline = until + MAILBOX_SECONDS
+    with open_mailbox(location, token_source(location), deadline) as mailbox:
+        while True:
+            mailbox.select()
+            found = _take(mailbox, mark)
+            with suppress(MailboxUnavailable):  # nothing was read here yet
+                mailbox.select(location.read_folder)
+                found = found or _take(mailbox, mark)
+            if found is not None or time.monotonic() >= until:
+                return found
+            time.sleep(LOOK_GAP_SECONDS)
+
+
+def _take(mailbox: Mailbox, mark: str) -> bytes | None:
+    """Remove what has the probe's mark in its subject, and return the first of it."""
+    found = None
+    for uid in mailbox.uids(_MAX_COPIES, criteria=f' SUBJECT "{mark}"'):
+        for message in mailbox.fetch(uid):
+            if mark.encode() in message:
+                found = found or message
+                mailbox.remove([uid])
+    return found

@@ -1,0 +1,129 @@
+"""Who has a passkey proves with it who they are, and by no email."""
+
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from flask import Flask
+
+from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.accounts.test_passkeys import ADD, LEAD, add, options_to_add, trail
+from tests.browser_client import Form, Visitor, link_to
+from tests.clients import sign_in
+from tests.servers.authenticator import Authenticator
+from tests.servers.smtp import Server
+
+PROOF, BEGIN, FINISH = "/account/proof", "/account/proof/passkey", "/account/proof/passkey/finish"
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "the-village")
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    return Authenticator()
+
+
+@pytest.fixture
+def owner(lead: Visitor, device: Authenticator) -> Iterator[Visitor]:
+    """A lead whose device has a passkey here, a quarter of an hour after they signed in."""
+    add(lead, device)
+    with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
+        yield lead
+
+
+def token_of(lead: Visitor) -> str:
+    return str(Form(lead.open("/lead/").text).fields["csrf_token"])
+
+
+def answer_of(lead: Visitor, device: Authenticator) -> str:
+    return device.get(lead.press(BEGIN, csrf_token=token_of(lead)).json or {})
+
+
+def is_proved(lead: Visitor) -> bool:
+    return lead.press(ADD, csrf_token=token_of(lead), name="").status_code != 403
+
+
+def test_a_passkey_proves_who_is_signed_in(
+    owner: Visitor, device: Authenticator, services: Services
+) -> None:
+    asked = owner.press(ADD, csrf_token=token_of(owner), name="My other phone")
+    assert asked.status_code == 403
+    assert "Use my passkey" in asked.text
+    assert "Email me a link" not in asked.text
+    assert not is_proved(owner)
+    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))
+    assert given.location == PROOF
+    assert is_proved(owner)
+    assert trail(services, Kind.PROVEN) == ["passkey"]
+
+
+def test_a_mailbox_proves_nothing_of_who_has_a_passkey(
+    owner: Visitor, worker: Worker, relay: Server
+) -> None:
+    before = len(relay.to(LEAD))
+    assert "Use my passkey" in owner.open(PROOF).text
+    assert owner.press(PROOF, csrf_token=token_of(owner)).status_code == 200
+    worker.drain()
+    assert [each["Subject"] for each in relay.to(LEAD)[before:]] == [
+        "You can now sign in with a new passkey"
+    ]
+    assert not is_proved(owner)
+
+
+def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(
+    lead: Visitor, device: Authenticator, worker: Worker, relay: Server
+) -> None:
+    lead.press(PROOF, csrf_token=token_of(lead))
+    worker.drain()
+    link = link_to(relay.to(LEAD)[-1], "confirm-identity")
+    add(lead, device)
+    assert lead.press(link).status_code == 403
+
+
+def test_the_passkey_of_somebody_else_proves_nothing(
+    owner: Visitor, device: Authenticator, app: Flask, services: Services, keyring: Keyring,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    theirs, other = Authenticator(), sign_in(app, services, keyring, worker, relay, "asian")
+    add(other, theirs)
+    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, theirs))
+    assert given.status_code == 403
+    assert "We couldn’t confirm that it’s you" in given.text
+    assert not is_proved(owner)
+    given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))
+    assert given.status_code == 303
+
+
+def test_an_answer_to_another_question_proves_nothing(
+    owner: Visitor, device: Authenticator
+) -> None:
+    """One that signs in, one of a session that ended, and one that was used."""
+    asked = owner.press(
+        "/sign-in/passkey", csrf_token=Form(owner.open("/sign-in").text).fields["csrf_token"]
+    )
+    answer = device.get(asked.json or {})
+    assert owner.press(FINISH, csrf_token=token_of(owner), answer=answer).status_code == 403
+    assert owner.press(FINISH, csrf_token=token_of(owner), answer=answer).status_code == 403
+    assert not is_proved(owner)
+
+
+def test_a_forged_press_of_another_page_proves_nothing(
+    owner: Visitor, device: Authenticator
+) -> None:
+    answer = answer_of(owner, device)
+    assert owner.press(FINISH, answer=answer).status_code == 400
+    assert not is_proved(owner)
+
+
+def test_adding_needs_no_second_proof_within_the_quarter_of_an_hour(lead: Visitor) -> None:
+    assert options_to_add(lead)["publicKey"]["challenge"]

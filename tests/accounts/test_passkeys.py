@@ -1,0 +1,423 @@
+"""Passkeys: added, used, removed; and what is no answer of one's own passkey signs nobody in."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.passkey_views import CHALLENGE_MAX_AGE
+from belong_mail.accounts.passkeys import MAX_PASSKEYS
+from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import PASSKEY_CHANGED_RATE
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Form, Visitor, text_of
+from tests.clients import sign_in
+from tests.servers.authenticator import Authenticator, encoded
+from tests.servers.smtp import Server
+
+LEAD = "lead-of-the-village@dpsk12.org"
+PAGE, ADD, OPTIONS = "/account/passkeys", "/account/passkeys/add", "/account/passkeys/options"
+BEGIN, FINISH = "/sign-in/passkey", "/sign-in/passkey/finish"
+
+
+@pytest.fixture
+def lead(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    return sign_in(app, services, keyring, worker, relay, "the-village")
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    return Authenticator()
+
+
+@pytest.fixture
+def owner(lead: Visitor, device: Authenticator, worker: Worker) -> Visitor:
+    """A lead whose device has a passkey here."""
+    assert add(lead, device).location == f"{PAGE}?done=added"
+    worker.drain()
+    return lead
+
+
+@pytest.fixture
+def phone(app: Flask) -> Visitor:
+    """A browser in which nobody has signed in."""
+    return Visitor(app.test_client())
+
+
+def options_to_add(lead: Visitor) -> dict[str, Any]:
+    given = lead.press(OPTIONS, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"])
+    assert given.status_code == 200
+    return said_in(given)
+
+
+def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
+    """Add a device's passkey to the account of who is signed in."""
+    answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
+    return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
+
+
+def token_of(phone: Visitor) -> str:
+    """Return the signed time of the form on the sign-in page."""
+    return str(Form(phone.open("/sign-in").text).fields["csrf_token"])
+
+
+def asked(phone: Visitor) -> dict[str, Any]:
+    return said_in(phone.press(BEGIN, csrf_token=token_of(phone)))
+
+
+def said_in(answer: TestResponse) -> dict[str, Any]:
+    said: dict[str, Any] = answer.json or {}
+    return said
+
+
+def finish(phone: Visitor, answer: str) -> TestResponse:
+    return phone.press(FINISH, csrf_token=token_of(phone), answer=answer)
+
+
+def sign_in_by(phone: Visitor, device: Authenticator) -> TestResponse:
+    return finish(phone, device.get(asked(phone)))
+
+
+def trail(services: Services, kind: Kind) -> list[str | None]:
+    with services.reading.begin() as session:
+        found = select(AuditEntry.detail).where(AuditEntry.kind == kind)
+        return list(session.scalars(found.order_by(AuditEntry.id)))
+
+
+def is_in(phone: Visitor) -> bool:
+    return phone.open("/lead/").status_code == 200
+
+
+def count(services: Services) -> int:
+    with services.reading.begin() as session:
+        return session.scalar(select(func.count()).select_from(Passkey)) or 0
+
+
+def test_a_lead_adds_a_passkey_and_signs_in_with_it(
+    owner: Visitor, device: Authenticator, phone: Visitor, services: Services, relay: Server
+) -> None:
+    """The device says who it is; no address is typed and none is named."""
+    assert "My phone" in owner.open(PAGE).text
+    assert sign_in_by(phone, device).location == "/lead/"
+    assert is_in(phone)
+    assert trail(services, Kind.PASSKEY_ADDED) == [None]
+    assert trail(services, Kind.SIGNED_IN)[-1] == "passkey"
+    assert "Last used on" in owner.open(PAGE).text
+    told = relay.to(LEAD)[-1]
+    assert told["Subject"] == "You can now sign in with a new passkey"
+    assert "A passkey was added" in text_of(told)
+
+
+def test_a_device_hears_of_no_group_and_of_no_address(lead: Visitor) -> None:
+    """What it may show on a screen is the same for everyone."""
+    said = options_to_add(lead)["publicKey"]
+    assert said["user"]["name"] == said["user"]["displayName"] == said["rp"]["name"] == "DPS Belong"
+    assert said["authenticatorSelection"]["residentKey"] == "required"
+    assert said["authenticatorSelection"]["userVerification"] == "required"
+    assert said.get("attestation", "none") == "none"
+    assert "village" not in json.dumps(said).lower()
+    assert "dpsk12" not in json.dumps(said)
+
+
+@pytest.mark.usefixtures("owner")
+def test_whoever_asks_is_asked_the_same(phone: Visitor, app: Flask) -> None:
+    """Nothing names a passkey, and so nobody learns who has one."""
+    one, two = asked(phone)["publicKey"], asked(Visitor(app.test_client()))["publicKey"]
+    assert one.pop("challenge") != two.pop("challenge")
+    assert one == two == {"rpId": "localhost", "userVerification": "required"}
+
+
+def test_a_removed_passkey_signs_nobody_in(
+    owner: Visitor, device: Authenticator, phone: Visitor, services: Services,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    assert owner.send(PAGE).location == f"{PAGE}?done=removed"
+    assert count(services) == 0
+    assert sign_in_by(phone, device).status_code == 403
+    assert trail(services, Kind.PASSKEY_REMOVED) == [None]
+    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
+    worker.drain()
+    assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
+
+
+def test_nobody_removes_the_passkey_of_somebody_else(
+    owner: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    other = sign_in(app, services, keyring, worker, relay, "asian")
+    theirs = Form(owner.open(PAGE).text)
+    token = Form(other.open("/lead/").text).fields["csrf_token"]
+    given = other.press(theirs.action, csrf_token=token, passkey=theirs.fields["passkey"])
+    assert given.status_code == 404
+    assert count(services) == 1
+
+
+def foreign_origin(device: Authenticator) -> None:
+    device.origin = "http://localhost.example.org:5000"
+
+
+def other_port(device: Authenticator) -> None:
+    device.origin = "http://localhost:5001"
+
+
+def other_party(device: Authenticator) -> None:
+    device.party = "example.org"
+
+
+def not_verified(device: Authenticator) -> None:
+    device.is_verified = False
+
+
+def not_present(device: Authenticator) -> None:
+    device.is_present = False
+
+
+def in_a_frame(device: Authenticator) -> None:
+    device.is_framed = True
+
+
+def counts_back(device: Authenticator) -> None:
+    device.counter -= 1
+
+
+def other_key(device: Authenticator) -> None:
+    device.key = Authenticator().key
+
+
+def other_handle(device: Authenticator) -> None:
+    device.handle = b"somebody else"
+
+
+LIES = (
+    foreign_origin, other_port, other_party, not_verified, not_present, in_a_frame, counts_back,
+    other_key, other_handle,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.usefixtures("owner")
+def test_an_answer_that_is_not_honest_signs_nobody_in(
+    lie: Callable[[Authenticator], None], device: Authenticator, phone: Visitor,
+    app: Flask,
+) -> None:  # fmt: skip
+    """All read the same, and the honest device signs in afterwards."""
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
+    honest = {**vars(device)}
+    lie(device)
+    given = sign_in_by(phone, device)
+    assert given.status_code == 403
+    assert "We couldn’t sign you in" in given.text
+    assert not is_in(phone)
+    counter = device.counter
+    vars(device).update(honest)
+    device.counter = max(counter, device.counter)
+    assert sign_in_by(phone, device).status_code == 303
+
+
+@pytest.mark.parametrize("lie", LIES[:6])
+def test_a_passkey_that_was_not_made_here_is_not_added(
+    lie: Callable[[Authenticator], None], lead: Visitor, device: Authenticator, services: Services
+) -> None:
+    lie(device)
+    given = add(lead, device)
+    assert given.status_code == 422
+    assert "That didn’t work" in given.text
+    assert count(services) == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"signature": encoded(b"not signed")},
+        {"authenticatorData": encoded(b"short")},
+        {"clientDataJSON": encoded(b"{}")},
+        {"clientDataJSON": encoded(b"not JSON")},
+        {"userHandle": ""},
+    ],
+    ids=["signature", "data", "client", "no JSON", "no handle"],
+)
+@pytest.mark.usefixtures("owner")
+def test_a_bent_answer_signs_nobody_in(
+    changed: dict[str, str], device: Authenticator, phone: Visitor
+) -> None:
+    answer = device.get(asked(phone), **changed)
+    assert finish(phone, answer).status_code == 403
+    assert not is_in(phone)
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", "{}", "null", '{"rawId": 7}', "x" * 20_000])
+@pytest.mark.usefixtures("owner")
+def test_what_is_no_answer_signs_nobody_in(answer: str, phone: Visitor) -> None:
+    asked(phone)
+    assert finish(phone, answer).status_code == 403
+
+
+@pytest.mark.usefixtures("owner")
+def test_an_answer_serves_once_even_with_an_older_cookie(
+    device: Authenticator, phone: Visitor, app: Flask
+) -> None:
+    """Whoever copied cookie and answer before it was sent is too late."""
+    device.step = 0  # it does not count, so that nothing else refuses
+    device.counter = 0
+    answer = device.get(asked(phone))
+    cookie = phone.client.get_cookie("belong")
+    assert cookie is not None
+    thief = Visitor(app.test_client())
+    thief.client.set_cookie("belong", cookie.value)
+    bent = json.loads(answer)
+    bent["response"]["signature"] = encoded(b"bent")
+    assert finish(phone, json.dumps(bent)).status_code == 403, "a bad answer uses it up too"
+    assert finish(thief, answer).status_code == 403
+    assert not is_in(thief)
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_challenge_of_another_browser_is_not_answered_here(
+    device: Authenticator, phone: Visitor, app: Flask
+) -> None:
+    answer = device.get(asked(Visitor(app.test_client())))
+    asked(phone)
+    assert finish(phone, answer).status_code == 403
+    assert finish(Visitor(app.test_client()), answer).status_code == 403
+
+
+@pytest.mark.usefixtures("owner")
+def test_an_answer_comes_within_five_minutes(device: Authenticator, phone: Visitor) -> None:
+    answer = device.get(asked(phone))
+    with time_machine.travel(now() + CHALLENGE_MAX_AGE + timedelta(seconds=2)):
+        assert finish(phone, answer).status_code == 403
+
+
+def test_what_was_asked_to_add_a_passkey_signs_nobody_in(
+    owner: Visitor, device: Authenticator
+) -> None:
+    """And what was made is no answer to a sign-in: each challenge is for one purpose."""
+    answer = device.get(options_to_add(owner))
+    assert finish(owner, answer).status_code == 403
+    asking = asked(owner)
+    answer = Authenticator().create({"publicKey": {**asking["publicKey"], "user": {"id": ""}}})
+    token = Form(owner.open(ADD).text).fields["csrf_token"]
+    given = owner.press(ADD, csrf_token=token, name="My phone", answer=answer)
+    assert given.status_code == 422
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_device_makes_no_answer_of_another_kind(device: Authenticator, phone: Visitor) -> None:
+    assert finish(phone, device.get(asked(phone), "webauthn.create")).status_code == 403
+
+
+@pytest.mark.parametrize("what", ["suspended", "removed", "gone"])
+@pytest.mark.usefixtures("owner")
+def test_who_may_not_sign_in_does_not_by_a_passkey(
+    what: str, device: Authenticator, phone: Visitor, services: Services,
+
+) -> None:  # fmt: skip
+    end(what, services)
+    given = sign_in_by(phone, device)
+    assert given.status_code == 403
+    assert "We couldn’t sign you in" in given.text
+    assert not is_in(phone)
+    assert count(services) == (what != "gone"), "a passkey goes with its account"
+
+
+def end(what: str, services: Services) -> None:
+    """End an account, or its rights."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        if what == "suspended":
+            account.suspended_at = now()
+        elif what == "gone":
+            session.delete(account)
+        else:
+            for right in list(session.scalars(select(GroupLead))):
+                session.delete(right)
+
+
+def test_a_passkey_that_does_not_count_signs_in_again_and_again(
+    lead: Visitor, device: Authenticator, app: Flask
+) -> None:
+    device.step = 0
+    add(lead, device)
+    for _ in range(2):
+        assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_count_that_goes_back_stands_in_the_trail(
+    device: Authenticator, app: Flask, services: Services
+) -> None:
+    """Somebody may have copied the passkey: the office sees whose."""
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
+    device.counter -= 1
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
+    assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-copied"]
+
+
+def test_a_passkey_is_added_to_one_account_once(
+    owner: Visitor, device: Authenticator, app: Flask, services: Services, keyring: Keyring,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    other = sign_in(app, services, keyring, worker, relay, "asian")
+    for phone in (owner, other):
+        assert add(phone, device).status_code == 422
+    assert count(services) == 1
+
+
+def test_a_passkey_wants_a_fresh_proof_a_name_and_room(lead: Visitor, services: Services) -> None:
+    assert add(lead, Authenticator(), name="").status_code == 422
+    for _ in range(MAX_PASSKEYS):
+        assert add(lead, Authenticator()).status_code == 303
+    assert add(lead, Authenticator()).status_code == 422
+    assert count(services) == MAX_PASSKEYS
+    with time_machine.travel(now() + FRESH_PROOF_AGE):
+        token = Form(lead.open("/lead/").text).fields["csrf_token"]
+        for path in (OPTIONS, ADD, f"{PAGE}/remove"):
+            given = lead.press(path, csrf_token=token, name="My phone")
+            assert given.status_code == 403
+            assert "Please confirm that it’s you" in given.text
+
+
+def test_the_offer_is_made_until_it_is_taken_or_declined(
+    lead: Visitor, device: Authenticator, services: Services
+) -> None:
+    offer = "Sign in without email"
+    assert offer in lead.open("/lead/").text
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert lead.press(f"{PAGE}/decline", csrf_token=token).location == "/lead/?done=declined"
+    assert offer not in lead.open("/lead/").text
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(passkey_declined_at=None))
+    assert offer in lead.open("/lead/").text
+    add(lead, device)
+    assert offer not in lead.open("/lead/").text
+
+
+@pytest.mark.usefixtures("owner")
+def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    """A request that a broken web makes up mails no one else, and no more than some a day."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        said = {"account": account.public_id, "what": "stolen"}
+        accounts.seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
+        for _ in range(30):
+            accounts.seal_job(
+                session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"}
+            )
+    before = len(relay.to(LEAD))
+    worker.drain()
+    assert len(relay.to(LEAD)) - before == PASSKEY_CHANGED_RATE.burst - 1

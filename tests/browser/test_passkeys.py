@@ -1,0 +1,150 @@
+"""A lead's passkey in Chromium, whose virtual authenticator makes it and signs with it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import BrowserSession, Recovery
+from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.accounts.recovery import WAIT
+from belong_mail.core.db import make_engine, now
+from tests.browser.chromium import PHONE
+from tests.browser.site import LEAD, Site, link_in
+from tests.browser.test_district import sign_in_by_link
+
+NAME = "My phone"
+
+
+@pytest.fixture
+def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+    site.flask("office", "invite", LEAD)
+    context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """A page of a browser on a device that has passkeys, and asks for a finger."""
+    page = context.new_page()
+    tools = context.new_cdp_session(page)
+    tools.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    tools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    return page
+
+
+def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: Site) -> None:
+    """Without a link after the first one, and with no page that a mailbox would open."""
+    sign_in_by_link(page, site)
+    page.get_by_role("link", name="Add a passkey").click()
+    page.get_by_label("What do you call this passkey?").fill(NAME)
+    page.get_by_role("button", name="Create the passkey").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Done")
+    expect(page.get_by_role("heading", name=NAME)).to_be_visible()
+    sign_out(page)
+    before = len(site.sign_in_mails())
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with a passkey").press("Enter")
+    expect(page.locator("h1")).to_have_text("Groups I lead")
+    assert len(site.sign_in_mails()) == before
+
+    let_proofs_age(site)
+    page.goto("/account/passkeys")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("h1")).to_have_text("Please confirm that it’s you")
+    page.get_by_role("button", name="Use my passkey").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Removed")
+    sign_out(page)
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.locator("h1")).to_have_text("We couldn’t sign you in")
+
+
+def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
+    """Whoever cancels, or has no passkey here, reads that it did not work and can go on."""
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("That didn’t work")
+    page.get_by_role("textbox", name="Your email address").fill(LEAD)
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page.locator("h1")).to_have_text("Now check your inbox")
+
+
+def test_without_script_the_page_says_what_works(browser: Browser, site: Site) -> None:
+    context = browser.new_context(base_url=site.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/sign-in")
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+    expect(page.get_by_text("Passkeys need JavaScript")).to_be_visible()
+    context.close()
+
+
+def sign_out(page: Page) -> None:
+    page.goto("/lead/")
+    page.get_by_role("button", name="Sign out", exact=True).first.click()
+
+
+def let_proofs_age(site: Site) -> None:
+    """Let a quarter of an hour pass since everybody last proved who they are."""
+    engine = make_engine(site.database_url)
+    long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
+    with Session(engine) as session, session.begin():
+        session.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))
+    engine.dispose()
+
+
+def test_a_lead_who_lost_the_passkey_gets_in_a_day_later(
+    page: Page, browser: Browser, site: Site
+) -> None:
+    """On a new device, by email alone; the email to the owner can stop it."""
+    sign_in_by_link(page, site)
+    page.goto("/account/passkeys/add")
+    page.get_by_role("button", name="Create the passkey").click()
+    expect(page.get_by_role("status")).to_contain_text("Done")
+
+    context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
+    new = context.new_page()
+    open_link(new, site)
+    expect(new.locator("h1")).to_have_text("This account uses a passkey")
+    new.get_by_role("button", name="I lost my passkey").press("Enter")
+    expect(new.locator("h1")).to_have_text("We’re telling those concerned")
+    site.link_to(LEAD, "stop-recovery")
+    open_link(new, site)
+    expect(new.locator("main")).to_contain_text("Please wait until a day has passed")
+    let_a_day_pass(site)
+    open_link(new, site)
+    new.get_by_role("button", name="Remove my passkeys and sign in").press("Enter")
+    expect(new.locator("h1")).to_have_text("Groups I lead")
+    page.goto("/lead/")
+    expect(page.locator("h1")).to_have_text("Group leader sign-in")
+    context.close()
+
+
+def open_link(page: Page, site: Site) -> None:
+    """Ask for a sign-in link, and open it."""
+    before = len(site.sign_in_mails())
+    page.goto("/sign-in")
+    page.get_by_role("textbox", name="Your email address").fill(LEAD)
+    page.get_by_role("button", name="Send me the link").click()
+    site.wait_for(lambda: len(site.sign_in_mails()) > before)
+    page.goto(link_in(site.sign_in_mails()[0], "sign-in"))
+
+
+def let_a_day_pass(site: Site) -> None:
+    """Let a recovery have begun a day ago."""
+    engine = make_engine(site.database_url)
+    with Session(engine) as session, session.begin():
+        session.execute(update(Recovery).values(started_at=now() - WAIT))
+    engine.dispose()

@@ -1,0 +1,235 @@
+"""The linter reads a message as a mail program does, and names whatever is not harmless."""
+
+import pytest
+
+from belong_mail.mail.message.linter import (
+    Expected,
+    Problem,
+    RemoteContent,
+    Rule,
+    lint,
+    require_no_remote_content,
+)
+from belong_mail.mail.message.mime import AttachedFile, InlineFile, compose
+from belong_mail.mail.message.template import MessageTemplate, slot
+
+ROOT = "https://belong.example.org"
+TYPED = "https://library.example.org/x?a=1&b=2"
+PICTURE = InlineFile("abc@belong-mail", "image/png", b"png")
+TRACKER = "https://tracker.example.net/p.gif"
+# What a mail program would fetch, run or send, in many spellings.
+FETCHING = [
+    f'<img src="{TRACKER}">',
+    f'<img alt="" src="cid:abc@belong-mail" srcset="{TRACKER} 2x">',
+    '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    '<img src="cid:other@belong-mail">',
+    f"<IMG SRC={TRACKER}>",
+    '<img src="//tracker.example.net/p.gif">',
+    f'<table background="{TRACKER}"><tr><td>x</td></tr></table>',
+    f'<td background="{TRACKER}">x</td>',
+    f'<p style="background:url({TRACKER})">x</p>',
+    f"<p style='background: URL(\"{TRACKER}\")'>x</p>",
+    '<p style="background:u\\72l(https://tracker.example.net)">x</p>',
+    f"<p style=\"background:image-set('{TRACKER}' 1x)\">x</p>",
+    '<p style="width:expression(alert(1))">x</p>',
+    f"<style>@import '{TRACKER}';</style>",
+    f"<style>@font-face {{ src: url({TRACKER}) }}</style>",
+    f"<style>p {{ background: url({TRACKER}) }}</style>",
+    f'<link rel="stylesheet" href="{TRACKER}">',
+    f'<iframe src="{TRACKER}"></iframe>',
+    "<script>fetch('x')</script>",
+    f'<form action="{TRACKER}"><input name="a"></form>',
+    f'<object data="{TRACKER}"></object>',
+    f'<embed src="{TRACKER}">',
+    f'<video poster="{TRACKER}"></video>',
+    f'<svg><image href="{TRACKER}"/></svg>',
+    f'<meta http-equiv="refresh" content="0;url={TRACKER}">',
+    f'<base href="{TRACKER}">',
+    '<p onclick="x()">x</p>',
+    f'<a href="{ROOT}" ping="{TRACKER}">x</a>',
+    f'<!--[if mso]><img src="{TRACKER}"><![endif]-->',
+    f'<!--[if gte mso 9]><v:fill src="{TRACKER}"/><![endif]-->',
+    f'<picture><source srcset="{TRACKER}"></picture>',
+    "<math><mtext>x</mtext></math>",
+]
+
+
+def silent(_header: str, _words: str) -> str:
+    return ""
+
+
+def message(
+    html: str,
+    text: str = "Words.",
+    *further: tuple[str, str],
+    subject: str = "Tea",
+    files: tuple[AttachedFile, ...] = (),
+) -> MessageTemplate:
+    headers = [
+        ("From", '"DPS Belong" <belong@example.org>'),
+        ("To", slot("to")),
+        ("Subject", subject),
+        ("Date", slot("date")),
+        ("Message-ID", slot("message_id")),
+        *further,
+    ]
+    whole = f'<p>Words</p><img src="cid:{PICTURE.cid}" alt="">{html}'
+    return compose(headers, text, whole, boundary="x" * 20, pictures=[PICTURE], files=files)
+
+
+def rules(template: MessageTemplate, tells: object = silent) -> set[Rule]:
+    expected = Expected(ROOT, tells, frozenset((TYPED, "mailto:ada@example.org")))  # type: ignore[arg-type]
+    return {problem.rule for problem in lint(template, expected)}
+
+
+@pytest.mark.parametrize("html", FETCHING)
+def test_whatever_a_message_would_fetch_or_run_is_named(html: str) -> None:
+    assert Rule.REMOTE in rules(message(html))
+    with pytest.raises(RemoteContent):
+        require_no_remote_content(html.replace("cid:abc@belong-mail", "x"))
+
+
+def test_what_is_ours_or_was_typed_is_no_problem() -> None:
+    leave = f"{ROOT}/leave/{slot('leave')}?lang=en"
+    html = (
+        '<!DOCTYPE html><!--[if mso]><table width="600"><tr><td><![endif]-->'
+        f'<p dir="auto" style="margin: 0; color: #241d19">Dear {slot("first_name")}, '
+        f'<a href="{leave}">leave</a>'
+        f'<a href="{TYPED.replace("&", "&amp;")}">library.example.org</a>'
+        '<a href="mailto:ada@example.org">Ada</a></p>'
+    )
+    text = f"Dear {slot('first_name')}, leave: {leave}"
+    ways = f"<{ROOT}/one-click/{slot('one_click')}>, <mailto:{slot('leave_address')}?subject=x>"
+    leaving = ("List-Unsubscribe", ways)
+    assert rules(message(html, text, leaving, subject=f"Tea, {slot('first_name')}")) == set()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://elsewhere.example.org/", f"{ROOT}.example.net/", "https://belong.example.org@x.net/",
+        "javascript:alert(1)", "data:text/html,x", "ftp://x.net/", "//x.net/", "/leave", "cid:x",
+        TYPED + "&utm_source=belong", f"{ROOT}:8443/", "https://[", "JaVaScRiPt:x",
+    ],
+)  # fmt: skip
+def test_a_link_that_nobody_typed_is_a_problem(target: str) -> None:
+    assert Rule.LINK in rules(message(f'<p><a href="{target}">x</a></p>'))
+
+
+def of_links(html: str, *typed: str) -> list[Problem]:
+    return lint(message(html), Expected(ROOT, silent, frozenset(typed)))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://bit.ly/3xY", "https://nam02.safelinks.protection.outlook.com/?url=x&data=ada",
+        "https://www.google.com/url?q=https://dpsk12.org", "https://u1.ct.sendgrid.net/ls/click?x",
+        "https://urldefense.com/v3/__https://x", "https://l.facebook.com/l.php?u=x",
+        "https://dps.us1.list-manage.com/track/click?u=1", "HTTPS://TinyURL.com/abc",
+    ],
+)  # fmt: skip
+def test_a_link_through_a_site_that_counts_who_follows_is_a_problem(target: str) -> None:
+    [problem] = of_links(f'<p><a href="{target.replace("&", "&amp;")}">x</a></p>', target)
+    assert problem.rule is Rule.REDIRECT
+    assert problem.named in target.lower()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("https://x.example.net/", "https://dpsk12.org/staff"),
+        ("https://x.example.net/", "www.dpsk12.org"),
+        ("https://dpsk12.org.example.net/", "<strong>https</strong>://dpsk12.org"),
+        ("https://x.example.net/", "ht&#116;ps&colon;//dpsk12.org"),
+    ],
+)
+def test_a_link_whose_words_are_another_address_is_a_problem(target: str, words: str) -> None:
+    found = of_links(f'<p><a href="{target}">{words}</a></p>', target)
+    assert [problem.rule for problem in found] == [Rule.LINK]
+    assert "dpsk12.org" in found[0].named
+
+
+def test_a_link_leads_to_a_part_of_the_site_that_its_words_name() -> None:
+    target = "https://staff.dpsk12.org/tea"
+    assert of_links(f'<p><a href="{target}">https://dpsk12.org</a></p>', target) == []
+    assert of_links(f'<p><a href="{target}">Our Node.js class</a></p>', target) == []
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (f'<a href="https://x.net/{slot("leave")}">x</a>', "x"),
+        (f'<a href="https://x.net/?to={ROOT}/{slot("leave")}">x</a>', "x"),
+        (f'<a href="{ROOT}/{slot("first_name")}">x</a>', "x"),
+        (f'<p title="{slot("first_name")}">x</p>', "x"),
+        (f"<p>https://x.net/{slot('first_name')}</p>", "x"),
+        (f"<p>For {slot('to')}</p>", "x"),
+        (f'<a href="mailto:{slot("leave_address")}">x</a>', "x"),
+        ("<p>x</p>", f"https://x.net/{slot('first_name')}"),
+        ("<p>x</p>", f"https://x.net/{slot('one_click')}"),
+        ("<p>x</p>", f"{slot('to')}"),
+        ("<p>x</p>", f"{slot('leave')}"),
+        (f"<p>{slot('number')}</p>", "x"),
+    ],
+)
+def test_what_differs_from_reader_to_reader_is_our_links_and_the_greeting_alone(
+    html: str, text: str
+) -> None:
+    assert Rule.PERSONAL in rules(message(html, text))
+
+
+def test_a_slot_of_another_name_is_a_problem_wherever_it_stands() -> None:
+    assert rules(message(f"<p>{slot('number')}</p>")) == {Rule.PERSONAL}
+    further = ("X-Number", slot("number"))
+    assert rules(message("", "x", further)) == {Rule.PERSONAL}
+
+
+def tells(_header: str, words: str) -> str:
+    return "tea" if "tea for two" in words.lower() else ""
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        ("Reply-To", "<tea%20for%20two@example.org>"),
+        ("List-Unsubscribe", f"<{ROOT}/groups/tea%20for%20two/leave>"),
+        ("List-Id", "<tea for two.example.org>"),
+        ("X-Campaign", "tea%20for%20two"),
+        ("Feedback-ID", "tea for two"),
+        ("List-Post", "<mailto:tea%20for%20two@example.org>"),
+        ("Precedence", "tea for two"),
+    ],
+)
+def test_every_header_is_looked_at_also_where_it_is_encoded(further: tuple[str, str]) -> None:
+    if further[0] == "Reply-To":
+        further = ("X-Reply-To", further[1])
+    assert rules(message("", "x", further), tells) == {Rule.HEADER}
+
+
+@pytest.mark.parametrize("subject", ["Tea for two", "Tea%20for two", "Tea for two " + "é" * 90])
+def test_a_subject_is_read_as_it_is_decoded(subject: str) -> None:
+    assert rules(message("", subject=subject), tells) == {Rule.HEADER}
+
+
+@pytest.mark.parametrize("spelled", ["Tea for two.pdf", "Té · tea for two.pdf"])
+def test_an_attached_files_name_is_a_header(spelled: str) -> None:
+    file = AttachedFile("flyer.pdf", spelled, "application/pdf", b"%PDF")
+    assert rules(message("", files=(file,)), tells) == {Rule.HEADER}
+
+
+def test_the_preview_line_is_a_header_and_the_body_is_not() -> None:
+    hidden = '<div class="preheader">{}</div><p>Tea for two</p>'
+    assert rules(message(hidden.format("Tea")), tells) == set()
+    assert rules(message(hidden.format("T&#101;a for <em>two</em>")), tells) == {Rule.HEADER}
+
+
+def test_the_words_that_all_messages_share_name_no_group() -> None:
+    """A group may be called “List”; by chance a random name may hold any word."""
+
+    def any_word(_header: str, words: str) -> str:
+        found = [each for each in ("list", "1.0", "picture", "mixed", "a" * 20) if each in words]
+        return found[0] if found else ""
+
+    fixed = (("Precedence", "list"), ("List-Id", f"<{'a' * 20}.belong.example.org>"))
+    assert rules(message("", "x", *fixed), any_word) == set()

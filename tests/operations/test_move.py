@@ -1,0 +1,242 @@
+"""A database is moved from SQLite to PostgreSQL and back: whole, compared, and gone on with."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Engine,
+    Integer,
+    LargeBinary,
+    String,
+    Time,
+    delete,
+    update,
+)  # fmt: skip
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.types import Double
+
+from belong_mail.core.db import Base, make_engine
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.groups.models import Group
+from belong_mail.newsletters.models import Image
+from belong_mail.ops import move, schema
+from tests.db_dump import dump
+from tests.factories import make_members, queue_issue
+from tests.postgres import postgresql
+from tests.processes import SECONDS, run, running
+from tests.servers.smtp import Server
+
+MEMBERS = 40
+ROWS = 3
+# Behind the groups that every database begins with.
+FIRST = 100
+BRIEFLY = "&options=-c%20lock_timeout%3D200ms"
+JSON_TEXTS = ('{"en": "Hëllo \\"you\\"", "es": "\\ud800", "xx": "kept"}', '{"b":1, "a":  [2.50]}')
+WORDS = ("Ana-María", 'it\'s "so"', "Z\u030c emoji 😀", "a", "B", "_", "é")
+# Where not every value may stand.
+GIVEN: dict[str, dict[str, object]] = {
+    "audit_entries": {"role": "worker"},
+    "deliveries": {"account_id": None, "sealed_to": None, "subscription_id": FIRST + 1},
+}
+
+
+@pytest.fixture
+def other(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """An empty database of the other kind."""
+    if database_url.startswith("sqlite"):
+        with postgresql() as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path / 'moved.db'}"
+
+
+def odd(column: Column[Any], number: int) -> object:
+    """Make a value that a column may hold, and that is easily bent on the way."""
+    kind = getattr(column.type, "impl", column.type)
+    if column.nullable and number == (1 if column.foreign_keys else 2):
+        return None
+    if column.foreign_keys or (column.primary_key and isinstance(kind, Integer)):
+        return FIRST + number
+    length = getattr(kind, "length", None) or 99
+    values: dict[type, object] = {
+        JSON: JSON_TEXTS[number % 2], Boolean: bool(number % 2), Double: 0.1 + number,
+        BigInteger: 2**40 - number, Integer: 2**31 - number,
+        DateTime: datetime(2026, 3, 8 + number, 9, 30, 0, number, tzinfo=UTC),
+        Date: date(2024, 2, 29), Time: time(23, 59, number),
+        LargeBinary: bytes([0, 255, number]), String: f"{WORDS[number]}{number}"[:length],
+    }  # fmt: skip
+    return next(value for each, value in values.items() if isinstance(kind, each))
+
+
+def fill(engine: Engine) -> None:
+    """Put rows with odd values into every table."""
+    with engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            adding = move.insert_stored(table, engine.dialect.name)
+            for number in range(1, ROWS + 1):
+                row = {column.name: odd(column, number) for column in table.columns}
+                connection.execute(adding, row | GIVEN.get(table.name, {}))
+
+
+def as_stored(engine: Engine) -> dict[str, list[Any]]:
+    """Read all rows with JSON as it is written."""
+    with engine.connect() as connection:
+        return {
+            table.name: sorted(
+                map(tuple, connection.execute(move.select_stored(table, engine.dialect.name))),
+                key=repr,
+            )
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def test_every_row_of_every_table_arrives_as_it_was(services: Services, other: str) -> None:
+    fill(services.engine)
+    before, target = as_stored(services.engine), make_engine(other)
+    assert min(map(len, before.values())) == ROWS
+    number, steps = sum(map(len, before.values())), list[int]()
+    assert move.move(services.engine, target, steps.append) == number == sum(steps)
+    assert as_stored(services.engine) == as_stored(target) == before
+    assert {words for rows in before.values() for row in rows for words in row} >= {*JSON_TEXTS}
+    with Session(target) as session, session.begin():
+        session.add(job := Job(kind="a new one"))
+        session.flush()
+        assert job.id == FIRST + ROWS + 1
+    target.dispose()
+
+
+def test_what_was_interrupted_goes_on(services: Services, other: str) -> None:
+    fill(services.engine)
+    target = make_engine(other)
+
+    def stop(_rows: int) -> None:
+        if sum(len(rows) for rows in dump(target).values()) > 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        move.move(services.engine, target, stop)
+    begun = sum(len(rows) for rows in dump(target).values())
+    assert 30 < begun < ROWS * len(Base.metadata.sorted_tables)
+    move.move(services.engine, target, lambda _rows: None)
+    assert dump(target) == dump(services.engine)
+    target.dispose()
+
+
+def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str) -> None:
+    fill(services.engine)
+    target = make_engine(other)
+    schema.upgrade(target)
+    with Session(target) as session, session.begin():
+        session.add(Job(kind="of somebody else"))
+    before = dump(target)
+    with pytest.raises(move.InvalidMove, match="The table requests differs there"):
+        move.move(services.engine, target, lambda _rows: None)
+    assert dump(target) == before
+    target.dispose()
+
+
+def test_a_database_is_not_moved_to_itself(services: Services) -> None:
+    target = make_engine(services.settings.database_url)
+    with pytest.raises(move.InvalidMove, match="Name another one"):
+        move.move(services.engine, target, lambda _rows: None)
+    target.dispose()
+
+
+def test_a_row_that_changes_on_the_way_is_noticed(services: Services, other: str) -> None:
+    """The other database may be another's to write to; what is there in the end is compared."""
+    fill(services.engine)
+    target, told = make_engine(other), []
+
+    def spoil(rows: int) -> None:
+        told.append(rows)
+        if len(told) == 2 * len(Base.metadata.sorted_tables):
+            with target.begin() as connection:
+                connection.execute(update(Group).where(Group.id == FIRST + 1).values(position=1))
+
+    with pytest.raises(move.InvalidMove, match="The table groups differs there"):
+        move.move(services.engine, target, spoil)
+    target.dispose()
+
+
+def test_a_row_that_is_missing_there_is_noticed(services: Services, other: str) -> None:
+    fill(services.engine)
+    target, told = make_engine(other), []
+
+    def lose(rows: int) -> None:
+        told.append(rows)
+        if len(told) == 2 * len(Base.metadata.sorted_tables):
+            with target.begin() as connection:
+                connection.execute(delete(Image).where(Image.id == FIRST + ROWS))
+
+    with pytest.raises(move.InvalidMove, match="The table images differs there"):
+        move.move(services.engine, target, lose)
+    target.dispose()
+
+
+def test_nobody_writes_to_the_source_meanwhile(services: Services, other: str) -> None:
+    refused: list[bool] = []
+    target = make_engine(other)
+    hasty = make_engine(hurried(services.settings.database_url))
+
+    def write(_rows: int) -> None:
+        if not refused:
+            try:
+                with Session(hasty) as session, session.begin():
+                    session.add(Job(kind="too late"))
+            except OperationalError:
+                refused.append(True)
+
+    move.move(services.engine, target, write)
+    assert refused
+    with Session(hasty) as session, session.begin():
+        session.add(Job(kind="in time"))
+    target.dispose()
+    hasty.dispose()
+
+
+def hurried(url: str) -> str:
+    """Let whoever waits for a lock give up soon."""
+    return f"{url}?timeout=0.2" if url.startswith("sqlite") else f"{url}{BRIEFLY}"
+
+
+def test_who_runs_it_goes_on_in_the_other_database(
+    environment: dict[str, str], services: Services, keyring: Keyring, relay: Server,
+    other: str, tmp_path: Path,
+) -> None:  # fmt: skip
+    """What waits leaves from there, once, and nothing more from where it was."""
+    with services.writing.begin() as session:
+        make_members(session, keyring, MEMBERS)
+        queue_issue(session)
+    named = tmp_path / "url"
+    named.write_text(f"{other}\n")
+    with running(environment, "worker") as worker:
+        relay.wait_for(5, SECONDS)
+        refused = run(environment, "db", "move", str(named))
+        assert (refused.returncode, "A worker is running" in refused.stderr) == (1, True)
+        worker.terminate()
+        worker.communicate(timeout=SECONDS)
+    moved = run(environment, "db", "move", str(named))
+    assert moved.returncode == 0, moved.stdout + moved.stderr
+    assert re.search(r"Moved and compared: \d+ rows", moved.stdout)
+    there = {**environment, "BELONG_DATABASE_URL": other}
+    assert run(environment, "hold", "status").returncode == 1
+    held = run(environment, "worker", "--drain")
+    assert (held.returncode, "has copied this database" in held.stderr) == (1, True)
+    assert run(there, "hold", "release").returncode == 0
+    assert run(there, "worker", "--drain").returncode == 0
+    assert sorted(each.recipient for each in relay.accepted) == sorted(
+        f"member{number}@dpsk12.org" for number in range(MEMBERS)
+    )

@@ -1,0 +1,138 @@
+"""Every email of ours, in every language, names no group where inboxes show, and fetches nothing.
+
+Each template is rendered without anybody's data: whatever it asks for is there, and once is not.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import pytest
+from jinja2 import Environment, Undefined
+from markupsafe import Markup
+
+from belong_mail.core import i18n
+from belong_mail.core.db import now
+from belong_mail.core.email_templates import EMAILS, Renderer
+from belong_mail.core.help_lines import HelpLine, HelpLines
+from belong_mail.delivery.mailer import Email
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.models import Group
+from belong_mail.mail.message.linter import (
+    Expected,
+    RemoteContent,
+    lint_html,
+    require_no_remote_content,
+)
+from belong_mail.worker.loop import Worker
+from tests.markers import on_sqlite
+
+ROOT = "https://belong.example.org"
+# A newsletter holds the words of a lead, which have a gate of their own.
+KINDS = sorted({folder.name for folder in EMAILS.iterdir() if folder.is_dir()} - {"newsletter"})
+HELP = HelpLines(HelpLine("2", "https://a.example"), HelpLine("3", "https://b.example"))
+DISCREET = [Group(slug=slug, name=slug) for slug in ("lgbtq", "people-with-disabilities")]
+PIXEL = '<img src="https://tracker.example.net/p.gif" alt="">'
+
+
+class Given(Undefined):
+    """Whatever a template asks for: a link of ours, else the name of a discreet group."""
+
+    is_true: ClassVar = True
+
+    def __str__(self) -> str:
+        name = str(self._undefined_name)
+        if name in {"link", "url", "second"} or name.endswith("_url"):
+            return f"{ROOT}/{name}"
+        return "5K2F" if name in {"reference", "topic"} else "LGBTQ+"
+
+    def __html__(self) -> str:
+        return str(Markup.escape(str(self)))
+
+    def __bool__(self) -> bool:
+        return self.is_true
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((type(self)(name="first"), type(self)(name="second")))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(self)(name=name)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __call__(self, *_: object, **__: object) -> Any:
+        return self
+
+    def __int__(self) -> int:  # type: ignore[override]
+        return 2
+
+    def __eq__(self, _other: object) -> bool:
+        return self.is_true
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __gt__(self, _other: object) -> bool:  # type: ignore[override]
+        return self.is_true
+
+    __getitem__ = __getattr__
+
+
+class NotGiven(Given):
+    """The same, where all that may be missing is missing."""
+
+    is_true: ClassVar = False
+
+
+def environment(language: str, given: type[Undefined]) -> Environment:
+    zone = ZoneInfo("America/Denver")
+    renderer = Renderer("DPS Belong", "1860 Lincoln St, Denver", zone, "o@example.org", HELP)
+    made = renderer._environments[language].overlay(undefined=given)
+    made.filters = {**made.filters}
+    for name in ("local_date", "local_time", "at_start", "in_sentence", "length"):
+        made.filters[name] = lambda *_: "2"
+    return made
+
+
+@pytest.mark.parametrize("given", [Given, NotGiven])
+@pytest.mark.parametrize("language", i18n.NAMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_email_is_quiet_and_fetches_nothing(
+    kind: str, language: str, given: type[Undefined]
+) -> None:
+    made = environment(language, given)
+
+    def part(name: str) -> str:
+        return made.get_template(f"{kind}/{name}").render()
+
+    def tells(_header: str, words: str) -> str:
+        return next((found for each in DISCREET if (found := telling_word(each, words))), "")
+
+    allowed = frozenset(("https://a.example", "https://b.example", "tel:2", "tel:3", "tel:911"))
+    html = part("body.html")
+    assert lint_html(html, Expected(ROOT, tells, allowed)) == []
+    require_no_remote_content(html)
+    assert tells("subject", part("subject.txt")) == ""
+
+
+@on_sqlite
+def test_an_email_that_would_fetch_something_is_not_written(worker: Worker) -> None:
+    """Whatever a template, or what is put into it, comes to."""
+    context = {
+        "subject": "Tea", "preheader": "", "text": "Come.", "words_language": "en",
+        "group": DISCREET[0], "leave_url": ROOT, "have_leads_replies": False, "copy_for": "",
+        "flyers": (),
+    }  # fmt: skip
+    delivery = Delivery(id=1, kind="newsletter", created_at=now())
+    for html, is_harmless in ((PIXEL, False), ("<p>Come.</p>", True)):
+        said = {**context, "html": Markup(html)}  # noqa: S704 - ours
+        email = Email(to="ada@dpsk12.org", language="en", context=said)
+        if is_harmless:
+            worker._mailer.envelope(delivery, email, lambda _shown: None)
+            continue
+        with pytest.raises(RemoteContent):
+            worker._mailer.envelope(delivery, email, lambda _shown: None)
