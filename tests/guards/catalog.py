@@ -1318,6 +1318,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{PASSKEYS}::test_who_may_not_sign_in_does_not_by_a_passkey",),
     ),
     (
+        "who-signs-in-by-the-district-does-not-by-a-passkey",
+        "belong_mail/accounts/passkey_views.py",
+        "        if identities.is_used(session, services().settings, account):\n",
+        "        if False:\n",
+        (
+            "tests/district/test_passkeys.py"
+            "::test_a_passkey_signs_nobody_in_who_has_switched_to_the_district",
+        ),
+    ),
+    (
         "a-passkey-is-removed-by-its-owner",
         "belong_mail/accounts/passkeys.py",
         "where(Passkey.account_id == account.id, Passkey.public_id == public_id)",
