@@ -61,6 +61,7 @@ SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
 PASSKEYS = "tests/accounts/test_passkeys.py"
 PASSKEY_LIES = f"{PASSKEYS}::test_an_answer_that_is_not_honest_signs_nobody_in"
+DISTRICT_PASSKEYS = "tests/district/test_passkeys.py"
 RECOVERY = "tests/accounts/test_recovery.py"
 PASSKEY_PROOF = "tests/accounts/test_passkey_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
@@ -1322,10 +1323,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/passkey_views.py",
         "        if identities.is_used(session, services().settings, account):\n",
         "        if False:\n",
-        (
-            "tests/district/test_passkeys.py"
-            "::test_a_passkey_signs_nobody_in_who_has_switched_to_the_district",
-        ),
+        (f"{DISTRICT_PASSKEYS}::test_a_passkey_signs_nobody_in_who_has_switched_to_the_district",),
     ),
     (
         "a-passkey-is-removed-by-its-owner",
