@@ -7,14 +7,23 @@ from belong_mail.accounts import (
     identities,
     identity_tasks,
     passkey_tasks,
+    recovery,
+    recovery_tasks,
     right_tasks,
     tasks,
 )
 from belong_mail.accounts.invitations import ADDRESS_COLUMN, INVITATION, OFFICE_RIGHT, RIGHT
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Identity, SignIn
+from belong_mail.accounts.models import (
+    Account,
+    BrowserSession,
+    GroupLead,
+    Identity,
+    Recovery,
+    SignIn,
+)
 from belong_mail.accounts.retention import purge_audit, purge_invitations
 from belong_mail.accounts.service import HAND_OVER, PASSKEY_CHANGED, PROOF
-from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
+from belong_mail.core.retention import RECOVERY_AGE, SESSION_AGE, in_batches, older_than
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 
@@ -27,6 +36,7 @@ ACCOUNTS = Room(
         PROOF: tasks.proof_email,
         INVITATION: emails.invitation,
         PASSKEY_CHANGED: passkey_tasks.change_email,
+        recovery.RECOVERY: recovery_tasks.recovery_email,
         identity_tasks.LINKED: identity_tasks.identity_email,
         identity_tasks.UNLINKED: identity_tasks.identity_email,
         right_tasks.CHANGED: emails.rights_changed,
@@ -36,6 +46,7 @@ ACCOUNTS = Room(
         "sign-in": tasks.receive_sign_in,
         PROOF: tasks.receive_proof,
         PASSKEY_CHANGED: passkey_tasks.receive_change,
+        recovery.RECOVERY: recovery_tasks.receive_recovery,
         identities.LINK: identity_tasks.receive_link,
         identities.UNLINK: identity_tasks.receive_unlink,
         "invite-colleague": right_tasks.receive_invitation,
@@ -50,6 +61,7 @@ ACCOUNTS = Room(
             delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
         ),
         "sign ins": in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE)),
+        "recoveries": in_batches(delete(Recovery), older_than(Recovery.started_at, RECOVERY_AGE)),
         "invitations": purge_invitations,
         "audit entries": purge_audit,
     },

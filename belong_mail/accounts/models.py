@@ -137,3 +137,14 @@ class Passkey(Base):
     name: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
+
+
+class Recovery(Base):
+    """Somebody with an account's mailbox says that its passkeys are lost; the worker begins one."""
+
+    __tablename__ = "recoveries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
+    started_at: Mapped[datetime] = mapped_column(default=now)

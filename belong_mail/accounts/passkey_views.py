@@ -23,7 +23,7 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from belong_mail.accounts import devices, identities, passkeys, proof
+from belong_mail.accounts import devices, identities, passkeys, proof, recovery
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm
@@ -76,6 +76,7 @@ def _sign_in(challenge: bytes, answer: str) -> Response:
             raise PasskeyRefused("no-right", account)
         if identities.is_used(session, services().settings, account):
             raise PasskeyRefused("passkey-district", account)
+        recovery.stop(session, account)  # whoever has the passkey has not lost it
         browsers.start_session(session, account, "passkey")
     done = make_response(redirect(url_for("lead.home"), 303))
     browsers.remember_browser(done, account)

@@ -10,9 +10,16 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import recovery
 from belong_mail.accounts.identities import UNLINK
 from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
-from belong_mail.accounts.service import NotFound, has_office_besides, has_office_right, seal_job
+from belong_mail.accounts.service import (
+    NotFound,
+    has_office_besides,
+    has_office_right,
+    has_passkey,
+    seal_job,
+)
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -200,6 +207,25 @@ def unlink(session: Session, sealer: Sealer, by: Account, person: Account) -> No
     """Ask the worker to let somebody else sign in by emailed links again."""
     audit.record(session, Kind.UNLINK_ASKED, account=person)
     seal_job(session, sealer, UNLINK, {"by": by.public_id, "account": person.public_id})
+
+
+def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
+    """Let somebody else sign in by emailed links at once; their passkeys and sessions end.
+
+    They, the office and the other leaders of their groups are told. Raises NotFound.
+    """
+    if person.id == by.id or not has_passkey(session, person):
+        raise NotFound
+    recovery.forget_passkeys(session, person)
+    recovery.tell(session, sealer, person, recovery.LET_IN, by=by.public_id)
+    audit.record(session, Kind.LET_IN, account=person)
+
+
+def stop_recovery(session: Session, person: Account) -> None:
+    """Stop that somebody recovers an account by its mailbox, or raise NotFound."""
+    if recovery.find(session, person) is None:
+        raise NotFound
+    recovery.stop(session, person)
 
 
 def lift(session: Session, sealer: Sealer, by: Account, person: Account) -> None:

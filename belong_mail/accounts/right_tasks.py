@@ -37,8 +37,8 @@ from belong_mail.groups.models import Group
 CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
-# What the person it is about need not be told.
-ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over")
+# What the person it is about need not be told, or is told in other words.
+ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over", "started", "recovered", "let-in")
 # So long before its end somebody is told that a right ends, and once more.
 REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
 
@@ -159,6 +159,7 @@ def tell(
     groups: Iterable[Group],
     is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
     replaced: Account | None = None,
+    kind: str = CHANGED,
 ) -> None:
     """Email the office, the groups' other leads, and who it is about, unless they just accepted.
 
@@ -172,12 +173,10 @@ def tell(
         said["replaced"] = plain_name(replaced.name)
         told.add(replaced.id)
         if replaced.suspended_at is None:
-            _post(
-                session, keyring, CHANGED, replaced, groups=_names(groups), from_you="yes", **said
-            )
+            _post(session, keyring, kind, replaced, groups=_names(groups), from_you="yes", **said)
     for one in _office(session, keyring):
         if one.id not in told:
-            _post(session, keyring, CHANGED, one, groups=_names(groups), **said)
+            _post(session, keyring, kind, one, groups=_names(groups), **said)
             told.add(one.id)
     of_lead: dict[int, tuple[Account, list[Group]]] = {}
     for group in groups:
@@ -187,9 +186,9 @@ def tell(
             ):
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
-        _post(session, keyring, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
+        _post(session, keyring, kind, lead, groups=_names(led), **{**said, "office": ""})
     if what not in ASKED_OR_ACCEPTED and account.suspended_at is None:
-        _post(session, keyring, CHANGED, account, groups=_names(groups), is_you="yes", **said)
+        _post(session, keyring, kind, account, groups=_names(groups), is_you="yes", **said)
 
 
 def end_rights(session: Session, keyring: Keyring) -> None:

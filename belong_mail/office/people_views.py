@@ -7,10 +7,11 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import handover
+from belong_mail.accounts import handover, recovery
 from belong_mail.accounts import people as verbs
 from belong_mail.accounts.identities import identity_of
 from belong_mail.accounts.models import Account
+from belong_mail.accounts.service import has_passkey
 from belong_mail.accounts.session import signed_in
 from belong_mail.office.people_forms import HandOverForm, InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
@@ -112,8 +113,7 @@ def do(account_id: str, verb: str) -> ResponseReturnValue:
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
     """Do it for one role: a group by its slug, or “office”; some verbs are about all of them."""
-    by, sealer = signed_in(), services().sealer
-    slug = None if role == "office" else role
+    by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
         "withdraw": partial(verbs.withdraw, session, found),
@@ -122,6 +122,8 @@ def _do(session: Session, found: Account, verb: str, role: str) -> None:
         "suspend": partial(verbs.suspend, session, sealer, by, found),
         "lift": partial(verbs.lift, session, sealer, by, found),
         "unlink": partial(verbs.unlink, session, sealer, by, found),
+        "let_in": partial(verbs.let_in, session, sealer, by, found),
+        "stop_recovery": partial(verbs.stop_recovery, session, found),
         "sign_out": partial(verbs.end_sessions, session, found),
     }
     if verb not in verbs_by_name:
@@ -138,6 +140,8 @@ def _page(name: str, session: Session, found: Account, **context: object) -> str
         person=found,
         roles=verbs.roles_of(session, found),
         is_linked=identity_of(session, found) is not None,
+        has_passkey=has_passkey(session, found),
+        recovery=recovery.find(session, found),
         may_renew_office=verbs.may_renew_office(session, signed_in(), found),
         is_self=found.id == signed_in().id,
         **context,

@@ -114,10 +114,11 @@ def restore(file: Path) -> None:
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
 )
 def drill(file: Path, url: str) -> None:
-    """Try a restore of the copy FILE, apart from the database in use.
+    """Try a restore of the copy FILE.
 
-    Restores it into a place of its own, checks it, opens rows of each kind with the keys here, and
-    removes it again. Nothing is sent. Exits with 1 unless all is well.
+    The database in use is not touched. Restores the copy into a place of its own, checks it, opens
+    rows of each kind with the keys here, and removes it again. Nothing is sent. Exits with 1 unless
+    all is well.
     """
     place, given = services().settings.state_folder, _database_url(url) if url else ""
     try:
@@ -143,11 +144,11 @@ def _print_findings(findings: list[health.HealthFinding]) -> None:
 @database_commands.command("move")
 @click.argument("target", metavar="URL")
 def move(target: str) -> None:
-    """Copy the database to URL, another and empty one, and compare every row.
+    """Copy everything to the empty database URL.
 
-    From SQLite to PostgreSQL, or back. URL can also be a file with the URL in it, so that no list
-    of processes shows its password. Stop web and workers first. After an interruption, run it
-    again: it continues. The old database stays as it was, on hold.
+    From SQLite to PostgreSQL, or back. Compares every row. URL can also be a file with the URL in
+    it, so that no list of processes shows its password. Stop web and workers first. After an
+    interruption, run it again: it continues. The old database stays as it was, on hold.
     """
     _require_no_worker()
     source, other = services().engine, make_engine(_database_url(target))

@@ -160,6 +160,8 @@ WEB = {
         may_delete=True,
         rows=(("INSERT", "approved_at IS NULL"), ("DELETE", "true")),
     ),
+    # The worker alone begins one, after it was mailed.
+    "recoveries": Rights(may_delete=True),
     "requests": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),

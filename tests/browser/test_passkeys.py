@@ -8,11 +8,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import BrowserSession
+from belong_mail.accounts.models import BrowserSession, Recovery
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.accounts.recovery import WAIT
 from belong_mail.core.db import make_engine, now
 from tests.browser.chromium import PHONE
-from tests.browser.site import LEAD, Site
+from tests.browser.site import LEAD, Site, link_in
 from tests.browser.test_district import sign_in_by_link
 
 NAME = "My phone"
@@ -101,4 +102,49 @@ def let_proofs_age(site: Site) -> None:
     long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
     with Session(engine) as session, session.begin():
         session.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))
+    engine.dispose()
+
+
+def test_a_lead_who_lost_the_passkey_gets_in_a_day_later(
+    page: Page, browser: Browser, site: Site
+) -> None:
+    """On a new device, by email alone; the email to the owner can stop it."""
+    sign_in_by_link(page, site)
+    page.goto("/account/passkeys/add")
+    page.get_by_role("button", name="Create the passkey").click()
+    expect(page.get_by_role("status")).to_contain_text("Done")
+
+    context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
+    new = context.new_page()
+    open_link(new, site)
+    expect(new.locator("h1")).to_have_text("This account uses a passkey")
+    new.get_by_role("button", name="I lost my passkey").press("Enter")
+    expect(new.locator("h1")).to_have_text("We’re telling those concerned")
+    site.link_to(LEAD, "stop-recovery")
+    open_link(new, site)
+    expect(new.locator("main")).to_contain_text("Please wait until a day has passed")
+    let_a_day_pass(site)
+    open_link(new, site)
+    new.get_by_role("button", name="Remove my passkeys and sign in").press("Enter")
+    expect(new.locator("h1")).to_have_text("Groups I lead")
+    page.goto("/lead/")
+    expect(page.locator("h1")).to_have_text("Group leader sign-in")
+    context.close()
+
+
+def open_link(page: Page, site: Site) -> None:
+    """Ask for a sign-in link, and open it."""
+    before = len(site.sign_in_mails())
+    page.goto("/sign-in")
+    page.get_by_role("textbox", name="Your email address").fill(LEAD)
+    page.get_by_role("button", name="Send me the link").click()
+    site.wait_for(lambda: len(site.sign_in_mails()) > before)
+    page.goto(link_in(site.sign_in_mails()[0], "sign-in"))
+
+
+def let_a_day_pass(site: Site) -> None:
+    """Let a recovery have begun a day ago."""
+    engine = make_engine(site.database_url)
+    with Session(engine) as session, session.begin():
+        session.execute(update(Recovery).values(started_at=now() - WAIT))
     engine.dispose()

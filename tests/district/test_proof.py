@@ -6,13 +6,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
 from tests.district import trips
 from tests.district.conftest import LEAD
 from tests.servers.identity_provider import Provider
@@ -63,6 +66,27 @@ def test_a_sign_in_of_before_or_of_somebody_else_proves_nothing(
     assert refused.status_code == 403
     assert "We couldn’t confirm that it’s you" in refused.text
     assert proofs(services) == []
+
+
+def test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in(
+    app: Flask,
+    linked: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+    provider: Provider,
+) -> None:
+    colleague = sign_in(app, services, keyring, worker, relay, "asian")
+    provider.set(subject="person-2")
+    assert trips.link(colleague).status_code == 303
+    worker.drain()
+    refused = trips.prove(linked)
+    assert refused.status_code == 403
+    assert "We couldn’t confirm that it’s you" in refused.text
+    assert proofs(services) == []
+    assert trips.prove(colleague).location == "/account/proof"
+    assert proofs(services) == ["district"]
 
 
 def test_a_trip_to_sign_in_proves_nothing_again(linked: Visitor, services: Services) -> None:

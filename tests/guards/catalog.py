@@ -61,6 +61,7 @@ SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
 PASSKEYS = "tests/accounts/test_passkeys.py"
 PASSKEY_LIES = f"{PASSKEYS}::test_an_answer_that_is_not_honest_signs_nobody_in"
+RECOVERY = "tests/accounts/test_recovery.py"
 PASSKEY_PROOF = "tests/accounts/test_passkey_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
 AUTHENTICATION = "tests/mail/test_authentication.py"
@@ -1239,7 +1240,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/identity_views.py",
         "identities.account_of(session, _district(), subject) != account:",
         "identities.account_of(session, _district(), subject) is None:",
-        (f"{DISTRICT_PROOF}::test_a_sign_in_of_before_or_of_somebody_else_proves_nothing",),
+        (
+            f"{DISTRICT_PROOF}::test_a_colleague_whom_the_district_also_knows_proves_nothing_for_who_is_signed_in",
+        ),
     ),
     (
         "a-passkey-signs-on-our-own-page",
@@ -1341,6 +1344,69 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    return is_for_here(link) and not has_passkey(session, account)\n",
         "    return is_for_here(link)\n",
         (f"{PASSKEY_PROOF}::test_a_link_that_was_asked_for_before_the_passkey_proves_nothing",),
+    ),
+    (
+        "a-mailbox-alone-signs-in-nobody-who-has-a-passkey",
+        "belong_mail/accounts/recovery.py",
+        "    if not has_passkey(session, account):\n        return Stage.SIGN_IN\n",
+        "    if account:\n        return Stage.SIGN_IN\n",
+        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
+    ),
+    (
+        "a-recovery-waits-for-a-day",
+        "belong_mail/accounts/recovery.py",
+        "    return Stage.RECOVER if recovery.started_at + WAIT <= now() else Stage.WAIT\n",
+        "    return Stage.RECOVER\n",
+        (f"{RECOVERY}::test_after_a_day_a_new_link_removes_the_passkey_and_signs_in",),
+    ),
+    (
+        "a-recovery-ends",
+        "belong_mail/accounts/recovery.py",
+        "Recovery.account_id == account.id, Recovery.started_at > now() - RECOVERY_AGE\n",
+        "Recovery.account_id == account.id\n",
+        (f"{RECOVERY}::test_a_recovery_that_nobody_used_is_over_after_a_week",),
+    ),
+    (
+        "a-recovery-ends-what-the-lost-device-was-signed-in-to",
+        "belong_mail/accounts/recovery.py",
+        "    for table in (Passkey, Recovery, BrowserSession):\n",
+        "    for table in (Passkey, Recovery):\n",
+        (f"{RECOVERY}::test_the_office_lets_somebody_in_sooner_and_it_is_written_down",),
+    ),
+    (
+        "whoever-has-the-passkey-has-not-lost-it",
+        "belong_mail/accounts/passkey_views.py",
+        "        recovery.stop(session, account)  # whoever has the passkey has not lost it\n",
+        "",
+        (f"{RECOVERY}::test_whoever_signs_in_with_the_passkey_has_not_lost_it",),
+    ),
+    (
+        "a-recovery-is-told-to-others",
+        "belong_mail/accounts/recovery_tasks.py",
+        'session, keyring, said["what"], account, groups, is_of_office=False, kind=RECOVERY',
+        'session, keyring, said["what"], account, [], is_of_office=False, kind=RECOVERY',
+        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
+    ),
+    (
+        "a-recovery-begins-by-a-link-that-was-mailed-and-used",
+        "belong_mail/accounts/recovery_tasks.py",
+        "        SignIn.account_id == account.id,\n        SignIn.used_at > now() - HOUR,\n",
+        "        SignIn.public_id.is_not(None),\n",
+        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+    ),
+    (
+        "a-colleague-of-the-office-alone-lets-somebody-in",
+        "belong_mail/accounts/recovery_tasks.py",
+        "    return invitations.is_proven_office(keyring.opener, colleague)\n",
+        "    return bool(keyring)\n",
+        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+    ),
+    (
+        "nobody-lets-themselves-in",
+        "belong_mail/accounts/people.py",
+        "    if person.id == by.id or not has_passkey(session, person):\n",
+        "    if not has_passkey(session, person):\n",
+        (f"{RECOVERY}::test_nobody_of_the_office_lets_themselves_in",),
     ),
     (
         "a-right-ends",

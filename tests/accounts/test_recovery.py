@@ -1,0 +1,314 @@
+"""Whoever lost their passkey recovers the account by its mailbox, a day after others have heard."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from belong_mail.accounts import recovery
+from belong_mail.accounts.models import Account, Passkey, Recovery, SignIn
+from belong_mail.accounts.recovery import LET_IN, RECOVERED, STARTED, WAIT
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import RECOVERY_RATE
+from belong_mail.core.retention import RECOVERY_AGE
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
+from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.clients import sign_in, sign_in_office
+from tests.servers.authenticator import Authenticator
+from tests.servers.smtp import Server
+
+COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
+RECOVERY_PAGE = "/sign-in/recovery?lang=en"
+SOON = timedelta(seconds=2)
+
+
+@pytest.fixture
+def office(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Somebody of the office is signed in, a colleague of the lead, and one of another group."""
+    sign_in(app, services, keyring, worker, relay, "the-village", COLLEAGUE)
+    sign_in(app, services, keyring, worker, relay, "asian", ELSEWHERE)
+    return sign_in_office(app, services, keyring, worker, relay, OFFICE)
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    return Authenticator()
+
+
+@pytest.fixture
+def owner(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    device: Authenticator,
+) -> Visitor:  # fmt: skip
+    """A lead whose device has a passkey here."""
+    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    add(lead, device)
+    worker.drain()
+    return lead
+
+
+@pytest.fixture
+def thief(app: Flask) -> Visitor:
+    """Whoever reads the lead's email, in a browser of their own."""
+    return Visitor(app.test_client())
+
+
+def link(browser: Visitor, worker: Worker, relay: Server) -> str:
+    """Have a sign-in link emailed, and return it."""
+    assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
+    worker.drain()
+    return link_to(relay.to(LEAD)[-1], "sign-in")
+
+
+def press(browser: Visitor, worker: Worker, relay: Server) -> TestResponse:
+    """Ask for a link and press its button."""
+    return browser.press(link(browser, worker, relay))
+
+
+def begin(browser: Visitor, worker: Worker, relay: Server) -> None:
+    """Say that the passkey is lost."""
+    assert press(browser, worker, relay).location == RECOVERY_PAGE
+    worker.drain()
+
+
+def subjects(relay: Server, address: str) -> list[str]:
+    return [str(each["Subject"]) for each in relay.to(address) if "passkey" in each["Subject"]]
+
+
+def test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it(
+    office: Visitor, owner: Visitor, thief: Visitor, services: Services, worker: Worker,
+    relay: Server,
+) -> None:  # fmt: skip
+    url = link(thief, worker, relay)
+    assert "This account uses a passkey" in thief.open(url).text
+    given = thief.press(url)
+    assert given.location == RECOVERY_PAGE
+    assert thief.open(given.location).status_code == 200
+    assert thief.press(url).status_code == 404, "the link is used up"
+    worker.drain()
+    assert not is_in(thief)
+    assert is_in(owner)
+    assert is_in(office)
+    assert subjects(relay, LEAD)[-1] == "Did you lose your passkey?"
+    for address in (COLLEAGUE, OFFICE):
+        assert subjects(relay, address) == ["Someone asks to sign in without their passkey"]
+        assert "in person or by phone" in text_of(relay.to(address)[-1])
+        assert "stop-recovery" not in text_of(relay.to(address)[-1])
+    assert subjects(relay, ELSEWHERE) == []
+    assert trail(services, Kind.RECOVERY_ASKED) == [None]
+    assert trail(services, Kind.RECOVERY_STARTED) == [None]
+
+
+@pytest.mark.usefixtures("office")
+def test_after_a_day_a_new_link_removes_the_passkey_and_signs_in(
+    owner: Visitor, device: Authenticator, app: Flask, services: Services, worker: Worker,
+    relay: Server,
+) -> None:  # fmt: skip
+    phone = Visitor(app.test_client())
+    begin(phone, worker, relay)
+    begun = now()
+    with time_machine.travel(begun + WAIT - timedelta(minutes=1)):
+        given = press(phone, worker, relay)
+        assert given.status_code == 403
+        assert "Please wait until a day has passed" in given.text
+        assert not is_in(phone)
+    with time_machine.travel(begun + WAIT + SOON):
+        assert press(phone, worker, relay).location == "/lead/?lang=en"
+        assert is_in(phone)
+        assert not is_in(owner)
+        assert count(services) == 0
+        assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
+        worker.drain()
+        assert relay.to(LEAD)[-1]["Subject"] == "You sign in by email again"
+        for address in (COLLEAGUE, OFFICE):
+            assert relay.to(address)[-1]["Subject"] == "Someone signs in by email again"
+        assert "Sign in without email" in phone.open("/lead/").text
+        assert add(phone, Authenticator()).status_code == 303
+    assert trail(services, Kind.RECOVERED) == [None]
+
+
+@pytest.mark.usefixtures("owner")
+def test_whoever_signs_in_with_the_passkey_has_not_lost_it(
+    thief: Visitor, device: Authenticator, app: Flask, services: Services, worker: Worker,
+    relay: Server,
+) -> None:  # fmt: skip
+    begin(thief, worker, relay)
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 303
+    assert trail(services, Kind.RECOVERY_STOPPED) == [None]
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == RECOVERY_PAGE
+        assert not is_in(thief)
+
+
+@pytest.mark.usefixtures("owner")
+def test_the_owner_stops_what_was_not_them(
+    thief: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    url = link_to(relay.to(LEAD)[-1], "stop-recovery")
+    assert "It wasn’t me" in visitor.open(url).text
+    assert trail(services, Kind.RECOVERY_STOPPED) == []
+    assert "Change its password now" in visitor.press(url).text
+    assert trail(services, Kind.RECOVERY_STOPPED) == [None]
+    assert visitor.press(url).status_code == 404
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == RECOVERY_PAGE
+        assert not is_in(thief)
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_recovery_that_nobody_used_is_over_after_a_week(
+    thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    """Also where the worker has not deleted it yet."""
+    begin(thief, worker, relay)
+    with time_machine.travel(now() + RECOVERY_AGE + SOON):
+        url = link(thief, worker, relay)
+        with services.writing.begin() as session:
+            assert session.scalars(select(Recovery)).all() == []
+            owner = session.scalars(select(Account)).one()
+            session.add(Recovery(account_id=owner.id, started_at=now() - RECOVERY_AGE - SOON))
+        assert thief.press(url).location == RECOVERY_PAGE
+        assert count(services) == 1
+
+
+def test_the_office_lets_somebody_in_sooner_and_it_is_written_down(
+    office: Visitor, owner: Visitor, app: Flask, services: Services, worker: Worker, relay: Server
+) -> None:
+    page = f"/office/leads/{public_id(services)}"
+    assert "let them sign in by email now" in office.open(page).text
+    token = Form(office.open(page).text).fields["csrf_token"]
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 303
+    worker.drain()
+    assert relay.to(LEAD)[-1]["Subject"] == "You sign in by email again"
+    assert "the Belong office lets them" in text_of(relay.to(COLLEAGUE)[-1])
+    assert trail(services, Kind.LET_IN) == [None]
+    assert not is_in(owner), "whoever has the lost device is signed out"
+    phone = Visitor(app.test_client())
+    assert press(phone, worker, relay).location == "/lead/?lang=en"
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 404
+
+
+@pytest.mark.usefixtures("owner")
+def test_the_office_stops_a_recovery(
+    office: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    assert office.press(f"{page}/stop_recovery", csrf_token=token).status_code == 404
+    begin(thief, worker, relay)
+    assert "It’s not them" in office.open(page).text
+    assert office.press(f"{page}/stop_recovery", csrf_token=token).status_code == 303
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == RECOVERY_PAGE
+
+
+def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
+    add(office, Authenticator())
+    with services.reading.begin() as session:
+        own = session.scalars(select(Account.public_id).where(Account.is_office)).one()
+    page = f"/office/leads/{own}"
+    assert "let them sign in by email now" not in office.open(page).text
+    token = Form(office.open(page).text).fields["csrf_token"]
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 404
+    assert count(services) == 1
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_suspended_account_is_not_recovered(
+    thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    with time_machine.travel(now() + WAIT + SOON):
+        url = link(thief, worker, relay)
+        with services.writing.begin() as session:
+            for account in session.scalars(select(Account)):
+                account.suspended_at = now()
+        assert thief.press(url).status_code == 404
+        assert count(services) == 1
+
+
+@pytest.mark.usefixtures("office", "owner")
+def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    """It names no link, one that was not used, and one of another account; and no colleague."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account).order_by(Account.id.desc())).first()
+        assert account is not None
+        strangers = select(Account).where(Account.id != account.id, ~Account.is_office)
+        other = session.scalars(strangers).first()
+        assert other is not None
+        links = [
+            SignIn(account_id=account.id, browser_hash=b"new"),
+            SignIn(account_id=other.id, browser_hash=b"used", used_at=now()),
+        ]
+        session.add_all(links)
+        session.flush()
+        for name in ("none", *(each.public_id for each in links)):
+            recovery.tell(session, services.sealer, account, STARTED, link=name)
+        recovery.tell(session, services.sealer, account, RECOVERED)
+    before = len(relay.accepted)
+    worker.drain()
+    with services.writing.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+        recovery.forget_passkeys(session, session.get_one(Account, account.id))
+        for by in (account, other):
+            recovery.tell(session, services.sealer, account, LET_IN, by=by.public_id)
+    worker.drain()
+    assert len(relay.accepted) == before
+
+
+@pytest.mark.usefixtures("owner")
+def test_recoveries_fill_no_inbox(
+    thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    for _ in range(RECOVERY_RATE.burst):
+        with services.writing.begin() as session:
+            account = session.scalars(select(Account)).one()
+            recovery.stop(session, account)
+        begin(thief, worker, relay) if _ == 0 else ask_again(services, worker)
+    before = len(subjects(relay, LEAD))
+    with services.writing.begin() as session:
+        recovery.stop(session, session.scalars(select(Account)).one())
+    ask_again(services, worker)
+    assert len(subjects(relay, LEAD)) == before
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
+def ask_again(services: Services, worker: Worker) -> None:
+    """Ask for a recovery by a link that was mailed and used, as whoever reads the mailbox does."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        used = SignIn(account_id=account.id, browser_hash=b"again", used_at=now())
+        session.add(used)
+        session.flush()
+        recovery.tell(session, services.sealer, account, STARTED, link=used.public_id)
+    worker.drain()
+
+
+def test_the_page_answers_alike_whoever_has_a_passkey(
+    owner: Visitor, thief: Visitor, worker: Worker, relay: Server
+) -> None:
+    """Only whoever reads the email learns that the account has one."""
+    assert is_in(owner)
+    answers = [thief.send("/sign-in", email=address) for address in (LEAD, "nobody@dpsk12.org")]
+    assert len({(each.status_code, each.location, each.text) for each in answers}) == 1
+    worker.drain()
+    assert relay.to("nobody@dpsk12.org") == []
+
+
+def public_id(services: Services) -> str:
+    """Return the public id of the lead who has a passkey."""
+    with services.reading.begin() as session:
+        return session.scalars(select(Account.public_id).join(Passkey)).one()
