@@ -50,9 +50,7 @@ def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_ne
     )
     assert answer.returncode == 0
     assert answer.stdout == (
-        "Chromium\nnginx\ndovecot\nip\n"
-        "11111 true -m tests.relays fetch\n"
-        "11111 true dev.py test\n"
+        "Chromium\nnginx\ndovecot\nip\n11111 true -m tests.relays fetch\n11111 true dev.py test\n"
     )
 
 
