@@ -146,6 +146,10 @@ class BlindIndex:
         """Name the mailbox that email comes back to."""
         return self._name("intake", "", mailbox)
 
+    def domain(self, name: str) -> bytes:
+        """Name the domain of addresses, for what is counted by it."""
+        return self._name("domain", "", name)
+
     def message_key(self) -> bytes:
         """Return the key that Message-IDs are made by, and read."""
         return self._name("message-id", "", "")

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
 from belong_mail.members.attribution import asks_to_leave, attribute
+from belong_mail.members.bounce_domains import domain_name
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
 
@@ -53,7 +55,7 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     elif report.kind is Kind.BOUNCE and not found.is_proven:
         outcomes.apply_bounce(delivery, *UNPROVEN)
     elif report.kind is Kind.BOUNCE:
-        _bounce(session, mailer.staff.domains, delivery, report)
+        _bounce(session, keyring, mailer.staff.domains, found.delivery, report)
     elif found.is_proven and _is_wish_to_leave(report):
         _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
 
@@ -62,7 +64,13 @@ def _is_wish_to_leave(report: Report) -> bool:
     return report.kind is Kind.UNSUBSCRIBE or (report.kind is Kind.COMPLAINT and report.suppress)
 
 
-def _bounce(session: Session, domains: tuple[str, ...], delivery: Delivery, report: Report) -> None:
+def _bounce(
+    session: Session,
+    keyring: Keyring,
+    domains: tuple[str, ...],
+    delivery: Delivery,
+    report: Report,
+) -> None:
     is_own = _is_own(domains, delivery, report)
     why = (report.code, report.status, report.phrase) if is_own else OTHER_DOMAIN
     if not outcomes.apply_bounce(delivery, *why):
@@ -70,7 +78,7 @@ def _bounce(session: Session, domains: tuple[str, ...], delivery: Delivery, repo
     if is_own and report.verdict in (*outcomes.SENDER_FAULTS, ReplyClass.POLICY):
         log.warning("Emails bounce because of our setup: %s", report.phrase or report.status)
         bounces.record_our_fault(session)
-    bounces.handle_bounce(session, delivery.id)
+    bounces.handle_bounce(session, partial(domain_name, keyring), delivery.id)
 
 
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:

@@ -1,20 +1,20 @@
 """End memberships whose email bounces again and again."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, HOUR, OUR_FAULT_RATE
+from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, Limit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members import service as members
-from belong_mail.members.bounce_rules import BounceRule, rule_of
+from belong_mail.members.bounce_rules import UNKNOWN, BounceRule, rule_of
 from belong_mail.members.models import Subscription
 
 # Mails to one member that are looked back at.
@@ -27,23 +27,36 @@ REMEMBERED = datetime.min.replace(tzinfo=UTC)
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
+# Each domain has a breaker of its own: a slash, and a keyed hash of its name.
+BREAKERS: Final = and_(Limit.key >= BREAKER, Limit.key < BREAKER + b"0")
+# Of the addresses of a domain that had had mail before, more than this share, and no fewer than
+# these, are not said to be gone in one day unless its directory errs.
+MAX_SHARE, SHARE_COUNTS_FROM = 0.05, 10
+# Of a group with so many members no share is told: what is too large a one is too many as well.
+SHARE_MEMBERS = 400
+# Returns a keyed hash of the domain of a member's address (`bounce_domains`).
+DomainName = Callable[[Subscription | None], bytes]
 
 
-def handle_bounce(session: Session, delivery_id: int) -> None:
+def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> None:
     """Weigh that a mail did not arrive: end the membership when that was once too often.
 
-    Behind a circuit breaker: when many addresses do not exist all at once, it is the mail system
-    that errs. Then no membership ends, and those that ended within the hour go on.
+    Behind a circuit breaker for each domain: when many of its addresses do not exist all at once,
+    it is its mail system that errs. Then no membership there ends, and those that ended within the
+    hour go on.
     """
     delivery = session.get_one(Delivery, delivery_id)
     rule = rule_of(delivery)
-    if rule is not None and (not rule.is_about_existence or _is_believed(session)):
+    if rule is None:
+        return
+    member = session.get(Subscription, delivery.subscription_id or 0)
+    if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 
 
 def override_breaker(session: Session) -> int:
     """Believe after all that addresses do not exist; return how many memberships have ended."""
-    closed = update(rate_limits.Limit).where(rate_limits.Limit.key == BREAKER)
+    closed = update(Limit).where(BREAKERS)
     session.execute(closed.values(used_until=0.0))
     is_recent = Delivery.finished_at > now() - RECENT
     told = select(Delivery).where(is_recent, Delivery.state.in_(REPORTED))
@@ -105,7 +118,8 @@ def ended_by_day(session: Session) -> dict[date, int]:
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
     """Return until when nobody believes that addresses do not exist; None: all is as usual."""
-    until = rate_limits.available_at(session, BREAKER, at) - HOUR
+    used = session.scalar(select(func.max(Limit.used_until)).where(BREAKERS)) or 0.0
+    until = datetime.fromtimestamp(used, UTC) - HOUR
     return until if until > at else None
 
 
@@ -117,15 +131,56 @@ def is_alarming(session: Session, at: datetime) -> bool:
     )
 
 
-def _is_believed(session: Session) -> bool:
-    """Count an address that is said not to exist; tell whether that is still a usual number."""
-    at = now()
-    if rate_limits.available_at(session, BREAKER, at) > at + LONG_AGO:
+def _is_believed(session: Session, domain_of: DomainName, member: Subscription | None) -> bool:
+    """Count an address that is said not to exist; tell whether that is still usual of its domain.
+
+    It is not if there are too many within an hour, or too large a share of a group's.
+    """
+    at, domain = now(), domain_of(member)
+    key = BREAKER + b"/" + domain
+    if rate_limits.available_at(session, key, at) > at + LONG_AGO:
         return False
-    wait = rate_limits.record_use(session, BREAKER, BOUNCE_BREAKER_RATE, at) - at
-    if timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst:
-        restore(bounced_members(session, at - HOUR, at))
+    wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at) - at
+    is_new = timedelta(0) < wait <= HOUR / BOUNCE_BREAKER_RATE.burst
+    if not wait and member is not None and _is_large_share(session, domain_of, member):
+        uses = BOUNCE_BREAKER_RATE.burst
+        wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at, uses) - at
+        is_new = True
+    if is_new:
+        lost = bounced_members(session, at - HOUR, at)
+        restore(each for each in lost if domain_of(each) == domain)
     return not wait
+
+
+def _is_large_share(session: Session, domain_of: DomainName, member: Subscription) -> bool:
+    """Tell whether a large share of a group's addresses in a domain is said to be gone today.
+
+    It counts those who had had mail before: addresses that never had any may all be mistyped.
+    """
+    day = now() - DAY
+    earlier = aliased(Delivery)
+    had_mail = exists().where(
+        earlier.subscription_id == Subscription.id,
+        earlier.state == State.ACCEPTED,
+        earlier.finished_at < Delivery.finished_at,
+    )
+    told = select(Delivery, Subscription).join(
+        Subscription, Subscription.id == Delivery.subscription_id
+    )
+    is_of_group = Subscription.group_id == member.group_id
+    told = told.where(is_of_group, Delivery.state == State.BOUNCED, Delivery.finished_at > day)
+    rows = session.execute(told.where(had_mail).limit(SHARE_MEMBERS)).all()
+    gone = {each.id for one, each in rows if rule_of(one) is UNKNOWN}
+    if len(gone) < SHARE_COUNTS_FROM:
+        return False
+    has_just_ended = and_(Subscription.is_unreachable, Subscription.ended_at > day)
+    listed = select(Subscription).where(is_of_group, or_(Subscription.is_active, has_just_ended))
+    members = session.scalars(listed.limit(SHARE_MEMBERS)).all()
+    if len(members) == SHARE_MEMBERS:
+        return False
+    of_domain = {each.id for each in members if domain_of(each) == domain_of(member)}
+    lost = gone & of_domain
+    return len(lost) >= SHARE_COUNTS_FROM and len(lost) > MAX_SHARE * len(of_domain)
 
 
 def _apply(session: Session, delivery: Delivery, rule: BounceRule | None) -> bool:

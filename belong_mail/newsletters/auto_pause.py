@@ -24,7 +24,7 @@ ABOUT_THE_ISSUE = (ReplyClass.POLICY, ReplyClass.CONTENT)
 log = logging.getLogger(__name__)
 
 
-def pause_if_refused(session: Session, delivery_id: int) -> None:
+def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_id: int) -> None:
     """Weigh that a mail did not arrive: for its issue, then for its recipient.
 
     Once too many of an issue were refused for what is not their recipients' fault, it is paused,
@@ -33,7 +33,7 @@ def pause_if_refused(session: Session, delivery_id: int) -> None:
     """
     delivery = session.get_one(Delivery, delivery_id)
     if bounce_rules.reclassify(delivery) not in ABOUT_THE_ISSUE:
-        return bounces.handle_bounce(session, delivery_id)
+        return bounces.handle_bounce(session, domain_of, delivery_id)
     bounces.record_our_fault(session)
     issue = session.get(Newsletter, delivery.newsletter_id or 0)
     if issue is None or issue.stopped_at is not None:

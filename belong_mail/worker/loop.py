@@ -25,7 +25,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import inbound, waitlist_tasks
+from belong_mail.members import bounce_domains, inbound, waitlist_tasks
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
@@ -90,7 +90,9 @@ class Worker:
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        self.engine = Engine(*parts, undelivered=auto_pause.pause_if_refused, is_met=self._is_met)
+        domain_of = partial(bounce_domains.domain_name, self._keyring)
+        undelivered = partial(auto_pause.pause_if_refused, domain_of)
+        self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
     def run(self) -> None:
         """Work until the engine is told to stop; then finish what is in hand, and no more."""

@@ -111,3 +111,11 @@ def test_a_message_of_nothing_is_nothing() -> None:
 def test_a_report_that_is_logged_names_nobody() -> None:
     for each in SAMPLES:
         assert "@" not in repr(parse_report(each.data))
+
+
+def test_an_address_ends_where_a_script_without_blanks_goes_on() -> None:
+    for words in ("收件人（ada@example.org）不存在", "宛先ada@example.orgは存在しません"):
+        text = f"From: MAILER-DAEMON@mx.example.org\nSubject: 退信\n\n550 {words}"
+        report = parse_report(text.encode())
+        assert report.recipients == ("ada@example.org",)
+        assert report.suppress

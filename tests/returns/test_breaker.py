@@ -8,6 +8,7 @@ import pytest
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.members import bounces
 from belong_mail.ops import health
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import make_worker
@@ -73,6 +74,66 @@ def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
     scenario.pass_days(1)
     refuse_all(scenario)
     assert scenario.members() == 0
+
+
+@on_sqlite
+def test_one_domain_that_errs_does_not_speak_for_another(scenario: BounceScenario) -> None:
+    """A hundred of one domain are not believed; two of another, who have gone, are."""
+    enter(scenario, MANY)
+    enter(scenario, 2, "schools.example.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        refuse_all(scenario)
+    assert scenario.members() == MANY
+    with scenario.services.reading.begin() as session:
+        assert bounces.is_alarming(session, now())
+
+
+@on_sqlite
+def test_who_left_another_domain_within_the_hour_is_not_brought_back(
+    scenario: BounceScenario,
+) -> None:
+    enter(scenario, 2, "schools.example.org")
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    assert scenario.members() == MANY
+
+
+def refuse_some(scenario: BounceScenario, number: int) -> None:
+    for each in range(number):
+        scenario.relay.always(f"RCPT member{each}@dpsk12.org", "550 5.1.1 User unknown")
+    scenario.issue()
+    scenario.relay.usual()
+
+
+@pytest.mark.parametrize(
+    ("members", "gone", "left"), [(60, 12, 60), (60, 9, 51), (260, 12, 248)],
+    ids=["a fifth", "a few", "a small share"],
+)  # fmt: skip
+def test_a_large_share_of_those_who_had_mail_is_not_believed(
+    members: int, gone: int, left: int, scenario: BounceScenario
+) -> None:
+    """Fewer than twenty, but more than one in twenty of the domain on one day."""
+    enter(scenario, members)
+    scenario.issue()
+    for day in (1, 1):
+        scenario.pass_days(day)
+        refuse_some(scenario, gone)
+    assert scenario.members() == left
+
+
+@on_sqlite
+def test_an_operator_believes_a_share_after_all(scenario: BounceScenario, cli: Any) -> None:
+    enter(scenario, 40)
+    scenario.issue()
+    for day in (1, 1):
+        scenario.pass_days(day)
+        refuse_some(scenario, 12)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
+    assert cli.invoke(args=["bounce", "accept"]).output == "Memberships ended: 12.\n"
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
 
 
 @pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])

@@ -22,6 +22,7 @@ from tests.db_dump import dump_of
 from tests.markers import on_sqlite
 from tests.operations.test_database_troubles import on_postgresql
 from tests.processes import ROOT, SECONDS, feed, flask, surroundings
+from tests.reports.fresh import FRESH
 from tests.returns.mail import FULL, UNKNOWN, apple, bounce, complaint
 from tests.returns.scenario import ADA, BounceScenario
 
@@ -111,6 +112,18 @@ def test_files_are_explained_and_nothing_is_kept(
         for name, (_, fields) in said.items()
     ]
     assert requests(services) == []
+
+
+@on_sqlite
+def test_what_servers_write_today_is_explained_as_it_is(cli: Any, tmp_path: Path) -> None:
+    for number, case in enumerate(FRESH):
+        (tmp_path / f"{number}.eml").write_bytes(case.data)
+    files = [str(tmp_path / f"{number}.eml") for number in range(len(FRESH))]
+    lines = cli.invoke(args=["inbound", "explain", *files]).output.splitlines()
+    for case, line in zip(FRESH, lines, strict=True):
+        said = json.loads(line)
+        told = (said["kind"], said["permanence"] or "-", "suppress" if said["suppress"] else "keep")
+        assert told == case.expected, case.name
 
 
 @on_sqlite

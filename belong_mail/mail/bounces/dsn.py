@@ -20,7 +20,9 @@ _REPORTED = (
     r"|reported)"
     r" (?:as|it as) (?:spam|junk|unwanted)\b|we (?:have )?received an? (?:spam |abuse )?complaint"
     r"|a (?:user|customer|member|subscriber|recipient) of (?:ours|our)\b[^\n]{0,80} (?:spam|junk"
-    r"|complain))"
+    r"|complain)"
+    r"|(?:an?|one of our) (?:\w+ )?(?:user|customer|member|subscriber|recipient)s? (?:has )?"
+    r"(?:reported|marked|flagged)\b[^\n]{0,80} (?:spam|junk|unwanted|abus))"
 )
 _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 

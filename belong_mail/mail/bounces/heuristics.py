@@ -82,6 +82,9 @@ _DELIVERED = (
 )
 
 
+_SUCCESS = r"\b(?:delivered successfully|successfully delivered|delivery successful)\b"
+
+
 # What servers write and persons do not.
 _FORM = (
     r"(?:following|these) (?:e-?mail )?(?:recipient|user|address|person|destinat"
@@ -163,6 +166,8 @@ class BounceText:
             return ""
         is_named = _matches(_FAILED, subject) or _matches(_DELAYED, subject)
         if trust and not is_named and _matches(_DELIVERED, subject):
+            return "delivered"
+        if trust and not is_named and self._holds(_SUCCESS) and not self._holds(_SAYS_FAILED):
             return "delivered"
         hints = is_named + self._holds(_SAYS_FAILED) + self._is_formal(trust)
         if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH + is_passed_on:

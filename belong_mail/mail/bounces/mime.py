@@ -13,8 +13,11 @@ MAX_TEXT: Final = 64 * 1024
 MAX_LINE: Final = 2_000
 MAX_DEPTH: Final = 10
 MAX_PARTS: Final = 100
-_ATOM = r"\s<>()\[\],;:\"`@\\"
-_ADDRESS = rf"(?<![^{_ATOM}'])(?!')([^{_ATOM}]{{1,64}})@([\w.-]{{1,255}})"
+# Scripts that write no blank between an address and the words around it.
+WIDE: Final = "\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef"
+_ATOM = rf"\s<>()\[\],;:\"`@\\{WIDE}"
+_HOST = rf"(?:[^\W{WIDE}]|[.-])"
+_ADDRESS = rf"(?<![^{_ATOM}'])(?!')([^{_ATOM}]{{1,64}})@({_HOST}{{1,255}})"
 _NAME = r"[!-9;-~]+(?=[ \t]*:)"
 _BOUNDARY = r"\bboundary\s*=\s*(?:\"([^\"]+)|([^\s;\"]+))"
 _WORD = r"=\?([^?\s]{1,60})\?([bq])\?([^?]*)\?=(?:\s+(?==\?))?"

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from belong_mail.mail.bounces.mime import WIDE
 from belong_mail.mail.smtp.replies import (
     Reply,
     ReplyClass,
@@ -16,6 +17,7 @@ from belong_mail.mail.smtp.replies import (
 )
 
 MAX_REASON_CHARACTERS: Final = 2_000
+_AN_ADDRESS = rf"[^\s{WIDE}]+@(?:[^\W{WIDE}]|[.-])+"
 _ENHANCED = r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
 
 
@@ -96,7 +98,11 @@ IDIOMS: Final = (
     # Microsoft's directory at the edge, which knows all addresses of the domain.
     Idiom(r"recipient address rejected: access denied", r"5\.4\.1", despite=frozenset({"policy"})),
     # Hotmail, GMX, and whoever quotes RFC 5321; what follows the words would be another reason.
-    Idiom(rf"mailbox (is )?unavailable{_END}", _VAGUE, "550|None"),
+    Idiom(
+        rf"mailbox (is )?(unavailable|not found|not local)( or not (local|found))?{_END}",
+        _VAGUE,
+        "550|None",
+    ),
     Idiom(rf"(?<!sender )address (was |is )?rejected{_END}", r"5\.1\.[01]"),
     Idiom(r"> recipient rejected", r"5\.1\.1"),
     # RFC 5321, 3.4: the mailbox is elsewhere, if anywhere.
@@ -110,6 +116,8 @@ _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
+# Several hosts were asked: one put us off, another knows the address.
+_FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
 _PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
 
@@ -140,9 +148,7 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
     The verb that was refused may stand beside the words: a sender's fault is not the address's.
     What is out of order for good is the recipient's server, as the relay took the message.
     """
-    lines = [
-        re.sub(r"\S+@[\w.-]+", "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")
-    ]
+    lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):
         reason = _classified([inner], "", beside)
         return (
@@ -158,10 +164,13 @@ def _inner_answer(lines: list[str], status: str) -> str:
     words = " ".join(" ".join(lines).split())
     if wrapped := re.search(_WRAPPED, words):
         return re.sub(r"^(\d{3})[- ]?['\"]", r"\1 ", words[wrapped.end() :])
+    if later := re.search(_FINAL_AFTER, words):
+        return words[later.end() :]
     if put_off := re.search(_PUT_OFF, words):
         before = words[: put_off.start()]
         told = _more_specific(status if status[:1] in "45" else "", _codes([before])[1])
-        if before.strip() and not known_phrase(before) and (_vagueness(told) or told[2:3] == "4"):
+        is_open = known_phrase(before) in {"", *_PASSING}
+        if before.strip() and is_open and (_vagueness(told) or told[2:3] == "4"):
             return words[put_off.start() :]
     return ""
 
@@ -180,6 +189,8 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
         status = ""
     elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_SAYS_LITTLE, status):
         status = "5.1.1"
+    elif _vagueness(status) > 1 and str(code)[0] == "4" and phrase != _UNKNOWN:
+        status = "4.0.0"
     is_final = str(code).startswith("5") or phrase in {_UNKNOWN, *_OF_ANOTHER_KIND}
     if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
         status = "4.4.7"

@@ -136,7 +136,10 @@ RULES: Final = (
     ReplyRule(ReplyClass.REFUSED, "5", r"5\.1\.(1|3|6|10|351)"),
     ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("domain not found")),
     ReplyRule(
-        ReplyClass.REFUSED, "5", r"(5\.([01235]\.0|4\.1))?", says=_matches_phrase("no such user")
+        ReplyClass.REFUSED,
+        "5",
+        r"(5\.([01235]\.0|4\.1|1\.\d+))?",
+        says=_matches_phrase("no such user"),
     ),
     ReplyRule(ReplyClass.FAIL, "55", r"5\.5\.0"),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.5\..*"),
@@ -325,7 +328,8 @@ PHRASES: Final = {
         r"| registered){1,2} (user|recipient|mailbox|address)"
         r"|(usu.?rio|destinat.rio|cuenta|direcci.n|utilisateur|destinataire|adresse"
         r"|empf.nger|benutzer|postfach|utente|indirizzo)\b.{0,60}(descon(oc|hec)id|n\w{1,2} existe"
-        r"|ine[sx]istente|inconnu|n.existe pas|unbekannt|existiert nicht|sconosciut|non esiste)"
+        r"|ine[sx]istente|inexistante?|inconnu|n.existe pas|unbekannt|existiert nicht|sconosciut"
+        r"|non esiste)"
         r"|no existe .{0,12}(usuario|persona|destinatario|cuenta|direcci.n|buz.n)"
         r"|unbekannte[rn]? (empf|benutz|adress)"
         r"|> (could not|can ?not) be (found|identified)"
