@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from belong_mail.core.db import now
+from belong_mail.core.db import new_public_id, now
 from belong_mail.core.services import Services, Settings
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES
 from belong_mail.delivery.return_paths import VerpAddresses
@@ -55,6 +55,7 @@ def write_probe(services: Services) -> Probe:
     names = VerpAddresses(settings.secret_keys, settings.mail_domain)
     number = _FIRST_NUMBER | secrets.randbits(_NUMBER_BITS) << 1
     mark, recipient = secrets.token_hex(_MARK_OCTETS), names.return_path(number)
+    leave = names.leave_address(new_public_id())
     one_click = mark.join(services.links.frame("subscriptions.one_click"))
     headers = [
         ("From", sender_of(settings)),
@@ -64,7 +65,7 @@ def write_probe(services: Services) -> Probe:
         ("Date", date_header(now())),
         ("Message-ID", names.message_id(number)),
         ("List-Id", f"<{names.list_id(secrets.token_bytes(_LABEL_OCTETS))}>"),
-        ("List-Unsubscribe", f"<{one_click}>"),
+        ("List-Unsubscribe", f"<{one_click}>, <mailto:{leave}?subject=unsubscribe>"),
         ("List-Unsubscribe-Post", ONE_CLICK),
         ("List-Owner", f"<mailto:{settings.contact_inbox}>"),
         ("List-Post", "NO"),

@@ -17,6 +17,7 @@ from tests.dev.checkout import ROOT
 PACKAGES = {"chromium": "chromium", "nginx": "nginx", "dovecot": "dovecot-imapd", "ip": "iproute2"}
 REQUIRED = (
     "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
+    "$BELONG_REQUIRE_RELAYS"
 )
 DEV_PY = f'echo "{REQUIRED} $CI $@"'
 APT_THAT_FAILS_ONCE = """
@@ -41,14 +42,16 @@ def ci(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_and_networks(
+def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_networks(
     tmp_path: Path,
 ) -> None:
     answer = ci(
         tmp_path, chromium="echo Chromium", nginx="echo nginx", dovecot="echo dovecot", ip="echo ip"
     )
     assert answer.returncode == 0
-    assert answer.stdout == "Chromium\nnginx\ndovecot\nip\n1111 true dev.py test\n"
+    assert answer.stdout == (
+        "Chromium\nnginx\ndovecot\nip\n11111 true -m tests.relays fetch\n11111 true dev.py test\n"
+    )
 
 
 def test_it_fails_as_the_suite_does(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ def test_alerts_also_go_to_whom_the_office_names_and_always_to_the_operator(
     assert "Someone, since" in office.open("/office/settings").text
     assert alarmed(services, keyring, relay) == [OPERATOR, ALSO]
     assert "asked that alerts also come to you" in text_of(relay.to(ALSO)[-1])
+    for address in (OPERATOR, ALSO):
+        assert "DPS Belong" in text_of(relay.to(address)[-1]).splitlines()
 
 
 def test_who_gets_alerts_no_more_hears_of_it_from_the_worker(
