@@ -4883,13 +4883,6 @@ ROWS += (
         (f"{IMPORTING}::test_nothing_is_left_after_three_days_of_who_does_not_answer[sqlite]",),
     ),
     (
-        "an-import-asks-nobody-who-wants-no-email",
-        "belong_mail/members/import_tasks.py",
-        "    if suppressions.is_suppressed(session, keyring.index, identity):",
-        "    if False:",
-        (f"{IMPORTING}::test_who_is_known_or_wants_no_email_is_not_asked[sqlite]",),
-    ),
-    (
         "a-batch-of-guesses-is-no-larger-than-its-limits-count",
         "belong_mail/members/import_tasks.py",
         'said["group"] != group.public_id or len(addresses) > BATCH_SIZE',
