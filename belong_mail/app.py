@@ -31,6 +31,7 @@ from belong_mail.newsletters.editor_views import pictures, writing
 from belong_mail.newsletters.flyer_views import flyers
 from belong_mail.newsletters.release_views import releases
 from belong_mail.office.group_views import office_groups
+from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
 from belong_mail.office.people_views import people
 from belong_mail.office.settings_views import office_settings
@@ -53,9 +54,9 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 BLUEPRINTS = (
     directory, subscriptions, interests, memberships, moving, contact, sign_in, account, passkey,
-    lead,    writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
-    shared_mailbox, office, office_groups, office_newsletters, office_settings, office_trail,
-    people, newcomers, meetings, own_calendar, planning, office_health, operating,
+    lead, writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
+    shared_mailbox, office, office_groups, office_imports, office_newsletters, office_settings,
+    office_trail, people, newcomers, meetings, own_calendar, planning, office_health, operating,
 )  # fmt: skip
 
 

@@ -140,6 +140,13 @@ RETRY_RATE = Rate(1, timedelta(minutes=5))
 # Addresses that the office removes from a group, bars, or lets in again: nobody means more in a
 # day, and whoever broke into the web tries no more guesses.
 REMOVAL_RATE = Rate(20, DAY)
+# People of an imported list that are asked to join. Newsletters may be faster, sign-ups have rates
+# of their own, and whoever breaks into the web and imports guesses tries no more of them in a day
+# than by signing up.
+IMPORT_MINUTE_RATE = Rate(60, timedelta(minutes=1))
+IMPORT_DAY_RATE = Rate(10_000, DAY)
+# The same person for the same group, whichever file names them: until their answer is due.
+IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
 # Changes of who else gets alerts: each one emails two addresses of staff, whoever asked for it.
 ALERT_ADDRESS_RATE = Rate(10, DAY)
 # That the office's copies end: whoever breaks into the web and takes it back and forth mails no

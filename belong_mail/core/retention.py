@@ -14,6 +14,13 @@ from sqlalchemy.orm import Session
 # A request to join that nobody confirmed: its link works for three days, and a further one may be
 # asked for on each of them.
 PENDING_CONFIRMATION_AGE = timedelta(days=7)
+# The same of who was on a list that the office moved here: they did not ask, so it is as long as
+# their link works, and no longer.
+INVITED_AGE = timedelta(hours=72)
+# A list of addresses that the office brought: one that it never started, and one that it did, with
+# what the relay's limits have left unasked.
+UNSTARTED_IMPORT_AGE = timedelta(days=1)
+IMPORT_AGE = timedelta(days=30)
 # A membership that has ended: until then one that ended because mail came back can be restored.
 ENDED_AGE = timedelta(days=30)
 # A change of address, or of a group's mailbox, that nobody confirmed: as long as a request to join.

@@ -43,6 +43,9 @@ GIVE_UP_AFTER = {
     "newsletter": timedelta(hours=48),
     # Whoever signed up looks for it today; the form can be sent again.
     "confirm-subscription": timedelta(hours=24),
+    # The link works for three days, from when the email was asked for.
+    "invited-to-confirm": timedelta(hours=24),
+    "invited-to-confirm-again": timedelta(hours=24),
     # For so long somebody looks for a link that they asked for.
     "sign-in": timedelta(hours=1),
     "proof": timedelta(hours=1),

@@ -9,6 +9,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
+    IMPORT_AGE,
     INBOUND_DIGEST_AGE,
     NO_AGE,
     PENDING_CONFIRMATION_AGE,
@@ -21,6 +22,8 @@ from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
     emails,
+    import_emails,
+    import_tasks,
     inbound,
     reminders,
     removal,
@@ -33,6 +36,7 @@ from belong_mail.members import (
     waitlist_tasks,
 )
 from belong_mail.members.erasure import ERASURE_COLUMN
+from belong_mail.members.imports import BATCH_COLUMN, Import
 from belong_mail.members.intake import InboundDigest, InboundMailbox
 from belong_mail.members.models import (
     AddressChange,
@@ -69,6 +73,8 @@ EMAILS = {
     "change-address": self_service_emails.confirm_change_email,
     removal_tasks.REMOVED: self_service_emails.removed_email,
     "address-changed": self_service_emails.address_changed_email,
+    import_tasks.INVITED: import_emails.invitation_email,
+    import_tasks.INVITED_AGAIN: import_emails.invitation_email,
     reminders.REMINDER: reminders.reminder_email,
 }
 TASKS = {
@@ -94,6 +100,8 @@ RETENTION = {
         delete(PendingConfirmation),
         older_than(PendingConfirmation.created_at, PENDING_CONFIRMATION_AGE),
     ),
+    "invitations from a list": in_batches(delete(PendingConfirmation), import_tasks.unanswered),
+    "imports": in_batches(delete(Import), import_tasks.ended_imports),
     "sheets": in_batches(delete(ManageSession), older_than(ManageSession.expires_at, NO_AGE)),
     "address changes": in_batches(
         delete(AddressChange), older_than(AddressChange.created_at, ADDRESS_CHANGE_AGE)
@@ -147,5 +155,7 @@ MEMBERS = Room(
     short_lived={
         "address_changes.wrapped": "new addresses waiting for confirmation; deleted after"
         f" {ADDRESS_CHANGE_AGE.days} days",
+        BATCH_COLUMN: "addresses of an imported list that wait to be asked; deleted after"
+        f" {IMPORT_AGE.days} days",
     },
 )

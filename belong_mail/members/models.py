@@ -136,6 +136,10 @@ class PendingConfirmation(Base):
     # Wrapped for its place in the subscription too; gone when it has been moved there.
     wrapped_ticks: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    # The address stood in a list that the office brought: nobody typed it.
+    is_invited: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Such a person has been asked a second time.
+    is_reminded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class WaitlistEntry(Base):

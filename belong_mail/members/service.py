@@ -119,6 +119,14 @@ def is_waiting(session: Session, subscription: Subscription) -> bool:
     return is_asked and not subscription.is_active and not subscription.is_suppressed
 
 
+def is_invited(session: Session, subscription: Subscription) -> bool:
+    """Tell whether the address stood in a list that the office moved in, and waits for a yes."""
+    found = select(PendingConfirmation.id).where(
+        PendingConfirmation.subscription_id == subscription.id, PendingConfirmation.is_invited
+    )
+    return session.scalar(found.limit(1)) is not None
+
+
 def count_for_leads(session: Session) -> None:
     """Count the members of each group of which a lead has signed in, or asked to, within hours."""
     for group in watched_groups(session):

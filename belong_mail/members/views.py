@@ -178,6 +178,7 @@ def not_me(token: str) -> str:
             action=url_for(".not_me", token=token),
             is_member=subscription.is_active,
             is_waiting=members.is_waiting(session, subscription),
+            is_invited=members.is_invited(session, subscription),
             is_never=subscription.is_suppressed,
         )
 

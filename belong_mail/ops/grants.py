@@ -116,6 +116,12 @@ WEB = {
     ),
     # How long ago the mailbox was looked into, for the office and /metrics.
     "inbound_mailboxes": READS,
+    "import_batches": Rights("import_id size sealed failures"),
+    "imports": Rights(
+        "public_id group_id language created_at started_at report",
+        update="started_at",
+        may_delete=True,
+    ),
     "interests": Rights(may_delete=True),
     "leaderships": Rights(update="accepted_at ends_at", may_delete=True),
     "leases": READS,

@@ -82,6 +82,7 @@ COMMANDS = {
     "office_groups.launch": "group launch",
     "office_groups.end": "group retire",
     "office_groups.restore": "group restore",
+    "office_imports.start": "import",
     "group_interests.listed_interests": "group interest",
     "office.resend": "contact resend",
     "office.approve_question": "question approve",

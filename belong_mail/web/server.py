@@ -22,7 +22,7 @@ from belong_mail.core import logs
 MAX_BODY: Final = 256 * 1024
 # Octets that are read where pictures and flyers are taken.
 MAX_UPLOAD: Final = 16 * 1024 * 1024
-UPLOAD_PATHS: Final = ("/pictures", "/flyers")
+UPLOAD_PATHS: Final = ("/pictures", "/flyers", "/import")
 # How many longer bodies a process reads at a time; others wait, within their seconds.
 UPLOADS: Final = 2
 BODY_SECONDS: Final = 20.0

@@ -25,7 +25,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import bounce_domains, inbound, waitlist_tasks
+from belong_mail.members import bounce_domains, import_tasks, inbound, waitlist_tasks
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
@@ -86,6 +86,7 @@ class Worker:
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
         self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
         self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
+        self._import_pace = import_tasks.Pace.within(policy)
         self._is_copied = partial(registry.is_copied, mailer)
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
@@ -233,6 +234,7 @@ class Worker:
             self._intake.look_if_due()
         was_reading = self._read_requests()
         was_reading |= self._tell_of_starts()
+        was_reading |= self._ask_imported()
         with self._sessions.begin() as session:
             checks = self._choose, self._may_go_out, self._is_fit
             for newsletter in newsletters.queue_due(session, *checks):
@@ -291,6 +293,23 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - tried again; it must not stop the others
                 log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
         return told > 0
+
+    def _ask_imported(self) -> bool:
+        """Ask a few people of an imported list, if it is time to; a batch is one transaction."""
+        with self._sessions.begin() as session:
+            batch_id = import_tasks.next_batch(session, self._import_pace, now())
+        if batch_id is None:
+            return False
+        try:
+            with self._sessions.begin() as session:
+                import_tasks.ask_batch(session, self._keyring, self._import_pace, batch_id)
+        except NO_DATABASE:
+            raise
+        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
+            log.error("Import batch %d cannot be read: %s", batch_id, type(error).__name__)  # noqa: TRY400
+            with self._sessions.begin() as session:
+                import_tasks.put_aside(session, batch_id)
+        return True
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""

@@ -19,7 +19,7 @@ from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.members import reminders, ticks
+from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.service import count_for_leads
 from belong_mail.newsletters import auto_pause, ending_tasks, office_copies
@@ -49,9 +49,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Leads see old numbers of interests": lambda session: ticks.count_for_leads(
             session, mailer.opener
         ),
-        "Ticks of retired interests stay": lambda session: ticks.forget_retired(
-            session, mailer.opener
-        ),
+        "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
         "District sign-ins are unproven": partial(_verify_identities, mailer),
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
@@ -66,6 +64,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Rights go on": lambda session: right_tasks.end_rights(session, keys),
         "Rights end unseen": lambda session: right_tasks.remind_of_ends(session, keys),
         "The office sees old numbers": figures.count_suppressions,
+        "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
     tell = recipients.operator

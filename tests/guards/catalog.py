@@ -4857,5 +4857,59 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{MOVE}::test_every_row_of_every_table_arrives_as_it_was[sqlite]",),
     ),
 )
+IMPORTING = "tests/imports/test_move_in.py"
+ROWS += (
+    (
+        "an-import-asks-nobody-twice",
+        "belong_mail/members/import_tasks.py",
+        "if not rate_limits.remaining(session, mark, IMPORT_AGAIN_RATE, at, WorkerLimit):",
+        "if False:",
+        (
+            f"{IMPORTING}::test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days[sqlite]",
+        ),
+    ),
+    (
+        "an-import-leaves-half-of-the-relays-day",
+        "belong_mail/members/import_tasks.py",
+        "policy.daily_quota // 4",
+        "policy.daily_quota",
+        (f"{IMPORTING}::test_a_day_of_the_relay_is_at_most_half_for_an_import",),
+    ),
+    (
+        "who-does-not-answer-an-import-is-forgotten",
+        "belong_mail/members/import_tasks.py",
+        "PendingConfirmation.created_at < at - INVITED_AGE",
+        "PendingConfirmation.created_at < at - 2 * INVITED_AGE",
+        (f"{IMPORTING}::test_nothing_is_left_after_three_days_of_who_does_not_answer[sqlite]",),
+    ),
+    (
+        "an-import-asks-nobody-who-wants-no-email",
+        "belong_mail/members/import_tasks.py",
+        "    if suppressions.is_suppressed(session, keyring.index, identity):",
+        "    if False:",
+        (f"{IMPORTING}::test_who_is_known_or_wants_no_email_is_not_asked[sqlite]",),
+    ),
+    (
+        "a-batch-of-guesses-is-no-larger-than-its-limits-count",
+        "belong_mail/members/import_tasks.py",
+        'said["group"] != group.public_id or len(addresses) > BATCH_SIZE',
+        'said["group"] != group.public_id',
+        (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
+    ),
+    (
+        "a-batch-is-for-the-group-it-was-sealed-for",
+        "belong_mail/members/import_tasks.py",
+        'said["group"] != group.public_id or len',
+        "len",
+        (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
+    ),
+    (
+        "nobody-is-asked-before-the-office-starts-it",
+        "belong_mail/members/import_tasks.py",
+        "which = Import.started_at.is_not(None), ImportBatch.failures",
+        "which = True, ImportBatch.failures",
+        (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
+    ),
+)
 
 SABOTAGES = tuple(Sabotage(*row) for row in ROWS)

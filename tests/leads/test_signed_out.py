@@ -59,6 +59,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "telling_en": "late\r\nmoon",
     },
     "office_groups.end": {"last_day": SOON},
+    "office_imports.add": {"language": "es"},
     "office_settings.setting": {"value": "https://video.example.org/all"},
     "office_settings.words": {"words": "sunrise\r\namanecer"},
     "office_settings.alerts": {"email": "alerts@dpsk12.org"},
@@ -73,6 +74,7 @@ FORMS: dict[str, dict[str, Any]] = {
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
     "people.do", "account.end", "account.confirm_identity",
+    "office_imports.start", "office_imports.discard",
     "passkey.options", "passkey.remove", "passkey.decline", "passkey.ask_again", "passkey.prove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_settings.default", "office_settings.copies", "office_settings.remove_alerts",
@@ -212,6 +214,8 @@ def test_what_was_typed_is_saved_after_signing_in_again(
             ready["picture"] = (io.BytesIO(picture()), "tea.png")
         if endpoint == "flyers.add":
             ready["flyer"] = (io.BytesIO(flyer()), "tea.pdf")
+        if endpoint == "office_imports.add":
+            ready["file"] = (io.BytesIO(b"ada@dpsk12.org"), "list.csv")
         if endpoint == "passkey.add":
             asked = lead.press("/account/passkeys/options", csrf_token=ready["csrf_token"])
             ready["answer"] = Authenticator().create(asked.json or {})

@@ -145,6 +145,8 @@ class Actor:
             body = {**body, "picture": (io.BytesIO(PICTURE), "tea.png")}
         if route.endpoint == "flyers.add" and body:
             body = {**body, "flyer": (io.BytesIO(FLYER), "tea.pdf")}
+        if route.endpoint == "office_imports.add" and body:
+            body = {**body, "file": (io.BytesIO(b"ada@dpsk12.org"), "list.csv")}
         if route.method == "GET":
             answer = self.browser.open(path)
         else:

@@ -31,6 +31,7 @@ TOO_LATE = {
     "releases.resume",
     "office_groups.launch",
     "office_groups.restore",
+    "office_imports.start",
     "office_health.accept",
     "office_newsletters.cancel",
     "office_newsletters.resume",

@@ -12,6 +12,7 @@ from email.message import Message
 from email.parser import BytesParser
 from email.utils import collapse_rfc2231_value
 from enum import StrEnum
+from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
@@ -101,15 +102,6 @@ _OUTLOOK_ATTRIBUTES: Final = frozenset(("xmlns:o",))
 # Whatever may fetch something, or say so in disguise.
 _ACTIVE_STYLE: Final = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
 
-# The same at one look, for HTML in which whatever people typed is escaped.
-_TAG_NAMES: Final = "|".join(sorted(_TAGS | _OUTLOOK_TAGS))
-_FETCHES: Final = re.compile(
-    rf"<(?!/?(?:{_TAG_NAMES})[\s>]|!doctype html>|!--\[if mso\]>|!\[endif\]-->)"
-    r"|<[^>]*\s(?:src|srcset|background|poster|ping|data|action|http-equiv|on\w+)\s*="
-    r"|<[^>]*\sstyle=[^>]*?[\w-]\(|<style[^>]*>[^<]*(?:[\w-]\(|@(?!media\b)|\\)",
-    re.IGNORECASE,
-)
-
 _WORDS_ARE_ADDRESS: Final = re.compile(
     r"\s*(?:https?:/*|(?=www\.))((?:[\w-]+\.)+\w{2,})", re.IGNORECASE
 )
@@ -133,8 +125,20 @@ class RemoteContent(Exception):
 
 def require_no_remote_content(html: str) -> None:
     """Raise RemoteContent for HTML without pictures that is not as harmless as ours."""
-    if _FETCHES.search(html):
+    if _fetching().search(html):
         raise RemoteContent
+
+
+@cache
+def _fetching() -> re.Pattern[str]:
+    """Return a pattern of all that HTML may fetch or run; compiled when the first email comes."""
+    names = "|".join(sorted(_TAGS | _OUTLOOK_TAGS))
+    return re.compile(
+        rf"<(?!/?(?:{names})[\s>]|!doctype html>|!--\[if mso\]>|!\[endif\]-->)"
+        r"|<[^>]*\s(?:src|srcset|background|poster|ping|data|action|http-equiv|on\w+)\s*="
+        r"|<[^>]*\sstyle=[^>]*?[\w-]\(|<style[^>]*>[^<]*(?:[\w-]\(|@(?!media\b)|\\)",
+        re.IGNORECASE,
+    )
 
 
 def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:

@@ -1,0 +1,274 @@
+"""Read the addresses of a spreadsheet: a form's responses, or the members of a mailing group.
+
+It looks at what stands in the cells, for headings differ by product, language and year, or are
+missing. Nothing but addresses is taken: no names, no answers. What it cannot use it names by the
+number of its row, as a spreadsheet shows it, and never by its words.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import islice
+from typing import Final
+
+from belong_mail.core.i18n import gettext_noop
+from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
+
+MAX_ROWS: Final = 50_000
+MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
+DELIMITERS: Final = ",;\t"
+# Rows from which delimiters and columns are judged, and before which headings may stand.
+SAMPLE_ROWS: Final = 200
+MAX_HEADING_ROWS: Final = 5
+# Of the rows, so many have as many cells as most, where a delimiter is the right one.
+REGULAR_PART: Final = 0.6
+# A cell that has more line breaks is no answer: a quotation mark was never closed.
+MAX_CELL_LINES: Final = 200
+# What other programs' files begin with: ZIP (Excel, LibreOffice, Numbers), old Excel, PDF.
+OTHER_FORMATS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0", b"%PDF")
+# One octet in so many that is zero shows UTF-16 of Western text.
+UTF16_PART: Final = 4
+CONTROLS_PART: Final = 100
+# Google's headings of the column that we want, in English and Spanish.
+HEADINGS: Final = frozenset(
+    (
+        "address", "correo", "correo electrónico", "direccion de correo electronico",
+        "dirección de correo electrónico", "dirección de correo", "dps email", "dps email address",
+        "e-mail", "e-mail address", "email", "email address", "member email", "nombre de usuario",
+        "username", "work email", "your email",
+    )
+)  # fmt: skip
+# What stands above the headings of a Google Group's members; it may name the group's own address.
+PREAMBLE = re.compile(r"\s*(members (for|of)|miembros (del|de|para))\b", re.IGNORECASE)
+BETWEEN = re.compile(r"[\s,;|/\\()\[\]{}<>\"“”«»]+")
+MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
+# As keyboards of other scripts write it, too.
+AT_SIGNS: Final = "@\uff20\ufe6b"
+AROUND: Final = "'`‘’.:*=-"
+# Zero-width characters, marks of direction, soft hyphens: cells are pasted with them.
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+class Fault(Enum):
+    """Why a file cannot be used at all, in words that say what to do."""
+
+    OTHER_FORMAT = gettext_noop(
+        "This isn’t a CSV file. Open it in Google Sheets or Excel and save it as comma-separated"
+        " values (.csv). Then choose that file."
+    )
+    TOO_LARGE = gettext_noop("This file is larger than 8 MB. Keep only the column with the emails.")
+    TOO_MANY_ROWS = gettext_noop("This file has more than 50,000 rows. Split it.")
+    OPEN_QUOTE = gettext_noop(
+        "A quotation mark in this file is opened and never closed, so we can’t tell where its rows"
+        " end. Export the file again, or remove the quotation mark."
+    )
+    NO_ADDRESSES = gettext_noop("We found no email addresses in this file.")
+
+
+class UnusableFile(ValueError):
+    """Says why a file cannot be used, and quotes nothing of it."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+@dataclass(slots=True)
+class AddressList:
+    """What a file holds; rows count from 1."""
+
+    addresses: list[str] = field(default_factory=list)
+    # The column that they stand in, as spreadsheets name it.
+    column: str = "A"
+    heading_rows: int = 0
+    empty_rows: int = 0
+    # The rows of an address that stands in an earlier row, also in other capitals or with a tag.
+    duplicates: list[int] = field(default_factory=list)
+    # The rows of an address that is not one of the district's staff.
+    not_staff: list[int] = field(default_factory=list)
+    # The rows in which there is something else than an address.
+    unreadable: list[int] = field(default_factory=list)
+
+
+def read_addresses(content: bytes, staff: Staff) -> AddressList:
+    """Read a file's addresses, or raise UnusableFile."""
+    rows = read_rows(content)
+    column = _address_column(rows)
+    first = _first_row(rows, column)
+    widths = Counter(len(row) for row in rows[first:] if any(row))
+    # A single row is a list in one line; else what stands beyond the usual cells was not quoted.
+    usual = widths.most_common(1)[0][0] if widths.total() > 1 else column + 1
+    found = AddressList(column=_column_name(column))
+    seen: set[str] = set()
+    for number, row in enumerate(rows, 1):
+        if not any(cell.strip() for cell in row):
+            found.empty_rows += 1
+        elif number <= first:
+            found.heading_rows += 1
+        else:
+            cells = [*row[column : column + 1], *filter(_is_address, row[max(usual, column + 1) :])]
+            _sort(found, seen, staff, number, cells)
+    for rows_of in (found.duplicates, found.not_staff, found.unreadable):
+        rows_of[:] = dict.fromkeys(rows_of)
+    return found
+
+
+def _sort(
+    found: AddressList, seen: set[str], staff: Staff, number: int, cells: Sequence[str]
+) -> None:
+    """Enter what stands in the cells of one row."""
+    texts = addresses_in(" ".join(cells))
+    if not texts:
+        found.unreadable.append(number)
+    for text in texts:
+        try:
+            address = check(text)
+        except InvalidAddress:
+            found.unreadable.append(number)
+            continue
+        identity = untagged(normalise(address))
+        if identity in seen:
+            found.duplicates.append(number)
+        elif staff.admits(address):
+            found.addresses.append(address)
+        else:
+            found.not_staff.append(number)
+        seen.add(identity)
+
+
+def _is_address(cell: str) -> bool:
+    """Tell whether a cell is an address and nothing else, but for a name before it."""
+    return len(addresses_in(cell)) == 1 and (" " not in cell.strip() or cell.strip().endswith(">"))
+
+
+def addresses_in(cell: str) -> list[str]:
+    """Return what looks like an address in a cell, each once: “Ada <ada@…>” has one."""
+    if not any(sign in cell for sign in AT_SIGNS):
+        return []
+    text = UNSEEN.sub("", unicodedata.normalize("NFKC", cell))
+    text = re.sub(r"\s*@\s*", "@", text)
+    words = (MAILTO.sub("", word.strip(AROUND)).partition("?")[0] for word in BETWEEN.split(text))
+    return list({word.lower(): word for word in words if "@" in word}.values())
+
+
+def read_rows(content: bytes) -> list[list[str]]:
+    """Split a file into rows of cells, or raise UnusableFile."""
+    if len(content) > MAX_FILE_OCTETS:
+        raise UnusableFile(Fault.TOO_LARGE)
+    text = decode(content)
+    delimiter = _delimiter(text)
+    try:
+        rows = _up_to_limit(
+            csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        )
+    except csv.Error as error:
+        if "unexpected end" in str(error) or "field larger" in str(error):
+            raise UnusableFile(Fault.OPEN_QUOTE) from None
+        rows = _up_to_limit(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    if any(cell.count("\n") > MAX_CELL_LINES for row in rows for cell in row):
+        raise UnusableFile(Fault.OPEN_QUOTE)
+    return rows
+
+
+def decode(content: bytes) -> str:
+    """Decode a file as the usual programs write them, or raise UnusableFile for another format."""
+    if content.startswith(OTHER_FORMATS):
+        raise UnusableFile(Fault.OTHER_FORMAT)
+    text = _decoded(content)
+    controls = sum(character < " " and character not in "\t\r\n\f\v" for character in text)
+    if "\x00" in text or controls * CONTROLS_PART > len(text):
+        raise UnusableFile(Fault.OTHER_FORMAT)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(content: bytes) -> str:
+    encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16", "latin-1"]
+    elif content and content[1::2].count(0) * UTF16_PART > len(content):
+        encodings = ["utf-16-le", "latin-1"]
+    elif content and content[::2].count(0) * UTF16_PART > len(content):
+        encodings = ["utf-16-be", "latin-1"]
+    for encoding in encodings:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise UnusableFile(Fault.OTHER_FORMAT)
+
+
+def _up_to_limit(reader: Iterator[list[str]]) -> list[list[str]]:
+    """Read rows; those that are not empty count."""
+    rows: list[list[str]] = []
+    filled = 0
+    for row in reader:
+        rows.append(row)
+        filled += any(cell.strip() for cell in row)
+        if filled > MAX_ROWS + MAX_HEADING_ROWS or len(rows) > 2 * MAX_ROWS:
+            raise UnusableFile(Fault.TOO_MANY_ROWS)
+    return rows
+
+
+def _delimiter(text: str) -> str:
+    """Choose what stands between cells: what makes the most rows of one width above 1."""
+    best, best_score = DELIMITERS[0], 0.0
+    for delimiter in DELIMITERS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            widths = [len(row) for row in islice(reader, SAMPLE_ROWS) if any(row)]
+        except csv.Error:
+            continue
+        several = Counter(width for width in widths if width > 1).most_common(1)
+        score = several[0][1] / len(widths) if several else 0.0
+        if score >= REGULAR_PART and score > best_score:
+            best, best_score = delimiter, score
+    return best
+
+
+def _address_column(rows: list[list[str]]) -> int:
+    """Find the column of addresses by what stands in it; raise UnusableFile when there is none.
+
+    A known heading decides between columns that are about as full: a form may also ask for the
+    address of somebody's manager.
+    """
+    counts: Counter[int] = Counter()
+    for number, row in enumerate(rows):
+        if number >= MAX_HEADING_ROWS or not (row and PREAMBLE.match(row[0])):
+            counts.update(place for place, cell in enumerate(row) if addresses_in(cell))
+    if not counts:
+        raise UnusableFile(Fault.NO_ADDRESSES)
+    headed = {
+        place
+        for row in rows[:MAX_HEADING_ROWS]
+        for place, cell in enumerate(row)
+        if " ".join(UNSEEN.sub("", cell).split()).rstrip(" *:").casefold() in HEADINGS
+    }
+    most = max(counts.values())
+    return min(
+        counts,
+        key=lambda place: (-(place in headed and 2 * counts[place] >= most), -counts[place], place),
+    )
+
+
+def _first_row(rows: list[list[str]], column: int) -> int:
+    """Return how many rows stand before the first address: headings, where they are few."""
+    for number, row in enumerate(rows[: MAX_HEADING_ROWS + 1]):
+        is_preamble = bool(row) and PREAMBLE.match(row[0])
+        if not is_preamble and len(row) > column and addresses_in(row[column]):
+            return number
+    return 1
+
+
+def _column_name(place: int) -> str:
+    """Name a column as spreadsheets do: A to Z, then AA."""
+    name = ""
+    place += 1
+    while place:
+        place, letter = divmod(place - 1, 26)
+        name = chr(ord("A") + letter) + name
+    return name

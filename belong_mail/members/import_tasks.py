@@ -1,0 +1,202 @@
+"""Ask the people of an imported list: a few at a time, each once, and remind each once."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.rate_limits import (
+    IMPORT_AGAIN_RATE,
+    IMPORT_DAY_RATE,
+    IMPORT_MINUTE_RATE,
+    Rate,
+    WorkerLimit,
+)
+from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
+from belong_mail.delivery import outbox, suppressions
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise, untagged
+from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
+from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
+from belong_mail.members.service import SignupData
+from belong_mail.members.tasks import is_barred, start_subscription
+from belong_mail.members.ticks import set_ticks
+
+INVITED: Final = "invited-to-confirm"
+INVITED_AGAIN: Final = "invited-to-confirm-again"
+REMIND_AFTER: Final = timedelta(hours=48)
+# Emails of imports that wait to leave: no batch is opened before there are fewer.
+MAX_BACKLOG: Final = 100
+# Reminders of one minute.
+MAX_REMINDERS: Final = 100
+MAX_FAILURES: Final = 3
+MINUTE, DAY = b"imports/minute", b"imports/day"
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many people may be asked; a newsletter may be faster, and has the rest."""
+
+    minute: Rate = IMPORT_MINUTE_RATE
+    day: Rate = IMPORT_DAY_RATE
+
+    @classmethod
+    def within(cls, policy: SendPolicy) -> "Pace":
+        """Take at most half of what the relay takes in a minute, and of its day.
+
+        A rate that was idle may be used twice in its first period, so of the day it is a quarter.
+        """
+        minute, day = IMPORT_MINUTE_RATE, IMPORT_DAY_RATE
+        if policy.send_rate is not None:
+            minute = Rate(max(BATCH_SIZE, min(minute.burst, policy.send_rate // 4)), minute.per)
+        if policy.daily_quota is not None:
+            day = Rate(max(BATCH_SIZE, min(day.burst, policy.daily_quota // 4)), day.per)
+        return cls(minute, day)
+
+
+def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
+    """Return the batch to be asked now, by its id; None: there is none, or it is too early."""
+    found = select(ImportBatch.id).join(Import)
+    which = Import.started_at.is_not(None), ImportBatch.failures < MAX_FAILURES
+    batch = session.scalar(found.where(*which).order_by(ImportBatch.id).limit(1))
+    if batch is None:
+        return None
+    room = min(
+        rate_limits.remaining(session, key, rate, at, WorkerLimit)
+        for key, rate in ((MINUTE, pace.minute), (DAY, pace.day))
+    )
+    return batch if room >= BATCH_SIZE and _backlog(session) < MAX_BACKLOG else None
+
+
+def _backlog(session: Session) -> int:
+    waits = select(Delivery.id).where(
+        Delivery.newsletter_id.is_(None),
+        Delivery.kind.in_((INVITED, INVITED_AGAIN)),
+        Delivery.state.in_(UNFINISHED),
+    )
+    return (
+        session.scalar(select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())) or 0
+    )
+
+
+def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> None:
+    """Ask the people of a batch, in one transaction with its end: each once, and none is lost.
+
+    Raises DecryptionError for a batch that was not sealed for its group, or is too large: it
+    would get round the limits, which also bound how many guesses whoever broke into the web tries.
+    """
+    batch = session.get(ImportBatch, batch_id, with_for_update={"skip_locked": True})
+    if batch is None:
+        return
+    said = json.loads(keyring.opener.open(batch.sealed, BATCH_COLUMN))
+    group, addresses = batch.import_.group, said["addresses"]
+    if said["group"] != group.public_id or len(addresses) > BATCH_SIZE:
+        raise DecryptionError(BATCH_COLUMN)
+    at = now()
+    for key, rate in ((MINUTE, pace.minute), (DAY, pace.day)):
+        rate_limits.record_use(session, key, rate, at, len(addresses), WorkerLimit)
+    for address in addresses if group.is_open else ():
+        ask(session, keyring, group, SignupData(address, said["language"]))
+    session.delete(batch)
+
+
+def put_aside(session: Session, batch_id: int) -> None:
+    """Count that a batch could not be read; after some times it is left where it is."""
+    failed = update(ImportBatch).where(ImportBatch.id == batch_id)
+    session.execute(failed.values(failures=ImportBatch.failures + 1))
+
+
+def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) -> None:
+    """Ask for the email that asks a person to join, unless we know a reason not to.
+
+    It uses up none of the person's own allowances, and a sign-up of their own goes its own way.
+    """
+    if not keyring.staff.admits(signup.address):
+        return
+    identity = normalise(signup.address)
+    if not _may_be_asked(session, keyring, group, identity):
+        return
+    mark = keyring.index.limited(f"import/{group.public_id}/{untagged(identity)}")
+    at = now()
+    if not rate_limits.remaining(session, mark, IMPORT_AGAIN_RATE, at, WorkerLimit):
+        return
+    rate_limits.record_use(session, mark, IMPORT_AGAIN_RATE, at, table=WorkerLimit)
+    subscription = start_subscription(session, keyring, group, signup)
+    pending = PendingConfirmation(
+        subscription_id=subscription.id, language=signup.language, is_invited=True
+    )
+    set_ticks(keyring, pending, subscription, ())
+    session.add(pending)
+    session.flush()
+    outbox.post(session, INVITED, subscription_id=subscription.id, about_id=pending.id)
+
+
+def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
+    """Tell whether nothing is known that speaks against asking a normalised address.
+
+    A member is not asked, nor who has left lately, has been asked, or wants no email.
+    """
+    if suppressions.is_suppressed(session, keyring.index, identity):
+        return False
+    if is_barred(session, keyring.index, group, identity):
+        return False
+    if session.get(Erasure, keyring.index.erased(identity)) is not None:
+        return False
+    names = {keyring.index.member(group.public_id, each) for each in (identity, untagged(identity))}
+    known = select(Subscription.id).where(
+        Subscription.group_id == group.id,
+        or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names)),
+    )
+    return session.scalar(known.limit(1)) is None
+
+
+def remind(session: Session) -> None:
+    """Ask once more who was asked two days ago, by an email that arrived, and has not answered."""
+    at = now()
+    arrived = select(Delivery.about_id).where(
+        Delivery.kind == INVITED, Delivery.state == State.ACCEPTED
+    )
+    found = (
+        select(PendingConfirmation)
+        .join(Subscription)
+        .where(
+            PendingConfirmation.is_invited,
+            ~PendingConfirmation.is_reminded,
+            PendingConfirmation.created_at.between(at - INVITED_AGE, at - REMIND_AFTER),
+            PendingConfirmation.id.in_(arrived),
+            Subscription.confirmed_at.is_(None),
+            Subscription.ended_at.is_(None),
+        )
+        .limit(MAX_REMINDERS)
+        .with_for_update(skip_locked=True, of=PendingConfirmation)
+    )
+    for pending in session.scalars(found):
+        pending.is_reminded = True
+        outbox.post(
+            session,
+            INVITED_AGAIN,
+            subscription_id=pending.subscription_id,
+            about_id=pending.id,
+        )
+
+
+def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select what nobody has answered in time; the subscription goes with it."""
+    return PendingConfirmation.is_invited.is_(
+        True
+    ), PendingConfirmation.created_at < at - INVITED_AGE
+
+
+def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select files that were not started, or were a while ago; what is left of them goes too."""
+    is_left = Import.started_at.is_(None) & (Import.created_at < at - UNSTARTED_IMPORT_AGE)
+    return (or_(is_left, Import.started_at < at - IMPORT_AGE),)

@@ -1,0 +1,194 @@
+"""Move in: a file's addresses, sealed for the worker, which asks each of them once to confirm.
+
+The web reads the file, seals the addresses in small batches and forgets them; it cannot open a
+batch again. It knows how many addresses a file has, and how many batches are left, and neither says
+who is a member.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import JSON, ForeignKey, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from belong_mail.core import audit
+from belong_mail.core.audit import Kind
+from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.encryption import Sealer
+from belong_mail.groups.models import Group
+from belong_mail.members.address_list import AddressList
+from belong_mail.members.service import COUNT_STEP
+
+# Addresses that are sealed together and asked in one transaction.
+BATCH_SIZE: Final = 10
+BATCH_COLUMN: Final = "import_batches.sealed"
+# Rows that a report names; of more it says the number.
+MAX_ROWS_NAMED: Final = 100
+
+
+class Import(Base):
+    """One file that the office brought for one group; it names nobody."""
+
+    __tablename__ = "imports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
+    group: Mapped[Group] = relationship()
+    # In which the emails are written.
+    language: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    # When the office let it begin. Before, the worker asks nobody.
+    started_at: Mapped[datetime | None]
+    # A `Report`: numbers, and the numbers of rows.
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    @property
+    def found(self) -> "Report":
+        return Report(**self.report)
+
+
+class ImportBatch(Base):
+    """A few of a file's addresses, sealed for the worker; gone when they have been asked."""
+
+    __tablename__ = "import_batches"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey(Import.id, ondelete="CASCADE"), index=True)
+    import_: Mapped[Import] = relationship()
+    size: Mapped[int]
+    sealed: Mapped[bytes]
+    # How often reading it failed; after three it is left for the operator.
+    failures: Mapped[int] = mapped_column(default=0)
+
+
+class AlreadyWaiting(Exception):
+    """Another file of the group has addresses left."""
+
+
+class NotOpen(Exception):
+    """Nobody can join the group now, so nobody is asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a file holds, in numbers and rows; never an address."""
+
+    addresses: int
+    column: str
+    heading_rows: int
+    empty_rows: int
+    duplicates: int
+    not_staff: int
+    unreadable: int
+    # The first of those rows.
+    not_staff_rows: list[int]
+    unreadable_rows: list[int]
+
+    @classmethod
+    def of(cls, found: AddressList) -> "Report":
+        return cls(
+            addresses=len(found.addresses),
+            column=found.column,
+            heading_rows=found.heading_rows,
+            empty_rows=found.empty_rows,
+            duplicates=len(found.duplicates),
+            not_staff=len(found.not_staff),
+            unreadable=len(found.unreadable),
+            not_staff_rows=found.not_staff[:MAX_ROWS_NAMED],
+            unreadable_rows=found.unreadable[:MAX_ROWS_NAMED],
+        )
+
+
+def store(
+    session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
+) -> Import:
+    """Keep a file's addresses for the worker, all or none; nobody is asked before `start`.
+
+    Raises NotOpen and AlreadyWaiting.
+    """
+    if not group.is_open:
+        raise NotOpen
+    if is_waiting(session, group):
+        raise AlreadyWaiting
+    made = Import(group_id=group.id, language=language, report=asdict(Report.of(found)))
+    session.add(made)
+    session.flush()
+    for first in range(0, len(found.addresses), BATCH_SIZE):
+        some = found.addresses[first : first + BATCH_SIZE]
+        sealed = sealer.seal(_content(group, language, some), BATCH_COLUMN)
+        session.add(ImportBatch(import_id=made.id, size=len(some), sealed=sealed))
+    session.flush()
+    return made
+
+
+def _content(group: Group, language: str, addresses: Sequence[str]) -> bytes:
+    """Put group and language under the seal, so that a batch means no other ones."""
+    said = {"group": group.public_id, "language": language, "addresses": addresses}
+    return json.dumps(said).encode()
+
+
+def start(session: Session, found: Import) -> None:
+    """Let the worker ask; a second time changes nothing. Raises NotOpen."""
+    session.refresh(found, with_for_update=True)
+    if found.started_at is not None:
+        return
+    if not found.group.is_open:
+        raise NotOpen
+    found.started_at = now()
+    number = in_tens(found.found.addresses)
+    about = f"about-{number}" if number else "a-few"
+    audit.record(session, Kind.IMPORTED, group=found.group, detail=about)
+
+
+def discard(session: Session, found: Import) -> None:
+    """Delete a file, and those of its addresses that nobody has asked yet."""
+    audit.record(session, Kind.IMPORT_STOPPED, group=found.group)
+    session.delete(found)
+
+
+def replace(
+    session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
+) -> Import:
+    """Store a file in place of one that was not started. Raises NotOpen and AlreadyWaiting."""
+    before = latest(session, group)
+    if before is not None and before.started_at is None:
+        session.delete(before)
+        session.flush()
+    return store(session, sealer, group, found, language)
+
+
+def latest(session: Session, group: Group) -> Import | None:
+    """Find a group's newest file that is still known."""
+    found = select(Import).where(Import.group_id == group.id)
+    return session.scalar(found.order_by(Import.id.desc()).limit(1))
+
+
+def is_waiting(session: Session, group: Group) -> bool:
+    """Tell whether a file has addresses left."""
+    left = select(ImportBatch.id).join(Import).where(Import.group_id == group.id)
+    return session.scalar(left.limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the worker has come, in tens; 0 is “a few”. Who is in already counts as asked."""
+
+    done: int
+    all: int
+    is_over: bool
+
+
+def progress(session: Session, found: Import) -> Progress:
+    counted = select(func.sum(ImportBatch.size)).where(ImportBatch.import_id == found.id)
+    left = session.scalar(counted) or 0
+    number = found.found.addresses
+    return Progress(in_tens(number - left), in_tens(number), is_over=left == 0)
+
+
+def in_tens(number: int) -> int:
+    """Round as counts of members are: 0 is “a few”."""
+    return 0 if number < COUNT_STEP else number // COUNT_STEP * COUNT_STEP

@@ -1,0 +1,72 @@
+"""A list that moves in while workers die: each of its people is asked once, and nobody is left."""
+
+from collections import Counter
+
+import pytest
+from sqlalchemy import func, select
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.mail.address import Staff
+from belong_mail.members import import_tasks, imports
+from belong_mail.members.address_list import read_addresses
+from belong_mail.members.import_tasks import INVITED, Pace
+from belong_mail.members.models import Subscription
+from tests.db_dump import dump_of, kept_of
+from tests.factories import group_named
+from tests.faults.assassin import Assassin
+from tests.faults.scene import Scene
+from tests.faults.test_half_done import failures
+from tests.servers.manners import SLOW
+
+PEOPLE = [f"person{each}@dpsk12.org" for each in range(38)]
+STAFF = Staff(("dpsk12.org",))
+
+
+def bring(scene: Scene) -> None:
+    with scene.services.writing.begin() as session:
+        group = group_named(session, "the-village")
+        found = read_addresses("\n".join(PEOPLE).encode(), STAFF)
+        made = imports.store(session, scene.services.sealer, group, found, "en")
+        imports.start(session, made)
+
+
+@pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
+@pytest.mark.parametrize("extensions", [SLOW])
+def test_workers_killed_between_batches_ask_each_person_once(scene: Scene) -> None:
+    """A relay without pipelining: what it has answered was read before the next RCPT."""
+    bring(scene)
+    for nth in (1, 9, 14):
+        assassin = Assassin(nth)
+        scene.relay.on("RCPT", assassin)
+        with scene.worker() as worker:
+            assassin.aim(worker)
+            assert worker.wait().code == -9
+        scene.relay.usual()
+    assert scene.finish() == "Nothing is waiting."
+    got = Counter(each.recipient for each in scene.copies())
+    assert got == dict.fromkeys(PEOPLE, 1)
+    rows = dump_of(scene.services)
+    assert rows["import_batches"] == []
+    assert len([row for row in rows["deliveries"] if row[1] == INVITED]) == len(PEOPLE)
+
+
+def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene: Scene) -> None:
+    bring(scene)
+    with scene.services.reading.begin() as session:
+        batch = import_tasks.next_batch(session, Pace(), now())
+        assert batch is not None
+    before = kept_of(scene.services)
+    keyring = Keyring(scene.keyring.opener, scene.keyring.index, STAFF)
+
+    def ask() -> None:
+        with scene.services.writing.begin() as session:
+            import_tasks.ask_batch(session, keyring, Pace(), batch)
+
+    def is_unchanged() -> None:
+        assert kept_of(scene.services) == before
+
+    assert failures(scene.services.engine, ask, is_unchanged, step=7) > 3
+    with scene.services.reading.begin() as session:
+        asked = session.scalar(select(func.count(Subscription.id)))
+        assert asked == imports.BATCH_SIZE

@@ -1,0 +1,337 @@
+"""A list moves in: each of its people is asked once, and nothing is kept of who does not join."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import update
+
+from belong_mail.core import audit
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import IMPORT_MINUTE_RATE
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.members import imports
+from belong_mail.members.address_list import AddressList
+from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
+from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
+from tests.browser_client import html_of, link_to, text_of
+from tests.canary import found_in
+from tests.db_dump import Dump, dump_of
+from tests.factories import group_named, make_member
+from tests.imports.conftest import Import
+from tests.imports.messy import messy
+from tests.markers import on_sqlite
+from tests.privacy.journey import cells_of
+from tests.scenario import ADA, VILLAGE, Scenario
+
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+ASKED = "Do you want to stay on a DPS Belong email list?"
+REMINDED = "One day left to stay on a DPS Belong email list"
+# What no longer names anybody: the record of single emails, which is kept for 30 days, and who
+# works when.
+RECORDS = {
+    "deliveries", "hosts", "leases", "sent", "audit_entries", "imports", "limits", "worker_limits",
+    "office_figures",
+}  # fmt: skip
+
+
+def subjects(scenario: Scenario, address: str = ADA) -> list[str]:
+    return [str(each["Subject"]) for each in scenario.mails(address)]
+
+
+def deliveries(scenario: Scenario, kind: str = INVITED) -> list[Any]:
+    rows = dump_of(scenario.services)["deliveries"]
+    return [row for row in rows if row[1] == kind]
+
+
+def minutes(scenario: Scenario, number: int) -> None:
+    """Let the worker work for so many minutes, each of them in a moment."""
+    start = now()
+    for each in range(number):
+        with time_machine.travel(start + timedelta(minutes=each), tick=True):
+            scenario.worker.drain()
+
+
+@pytest.fixture
+def later() -> Iterator[Any]:
+    """Let a time pass; what is written later is written then."""
+    travels: list[Any] = []
+
+    def travel(wait: timedelta) -> None:
+        to = now() + wait
+        while travels:
+            travels.pop().stop()
+        travels.append(time_machine.travel(to, tick=True))
+        travels[-1].start()
+
+    yield travel
+    for each in travels:
+        each.stop()
+
+
+def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
+    scenario: Scenario, bring: Import
+) -> None:
+    said = bring(f"Email address\n{ADA}\nbob@dpsk12.org\n{ADA.upper()}\nx@gmail.com\n")
+    assert said.exit_code == 0
+    [mail] = scenario.mails()
+    assert mail["Subject"] == ASKED
+    for part in (text_of(mail), html_of(mail)):
+        assert "The DPS Belong office is moving the email list of" in part
+        assert "The Village Belong Group" in part
+        assert "If you haven’t joined in three days, we delete your address." in part
+    assert "Village" not in str(mail["Subject"])
+    assert not scenario.is_member()
+    assert "Join The Village Belong Group?" in scenario.visitor.open(link_to(mail, "confirm")).text
+    assert not scenario.is_member()
+    assert scenario.visitor.press(link_to(mail, "confirm")).status_code == 200
+    assert subjects(scenario) == [ASKED, "Welcome! You’re in."]
+    assert scenario.is_member()
+    assert subjects(scenario, "bob@dpsk12.org") == [ASKED]
+    assert not scenario.is_member("bob@dpsk12.org")
+    assert scenario.mails("x@gmail.com") == []
+
+
+def test_the_command_says_what_is_in_a_file_and_prints_no_address(
+    scenario: Scenario, bring: Import
+) -> None:
+    content = f"Members for group v@dpsk12.org\nEmail address\n{CANARY}\n{ADA}\nx@gmail.com\n\noops"
+    content += f"\n{CANARY.upper()}\n"
+    before = dump_of(scenario.services)
+    dry = bring(content, "--dry-run")
+    assert dry.exit_code == 0
+    assert "Addresses are in column A. Rows of headings: 2. Empty rows: 1." in dry.output
+    assert "To be asked: 2." in dry.output
+    assert "Rows with an address of an earlier row: 1." in dry.output
+    assert "Rows with an address that is not staff: 1 (5)." in dry.output
+    assert "Rows that cannot be read: 1 (7)." in dry.output
+    assert "No one was asked: this was a dry run." in dry.output
+    changed = {table for table, rows in dump_of(scenario.services).items() if rows != before[table]}
+    assert changed <= {"audit_entries"}
+    real = bring(content)
+    assert "To be asked: 2." in real.output
+    for output in (dry.output, real.output):
+        assert "Our email list is moving" in output
+        assert "Nuestra lista de correo se muda" in output
+        assert "/groups/the-village/join" in output
+        assert ASKED in output
+        assert found_in(output.encode(), [CANARY, ADA, "gmail"]) == []
+
+
+def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(
+    scenario: Scenario, bring: Import
+) -> None:
+    first = bring(ADA, "--dry-run").output
+    scenario.enter()
+    assert bring(ADA, "--dry-run").output == first
+    assert bring(ADA).exit_code == 0
+    assert subjects(scenario)[-1] == "Welcome! You’re in."
+
+
+def test_who_is_known_or_wants_no_email_is_not_asked(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    people = {each: f"{each}@dpsk12.org" for each in ("member", "left", "never", "waits", "new")}
+    scenario.enter(people["member"])
+    scenario.visitor.press(link_to(scenario.enter(people["left"]), "leave"))
+    scenario.visitor.press(link_to(scenario.ask(people["never"]), "not-me"), choice="never")
+    scenario.ask(people["waits"])
+    scenario.worker.drain()
+    bring("\n".join([*people.values(), "member+list@dpsk12.org"]))
+    later(timedelta(minutes=2))
+    asked = {name for name, each in people.items() if ASKED in subjects(scenario, each)}
+    assert asked == {"new"}
+    assert scenario.mails("member+list@dpsk12.org") == []
+
+
+def test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    refused = "eve@dpsk12.org"
+    for _ in range(2):
+        bring(f"{ADA}\n{refused}")
+        scenario.worker.drain()
+    scenario.visitor.press(link_to(scenario.mails(refused)[0], "not-me"))
+    later(timedelta(hours=2))
+    scenario.worker.drain()
+    bring(f"ada+tag@dpsk12.org\n{ADA}\n{refused}")
+    assert subjects(scenario) == subjects(scenario, refused) == [ASKED]
+    assert scenario.mails("ada+tag@dpsk12.org") == []
+    later(timedelta(hours=73))
+    scenario.worker.drain()
+    bring(ADA)
+    assert subjects(scenario)[-1] == ASKED
+    assert len(subjects(scenario)) == 2
+
+
+def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring(ADA)
+    assert subjects(scenario) == [ASKED]
+    assert dump_of(scenario.services)["limits"] == []
+    link = scenario.confirm_link()
+    assert scenario.visitor.press(link).status_code == 200
+    assert scenario.is_member()
+
+
+def test_nothing_is_left_after_three_days_of_who_does_not_answer(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    scenario.enter("bob@dpsk12.org")
+    minutes(scenario, 1)
+    before = _without_records(dump_of(scenario.services))
+    bring(f"{CANARY}\n{ADA}")
+    seen = [dump_of(scenario.services)]
+    scenario.worker.drain()
+    seen.append(dump_of(scenario.services))
+    [mail] = scenario.mails(CANARY)
+    link, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
+    later(timedelta(hours=47))
+    assert subjects(scenario, CANARY) == [ASKED]
+    later(timedelta(hours=1, minutes=2))
+    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    again = scenario.mails(CANARY)[1]
+    assert "This is the only reminder." in text_of(again)
+    assert scenario.visitor.open(link_to(again, "confirm")).status_code == 200
+    seen.append(dump_of(scenario.services))
+    later(timedelta(hours=20))
+    scenario.worker.drain()
+    later(timedelta(hours=4))
+    assert subjects(scenario, CANARY) == [ASKED, REMINDED]
+    later(timedelta(minutes=2))
+    scenario.worker.drain()
+    after = dump_of(scenario.services)
+    assert _without_records(after) == before
+    assert after["worker_limits"] == after["import_batches"] == []
+    assert all(row[3] is None for row in after["deliveries"] if row[1] in (INVITED, INVITED_AGAIN))
+    assert scenario.visitor.press(link).status_code == 410
+    assert scenario.visitor.open(not_me).status_code == 410
+    rows = b"\n".join(cells_of([*seen, after]))
+    assert found_in(rows, [CANARY, CANARY.partition("@")[0]]) == []
+
+
+def _without_records(dump: Dump) -> Dump:
+    return {table: rows for table, rows in dump.items() if table not in RECORDS}
+
+
+@on_sqlite
+def test_two_thousand_messy_rows_ask_exactly_the_right_people(
+    scenario: Scenario, bring: Import
+) -> None:
+    made = messy(417, 2000)
+    known = random.Random(5).sample(made.asked, 1200)
+    with scenario.services.writing.begin() as session:
+        for each in known:
+            make_member(session, scenario.keyring, each)
+    said = bring(made.text(";").encode("utf-16"))
+    assert f"To be asked: {len(made.asked)}." in said.output
+    assert f"Rows with an address of an earlier row: {len(made.duplicates)}." in said.output
+    assert f"not staff: {len(made.not_staff)} (" in said.output
+    assert f"cannot be read: {len(made.unreadable)} (" in said.output
+    minutes(scenario, len(made.asked) // IMPORT_MINUTE_RATE.burst + 2)
+    got = Counter(each.recipient for each in scenario.relay.accepted)
+    assert set(got.values()) == {1}
+    assert set(got) == set(made.asked) - set(known)
+    assert scenario.rows("import_batches") == 0
+
+
+def test_what_somebody_waits_for_and_the_relays_day_go_before_an_import(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(150)))
+    scenario.worker.drain()
+    assert len(deliveries(scenario)) == IMPORT_MINUTE_RATE.burst
+    assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
+    assert len(deliveries(scenario)) < 150
+    minutes(scenario, 4)
+    assert len(deliveries(scenario)) == 150
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "80"}])
+def test_a_day_of_the_relay_is_at_most_half_for_an_import(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(60)))
+    minutes(scenario, 3)
+    assert len(deliveries(scenario)) == 20
+    assert scenario.ask()["Subject"] == "Confirm your request to DPS Belong"
+
+
+def test_a_person_who_signs_up_meanwhile_is_reminded_of_nothing(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    assert subjects(scenario) == [ASKED]
+    scenario.enter()
+    later(timedelta(hours=49))
+    scenario.worker.drain()
+    assert REMINDED not in subjects(scenario)
+    later(timedelta(hours=30))
+    scenario.worker.drain()
+    assert scenario.is_member()
+
+
+def test_nobody_is_asked_to_join_a_group_that_nobody_can_join(
+    scenario: Scenario, bring: Import
+) -> None:
+    said = bring(ADA, slug="autoimmune")
+    assert said.exit_code == 1
+    assert "No one can join autoimmune now." in said.output
+    assert bring(ADA, slug="nowhere").exit_code == 2
+    assert scenario.rows("imports") == 0
+    assert bring("PK\x03\x04").exit_code == 1
+    assert "save it as comma-separated values" in bring("PK\x03\x04").output
+
+
+def test_the_trail_says_who_imported_for_which_group_and_about_how_many(
+    scenario: Scenario, bring: Import
+) -> None:
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(37)))
+    [entry] = [
+        each
+        for each in dump_of(scenario.services)["audit_entries"]
+        if audit.Kind.IMPORTED.value in each
+    ]
+    assert VILLAGE in entry
+    assert "about-30" in entry
+    assert audit.Role.OPERATOR.value in entry
+
+
+def test_a_batch_that_the_worker_did_not_expect_asks_nobody(scenario: Scenario) -> None:
+    """Whoever broke into the web seals one for another group, a large one, or starts none."""
+    many = [f"p{each}@dpsk12.org" for each in range(BATCH_SIZE + 1)]
+    for slug, sealed_slug, addresses, is_started in (
+        (VILLAGE, VILLAGE, many, True),
+        ("lgbtq", "asian", [ADA], True),
+        ("women-of-color", "women-of-color", [ADA], False),
+    ):
+        with scenario.services.writing.begin() as session:
+            group, other = group_named(session, slug), group_named(session, sealed_slug)
+            found = AddressList([ADA])
+            made = imports.store(session, scenario.services.sealer, group, found, "en")
+            made.started_at = now() if is_started else None
+            said = {"group": other.public_id, "language": "en", "addresses": addresses}
+            sealed = scenario.services.sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+            which = update(ImportBatch).where(ImportBatch.import_id == made.id)
+            session.execute(which.values(sealed=sealed))
+    scenario.worker.drain()
+    assert deliveries(scenario) == []
+    assert scenario.rows("subscriptions") == 0
+
+
+def test_an_email_that_came_back_is_not_sent_again(
+    scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    with scenario.services.writing.begin() as session:
+        asked = update(Delivery).where(Delivery.kind == INVITED)
+        session.execute(asked.values(state=State.BOUNCED))
+    later(timedelta(hours=50))
+    assert subjects(scenario) == [ASKED]

@@ -1,0 +1,112 @@
+"""The office brings a file: it is checked, then started, and the page tells nobody's membership."""
+
+import io
+from typing import Any
+
+import pytest
+import time_machine
+
+from belong_mail.core.db import now
+from belong_mail.members.import_tasks import INVITED
+from tests.browser_client import Form, Visitor
+from tests.canary import found_in
+from tests.db_dump import dump_of, kept_of
+from tests.office.conftest import office
+from tests.privacy.journey import cells_of
+from tests.scenario import ADA, Scenario
+
+__all__ = ["office"]
+PAGE = "/office/groups/the-village/import"
+CANARY = "Kanarienvogel.Q7x@dpsk12.org"
+
+
+def upload(office: Visitor, content: bytes | str, **typed: Any) -> Any:
+    data = content.encode() if isinstance(content, str) else content
+    return office.send(PAGE, file=(io.BytesIO(data), "list.csv"), **typed)
+
+
+def press(office: Visitor, what: str) -> Any:
+    token = Form(office.open("/office/groups/the-village").text).fields["csrf_token"]
+    return office.press(f"{PAGE}/{what}", csrf_token=token)
+
+
+def test_a_file_is_checked_and_asks_nobody_until_it_is_started(
+    office: Visitor, scenario: Scenario
+) -> None:
+    answer = upload(office, f"Email address\n{CANARY}\n{ADA}\nx@gmail.com\noops\n", language="es")
+    assert answer.status_code == 303
+    page = office.open(answer.location).text
+    assert "2 people will be asked." in page
+    assert "1 row has an address that isn’t a staff address. Rows: 4" in page
+    assert "1 row has no address that we can read. Rows: 5" in page
+    assert "Our email list is moving" in page
+    assert "Nuestra lista de correo se muda" in page
+    assert scenario.mails(CANARY) == []
+    assert press(office, "start").status_code == 303
+    assert "Done: fewer than 10 of fewer than 10 people." in office.open(PAGE).text
+    [mail] = scenario.mails(CANARY)
+    assert mail["Subject"] == "¿Quieres seguir en una lista de correo de DPS Belong?"
+    after = office.open(PAGE).text
+    assert "The last file is done: fewer than 10 people." in after
+    assert found_in((page + after).encode(), [CANARY, ADA, "gmail"]) == []
+    assert found_in(b"\n".join(cells_of([dump_of(scenario.services)])), [CANARY]) == []
+
+
+def test_the_page_says_the_same_of_members_and_of_others(
+    office: Visitor, scenario: Scenario
+) -> None:
+    scenario.enter()
+    pages = []
+    for address in (ADA, "bob@dpsk12.org"):
+        upload(office, address)
+        pages.append(Form(office.open(PAGE).text))
+        text = office.open(PAGE).text
+        assert "1 person will be asked." in text
+        press(office, "start")
+        scenario.worker.drain()
+        assert "The last file is done: fewer than 10 people." in office.open(PAGE).text
+    assert len(scenario.mails("bob@dpsk12.org")) == 1
+
+
+def test_a_stopped_file_leaves_nobody_to_be_asked(office: Visitor, scenario: Scenario) -> None:
+    upload(office, ADA)
+    press(office, "start")
+    assert press(office, "discard").status_code == 303
+    assert scenario.mails() == []
+    assert scenario.rows("imports") == scenario.rows("import_batches") == 0
+    kinds = [row[2] for row in dump_of(scenario.services)["audit_entries"]]
+    assert {"list of addresses imported", "import of addresses stopped"} <= set(kinds)
+
+
+def test_starting_needs_a_fresh_proof_and_checking_does_not(
+    office: Visitor, scenario: Scenario
+) -> None:
+    with time_machine.travel(now().timestamp() + 16 * 60, tick=True):
+        assert upload(office, ADA).status_code == 303
+        before = kept_of(scenario.services)["imports"]
+        assert press(office, "start").status_code == 403
+        assert kept_of(scenario.services)["imports"] == before
+        scenario.worker.drain()
+    assert not [row for row in dump_of(scenario.services)["deliveries"] if row[1] == INVITED]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04xl", "save it as comma-separated values (.csv)"),
+        (b"Name\nAda\n", "We found no email addresses in this file."),
+        (b"", "Choose a file."),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(
+    content: bytes, words: str, office: Visitor, scenario: Scenario
+) -> None:
+    answer = upload(office, content)
+    assert answer.status_code == 422
+    assert words in answer.text or "We found no email addresses" in answer.text
+    assert scenario.rows("imports") == 0
+
+
+def test_a_group_leader_has_no_such_page(lead: Visitor) -> None:
+    assert lead.open(PAGE).status_code == 404
+    assert lead.press(f"{PAGE}/start").status_code in (400, 403, 404)
