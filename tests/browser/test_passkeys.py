@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import update
+from sqlalchemy import Delete, Update, delete, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import BrowserSession, Recovery
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.accounts.recovery import WAIT
 from belong_mail.core.db import make_engine, now
+from belong_mail.core.rate_limits import Limit
 from tests.browser.chromium import PHONE
 from tests.browser.site import LEAD, Site, link_in
 from tests.browser.test_district import sign_in_by_link
@@ -22,6 +23,7 @@ NAME = "My phone"
 @pytest.fixture
 def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
     site.flask("office", "invite", LEAD)
+    execute(site, delete(Limit))  # other tests have asked for links, too
     context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
     yield context
     context.close()
@@ -98,11 +100,8 @@ def sign_out(page: Page) -> None:
 
 def let_proofs_age(site: Site) -> None:
     """Let a quarter of an hour pass since everybody last proved who they are."""
-    engine = make_engine(site.database_url)
     long_ago = now() - FRESH_PROOF_AGE - timedelta(minutes=1)
-    with Session(engine) as session, session.begin():
-        session.execute(update(BrowserSession).values(started_at=long_ago, proven_at=None))
-    engine.dispose()
+    execute(site, update(BrowserSession).values(started_at=long_ago, proven_at=None))
 
 
 def test_a_lead_who_lost_the_passkey_gets_in_a_day_later(
@@ -144,7 +143,11 @@ def open_link(page: Page, site: Site) -> None:
 
 def let_a_day_pass(site: Site) -> None:
     """Let a recovery have begun a day ago."""
+    execute(site, update(Recovery).values(started_at=now() - WAIT))
+
+
+def execute(site: Site, statement: Update | Delete) -> None:
     engine = make_engine(site.database_url)
     with Session(engine) as session, session.begin():
-        session.execute(update(Recovery).values(started_at=now() - WAIT))
+        session.execute(statement)
     engine.dispose()
