@@ -173,4 +173,4 @@ def keys_here() -> tuple[Opener, BlindIndex]:
     try:
         return worker_keys(settings.private_keys, settings.index_keys)
     except KeysMissing as error:
-        raise click.ClickException(KeysMissing.__doc__ or "") from error
+        raise click.ClickException(str(error)) from error

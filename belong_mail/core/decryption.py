@@ -28,7 +28,12 @@ class UnknownKey(DecryptionError):
 
 
 class KeysMissing(Exception):
-    """BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set here. Only the worker has them."""
+    """Says that the keys of the worker are not set here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "BELONG_PRIVATE_KEYS and BELONG_INDEX_KEYS are not set here. Only the worker has them."
+        )
 
 
 class Opener:

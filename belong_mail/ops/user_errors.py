@@ -30,10 +30,8 @@ def error_message(error: Exception) -> str:
         )
     if type(error) is DatabaseError:
         return DAMAGED
-    if isinstance(error, KeysMissing):
-        return KeysMissing.__doc__ or ""
     if isinstance(error, InvalidRelay):
         return f"BELONG_SMTP_URL: {error}"
-    if isinstance(error, (StateFolderError, SchemaInconsistent)):
+    if isinstance(error, (KeysMissing, StateFolderError, SchemaInconsistent)):
         return str(error)
     raise error
