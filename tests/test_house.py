@@ -212,6 +212,8 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
         "worker/loop.py",
         "worker/intake.py",
         "ops/schema.py",
+        "ops/backup.py",
+        "ops/move.py",
         "delivery/engine.py",
         "ops/commands.py",
     }

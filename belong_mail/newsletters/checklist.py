@@ -33,11 +33,11 @@ _GATE = {
         " “%(named)s”. Anyone who sees the reader’s screen would know. Choose other words."
     ),
     Rule.REMOTE: gettext_noop(
-        "The email would load or run something by itself: “%(named)s”. Whoever is behind it would"
-        " learn who reads. Remove it from the text."
+        "The email would load or run something on its own: “%(named)s”. Its owner could see who"
+        " reads it. Remove it from the text."
     ),
     Rule.LINK: gettext_noop(
-        "A link doesn’t lead where it says: “%(named)s”. Type the address itself, or use other"
+        "A link doesn’t go where it says: “%(named)s”. Type the web address itself, or use other"
         " words for the link."
     ),
     Rule.REDIRECT: gettext_noop(

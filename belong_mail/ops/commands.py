@@ -153,7 +153,7 @@ def move(target: str) -> None:
     _require_no_worker()
     source, other = services().engine, make_engine(_database_url(target))
     try:
-        with click.progressbar(length=count_rows(source), label="Copying", file=sys.stderr) as bar:
+        with click.progressbar(length=count_rows(source), file=sys.stderr) as bar:
             number = database_move.move(source, other, bar.update)
         _hold(source, "left")
     except (database_move.InvalidMove, SchemaInconsistent) as error:

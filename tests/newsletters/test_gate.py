@@ -53,8 +53,8 @@ REFUSED = [
         "goes through “nam02.safelinks.protection.outlook.com”",
     ),
     ("https://www.google.com/url?q=https://dpsk12.org", "goes through “www.google.com”"),
-    ("[https://dpsk12.org](https://x.example.net)", "doesn’t lead where it says: “dpsk12.org”"),
-    ("[x](https://dpsk12.org@x.example.net/)", "doesn’t lead where it says"),
+    ("[https://dpsk12.org](https://x.example.net)", "doesn’t go where it says: “dpsk12.org”"),
+    ("[x](https://dpsk12.org@x.example.net/)", "doesn’t go where it says"),
 ]
 
 
