@@ -4816,8 +4816,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-was-moved-is-on-hold",
-        "belong_mail/ops/commands.py",
-        '        _hold(source, "left")\n',
+        "belong_mail/ops/move.py",
+        "            leave(session)\n",
         "",
         (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
     ),

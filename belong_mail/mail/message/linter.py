@@ -113,7 +113,7 @@ _LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
 REDIRECTORS: Final = frozenset((
     "adf.ly", "aka.ms", "awstrack.me", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly",
     "dlvr.it", "goo.gl", "hubs.ly", "is.gd", "j.mp", "linkprotect.cudasvc.com",
-    "linkprotection.outlook.com", "lnkd.in", "mimecast.com", "ow.ly", 
+    "linkprotection.outlook.com", "lnkd.in", "mimecast.com", "ow.ly",
     "protect.checkpoint.com", "rb.gy", "rebrand.ly", "rs6.net",
     "safelinks.protection.outlook.com", "s.id", "sendgrid.net", "shorturl.at", "slack-redir.net",
     "snip.ly", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "urldefense.com", "urldefense.us",
