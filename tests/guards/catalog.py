@@ -3823,11 +3823,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-probe-removes-only-itself",
         "belong_mail/ops/probe.py",
-        (
-            "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n"
-            "            if mark.encode() in message:\n"
-        ),
-        "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
+        'if BytesHeaderParser().parsebytes(message)["Subject"] == f"{SUBJECT}{mark}":',
+        "if mark.encode() in message:",
         ("tests/intake/test_probe_mailbox.py",),
     ),
     (
