@@ -23,6 +23,8 @@ FROM_MAIL = {"subscriptions.one_click"}
 # Done, shown again with what is wrong in it, not there (what a made-up id comes to), or not
 # possible as things are: a group that has started is not launched again.
 ANSWERS = {200, 302, 303, 404, 409, 422}
+# Taken, and refused for want of a passkey's answer, by a page that says so.
+REFUSED = {"passkey.prove": "with the passkey that you sign in with here"}
 
 
 @pytest.fixture
@@ -70,7 +72,9 @@ def test_every_form_is_taken_over_https(app: Flask, lead: Client) -> None:
     found = {}
     for rule in posting(app):
         body = ONE_CLICK if rule.endpoint in FROM_MAIL else {"csrf_token": token, **TYPED}
-        found[rule.endpoint] = lead.post(path(app, rule), body).status_code
+        answer = lead.post(path(app, rule), body)
+        is_refused = answer.status_code == 403 and REFUSED.get(rule.endpoint, "-") in answer.text
+        found[rule.endpoint] = 200 if is_refused else answer.status_code
     assert len(found) > 40
     assert {name: code for name, code in found.items() if code not in ANSWERS} == {}
     assert lead.get("/lead/").status_code == 302
