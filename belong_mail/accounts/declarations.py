@@ -1,6 +1,6 @@
 """What the worker must know of accounts: their emails, jobs, retention and wrapped columns."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from belong_mail.accounts import (
     emails,
@@ -61,7 +61,10 @@ ACCOUNTS = Room(
             delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
         ),
         "sign ins": in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE)),
-        "recoveries": in_batches(delete(Recovery), older_than(Recovery.started_at, RECOVERY_AGE)),
+        "recoveries": in_batches(
+            delete(Recovery),
+            older_than(func.coalesce(Recovery.used_at, Recovery.started_at), RECOVERY_AGE),
+        ),
         "invitations": purge_invitations,
         "audit entries": purge_audit,
     },

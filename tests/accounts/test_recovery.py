@@ -14,9 +14,10 @@ from belong_mail.accounts.recovery import LET_IN, RECOVERED, STARTED, WAIT
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import RECOVERY_RATE
+from belong_mail.core.rate_limits import RECOVERIES_RATE, RECOVERY_RATE, WorkerLimit, record_use
 from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.services import Services
+from belong_mail.core.tokens import BadToken
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
@@ -134,6 +135,48 @@ def test_after_a_day_a_new_link_removes_the_passkey_and_signs_in(
         assert "Sign in without email" in phone.open("/lead/").text
         assert add(phone, Authenticator()).status_code == 303
     assert trail(services, Kind.RECOVERED) == [None]
+
+
+@pytest.mark.usefixtures("office", "owner")
+def test_whoever_recovers_and_adds_a_passkey_at_once_does_so_in_nobodys_silence(
+    thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == "/lead/?lang=en"
+        assert add(thief, Authenticator()).status_code == 303
+        worker.drain()
+        assert "You sign in by email again" in [str(each["Subject"]) for each in relay.to(LEAD)]
+        for address in (COLLEAGUE, OFFICE):
+            assert relay.to(address)[-1]["Subject"] == "Someone signs in by email again"
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
+@pytest.mark.usefixtures("owner")
+@pytest.mark.parametrize(
+    "times",
+    [
+        [],
+        [{"started_at": WAIT - timedelta(minutes=1)}],
+        [{"started_at": RECOVERY_AGE + SOON}],
+        [{"started_at": WAIT + SOON, "used_at": SOON}],
+    ],
+    ids=["stopped", "too early", "over", "used"],
+)
+def test_a_recovery_is_taken_in_its_days_and_once(
+    times: list[dict[str, timedelta]], services: Services
+) -> None:
+    """Whatever was so when the link was opened, it is looked at again as it is used."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        for ago in times:
+            at = {name: now() - time for name, time in ago.items()}
+            session.add(Recovery(account_id=account.id, **at))
+        session.flush()
+        with pytest.raises(BadToken):
+            recovery.recover(session, services.sealer, account)
+    assert count(services) == 1
 
 
 @pytest.mark.usefixtures("owner")
@@ -261,6 +304,10 @@ def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
     worker.drain()
     with services.writing.begin() as session:
         assert session.scalars(select(Recovery)).all() == []
+        session.add(Recovery(account_id=account.id, used_at=now()))
+        recovery.tell(session, services.sealer, account, RECOVERED)
+    worker.drain()
+    with services.writing.begin() as session:
         recovery.forget_passkeys(session, session.get_one(Account, account.id))
         for by in (account, other):
             recovery.tell(session, services.sealer, account, LET_IN, by=by.public_id)
@@ -284,6 +331,18 @@ def test_recoveries_fill_no_inbox(
     assert len(subjects(relay, LEAD)) == before
     with services.reading.begin() as session:
         assert session.scalars(select(Recovery)).all() == []
+
+
+@pytest.mark.usefixtures("owner")
+def test_recoveries_of_all_together_fill_no_inbox(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        for _ in range(RECOVERIES_RATE.burst):
+            record_use(session, b"recoveries", RECOVERIES_RATE, now(), table=WorkerLimit)
+    before = len(subjects(relay, LEAD))
+    ask_again(services, worker)
+    assert len(subjects(relay, LEAD)) == before
 
 
 def ask_again(services: Services, worker: Worker) -> None:
