@@ -110,6 +110,7 @@ def _prove(challenge: bytes, answer: str) -> None:
         way = proof.way(session, services().settings, signed_in())
         if owner.id != signed_in().id or way is not Way.PASSKEY:
             raise PasskeyRefused("passkey-other", owner)
+        recovery.stop(session, owner)
         proof.prove(session, owner, "passkey")
 
 

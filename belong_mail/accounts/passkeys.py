@@ -29,6 +29,7 @@ from fido2.webauthn import (
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey
 from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound, seal_job
 from belong_mail.core import audit
@@ -131,6 +132,7 @@ def add(
     session.add(passkey)
     session.flush()
     audit.record(session, Kind.PASSKEY_ADDED, account=account)
+    recovery.stop(session, account)
     _tell(session, sealer, account, "added")
 
 
@@ -180,6 +182,7 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
     audit.record(session, Kind.PASSKEY_REMOVED, account=account)
+    recovery.stop(session, account)
     _tell(session, sealer, account, "removed")
 
 

@@ -199,6 +199,7 @@ def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> N
         _require_another(session, person)
     person.suspended_at = person.suspended_at or now()
     audit.record(session, Kind.ACCOUNT_SUSPENDED, account=person)
+    recovery.stop(session, person)
     end_sessions(session, person)
     _tell(session, sealer, by, person, "suspended")
 

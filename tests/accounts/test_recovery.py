@@ -26,6 +26,7 @@ from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
 COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
+PROOF = "/account/proof"
 RECOVERY_PAGE = "/sign-in/recovery?lang=en"
 SOON = timedelta(seconds=2)
 
@@ -138,7 +139,7 @@ def test_after_a_day_a_new_link_removes_the_passkey_and_signs_in(
 
 
 @pytest.mark.usefixtures("office", "owner")
-def test_whoever_recovers_and_adds_a_passkey_at_once_does_so_in_nobodys_silence(
+def test_whoever_recovers_and_adds_a_passkey_at_once_is_told_of(
     thief: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
     begin(thief, worker, relay)
@@ -190,6 +191,42 @@ def test_whoever_signs_in_with_the_passkey_has_not_lost_it(
     with time_machine.travel(now() + WAIT + SOON):
         assert press(thief, worker, relay).location == RECOVERY_PAGE
         assert not is_in(thief)
+
+
+@pytest.mark.parametrize("what", ["add", "remove", "prove"])
+def test_whoever_changes_or_uses_their_passkeys_has_not_lost_them(
+    what: str, owner: Visitor, thief: Visitor, device: Authenticator, services: Services,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    add(owner, Authenticator())
+    begin(thief, worker, relay)
+    if what == "add":
+        assert add(owner, Authenticator()).status_code == 303
+    elif what == "remove":
+        assert owner.send("/account/passkeys").status_code == 303
+    else:
+        token = Form(owner.open("/lead/").text).fields["csrf_token"]
+        answer = device.get(owner.press(f"{PROOF}/passkey", csrf_token=token).json or {})
+        given = owner.press(f"{PROOF}/passkey/finish", csrf_token=token, answer=answer)
+        assert given.location == PROOF
+    assert trail(services, Kind.RECOVERY_STOPPED) == [None]
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
+@pytest.mark.usefixtures("owner")
+def test_no_recovery_ripens_while_an_account_is_suspended(
+    office: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    for verb in ("suspend", "lift"):
+        assert office.press(f"{page}/{verb}", csrf_token=token).status_code == 303
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == RECOVERY_PAGE
+        assert not is_in(thief)
+    assert count(services) == 1
 
 
 @pytest.mark.usefixtures("owner")

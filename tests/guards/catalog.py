@@ -1403,10 +1403,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
             '    return said["what"] == RECOVERED and not accounts.has_passkey(session, account)'
             " and _take_used(session, account)\n"
         ),
-        (
-            f"{RECOVERY}::"
-            "test_whoever_recovers_and_adds_a_passkey_at_once_does_so_in_nobodys_silence",
-        ),
+        (f"{RECOVERY}::test_whoever_recovers_and_adds_a_passkey_at_once_is_told_of",),
     ),
     (
         "a-recovery-that-is-told-of-took-a-day",
@@ -1414,6 +1411,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        Recovery.started_at <= now() - recovery.WAIT + CLOCK_GAP,\n",
         "",
         (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+    ),
+    (
+        "no-recovery-ripens-while-an-account-is-suspended",
+        "belong_mail/accounts/people.py",
+        "    recovery.stop(session, person)\n    end_sessions",
+        "    end_sessions",
+        (f"{RECOVERY}::test_no_recovery_ripens_while_an_account_is_suspended",),
+    ),
+    (
+        "whoever-adds-a-passkey-has-not-lost-them",
+        "belong_mail/accounts/passkeys.py",
+        "Kind.PASSKEY_ADDED, account=account)\n    recovery.stop(session, account)\n",
+        "Kind.PASSKEY_ADDED, account=account)\n",
+        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
+    ),
+    (
+        "whoever-removes-a-passkey-has-not-lost-them",
+        "belong_mail/accounts/passkeys.py",
+        "Kind.PASSKEY_REMOVED, account=account)\n    recovery.stop(session, account)\n",
+        "Kind.PASSKEY_REMOVED, account=account)\n",
+        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
+    ),
+    (
+        "whoever-proves-by-a-passkey-has-not-lost-it",
+        "belong_mail/accounts/passkey_views.py",
+        "        recovery.stop(session, owner)\n",
+        "",
+        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
     ),
     (
         "a-recovery-is-taken-once",
