@@ -5,6 +5,7 @@ device who they are (user verification). A challenge is used up before its answe
 """
 
 import json
+import struct
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
@@ -42,7 +43,16 @@ SHOWN_NAME = "DPS Belong"
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
 # What reading an answer raises that is none.
-BROKEN = (ValueError, KeyError, TypeError, AttributeError, AssertionError, NotImplementedError)
+BROKEN = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+    struct.error,
+)
 
 
 class PasskeyRefused(Exception):

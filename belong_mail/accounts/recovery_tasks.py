@@ -7,13 +7,14 @@ account and used, and is never silent: the owner, the office and the other leade
 import json
 from datetime import timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, recovery, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, Recovery, SignIn
 from belong_mail.accounts.recovery import LET_IN, RECOVERED, RECOVERY, STARTED
+from belong_mail.accounts.tasks import SIGN_IN
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -79,11 +80,12 @@ def _take_used(session: Session, account: Account) -> bool:
 
 
 def _is_asked(session: Session, account: Account, link: str) -> bool:
-    """Tell whether a link that was mailed to an account and used asks for its first recovery."""
+    """Tell whether a sign-in link that was mailed and used asks for an account's one recovery."""
     used = select(SignIn.id).where(
         SignIn.public_id == link,
         SignIn.account_id == account.id,
         SignIn.used_at > now() - HOUR,
+        exists().where(Delivery.kind == SIGN_IN, Delivery.about_id == SignIn.id),
     )
     begun = select(Recovery.id).where(
         Recovery.account_id == account.id,

@@ -1,8 +1,10 @@
 """Passkeys: added, used, removed; and what is no answer of one's own passkey signs nobody in."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import PASSKEY_CHANGED_RATE
+from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
@@ -154,6 +156,27 @@ def test_a_removed_passkey_signs_nobody_in(
     assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
 
 
+def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(
+    owner: Visitor, device: Authenticator, app: Flask
+) -> None:
+    for change in (partial(add, owner, Authenticator()), partial(remove_newest, owner)):
+        other = Visitor(app.test_client())
+        assert sign_in_by(other, device).status_code == 303
+        given = change()
+        assert given.status_code == 303
+        assert "signed out everywhere else" in owner.open(given.location).text
+        assert not is_in(other)
+        assert is_in(owner)
+
+
+def remove_newest(owner: Visitor) -> TestResponse:
+    """Remove the passkey that stands last on the page."""
+    page = owner.open(PAGE).text
+    name = re.findall(r'name="passkey" value="([^"]+)"', page)[-1]
+    token = Form(owner.open("/lead/").text).fields["csrf_token"]
+    return owner.press(f"{PAGE}/remove", csrf_token=token, passkey=name)
+
+
 def test_nobody_removes_the_passkey_of_somebody_else(
     owner: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
@@ -246,8 +269,20 @@ def test_a_passkey_that_was_not_made_here_is_not_added(
         {"clientDataJSON": encoded(b"{}")},
         {"clientDataJSON": encoded(b"not JSON")},
         {"userHandle": ""},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4))},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\xa1\x19\x01")},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\x81" * 9000)},
     ],
-    ids=["signature", "data", "client", "no JSON", "no handle"],
+    ids=[
+        "signature",
+        "data",
+        "client",
+        "no JSON",
+        "no handle",
+        "no extensions",
+        "half a number",
+        "deep",
+    ],
 )
 @pytest.mark.usefixtures("owner")
 def test_a_bent_answer_signs_nobody_in(
@@ -258,11 +293,45 @@ def test_a_bent_answer_signs_nobody_in(
     assert not is_in(phone)
 
 
-@pytest.mark.parametrize("answer", ["", "{", "[]", "{}", "null", '{"rawId": 7}', "x" * 20_000])
+@pytest.mark.parametrize(
+    "answer",
+    ["", "{", "[]", "{}", "null", '{"rawId": 7}', "x" * 20_000, "[" * 16_000],
+    ids=["nothing", "half", "list", "empty", "null", "number", "long", "deep"],
+)
 @pytest.mark.usefixtures("owner")
 def test_what_is_no_answer_signs_nobody_in(answer: str, phone: Visitor) -> None:
     asked(phone)
     assert finish(phone, answer).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"\xa3\x63fmt", b"\xa1\x19\x01", b"\x81" * 9000],
+    ids=["nothing", "half", "half a number", "deep"],
+)
+def test_what_is_no_attestation_is_not_added(
+    octets: bytes, lead: Visitor, device: Authenticator, services: Services
+) -> None:
+    answer = json.loads(device.create(options_to_add(lead)))
+    answer["response"]["attestationObject"] = encoded(octets)
+    token = Form(lead.open(ADD).text).fields["csrf_token"]
+    given = lead.press(ADD, csrf_token=token, name="My phone", answer=json.dumps(answer))
+    assert given.status_code == 422
+    assert count(services) == 0
+
+
+def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
+    owner: Visitor, device: Authenticator, phone: Visitor, services: Services
+) -> None:
+    for browser in (owner, phone):
+        browser.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"  # no network that is trusted
+    token = token_of(phone)
+    until = now().timestamp() + 10 * ALL_FORMS_RATE.per.total_seconds()
+    with services.writing.begin() as session:
+        session.merge(Limit(key=ALL_FORMS, used_until=until))
+    assert phone.press(BEGIN, csrf_token=token).status_code == 503
+    assert add(owner, Authenticator()).status_code == 303
+    assert sign_in_by(owner, device).status_code == 303
 
 
 @pytest.mark.usefixtures("owner")

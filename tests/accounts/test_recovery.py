@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey, Recovery, SignIn
 from belong_mail.accounts.recovery import LET_IN, RECOVERED, STARTED, WAIT
+from belong_mail.accounts.service import PROOF as PROOF_LINK
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -18,6 +19,7 @@ from belong_mail.core.rate_limits import RECOVERIES_RATE, RECOVERY_RATE, WorkerL
 from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import BadToken
+from belong_mail.delivery import outbox
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
@@ -199,6 +201,7 @@ def test_whoever_changes_or_uses_their_passkeys_has_not_lost_them(
     worker: Worker, relay: Server,
 ) -> None:  # fmt: skip
     add(owner, Authenticator())
+    worker.drain()
     begin(thief, worker, relay)
     if what == "add":
         assert add(owner, Authenticator()).status_code == 303
@@ -223,6 +226,7 @@ def test_no_recovery_ripens_while_an_account_is_suspended(
     token = Form(office.open(page).text).fields["csrf_token"]
     for verb in ("suspend", "lift"):
         assert office.press(f"{page}/{verb}", csrf_token=token).status_code == 303
+        worker.drain()
     with time_machine.travel(now() + WAIT + SOON):
         assert press(thief, worker, relay).location == RECOVERY_PAGE
         assert not is_in(thief)
@@ -321,7 +325,7 @@ def test_a_suspended_account_is_not_recovered(
 def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
     services: Services, worker: Worker, relay: Server
 ) -> None:
-    """It names no link, one that was not used, and one of another account; and no colleague."""
+    """It names no sign-in link of the account that was mailed and used, and no colleague."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account).order_by(Account.id.desc())).first()
         assert account is not None
@@ -331,9 +335,13 @@ def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
         links = [
             SignIn(account_id=account.id, browser_hash=b"new"),
             SignIn(account_id=other.id, browser_hash=b"used", used_at=now()),
+            SignIn(account_id=account.id, browser_hash=b"proof", used_at=now()),
+            SignIn(account_id=account.id, browser_hash=b"never mailed", used_at=now()),
         ]
         session.add_all(links)
         session.flush()
+        for kind, each in zip(("sign-in", "sign-in", PROOF_LINK), links, strict=False):
+            outbox.post(session, kind, account_id=each.account_id, about_id=each.id)
         for name in ("none", *(each.public_id for each in links)):
             recovery.tell(session, services.sealer, account, STARTED, link=name)
         recovery.tell(session, services.sealer, account, RECOVERED)
@@ -389,6 +397,7 @@ def ask_again(services: Services, worker: Worker) -> None:
         used = SignIn(account_id=account.id, browser_hash=b"again", used_at=now())
         session.add(used)
         session.flush()
+        outbox.post(session, "sign-in", account_id=account.id, about_id=used.id)
         recovery.tell(session, services.sealer, account, STARTED, link=used.public_id)
     worker.drain()
 
