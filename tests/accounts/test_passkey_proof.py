@@ -62,6 +62,7 @@ def test_a_passkey_proves_who_is_signed_in(
     asked = owner.press(ADD, csrf_token=token_of(owner), name="My other phone")
     assert asked.status_code == 403
     assert "Use my passkey" in asked.text
+    assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"
     assert "Email me a link" not in asked.text
     assert not is_proved(owner)
     given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.models import Account, GroupLead, Passkey, Recovery
 from belong_mail.accounts.passkey_views import CHALLENGE_MAX_AGE
 from belong_mail.accounts.passkeys import MAX_PASSKEYS
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
@@ -23,6 +23,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
+from belong_mail.ops import purge
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
@@ -70,6 +71,12 @@ def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
     """Add a device's passkey to the account of who is signed in."""
     answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
     return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
+
+
+def test_who_has_a_passkey_is_promised_no_sign_in_by_email(phone: Visitor) -> None:
+    words = "the link only starts a wait of one day"
+    assert words in phone.open("/sign-in").text
+    assert words in finish(phone, "").text
 
 
 def token_of(phone: Visitor) -> str:
@@ -400,6 +407,22 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(
     assert "We couldn’t sign you in" in given.text
     assert not is_in(phone)
     assert count(services) == (what != "gone"), "a passkey goes with its account"
+
+
+@pytest.mark.parametrize("what", ["suspended", "invited", "removed"])
+@pytest.mark.usefixtures("owner")
+def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services) -> None:
+    """Not of who is suspended, or is invited again."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        session.add(Recovery(account_id=account.id))
+        if what == "invited":
+            account.office_since = now()
+    end("suspended" if what == "suspended" else "removed", services)
+    with services.writing.begin() as session:
+        purge.purge_all(session, now())
+        recoveries = len(session.scalars(select(Recovery)).all())
+    assert count(services) == recoveries == (what != "removed")
 
 
 def end(what: str, services: Services) -> None:

@@ -96,7 +96,9 @@ def test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it(
     assert "This account uses a passkey" in thief.open(url).text
     given = thief.press(url)
     assert given.location == RECOVERY_PAGE
-    assert thief.open(given.location).status_code == 200
+    page = thief.open(given.location).text
+    assert "nothing has begun" in page
+    assert "Seven days" in page
     assert thief.press(url).status_code == 404, "the link is used up"
     worker.drain()
     assert not is_in(thief)
@@ -149,7 +151,8 @@ def test_whoever_recovers_and_adds_a_passkey_at_once_is_told_of(
         assert press(thief, worker, relay).location == "/lead/?lang=en"
         assert add(thief, Authenticator()).status_code == 303
         worker.drain()
-        assert "You sign in by email again" in [str(each["Subject"]) for each in relay.to(LEAD)]
+        [told] = [m for m in relay.to(LEAD) if m["Subject"] == "You sign in by email again"]
+        assert "you’re signed out everywhere else" in text_of(told)
         for address in (COLLEAGUE, OFFICE):
             assert relay.to(address)[-1]["Subject"] == "Someone signs in by email again"
     with services.reading.begin() as session:
@@ -294,6 +297,20 @@ def test_the_office_stops_a_recovery(
     assert office.press(f"{page}/stop_recovery", csrf_token=token).status_code == 303
     with time_machine.travel(now() + WAIT + SOON):
         assert press(thief, worker, relay).location == RECOVERY_PAGE
+
+
+@pytest.mark.usefixtures("owner")
+def test_whom_the_office_removes_keeps_no_passkey(
+    office: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    given = office.press(f"{page}/remove", csrf_token=token, role="the-village")
+    assert given.status_code == 303
+    assert count(services) == 0
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
 
 
 def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
