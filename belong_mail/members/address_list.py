@@ -21,6 +21,11 @@ from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, un
 
 MAX_ROWS: Final = 50_000
 MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
+# Delimiters of a file, and signs of addresses: 20 questions, and five addresses, in each row.
+MAX_CELLS: Final = 20 * MAX_ROWS
+MAX_SIGNS: Final = 5 * MAX_ROWS
+# A longer word that is not ASCII is no address: what its normal form costs is quadratic.
+MAX_WORD: Final = 100
 DELIMITERS: Final = ",;\t"
 # Rows from which delimiters and columns are judged, and before which headings may stand.
 SAMPLE_ROWS: Final = 200
@@ -49,6 +54,7 @@ BETWEEN = re.compile(r"[\s,;|/\\()\[\]{}<>\"“”«»]+")
 MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
 # As keyboards of other scripts write it, too.
 AT_SIGNS: Final = "@\uff20\ufe6b"
+AT_SIGN = re.compile(f"[{AT_SIGNS}]")
 AROUND: Final = "'`‘’.:*=-"
 # Zero-width characters, marks of direction, soft hyphens: cells are pasted with them.
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -63,6 +69,7 @@ class Fault(Enum):
     )
     TOO_LARGE = gettext_noop("This file is larger than 8 MB. Keep only the column with the emails.")
     TOO_MANY_ROWS = gettext_noop("This file has more than 50,000 rows. Split it.")
+    TOO_MUCH = gettext_noop("There’s too much in this file. Keep only the column with the emails.")
     OPEN_QUOTE = gettext_noop(
         "A quotation mark in this file is opened and never closed, so we can’t tell where its rows"
         " end. Export the file again, or remove the quotation mark."
@@ -85,6 +92,8 @@ class AddressList:
     addresses: list[str] = field(default_factory=list)
     # The column that they stand in, as spreadsheets name it.
     column: str = "A"
+    # What looks like an address in that column.
+    texts: int = 0
     heading_rows: int = 0
     empty_rows: int = 0
     # The rows of an address that stands in an earlier row, also in other capitals or with a tag.
@@ -122,7 +131,10 @@ def _sort(
     found: AddressList, seen: set[str], staff: Staff, number: int, cells: Sequence[str]
 ) -> None:
     """Enter what stands in the cells of one row."""
-    texts = addresses_in(" ".join(cells))
+    texts = dict.fromkeys(text for cell in cells for text in addresses_in(cell))
+    found.texts += len(texts)
+    if found.texts > MAX_ROWS:
+        raise UnusableFile(Fault.TOO_MANY_ROWS)
     if not texts:
         found.unreadable.append(number)
     for text in texts:
@@ -150,10 +162,19 @@ def addresses_in(cell: str) -> list[str]:
     """Return what looks like an address in a cell, each once: “Ada <ada@…>” has one."""
     if not any(sign in cell for sign in AT_SIGNS):
         return []
-    text = UNSEEN.sub("", unicodedata.normalize("NFKC", cell))
-    text = re.sub(r"\s*@\s*", "@", text)
-    words = (MAILTO.sub("", word.strip(AROUND)).partition("?")[0] for word in BETWEEN.split(text))
-    return list({word.lower(): word for word in words if "@" in word}.values())
+    found = (MAILTO.sub("", word.strip(AROUND)).partition("?")[0] for word in _words(cell))
+    return list({word.lower(): word for word in found if "@" in word}.values())
+
+
+def _words(cell: str) -> Iterator[str]:
+    """Split a cell at blanks and punctuation, in time that grows with its length, not faster."""
+    parts = (part.strip() for part in AT_SIGN.split(UNSEEN.sub("", cell)))
+    for word in BETWEEN.split("@".join(parts)):
+        if word.isascii():
+            yield word
+        elif "@" in word and len(word) <= MAX_WORD:
+            usual = unicodedata.normalize("NFKC", word)
+            yield from BETWEEN.split(usual) if len(usual) <= 2 * MAX_WORD else ()
 
 
 def read_rows(content: bytes) -> list[list[str]]:
@@ -161,18 +182,28 @@ def read_rows(content: bytes) -> list[list[str]]:
     if len(content) > MAX_FILE_OCTETS:
         raise UnusableFile(Fault.TOO_LARGE)
     text = decode(content)
+    if max(map(text.count, DELIMITERS)) > MAX_CELLS or sum(map(text.count, AT_SIGNS)) > MAX_SIGNS:
+        raise UnusableFile(Fault.TOO_MUCH)
     delimiter = _delimiter(text)
     try:
-        rows = _up_to_limit(
+        rows = _parsed(text, delimiter)
+    except csv.Error:
+        raise UnusableFile(Fault.OPEN_QUOTE) from None
+    if any(cell.count("\n") > MAX_CELL_LINES for row in rows for cell in row):
+        raise UnusableFile(Fault.OPEN_QUOTE)
+    return rows
+
+
+def _parsed(text: str, delimiter: str) -> list[list[str]]:
+    """Read rows, once more where a quotation mark stands within a cell; may raise csv.Error."""
+    try:
+        return _up_to_limit(
             csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         )
     except csv.Error as error:
         if "unexpected end" in str(error) or "field larger" in str(error):
-            raise UnusableFile(Fault.OPEN_QUOTE) from None
-        rows = _up_to_limit(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    if any(cell.count("\n") > MAX_CELL_LINES for row in rows for cell in row):
-        raise UnusableFile(Fault.OPEN_QUOTE)
-    return rows
+            raise
+    return _up_to_limit(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def decode(content: bytes) -> str:
