@@ -134,7 +134,7 @@ LONG = 120_000
 @pytest.mark.parametrize(
     "cell",
     [
-        "@" + " " * LONG + "x",
+        "@x" + " " * LONG + "x",
         " " * LONG + "@",
         "a@" + "\u0316\u0301" * (LONG // 2),
         "a@" + "\ufdfa" * LONG,
