@@ -55,7 +55,13 @@ MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
 # As keyboards of other scripts write it, too.
 AT_SIGNS: Final = "@\uff20\ufe6b"
 AT_SIGN = re.compile(f"[{AT_SIGNS}]")
-AROUND: Final = "'`‘’.:*=-"
+AROUND: Final = "'`‘’.:*"
+# They may begin an address, but hardly do: who typed them should look.
+UNUSUAL_STARTS: Final = ("-", "=")
+# A row with more addresses is a list of other people, unless it is the only one.
+MAX_IN_ROW: Final = 2
+# Other columns with addresses that a report names.
+MAX_COLUMNS_NAMED: Final = 10
 # Zero-width characters, marks of direction, soft hyphens: cells are pasted with them.
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -92,6 +98,8 @@ class AddressList:
     addresses: list[str] = field(default_factory=list)
     # The column that they stand in, as spreadsheets name it.
     column: str = "A"
+    # Others that hold addresses, too.
+    other_columns: list[str] = field(default_factory=list)
     # What looks like an address in that column.
     texts: int = 0
     heading_rows: int = 0
@@ -107,18 +115,23 @@ class AddressList:
 def read_addresses(content: bytes, staff: Staff) -> AddressList:
     """Read a file's addresses, or raise UnusableFile."""
     rows = read_rows(content)
-    column = _address_column(rows)
+    counts = _address_counts(rows)
+    column = _address_column(rows, counts)
     first = _first_row(rows, column)
     widths = Counter(len(row) for row in rows[first:] if any(row))
+    is_list = widths.total() == 1
     # A single row is a list in one line; else what stands beyond the usual cells was not quoted.
-    usual = widths.most_common(1)[0][0] if widths.total() > 1 else column + 1
+    usual = column + 1 if is_list else widths.most_common(1)[0][0]
     found = AddressList(column=_column_name(column))
+    found.other_columns = _other_columns(rows[first:], column, usual)
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         if not any(cell.strip() for cell in row):
             found.empty_rows += 1
         elif number <= first:
             found.heading_rows += 1
+        elif not is_list and len(addresses_in("".join(row[column : column + 1]))) > MAX_IN_ROW:
+            found.unreadable.append(number)
         else:
             cells = [*row[column : column + 1], *filter(_is_address, row[max(usual, column + 1) :])]
             _sort(found, seen, staff, number, cells)
@@ -139,7 +152,7 @@ def _sort(
         found.unreadable.append(number)
     for text in texts:
         try:
-            address = check(text)
+            address = _checked(text)
         except InvalidAddress:
             found.unreadable.append(number)
             continue
@@ -151,6 +164,13 @@ def _sort(
         else:
             found.not_staff.append(number)
         seen.add(identity)
+
+
+def _checked(text: str) -> str:
+    """Return the address that a text is; raise InvalidAddress for none, or a doubtful one."""
+    if text.startswith(UNUSUAL_STARTS):
+        raise InvalidAddress("This is not an address as people write it.")
+    return check(text)
 
 
 def _is_address(cell: str) -> bool:
@@ -261,18 +281,23 @@ def _delimiter(text: str) -> str:
     return best
 
 
-def _address_column(rows: list[list[str]]) -> int:
-    """Find the column of addresses by what stands in it; raise UnusableFile when there is none.
-
-    A known heading decides between columns that are about as full: a form may also ask for the
-    address of somebody's manager.
-    """
+def _address_counts(rows: list[list[str]]) -> Counter[int]:
+    """Count the cells of each column that hold addresses; raise UnusableFile when none do."""
     counts: Counter[int] = Counter()
     for number, row in enumerate(rows):
         if number >= MAX_HEADING_ROWS or not (row and PREAMBLE.match(row[0])):
             counts.update(place for place, cell in enumerate(row) if addresses_in(cell))
     if not counts:
         raise UnusableFile(Fault.NO_ADDRESSES)
+    return counts
+
+
+def _address_column(rows: list[list[str]], counts: Counter[int]) -> int:
+    """Find the column of addresses by what stands in it.
+
+    A known heading decides between columns that are about as full: a form may also ask for the
+    address of somebody's manager.
+    """
     headed = {
         place
         for row in rows[:MAX_HEADING_ROWS]
@@ -286,13 +311,35 @@ def _address_column(rows: list[list[str]]) -> int:
     )
 
 
+def _other_columns(rows: list[list[str]], column: int, usual: int) -> list[str]:
+    """Name other columns that hold addresses below the headings, the first few of them."""
+    others = {
+        place
+        for row in rows
+        for place, cell in enumerate(row[:usual])
+        if place != column and addresses_in(cell)
+    }
+    return [_column_name(place) for place in sorted(others)[:MAX_COLUMNS_NAMED]]
+
+
 def _first_row(rows: list[list[str]], column: int) -> int:
-    """Return how many rows stand before the first address: headings, where they are few."""
+    """Return how many rows stand before the first address: headings, where they are few.
+
+    A heading may name an address, such as whom to ask, among other words; more rows follow it.
+    """
     for number, row in enumerate(rows[: MAX_HEADING_ROWS + 1]):
         is_preamble = bool(row) and PREAMBLE.match(row[0])
-        if not is_preamble and len(row) > column and addresses_in(row[column]):
+        if is_preamble or len(row) <= column or not addresses_in(row[column]):
+            continue
+        is_followed = any(addresses_in(cell) for row in rows[number + 1 :] for cell in row)
+        if not (number == 0 and is_followed and _has_other_words(row[column])):
             return number
     return 1
+
+
+def _has_other_words(cell: str) -> bool:
+    """Tell whether a cell holds words beside addresses, and not only a name before one."""
+    return not _is_address(cell) and any(word and "@" not in word for word in _words(cell))
 
 
 def _column_name(place: int) -> str:

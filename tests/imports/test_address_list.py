@@ -164,3 +164,31 @@ def test_more_addresses_than_rows_are_allowed_are_refused_in_one_row_too() -> No
 def test_a_stray_quotation_mark_before_one_that_is_never_closed_is_named() -> None:
     rows = "x,bob@dpsk12.org\n" * 9000
     assert fault_of(f'email,x\n"Ada" <ada@dpsk12.org>,y\n"oh no,\n{rows}') is Fault.OPEN_QUOTE
+
+
+def test_a_heading_may_name_whom_to_ask() -> None:
+    heading = "Email (questions? ask help@dpsk12.org)"
+    found = read(f"Time,{heading}\n1,ada@dpsk12.org\n2,bob@dpsk12.org\n")
+    assert (found.addresses, found.heading_rows) == (["ada@dpsk12.org", "bob@dpsk12.org"], 1)
+    for first in ("Ada Lovelace <ada@dpsk12.org>", "ada@dpsk12.org; eve@dpsk12.org"):
+        assert read(f'"{first}"\nbob@dpsk12.org\n').heading_rows == 0
+
+
+def test_other_columns_with_addresses_are_named() -> None:
+    rows = [f"me{each}@dpsk12.org,{each},boss{each}@dpsk12.org" for each in range(9)]
+    found = read("\n".join(["Email,n,Your supervisor (or ask hr@dpsk12.org)", *rows]))
+    assert (found.column, found.other_columns) == ("A", ["C"])
+    assert read("Email,Ask hr@dpsk12.org\nada@dpsk12.org,1\nbob@dpsk12.org,2").other_columns == []
+
+
+def test_a_row_with_a_list_of_people_asks_none_of_them() -> None:
+    found = read('Email\nada@dpsk12.org\n"bob@dpsk12.org, cy@dpsk12.org, eve@dpsk12.org"\n')
+    assert (found.addresses, found.unreadable) == (["ada@dpsk12.org"], [3])
+    alone = read('"bob@dpsk12.org, cy@dpsk12.org, eve@dpsk12.org"\n')
+    assert len(alone.addresses) == 3
+
+
+@pytest.mark.parametrize("start", ["-", "="])
+def test_an_address_is_not_changed_into_another_one(start: str) -> None:
+    found = read(f"Email\n{start}eve@dpsk12.org\nada@dpsk12.org\n")
+    assert (found.addresses, found.unreadable) == (["ada@dpsk12.org"], [2])

@@ -338,14 +338,14 @@ def test_an_email_that_came_back_is_not_sent_again(
     assert subjects(scenario) == [ASKED]
 
 
-@pytest.mark.parametrize("of_reminder", [False, True])
+@pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
 @on_sqlite
 def test_who_complains_of_an_invitation_is_never_asked_again(
-    of_reminder: bool, scenario: Scenario, bring: Import, later: Any
+    kind: str, scenario: Scenario, bring: Import, later: Any
 ) -> None:
     bring(ADA)
     scenario.worker.drain()
-    if of_reminder:
+    if kind == INVITED_AGAIN:
         later(timedelta(hours=49))
         scenario.worker.drain()
     before = len(scenario.mails())
@@ -358,4 +358,4 @@ def test_who_complains_of_an_invitation_is_never_asked_again(
     bring(ADA, slug="asian")
     scenario.visitor.join("asian", ADA)
     scenario.worker.drain()
-    assert len(scenario.mails()) == before == (2 if of_reminder else 1)
+    assert len(scenario.mails()) == before == (2 if kind == INVITED_AGAIN else 1)
