@@ -9,14 +9,12 @@ from belong_mail.core.email_templates import Renderer
 from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES, gettext_noop
 from belong_mail.core.links import Links
 from belong_mail.mail.message import markdown
-from belong_mail.mail.message.linter import Problem, Rule
+from belong_mail.mail.message.linter import SLASHES, Problem, Rule
 from belong_mail.newsletters import attachments, gate, rendering
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.gate import Rendering
 from belong_mail.newsletters.models import Newsletter
 
-# However many there are of them, a browser reads two.
-SLASHES = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
 # A link whose address somebody meant to add.
 NOWHERE = re.compile(r"(?:https?:[/\\]*|mailto:)", re.IGNORECASE)
 HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)

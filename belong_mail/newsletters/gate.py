@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
-from belong_mail.core.i18n import DEFAULT, NAMES
+from belong_mail.core.i18n import DEFAULT, NAMES, catalog, gettext_noop
 from belong_mail.core.links import Links
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.mail.message import markdown
@@ -22,6 +22,9 @@ from belong_mail.newsletters.rendering import IssueText
 
 # What an inbox shows of each message; a group that is not discreet is not named there either.
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
+# The preview line of whoever writes none: the same for every group, so it tells of none, also where
+# a group has one of its words in its name.
+OUR_PREVIEW: Final = gettext_noop("News from your Belong group.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,11 @@ def require_rendered_fit(newsletter: Newsletter, renderer: Renderer, links: Link
 def _telling(newsletter: Newsletter) -> Callable[[str, str], str]:
     """Return what judges a header: of discreet groups each, of others what an inbox shows."""
     judges_all = is_discreet(newsletter.group)
+    ours = {catalog(code).gettext(OUR_PREVIEW) for code in NAMES}
 
     def tells(header: str, words: str) -> str:
+        if header == "preheader" and words in ours:
+            return ""
         if header in SHOWN:
             return newsletters.telling_word_of(newsletter, words)
         return telling_word(newsletter.group, words) if judges_all else ""

@@ -20,6 +20,8 @@ from belong_mail.ops import schema
 
 # Puts a database on hold.
 BackupMark = Callable[[Engine], None]
+# Of the folder in which a drill has its copy.
+DRILL_PREFIX = "drill-"
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
@@ -64,34 +66,34 @@ def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -
 
 
 @contextmanager
-def drill(file: Path, folder: Path, url: str, adopt: schema.Adopt) -> Iterator[Engine]:
+def drill(
+    file: Path, folder: Path, url: str, mark: BackupMark, adopt: schema.Adopt
+) -> Iterator[Engine]:
     """Put a copy in a place of its own, yield it up to date, and remove it again.
 
-    A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
-    empty database. Raises InvalidBackup.
+    A copy of SQLite goes into a new folder below this one, where a drill that was killed has left
+    nothing then; one of PostgreSQL needs the URL of an empty database. Raises InvalidBackup.
     """
     if url:
         place = make_engine(url)
         if inspect(place).get_table_names():
             raise InvalidBackup("The database for the drill is not empty. Nothing was done.")
         try:
-            restore(place, file, _leave, adopt)
+            restore(place, file, mark, adopt)
             yield place
         finally:
             _drop_tables(place)
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="drill-") as name:
+    for left in folder.glob(f"{DRILL_PREFIX}*"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=DRILL_PREFIX) as name:
         place = make_engine(f"sqlite:///{name}/belong.db")
-        restore(place, file, _leave, adopt)
+        restore(place, file, mark, adopt)
         try:
             yield place
         finally:
             place.dispose()
-
-
-def _leave(_place: Engine) -> None:
-    """Mark nothing: no worker ever sees it."""
 
 
 def _drop_tables(engine: Engine) -> None:

@@ -121,8 +121,10 @@ def drill(file: Path, url: str) -> None:
     all is well.
     """
     place, given = services().settings.state_folder, _database_url(url) if url else ""
+    if given.startswith("sqlite"):
+        raise click.UsageError("A copy of SQLite needs no database to be tried in.")
     try:
-        with database_backup.drill(file, place, given, _adopt) as restored:
+        with database_backup.drill(file, place, given, _hold, _adopt) as restored:
             findings, number = list(doctor.check_database(restored)), count_rows(restored)
             with Session(restored) as session:
                 findings += doctor.check_opening(session, Keyring(*keys_here()))
@@ -151,11 +153,15 @@ def move(target: str) -> None:
     interruption, run it again: it continues. The old database stays as it was, on hold.
     """
     _require_no_worker()
+    with read_transaction() as session:
+        if hold.hold_reason(session, _state_file().seen()) == hold.LEFT:
+            raise click.ClickException(
+                "This database was moved already. Name the new one in BELONG_DATABASE_URL."
+            )
     source, other = services().engine, make_engine(_database_url(target))
     try:
         with click.progressbar(length=count_rows(source), file=sys.stderr) as bar:
-            number = database_move.move(source, other, bar.update)
-        _hold(source, "left")
+            number = database_move.move(source, other, bar.update, _leave)
     except (database_move.InvalidMove, SchemaInconsistent) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Moved and compared: {number} rows. This database is on hold from now on.")
@@ -302,11 +308,15 @@ def _give_rights() -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _hold(database: Engine, because: str = "restored") -> None:
-    """Hold every host that a database knows, and this one."""
-    seen = HostStateFile(services().settings.state_folder).seen()
-    with Session(database) as session, session.begin():
-        hold.start_hold(session, because, seen)
+def _hold(copied: Engine) -> None:
+    """Hold every host that the copy knows, and this one."""
+    with Session(copied) as session, session.begin():
+        hold.start_hold(session, "restored", _state_file().seen())
+
+
+def _leave(session: Session) -> None:
+    """Hold every host that a database knows which was moved, and this one."""
+    hold.start_hold(session, hold.LEFT, _state_file().seen())
 
 
 def _adopt(session: Session, step: str) -> None:

@@ -37,6 +37,8 @@ class Host(Base):
     timeline: Mapped[str] = mapped_column(default="", server_default="")
 
 
+# Of a database that was moved to another one.
+LEFT = "left"
 REASONS = {
     "unknown": "this host's state folder has not worked on this database before, nor on any other."
     " The host or its folder is new, or the database is a copy. If this is the database in use,"
@@ -67,7 +69,7 @@ REASONS = {
     "restored": "the database was restored from a copy. Email sent since then would be sent again.",
     "keys": "this worker's keys do not open what is in the database. `doctor` says which. Put the"
     " right ones in place and restart the worker. Nothing is lost.",
-    "left": "`db move` has copied this database to another one, which is in use now. Name that in"
+    LEFT: "`db move` has copied this database to another one, which is in use now. Name that in"
     " BELONG_DATABASE_URL.",
     "asked": "someone ran `hold begin`.",
 }

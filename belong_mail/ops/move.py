@@ -33,19 +33,24 @@ from belong_mail.core.db import Base
 from belong_mail.ops import hold, schema
 
 BATCH_ROWS = 1000
+# The same of tables whose rows may have some megabytes each.
+HEAVY_TABLES, HEAVY_ROWS = ("flyers", "frozen_issues", "images"), 20
 # Called with the number of rows that are done since the last call.
 Progress = Callable[[int], object]
+# Called in the end, in the transaction that has kept the source as it was.
+Leave = Callable[[Session], object]
 
 
 class InvalidMove(Exception):
     """Says why nothing was moved, or what differs; the source was not changed."""
 
 
-def move(source: Engine, target: Engine, progress: Progress) -> int:
+def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> int:
     """Copy all rows into a database that is empty, or has the first of them; return how many.
 
     What an interrupted move has copied is compared, and the rest is added. The source takes no
-    write meanwhile. In the end every row is compared again. Raises InvalidMove.
+    write meanwhile. In the end every row is compared again, and `leave` marks the source in the
+    same transaction. Raises InvalidMove.
     """
     if differences := schema.differences(source):
         raise InvalidMove(f"Differences found: {len(differences)}. Run `db upgrade` first.")
@@ -58,9 +63,13 @@ def move(source: Engine, target: Engine, progress: Progress) -> int:
         for table in Base.metadata.sorted_tables:
             _copy(reader, target, table, progress)
         _set_sequences(reader, target)
-        return sum(
+        number = sum(
             _compare(reader, target, table, is_whole=True) for table in Base.metadata.sorted_tables
         )
+        with Session(reader, join_transaction_mode="rollback_only") as session:
+            leave(session)
+            session.flush()
+    return number
 
 
 def _identity(engine: Engine) -> str:
@@ -91,7 +100,7 @@ def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) 
     progress(done)
     adding = insert_stored(table, target.dialect.name)
     with closing(_rows(reader, table, tuple(last) if last else None)) as missing:
-        for rows in missing.partitions(BATCH_ROWS):
+        for rows in missing.partitions(_batch(table)):
             _add(target, table, adding, rows)
             progress(len(rows))
 
@@ -122,8 +131,8 @@ def _compare(reader: Connection, target: Engine, table: Table, *, is_whole: bool
             if one is None or other is None or tuple(one) != tuple(other):
                 raise InvalidMove(
                     f"The table {table.name} differs there. The other database is in use, or the"
-                    " source has changed since the move began. Empty the other database (drop it,"
-                    " or delete its file), and start again."
+                    " source has changed since the move began. If nothing uses the other one, drop"
+                    " it, or delete its file, and start again."
                 )
             count += 1
     return count
@@ -136,7 +145,11 @@ def _rows(connection: Connection, table: Table, after: tuple[Any, ...] | None = 
     found = select_stored(table, dialect).order_by(*order)
     if after is not None:
         found = found.where(tuple_(*order) > after)
-    return connection.execute(found, execution_options={"yield_per": BATCH_ROWS})
+    return connection.execute(found, execution_options={"yield_per": _batch(table)})
+
+
+def _batch(table: Table) -> int:
+    return HEAVY_ROWS if table.name in HEAVY_TABLES else BATCH_ROWS
 
 
 def _order(table: Table, dialect: str) -> list[ColumnElement[Any]]:

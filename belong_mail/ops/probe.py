@@ -8,6 +8,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
 from typing import Final
 
 from belong_mail.core.db import new_public_id, now
@@ -33,6 +34,7 @@ _NUMBER_BITS: Final = 46
 # Octets of a group's label in List-Id, as `BlindIndex.list_label` makes them.
 _LABEL_OCTETS: Final = 10
 _MARK_OCTETS: Final = 16
+SUBJECT: Final = "Belong Mail probe "
 # Seconds between looks into the mailbox, and for which it may take longer than the probe's time.
 LOOK_GAP_SECONDS: Final = 1.0
 MAILBOX_SECONDS: Final = 30.0
@@ -61,7 +63,7 @@ def write_probe(services: Services) -> Probe:
         ("From", sender_of(settings)),
         ("To", recipient),
         ("Reply-To", format_mailbox("", settings.contact_inbox)),
-        ("Subject", f"Belong Mail probe {mark}"),
+        ("Subject", f"{SUBJECT}{mark}"),
         ("Date", date_header(now())),
         ("Message-ID", names.message_id(number)),
         ("List-Id", f"<{names.list_id(secrets.token_bytes(_LABEL_OCTETS))}>"),
@@ -124,11 +126,14 @@ def fetch(location: MailboxLocation, mark: str, seconds: float) -> bytes | None:
 
 
 def _take(mailbox: Mailbox, mark: str) -> bytes | None:
-    """Remove what has the probe's mark in its subject, and return the first of it."""
+    """Remove what has the probe's own subject, and return the first of it.
+
+    A report that the probe did not arrive quotes its subject within another one.
+    """
     found = None
     for uid in mailbox.uids(_MAX_COPIES, criteria=f' SUBJECT "{mark}"'):
         for message in mailbox.fetch(uid):
-            if mark.encode() in message:
+            if BytesHeaderParser().parsebytes(message)["Subject"] == f"{SUBJECT}{mark}":
                 found = found or message
                 mailbox.remove([uid])
     return found

@@ -58,8 +58,6 @@ function attend(form) {
   });
 }
 
-if (window.PublicKeyCredential) {
-  document.querySelectorAll("form[data-passkey]").forEach(attend);
-  document.querySelectorAll("[data-with-passkey]").forEach((each) => { each.hidden = false; });
-  document.querySelectorAll("[data-without-passkey]").forEach((each) => { each.hidden = true; });
-}
+// The style sheet shows what goes with it, before this runs where a browser tells that it has script.
+document.documentElement.dataset.passkeys = window.PublicKeyCredential ? "yes" : "no";
+if (window.PublicKeyCredential) document.querySelectorAll("form[data-passkey]").forEach(attend);

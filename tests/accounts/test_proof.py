@@ -34,7 +34,7 @@ MARKED = {
     "people.invite", "people.do", "people.hand_over", "office_settings.setting",
     "office_settings.default", "office_settings.words", "office_settings.copies",
     "office_settings.alerts", "office_settings.remove_alerts",
-    "passkey.add", "passkey.options", "passkey.remove",
+    "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 
 

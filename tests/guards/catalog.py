@@ -1517,9 +1517,25 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-choice-about-copies-is-told-anew",
         "belong_mail/newsletters/office_copies.py",
-        'if told["value"] == row.value and told_at >= chosen_at:',
-        'if told["value"] == row.value:',
+        "told.value == row.value and told.at >= chosen_at",
+        "told.value == row.value",
         (COPIES_AND_ALERTS,),
+    ),
+    (
+        "no-row-withdraws-that-copies-end",
+        "belong_mail/newsletters/office_copies.py",
+        "    told = _told(opener, session.get(SiteSetting, NAME))\n",
+        "    told = _told(opener, session.scalar(select(SiteSetting).filter_by(value='no')))\n",
+        (
+            f"{COPIES_AND_ALERTS}::test_a_choice_that_flips_until_the_emails_have_left_withdraws_none",
+        ),
+    ),
+    (
+        "a-lock-keeps-no-word-of-copies",
+        "belong_mail/newsletters/office_copies.py",
+        "    _note_taken_back(session, opener, settings, at)\n",
+        "",
+        (f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it",),
     ),
     (
         "a-row-does-not-say-that-copies-end",
@@ -3823,11 +3839,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-probe-removes-only-itself",
         "belong_mail/ops/probe.py",
-        (
-            "criteria=f' SUBJECT \"{mark}\"'):\n        for message in mailbox.fetch(uid):\n"
-            "            if mark.encode() in message:\n"
-        ),
-        "criteria=''):\n        for message in mailbox.fetch(uid):\n            if message:\n",
+        'if BytesHeaderParser().parsebytes(message)["Subject"] == f"{SUBJECT}{mark}":',
+        "if mark.encode() in message:",
         ("tests/intake/test_probe_mailbox.py",),
     ),
     (
@@ -4816,8 +4829,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-was-moved-is-on-hold",
-        "belong_mail/ops/commands.py",
-        '        _hold(source, "left")\n',
+        "belong_mail/ops/move.py",
+        "            leave(session)\n",
         "",
         (f"{MOVE}::test_who_runs_it_goes_on_in_the_other_database[sqlite]",),
     ),

@@ -19,14 +19,15 @@ def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox: Inbox, services: S
     location = parse_mailbox(inbox.imap.url(inbox.user), ROOT, PASSWORD)
     written, another = probe.write_probe(services), probe.write_probe(services)
     message = written.envelope.message
-    inbox.put(OTHER, message, another.envelope.message)
+    report = f"Subject: Undeliverable: Belong Mail probe {written.mark}\r\n\r\nSorry\r\n".encode()
+    inbox.put(OTHER, report, message, another.envelope.message)
     assert probe.fetch(location, written.mark, 0) == message
-    assert inbox.counts() == (2, 0)
+    assert inbox.counts() == (3, 0)
     with inbox.imap.as_user(inbox.user) as client:
         client.create(f'"{READ}"')
     inbox.put(message, OTHER, folder=f'"{READ}"')
     assert probe.fetch(location, written.mark, 0) == message
-    assert inbox.counts() == (2, 1)
+    assert inbox.counts() == (3, 1)
     assert probe.fetch(location, written.mark, 0) is None
 
 

@@ -123,6 +123,9 @@ def of_links(html: str, *typed: str) -> list[Problem]:
 @pytest.mark.parametrize(
     "target",
     [
+        "https:bit.ly/3", "https:///bit.ly/3", "https://bit.ly./3", "https://bit%2Ely/3",
+        "https://www.google.com:443/url?q=x", "https://maps.google.com//url?q=x",
+        "https://m.facebook.com/l.php?u=x", "https://dpsk12.us1.list-manage.com/track/click?u=x",
         "https://bit.ly/3xY", "https://nam02.safelinks.protection.outlook.com/?url=x&data=ada",
         "https://www.google.com/url?q=https://dpsk12.org", "https://u1.ct.sendgrid.net/ls/click?x",
         "https://urldefense.com/v3/__https://x", "https://l.facebook.com/l.php?u=x",
@@ -233,3 +236,44 @@ def test_the_words_that_all_messages_share_name_no_group() -> None:
 
     fixed = (("Precedence", "list"), ("List-Id", f"<{'a' * 20}.belong.example.org>"))
     assert rules(message("", "x", *fixed), any_word) == set()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://maps.app.goo.gl/8mQ2x", "https://goo.gl/maps/x1", "https://goo.gl/forms/x1",
+        "https://aka.ms/JoinTeamsMeeting?omkt=en-US", "https://google.com/urls",
+        "https://dpsk12.us1.list-manage.com/subscribe?u=1&id=2", "https://forms.gle/x1",
+    ],
+)  # fmt: skip
+def test_what_people_share_of_maps_meetings_and_forms_passes(target: str) -> None:
+    escaped = target.replace("&", "&amp;")
+    assert of_links(f'<p><a href="{escaped}">here</a></p>', target) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        ("https://español.org", "https://xn--espaol-zwa.org"),
+        ("https://xn--espaol-zwa.org", "https://español.org"),
+        ("https://münchen.de/x", "https://xn--mnchen-3ya.de/x"),
+        ("https://192.168.0.1/", "https://192.168.0.1/"),
+        ("https://dpsk12.org.", "https://dpsk12.org"),
+    ],
+)
+def test_an_address_is_the_same_in_letters_of_any_alphabet(words: str, target: str) -> None:
+    assert of_links(f'<p><a href="{target}">{words}</a></p>', target) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "(https://dpsk12.org)", "«https://dpsk12.org»", "➡ https://dpsk12.org", "ftp://dpsk12.org",
+        "https://\u200bdpsk12.org", "ht\u00adtps://dpsk12.org", "ｈttps://dpsk12.org",
+        "https://user@dpsk12.org",
+    ],
+)  # fmt: skip
+def test_words_that_look_like_another_address_are_seen_in_disguise(words: str) -> None:
+    target = "https://x.example.net/"
+    [problem] = of_links(f'<p><a href="{target}">{words}</a></p>', target)
+    assert (problem.rule, problem.named) == (Rule.LINK, "dpsk12.org")

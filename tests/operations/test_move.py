@@ -91,6 +91,10 @@ def fill(engine: Engine) -> None:
                 connection.execute(adding, row | GIVEN.get(table.name, {}))
 
 
+def left(_session: Session) -> None:
+    """Do nothing to what was moved."""
+
+
 def as_stored(engine: Engine) -> dict[str, list[Any]]:
     """Read all rows with JSON as it is written."""
     with engine.connect() as connection:
@@ -108,7 +112,7 @@ def test_every_row_of_every_table_arrives_as_it_was(services: Services, other: s
     before, target = as_stored(services.engine), make_engine(other)
     assert min(map(len, before.values())) == ROWS
     number, steps = sum(map(len, before.values())), list[int]()
-    assert move.move(services.engine, target, steps.append) == number == sum(steps)
+    assert move.move(services.engine, target, steps.append, left) == number == sum(steps)
     assert as_stored(services.engine) == as_stored(target) == before
     assert {words for rows in before.values() for row in rows for words in row} >= {*JSON_TEXTS}
     with Session(target) as session, session.begin():
@@ -127,10 +131,10 @@ def test_what_was_interrupted_goes_on(services: Services, other: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        move.move(services.engine, target, stop)
+        move.move(services.engine, target, stop, left)
     begun = sum(len(rows) for rows in dump(target).values())
     assert 30 < begun < ROWS * len(Base.metadata.sorted_tables)
-    move.move(services.engine, target, lambda _rows: None)
+    move.move(services.engine, target, lambda _rows: None, left)
     assert dump(target) == dump(services.engine)
     target.dispose()
 
@@ -143,7 +147,7 @@ def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str)
         session.add(Job(kind="of somebody else"))
     before = dump(target)
     with pytest.raises(move.InvalidMove, match="The table requests differs there"):
-        move.move(services.engine, target, lambda _rows: None)
+        move.move(services.engine, target, lambda _rows: None, left)
     assert dump(target) == before
     target.dispose()
 
@@ -151,7 +155,7 @@ def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str)
 def test_a_database_is_not_moved_to_itself(services: Services) -> None:
     target = make_engine(services.settings.database_url)
     with pytest.raises(move.InvalidMove, match="Name another one"):
-        move.move(services.engine, target, lambda _rows: None)
+        move.move(services.engine, target, lambda _rows: None, left)
     target.dispose()
 
 
@@ -167,7 +171,7 @@ def test_a_row_that_changes_on_the_way_is_noticed(services: Services, other: str
                 connection.execute(update(Group).where(Group.id == FIRST + 1).values(position=1))
 
     with pytest.raises(move.InvalidMove, match="The table groups differs there"):
-        move.move(services.engine, target, spoil)
+        move.move(services.engine, target, spoil, left)
     target.dispose()
 
 
@@ -182,7 +186,7 @@ def test_a_row_that_is_missing_there_is_noticed(services: Services, other: str) 
                 connection.execute(delete(Image).where(Image.id == FIRST + ROWS))
 
     with pytest.raises(move.InvalidMove, match="The table images differs there"):
-        move.move(services.engine, target, lose)
+        move.move(services.engine, target, lose, left)
     target.dispose()
 
 
@@ -199,7 +203,7 @@ def test_nobody_writes_to_the_source_meanwhile(services: Services, other: str) -
             except OperationalError:
                 refused.append(True)
 
-    move.move(services.engine, target, write)
+    move.move(services.engine, target, write, left)
     assert refused
     with Session(hasty) as session, session.begin():
         session.add(Job(kind="in time"))
@@ -229,6 +233,8 @@ def test_who_runs_it_goes_on_in_the_other_database(
         worker.terminate()
         worker.communicate(timeout=SECONDS)
     moved = run(environment, "db", "move", str(named))
+    again = run(environment, "db", "move", str(named))
+    assert (again.returncode, "was moved already" in again.stderr) == (1, True)
     assert moved.returncode == 0, moved.stdout + moved.stderr
     assert re.search(r"Moved and compared: \d+ rows", moved.stdout)
     there = {**environment, "BELONG_DATABASE_URL": other}

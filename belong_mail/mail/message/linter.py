@@ -16,6 +16,7 @@ from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
+from unicodedata import category, normalize
 from urllib.parse import unquote, urlsplit
 
 from belong_mail.mail.message.template import MessageTemplate
@@ -102,20 +103,30 @@ _OUTLOOK_ATTRIBUTES: Final = frozenset(("xmlns:o",))
 # Whatever may fetch something, or say so in disguise.
 _ACTIVE_STYLE: Final = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
 
+# However many slashes stand behind an address's scheme, a browser reads two.
+SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
 _WORDS_ARE_ADDRESS: Final = re.compile(
-    r"\s*(?:https?:/*|(?=www\.))((?:[\w-]+\.)+\w{2,})", re.IGNORECASE
+    r"\W*(?:(?:https?|ftp):[/\\]*|(?=www\.))(?:[^/\s@]*@)?([\w-]+(?:\.[\w-]+)+)", re.IGNORECASE
 )
 _LIKE_A_LINK: Final = re.compile(r"://|www\.|mailto:", re.IGNORECASE)
 # Sites that only pass on; they count who follows, and some links hold a reader's own address.
 REDIRECTORS: Final = frozenset((
-    "adf.ly", "aka.ms", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly", "dlvr.it", "goo.gl",
-    "is.gd", "j.mp", "linkprotect.cudasvc.com", "linkprotection.outlook.com", "list-manage.com",
-    "lnkd.in", "mimecast.com", "ow.ly", "protect.checkpoint.com", "rb.gy", "rebrand.ly",
-    "safelinks.protection.outlook.com", "s.id", "sendgrid.net", "shorturl.at", "snip.ly", "t.co",
-    "t.ly", "tiny.cc", "tinyurl.com", "urldefense.com", "urldefense.proofpoint.com", "v.gd",
+    "adf.ly", "aka.ms", "awstrack.me", "bit.do", "bit.ly", "bl.ink", "buff.ly", "cutt.ly",
+    "dlvr.it", "goo.gl", "hubs.ly", "is.gd", "j.mp", "linkprotect.cudasvc.com",
+    "linkprotection.outlook.com", "lnkd.in", "mimecast.com", "ow.ly",
+    "protect.checkpoint.com", "rb.gy", "rebrand.ly", "rs6.net",
+    "safelinks.protection.outlook.com", "s.id", "sendgrid.net", "shorturl.at", "slack-redir.net",
+    "snip.ly", "t.co", "t.ly", "tiny.cc", "tinyurl.com", "urldefense.com", "urldefense.us",
+    "urldefense.proofpoint.com", "v.gd",
 ))  # fmt: skip
+# Pages of other sites that do the same.
 _PASSING_ON: Final = re.compile(
-    r"https?://(?:www\.)?(?:google\.[a-z.]+/url|(?:l|lm)\.facebook\.com/l\.php)\b", re.IGNORECASE
+    r"(?:www\.|maps\.)?google\.[a-z.]+/url\b|(?:l|lm|m)\.facebook\.com/l\.php\b|l\.instagram\.com/"
+    r"|(?:[\w-]+\.)*(?:list-manage|mandrillapp)\.com/track/"
+)
+# What such a site gives people to share: it leads to one place, the same for everyone.
+_SHARED: Final = re.compile(
+    r"maps\.app\.goo\.gl/|goo\.gl/(?:maps|forms)/|aka\.ms/jointeamsmeeting\b"
 )
 
 
@@ -212,7 +223,7 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
     if is_ours(target, expected.root):
         return
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(SLASHES.sub("//", target))
         host, has_user = (parts.hostname or "").lower(), "@" in parts.netloc
     except ValueError:
         yield Problem(Rule.LINK, target)
@@ -220,8 +231,8 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
     is_odd = parts.scheme not in {"http", "https", "mailto", "tel"} or has_user
     if is_odd or (expected.targets is not None and target not in expected.targets):
         yield Problem(Rule.LINK, target)
-    said = _WORDS_ARE_ADDRESS.match(words)
-    if said and not f".{host}".endswith(f".{said[1].lower().removeprefix('www.')}"):
+    said = _WORDS_ARE_ADDRESS.match(_visible(words))
+    if said and not f".{_ascii(host)}".endswith(f".{_ascii(said[1]).removeprefix('www.')}"):
         yield Problem(Rule.LINK, said[1])
     if redirector(target):
         yield Problem(Rule.REDIRECT, host)
@@ -235,12 +246,29 @@ def is_ours(target: str, root: str) -> bool:
 def redirector(target: str) -> bool:
     """Tell whether a link leads through a site that passes on whoever follows it."""
     try:
-        host = (urlsplit(target).hostname or "").lower()
+        address = urlsplit(SLASHES.sub("//", target))
     except ValueError:
         return True
+    host = unquote(address.hostname or "").lower().rstrip(".")
+    page = f"{host}/{address.path.lstrip('/')}".lower()
+    if _SHARED.match(page):
+        return False
     parts = host.split(".")
     is_listed = any(".".join(parts[at:]) in REDIRECTORS for at in range(len(parts)))
-    return is_listed or _PASSING_ON.match(target) is not None
+    return is_listed or _PASSING_ON.match(page) is not None
+
+
+def _visible(words: str) -> str:
+    """Return words as they look: in their usual letters, without characters that nobody sees."""
+    return "".join(each for each in normalize("NFKC", words) if category(each) != "Cf")
+
+
+def _ascii(host: str) -> str:
+    """Return a host's name as the DNS has it (RFC 5891), or as it is if it cannot be one."""
+    try:
+        return host.lower().rstrip(".").encode("idna").decode()
+    except UnicodeError:
+        return host.lower()
 
 
 def _lint_personal(words: str, expected: Expected, *, is_html: bool) -> Iterator[Problem]:
