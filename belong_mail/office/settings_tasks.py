@@ -101,8 +101,12 @@ def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery)
 
 
 def copies_end_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell that copies end, and from when on; not when that was taken back meanwhile."""
-    ends_at = office_copies.end_at(session, mailer.opener, mailer.site(session))
+    """Tell that copies end, and from when on, whatever was chosen meanwhile.
+
+    Withdrawn only where the worker itself has done away with its proof: then copies go on, until
+    all are told anew.
+    """
+    ends_at = office_copies.end_at(session, mailer.opener)
     if ends_at is None:
         raise SkipDelivery(State.WITHDRAWN)
     if delivery.account_id is None:

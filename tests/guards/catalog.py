@@ -1641,9 +1641,25 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-choice-about-copies-is-told-anew",
         "belong_mail/newsletters/office_copies.py",
-        'if told["value"] == row.value and told_at >= chosen_at:',
-        'if told["value"] == row.value:',
+        "told.value == row.value and told.at >= chosen_at",
+        "told.value == row.value",
         (COPIES_AND_ALERTS,),
+    ),
+    (
+        "no-row-withdraws-that-copies-end",
+        "belong_mail/newsletters/office_copies.py",
+        "    told = _told(opener, session.get(SiteSetting, NAME))\n",
+        "    told = _told(opener, session.scalar(select(SiteSetting).filter_by(value='no')))\n",
+        (
+            f"{COPIES_AND_ALERTS}::test_a_choice_that_flips_until_the_emails_have_left_withdraws_none",
+        ),
+    ),
+    (
+        "a-lock-keeps-no-word-of-copies",
+        "belong_mail/newsletters/office_copies.py",
+        "    _note_taken_back(session, opener, settings, at)\n",
+        "",
+        (f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it",),
     ),
     (
         "a-row-does-not-say-that-copies-end",
@@ -4979,6 +4995,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
 )
 IMPORTING = "tests/imports/test_move_in.py"
+READING_CELLS = "tests/imports/test_address_list.py::test_a_cell_takes_no_longer_than_its_length"
 ROWS += (
     (
         "an-import-asks-nobody-twice",
@@ -5023,6 +5040,27 @@ ROWS += (
         "which = Import.started_at.is_not(None), ImportBatch.failures",
         "which = True, ImportBatch.failures",
         (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
+    ),
+    (
+        "who-complains-of-an-invitation-is-left-alone",
+        "belong_mail/members/bounce_tasks.py",
+        "(*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)",
+        "CONFIRMATION_KINDS",
+        (f"{IMPORTING}::test_who_complains_of_an_invitation_is_never_asked_again",),
+    ),
+    (
+        "a-long-cell-of-blanks-stops-nothing",
+        "belong_mail/members/address_list.py",
+        'BETWEEN.split("@".join(parts))',
+        'BETWEEN.split(re.sub(r"\\s*@\\s*", "@", cell))',
+        (READING_CELLS,),
+    ),
+    (
+        "a-long-cell-of-marks-stops-nothing",
+        "belong_mail/members/address_list.py",
+        '"@" in word and len(word) <= MAX_WORD',
+        '"@" in word',
+        (READING_CELLS,),
     ),
 )
 
