@@ -182,6 +182,8 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "passkeys": 0,
         "recoveries": 0,
         "invitations": 0,
+        "imports": 0,
+        "invitations from a list": 0,
         "digests of what came back": 0,
         "mailboxes that nobody reads": 0,
         "canaries": 0,
