@@ -1661,6 +1661,31 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SITE_SETTINGS}::test_no_discreet_group_shows_a_word_of_the_sites_list",),
     ),
     (
+        "the-worker-uses-no-setting-that-nobody-was-told-of",
+        "belong_mail/worker/loop.py",
+        "site=partial(site_settings.as_announced,",
+        "site=partial(site_settings.with_changes,",
+        (
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of",
+        ),
+    ),
+    (
+        "a-word-counts-until-the-office-was-told",
+        "belong_mail/groups/site_words.py",
+        "(*words, *_listed(found.announced)) if found is not None else words",
+        "words",
+        (
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of",
+        ),
+    ),
+    (
+        "the-inbox-hears-of-settings",
+        "belong_mail/office/settings_tasks.py",
+        "    post_to_address(session, keyring, SETTINGS_CHANGED, mailer.office, DEFAULT)\n",
+        "",
+        (f"{SITE_SETTINGS}::test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office",),
+    ),
+    (
         "no-setting-but-these",
         "belong_mail/core/site_settings.py",
         "    if name not in EDITABLE:\n        raise ValueError(name)\n",
