@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
@@ -47,7 +47,7 @@ class SiteSetting(Base):
 def with_changes(session: Session, settings: Settings) -> Settings:
     """Return the settings with what the office has changed, for pages."""
     chosen = select(SiteSetting.name, SiteSetting.value)
-    return _with_values(settings, session.execute(chosen).tuples())
+    return _with_values(settings, session.execute(chosen))
 
 
 def as_announced(session: Session, settings: Settings) -> Settings:
@@ -56,10 +56,10 @@ def as_announced(session: Session, settings: Settings) -> Settings:
     Who keeps a row locked keeps the worker from telling of it, and so from using it.
     """
     told = select(SiteSetting.name, SiteSetting.announced)
-    return _with_values(settings, session.execute(told).tuples())
+    return _with_values(settings, session.execute(told))
 
 
-def _with_values(settings: Settings, found: Iterable[tuple[str, str | None]]) -> Settings:
+def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> Settings:
     valid = {}
     for name, value in found:
         with suppress(ValueError):

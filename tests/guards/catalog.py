@@ -1535,7 +1535,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/newsletters/office_copies.py",
         "    _note_taken_back(session, opener, settings, at)\n",
         "",
-        (f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it",),
+        (
+            f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it[postgresql]",
+        ),
     ),
     (
         "a-row-does-not-say-that-copies-end",
@@ -1666,7 +1668,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "site=partial(site_settings.as_announced,",
         "site=partial(site_settings.with_changes,",
         (
-            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of",
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of[postgresql]",
         ),
     ),
     (
@@ -1675,7 +1677,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "(*words, *_listed(found.announced)) if found is not None else words",
         "words",
         (
-            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of",
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of[postgresql]",
         ),
     ),
     (
