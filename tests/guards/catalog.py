@@ -4898,6 +4898,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
 )
 IMPORTING = "tests/imports/test_move_in.py"
+READING_CELLS = "tests/imports/test_address_list.py::test_a_cell_takes_no_longer_than_its_length"
 ROWS += (
     (
         "an-import-asks-nobody-twice",
@@ -4942,6 +4943,27 @@ ROWS += (
         "which = Import.started_at.is_not(None), ImportBatch.failures",
         "which = True, ImportBatch.failures",
         (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
+    ),
+    (
+        "who-complains-of-an-invitation-is-left-alone",
+        "belong_mail/members/bounce_tasks.py",
+        "(*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)",
+        "CONFIRMATION_KINDS",
+        (f"{IMPORTING}::test_who_complains_of_an_invitation_is_never_asked_again",),
+    ),
+    (
+        "a-long-cell-of-blanks-stops-nothing",
+        "belong_mail/members/address_list.py",
+        'BETWEEN.split("@".join(parts))',
+        'BETWEEN.split(re.sub(r"\\s*@\\s*", "@", cell))',
+        (READING_CELLS,),
+    ),
+    (
+        "a-long-cell-of-marks-stops-nothing",
+        "belong_mail/members/address_list.py",
+        '"@" in word and len(word) <= MAX_WORD',
+        '"@" in word',
+        (READING_CELLS,),
     ),
 )
 
