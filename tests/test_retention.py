@@ -179,6 +179,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "wishes": 1,
         "subscriptions": 1,
         "interests": 0,
+        "passkeys": 0,
         "recoveries": 0,
         "invitations": 0,
         "digests of what came back": 0,
