@@ -1659,7 +1659,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/newsletters/office_copies.py",
         "    _note_taken_back(session, opener, settings, at)\n",
         "",
-        (f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it",),
+        (
+            f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it[postgresql]",
+        ),
     ),
     (
         "a-row-does-not-say-that-copies-end",
@@ -1783,6 +1785,31 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        lines += words_beside(group)\n",
         "        lines += ()\n",
         (f"{SITE_SETTINGS}::test_no_discreet_group_shows_a_word_of_the_sites_list",),
+    ),
+    (
+        "the-worker-uses-no-setting-that-nobody-was-told-of",
+        "belong_mail/worker/loop.py",
+        "site=partial(site_settings.as_announced,",
+        "site=partial(site_settings.with_changes,",
+        (
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of[postgresql]",
+        ),
+    ),
+    (
+        "a-word-counts-until-the-office-was-told",
+        "belong_mail/groups/site_words.py",
+        "(*words, *_listed(found.announced)) if found is not None else words",
+        "words",
+        (
+            f"{SITE_SETTINGS}::test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of[postgresql]",
+        ),
+    ),
+    (
+        "the-inbox-hears-of-settings",
+        "belong_mail/office/settings_tasks.py",
+        "    post_to_address(session, keyring, SETTINGS_CHANGED, mailer.office, DEFAULT)\n",
+        "",
+        (f"{SITE_SETTINGS}::test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office",),
     ),
     (
         "no-setting-but-these",
