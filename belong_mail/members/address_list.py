@@ -21,6 +21,11 @@ from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, un
 
 MAX_ROWS: Final = 50_000
 MAX_FILE_OCTETS: Final = 8 * 1024 * 1024
+# Delimiters of a file, and signs of addresses: 20 questions, and five addresses, in each row.
+MAX_CELLS: Final = 20 * MAX_ROWS
+MAX_SIGNS: Final = 5 * MAX_ROWS
+# A longer word that is not ASCII is no address: what its normal form costs is quadratic.
+MAX_WORD: Final = 100
 DELIMITERS: Final = ",;\t"
 # Rows from which delimiters and columns are judged, and before which headings may stand.
 SAMPLE_ROWS: Final = 200
@@ -49,7 +54,14 @@ BETWEEN = re.compile(r"[\s,;|/\\()\[\]{}<>\"“”«»]+")
 MAILTO = re.compile(r"^mailto:", re.IGNORECASE)
 # As keyboards of other scripts write it, too.
 AT_SIGNS: Final = "@\uff20\ufe6b"
-AROUND: Final = "'`‘’.:*=-"
+AT_SIGN = re.compile(f"[{AT_SIGNS}]")
+AROUND: Final = "'`‘’.:*"
+# They may begin an address, but hardly do: who typed them should look.
+UNUSUAL_STARTS: Final = ("-", "=")
+# A row with more addresses is a list of other people, unless it is the only one.
+MAX_IN_ROW: Final = 2
+# Other columns with addresses that a report names.
+MAX_COLUMNS_NAMED: Final = 10
 # Zero-width characters, marks of direction, soft hyphens: cells are pasted with them.
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -63,6 +75,7 @@ class Fault(Enum):
     )
     TOO_LARGE = gettext_noop("This file is larger than 8 MB. Keep only the column with the emails.")
     TOO_MANY_ROWS = gettext_noop("This file has more than 50,000 rows. Split it.")
+    TOO_MUCH = gettext_noop("There’s too much in this file. Keep only the column with the emails.")
     OPEN_QUOTE = gettext_noop(
         "A quotation mark in this file is opened and never closed, so we can’t tell where its rows"
         " end. Export the file again, or remove the quotation mark."
@@ -85,6 +98,10 @@ class AddressList:
     addresses: list[str] = field(default_factory=list)
     # The column that they stand in, as spreadsheets name it.
     column: str = "A"
+    # Others that hold addresses, too.
+    other_columns: list[str] = field(default_factory=list)
+    # What looks like an address in that column.
+    texts: int = 0
     heading_rows: int = 0
     empty_rows: int = 0
     # The rows of an address that stands in an earlier row, also in other capitals or with a tag.
@@ -98,18 +115,23 @@ class AddressList:
 def read_addresses(content: bytes, staff: Staff) -> AddressList:
     """Read a file's addresses, or raise UnusableFile."""
     rows = read_rows(content)
-    column = _address_column(rows)
+    counts = _address_counts(rows)
+    column = _address_column(rows, counts)
     first = _first_row(rows, column)
     widths = Counter(len(row) for row in rows[first:] if any(row))
+    is_list = widths.total() == 1
     # A single row is a list in one line; else what stands beyond the usual cells was not quoted.
-    usual = widths.most_common(1)[0][0] if widths.total() > 1 else column + 1
+    usual = column + 1 if is_list else widths.most_common(1)[0][0]
     found = AddressList(column=_column_name(column))
+    found.other_columns = _other_columns(rows[first:], column, usual)
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         if not any(cell.strip() for cell in row):
             found.empty_rows += 1
         elif number <= first:
             found.heading_rows += 1
+        elif not is_list and len(addresses_in("".join(row[column : column + 1]))) > MAX_IN_ROW:
+            found.unreadable.append(number)
         else:
             cells = [*row[column : column + 1], *filter(_is_address, row[max(usual, column + 1) :])]
             _sort(found, seen, staff, number, cells)
@@ -122,12 +144,15 @@ def _sort(
     found: AddressList, seen: set[str], staff: Staff, number: int, cells: Sequence[str]
 ) -> None:
     """Enter what stands in the cells of one row."""
-    texts = addresses_in(" ".join(cells))
+    texts = dict.fromkeys(text for cell in cells for text in addresses_in(cell))
+    found.texts += len(texts)
+    if found.texts > MAX_ROWS:
+        raise UnusableFile(Fault.TOO_MANY_ROWS)
     if not texts:
         found.unreadable.append(number)
     for text in texts:
         try:
-            address = check(text)
+            address = _checked(text)
         except InvalidAddress:
             found.unreadable.append(number)
             continue
@@ -141,6 +166,13 @@ def _sort(
         seen.add(identity)
 
 
+def _checked(text: str) -> str:
+    """Return the address that a text is; raise InvalidAddress for none, or a doubtful one."""
+    if text.startswith(UNUSUAL_STARTS):
+        raise InvalidAddress("This is not an address as people write it.")
+    return check(text)
+
+
 def _is_address(cell: str) -> bool:
     """Tell whether a cell is an address and nothing else, but for a name before it."""
     return len(addresses_in(cell)) == 1 and (" " not in cell.strip() or cell.strip().endswith(">"))
@@ -150,10 +182,19 @@ def addresses_in(cell: str) -> list[str]:
     """Return what looks like an address in a cell, each once: “Ada <ada@…>” has one."""
     if not any(sign in cell for sign in AT_SIGNS):
         return []
-    text = UNSEEN.sub("", unicodedata.normalize("NFKC", cell))
-    text = re.sub(r"\s*@\s*", "@", text)
-    words = (MAILTO.sub("", word.strip(AROUND)).partition("?")[0] for word in BETWEEN.split(text))
-    return list({word.lower(): word for word in words if "@" in word}.values())
+    found = (MAILTO.sub("", word.strip(AROUND)).partition("?")[0] for word in _words(cell))
+    return list({word.lower(): word for word in found if "@" in word}.values())
+
+
+def _words(cell: str) -> Iterator[str]:
+    """Split a cell at blanks and punctuation, in time that grows with its length, not faster."""
+    parts = (part.strip() for part in AT_SIGN.split(UNSEEN.sub("", cell)))
+    for word in BETWEEN.split("@".join(parts)):
+        if word.isascii():
+            yield word
+        elif "@" in word and len(word) <= MAX_WORD:
+            usual = unicodedata.normalize("NFKC", word)
+            yield from BETWEEN.split(usual) if len(usual) <= 2 * MAX_WORD else ()
 
 
 def read_rows(content: bytes) -> list[list[str]]:
@@ -161,18 +202,28 @@ def read_rows(content: bytes) -> list[list[str]]:
     if len(content) > MAX_FILE_OCTETS:
         raise UnusableFile(Fault.TOO_LARGE)
     text = decode(content)
+    if max(map(text.count, DELIMITERS)) > MAX_CELLS or sum(map(text.count, AT_SIGNS)) > MAX_SIGNS:
+        raise UnusableFile(Fault.TOO_MUCH)
     delimiter = _delimiter(text)
     try:
-        rows = _up_to_limit(
+        rows = _parsed(text, delimiter)
+    except csv.Error:
+        raise UnusableFile(Fault.OPEN_QUOTE) from None
+    if any(cell.count("\n") > MAX_CELL_LINES for row in rows for cell in row):
+        raise UnusableFile(Fault.OPEN_QUOTE)
+    return rows
+
+
+def _parsed(text: str, delimiter: str) -> list[list[str]]:
+    """Read rows, once more where a quotation mark stands within a cell; may raise csv.Error."""
+    try:
+        return _up_to_limit(
             csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         )
     except csv.Error as error:
         if "unexpected end" in str(error) or "field larger" in str(error):
-            raise UnusableFile(Fault.OPEN_QUOTE) from None
-        rows = _up_to_limit(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    if any(cell.count("\n") > MAX_CELL_LINES for row in rows for cell in row):
-        raise UnusableFile(Fault.OPEN_QUOTE)
-    return rows
+            raise
+    return _up_to_limit(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def decode(content: bytes) -> str:
@@ -230,18 +281,23 @@ def _delimiter(text: str) -> str:
     return best
 
 
-def _address_column(rows: list[list[str]]) -> int:
-    """Find the column of addresses by what stands in it; raise UnusableFile when there is none.
-
-    A known heading decides between columns that are about as full: a form may also ask for the
-    address of somebody's manager.
-    """
+def _address_counts(rows: list[list[str]]) -> Counter[int]:
+    """Count the cells of each column that hold addresses; raise UnusableFile when none do."""
     counts: Counter[int] = Counter()
     for number, row in enumerate(rows):
         if number >= MAX_HEADING_ROWS or not (row and PREAMBLE.match(row[0])):
             counts.update(place for place, cell in enumerate(row) if addresses_in(cell))
     if not counts:
         raise UnusableFile(Fault.NO_ADDRESSES)
+    return counts
+
+
+def _address_column(rows: list[list[str]], counts: Counter[int]) -> int:
+    """Find the column of addresses by what stands in it.
+
+    A known heading decides between columns that are about as full: a form may also ask for the
+    address of somebody's manager.
+    """
     headed = {
         place
         for row in rows[:MAX_HEADING_ROWS]
@@ -255,13 +311,35 @@ def _address_column(rows: list[list[str]]) -> int:
     )
 
 
+def _other_columns(rows: list[list[str]], column: int, usual: int) -> list[str]:
+    """Name other columns that hold addresses below the headings, the first few of them."""
+    others = {
+        place
+        for row in rows
+        for place, cell in enumerate(row[:usual])
+        if place != column and addresses_in(cell)
+    }
+    return [_column_name(place) for place in sorted(others)[:MAX_COLUMNS_NAMED]]
+
+
 def _first_row(rows: list[list[str]], column: int) -> int:
-    """Return how many rows stand before the first address: headings, where they are few."""
+    """Return how many rows stand before the first address: headings, where they are few.
+
+    A heading may name an address, such as whom to ask, among other words; more rows follow it.
+    """
     for number, row in enumerate(rows[: MAX_HEADING_ROWS + 1]):
         is_preamble = bool(row) and PREAMBLE.match(row[0])
-        if not is_preamble and len(row) > column and addresses_in(row[column]):
+        if is_preamble or len(row) <= column or not addresses_in(row[column]):
+            continue
+        is_followed = any(addresses_in(cell) for row in rows[number + 1 :] for cell in row)
+        if not (number == 0 and is_followed and _has_other_words(row[column])):
             return number
     return 1
+
+
+def _has_other_words(cell: str) -> bool:
+    """Tell whether a cell holds words beside addresses, and not only a name before one."""
+    return not _is_address(cell) and any(word and "@" not in word for word in _words(cell))
 
 
 def _column_name(place: int) -> str:

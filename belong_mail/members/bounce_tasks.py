@@ -19,9 +19,12 @@ from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
 from belong_mail.members.attribution import asks_to_leave, attribute
 from belong_mail.members.bounce_domains import domain_name
+from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
 
+# Emails that ask whether somebody wants to join.
+ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
 RETRY_SOON = timedelta(minutes=1)
 # Code, status and phrase of what failed only behind the mailbox that we wrote to.
 OTHER_DOMAIN = None, "", "at another address"
@@ -99,6 +102,6 @@ def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None
     """
     subscription = session.get(Subscription, delivery.subscription_id or 0)
     if subscription is not None:
-        was_asked = delivery.kind in CONFIRMATION_KINDS and not subscription.is_active
+        was_asked = delivery.kind in ASKING_KINDS and not subscription.is_active
         is_for_ever = is_complaint and was_asked
         members.reject(session, subscription.public_id, is_for_ever=is_for_ever)

@@ -83,8 +83,13 @@ def _start(session: Session, group: Group, found: AddressList, language: str) ->
 def report_lines(report: Report) -> list[str]:
     """Say what is in a file: how many, and in which rows."""
     place = f"Addresses are in column {report.column}. Rows of headings: {report.heading_rows}."
+    others = [
+        f"Column {column} holds addresses too; they aren’t asked."
+        for column in report.other_columns
+    ]
     return [
         f"{place} Empty rows: {report.empty_rows}.",
+        *others,
         f"To be asked: {report.addresses}. Members aren’t asked, and aren’t told apart here.",
         f"Rows with an address of an earlier row: {report.duplicates}.",
         _rows("Rows with an address that is not staff", report.not_staff, report.not_staff_rows),

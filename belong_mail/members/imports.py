@@ -7,7 +7,7 @@ who is a member.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -87,6 +87,7 @@ class Report:
     # The first of those rows.
     not_staff_rows: list[int]
     unreadable_rows: list[int]
+    other_columns: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: AddressList) -> "Report":
@@ -100,6 +101,7 @@ class Report:
             unreadable=len(found.unreadable),
             not_staff_rows=found.not_staff[:MAX_ROWS_NAMED],
             unreadable_rows=found.unreadable[:MAX_ROWS_NAMED],
+            other_columns=found.other_columns,
         )
 
 

@@ -27,7 +27,8 @@ class ImportForm(BaseForm):
         _l("CSV file"),
         description=_l(
             "A Google Form’s responses or a Google Group’s members, up to 50,000 rows and 8 MB. We"
-            " read the email addresses, and nothing else: no names and no answers."
+            " read the email addresses, and nothing else: no names and no answers. Someone who"
+            " answered “No” in another column is asked too, so remove those rows first."
         ),
     )
     language = RadioField(

@@ -1,6 +1,7 @@
 """The addresses of a file are found however the file was written, and nothing else is taken."""
 
 import io
+import time
 import zipfile
 
 import pytest
@@ -18,6 +19,7 @@ from belong_mail.members.address_list import (
 from tests.imports.messy import HEADINGS, SPANISH, messy
 
 STAFF = Staff(("dpsk12.org",))
+ADDRESS = "ada@dpsk12.org"
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
 
 
@@ -123,3 +125,70 @@ def test_as_many_rows_as_are_allowed_are_read_and_one_more_is_refused() -> None:
 def test_a_stray_quotation_mark_within_a_cell_swallows_no_row() -> None:
     found = read('email,x\n"Ada" <ada@dpsk12.org>,5" nail\nbob@dpsk12.org,y\n')
     assert found.addresses == ["ada@dpsk12.org", "bob@dpsk12.org"]
+
+
+# Cells as long as the parser of CSV reads one.
+LONG = 120_000
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "@x" + " " * LONG + "x",
+        " " * LONG + "@",
+        "a@" + "\u0316\u0301" * (LONG // 2),
+        "a@" + "\ufdfa" * LONG,
+        ", ".join(["a@"] * (LONG // 4)),
+    ],
+    ids=["blanks-after", "blanks-before", "marks", "long-signs", "signs"],
+)
+def test_a_cell_takes_no_longer_than_its_length(cell: str) -> None:
+    begun = time.process_time()
+    found = read(f'Email\n"{cell}"\nada@dpsk12.org\n')
+    assert time.process_time() - begun < 2
+    assert found.addresses == ["ada@dpsk12.org"]
+
+
+@pytest.mark.parametrize(
+    "content", ["," * (address_list.MAX_CELLS + 1) + ADDRESS, "a@b," * (address_list.MAX_SIGNS + 1)]
+)
+def test_a_file_with_too_many_cells_or_signs_is_refused_before_it_is_read(content: str) -> None:
+    assert fault_of(content) is Fault.TOO_MUCH
+
+
+def test_more_addresses_than_rows_are_allowed_are_refused_in_one_row_too() -> None:
+    row = ",".join(f"p{each}@x.org" for each in range(MAX_ROWS + 1))
+    assert fault_of(row) is Fault.TOO_MANY_ROWS
+
+
+def test_a_stray_quotation_mark_before_one_that_is_never_closed_is_named() -> None:
+    rows = "x,bob@dpsk12.org\n" * 9000
+    assert fault_of(f'email,x\n"Ada" <ada@dpsk12.org>,y\n"oh no,\n{rows}') is Fault.OPEN_QUOTE
+
+
+def test_a_heading_may_name_whom_to_ask() -> None:
+    heading = "Email (questions? ask help@dpsk12.org)"
+    found = read(f"Time,{heading}\n1,ada@dpsk12.org\n2,bob@dpsk12.org\n")
+    assert (found.addresses, found.heading_rows) == (["ada@dpsk12.org", "bob@dpsk12.org"], 1)
+    for first in ("Ada Lovelace <ada@dpsk12.org>", "ada@dpsk12.org; eve@dpsk12.org"):
+        assert read(f'"{first}"\nbob@dpsk12.org\n').heading_rows == 0
+
+
+def test_other_columns_with_addresses_are_named() -> None:
+    rows = [f"me{each}@dpsk12.org,{each},boss{each}@dpsk12.org" for each in range(9)]
+    found = read("\n".join(["Email,n,Your supervisor (or ask hr@dpsk12.org)", *rows]))
+    assert (found.column, found.other_columns) == ("A", ["C"])
+    assert read("Email,Ask hr@dpsk12.org\nada@dpsk12.org,1\nbob@dpsk12.org,2").other_columns == []
+
+
+def test_a_row_with_a_list_of_people_asks_none_of_them() -> None:
+    found = read('Email\nada@dpsk12.org\n"bob@dpsk12.org, cy@dpsk12.org, eve@dpsk12.org"\n')
+    assert (found.addresses, found.unreadable) == (["ada@dpsk12.org"], [3])
+    alone = read('"bob@dpsk12.org, cy@dpsk12.org, eve@dpsk12.org"\n')
+    assert len(alone.addresses) == 3
+
+
+@pytest.mark.parametrize("start", ["-", "="])
+def test_an_address_is_not_changed_into_another_one(start: str) -> None:
+    found = read(f"Email\n{start}eve@dpsk12.org\nada@dpsk12.org\n")
+    assert (found.addresses, found.unreadable) == (["ada@dpsk12.org"], [2])

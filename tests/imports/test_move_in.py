@@ -27,6 +27,7 @@ from tests.imports.conftest import Import
 from tests.imports.messy import messy
 from tests.markers import on_sqlite
 from tests.privacy.journey import cells_of
+from tests.returns.mail import complaint, hand_back
 from tests.scenario import ADA, VILLAGE, Scenario
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
@@ -335,3 +336,26 @@ def test_an_email_that_came_back_is_not_sent_again(
         session.execute(asked.values(state=State.BOUNCED))
     later(timedelta(hours=50))
     assert subjects(scenario) == [ASKED]
+
+
+@pytest.mark.parametrize("kind", [INVITED, INVITED_AGAIN])
+@on_sqlite
+def test_who_complains_of_an_invitation_is_never_asked_again(
+    kind: str, scenario: Scenario, bring: Import, later: Any
+) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    if kind == INVITED_AGAIN:
+        later(timedelta(hours=49))
+        scenario.worker.drain()
+    before = len(scenario.mails())
+    path = [each for each in scenario.relay.accepted if each.recipient == ADA][-1].return_path
+    hand_back(scenario.services, path, complaint(path))
+    scenario.worker.drain()
+    later(timedelta(days=9))
+    scenario.worker.drain()
+    bring(ADA)
+    bring(ADA, slug="asian")
+    scenario.visitor.join("asian", ADA)
+    scenario.worker.drain()
+    assert len(scenario.mails()) == before == (2 if kind == INVITED_AGAIN else 1)

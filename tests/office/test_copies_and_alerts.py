@@ -1,6 +1,7 @@
 """The office ends its copies of newsletters after all were told, and says who else gets alerts."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
 from belong_mail.office import alert_address
 from belong_mail.office.settings_tasks import alert_address as address_of
+from belong_mail.office.settings_tasks import apply_changes
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
@@ -185,6 +187,66 @@ def test_whoever_writes_rows_neither_ends_copies_sooner_nor_fills_inboxes(
         later(worker, clock, minutes=2)
     assert 1 <= count(relay, INBOX) <= 5
     assert is_copied(services, worker, relay)
+
+
+def set_row(services: Services, value: str) -> None:
+    """Choose as who breaks into the web does: without an entry in the trail."""
+    with services.writing.begin() as session:
+        row = session.get(SiteSetting, "copy_to_office") or SiteSetting(name="copy_to_office")
+        row.value = value
+        session.add(row)
+
+
+@contextmanager
+def row_locked(services: Services) -> Iterator[None]:
+    """Keep the row from others; SQLite has no such locks."""
+    row = select(SiteSetting.name).where(SiteSetting.name == "copy_to_office")
+    with services.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(row.with_for_update())
+        yield
+
+
+def test_a_choice_that_flips_until_the_emails_have_left_withdraws_none(
+    office: Visitor,
+    services: Services,
+    worker: Worker,
+    relay: Server,
+    clock: time_machine.Traveller,
+) -> None:
+    assert office.open(COPIES).status_code == 200
+    set_row(services, "no")
+    with services.writing.begin() as session:
+        apply_changes(session, worker._mailer)
+    set_row(services, "yes")
+    worker.drain()
+    set_row(services, "no")
+    assert [count(relay, each) for each in (INBOX, OPERATOR, OFFICE)] == [1, 1, 1]
+    later(worker, clock, minutes=2)
+    assert is_copied(services, worker, relay)
+    later(worker, clock, hours=73)
+    assert not is_copied(services, worker, relay)
+    assert count(relay, INBOX) == 1
+
+
+def test_who_locks_the_row_does_not_keep_what_was_told_of_it(
+    services: Services, worker: Worker, relay: Server, clock: time_machine.Traveller
+) -> None:
+    set_row(services, "no")
+    later(worker, clock, minutes=2)
+    assert count(relay, INBOX) == 1
+    set_row(services, "yes")
+    with row_locked(services):
+        later(worker, clock, minutes=2)
+        later(worker, clock, minutes=2)
+    set_row(services, "no")
+    later(worker, clock, hours=71)
+    assert count(relay, INBOX) == 2
+    later(worker, clock, hours=2)
+    assert is_copied(services, worker, relay)
+    with services.reading.begin() as session:
+        roles = select(AuditEntry.role).where(AuditEntry.kind == audit.Kind.SETTING_CHANGED)
+        assert session.scalars(roles).all() == ["worker"]
 
 
 def alarmed(services: Services, keyring: Keyring, relay: Server) -> list[str]:
