@@ -59,7 +59,7 @@ def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app:
     assert listed(cli) == "0\t1 invited", "opening the page accepts nothing"
     answer = lead.press(link)
     assert answer.status_code == 303
-    assert "You’re a group leader now" in lead.open(answer.location).text
+    assert "You’ve accepted" in lead.open(answer.location).text
     assert listed(cli) == "1"
     assert lead.press(link).status_code == 303, "a second press changes nothing"
     lead.send("/sign-in", email=LEAD)
