@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from flask import Flask, request
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -16,6 +17,7 @@ from tests.browser_client import Form, Visitor
 from tests.canary import found_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
+from tests.markers import on_sqlite
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
@@ -143,3 +145,15 @@ def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario: Scenario) -
 
     do_twice_at_once(scenario.services, check)
     assert scenario.rows("imports") == scenario.rows("import_batches") == 1
+
+
+@on_sqlite
+def test_an_upload_is_never_written_to_disk(app: Flask) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="list.csv"\r\n\r\n'
+    body = head + b"x" * 600_000 + b"\r\n--b--\r\n"
+    kind = "multipart/form-data; boundary=b"
+    with app.test_request_context(PAGE, method="POST", data=body, content_type=kind):
+        request.max_content_length = 1_000_000
+        stream = request.files["file"].stream
+        assert isinstance(stream, io.BytesIO)
+        assert len(stream.read()) == 600_000
