@@ -372,7 +372,7 @@ def test_a_plus_tag_gets_round_nobodys_wish(scenario: Scenario, bring: Import) -
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     before = len(scenario.relay.accepted)
-    bring("ada+list@dpsk12.org")
+    bring("ada+list@dpsk12.org", slug="asian")
     scenario.worker.drain()
     assert len(scenario.relay.accepted) == before
 
@@ -402,7 +402,7 @@ def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, lat
 @on_sqlite
 @pytest.mark.parametrize("addresses", [[], [ADA] * (BATCH_SIZE + 1)])
 def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
-    addresses: list[str], scenario: Scenario
+    addresses: list[str], scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     with scenario.services.writing.begin() as session:
         group, sealer = group_named(session, VILLAGE), scenario.services.sealer
@@ -415,6 +415,7 @@ def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
     scenario.worker.drain()
     with scenario.services.reading.begin() as session:
         assert session.scalars(select(ImportBatch.failures)).one() == MAX_FAILURES
+    assert caplog.text.count("cannot be read: DecryptionError") == MAX_FAILURES
 
 
 @on_sqlite
