@@ -18,12 +18,18 @@ from belong_mail.accounts.models import (
     BrowserSession,
     GroupLead,
     Identity,
+    Passkey,
     Recovery,
     SignIn,
 )
-from belong_mail.accounts.retention import purge_audit, purge_invitations
+from belong_mail.accounts.retention import (
+    passkeys_of_nobody,
+    purge_audit,
+    purge_invitations,
+    recoveries_over,
+)
 from belong_mail.accounts.service import HAND_OVER, PASSKEY_CHANGED, PROOF
-from belong_mail.core.retention import RECOVERY_AGE, SESSION_AGE, in_batches, older_than
+from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 
@@ -61,7 +67,8 @@ ACCOUNTS = Room(
             delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
         ),
         "sign ins": in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE)),
-        "recoveries": in_batches(delete(Recovery), older_than(Recovery.started_at, RECOVERY_AGE)),
+        "passkeys": in_batches(delete(Passkey), passkeys_of_nobody),
+        "recoveries": in_batches(delete(Recovery), recoveries_over),
         "invitations": purge_invitations,
         "audit entries": purge_audit,
     },

@@ -148,3 +148,5 @@ class Recovery(Base):
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
+    # When an emailed link signed in by it; the worker deletes it once it has told of that.
+    used_at: Mapped[datetime | None]

@@ -50,7 +50,7 @@ def begin() -> ResponseReturnValue:
     if not PasskeySignInForm().is_sent():
         return redirect(url_for("sign_in.ask"), 303)
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT)
+        throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(SIGN_IN)))
 
 
@@ -110,6 +110,7 @@ def _prove(challenge: bytes, answer: str) -> None:
         way = proof.way(session, services().settings, signed_in())
         if owner.id != signed_in().id or way is not Way.PASSKEY:
             raise PasskeyRefused("passkey-other", owner)
+        recovery.stop(session, owner)
         proof.prove(session, owner, "passkey")
 
 
@@ -149,6 +150,7 @@ def _add(challenge: bytes, form: PasskeyForm) -> None:
             raise PasskeyRefused("passkey-district", signed_in())
         said = (challenge, form.answer.data or "", form.name.data or "")
         passkeys.add(session, services().sealer, _base_url(), signed_in(), *said)
+        browsers.end_others(session, signed_in())
 
 
 @passkey.post("/account/passkeys/options")
@@ -169,6 +171,7 @@ def remove() -> ResponseReturnValue:
     with transaction() as session:
         name = request.form.get("passkey", "")
         passkeys.remove(session, services().sealer, signed_in(), name)
+        browsers.end_others(session, signed_in())
     return redirect(url_for(".listed", done="removed"), 303)
 
 
@@ -201,8 +204,9 @@ def _use_challenge(purpose: str) -> bytes:
         raise PasskeyRefused
     challenge = b64decode(kept[1])
     used = hashlib.sha256(b"passkey/" + challenge).digest()
+    known_as = browsers.known_as() if purpose == SIGN_IN else browsers.here().public_id
     with transaction() as session:
-        throttle(session, rate_limits.NO_WAIT)
+        throttle(session, rate_limits.NO_WAIT, known_as=known_as)
         if rate_limits.try_use(session, used, rate_limits.CHALLENGE_RATE, now()) is None:
             raise PasskeyRefused
     return challenge

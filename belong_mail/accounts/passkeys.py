@@ -5,6 +5,7 @@ device who they are (user verification). A challenge is used up before its answe
 """
 
 import json
+import struct
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
@@ -29,6 +30,7 @@ from fido2.webauthn import (
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey
 from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound, seal_job
 from belong_mail.core import audit
@@ -41,7 +43,16 @@ SHOWN_NAME = "DPS Belong"
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
 # What reading an answer raises that is none.
-BROKEN = (ValueError, KeyError, TypeError, AttributeError, AssertionError, NotImplementedError)
+BROKEN = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+    struct.error,
+)
 
 
 class PasskeyRefused(Exception):
@@ -131,6 +142,7 @@ def add(
     session.add(passkey)
     session.flush()
     audit.record(session, Kind.PASSKEY_ADDED, account=account)
+    recovery.stop(session, account)
     _tell(session, sealer, account, "added")
 
 
@@ -180,6 +192,7 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
     audit.record(session, Kind.PASSKEY_REMOVED, account=account)
+    recovery.stop(session, account)
     _tell(session, sealer, account, "removed")
 
 

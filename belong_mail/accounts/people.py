@@ -18,6 +18,7 @@ from belong_mail.accounts.service import (
     has_office_besides,
     has_office_right,
     has_passkey,
+    may_have_passkeys,
     seal_job,
 )
 from belong_mail.core import audit
@@ -170,7 +171,9 @@ def remove(
 ) -> None:
     """End somebody's right to lead a group, or to work for the office, and all their sessions.
 
-    Those concerned are told. Raises NotFound, LastOfficeAccount.
+    Whose last right it was keeps no passkey. Those concerned are told.
+
+    Raises NotFound, LastOfficeAccount.
     """
     if slug is None:
         _require_another(session, person)
@@ -188,6 +191,8 @@ def remove(
         _tell(session, sealer, by, person, "removed", groups=[group])
         audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
     end_sessions(session, person)
+    if not may_have_passkeys(session, person):
+        recovery.forget_passkeys(session, person)
 
 
 def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
@@ -199,6 +204,7 @@ def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> N
         _require_another(session, person)
     person.suspended_at = person.suspended_at or now()
     audit.record(session, Kind.ACCOUNT_SUSPENDED, account=person)
+    recovery.stop(session, person)
     end_sessions(session, person)
     _tell(session, sealer, by, person, "suspended")
 

@@ -7,7 +7,7 @@ it, and tells the owner, the office and the other leaders of their groups at onc
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select
+from sqlalchemy import Delete, delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Recovery, SignIn
@@ -40,9 +40,11 @@ class Stage(StrEnum):
 
 
 def find(session: Session, account: Account) -> Recovery | None:
-    """Find the recovery of an account that was begun and is not over."""
+    """Find the recovery of an account that was begun and is neither used nor over."""
     found = select(Recovery).where(
-        Recovery.account_id == account.id, Recovery.started_at > now() - RECOVERY_AGE
+        Recovery.account_id == account.id,
+        Recovery.used_at.is_(None),
+        Recovery.started_at > now() - RECOVERY_AGE,
     )
     return session.scalar(found)
 
@@ -65,29 +67,55 @@ def ask(session: Session, sealer: Sealer, link: SignIn, account: Account) -> Non
 
 
 def recover(session: Session, sealer: Sealer, account: Account) -> None:
-    """Remove what is lost, end all sessions, and have the same people told."""
+    """Remove what is lost, end all sessions, and have the same people told.
+
+    Raises BadToken unless there is a recovery whose day has passed: somebody may have stopped it.
+    """
+    _use(session, account)
     forget_passkeys(session, account)
     session.get_one(Account, account.id).passkey_declined_at = None
     tell(session, sealer, account, RECOVERED)
     audit.record(session, Kind.RECOVERED, account=account)
 
 
+def _use(session: Session, account: Account) -> None:
+    """Use an account's recovery up, once; it stays until the worker has told of it."""
+    at = now()
+    used = update(Recovery).where(
+        Recovery.account_id == account.id,
+        Recovery.used_at.is_(None),
+        Recovery.started_at > at - RECOVERY_AGE,
+        Recovery.started_at <= at - WAIT,
+    )
+    if session.scalar(used.values(used_at=at).returning(Recovery.id)) is None:
+        raise BadToken
+
+
 def forget_passkeys(session: Session, account: Account) -> None:
     """Let an account sign in by emailed links again; nobody stays signed in by what was lost."""
-    for table in (Passkey, Recovery, BrowserSession):
+    for table in (Passkey, BrowserSession):
         session.execute(delete(table).where(table.account_id == account.id))
+    session.execute(_stopped(account))
 
 
 def stop(session: Session, account: Account) -> None:
     """End an account's recovery, if there is one: its owner signed in, or the office says so."""
-    gone = delete(Recovery).where(Recovery.account_id == account.id).returning(Recovery.id)
-    if session.execute(gone).first() is not None:
+    if session.execute(_stopped(account).returning(Recovery.id)).first() is not None:
         audit.record(session, Kind.RECOVERY_STOPPED, account=account)
+
+
+def _stopped(account: Account) -> Delete:
+    """Delete what was not used: the worker tells of the rest."""
+    return delete(Recovery).where(Recovery.account_id == account.id, Recovery.used_at.is_(None))
 
 
 def owner_of(session: Session, public_id: str) -> Account:
     """Find whose recovery an emailed link stops, or raise BadToken."""
-    found = select(Account).join(Recovery).where(Recovery.public_id == public_id)
+    found = (
+        select(Account)
+        .join(Recovery)
+        .where(Recovery.public_id == public_id, Recovery.used_at.is_(None))
+    )
     account = session.scalar(found)
     if account is None:
         raise BadToken

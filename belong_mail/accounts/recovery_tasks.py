@@ -5,24 +5,30 @@ account and used, and is never silent: the owner, the office and the other leade
 """
 
 import json
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, recovery, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, Recovery, SignIn
 from belong_mail.accounts.recovery import LET_IN, RECOVERED, RECOVERY, STARTED
+from belong_mail.accounts.tasks import SIGN_IN
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import HOUR, RECOVERY_RATE, WorkerLimit
+from belong_mail.core.rate_limits import HOUR, RECOVERIES_RATE, RECOVERY_RATE, WorkerLimit
+from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted, signed_from
 from belong_mail.delivery.models import Delivery
+
+# So much earlier than the worker's the web's clock may let a recovery be used.
+CLOCK_GAP = timedelta(minutes=10)
 
 
 def receive_recovery(session: Session, keyring: Keyring, job: Job) -> None:
@@ -34,7 +40,7 @@ def receive_recovery(session: Session, keyring: Keyring, job: Job) -> None:
     address = invitations.account_address(keyring.opener, keyring.index, account)
     if identity_tasks.is_linked(session, keyring, account):
         return
-    if not _is_true(session, keyring, account, said) or not _may(session, account):
+    if not _is_true(session, keyring, account, said) or not _may(session, account, said["what"]):
         return
     own = {"what": said["what"], "name": "", "is_you": "yes"}
     if said["what"] == STARTED:
@@ -54,21 +60,38 @@ def _is_true(session: Session, keyring: Keyring, account: Account, said: dict[st
     """Tell whether what the web says is so, by what is stored."""
     if said["what"] == STARTED:
         return _is_asked(session, account, said["link"])
-    if accounts.has_passkey(session, account):
-        return False
     if said["what"] == LET_IN:
         return _is_colleague(session, keyring, said["by"], account)
-    return said["what"] == RECOVERED
+    return said["what"] == RECOVERED and _take_used(session, account)
+
+
+def _take_used(session: Session, account: Account) -> bool:
+    """Delete a recovery that was used, and tell whether there was one whose day had passed.
+
+    The worker alone begins one, so nobody makes this up. Whether there is a passkey again by now
+    says nothing: whoever got in adds one at once.
+    """
+    used = delete(Recovery).where(
+        Recovery.account_id == account.id,
+        Recovery.used_at.is_not(None),
+        Recovery.started_at <= now() - recovery.WAIT + CLOCK_GAP,
+    )
+    return session.scalar(used.returning(Recovery.id)) is not None
 
 
 def _is_asked(session: Session, account: Account, link: str) -> bool:
-    """Tell whether a link that was mailed to an account and used asks for its first recovery."""
+    """Tell whether a sign-in link that was mailed and used asks for an account's one recovery."""
     used = select(SignIn.id).where(
         SignIn.public_id == link,
         SignIn.account_id == account.id,
         SignIn.used_at > now() - HOUR,
+        exists().where(Delivery.kind == SIGN_IN, Delivery.about_id == SignIn.id),
     )
-    if session.scalar(used) is None or recovery.find(session, account) is not None:
+    begun = select(Recovery.id).where(
+        Recovery.account_id == account.id,
+        or_(Recovery.used_at.is_not(None), Recovery.started_at > now() - RECOVERY_AGE),
+    )
+    if session.scalar(used) is None or session.scalar(begun) is not None:
         return False
     return accounts.has_passkey(session, account)
 
@@ -91,12 +114,22 @@ def _is_colleague(session: Session, keyring: Keyring, by: str, account: Account)
     return invitations.is_proven_office(keyring.opener, colleague)
 
 
-def _may(session: Session, account: Account) -> bool:
-    """Count a recovery of an account, unless it had too many."""
-    key = b"recovery/" + account.public_id.encode()
-    if not rate_limits.remaining(session, key, RECOVERY_RATE, now(), WorkerLimit):
-        return False
-    rate_limits.record_use(session, key, RECOVERY_RATE, now(), table=WorkerLimit)
+def _may(session: Session, account: Account, what: str) -> bool:
+    """Count what is told of an account, unless it was too often, for it or for all together.
+
+    That one was recovered is always told: each took a day.
+    """
+    if what == RECOVERED:
+        return True
+    uses = (
+        (b"recovery/" + account.public_id.encode(), RECOVERY_RATE),
+        (b"recoveries", RECOVERIES_RATE),
+    )
+    for key, rate in uses:
+        if not rate_limits.remaining(session, key, rate, now(), WorkerLimit):
+            return False
+    for key, rate in uses:
+        rate_limits.record_use(session, key, rate, now(), table=WorkerLimit)
     return True
 
 

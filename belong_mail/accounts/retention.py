@@ -2,16 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, select, type_coerce
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import INVITATION
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.models import Account, GroupLead, Passkey, Recovery
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.retention import (
     AUDIT_AGE,
     BATCH_ROWS,
     INVITATION_AGE,
+    RECOVERY_AGE,
     in_batches,
     older_than,
 )
@@ -23,6 +24,24 @@ def purge_audit(session: Session, at: datetime) -> int:
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     chore = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
     return chore(session, min(at, told or at))
+
+
+def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
+    """Say which passkeys sign in nobody who has a right or is invited to one."""
+    return (Passkey.account_id.not_in(_with_a_right()),)
+
+
+def recoveries_over(at: datetime) -> tuple[ColumnElement[bool]]:
+    """Say which recoveries are over, or of nobody who has a right or is invited to one."""
+    since = func.coalesce(Recovery.used_at, Recovery.started_at)
+    return (or_(since < at - RECOVERY_AGE, Recovery.account_id.not_in(_with_a_right())),)
+
+
+def _with_a_right() -> Select[int]:
+    leads = Account.id.in_(select(GroupLead.account_id))
+    return select(Account.id).where(
+        or_(Account.is_office, Account.office_since.is_not(None), leads)
+    )
 
 
 def purge_invitations(session: Session, at: datetime) -> int:

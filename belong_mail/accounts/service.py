@@ -208,6 +208,13 @@ def has_passkey(session: Session, account: Account) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
+def may_have_passkeys(session: Session, account: Account) -> bool:
+    """Tell whether an account has a right, be it suspended, or is invited to one."""
+    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
+    is_of_office = account.is_office or account.office_since is not None
+    return is_of_office or session.scalar(leads.limit(1)) is not None
+
+
 def browser_proof(account: Account, nonce: str) -> str:
     """Prove that an account has signed in in a browser before; it names the account to nobody."""
     digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()

@@ -71,8 +71,8 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
     """Mail a link by which an account's own session is proved again, and no other.
 
     The web could have written the request: the email goes to the account's own address, which is
-    checked, and not to one that signs in by the district. Over a limit a link that was mailed
-    shortly before serves.
+    checked, and not to one that signs in by the district or has a passkey. Over a limit a link
+    that was mailed shortly before serves.
     """
     if job.due_at < now() - MAX_WAIT:
         return
@@ -91,6 +91,8 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
         return
     account, browser_session = row
     invitations.account_address(keyring.opener, keyring.index, account)
+    if accounts.has_passkey(session, account):
+        return
     if identity_tasks.is_linked(session, keyring, account):
         return
     of_session = keyring.index.limited(f"proof/{browser_session.public_id}")

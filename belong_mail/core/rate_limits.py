@@ -95,6 +95,8 @@ CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
 PASSKEY_CHANGED_RATE = Rate(20, DAY)
 # Recoveries of an account, each of which is emailed to several people. The worker alone counts.
 RECOVERY_RATE = Rate(3, DAY)
+# The same of all accounts together.
+RECOVERIES_RATE = Rate(100, DAY)
 # Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
 # asks all day long must not fill the trail.
 SIGN_IN_REFUSED_RATE = Rate(1, HOUR)

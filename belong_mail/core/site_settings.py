@@ -1,15 +1,17 @@
 """Site settings: what the office changes while the site runs; the environment is the default.
 
 A stored value counts if it is one that the environment could give. The worker tells the office of
-each change, so that one that nobody made is noticed. No secret is kept here, and no address that
-the web could open.
+each change before it uses it, so that one that nobody made is noticed. No secret is kept here, and
+no address that the web could open.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
@@ -43,14 +45,26 @@ class SiteSetting(Base):
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:
-    """Return the settings with what the office has changed."""
-    found = session.scalars(select(SiteSetting).where(SiteSetting.value.is_not(None)))
+    """Return the settings with what the office has changed, for pages."""
+    chosen = select(SiteSetting.name, SiteSetting.value)
+    return _with_values(settings, session.execute(chosen))
+
+
+def as_announced(session: Session, settings: Settings) -> Settings:
+    """Return the settings with the changes that the office was told of, for the worker.
+
+    Who keeps a row locked keeps the worker from telling of it, and so from using it.
+    """
+    told = select(SiteSetting.name, SiteSetting.announced)
+    return _with_values(settings, session.execute(told))
+
+
+def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> Settings:
     valid = {}
-    for each in found:
-        try:
-            valid[each.name] = parse(settings, each.name, each.value or "")
-        except ValueError:
-            continue
+    for name, value in found:
+        with suppress(ValueError):
+            if value is not None:
+                valid[name] = parse(settings, name, value)
     return replace(settings, **valid) if valid else settings
 
 
@@ -87,5 +101,6 @@ def store(session: Session, name: str, value: str | None) -> None:
 def unannounced(session: Session) -> list[SiteSetting]:
     """List what has changed since the office was told, without what another worker tells of."""
     listed = select(SiteSetting).order_by(SiteSetting.name)
-    found = session.scalars(listed.with_for_update(skip_locked=True))
+    locked = listed.with_for_update(skip_locked=True)
+    found = session.scalars(locked.execution_options(populate_existing=True))
     return [each for each in found if each.announced != each.value]

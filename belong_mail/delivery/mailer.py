@@ -81,7 +81,7 @@ class Mailer:
     zone: ZoneInfo
     # Whose proofs let people sign in.
     district: District
-    # Returns the settings as the office has changed them.
+    # Returns the settings with the changes that the office was told of.
     site: Callable[[Session], Settings]
     # Whether email to addresses of ours reaches the worker.
     has_inbound: bool = False

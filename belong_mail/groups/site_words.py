@@ -20,15 +20,26 @@ def site_words(session: Session) -> tuple[str, ...]:
     """List the words as they were typed."""
     with session.no_autoflush:
         found = session.get(SiteSetting, NAME)
-    lines = (found.value or "").splitlines() if found is not None else []
+    return _listed(found.value) if found is not None else ()
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    lines = (value or "").splitlines()
     words = (each.strip()[:MAX_CHARACTERS] for each in lines)
     return tuple(each for each in words if each)[:MAX_WORDS]
 
 
 def words_beside(group: Group) -> tuple[str, ...]:
-    """List the words for a group that is in the database; none for one that is made up."""
+    """List the words for a group that is in the database; none for one that is made up.
+
+    A word that was taken from the list counts until the office was told.
+    """
     session = object_session(group)
-    return site_words(session) if session is not None else ()
+    if session is None:
+        return ()
+    words = site_words(session)
+    found = session.get(SiteSetting, NAME)
+    return (*words, *_listed(found.announced)) if found is not None else words
 
 
 def change(session: Session, words: Iterable[str]) -> None:

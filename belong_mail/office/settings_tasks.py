@@ -34,7 +34,10 @@ ALERTS_LIMIT = b"office/alert-address"
 
 
 def apply_changes(session: Session, mailer: Mailer) -> None:
-    """Write emails with what the settings are now; tell everyone of the office what has changed."""
+    """Write emails with the settings that all were told of; tell of those that have changed.
+
+    A change is used a minute after it was told of, when that has been committed.
+    """
     current = mailer.site(session)
     mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
     changed = site_settings.unannounced(session)
@@ -44,13 +47,20 @@ def apply_changes(session: Session, mailer: Mailer) -> None:
     for each in changed:
         each.announced, each.announced_at = each.value, now()
     if changed:
-        _tell_office(session, SETTINGS_CHANGED)
+        _tell_of_settings(session, mailer)
     session.flush()
 
 
 def _tell_office(session: Session, kind: str) -> None:
     for account in session.scalars(select(Account).where(Account.is_office)):
         outbox.post(session, kind, account_id=account.id)
+
+
+def _tell_of_settings(session: Session, mailer: Mailer) -> None:
+    """Tell the inbox too: the web may write rows that say nobody is of the office."""
+    keyring = Keyring(mailer.opener, mailer.index)
+    post_to_address(session, keyring, SETTINGS_CHANGED, mailer.office, DEFAULT)
+    _tell_office(session, SETTINGS_CHANGED)
 
 
 def _tell_of_copies(session: Session, mailer: Mailer) -> None:
@@ -94,10 +104,10 @@ def receive_alert_address(session: Session, keyring: Keyring, job: Job) -> None:
 
 
 def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody of the office that settings were changed, and where to see them."""
-    to, language = _colleague(session, mailer, delivery)
+    """Tell the inbox or a colleague that settings were changed, and where to see them."""
+    to, language, is_office = _recipient(session, mailer, delivery)
     url = mailer.links.page("office_settings.listed", language)
-    return Email(to=to, language=language, context={"settings_url": url})
+    return Email(to=to, language=language, context={"settings_url": url, "is_office": is_office})
 
 
 def copies_end_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
@@ -109,13 +119,9 @@ def copies_end_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
     ends_at = office_copies.end_at(session, mailer.opener)
     if ends_at is None:
         raise SkipDelivery(State.WITHDRAWN)
-    if delivery.account_id is None:
-        to, said = read_posted(mailer.opener, delivery)
-        language = said["language"]
-    else:
-        to, language = _colleague(session, mailer, delivery)
+    to, language, is_office = _recipient(session, mailer, delivery)
     url = mailer.links.page("office_settings.copies", language)
-    context = {"ends_at": ends_at, "copies_url": url, "is_office": delivery.account_id is not None}
+    context = {"ends_at": ends_at, "copies_url": url, "is_office": is_office}
     return Email(to=to, language=language, context=context)
 
 
@@ -123,6 +129,14 @@ def alerts_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) 
     """Tell an address that it gets alerts from now on, or no more."""
     to, said = read_posted(mailer.opener, delivery)
     return Email(to=to, language=said["language"], context={"begins": bool(said["begins"])})
+
+
+def _recipient(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[str, str, bool]:
+    """Return address, language, and whether that is somebody of the office; or withdraw."""
+    if delivery.account_id is None:
+        to, said = read_posted(mailer.opener, delivery)
+        return to, said["language"], False
+    return *_colleague(session, mailer, delivery), True
 
 
 def _colleague(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[str, str]:

@@ -167,7 +167,7 @@ WEB = {
         rows=(("INSERT", "approved_at IS NULL"), ("DELETE", "true")),
     ),
     # The worker alone begins one, after it was mailed.
-    "recoveries": Rights(may_delete=True),
+    "recoveries": Rights(update="used_at", may_delete=True),
     "requests": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),

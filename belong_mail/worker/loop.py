@@ -346,7 +346,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         staff=Staff(settings.allowed_domains, settings.refused_local_parts),
         zone=settings.timezone,
         district=District(settings.oidc_issuer, settings.secret_keys),
-        site=partial(site_settings.with_changes, settings=settings),
+        site=partial(site_settings.as_announced, settings=settings),
         has_inbound=settings.inbound_pipe or bool(settings.inbound_url),
     )
     policy = SendPolicy(settings.send_rate, settings.daily_quota, settings.uncertain)

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import select
 
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
@@ -59,6 +62,7 @@ def test_a_passkey_proves_who_is_signed_in(
     asked = owner.press(ADD, csrf_token=token_of(owner), name="My other phone")
     assert asked.status_code == 403
     assert "Use my passkey" in asked.text
+    assert "<p>Lost your passkey?" in asked.text, "also where the browser knows passkeys"
     assert "Email me a link" not in asked.text
     assert not is_proved(owner)
     given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, device))
@@ -78,6 +82,22 @@ def test_a_mailbox_proves_nothing_of_who_has_a_passkey(
         "You can now sign in with a new passkey"
     ]
     assert not is_proved(owner)
+
+
+def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
+    owner: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    worker.drain()
+    before = len(relay.accepted)
+    with services.writing.begin() as session:
+        account, browser_session = session.execute(
+            select(Account, BrowserSession).join(BrowserSession)
+        ).one()
+        said = {"account": account.public_id, "session": browser_session.public_id}
+        accounts.seal_job(session, services.sealer, accounts.PROOF, {**said, "language": "en"})
+    worker.drain()
+    assert len(relay.accepted) == before
+    assert owner.open("/lead/").status_code == 200
 
 
 def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(

@@ -1,8 +1,10 @@
 """Passkeys: added, used, removed; and what is no answer of one's own passkey signs nobody in."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,15 +14,16 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.models import Account, GroupLead, Passkey, Recovery
 from belong_mail.accounts.passkey_views import CHALLENGE_MAX_AGE
 from belong_mail.accounts.passkeys import MAX_PASSKEYS
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import PASSKEY_CHANGED_RATE
+from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
+from belong_mail.ops import purge
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
@@ -68,6 +71,12 @@ def add(lead: Visitor, device: Authenticator, **said: str) -> TestResponse:
     """Add a device's passkey to the account of who is signed in."""
     answer = {"name": "My phone", "answer": device.create(options_to_add(lead)), **said}
     return lead.press(ADD, csrf_token=Form(lead.open(ADD).text).fields["csrf_token"], **answer)
+
+
+def test_who_has_a_passkey_is_promised_no_sign_in_by_email(phone: Visitor) -> None:
+    words = "the link only starts a wait of one day"
+    assert words in phone.open("/sign-in").text
+    assert words in finish(phone, "").text
 
 
 def token_of(phone: Visitor) -> str:
@@ -152,6 +161,27 @@ def test_a_removed_passkey_signs_nobody_in(
     assert trail(services, Kind.SIGN_IN_REFUSED) == ["passkey-unknown"]
     worker.drain()
     assert relay.to(LEAD)[-1]["Subject"] == "One of your passkeys was removed"
+
+
+def test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else(
+    owner: Visitor, device: Authenticator, app: Flask
+) -> None:
+    for change in (partial(add, owner, Authenticator()), partial(remove_newest, owner)):
+        other = Visitor(app.test_client())
+        assert sign_in_by(other, device).status_code == 303
+        given = change()
+        assert given.status_code == 303
+        assert "signed out everywhere else" in owner.open(given.location).text
+        assert not is_in(other)
+        assert is_in(owner)
+
+
+def remove_newest(owner: Visitor) -> TestResponse:
+    """Remove the passkey that stands last on the page."""
+    page = owner.open(PAGE).text
+    name = re.findall(r'name="passkey" value="([^"]+)"', page)[-1]
+    token = Form(owner.open("/lead/").text).fields["csrf_token"]
+    return owner.press(f"{PAGE}/remove", csrf_token=token, passkey=name)
 
 
 def test_nobody_removes_the_passkey_of_somebody_else(
@@ -246,8 +276,20 @@ def test_a_passkey_that_was_not_made_here_is_not_added(
         {"clientDataJSON": encoded(b"{}")},
         {"clientDataJSON": encoded(b"not JSON")},
         {"userHandle": ""},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4))},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\xa1\x19\x01")},
+        {"authenticatorData": encoded(bytes(32) + b"\x85" + bytes(4) + b"\x81" * 9000)},
     ],
-    ids=["signature", "data", "client", "no JSON", "no handle"],
+    ids=[
+        "signature",
+        "data",
+        "client",
+        "no JSON",
+        "no handle",
+        "no extensions",
+        "half a number",
+        "deep",
+    ],
 )
 @pytest.mark.usefixtures("owner")
 def test_a_bent_answer_signs_nobody_in(
@@ -258,11 +300,45 @@ def test_a_bent_answer_signs_nobody_in(
     assert not is_in(phone)
 
 
-@pytest.mark.parametrize("answer", ["", "{", "[]", "{}", "null", '{"rawId": 7}', "x" * 20_000])
+@pytest.mark.parametrize(
+    "answer",
+    ["", "{", "[]", "{}", "null", '{"rawId": 7}', "x" * 20_000, "[" * 16_000],
+    ids=["nothing", "half", "list", "empty", "null", "number", "long", "deep"],
+)
 @pytest.mark.usefixtures("owner")
 def test_what_is_no_answer_signs_nobody_in(answer: str, phone: Visitor) -> None:
     asked(phone)
     assert finish(phone, answer).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"\xa3\x63fmt", b"\xa1\x19\x01", b"\x81" * 9000],
+    ids=["nothing", "half", "half a number", "deep"],
+)
+def test_what_is_no_attestation_is_not_added(
+    octets: bytes, lead: Visitor, device: Authenticator, services: Services
+) -> None:
+    answer = json.loads(device.create(options_to_add(lead)))
+    answer["response"]["attestationObject"] = encoded(octets)
+    token = Form(lead.open(ADD).text).fields["csrf_token"]
+    given = lead.press(ADD, csrf_token=token, name="My phone", answer=json.dumps(answer))
+    assert given.status_code == 422
+    assert count(services) == 0
+
+
+def test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms(
+    owner: Visitor, device: Authenticator, phone: Visitor, services: Services
+) -> None:
+    for browser in (owner, phone):
+        browser.client.environ_base["REMOTE_ADDR"] = "203.0.113.7"  # no network that is trusted
+    token = token_of(phone)
+    until = now().timestamp() + 10 * ALL_FORMS_RATE.per.total_seconds()
+    with services.writing.begin() as session:
+        session.merge(Limit(key=ALL_FORMS, used_until=until))
+    assert phone.press(BEGIN, csrf_token=token).status_code == 503
+    assert add(owner, Authenticator()).status_code == 303
+    assert sign_in_by(owner, device).status_code == 303
 
 
 @pytest.mark.usefixtures("owner")
@@ -331,6 +407,22 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(
     assert "We couldn’t sign you in" in given.text
     assert not is_in(phone)
     assert count(services) == (what != "gone"), "a passkey goes with its account"
+
+
+@pytest.mark.parametrize("what", ["suspended", "invited", "removed"])
+@pytest.mark.usefixtures("owner")
+def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services) -> None:
+    """Not of who is suspended, or is invited again."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        session.add(Recovery(account_id=account.id))
+        if what == "invited":
+            account.office_since = now()
+    end("suspended" if what == "suspended" else "removed", services)
+    with services.writing.begin() as session:
+        purge.purge_all(session, now())
+        recoveries = len(session.scalars(select(Recovery)).all())
+    assert count(services) == recoveries == (what != "removed")
 
 
 def end(what: str, services: Services) -> None:

@@ -11,12 +11,15 @@ from werkzeug.test import TestResponse
 from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey, Recovery, SignIn
 from belong_mail.accounts.recovery import LET_IN, RECOVERED, STARTED, WAIT
+from belong_mail.accounts.service import PROOF as PROOF_LINK
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import RECOVERY_RATE
+from belong_mail.core.rate_limits import RECOVERIES_RATE, RECOVERY_RATE, WorkerLimit, record_use
 from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.services import Services
+from belong_mail.core.tokens import BadToken
+from belong_mail.delivery import outbox
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
 from tests.browser_client import Form, Visitor, link_to, text_of
@@ -25,6 +28,7 @@ from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
 COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
+PROOF = "/account/proof"
 RECOVERY_PAGE = "/sign-in/recovery?lang=en"
 SOON = timedelta(seconds=2)
 
@@ -92,7 +96,9 @@ def test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it(
     assert "This account uses a passkey" in thief.open(url).text
     given = thief.press(url)
     assert given.location == RECOVERY_PAGE
-    assert thief.open(given.location).status_code == 200
+    page = thief.open(given.location).text
+    assert "nothing has begun" in page
+    assert "Seven days" in page
     assert thief.press(url).status_code == 404, "the link is used up"
     worker.drain()
     assert not is_in(thief)
@@ -136,6 +142,49 @@ def test_after_a_day_a_new_link_removes_the_passkey_and_signs_in(
     assert trail(services, Kind.RECOVERED) == [None]
 
 
+@pytest.mark.usefixtures("office", "owner")
+def test_whoever_recovers_and_adds_a_passkey_at_once_is_told_of(
+    thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == "/lead/?lang=en"
+        assert add(thief, Authenticator()).status_code == 303
+        worker.drain()
+        [told] = [m for m in relay.to(LEAD) if m["Subject"] == "You sign in by email again"]
+        assert "you’re signed out everywhere else" in text_of(told)
+        for address in (COLLEAGUE, OFFICE):
+            assert relay.to(address)[-1]["Subject"] == "Someone signs in by email again"
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
+@pytest.mark.usefixtures("owner")
+@pytest.mark.parametrize(
+    "times",
+    [
+        [],
+        [{"started_at": WAIT - timedelta(minutes=1)}],
+        [{"started_at": RECOVERY_AGE + SOON}],
+        [{"started_at": WAIT + SOON, "used_at": SOON}],
+    ],
+    ids=["stopped", "too early", "over", "used"],
+)
+def test_a_recovery_is_taken_in_its_days_and_once(
+    times: list[dict[str, timedelta]], services: Services
+) -> None:
+    """Whatever was so when the link was opened, it is looked at again as it is used."""
+    with services.writing.begin() as session:
+        account = session.scalars(select(Account)).one()
+        for ago in times:
+            at = {name: now() - time for name, time in ago.items()}
+            session.add(Recovery(account_id=account.id, **at))
+        session.flush()
+        with pytest.raises(BadToken):
+            recovery.recover(session, services.sealer, account)
+    assert count(services) == 1
+
+
 @pytest.mark.usefixtures("owner")
 def test_whoever_signs_in_with_the_passkey_has_not_lost_it(
     thief: Visitor, device: Authenticator, app: Flask, services: Services, worker: Worker,
@@ -147,6 +196,44 @@ def test_whoever_signs_in_with_the_passkey_has_not_lost_it(
     with time_machine.travel(now() + WAIT + SOON):
         assert press(thief, worker, relay).location == RECOVERY_PAGE
         assert not is_in(thief)
+
+
+@pytest.mark.parametrize("what", ["add", "remove", "prove"])
+def test_whoever_changes_or_uses_their_passkeys_has_not_lost_them(
+    what: str, owner: Visitor, thief: Visitor, device: Authenticator, services: Services,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    add(owner, Authenticator())
+    worker.drain()
+    begin(thief, worker, relay)
+    if what == "add":
+        assert add(owner, Authenticator()).status_code == 303
+    elif what == "remove":
+        assert owner.send("/account/passkeys").status_code == 303
+    else:
+        token = Form(owner.open("/lead/").text).fields["csrf_token"]
+        answer = device.get(owner.press(f"{PROOF}/passkey", csrf_token=token).json or {})
+        given = owner.press(f"{PROOF}/passkey/finish", csrf_token=token, answer=answer)
+        assert given.location == PROOF
+    assert trail(services, Kind.RECOVERY_STOPPED) == [None]
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
+@pytest.mark.usefixtures("owner")
+def test_no_recovery_ripens_while_an_account_is_suspended(
+    office: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    for verb in ("suspend", "lift"):
+        assert office.press(f"{page}/{verb}", csrf_token=token).status_code == 303
+        worker.drain()
+    with time_machine.travel(now() + WAIT + SOON):
+        assert press(thief, worker, relay).location == RECOVERY_PAGE
+        assert not is_in(thief)
+    assert count(services) == 1
 
 
 @pytest.mark.usefixtures("owner")
@@ -212,6 +299,20 @@ def test_the_office_stops_a_recovery(
         assert press(thief, worker, relay).location == RECOVERY_PAGE
 
 
+@pytest.mark.usefixtures("owner")
+def test_whom_the_office_removes_keeps_no_passkey(
+    office: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    begin(thief, worker, relay)
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    given = office.press(f"{page}/remove", csrf_token=token, role="the-village")
+    assert given.status_code == 303
+    assert count(services) == 0
+    with services.reading.begin() as session:
+        assert session.scalars(select(Recovery)).all() == []
+
+
 def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
     add(office, Authenticator())
     with services.reading.begin() as session:
@@ -241,7 +342,7 @@ def test_a_suspended_account_is_not_recovered(
 def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
     services: Services, worker: Worker, relay: Server
 ) -> None:
-    """It names no link, one that was not used, and one of another account; and no colleague."""
+    """It names no sign-in link of the account that was mailed and used, and no colleague."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account).order_by(Account.id.desc())).first()
         assert account is not None
@@ -251,9 +352,13 @@ def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
         links = [
             SignIn(account_id=account.id, browser_hash=b"new"),
             SignIn(account_id=other.id, browser_hash=b"used", used_at=now()),
+            SignIn(account_id=account.id, browser_hash=b"proof", used_at=now()),
+            SignIn(account_id=account.id, browser_hash=b"never mailed", used_at=now()),
         ]
         session.add_all(links)
         session.flush()
+        for kind, each in zip(("sign-in", "sign-in", PROOF_LINK), links, strict=False):
+            outbox.post(session, kind, account_id=each.account_id, about_id=each.id)
         for name in ("none", *(each.public_id for each in links)):
             recovery.tell(session, services.sealer, account, STARTED, link=name)
         recovery.tell(session, services.sealer, account, RECOVERED)
@@ -261,6 +366,10 @@ def test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody(
     worker.drain()
     with services.writing.begin() as session:
         assert session.scalars(select(Recovery)).all() == []
+        session.add(Recovery(account_id=account.id, used_at=now()))
+        recovery.tell(session, services.sealer, account, RECOVERED)
+    worker.drain()
+    with services.writing.begin() as session:
         recovery.forget_passkeys(session, session.get_one(Account, account.id))
         for by in (account, other):
             recovery.tell(session, services.sealer, account, LET_IN, by=by.public_id)
@@ -286,6 +395,18 @@ def test_recoveries_fill_no_inbox(
         assert session.scalars(select(Recovery)).all() == []
 
 
+@pytest.mark.usefixtures("owner")
+def test_recoveries_of_all_together_fill_no_inbox(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        for _ in range(RECOVERIES_RATE.burst):
+            record_use(session, b"recoveries", RECOVERIES_RATE, now(), table=WorkerLimit)
+    before = len(subjects(relay, LEAD))
+    ask_again(services, worker)
+    assert len(subjects(relay, LEAD)) == before
+
+
 def ask_again(services: Services, worker: Worker) -> None:
     """Ask for a recovery by a link that was mailed and used, as whoever reads the mailbox does."""
     with services.writing.begin() as session:
@@ -293,6 +414,7 @@ def ask_again(services: Services, worker: Worker) -> None:
         used = SignIn(account_id=account.id, browser_hash=b"again", used_at=now())
         session.add(used)
         session.flush()
+        outbox.post(session, "sign-in", account_id=account.id, about_id=used.id)
         recovery.tell(session, services.sealer, account, STARTED, link=used.public_id)
     worker.drain()
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
@@ -23,11 +24,13 @@ from tests.servers.smtp import Server
 
 SETTINGS = "/office/settings"
 LEAD = "lead-of-asian@dpsk12.org"
+INBOX = "dps-belong@example.org"
+CHANGED = "Settings of the DPS Belong site were changed"
 VIDEO = "https://video.example.org/belong"
 
 
-def minutes_later(worker: Worker) -> None:
-    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+def minutes_later(worker: Worker, minutes: int = 2) -> None:
+    with time_machine.travel(now() + timedelta(minutes=minutes), tick=True):
         worker.drain()
 
 
@@ -55,16 +58,55 @@ def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
 ) -> None:
     office.send(f"{SETTINGS}/postal_address", value="DPS Belong, 1 Main St, Denver")
     minutes_later(worker)
-    minutes_later(worker)
-    told = [mail for mail in relay.to(LEAD) if "Settings" in str(mail["Subject"])]
-    assert len(told) == 1
-    assert SETTINGS in text_of(told[0])
+    minutes_later(worker, 4)
+    for address in (LEAD, INBOX):
+        [told] = [mail for mail in relay.to(address) if "Settings" in str(mail["Subject"])]
+        assert SETTINGS in text_of(told)
+    assert "the office’s inbox" in text_of(told)
     visitor.join("the-village", "new@dpsk12.org")
     worker.drain()
     [mail] = relay.to("new@dpsk12.org")
     for body in (text_of(mail), html_of(mail)):
         assert "1 Main St" in body
         assert "sample line" not in body
+
+
+def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
+    office: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    office.send(f"{SETTINGS}/lifeline_phone", value="800-555-0199")
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(is_office=False))
+    minutes_later(worker)
+    assert [str(mail["Subject"]) for mail in relay.to(INBOX)] == [CHANGED]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
+    office: Visitor, visitor: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    office.send(f"{SETTINGS}/postal_address", value="DPS Belong, 1 Main St, Denver")
+    office.send(f"{SETTINGS}/words", words="sunrise")
+    minutes_later(worker)
+    minutes_later(worker, 4)
+    with services.writing.begin() as session:
+        for name, value in (("postal_address", "Scam, 2 Main St"), ("discreet_words", None)):
+            one = update(SiteSetting).where(SiteSetting.name == name)
+            session.execute(one.values(value=value))
+    with services.engine.connect() as connection:
+        connection.execute(select(SiteSetting.name).with_for_update())
+        minutes_later(worker, 6)
+        minutes_later(worker, 8)
+        visitor.join("the-village", "new@dpsk12.org")
+        worker.drain()
+    [mail] = relay.to("new@dpsk12.org")
+    assert "1 Main St" in text_of(mail)
+    with services.reading.begin() as session, pytest.raises(HeaderNamesGroup):
+        require_quiet_headers(group_named(session, "lgbtq"), ["A sunrise walk"])
+    minutes_later(worker, 10)
+    assert [str(mail["Subject"]) for mail in relay.to(INBOX)] == [CHANGED] * 2
+    with services.reading.begin() as session:
+        require_quiet_headers(group_named(session, "lgbtq"), ["A sunrise walk"])
 
 
 def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Services) -> None:
