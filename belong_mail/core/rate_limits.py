@@ -149,6 +149,8 @@ IMPORT_MINUTE_RATE = Rate(60, timedelta(minutes=1))
 IMPORT_DAY_RATE = Rate(10_000, DAY)
 # The same person for the same group, whichever file names them: until their answer is due.
 IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
+# The same person for all groups together: one file after another asks nobody all the time.
+IMPORT_PERSON_RATE = Rate(3, timedelta(hours=72))
 # Changes of who else gets alerts: each one emails two addresses of staff, whoever asked for it.
 ALERT_ADDRESS_RATE = Rate(10, DAY)
 # That the office's copies end: whoever breaks into the web and takes it back and forth mails no

@@ -50,6 +50,8 @@ def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> 
     if rule is None:
         return
     member = session.get(Subscription, delivery.subscription_id or 0)
+    if member is not None and member.confirmed_at is None:
+        return  # an old list, or somebody who mistyped: it says nothing of the mail system
     if not rule.is_about_existence or _is_believed(session, domain_of, member):
         _apply(session, delivery, rule)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -15,6 +15,7 @@ from belong_mail.core.rate_limits import (
     IMPORT_AGAIN_RATE,
     IMPORT_DAY_RATE,
     IMPORT_MINUTE_RATE,
+    IMPORT_PERSON_RATE,
     Rate,
     WorkerLimit,
 )
@@ -99,7 +100,7 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
         return
     said = json.loads(keyring.opener.open(batch.sealed, BATCH_COLUMN))
     group, addresses = batch.import_.group, said["addresses"]
-    if said["group"] != group.public_id or len(addresses) > BATCH_SIZE:
+    if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
     at = now()
     for key, rate in ((MINUTE, pace.minute), (DAY, pace.day)):
@@ -112,7 +113,9 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
 def put_aside(session: Session, batch_id: int) -> None:
     """Count that a batch could not be read; after some times it is left where it is."""
     failed = update(ImportBatch).where(ImportBatch.id == batch_id)
-    session.execute(failed.values(failures=ImportBatch.failures + 1))
+    # The web may write any number into a new row, also one far below 0.
+    before = case((ImportBatch.failures < 0, 0), else_=ImportBatch.failures)
+    session.execute(failed.values(failures=before + 1))
 
 
 def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) -> None:
@@ -125,11 +128,8 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
     identity = normalise(signup.address)
     if not _may_be_asked(session, keyring, group, identity):
         return
-    mark = keyring.index.limited(f"import/{group.public_id}/{untagged(identity)}")
-    at = now()
-    if not rate_limits.remaining(session, mark, IMPORT_AGAIN_RATE, at, WorkerLimit):
+    if not _is_little_asked(session, keyring, group, untagged(identity)):
         return
-    rate_limits.record_use(session, mark, IMPORT_AGAIN_RATE, at, table=WorkerLimit)
     subscription = start_subscription(session, keyring, group, signup)
     pending = PendingConfirmation(
         subscription_id=subscription.id, language=signup.language, is_invited=True
@@ -140,23 +140,41 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
     outbox.post(session, INVITED, subscription_id=subscription.id, about_id=pending.id)
 
 
+def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
+    """Count that a person is asked, unless imports have asked them too often already."""
+    at = now()
+    mark = keyring.index.limited(f"import/{group.public_id}/{person}")
+    of_person = keyring.index.limited(f"import//{person}")
+    rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
+    if not all(rate_limits.remaining(session, key, rate, at, WorkerLimit) for key, rate in rates):
+        return False
+    for key, rate in rates:
+        rate_limits.record_use(session, key, rate, at, table=WorkerLimit)
+    return True
+
+
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
     """Tell whether nothing is known that speaks against asking a normalised address.
 
     A member is not asked, nor who has left lately, has been asked, or wants no email.
     """
-    if suppressions.is_suppressed(session, keyring.index, identity):
+    spellings = {identity, untagged(identity)}
+    if any(_wants_no_email(session, keyring, group, each) for each in spellings):
         return False
-    if is_barred(session, keyring.index, group, identity):
-        return False
-    if session.get(Erasure, keyring.index.erased(identity)) is not None:
-        return False
-    names = {keyring.index.member(group.public_id, each) for each in (identity, untagged(identity))}
+    names = {keyring.index.member(group.public_id, each) for each in spellings}
     known = select(Subscription.id).where(
         Subscription.group_id == group.id,
         or_(Subscription.address_index.in_(names), Subscription.counted_index.in_(names)),
     )
     return session.scalar(known.limit(1)) is None
+
+
+def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
+    return (
+        suppressions.is_suppressed(session, keyring.index, identity)
+        or is_barred(session, keyring.index, group, identity)
+        or session.get(Erasure, keyring.index.erased(identity)) is not None
+    )
 
 
 def remind(session: Session) -> None:
@@ -187,6 +205,7 @@ def remind(session: Session) -> None:
             subscription_id=pending.subscription_id,
             about_id=pending.id,
         )
+        rate_limits.record_use(session, DAY, IMPORT_DAY_RATE, at, table=WorkerLimit)
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -156,6 +156,7 @@ def replace(
     session: Session, sealer: Sealer, group: Group, found: AddressList, language: str
 ) -> Import:
     """Store a file in place of one that was not started. Raises NotOpen and AlreadyWaiting."""
+    session.refresh(group, with_for_update=True)  # of two checks at once the later one is kept
     before = latest(session, group)
     if before is not None and before.started_at is None:
         session.delete(before)

@@ -1,6 +1,6 @@
 """The office's page that moves a list of addresses in: check a file, start, see how far it is."""
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
@@ -44,11 +44,11 @@ def add(slug: str) -> ResponseReturnValue:
 def start(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         group = service.find_group(session, signed_in(), slug)
-        latest = imports.latest(session, group)
-        if latest is None:
+        seen = _seen(session, group)
+        if seen is None:
             raise InvalidState
         try:
-            imports.start(session, latest)
+            imports.start(session, seen)
         except imports.NotOpen as error:
             raise InvalidState from error
     return redirect(url_for(".add", slug=slug, started=1), 303)
@@ -60,10 +60,18 @@ def discard(slug: str) -> ResponseReturnValue:
     """Ask nobody more: what is left of the file is deleted."""
     with transaction() as session:
         group = service.find_group(session, signed_in(), slug)
-        latest = imports.latest(session, group)
-        if latest is not None:
-            imports.discard(session, latest)
+        seen = _seen(session, group)
+        if seen is not None:
+            imports.discard(session, seen)
     return redirect(url_for(".add", slug=slug, discarded=1), 303)
+
+
+def _seen(session: Session, group: Group) -> imports.Import | None:
+    """Return the newest file, which must be the one that the page was about."""
+    latest = imports.latest(session, group)
+    if latest is not None and latest.public_id != request.form.get("seen"):
+        raise InvalidState
+    return latest
 
 
 def _store(session: Session, group: Group, form: ImportForm) -> None:

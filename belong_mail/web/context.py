@@ -2,16 +2,17 @@
 
 import hashlib
 import hmac
+import io
 import ipaddress
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import IO, cast
 
 import click
-from flask import Blueprint, current_app, g, has_request_context, request
+from flask import Blueprint, Request, current_app, g, has_request_context, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
@@ -136,6 +137,13 @@ def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: st
     if of_all is None:
         raise ServiceUnavailable(retry_after=at + AGAIN_AFTER)
     return of_all
+
+
+class InMemoryRequest(Request):
+    """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk."""
+
+    def _get_file_stream(self, *_args: object, **_options: object) -> IO[bytes]:
+        return io.BytesIO()
 
 
 def allow_uploads(blueprint: Blueprint, octets: int) -> None:

@@ -5022,13 +5022,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
 )
 IMPORTING = "tests/imports/test_move_in.py"
+IMPORT_PAGE = "tests/imports/test_office_page.py"
 READING_CELLS = "tests/imports/test_address_list.py::test_a_cell_takes_no_longer_than_its_length"
 ROWS += (
     (
         "an-import-asks-nobody-twice",
         "belong_mail/members/import_tasks.py",
-        "if not rate_limits.remaining(session, mark, IMPORT_AGAIN_RATE, at, WorkerLimit):",
-        "if False:",
+        "rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)",
+        "rates = ((of_person, IMPORT_PERSON_RATE),)",
         (
             f"{IMPORTING}::test_a_file_that_is_imported_twice_asks_nobody_twice_for_three_days[sqlite]",
         ),
@@ -5050,15 +5051,15 @@ ROWS += (
     (
         "a-batch-of-guesses-is-no-larger-than-its-limits-count",
         "belong_mail/members/import_tasks.py",
-        'said["group"] != group.public_id or len(addresses) > BATCH_SIZE',
+        'said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE',
         'said["group"] != group.public_id',
         (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
     ),
     (
         "a-batch-is-for-the-group-it-was-sealed-for",
         "belong_mail/members/import_tasks.py",
-        'said["group"] != group.public_id or len',
-        "len",
+        'said["group"] != group.public_id or not 0 <',
+        "not 0 <",
         (f"{IMPORTING}::test_a_batch_that_the_worker_did_not_expect_asks_nobody[sqlite]",),
     ),
     (
@@ -5088,6 +5089,48 @@ ROWS += (
         '"@" in word and len(word) <= MAX_WORD',
         '"@" in word',
         (READING_CELLS,),
+    ),
+    (
+        "a-plus-tag-gets-round-nobodys-wish",
+        "belong_mail/members/import_tasks.py",
+        "_wants_no_email(session, keyring, group, each) for each in spellings",
+        "_wants_no_email(session, keyring, group, each) for each in {identity}",
+        (f"{IMPORTING}::test_a_plus_tag_gets_round_nobodys_wish",),
+    ),
+    (
+        "imports-of-many-groups-ask-a-person-seldom",
+        "belong_mail/members/import_tasks.py",
+        "rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)",
+        "rates = ((mark, IMPORT_AGAIN_RATE),)",
+        (f"{IMPORTING}::test_imports_of_many_groups_ask_a_person_three_times_at_most",),
+    ),
+    (
+        "a-batch-that-cannot-be-read-is-left-after-three-times",
+        "belong_mail/members/import_tasks.py",
+        "else_=ImportBatch.failures)",
+        "else_=ImportBatch.failures) * 0 + ImportBatch.failures",
+        (f"{IMPORTING}::test_a_batch_is_left_after_three_times_whatever_the_web_counted",),
+    ),
+    (
+        "only-the-file-that-was-looked-at-is-started",
+        "belong_mail/office/import_views.py",
+        'if latest is not None and latest.public_id != request.form.get("seen"):',
+        "if False:",
+        (f"{IMPORT_PAGE}::test_only_the_file_that_was_looked_at_is_started_or_deleted[sqlite]",),
+    ),
+    (
+        "mistyped-addresses-of-a-list-open-no-breaker",
+        "belong_mail/members/bounces.py",
+        "    if member is not None and member.confirmed_at is None:",
+        "    if False:",
+        (f"{IMPORTING}::test_mistyped_addresses_of_a_list_open_no_breaker",),
+    ),
+    (
+        "an-upload-is-never-on-disk",
+        "belong_mail/app.py",
+        "    app.request_class = InMemoryRequest\n",
+        "",
+        (f"{IMPORT_PAGE}::test_an_upload_is_never_written_to_disk",),
     ),
 )
 

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import IMPORT_MINUTE_RATE
+from belong_mail.core.rate_limits import (
+    IMPORT_MINUTE_RATE,
+    WorkerLimit,
+)
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
+from belong_mail.members.bounces import breaker_until
+from belong_mail.members.import_tasks import DAY, INVITED, INVITED_AGAIN, MAX_FAILURES
 from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
@@ -359,3 +363,66 @@ def test_who_complains_of_an_invitation_is_never_asked_again(
     scenario.visitor.join("asian", ADA)
     scenario.worker.drain()
     assert len(scenario.mails()) == before == (2 if kind == INVITED_AGAIN else 1)
+
+
+@on_sqlite
+def test_a_plus_tag_gets_round_nobodys_wish(scenario: Scenario, bring: Import) -> None:
+    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.worker.drain()
+    before = len(scenario.relay.accepted)
+    bring("ada+list@dpsk12.org", slug="asian")
+    scenario.worker.drain()
+    assert len(scenario.relay.accepted) == before
+
+
+@on_sqlite
+def test_imports_of_many_groups_ask_a_person_three_times_at_most(
+    scenario: Scenario, bring: Import
+) -> None:
+    for slug in (VILLAGE, "lgbtq", "asian", "women-of-color"):
+        assert bring(ADA, slug=slug).exit_code == 0
+        scenario.worker.drain()
+    assert len(deliveries(scenario)) == 3
+
+
+@on_sqlite
+def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, later: Any) -> None:
+    bring(ADA)
+    scenario.worker.drain()
+    later(timedelta(hours=49))
+    begun = now().timestamp()
+    scenario.worker.drain()
+    assert subjects(scenario) == [ASKED, REMINDED]
+    with scenario.services.reading.begin() as session:
+        used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == DAY))
+    assert used is not None
+    assert used > begun
+
+
+@on_sqlite
+@pytest.mark.parametrize("addresses", [[], [ADA] * (BATCH_SIZE + 1)])
+def test_a_batch_is_left_after_three_times_whatever_the_web_counted(
+    addresses: list[str], scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scenario.services.writing.begin() as session:
+        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
+        made = imports.store(session, sealer, group, AddressList([ADA]), "en")
+        made.started_at = now()
+        said = {"group": group.public_id, "language": "en", "addresses": addresses}
+        sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
+        which = update(ImportBatch).where(ImportBatch.import_id == made.id)
+        session.execute(which.values(sealed=sealed, failures=-30))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        assert session.scalars(select(ImportBatch.failures)).one() == MAX_FAILURES
+    assert caplog.text.count("cannot be read: DecryptionError") == MAX_FAILURES
+
+
+@on_sqlite
+def test_mistyped_addresses_of_a_list_open_no_breaker(scenario: Scenario, bring: Import) -> None:
+    scenario.relay.always("RCPT", "550 5.1.1 User unknown")
+    bring("\n".join(f"p{each}@dpsk12.org" for each in range(50)))
+    scenario.worker.drain()
+    with scenario.services.reading.begin() as session:
+        assert session.scalars(select(Delivery.state)).first() == State.BOUNCED
+        assert breaker_until(session, now()) is None

@@ -1,17 +1,25 @@
 """The office brings a file: it is checked, then started, and the page tells nobody's membership."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 import time_machine
+from flask import Flask, request
+from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
+from belong_mail.members import imports
+from belong_mail.members.address_list import AddressList
 from belong_mail.members.import_tasks import INVITED
 from tests.browser_client import Form, Visitor
 from tests.canary import found_in
 from tests.db_dump import dump_of, kept_of
+from tests.factories import group_named
+from tests.markers import on_sqlite
 from tests.office.conftest import office
+from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, Scenario
 
@@ -25,9 +33,11 @@ def upload(office: Visitor, content: bytes | str, **typed: Any) -> Any:
     return office.send(PAGE, file=(io.BytesIO(data), "list.csv"), **typed)
 
 
-def press(office: Visitor, what: str) -> Any:
+def press(office: Visitor, what: str, page: str = "") -> Any:
+    """Press a button of the page as it is, or as it was when it was looked at."""
     token = Form(office.open("/office/groups/the-village").text).fields["csrf_token"]
-    return office.press(f"{PAGE}/{what}", csrf_token=token)
+    [seen] = set(re.findall(r'name="seen" value="([^"]+)"', page or office.open(PAGE).text))
+    return office.press(f"{PAGE}/{what}", csrf_token=token, seen=seen)
 
 
 def test_a_file_is_checked_and_asks_nobody_until_it_is_started(
@@ -110,3 +120,40 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(
 def test_a_group_leader_has_no_such_page(lead: Visitor) -> None:
     assert lead.open(PAGE).status_code == 404
     assert lead.press(f"{PAGE}/start").status_code in (400, 403, 404)
+
+
+def test_only_the_file_that_was_looked_at_is_started_or_deleted(
+    office: Visitor, scenario: Scenario
+) -> None:
+    upload(office, ADA)
+    looked_at = office.open(PAGE).text
+    upload(office, "Email,Manager\nbob@dpsk12.org,eve@dpsk12.org\ncy@dpsk12.org,eve@dpsk12.org\n")
+    for what in ("start", "discard"):
+        assert press(office, what, looked_at).status_code == 409
+    scenario.worker.drain()
+    assert scenario.mails() == scenario.mails("bob@dpsk12.org") == []
+    page = office.open(PAGE).text
+    assert "2 people will be asked." in page
+    assert "Column B holds addresses too; they aren’t asked." in page
+    assert press(office, "start", page).status_code == 303
+
+
+def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario: Scenario) -> None:
+    def check(session: Session) -> None:
+        group, found = group_named(session, "the-village"), AddressList([ADA])
+        imports.replace(session, scenario.services.sealer, group, found, "en")
+
+    do_twice_at_once(scenario.services, check)
+    assert scenario.rows("imports") == scenario.rows("import_batches") == 1
+
+
+@on_sqlite
+def test_an_upload_is_never_written_to_disk(app: Flask) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="list.csv"\r\n\r\n'
+    body = head + b"x" * 600_000 + b"\r\n--b--\r\n"
+    kind = "multipart/form-data; boundary=b"
+    with app.test_request_context(PAGE, method="POST", data=body, content_type=kind):
+        request.max_content_length = 1_000_000
+        stream = request.files["file"].stream
+        assert isinstance(stream, io.BytesIO)
+        assert len(stream.read()) == 600_000
