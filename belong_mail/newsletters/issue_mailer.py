@@ -112,7 +112,9 @@ def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
     try:
         for language in i18n.NAMES:
             build(mailer, newsletter, language)
-    except _UNFIT as error:
+    except (*NO_DATABASE, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a poisoned issue must not stop the others
         log.warning("Newsletter %d is not queued: %s", newsletter.id, type(error).__name__)
         return False
     return True
