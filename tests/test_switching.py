@@ -17,7 +17,7 @@ from tests.words import Reader
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BUTTON = re.compile(r'name="switch_language" value="(\w\w)"[^>]*formaction="([^"]+)"')
-UNTYPED = {"csrf_token", "trap", "seen", "picture", "flyer", "topic"}
+UNTYPED = {"answer", "csrf_token", "trap", "seen", "picture", "flyer", "file", "topic"}
 # Where one chooses: somebody new takes a group over.
 CHOSEN = {"to": "new"}
 # Join, contact, my groups, a new address, sign-in; write, pictures, release, page, questions.

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from belong_mail.accounts import devices, identities, passkeys, proof, recovery
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm
+from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm, SignInForm
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
@@ -47,8 +47,9 @@ SIGN_IN, ADD, PROVE = "sign-in", "add", "prove"
 @no_cookie
 def begin() -> ResponseReturnValue:
     """Say what a browser is to sign, the same to everybody."""
-    if not PasskeySignInForm().is_sent():
-        return redirect(url_for("sign_in.ask"), 303)
+    form = PasskeySignInForm()
+    if not form.is_sent():
+        return _sign_in_page(form), 422
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())
     return jsonify(passkeys.request_options(_base_url(), _new_challenge(SIGN_IN)))
@@ -61,12 +62,16 @@ def sign_in() -> ResponseReturnValue:
     """Sign this browser in by what it has signed."""
     form = PasskeySignInForm()
     if not form.is_sent():
-        return redirect(url_for("sign_in.ask"), 303)
+        return _sign_in_page(form), 422
     try:
         return _sign_in(_use_challenge(SIGN_IN), form.answer.data or "")
     except PasskeyRefused as refused:
         _record_refusal(refused)
     return render_template("passkeys/refused.html"), 403
+
+
+def _sign_in_page(form: PasskeySignInForm) -> str:
+    return render_template("sign_in/ask.html", form=SignInForm(), passkey_form=form)
 
 
 def _sign_in(challenge: bytes, answer: str) -> Response:

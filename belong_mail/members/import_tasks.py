@@ -1,7 +1,7 @@
 """Ask the people of an imported list: a few at a time, each once, and remind each once."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,9 +58,12 @@ class Pace:
         """
         minute, day = IMPORT_MINUTE_RATE, IMPORT_DAY_RATE
         if policy.send_rate is not None:
-            minute = Rate(max(BATCH_SIZE, min(minute.burst, policy.send_rate // 4)), minute.per)
+            minute = replace(
+                minute, burst=max(BATCH_SIZE, min(minute.burst, policy.send_rate // 4))
+            )
         if policy.daily_quota is not None:
-            day = Rate(max(BATCH_SIZE, min(day.burst, policy.daily_quota // 4)), day.per)
+            burst = max(BATCH_SIZE, min(day.burst, policy.daily_quota // 4))
+            day = replace(day, burst=burst)
         return cls(minute, day)
 
 
