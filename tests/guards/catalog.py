@@ -4958,6 +4958,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/district/test_office.py",),
     ),
     (
+        "a-poisoned-newsletter-stops-no-queueing",
+        "belong_mail/newsletters/issue_mailer.py",
+        'is not queued: %s", newsletter.id, type(error).__name__)\n        return False',
+        'is not queued: %s", newsletter.id, type(error).__name__)\n        raise',
+        ("tests/sending/test_poison.py",),
+    ),
+    (
         "a-move-touches-no-database-in-use",
         "belong_mail/ops/move.py",
         "if one is None or other is None or tuple(one) != tuple(other):",
