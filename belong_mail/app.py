@@ -24,6 +24,7 @@ from belong_mail.leads.views import editing, group_interests, questions, shared_
 from belong_mail.meetings.lead_views import planning
 from belong_mail.meetings.views import meetings
 from belong_mail.members.calendar_views import own_calendar
+from belong_mail.members.personal_views import personal
 from belong_mail.members.self_service_views import memberships, moving
 from belong_mail.members.views import interests, subscriptions
 from belong_mail.newsletters.approval_views import approvals
@@ -53,10 +54,11 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 
 BLUEPRINTS = (
-    directory, subscriptions, interests, memberships, moving, contact, sign_in, account, passkey,
-    lead, writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
-    shared_mailbox, office, office_groups, office_imports, office_newsletters, office_settings,
-    office_trail, people, newcomers, meetings, own_calendar, planning, office_health, operating,
+    directory, subscriptions, personal, interests, memberships, moving, contact, sign_in, account,
+    passkey, lead, writing, pictures, flyers, releases, approvals, editing, questions,
+    group_interests, shared_mailbox, office, office_groups, office_imports, office_newsletters,
+    office_settings, office_trail, people, newcomers, meetings, own_calendar, planning,
+    office_health, operating,
 )  # fmt: skip
 
 
