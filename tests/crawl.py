@@ -75,9 +75,7 @@ def mailed_links(
     visitor.join("lgbtq", GUEST)
     worker.drain()
     [asked], [issue] = relay.to(GUEST), relay.to(MEMBER)
-    with services.writing.begin() as session:
-        gone = make_member(session, keyring, "gone@dpsk12.org")
-        gone.ended_at = now()
+    gone = somebody_who_left(services, keyring)
     invite(services, keyring)
     visitor.send("/sign-in", email=LEAD)
     visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
@@ -97,7 +95,7 @@ def mailed_links(
         "not-me": link_to(asked, "not-me"),
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
-        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone.public_id),
+        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone),
         "result": page_of(services, "result", Purpose.RESULT, "left~1~"),
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
@@ -106,6 +104,14 @@ def mailed_links(
         "invitation": invitation_link(services, keyring, worker, relay),
         "confirm-identity": proof_link(services, worker, relay),
     }
+
+
+def somebody_who_left(services: Services, keyring: Keyring) -> str:
+    """Let a member have left just now; return the membership's public id."""
+    with services.writing.begin() as session:
+        gone = make_member(session, keyring, "gone@dpsk12.org")
+        gone.ended_at = now()
+        return gone.public_id
 
 
 def recovery_link(services: Services) -> str:
