@@ -21,7 +21,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
-from belong_mail.mail.address import normalise
+from belong_mail.mail.address import normalise, untagged
 from belong_mail.members.self_service_emails import plain
 from belong_mail.members.service import SignupData
 from belong_mail.members.staff_codes import (
@@ -67,13 +67,16 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
         and group.allows_personal_addresses
         and keyring.staff.admits(address)
         and not suppressions.is_suppressed(session, keyring.index, identity)
-        and not is_barred(session, keyring.index, group, identity)
+        and not any(
+            is_barred(session, keyring.index, group, each)
+            for each in (identity, untagged(identity))
+        )
     )
 
 
 def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
-    """Count a code, or tell that there were too many."""
-    identity = normalise(wanted.address)
+    """Count a code, or tell that there were too many: a plus tag makes nobody another person."""
+    identity = untagged(normalise(wanted.address))
     uses = (
         (index.limited(f"staff-code-from/{wanted.source}/{identity}"), STAFF_CODE_SOURCE_RATE),
         (index.limited(f"staff-code-to/{identity}"), STAFF_CODE_RATE),

@@ -2463,8 +2463,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-code-for-whom-the-office-bars",
         "belong_mail/members/staff_code_tasks.py",
-        "        and not is_barred(session, keyring.index, group, identity)\n",
-        "",
+        "            is_barred(session, keyring.index, group, each)\n",
+        "            False\n",
         (f"{PERSONAL}::test_the_answer_is_the_same_for_every_staff_address",),
     ),
     (
@@ -2472,6 +2472,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/members/staff_code_tasks.py",
         "    if not _count(session, keyring.index, wanted):\n        return\n",
         "",
+        (f"{PERSONAL}::test_one_staff_address_gets_so_many_codes_a_day",),
+    ),
+    (
+        "no-code-for-whom-the-office-bars-under-a-plus-tag",
+        "belong_mail/members/staff_code_tasks.py",
+        "for each in (identity, untagged(identity))",
+        "for each in (identity,)",
+        (f"{PERSONAL}::test_the_answer_is_the_same_for_every_staff_address",),
+    ),
+    (
+        "codes-are-few-whatever-the-plus-tag",
+        "belong_mail/members/staff_code_tasks.py",
+        "    identity = untagged(normalise(wanted.address))\n",
+        "    identity = normalise(wanted.address)\n",
         (f"{PERSONAL}::test_one_staff_address_gets_so_many_codes_a_day",),
     ),
     (

@@ -90,7 +90,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "moving.ask_new_address": {"email": "moved.again@dpsk12.org"},
     "subscriptions.join": {"email": "new@dpsk12.org"},
     "personal.ask_code": {"email": "new@dpsk12.org"},
-    "personal.join": {"email": "new@home.example", "code": "2222-2222-2222"},
+    "personal.join": {"email": "new@home.example", "code": crawl.STAFF_CODE},
     "interests.ask": {"email": "new@dpsk12.org"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "memberships.ask": {"email": "new@dpsk12.org"},
