@@ -5,6 +5,8 @@ from tests.guards.sabotage import Sabotage
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
 MOVE = "tests/operations/test_move.py"
+ENCRYPTED = "tests/operations/test_encrypted_copies.py"
+CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
@@ -4998,6 +5000,48 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if inspect(place).get_table_names():\n",
         "        if not place:\n",
         (f"{REHEARSED}::test_a_drill_refuses_what_is_no_copy_and_a_database_in_use[postgresql]",),
+    ),
+    (
+        "an-encrypted-copy-must-end-with-its-last-chunk",
+        "belong_mail/core/encrypted_file.py",
+        'return number.to_bytes(11, "big") + bytes([is_last])',
+        'return number.to_bytes(11, "big") + bytes([is_last * 0])',
+        (f"{ENCRYPTED}::{CHANGED}[sqlite]",),
+    ),
+    (
+        "chunks-of-an-encrypted-copy-are-in-order",
+        "belong_mail/core/encrypted_file.py",
+        'return number.to_bytes(11, "big") + bytes([is_last])',
+        "return bytes(11) + bytes([is_last])",
+        (f"{ENCRYPTED}::{CHANGED}[sqlite]",),
+    ),
+    (
+        "no-plain-copy-in-the-place-of-an-encrypted-one",
+        "belong_mail/core/encrypted_file.py",
+        "    if head[: len(MAGIC)] != MAGIC or len(head) != HEAD_OCTETS:\n",
+        "    if not head.startswith(MAGIC):\n        target.write(head + source.read())\n    elif 0:\n",
+        (f"{ENCRYPTED}::test_another_key_or_a_plain_copy_in_its_place_is_refused[sqlite]",),
+    ),
+    (
+        "a-copy-of-postgresql-is-encrypted",
+        "belong_mail/ops/backup.py",
+        "encrypted_file.encrypt(dump.stdout, out, public_key)",
+        "shutil.copyfileobj(dump.stdout, out)",
+        (f"{ENCRYPTED}::test_an_encrypted_copy_is_put_back_with_its_key_alone[postgresql]",),
+    ),
+    (
+        "what-root-restores-is-the-services",
+        "belong_mail/ops/backup.py",
+        "        os.chown(file, folder.st_uid, folder.st_gid)\n",
+        "        os.stat(file)\n",
+        (f"{ENCRYPTED}::test_after_a_restore_the_files_are_for_web_and_worker_alone",),
+    ),
+    (
+        "the-last-copies-stay",
+        "belong_mail/ops/backup_retention.py",
+        "if (named := NAME.fullmatch(file.name)) and _looks_good(file)",
+        "if (named := NAME.fullmatch(file.name))",
+        (f"{ENCRYPTED}::test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays",),
     ),
     (
         "a-drill-leaves-nothing",
