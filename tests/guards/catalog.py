@@ -5017,9 +5017,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "no-plain-copy-in-the-place-of-an-encrypted-one",
-        "belong_mail/core/encrypted_file.py",
-        "    if head[: len(MAGIC)] != MAGIC or len(head) != HEAD_OCTETS:\n",
-        "    if not head.startswith(MAGIC):\n        target.write(head + source.read())\n    elif 0:\n",
+        "belong_mail/ops/backup.py",
+        "    if key_file is None:\n",
+        "    if key_file is None or not encrypted_file.is_encrypted(file):\n",
         (f"{ENCRYPTED}::test_another_key_or_a_plain_copy_in_its_place_is_refused[sqlite]",),
     ),
     (
