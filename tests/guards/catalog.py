@@ -131,6 +131,7 @@ ORDERS = "tests/sending/test_interleavings.py"
 DISK = "tests/disk/test_disk.py"
 FILES = "tests/operations/test_files.py"
 PRODUCTION = "tests/production"
+UNITS = "tests/deploy/test_units.py"
 OUTAGES = f"{PRODUCTION}/test_outages.py"
 INSTALLED = f"{PRODUCTION}/test_files.py"
 AWAY = f"{OUTAGES}::test_no_log_keeps_a_path_or_an_address_when_the_web_is_away"
@@ -3776,6 +3777,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "LimitCORE=0\n",
         "",
         (CORES,),
+    ),
+    (
+        "units-are-hardened",
+        "deploy/belong-web.service",
+        "MemoryDenyWriteExecute=yes\n",
+        "",
+        (f"{UNITS}::test_each_service_is_hardened_alike",),
+    ),
+    (
+        "web-unit-has-no-keys-of-the-worker",
+        "deploy/belong-web.service",
+        "EnvironmentFile=/etc/belong-mail/web.env\n",
+        "EnvironmentFile=/etc/belong-mail/web.env\nEnvironmentFile=/etc/belong-mail/worker.env\n",
+        (f"{UNITS}::test_no_unit_but_the_workers_reads_the_workers_settings",),
+    ),
+    (
+        "failed-copy-is-told",
+        "deploy/belong-backup.service",
+        "OnFailure=belong-alert@%N.service\n",
+        "",
+        (f"{UNITS}::test_each_timer_starts_a_service_that_tells_of_its_failure",),
+    ),
+    (
+        "no-copy-gets-older-than-a-month",
+        "deploy/belong-backup.service",
+        "-mtime +28 -delete",
+        "-mtime +280 -delete",
+        (f"{PRODUCTION}/test_timers.py::test_the_nightly_copy_can_be_restored_and_old_ones_go",),
     ),
     (
         "pipe-line-names-the-group",
