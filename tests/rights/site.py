@@ -97,6 +97,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "contact.answer": {"code": CODE},
     "contact.write": {"message": "Where is the ramp?", "topic": "need"},
 }
+# Buttons whose form stands on another page than the one they lead to.
+FORM_PAGES = dict.fromkeys(("passkey.begin", "passkey.sign_in"), "/sign-in")
 MEMBERSHIP = re.compile(r'name="membership" value="([^"]+)"')
 TOKEN = re.compile(r'(name="csrf_token"[^>]*value=")[^"]*')
 
@@ -212,8 +214,8 @@ class Site:
         """Return what would be sent by whoever may: what the form has, and something typed."""
         if route.method == "POST" and route.endpoint not in self.bodies:
             allowed = next(each for each in Role if route.answer(each) is Answer.YES)
-            path = self.path(route, self.of(route, self.own)).removesuffix("/save")
-            page = self.actors[allowed].browser.open(path)
+            own = self.path(route, self.of(route, self.own)).removesuffix("/save")
+            page = self.actors[allowed].browser.open(FORM_PAGES.get(route.endpoint, own))
             filled = Form(page.text).fields if page.mimetype == "text/html" else {}
             if Access.PUBLIC not in route.marks:
                 filled.pop("csrf_token", None)
