@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from belong_mail.core.db import make_engine
+from tests.bounces.mail import bounce
 from tests.browser.site import SLUG
 from tests.processes import ROOT
 from tests.production.stage import Stage
 from tests.production.units import settings
 from tests.production.users import IS_ROOT, User
-from tests.returns.mail import bounce
 
 DEPLOY = ROOT / "deploy"
 SERVERS = {"postfix": "postfix-master.cf", "exim": "exim-transport"}
