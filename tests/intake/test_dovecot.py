@@ -17,10 +17,10 @@ from belong_mail.members.intake import InboundDigest, last_look
 from belong_mail.members.models import Subscription
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
+from tests.bounces.mail import UNKNOWN, bounce, complaint
+from tests.bounces.scenario import ADA, BounceScenario
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite
-from tests.returns.mail import UNKNOWN, bounce, complaint
-from tests.returns.scenario import ADA, BounceScenario
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
 pytestmark = needs_dovecot

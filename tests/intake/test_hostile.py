@@ -15,12 +15,12 @@ from belong_mail.members.intake import InboundDigest, InboundMailbox, LastLook, 
 from belong_mail.members.intake_reader import MAX_BREAKS
 from belong_mail.ops import alerts
 from belong_mail.worker.loop import Worker
+from tests.bounces.mail import UNKNOWN, bounce
+from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
 from tests.intake.inbox import jobs_of
 from tests.intake.inbox import look as look_and_read
 from tests.markers import on_sqlite
-from tests.returns.mail import UNKNOWN, bounce
-from tests.returns.scenario import ADA, BounceScenario
 from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")

@@ -23,6 +23,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import address_of
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import demo_data
+from tests.bounces.scenario import VILLAGE, pass_days
 from tests.factories import group_named, queue_issue
 from tests.faults import product
 from tests.faults.audit import AT_WORK
@@ -30,7 +31,6 @@ from tests.faults.product import Command
 from tests.intake.inbox import Inbox
 from tests.relays.fates import GREYLISTED, Person
 from tests.relays.late import LateRelay
-from tests.returns.scenario import VILLAGE, pass_days
 from tests.servers.smtp import Server
 
 TICKS = os.sysconf("SC_CLK_TCK")

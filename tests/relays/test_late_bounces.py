@@ -13,6 +13,8 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.members.bounce_rules import rule_of
+from tests.bounces.mail import apple, complaint
+from tests.bounces.scenario import pass_days
 from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
@@ -21,8 +23,6 @@ from tests.relays.bounce_run import BounceRun
 from tests.relays.debian import why_not
 from tests.relays.fates import ALIVE, COUNTED, GONE, SMALL, STAFF, Person, people
 from tests.relays.late import DOMAIN, late_relay
-from tests.returns.mail import apple, complaint
-from tests.returns.scenario import pass_days
 from tests.servers.dovecot import PASSWORD, Dovecot, dovecot, needs_dovecot
 from tests.servers.ledger import Copy
 from tests.servers.smtp import Server
