@@ -364,9 +364,10 @@ def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
     other = make_worker(services, keyring)
     look(other)
     other.engine.close()
-    done = last(services)
+    done, asked = last(services), (scripted.times["FETCH"], scripted.times["MOVE"])
     may_go_on.set()
     slow.join(30)
     assert taken(services) == 3
     assert sorted(scripted.read) == messages(0, 3)
+    assert (scripted.times["FETCH"], scripted.times["MOVE"]) == asked
     assert (last(services).failures, last(services).looked_at) == (0, done.looked_at)
