@@ -24,12 +24,12 @@ from belong_mail.members.staff_codes import CodeRequest
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
 
-personal = Blueprint("personal", __name__)
+personal_address = Blueprint("personal_address", __name__)
 # Of the email with the code.
 SUBJECT = gettext_noop("Your code from Belong")
 
 
-@personal.errorhandler(TokenExpired)
+@personal_address.errorhandler(TokenExpired)
 def too_late(error: TokenExpired) -> ResponseReturnValue:
     """Lead whoever had the page open for hours to a new code: the old one works no more."""
     with read_transaction() as session:
@@ -41,7 +41,7 @@ def too_late(error: TokenExpired) -> ResponseReturnValue:
     return redirect(page, 303)
 
 
-@personal.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
+@personal_address.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
 @public
 @no_cookie
 def ask_code(slug: str) -> ResponseReturnValue:
@@ -61,7 +61,7 @@ def ask_code(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".join", token=token), 303)
 
 
-@personal.route("/join-with-code/<token>", methods=["GET", "POST"])
+@personal_address.route("/join-with-code/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
 def join(token: str) -> ResponseReturnValue:
