@@ -55,10 +55,10 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, personal_address,
-    contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals, group_settings, questions,
-    group_interests, shared_mailbox, office, office_groups, office_imports, office_newsletters,
-    office_settings, office_trail, people, onboarding, meetings, own_calendar, lead_meetings,
-    office_health, operating,
+    contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
+    group_settings, questions, group_interests, shared_mailbox, office, office_groups,
+    office_imports, office_newsletters, office_settings, office_trail, people, onboarding,
+    meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip
 
 
