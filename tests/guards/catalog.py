@@ -4701,7 +4701,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "no-cell-of-the-trail-is-a-formula",
-        "belong_mail/office/trail.py",
+        "belong_mail/core/spreadsheets.py",
         "if cell.startswith(FORMULA) else cell",
         "if not cell else cell",
         ("tests/audit/test_office_page.py::test_no_cell_of_the_file_is_a_formula",),
