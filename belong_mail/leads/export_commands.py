@@ -14,6 +14,9 @@ from belong_mail.groups.models import Group
 from belong_mail.leads import export
 from belong_mail.web.context import read_transaction, services, transaction
 
+# What the bar on the terminal counts.
+COUNTED = "Newsletters"
+
 
 @click.command("export", epilog="Example: belong export the-village the-village.zip")
 @click.argument("slug")
@@ -63,5 +66,5 @@ def _fill(group_id: int, written: IO[bytes]) -> int:
     with read_transaction() as session:
         group = session.get_one(Group, group_id)
         issues = export.count_issues(session, group)
-        with click.progressbar(length=issues, label="Newsletters", file=sys.stderr) as bar:
+        with click.progressbar(length=issues, label=COUNTED, file=sys.stderr) as bar:
             return export.Export(session, group, zone, now(), written, bar.update).write()

@@ -14,6 +14,8 @@ from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import GroupView, group_view, localized, resources_of
 
 FOLDER = "exported"
+# The pages run nothing, and show no picture but those beside them.
+POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
 # What stands where each member reads their own name.
 FIRST_NAME = gettext_noop("[first name]")
 # Above a newsletter that went to some members alone, and beside a PDF.
@@ -62,6 +64,7 @@ def _environment(language: str, zone: ZoneInfo) -> Environment:
         "languages": i18n.NAMES,
         "text_direction": i18n.text_direction(language),
         "index_name": index_name,
+        "policy": POLICY,
     }
     environment.filters |= {
         "at_start": i18n.at_start,

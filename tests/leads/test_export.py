@@ -210,7 +210,7 @@ def test_pages_fetch_nothing_and_run_nothing(
     pages = {name: content.decode() for name, content in found.items() if name.endswith(".html")}
     assert f"{published}/newsletter-en.html" in pages
     for name, page in pages.items():
-        assert "default-src 'none'" in page, name
+        assert "default-src &#39;none&#39;" in page, name
         assert not ACTIVE.search(page.replace("&lt;script&gt;", "")), name
         assert all("/" not in source for source in SOURCE.findall(page)), name
 
