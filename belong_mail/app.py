@@ -21,14 +21,14 @@ from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
 from belong_mail.leads.export_views import exports
 from belong_mail.leads.home import lead
-from belong_mail.leads.views import editing, group_interests, questions, shared_mailbox
-from belong_mail.meetings.lead_views import planning
+from belong_mail.leads.views import group_interests, group_settings, questions, shared_mailbox
+from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
 from belong_mail.members.calendar_views import own_calendar
-from belong_mail.members.self_service_views import memberships, moving
-from belong_mail.members.views import interests, subscriptions
+from belong_mail.members.self_service_views import address_change, self_service
+from belong_mail.members.views import subscriptions, waiting_list
 from belong_mail.newsletters.approval_views import approvals
-from belong_mail.newsletters.editor_views import pictures, writing
+from belong_mail.newsletters.editor_views import editor, pictures
 from belong_mail.newsletters.flyer_views import flyers
 from belong_mail.newsletters.release_views import releases
 from belong_mail.office.export_views import office_exports
@@ -44,7 +44,7 @@ from belong_mail.ops.views import office_health, operating
 from belong_mail.pages.dev_mailbox import mailbox
 from belong_mail.pages.directory import directory
 from belong_mail.pages.errors import register_error_pages
-from belong_mail.pages.onboarding import newcomers
+from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, request_log, security_headers
 from belong_mail.web.access import Access, ProofNeeded, SignedOut
@@ -55,11 +55,11 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 
 BLUEPRINTS = (
-    directory, subscriptions, interests, memberships, moving, contact, sign_in, account, passkey,
-    lead, writing, pictures, flyers, releases, approvals, editing, questions, group_interests,
-    shared_mailbox, exports, office, office_groups, office_exports, office_imports,
-    office_newsletters, office_settings, office_trail, people, newcomers, meetings, own_calendar,
-    planning, office_health, operating,
+    directory, subscriptions, waiting_list, self_service, address_change, contact, sign_in, account,
+    passkey, lead, editor, pictures, flyers, releases, approvals, group_settings, questions,
+    group_interests, shared_mailbox, exports, office, office_groups, office_exports, office_imports,
+    office_newsletters, office_settings, office_trail, people, onboarding, meetings, own_calendar,
+    lead_meetings, office_health, operating,
 )  # fmt: skip
 
 

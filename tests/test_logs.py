@@ -20,9 +20,9 @@ from belong_mail.delivery import delivery_log, outcomes
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
+from tests.delivery.factories import deliveries, queue
 from tests.markers import on_sqlite
 from tests.processes import running
-from tests.sending.factories import deliveries, queue
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 

@@ -23,10 +23,10 @@ from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_leads, no_cookie, public
 from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
 
-editing = Blueprint("editing", __name__, url_prefix="/lead/groups/<slug>")
+group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")
 
 
-@editing.route("/page", methods=["GET", "POST"])
+@group_settings.route("/page", methods=["GET", "POST"])
 @for_leads
 def page(slug: str) -> ResponseReturnValue:
     with transaction() as session:
@@ -46,7 +46,7 @@ def page(slug: str) -> ResponseReturnValue:
     return shown, 422 if form.errors else 200
 
 
-@editing.post("/page/undo")
+@group_settings.post("/page/undo")
 @for_leads
 def undo(slug: str) -> ResponseReturnValue:
     with transaction() as session:
@@ -56,7 +56,7 @@ def undo(slug: str) -> ResponseReturnValue:
 
 def _form(session: Session, group: Group, form: PageForm) -> str:
     return render_template(
-        "editing/page.html",
+        "group_settings/page.html",
         group=group_view(group, str(get_locale())),
         of=group,
         form=form,

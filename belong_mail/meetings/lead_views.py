@@ -23,22 +23,22 @@ from belong_mail.meetings.service import LISTED_AHEAD
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import services, transaction
 
-planning = Blueprint("planning", __name__, url_prefix="/lead")
+lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
 # Days of each meeting that a lead's list shows.
 NEXT = 8
 
 
-@planning.get("/groups/<slug>/meetings")
+@lead_meetings.get("/groups/<slug>/meetings")
 @for_leads
 def listed(slug: str) -> str:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         found = [_listed(each) for each in meetings.meetings_for_lead(session, signed_in(), group)]
         shown = group_view(group, str(get_locale()))
-    return render_template("planning/listed.html", group=shown, meetings=found)
+    return render_template("lead_meetings/listed.html", group=shown, meetings=found)
 
 
-@planning.route("/groups/<slug>/meetings/new", methods=["GET", "POST"])
+@lead_meetings.route("/groups/<slug>/meetings/new", methods=["GET", "POST"])
 @for_leads
 def new(slug: str) -> ResponseReturnValue:
     with transaction() as session:
@@ -52,7 +52,7 @@ def new(slug: str) -> ResponseReturnValue:
     return page, 422 if form.errors else 200
 
 
-@planning.route("/meetings/<meeting_id>", methods=["GET", "POST"])
+@lead_meetings.route("/meetings/<meeting_id>", methods=["GET", "POST"])
 @for_leads
 def change(meeting_id: str) -> ResponseReturnValue:
     """Change every day of a meeting; saving one that was cancelled brings it back."""
@@ -69,7 +69,7 @@ def change(meeting_id: str) -> ResponseReturnValue:
     return page, 409 if is_stale else 422 if form.errors else 200
 
 
-@planning.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
+@lead_meetings.route("/meetings/<meeting_id>/cancel", methods=["GET", "POST"])
 @for_leads
 def cancel(meeting_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST cancel every day."""
@@ -78,10 +78,10 @@ def cancel(meeting_id: str) -> ResponseReturnValue:
         if request.method == "POST":
             meetings.cancel(meeting)
             return _back(meeting, "cancelled")
-        return render_template("planning/cancel.html", meeting=meeting, **_named(meeting))
+        return render_template("lead_meetings/cancel.html", meeting=meeting, **_named(meeting))
 
 
-@planning.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
+@lead_meetings.route("/meetings/<meeting_id>/<day>", methods=["GET", "POST"])
 @for_leads
 def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
     """Hold one day's meeting at another time or place."""
@@ -97,11 +97,11 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
             "meeting": meeting if is_stale else None,
             **_named(meeting),
         }
-        page = render_template("planning/day.html", form=form, **shown)
+        page = render_template("lead_meetings/day.html", form=form, **shown)
     return page, 409 if is_stale else 422 if form.errors else 200
 
 
-@planning.post("/meetings/<meeting_id>/<day>/cancel")
+@lead_meetings.post("/meetings/<meeting_id>/<day>/cancel")
 @for_leads
 def cancel_day(meeting_id: str, day: str) -> ResponseReturnValue:
     with transaction() as session:
@@ -110,7 +110,7 @@ def cancel_day(meeting_id: str, day: str) -> ResponseReturnValue:
         return _back(meeting, "day-cancelled")
 
 
-@planning.post("/meetings/<meeting_id>/<day>/restore")
+@lead_meetings.post("/meetings/<meeting_id>/<day>/restore")
 @for_leads
 def restore_day(meeting_id: str, day: str) -> ResponseReturnValue:
     """Hold one day's meeting as the rule says, after all."""
@@ -174,7 +174,7 @@ def _form(
     """Show the form; with a preview in words when all of it is right, and what is stored now."""
     language = str(get_locale())
     return render_template(
-        "planning/form.html",
+        "lead_meetings/form.html",
         group=group_view(group, language),
         form=form,
         meeting=meeting,

@@ -19,7 +19,7 @@ own_calendar = Blueprint("own_calendar", __name__)
 @own_calendar.errorhandler(BadToken)
 def over(_error: BadToken) -> tuple[str, int]:
     """Show one page for links that are damaged, unknown, or of somebody who has left."""
-    return render_template("memberships/calendar_over.html", is_private=True), 404
+    return render_template("self_service/calendar_over.html", is_private=True), 404
 
 
 @own_calendar.get("/my-calendar/<token>")

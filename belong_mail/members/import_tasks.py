@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
@@ -183,8 +183,10 @@ def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: 
 def remind(session: Session) -> None:
     """Ask once more who was asked two days ago, by an email that arrived, and has not answered."""
     at = now()
-    arrived = select(Delivery.about_id).where(
-        Delivery.kind == INVITED, Delivery.state == State.ACCEPTED
+    arrived = exists().where(
+        Delivery.about_id == PendingConfirmation.id,
+        Delivery.kind == INVITED,
+        Delivery.state == State.ACCEPTED,
     )
     found = (
         select(PendingConfirmation)
@@ -193,7 +195,7 @@ def remind(session: Session) -> None:
             PendingConfirmation.is_invited,
             ~PendingConfirmation.is_reminded,
             PendingConfirmation.created_at.between(at - INVITED_AGE, at - REMIND_AFTER),
-            PendingConfirmation.id.in_(arrived),
+            arrived,
             Subscription.confirmed_at.is_(None),
             Subscription.ended_at.is_(None),
         )

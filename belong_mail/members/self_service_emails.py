@@ -37,7 +37,7 @@ def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     if manage_session is None or manage_session.expires_at < now():
         raise SkipDelivery(State.EXPIRED)
     manage_session.expires_at = now() + LINK_MAX_AGE
-    url = mailer.links.page("memberships.manage", letter.language, secret=said["secret"])
+    url = mailer.links.page("self_service.manage", letter.language, secret=said["secret"])
     context = {"sheet_url": url, "notes": _waitlist(session, mailer, delivery, letter)}
     return Email(letter.to, letter.language, context)
 
@@ -53,7 +53,7 @@ def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> E
     if permission is None:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.signed(
-        "memberships.email_again", Purpose.EMAIL_AGAIN, permission, at, said["language"]
+        "self_service.email_again", Purpose.EMAIL_AGAIN, permission, at, said["language"]
     )
     return Email(to, said["language"], {"again_url": url, "expires": until})
 
@@ -109,7 +109,7 @@ def _waitlist(
         (
             each.group.name,
             mailer.links.signed(
-                "interests.forget", Purpose.FORGET_NOTE, each.public_id, at, language
+                "waiting_list.forget", Purpose.FORGET_NOTE, each.public_id, at, language
             ),
         )
         for each in waitlist_tasks.entries_of(session, keyring, identity)
@@ -147,7 +147,7 @@ def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -
     at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
     change.created_at = max(change.created_at, at)
     url = mailer.links.signed(
-        "moving.confirm", Purpose.CHANGE_ADDRESS, change.public_id, at, wanted["language"]
+        "address_change.confirm", Purpose.CHANGE_ADDRESS, change.public_id, at, wanted["language"]
     )
     context = {"confirm_url": url, "expires": at + CONFIRM_WITHIN}
     return Email(wanted["new"], wanted["language"], context)

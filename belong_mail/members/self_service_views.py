@@ -22,19 +22,19 @@ from belong_mail.members.self_service import MemberState
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import services, throttle, transaction
 
-memberships = Blueprint("memberships", __name__)
+self_service = Blueprint("self_service", __name__)
 # By when everything is deleted, told a little later than it is: the worker may be busy.
 ERASED_WITHIN = timedelta(days=2, hours=1)
 
 
-@memberships.errorhandler(BadToken)
+@self_service.errorhandler(BadToken)
 def over(_error: BadToken) -> tuple[str, int]:
     """Show one page for old, damaged and unknown links; it offers a new one."""
-    which = "again" if request.endpoint == "memberships.email_again" else "manage"
-    return render_template("memberships/over.html", which=which, is_private=True), 404
+    which = "again" if request.endpoint == "self_service.email_again" else "manage"
+    return render_template("self_service/over.html", which=which, is_private=True), 404
 
 
-@memberships.route("/my-groups", methods=["GET", "POST"])
+@self_service.route("/my-groups", methods=["GET", "POST"])
 @public
 @no_cookie
 def ask() -> ResponseReturnValue:
@@ -45,16 +45,16 @@ def ask() -> ResponseReturnValue:
             due_at = throttle(session)
             members_self_service.ask_for_link(session, services().sealer, address, language, due_at)
         return redirect(url_for(".sent"), 303)
-    return render_template("memberships/ask.html", form=form), 422 if form.errors else 200
+    return render_template("self_service/ask.html", form=form), 422 if form.errors else 200
 
 
-@memberships.get("/my-groups/sent")
+@self_service.get("/my-groups/sent")
 @public
 def sent() -> str:
-    return render_template("memberships/sent.html")
+    return render_template("self_service/sent.html")
 
 
-@memberships.route("/email-me-again", methods=["GET", "POST"])
+@self_service.route("/email-me-again", methods=["GET", "POST"])
 @public
 @no_cookie
 def ask_again() -> ResponseReturnValue:
@@ -67,16 +67,16 @@ def ask_again() -> ResponseReturnValue:
                 throttle(session),
             )  # fmt: skip
         return redirect(url_for(".again_sent"), 303)
-    return render_template("memberships/ask_again.html", form=form), 422 if form.errors else 200
+    return render_template("self_service/ask_again.html", form=form), 422 if form.errors else 200
 
 
-@memberships.get("/email-me-again/sent")
+@self_service.get("/email-me-again/sent")
 @public
 def again_sent() -> str:
-    return render_template("memberships/again_sent.html")
+    return render_template("self_service/again_sent.html")
 
 
-@memberships.route("/email-me-again/<token>", methods=["GET", "POST"])
+@self_service.route("/email-me-again/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
 def email_again(token: str) -> str:
@@ -85,20 +85,20 @@ def email_again(token: str) -> str:
     with transaction() as session:
         if request.method == "POST":
             members_self_service.ask_to_lift(session, services().sealer, permission)
-            return render_template("memberships/lifted.html", is_private=True)
+            return render_template("self_service/lifted.html", is_private=True)
         if members_self_service.is_lift_asked(session, permission):
-            return render_template("memberships/lifted.html", is_old=True, is_private=True)
-    return render_template("memberships/lift.html", action=request.path, is_private=True)
+            return render_template("self_service/lifted.html", is_old=True, is_private=True)
+    return render_template("self_service/lift.html", action=request.path, is_private=True)
 
 
-@memberships.get("/my-groups/<secret>")
+@self_service.get("/my-groups/<secret>")
 @public
 def manage(secret: str) -> str:
     with transaction() as session:
         return _manage_page(session, secret)
 
 
-@memberships.get(
+@self_service.get(
     "/my-groups/<secret>/"
     "<any(leave, undo, pause, resume, language, remind, interests, copy):_button>"
 )
@@ -108,7 +108,7 @@ def redirect_to_page(secret: str, _button: str) -> Response:
     return redirect(url_for(".manage", secret=secret), 303)
 
 
-@memberships.get("/my-groups/<secret>/leave-all")
+@self_service.get("/my-groups/<secret>/leave-all")
 @public
 def leave_all(secret: str) -> ResponseReturnValue:
     """Ask once before all groups are left; the button sends what each group's own would."""
@@ -121,31 +121,31 @@ def leave_all(secret: str) -> ResponseReturnValue:
         }
     if not held:
         return redirect(url_for(".manage", secret=secret), 303)
-    return render_template("memberships/leave_all.html", secret=secret, held=held, is_private=True)
+    return render_template("self_service/leave_all.html", secret=secret, held=held, is_private=True)
 
 
-@memberships.post("/my-groups/<secret>/leave")
+@self_service.post("/my-groups/<secret>/leave")
 @public
 @no_cookie
 def leave(secret: str) -> Response:
     return _press(secret, "leave", members.leave)
 
 
-@memberships.post("/my-groups/<secret>/undo")
+@self_service.post("/my-groups/<secret>/undo")
 @public
 @no_cookie
 def undo(secret: str) -> Response:
     return _press(secret, "undo", members.undo_leave)
 
 
-@memberships.post("/my-groups/<secret>/resume")
+@self_service.post("/my-groups/<secret>/resume")
 @public
 @no_cookie
 def resume(secret: str) -> Response:
     return _press(secret, "resume", members.resume)
 
 
-@memberships.post("/my-groups/<secret>/pause")
+@self_service.post("/my-groups/<secret>/pause")
 @public
 @no_cookie
 def pause(secret: str) -> ResponseReturnValue:
@@ -166,7 +166,7 @@ def pause(secret: str) -> ResponseReturnValue:
     return _back(secret, "pause", meant, changed)
 
 
-@memberships.post("/my-groups/<secret>/language")
+@self_service.post("/my-groups/<secret>/language")
 @public
 @no_cookie
 def language(secret: str) -> Response:
@@ -178,7 +178,7 @@ def language(secret: str) -> Response:
     )
 
 
-@memberships.post("/my-groups/<secret>/remind")
+@self_service.post("/my-groups/<secret>/remind")
 @public
 @no_cookie
 def remind(secret: str) -> Response:
@@ -191,7 +191,7 @@ def remind(secret: str) -> Response:
     )
 
 
-@memberships.post("/my-groups/<secret>/interests")
+@self_service.post("/my-groups/<secret>/interests")
 @public
 @no_cookie
 def interests(secret: str) -> Response:
@@ -205,7 +205,7 @@ def interests(secret: str) -> Response:
     return redirect(back, 303)
 
 
-@memberships.post("/my-groups/<secret>/copy")
+@self_service.post("/my-groups/<secret>/copy")
 @public
 @no_cookie
 def copy(secret: str) -> Response:
@@ -217,7 +217,7 @@ def copy(secret: str) -> Response:
     return redirect(url_for(".manage", secret=secret, done="copy", _anchor="done"), 303)
 
 
-@memberships.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
+@self_service.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
 @public
 @no_cookie
 def erase(secret: str) -> str:
@@ -225,9 +225,9 @@ def erase(secret: str) -> str:
         if request.method == "POST":
             members_self_service.erase(session, services().sealer, secret, str(get_locale()))
             erased_by = now() + ERASED_WITHIN
-            return render_template("memberships/erased.html", erased_by=erased_by, is_private=True)
+            return render_template("self_service/erased.html", erased_by=erased_by, is_private=True)
         until = members_self_service.open_session(session, secret).until
-    return render_template("memberships/erase.html", secret=secret, until=until, is_private=True)
+    return render_template("self_service/erase.html", secret=secret, until=until, is_private=True)
 
 
 def _press(secret: str, done: str, change: Callable[[Session, str], object]) -> Response:
@@ -259,19 +259,19 @@ def _wrong(which: str) -> dict[str, Any]:
 def _manage_page(session: Session, secret: str) -> str:
     listed = members_self_service.open_session(session, secret)
     said = page.page_context(session, listed)
-    return render_template("memberships/manage.html", secret=secret, is_private=True, **said)
+    return render_template("self_service/manage.html", secret=secret, is_private=True, **said)
 
 
-moving = Blueprint("moving", __name__)
+address_change = Blueprint("address_change", __name__)
 
 
-@moving.errorhandler(BadToken)
+@address_change.errorhandler(BadToken)
 def change_is_over(_error: BadToken) -> tuple[str, int]:
-    which = "change" if request.endpoint == "moving.confirm" else "manage"
-    return render_template("memberships/over.html", which=which, is_private=True), 404
+    which = "change" if request.endpoint == "address_change.confirm" else "manage"
+    return render_template("self_service/over.html", which=which, is_private=True), 404
 
 
-@moving.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
+@address_change.route("/my-groups/<secret>/change-address", methods=["GET", "POST"])
 @public
 @no_cookie
 def ask_new_address(secret: str) -> ResponseReturnValue:
@@ -284,13 +284,13 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
             members_self_service.ask_worker(
                 session, sealer, "change-address", secret, due_at, **wanted
             )
-            back = url_for("memberships.manage", secret=secret, done="address", _anchor="done")
+            back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
             return redirect(back, 303)
-    shown = render_template("moving/ask.html", form=form, secret=secret, is_private=True)
+    shown = render_template("address_change/ask.html", form=form, secret=secret, is_private=True)
     return shown, 422 if form.errors else 200
 
 
-@moving.route("/change-address/<token>", methods=["GET", "POST"])
+@address_change.route("/change-address/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
 def confirm(token: str) -> str:
@@ -299,7 +299,7 @@ def confirm(token: str) -> str:
     with transaction() as session:
         if request.method == "POST":
             members_self_service.confirm_change(session, services().sealer, public_id)
-            return render_template("moving/confirmed.html", is_private=True)
+            return render_template("address_change/confirmed.html", is_private=True)
         if members_self_service.is_change_confirmed(session, public_id):
-            return render_template("moving/confirmed.html", is_old=True, is_private=True)
-    return render_template("moving/confirm.html", action=request.path, is_private=True)
+            return render_template("address_change/confirmed.html", is_old=True, is_private=True)
+    return render_template("address_change/confirm.html", action=request.path, is_private=True)

@@ -319,10 +319,10 @@ def _shown(group: Group) -> GroupView:
     return group_view(group, str(get_locale()))
 
 
-interests = Blueprint("interests", __name__)
+waiting_list = Blueprint("waiting_list", __name__)
 
 
-@interests.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
+@waiting_list.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
 @public
 @no_cookie
 def ask(slug: str) -> ResponseReturnValue:
@@ -340,17 +340,17 @@ def ask(slug: str) -> ResponseReturnValue:
             return redirect(url_for(".noted"), 303)
         shown = group_view(group, str(get_locale()))
     last_day = members.noon_utc(members.last_day())
-    page = render_template("interests/ask.html", group=shown, form=form, last_day=last_day)
+    page = render_template("waiting_list/ask.html", group=shown, form=form, last_day=last_day)
     return page, 422 if form.errors else 200
 
 
-@interests.get("/noted")
+@waiting_list.get("/noted")
 @public
 def noted() -> str:
-    return render_template("interests/noted.html", last_day=members.noon_utc(members.last_day()))
+    return render_template("waiting_list/noted.html", last_day=members.noon_utc(members.last_day()))
 
 
-@interests.route("/forget-note/<token>", methods=["GET", "POST"])
+@waiting_list.route("/forget-note/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
 def forget(token: str) -> str:
@@ -358,8 +358,8 @@ def forget(token: str) -> str:
     with transaction() as session:
         if request.method == "POST":
             members.ask_to_forget(session, public_id)
-            return render_template("interests/forgotten.html", is_private=True)
+            return render_template("waiting_list/forgotten.html", is_private=True)
         shown = group_view(members.get_entry(session, public_id).group, str(get_locale()))
     return render_template(
-        "interests/forget.html", group=shown, action=request.path, is_private=True
+        "waiting_list/forget.html", group=shown, action=request.path, is_private=True
     )

@@ -41,7 +41,7 @@ def approve(public_id: str) -> ResponseReturnValue:
 def decline(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         asking.decline(session, newsletters.find_issue_for_lead(session, signed_in(), public_id))
-    return redirect(url_for("writing.write", public_id=public_id), 303)
+    return redirect(url_for("editor.write", public_id=public_id), 303)
 
 
 @approvals.route("/groups/<slug>/second-ok", methods=["GET", "POST"])

@@ -18,10 +18,10 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
 
-writing = Blueprint("writing", __name__, url_prefix="/lead")
+editor = Blueprint("editor", __name__, url_prefix="/lead")
 
 
-@writing.post("/groups/<slug>/newsletters")
+@editor.post("/groups/<slug>/newsletters")
 @for_leads
 def begin(slug: str) -> ResponseReturnValue:
     """Begin a draft; it belongs to the group."""
@@ -34,7 +34,7 @@ def begin(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 
 
-@writing.get("/groups/<slug>/newsletters")
+@editor.get("/groups/<slug>/newsletters")
 @for_leads
 def past(slug: str) -> ResponseReturnValue:
     """List the issues of a group that have gone out, to read them again; by words and days."""
@@ -44,11 +44,11 @@ def past(slug: str) -> ResponseReturnValue:
         zone = services().settings.timezone
         found = archive.find_past(session, group, form.search(), zone, number)
         shown = group_view(group, str(get_locale()))
-        page = render_template("writing/past.html", group=shown, form=form, found=found)
+        page = render_template("editor/past.html", group=shown, form=form, found=found)
     return page, 422 if form.errors else 200
 
 
-@writing.post("/newsletters/<public_id>/duplicate")
+@editor.post("/newsletters/<public_id>/duplicate")
 @for_leads
 def duplicate(public_id: str) -> ResponseReturnValue:
     """Begin a draft with the words and pictures of an issue."""
@@ -60,7 +60,7 @@ def duplicate(public_id: str) -> ResponseReturnValue:
     return redirect(url_for(".write", public_id=draft.public_id, copied=1), 303)
 
 
-@writing.route("/newsletters/<public_id>", methods=["GET", "POST"])
+@editor.route("/newsletters/<public_id>", methods=["GET", "POST"])
 @for_leads
 def write(public_id: str) -> ResponseReturnValue:
     with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
@@ -78,7 +78,7 @@ def write(public_id: str) -> ResponseReturnValue:
     return page, 409 if is_stale else 422 if form.errors else 200
 
 
-@writing.post("/newsletters/<public_id>/save")
+@editor.post("/newsletters/<public_id>/save")
 @for_leads
 def save(public_id: str) -> ResponseReturnValue:
     """Save for the page's script while somebody types."""
@@ -93,7 +93,7 @@ def save(public_id: str) -> ResponseReturnValue:
     return {"seen": newsletters.version(issue)}
 
 
-@writing.post("/newsletters/<public_id>/preview")
+@editor.post("/newsletters/<public_id>/preview")
 @for_leads
 def preview(public_id: str) -> Response:
     """Show the email as it would go out now; nothing is stored."""
@@ -106,7 +106,7 @@ def preview(public_id: str) -> Response:
         kind = request.args.get("as", "")
         if kind == "inbox":
             lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
-            answer = Response(render_template("writing/inbox.html", lines=lines))
+            answer = Response(render_template("editor/inbox.html", lines=lines))
         else:
             shown = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
             answer = Response(shown.content, mimetype=shown.media_type)
@@ -115,7 +115,7 @@ def preview(public_id: str) -> Response:
     return answer
 
 
-@writing.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
+@editor.route("/newsletters/<public_id>/delete", methods=["GET", "POST"])
 @for_leads
 def delete(public_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST throw a draft away."""
@@ -126,7 +126,7 @@ def delete(public_id: str) -> ResponseReturnValue:
         if request.method == "POST":
             newsletters.delete_draft(session, issue)
             return redirect(url_for("lead.home"), 303)
-        return render_template("writing/delete.html", issue=issue)
+        return render_template("editor/delete.html", issue=issue)
 
 
 def _next(public_id: str) -> str:
@@ -174,7 +174,7 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
     form.say_what_tells(issue.group)
     shown = group_view(issue.group, str(get_locale()))
     return render_template(
-        "writing/write.html",
+        "editor/write.html",
         issue=issue,
         group=shown,
         form=form,

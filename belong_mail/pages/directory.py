@@ -29,10 +29,10 @@ RESULTS = {
     "left": "subscriptions/left.html",
     "back": "subscriptions/back.html",
     "refused": "subscriptions/not_me_done.html",
-    "forgotten": "interests/forgotten.html",
-    "lifted": "memberships/lifted.html",
-    "moved": "moving/confirmed.html",
-    "erased": "memberships/erased.html",
+    "forgotten": "waiting_list/forgotten.html",
+    "lifted": "self_service/lifted.html",
+    "moved": "address_change/confirmed.html",
+    "erased": "self_service/erased.html",
     "mailbox": "shared_mailbox/confirmed.html",
 }
 

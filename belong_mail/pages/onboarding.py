@@ -28,26 +28,26 @@ from belong_mail.web.context import services, transaction
 MOST_DATES = 3
 # Octets (RFC 5322 2.1.1); up to there no header is folded, which Python 3.11.7 does wrongly.
 LONGEST_LINE = 998
-newcomers = Blueprint("newcomers", __name__)
+onboarding = Blueprint("onboarding", __name__)
 
 
-@newcomers.get("/new-colleagues")
+@onboarding.get("/new-colleagues")
 @public
 def index() -> str:
-    return render_template("newcomers/index.html", entries=_entries(), code=str(get_locale()))
+    return render_template("onboarding/index.html", entries=_entries(), code=str(get_locale()))
 
 
-@newcomers.get("/new-colleagues/sheet")
+@onboarding.get("/new-colleagues/sheet")
 @public
 def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
     for code in i18n.NAMES:
         with force_locale(code):
-            words[code] = Markup(render_template("newcomers/words.html"))  # noqa: S704 - escaped
+            words[code] = Markup(render_template("onboarding/words.html"))  # noqa: S704 - escaped
             soon[code] = _("Starts this year")
     return render_template(
-        "newcomers/handout.html",
+        "onboarding/handout.html",
         entries=_entries(),
         words=words,
         soon=soon,
@@ -55,13 +55,13 @@ def handout() -> str:
     )
 
 
-@newcomers.get("/new-colleagues/mail")
+@onboarding.get("/new-colleagues/mail")
 @public
 def mail() -> str:
-    return render_template("newcomers/mail.html", draft=_draft())
+    return render_template("onboarding/mail.html", draft=_draft())
 
 
-@newcomers.get("/new-colleagues/mail.eml")
+@onboarding.get("/new-colleagues/mail.eml")
 @public
 def draft() -> Response:
     """Give the mail as a draft (X-Unsent): whoever opens it sends it, from their own mailbox.
@@ -77,7 +77,7 @@ def draft() -> Response:
     return Response(bytes(mail), headers=disposition, content_type="message/rfc822")
 
 
-@newcomers.get("/groups/<slug>/poster")
+@onboarding.get("/groups/<slug>/poster")
 @public
 def poster(slug: str) -> str:
     """Show a page for the wall, with the group's next dates."""
@@ -91,11 +91,11 @@ def poster(slug: str) -> str:
             for each in meetings.next_held(session, zone, now(), MOST_DATES, group)
         ]
     return render_template(
-        "newcomers/poster.html", entry=entry, group=entry.said[language], dates=dates
+        "onboarding/poster.html", entry=entry, group=entry.said[language], dates=dates
     )
 
 
-@newcomers.get("/g/<int(max=99999):number>")
+@onboarding.get("/g/<int(max=99999):number>")
 @public
 def short(number: int) -> ResponseReturnValue:
     """Lead from the short address on paper to the group's page; numbers are never given again."""
@@ -144,12 +144,12 @@ def _draft() -> RenderedEmail:
         "new-colleague",
         language,
         entries=[(each.said[language], each.url) for each in _entries()],
-        page_url=services().links.page("newcomers.index", language),
+        page_url=services().links.page("onboarding.index", language),
     )
 
 
 def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
-    url = links.plain("newcomers.short", number=group.id)
+    url = links.plain("onboarding.short", number=group.id)
     return OnboardingEntry(
         {code: group_view(group, code) for code in i18n.NAMES}, url, qr_code(url)
     )

@@ -138,7 +138,7 @@ def test_pages_are_read_and_newsletters_written_without_a_proof(
 ) -> None:
     for endpoint in MARKED & pages.keys():
         assert later.open(pages[endpoint]).status_code == 200
-    assert later.send(pages["writing.write"], **FORMS["writing.write"]).status_code == 303
+    assert later.send(pages["editor.write"], **FORMS["editor.write"]).status_code == 303
 
 
 def test_a_proof_lasts_a_quarter_of_an_hour(

@@ -29,6 +29,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(autouse=True)
+def unlimited(request: pytest.FixtureRequest) -> None:
+    """Begin each test of the shared site as if no other had asked for links before it."""
+    if "site" in request.fixturenames:
+        shared: Site = request.getfixturevalue("site")
+        shared.forget_limits()
+
+
 @pytest.fixture(params=["en", "es"])
 def language(request: pytest.FixtureRequest) -> str:
     code: str = request.param

@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Update, update
+from sqlalchemy import Delete, Update, delete, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import GroupLead
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
+from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.web_launcher import WORKER_ALONE
@@ -89,7 +90,12 @@ class Served:
         waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)
         self._execute(update(Newsletter).where(waiting).values(due_at=now() - beyond))
 
-    def _execute(self, statement: Update) -> None:
+    def forget_limits(self) -> None:
+        """Let everybody ask again as often as if nobody had asked before."""
+        for table in (Limit, WorkerLimit):
+            self._execute(delete(table))
+
+    def _execute(self, statement: Update | Delete) -> None:
         engine = make_engine(self.database_url)
         with Session(engine) as session, session.begin():
             session.execute(statement)

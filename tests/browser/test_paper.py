@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from tests.browser.site import Site
-from tests.newcomers.codes import read_png
+from tests.onboarding.codes import read_png
 
 PAGES = re.compile(rb"/Type\s*/Page\b")
 BOX = re.compile(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]")

@@ -13,9 +13,9 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.ops import alerts, health, purge
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker
+from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Visitor, text_of
 from tests.markers import on_sqlite
-from tests.returns.mail import FULL, bounce, hand_back
 from tests.servers.actions import drop
 from tests.servers.smtp import Server
 

@@ -42,7 +42,7 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
     answer = visitor.open("/my-groups/s3cret?lang=es")
     assert answer.status_code == 500
     assert when == "twice" or "Algo falló de nuestro lado" in answer.text
-    for told in ("ValueError", "memberships.manage", "test_errors:"):
+    for told in ("ValueError", "self_service.manage", "test_errors:"):
         assert told in caplog.text, told
     for kept in (SECRET, "s3cret", "Traceback", "is not right"):
         assert kept not in caplog.text, kept

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from tests.bounces.mail import FULL, SPAM, UNKNOWN, bounce, hand_back
 from tests.faults.scene import Scene
 from tests.markers import on_sqlite
 from tests.processes import feed
-from tests.returns.mail import FULL, SPAM, UNKNOWN, bounce, hand_back
 from tests.servers.actions import drop
 from tests.servers.ledger import Copy
 

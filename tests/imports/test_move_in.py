@@ -23,6 +23,7 @@ from belong_mail.members.address_list import AddressList
 from belong_mail.members.bounces import breaker_until
 from belong_mail.members.import_tasks import DAY, INVITED, INVITED_AGAIN, MAX_FAILURES
 from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
+from tests.bounces.mail import complaint, hand_back
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
 from tests.db_dump import Dump, dump_of
@@ -31,7 +32,6 @@ from tests.imports.conftest import Import
 from tests.imports.messy import messy
 from tests.markers import on_sqlite
 from tests.privacy.journey import cells_of
-from tests.returns.mail import complaint, hand_back
 from tests.scenario import ADA, VILLAGE, Scenario
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"

@@ -8,8 +8,8 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
+from tests.bounces.scenario import BounceScenario
 from tests.intake.inbox import Inbox
-from tests.returns.scenario import BounceScenario
 from tests.servers.dovecot import PASSWORD, Dovecot, dovecot
 from tests.servers.imap import ImapServer
 from tests.servers.smtp import Server

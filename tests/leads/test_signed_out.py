@@ -31,8 +31,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
 # What somebody types into each form of a lead or of the office, by the page that takes it.
 FORMS: dict[str, dict[str, Any]] = {
-    "writing.write": {"subject": "Tea and “cake”", "text": "Two lines:\r\n\r\n<b>of & mine</b>"},
-    "editing.page": {
+    "editor.write": {"subject": "Tea and “cake”", "text": "Two lines:\r\n\r\n<b>of & mine</b>"},
+    "group_settings.page": {
         "summary_en": "We drink tea together",
         "welcome_en": "Come on in\r\nand sit down",
         "mailbox": "shared.box@dpsk12.org",
@@ -40,15 +40,15 @@ FORMS: dict[str, dict[str, Any]] = {
     "questions.listed": {"label_en": "Which snack do you like?", "kind": "text"},
     "group_interests.listed_interests": {"label_en": "Bring the tea"},
     "group_interests.rename": {"label_en": "Bring the cake"},
-    "planning.new": {
+    "lead_meetings.new": {
         "title_en": "Tea for everyone",
         "starts_on": SOON,
         "starts_at": "16:00",
         "ends_at": "17:00",
         "place": "Room 4, upstairs",
     },
-    "planning.change": {"title_en": "Tea for all", "place": "Room 5, downstairs"},
-    "planning.change_day": {"place": "Room 6, this once"},
+    "lead_meetings.change": {"title_en": "Tea for all", "place": "Room 5, downstairs"},
+    "lead_meetings.change_day": {"place": "Room 6, this once"},
     "releases.release": {"when": "now", "minutes": "60"},
     "pictures.add": {"description": "Twelve people around a table"},
     "flyers.add": {"title": "Tea on Friday"},
@@ -82,13 +82,13 @@ WITHOUT_WORDS = {
     "exports.export", "office_exports.export",
     "office.resend", "office.approve_question", "office.refuse_question",
     "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
-    "office_newsletters.send", "office_newsletters.cancel", "writing.duplicate",
+    "office_newsletters.send", "office_newsletters.cancel", "editor.duplicate",
     "approvals.approve", "approvals.decline", "approvals.setting", "office.second_ok",
-    "lead.set_language", "sign_in.out", "writing.begin", "writing.save", "writing.preview",
-    "writing.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
-    "releases.pause",
-    "releases.resume", "releases.stop", "editing.undo", "questions.remove", "planning.cancel",
-    "planning.cancel_day", "planning.restore_day", "group_interests.retire",
+    "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
+    "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
+    "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
+    "questions.remove", "lead_meetings.cancel", "lead_meetings.cancel_day",
+    "lead_meetings.restore_day", "group_interests.retire",
 }  # fmt: skip
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')
 FORM = re.compile(r"<form(?P<given>[^>]*)>(?P<inside>.*?)</form>", re.DOTALL)
@@ -230,7 +230,7 @@ def test_what_was_typed_is_saved_after_signing_in_again(
 def test_a_form_in_another_language_is_kept_in_it(
     end: End, lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], None]
 ) -> None:
-    path, typed = pages["writing.write"], FORMS["writing.write"]
+    path, typed = pages["editor.write"], FORMS["editor.write"]
     sent = fill_in(lead, path, typed)
     with end(lead):
         refused = lead.press(f"{path}?lang=es", **sent, switch_language="es")
@@ -241,7 +241,7 @@ def test_a_form_in_another_language_is_kept_in_it(
     assert_shown(shown, typed)
 
 
-@pytest.mark.parametrize("endpoint", sorted(WITHOUT_WORDS - {"writing.preview"}))
+@pytest.mark.parametrize("endpoint", sorted(WITHOUT_WORDS - {"editor.preview"}))
 def test_a_button_with_an_old_token_does_nothing_until_it_is_pressed_again(
     endpoint: str, app: Flask, lead: Visitor, pages: dict[str, str], services: Services
 ) -> None:
@@ -297,7 +297,7 @@ def test_nothing_large_is_read_from_a_browser_that_never_signed_in(
 def test_words_of_another_site_are_not_even_shown(lead: Visitor, pages: dict[str, str]) -> None:
     with sit_still(lead):
         lead.headers = {"Origin": "https://evil.example"}
-        answer = lead.press(pages["writing.write"], text="Words of another site")
+        answer = lead.press(pages["editor.write"], text="Words of another site")
     assert answer.status_code == 403
     assert "Words of another site" not in answer.text
 
@@ -308,7 +308,7 @@ def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(
 ) -> None:  # fmt: skip
     """The group is not theirs: what was typed is not shown as if it could be saved."""
     other = sign_in(app, services, keyring, worker, relay, "asian")
-    answer = other.press(pages["writing.write"], text="Mine now", csrf_token="old")
+    answer = other.press(pages["editor.write"], text="Mine now", csrf_token="old")
     assert answer.status_code == 400
     fresh = Form(answer.text)
     assert other.press(fresh.action, **fresh.fields).status_code == 404

@@ -17,8 +17,8 @@ from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
 OWNER = "elsewhere"

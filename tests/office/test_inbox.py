@@ -17,10 +17,10 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Question
 from belong_mail.leads import questions
 from belong_mail.worker.loop import Worker
+from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named
-from tests.returns.mail import FULL, bounce, hand_back
 from tests.servers.smtp import Server
 
 PAGE = "/office/inbox"

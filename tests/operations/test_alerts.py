@@ -14,8 +14,8 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import make_worker
 from tests.browser_client import text_of
+from tests.delivery.factories import queue
 from tests.factories import queue_issue
-from tests.sending.factories import queue
 from tests.servers.smtp import Server
 
 OPERATOR = "operator@example.org"

@@ -17,8 +17,8 @@ from belong_mail.ops import canary, grants, key_rotation
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, text_of
+from tests.delivery.factories import queue
 from tests.operations.test_signs_of_life import Clock, status
-from tests.sending.factories import queue
 from tests.servers.smtp import Server, drop
 
 WATCHER = "watcher@example.org"

@@ -24,10 +24,10 @@ from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import Worker, make_worker
 from config import Config
 from tests.browser_client import Visitor
+from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_sqlite
 from tests.operations.troubles import once
-from tests.sending.factories import books, deliveries, queue
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller

@@ -11,10 +11,10 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import grants
 from tests.conftest import KEYS
+from tests.delivery.factories import books, queue
 from tests.factories import make_member, members_of
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, run, running
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 from tests.web_role import role_of
 

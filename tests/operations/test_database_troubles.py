@@ -15,11 +15,11 @@ from flask import Flask
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.browser_client import Form, Visitor
+from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_sqlite
 from tests.operations.troubles import LITTLE, cut, down, full, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
-from tests.sending.factories import books, queue
 from tests.servers.actions import Conversation
 from tests.servers.ports import free_port
 from tests.servers.site import Site

@@ -22,9 +22,9 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import doctor
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
+from tests.delivery.factories import books, queue
 from tests.markers import on_sqlite, one_connection
 from tests.processes import run
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]

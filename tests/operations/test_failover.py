@@ -13,10 +13,10 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops.hold import Host
+from tests.delivery.factories import books, queue
 from tests.operations.test_database_troubles import end, is_said, on_postgresql, wait_until
 from tests.operations.troubles import cut, go_back, keep
 from tests.processes import SECONDS, run, running
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
 pytestmark = on_postgresql

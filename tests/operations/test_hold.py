@@ -20,10 +20,10 @@ from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in
+from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
 from tests.markers import on_sqlite
 from tests.processes import run
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]

@@ -16,8 +16,8 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
+from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller

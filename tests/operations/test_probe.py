@@ -14,10 +14,10 @@ from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.ops import probe
 from belong_mail.ops.probe_report import COVERED
 from belong_mail.worker.loop import Worker
+from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.processes import run
 from tests.relays.signing import DOMAIN, Habits
-from tests.sending.factories import queue
 from tests.servers.dns import DnsServer
 from tests.servers.smtp import Server
 from tests.smtp_raw import header_lines

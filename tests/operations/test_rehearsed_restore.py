@@ -16,10 +16,10 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of
+from tests.delivery.factories import queue
 from tests.operations.test_copies import BIN, Settings, succeed
 from tests.processes import run
 from tests.scenario import ADA
-from tests.sending.factories import queue
 from tests.servers.smtp import Server
 
 OTHER = encryption.new_keys()

@@ -20,9 +20,9 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.hold import Host
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
+from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_sqlite
-from tests.sending.factories import deliveries, queue
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller

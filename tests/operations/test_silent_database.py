@@ -19,10 +19,10 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops.hold import Host
+from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
 from tests.operations.test_database_troubles import is_said, on_postgresql, wait_until
 from tests.processes import SECONDS, run, running
-from tests.sending.factories import books, queue
 from tests.servers.network import FarTunnel, Network, require
 from tests.servers.ports import free_port
 from tests.servers.site import Browser, Site

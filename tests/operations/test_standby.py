@@ -13,11 +13,11 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from belong_mail.ops.hold import Host
+from tests.delivery.factories import books, queue
 from tests.operations.standby import Pair, pair
 from tests.operations.test_database_troubles import end, is_said, wait_until
 from tests.operations.test_failover import BEHIND, Settings, doubled, is_held
 from tests.processes import SECONDS, run, running
-from tests.sending.factories import books, queue
 from tests.servers.smtp import Server
 from tests.web_role import give_rights
 

@@ -17,10 +17,10 @@ from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, text_of
 from tests.conftest import KEYS
+from tests.delivery.factories import books
 from tests.factories import make_member, make_members, queue_issue
 from tests.processes import run
 from tests.scenario import ADA
-from tests.sending.factories import books
 from tests.servers.smtp import Server
 
 OTHER = encryption.new_keys()

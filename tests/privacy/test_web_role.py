@@ -32,10 +32,10 @@ from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
 from config import Config
 from tests import crawl
+from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
 from tests.factories import make_member, members_of, queue_issue
 from tests.processes import feed, run
-from tests.returns.mail import complaint
 from tests.servers.smtp import Server
 from tests.web_role import is_listed, role_of, unlisted, url_of_web
 

@@ -75,7 +75,7 @@ NOTHING: dict[str, object] = {
 ANYTHING = {"asked", "_button"}
 # Pages about newsletters that have left, and about those that wait for a second yes.
 OF_SENT = {"releases.pause", "releases.resume", "releases.stop", "releases.sending",
-           "releases.state", "releases.read", "writing.duplicate"}  # fmt: skip
+           "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
 OF_ASKED = {"approvals.approve", "approvals.decline"}
 # What is typed or chosen besides what a page's form says.
 BODIES: dict[str, dict[str, Any]] = {
@@ -84,21 +84,23 @@ BODIES: dict[str, dict[str, Any]] = {
     "subscriptions.remind": {"remind": "yes"},
     "subscriptions.not_me": {"choice": "never"},
     "subscriptions.one_click": {"List-Unsubscribe": "One-Click"},
-    "memberships.language": {"language": "es"},
+    "self_service.language": {"language": "es"},
     "lead.set_language": {"language": "es"},
     "office_groups.move": {"to": "up"},
     "office_health.undo": {"days": "7"},
     "people.do": {"role": OWN},
-    "moving.ask_new_address": {"email": "moved.again@dpsk12.org"},
+    "address_change.ask_new_address": {"email": "moved.again@dpsk12.org"},
     "subscriptions.join": {"email": "new@dpsk12.org"},
-    "interests.ask": {"email": "new@dpsk12.org"},
+    "waiting_list.ask": {"email": "new@dpsk12.org"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
-    "memberships.ask": {"email": "new@dpsk12.org"},
-    "memberships.ask_again": {"email": "new@dpsk12.org"},
+    "self_service.ask": {"email": "new@dpsk12.org"},
+    "self_service.ask_again": {"email": "new@dpsk12.org"},
     "subscriptions.pause": {"until": f"{now() + timedelta(days=9):%Y-%m-%d}"},
     "contact.answer": {"code": CODE},
     "contact.write": {"message": "Where is the ramp?", "topic": "need"},
 }
+# Buttons whose form stands on another page than the one they lead to.
+FORM_PAGES = dict.fromkeys(("passkey.begin", "passkey.sign_in"), "/sign-in")
 MEMBERSHIP = re.compile(r'name="membership" value="([^"]+)"')
 TOKEN = re.compile(r'(name="csrf_token"[^>]*value=")[^"]*')
 
@@ -114,7 +116,7 @@ class Objects:
     def of(self, route: Route) -> dict[str, object]:
         is_sent = route.endpoint in OF_SENT or route.address.startswith("/office")
         now_standing = self.sent if is_sent else self.asked if route.endpoint in OF_ASKED else {}
-        waits = {"slug": UPCOMING} if route.endpoint == "interests.ask" else {}
+        waits = {"slug": UPCOMING} if route.endpoint == "waiting_list.ask" else {}
         return {**self.named, **now_standing, **waits}
 
 
@@ -214,8 +216,8 @@ class Site:
         """Return what would be sent by whoever may: what the form has, and something typed."""
         if route.method == "POST" and route.endpoint not in self.bodies:
             allowed = next(each for each in Role if route.answer(each) is Answer.YES)
-            path = self.path(route, self.of(route, self.own)).removesuffix("/save")
-            page = self.actors[allowed].browser.open(path)
+            own = self.path(route, self.of(route, self.own)).removesuffix("/save")
+            page = self.actors[allowed].browser.open(FORM_PAGES.get(route.endpoint, own))
             filled = Form(page.text).fields if page.mimetype == "text/html" else {}
             if Access.PUBLIC not in route.marks:
                 filled.pop("csrf_token", None)
@@ -259,7 +261,7 @@ def make_site(
         waits = session.scalars(select(Approval)).one()
         typed = {"approvals": {"seen": waits.digest.hex()}, "account": {"others": "1"}}
     [membership] = set(MEMBERSHIP.findall(stranger.open(links["my-groups"]).text))
-    typed["memberships"] = {"membership": membership}
+    typed["self_service"] = {"membership": membership}
     return Site(app, actors, own, other, links, typed)
 
 

@@ -33,9 +33,9 @@ pytestmark = [
 # Each field of a form that carries an id, by where the form is sent, and who may send it.
 FIELDS = {
     ("account.end", "session"): Role.LEAD,
-    ("memberships.language", "membership"): Role.LINK,
-    ("memberships.leave", "membership"): Role.LINK,
-    ("memberships.remind", "membership"): Role.LINK,
+    ("self_service.language", "membership"): Role.LINK,
+    ("self_service.leave", "membership"): Role.LINK,
+    ("self_service.remind", "membership"): Role.LINK,
     ("office.addresses", "group"): Role.OFFICE,
     ("people.do", "role"): Role.OFFICE,
     ("people.hand_over", "to"): Role.OFFICE,
@@ -91,7 +91,7 @@ def fields_of(page: str, path: str) -> Iterator[tuple[str, str, str]]:
 def test_every_field_that_carries_an_id_is_tried_here(site: Site, services: Services) -> None:
     """A form with a new one fails here until it is entered in FIELDS."""
     with services.reading.begin() as session:
-        known = ids_of(session) | {site.typed["memberships"]["membership"]}
+        known = ids_of(session) | {site.typed["self_service"]["membership"]}
     adapter, found = site.app.url_map.bind("localhost"), set()
     for route in rights_table(site.app):
         allowed = [each for each in Role if route.answer(each) is Answer.YES]

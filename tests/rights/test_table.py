@@ -42,6 +42,7 @@ NEEDS_MORE = {
     "sign_in.confirm POST",
     "sign_in.prove POST",
     "passkey.prove POST",
+    "passkey.sign_in POST",
     "district.back GET",
     "district.back POST",
 }

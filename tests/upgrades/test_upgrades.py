@@ -30,9 +30,9 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
 from config import Config
 from tests.browser_client import link_to
+from tests.delivery.factories import books
 from tests.factories import group_named
 from tests.postgres import postgresql
-from tests.sending.factories import books
 from tests.servers.smtp import Server
 from tests.upgrades import make
 

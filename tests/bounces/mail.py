@@ -1,0 +1,123 @@
+"""Messages as mail servers send them back (RFC 3464, RFC 5965), written for these tests."""
+
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from belong_mail.core.services import Services
+from belong_mail.members import inbound
+
+UNKNOWN = ("5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
+FULL = ("5.2.2", "552 5.2.2 The mailbox is full")
+DISABLED = ("5.2.1", "550 5.2.1 This account has been disabled")
+NO_DOMAIN = ("5.1.2", "550 5.1.2 Host or domain name not found")
+SPAM = ("5.7.1", "550 5.7.1 Message rejected as spam")
+BROKEN_LIMIT = ("5.4.5", "550 5.4.5 Daily SMTP relay limit exceeded")
+
+
+REPORT = """\
+From: Mail Delivery System <MAILER-DAEMON@mx.example.org>
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type={kind}; boundary="=_bound"
+
+--=_bound
+Content-Type: text/plain; charset=us-ascii
+
+This is the mail system at host mx.example.org.
+
+--=_bound
+Content-Type: message/{kind}
+
+{fields}
+
+--=_bound
+Content-Type: text/rfc822-headers
+
+From: DPS Belong <belong@example.org>
+Subject: Hello
+
+--=_bound--
+"""
+
+
+def _report(return_path: str, kind: str, *groups: dict[str, str]) -> bytes:
+    """Write a report of groups of fields."""
+    fields = "\n\n".join(
+        "\n".join(f"{name}: {value}" for name, value in group.items()) for group in groups
+    )
+    text = REPORT.format(to=return_path, kind=kind, fields=fields)
+    return text.replace("\n", "\r\n").encode()
+
+
+def bounce(
+    return_path: str, to: str, why: tuple[str, str] = UNKNOWN, action: str = "failed"
+) -> bytes:
+    """Write the report that a mail to an address has failed, is delayed or was delivered."""
+    return several(return_path, (to,), why, action)
+
+
+def several(
+    return_path: str, named: tuple[str, ...], why: tuple[str, str] = UNKNOWN, action: str = "failed"
+) -> bytes:
+    """Write such a report about several addresses."""
+    status, words = why
+    recipients = (
+        {
+            "Final-Recipient": f"rfc822; {to}",
+            "Action": action,
+            "Status": status,
+            "Diagnostic-Code": f"smtp; {words.format(to=to)}",
+        }
+        for to in named
+    )
+    server = {"Reporting-MTA": "dns; mx.example.org"}
+    return _report(return_path, "delivery-status", server, *recipients)
+
+
+def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
+    """Write the report about an address that a mailbox forwards to: both are named.
+
+    Most servers call it the final recipient, and Sendmail the actual one.
+    """
+    fields = {"Final-Recipient": f"rfc822; {tried}", "Original-Recipient": f"rfc822; {to}"}
+    if field:
+        fields = {"Final-Recipient": f"rfc822; {to}", field: f"rfc822; {tried}"}
+    status, words = UNKNOWN
+    fields |= {
+        "Action": "failed",
+        "Status": status,
+        "Diagnostic-Code": f"smtp; {words.format(to=tried)}",
+    }
+    server = {"Reporting-MTA": "dns; mx.example.org"}
+    return _report(return_path, "delivery-status", server, fields)
+
+
+def complaint(return_path: str, kind: str = "abuse") -> bytes:
+    """Write the report of a mailbox whose owner called a mail of ours unwelcome."""
+    fields = {
+        "Feedback-Type": kind,
+        "User-Agent": "ExampleFeedback/1.0",
+        "Version": "1",
+        "Original-Mail-From": f"<{return_path}>",
+    }
+    return _report(return_path, "feedback-report", fields)
+
+
+def apple(return_path: str) -> bytes:
+    """Write what Apple's Mail sends when its own button to leave a list is pressed."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = "Somebody <somebody@example.org>"
+    message["To"] = return_path
+    message["Subject"] = "unsubscribe"
+    message["Auto-Submitted"] = "auto-replied"
+    message["X-Apple-Unsubscribe"] = "true"
+    message.set_content("Apple Mail sent this email to unsubscribe from the message\n")
+    return message.as_bytes()
+
+
+def hand_back(services: Services, return_path: str, message: bytes) -> None:
+    """Keep a message that came back, as a mail server's pipe does."""
+    sealed = inbound.seal_returned(services.sealer, return_path, message)
+    inbound.store(services.settings.database_url, sealed)

@@ -1,0 +1,282 @@
+"""When very many addresses are said not to exist at once, it is the mail system that errs."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.members import bounces
+from belong_mail.ops import health
+from belong_mail.ops.metrics import exposition, gather_metrics
+from belong_mail.worker.loop import make_worker
+from tests.bounces.mail import SPAM, UNKNOWN, bounce
+from tests.bounces.scenario import ADA, BounceScenario
+from tests.browser_client import Visitor, link_to, text_of
+from tests.factories import queue_issue
+from tests.markers import on_sqlite
+
+MANY = 100
+OPERATOR = "operator@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+
+
+def enter(scenario: BounceScenario, number: int, domain: str = "dpsk12.org") -> None:
+    scenario.enter(*(f"member{each}@{domain}" for each in range(number)))
+
+
+def refuse_all(scenario: BounceScenario) -> None:
+    """Send an issue while the directory of the mail system is out of order."""
+    scenario.relay.always("RCPT", "550 5.1.1 User unknown")
+    scenario.issue()
+    scenario.relay.usual()
+
+
+def test_a_hundred_unknown_at_once_are_not_believed(scenario: BounceScenario) -> None:
+    """On neither of two days, and of those within the hour nobody is lost either."""
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    refuse_all(scenario)
+    assert scenario.members() == MANY
+    scenario.pass_days(1)
+    issue = scenario.issue()
+    assert scenario.books(issue) == {"recipients": MANY, "accepted": MANY}
+
+
+@on_sqlite
+def test_reports_that_come_later_are_counted_in_the_same_way(scenario: BounceScenario) -> None:
+    enter(scenario, 30)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        for number in range(30):
+            scenario.send_back(f"member{number}@dpsk12.org")
+    assert scenario.members() == 30
+
+
+@on_sqlite
+def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario, cli: Any) -> None:
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    scenario.pass_days(1.5 / 24)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
+    scenario.pass_days(0.6 / 24)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+
+
+@on_sqlite
+def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
+    enter(scenario, 19)
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    refuse_all(scenario)
+    assert scenario.members() == 0
+
+
+@on_sqlite
+def test_one_domain_that_errs_does_not_speak_for_another(scenario: BounceScenario) -> None:
+    """A hundred of one domain are not believed; two of another, who have gone, are."""
+    enter(scenario, MANY)
+    enter(scenario, 2, "schools.example.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        refuse_all(scenario)
+    assert scenario.members() == MANY
+    with scenario.services.reading.begin() as session:
+        assert bounces.is_alarming(session, now())
+
+
+@on_sqlite
+def test_who_left_another_domain_within_the_hour_is_not_brought_back(
+    scenario: BounceScenario,
+) -> None:
+    enter(scenario, 2, "schools.example.org")
+    refuse_all(scenario)
+    scenario.pass_days(1)
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    assert scenario.members() == MANY
+
+
+def refuse_some(scenario: BounceScenario, number: int) -> None:
+    for each in range(number):
+        scenario.relay.always(f"RCPT member{each}@dpsk12.org", "550 5.1.1 User unknown")
+    scenario.issue()
+    scenario.relay.usual()
+
+
+@pytest.mark.parametrize(
+    ("members", "gone", "left"), [(60, 12, 60), (60, 9, 51), (260, 12, 248)],
+    ids=["a fifth", "a few", "a small share"],
+)  # fmt: skip
+def test_a_large_share_of_those_who_had_mail_is_not_believed(
+    members: int, gone: int, left: int, scenario: BounceScenario
+) -> None:
+    """Fewer than twenty, but more than one in twenty of the domain on one day."""
+    enter(scenario, members)
+    scenario.issue()
+    for day in (1, 1):
+        scenario.pass_days(day)
+        refuse_some(scenario, gone)
+    assert scenario.members() == left
+
+
+@on_sqlite
+def test_an_operator_believes_a_share_after_all(scenario: BounceScenario, cli: Any) -> None:
+    enter(scenario, 40)
+    scenario.issue()
+    for day in (1, 1):
+        scenario.pass_days(day)
+        refuse_some(scenario, 12)
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
+    assert cli.invoke(args=["bounce", "accept"]).output == "Memberships ended: 12.\n"
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+
+
+@pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
+def test_an_operator_says_that_they_do_not_exist(
+    scenario: BounceScenario, cli: Any, ended: int, *, comes_again: bool
+) -> None:
+    """After a summer many colleagues have gone at once; who has had mail since has not."""
+    enter(scenario, 30)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        refuse_all(scenario)
+    if comes_again:
+        scenario.issue()
+    status = cli.invoke(args=["bounce", "status"])
+    assert (status.exit_code, "bounce accept" in status.output) == (1, True)
+    accepted = cli.invoke(args=["bounce", "accept"])
+    assert accepted.output == f"Memberships ended: {ended}.\n"
+    assert scenario.members() == 30 - ended
+    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_of_it_once(
+    scenario: BounceScenario, services: Services, keyring: Keyring
+) -> None:
+    enter(scenario, MANY)
+    refuse_all(scenario)
+    for _ in range(2):
+        worker = make_worker(services, keyring)
+        worker.drain()
+        worker.engine.close()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert "bounce status" in text_of(mail)
+    assert "dpsk12.org" not in mail.as_string()
+
+
+@ALARM
+@on_sqlite
+def test_the_operator_hears_that_mail_comes_back_because_of_us(
+    scenario: BounceScenario, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    scenario.send_back(why=SPAM)
+    worker = make_worker(services, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert [mail["Subject"] for mail in scenario.relay.to(OPERATOR)] == ["Emails are bouncing"]
+    assert "spam or reputation" in caplog.text
+    assert "dpsk12.org" not in caplog.text
+
+
+@on_sqlite
+def test_doctor_and_figures_say_so_while_it_lasts(scenario: BounceScenario) -> None:
+    def wrong() -> list[str]:
+        with scenario.services.reading.begin() as session:
+            figures = gather_metrics(session, None)
+        said = [each.words for each in health.check_work(figures, has_relay=False) if each.is_wrong]
+        assert f"belong_coming_back {int(bool(said))}\n" in exposition(figures)
+        return said
+
+    enter(scenario, MANY)
+    assert wrong() == []
+    refuse_all(scenario)
+    assert ["bounce status" in words for words in wrong()] == [True]
+    scenario.pass_days(1)
+    assert wrong() == []
+
+
+@ALARM
+@on_sqlite
+@pytest.mark.parametrize(("to", "why"), [(ADA, UNKNOWN), ("ada@elsewhere.example.org", SPAM)])
+def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_liked(
+    to: str, why: tuple[str, str], scenario: BounceScenario, services: Services, keyring: Keyring
+) -> None:
+    scenario.enter(ADA)
+    scenario.issue()
+    path = scenario.copies()[0].return_path
+    scenario.take(path, bounce(path, to, why))
+    worker = make_worker(services, keyring)
+    worker.drain()
+    worker.engine.close()
+    assert scenario.relay.to(OPERATOR) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"BELONG_ALLOWED_DOMAINS": "dpsk12.org, schools.example.org"}]
+)
+def test_an_operator_undoes_what_happened_between_two_times(
+    scenario: BounceScenario, cli: Any
+) -> None:
+    scenario.enter(ADA, "ben@dpsk12.org", "cleo@schools.example.org")
+    scenario.enter("dan@dpsk12.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        for address in (ADA, "cleo@schools.example.org"):
+            scenario.send_back(address)
+    assert scenario.members() == 2
+    assert cli.invoke(args=["bounce", "status"]).output.startswith(f"{now().date()}\t2\n")
+    hour = timedelta(hours=1)
+    zone = scenario.services.settings.timezone
+    since, until = (f"{(now() + d).astimezone(zone):%Y-%m-%dT%H:%M:%S}" for d in (-hour, hour))
+    early = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01", "--until", since])
+    assert early.output == "Memberships restored: 0.\n"
+    args = ["bounce", "undo", "--since", since, "--until", until]
+    assert cli.invoke(args=[*args, "--domain", "DPSK12.org"]).output == "Memberships restored: 1.\n"
+    assert scenario.members() == 3
+    assert cli.invoke(args=args).output == "Memberships restored: 1.\n"
+    assert scenario.members() == 4
+
+
+def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(
+    scenario: BounceScenario, cli: Any
+) -> None:
+    """It was planned without them, and its books must stay right; the next one comes."""
+    scenario.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        scenario.send_back()
+    with scenario.services.writing.begin() as session:
+        issue = queue_issue(session).public_id
+    undone = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"])
+    assert undone.output == "Memberships restored: 1.\n"
+    scenario.worker.drain()
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
+    assert scenario.books(scenario.issue()) == {"recipients": 3, "accepted": 3}
+
+
+@on_sqlite
+def test_who_left_is_not_brought_back_by_an_operator(
+    scenario: BounceScenario, visitor: Visitor, cli: Any
+) -> None:
+    scenario.enter(ADA)
+    for day in (0, 1):
+        scenario.pass_days(day)
+        scenario.issue()
+        scenario.send_back(why=UNKNOWN)
+    assert scenario.members() == 0
+    visitor.press(link_to(scenario.copies()[0].message, "leave"))
+    assert (
+        cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"]).output
+        == "Memberships restored: 0.\n"
+    )

@@ -1,0 +1,34 @@
+"""What sending costs the database and the templates, however many the recipients."""
+
+import time
+
+from sqlalchemy import event
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.engine import RESULT_WAIT_SECONDS
+from belong_mail.worker.loop import Worker
+from tests.counting import counted
+from tests.delivery.factories import books, queue
+
+MEMBERS = 1000
+# Results that share a commit, at least.
+BATCH = 50
+# Commits for what is done once: requests, leases, the last results.
+ASIDE = 10
+
+
+def test_many_results_share_a_commit_and_nothing_is_rendered_for_one_recipient(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    """Fewer share one only where it would be long to wait for more."""
+    issue = queue(services, keyring, MEMBERS)
+    commits: list[object] = []
+    event.listen(services.writing.kw["bind"], "commit", commits.append)
+    began = time.monotonic()
+    with counted() as counts:
+        worker.drain()
+    waits = (time.monotonic() - began) / RESULT_WAIT_SECONDS
+    assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+    assert len(commits) <= MEMBERS // BATCH + waits + ASIDE
+    assert counts["render"] == 2, "one for each language"

@@ -1,0 +1,149 @@
+"""How a worker starts: it becomes a program of its own, which loads nothing of the pages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.ops.worker_launcher import worker_arguments
+from tests.delivery.factories import queue
+from tests.markers import on_sqlite
+from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
+from tests.servers.smtp import Server
+
+OF_THE_PAGES = {
+    "PIL", "alembic", "click", "dkim", "flask", "flask_babel", "flask_wtf", "granian", "icalendar",
+    "psycopg", "segno", "sqlalchemy.dialects.postgresql", "werkzeug", "wtforms",
+}  # fmt: skip
+MEGABYTE = 1_000_000
+# With the pages it would be 97 and more.
+MOST = 83 * MEGABYTE
+FLASK = "/opt/belong-mail/.venv/bin/flask"
+
+
+def loaded(environment: dict[str, str], door: str) -> set[str]:
+    """Return the modules that a process has once it has imported a door."""
+    code = f"import json, sys, {door}; print(json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=surroundings(environment), text=True,
+        capture_output=True, timeout=SECONDS, check=True,
+    )  # fmt: skip
+    return set(json.loads(ended.stdout))
+
+
+@on_sqlite
+def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> None:
+    modules = loaded(environment, "work")
+    assert "belong_mail.worker.process" in modules
+    assert modules & OF_THE_PAGES == set()
+    ours = {name for name in modules if name.startswith("belong_mail.")}
+    assert {name for name in ours if name.endswith((".views", ".forms", ".commands"))} == set()
+    assert "belong_mail.members.bounce_tasks" not in ours, "until mail comes back"
+    assert not [name for name in ours if name.startswith("belong_mail.mail.bounces.")]
+    pages = loaded(environment, "wsgi")
+    assert pages >= {"flask", "belong_mail.pages.directory"}
+    assert "PIL" not in pages, "pictures are decoded by a process of their own"
+    assert "dkim" not in pages, "signatures are verified by the doctor alone"
+    of_the_worker = (".declarations", ".emails", ".rooms", ".tasks")
+    assert {
+        name for name in pages if name.startswith("belong_mail.") and name.endswith(of_the_worker)
+    } == set()
+
+
+def test_settings_are_read_without_loading_a_database(environment: dict[str, str]) -> None:
+    """Before the web server starts, and for each message that comes back, no more is needed."""
+    assert {"sqlalchemy", "psycopg", "flask", "jinja2"} & loaded(environment, "config") == set()
+
+
+@on_sqlite
+def test_a_worker_that_sends_has_become_another_program(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """What it has loaded by then, and how much memory it took at most, its modules compiled."""
+    drained = [*flask("worker"), "--drain"]
+    subprocess.run(drained, cwd=ROOT, env=surroundings(environment), check=True)
+    queue(services, keyring, 50)
+    relay.delay = 0.02
+    with running(environment, "worker") as process:
+        relay.wait_for(50, SECONDS)
+        proc = Path(f"/proc/{process.pid}")
+        command = proc.joinpath("cmdline").read_bytes().split(b"\0")
+        libraries = proc.joinpath("maps").read_text()
+        [peak] = [
+            int(line.split()[1]) * 1024
+            for line in proc.joinpath("status").read_text().splitlines()
+            if line.startswith("VmHWM:")
+        ]
+    assert os.fsencode(ROOT / "work.py") in command
+    assert "cryptography" in libraries
+    assert "/PIL/" not in libraries
+    assert peak < MOST, f"{peak / MEGABYTE:.1f} MB"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ([FLASK, "--app", "wsgi", "worker"], []),
+        ([FLASK, "--app", "wsgi", "worker", "--drain"], ["--drain"]),
+        ([FLASK, "-A", "wsgi", "--no-debug", "-e", "worker", "worker"], []),
+        (["/lib/flask/__main__.py", "--app=wsgi", "worker"], []),
+        ([FLASK, "worker"], []),
+        ([FLASK, "--app", "wsgi", "worker", "--help"], None),
+        ([FLASK, "--app", "wsgi", "worker", "--dry"], None),
+        ([FLASK, "--app", "wsgi", "--help", "worker"], None),
+        ([FLASK, "--app", "worker", "web"], None),
+        ([FLASK, "--app", "wsgi", "demo", "--group", "worker"], None),
+        ([FLASK, "--app"], None),
+        ([FLASK], None),
+        (["/lib/granian/__main__.py", "worker"], None),
+        (["/bin/pytest", "worker"], None),
+        (["-c"], None),
+    ],
+)
+def test_only_who_asks_for_a_worker_becomes_one(
+    arguments: list[str], asked: list[str] | None
+) -> None:
+    assert worker_arguments(arguments) == asked
+
+
+@on_sqlite
+def test_an_unusual_wish_is_answered_by_the_command(
+    environment: dict[str, str], services: Services
+) -> None:
+    assert services
+    helped = run(environment, "worker", "--help")
+    assert (helped.returncode, "--drain" in helped.stdout) == (0, True)
+    odd = run(environment, "worker", "--dry")
+    assert (odd.returncode, "No such option" in odd.stderr) == (2, True)
+    twice = run(environment, "worker", "--drain", "--drain")
+    assert (twice.returncode, twice.stdout) == (0, "Nothing is waiting.\n")
+
+
+@on_sqlite
+def test_settings_that_are_not_right_end_a_worker_with_all_complaints(
+    environment: dict[str, str],
+) -> None:
+    bad = {"BELONG_COLOUR": "geheim", "BELONG_TIMEZONE": "geheim"}
+    ended = run({**environment, **bad}, "worker", "--drain")
+    assert ended.returncode == 1
+    assert all(name in ended.stderr for name in bad)
+    assert "geheim" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@on_sqlite
+def test_a_worker_finds_its_settings_from_anywhere(
+    environment: dict[str, str], services: Services, tmp_path: Path
+) -> None:
+    assert services
+    ended = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py"), "worker", "--drain"],
+        cwd=tmp_path, env=surroundings(environment), text=True, capture_output=True,
+        timeout=SECONDS, check=True,
+    )  # fmt: skip
+    assert ended.stdout == "Nothing is waiting.\n"

@@ -1,0 +1,170 @@
+"""What may have arrived: nothing that is decided later makes it certain, or lets it leave twice."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import delete, select
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, results, retry
+from belong_mail.delivery.models import State
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books, deliveries, queue
+from tests.servers.smtp import Server, drop
+
+Clock = time_machine.Traveller
+# By then what is in doubt is sent once more.
+LATER = timedelta(minutes=16)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def doubtful(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> int:
+    """Return an issue whose only copy was taken, though its answer never came."""
+    issue = queue(services, keyring)
+    relay.script("DOT", drop())
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "uncertain": 1}
+    clock.shift(timedelta(seconds=1))
+    return issue
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_what_could_not_be_sent_again_is_in_doubt_since_its_answer_was_lost(
+    clock: Clock, worker: Worker, relay: Server, services: Services
+) -> None:
+    """So its member can be erased, and what comes back of it is understood."""
+    [before] = deliveries(services)
+    clock.shift(LATER)
+    relay.always("CONNECT", "421 4.3.2 Closing")
+    worker.drain()
+    [after] = deliveries(services)
+    assert after.due_at is not None
+    assert after.due_at > now() - timedelta(minutes=1), "It was tried."
+    assert (after.state, after.finished_at) == (State.UNCERTAIN, before.finished_at)
+    assert after.finished_at == after.lost_at
+    assert after.is_dot_sent, "It counts against the relay's day."
+    with services.writing.begin() as session:
+        session.execute(delete(Subscription))
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_what_a_dead_worker_had_not_begun_to_send_again_is_in_doubt_as_before(
+    clock: Clock, worker: Worker, services: Services
+) -> None:
+    [before] = deliveries(services)
+    clock.shift(LATER)
+    dead = WorkerLock(services.settings.state_folder / "workers")
+    with services.writing.begin() as session:
+        results.renew_lease(session, dead.name)
+        assert claims.claim_due(session, dead.name, 1) == [before.id]
+    dead._lock.close()
+    with services.writing.begin() as session:
+        assert results.recover(session, worker.engine._lock, LATER) == [dead.name]
+    [after] = deliveries(services)
+    assert (after.state, after.finished_at) == (State.UNCERTAIN, before.finished_at)
+    assert after.due_at is not None
+
+
+@pytest.mark.usefixtures("doubtful")
+def test_a_mark_of_the_first_try_says_nothing_of_the_second(
+    clock: Clock, worker: Worker, services: Services
+) -> None:
+    """The worker that had no answer claims it again, and is killed before it says a word."""
+    clock.shift(LATER)
+    engine = worker.engine
+    with services.writing.begin() as session:
+        results.renew_lease(session, engine._lock.name)
+        assert engine._claim(session, 1, is_free=True)
+    marks = engine._lock.entries(engine._lock.name)
+    with services.writing.begin() as session:
+        results.take_over(session, engine._lock.name, marks, LATER)
+    [delivery] = deliveries(services)
+    assert (delivery.state, delivery.resent) == (State.UNCERTAIN, 0)
+    assert delivery.due_at is not None, "It is tried again."
+
+
+@pytest.mark.parametrize("what", ["the member leaves", "the issue is stopped", "it was put off"])
+def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
+    doubtful: int, clock: Clock, worker: Worker, relay: Server, services: Services, what: str
+) -> None:
+    clock.shift(LATER)
+    if what == "it was put off":
+        relay.script("RCPT", "451 4.3.0 Later")
+        worker.drain()
+        assert books(services, doubtful) == {"recipients": 1, "deferred": 1}
+    with services.writing.begin() as session:
+        if what == "the member leaves":
+            members.leave(session, session.scalars(select(Subscription.public_id)).one())
+        else:
+            release.stop(session, session.get_one(Newsletter, doubtful))
+    worker.drain()
+    clock.shift(LATER)
+    worker.drain()
+    assert books(services, doubtful) == {"recipients": 1, "uncertain": 1}
+    assert deliveries(services)[0].due_at is None
+    assert len(relay.accepted) == 1
+
+
+def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more(
+    doubtful: int, clock: Clock, worker: Worker, relay: Server, services: Services
+) -> None:
+    [before] = deliveries(services)
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, doubtful))
+    clock.shift(LATER)
+    worker.drain()
+    assert deliveries(services)[0].due_at == before.due_at, "Nobody took it in hand."
+    with services.writing.begin() as session:
+        release.resume(session, session.get_one(Newsletter, doubtful))
+    worker.drain()
+    assert books(services, doubtful) == {"recipients": 1, "accepted": 1, "resent": 1}
+    assert len(relay.accepted) == 2
+
+
+def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring)
+    relay.always("RCPT", "451 4.3.0 Later")
+    worker.drain()
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, issue))
+    clock.shift(timedelta(days=3))
+    with services.writing.begin() as session:
+        release.resume(session, session.get_one(Newsletter, issue))
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "deferred": 1}
+
+
+@pytest.mark.usefixtures("clock")
+def test_six_workers_that_die_before_they_begin_put_nobody_aside(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring)
+    name = worker.engine._lock.name
+    for _ in range(retry.MAX_DEATHS):
+        with services.writing.begin() as session:
+            results.renew_lease(session, name)
+            assert worker.engine._claim(session, 70, is_free=True)
+        with services.writing.begin() as session:
+            results.take_over(session, name, {}, LATER)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
+    assert len(relay.accepted) == 1

@@ -1,0 +1,221 @@
+"""Two transactions that meet at an issue: in whatever order their statements come, it adds up."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, outcomes, throttle
+from belong_mail.delivery import results as settling
+from belong_mail.delivery.models import Chunk, Delivery, Lease, SentPerMinute
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.members import service as members
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import release
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books
+from tests.delivery.interleaving import Actor, GatedDatabase, orders
+from tests.factories import make_members, queue_issue
+
+MEMBERS = 2
+FEWEST_ORDERS = 20
+MOST_ORDERS = 60
+pytestmark = [
+    pytest.mark.parametrize("database_url", ["postgresql"], indirect=True),
+    pytest.mark.timeout(240),
+]
+
+
+@pytest.fixture
+def gated(database_url: str) -> Iterator[GatedDatabase]:
+    gated = GatedDatabase(database_url)
+    yield gated
+    gated.close()
+
+
+class Issues:
+    """One issue after the other for the same members, and what may happen to one of them."""
+
+    def __init__(
+        self, services: Services, keyring: Keyring, worker: Worker, lock: WorkerLock
+    ) -> None:
+        self._services, self._worker, self._lock = services, worker, lock
+        self.id = 0
+        with services.writing.begin() as session:
+            make_members(session, keyring, MEMBERS)
+
+    def begin(self) -> None:
+        """Forget the last issue and queue another, written out and ready to be claimed."""
+        with self._services.writing.begin() as session:
+            for table in (Delivery, Chunk, Lease, SentPerMinute, Newsletter):
+                session.execute(delete(table))
+            for member in session.scalars(select(Subscription)):
+                member.ended_at = None
+            self.id = queue_issue(session).id
+        with self._services.writing.begin() as session:
+            self._worker._issue_mailer.prepare(session, self.id)
+
+    def begin_claimed(self) -> None:
+        """Queue an issue of which a worker holds all copies; its lease is over."""
+        self.begin()
+        with self._services.writing.begin() as session:
+            self.claim("one")(session)
+            session.flush()
+            session.get_one(Lease, "one").until = now() - timedelta(hours=1)
+
+    def begin_due(self) -> None:
+        """Release an issue that has not been queued yet."""
+        self.begin()
+        with self._services.writing.begin() as session:
+            session.execute(delete(Chunk))
+            session.get_one(Newsletter, self.id).queued_at = None
+            session.get_one(Newsletter, self.id).due_at = now()
+
+    def claim(self, owner: str) -> Actor:
+        def claimed(session: Session) -> None:
+            chunk = (
+                claims.claim_chunk(
+                    session, owner, self._worker._issue_mailer, throttle.CHUNK_MEMBERS
+                )
+                or []
+            )
+            throttle.send_slots(session, throttle.SendPolicy(None, None, None), owner, set(), chunk)
+
+        return claimed
+
+    def settle(self, owner: str, outcome: outcomes.Outcome) -> Actor:
+        def settled(session: Session) -> None:
+            results = [(each, outcome) for each in self._ids(session)]
+            settling.apply_results(session, owner, results, timedelta(minutes=15), None)
+
+        return settled
+
+    def recover(self, session: Session) -> None:
+        settling.recover(session, self._lock, timedelta(minutes=15))
+
+    def stop(self, session: Session) -> None:
+        release.stop(session, session.get_one(Newsletter, self.id))
+
+    def leave(self, session: Session) -> None:
+        member = session.scalars(select(Subscription.public_id).limit(1)).one()
+        members.leave(session, member)
+
+    def rows(self, table: type[Chunk | SentPerMinute], column: str) -> list[int | None]:
+        with self._services.reading.begin() as session:
+            return list(session.scalars(select(getattr(table, column))))
+
+    def holders(self) -> set[str | None]:
+        with self._services.reading.begin() as session:
+            return set(session.scalars(select(Delivery.claimed_by)))
+
+    def books(self) -> dict[str, int]:
+        return books(self._services, self.id)
+
+    def _ids(self, session: Session) -> list[int]:
+        found = select(Delivery.id).where(Delivery.newsletter_id == self.id)
+        return list(session.scalars(found.order_by(Delivery.id)))
+
+
+@pytest.fixture
+def issues(
+    services: Services, keyring: Keyring, worker: Worker, tmp_path: Path
+) -> Iterator[Issues]:
+    lock = WorkerLock(tmp_path / "elsewhere")
+    yield Issues(services, keyring, worker, lock)
+    lock.end()
+
+
+def in_every_order(
+    gated: GatedDatabase, begin: Callable[[], None], first: Actor, second: Actor
+) -> Iterator[tuple[int, ...]]:
+    """Run two transactions in the orders of their statements; yield after each."""
+    begin()
+    found = orders(gated.count(first), gated.count(second), MOST_ORDERS)
+    assert len(found) >= FEWEST_ORDERS
+    for order in found:
+        begin()
+        assert gated.run((first, second), order) == [], order
+        yield order
+
+
+def test_of_two_claims_one_has_the_chunk(gated: GatedDatabase, issues: Issues) -> None:
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.claim("two")):
+        assert issues.books() == {"recipients": MEMBERS, "sending": MEMBERS}, order
+        assert issues.holders() in ({"one"}, {"two"}), order
+
+
+def test_an_issue_that_is_stopped_during_a_claim_adds_up(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    ends = set()
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.stop):
+        kept = issues.books()
+        assert kept.keys() <= {"recipients", "sending", "withdrawn"}, order
+        assert kept["recipients"] == MEMBERS, order
+        assert issues.rows(Chunk, "inserted") in ([MEMBERS], [0]), order
+        ends.add(kept.get("withdrawn", 0))
+    assert ends == {0, MEMBERS}, "either comes first in some order"
+
+
+def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    settled = issues.settle("one", outcomes.ACCEPTED)
+    for order in in_every_order(gated, issues.begin_claimed, settled, issues.recover):
+        assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
+        assert issues.rows(SentPerMinute, "number") == [MEMBERS], order
+
+
+def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    settled = issues.settle("one", outcomes.ACCEPTED)
+    for order in in_every_order(gated, issues.begin_claimed, settled, issues.stop):
+        assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
+
+
+def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    for order in in_every_order(gated, issues.begin_claimed, issues.recover, issues.recover):
+        assert issues.books() == {"recipients": MEMBERS, "uncertain": MEMBERS}, order
+        assert issues.rows(SentPerMinute, "number") == [MEMBERS], order
+
+
+def test_a_worker_that_renews_in_time_keeps_what_it_holds(
+    gated: GatedDatabase, issues: Issues
+) -> None:
+    renewed: list[bool] = []
+
+    def renew(session: Session) -> None:
+        renewed.append(settling.renew_lease(session, "one"))
+
+    for order in in_every_order(gated, issues.begin_claimed, renew, issues.recover):
+        state = "sending" if renewed[-1] else "uncertain"
+        assert issues.books() == {"recipients": MEMBERS, state: MEMBERS}, order
+    assert set(renewed) == {True, False}, "either comes first in some order"
+
+
+def test_two_that_queue_what_is_due_plan_it_once(gated: GatedDatabase, issues: Issues) -> None:
+    queue = newsletters.queue_due
+    for order in in_every_order(gated, issues.begin_due, queue, queue):
+        assert issues.rows(Chunk, "planned") == [MEMBERS], order
+        assert issues.books() == {"recipients": MEMBERS, "queued": MEMBERS}, order
+
+
+def test_who_leaves_during_a_claim_is_in_the_books(gated: GatedDatabase, issues: Issues) -> None:
+    ends = set()
+    for order in in_every_order(gated, issues.begin, issues.claim("one"), issues.leave):
+        kept = issues.books()
+        assert kept["recipients"] == MEMBERS, order
+        assert kept["sending"] + kept.get("withdrawn", 0) == MEMBERS, order
+        ends.add(kept["sending"])
+    assert ends == {MEMBERS - 1, MEMBERS}, "either comes first in some order"

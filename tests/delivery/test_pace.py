@@ -1,0 +1,166 @@
+"""The relay's own limits hold mail back, and lose none of it."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, results
+from belong_mail.delivery.throttle import SendPolicy, send_slots
+from belong_mail.ops import schema
+from belong_mail.worker.loop import Worker, make_worker
+from tests.delivery.factories import books, end_lease, queue
+from tests.factories import make_members, queue_issue
+from tests.markers import on_sqlite
+from tests.operations.troubles import once
+from tests.servers.smtp import Server
+from tests.web_role import give_rights
+
+HOUR = timedelta(hours=1)
+BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+TEN_A_DAY = pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10"}])
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(BEGIN, tick=False) as clock:
+        yield clock
+
+
+@TEN_A_DAY
+def test_a_day_sees_no_more_than_the_quota_and_the_rest_follows(
+    clock: time_machine.Traveller,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+) -> None:
+    issue = queue(services, keyring, 25)
+    sent_by_hour = []
+    for _ in range(73):
+        worker.drain()
+        sent_by_hour.append(len(relay.accepted))
+        clock.shift(HOUR)
+    assert sent_by_hour[:24] == [10] * 24
+    assert sent_by_hour[25:48] == [20] * 23
+    assert sent_by_hour[-1] == 25
+    assert books(services, issue) == {"recipients": 25, "accepted": 25}
+
+
+@TEN_A_DAY
+def test_workers_share_the_quota_and_count_what_another_has_in_hand(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    second = make_worker(services, keyring)
+    worker.drain()
+    issue = queue(services, keyring, 60)
+    relay.on("DATA", once(second.drain))
+    worker.drain()
+    second.engine.close()
+    assert books(services, issue) == {"recipients": 60, "accepted": 10, "queued": 50}
+    assert len(relay.accepted) == 10
+
+
+@TEN_A_DAY
+def test_a_new_worker_goes_on_counting_also_after_an_upgrade(
+    clock: time_machine.Traveller,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+) -> None:
+    queue(services, keyring, 25)
+    worker.drain()
+    for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20)):
+        clock.move_to(BEGIN + hours * HOUR)
+        if hours == 47:
+            schema.downgrade(services.writing.kw["bind"], "0011")
+            schema.upgrade(services.writing.kw["bind"])
+            give_rights(services.writing.kw["bind"])
+        another = make_worker(services, keyring)
+        another.drain()
+        another.engine.close()
+        assert len(relay.accepted) == sent
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "10", "BELONG_UNCERTAIN": "hold"}])
+def test_what_a_lost_worker_may_have_sent_counts_as_sent(
+    clock: time_machine.Traveller,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+) -> None:
+    """While it may live it has them in hand; then they are uncertain. A day later there is room."""
+    queue(services, keyring, 4)
+    with services.writing.begin() as session:
+        results.renew_lease(session, "elsewhere")
+        session.flush()
+        claimed = claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or []
+        send_slots(session, SendPolicy(None, None, None), "elsewhere", set(), claimed)
+        make_members(session, keyring, 30, "lgbtq")
+        queue_issue(session, "lgbtq")
+    for hours, sent in ((0.0, 6), (1.0, 6), (24.0, 6), (24.75, 12), (26.0, 16)):
+        clock.move_to(BEGIN + hours * HOUR)
+        if hours:
+            end_lease(services)
+        worker.engine.recover()
+        worker.drain()
+        assert len(relay.accepted) == sent, hours
+
+
+@on_sqlite
+@TEN_A_DAY
+def test_what_the_quota_holds_back_is_said_to_wait(
+    clock: time_machine.Traveller, worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 130)
+    worker.drain()
+    assert worker.waiting() == {"queued": 120}
+    assert books(services, issue) == {"recipients": 130, "accepted": 10, "queued": 120}
+    clock.shift(HOUR)
+
+
+@on_sqlite
+@TEN_A_DAY
+def test_what_the_relay_refused_does_not_count_against_the_quota(
+    clock: time_machine.Traveller,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+) -> None:
+    issue = queue(services, keyring, 12)
+    relay.script("RCPT", "550 5.1.1 No such user", "550 5.1.1 No such user")
+    worker.drain()
+    clock.shift(HOUR)
+    assert books(services, issue) == {"recipients": 12, "accepted": 10, "bounced": 2}
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "600"}])
+def test_messages_leave_one_by_one_at_the_rate_of_the_relay(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """600 a minute is one in a tenth of a second."""
+    issue = queue(services, keyring, 11)
+    began = time.time()
+    worker.drain()
+    assert books(services, issue) == {"recipients": 11, "accepted": 11}
+    for number, at in enumerate(sorted(one.at for one in relay.accepted)):
+        assert at - began > number / 10 - 0.01, "each may be late, and none may be early"
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_SEND_RATE": "1"}])
+def test_a_worker_that_waits_for_its_turn_stops_when_told(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 2)
+    relay.on("after DOT", lambda _: worker.engine.stopping.set())
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "queued": 1}

@@ -1,0 +1,325 @@
+"""What cannot be written or opened is put aside, the rest goes on, and no log names anybody."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import text, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, outbox, results, throttle
+from belong_mail.delivery.models import Delivery, Lease, State
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.mail.smtp.protocol import MessageSource, RunSession
+from belong_mail.mail.smtp.transport import FolderTransport
+from belong_mail.members.models import Subscription
+from belong_mail.members.wrapped_fields import wrap_address
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor
+from tests.delivery.factories import books, deliveries, end_lease, queue
+from tests.factories import group_named, make_member, queue_issue
+from tests.markers import on_sqlite
+from tests.servers.smtp import Server
+
+
+def test_an_address_that_cannot_be_opened_stops_nobody_else(
+    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    issue = queue(services, keyring, 3)
+    with services.writing.begin() as session:
+        session.execute(
+            update(Subscription).where(Subscription.id == 2).values(wrapped_address=b"rubbish")
+        )
+    worker.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "failed": 1}
+    assert "cannot be written: DecryptionError" in caplog.text
+    assert "dpsk12" not in caplog.text
+
+
+@on_sqlite
+def test_an_address_that_no_envelope_can_hold_stops_nobody_else(
+    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However it came into the database: it is checked again before a word is said."""
+    bad = "b@dpsk12.org>\r\nDATA"
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "b@dpsk12.org")
+        member.wrapped_address = wrap_address(keyring, bad, member.public_id, member.group)
+        make_member(session, keyring, "ada@dpsk12.org")
+        issue = queue_issue(session).id
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "failed": 1}
+    assert "dpsk12" not in caplog.text
+
+
+class Squeamish(FolderTransport):
+    """Refuses its first message before a word is said, as a conversation does."""
+
+    def converse(self, source: MessageSource, drive: RunSession, /) -> None:
+        if outgoing := source.next_message(0):
+            source.fail_unrenderable(outgoing)
+        super().converse(source, drive)
+
+
+@on_sqlite
+def test_a_message_that_the_transport_refuses_stops_nobody_else(
+    services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    issue = queue(services, keyring, 3)
+    worker = make_worker(services, keyring, Squeamish(tmp_path / "mailbox"))
+    worker.drain()
+    worker.engine.close()
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "failed": 1}
+
+
+@on_sqlite
+def test_an_issue_that_cannot_be_written_fails_in_the_books_and_other_issues_go_out(
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An older version may have kept what is refused today."""
+    poisoned = queue(services, keyring, 120)
+    with services.writing.begin() as session:
+        session.execute(update(Newsletter).values(subject={"en": "=?utf-8?q?=0ABcc=3A_x?="}))
+        good = queue_issue(session, subject="A good one").id
+    worker.drain()
+    assert books(services, good) == {"recipients": 120, "accepted": 120}
+    assert books(services, poisoned) == {"recipients": 120, "failed": 120}
+    assert f"Newsletter {poisoned} cannot be written" in caplog.text
+    assert not any(b"\nBcc:" in one.data for one in relay.accepted)
+
+
+@pytest.mark.parametrize("words", ["Tea", ["Tea"], {"en": 5}, {"en": {"en": "Tea"}}, None, 5])
+def test_an_issue_whose_words_are_of_another_shape_stops_no_other(
+    words: Any, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Its columns hold JSON, which the web writes."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        for subject in ("Poisoned", "A good one"):
+            issue = newsletters.draft(session, group_named(session, "the-village"), subject, "Hi.")
+            newsletters.schedule(issue, now())
+            if subject == "Poisoned":
+                session.flush()
+                session.execute(update(Newsletter).values(subject=words, text=words))
+                session.expire_all()
+    for _ in range(2):
+        worker.drain()
+    assert [mail["Subject"] for mail in relay.to("ada@dpsk12.org")] == ["A good one"]
+
+
+@pytest.mark.parametrize("raw", ['{"en": ' + "1" * 5000 + "}", "[" * 100_000])
+def test_an_issue_whose_words_no_parser_takes_stops_no_other(
+    raw: str, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Python refuses digits without end, and brackets (which PostgreSQL refuses itself)."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        poisoned = newsletters.draft(session, group_named(session, "the-village"), "Bad", "Hi.")
+        newsletters.schedule(poisoned, now())
+        session.flush()
+        if services.engine.dialect.name == "sqlite" or raw.startswith("{"):
+            session.execute(text("UPDATE newsletters SET subject = :raw"), {"raw": raw})
+        session.expire_all()
+        queue_issue(session, subject="A good one")
+    worker.drain()
+    assert "A good one" in [mail["Subject"] for mail in relay.to("ada@dpsk12.org")]
+
+
+def test_words_in_languages_that_are_none_of_ours_are_left_out(
+    services: Services, keyring: Keyring
+) -> None:
+    """However many the web writes: each would be looked through."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        issue = queue_issue(session)
+        issue.subject = {"en": "Tea"} | {f"x{number}": "Tea" for number in range(2000)}
+        session.flush()
+        session.expire_all()
+        assert issue.subject == {"en": "Tea"}
+
+
+@pytest.mark.parametrize("attempts", [-9, 2**31 - 1])
+def test_a_count_of_attempts_that_the_web_wrote_stops_no_worker(
+    attempts: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    queue(services, keyring, 1)
+    relay.always("RCPT", "450 4.2.1 Later")
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(attempts=attempts, due_at=now()))
+    worker.drain()
+    [delivery] = deliveries(services)
+    assert delivery.state == State.DEFERRED
+    assert 0 < delivery.attempts < 2000
+
+
+def test_half_a_character_in_an_issue_goes_out_as_a_question_mark(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """JSON can escape one (a lone surrogate); no message can hold it."""
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+        issue = queue_issue(session)
+        issue.subject, issue.text = {"en": "Tea \ud83e"}, {"en": "Come \ud83e."}
+    worker.drain()
+    [mail] = relay.to("ada@dpsk12.org")
+    assert mail["Subject"] == "Tea ?"
+
+
+@on_sqlite
+def test_a_message_of_an_unknown_kind_is_put_aside(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "ada@dpsk12.org")
+        outbox.post(session, "no-such-mail", subscription_id=member.id)
+        outbox.post(session, "welcome-member", subscription_id=member.id)
+    worker.drain()
+    assert [one.state for one in deliveries(services)] == [State.FAILED, State.ACCEPTED]
+
+
+def test_a_request_that_cannot_be_opened_stops_no_other_and_is_left_for_the_operator(
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    visitor: Visitor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with services.writing.begin() as session:
+        group = group_named(session, "the-village")
+        session.add(Job(kind="join", group_id=group.id, sealed=b"ada@dpsk12.org"))
+    visitor.join("the-village", "ben@dpsk12.org")
+    worker.drain()
+    assert [one.recipient for one in relay.accepted] == ["ben@dpsk12.org"]
+    with services.reading.begin() as session:
+        [left] = session.query(Job).all()
+        assert left.failures == 3
+    assert "Request 1 cannot be read: DecryptionError" in caplog.text
+    assert "dpsk12" not in caplog.text
+
+
+def test_the_results_of_a_worker_whose_lease_was_lost_are_refused(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Another took over while the message was on its way."""
+    issue = queue(services, keyring, 1)
+
+    def steal(_command: str) -> None:
+        with services.writing.begin() as session:
+            session.execute(update(Delivery).values(claimed_by="another"))
+
+    relay.on("DATA", steal)
+    relay.script("DOT", "550 5.1.1 No such user")
+    worker.drain()
+    assert books(services, issue) == {"recipients": 1, "sending": 1}
+
+
+def test_a_late_worker_that_knows_more_settles_what_was_uncertain(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Its lease ran out while it waited for an answer, which was a good one."""
+    issue = queue(services, keyring, 1)
+    elsewhere = WorkerLock(tmp_path / "another host")
+
+    def take_over(_command: str) -> None:
+        with services.writing.begin() as session:
+            session.execute(update(Lease).values(until=now() - timedelta(seconds=1)))
+            results.recover(session, elsewhere, timedelta(minutes=15))
+        assert books(services, issue) == {"recipients": 1, "uncertain": 1}
+
+    relay.on("DOT", take_over)
+    worker.drain()
+    elsewhere.end()
+    assert books(services, issue) == {"recipients": 1, "accepted": 1}
+
+
+def test_what_a_lost_host_held_is_uncertain(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    """Its journal is out of reach, so all of it may have left: it follows the setting."""
+    issue = queue(services, keyring, 2)
+    with services.writing.begin() as session:
+        results.renew_lease(session, "elsewhere")
+        assert len(claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or ()) == 2
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, "sending": 2}
+    end_lease(services)
+    worker.engine.recover()
+    assert books(services, issue) == {"recipients": 2, "uncertain": 2}
+    with time_machine.travel(now() + timedelta(minutes=16), tick=False):
+        worker.drain()
+    assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 2}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_host_whose_clock_is_ahead_takes_over_nothing(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    """Leases are by the clock of the database that hosts share."""
+    issue = queue(services, keyring, 2)
+    with services.writing.begin() as session:
+        results.renew_lease(session, "elsewhere")
+        claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100)
+    with time_machine.travel(now() + timedelta(hours=1), tick=False):
+        worker.engine.recover()
+    assert books(services, issue) == {"recipients": 2, "sending": 2}
+
+
+def test_what_a_worker_claims_after_its_lease_was_ended_is_found_when_it_dies(
+    worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    """Another took it for dead between two renewals; the claim begins the lease anew."""
+    issue = queue(services, keyring, 2)
+    with services.writing.begin() as session:
+        claimed = claims.claim_chunk(session, "elsewhere", worker._issue_mailer, 100) or []
+        throttle.send_slots(
+            session, throttle.SendPolicy(None, None, None), "elsewhere", set(), claimed
+        )
+    end_lease(services)
+    worker.engine.recover()
+    assert books(services, issue) == {"recipients": 2, "uncertain": 2}
+
+
+def test_two_workers_freeze_an_issue_once(
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Both take a stretch of the same new issue at the same moment."""
+    issue = queue(services, keyring, 250)
+    others = [worker, *(make_worker(services, keyring) for _ in range(3))]
+    start = threading.Barrier(len(others))
+    failures: list[BaseException] = []
+
+    def work(one: Worker) -> None:
+        start.wait()
+        try:
+            one.drain()
+        except Exception as error:  # noqa: BLE001 - told to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=[one]) for one in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in others[1:]:
+        one.engine.close()
+    assert failures == []
+    assert caplog.text == ""
+    assert books(services, issue) == {"recipients": 250, "accepted": 250}
+    assert len(relay.accepted) == len({one.recipient for one in relay.accepted}) == 250

@@ -1,0 +1,132 @@
+"""What one person waits for overtakes an issue; who holds others up is tried after them."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from sqlalchemy import update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import claims, outbox
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.retry import AWAITED
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.delivery.factories import books, deliveries, queue
+from tests.factories import make_member, queue_issue
+from tests.markers import on_sqlite
+from tests.processes import SECONDS
+from tests.servers.smtp import Server
+
+MEMBERS = 1000
+
+
+@pytest.mark.parametrize("deaths", [0, 1], ids=["well", "a worker died at it"])
+def test_a_letter_to_one_overtakes_an_issue_that_is_on_its_way(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, deaths: int
+) -> None:
+    issue = queue(services, keyring, MEMBERS)
+    relay.delay = 0.02
+    relay.on("RCPT new@dpsk12.org", lambda _: setattr(relay, "delay", 0.0))
+    running = threading.Thread(target=worker.drain)
+    running.start()
+    relay.wait_for(100, SECONDS)
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "new@dpsk12.org")
+        outbox.post(session, "welcome-member", subscription_id=member.id)
+        session.flush()
+        single = update(Delivery).where(Delivery.newsletter_id.is_(None))
+        session.execute(single.values(deaths=deaths))
+    running.join(SECONDS)
+    order = [one.recipient for one in relay.accepted]
+    assert order.index("new@dpsk12.org") < MEMBERS * 3 // 4
+    assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@on_sqlite
+@pytest.mark.one_connection
+def test_what_somebody_waits_for_overtakes_other_letters(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, visitor: Visitor
+) -> None:
+    with services.writing.begin() as session:
+        for each in range(30):
+            member = make_member(session, keyring, f"member{each}@dpsk12.org")
+            outbox.post(session, "welcome-member", subscription_id=member.id)
+    visitor.join("the-village", "new@dpsk12.org")
+    worker.drain()
+    first, *others = [one.recipient for one in relay.accepted]
+    assert (first, len(others)) == ("new@dpsk12.org", 30)
+
+
+def test_what_somebody_waits_for_are_mails_of_ours() -> None:
+    emails = Path(__file__).resolve().parents[2] / "emails"
+    assert [kind for kind in AWAITED if not (emails / kind).is_dir()] == []
+
+
+@on_sqlite
+def test_an_answer_clears_a_recipient_of_the_deaths_of_workers(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Six workers may be killed in the years in which somebody's mailbox is full now and then."""
+    queue(services, keyring)
+    relay.always("RCPT", "450 4.2.1 Later")
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(deaths=5, due_at=Delivery.created_at))
+    worker.drain()
+    [delivery] = deliveries(services)
+    assert (delivery.state, delivery.deaths) == (State.DEFERRED, 0)
+
+
+def test_that_at_which_a_worker_died_is_claimed_alone_and_when_nothing_else_is_in_hand(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("RCPT", "450 4.2.1 Later")
+    worker.drain()
+    [suspect, *others] = [one.id for one in deliveries(services)]
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=Delivery.created_at))
+        session.execute(update(Delivery).where(Delivery.id == suspect).values(deaths=1))
+        taking = session, "me", worker._issue_mailer, 70
+        assert claims.claim_next(*taking, is_looking=True, is_free=False) == (others, None)
+        assert claims.claim_next(*taking, is_looking=True, is_free=False) == ([], None)
+        assert claims.claim_next(*taking, is_looking=True, is_free=True) == ([suspect], None)
+
+
+@on_sqlite
+@pytest.mark.parametrize("verb", ["RCPT", "DATA", "DOT"])
+def test_one_at_whom_the_relay_always_gives_up_stops_it_for_others_once(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, verb: str
+) -> None:
+    """Then it is put off, ever longer and at last for good, like a mailbox that is full."""
+    queue(services, keyring, 3)
+    relay.always(f"{verb} member0@dpsk12.org", "421 4.3.2 Closing")
+    with time_machine.travel(now(), tick=False) as clock:
+        worker.drain()
+        for _ in range(2):
+            clock.shift(timedelta(minutes=2))
+            worker.drain()
+        states = [one.state for one in deliveries(services)]
+        assert states == [State.DEFERRED, State.ACCEPTED, State.ACCEPTED]
+        with services.writing.begin() as session:
+            make_member(session, keyring, "new@dpsk12.org", "lgbtq")
+            queue_issue(session, "lgbtq")
+        worker.drain()
+        assert "new@dpsk12.org" in [one.recipient for one in relay.accepted]
+
+
+@on_sqlite
+def test_who_gets_an_answer_about_us_is_tried_after_the_others(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    queue(services, keyring, 3)
+    relay.script("RCPT member0@dpsk12.org", "421 4.3.0 Try again later")
+    worker.drain()
+    first, *others = [one.due_at for one in deliveries(services)]
+    assert first is not None
+    assert all(other is not None and other < first for other in others)

@@ -1,0 +1,206 @@
+"""Real worker processes: told to stop, killed at any moment, and two at once."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.process import NICENESS
+from tests.delivery.factories import books, queue
+from tests.factories import make_members
+from tests.markers import on_sqlite
+from tests.processes import SECONDS, complaints_in, run, running
+from tests.servers.smtp import Server, drop
+
+# That the relay's URL asks for when it says nothing of it.
+CONNECTIONS = 5
+# Seconds for each mail: so a worker is told to stop long before it has sent sixty.
+SLOWLY = 0.3
+AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
+
+
+def copies(relay: Server) -> Counter[str]:
+    return Counter(one.recipient for one in relay.accepted)
+
+
+def wait_for_end(process: subprocess.Popen[str]) -> str:
+    """Return what a process complained of; what it only reports is left out."""
+    output, _ = process.communicate(timeout=SECONDS)
+    return complaints_in(output)
+
+
+def is_listening(pid: int) -> bool:
+    """Tell, on Linux, whether a process has said what it does when it is told to stop."""
+    caught = re.search(r"^SigCgt:\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 60)
+    relay.delay = SLOWLY
+    with running(environment, "worker") as process:
+        relay.wait_for(10, SECONDS)
+        process.send_signal(signal.SIGTERM)
+        output = wait_for_end(process)
+    assert (process.returncode, output) == (0, "")
+    done = len(relay.accepted)
+    assert 10 <= done < 60
+    assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+    relay.delay = 0
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert books(services, issue) == {"recipients": 60, "accepted": 60}
+    assert len(copies(relay)) == len(relay.accepted) == 60
+
+
+@on_sqlite
+def test_a_draining_worker_that_is_told_to_stop_stops(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 60)
+    relay.delay = SLOWLY
+    with running(environment, "worker", "--drain") as process:
+        relay.wait_for(5, SECONDS)
+        process.send_signal(signal.SIGTERM)
+        output = wait_for_end(process)
+    done = len(relay.accepted)
+    assert (process.returncode, output) == (0, f"Waiting for later: {60 - done} queued.\n")
+    assert books(services, issue) == {"recipients": 60, "queued": 60 - done, "accepted": done}
+
+
+@on_sqlite
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_ends_at_once(
+    signal_number: signal.Signals, environment: dict[str, str], relay: Server, services: Services
+) -> None:
+    state = services.settings.state_folder / "workers"
+    with running(environment, "worker") as process:
+        until = time.monotonic() + SECONDS
+        while not is_listening(process.pid) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= NICENESS, "pages come first"
+        process.send_signal(signal_number)
+        assert wait_for_end(process) == ""
+    assert process.returncode == 0
+    assert relay.connections == 0
+    assert list(state.iterdir()) == []
+
+
+@AT_ONCE
+@on_sqlite
+@pytest.mark.parametrize("moment", ["EHLO", "MAIL", "RCPT", "DATA", "DOT", "after DOT"])
+def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
+    moment: str, environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 3)
+    victims: list[subprocess.Popen[str]] = []
+    relay.on(moment, lambda _: victims.pop().kill() if victims else None)
+    with running(environment, "worker") as process:
+        victims.append(process)
+        wait_for_end(process)
+    assert process.returncode == -signal.SIGKILL
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert len(copies(relay)) == 3
+    doubled = len(relay.accepted) - 3
+    balance = books(services, issue)
+    resent = balance.pop("resent", 0)
+    assert balance == {"recipients": 3, "accepted": 3}
+    assert doubled <= resent <= ("DOT" in moment)
+
+
+@AT_ONCE
+def test_workers_killed_at_random_moments_lose_nothing(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """Copies beyond one each are at most what is in flight, and stand in the report."""
+    issue, kills = queue(services, keyring, 150), 5
+    relay.delay = 0.01
+    for _ in range(kills):
+        accepted = len(relay.accepted)
+        with running(environment, "worker") as process:
+            relay.wait_for(min(accepted + 10, 150), SECONDS)
+            time.sleep(random.uniform(0, 0.2))
+            process.kill()
+            wait_for_end(process)
+    relay.delay = 0
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
+    assert len(copies(relay)) == 150
+    doubled = len(relay.accepted) - 150
+    balance = books(services, issue)
+    resent = balance.pop("resent", 0)
+    assert doubled <= resent <= kills * (CONNECTIONS + 2)
+    assert balance == {"recipients": 150, "accepted": 150}
+
+
+@on_sqlite
+def test_a_killed_workers_doubtful_copy_obeys_the_setting(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """By default it waits a quarter of an hour, as after any lost answer."""
+    issue = queue(services, keyring, 2)
+    victims: list[subprocess.Popen[str]] = []
+    relay.on("DOT", lambda _: victims.pop().kill() if victims else None)
+    with running(environment, "worker") as process:
+        victims.append(process)
+        wait_for_end(process)
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 1 uncertain.\n")
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
+
+
+def test_two_workers_at_once_send_no_second_copy(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 10, "lgbtq")
+    issue = queue(services, keyring, 250)
+    relay.delay = 0.005
+    with (
+        running(environment, "worker", "--drain") as one,
+        running(environment, "worker", "--drain") as other,
+    ):
+        wait_for_end(one)
+        wait_for_end(other)
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert relay.connections > 1
+    assert len(copies(relay)) == len(relay.accepted) == 250
+    assert books(services, issue) == {"recipients": 250, "accepted": 250}
+
+
+@on_sqlite
+def test_a_draining_worker_says_what_waits_for_later(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 5)
+    relay.script("RCPT", "450 4.2.1 Later")
+    relay.script("DOT", drop())
+    ended = run(environment, "worker", "--drain")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("Waiting for later: ")
+    assert set(ended.stdout[19:].rstrip(".\n").split(", ")) == {"1 deferred", "1 uncertain"}
+    assert books(services, issue)["accepted"] == 3
+
+
+@on_sqlite
+def test_a_draining_worker_whose_relay_is_down_says_that_all_waits(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    queue(services, keyring, 250)
+    relay.stop()
+    ended = run(environment, "worker", "--drain")
+    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 250 queued.\n")
+    assert ended.stderr.strip() == "The relay could not be used, at CONNECT."
+    assert "dpsk12" not in ended.stderr

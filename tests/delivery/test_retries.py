@@ -1,0 +1,281 @@
+"""What the engine does when the relay says no, later, or nothing."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+import time_machine
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import State
+from belong_mail.worker.loop import Worker
+from tests.delivery.factories import books, deliveries, queue
+from tests.factories import make_member
+from tests.markers import on_sqlite
+from tests.servers.actions import Action
+from tests.servers.smtp import Server, drop, reset, write
+
+Clock = time_machine.Traveller
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+BREAKS = [drop(), drop(b"25"), drop(b"250 2.0"), reset, write(b"hello\r\n")]
+NAMES = ["drop", "half a code", "half a line", "reset", "garbage"]
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+def tries(relay: Server) -> list[str]:
+    """List the messages that the relay was asked to take."""
+    return [command for command in relay.commands if command.startswith("MAIL")]
+
+
+def times_of(worker: Worker, clock: Clock, count: Callable[[], int]) -> list[int]:
+    """Let a worker work for two hours; return the minutes at which the count rose."""
+    times: list[int] = []
+    for minute in range(120):
+        before = count()
+        worker.drain()
+        times += [minute] * (count() - before)
+        clock.shift(MINUTE)
+    return times
+
+
+@on_sqlite
+def test_a_full_mailbox_is_tried_again_ever_less_often_until_it_expires(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """First after 5 minutes, twice as long each time, at most 3 hours; given up after 48 hours."""
+    issue = queue(services, keyring)
+    relay.always("RCPT", "450 4.2.1 Later")
+    start, waits = datetime.now(UTC), []
+    worker.drain()
+    while (due_at := deliveries(services)[0].due_at) is not None:
+        waits.append((due_at - datetime.now(UTC)) / MINUTE)
+        clock.move_to(due_at - timedelta(seconds=1))
+        worker.drain()
+        assert len(tries(relay)) == len(waits)
+        clock.move_to(due_at)
+        worker.drain()
+    for number, wait in enumerate(waits):
+        planned = min(5 * 2**number, 180)
+        assert 0.8 * planned <= wait <= 1.2 * planned, (number, wait)
+    assert len(tries(relay)) == len(waits) + 1
+    assert 17 < len(tries(relay)) < 26, "each wait may be a fifth longer or shorter"
+    assert datetime.now(UTC) - start < timedelta(hours=48)
+    assert books(services, issue) == {"recipients": 1, "expired": 1}
+    assert relay.accepted == []
+
+
+def test_a_greylisted_member_gets_one_copy_at_the_second_try(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 2)
+    relay.script("RCPT member0@dpsk12.org", "451 4.7.1 Greylisted, try again in 5 minutes")
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "deferred": 1}
+    clock.shift(10 * MINUTE)
+    worker.drain()
+    assert len(relay.to("member0@dpsk12.org")) == 1
+    assert books(services, issue) == {"recipients": 2, "accepted": 2}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("verb", "reply", "state"),
+    [
+        ("RCPT", "550 5.1.1 No such user <member0@dpsk12.org>", State.BOUNCED),
+        ("RCPT", "550 5.1.10 Null MX", State.BOUNCED),
+        ("RCPT", "552 5.2.2 Mailbox full", State.FAILED),
+        ("RCPT", "550 5.7.1 Blocked by policy", State.FAILED),
+        ("RCPT", "550 whatever", State.FAILED),
+        ("DATA", "554 5.6.0 Not this", State.FAILED),
+        ("DOT", "552 5.3.4 Too large", State.FAILED),
+        ("DOT", "554 5.7.1 Looks like spam", State.FAILED),
+        ("DOT", "550 5.1.1 No such user", State.BOUNCED),
+        ("RCPT", "450 4.2.2 Full for now", State.DEFERRED),
+        ("DATA", "451 4.3.0 Local error", State.DEFERRED),
+        ("DOT", "451 4.3.0 Local error", State.DEFERRED),
+    ],
+)
+def test_a_reply_about_one_recipient_is_booked_and_the_rest_goes_on(
+    verb: str, reply: str, state: State,
+    worker: Worker, relay: Server, services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 3)
+    relay.script(verb, reply)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, state.value: 1}
+    [told] = [one for one in deliveries(services) if one.state == state]
+    assert told.code == int(reply[:3])
+    assert "dpsk12" not in f"{told.enhanced} {told.phrase}"
+
+
+@on_sqlite
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "421 4.3.2 Going down",
+        "421 4.7.0 Slow down, member0@dpsk12.org",
+        "550 5.4.5 Daily SMTP relay limit exceeded",
+        "450 4.2.1 Peak SMTP relay limit exceeded for customer",
+    ],
+)
+def test_what_is_about_us_costs_nobody_anything(
+    verb: str, reply: str,
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    """One try, then the relay is left alone; no attempt counts, and later all get their copy."""
+    issue = queue(services, keyring, 3)
+    relay.script(verb, reply)
+    worker.drain()
+    assert len(relay.accepted) == 0
+    assert relay.connections == 1
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
+    assert {one.attempts for one in deliveries(services)} <= {0}
+    clock.shift(HOUR + MINUTE)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    assert len(relay.accepted) == 3
+
+
+@on_sqlite
+@pytest.mark.parametrize("reply", ["501 5.1.7 Bad sender", "530 5.7.0 Log in first", "500 What?"])
+def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour(
+    reply: str, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 3)
+    relay.always("MAIL", reply)
+    times = times_of(worker, clock, lambda: len(tries(relay)))
+    assert times == [0, 15, 30, 45, 60], "after an hour the issue is late, and waits for its lead"
+    assert books(services, issue) == {"recipients": 3, "queued": 3}
+
+
+@on_sqlite
+def test_a_relay_that_is_down_is_tried_once_for_all_that_waits(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """One try each minute, for somebody may wait for a link, until the issue is late."""
+    issue = queue(services, keyring, 250)
+    relay.always("CONNECT", drop())
+    times = times_of(worker, clock, lambda: relay.connections)
+    assert len(times) == len(set(times))
+    assert set(range(60)) <= set(times) <= set(range(68))
+    assert books(services, issue) == {"recipients": 250, "queued": 250}
+    assert worker.waiting() == {}, "what is paused waits for its lead"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("verb", "action"),
+    [
+        *product(["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"], BREAKS),
+        *product(["BODY"], [drop(), reset]),
+    ],
+)
+def test_a_break_before_the_dot_makes_no_second_copy(
+    verb: str, action: Action,
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 2)
+    relay.script(verb, action)
+    for _ in range(4):
+        worker.drain()
+        clock.shift(10 * MINUTE)
+    balance = books(services, issue)
+    if verb == "BODY":
+        balance.pop("resent", None)  # Our dot may be on its way before we see the break.
+    assert balance == {"recipients": 2, "accepted": 2}
+    assert sorted(one.recipient for one in relay.accepted) == [
+        "member0@dpsk12.org", "member1@dpsk12.org",
+    ]  # fmt: skip
+
+
+@on_sqlite
+@pytest.mark.parametrize("action", BREAKS, ids=NAMES)
+def test_a_break_after_the_dot_is_uncertain_and_resent_once(
+    action: Action,
+    clock: Clock,
+    worker: Worker,
+    relay: Server,
+    services: Services,
+    keyring: Keyring,
+) -> None:
+    issue = queue(services, keyring, 2)
+    relay.script("DOT", action)
+    worker.drain()
+    assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
+    assert worker.waiting() == {"uncertain": 1}
+    clock.shift(14 * MINUTE)
+    worker.drain()
+    assert len(relay.accepted) == 2
+    clock.shift(2 * MINUTE)
+    worker.drain()
+    assert len(relay.accepted) == 3
+    assert books(services, issue) == {"recipients": 2, "accepted": 2, "resent": 1}
+
+
+def test_what_is_uncertain_twice_is_not_sent_a_third_time(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring)
+    relay.script("DOT", drop(), drop())
+    for _ in range(100):
+        worker.drain()
+        clock.shift(HOUR)
+    assert len(relay.accepted) == 2
+    assert books(services, issue) == {"recipients": 1, "uncertain": 1, "resent": 1}
+    assert worker.waiting() == {}
+
+
+@on_sqlite
+def test_a_second_copy_that_is_refused_is_not_counted_as_one(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring)
+    relay.script("DOT", drop(), "451 4.3.0 Later", "550 5.7.1 No")
+    for _ in range(4):
+        worker.drain()
+        clock.shift(HOUR)
+    assert books(services, issue) == {"recipients": 1, "failed": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("settings", "copies"), [({"BELONG_UNCERTAIN": "0"}, 2), ({"BELONG_UNCERTAIN": "hold"}, 1)]
+)
+def test_the_setting_says_what_becomes_of_uncertain_issues(
+    copies: int, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring)
+    relay.script("DOT", drop())
+    worker.drain()
+    assert len(relay.accepted) == copies
+    clock.shift(timedelta(days=30))
+    worker.drain()
+    assert len(relay.accepted) == copies
+    resent = {"accepted": 1, "resent": 1} if copies == 2 else {"uncertain": 1}
+    assert books(services, issue) == {"recipients": 1, **resent}
+
+
+@on_sqlite
+def test_other_mail_that_is_uncertain_is_sent_again_at_once(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """A second welcome hurts nobody; an issue waits for its setting."""
+    _welcome(services, keyring)
+    relay.script("DOT", drop())
+    worker.drain()
+    assert [one.recipient for one in relay.accepted] == ["new@dpsk12.org"] * 2
+
+
+def _welcome(services: Services, keyring: Keyring) -> None:
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "new@dpsk12.org")
+        outbox.post(session, "welcome-member", subscription_id=member.id)

@@ -1,0 +1,155 @@
+"""Workers that stand still, and journals that lost something: nothing leaves twice untold."""
+
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker, make_worker
+from tests.delivery.factories import books, queue
+from tests.markers import on_sqlite, one_connection
+from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
+from tests.servers.smtp import Server
+
+Settings = dict[str, str]
+HOLD = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
+
+
+@pytest.fixture
+def gate(relay: Server) -> Callable[[str], threading.Event]:
+    """Make the relay say nothing at a verb, the first time, until the event is set."""
+
+    def close(verb: str) -> threading.Event:
+        may_go_on, calls = threading.Event(), iter([True])
+
+        def wait(_: str) -> None:
+            if next(calls, False):
+                may_go_on.wait(SECONDS)
+
+        relay.on(verb, wait)
+        return may_go_on
+
+    return close
+
+
+def stand_still(worker: Worker) -> None:
+    """Let a minute pass for a worker of this process that does nothing meanwhile."""
+    engine = worker.engine
+    engine._renewed_at -= 61
+    engine._dispatcher.is_ours_until -= 61
+    engine._lock.journal.move(engine._renewed_at)
+
+
+@one_connection
+@pytest.mark.parametrize("verb", ["MAIL", "DATA"])
+def test_a_worker_that_stands_still_is_relieved_in_its_own_folder_and_sends_nothing_more(
+    verb: str, gate: Callable[[str], threading.Event], worker: Worker, relay: Server,
+    services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    """What had not come to its final dot has certainly not left, and never does."""
+    issue = queue(services, keyring, 3)
+    may_go_on = gate(verb)
+    worker._turn()
+    assert books(services, issue) == {"recipients": 3, "sending": 3}
+    stand_still(worker)
+    relief = make_worker(services, keyring)
+    relief.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    may_go_on.set()
+    worker.drain()
+    relief.close()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    assert len(relay.accepted) == 3
+    queue(services, keyring, 0)
+    worker.drain()
+    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) - 3
+
+
+@HOLD
+@one_connection
+def test_what_a_worker_that_stood_still_had_in_flight_is_uncertain_until_its_answer_comes(
+    gate: Callable[[str], threading.Event], worker: Worker, relay: Server,
+    services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 3)
+    may_go_on = gate("DOT")
+    worker._turn()
+    stand_still(worker)
+    relief = make_worker(services, keyring)
+    relief.drain()
+    assert books(services, issue) == {"recipients": 3, "accepted": 2, "uncertain": 1}
+    may_go_on.set()
+    worker.drain()
+    relief.close()
+    assert books(services, issue) == {"recipients": 3, "accepted": 3}
+    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 3
+
+
+@HOLD
+def test_a_journal_that_is_older_than_the_database_is_not_believed(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    """The disk took nothing more from some moment on, and the machine did not start anew."""
+    issue, folder = queue(services, keyring, 300), services.settings.state_folder / "workers"
+    relay.delay = 0.02
+    with running(environment, "worker") as process:
+        relay.wait_for(20, SECONDS)
+        [journal] = folder.glob("*.journal")
+        shutil.copy(journal, tmp_path / "on-the-disk")
+        relay.wait_for(150, SECONDS)
+        process.kill()
+        process.wait()
+    shutil.copy(tmp_path / "on-the-disk", journal)
+    relay.delay = 0
+    assert run(environment, "worker", "--drain").returncode == 0
+    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted)
+    states = books(services, issue)
+    assert states["accepted"] + states["uncertain"] == 300
+    assert 0 < states["uncertain"] <= 100
+
+
+@on_sqlite
+def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """What is mapped into memory can still be written, and would be lost."""
+    issue, folder = queue(services, keyring, 120), services.settings.state_folder / "workers"
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("NOT TESTED: disks that turn read-only; mounting needs root")
+    relay.delay = 0.05
+    process = subprocess.Popen(
+        ["unshare", "--mount", *flask("worker")], cwd=ROOT, env=surroundings(environment),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        relay.wait_for(20, SECONDS)
+        inside = ["nsenter", f"--target={process.pid}", "--mount"]
+        subprocess.run(
+            [*inside, "mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)], check=True
+        )
+        assert process.stdout is not None
+        complaint = next(line for line in process.stdout if " INFO " not in line)
+        assert "state folder cannot be used: OSError" in complaint
+        stopped_at = len(relay.accepted)
+        assert stopped_at < 120
+        assert books(services, issue) == {
+            "recipients": 120, "accepted": stopped_at, "queued": 120 - stopped_at,
+        }  # fmt: skip
+        time.sleep(1)
+        assert len(relay.accepted) == stopped_at
+        subprocess.run([*inside, "umount", str(folder)], check=True)
+        relay.wait_for(120, SECONDS)
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert books(services, issue) == {"recipients": 120, "accepted": 120}
+    assert len({one.recipient for one in relay.accepted}) == len(relay.accepted) == 120
