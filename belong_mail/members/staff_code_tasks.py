@@ -17,7 +17,6 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_USED_RATE,
     WorkerLimit,
 )
-from belong_mail.delivery import suppressions
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
@@ -66,7 +65,6 @@ def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -
         group.is_open
         and group.allows_personal_addresses
         and keyring.staff.admits(address)
-        and not suppressions.is_suppressed(session, keyring.index, identity)
         and not any(
             is_barred(session, keyring.index, group, each)
             for each in (identity, untagged(identity))
