@@ -34,6 +34,7 @@ SETTINGS = {
 }
 OF_THE_MACHINE = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,6 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     return Replayed(done.returncode, said, done.stdout[-4000:] + done.stderr[-4000:])
 
 
-@pytest.mark.timeout(SECONDS + 60)
 def test_every_step_succeeds_and_the_image_serves_from_a_read_only_root(replayed: Replayed) -> None:
     assert replayed.status == 0, replayed.errors
     assert "belong, version " in replayed.said["version"]
