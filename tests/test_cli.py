@@ -38,12 +38,13 @@ COMMANDS = [
     "newsletter send", "newsletter report",
     "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
     "newsletter stop", "doctor", "demo",
-    "keys new", "keys rotate", "keys status", "purge", "prepare",
+    "db drill", "db move", "keys new", "keys backup", "keys rotate",
+    "keys status", "purge", "prepare",
     "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
     "contact", "contact undelivered", "contact resend", "question", "question list",
     "question approve", "question refuse", "bounce", "bounce status", "bounce accept",
-    "bounce undo", "inbound", "inbound explain",
+    "bounce undo", "inbound", "inbound explain", "export",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",
