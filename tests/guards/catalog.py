@@ -137,6 +137,7 @@ DISK = "tests/disk/test_disk.py"
 FILES = "tests/operations/test_files.py"
 PRODUCTION = "tests/production"
 UNITS = "tests/deploy/test_units.py"
+COMPOSE = "tests/deploy/test_compose.py"
 OUTAGES = f"{PRODUCTION}/test_outages.py"
 INSTALLED = f"{PRODUCTION}/test_files.py"
 AWAY = f"{OUTAGES}::test_no_log_keeps_a_path_or_an_address_when_the_web_is_away"
@@ -3929,6 +3930,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "-mtime +28 -delete",
         "-mtime +280 -delete",
         (f"{PRODUCTION}/test_timers.py::test_the_nightly_copy_can_be_restored_and_old_ones_go",),
+    ),
+    (
+        "container-of-the-web-has-no-key-that-opens",
+        "deploy/compose.yml",
+        "secrets: [secret, public, web-database]\n",
+        "secrets: [secret, public, web-database, private]\n",
+        (f"{COMPOSE}::test_the_web_holds_the_public_key_and_no_other",),
+    ),
+    (
+        "proxy-cannot-reach-the-database",
+        "deploy/compose.yml",
+        "networks: [outside, pages]\n",
+        "networks: [outside, pages, data]\n",
+        (f"{COMPOSE}::test_the_proxy_does_not_reach_the_database",),
+    ),
+    (
+        "containers-have-no-capability",
+        "deploy/compose.yml",
+        "  cap_drop: [ALL]\n",
+        "  cap_drop: []\n",
+        (f"{COMPOSE}::test_no_service_may_more_than_it_needs",),
+    ),
+    (
+        "image-takes-no-secret",
+        ".dockerignore",
+        "*\n!LICENSE\n",
+        "!LICENSE\n",
+        ("tests/deploy/test_image.py::test_nothing_secret_is_given_to_the_build",),
     ),
     (
         "pipe-line-names-the-group",
