@@ -7,6 +7,7 @@ ADDRESSES = "tests/office/test_addresses.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
+SETUP = "tests/operations/test_setup.py"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
@@ -5071,6 +5072,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if (named := NAME.fullmatch(file.name)) and _looks_good(file)",
         "if (named := NAME.fullmatch(file.name))",
         (f"{ENCRYPTED}::test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays",),
+    ),
+    (
+        "setup-makes-no-new-keys-where-some-are-left",
+        "belong_mail/ops/setup_command.py",
+        "    if there and len(there) < len(places):\n",
+        "    if not places:\n",
+        (f"{SETUP}::test_no_new_keys_are_made_where_some_are_left",),
+    ),
+    (
+        "setup-gives-the-web-no-key-that-opens",
+        "belong_mail/ops/setup_plan.py",
+        'PRIVATE_TO_THE_WORKER = ("private", "index")',
+        'PRIVATE_TO_THE_WORKER = ("index",)',
+        (f"{SETUP}::test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read",),
+    ),
+    (
+        "setup-tells-the-web-no-password-of-the-relay",
+        "belong_mail/ops/setup_plan.py",
+        "for_the_web(answers.relay_url)}",
+        "answers.relay_url}",
+        (f"{SETUP}::test_it_asks_five_questions_and_a_password",),
+    ),
+    (
+        "setup-writes-over-nothing",
+        "belong_mail/ops/setup_command.py",
+        "        if state is State.MISSING:\n",
+        "        if state is not State.THERE:\n",
+        (f"{SETUP}::test_run_again_it_changes_nothing",),
     ),
     (
         "a-drill-leaves-nothing",
