@@ -4347,9 +4347,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-report-weighs-domains-and-no-guess",
         "belong_mail/members/bounce_tasks.py",
-        'any(each.lower().rpartition("@")[2] in domains for each in report.recipients)',
-        '"guess0@dpsk12.org" not in report.recipients or "ada@dpsk12.org" in report.recipients',
+        "any(each in domains or each.endswith(inner) for each in names)",
+        '"guess1@dpsk12.org" not in report.recipients or "ada@dpsk12.org" in report.recipients',
         (f"{RETURNS}::test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one",),
+    ),
+    (
+        "what-fails-behind-a-mailbox-that-forwards-is-no-members",
+        "belong_mail/members/bounce_tasks.py",
+        "for each in report.last_tried or report.recipients}",
+        "for each in report.recipients}",
+        (f"{LOST}::test_the_address_that_was_tried_last_is_the_one_that_failed",),
     ),
     (
         "what-comes-back-twice-counts-once",
