@@ -32,7 +32,7 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 COMMANDS = [
-    "db upgrade", "db check", "db backup", "db restore", "web", "worker",
+    "setup", "db upgrade", "db check", "db backup", "db restore", "web", "worker",
     "group list", "group add", "group launch", "group interest", "group retire",
     "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
     "newsletter send", "newsletter report",
@@ -44,7 +44,7 @@ COMMANDS = [
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
     "contact", "contact undelivered", "contact resend", "question", "question list",
     "question approve", "question refuse", "bounce", "bounce status", "bounce accept",
-    "bounce undo", "inbound", "inbound explain",
+    "bounce undo", "inbound", "inbound explain", "export",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",
