@@ -3928,8 +3928,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-copy-gets-older-than-a-month",
         "deploy/belong-backup.service",
-        "-mtime +28 -delete",
-        "-mtime +280 -delete",
+        "--keep 7,4\n",
+        "--keep 7,40\n",
         (f"{PRODUCTION}/test_timers.py::test_the_nightly_copy_can_be_restored_and_old_ones_go",),
     ),
     (
