@@ -236,12 +236,18 @@ shared_mailbox = Blueprint("shared_mailbox", __name__)
 @shared_mailbox.route("/confirm-mailbox/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> str:
+def confirm(token: str) -> ResponseReturnValue:
     named = services().tokens.read(Purpose.CONFIRM_MAILBOX, token)
     with transaction() as session:
         if request.method == "POST":
             throttle(session)
             mailbox.confirm_mailbox(session, services().sealer, named)
-            return render_template("shared_mailbox/confirmed.html", is_private=True)
+            return redirect(url_for(".confirmed"), 303)
         mailbox.get_change(session, named.partition(".")[0])
     return render_template("shared_mailbox/confirm.html", action=request.path, is_private=True)
+
+
+@shared_mailbox.get("/confirm-mailbox/done")
+@public
+def confirmed() -> str:
+    return render_template("shared_mailbox/confirmed.html")

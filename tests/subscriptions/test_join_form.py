@@ -334,7 +334,7 @@ def test_a_group_that_cannot_be_joined_has_no_form(scenario: Scenario) -> None:
     for slug in ("people-with-disabilities", "autoimmune", "asian", "nowhere", "a%00b", "%ff", "A"):
         path = f"/groups/{slug}/join"
         assert scenario.visitor.open(path).status_code == 404, slug
-        assert scenario.visitor.press(path, email=ADA).status_code == 404, slug
+        assert scenario.visitor.follow(path, email=ADA).status_code == 404, slug
     assert kept_of(scenario.services) == before
 
 
