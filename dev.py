@@ -371,11 +371,15 @@ def docs() -> int:
 
 
 def lock() -> int:
-    """Renew both locks from pyproject.toml; nothing is written unless both are sound."""
+    """Renew the locks from pyproject.toml; nothing is written unless all are sound."""
     VAR.mkdir(exist_ok=True)
     uv = find_uv()
-    locks = {"run": solve(uv), "test": solve(uv, "--group", "test", "--group", "lint")}
-    differing = pins(locks["run"]) - pins(locks["test"])
+    locks = {
+        "run": solve(uv, "pyproject.toml"),
+        "build": solve(uv, "--group", "build"),
+        "test": solve(uv, "pyproject.toml", "--group", "test", "--group", "lint"),
+    }
+    differing = (pins(locks["run"]) | pins(locks["build"])) - pins(locks["test"])
     if differing:
         raise SystemExit(f"The tests would not try what runs: {', '.join(sorted(differing))}")
     for name, text in locks.items():
@@ -396,12 +400,12 @@ def find_uv() -> str | Path:
     return tool("uv", own)
 
 
-def solve(uv: str | Path, *groups: str) -> str:
+def solve(uv: str | Path, *what: str) -> str:
     """Return a lock's text, which names no index, no address and no path of this machine."""
     out = VAR / "lock.txt"
     out.unlink(missing_ok=True)
     how = ("--universal", "--generate-hashes", "--no-header", "--python-version", "3.11")
-    solved = run_through(uv, "pip", "compile", "-q", *how, "pyproject.toml", *groups, "-o", out)
+    solved = run_through(uv, "pip", "compile", "-q", *how, *what, "-o", out)
     if solved.returncode != 0:
         raise SystemExit(
             f"{solved.stdout}\nThe locks could not be renewed. They stay as they were."

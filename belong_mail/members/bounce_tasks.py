@@ -13,6 +13,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail import address as addresses
 from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import bounces, inbound
@@ -28,6 +29,8 @@ ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)
 RETRY_SOON = timedelta(minutes=1)
 # Code, status and phrase of what failed only behind the mailbox that we wrote to.
 OTHER_DOMAIN = None, "", "at another address"
+# Within these a provider of mailboxes routes email for the domains that it serves.
+PROVIDER_DOMAINS = ".onmicrosoft.com", ".test-google-a.com"
 # The same of what anyone may have written who has seen an answer to the message.
 UNPROVEN = None, "", "not proven"
 log = logging.getLogger(__name__)
@@ -87,12 +90,15 @@ def _bounce(
 def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
     """Tell whether it may be the member's own address that failed, not one they forward to.
 
+    Beside the address that was tried last a report may name the one that we wrote to, which works.
     The domain decides, never the member's address: whoever can forge a report and sees what
     follows would learn from that whether somebody whom it names is the member.
     """
     if delivery.subscription_id is None or not report.recipients:
         return True
-    return any(each.lower().rpartition("@")[2] in domains for each in report.recipients)
+    names = {addresses.domain(each) for each in report.last_tried or report.recipients}
+    inner = (*(f".{each}" for each in domains), *PROVIDER_DOMAINS)
+    return any(each in domains or each.endswith(inner) for each in names)
 
 
 def _let_go(session: Session, delivery: Delivery, *, is_complaint: bool) -> None:

@@ -1,20 +1,25 @@
-"""Copies of the database: made while it is in use, put back on hold. Keys are in none."""
+"""Copies of the database: made while it is in use, put back on hold. Keys are in none.
+
+With a public key, a copy is encrypted to it, and only whoever has the private one restores it.
+"""
 
 import os
 import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, MetaData, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from belong_mail.core import encrypted_file
 from belong_mail.core.db import create, make_engine
 from belong_mail.ops import schema
 
@@ -22,6 +27,11 @@ from belong_mail.ops import schema
 BackupMark = Callable[[Engine], None]
 # Of the folder in which a drill has its copy.
 DRILL_PREFIX = "drill-"
+# Of the folder in which a copy is in the clear: before it is encrypted, or to be put back.
+CLEAR_PREFIX = "copy-"
+# Seconds; nothing that is younger was left by a command that was killed.
+LEFT_AFTER_SECONDS = 24 * 60 * 60
+FAILED = "{} failed, see above. Is it as new as the server?"
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
@@ -29,21 +39,88 @@ class InvalidBackup(Exception):
     """Says why no copy was made, or none put back; nothing was changed."""
 
 
-def backup(engine: Engine, file: Path, mark: BackupMark) -> None:
+class Recipient(NamedTuple):
+    """Who alone opens a copy, and a folder where one of SQLite may be in the clear before."""
+
+    public_key: str
+    scratch: Path
+
+
+def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | None) -> None:
     """Copy a database that may be in use into a file that is not there yet (0600).
 
     In a copy of SQLite, whoever takes it for a database finds it on hold. Raises InvalidBackup.
     """
     with _new_file(file) as part:
-        if engine.dialect.name == "sqlite":
-            with closing(_sqlite(engine.url.database or "")) as source:
-                _dump(source, part)
-            marked = make_engine(f"sqlite:///{part}")
-            mark(marked)
-            _finish(marked)
+        if recipient is None:
+            _copy(engine, part, mark)
+        elif engine.dialect.name == "sqlite":
+            with _clear_file(recipient.scratch) as clear:
+                _copy(engine, clear, mark)
+                with clear.open("rb") as source, part.open("wb") as out:
+                    encrypted_file.encrypt(source, out, recipient.public_key)
         else:
-            with part.open("wb") as out:
-                _tool("pg_dump", engine, "--format=custom", stdout=out)
+            _encrypt_dump(engine, part, recipient.public_key)
+        _sync(part)
+
+
+def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
+    if engine.dialect.name != "sqlite":
+        with part.open("wb") as out:
+            _tool("pg_dump", engine, "--format=custom", stdout=out)
+        return
+    with closing(_sqlite(engine.url.database or "")) as source:
+        _dump(source, part)
+    marked = make_engine(f"sqlite:///{part}")
+    mark(marked)
+    _finish(marked)
+
+
+def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
+    """Encrypt what pg_dump says while it says it: nothing is in the clear on this disk."""
+    command, environment = _call("pg_dump", engine, "--format=custom")
+    with (
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as dump,  # noqa: S603 - our own
+        part.open("wb") as out,
+    ):
+        assert dump.stdout is not None  # noqa: S101 - a pipe, as asked
+        encrypted_file.encrypt(dump.stdout, out, public_key)
+    if dump.returncode:
+        raise InvalidBackup(FAILED.format("pg_dump"))
+
+
+@contextmanager
+def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
+    """Yield a copy in the clear: itself, or opened whole below `scratch`. Raises InvalidBackup.
+
+    Nothing is yielded of a copy that is not whole, and nothing unencrypted where a key is given:
+    what lies in an encrypted copy's place need not be one of ours.
+    """
+    if key_file is None:
+        if encrypted_file.is_encrypted(file):
+            raise InvalidBackup("This copy is encrypted. Name its private key's file: --key-file.")
+        yield file
+        return
+    with _clear_file(scratch) as clear:
+        try:
+            with file.open("rb") as source, clear.open("wb") as out:
+                encrypted_file.decrypt(source, out, key_file)
+        except encrypted_file.InvalidFile as error:
+            raise InvalidBackup(str(error)) from error
+        yield clear
+
+
+@contextmanager
+def _clear_file(scratch: Path) -> Iterator[Path]:
+    """Yield an empty file (0600) in a folder that goes with it, and after a day without us."""
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in scratch.glob(f"{CLEAR_PREFIX}*"):
+        if left.stat().st_mtime < time.time() - LEFT_AFTER_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=CLEAR_PREFIX) as name:
+        clear = Path(name) / "copy"
+        os.close(os.open(clear, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        yield clear
 
 
 def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -> None:
@@ -54,7 +131,8 @@ def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -
         schema.upgrade(engine, adopt=adopt)
         mark(engine)
         return
-    with _new_file(Path(f"{engine.url.database}.restoring")) as part:
+    place = Path(engine.url.database or "")
+    with _new_file(Path(f"{place}.restoring")) as part:
         with closing(_sqlite(file)) as source:
             _dump(source, part)
         ready = make_engine(f"sqlite:///{part}")
@@ -62,7 +140,15 @@ def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -
         mark(ready)
         _finish(ready)
         create(engine)
+        _hand_over(place)
         _put_in_place(part, engine)
+
+
+def _hand_over(file: Path) -> None:
+    """Give what root made to the owner of its folder: web and worker are not root."""
+    if os.geteuid() == 0:
+        folder = file.parent.stat()
+        os.chown(file, folder.st_uid, folder.st_gid)
 
 
 @contextmanager
@@ -168,26 +254,31 @@ def _finish(engine: Engine) -> None:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
     engine.dispose()
-    with Path(engine.url.database or "").open("rb") as file:
+    _sync(Path(engine.url.database or ""))
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> str:
-    """Run a program of PostgreSQL on a database; the password is in no argument."""
+def _call(name: str, engine: Engine, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the call of a program of PostgreSQL on a database; the password is in no argument."""
     program = shutil.which(name)
     if program is None:
         raise InvalidBackup(f"{name} is not installed. Install PostgreSQL's client programs.")
     given = engine.dialect.create_connect_args(engine.url)[1]
     given.pop("context", None)
     password = {"PGPASSWORD": given.pop("password")} if "password" in given else {}
-    place = make_conninfo("", **given)
-    ended = subprocess.run(  # noqa: S603 - no shell, our own arguments
-        [program, "--no-password", f"--dbname={place}", *arguments],
-        env={**os.environ, **password}, check=False, text=True, **options,
-    )  # fmt: skip
+    command = [program, "--no-password", f"--dbname={make_conninfo('', **given)}", *arguments]
+    return command, {**os.environ, **password}
+
+
+def _tool(name: str, engine: Engine, *arguments: str, **options: Any) -> None:
+    command, environment = _call(name, engine, *arguments)
+    ended = subprocess.run(command, env=environment, check=False, **options)  # noqa: S603 - our own
     if ended.returncode:
-        raise InvalidBackup(f"{name} failed, see above. Is it as new as the server?")
-    return str(ended.stdout or "")
+        raise InvalidBackup(FAILED.format(name))
 
 
 def _refuse_other_schema(engine: Engine, file: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
-from belong_mail.core import encryption
+from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.delivery.worker_lock import is_worker_running
@@ -19,6 +19,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
 from belong_mail.ops import backup as database_backup
 from belong_mail.ops import (
+    backup_retention,
     clock_repair,
     data_migration,
     demo_data,
@@ -38,6 +39,9 @@ from belong_mail.ops import move as database_move
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.metrics import gather_metrics
 from belong_mail.web.context import read_transaction, services, transaction
+
+PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
+ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
 
 
 @click.group("keys")
@@ -77,31 +81,67 @@ def check() -> None:
 
 
 @database_commands.command("backup")
-@click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
-    """Copy the database into the new FILE.
+@click.argument("file", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    metavar="DAYS,WEEKS",
+    callback=lambda _context, _option, given: given and _kept(given),
+    help="With a folder: delete all copies in it but the last ones of so many days and weeks.",
+)
+def backup(file: Path, keep: tuple[int, int] | None) -> None:
+    """Copy the database into a new file.
 
-    The database can be in use meanwhile. The copy has no keys in it.
+    In a folder, the file is named by date and time. The database can be in use meanwhile. The copy
+    has no keys in it. With BELONG_BACKUP_PUBLIC_KEY it is encrypted to that key.
     """
+    is_folder, given = file.is_dir(), services().settings
+    if keep and not is_folder:
+        raise click.UsageError("--keep is for a folder of copies.")
+    key = given.backup_public_key
+    recipient = database_backup.Recipient(key, given.state_folder) if key else None
+    place = file / backup_retention.file_name(now()) if is_folder else file
     try:
-        database_backup.backup(services().engine, file, _hold)
+        database_backup.backup(services().engine, place, _hold, recipient)
     except database_backup.InvalidBackup as error:
         raise click.ClickException(str(error)) from error
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
-    click.echo("Done. The copy opens nothing without the keys: keep those elsewhere.")
+    if keep:
+        number = len(backup_retention.delete_old(file, *keep))
+        click.echo(f"Older copies deleted: {number}.")
+    click.echo(
+        ENCRYPTED if key else "Done. The copy opens nothing without the keys: keep those elsewhere."
+    )
+
+
+def _kept(given: str) -> tuple[int, int]:
+    """Read how many days' and weeks' copies are kept, such as 7,4; at least one day's is."""
+    days, _, weeks = given.partition(",")
+    if not (days.isdecimal() and int(days) and (not weeks or weeks.isdecimal())):
+        raise click.BadParameter("must be numbers like 7,4: the days from 1, and the weeks.")
+    return int(days), int(weeks or 0)
+
+
+KEY_FILE = click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file with the private key, if the copy is encrypted.",
+)
 
 
 @database_commands.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def restore(file: Path) -> None:
+@KEY_FILE
+def restore(file: Path, key_file: Path | None) -> None:
     """Replace the database with the copy FILE, on hold.
 
     Stop all workers first. Nothing is sent until `hold release`.
     """
     _require_no_worker()
+    scratch = services().settings.state_folder
     try:
-        database_backup.restore(services().engine, file, _hold, _adopt)
+        with database_backup.opened(file, key_file, scratch) as copy:
+            database_backup.restore(services().engine, copy, _hold, _adopt)
     except database_backup.InvalidBackup as error:
         raise click.ClickException(str(error)) from error
     _give_rights()
@@ -113,7 +153,8 @@ def restore(file: Path) -> None:
 @click.option(
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
 )
-def drill(file: Path, url: str) -> None:
+@KEY_FILE
+def drill(file: Path, url: str, key_file: Path | None) -> None:
     """Try a restore of the copy FILE.
 
     The database in use is not touched. Restores the copy into a place of its own, checks it, opens
@@ -124,7 +165,10 @@ def drill(file: Path, url: str) -> None:
     if given.startswith("sqlite"):
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
     try:
-        with database_backup.drill(file, place, given, _hold, _adopt) as restored:
+        with (
+            database_backup.opened(file, key_file, place) as copy,
+            database_backup.drill(copy, place, given, _hold, _adopt) as restored,
+        ):
             findings, number = list(doctor.check_database(restored)), count_rows(restored)
             with Session(restored) as session:
                 findings += doctor.check_opening(session, Keyring(*keys_here()))
@@ -256,6 +300,26 @@ def new_keys() -> None:
     """Print one new key of each kind, as settings."""
     for kind, key in encryption.new_keys().items():
         click.echo(f"BELONG_{kind.upper()}_KEYS={key}")
+
+
+@key_commands.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+def backup_key(file: Path) -> None:
+    """Make the key that opens backups, in the new FILE.
+
+    Take a FILE on a USB stick or on another computer: whoever has it opens every backup, and
+    without it no one does. It is written nowhere else. Prints the public key, as a setting.
+    """
+    private, public = encrypted_file.new_key_pair()
+    try:
+        encrypted_file.write_key_file(file, private, public, now().date())
+    except OSError as error:
+        why = "already exists" if isinstance(error, FileExistsError) else "cannot be written"
+        raise click.ClickException(f"{file} {why}. No key was made.") from error
+    click.echo(f"BELONG_BACKUP_PUBLIC_KEY={public}")
+    click.echo(
+        "Put this line into worker.env. Keep the file away from this machine, twice.", err=True
+    )
 
 
 @key_commands.command("rotate")

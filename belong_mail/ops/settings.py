@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from belong_mail.core import logs
+from belong_mail.core import encryption, logs
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.hosts import Network, is_this_machine
@@ -51,6 +51,16 @@ def mailbox_auth(value: str) -> str:
     if value not in {"", "password", "oauth2"}:
         raise ValueError("must be password or oauth2")
     return value
+
+
+def public_key(value: str) -> str:
+    """Check the one key that copies are encrypted to."""
+    try:
+        if value.strip():
+            encryption.public_key(value.strip())
+    except ValueError:
+        raise ValueError("must be a key as `keys backup` prints it, or empty") from None
+    return value.strip()
 
 
 def words(value: str) -> tuple[str, ...]:

@@ -76,6 +76,24 @@ def several(
     return _report(return_path, "delivery-status", server, *recipients)
 
 
+def forwarded(return_path: str, to: str, tried: str, field: str = "") -> bytes:
+    """Write the report about an address that a mailbox forwards to: both are named.
+
+    Most servers call it the final recipient, and Sendmail the actual one.
+    """
+    fields = {"Final-Recipient": f"rfc822; {tried}", "Original-Recipient": f"rfc822; {to}"}
+    if field:
+        fields = {"Final-Recipient": f"rfc822; {to}", field: f"rfc822; {tried}"}
+    status, words = UNKNOWN
+    fields |= {
+        "Action": "failed",
+        "Status": status,
+        "Diagnostic-Code": f"smtp; {words.format(to=tried)}",
+    }
+    server = {"Reporting-MTA": "dns; mx.example.org"}
+    return _report(return_path, "delivery-status", server, fields)
+
+
 def complaint(return_path: str, kind: str = "abuse") -> bytes:
     """Write the report of a mailbox whose owner called a mail of ours unwelcome."""
     fields = {

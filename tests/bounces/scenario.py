@@ -65,9 +65,7 @@ class BounceScenario:
 
     def pass_days(self, days: float) -> None:
         """Let what has happened have happened earlier."""
-        ago = timedelta(days=days)
-        with self.services.writing.begin() as session:
-            _earlier(session, ago)
+        pass_days(self.services, days)
 
     def at_one_moment(self) -> None:
         """Let the last mails have left in one transaction, as those of one turn do."""
@@ -89,6 +87,12 @@ class BounceScenario:
         """Run the retention clock; return how many memberships it removed."""
         with self.services.writing.begin() as session:
             return ops_purge.purge_all(session)["subscriptions"]
+
+
+def pass_days(services: Services, days: float) -> None:
+    """Let what has happened in a database have happened earlier."""
+    with services.writing.begin() as session:
+        _earlier(session, timedelta(days=days))
 
 
 def _earlier(session: Session, ago: timedelta) -> None:

@@ -4,7 +4,16 @@ import pytest
 from sqlalchemy import select
 
 from belong_mail.delivery.models import Delivery
-from tests.bounces.mail import BROKEN_LIMIT, DISABLED, FULL, NO_DOMAIN, SPAM, UNKNOWN, bounce
+from tests.bounces.mail import (
+    BROKEN_LIMIT,
+    DISABLED,
+    FULL,
+    NO_DOMAIN,
+    SPAM,
+    UNKNOWN,
+    bounce,
+    forwarded,
+)
 from tests.bounces.scenario import ADA, VILLAGE, BounceScenario
 from tests.browser_client import Visitor, link_to
 from tests.markers import on_sqlite
@@ -138,6 +147,30 @@ def test_what_fails_behind_a_mailbox_that_forwards_ends_no_membership(
         scenario.take(path, bounce(path, "ada@elsewhere.example.org"))
         assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
     assert scenario.members() == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("tried", "field", "left"),
+    [
+        ("ada@elsewhere.example.org", "", 1),
+        ("ada@elsewhere.example.org", "X-Actual-Recipient", 1),
+        ("ada@mail.dpsk12.org", "", 0),
+        ("ada@dps.onmicrosoft.com", "", 0),
+        ("ada@dpsk12.org.test-google-a.com", "X-Actual-Recipient", 0),
+    ],
+)
+def test_the_address_that_was_tried_last_is_the_one_that_failed(
+    scenario: BounceScenario, tried: str, field: str, left: int
+) -> None:
+    """A report names the member's address as well; within the district it is the member's own."""
+    scenario.enter(ADA)
+    for day in (0, 7):
+        scenario.pass_days(day)
+        scenario.issue()
+        path = scenario.copies()[-1].return_path
+        scenario.take(path, forwarded(path, ADA, tried, field))
+    assert scenario.members() == left
 
 
 @on_sqlite

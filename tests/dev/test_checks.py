@@ -2,18 +2,20 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 
 from tests.dev.checkout import ROOT, Checkout
 
-LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "test")}
+LOCKS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "build", "test")}
 SOUND = "flask==1.0 \\\n    --hash=sha256:0a1b\n    # via belong-mail (pyproject.toml)\n"
 
 A_UV = """
 [ "$1" = --version ] && exit "${UV_STATUS:-0}"
 for last in "$@"; do :; done
 case "$*" in
+  *"--group build"*) printf '%s' "$BUILD_LOCK" ;;
   *--group*) printf '%s' "$TEST_LOCK" ;;
   *) printf '%s' "$RUN_LOCK" ;;
 esac > "$last"
@@ -95,9 +97,10 @@ def test_wrong_use_is_told(checkout: Checkout, arguments: tuple[str, ...]) -> No
     assert answer.stdout.startswith("usage: dev.py")
 
 
-def test_both_locks_are_renewed(checkout: Checkout) -> None:
-    assert renew(checkout, SOUND, SOUND + "pytest==1.0\n").returncode == 0
-    assert locks_of(checkout) == {"run": SOUND, "test": SOUND + "pytest==1.0\n"}
+def test_all_locks_are_renewed(checkout: Checkout) -> None:
+    test = SOUND + "hatchling==1.0\npytest==1.0\n"
+    assert renew(checkout, SOUND, test, "hatchling==1.0\n").returncode == 0
+    assert locks_of(checkout) == {"run": SOUND, "build": "hatchling==1.0\n", "test": test}
 
 
 @pytest.mark.parametrize(
@@ -118,9 +121,11 @@ def test_a_lock_that_names_an_index_or_a_path_is_refused(checkout: Checkout, lin
     assert locks_of(checkout) == before
 
 
-def test_the_tests_must_try_what_runs(checkout: Checkout) -> None:
+@pytest.mark.parametrize("build", ["", "flask==1.0\n"])
+def test_the_tests_must_try_what_runs_and_what_builds_it(checkout: Checkout, build: str) -> None:
     before = locks_of(checkout)
-    answer = renew(checkout, SOUND, SOUND.replace("1.0", "1.1"))
+    run = "" if build else SOUND
+    answer = renew(checkout, run, SOUND.replace("1.0", "1.1"), build)
     assert answer.returncode == 1
     assert "flask==1.0" in answer.stdout
     assert locks_of(checkout) == before
@@ -135,9 +140,11 @@ def test_locks_that_cannot_be_solved_stay_as_they_were(checkout: Checkout) -> No
     assert locks_of(checkout) == before
 
 
-def renew(checkout: Checkout, run: str, test: str) -> subprocess.CompletedProcess[str]:
+def renew(
+    checkout: Checkout, run: str, test: str, build: str = ""
+) -> subprocess.CompletedProcess[str]:
     checkout.add_program("uv", A_UV)
-    return checkout.dev("lock", RUN_LOCK=run, TEST_LOCK=test)
+    return checkout.dev("lock", RUN_LOCK=run, TEST_LOCK=test, BUILD_LOCK=build)
 
 
 def locks_of(checkout: Checkout) -> dict[str, str]:
@@ -150,5 +157,10 @@ def test_our_locks_name_no_index_and_hold_what_runs() -> None:
         for name, file in LOCKS.items()
     }
     assert pins["run"] < pins["test"]
+    assert pins["build"] < pins["test"]
+    backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert {each.partition(">")[0] for each in backend["requires"]} <= {
+        each.partition("==")[0] for each in pins["build"]
+    }
     for file in LOCKS.values():
         assert not re.search(r"^-|://|\s/", file.read_text(), re.MULTILINE)

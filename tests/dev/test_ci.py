@@ -14,17 +14,23 @@ import yaml
 from tests.dev.checkout import ROOT
 
 # The package of each program that must be there.
-PACKAGES = {"chromium": "chromium", "nginx": "nginx", "dovecot": "dovecot-imapd", "ip": "iproute2"}
+PACKAGES = {
+    "chromium": "chromium",
+    "nginx": "nginx",
+    "dovecot": "dovecot-imapd",
+    "ip": "iproute2",
+    "systemd-analyze": "systemd",
+}
 REQUIRED = (
     "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
-    "$BELONG_REQUIRE_RELAYS"
+    "$BELONG_REQUIRE_RELAYS$BELONG_REQUIRE_SYSTEMD"
 )
 DEV_PY = f'echo "{REQUIRED} $CI $@"'
 APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
 [ -e "$LOG.once" ] || { : > "$LOG.once"; exit 100; }
-for each in chromium nginx dovecot ip; do
+for each in chromium nginx dovecot ip systemd-analyze; do
   [ -e "$(dirname "$LOG")/$each" ] || ln -s /bin/true "$(dirname "$LOG")/$each"
 done
 """
@@ -45,12 +51,12 @@ def ci(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
 def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_networks(
     tmp_path: Path,
 ) -> None:
-    answer = ci(
-        tmp_path, chromium="echo Chromium", nginx="echo nginx", dovecot="echo dovecot", ip="echo ip"
-    )
+    said = {name: f"echo {name}" for name in PACKAGES}
+    answer = ci(tmp_path, **said)
     assert answer.returncode == 0
     assert answer.stdout == (
-        "Chromium\nnginx\ndovecot\nip\n11111 true -m tests.relays fetch\n11111 true dev.py test\n"
+        "chromium\nnginx\ndovecot\nip\nsystemd-analyze\n"
+        "111111 true -m tests.relays fetch\n111111 true dev.py test\n"
     )
 
 
@@ -58,7 +64,7 @@ def test_it_fails_as_the_suite_does(tmp_path: Path) -> None:
     assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3="exit 4").returncode == 4
 
 
-@pytest.mark.parametrize("there", [[], ["chromium"], ["nginx"], ["dovecot"], ["ip"]])
+@pytest.mark.parametrize("there", [[], *([each] for each in PACKAGES)])
 def test_it_installs_what_lacks_and_tries_twice(tmp_path: Path, there: list[str]) -> None:
     programs = {"apt-get": APT_THAT_FAILS_ONCE} | dict.fromkeys(there, "true")
     answer = ci(tmp_path, **programs)

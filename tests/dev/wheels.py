@@ -28,7 +28,7 @@ def make_wheels(folder: Path) -> dict[str, str]:
     flask = make_wheel(folder, "flask", {"__main__.py": STAND_IN.read_text()})
     tools = make_wheel(folder, "tools", {"__init__.py": TOOLS}, SCRIPTS)
     pytest = make_wheel(folder, "pytest", {"__main__.py": PYTEST})
-    return {"run": flask, "test": flask + tools + pytest}
+    return {"run": flask, "build": tools, "test": flask + tools + pytest}
 
 
 def make_wheel(

@@ -19,6 +19,7 @@ from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
+from tests.faults import product
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite
 from tests.servers.dovecot import PASSWORD, needs_dovecot
@@ -130,6 +131,21 @@ def test_of_two_workers_one_looks(
     assert inbox.counts() == (1, 0)
     worker.engine.close()
     other.engine.close()
+
+
+def test_two_workers_that_start_at_once_read_each_message_once(
+    environment: dict[str, str], inbox: Inbox, services: Services
+) -> None:
+    inbox.put(*(HUMAN.replace(b"noon", f"{number}".encode()) for number in range(60)))
+    with (
+        product.running(environment, "worker", "--drain") as one,
+        product.running(environment, "worker", "--drain") as other,
+    ):
+        assert (one.wait().code, other.wait().code) == (0, 0)
+    assert inbox.counts() == (0, 60)
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(InboundDigest.id))) == 60
+        assert jobs_of(session) == 0
 
 
 @on_sqlite

@@ -1,5 +1,6 @@
 """A mailbox whose server breaks, lies, hangs or is full: nothing is lost or counted twice."""
 
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -8,13 +9,14 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.members import inbound
 from belong_mail.members.intake import InboundDigest, InboundMailbox, LastLook, last_look
 from belong_mail.members.intake_reader import MAX_BREAKS
 from belong_mail.ops import alerts
-from belong_mail.worker.loop import Worker
+from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
@@ -303,3 +305,69 @@ def test_a_report_by_the_scripted_server_is_read_like_any(
     scripted.put(bounce(scenario.copies()[-1].return_path, ADA, UNKNOWN))
     look_and_read(scenario.worker)
     assert scenario.books(issue)["bounced"] == 1
+
+
+def test_a_mailbox_that_is_numbered_anew_in_the_middle_of_a_look_loses_and_doubles_nothing(
+    worker: Worker, scripted: ImapServer, services: Services
+) -> None:
+    """Its server breaks off, is restored, and gives each number to another message."""
+    scripted.put(*messages(0, 4))
+    scripted.script["FETCH 3"] = drop
+    look(worker)
+    assert taken(services) == 2
+    scripted.uid_validity += 1
+    left = [each for _, each in scripted.messages]
+    scripted.messages = list(enumerate([message(10), *reversed(left), message(11)], 1))
+    look(worker)
+    assert taken(services) == 6
+    assert scripted.messages == []
+    assert set(scripted.read) == {*messages(0, 4), *messages(10, 2)}
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("verb", ["COPY", "STORE", "EXPUNGE"])
+def test_a_connection_that_breaks_while_copies_are_put_away_doubles_no_message(
+    *, worker: Worker, scripted: ImapServer, services: Services, verb: str, is_done: bool
+) -> None:
+    """Where the server cannot move, one may lie twice among what was read; it counts once."""
+    scripted.capabilities = "IMAP4rev1 UIDPLUS"
+    scripted.put(*messages(0, 3))
+    where = scripted.afterwards if is_done else scripted.script
+    where[f"{verb} 1"] = drop
+    look(worker)
+    assert last(services).failed_step == "MOVE"
+    look(worker)
+    assert taken(services) == 3
+    assert scripted.messages == []
+    assert set(scripted.read) == set(messages(0, 3))
+    assert last(services).failures == 0
+
+
+def test_a_worker_that_stood_still_while_another_took_over_changes_nothing_more(
+    worker: Worker, scripted: ImapServer, services: Services, keyring: Keyring
+) -> None:
+    """Its last answer comes when its lease is over and all has been read."""
+    may_go_on = threading.Event()
+
+    def stand_still(_: Conversation, _tag: str) -> bool:
+        return may_go_on.wait(30)
+
+    scripted.put(*messages(0, 3))
+    scripted.script["FETCH 2"] = stand_still
+    slow = threading.Thread(target=look, args=(worker,))
+    slow.start()
+    while scripted.times["FETCH"] < 2:
+        time.sleep(0.01)
+    with services.writing.begin() as session:
+        ago = now() - timedelta(seconds=1)
+        session.execute(update(InboundMailbox).values(leased_until=ago))
+    other = make_worker(services, keyring)
+    look(other)
+    other.engine.close()
+    done, asked = last(services), (scripted.times["FETCH"], scripted.times["MOVE"])
+    may_go_on.set()
+    slow.join(30)
+    assert taken(services) == 3
+    assert sorted(scripted.read) == messages(0, 3)
+    assert (scripted.times["FETCH"], scripted.times["MOVE"]) == asked
+    assert (last(services).failures, last(services).looked_at) == (0, done.looked_at)

@@ -165,7 +165,7 @@ def test_an_older_copy_that_is_put_back_is_taken_over_too(
     scenario: Scenario, cli: FlaskCliRunner, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "copy")
-    backup.backup(scenario.engine, Path(file), lambda _copied: None)
+    backup.backup(scenario.engine, Path(file), lambda _copied: None, None)
     schema.upgrade(scenario.engine)
     scenario.worker.engine.close()
     assert TAKEN_OVER in cli.invoke(args=["db", "restore", file]).output

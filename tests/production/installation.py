@@ -26,6 +26,7 @@ PLACES = re.compile(
 )
 DONE_OTHERWISE = ("groupadd", "useradd", "git", "python3", "nginx", "systemctl")
 FLASK = "#!{python}\nimport sys\nfrom flask.cli import main\nsys.exit(main())\n"
+BELONG = "#!{python}\nimport sys\nfrom belong_mail.ops.console import main\nsys.exit(main())\n"
 
 
 class Installation:
@@ -97,10 +98,14 @@ class Installation:
         venv = self.product / ".venv"
         make = [str(base / "bin" / name), "-m", "venv", "--without-pip", str(venv)]
         subprocess.run(make, check=True, env=self.surroundings)
-        _fill(venv / "lib" / name / "site-packages")
+        packages = venv / "lib" / name / "site-packages"
+        _fill(packages)
+        # As `pip install .` does, without a second copy; tests/dev/test_package.py tries a wheel.
+        (packages / "belong-mail.pth").write_text(f"{self.product}\n")
         compile_all = [str(venv / "bin" / "python"), "-m", "compileall", "-q", "belong_mail"]
         subprocess.run(compile_all, check=True, env=self.surroundings, cwd=self.product)
-        _write_program(venv / "bin" / "flask", FLASK.format(python=venv / "bin" / "python"))
+        for program, text in (("flask", FLASK), ("belong", BELONG)):
+            _write_program(venv / "bin" / program, text.format(python=venv / "bin" / "python"))
         _write_program(venv / "bin" / "pip", "#!/bin/sh\n")
 
 

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,6 +24,10 @@ PACKAGES = (
 )  # fmt: skip
 # Users and groups that the servers ask for; no others of this machine.
 IDS = {"Debian-exim": 64_997, "postfix": 64_998, "postdrop": 64_999}
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LD_LIBRARY_PATH": ":".join(map(str, LIBRARIES)),
+}
 SECONDS = 20
 IS_REQUIRED = os.environ.get("BELONG_REQUIRE_RELAYS") == "1"
 
@@ -42,14 +46,10 @@ def why_not() -> str:
 @contextmanager
 def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
     """Run a server until the block is left; it has to answer on the port."""
-    accounts = _accounts(folder)
-    mounts = [f"mount --bind {file} /etc/{file.name}" for file in accounts]
-    script = " && ".join([*mounts, 'exec "$@"'])
-    libraries = ":".join(map(str, LIBRARIES))
-    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": libraries}
+    _write_accounts(folder)
     process = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", script, "sh", *map(str, command)],
-        env=env,
+        _with_accounts(folder, command),
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -64,7 +64,20 @@ def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
         process.wait()
 
 
-def _accounts(folder: Path) -> list[Path]:
+def run_beside(folder: Path, *command: str | Path) -> None:
+    """Run a server's own command to its end, with the users of the server that runs there."""
+    given = _with_accounts(folder, command)
+    subprocess.run(given, env=ENVIRONMENT, timeout=SECONDS, capture_output=True, check=True)
+
+
+def _with_accounts(folder: Path, command: Sequence[str | Path]) -> list[str]:
+    """Begin a command in a mount namespace whose /etc has the servers' users."""
+    mounts = [f"mount --bind {folder / name} /etc/{name}" for name in ("passwd", "group")]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    return ["unshare", "--mount", "sh", "-c", script, "sh", *map(str, command)]
+
+
+def _write_accounts(folder: Path) -> None:
     """Write /etc/passwd and /etc/group with the servers' users."""
     lines = {
         "passwd": [f"{name}:x:{each}:{each}::/:/usr/sbin/nologin" for name, each in IDS.items()],
@@ -73,7 +86,6 @@ def _accounts(folder: Path) -> list[Path]:
     for name, added in lines.items():
         text = Path("/etc", name).read_text() + "\n".join([*added, ""])
         (folder / name).write_text(text)
-    return [folder / name for name in lines]
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,8 @@ from belong_mail.mail.bounces.reasons import classify_bounce
 
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
+# Sendmail says in the third where a mailbox forwards to, others in the first (RFC 3464, 2.3).
+_RECIPIENTS: Final = ("final-recipient", "original-recipient", "x-actual-recipient")
 _HOTMAILS = "x-hmxmroriginalrecipient"
 _ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
 _HARMLESS = frozenset({"not-spam", "auth-failure", "miscategorized", "virus", "dmarc"})
@@ -35,6 +37,8 @@ class RecipientStatus:
     status: str
     words: str
     recipients: tuple[str, ...]
+    # The addresses at the end of the way, where the mailbox that was written to forwards.
+    last_tried: tuple[str, ...]
 
     @property
     def has_failed(self) -> bool:
@@ -72,15 +76,15 @@ def _statuses(text: str) -> Iterator[RecipientStatus]:
         fields = fields_of(group)
         if fields.keys() & {"action", "status", "final-recipient"}:
             words, action = _field_text(fields), first(fields, "action").lower()
+            final, original, actual = (
+                tuple(addresses_in(first(fields, name))) for name in _RECIPIENTS
+            )
             yield RecipientStatus(
                 action=action.split(" ")[0].strip("\"'()"),
                 status=_status_code(first(fields, "status")) or _status_in(action, words),
                 words=words,
-                recipients=tuple(
-                    address
-                    for name in ("final-recipient", "original-recipient", "x-actual-recipient")
-                    for address in addresses_in(first(fields, name))
-                ),
+                recipients=(*final, *original, *actual),
+                last_tried=actual or final,
             )
 
 

@@ -67,6 +67,8 @@ class Report:
     code: int | None = None
     phrase: str = ""
     recipients: tuple[str, ...] = field(default=(), repr=False)
+    # Of these, what the fields say was tried last: where a mailbox that forwards sent it on to.
+    last_tried: tuple[str, ...] = field(default=(), repr=False)
     # Addresses that it was sent to, or our message from: one may be a return path of ours.
     paths: tuple[str, ...] = field(default=(), repr=False)
     # The Message-IDs that it names: of the message that came back, or that it answers.
@@ -149,7 +151,9 @@ def _by_fields(notices: list[RecipientStatus], account: BounceText) -> Report | 
     statuses = failed or late
     codes = (each.status if failed else _late(each.status) for each in statuses)
     reasons = [_best(each.words, code, account) for each, code in zip(statuses, codes, strict=True)]
-    return _undelivered(Kind.BOUNCE if failed else Kind.DELAYED, reasons, _recipients_of(statuses))
+    kind = Kind.BOUNCE if failed else Kind.DELAYED
+    last_tried = _limited(address for each in statuses for address in each.last_tried)
+    return replace(_undelivered(kind, reasons, _recipients_of(statuses)), last_tried=last_tried)
 
 
 def _by_words(outcome: str, message: Message, account: BounceText) -> Report:

@@ -1,0 +1,58 @@
+"""Which of a folder's copies are kept: the last ones of some days and weeks, never none."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from belong_mail.core import encrypted_file
+
+# What `db backup` names a copy in a folder; nothing else there is looked at.
+NAME = re.compile(r"belong-(\d{8}T\d{6}Z)[.]backup")
+FORM = "%Y%m%dT%H%M%SZ"
+# What the files of SQLite and of pg_dump begin with.
+PLAIN = (b"SQLite format 3\0", b"PGDMP")
+
+
+def file_name(moment: datetime) -> str:
+    return f"belong-{moment.astimezone(UTC).strftime(FORM)}.backup"
+
+
+def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
+    """Delete the copies that no rule keeps, and return them; what looks broken stays uncounted.
+
+    So what is kept is whole, as far as that shows without a key, and a broken file is seen.
+    """
+    copies = {
+        datetime.strptime(named[1], FORM).replace(tzinfo=UTC): file
+        for file in folder.iterdir()
+        if (named := NAME.fullmatch(file.name)) and _looks_good(file)
+    }
+    gone = [copies[moment] for moment in sorted(copies.keys() - kept(copies, days, weeks))]
+    for file in gone:
+        file.unlink()
+    return gone
+
+
+def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
+    """Choose the newest copy of each of the last days, and of the last weeks, that have one.
+
+    Counted in days with a copy, not by the calendar: when backups stop, the last ones stay.
+    """
+    by_day: dict[object, datetime] = {}
+    by_week: dict[object, datetime] = {}
+    for moment in sorted(moments):
+        by_day[moment.date()] = moment
+        by_week[moment.isocalendar()[:2]] = moment
+    return {
+        *sorted(by_day.values(), reverse=True)[:days],
+        *sorted(by_week.values(), reverse=True)[:weeks],
+    }
+
+
+def _looks_good(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as source:
+        is_plain = source.read(len(PLAIN[0])).startswith(PLAIN)
+    return is_plain or encrypted_file.looks_whole(file)

@@ -1,0 +1,93 @@
+"""The systemd units that we ship: what systemd says of them, and what starts what."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+from tests.production.units import Unit
+
+DEPLOY = ROOT / "deploy"
+SERVICES = sorted(DEPLOY.glob("*.service"))
+TIMERS = sorted(DEPLOY.glob("*.timer"))
+ANALYZE = shutil.which("systemd-analyze")
+MISSING = "NOT TESTED: the units. There is no systemd-analyze: apt-get install systemd"
+IS_REQUIRED = os.environ.get("BELONG_REQUIRE_SYSTEMD") == "1"
+# From here on systemd calls an exposure "MEDIUM"; ours are at 1.4.
+LEAST_MEDIUM, TENTHS = 50, 20
+OF_THE_WORKER = ("belong-backup", "belong-doctor", "belong-status", "belong-worker")
+
+
+@pytest.fixture
+def analyze() -> str:
+    """Return the program; without it say so loudly, or fail where it is required."""
+    if ANALYZE is None:
+        (pytest.fail if IS_REQUIRED else pytest.skip)(MISSING)
+    return ANALYZE
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def test_systemd_finds_nothing_wrong_with_units_and_timers(analyze: str, tmp_path: Path) -> None:
+    """In copies that name a user and programs which this machine has."""
+    for file in (*SERVICES, *TIMERS):
+        text = re.sub(r"=belong(-web|-worker)?\n", "=root\n", file.read_text())
+        text = re.sub(r"/(opt/belong-mail/.venv|usr/local)/bin/belong\S*", "/bin/true", text)
+        (tmp_path / file.name).write_text(text)
+    done = run(analyze, "verify", "--man=no", "--generators=no", *sorted(tmp_path.iterdir()))
+    about_ours = [line for line in (done.stdout + done.stderr).splitlines() if "belong-" in line]
+    assert (done.returncode, about_ours) == (0, [])
+
+
+@pytest.mark.parametrize("file", SERVICES, ids=lambda file: file.stem)
+def test_systemd_rates_the_exposure_of_each_service_as_ok(analyze: str, file: Path) -> None:
+    limit = f"--threshold={TENTHS}"
+    done = run(analyze, "security", "--offline=true", "--no-pager", limit, file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [rated] = re.findall(r"Overall exposure level for .*: ([\d.]+) (\w+)", done.stdout)
+    assert float(rated[0]) * 10 <= TENTHS < LEAST_MEDIUM
+    assert rated[1] == "OK"
+
+
+@pytest.mark.parametrize("file", TIMERS, ids=lambda file: file.stem)
+def test_each_timer_starts_a_service_that_tells_of_its_failure(analyze: str, file: Path) -> None:
+    service = Unit(file.with_suffix(".service"))
+    assert service.one("Type") == "oneshot"
+    assert service.one("OnFailure") == "belong-alert@%N.service"
+    assert service.said["Restart"] == []
+    when = Unit(file).one("OnCalendar")
+    done = run(analyze, "calendar", when)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_unit_but_the_workers_reads_the_workers_settings() -> None:
+    readers = [file.stem for file in SERVICES if "worker.env" in file.read_text()]
+    assert readers == sorted(OF_THE_WORKER)
+    for file in SERVICES:
+        user = Unit(file).said["User"]
+        assert (user == ["belong-worker"]) == (file.stem in OF_THE_WORKER)
+
+
+def test_what_tells_of_a_failure_sees_neither_data_nor_settings() -> None:
+    unit = Unit(DEPLOY / "belong-alert@.service")
+    assert unit.one("EnvironmentFile") == "-/etc/belong-mail/alert.env"
+    assert unit.one("DynamicUser") == "yes"
+    hidden = unit.one("InaccessiblePaths").split()
+    assert hidden == ["-/var/lib/belong-mail", "-/var/lib/belong-worker"]
+
+
+def test_each_service_is_hardened_alike() -> None:
+    """What the worker has of these, all have: none was left out."""
+    start = "NoNewPrivileges=yes\n"
+    parts = {
+        file.stem: start + file.read_text().partition(start)[2].partition("\n[Install]")[0].strip()
+        for file in SERVICES
+    }
+    assert len(parts) == len(OF_THE_WORKER) + 2
+    assert set(parts.values()) == {parts["belong-worker"]}

@@ -1,0 +1,119 @@
+"""What the timers start: a copy of the database, the doctor, the status; and the alert."""
+
+import json
+import os
+import shlex
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.production.stage import Stage
+from tests.production.units import settings
+from tests.production.users import WORKER
+
+
+def run_unit(stage: Stage, name: str) -> subprocess.CompletedProcess[str]:
+    """Run a unit of type oneshot: what is to run before, then its command."""
+    unit = stage.unit(name)
+    assert unit.one("User") == WORKER.name
+    for line in (*unit.said["ExecStartPre"], unit.one("ExecStart")):
+        done = WORKER.run(
+            shlex.split(line.replace("%%", "%")),
+            {**stage.surroundings, **unit.environment()},
+            cwd=unit.one("WorkingDirectory"), umask=int(unit.one("UMask"), 8),
+        )  # fmt: skip
+        if done.returncode:
+            break
+    return done
+
+
+@pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
+def test_the_nightly_copy_can_be_restored_and_old_ones_go(stage: Stage) -> None:
+    copies = stage.folder / "var" / "lib" / "belong-worker" / "copies"
+    first = run_unit(stage, "backup")
+    assert first.returncode == 0, first.stdout + first.stderr
+    [copy] = copies.iterdir()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert stat.S_IMODE(copies.stat().st_mode) == 0o700
+    stage.flask("db", "drill", str(copy))
+    a_month_ago = copy.stat().st_mtime - 30 * 86_400
+    old = copy.rename(copies / "belong-of-last-month")
+    os.utime(old, (a_month_ago, a_month_ago))
+    assert run_unit(stage, "backup").returncode == 0
+    [newer] = copies.iterdir()
+    assert newer != old
+
+
+def test_the_status_is_silent_while_all_is_well(stage: Stage) -> None:
+    done = run_unit(stage, "status")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_doctor_fails_where_something_is_to_be_done(stage: Stage) -> None:
+    """Nobody publishes records for the stage's domain; its exit status starts the alert."""
+    done = run_unit(stage, "doctor")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "SPF" in done.stdout
+
+
+def test_an_alert_reaches_the_operators_own_service_and_names_no_person(stage: Stage) -> None:
+    with listening() as (url, heard):
+        done = alert(stage, ALERT_URL=url)
+    assert done.returncode == 0, done.stderr
+    [(path, body)] = heard
+    assert path == "/hook/secret"
+    [words] = json.loads(body).values()
+    assert "belong-doctor failed on " in words
+    assert "journalctl -u belong-doctor" in words
+    assert "@" not in words
+    assert done.stderr.startswith("<2>belong-doctor failed")
+
+
+def test_an_alert_without_a_service_is_in_the_journal(stage: Stage) -> None:
+    shipped = settings(stage.installation.etc / "alert.env")
+    assert shipped == {"ALERT_URL": ""}
+    done = alert(stage, **shipped)
+    assert done.returncode == 0
+    assert done.stderr.startswith("<2>belong-doctor failed")
+
+
+def test_an_alert_that_is_not_heard_fails_and_does_not_quote_its_secret(stage: Stage) -> None:
+    for url in ("http://127.0.0.1:9/hook/secret", "http://example.org/hook/secret"):
+        done = alert(stage, ALERT_URL=url)
+        assert done.returncode == 1
+        assert "secret" not in done.stderr
+
+
+def alert(stage: Stage, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = stage.unit("alert@").one("ExecStart").replace("%i", "belong-doctor")
+    return WORKER.run(shlex.split(command), {**stage.surroundings, **environment})
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """Be a chat's incoming webhook."""
+    heard: list[tuple[str, bytes]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            heard.append((self.path, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Stay quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/hook/secret", heard
+        finally:
+            server.shutdown()
+            thread.join()
