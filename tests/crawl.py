@@ -341,7 +341,7 @@ def ended_group(services: Services) -> str:
         if groups.find_of_any_age(session, slug) is None:
             ended = groups.add(session, slug, "Ended", "", is_upcoming=False)
             ended.ends_at = ended.announced_end = ended.emptied_at = now()
-            groups.retire(session, ended)
+            groups.mark_retired(session, ended)
     return slug
 
 

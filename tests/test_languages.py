@@ -26,7 +26,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import NAMES, TELLING
 from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS
-from belong_mail.leads.questions import approve_question, propose_question
+from belong_mail.leads.question_approval import approve_question, propose_question
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.newsletters import service as newsletters

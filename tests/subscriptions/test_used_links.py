@@ -133,7 +133,7 @@ def test_of_a_group_that_has_ended_no_form_is_offered(scenario: Scenario) -> Non
     link = leave_path(scenario)
     scenario.visitor.follow(link)
     with scenario.services.writing.begin() as session:
-        groups.retire(session, group_named(session, VILLAGE))
+        groups.mark_retired(session, group_named(session, VILLAGE))
     with time_machine.travel(now() + timedelta(days=2)):
         page = scenario.visitor.open(link)
     assert page.status_code == 200

@@ -160,7 +160,7 @@ def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Sce
     wait_for(scenario)
     wait_for(scenario, BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
-        groups.retire(session, group_named(session, "people-with-disabilities"))
+        groups.mark_retired(session, group_named(session, "people-with-disabilities"))
         assert purge.purge_all(session, now())["interests"] == 1
     for days, left in ((365, 1), (366, 0)):
         with scenario.services.writing.begin() as session:
