@@ -19,6 +19,7 @@ from belong_mail.accounts.views import account, sign_in
 from belong_mail.contact.views import contact
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
+from belong_mail.leads.export_views import exports
 from belong_mail.leads.home import lead
 from belong_mail.leads.views import group_interests, group_settings, questions, shared_mailbox
 from belong_mail.meetings.lead_views import lead_meetings
@@ -30,6 +31,7 @@ from belong_mail.newsletters.approval_views import approvals
 from belong_mail.newsletters.editor_views import editor, pictures
 from belong_mail.newsletters.flyer_views import flyers
 from belong_mail.newsletters.release_views import releases
+from belong_mail.office.export_views import office_exports
 from belong_mail.office.group_views import office_groups
 from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
@@ -55,9 +57,9 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, contact, sign_in, account,
     passkey, lead, editor, pictures, flyers, releases, approvals, group_settings, questions,
-    group_interests, shared_mailbox, office, office_groups, office_imports, office_newsletters,
-    office_settings, office_trail, people, onboarding, meetings, own_calendar, lead_meetings,
-    office_health, operating,
+    group_interests, shared_mailbox, exports, office, office_groups, office_exports, office_imports,
+    office_newsletters, office_settings, office_trail, people, onboarding, meetings, own_calendar,
+    lead_meetings, office_health, operating,
 )  # fmt: skip
 
 

@@ -19,10 +19,23 @@ from tests.servers.site import running
 # Seconds; a page takes hundredths, and this machine may be busy.
 PROMPT = 10.0
 SECONDS = 30.0
+# Octets of a file that is by far longer than what a process may hold.
+LONG = 128 * 1024 * 1024
 ECHO = """
+import re, tempfile
+from pathlib import Path
+
 from belong_mail.web.server import Server
 
 def echo(environ, start):
+    if environ["PATH_INFO"] == "/memory":
+        start("200 OK", [])
+        return [re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1].encode()]
+    if environ["PATH_INFO"].startswith("/file/"):
+        file, size = tempfile.TemporaryFile(), int(environ["PATH_INFO"].rpartition("/")[2])
+        file.truncate(size)
+        start("200 OK", [("Content-Length", str(size))])
+        return environ["wsgi.file_wrapper"](file)
     start("200 OK", [("X-Name", environ.get("HTTP_X_NAME", ""))])
     path = environ["PATH_INFO"].encode("latin-1")
     if path.startswith(b"/fail"):
@@ -167,6 +180,31 @@ def test_a_body_that_does_not_come_is_given_up_and_its_connection_closed(
             said = rest(connection)
             assert said.startswith(b"HTTP/1.1 408 ")
             assert b"not finished in time" in said
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_long_file_is_sent_from_the_disk_as_it_is_taken(echo: int, version: str) -> None:
+    """Also in HTTP/1.0, as nginx asks; who takes it slowly costs neither memory nor a thread."""
+    asks = f"GET /file/{LONG} HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    slow = [connect(echo, asks) for _ in range(4)]
+    assert all(each.recv(64, socket.MSG_PEEK).startswith(b"HTTP/1.") for each in slow)
+    memory = "GET /memory HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    kilobytes = int(asked(echo, memory).rpartition(b"\r\n\r\n")[2])
+    assert kilobytes * 1024 < LONG
+    with slow[0] as connection:
+        head, _, begun = connection.recv(65536).partition(b"\r\n\r\n")
+        assert f"content-length: {LONG}".encode() in head.lower()
+        taken = len(begun)
+        while piece := connection.recv(1_000_000):
+            taken += len(piece)
+        assert taken == LONG
+    for each in slow[1:]:
+        each.close()
+
+
+def test_a_short_file_comes_with_its_answer(echo: int) -> None:
+    asks = "GET /file/70000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert asked(echo, asks).partition(b"\r\n\r\n")[2] == bytes(70000)
 
 
 def test_who_sends_a_drop_now_and_then_gets_no_more_time(echo: int) -> None:

@@ -155,4 +155,4 @@ def _ended(group: Group) -> str:
 
 def _page(name: str, found: Group, **context: Any) -> str:
     shown = group_view(found, str(get_locale()))
-    return render_template(f"office/{name}.html", group=shown, **context)
+    return render_template(f"office/{name}.html", group=shown, group_id=found.public_id, **context)

@@ -1,9 +1,7 @@
 """The audit trail as the office reads it: filtered, the newest first, and as a file for tables."""
 
 import base64
-import csv
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,8 +20,6 @@ from belong_mail.office.service import require_office
 ENTRIES_A_PAGE = 50
 # Lines of a file: many years of entries, and no more than memory bears.
 MAX_LINES = 50_000
-# Characters that begin a formula in a spreadsheet.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 # Characters of what names an account, or a session, in few letters.
 REFERENCE_LENGTH = 6
 
@@ -126,15 +122,3 @@ def readable(session: Session, entries: Iterable[AuditEntry]) -> set[str]:
         | Newsletter.held_at.is_not(None),
     )
     return set(session.scalars(found))
-
-
-def as_csv(rows: Iterable[Iterable[str]]) -> str:
-    """Write a file for a spreadsheet; no cell of it is taken for a formula."""
-    written = io.StringIO()
-    csv.writer(written).writerows([_harmless(cell) for cell in row] for row in rows)
-    # The mark by which Excel reads UTF-8.
-    return "\ufeff" + written.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.audit import AuditEntry, Role
+from belong_mail.core.spreadsheets import as_csv
 from belong_mail.office import trail
 from belong_mail.office.trail_forms import TrailForm, kind_in_words
 from belong_mail.web.access import for_office
@@ -48,7 +49,7 @@ def file() -> Response:
         accounts, zone = _accounts(session), services().settings.timezone
         form = _form(session, accounts)
         found = trail.find_all(session, signed_in(), form.wanted(), zone)
-        content = trail.as_csv(_rows(found, dict(form.group.choices), accounts))
+        content = as_csv(_rows(found, dict(form.group.choices), accounts))
     answer = Response(content, mimetype="text/csv")
     answer.headers["Content-Disposition"] = 'attachment; filename="who-did-what.csv"'
     return answer

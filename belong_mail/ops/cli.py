@@ -13,6 +13,7 @@ from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.contact.commands import contact_commands
 from belong_mail.groups.commands import group_commands
 from belong_mail.leads.commands import question_commands
+from belong_mail.leads.export_commands import export_command
 from belong_mail.members.commands import bounce_commands, inbound_command
 from belong_mail.members.import_commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
@@ -98,7 +99,8 @@ web = web_command(lambda: services().settings)
 
 COMMANDS = (
     group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
-    contact_commands, inbound_command, bounce_commands, import_command, web, worker,
+    contact_commands, inbound_command, bounce_commands, import_command,
+    export_command, web, worker,
 )  # fmt: skip
 
 

@@ -15,11 +15,13 @@ from belong_mail.ops import cli
 
 # Who uses a command; each stands once.
 SECTIONS = {
-    "For the office": ("group", "lead", "office", "question", "newsletter", "import", "contact"),
+    "For the office": (
+        "group", "lead", "office", "question", "newsletter", "import", "export", "contact",
+    ),
     "To run the site": ("web", "worker", "inbound", "db", "keys", "hold"),
     "To look after the site": ("doctor", "status", "outbox", "bounce", "purge"),
     "In development": ("prepare", "demo"),
-}
+}  # fmt: skip
 
 
 class BelongGroup(FlaskGroup):

@@ -43,6 +43,7 @@ class Answer(StrEnum):
 OBJECTS = {
     "slug": "group",
     "number": "group",
+    "group_id": "group",
     "public_id": "newsletter",
     "picture_id": "its picture",
     "flyer_id": "its flyer",
@@ -83,6 +84,7 @@ COMMANDS = {
     "office_groups.end": "group retire",
     "office_groups.restore": "group restore",
     "office_imports.start": "import",
+    "office_exports.export": "export",
     "group_interests.listed_interests": "group interest",
     "office.resend": "contact resend",
     "office.approve_question": "question approve",

@@ -9,11 +9,11 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from traceback import walk_tb
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import IO, Any, Final, Protocol, runtime_checkable
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from belong_mail.core import logs
@@ -28,6 +28,12 @@ UPLOADS: Final = 2
 BODY_SECONDS: Final = 20.0
 UPLOAD_SECONDS: Final = 120.0
 THREADS: Final = 2
+# A file of so many octets is sent from the disk; what is smaller comes with the answer.
+MIN_SENT_FILE: Final = 1024 * 1024
+# Seconds after which granian has opened a file long since, and we may close ours.
+FILE_SECONDS: Final = 60.0
+# Where a process finds its own open files by number.
+OPEN_FILES: Final = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"  # noqa: PTH112
 MOST_FRAMES: Final = 12
 
 
@@ -68,11 +74,30 @@ class Exchange(Protocol):
 
     def __aiter__(self) -> Any: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+    def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None: ...
 
 
 @runtime_checkable
 class Closing(Protocol):
     def close(self) -> None: ...
+
+
+class SentFile:
+    """A file that an app answers with (PEP 3333, wsgi.file_wrapper): whole, from its beginning."""
+
+    def __init__(self, file: IO[bytes], block_size: int = 64 * 1024) -> None:
+        self.file, self._block_size = file, block_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(partial(self.file.read, self._block_size), b"")
+
+    def close(self) -> None:
+        self.file.close()
+
+    @property
+    def path(self) -> str:
+        """Return where this process opens the file again; it need not have a name."""
+        return f"{OPEN_FILES}/{self.file.fileno()}"
 
 
 class Server:
@@ -109,6 +134,7 @@ class Server:
             exchange.response_bytes(refusal.status, CLOSING, f"{refusal}\n".encode())
             return
         environ["wsgi.input"] = io.BytesIO(body)
+        environ["wsgi.file_wrapper"] = SentFile
         run = partial(answer, self._app, environ)
         loop = asyncio.get_running_loop()
         try:
@@ -116,7 +142,11 @@ class Server:
         except Exception as error:  # noqa: BLE001 - granian would log it with its values
             log.error("%s at %s", type(error).__name__, frames_of(error))  # noqa: TRY400
             status, headers, content = 500, CLOSING, b"Something went wrong on our side.\n"
-        exchange.response_bytes(status, headers, content)
+        if isinstance(content, SentFile):
+            loop.call_later(FILE_SECONDS, content.close)
+            exchange.response_file(status, headers, content.path)
+        else:
+            exchange.response_bytes(status, headers, content)
 
     async def _body(self, environ: WSGIEnvironment, exchange: Exchange) -> bytes:
         """Read a body in time, or raise Unfinished; what is too long stays unread, for the app."""
@@ -191,8 +221,11 @@ def as_octets(text: str) -> str:
 
 def answer(
     app: WSGIApplication, environ: WSGIEnvironment
-) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Run a WSGI app to the end of its answer: our pages are small."""
+) -> tuple[int, list[tuple[str, str]], bytes | SentFile]:
+    """Run a WSGI app to the end of its answer: our pages are small.
+
+    A large file is handed on as it is: granian reads it as fast as somebody takes it.
+    """
     started: list[Any] = []
 
     def start(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Any:
@@ -200,9 +233,15 @@ def answer(
         return lambda _piece: None
 
     pieces: Iterable[bytes] = app(environ, start)
+    if isinstance(pieces, SentFile) and os.fstat(pieces.file.fileno()).st_size >= MIN_SENT_FILE:
+        return started[0], _lower(started[1]), pieces
     try:
         content = b"".join(pieces)
     finally:
         if isinstance(pieces, Closing):
             pieces.close()
-    return started[0], [(name.lower(), value) for name, value in started[1]], content
+    return started[0], _lower(started[1]), content
+
+
+def _lower(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name.lower(), value) for name, value in headers]

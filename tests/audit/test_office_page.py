@@ -15,6 +15,7 @@ from belong_mail.core.audit import AuditEntry, Kind, Role
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.core.spreadsheets import FORMULA
 from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
@@ -138,7 +139,7 @@ def test_no_cell_of_the_file_is_a_formula(office: Visitor, services: Services, b
     add(services, kind=begins, group_slug=begins, newsletter=begins, detail=begins)
     cells = [cell for line in lines_of(office) for cell in line]
     assert f"'{begins}" in cells
-    assert not [cell for cell in cells if cell.startswith(trail.FORMULA)]
+    assert not [cell for cell in cells if cell.startswith(FORMULA)]
 
 
 def test_entry_of_a_kind_that_is_unknown_is_shown_as_it_is(

@@ -1,0 +1,70 @@
+"""The operator's command that takes away what a group has published."""
+
+import os
+import sys
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+import click
+
+from belong_mail.core.db import now
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group
+from belong_mail.leads import export
+from belong_mail.web.context import read_transaction, services, transaction
+
+# What the bar on the terminal counts.
+COUNTED = "Newsletters"
+
+
+@click.command("export", epilog="Example: belong export the-village the-village.zip")
+@click.argument("slug")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Overwrite FILE without asking.")
+def export_command(slug: str, file: Path, *, yes: bool) -> None:
+    """Write what the group SLUG has published into the ZIP file FILE.
+
+    Newsletters that were sent, with pictures and flyers; the group's page; questions and meetings.
+    Open index.html in it. Nothing in it is about members. Groups that have ended count too.
+    """
+    with transaction() as session:
+        group = groups.find_of_any_age(session, slug)
+        if group is None:
+            raise click.BadParameter(f"There is no group “{slug}”. See `group list`.")
+        _prepare(file, is_sure=yes)
+        export.record(session, group)
+    number = _write(group.id, file)
+    click.echo(f"{file} has {number} newsletters, the page, questions and meetings of {slug}.")
+
+
+def _prepare(file: Path, *, is_sure: bool) -> None:
+    """Ask before a file is overwritten; end the command where it cannot be written."""
+    if not file.parent.is_dir():
+        raise click.BadParameter(f"There is no folder {file.parent}.")
+    if file.exists() and not is_sure:
+        click.confirm(f"{file} exists. Overwrite it?", abort=True, err=True)
+
+
+def _write(group_id: int, file: Path) -> int:
+    """Write the file beside its place, readable by its owner alone, and put it there when whole."""
+    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as written:
+        try:
+            number = _fill(group_id, written)
+            written.flush()
+            os.fsync(written.fileno())
+            Path(written.name).replace(file)
+        except BaseException:
+            Path(written.name).unlink()
+            raise
+    return number
+
+
+def _fill(group_id: int, written: IO[bytes]) -> int:
+    """Write the ZIP, and show on the terminal how far it is."""
+    zone = services().settings.timezone
+    with read_transaction() as session:
+        group = session.get_one(Group, group_id)
+        issues = export.count_issues(session, group)
+        with click.progressbar(length=issues, label=COUNTED, file=sys.stderr) as bar:
+            return export.Export(session, group, zone, now(), written, bar.update).write()
