@@ -172,20 +172,24 @@ def not_me(token: str) -> ResponseReturnValue:
             choice = "never" if request.form.get("choice") == "never" else "forget"
             members.reject(session, public_id, is_for_ever=choice == "never")
             return redirect(url_for(".not_me", token=token, pressed=choice), 303)
-        subscription = members.get(session, public_id)
-        is_waiting = members.is_waiting(session, subscription)
-        choice = request.args.get("pressed", "")
-        if choice and not subscription.is_active and not is_waiting:
-            return _rejected_page(subscription, choice)
-        return _page(
-            "not_me",
-            subscription.group,
-            action=url_for(".not_me", token=token),
-            is_member=subscription.is_active,
-            is_waiting=is_waiting,
-            is_invited=members.is_invited(session, subscription),
-            is_never=subscription.is_suppressed,
-        )
+        return _not_me_page(session, members.get(session, public_id))
+
+
+def _not_me_page(session: Session, subscription: Subscription) -> str:
+    """Ask what is to happen with a request, or say what has."""
+    is_waiting = members.is_waiting(session, subscription)
+    choice = request.args.get("pressed", "")
+    if choice and not subscription.is_active and not is_waiting:
+        return _rejected_page(subscription, choice)
+    return _page(
+        "not_me",
+        subscription.group,
+        action=url_for(".not_me", **(request.view_args or {})),
+        is_member=subscription.is_active,
+        is_waiting=is_waiting,
+        is_invited=members.is_invited(session, subscription),
+        is_never=subscription.is_suppressed,
+    )
 
 
 def _rejected_page(subscription: Subscription, choice: str) -> str:

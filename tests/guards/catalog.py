@@ -5281,6 +5281,13 @@ ROWS += (
         "if isinstance(pieces, bytes) and",
         (f"{SERVING}::test_a_long_file_is_sent_from_the_disk_as_it_is_taken[1.1]",),
     ),
+    (
+        "the-proxy-keeps-forms-in-memory",
+        "deploy/nginx.conf",
+        "    client_body_buffer_size 16m;\n",
+        "",
+        ("tests/production/test_files.py::test_the_proxy_keeps_what_people_type_in_memory",),
+    ),
 )
 
 SABOTAGES = tuple(Sabotage(*row) for row in ROWS)
