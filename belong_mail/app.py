@@ -25,6 +25,7 @@ from belong_mail.leads.views import group_interests, group_settings, questions, 
 from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
 from belong_mail.members.calendar_views import own_calendar
+from belong_mail.members.personal_views import personal_address
 from belong_mail.members.self_service_views import address_change, self_service
 from belong_mail.members.views import subscriptions, waiting_list
 from belong_mail.newsletters.approval_views import approvals
@@ -55,11 +56,11 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 
 
 BLUEPRINTS = (
-    directory, subscriptions, waiting_list, self_service, address_change, contact, sign_in, account,
-    passkey, lead, editor, pictures, flyers, releases, approvals, group_settings, questions,
-    group_interests, shared_mailbox, exports, office, office_groups, office_exports, office_imports,
-    office_newsletters, office_settings, office_trail, people, onboarding, meetings, own_calendar,
-    lead_meetings, office_health, operating,
+    directory, subscriptions, waiting_list, self_service, address_change, personal_address,
+    contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
+    group_settings, questions, group_interests, shared_mailbox, exports, office, office_groups,
+    office_exports, office_imports, office_newsletters, office_settings, office_trail, people,
+    onboarding, meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from belong_mail.groups import service as groups
 from belong_mail.leads import mailbox
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.transport import FolderTransport
-from belong_mail.members import own_calendar
+from belong_mail.members import own_calendar, staff_codes
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
@@ -52,6 +52,9 @@ PLAIN = (
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
     "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
 )  # fmt: skip
+# Of the page that takes a code, and a code that it cannot tell from a right one.
+NONCE = new_public_id()
+STAFF_CODE = staff_codes.with_check("2222222222", NONCE)
 MAIL = b"Subject: Hello\r\n\r\nHello\r\n"
 
 
@@ -71,12 +74,11 @@ def mailed_links(
     with services.writing.begin() as session:
         make_member(session, keyring, MEMBER)
         queue_issue(session)
+        group_named(session, SLUG).allows_personal_addresses = True
     visitor.join("lgbtq", GUEST)
     worker.drain()
     [asked], [issue] = relay.to(GUEST), relay.to(MEMBER)
-    with services.writing.begin() as session:
-        gone = make_member(session, keyring, "gone@dpsk12.org")
-        gone.ended_at = now()
+    gone = somebody_who_left(services, keyring)
     invite(services, keyring)
     visitor.send("/sign-in", email=LEAD)
     visitor.send("/groups/autoimmune/tell-me", email=MEMBER)
@@ -96,13 +98,22 @@ def mailed_links(
         "not-me": link_to(asked, "not-me"),
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
-        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone.public_id),
+        "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone),
+        "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
         "stop-recovery": recovery_link(services),
         "invitation": invitation_link(services, keyring, worker, relay),
         "confirm-identity": proof_link(services, worker, relay),
     }
+
+
+def somebody_who_left(services: Services, keyring: Keyring) -> str:
+    """Let a member have left just now; return the membership's public id."""
+    with services.writing.begin() as session:
+        gone = make_member(session, keyring, "gone@dpsk12.org")
+        gone.ended_at = now()
+        return gone.public_id
 
 
 def recovery_link(services: Services) -> str:
@@ -120,6 +131,13 @@ def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> 
     """Return the link to a page that the pages alone lead to."""
     token = services.tokens.sign(purpose, public_id, now())
     return f"{services.settings.base_url}/{page}/{token}?lang=en"
+
+
+def code_page(services: Services) -> str:
+    """Return the page that takes a code and a personal address."""
+    with services.reading.begin() as session:
+        name = staff_codes.page_name(group_named(session, SLUG), NONCE)
+    return page_of(services, "join-with-code", Purpose.STAFF_CODE, name)
 
 
 def calendar_link(services: Services) -> str:
@@ -209,6 +227,8 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
             yield Stop("group", f"/groups/{group.slug}")
             if group.is_open:
                 yield Stop("join", f"/groups/{group.slug}/join")
+                if group.allows_personal_addresses:
+                    yield Stop("personal", f"/groups/{group.slug}/join/personal")
             else:
                 yield Stop("tell-me", f"/groups/{group.slug}/tell-me")
             yield Stop("poster", f"/groups/{group.slug}/poster")

@@ -13,6 +13,7 @@ import config
 import dev
 from belong_mail.ops import cli
 from belong_mail.ops import commands as ops_commands
+from belong_mail.ops.setup_command import setup_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
@@ -23,7 +24,7 @@ DOCUMENTS = sorted(
         ROOT / "CONTRIBUTING.md",
         ROOT / "SECURITY.md",
         ROOT / "tests" / "README.md",
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
     )
 )
 TOP = {file.name for file in ROOT.iterdir()}
@@ -113,7 +114,7 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
 def operator_commands() -> dict[str, click.Command]:
     """Return the commands of `flask --app wsgi`, by name."""
     found = {str(each.name): each for each in cli.COMMANDS}
-    return found | dict(ops_commands.COMMANDS)
+    return found | {"setup": setup_command, **ops_commands.COMMANDS}
 
 
 def complaint_about(words: list[str]) -> str:

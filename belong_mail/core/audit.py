@@ -103,6 +103,8 @@ class Kind(StrEnum):
     GROUP_RENAMED = gettext_noop("group renamed")
     GROUP_MARKED = gettext_noop("group marked as discreet")
     GROUP_UNMARKED = gettext_noop("group no longer marked as discreet")
+    PERSONAL_ALLOWED = gettext_noop("personal addresses allowed in a group")
+    PERSONAL_ENDED = gettext_noop("personal addresses no longer allowed in a group")
     GROUP_MOVED = gettext_noop("group moved in the list")
     GROUP_END_SET = gettext_noop("end of a group set")
     GROUP_RESTORED = gettext_noop("group restored")

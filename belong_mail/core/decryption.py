@@ -163,6 +163,10 @@ class BlindIndex:
         """Authenticate that whoever got this by email may lift a suppression before a time."""
         return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
+    def staff_code(self, group_public_id: str, nonce: str, hour: int) -> bytes:
+        """Return what a code for one group, one page and one hour is made from."""
+        return self._name("staff-code", group_public_id, f"{nonce}/{hour}")
+
     def account(self, address: str) -> bytes:
         return self._name("account", "", address)
 

@@ -115,6 +115,15 @@ COPY_RATE = Rate(3, DAY)
 # Emails to one new address. They use up no confirmation of whoever owns it, and what would wait for
 # longer is not sent: the link of one before it still works.
 CHANGE_ADDRESS_RATE = Rate(3, DAY)
+# Codes that prove staff, which let a personal address join. The worker alone counts, as of the end
+# of the day (UTC), so that no hour stands beside a keyed hash of a staff address.
+
+# To one staff address, for what one source asks: a code for some groups, or after some slips.
+STAFF_CODE_SOURCE_RATE = Rate(4, DAY)
+# From all sources: so many personal addresses a day can one member of staff let in.
+STAFF_CODE_RATE = Rate(10, DAY)
+# The same code: once. Counted as of a day's end, it must not be whole again on the next one.
+STAFF_CODE_USED_RATE = Rate(1, timedelta(days=2))
 # What leads and the office cause.
 
 # Emails of one group to one address. They use up no confirmation of whoever owns it; a proposal
@@ -244,7 +253,12 @@ def is_flooded(session: Session, at: datetime) -> bool:
 
 
 def try_use(
-    session: Session, key: bytes, rate: Rate, at: datetime, most_wait: timedelta = NO_WAIT
+    session: Session,
+    key: bytes,
+    rate: Rate,
+    at: datetime,
+    most_wait: timedelta = NO_WAIT,
+    table: Table = Limit,
 ) -> datetime | None:
     """Count a use that may happen within a wait and return when; a refused one costs nothing."""
     start, per = at.timestamp(), rate.per.total_seconds()
@@ -255,16 +269,21 @@ def try_use(
         "step": per / rate.burst,
         "most": start + per + most_wait.total_seconds() + ROUNDING_SECONDS,
     }
-    used = connection.execute(_trying(connection.dialect.name), said).scalar_one_or_none()
+    used = connection.execute(_trying(connection.dialect.name, table), said).scalar_one_or_none()
     if used is None:
         return None
     return at if used - per <= start + ROUNDING_SECONDS else datetime.fromtimestamp(used - per, UTC)
 
 
-def try_uses(session: Session, uses: Iterable[tuple[bytes, Rate]], at: datetime) -> bool:
+def try_uses(
+    session: Session,
+    uses: Iterable[tuple[bytes, Rate]],
+    at: datetime,
+    table: Table = Limit,
+) -> bool:
     """Count a use of each of several keys now, or of none where one of them is used up."""
     with session.begin_nested() as savepoint:
-        if all(try_use(session, key, rate, at) for key, rate in uses):
+        if all(try_use(session, key, rate, at, table=table) for key, rate in uses):
             return True
         savepoint.rollback()
     return False
@@ -281,15 +300,15 @@ def _admitting(dialect: str, table: Table) -> Any:
 
 
 @cache
-def _trying(dialect: str) -> Any:
+def _trying(dialect: str, table: Table) -> Any:
     """Build the statement that counts nothing, and returns no row, over a limit."""
-    counted, set_to = _counting(dialect, Limit)
+    counted, set_to = _counting(dialect, table)
     counting = counted.on_conflict_do_update(
-        index_elements=[Limit.key],
+        index_elements=[table.key],
         set_={"used_until": set_to},
         where=set_to <= bindparam("most", type_=Float()),
     )
-    return counting.returning(Limit.used_until)
+    return counting.returning(table.used_until)
 
 
 def _counting(dialect: str, table: Table) -> tuple[Any, Any]:

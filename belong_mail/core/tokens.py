@@ -60,6 +60,7 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
+    STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
 
     def __init__(self, salt: str, max_age: int | None) -> None:

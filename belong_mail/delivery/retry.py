@@ -28,6 +28,7 @@ AWAITED = (
     "change-address",
     "confirm-mailbox",
     "email-again",
+    "staff-code",
 )
 
 
@@ -49,6 +50,8 @@ GIVE_UP_AFTER = {
     # For so long somebody looks for a link that they asked for.
     "sign-in": timedelta(hours=1),
     "proof": timedelta(hours=1),
+    # It is half of the time for which the code works.
+    "staff-code": timedelta(hours=1),
     # Nobody would write it again: RFC 5321, section 4.5.4.1, asks for four to five days.
     "contact-message": timedelta(days=5),
     "introduce-member": timedelta(days=5),

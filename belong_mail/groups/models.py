@@ -50,6 +50,8 @@ class Group(Base):
     established_at: Mapped[datetime | None]
     # The office's mark. `header_words.is_discreet` also knows names that need none.
     is_discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Whether staff may join with an address that is not the district's, after proving one that is.
+    allows_personal_addresses: Mapped[bool] = mapped_column(default=False, server_default=false())
     # What else a subject must not say, one a line: what the group is called, what it is about.
     telling_words: Mapped[LocalizedText] = mapped_column(
         JSON, default=dict, server_default=text("'{}'")

@@ -27,6 +27,8 @@ class GroupView:
     mission: list[TextIn]
     activities: list[TextIn]
     audience: str
+    # Whether staff may join with a personal address.
+    allows_personal_addresses: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def group_view(group: Group, language: str) -> GroupView:
         mission=_split(said["mission"], r"\n\s*\n"),
         activities=_split(said["activities"], r"\r?\n"),
         audience=said["audience"],
+        allows_personal_addresses=group.allows_personal_addresses,
     )
 
 

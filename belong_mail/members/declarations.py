@@ -18,6 +18,7 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.mailer import Mailer
+from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
@@ -32,6 +33,8 @@ from belong_mail.members import (
     self_service_emails,
     self_service_tasks,
     service,
+    staff_code_tasks,
+    staff_codes,
     tasks,
     waitlist_tasks,
 )
@@ -73,12 +76,15 @@ EMAILS = {
     "change-address": self_service_emails.confirm_change_email,
     removal_tasks.REMOVED: self_service_emails.removed_email,
     "address-changed": self_service_emails.address_changed_email,
+    staff_codes.CODE: staff_code_tasks.code_email,
     import_tasks.INVITED: import_emails.invitation_email,
     import_tasks.INVITED_AGAIN: import_emails.invitation_email,
     reminders.REMINDER: reminders.reminder_email,
 }
 TASKS = {
     "join": tasks.join,
+    staff_codes.CODE: staff_code_tasks.send_code,
+    staff_codes.JOIN: staff_code_tasks.join,
     service.GRANTED: tasks.complete_confirmation,
     "interest": waitlist_tasks.keep_entry,
     "never-mail": waitlist_tasks.never_mail,
@@ -96,6 +102,7 @@ RETENTION = {
     "introductions": in_batches(
         update(Subscription).values(wrapped_introduction=None), retention.delivered_introductions
     ),
+    "codes that prove staff": in_batches(delete(Delivery), staff_code_tasks.sent_codes),
     "wishes": in_batches(
         delete(PendingConfirmation),
         older_than(PendingConfirmation.created_at, PENDING_CONFIRMATION_AGE),
@@ -148,7 +155,16 @@ WRAPPED = (
 MEMBERS = Room(
     emails=EMAILS,
     tasks=TASKS,
-    lookups=("join", "interest", "my-groups", "email-again", "change-address", removal.JOB),
+    lookups=(
+        "join",
+        "interest",
+        "my-groups",
+        "email-again",
+        "change-address",
+        removal.JOB,
+        staff_codes.CODE,
+        staff_codes.JOIN,
+    ),
     mailer_tasks={inbound.RETURNED: _receive_returned},
     retention=RETENTION,
     wrapped=WRAPPED,

@@ -1,5 +1,6 @@
 """The forms of sign-up, waiting list and self-service."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from flask_babel import get_locale
@@ -21,6 +22,7 @@ from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
 from belong_mail.groups.question_types import answer_in_words, checkboxes, field_for
+from belong_mail.members import staff_codes
 from belong_mail.members.service import SignupData
 from belong_mail.web.forms import (
     BaseForm,
@@ -29,6 +31,7 @@ from belong_mail.web.forms import (
     email_field,
     language_field,
     one_line,
+    personal_address,
     staff_address,
     strip,
     well_formed,
@@ -92,7 +95,59 @@ class JoinForm(PublicForm):
         return [[label, answer] for label, answer in given if answer]
 
 
-def form_for(group: Group, *, has_leads: bool) -> JoinForm:
+class CodeForm(PublicForm):
+    """Asks for the staff address alone: the personal one is typed on the next page."""
+
+    email = _address(
+        _l("Your work email address"),
+        _l("We’ll email a code to it. The email doesn’t name a group."),
+        staff_address,
+    )
+    submit = SubmitField(_l("Send me a code"))
+
+    @property
+    def address(self) -> str:
+        return cast("str", self.email.data)
+
+
+class PersonalJoinForm(JoinForm):
+    """A group's form for a personal address, with the code that proves staff."""
+
+    code = StringField(
+        _l("The code"),
+        description=_l(
+            "12 letters and numbers, in 3 groups of 4. Capitals and hyphens don’t matter."
+        ),
+        filters=[strip],
+        validators=[DataRequired(_l("Enter the code."))],
+    )
+    email = _address(
+        _l("Your personal email address"),
+        _l("Use an email address that only you can read. We’ll email you a link to confirm."),
+        personal_address,
+    )
+    # Which page it is: the code is for no other one.
+    nonce = ""
+
+    def validate_code(self, field: Field) -> None:
+        if not staff_codes.is_typed_right(staff_codes.read_code(field.data or ""), self.nonce):
+            raise ValidationError(
+                _("This isn’t the code for this page. Check it against our newest email.")
+            )
+
+    def wanted(self) -> SignupData:
+        code = staff_codes.read_code(self.code.data or "")
+        return replace(super().wanted(), code=code, nonce=self.nonce)
+
+
+def personal_form_for(group: Group, nonce: str, *, has_leads: bool) -> PersonalJoinForm:
+    """Build a group's form for a personal address."""
+    form = cast("PersonalJoinForm", form_for(group, PersonalJoinForm, has_leads=has_leads))
+    form.nonce = nonce
+    return form
+
+
+def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) -> JoinForm:
     """Build a group's form; without a lead there is nobody to be introduced to."""
     language = str(get_locale())
     fields: dict[str, Any] = {}
@@ -113,7 +168,7 @@ def form_for(group: Group, *, has_leads: bool) -> JoinForm:
                 " leaders. We don’t keep a copy, but their inboxes do."
             ),
         )
-    form = type("GroupJoinForm", (JoinForm,), {**fields, "question_names": tuple(names)})
+    form = type("GroupJoinForm", (base,), {**fields, "question_names": tuple(names)})
     return cast("JoinForm", form())
 
 
@@ -154,7 +209,10 @@ class AgainForm(PublicForm):
 
 
 class MoveForm(BaseForm):
-    """Sent from behind a mailed link, whose secret is the authority."""
+    """Sent from behind a mailed link, whose secret is the authority.
+
+    It takes staff addresses alone: a personal one joins each group with a code of its own.
+    """
 
     class Meta:
         csrf = False

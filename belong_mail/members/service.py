@@ -45,6 +45,9 @@ class SignupData:
     interests: list[str] = field(default_factory=list)
     # The public id of the group: under the seal, so that what was typed for one joins no other.
     group: str = ""
+    # What proves staff, where the address is a personal one, and the page that it was typed on.
+    code: str = ""
+    nonce: str = ""
     # Names where the form came from, by a keyed hash, for the limits.
     source: str = field(default="", compare=False)
 

@@ -53,10 +53,14 @@ def join(session: Session, keyring: Keyring, job: Job) -> None:
     Raises nothing for a known, barred or too often mailed address: silence or delay is the answer.
     """
     group, wanted = read_signup(session, keyring, job)
+    if keyring.staff.admits(wanted.address):
+        let_in(session, keyring, group, wanted)
+
+
+def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData) -> None:
+    """Ask whose address may join to confirm; say nothing where they want no email."""
     identity = address.normalise(wanted.address)
     if not group.is_open or suppressions.is_suppressed(session, keyring.index, identity):
-        return
-    if not keyring.staff.admits(wanted.address):
         return
     member = ask_confirmation(session, keyring, group, wanted, CONFIRM)
     if member is not None:

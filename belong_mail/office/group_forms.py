@@ -117,6 +117,13 @@ class GroupForm(BaseForm, LocalizedForm):
         ),
     )
     words = LocalizedFields(telling=_telling_field)
+    allows_personal = BooleanField(
+        _l("Staff may join with a personal email address"),
+        description=_l(
+            "They first prove that they’re staff with a code that we email to their DPS address."
+            " If you end this later, people who joined this way stay members."
+        ),
+    )
     submit = SubmitField(_l("Save"))
 
     def described(self) -> Described:
@@ -128,11 +135,13 @@ class GroupForm(BaseForm, LocalizedForm):
             audience=self.typed("audience"),
             is_discreet=bool(self.is_discreet.data),
             telling_words=self.typed("telling"),
+            allows_personal_addresses=bool(self.allows_personal.data),
         )
 
     def show(self, said: Described) -> None:
         """Fill the form with what is said now."""
         self.name.data, self.is_discreet.data = said.name, said.is_discreet
+        self.allows_personal.data = said.allows_personal_addresses
         self.fill(
             summary=said.summary,
             mission=said.mission,

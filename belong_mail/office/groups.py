@@ -41,6 +41,7 @@ class Described:
     audience: LocalizedText
     is_discreet: bool
     telling_words: LocalizedText
+    allows_personal_addresses: bool
 
 
 def described(group: Group) -> Described:
@@ -51,6 +52,7 @@ def described(group: Group) -> Described:
         audience=dict(group.audience),
         is_discreet=is_discreet(group),
         telling_words=dict(group.telling_words),
+        allows_personal_addresses=group.allows_personal_addresses,
     )
 
 
@@ -95,6 +97,9 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
         kinds.append(audit.Kind.GROUP_RENAMED)
     if bool(group.is_discreet) != said.is_discreet:
         kinds.append(audit.Kind.GROUP_MARKED if said.is_discreet else audit.Kind.GROUP_UNMARKED)
+    if before.allows_personal_addresses != said.allows_personal_addresses:
+        is_allowed = said.allows_personal_addresses
+        kinds.append(audit.Kind.PERSONAL_ALLOWED if is_allowed else audit.Kind.PERSONAL_ENDED)
     if not kinds and before != said:
         kinds.append(audit.Kind.GROUP_CHANGED)
     return kinds
@@ -104,6 +109,7 @@ def _put(group: Group, said: Described) -> None:
     group.name, group.audience = said.name, said.audience
     group.summary, group.mission = said.summary, said.mission
     group.is_discreet, group.telling_words = said.is_discreet, said.telling_words
+    group.allows_personal_addresses = said.allows_personal_addresses
     if is_discreet(group):
         _require_silent_emails(group)
 

@@ -138,6 +138,15 @@ def staff_address(_form: Form, field: Field) -> None:
     field.data = address
 
 
+def personal_address(form: Form, field: Field) -> None:
+    """Accept an address that is not the district's, and leave it in the one spelling we use."""
+    well_formed(form, field)
+    if domain(field.data or "") in services().settings.allowed_domains:
+        raise ValidationError(
+            _("This is a DPS email address. Enter a personal one, or join with your DPS address.")
+        )
+
+
 def _suggestion(typed: str) -> str | None:
     return correct_domain(typed, services().settings.allowed_domains)
 

@@ -85,6 +85,11 @@ class Served:
         """Write a group's words as leads and the office do."""
         self._execute(update(Group).where(Group.slug == slug).values(**words))
 
+    def allow_personal_addresses(self, slug: str) -> None:
+        """Let staff join a group with a personal address, as the office does."""
+        allowing = update(Group).where(Group.slug == slug)
+        self._execute(allowing.values(allows_personal_addresses=True))
+
     def let_time_pass(self, beyond: timedelta = timedelta(0)) -> None:
         """Bring the issues that wait for their time to it, or so far beyond it."""
         waiting = Newsletter.due_at.is_not(None) & Newsletter.queued_at.is_(None)

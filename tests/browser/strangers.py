@@ -17,6 +17,7 @@ def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     yield from _public(page)
     yield from _contact(page, address)
     yield from _join(page, site, address)
+    yield from _personal(page, site, address)
     yield from _leave(page, site, address)
     yield from _note(page, site, address)
     _start(page, site, address)
@@ -154,6 +155,29 @@ def _join(page: Page, site: Site, address: str) -> Iterator[str]:
     yield "welcome"
     site.mail_to(address, 2)
     site.mail_to(LEAD)
+
+
+def _personal(page: Page, site: Site, address: str) -> Iterator[str]:
+    """Join with a personal address, which nothing but a code joins to the staff’s."""
+    slug, own = "latinx-hispanic", "home." + address
+    personal = own.replace("@dpsk12.org", "@home.example")
+    site.allow_personal_addresses(slug)
+    page.goto(f"/groups/{slug}/join")
+    yield "join-or-with-a-personal-address"
+    page.goto(f"/groups/{slug}/join/personal")
+    yield "ask-code"
+    page.fill("[name=email]", "somebody@gmail.com")
+    press(page)
+    yield "ask-code-with-errors"
+    ask(page, own)
+    yield "join-with-code"
+    page.fill("[name=code]", "2222-2222-2222")
+    ask(page, own)
+    yield "join-with-code-with-errors"
+    [code] = re.findall(r"\b[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}\b", site.mail_to(own).text)
+    page.fill("[name=code]", code)
+    ask(page, personal)
+    site.mail_to(personal)
 
 
 def _leave(page: Page, site: Site, address: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ class Walk:
 
 
 WALKS = (
-    Walk("strangers", strangers.strangers, 54),
+    Walk("strangers", strangers.strangers, 60),
     Walk("members", members.members, 23),
-    Walk("leads", leads.leads, 67),
+    Walk("leads", leads.leads, 69),
 )

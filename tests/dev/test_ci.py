@@ -23,7 +23,7 @@ PACKAGES = {
 }
 REQUIRED = (
     "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
-    "$BELONG_REQUIRE_RELAYS$BELONG_REQUIRE_SYSTEMD"
+    "$BELONG_REQUIRE_RELAYS$BELONG_REQUIRE_SYSTEMD$BELONG_REQUIRE_DEPLOY"
 )
 DEV_PY = f'echo "{REQUIRED} $CI $@"'
 APT_THAT_FAILS_ONCE = """
@@ -56,7 +56,8 @@ def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_ne
     assert answer.returncode == 0
     assert answer.stdout == (
         "chromium\nnginx\ndovecot\nip\nsystemd-analyze\n"
-        "111111 true -m tests.relays fetch\n111111 true dev.py test\n"
+        "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
+        "1111111 true dev.py test\n"
     )
 
 

@@ -210,6 +210,35 @@ def test_a_lead_can_undo_what_the_office_changed_of_their_page(
     assert read(services, "asian").summary == old
 
 
+def test_the_office_lets_a_group_take_personal_addresses_and_the_trail_says_so(
+    office: Visitor, services: Services
+) -> None:
+    page = "/office/groups/asian"
+    fields = Form(office.open(page).text).fields
+    assert "allows_personal" not in fields
+    office.send(page, allows_personal="y")
+    assert read(services, "asian").allows_personal_addresses
+    assert Form(office.open(page).text).fields["allows_personal"] == "y"
+    office.press(page, **fields)
+    assert not read(services, "asian").allows_personal_addresses
+    with services.reading.begin() as session:
+        found = session.scalars(select(AuditEntry).where(AuditEntry.group_slug == "asian"))
+        kinds = [(each.kind, each.role) for each in found if "personal" in each.kind]
+    assert kinds == [
+        ("personal addresses allowed in a group", "account"),
+        ("personal addresses no longer allowed in a group", "account"),
+    ]
+
+
+def test_a_new_group_may_take_personal_addresses_from_the_start(
+    office: Visitor, services: Services
+) -> None:
+    office.send(NEW, **TYPED)
+    assert not read(services, "muslim-educators").allows_personal_addresses
+    office.send(NEW, **TYPED | {"name": "Night shift", "allows_personal": "y"})
+    assert read(services, "night-shift").allows_personal_addresses
+
+
 def test_the_trail_says_what_the_office_did_with_a_group(
     office: Visitor, services: Services
 ) -> None:

@@ -7,6 +7,7 @@ ADDRESSES = "tests/office/test_addresses.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
+SETUP = "tests/operations/test_setup.py"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
@@ -35,6 +36,7 @@ OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 THIRD_LANGUAGE = "tests/third_language/test_third_language.py"
 JOIN = "tests/subscriptions/test_join_form.py"
+PERSONAL = "tests/subscriptions/test_personal_address.py"
 CONFIRM = "tests/subscriptions/test_confirm.py"
 LEAVE = "tests/subscriptions/test_leave.py"
 NOT_ME = "tests/subscriptions/test_not_me.py"
@@ -136,6 +138,7 @@ DISK = "tests/disk/test_disk.py"
 FILES = "tests/operations/test_files.py"
 PRODUCTION = "tests/production"
 UNITS = "tests/deploy/test_units.py"
+COMPOSE = "tests/deploy/test_compose.py"
 OUTAGES = f"{PRODUCTION}/test_outages.py"
 INSTALLED = f"{PRODUCTION}/test_files.py"
 AWAY = f"{OUTAGES}::test_no_log_keeps_a_path_or_an_address_when_the_web_is_away"
@@ -2444,6 +2447,125 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (OFTEN,),
     ),
     (
+        "codes-go-to-staff-alone",
+        "belong_mail/members/staff_code_tasks.py",
+        "        and keyring.staff.admits(address)\n",
+        "",
+        (f"{PERSONAL}::test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote",),
+    ),
+    (
+        "codes-are-for-groups-that-allow-it",
+        "belong_mail/members/staff_code_tasks.py",
+        "        and group.allows_personal_addresses\n        and keyring",
+        "        and keyring",
+        (f"{PERSONAL}::test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote",),
+    ),
+    (
+        "no-code-for-whom-the-office-bars",
+        "belong_mail/members/staff_code_tasks.py",
+        "            is_barred(session, keyring.index, group, each)\n",
+        "            False\n",
+        (f"{PERSONAL}::test_the_answer_is_the_same_for_every_staff_address",),
+    ),
+    (
+        "codes-are-few",
+        "belong_mail/members/staff_code_tasks.py",
+        "    if not _count(session, keyring.index, wanted):\n        return\n",
+        "",
+        (f"{PERSONAL}::test_one_staff_address_gets_so_many_codes_a_day",),
+    ),
+    (
+        "no-code-for-whom-the-office-bars-under-a-plus-tag",
+        "belong_mail/members/staff_code_tasks.py",
+        "for each in (identity, untagged(identity))",
+        "for each in (identity,)",
+        (f"{PERSONAL}::test_the_answer_is_the_same_for_every_staff_address",),
+    ),
+    (
+        "codes-are-few-whatever-the-plus-tag",
+        "belong_mail/members/staff_code_tasks.py",
+        "    identity = untagged(normalise(wanted.address))\n",
+        "    identity = normalise(wanted.address)\n",
+        (f"{PERSONAL}::test_one_staff_address_gets_so_many_codes_a_day",),
+    ),
+    (
+        "codes-are-few-from-all-sources",
+        "belong_mail/members/staff_code_tasks.py",
+        '        (index.limited(f"staff-code-to/{identity}"), STAFF_CODE_RATE),\n',
+        "",
+        (f"{PERSONAL}::test_one_staff_address_gets_so_many_codes_a_day",),
+    ),
+    (
+        "a-personal-address-needs-a-group-that-allows-it",
+        "belong_mail/members/staff_code_tasks.py",
+        "if not group.allows_personal_addresses or not _is_right(",
+        "if not _is_right(",
+        (f"{PERSONAL}::test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in",),
+    ),
+    (
+        "a-personal-address-needs-a-right-code",
+        "belong_mail/members/staff_code_tasks.py",
+        " or not _is_right(keyring.index, group, wanted):",
+        ":",
+        (f"{PERSONAL}::test_nothing_is_sent_to_a_personal_address_without_a_right_code",),
+    ),
+    (
+        "a-code-works-once",
+        "belong_mail/members/staff_code_tasks.py",
+        "    return used is not None\n",
+        "    return True\n",
+        (f"{PERSONAL}::test_a_code_works_once",),
+    ),
+    (
+        "a-code-works-once-across-midnight",
+        "belong_mail/core/rate_limits.py",
+        "STAFF_CODE_USED_RATE = Rate(1, timedelta(days=2))",
+        "STAFF_CODE_USED_RATE = Rate(1, DAY)",
+        (f"{PERSONAL}::test_a_code_works_once_across_midnight",),
+    ),
+    (
+        "a-code-is-for-its-page",
+        "belong_mail/core/decryption.py",
+        'f"{nonce}/{hour}"',
+        'f"{hour}"',
+        (f"{PERSONAL}::test_a_code_is_for_its_page_alone",),
+    ),
+    (
+        "a-code-is-for-its-group",
+        "belong_mail/core/decryption.py",
+        'self._name("staff-code", group_public_id, f',
+        'self._name("staff-code", "", f',
+        (f"{PERSONAL}::test_a_code_is_for_its_group_alone",),
+    ),
+    (
+        "a-code-is-over-after-hours",
+        "belong_mail/core/decryption.py",
+        'f"{nonce}/{hour}"',
+        'f"{nonce}"',
+        (f"{PERSONAL}::test_a_code_is_over_after_four_hours_and_not_before_three",),
+    ),
+    (
+        "what-is-kept-of-a-code-says-no-hour",
+        "belong_mail/members/staff_code_tasks.py",
+        "    return datetime.combine(day, time(), UTC)",
+        "    return at + timedelta(days=1)",
+        (f"{PERSONAL}::test_what_is_kept_of_a_code_says_no_hour",),
+    ),
+    (
+        "codes-are-forgotten-when-they-have-left",
+        "belong_mail/members/declarations.py",
+        "in_batches(delete(Delivery), staff_code_tasks.sent_codes)",
+        "in_batches(delete(Delivery), lambda at: (Delivery.id < 0,))",
+        (f"{PERSONAL}::test_the_two_addresses_are_never_written_down_together",),
+    ),
+    (
+        "a-usual-sign-up-is-the-staffs",
+        "belong_mail/members/tasks.py",
+        "    if keyring.staff.admits(wanted.address):\n        let_in(",
+        "    if wanted.address:\n        let_in(",
+        (f"{PERSONAL}::test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in",),
+    ),
+    (
         "a-confirmation-comes-sooner-to-who-asks-elsewhere",
         "belong_mail/members/tasks.py",
         "        _ask_sooner(session, keyring, subscription, signup.source, waiting)\n",
@@ -3811,6 +3933,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{PRODUCTION}/test_timers.py::test_the_nightly_copy_can_be_restored_and_old_ones_go",),
     ),
     (
+        "container-of-the-web-has-no-key-that-opens",
+        "deploy/compose.yml",
+        "secrets: [secret, public, web-database]\n",
+        "secrets: [secret, public, web-database, private]\n",
+        (f"{COMPOSE}::test_the_web_holds_the_public_key_and_no_other",),
+    ),
+    (
+        "proxy-cannot-reach-the-database",
+        "deploy/compose.yml",
+        "networks: [outside, pages]\n",
+        "networks: [outside, pages, data]\n",
+        (f"{COMPOSE}::test_the_proxy_does_not_reach_the_database",),
+    ),
+    (
+        "containers-have-no-capability",
+        "deploy/compose.yml",
+        "  cap_drop: [ALL]\n",
+        "  cap_drop: []\n",
+        (f"{COMPOSE}::test_no_service_may_more_than_it_needs",),
+    ),
+    (
+        "image-takes-no-secret",
+        ".dockerignore",
+        "*\n!LICENSE\n",
+        "!LICENSE\n",
+        ("tests/deploy/test_image.py::test_nothing_secret_is_given_to_the_build",),
+    ),
+    (
         "pipe-line-names-the-group",
         "deploy/postfix-master.cf",
         "user=belong-web:belong ",
@@ -4315,8 +4465,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "few-guesses-are-read-of-any-kind",
         "belong_mail/members/declarations.py",
-        '"my-groups", "email-again", "change-address", removal.JOB)',
-        '"my-groups", "change-address", removal.JOB)',
+        '        "email-again",\n        "change-address",\n',
+        '        "change-address",\n',
+        (f"{LOOKUPS}::test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost",),
+    ),
+    (
+        "few-guesses-of-codes-are-read",
+        "belong_mail/members/declarations.py",
+        "        staff_codes.JOIN,\n    ),",
+        "    ),",
         (f"{LOOKUPS}::test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost",),
     ),
     (
@@ -5089,6 +5246,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if (named := NAME.fullmatch(file.name)) and _looks_good(file)",
         "if (named := NAME.fullmatch(file.name))",
         (f"{ENCRYPTED}::test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays",),
+    ),
+    (
+        "setup-makes-no-new-keys-where-some-are-left",
+        "belong_mail/ops/setup_command.py",
+        "    if there and len(there) < len(places):\n",
+        "    if not places:\n",
+        (f"{SETUP}::test_no_new_keys_are_made_where_some_are_left",),
+    ),
+    (
+        "setup-gives-the-web-no-key-that-opens",
+        "belong_mail/ops/setup_plan.py",
+        'PRIVATE_TO_THE_WORKER = ("private", "index")',
+        'PRIVATE_TO_THE_WORKER = ("index",)',
+        (f"{SETUP}::test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read",),
+    ),
+    (
+        "setup-tells-the-web-no-password-of-the-relay",
+        "belong_mail/ops/setup_plan.py",
+        "for_the_web(answers.relay_url)}",
+        "answers.relay_url}",
+        (f"{SETUP}::test_it_asks_five_questions_and_a_password",),
+    ),
+    (
+        "setup-writes-over-nothing",
+        "belong_mail/ops/setup_command.py",
+        "        if state is State.MISSING:\n",
+        "        if state is not State.THERE:\n",
+        (f"{SETUP}::test_run_again_it_changes_nothing",),
     ),
     (
         "a-drill-leaves-nothing",

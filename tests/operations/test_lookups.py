@@ -13,6 +13,7 @@ from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
+from belong_mail.members import staff_codes
 from belong_mail.members.models import Subscription
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
@@ -33,6 +34,8 @@ def guess(services: Services, number: int, kind: str = "join") -> None:
         for each in range(number):
             wanted = {"address": f"guess{each}@dpsk12.org", "language": "en"}
             more = {} if kind == "my-groups" else {"group": of_group}
+            if kind == staff_codes.CODE:
+                more |= {"nonce": "", "source": ""}
             sealed = services.sealer.seal(json.dumps(wanted | more).encode(), sealed_for(kind))
             rows.append({"kind": kind, "group_id": group, "sealed": sealed})
         session.execute(insert(Job), rows)
@@ -50,7 +53,9 @@ def left(services: Services) -> int:
         return len(list(session.scalars(select(Job.id))))
 
 
-@pytest.mark.parametrize("kind", ["interest", "my-groups", "email-again"])
+@pytest.mark.parametrize(
+    "kind", ["interest", "my-groups", "email-again", staff_codes.CODE, staff_codes.JOIN]
+)
 def test_two_hundred_guesses_a_minute_are_answered_and_none_is_lost(
     kind: str, services: Services, worker: Worker
 ) -> None:

@@ -10,6 +10,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, links_in, text_of
+from tests.factories import group_named
 from tests.markers import on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Accepted, Server, drop
@@ -74,6 +75,18 @@ def test_the_welcome_and_the_answer_to_who_is_in_already_are_quiet(scenario: Sce
     check_letter(last(scenario), NAMES)
     scenario.ask()
     check_letter(last(scenario), NAMES)
+
+
+@on_sqlite
+def test_the_code_that_proves_staff_is_quiet(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        group_named(session, VILLAGE).allows_personal_addresses = True
+    scenario.visitor.send(f"/groups/{VILLAGE}/join/personal", email=ADA)
+    one = last(scenario)
+    check_letter(one, NAMES)
+    for part in (one.data.decode(), text_of(one.message), html_of(one.message)):
+        assert "village" not in part.lower()
+    assert links_in(one.message) == []
 
 
 @on_sqlite

@@ -76,6 +76,20 @@ def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) ->
     assert answers[502] <= READERS * len(first)
 
 
+def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage: Stage) -> None:
+    """As `systemctl reload belong-web` does, through the proxy."""
+    assert stage.unit("web").one("ExecReload") == "/bin/kill -HUP $MAINPID"
+    stage.wait_until(lambda: listening(stage) == 2)
+    first = answering(stage)
+    with reading(stage) as answers:
+        stage.wait_until(partial(has_come_to, answers, 20))
+        os.kill(stage.processes["web"].pid, signal.SIGHUP)
+        stage.wait_until(lambda: len(answering(stage) - first) == 2)
+        stage.wait_until(lambda: answering(stage).isdisjoint(first))
+        stage.wait_until(partial(has_come_to, answers, answers[200] + 20))
+    assert set(answers) == {200}
+
+
 @pytest.fixture
 def outage(stage: Stage) -> Iterator[Stage]:
     """Take the web away, and bring it back."""

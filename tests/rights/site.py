@@ -91,6 +91,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "people.do": {"role": OWN},
     "address_change.ask_new_address": {"email": "moved.again@dpsk12.org"},
     "subscriptions.join": {"email": "new@dpsk12.org"},
+    "personal_address.ask_code": {"email": "new@dpsk12.org"},
+    "personal_address.join": {"email": "new@home.example", "code": crawl.STAFF_CODE},
     "waiting_list.ask": {"email": "new@dpsk12.org"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "self_service.ask": {"email": "new@dpsk12.org"},

@@ -40,6 +40,7 @@ FIELDS = {
     ("people.do", "role"): Role.OFFICE,
     ("people.hand_over", "to"): Role.OFFICE,
     ("people.invite", "groups"): Role.OFFICE,
+    ("personal_address.join", "interests"): Role.LINK,
     ("releases.release", "recipients"): Role.LEAD,
     ("subscriptions.join", "interests"): Role.STRANGER,
 }

@@ -1,0 +1,147 @@
+"""Send codes that prove staff, and let in whoever shows one: the worker's side."""
+
+import hmac
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex, Keyring
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import (
+    STAFF_CODE_RATE,
+    STAFF_CODE_SOURCE_RATE,
+    STAFF_CODE_USED_RATE,
+    WorkerLimit,
+)
+from belong_mail.delivery.mailer import Email, Mailer, post_to_address
+from belong_mail.delivery.models import Delivery
+from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise, untagged
+from belong_mail.members.self_service_emails import plain
+from belong_mail.members.service import SignupData
+from belong_mail.members.staff_codes import (
+    CODE,
+    SECRET_LENGTH,
+    CodeRequest,
+    in_letters,
+    with_check,
+)
+from belong_mail.members.tasks import is_barred, let_in, read_signup
+
+HOUR_SECONDS = 3600
+# A code is taken in the hour in which it was made, and in the next ones: three to four in all.
+HOURS_AFTER = 3
+# Letters of a code that are read at a time.
+LETTERS_TOGETHER = 4
+
+
+def send_code(session: Session, keyring: Keyring, job: Job) -> None:
+    """Send a code to an address of the staff; to others, and too often, say nothing.
+
+    Whom the office keeps out of the group gets none: another address must not be the way back.
+    """
+    opened = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
+    wanted = CodeRequest.from_bytes(opened)
+    group = session.scalar(select(Group).where(Group.public_id == wanted.group))
+    if group is None or not _may_prove(session, keyring, group, wanted.address):
+        return
+    if not _count(session, keyring.index, wanted):
+        return
+    hour = _hour(now())
+    code = code_of(keyring.index, group, wanted.nonce, hour)
+    until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
+    post_to_address(
+        session, keyring, CODE, wanted.address, wanted.language, code=code, until=str(until)
+    )
+
+
+def _may_prove(session: Session, keyring: Keyring, group: Group, address: str) -> bool:
+    identity = normalise(address)
+    return (
+        group.is_open
+        and group.allows_personal_addresses
+        and keyring.staff.admits(address)
+        and not any(
+            is_barred(session, keyring.index, group, each)
+            for each in (identity, untagged(identity))
+        )
+    )
+
+
+def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
+    """Count a code, or tell that there were too many: a plus tag makes nobody another person."""
+    identity = untagged(normalise(wanted.address))
+    uses = (
+        (index.limited(f"staff-code-from/{wanted.source}/{identity}"), STAFF_CODE_SOURCE_RATE),
+        (index.limited(f"staff-code-to/{identity}"), STAFF_CODE_RATE),
+    )
+    return rate_limits.try_uses(session, uses, end_of_day(now()), WorkerLimit)
+
+
+def join(session: Session, keyring: Keyring, job: Job) -> None:
+    """Ask a personal address to confirm, if a code that was not used yet came with it.
+
+    To one without a right code nothing is sent: nobody can have us email just anyone.
+    """
+    group, wanted = read_signup(session, keyring, job)
+    if not group.allows_personal_addresses or not _is_right(keyring.index, group, wanted):
+        return
+    if _use(session, keyring.index, group, wanted.nonce):
+        let_in(session, keyring, group, wanted)
+
+
+def _is_right(index: BlindIndex, group: Group, wanted: SignupData) -> bool:
+    """Tell whether the code is one that we sent for this group and page within some hours."""
+    hour = _hour(now())
+    made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
+    typed = wanted.code.encode()
+    return any(hmac.compare_digest(typed, code.encode()) for code in made)
+
+
+def _use(session: Session, index: BlindIndex, group: Group, nonce: str) -> bool:
+    """Use a code up, or tell that it was: by a keyed hash of its page, never of an address."""
+    key = index.limited(f"staff-code-used/{group.public_id}/{nonce}")
+    at = end_of_day(now())
+    used = rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, at, table=WorkerLimit)
+    return used is not None
+
+
+def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
+    """Return the code for one group, one page and one hour."""
+    made = index.staff_code(group.public_id, nonce, hour)
+    return with_check(in_letters(made, SECRET_LENGTH), nonce)
+
+
+def end_of_day(at: datetime) -> datetime:
+    """Return when a day ends: what is counted as of then says no hour."""
+    day = at.astimezone(UTC).date() + timedelta(days=1)
+    return datetime.combine(day, time(), UTC)
+
+
+def _hour(at: datetime) -> int:
+    return int(at.timestamp()) // HOUR_SECONDS
+
+
+def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Say the code, and nothing of the group that it is for; no link leads to the page."""
+    letter, said = plain(session, mailer, delivery)
+    code = said["code"]
+    parts = [
+        code[start : start + LETTERS_TOGETHER] for start in range(0, len(code), LETTERS_TOGETHER)
+    ]
+    expires = datetime.fromtimestamp(int(said["until"]), UTC)
+    return Email(letter.to, letter.language, {"code": "-".join(parts), "expires": expires})
+
+
+def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select codes that have left: to whom and when they went is kept no minute longer."""
+    return (
+        Delivery.sealed_arguments.is_not(None),
+        Delivery.kind == CODE,
+        Delivery.finished_at.is_not(None),
+        Delivery.due_at.is_(None),
+    )

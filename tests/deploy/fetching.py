@@ -1,0 +1,32 @@
+"""What the tests of deploy/ use beside Python: unpacked from Debian's packages, never installed."""
+
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "var" / "deploy"
+UNPACKED = FOLDER / "root"
+PACKAGES = ("caddy", "mmdebstrap", "promtool")
+# What stands in for the image that deploy/Dockerfile begins with, by its release.
+BASES = {"13": "trixie"}
+
+
+def base(suite: str) -> Path:
+    return FOLDER / suite
+
+
+def fetch() -> None:
+    """Download and unpack what is not there, and make a bare Debian; nothing starts."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    missing = [each for each in PACKAGES if not (UNPACKED / "usr/bin" / each).exists()]
+    if missing:
+        subprocess.run(["apt-get", "download", *missing], cwd=FOLDER, check=True)
+    for package in FOLDER.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, UNPACKED], check=True)
+        package.unlink()
+    for suite in BASES.values():
+        if not base(suite).exists():
+            part = base(f"{suite}.part")
+            subprocess.run(["rm", "-rf", part], check=True)
+            make = f"{UNPACKED}/usr/bin/mmdebstrap"
+            subprocess.run([make, "--variant=minbase", "--mode=root", suite, part], check=True)
+            part.rename(base(suite))

@@ -1,0 +1,127 @@
+"""Caddy with our Caddyfile: what reaches the web, what goes back, and what is logged."""
+
+import http.client
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import caddy
+from tests.production.client import Client
+from tests.servers.ports import free_port
+from tests.servers.tls import Authority
+
+SECRET = "geheim-und-lang-genug"
+MEGABYTE = 1_000_000
+
+
+@dataclass
+class Web:
+    """What stands behind the proxy, and what reached it."""
+
+    port: int
+    requests: list[tuple[str, Message]] = field(default_factory=list)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    seen = Web(0)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.requests.append((self.path, self.headers))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            page = b"a page " * 1000
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        do_POST = do_GET  # noqa: N815 - http.server's name
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Stay quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        seen.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.make(tmp_path)
+
+
+def client(running: caddy.Caddy, authority: Authority) -> Client:
+    return Client(running.port, ssl.create_default_context(cafile=authority.file))
+
+
+def test_the_web_hears_who_asks_from_caddy_alone(
+    web: Web, authority: Authority, tmp_path: Path
+) -> None:
+    lies = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "gopher", "Forwarded": "for=me"}
+    with caddy.running(tmp_path, authority, web.port) as running:
+        answer = client(running, authority).open("GET", "/groups/asian", None, lies)
+        assert answer.status_code == 200
+        [(path, headers)] = web.requests
+        assert path == "/groups/asian"
+        assert headers["X-Forwarded-For"] == "127.0.0.1"
+        assert headers["X-Forwarded-Proto"] == "https"
+        assert headers["Host"] == f"localhost:{running.port}"
+        assert headers["Forwarded"] is None
+
+
+def test_pages_are_compressed_by_the_web_alone(
+    web: Web, authority: Authority, tmp_path: Path
+) -> None:
+    asks = {"Accept-Encoding": "gzip, zstd, br"}
+    with caddy.running(tmp_path, authority, web.port) as running:
+        answer = client(running, authority).open("GET", "/", None, asks)
+    assert answer.headers["Content-Encoding"] is None
+    assert "Caddy" not in str(answer.headers)
+
+
+def test_flyers_pass_and_what_is_larger_does_not(
+    web: Web, authority: Authority, tmp_path: Path
+) -> None:
+    with caddy.running(tmp_path, authority, web.port) as running:
+        visitor = client(running, authority)
+        assert visitor.open("POST", "/flyers", "x" * (15 * MEGABYTE)).status_code == 200
+        assert visitor.open("POST", "/flyers", "x" * (17 * MEGABYTE)).status_code in {413, 502}
+
+
+def test_plain_http_leads_to_https(web: Web, authority: Authority, tmp_path: Path) -> None:
+    with caddy.running(tmp_path, authority, web.port) as running:
+        connection = http.client.HTTPConnection("127.0.0.1", running.plain_port, timeout=60)
+        connection.request("GET", "/my-groups/x?y=z", headers={"Host": "localhost"})
+        answer = connection.getresponse()
+        connection.close()
+    assert answer.status == 308
+    assert answer.headers["Location"] == "https://localhost/my-groups/x?y=z"
+    assert web.requests == []
+
+
+def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(
+    authority: Authority, tmp_path: Path
+) -> None:
+    with caddy.running(tmp_path, authority, free_port()) as running:
+        visitor = client(running, authority)
+        assert visitor.get(f"/my-groups/{SECRET}").status_code == 502
+        answer = visitor.post(f"/my-groups/{SECRET}/leave", {"email": SECRET})
+        assert answer.status_code == 502
+    said = running.log.read_text()
+    assert "serving initial configuration" in said
+    for word in (SECRET, "remote_ip", "/my-groups"):
+        assert word not in said

@@ -1,0 +1,424 @@
+"""A personal address joins where a group allows it, after a code to a staff address."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from belong_mail.core.db import new_public_id, now
+from belong_mail.core.encryption import sealed_for
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import STAFF_CODE_RATE, STAFF_CODE_SOURCE_RATE, WorkerLimit
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.models import Delivery
+from belong_mail.members import staff_codes
+from belong_mail.members.removal import BarredAddress
+from belong_mail.members.service import SignupData
+from belong_mail.members.staff_code_tasks import end_of_day
+from belong_mail.members.staff_codes import CodeRequest
+from tests.browser_client import Form, html_of, link_to, links_in, path_of, text_of
+from tests.canary import stands_in
+from tests.db_dump import Dump, dump_of
+from tests.factories import group_named
+from tests.markers import on_sqlite
+from tests.scenario import ADA, VILLAGE, Scenario
+
+HOME = "ada.lovelace@home.example"
+OTHER = "someone@elsewhere.example"
+ASK = f"/groups/{VILLAGE}/join/personal"
+# Tables in which a worker says that it lives, and in what numbers email left.
+ALIVE = {"hosts", "leases", "sent", "office_figures"}
+CODE = re.compile(r"^[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}\r?$", re.MULTILINE)
+
+
+@pytest.fixture
+def allowing(scenario: Scenario) -> Scenario:
+    """The Village takes personal addresses."""
+    allow(scenario)
+    return scenario
+
+
+def allow(scenario: Scenario, *, is_allowed: bool = True, slug: str = VILLAGE) -> None:
+    with scenario.services.writing.begin() as session:
+        group_named(session, slug).allows_personal_addresses = is_allowed
+
+
+def ask_code(scenario: Scenario, address: str = ADA, slug: str = VILLAGE) -> tuple[str, str]:
+    """Ask for a code; return the page that takes it, and the code or nothing."""
+    before = len(scenario.mails(address))
+    answer = scenario.visitor.send(f"/groups/{slug}/join/personal", email=address)
+    assert answer.status_code == 303
+    mails = scenario.mails(address)[before:]
+    return path_of(answer.location), code_in(text_of(mails[0])) if mails else ""
+
+
+def code_in(text: str) -> str:
+    [code] = CODE.findall(text)
+    return str(code).strip()
+
+
+def enter(scenario: Scenario, page: str, code: str, address: str = HOME) -> TestResponse:
+    answer = scenario.visitor.send(page, email=address, code=code)
+    scenario.worker.drain()
+    return answer
+
+
+def forged(nonce: str, made_up: str = "2222222222") -> str:
+    """Make up a code that no page can tell from a right one."""
+    return staff_codes.with_check(made_up, nonce)
+
+
+def nonce_of(scenario: Scenario, page: str) -> str:
+    with scenario.services.reading.begin() as session:
+        public_id = group_named(session, VILLAGE).public_id
+    signed = page.rpartition("/")[2].partition("?")[0]
+    return signed.removeprefix(public_id).partition(".")[0]
+
+
+def test_staff_join_with_a_personal_address(allowing: Scenario) -> None:
+    """The whole way: a code to the staff address, the form, a link to the personal one."""
+    page, code = ask_code(allowing)
+    assert enter(allowing, page, code).status_code == 303
+    [asked] = allowing.relay.to(HOME)
+    assert allowing.visitor.press(link_to(asked, "confirm")).status_code == 200
+    assert allowing.is_member(HOME)
+    assert not allowing.is_member(ADA)
+    assert allowing.subscription(ADA) is None
+    assert len(allowing.mails(HOME)) == 2
+    assert len(allowing.mails(ADA)) == 1
+
+
+@on_sqlite
+def test_a_group_that_does_not_allow_it_shows_no_way(scenario: Scenario) -> None:
+    """Off by default, for every group."""
+    for slug in (VILLAGE, "asian"):
+        assert "personal" not in scenario.visitor.open(f"/groups/{slug}").text
+        assert "/join/personal" not in scenario.visitor.open(f"/groups/{slug}/join").text
+        assert scenario.visitor.open(f"/groups/{slug}/join/personal").status_code == 404
+        assert scenario.visitor.press(f"/groups/{slug}/join/personal").status_code == 404
+
+
+@on_sqlite
+def test_a_group_that_allows_it_says_so_on_its_page_and_form(allowing: Scenario) -> None:
+    for page in (f"/groups/{VILLAGE}", f"/groups/{VILLAGE}/join"):
+        assert f'href="{ASK}' in allowing.visitor.open(page).text
+    words = allowing.visitor.open(ASK).text
+    assert "We never write them down together." in words
+    assert "Our server sees both for a moment" in words
+    answer = allowing.visitor.join(VILLAGE, HOME)
+    assert answer.status_code == 422
+    assert "Use your DPS email address." in answer.text
+
+
+@on_sqlite
+def test_the_email_with_the_code_names_no_group_and_has_no_link(allowing: Scenario) -> None:
+    ask_code(allowing)
+    [mail] = allowing.relay.to(ADA)
+    assert mail["Subject"] == "Your code from Belong"
+    assert links_in(mail) == []
+    for part in (mail.as_string(), text_of(mail), html_of(mail)):
+        assert "village" not in part.lower()
+        assert "group" not in part.lower()
+    assert "Reply-To" not in mail
+    assert code_in(text_of(mail)) in html_of(mail)
+
+
+@on_sqlite
+def test_the_code_comes_in_the_language_of_the_page(allowing: Scenario) -> None:
+    allowing.visitor.headers["Accept-Language"] = "es"
+    ask_code(allowing)
+    [mail] = allowing.relay.to(ADA)
+    assert mail["Subject"] == "Tu código de Belong"
+    assert "Muestra que trabajas para DPS" in text_of(mail)
+
+
+def test_the_answer_is_the_same_for_every_staff_address(allowing: Scenario) -> None:
+    """A member, somebody unknown, somebody who wants no email, and one whom the office bars."""
+    allowing.enter("member@dpsk12.org")
+    known = {"member@dpsk12.org": 1, "new@dpsk12.org": 1, "never@dpsk12.org": 0}
+    known |= {"barred@dpsk12.org": 0, "barred+tag@dpsk12.org": 0}
+    index = allowing.keyring.index
+    with allowing.services.writing.begin() as session:
+        suppressions.suppress(session, index, "never@dpsk12.org", suppressions.BY_REQUEST)
+        group = group_named(session, VILLAGE)
+        name = index.barred(group.public_id, "barred@dpsk12.org")
+        session.add(BarredAddress(group_id=group.id, address_index=name))
+    pages = set()
+    for address, comes in known.items():
+        before = len(allowing.mails(address))
+        page, _code = ask_code(allowing, address)
+        assert len(allowing.relay.to(address)) == before + comes, address
+        shown = re.sub(r'(value|action|href)="[^"]*"', "", allowing.visitor.open(page).text)
+        pages.add(shown)
+    assert len(pages) == 1
+
+
+@on_sqlite
+def test_an_address_that_is_not_of_the_staff_is_told_at_once(allowing: Scenario) -> None:
+    answer = allowing.visitor.send(ASK, email="ada@gmail.com")
+    assert answer.status_code == 422
+    assert "Use your DPS email address." in answer.text
+    assert Form(answer.text).fields["email"] == "ada@gmail.com"
+    assert allowing.rows("requests") == 0
+
+
+def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing: Scenario) -> None:
+    request = code_request(allowing, OTHER)
+    write(allowing, staff_codes.CODE, request.to_bytes())
+    assert allowing.mails(OTHER) == []
+    allow(allowing, is_allowed=False)
+    write(allowing, staff_codes.CODE, code_request(allowing, ADA).to_bytes())
+    assert allowing.mails(ADA) == []
+
+
+def code_request(scenario: Scenario, address: str) -> CodeRequest:
+    with scenario.services.reading.begin() as session:
+        group = group_named(session, VILLAGE).public_id
+    return CodeRequest(address, "en", group, new_public_id(), new_public_id())
+
+
+def write(scenario: Scenario, kind: str, content: bytes, slug: str | None = None) -> None:
+    """Write a request as whoever broke into the web could."""
+    sealed = scenario.services.sealer.seal(content, sealed_for(kind))
+    with scenario.services.writing.begin() as session:
+        group_id = group_named(session, slug).id if slug else None
+        session.add(Job(kind=kind, group_id=group_id, sealed=sealed))
+
+
+@on_sqlite
+def test_what_is_typed_stays_when_something_is_wrong(allowing: Scenario) -> None:
+    page, code = ask_code(allowing)
+    wrong: dict[str, tuple[dict[str, str], str]] = {
+        "no code": ({"code": ""}, "Enter the code."),
+        "a slip": ({"code": slip(code)}, "This isn’t the code for this page."),
+        "too short": ({"code": code[:-1]}, "This isn’t the code for this page."),
+        "no address": ({"email": "ada"}, "Enter an email address"),
+        "a staff address": ({"email": ADA}, "This is a DPS email address."),
+    }
+    for why, (typed, words) in wrong.items():
+        given = {"code": code, "email": HOME, "first_name": "Ada", **typed}
+        answer = allowing.visitor.send(page, **given)
+        assert answer.status_code == 422, why
+        assert words in answer.text, why
+        fields = Form(answer.text).fields
+        assert {name: fields[name] for name in given} == given, why
+    assert allowing.rows("requests") == 0
+
+
+def slip(code: str) -> str:
+    return ("3" if code[0] != "3" else "4") + code[1:]
+
+
+@on_sqlite
+def test_a_code_is_read_in_any_case_and_spacing(allowing: Scenario) -> None:
+    page, code = ask_code(allowing)
+    enter(allowing, page, f"  {code.replace('-', ' ').lower()} ")
+    assert len(allowing.relay.to(HOME)) == 1
+
+
+def test_nothing_is_sent_to_a_personal_address_without_a_right_code(allowing: Scenario) -> None:
+    """The page cannot tell this code from a right one, and answers as ever."""
+    page, code = ask_code(allowing)
+    for made_up in ("2222222222", "ZZZZZZZZZZ"):
+        answer = enter(allowing, page, forged(nonce_of(allowing, page), made_up))
+        assert answer.status_code == 303
+    assert allowing.relay.to(HOME) == []
+    assert allowing.subscription(HOME) is None
+    assert enter(allowing, page, code).status_code == 303
+    assert len(allowing.relay.to(HOME)) == 1
+
+
+def test_a_code_works_once(allowing: Scenario) -> None:
+    page, code = ask_code(allowing)
+    enter(allowing, page, code)
+    assert enter(allowing, page, code, OTHER).status_code == 303
+    assert len(allowing.relay.to(HOME)) == 1
+    assert allowing.relay.to(OTHER) == []
+
+
+def test_a_code_works_once_across_midnight(allowing: Scenario) -> None:
+    """What is used up is counted by days: the next day's beginning must not make it whole."""
+    midnight = end_of_day(now()) + timedelta(days=1)
+    with time_machine.travel(midnight - timedelta(minutes=20), tick=True) as clock:
+        page, code = ask_code(allowing)
+        enter(allowing, page, code)
+        clock.shift(timedelta(minutes=40))
+        enter(allowing, page, code, OTHER)
+        assert allowing.relay.to(OTHER) == []
+        assert len(allowing.relay.to(HOME)) == 1
+
+
+def test_a_code_is_for_its_page_alone(allowing: Scenario) -> None:
+    """Another page says so at once; a web that says nothing is not believed."""
+    _first, code = ask_code(allowing)
+    second, _other = ask_code(allowing)
+    assert enter(allowing, second, code).status_code == 422
+    secret = staff_codes.read_code(code)[: staff_codes.SECRET_LENGTH]
+    moved = forged(nonce_of(allowing, second), secret)
+    assert enter(allowing, second, moved).status_code == 303
+    assert allowing.relay.to(HOME) == []
+
+
+def test_a_code_is_for_its_group_alone(allowing: Scenario) -> None:
+    allow(allowing, slug="asian")
+    page, code = ask_code(allowing)
+    nonce, typed = nonce_of(allowing, page), staff_codes.read_code(code)
+    with allowing.services.reading.begin() as session:
+        group = group_named(session, "asian").public_id
+    said = SignupData(address=HOME, language="en", group=group, code=typed, nonce=nonce)
+    write(allowing, staff_codes.JOIN, said.to_bytes(), "asian")
+    assert allowing.mails(HOME) == []
+    enter(allowing, page, code)
+    assert len(allowing.relay.to(HOME)) == 1
+
+
+def test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in(
+    allowing: Scenario,
+) -> None:
+    """Neither as a usual sign-up, nor with a code that it made up, nor in another group."""
+    with allowing.services.reading.begin() as session:
+        group = group_named(session, VILLAGE).public_id
+    nonce = new_public_id()
+    said = SignupData(address=HOME, language="en", group=group, code=forged(nonce), nonce=nonce)
+    for kind in ("join", staff_codes.JOIN):
+        write(allowing, kind, said.to_bytes(), VILLAGE)
+    assert allowing.mails(HOME) == []
+    page, code = ask_code(allowing)
+    allow(allowing, is_allowed=False)
+    right = SignupData(
+        address=HOME, language="en", group=group, code=staff_codes.read_code(code),
+        nonce=nonce_of(allowing, page),
+    )  # fmt: skip
+    write(allowing, staff_codes.JOIN, right.to_bytes(), VILLAGE)
+    assert allowing.mails(HOME) == []
+
+
+def test_a_code_is_over_after_four_hours_and_not_before_three(allowing: Scenario) -> None:
+    start = now().replace(minute=59, second=0, microsecond=0)
+    for after, comes in ((timedelta(hours=3), 1), (timedelta(hours=4), 0)):
+        address = f"after{after.seconds}@home.example"
+        with time_machine.travel(start, tick=True) as clock:
+            page, code = ask_code(allowing, f"a{after.seconds}@dpsk12.org")
+            typed = staff_codes.read_code(code)
+            clock.shift(after)
+            with allowing.services.reading.begin() as session:
+                group = group_named(session, VILLAGE).public_id
+            nonce = nonce_of(allowing, page)
+            said = SignupData(address=address, language="en", group=group, code=typed, nonce=nonce)
+            write(allowing, staff_codes.JOIN, said.to_bytes(), VILLAGE)
+            assert len(allowing.mails(address)) == comes, after
+
+
+@on_sqlite
+def test_a_page_that_was_open_for_too_long_leads_to_a_new_code(allowing: Scenario) -> None:
+    page, _code = ask_code(allowing)
+    with time_machine.travel(now() + timedelta(hours=4, minutes=5)):
+        for answer in (allowing.visitor.open(page), allowing.visitor.press(page)):
+            assert answer.status_code == 303
+            again = allowing.visitor.open(answer.location)
+            assert "its code doesn’t work anymore" in again.text
+    assert allowing.visitor.open("/join-with-code/nothing").status_code == 404
+
+
+def test_one_staff_address_gets_so_many_codes_a_day(allowing: Scenario) -> None:
+    """From one source four, from all sources ten; the answers stay the same."""
+    for _each in range(STAFF_CODE_SOURCE_RATE.burst + 2):
+        ask_code(allowing)
+    assert len(allowing.mails(ADA)) == STAFF_CODE_SOURCE_RATE.burst
+    for _each in range(STAFF_CODE_RATE.burst + 5):
+        write(allowing, staff_codes.CODE, code_request(allowing, ADA).to_bytes())
+    assert len(allowing.mails(ADA)) == STAFF_CODE_RATE.burst
+    ask_code(allowing, "ada+more@dpsk12.org")
+    assert allowing.mails("ada+more@dpsk12.org") == []
+    ask_code(allowing, "someone.else@dpsk12.org")
+    assert len(allowing.mails("someone.else@dpsk12.org")) == 1
+    with time_machine.travel(end_of_day(now()) + timedelta(minutes=1), tick=True):
+        ask_code(allowing)
+        assert len(allowing.mails(ADA)) == STAFF_CODE_RATE.burst + 1
+
+
+def test_the_two_addresses_are_never_written_down_together(
+    allowing: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the clear, and when all is done not sealed either; no id and no hour joins them."""
+    caplog.set_level("DEBUG")
+    before = dump_of(allowing.services)
+    answer = allowing.visitor.send(ASK, email=ADA)
+    page = path_of(answer.location)
+    first = added(before, dump_of(allowing.services))
+    assert set(first) == {"requests", "limits"}
+    code = code_in(text_of(allowing.mails(ADA)[0]))
+    enter(allowing, page, code)
+    with time_machine.travel(now() + timedelta(minutes=2), tick=True):
+        allowing.worker.drain()
+    after = added(before, dump_of(allowing.services))
+    assert set(after) == {"subscriptions", "wishes", "deliveries", "limits", "worker_limits"}
+    with allowing.services.reading.begin() as session:
+        [left] = session.scalars(select(Delivery)).all()
+        assert left.subscription_id is not None
+    kept = (repr(after) + caplog.text).encode()
+    for mark in (ADA, HOME, nonce_of(allowing, page), code, staff_codes.read_code(code)):
+        assert not stands_in(kept, mark), "a mark was kept"
+
+
+def test_a_request_for_a_code_names_no_group(allowing: Scenario) -> None:
+    allowing.visitor.send(ASK, email=ADA)
+    with allowing.services.reading.begin() as session:
+        [request] = session.scalars(select(Job)).all()
+        assert (request.group_id, request.subscription_id) == (None, None)
+
+
+def added(before: Dump, after: Dump) -> dict[str, list[tuple[object, ...]]]:
+    """List the rows that are new, by table, without what a worker writes to show that it lives."""
+    found = {
+        table: [row for row in rows if row not in before[table]] for table, rows in after.items()
+    }
+    return {table: rows for table, rows in found.items() if rows and table not in ALIVE}
+
+
+def test_what_is_kept_of_a_code_says_no_hour(allowing: Scenario) -> None:
+    """Who could test a staff address by its keyed hash learns the day, not the minute."""
+    page, code = ask_code(allowing)
+    enter(allowing, page, code)
+    index, day = allowing.keyring.index, timedelta(days=1).total_seconds()
+    end = end_of_day(now()).timestamp()
+    nonce = nonce_of(allowing, page)
+    with allowing.services.reading.begin() as session:
+        group = group_named(session, VILLAGE).public_id
+        used = session.get_one(WorkerLimit, index.limited(f"staff-code-used/{group}/{nonce}"))
+        asked = session.get_one(WorkerLimit, index.limited(f"staff-code-to/{ADA}"))
+        assert used.used_until == end + 2 * day
+        assert asked.used_until == pytest.approx(end + day / STAFF_CODE_RATE.burst)
+
+
+def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing: Scenario) -> None:
+    """The pair would be written down: it is refused kindly, and by the worker as well."""
+    page, code = ask_code(allowing)
+    enter(allowing, page, code)
+    allowing.visitor.press(link_to(allowing.relay.to(HOME)[0], "confirm"))
+    allowing.worker.drain()
+    allowing.visitor.send("/my-groups", email=HOME)
+    sheet = path_of(link_to(allowing.mails(HOME)[-1], "my-groups")).partition("?")[0]
+    change = f"{sheet}/change-address"
+    answer = allowing.visitor.send(change, email=OTHER)
+    assert answer.status_code == 422
+    assert "To use a personal one, leave the group, then join again with a code" in answer.text
+    assert allowing.mails(OTHER) == []
+    assert allowing.visitor.send(change, email=ADA).status_code == 303
+    allowing.visitor.press(link_to(allowing.mails(ADA)[-1], "change-address"))
+    allowing.worker.drain()
+    assert allowing.is_member(ADA)
+    assert not allowing.is_member(HOME)
+
+
+def test_who_is_in_already_hears_so_at_the_personal_address(allowing: Scenario) -> None:
+    for _each in range(2):
+        page, code = ask_code(allowing)
+        enter(allowing, page, code)
+        [confirm, *_] = allowing.relay.to(HOME)
+        allowing.visitor.press(link_to(confirm, "confirm"))
+    assert len(allowing.mails(HOME)) == 3
+    assert len(allowing.mails(ADA)) == 2
