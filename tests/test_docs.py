@@ -41,12 +41,12 @@ def text_of(document: str) -> str:
 
 def prose_of(document: str) -> str:
     """Return a document without its blocks of code."""
-    return re.sub(r"^```.*?^```", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *```.*?^ *```", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks_of(document: str) -> Iterator[str]:
     """Find the lines of shell commands in a document."""
-    for block in re.findall(r"^```sh\n(.*?)^```", text_of(document), re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", text_of(document), re.MULTILINE | re.DOTALL):
         yield from block.splitlines()
 
 
