@@ -213,7 +213,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "issues-are-judged-as-they-are-rendered",
-        "belong_mail/newsletters/gate.py",
+        "belong_mail/newsletters/lint_gate.py",
         "    return lint(template, Expected(root, _telling(newsletter), targets))",
         "    return []",
         (GATE,),
@@ -221,7 +221,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-door-is-guarded",
         "belong_mail/newsletters/issue_mailer.py",
-        "    return gate.require_fit(newsletter, made, language, mailer.links.root)",
+        "    return lint_gate.require_fit(newsletter, made, language, mailer.links.root)",
         "    return made",
         (
             f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",
@@ -238,7 +238,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "finished-bytes-are-judged-again",
         "belong_mail/newsletters/issue_mailer.py",
-        "        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
+        "        if lint_gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
         "        if False:",
         (f"{GATE}::test_bytes_that_were_made_without_the_gate_do_not_leave",),
     ),
@@ -838,7 +838,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-question-is-its-groups",
-        "belong_mail/leads/questions.py",
+        "belong_mail/leads/question_approval.py",
         "    if question.group_id != group.id:\n        raise QuestionNotFound\n    record",
         "    record",
         (TABLE,),
@@ -1743,7 +1743,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "an-end-that-was-not-announced-deletes-nobody",
-        "belong_mail/newsletters/ending.py",
+        "belong_mail/newsletters/group_retirement.py",
         "(group.announced_at or now()) + NOTICE",
         "group.ends_at",
         (
@@ -1752,7 +1752,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "another-end-is-announced-again",
-        "belong_mail/newsletters/ending_tasks.py",
+        "belong_mail/newsletters/group_retirement_tasks.py",
         "if group.announced_end != group.ends_at:",
         "if group.announced_end is None and group.ends_at is not None:",
         (ENDING,),
@@ -1782,7 +1782,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-group-that-has-ended-is-emptied",
-        "belong_mail/newsletters/ending_tasks.py",
+        "belong_mail/newsletters/group_retirement_tasks.py",
         "    erasure.forget_subscriptions(session, rows)\n",
         "",
         (f"{ENDING}::test_at_the_end_nothing_leaves_and_every_membership_and_note_goes",),
@@ -4730,7 +4730,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-further-language-says-what-is-sensitive",
-        "belong_mail/leads/questions.py",
+        "belong_mail/leads/question_approval.py",
         'for words in sensitive_words("questions")',
         "for words in ()",
         (THIRD_LANGUAGE,),
@@ -5145,7 +5145,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-approval-puts-a-sensitive-question-on-a-form",
         "belong_mail/leads/tasks.py",
-        'if not any(map(questions.asks_sensitive, wanted["words"])):',
+        'if not any(map(question_approval.asks_sensitive, wanted["words"])):',
         "if True:",
         ("tests/office/test_inbox.py",),
     ),
@@ -5465,6 +5465,13 @@ ROWS += (
         "if isinstance(pieces, SentFile) and",
         "if isinstance(pieces, bytes) and",
         (f"{SERVING}::test_a_long_file_is_sent_from_the_disk_as_it_is_taken[1.1]",),
+    ),
+    (
+        "the-proxy-keeps-forms-in-memory",
+        "deploy/nginx.conf",
+        "    client_body_buffer_size 16m;\n",
+        "",
+        ("tests/production/test_files.py::test_the_proxy_keeps_what_people_type_in_memory",),
     ),
 )
 

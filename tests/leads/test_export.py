@@ -370,7 +370,7 @@ def test_the_office_takes_every_groups_content_also_of_one_that_has_ended(
         plan_meeting(session, "asian")
         group = group_named(session, "asian")
         group.ends_at = now() - timedelta(days=1)
-        groups.retire(session, group)
+        groups.mark_retired(session, group)
     page = page_of(services, "asian", "office")
     assert page in office.open("/office/groups/asian").text
     found = files_in(office.send(page))
