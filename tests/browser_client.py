@@ -77,6 +77,11 @@ class Visitor:
         """Press the button of a page that a mailed link opened."""
         return self.client.post(path_of(url), data=fields, headers=self.headers)
 
+    def follow(self, url: str, **fields: Any) -> TestResponse:
+        """Press the button of a page, and open the page that says what came of it."""
+        pressed = self.press(url, **fields)
+        return self.open(pressed.location) if pressed.status_code == 303 else pressed
+
     def send(self, url: str, **typed: Any) -> TestResponse:
         """Open a page, fill in its form and send it as it stands there."""
         form = Form(self.open(url).text)

@@ -99,7 +99,6 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone),
-        "result": page_of(services, "result", Purpose.RESULT, "left~1~"),
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
@@ -261,9 +260,9 @@ def reference_of(visitor: Visitor) -> str:
 
 def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
     """Press the button of every mailed link, in an order in which each does something."""
-    yield "confirm", visitor.press(links["confirm"])
-    yield "forget-note", visitor.press(links["forget-note"])
-    yield "undo", visitor.press(links["undo"])
+    yield "confirm", visitor.follow(links["confirm"])
+    yield "forget-note", visitor.follow(links["forget-note"])
+    yield "undo", visitor.follow(links["undo"])
     until = f"{now() + timedelta(days=9):%Y-%m-%d}"
     leave, sheet = bare(links["leave"]), bare(links["my-groups"])
     yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
@@ -280,14 +279,14 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
     yield "stop-recovery", visitor.press(links["stop-recovery"])
-    yield "change-address", visitor.press(links["change-address"])
-    yield "email-me-again", visitor.press(links["email-me-again"])
-    yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
+    yield "change-address", visitor.follow(links["change-address"])
+    yield "email-me-again", visitor.follow(links["email-me-again"])
+    yield "confirm-mailbox", visitor.follow(links["confirm-mailbox"])
     yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
-    yield "my-groups erase", visitor.press(f"{sheet}/erase")
-    yield "leave", visitor.press(links["leave"])
-    yield "not-me", visitor.press(links["not-me"], choice="never")
-    yield "confirm again", visitor.press(links["confirm"])
+    yield "my-groups erase", visitor.follow(f"{sheet}/erase")
+    yield "leave", visitor.follow(links["leave"])
+    yield "not-me", visitor.follow(links["not-me"], choice="never")
+    yield "confirm again", visitor.follow(links["confirm"])
 
 
 def used(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:
@@ -363,7 +362,7 @@ def ended_group(services: Services) -> str:
         if groups.find_of_any_age(session, slug) is None:
             ended = groups.add(session, slug, "Ended", "", is_upcoming=False)
             ended.ends_at = ended.announced_end = ended.emptied_at = now()
-            groups.retire(session, ended)
+            groups.mark_retired(session, ended)
     return slug
 
 

@@ -47,7 +47,7 @@ class Scenario:
     def enter(self, address: str = ADA, slug: str = VILLAGE, **typed: Any) -> EmailMessage:
         """Ask, confirm, and return the welcome."""
         link = self.confirm_link(address, slug, **typed)
-        assert self.visitor.press(link).status_code == 200
+        assert self.visitor.follow(link).status_code == 200
         return self.mails(address)[-1]
 
     def subscription(self, address: str = ADA, slug: str = VILLAGE) -> Subscription | None:

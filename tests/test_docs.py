@@ -13,6 +13,7 @@ import config
 import dev
 from belong_mail.ops import cli
 from belong_mail.ops import commands as ops_commands
+from belong_mail.ops.setup_command import setup_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
@@ -23,7 +24,7 @@ DOCUMENTS = sorted(
         ROOT / "CONTRIBUTING.md",
         ROOT / "SECURITY.md",
         ROOT / "tests" / "README.md",
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
     )
 )
 TOP = {file.name for file in ROOT.iterdir()}
@@ -40,12 +41,12 @@ def text_of(document: str) -> str:
 
 def prose_of(document: str) -> str:
     """Return a document without its blocks of code."""
-    return re.sub(r"^```.*?^```", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *```.*?^ *```", "", text_of(document), flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks_of(document: str) -> Iterator[str]:
     """Find the lines of shell commands in a document."""
-    for block in re.findall(r"^```sh\n(.*?)^```", text_of(document), re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", text_of(document), re.MULTILINE | re.DOTALL):
         yield from block.splitlines()
 
 
@@ -113,7 +114,7 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
 def operator_commands() -> dict[str, click.Command]:
     """Return the commands of `flask --app wsgi`, by name."""
     found = {str(each.name): each for each in cli.COMMANDS}
-    return found | dict(ops_commands.COMMANDS)
+    return found | {"setup": setup_command, **ops_commands.COMMANDS}
 
 
 def complaint_about(words: list[str]) -> str:

@@ -24,7 +24,7 @@ def test_a_teacher_joins_and_confirms(
     with services.reading.begin() as session:
         assert members_of(session, "the-village") == 0
 
-    assert "You’re in" in visitor.press(link).text
+    assert "You’re in" in visitor.follow(link).text
     with services.reading.begin() as session:
         assert members_of(session, "the-village") == 1
 

@@ -26,7 +26,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import NAMES, TELLING
 from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS
-from belong_mail.leads.questions import approve_question, propose_question
+from belong_mail.leads.question_approval import approve_question, propose_question
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.newsletters import service as newsletters
@@ -197,7 +197,7 @@ def test_a_mailed_language_stays_when_its_button_is_pressed_in_an_english_browse
     for page in ("confirm", "not-me"):
         asked = visitor.open(link_to(mail, page)).text
         [action] = re.findall(r'<form method="post" action="([^"]*)"', asked)
-        assert Reader(visitor.press(action).text).language == "es"
+        assert Reader(visitor.follow(action).text).language == "es"
 
 
 @on_sqlite
@@ -286,7 +286,7 @@ def mailed_pages(
     confirm, not_me = link_to(mail, "confirm"), link_to(mail, "not-me")
     yield words_of("confirm", visitor.open(confirm).text)
     yield words_of("not me", visitor.open(not_me).text)
-    yield words_of("welcome", visitor.press(confirm).text)
+    yield words_of("welcome", visitor.follow(confirm).text)
     yield words_of("used confirm", visitor.open(confirm).text)
     yield words_of("not me of a member", visitor.open(not_me).text)
     visitor.join("the-village", ADA)
@@ -295,12 +295,12 @@ def mailed_pages(
     worker.drain()
     leave = link_to(relay.to(ADA)[-1], "leave")
     yield words_of("leave", visitor.open(leave).text)
-    left = visitor.press(leave).text
+    left = visitor.follow(leave).text
     yield words_of("left", left)
     [undo] = re.findall(r'action="([^"]*/undo/[^"]*)"', left)
-    yield words_of("back", visitor.press(undo).text)
-    yield words_of("forgotten", visitor.press(not_me, choice="forget").text)
-    yield words_of("never", visitor.press(not_me, choice="never").text)
+    yield words_of("back", visitor.follow(undo).text)
+    yield words_of("forgotten", visitor.follow(not_me, choice="forget").text)
+    yield words_of("never", visitor.follow(not_me, choice="never").text)
     yield words_of("old link", visitor.open(confirm).text)
 
 
@@ -335,7 +335,7 @@ def own_pages(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[tuple
     visitor.press(f"{sheet}/copy")
     worker.drain()
     visitor.send(f"{sheet}/change-address", email="moved@dpsk12.org")
-    yield words_of("erased", visitor.press(f"{sheet}/erase").text)
+    yield words_of("erased", visitor.follow(f"{sheet}/erase").text)
     worker.drain()
 
 

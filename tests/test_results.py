@@ -1,16 +1,13 @@
-"""What a press has done is said again in another language, and is not done again."""
+"""What a press has done is said on a page of its own: reading it again presses nothing again."""
 
 import re
-from datetime import timedelta
+from html import unescape
 
 import pytest
-import time_machine
 from flask import Flask
 
-from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.core.tokens import Purpose
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in
@@ -19,8 +16,9 @@ from tests.db_dump import kept_of
 from tests.servers.smtp import Server
 from tests.words import Reader
 
-LINK = re.compile(r'href="(/result/[^"]+)"[^>]*lang="es"')
+SPANISH = re.compile(r'href="([^"]*lang=es)"')
 PRESSED = (
+    "confirm",
     "not-me",
     "email-me-again",
     "forget-note",
@@ -31,55 +29,50 @@ PRESSED = (
 )
 
 
-def again(page: str) -> str:
-    """Return where a page of a press is read in Spanish."""
-    [link] = LINK.findall(page)
-    return str(link)
-
-
-def test_every_page_that_says_what_a_press_has_done_is_read_in_another_language(
+@pytest.fixture
+def links(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
-) -> None:
+) -> dict[str, str]:
     links = mailed_links(visitor, worker, relay, services, keyring)
-    pressed = {name: visitor.press(links[name]) for name in ("confirm", *PRESSED)}
-    pressed["erase"] = visitor.press(f"{path_of(links['my-groups']).partition('?')[0]}/erase")
-    before = kept_of(services)
-    for name, answer in pressed.items():
-        assert answer.status_code == 200, name
-        spanish = visitor.open(again(answer.text))
-        assert spanish.status_code == 200, name
-        assert Reader(spanish.text).language == "es", name
-        assert answer.text.count("<li>") - spanish.text.count("<li>") in {-1, 0}, name
-        assert spanish.headers["Referrer-Policy"] == "no-referrer", name
-        assert spanish.headers.getlist("Set-Cookie") == [], name
-    assert kept_of(services) == before
+    return {**links, "erase": f"{path_of(links['my-groups']).partition('?')[0]}/erase"}
 
 
-def test_leaving_is_undone_from_the_page_in_another_language(
-    visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring
+def test_every_press_leads_to_a_page_that_is_read_again_in_either_language(
+    visitor: Visitor, services: Services, links: dict[str, str]
 ) -> None:
-    left = visitor.press(mailed_links(visitor, worker, relay, services, keyring)["leave"])
-    spanish = visitor.open(again(left.text)).text
-    [undo] = re.findall(r'action="(/undo/[^"]+)"', spanish)
-    assert "Qué bueno" in visitor.press(undo).text
+    for name in (*PRESSED, "erase"):
+        answer = visitor.press(links[name])
+        assert answer.status_code == 303, name
+        page = visitor.open(answer.location)
+        assert page.status_code == 200, name
+        before = kept_of(services)
+        [spanish] = SPANISH.findall(page.text)
+        read = visitor.open(unescape(spanish))
+        assert read.status_code == 200, name
+        assert Reader(read.text).language == "es", name
+        assert read.headers["Referrer-Policy"] == "no-referrer", name
+        assert read.headers.getlist("Set-Cookie") == [], name
+        assert kept_of(services) == before, name
 
 
-@pytest.mark.parametrize(
-    "place", ["/confirm/", "/leave/", "/undo/", "/forget-note/", "/one-click/"]
-)
-def test_where_a_result_is_said_again_nothing_else_can_be_done(
-    visitor: Visitor, services: Services, place: str
+def test_leaving_is_undone_from_the_page_that_it_leads_to(
+    visitor: Visitor, links: dict[str, str]
 ) -> None:
-    token = services.tokens.sign(Purpose.RESULT, "left~1~", now())
-    assert visitor.open(f"/result/{token}").status_code == 200
-    assert visitor.press(f"/result/{token}").status_code == 405
-    assert visitor.press(f"{place}{token}").status_code == 404
+    left = visitor.follow(links["leave"])
+    [undo] = re.findall(r'action="(/undo/[^"]+)"', left.text)
+    assert "Good to have you back" in visitor.follow(undo).text
 
 
-def test_after_two_days_a_result_is_said_no_more(visitor: Visitor, services: Services) -> None:
-    token = services.tokens.sign(Purpose.RESULT, "left~1~", now())
-    with time_machine.travel(now() + timedelta(hours=49)):
-        assert visitor.open(f"/result/{token}").status_code == 404
+def test_the_page_of_a_press_says_only_what_still_holds(
+    visitor: Visitor, links: dict[str, str]
+) -> None:
+    not_me = path_of(links["not-me"]).partition("?")[0]
+    joined = visitor.press(links["confirm"]).location
+    assert "Welcome!" in visitor.open(joined).text
+    assert f'action="{not_me}' in visitor.open(f"{not_me}?pressed=forget").text
+    left = visitor.press(not_me).location
+    assert "You’ve left the group" in visitor.open(left).text
+    assert "Welcome!" not in visitor.open(joined).text
 
 
 def test_what_came_of_a_press_is_in_the_title(

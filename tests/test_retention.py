@@ -110,7 +110,7 @@ def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario: Scenar
         make_member(session, scenario.keyring, ADA)
         queue_issue(session)
     [issue] = scenario.mails()
-    scenario.visitor.press(link_to(issue, "leave"))
+    scenario.visitor.follow(link_to(issue, "leave"))
     assert after(scenario, MONTH + MOMENT)["deliveries"] == 1
     with scenario.services.reading.begin() as session:
         [delivery] = session.scalars(select(Delivery))

@@ -62,7 +62,6 @@ class Purpose(Enum):
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
-    RESULT = ("result", 48 * HOUR_SECONDS)
 
     def __init__(self, salt: str, max_age: int | None) -> None:
         self.salt = salt

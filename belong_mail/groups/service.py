@@ -161,7 +161,7 @@ def launch(group: Group) -> None:
     audit.record_of(group, audit.Kind.GROUP_LAUNCHED, group)
 
 
-def retire(session: Session, group: Group) -> None:
+def mark_retired(session: Session, group: Group) -> None:
     """Take a group out of the directory; nobody can join it, and nothing goes out to it any more.
 
     What waits is withdrawn by `newsletters.release.retire`, or is not written when its turn comes.

@@ -3,7 +3,7 @@
 import click
 
 from belong_mail.core.audit import Kind
-from belong_mail.leads import questions
+from belong_mail.leads import question_approval
 from belong_mail.web.context import transaction
 
 NO_SUCH = "There is no such question. See `question list`."
@@ -21,7 +21,7 @@ def list_questions() -> None:
     Prints one question a line: number, state, group, kind, words.
     """
     with transaction() as session:
-        for group, question in questions.all_questions(session):
+        for group, question in question_approval.all_questions(session):
             state = "asked" if question.approved_at else "waits"
             words = [question.label, *question.options]
             said = " | ".join(" / ".join(each.values()) for each in words)
@@ -34,11 +34,11 @@ def approve_question(question_id: int) -> None:
     """Approve the question QUESTION_ID."""
     with transaction() as session:
         try:
-            question = questions.find_question(session, question_id)
-        except questions.QuestionNotFound as error:
+            question = question_approval.find_question(session, question_id)
+        except question_approval.QuestionNotFound as error:
             raise click.ClickException(NO_SUCH) from error
-        questions.approve_question(question)
-        questions.record(session, Kind.QUESTION_APPROVED, question)
+        question_approval.approve_question(question)
+        question_approval.record(session, Kind.QUESTION_APPROVED, question)
     click.echo("Approved. The question is on the form now.")
 
 
@@ -51,7 +51,7 @@ def refuse_question(question_id: int) -> None:
     """
     with transaction() as session:
         try:
-            questions.refuse_question(session, question_id)
-        except questions.QuestionNotFound as error:
+            question_approval.refuse_question(session, question_id)
+        except question_approval.QuestionNotFound as error:
             raise click.ClickException(NO_SUCH) from error
     click.echo("Deleted.")

@@ -4,7 +4,7 @@ from sqlalchemy import delete
 
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
 from belong_mail.delivery.room import Room
-from belong_mail.leads import emails, questions, tasks, welcome
+from belong_mail.leads import emails, question_approval, tasks, welcome
 from belong_mail.leads.mailbox import CONFIRM, PROPOSE, REMOVE, MailboxChange
 
 LEADS = Room(
@@ -12,13 +12,13 @@ LEADS = Room(
         "confirm-mailbox": emails.confirm_mailbox_email,
         "mailbox-changed": emails.mailbox_changed_email,
         welcome.TEST: emails.welcome_test_email,
-        questions.WAITS: emails.question_waits_email,
+        question_approval.WAITS: emails.question_waits_email,
     },
     tasks={
         PROPOSE: tasks.receive_proposal,
         CONFIRM: tasks.receive_confirmation,
         REMOVE: tasks.receive_removal,
-        questions.APPROVE: tasks.approve_question,
+        question_approval.APPROVE: tasks.approve_question,
     },
     lookups=(PROPOSE,),
     retention={

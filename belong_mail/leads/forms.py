@@ -27,8 +27,9 @@ from belong_mail.core.i18n import DEFAULT, LocalizedText, gettext_noop, language
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK
+from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.leads.page import GroupPage
-from belong_mail.leads.questions import asks_sensitive
+from belong_mail.leads.question_approval import asks_sensitive
 from belong_mail.web.forms import BaseForm, https_only, one_line, plain_text, staff_address, strip
 from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
 
@@ -260,15 +261,6 @@ class InterestForm(BaseForm, LocalizedForm):
         return self.typed("label")
 
 
-KIND_CHOICES = {
-    "text": gettext_noop("An answer in their own words"),
-    "choice": gettext_noop("One of a list"),
-    "choices": gettext_noop("Any of a list"),
-    "consent": gettext_noop("Checkbox (agree or not)"),
-}
-
-
-WITH_OPTIONS = {"choice", "choices"}
 # Options of one question.
 MIN_OPTIONS, MAX_OPTIONS = 2, 10
 OPTION_LENGTH = Length(max=90, message=_l("Use at most 90 characters."))
@@ -282,10 +274,11 @@ def _short(field: Field) -> None:
 
 def list_fits_kind(form: "QuestionForm", field: Field) -> None:
     """Accept a list for a kind that has one, and none for the others."""
-    number = len(lines(field.data))
-    if form.kind.data in WITH_OPTIONS and not MIN_OPTIONS <= number <= MAX_OPTIONS:
+    number, chosen = len(lines(field.data)), QUESTION_TYPES.get(form.kind.data)
+    has_options = chosen is not None and chosen.has_options
+    if has_options and not MIN_OPTIONS <= number <= MAX_OPTIONS:
         raise ValidationError(_("Write 2 to 10 answers, one per line."))
-    if form.kind.data not in WITH_OPTIONS and number:
+    if not has_options and number:
         raise ValidationError(_("This kind of question has no list. Leave it empty."))
     _short(field)
 
@@ -331,7 +324,7 @@ class QuestionForm(BaseForm, LocalizedForm):
     labels = LocalizedFields(label=_question_field)
     kind = RadioField(
         _l("How people answer"),
-        choices=lambda: [SelectChoice(key, _(words)) for key, words in KIND_CHOICES.items()],
+        choices=lambda: [SelectChoice(key, _(each.name)) for key, each in QUESTION_TYPES.items()],
         default="text",
     )
     option_lists = LocalizedFields(options=_options_field)

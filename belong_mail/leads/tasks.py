@@ -23,7 +23,7 @@ from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group, Question
-from belong_mail.leads import questions
+from belong_mail.leads import question_approval
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.mail.address import normalise
 
@@ -96,10 +96,10 @@ def approve_question(session: Session, keyring: Keyring, job: Job) -> None:
     """
     wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
     question = session.get(Question, wanted["question"])
-    if question is None or questions.words_of(question) != wanted["words"]:
+    if question is None or question_approval.words_of(question) != wanted["words"]:
         return
-    if not any(map(questions.asks_sensitive, wanted["words"])):
-        questions.approve_question(question)
+    if not any(map(question_approval.asks_sensitive, wanted["words"])):
+        question_approval.approve_question(question)
 
 
 def _when_to_ask(

@@ -15,10 +15,11 @@ from belong_mail.core.rate_limits import TEST_RATE, try_use
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
+from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.leads import interests, mailbox, welcome
 from belong_mail.leads import page as group_page
-from belong_mail.leads import questions as question_service
-from belong_mail.leads.forms import KIND_CHOICES, InterestForm, PageForm, QuestionForm
+from belong_mail.leads import question_approval as question_service
+from belong_mail.leads.forms import InterestForm, PageForm, QuestionForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_leads, no_cookie, public
 from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
@@ -159,7 +160,7 @@ def _page(group: Group, form: QuestionForm, *, is_full: bool) -> str:
         "questions/listed.html",
         group=group_view(group, language),
         shown=shown,
-        kinds=KIND_CHOICES,
+        question_types=QUESTION_TYPES,
         form=form,
         is_full=is_full,
     )
@@ -236,12 +237,18 @@ shared_mailbox = Blueprint("shared_mailbox", __name__)
 @shared_mailbox.route("/confirm-mailbox/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> str:
+def confirm(token: str) -> ResponseReturnValue:
     named = services().tokens.read(Purpose.CONFIRM_MAILBOX, token)
     with transaction() as session:
         if request.method == "POST":
             throttle(session)
             mailbox.confirm_mailbox(session, services().sealer, named)
-            return render_template("shared_mailbox/confirmed.html", is_private=True)
+            return redirect(url_for(".confirmed"), 303)
         mailbox.get_change(session, named.partition(".")[0])
     return render_template("shared_mailbox/confirm.html", action=request.path, is_private=True)
+
+
+@shared_mailbox.get("/confirm-mailbox/done")
+@public
+def confirmed() -> str:
+    return render_template("shared_mailbox/confirmed.html")

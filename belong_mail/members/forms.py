@@ -11,20 +11,17 @@ from wtforms import (
     BooleanField,
     EmailField,
     Field,
-    RadioField,
     SelectChoice,
-    SelectMultipleField,
     StringField,
     SubmitField,
-    TextAreaField,
     ValidationError,
 )
 from wtforms.validators import DataRequired, Length, Optional
-from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core import i18n
-from belong_mail.groups.models import Group, Question
+from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
+from belong_mail.groups.question_types import answer_in_words, checkboxes, field_for
 from belong_mail.members import staff_codes
 from belong_mail.members.service import SignupData
 from belong_mail.web.forms import (
@@ -35,7 +32,6 @@ from belong_mail.web.forms import (
     language_field,
     one_line,
     personal_address,
-    plain_text,
     staff_address,
     strip,
     well_formed,
@@ -93,9 +89,9 @@ class JoinForm(PublicForm):
         )
 
     def _answers(self) -> list[list[str]]:
-        given = [(label, _in_words(self[name])) for name, label in self.question_names]
+        given = [(label, answer_in_words(self[name])) for name, label in self.question_names]
         if "interests" in self:
-            given.insert(0, (str(self["interests"].label.text), _in_words(self["interests"])))
+            given.insert(0, (str(self["interests"].label.text), answer_in_words(self["interests"])))
         return [[label, answer] for label, answer in given if answer]
 
 
@@ -162,7 +158,7 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
     for question in approved if has_leads else ():
         name = f"question-{question.position}"
         label = localized(question.label, language)
-        fields[name] = _field(question, label, language)
+        fields[name] = field_for(question, label, language)
         names.append((name, label))
     if has_leads:
         fields["introduce_me"] = BooleanField(
@@ -176,56 +172,18 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
     return cast("JoinForm", form())
 
 
-def _interests(group: Group, language: str) -> SelectMultipleField:
-    return SelectMultipleField(
+def _interests(group: Group, language: str) -> Any:
+    return checkboxes(
         _l("Would you like to help?"),
-        choices=[
-            SelectChoice(each.public_id, localized(each.label, language))
-            for each in group.interests
-        ],
+        [SelectChoice(each.public_id, localized(each.label, language)) for each in group.interests],
+        Optional(),
         description=_l(
             "We keep your choices with your membership, encrypted. The group leaders can email"
             " everyone who chose the same thing. They see who that is only if you ask to be"
             " introduced. Already in the group? This form doesn’t change your choices: use “My"
             " groups” instead."
         ),
-        validators=[Optional()],
-        widget=ListWidget(prefix_label=False),
-        option_widget=CheckboxInput(),
     )
-
-
-def _field(question: Question, label: str, language: str) -> Any:
-    needed = DataRequired(_l("Answer this question.")) if question.is_required else Optional()
-    choices = [
-        SelectChoice(str(number), localized(option, language))
-        for number, option in enumerate(question.options)
-    ]
-    if question.kind == "choice":
-        return RadioField(label, choices=choices, validators=[needed], validate_choice=True)
-    if question.kind == "choices":
-        return SelectMultipleField(
-            label,
-            choices=choices,
-            validators=[needed],
-            widget=ListWidget(prefix_label=False),
-            option_widget=CheckboxInput(),
-        )
-    if question.kind == "consent":
-        return BooleanField(label, validators=[needed])
-    long = Length(max=500, message=_l("Use at most 500 characters."))
-    return TextAreaField(label, filters=[strip], validators=[needed, long, plain_text])
-
-
-def _in_words(field: Field) -> str:
-    """Return an answer as a person would read it; empty for none."""
-    if isinstance(field, BooleanField):
-        return _("Yes") if field.data else ""
-    if isinstance(field, RadioField | SelectMultipleField):
-        chosen = field.data if isinstance(field.data, list) else [field.data]
-        labels = {choice.value: str(choice.label) for choice in field.choices}
-        return ", ".join(labels[each] for each in chosen if each in labels)
-    return field.data or ""
 
 
 class AskForm(PublicForm):

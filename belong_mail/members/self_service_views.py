@@ -1,7 +1,7 @@
 """The pages of self-service: my groups, and a new address."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -79,15 +79,16 @@ def again_sent() -> str:
 @self_service.route("/email-me-again/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def email_again(token: str) -> str:
+def email_again(token: str) -> ResponseReturnValue:
     """Ask on GET, unless it is done; on POST let the worker lift “never email me”."""
     permission = services().tokens.read(Purpose.EMAIL_AGAIN, token)
     with transaction() as session:
         if request.method == "POST":
             members_self_service.ask_to_lift(session, services().sealer, permission)
-            return render_template("self_service/lifted.html", is_private=True)
+            return redirect(url_for(".email_again", token=token, pressed="lift"), 303)
         if members_self_service.is_lift_asked(session, permission):
-            return render_template("self_service/lifted.html", is_old=True, is_private=True)
+            is_old = "pressed" not in request.args
+            return render_template("self_service/lifted.html", is_old=is_old, is_private=True)
     return render_template("self_service/lift.html", action=request.path, is_private=True)
 
 
@@ -220,14 +221,23 @@ def copy(secret: str) -> Response:
 @self_service.route("/my-groups/<secret>/erase", methods=["GET", "POST"])
 @public
 @no_cookie
-def erase(secret: str) -> str:
+def erase(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         if request.method == "POST":
             members_self_service.erase(session, services().sealer, secret, str(get_locale()))
-            erased_by = now() + ERASED_WITHIN
-            return render_template("self_service/erased.html", erased_by=erased_by, is_private=True)
+            by = int((now() + ERASED_WITHIN).timestamp())
+            return redirect(url_for(".erased", by=by), 303)
         until = members_self_service.open_session(session, secret).until
     return render_template("self_service/erase.html", secret=secret, until=until, is_private=True)
+
+
+@self_service.get("/my-groups/deleted")
+@public
+def erased() -> str:
+    """Say by when everything is gone, as the address has it; the page knows of nobody."""
+    by, latest = request.args.get("by", 0, int), now() + ERASED_WITHIN
+    erased_by = datetime.fromtimestamp(by, UTC) if 0 < by <= latest.timestamp() else None
+    return render_template("self_service/erased.html", erased_by=erased_by)
 
 
 def _press(secret: str, done: str, change: Callable[[Session, str], object]) -> Response:
@@ -293,13 +303,14 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
 @address_change.route("/change-address/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def confirm(token: str) -> str:
+def confirm(token: str) -> ResponseReturnValue:
     """Ask on GET, unless it is done; on POST let the worker move the groups."""
     public_id = services().tokens.read(Purpose.CHANGE_ADDRESS, token)
     with transaction() as session:
         if request.method == "POST":
             members_self_service.confirm_change(session, services().sealer, public_id)
-            return render_template("address_change/confirmed.html", is_private=True)
+            return redirect(url_for(".confirm", token=token, pressed="change"), 303)
         if members_self_service.is_change_confirmed(session, public_id):
-            return render_template("address_change/confirmed.html", is_old=True, is_private=True)
+            is_old = "pressed" not in request.args
+            return render_template("address_change/confirmed.html", is_old=is_old, is_private=True)
     return render_template("address_change/confirm.html", action=request.path, is_private=True)

@@ -105,14 +105,16 @@ def confirm(token: str) -> ResponseReturnValue:
     with transaction() as session:
         try:
             if request.method == "POST":
-                subscription = members.confirm(session, services().sealer, confirm_id)
-                return _welcome_page(session, subscription)
+                members.confirm(session, services().sealer, confirm_id)
+                return redirect(url_for(".confirm", token=token, pressed="join"), 303)
             pending = members.find_pending(session, confirm_id)
-            return _confirmation_page(pending.subscription, pending)
         except BadToken:
             subscription = members.outcome_of_request(session, public_id)
             is_refused = request.method == "POST" and not subscription.is_active
-            return _outcome_page(subscription), CONFLICT if is_refused else OK
+            return _outcome_page(session, subscription), CONFLICT if is_refused else OK
+        if pending.subscription.is_active and "pressed" in request.args:
+            return _welcome_page(session, pending.subscription)
+        return _confirmation_page(pending.subscription, pending)
 
 
 def _welcome_page(session: Session, subscription: Subscription) -> str:
@@ -147,8 +149,10 @@ def _confirmation_page(
     )
 
 
-def _outcome_page(subscription: Subscription) -> str:
+def _outcome_page(session: Session, subscription: Subscription) -> str:
     """Say what has come of a request whose link asks nothing any more."""
+    if subscription.is_active and "pressed" in request.args:
+        return _welcome_page(session, subscription)
     if subscription.is_active:
         return _confirmation_page(subscription)
     if subscription.confirmed_at:
@@ -161,37 +165,50 @@ def _outcome_page(subscription: Subscription) -> str:
 @subscriptions.route("/not-me/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def not_me(token: str) -> str:
+def not_me(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.REFUSE, token)
     with transaction() as session:
         if request.method == "POST":
-            is_for_ever = request.form.get("choice") == "never"
-            subscription = members.reject(session, public_id, is_for_ever=is_for_ever)
-            if subscription.confirmed_at and not is_for_ever:
-                return _left_page(subscription)
-            choice = "never" if is_for_ever else "forget"
-            return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
-        subscription = members.get(session, public_id)
-        return _page(
-            "not_me",
-            subscription.group,
-            action=url_for(".not_me", token=token),
-            is_member=subscription.is_active,
-            is_waiting=members.is_waiting(session, subscription),
-            is_invited=members.is_invited(session, subscription),
-            is_never=subscription.is_suppressed,
-        )
+            choice = "never" if request.form.get("choice") == "never" else "forget"
+            members.reject(session, public_id, is_for_ever=choice == "never")
+            return redirect(url_for(".not_me", token=token, pressed=choice), 303)
+        return _not_me_page(session, members.get(session, public_id))
+
+
+def _not_me_page(session: Session, subscription: Subscription) -> str:
+    """Ask what is to happen with a request, or say what has."""
+    is_waiting = members.is_waiting(session, subscription)
+    choice = request.args.get("pressed", "")
+    if choice and not subscription.is_active and not is_waiting:
+        return _rejected_page(subscription, choice)
+    return _page(
+        "not_me",
+        subscription.group,
+        action=url_for(".not_me", **(request.view_args or {})),
+        is_member=subscription.is_active,
+        is_waiting=is_waiting,
+        is_invited=members.is_invited(session, subscription),
+        is_never=subscription.is_suppressed,
+    )
+
+
+def _rejected_page(subscription: Subscription, choice: str) -> str:
+    """Say that a request was taken back; to whoever was a member, that they have left."""
+    if subscription.confirmed_at and choice != "never":
+        return _left_page(subscription)
+    return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
 
 
 @subscriptions.route("/leave/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def leave(token: str) -> str:
+def leave(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.LEAVE, token)
     with transaction() as session:
         if request.method != "POST":
             return _manage(members.get(session, public_id))
-        return _left_page(members.leave(session, public_id))
+        members.leave(session, public_id)
+    return redirect(url_for(".leave", token=token), 303)
 
 
 @subscriptions.post("/leave/<token>/pause")
@@ -242,11 +259,12 @@ def remind(token: str) -> ResponseReturnValue:
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def undo(token: str) -> str:
+def undo(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.UNDO_LEAVE, token)
     with transaction() as session:
         if request.method == "POST":
-            return _page("back", members.undo_leave(session, public_id).group)
+            members.undo_leave(session, public_id)
+            return redirect(url_for(".undo", token=token), 303)
         subscription = members.get(session, public_id)
         if subscription.is_active:
             return _page("back", subscription.group)
@@ -353,13 +371,19 @@ def noted() -> str:
 @waiting_list.route("/forget-note/<token>", methods=["GET", "POST"])
 @public
 @no_cookie
-def forget(token: str) -> str:
+def forget(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.FORGET_NOTE, token)
     with transaction() as session:
         if request.method == "POST":
             members.ask_to_forget(session, public_id)
-            return render_template("waiting_list/forgotten.html", is_private=True)
+            return redirect(url_for(".forgotten"), 303)
         shown = group_view(members.get_entry(session, public_id).group, str(get_locale()))
     return render_template(
         "waiting_list/forget.html", group=shown, action=request.path, is_private=True
     )
+
+
+@waiting_list.get("/forget-note/done")
+@public
+def forgotten() -> str:
+    return render_template("waiting_list/forgotten.html")

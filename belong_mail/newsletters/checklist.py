@@ -10,9 +10,9 @@ from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES, gettext_noop
 from belong_mail.core.links import Links
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import SLASHES, Problem, Rule
-from belong_mail.newsletters import attachments, gate, rendering
+from belong_mail.newsletters import attachments, lint_gate, rendering
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.gate import Rendering
+from belong_mail.newsletters.lint_gate import Rendering
 from belong_mail.newsletters.models import Newsletter
 
 # A link whose address somebody meant to add.
@@ -63,7 +63,7 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
     """Look an issue through before it goes out."""
     texts = tuple(issue.text.values())
     shown = (*issue.subject.values(), *issue.preheader.values())
-    made = gate.render_each(issue, renderer, links)
+    made = lint_gate.render_each(issue, renderer, links)
     return [
         *_missing(issue),
         *_languages(issue),
@@ -90,7 +90,7 @@ def gate_findings(
 ) -> list[ChecklistItem]:
     """Say what the gate stops an issue for, besides the words that have lines of their own."""
     told = {Problem(Rule.HEADER, word) for word in newsletters.telling_words(issue)}
-    found = gate.find_problems(issue, made, links)
+    found = lint_gate.find_problems(issue, made, links)
     return [in_words(problem) for problem in found if problem not in told]
 
 

@@ -14,11 +14,11 @@ from belong_mail.core.db import now
 from belong_mail.groups import commands as groups_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
-from belong_mail.newsletters import approval, ending
+from belong_mail.newsletters import approval, group_retirement
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import in_words
-from belong_mail.newsletters.gate import UnfitIssue, require_rendered_fit
+from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
     GroupIsRetired,
@@ -202,11 +202,11 @@ def retire(slug: str, days: int | None) -> None:
     with transaction() as session:
         group = require_group(session, slug)
         if days is None:
-            ending.end_now(session, group)
+            group_retirement.end_now(session, group)
             said = f"{slug} is retired. Nothing more is sent to it."
         else:
             try:
-                ending.end_on(session, group, now() + timedelta(days=days))
+                group_retirement.end_on(session, group, now() + timedelta(days=days))
             except InvalidState as error:
                 raise click.ClickException(f"{slug} already has an end.") from error
             said = f"{slug} ends in {days} days. No one can join it anymore."
@@ -225,7 +225,7 @@ def restore(slug: str) -> None:
         if group is None:
             raise click.BadParameter(f"There is no group “{slug}”.")
         try:
-            ending.restore_ended(session, group)
+            group_retirement.restore_ended(session, group)
         except InvalidState as error:
             raise click.ClickException(
                 f"{slug} has no end, or its memberships are deleted already."

@@ -14,7 +14,13 @@ from belong_mail.groups.presenters import last_moment
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, date_header
 from belong_mail.mail.message.template import MessageTemplate
-from belong_mail.newsletters import approval, approval_proof, ending, issue_mailer, oversight
+from belong_mail.newsletters import (
+    approval,
+    approval_proof,
+    group_retirement,
+    issue_mailer,
+    oversight,
+)
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import TEST_LANGUAGE
@@ -123,7 +129,7 @@ def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
         "group": group,
         "last_day": last_moment(group.ends_at),
         "has_ended": group.has_ended(now()),
-        "kept_until": last_moment(ending.emptied_after(group)),
+        "kept_until": last_moment(group_retirement.emptied_after(group)),
         "home_url": mailer.links.page("lead.home", account.language),
     }
     to = invitations.account_address(mailer.opener, mailer.index, account)

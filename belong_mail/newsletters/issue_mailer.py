@@ -29,7 +29,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.members.ticks import open_ticks
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
-from belong_mail.newsletters import attachments, gate, rendering
+from belong_mail.newsletters import attachments, lint_gate, rendering
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.rendering import IssueText, bind, render
@@ -38,7 +38,7 @@ TEMPLATE_COLUMN = "frozen_issues.wire"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 # What keeps an issue from being sent as it is.
-_UNFIT = (newsletters.SubjectNamesGroup, HeaderNamesGroup, gate.UnfitIssue)
+_UNFIT = (newsletters.SubjectNamesGroup, HeaderNamesGroup, lint_gate.UnfitIssue)
 
 
 def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bool:
@@ -104,7 +104,7 @@ def build(
     boundary = hashlib.sha256(newsletter.public_id.encode()).hexdigest()[:32]
     files = attachments.attached(newsletter.flyers)
     made = bind(headers, rendered, newsletter.images, boundary, files)
-    return gate.require_fit(newsletter, made, language, mailer.links.root)
+    return lint_gate.require_fit(newsletter, made, language, mailer.links.root)
 
 
 def is_fit(mailer: Mailer, _session: Session, newsletter: Newsletter) -> bool:
@@ -294,7 +294,7 @@ class IssueMailer:
             return error
         wire = MessageTemplate.from_bytes(made)
         tokens = rendering.tokens(self._mailer.links, at, language)
-        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):
+        if lint_gate.problems_of(newsletter, wire, language, self._mailer.links.root):
             self._pause(session, newsletter)
             return None
         wire, end = wire.without_end()

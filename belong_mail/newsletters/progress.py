@@ -12,7 +12,7 @@ from belong_mail.core.i18n import language_name, list_of
 from belong_mail.delivery.models import State
 from belong_mail.groups.presenters import localized
 from belong_mail.members.service import COUNT_STEP, steady
-from belong_mail.newsletters import gate
+from belong_mail.newsletters import lint_gate
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_findings
 from belong_mail.newsletters.models import Newsletter
@@ -43,7 +43,7 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
     """Say for what, besides its words in an inbox, a waiting issue does not pass the gate."""
     if status.state not in {"held", "paused"}:
         return []
-    made = gate.render_each(issue, services().renderer, services().links)
+    made = lint_gate.render_each(issue, services().renderer, services().links)
     return [_said(each) for each in gate_findings(issue, made, services().links)]
 
 

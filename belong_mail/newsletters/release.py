@@ -148,7 +148,7 @@ def retire(session: Session, group: Group) -> None:
 
     What is scheduled comes first: an issue that is being queued is waited for, and then stopped.
     """
-    groups.retire(session, group)
+    groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id
     waiting = update(Newsletter).where(issues, Newsletter.queued_at.is_(None))
     session.execute(waiting.values(due_at=None, held_at=None, released_by=None))

@@ -18,7 +18,7 @@ from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import EmptyForm, ReleaseForm, release_form
-from belong_mail.newsletters.gate import UnfitIssue, require_rendered_fit
+from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES
 from belong_mail.web.access import for_leads, fresh_proof

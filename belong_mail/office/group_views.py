@@ -12,7 +12,7 @@ from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
-from belong_mail.newsletters import ending
+from belong_mail.newsletters import group_retirement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import groups as office
 from belong_mail.office import service
@@ -97,9 +97,9 @@ def end(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         found = service.find_group(session, signed_in(), slug)
         if form.validate_on_submit():
-            ending.end_on(session, found, form.moment)
+            group_retirement.end_on(session, found, form.moment)
             return redirect(url_for(".group", slug=slug, done="ending"), 303)
-        scheduled = ending.count_scheduled(session, found)
+        scheduled = group_retirement.count_scheduled(session, found)
         page = _page(
             "end_group", found, form=form, scheduled=scheduled, members=found.members_shown
         )
@@ -110,7 +110,7 @@ def end(slug: str) -> ResponseReturnValue:
 @for_office
 def restore(slug: str) -> ResponseReturnValue:
     with transaction() as session:
-        ending.restore(session, service.find_group(session, signed_in(), slug))
+        group_retirement.restore(session, service.find_group(session, signed_in(), slug))
     return redirect(url_for(".group", slug=slug, done="restored"), 303)
 
 
@@ -149,7 +149,7 @@ def _ended(group: Group) -> str:
         group,
         ended_at=last_moment(group.ends_at) or group.retired_at,
         emptied_at=group.emptied_at,
-        emptied_after=ending.emptied_after(group),
+        emptied_after=group_retirement.emptied_after(group),
     )
 
 

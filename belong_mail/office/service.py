@@ -17,7 +17,7 @@ from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group, Question
-from belong_mail.leads import questions
+from belong_mail.leads import question_approval
 from belong_mail.members import removal
 from belong_mail.newsletters import oversight
 from belong_mail.newsletters.models import Newsletter
@@ -64,7 +64,7 @@ def waiting(session: Session, account: Account) -> Waiting:
     oldest = min((each.said[-1][0] for each in unanswered), default=None)
     held = sum(each.held_at is not None for each in oversight.open_issues(session))
     undelivered = len(contact.undelivered_messages(session))
-    proposed = len(questions.waiting_questions(session))
+    proposed = len(question_approval.waiting_questions(session))
     return Waiting(len(unanswered), oldest, held, undelivered, proposed)
 
 
@@ -82,7 +82,7 @@ def inbox(session: Session, account: Account) -> Inbox:
     return Inbox(
         [each for each in threads(session, account) if each.is_waiting],
         contact.undelivered_messages(session),
-        questions.waiting_questions(session),
+        question_approval.waiting_questions(session),
     )
 
 
@@ -96,8 +96,8 @@ def approve_question(session: Session, account: Account, sealer: Sealer, questio
     """Let people be asked a question, when the worker has read it. Raises NotFound."""
     require_office(account)
     try:
-        questions.ask_to_approve(session, sealer, question_id)
-    except questions.QuestionNotFound as error:
+        question_approval.ask_to_approve(session, sealer, question_id)
+    except question_approval.QuestionNotFound as error:
         raise NotFound from error
 
 
@@ -105,8 +105,8 @@ def refuse_question(session: Session, account: Account, question_id: int) -> Non
     """Do away with a question that waits. Raises NotFound."""
     require_office(account)
     try:
-        questions.refuse_question(session, question_id)
-    except questions.QuestionNotFound as error:
+        question_approval.refuse_question(session, question_id)
+    except question_approval.QuestionNotFound as error:
         raise NotFound from error
 
 

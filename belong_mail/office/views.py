@@ -7,7 +7,7 @@ from flask_babel import get_locale
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import threads as receipts
 from belong_mail.groups.presenters import group_view, localized
-from belong_mail.leads.forms import KIND_CHOICES
+from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.members.removal import TooManyRemovals
 from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
@@ -67,7 +67,7 @@ def inbox() -> str:
             "office/inbox.html",
             found=found,
             asked=asked,
-            kinds=KIND_CHOICES,
+            question_types=QUESTION_TYPES,
             days_since=service.days_since,
         )
 

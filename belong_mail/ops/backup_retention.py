@@ -51,8 +51,10 @@ def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
 
 
 def _looks_good(file: Path) -> bool:
-    if not file.is_file():
+    """Tell whether a file has the form of a copy; one that another user made, we leave alone."""
+    try:
+        with file.open("rb") as source:
+            is_plain = source.read(len(PLAIN[0])).startswith(PLAIN)
+        return is_plain or encrypted_file.looks_whole(file)
+    except OSError:
         return False
-    with file.open("rb") as source:
-        is_plain = source.read(len(PLAIN[0])).startswith(PLAIN)
-    return is_plain or encrypted_file.looks_whole(file)

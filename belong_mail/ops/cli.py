@@ -23,10 +23,12 @@ from belong_mail.ops.worker_launcher import DRAIN, exec_worker
 from belong_mail.web.context import services
 
 COMMANDS_MODULE = "belong_mail.ops.commands"
+SETUP_MODULE = "belong_mail.ops.setup_command"
 
 
 # Commands that need what neither web nor worker needs: it is loaded with them.
 LAZY_COMMANDS = {
+    "setup": "Install the site on this machine.",
     "db": "Upgrade, check, back up and restore the database.",
     "keys": "Make new keys, and replace old ones.",
     "doctor": "Check everything and say what to do.",
@@ -48,6 +50,10 @@ class LazyCommand(click.Command):
 
 @cache
 def _load_command(name: str) -> click.Command:
+    """Load a command; setup runs before there are settings, so it gets no app."""
+    if name == "setup":
+        setup: click.Command = import_module(SETUP_MODULE).setup_command
+        return setup
     command: click.Command = import_module(COMMANDS_MODULE).COMMANDS[name]
     _wrap_command(command)
     return command

@@ -18,7 +18,7 @@ SECTIONS = {
     "For the office": (
         "group", "lead", "office", "question", "newsletter", "import", "export", "contact",
     ),
-    "To run the site": ("web", "worker", "inbound", "db", "keys", "hold"),
+    "To run the site": ("setup", "web", "worker", "inbound", "db", "keys", "hold"),
     "To look after the site": ("doctor", "status", "outbox", "bounce", "purge"),
     "In development": ("prepare", "demo"),
 }  # fmt: skip

@@ -8,7 +8,6 @@ from flask_babel import get_locale
 
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
-from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.meetings import formatting
@@ -21,20 +20,6 @@ PROMISED = timedelta(days=180)
 directory = Blueprint("directory", __name__)
 # Meetings that a group's page shows.
 NEXT = 3
-
-
-# Pages that say what a press has done.
-RESULTS = {
-    "welcome": "subscriptions/welcome.html",
-    "left": "subscriptions/left.html",
-    "back": "subscriptions/back.html",
-    "refused": "subscriptions/not_me_done.html",
-    "forgotten": "waiting_list/forgotten.html",
-    "lifted": "self_service/lifted.html",
-    "moved": "address_change/confirmed.html",
-    "erased": "self_service/erased.html",
-    "mailbox": "shared_mailbox/confirmed.html",
-}
 
 
 @directory.get("/")
@@ -70,25 +55,6 @@ def group(slug: str) -> str:
         interests=interests,
         meetings=[formatting.meeting_view(each, language) for each in coming],
     )
-
-
-@directory.get("/result/<token>")
-@public
-def result(token: str) -> str:
-    """Say once more, in another language, what a press has done; the press is not repeated."""
-    page, number, detail = services().tokens.read(Purpose.RESULT, token).split("~")
-    language, zone = str(get_locale()), services().settings.timezone
-    context: dict[str, object] = {"choice": detail, "undo_token": detail}
-    if page == "erased" and detail:
-        context["erased_by"] = datetime.fromisoformat(detail)
-    with transaction() as session:
-        if number:
-            found = groups.by_id(session, int(number)) or abort(404)
-            coming = meetings.next_held(session, zone, now(), 1, found)
-            held = [formatting.meeting_view(each, language) for each in coming]
-            context |= {"group": group_view(found, language), "meetings": held}
-            context["can_join"] = found.is_open
-    return render_template(RESULTS[page], is_private=True, **context)
 
 
 @directory.get("/privacy")

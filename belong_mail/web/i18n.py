@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from babel.support import NullTranslations
@@ -14,11 +14,11 @@ from flask_babel import Babel, Domain, get_locale
 from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
-from belong_mail.core.db import now
 from belong_mail.core.services import Settings
-from belong_mail.core.tokens import Purpose
-from belong_mail.web.context import is_shown_again, services
+from belong_mail.web.context import is_shown_again
 
+# Arguments by which a page says what a press has done, in each language.
+SAID = ("pressed", "by")
 CACHEABLE_STATUSES = {200, 206, 304}
 Words = Callable[[datetime, str, ZoneInfo], str]
 
@@ -87,8 +87,7 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
             "other_languages": i18n.OTHER_LANGUAGES,
             "language_name": lambda code: i18n.language_name(code, str(get_locale())),
             "language_list": lambda codes: i18n.language_list(codes, str(get_locale())),
-            "language_url": lambda code, path="": f"{path or quote(request.path)}?lang={code}",
-            "result_url": _result_url,
+            "language_url": _language_url,
             "static": lambda file: url_for("static", filename=file, v=versions[file], lang=None),
             "is_development": settings.is_development,
             "mail_from": settings.mail_from,
@@ -144,14 +143,10 @@ def in_sentence(name: str) -> Markup:
     return Markup("{}{}{}").format(before, with_lang(name), after)
 
 
-def _result_url(result: tuple[str, int | str, str], code: str) -> str:
-    """Return where a page that came of a press can be read in another language, for a day.
-
-    The same press shows the same page, so the time is the day's.
-    """
-    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
-    signed = services().tokens.sign(Purpose.RESULT, "~".join(map(str, result)), today)
-    return url_for("directory.result", token=signed, lang=code)
+def _language_url(code: str, path: str = "") -> str:
+    """Return where this page, or another one, is read in another language."""
+    kept = {} if path else {name: request.args[name] for name in SAID if name in request.args}
+    return f"{path or quote(request.path)}?{urlencode({**kept, 'lang': code})}"
 
 
 def versions_of(folder: Path) -> dict[str, str]:

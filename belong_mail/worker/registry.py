@@ -22,7 +22,7 @@ from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, ending_tasks, office_copies
+from belong_mail.newsletters import auto_pause, group_retirement_tasks, office_copies
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -43,7 +43,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
     keys = Keyring(mailer.opener, mailer.index)
     found: dict[str, Chore] = {
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
-        "Groups do not end": lambda session: ending_tasks.carry_on(session, now()),
+        "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": count_for_leads,
         "Leads see old numbers of interests": lambda session: ticks.count_for_leads(

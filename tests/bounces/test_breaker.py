@@ -275,7 +275,7 @@ def test_who_left_is_not_brought_back_by_an_operator(
         scenario.issue()
         scenario.send_back(why=UNKNOWN)
     assert scenario.members() == 0
-    visitor.press(link_to(scenario.copies()[0].message, "leave"))
+    visitor.follow(link_to(scenario.copies()[0].message, "leave"))
     assert (
         cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"]).output
         == "Memberships restored: 0.\n"

@@ -192,7 +192,7 @@ def test_who_was_lost_can_join_again_like_anybody(
     come_back(scenario, UNKNOWN, [0, 7])
     visitor.join(VILLAGE, ADA)
     scenario.worker.drain()
-    visitor.press(link_to(scenario.relay.to(ADA)[-1], "confirm"))
+    visitor.follow(link_to(scenario.relay.to(ADA)[-1], "confirm"))
     scenario.worker.drain()
     assert scenario.members() == 1
     before = len(scenario.copies())

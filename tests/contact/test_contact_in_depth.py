@@ -68,7 +68,7 @@ def test_the_office_and_the_open_groups_with_a_mailbox_can_be_chosen(
     assert "The leaders of The Village Belong Group</option>" in page
     assert "The leaders of the Asian" not in page
     with services.writing.begin() as session:
-        groups.retire(session, group_named(session, VILLAGE))
+        groups.mark_retired(session, group_named(session, VILLAGE))
     assert "The leaders of" not in visitor.open("/contact").text
 
 

@@ -86,6 +86,9 @@ def test_the_web_holds_the_public_key_and_no_other() -> None:
     assert set(SERVICES["worker"]["secrets"]) >= OF_THE_WORKER
     assert SERVICES["upgrade"]["secrets"] == SERVICES["worker"]["secrets"]
     assert not SERVICES["web"].get("volumes")
+    for name, secret in COMPOSE["secrets"].items():
+        # Outside of the checkout, all of which a wheel or an image could take along.
+        assert secret == {"file": f"/etc/belong-mail/keys/{name}"}
     users = {SERVICES[name]["user"] for name in OURS}
     final = dockerfile.read(DEPLOY / "Dockerfile")[-1]
     assert users == {final.last("USER"), "10002:10000"}

@@ -149,7 +149,7 @@ def test_nothing_secret_is_given_to_the_build() -> None:
         "var/keys/private",
         "var/belong.db",
         ".git/config",
-        "deploy/secrets/index",
+        "keys/index",
     ):
         assert not is_given(name)
     for name in ("belong_mail/app.py", "emails/layout.txt", "requirements/run.txt", "wsgi.py"):

@@ -18,7 +18,14 @@ from tests.processes import ROOT
 from tests.test_cli import wait_until_served
 
 BUILD = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory")
-TREES = ("templates", "emails", "translations", "belong_mail/migrations", "belong_mail/static")
+TREES = (
+    "templates",
+    "emails",
+    "translations",
+    "deploy",
+    "belong_mail/migrations",
+    "belong_mail/static",
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +111,21 @@ def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, tmp_path
         assert expected in said.stdout + said.stderr
     assert (tmp_path / "var/belong.db").is_file()
     assert not (wheel / "var").exists()
+
+
+def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """Nor does it leave keys of development, as whatever reads the settings without any would."""
+    said = belong(
+        wheel, tmp_path, "setup", "--dry-run", "--yes", "--base-url", "https://belong.example.org",
+        "--domains", "example.org", "--relay", "relay.example.org:587",
+        "--office", "office@example.org", "--database", "sqlite",
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    for file in (ROOT / "deploy").glob("belong*"):
+        assert f"/{file.name} (" in said.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:

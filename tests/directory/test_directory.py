@@ -152,7 +152,7 @@ def test_a_group_that_is_yet_to_come_has_nothing_to_join(visitor: Visitor) -> No
 
 def test_a_retired_group_is_gone(visitor: Visitor, services: Services) -> None:
     with services.writing.begin() as session:
-        groups.retire(session, group_named(session, "asian"))
+        groups.mark_retired(session, group_named(session, "asian"))
     assert "Asian" not in visitor.open("/").text
     assert visitor.open("/groups/asian").status_code == 404
     assert visitor.open("/groups/asian/join").status_code == 404

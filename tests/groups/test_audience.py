@@ -65,7 +65,7 @@ def test_the_line_of_a_group_that_is_retired_or_never_was_cannot_be_written(
 ) -> None:
     fields = Form(office.open(PAGE).text).fields
     with services.writing.begin() as session:
-        groups.retire(session, group_named(session, "asian"))
+        groups.mark_retired(session, group_named(session, "asian"))
     for page in (PAGE, "/office/groups/nowhere"):
         assert "audience_en" not in office.open(page).text
     assert office.press(PAGE, **{**fields, **LINE}).status_code == 409

@@ -127,7 +127,7 @@ def test_from_then_on_nobody_joins_and_the_pages_say_so_kindly(
         scenario.visitor.open(f"/groups/{SLUG}/join"),
         scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
         scenario.visitor.open(confirm),
-        scenario.visitor.press(confirm),
+        scenario.visitor.follow(confirm),
     ):
         assert answer.status_code == 404
         assert "This group is coming to an end" in answer.text

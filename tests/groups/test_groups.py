@@ -51,7 +51,7 @@ def test_a_slug_that_is_taken_or_odd_is_refused(session: Session) -> None:
 
 
 def test_a_retired_groups_slug_stays_taken(session: Session) -> None:
-    groups.retire(session, group_named(session, "asian"))
+    groups.mark_retired(session, group_named(session, "asian"))
     assert groups.find(session, "asian") is None
     with pytest.raises(groups.InvalidSlug):
         groups.add(session, "asian", "Another", "", is_upcoming=False)

@@ -112,7 +112,7 @@ def test_a_retired_groups_address_is_not_given_to_another(
     office: Visitor, services: Services
 ) -> None:
     with services.writing.begin() as session:
-        groups.retire(session, group_named(session, "the-village"))
+        groups.mark_retired(session, group_named(session, "the-village"))
     assert office.send(NEW, **TYPED | {"name": "The Village"}).status_code == 422
 
 

@@ -179,14 +179,14 @@ def test_links_of_a_retired_group_answer_kindly_and_let_nobody_in(
         scenario.visitor.open(f"/groups/{SLUG}/join"),
         scenario.visitor.open(f"/groups/{SLUG}/tell-me"),
         scenario.visitor.open(confirm),
-        scenario.visitor.press(confirm),
+        scenario.visitor.follow(confirm),
     ):
         assert answer.status_code == 404
         assert "This group has ended" in answer.text
         assert "/groups/asian" in answer.text
     assert scenario.visitor.open("/groups/no-such-group").status_code == 404
     assert "has ended" not in scenario.visitor.open("/groups/no-such-group").text
-    assert scenario.visitor.press(leave).status_code == 200
+    assert scenario.visitor.follow(leave).status_code == 200
     with scenario.services.reading.begin() as session:
         active = select(func.count(Subscription.id)).where(Subscription.is_active)
         assert session.scalar(active) == 0

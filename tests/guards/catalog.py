@@ -7,6 +7,7 @@ ADDRESSES = "tests/office/test_addresses.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
+SETUP = "tests/operations/test_setup.py"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
@@ -212,7 +213,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "issues-are-judged-as-they-are-rendered",
-        "belong_mail/newsletters/gate.py",
+        "belong_mail/newsletters/lint_gate.py",
         "    return lint(template, Expected(root, _telling(newsletter), targets))",
         "    return []",
         (GATE,),
@@ -220,7 +221,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-door-is-guarded",
         "belong_mail/newsletters/issue_mailer.py",
-        "    return gate.require_fit(newsletter, made, language, mailer.links.root)",
+        "    return lint_gate.require_fit(newsletter, made, language, mailer.links.root)",
         "    return made",
         (
             f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",
@@ -237,7 +238,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "finished-bytes-are-judged-again",
         "belong_mail/newsletters/issue_mailer.py",
-        "        if gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
+        "        if lint_gate.problems_of(newsletter, wire, language, self._mailer.links.root):",
         "        if False:",
         (f"{GATE}::test_bytes_that_were_made_without_the_gate_do_not_leave",),
     ),
@@ -837,7 +838,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-question-is-its-groups",
-        "belong_mail/leads/questions.py",
+        "belong_mail/leads/question_approval.py",
         "    if question.group_id != group.id:\n        raise QuestionNotFound\n    record",
         "    record",
         (TABLE,),
@@ -1742,7 +1743,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "an-end-that-was-not-announced-deletes-nobody",
-        "belong_mail/newsletters/ending.py",
+        "belong_mail/newsletters/group_retirement.py",
         "(group.announced_at or now()) + NOTICE",
         "group.ends_at",
         (
@@ -1751,7 +1752,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "another-end-is-announced-again",
-        "belong_mail/newsletters/ending_tasks.py",
+        "belong_mail/newsletters/group_retirement_tasks.py",
         "if group.announced_end != group.ends_at:",
         "if group.announced_end is None and group.ends_at is not None:",
         (ENDING,),
@@ -1781,7 +1782,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-group-that-has-ended-is-emptied",
-        "belong_mail/newsletters/ending_tasks.py",
+        "belong_mail/newsletters/group_retirement_tasks.py",
         "    erasure.forget_subscriptions(session, rows)\n",
         "",
         (f"{ENDING}::test_at_the_end_nothing_leaves_and_every_membership_and_note_goes",),
@@ -3927,8 +3928,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-copy-gets-older-than-a-month",
         "deploy/belong-backup.service",
-        "-mtime +28 -delete",
-        "-mtime +280 -delete",
+        "--keep 7,4\n",
+        "--keep 7,40\n",
         (f"{PRODUCTION}/test_timers.py::test_the_nightly_copy_can_be_restored_and_old_ones_go",),
     ),
     (
@@ -4729,7 +4730,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-further-language-says-what-is-sensitive",
-        "belong_mail/leads/questions.py",
+        "belong_mail/leads/question_approval.py",
         'for words in sensitive_words("questions")',
         "for words in ()",
         (THIRD_LANGUAGE,),
@@ -5144,7 +5145,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-approval-puts-a-sensitive-question-on-a-form",
         "belong_mail/leads/tasks.py",
-        'if not any(map(questions.asks_sensitive, wanted["words"])):',
+        'if not any(map(question_approval.asks_sensitive, wanted["words"])):',
         "if True:",
         ("tests/office/test_inbox.py",),
     ),
@@ -5245,6 +5246,34 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if (named := NAME.fullmatch(file.name)) and _looks_good(file)",
         "if (named := NAME.fullmatch(file.name))",
         (f"{ENCRYPTED}::test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays",),
+    ),
+    (
+        "setup-makes-no-new-keys-where-some-are-left",
+        "belong_mail/ops/setup_command.py",
+        "    if there and len(there) < len(places):\n",
+        "    if not places:\n",
+        (f"{SETUP}::test_no_new_keys_are_made_where_some_are_left",),
+    ),
+    (
+        "setup-gives-the-web-no-key-that-opens",
+        "belong_mail/ops/setup_plan.py",
+        'PRIVATE_TO_THE_WORKER = ("private", "index")',
+        'PRIVATE_TO_THE_WORKER = ("index",)',
+        (f"{SETUP}::test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read",),
+    ),
+    (
+        "setup-tells-the-web-no-password-of-the-relay",
+        "belong_mail/ops/setup_plan.py",
+        "for_the_web(answers.relay_url)}",
+        "answers.relay_url}",
+        (f"{SETUP}::test_it_asks_five_questions_and_a_password",),
+    ),
+    (
+        "setup-writes-over-nothing",
+        "belong_mail/ops/setup_command.py",
+        "        if state is State.MISSING:\n",
+        "        if state is not State.THERE:\n",
+        (f"{SETUP}::test_run_again_it_changes_nothing",),
     ),
     (
         "a-drill-leaves-nothing",
@@ -5436,6 +5465,13 @@ ROWS += (
         "if isinstance(pieces, SentFile) and",
         "if isinstance(pieces, bytes) and",
         (f"{SERVING}::test_a_long_file_is_sent_from_the_disk_as_it_is_taken[1.1]",),
+    ),
+    (
+        "the-proxy-keeps-forms-in-memory",
+        "deploy/nginx.conf",
+        "    client_body_buffer_size 16m;\n",
+        "",
+        ("tests/production/test_files.py::test_the_proxy_keeps_what_people_type_in_memory",),
     ),
 )
 

@@ -94,7 +94,7 @@ def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
     assert not scenario.is_member()
     assert "Join The Village Belong Group?" in scenario.visitor.open(link_to(mail, "confirm")).text
     assert not scenario.is_member()
-    assert scenario.visitor.press(link_to(mail, "confirm")).status_code == 200
+    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 200
     assert subjects(scenario) == [ASKED, "Welcome! You’re in."]
     assert scenario.is_member()
     assert subjects(scenario, "bob@dpsk12.org") == [ASKED]
@@ -181,7 +181,7 @@ def test_an_import_uses_up_none_of_the_sign_ups_that_somebody_may_send(
     assert subjects(scenario) == [ASKED]
     assert dump_of(scenario.services)["limits"] == []
     link = scenario.confirm_link()
-    assert scenario.visitor.press(link).status_code == 200
+    assert scenario.visitor.follow(link).status_code == 200
     assert scenario.is_member()
 
 

@@ -15,7 +15,7 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, insert, select
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
 
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind, Role
@@ -27,6 +27,7 @@ from belong_mail.groups import service as groups
 from belong_mail.leads.export import Export
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Image, Newsletter
+from belong_mail.web.server import SentFile, answer
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, links_in
 from tests.clients import sign_in, sign_in_office
@@ -369,7 +370,7 @@ def test_the_office_takes_every_groups_content_also_of_one_that_has_ended(
         plan_meeting(session, "asian")
         group = group_named(session, "asian")
         group.ends_at = now() - timedelta(days=1)
-        groups.retire(session, group)
+        groups.mark_retired(session, group)
     page = page_of(services, "asian", "office")
     assert page in office.open("/office/groups/asian").text
     found = files_in(office.send(page))
@@ -390,7 +391,7 @@ def test_the_same_moment_gives_the_same_octets(
 
 
 @on_sqlite
-def test_what_is_long_is_sent_from_a_file(lead: Visitor, services: Services) -> None:
+def test_what_is_long_is_sent_from_a_file(lead: Visitor, services: Services, app: Flask) -> None:
     with services.writing.begin() as session:
         issue = queue_issue(session, text="![x](picture:large)")
         session.add(
@@ -399,6 +400,20 @@ def test_what_is_long_is_sent_from_a_file(lead: Visitor, services: Services) -> 
         )  # fmt: skip
     found = files_in(lead.send(page_of(services)))
     assert found[f"{day_of(services)}/picture-1.jpg"] == bytes(3_000_000)
+    cookie = lead.client.get_cookie("belong")
+    assert cookie is not None
+    asked = create_environ(
+        page_of(services),
+        method="POST",
+        data=Form(lead.open(page_of(services)).text).fields,
+        headers={"Cookie": f"belong={cookie.value}"},
+    )
+    status, headers, content = answer(app, {**asked, "wsgi.file_wrapper": SentFile})
+    assert status == 200
+    assert isinstance(content, SentFile), "the server reads it by itself"
+    assert dict(headers)["content-length"] == str(Path(content.path).stat().st_size)
+    assert unpacked(content.file) == found
+    content.close()
 
 
 @on_sqlite

@@ -140,7 +140,7 @@ def test_place_and_link_are_on_no_public_page_unless_anyone_may_see_them(
 
 def test_a_welcome_names_the_next_meetings_with_their_place(scenario: Scenario) -> None:
     link = scenario.confirm_link()
-    page = scenario.visitor.press(link).text
+    page = scenario.visitor.follow(link).text
     assert PLACE in page
     mail = scenario.mails()[-1]
     for words in (text_of(mail), html_of(mail)):

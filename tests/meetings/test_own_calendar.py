@@ -100,7 +100,7 @@ def test_my_groups_offers_it_and_each_date_by_itself(scenario: Scenario) -> None
 
 def test_the_page_after_joining_offers_the_next_date_with_its_place(scenario: Scenario) -> None:
     scenario.visitor.join("the-village", ADA)
-    page = scenario.visitor.press(link_to(scenario.mails()[-1], "confirm")).text
+    page = scenario.visitor.follow(link_to(scenario.mails()[-1], "confirm")).text
     [day] = re.findall(r'href="(/my-calendar/[^"]+)"', page)
     [event] = events(scenario.visitor.open(day).text)
     assert event.location == PLACE

@@ -209,7 +209,7 @@ def test_from_a_newsletter_too_and_who_joins_again_begins_without(
     found = scenario.subscription("carmen@dpsk12.org")
     assert found is not None
     assert found.is_reminded
-    scenario.visitor.press(leave)
+    scenario.visitor.follow(leave)
     told = scenario.visitor.press(f"{leave}/remind", remind="yes")
     assert "you had already left this group" in scenario.visitor.open(told.location).text
     clock.shift(timedelta(days=2))

@@ -14,7 +14,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups import mailbox
-from belong_mail.newsletters import gate, issue_mailer
+from belong_mail.newsletters import issue_mailer, lint_gate
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Newsletter, RenderedIssue
 from belong_mail.worker.loop import Worker, make_worker
@@ -74,8 +74,8 @@ def problems(services: Services, **words: Any) -> list[str]:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
         for column, value in words.items():
             setattr(issue, column, value)
-        made = gate.render_each(issue, services.renderer, services.links)
-        found = gate.find_problems(issue, made, services.links)
+        made = lint_gate.render_each(issue, services.renderer, services.links)
+        found = lint_gate.find_problems(issue, made, services.links)
         session.rollback()
     return [f"{each.rule} {each.named}" for each in found]
 

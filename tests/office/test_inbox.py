@@ -15,7 +15,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Question
-from belong_mail.leads import questions
+from belong_mail.leads import question_approval
 from belong_mail.worker.loop import Worker
 from tests.bounces.mail import FULL, bounce, hand_back
 from tests.browser_client import Form, Visitor, html_of, text_of
@@ -171,8 +171,8 @@ def test_an_approval_that_the_office_did_not_give_puts_nothing_on_a_form_that_ma
     """Whoever broke into the web can write any question, and approve it."""
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
-        proposed = questions.propose_question(session, group, "text", {"en": words}, [])
-        questions.ask_to_approve(session, services.sealer, proposed.id)
+        proposed = question_approval.propose_question(session, group, "text", {"en": words}, [])
+        question_approval.ask_to_approve(session, services.sealer, proposed.id)
         if words == "Something else":
             proposed.label = {"en": "Where do you live?"}
     worker.drain()
@@ -184,8 +184,8 @@ def test_an_approval_of_what_never_was_or_is_no_approval_harms_nothing(
 ) -> None:
     with services.writing.begin() as session:
         for said in (b'{"question": 999, "words": []}', b"no json"):
-            sealed = services.sealer.seal(said, sealed_for(questions.APPROVE))
-            session.add(Job(kind=questions.APPROVE, sealed=sealed))
+            sealed = services.sealer.seal(said, sealed_for(question_approval.APPROVE))
+            session.add(Job(kind=question_approval.APPROVE, sealed=sealed))
     worker.drain()
     with services.reading.begin() as session:
         waits = select(Question.id).where(Question.approved_at.is_(None))

@@ -40,7 +40,7 @@ def test_the_office_opens_a_group_leads_it_itself_and_writes_to_who_joined(
     assert mail["Subject"] == "Now and next"
     assert "Room 4" in text_of(mail)
     assert "Office News Belong Group" in html_of(mail)
-    assert Visitor(app.test_client()).press(link_to(mail, "leave")).status_code == 200
+    assert Visitor(app.test_client()).follow(link_to(mail, "leave")).status_code == 200
 
 
 def csrf(office: Visitor) -> dict[str, str]:

@@ -35,7 +35,7 @@ def test_numbers_that_nobody_printed_lead_to_a_kind_page(
     visitor: Visitor, services: Services
 ) -> None:
     with services.writing.begin() as session:
-        groups.retire(session, group_named(session, "asian"))
+        groups.mark_retired(session, group_named(session, "asian"))
     for number in ("2", "0", "11", "99999", "100000", "9" * 40, "-1", "x", "1.5"):
         answer = visitor.open(f"/g/{number}")
         assert answer.status_code == 404, number

@@ -113,7 +113,7 @@ def test_who_confirms_or_leaves_for_good_does_not_wait_behind_guesses(
     link = scenario.confirm_link(introduce_me="y", first_name="Ada")
     guess(services, 350, "my-groups")
     scenario.worker.drain()
-    visitor.press(link)
+    visitor.follow(link)
     scenario.worker.drain()
     assert left(services) >= 100
     assert "Ada" in text_of(scenario.relay.to("lead@dpsk12.org")[-1])

@@ -153,7 +153,7 @@ class Walk:
 
     def press(self, url: str, **fields: Any) -> str:
         self.visitor.open(url)
-        answer = self.visitor.press(url, **fields)
+        answer = self.visitor.follow(url, **fields)
         assert answer.status_code in {200, 204}, answer.status_code
         self.note()
         return answer.text

@@ -333,7 +333,7 @@ def test_erasing_takes_no_row_that_only_says_it_is_ones_own(scenario: Scenario) 
         victim = row(session, ADA, OURS, scenario)
         index = victim.address_index
         victim.address_index = scenario.keyring.index.member(victim.group.public_id, MALLORY)
-    scenario.visitor.press(f"{link}/erase")
+    scenario.visitor.follow(f"{link}/erase")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
         session.get_one(Subscription, victim.id).address_index = index
@@ -567,7 +567,7 @@ def test_who_made_themselves_a_lead_names_no_mailbox(scenario: Scenario, *, is_l
     with scenario.services.writing.begin() as session:
         session.execute(delete(GroupLead).where(GroupLead.account_id == lead.id))
     for mail in [*scenario.relay.to(box), *scenario.relay.to(MALLORY)]:
-        scenario.visitor.press(link_to(mail, "confirm-mailbox"))
+        scenario.visitor.follow(link_to(mail, "confirm-mailbox"))
     scenario.worker.drain()
     with scenario.services.reading.begin() as session:
         assert mailbox.mailbox_of(scenario.keyring.opener, group_named(session, slug)) in ("", BOX)

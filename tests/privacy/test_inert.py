@@ -86,7 +86,7 @@ def test_so_do_the_links_of_the_mails_that_only_tell(
     visitor.send("/contact", topic="need", message="Where is the library?", email=MEMBER)
     visitor.press(f"{sheet}/copy")
     worker.drain()
-    visitor.press(links["change-address"])
+    visitor.follow(links["change-address"])
     worker.drain()
     visitor.send("/my-groups", email=MOVED)
     worker.drain()

@@ -73,7 +73,7 @@ def test_two_memberships_cannot_be_joined_before_during_or_after_their_sheet(
     seen.append(dump_of(services))
     for dump in seen:
         assert joined(dump) == []
-    visitor.press(f"{sheet}/erase")
+    visitor.follow(f"{sheet}/erase")
     worker.drain()
     assert joined(dump_of(services)) == []
 

@@ -198,7 +198,7 @@ def test_a_whole_life_with_two_roles(
     assert visitor.join("the-village", "ada@dpsk12.org", **typed).status_code == 303
     worker.drain()
     [mail] = relay.to("ada@dpsk12.org")
-    assert visitor.press(link_to(mail, "confirm")).status_code == 200
+    assert visitor.follow(link_to(mail, "confirm")).status_code == 200
     worker.drain()
     assert "Ada" in text_of(relay.to("ada@dpsk12.org")[-1])
     assert "Ada" in text_of(relay.to(crawl.LEAD)[-1])

@@ -63,6 +63,15 @@ def test_no_process_leaves_an_image_of_its_memory(stage: Stage) -> None:
         assert stage.unit(unit).one("LimitCORE") == "0"
 
 
+def test_the_proxy_keeps_what_people_type_in_memory(stage: Stage) -> None:
+    """A file of a form would change the folder that the proxy makes it in."""
+    folder = stage.folder / "nginx" / "body"
+    before = folder.stat().st_mtime_ns
+    answer = stage.client().send("/contact", message="x" * 200_000)
+    assert answer.status_code == 422
+    assert folder.stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
 def test_sqlites_file_is_what_web_and_worker_share(stage: Stage) -> None:
     folder = stage.folder / "var" / "lib" / "belong-mail"

@@ -1,17 +1,18 @@
 """What the timers start: a copy of the database, the doctor, the status; and the alert."""
 
 import json
-import os
 import shlex
 import stat
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from belong_mail.ops import backup_retention
 from tests.production.stage import Stage
 from tests.production.units import settings
 from tests.production.users import WORKER
@@ -41,12 +42,13 @@ def test_the_nightly_copy_can_be_restored_and_old_ones_go(stage: Stage) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert stat.S_IMODE(copies.stat().st_mode) == 0o700
     stage.flask("db", "drill", str(copy))
-    a_month_ago = copy.stat().st_mtime - 30 * 86_400
-    old = copy.rename(copies / "belong-of-last-month")
-    os.utime(old, (a_month_ago, a_month_ago))
+    days = [datetime.now(UTC) - timedelta(days=n) for n in range(1, 60)]
+    for day in days:
+        (copies / backup_retention.file_name(day)).hardlink_to(copy)
     assert run_unit(stage, "backup").returncode == 0
-    [newer] = copies.iterdir()
-    assert newer != old
+    kept = {file.name for file in copies.iterdir()}
+    assert {backup_retention.file_name(day) for day in days[:6]} < kept
+    assert not {backup_retention.file_name(day) for day in days[27:]} & kept
 
 
 def test_the_status_is_silent_while_all_is_well(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from belong_mail.core.services import Services
 from belong_mail.groups.models import Question
 from belong_mail.groups.seeds import INTERESTS, QUESTIONS
-from belong_mail.leads.questions import asks_sensitive
+from belong_mail.leads.question_approval import asks_sensitive
 from tests.browser_client import Form, Visitor
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named

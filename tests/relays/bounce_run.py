@@ -1,6 +1,7 @@
 """An issue to many through a relay that bounces a fifth later, while workers are killed."""
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 HOUR = 1 / 24
 # Seconds between two looks at how far a worker is.
 LOOK_SECONDS = 0.02
+# Within so many seconds more a worker is killed: in the middle of whatever it does then.
+LATER_SECONDS = 0.1
 Count = Callable[[], int]
 Is = Callable[[], bool]
 
@@ -95,10 +98,10 @@ class BounceRun:
             self._wait(self._has_hop_all, "The living have no copy")
         self._pass_hour()
         with self._noted("an hour later"):
-            before, put = self._taken(), self.relay.put
+            before, put = self.taken(), self.relay.put
             self.relay.release()
             self._work(
-                kills, len(self.dead), lambda: self._taken() - before, self._has_read,
+                kills, len(self.dead), lambda: self.taken() - before, self._has_read,
                 has_come=lambda: self.relay.put - put,
             )  # fmt: skip
         self.relay.hold_again()
@@ -143,10 +146,6 @@ class BounceRun:
             found = {name: session.scalar(query) or 0 for name, query in counts.items()}
         return {name: number for name, number in found.items() if number}
 
-    def taken(self) -> int:
-        """Count the messages that were taken in, each once."""
-        return self._taken()
-
     def _teach(self) -> None:
         self.hop.usual()
         self.hop.accepted.clear()
@@ -169,6 +168,7 @@ class BounceRun:
                 self._wait(partial(_is_reached, has_come, target), "Nothing comes back")
             with product.running(self.settings, "worker") as worker:
                 self._wait(partial(_is_reached, done, target), "A worker does nothing", worker)
+                time.sleep(random.uniform(0, LATER_SECONDS))
                 self._note_use(worker)
                 worker.kill()
                 assert worker.wait().code == -9
@@ -203,9 +203,10 @@ class BounceRun:
     def _has_read(self) -> bool:
         if self.relay.queued or self._jobs():
             return False
-        return self._taken() == len(self.relay.reports())
+        return self.taken() == len(self.relay.reports())
 
-    def _taken(self) -> int:
+    def taken(self) -> int:
+        """Count the messages that were taken in, each once."""
         with self.services.reading.begin() as session:
             return session.scalar(select(func.count(InboundDigest.id))) or 0
 
@@ -240,7 +241,7 @@ class BounceRun:
         self._peak = max(self._peak, int(status["VmHWM"].split()[0]))
 
     def _standing(self) -> str:
-        return f"{self.relay.queued} queued, {self._taken()} read, {self._jobs()} jobs"
+        return f"{self.relay.queued} queued, {self.taken()} read, {self._jobs()} jobs"
 
     def __str__(self) -> str:
         said = [*self.told, f"{self.killed} kills; a worker’s peak {self._peak / 1024:.0f} MB"]

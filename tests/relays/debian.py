@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "LD_LIBRARY_PATH": ":".join(map(str, LIBRARIES)),
 }
 SECONDS = 20
+# A command may go through a whole queue.
+LONG_SECONDS = 600
 IS_REQUIRED = os.environ.get("BELONG_REQUIRE_RELAYS") == "1"
 
 
@@ -67,7 +69,7 @@ def running(port: int, folder: Path, *command: str | Path) -> Iterator[None]:
 def run_beside(folder: Path, *command: str | Path) -> None:
     """Run a server's own command to its end, with the users of the server that runs there."""
     given = _with_accounts(folder, command)
-    subprocess.run(given, env=ENVIRONMENT, timeout=SECONDS, capture_output=True, check=True)
+    subprocess.run(given, env=ENVIRONMENT, timeout=LONG_SECONDS, capture_output=True, check=True)
 
 
 def _with_accounts(folder: Path, command: Sequence[str | Path]) -> list[str]:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from tests.relays.debian import ROOT, run_beside
 from tests.relays.fates import COUNTED, GONE, OUTSIDE, SMALL, STAFF
-from tests.relays.servers import Log, postfix
+from tests.relays.servers import postfix
 from tests.relays.signing import VIRTUAL
 from tests.servers.dovecot import Dovecot
 from tests.servers.ledger import Copy
@@ -123,9 +123,7 @@ def late_relay(imap: Dovecot, user: str, hop: Server) -> Iterator[LateRelay]:
         more = MORE.format(
             folder=folder, domain=DOMAIN, home=home, uid=owner.st_uid, gid=owner.st_gid
         )
-        log: Log
-        with postfix(folder, is_pipelining=True, more=more, services=VIRTUAL) as (port, log):
-            del log
+        with postfix(folder, is_pipelining=True, more=more, services=VIRTUAL) as (port, _):
             yield LateRelay(port, folder, folder / "log")
 
 

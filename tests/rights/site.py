@@ -18,7 +18,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.leads import interests, questions
+from belong_mail.leads import interests, question_approval
 from belong_mail.newsletters import approval, asking
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Newsletter
@@ -280,7 +280,9 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     if slug == OWN:
         asking.ask(session, asked, lead, asking.Wanted(None, 10, is_told=False))
     meeting = plan_meeting(session, slug)
-    question = questions.propose_question(session, group, "text", {"en": "Which snack?"}, [])
+    question = question_approval.propose_question(
+        session, group, "text", {"en": "Which snack?"}, []
+    )
     interests.add_interest(session, group, {"en": "Bring the tea"})
     named = {
         "slug": slug,

@@ -79,7 +79,7 @@ def test_groups_move_once_the_new_address_has_confirmed(
     send_issue(services, worker)
     assert relay.to(ADA)[-1]["Subject"] == "This month with us"
 
-    assert "confirmed" in visitor.press(url).text
+    assert "confirmed" in visitor.follow(url).text
     worker.drain()
     told = relay.to(ADA)[-1]
     for words in (str(told["Subject"]), text_of(told), html_of(told)):
@@ -130,7 +130,7 @@ def test_the_old_links_are_dead_once_the_address_has_moved(
     worker.drain()
     for old in (first, second):
         answers = [visitor.open(f"{old}{page}") for page in ("", "/erase", "/change-address")]
-        for answer in (*answers, visitor.press(f"{old}/copy"), visitor.press(f"{old}/erase")):
+        for answer in (*answers, visitor.follow(f"{old}/copy"), visitor.follow(f"{old}/erase")):
             assert answer.status_code == 404
             assert "Village" not in answer.text
     ask_with(services, slip)
@@ -280,7 +280,7 @@ def test_pressing_twice_moves_once_and_tells_once(
     worker.drain()
     with services.reading.begin() as session:
         assert session.scalars(select(AddressChange.wrapped)).one() == b""
-    assert "confirmed" in visitor.press(url).text
+    assert "confirmed" in visitor.follow(url).text
     worker.drain()
     assert [mail["Subject"] for mail in relay.to(ADA)].count(
         "Your email address for DPS Belong was changed"

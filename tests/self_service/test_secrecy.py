@@ -61,7 +61,7 @@ def test_no_copy_of_the_database_joins_the_memberships_that_are_being_erased(
     join(ADA, "the-village", "lgbtq")
     path = link(ADA)
     before = kept_of(services)["subscriptions"]
-    visitor.press(f"{path}/erase")
+    visitor.follow(f"{path}/erase")
     assert dump_of(services)["subscriptions"] == before
     for slug in ("the-village", "lgbtq"):
         with services.writing.begin() as session:

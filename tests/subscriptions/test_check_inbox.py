@@ -87,7 +87,7 @@ def test_another_language_keeps_the_group_and_the_time(scenario: Scenario) -> No
 
 
 def test_without_its_name_the_page_still_helps(scenario: Scenario) -> None:
-    foreign = scenario.services.tokens.sign(Purpose.RESULT, "left~1~", now())
+    foreign = scenario.services.tokens.sign(Purpose.FORM, "left", now())
     with time_machine.travel(now() - timedelta(hours=49)):
         old = scenario.visitor.join(VILLAGE, ADA).location
     for path in ("/check-your-inbox", f"/check-your-inbox/{foreign}", "/check-your-inbox/x", old):
@@ -96,7 +96,7 @@ def test_without_its_name_the_page_still_helps(scenario: Scenario) -> None:
         assert "Now check your inbox" in page.text
         assert "Village" not in page.text
     token = scenario.visitor.join(VILLAGE, ADA).location.rpartition("/")[2]
-    assert scenario.visitor.open(f"/result/{token}").status_code == 404
+    assert scenario.visitor.open(f"/undo/{token}").status_code == 404
 
 
 def test_the_email_says_what_the_page_says_to_look_for(scenario: Scenario) -> None:

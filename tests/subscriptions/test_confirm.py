@@ -69,12 +69,12 @@ def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario: Sce
 
 def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario) -> None:
     link = scenario.confirm_link()
-    first = scenario.visitor.press(link)
+    first = scenario.visitor.follow(link)
     assert "Welcome! You’re in." in first.text
     scenario.worker.drain()
     before = kept_of(scenario.services)
     for _ in range(3):
-        again = scenario.visitor.press(link)
+        again = scenario.visitor.follow(link)
         assert (again.status_code, again.data) == (200, first.data)
         assert scenario.visitor.open(link).status_code == 200
     scenario.worker.drain()
@@ -95,7 +95,7 @@ def test_twenty_presses_at_once_welcome_once(scenario: Scenario) -> None:
         start.wait()
         for _ in range(2):
             visitor = Visitor(app.test_client(use_cookies=False))
-            statuses.append(visitor.press(link).status_code)
+            statuses.append(visitor.follow(link).status_code)
 
     threads = [threading.Thread(target=press) for _ in range(10)]
     for thread in threads:
@@ -135,7 +135,7 @@ def test_any_browser_may_confirm(scenario: Scenario) -> None:
         {"User-Agent": "phone", "Accept-Language": "es", "Sec-Fetch-Site": "same-origin"},
     )
     assert phone.open(link).status_code == 200
-    assert phone.press(link).status_code == 200
+    assert phone.follow(link).status_code == 200
     assert scenario.is_member()
 
 
@@ -143,7 +143,7 @@ def test_another_site_cannot_press_the_button(scenario: Scenario) -> None:
     link = scenario.confirm_link()
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.org"}):
         visitor = Visitor(scenario.visitor.client, headers)
-        assert visitor.press(link).status_code == 403
+        assert visitor.follow(link).status_code == 403
     assert not scenario.is_member()
 
 
@@ -154,7 +154,7 @@ def test_the_link_works_for_three_days(scenario: Scenario) -> None:
         assert scenario.visitor.open(link).status_code == 200
     with time_machine.travel(asked_at + timedelta(hours=72, minutes=2)):
         assert is_over(scenario.visitor.open(link))
-        assert is_over(scenario.visitor.press(link))
+        assert is_over(scenario.visitor.follow(link))
     assert not scenario.is_member()
 
 
@@ -182,7 +182,7 @@ def test_bent_foreign_and_unknown_links_find_the_same_page(scenario: Scenario) -
     for token in tokens:
         for answer in (
             scenario.visitor.open(f"/confirm/{token}"),
-            scenario.visitor.press(f"/confirm/{token}"),
+            scenario.visitor.follow(f"/confirm/{token}"),
         ):
             assert is_over(answer), token[:80]
             pages.add(answer.text.partition("<main")[2].partition("</main>")[0])
@@ -199,10 +199,13 @@ def test_the_page_for_a_dead_link_speaks_spanish(scenario: Scenario) -> None:
 
 def test_an_old_link_does_not_bring_back_who_has_left(scenario: Scenario) -> None:
     link = scenario.confirm_link()
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     leave = link_to(scenario.mails()[-1], "leave")
-    scenario.visitor.press(leave)
-    for answer, status in ((scenario.visitor.open(link), 200), (scenario.visitor.press(link), 409)):
+    scenario.visitor.follow(leave)
+    for answer, status in (
+        (scenario.visitor.open(link), 200),
+        (scenario.visitor.follow(link), 409),
+    ):
         assert answer.status_code == status
         assert "You’ve left the group" in answer.text
     assert not scenario.is_member()
@@ -212,12 +215,12 @@ def test_each_link_grants_its_own_wish(scenario: Scenario) -> None:
     first = scenario.confirm_link(first_name="Ada", language="en")
     with time_machine.travel(now() + timedelta(minutes=16)):
         second = scenario.confirm_link(first_name="Augusta", language="es")
-        scenario.visitor.press(second)
+        scenario.visitor.follow(second)
         welcome = scenario.mails()[-1]
     assert "Augusta" in text_of(welcome)
     assert "Ada!" not in text_of(welcome)
     assert "¡" in welcome["Subject"]
-    assert scenario.visitor.press(first).status_code == 200
+    assert scenario.visitor.follow(first).status_code == 200
     found = scenario.subscription()
     assert found is not None
     assert found.language == "es"
@@ -227,7 +230,7 @@ def test_an_early_link_still_works_after_a_second_request(scenario: Scenario) ->
     first = scenario.confirm_link(first_name="Ada")
     with time_machine.travel(now() + timedelta(minutes=16)):
         scenario.confirm_link(first_name="Augusta")
-        scenario.visitor.press(first)
+        scenario.visitor.follow(first)
         assert "Ada" in text_of(scenario.mails()[-1])
     assert scenario.is_member()
 
@@ -262,7 +265,7 @@ def test_a_spanish_wish_is_asked_and_welcomed_in_spanish(scenario: Scenario) -> 
     link = link_to(mail, "confirm")
     assert link.endswith("lang=es")
     assert 'Únete al grupo <span lang="en">The Village</span>' in scenario.visitor.open(link).text
-    assert scenario.visitor.press(link).headers["Content-Language"] == "es"
+    assert scenario.visitor.follow(link).headers["Content-Language"] == "es"
     assert scenario.mails()[-1]["Subject"] != "Welcome! You’re in."
 
 

@@ -26,7 +26,7 @@ def alone(scenario: Scenario) -> Scenario:
     """A scenario in which Ada, a member of two groups, has asked never to be emailed."""
     scenario.enter(slug="lgbtq")
     scenario.enter(slug="asian")
-    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     return scenario
 
@@ -57,7 +57,7 @@ def test_the_owner_lifts_it_by_the_link_and_can_join_again(alone: Scenario) -> N
     before = kept_of(alone.services)
     assert "May we email you again?" in alone.visitor.open(url).text
     assert kept_of(alone.services) == before
-    assert "We can email you again" in alone.visitor.press(url).text
+    assert "We can email you again" in alone.visitor.follow(url).text
     assert is_alone(alone)
     alone.worker.drain()
     assert not is_alone(alone)
@@ -75,12 +75,12 @@ def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
     alone: Scenario, code: str, words: str
 ) -> None:
     url = link(alone).partition("?")[0]
-    alone.visitor.press(url)
+    alone.visitor.follow(url)
     assert alone.rows("requests") == 1
     for _ in range(2):
         assert words in alone.visitor.open(f"{url}?lang={code}").text
         alone.worker.drain()
-    alone.visitor.press(url)
+    alone.visitor.follow(url)
     assert alone.rows("requests") == 0
     assert not is_alone(alone)
 
@@ -109,7 +109,7 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -
         session.scalars(select(Suppression)).one().reason = "complained"
     with time_machine.travel(now() + timedelta(days=8)):
         assert ask(alone) == 0
-    alone.visitor.press(url)
+    alone.visitor.follow(url)
     alone.worker.drain()
     assert is_alone(alone)
 
@@ -136,12 +136,12 @@ def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_a
 ) -> None:
     url = link(alone)
     with time_machine.travel(now() + timedelta(hours=73)):
-        over = alone.visitor.press(url)
+        over = alone.visitor.follow(url)
         assert over.status_code == 404
         assert "works for three days" in over.text
     with alone.services.writing.begin() as session:
         session.scalars(select(Suppression)).one().since -= timedelta(days=1)
-    alone.visitor.press(url)
+    alone.visitor.follow(url)
     alone.worker.drain()
     assert is_alone(alone)
 

@@ -172,7 +172,7 @@ def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
 def test_who_says_never_again_many_times_leaves_one_request(scenario: Scenario) -> None:
     link = link_to(scenario.ask(), "not-me")
     for _ in range(5):
-        assert scenario.visitor.press(link, choice="never").status_code == 200
+        assert scenario.visitor.follow(link, choice="never").status_code == 200
     assert len(requests(scenario)) == 1
     before = len(scenario.mails())
     scenario.visitor.join(VILLAGE, ADA)

@@ -118,7 +118,7 @@ def test_a_stranger_who_types_an_address_all_day_delays_nothing_of_its_owner(
         assert len(scenario.mails()) == before + 1
         link = link_to(scenario.mails()[-1], "confirm")
     with time_machine.travel(begun + timedelta(hours=4)):
-        scenario.visitor.press(link)
+        scenario.visitor.follow(link)
         assert "Ada" in text_of(scenario.mails()[-1])
 
 

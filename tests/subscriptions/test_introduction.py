@@ -60,7 +60,7 @@ def test_the_leads_are_told_after_the_button_and_not_before(scenario: Scenario) 
     assert TOLD in scenario.visitor.open(link).text
     assert scenario.mails(LEAD) == []
 
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     for lead in (LEAD, "second.lead@dpsk12.org"):
         [mail] = scenario.mails(lead)
         assert mail["Reply-To"] == ADA
@@ -93,7 +93,7 @@ def test_without_the_tick_the_answers_are_never_stored(scenario: Scenario) -> No
     [mail] = scenario.mails()
     link = link_to(mail, "confirm")
     assert TOLD not in scenario.visitor.open(link).text
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0
 
@@ -110,7 +110,7 @@ def test_pressing_twice_introduces_once(scenario: Scenario) -> None:
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     for _ in range(3):
-        scenario.visitor.press(link)
+        scenario.visitor.follow(link)
         scenario.worker.drain()
     assert len(scenario.mails(LEAD)) == 1
     assert TOLD not in scenario.visitor.open(link).text
@@ -121,10 +121,10 @@ def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario: Scen
     plain = scenario.confirm_link()
     with time_machine.travel(now() + timedelta(minutes=16)):
         with_tick = scenario.confirm_link(**TYPED)
-        scenario.visitor.press(plain)
+        scenario.visitor.follow(plain)
         assert scenario.mails(LEAD) == []
         assert TOLD in scenario.visitor.open(with_tick).text
-        scenario.visitor.press(with_tick)
+        scenario.visitor.follow(with_tick)
         assert len(scenario.mails(LEAD)) == 1
     assert kept_answers(scenario) == 0
     subjects = [mail["Subject"] for mail in scenario.mails()]
@@ -134,11 +134,11 @@ def test_who_is_in_already_is_introduced_by_the_wish_that_says_so(scenario: Scen
 def test_who_leaves_before_the_mail_goes_out_is_not_introduced(scenario: Scenario) -> None:
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     found = scenario.subscription()
     assert found is not None
     not_me = scenario.visitor.open(link).text.partition('href="/not-me/')[2].partition('"')[0]
-    scenario.visitor.press(f"/not-me/{not_me}", choice="forget")
+    scenario.visitor.follow(f"/not-me/{not_me}", choice="forget")
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0
 
@@ -148,7 +148,7 @@ def test_a_lead_who_is_one_no_more_is_told_nothing(scenario: Scenario) -> None:
     link = scenario.confirm_link(**TYPED)
     with scenario.services.writing.begin() as session:
         session.connection().exec_driver_sql("DELETE FROM leaderships")
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0
     assert scenario.is_member()

@@ -51,7 +51,7 @@ def test_the_footers_link_asks_and_the_button_acts(scenario: Scenario) -> None:
     scenario.visitor.client.head(link.removeprefix("http://localhost:5000"))
     assert kept_of(scenario.services) == before
 
-    done = scenario.visitor.press(link)
+    done = scenario.visitor.follow(link)
     assert "You’ve left the group" in done.text
     assert not scenario.is_member()
 
@@ -59,7 +59,7 @@ def test_the_footers_link_asks_and_the_button_acts(scenario: Scenario) -> None:
 def test_leaving_one_group_leaves_no_other(scenario: Scenario) -> None:
     links(scenario, "lgbtq")
     _, link = links(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     assert scenario.is_member(slug="lgbtq")
     assert not scenario.is_member()
     assert "LGBTQ" not in scenario.visitor.open(link).text
@@ -76,7 +76,7 @@ def test_one_click_leaves_without_cookie_page_or_redirect(scenario: Scenario) ->
             assert "Location" not in answer.headers
             assert "Set-Cookie" not in answer.headers
         assert not scenario.is_member()
-        scenario.visitor.press(undo_link(scenario.visitor.press(leave_link(scenario)).text))
+        scenario.visitor.follow(undo_link(scenario.visitor.follow(leave_link(scenario)).text))
         assert scenario.is_member()
 
 
@@ -145,7 +145,7 @@ def test_looking_at_the_one_click_link_shows_the_page_and_changes_nothing(
     assert kept_of(scenario.services) == before
     action = page.partition('action="')[2].partition('"')[0]
     assert action.startswith("/leave/")
-    assert "You’ve left the group" in scenario.visitor.press(action).text
+    assert "You’ve left the group" in scenario.visitor.follow(action).text
 
 
 def test_a_post_that_is_not_one_click_is_refused(scenario: Scenario) -> None:
@@ -153,7 +153,7 @@ def test_a_post_that_is_not_one_click_is_refused(scenario: Scenario) -> None:
     bodies: list[dict[str, Any]] = [{}, {"x": "List-Unsubscribe"}]
     bodies += [{"List-Unsubscribe": value} for value in ("", "x", "one-click", ["x", "One-Click"])]
     for body in bodies:
-        answer = scenario.visitor.press(link, **body)
+        answer = scenario.visitor.follow(link, **body)
         assert answer.status_code == 400, body
         assert "Leave The Village Belong Group?" in answer.text, body
     assert scenario.is_member()
@@ -172,9 +172,9 @@ def test_one_click_comes_through_from_a_webmails_page(
 ) -> None:
     link, footer = links(scenario)
     scenario.visitor.headers = headers
-    assert scenario.visitor.press(footer, **BODY).status_code == 403
+    assert scenario.visitor.follow(footer, **BODY).status_code == 403
     assert scenario.is_member()
-    answer = scenario.visitor.press(link, **BODY)
+    answer = scenario.visitor.follow(link, **BODY)
     assert (answer.status_code, answer.data) == (204, b"")
     assert "Set-Cookie" not in answer.headers
     assert not scenario.is_member()
@@ -182,12 +182,12 @@ def test_one_click_comes_through_from_a_webmails_page(
 
 def test_one_click_after_the_row_is_gone_is_still_fine(scenario: Scenario) -> None:
     link, footer = links(scenario)
-    scenario.visitor.press(link, **BODY)
+    scenario.visitor.follow(link, **BODY)
     with time_machine.travel(now() + timedelta(days=31)):
         with scenario.services.writing.begin() as session:
             purge.purge_all(session)
         assert scenario.subscription() is None
-        assert scenario.visitor.press(link, **BODY).status_code == 204
+        assert scenario.visitor.follow(link, **BODY).status_code == 204
         assert scenario.visitor.open(footer).status_code == 410
 
 
@@ -200,12 +200,12 @@ def test_undoing_keeps_since_when_one_is_a_member_and_brings_nothing_of_meanwhil
     before = scenario.subscription()
     assert before is not None
     with time_machine.travel(now() + timedelta(days=9), tick=False) as clock:
-        undo = undo_link(scenario.visitor.press(link).text)
+        undo = undo_link(scenario.visitor.follow(link).text)
         with scenario.services.writing.begin() as session:
             make_member(session, scenario.keyring, "bob@dpsk12.org")
             queue_issue(session, subject="While Ada was away")
         clock.shift(timedelta(minutes=5))
-        assert scenario.visitor.press(undo).status_code == 200
+        assert scenario.visitor.follow(undo).status_code == 200
         after = scenario.subscription()
         assert after is not None
         assert after.is_active
@@ -228,7 +228,7 @@ def test_undoing_a_leave_keeps_a_pause(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         [member] = session.scalars(select(Subscription))
         member.paused_until = until
-    scenario.visitor.press(undo_link(scenario.visitor.press(link).text))
+    scenario.visitor.follow(undo_link(scenario.visitor.follow(link).text))
     after = scenario.subscription()
     assert after is not None
     assert after.pause == until
@@ -239,7 +239,7 @@ def test_leaving_holds_back_mail_that_already_waits(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         make_member(session, scenario.keyring, "bob@dpsk12.org")
         queue_issue(session, subject="The second issue")
-    scenario.visitor.press(link, **BODY)
+    scenario.visitor.follow(link, **BODY)
     assert [mail["Subject"] for mail in scenario.mails()] == ["This month with us"]
     assert [mail["Subject"] for mail in scenario.mails("bob@dpsk12.org")] == ["The second issue"]
     assert states(scenario) == states(scenario) | {"recipients": 2, "accepted": 1, "withdrawn": 1}
@@ -247,7 +247,7 @@ def test_leaving_holds_back_mail_that_already_waits(scenario: Scenario) -> None:
 
 def test_who_leaves_before_the_welcome_has_left_gets_none(scenario: Scenario) -> None:
     link = scenario.confirm_link()
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     with scenario.services.writing.begin() as session:
         for member in session.scalars(select(Subscription)):
             members.leave(session, member.public_id)
@@ -262,7 +262,7 @@ def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> N
         queue_issue(session, subject="The second issue")
     scenario.worker.drain()
     assert states(scenario) == states(scenario) | {"recipients": 1, "deferred": 1}
-    scenario.visitor.press(link, **BODY)
+    scenario.visitor.follow(link, **BODY)
     with time_machine.travel(now() + timedelta(hours=1)):
         assert len(scenario.mails()) == 1
     assert states(scenario) == states(scenario) | {"recipients": 1, "withdrawn": 1}
@@ -270,13 +270,13 @@ def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> N
 
 def test_leaving_can_be_undone_within_the_hour(scenario: Scenario) -> None:
     _, link = links(scenario)
-    undo = undo_link(scenario.visitor.press(link).text)
+    undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=59)):
         before = kept_of(scenario.services)
         assert scenario.visitor.open(undo).status_code == 200
         assert kept_of(scenario.services) == before
         for _ in range(2):
-            assert "Good to have you back" in scenario.visitor.press(undo).text
+            assert "Good to have you back" in scenario.visitor.follow(undo).text
         assert scenario.is_member()
         with scenario.services.writing.begin() as session:
             queue_issue(session, subject="After coming back")
@@ -285,42 +285,42 @@ def test_leaving_can_be_undone_within_the_hour(scenario: Scenario) -> None:
 
 def test_after_the_hour_leaving_is_not_undone(scenario: Scenario) -> None:
     _, link = links(scenario)
-    undo = undo_link(scenario.visitor.press(link).text)
+    undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=62)):
-        assert scenario.visitor.press(undo).status_code == 404
+        assert scenario.visitor.follow(undo).status_code == 404
         assert not scenario.is_member()
-        again = scenario.visitor.press(link)
+        again = scenario.visitor.follow(link)
         assert "You’ve left the group" in again.text
         assert "/undo/" not in again.text
 
 
 def test_pressing_leave_late_again_does_not_open_the_way_back(scenario: Scenario) -> None:
     _, link = links(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(minutes=55)):
-        undo = undo_link(scenario.visitor.press(link).text)
+        undo = undo_link(scenario.visitor.follow(link).text)
     with time_machine.travel(now() + timedelta(minutes=70)):
-        assert scenario.visitor.press(undo).status_code == 404
+        assert scenario.visitor.follow(undo).status_code == 404
     assert not scenario.is_member()
 
 
 def test_who_asked_to_be_left_alone_is_not_brought_back_by_undo(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(), "not-me")
-    scenario.visitor.press(link_to(scenario.relay.to(ADA)[0], "confirm"))
+    scenario.visitor.follow(link_to(scenario.relay.to(ADA)[0], "confirm"))
     leave = link_to(scenario.mails()[-1], "leave")
-    undo = undo_link(scenario.visitor.press(leave).text)
-    scenario.visitor.press(not_me, choice="never")
+    undo = undo_link(scenario.visitor.follow(leave).text)
+    scenario.visitor.follow(not_me, choice="never")
     scenario.worker.drain()
-    assert scenario.visitor.press(undo).status_code == 404
+    assert scenario.visitor.follow(undo).status_code == 404
     assert not scenario.is_member()
 
 
 def test_a_link_mailed_long_ago_still_leaves_after_joining_again(scenario: Scenario) -> None:
     _, link = links(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     scenario.enter()
     assert scenario.is_member()
-    assert scenario.visitor.press(link).status_code == 200
+    assert scenario.visitor.follow(link).status_code == 200
     assert not scenario.is_member()
 
 
@@ -331,8 +331,8 @@ def test_leaving_in_spanish(scenario: Scenario) -> None:
     link = link_to(scenario.mails()[-1], "leave")
     page = scenario.visitor.open(link)
     assert page.headers["Content-Language"] == "es"
-    done = scenario.visitor.press(link)
+    done = scenario.visitor.follow(link)
     assert done.headers["Content-Language"] == "es"
     assert "Done" not in done.text
-    assert scenario.visitor.press(undo_link(done.text)).headers["Content-Language"] == "es"
+    assert scenario.visitor.follow(undo_link(done.text)).headers["Content-Language"] == "es"
     assert scenario.is_member()

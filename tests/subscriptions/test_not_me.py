@@ -17,16 +17,16 @@ def test_somebody_elses_slip_is_forgotten(scenario: Scenario) -> None:
     assert "Cancel the request" in page.text
     assert "Don’t email me again" in page.text
 
-    done = scenario.visitor.press(link_to(mail, "not-me"), choice="forget")
+    done = scenario.visitor.follow(link_to(mail, "not-me"), choice="forget")
     assert "We canceled the request" in done.text
-    assert scenario.visitor.press(link_to(mail, "confirm")).status_code == 409
+    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 409
     assert not scenario.is_member()
     assert scenario.rows("wishes") == 0
     assert scenario.rows("suppressions") == 0
 
 
 def test_who_was_not_meant_may_still_join_another_day(scenario: Scenario) -> None:
-    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="forget")
+    scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="forget")
     with time_machine.travel(now() + timedelta(days=1)):
         scenario.enter()
     assert scenario.is_member()
@@ -35,7 +35,7 @@ def test_who_was_not_meant_may_still_join_another_day(scenario: Scenario) -> Non
 def test_never_mail_me_again_holds_in_every_group(scenario: Scenario) -> None:
     scenario.enter(slug="lgbtq")
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
-    done = scenario.visitor.press(not_me, choice="never")
+    done = scenario.visitor.follow(not_me, choice="never")
     assert "We won’t email you again" in done.text
     got = len(scenario.mails())
 
@@ -55,14 +55,14 @@ def test_mail_that_already_waits_stays_here(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(slug="asian"), "not-me")
     scenario.visitor.join(VILLAGE, ADA)
     scenario.worker._read_requests()
-    scenario.visitor.press(not_me, choice="never")
+    scenario.visitor.follow(not_me, choice="never")
     scenario.worker._read_requests()
     got = len(scenario.relay.to(ADA))
     assert len(scenario.mails()) == got
 
 
 def test_what_is_kept_of_who_wants_to_be_left_alone_is_a_mark_and_a_day(scenario: Scenario) -> None:
-    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     [(mark, reason, since)] = dump_of(scenario.services)["suppressions"]
     assert mark == scenario.keyring.index.suppressed(ADA)
@@ -73,7 +73,7 @@ def test_what_is_kept_of_who_wants_to_be_left_alone_is_a_mark_and_a_day(scenario
 def test_pressing_again_changes_nothing(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(), "not-me")
     for choice in ("never", "never", "forget"):
-        assert scenario.visitor.press(not_me, choice=choice).status_code == 200
+        assert scenario.visitor.follow(not_me, choice=choice).status_code == 200
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 1
     assert not scenario.is_member()
@@ -81,7 +81,7 @@ def test_pressing_again_changes_nothing(scenario: Scenario) -> None:
 
 def test_a_press_without_a_choice_only_forgets(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(), "not-me")
-    assert "We canceled the request" in scenario.visitor.press(not_me).text
+    assert "We canceled the request" in scenario.visitor.follow(not_me).text
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 0
 
@@ -90,6 +90,6 @@ def test_the_link_on_the_confirm_page_works_like_the_mailed_one(scenario: Scenar
     page = scenario.visitor.open(scenario.confirm_link()).text
     path = page.partition('href="/not-me/')[2].partition('"')[0]
     assert scenario.visitor.open(f"/not-me/{path}").status_code == 200
-    scenario.visitor.press(f"/not-me/{path}", choice="never")
+    scenario.visitor.follow(f"/not-me/{path}", choice="never")
     scenario.worker.drain()
     assert scenario.rows("suppressions") == 1

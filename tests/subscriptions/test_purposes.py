@@ -47,7 +47,7 @@ def test_a_token_of_one_purpose_opens_no_other_page(scenario: Scenario) -> None:
                 token = scenario.services.tokens.sign(purpose, name, now())
                 body = {"List-Unsubscribe": "One-Click", "choice": "never"}
                 assert scenario.visitor.open(f"/{page}/{token}").status_code == 404
-                assert scenario.visitor.press(f"/{page}/{token}", **body).status_code == 404
+                assert scenario.visitor.follow(f"/{page}/{token}", **body).status_code == 404
     assert kept_of(scenario.services) == before
 
 
@@ -58,7 +58,7 @@ def test_a_token_about_a_thing_of_another_kind_opens_nothing(scenario: Scenario)
         token = scenario.services.tokens.sign(PAGES[page], name, now())
         over = 404 if page == "confirm" else 410
         assert scenario.visitor.open(f"/{page}/{token}").status_code == over
-        assert scenario.visitor.press(f"/{page}/{token}").status_code == over
+        assert scenario.visitor.follow(f"/{page}/{token}").status_code == over
     assert kept_of(scenario.services) == before
 
 
@@ -68,7 +68,7 @@ def test_links_that_end_something_work_for_ever(scenario: Scenario, page: str) -
         member = make_member(session, scenario.keyring, ADA)
         token = scenario.services.tokens.sign(PAGES[page], member.public_id, now())
     with time_machine.travel(now() + timedelta(days=4000)):
-        answer = scenario.visitor.press(f"/{page}/{token}", **{"List-Unsubscribe": "One-Click"})
+        answer = scenario.visitor.follow(f"/{page}/{token}", **{"List-Unsubscribe": "One-Click"})
     assert answer.status_code in {200, 204}
     assert not scenario.is_member()
 

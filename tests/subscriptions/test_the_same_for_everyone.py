@@ -45,9 +45,9 @@ def town(scenario: Scenario) -> Scenario:
     scenario.enter(address("is-member"))
     for state in ("has-ended", "left-once"):
         leave = link_to(scenario.enter(address(state)), "leave")
-        scenario.visitor.press(leave)
+        scenario.visitor.follow(leave)
     not_me = link_to(scenario.ask(address("never-you")), "not-me")
-    scenario.visitor.press(not_me, choice="never")
+    scenario.visitor.follow(not_me, choice="never")
     scenario.worker.drain()
     return scenario
 

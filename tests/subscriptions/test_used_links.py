@@ -36,7 +36,7 @@ def test_a_used_confirmation_link_says_that_they_are_in(
     scenario: Scenario, language: str, words: str
 ) -> None:
     link = scenario.confirm_link(language=language)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     scenario.worker.drain()
     before = kept_of(scenario.services)
     answer = scenario.visitor.open(link)
@@ -50,12 +50,12 @@ def test_a_used_confirmation_link_says_that_they_are_in(
 
 def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: Scenario) -> None:
     link = scenario.confirm_link()
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(days=40)):
         with scenario.services.writing.begin() as session:
             purge.purge_all(session)
         assert scenario.rows("wishes") == 0
-        for answer in (scenario.visitor.open(link), scenario.visitor.press(link)):
+        for answer in (scenario.visitor.open(link), scenario.visitor.follow(link)):
             assert answer.status_code == 200
             assert "You’re already in" in answer.text
     assert scenario.is_member()
@@ -69,7 +69,7 @@ def test_a_confirmation_link_works_as_it_was_mailed_before_it_named_its_membersh
         [confirm_id] = session.scalars(select(PendingConfirmation.confirm_id))
     token = scenario.services.tokens.sign(Purpose.CONFIRM, confirm_id, now())
     assert "Join The Village" in scenario.visitor.open(f"/confirm/{token}").text
-    assert "Welcome! You’re in." in scenario.visitor.press(f"/confirm/{token}").text
+    assert "Welcome! You’re in." in scenario.visitor.follow(f"/confirm/{token}").text
     assert scenario.is_member()
 
 
@@ -78,34 +78,34 @@ def test_a_confirmation_link_of_who_has_left_says_so_and_leads_back(
     scenario: Scenario, days: int
 ) -> None:
     link = scenario.confirm_link()
-    scenario.visitor.press(link)
-    scenario.visitor.press(link_to(scenario.mails()[-1], "leave"))
+    scenario.visitor.follow(link)
+    scenario.visitor.follow(link_to(scenario.mails()[-1], "leave"))
     with time_machine.travel(now() + timedelta(days=days)):
         page = scenario.visitor.open(link)
         assert page.status_code == 200
         assert "You’ve left the group" in page.text
         assert ("Undo and stay in the group" in page.text) is (days == 0)
         assert (f'href="/groups/{VILLAGE}/join' in page.text) is (days > 0)
-        assert scenario.visitor.press(link).status_code == 409
+        assert scenario.visitor.follow(link).status_code == 409
     assert not scenario.is_member()
 
 
 def test_a_confirmation_link_of_a_canceled_request_says_so(scenario: Scenario) -> None:
     mail = scenario.ask()
-    scenario.visitor.press(link_to(mail, "not-me"), choice="forget")
+    scenario.visitor.follow(link_to(mail, "not-me"), choice="forget")
     confirm = link_to(mail, "confirm")
     page = scenario.visitor.open(confirm)
     assert page.status_code == 200
     assert "This request was canceled" in page.text
     assert f'href="/groups/{VILLAGE}/join' in page.text
-    assert scenario.visitor.press(confirm).status_code == 409
+    assert scenario.visitor.follow(confirm).status_code == 409
     assert "se canceló" in scenario.visitor.open(confirm.replace("lang=en", "lang=es")).text
     assert not scenario.is_member()
 
 
 def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario: Scenario) -> None:
     mail = scenario.ask()
-    scenario.visitor.press(link_to(mail, "not-me"), choice="never")
+    scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
     scenario.worker.drain()
     page = scenario.visitor.open(link_to(mail, "confirm")).text
     assert "You asked us not to email this address" in page
@@ -114,7 +114,7 @@ def test_a_confirmation_link_of_who_wants_no_email_offers_no_form(scenario: Scen
 
 def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario: Scenario) -> None:
     link = leave_path(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     before = kept_of(scenario.services)
     page = scenario.visitor.open(link).text
     assert "You’ve left the group" in page
@@ -131,9 +131,9 @@ def test_a_used_leave_link_says_so_and_offers_to_come_back(scenario: Scenario) -
 
 def test_of_a_group_that_has_ended_no_form_is_offered(scenario: Scenario) -> None:
     link = leave_path(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     with scenario.services.writing.begin() as session:
-        groups.retire(session, group_named(session, VILLAGE))
+        groups.mark_retired(session, group_named(session, VILLAGE))
     with time_machine.travel(now() + timedelta(days=2)):
         page = scenario.visitor.open(link)
     assert page.status_code == 200
@@ -164,7 +164,7 @@ def test_after_leaving_nothing_else_is_done_and_the_page_explains(
     scenario: Scenario, verb: str, typed: dict[str, str], language: str
 ) -> None:
     link = leave_path(scenario)
-    scenario.visitor.press(link)
+    scenario.visitor.follow(link)
     before = kept_of(scenario.services)
     if "until" in typed:
         typed = {"until": f"{now() + timedelta(days=9):%Y-%m-%d}"}
@@ -179,9 +179,9 @@ def test_after_leaving_nothing_else_is_done_and_the_page_explains(
 
 def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
     mail = scenario.ask()
-    scenario.visitor.press(link_to(mail, "confirm"))
+    scenario.visitor.follow(link_to(mail, "confirm"))
     leave = link_to(scenario.mails()[-1], "leave")
-    scenario.visitor.press(leave)
+    scenario.visitor.follow(leave)
     with time_machine.travel(now() + timedelta(days=31)):
         with scenario.services.writing.begin() as session:
             purge.purge_all(session)
@@ -199,7 +199,7 @@ def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
 
 def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -> None:
     mail = scenario.ask()
-    scenario.visitor.press(link_to(mail, "confirm"))
+    scenario.visitor.follow(link_to(mail, "confirm"))
     not_me = link_to(mail, "not-me")
     before = kept_of(scenario.services)
     page = scenario.visitor.open(not_me).text
@@ -212,7 +212,7 @@ def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -
     assert 'Salir del grupo <span lang="en">The Village</span></button>' in spanish
     assert kept_of(scenario.services) == before
     for _ in range(2):
-        done = scenario.visitor.press(not_me, choice="forget").text
+        done = scenario.visitor.follow(not_me, choice="forget").text
         assert "You’ve left the group" in done
         assert "Undo and stay in the group" in done
     assert not scenario.is_member()
@@ -221,7 +221,7 @@ def test_not_me_of_a_member_says_that_it_ends_a_membership(scenario: Scenario) -
 @pytest.mark.parametrize("choice", ["forget", "never"])
 def test_a_used_not_me_link_says_that_it_was_used(scenario: Scenario, choice: str) -> None:
     not_me = link_to(scenario.ask(), "not-me")
-    scenario.visitor.press(not_me, choice=choice)
+    scenario.visitor.follow(not_me, choice=choice)
     scenario.worker.drain()
     page = scenario.visitor.open(not_me)
     assert page.status_code == 200
@@ -234,7 +234,7 @@ def test_a_used_not_me_link_says_that_it_was_used(scenario: Scenario, choice: st
 
 def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(), "not-me")
-    scenario.visitor.press(not_me, choice="forget")
+    scenario.visitor.follow(not_me, choice="forget")
     with time_machine.travel(now() + timedelta(days=1)):
         scenario.worker.drain()
         assert scenario.rows("subscriptions") == 0
@@ -245,7 +245,7 @@ def test_a_used_not_me_link_says_so_when_its_request_is_deleted(scenario: Scenar
 
 def test_not_me_asks_again_once_somebody_has_asked_again(scenario: Scenario) -> None:
     not_me = link_to(scenario.ask(), "not-me")
-    scenario.visitor.press(not_me, choice="forget")
+    scenario.visitor.follow(not_me, choice="forget")
     assert "Cancel the request</button>" not in scenario.visitor.open(not_me).text
     scenario.visitor.join(VILLAGE, ADA)
     scenario.worker._read_requests()
@@ -253,9 +253,9 @@ def test_not_me_asks_again_once_somebody_has_asked_again(scenario: Scenario) -> 
 
 
 def test_an_undo_link_that_was_used_says_that_they_are_in(scenario: Scenario) -> None:
-    left = scenario.visitor.press(leave_path(scenario)).text
+    left = scenario.visitor.follow(leave_path(scenario)).text
     undo = "/undo/" + left.partition('action="/undo/')[2].partition('"')[0]
-    scenario.visitor.press(undo)
+    scenario.visitor.follow(undo)
     page = scenario.visitor.open(undo).text
     assert "You’re still a member" in page
     assert "You’ve left" not in page

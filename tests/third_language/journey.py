@@ -50,7 +50,7 @@ def join(visitor: Visitor, worker: Worker, relay: Server, address: str, code: st
     worker.drain()
     [asked] = relay.to(address)
     assert f'<html lang="{code}"' in html_of(asked)
-    confirmed = visitor.press(link_to(asked, "confirm"))
+    confirmed = visitor.follow(link_to(asked, "confirm"))
     assert Reader(confirmed.text).language == code
     worker.drain()
     return relay.to(address)[-1]
@@ -84,7 +84,7 @@ def test_a_form_keeps_what_was_typed_when_its_language_is_switched(visitor: Visi
     page = visitor.open("/groups/the-village/join").text
     assert f'value="{CODE}"' in page
     typed = {**Form(page).fields, "email": ADA, "switch_language": CODE}
-    switched = visitor.press(f"/groups/the-village/join?lang={CODE}", **typed)
+    switched = visitor.follow(f"/groups/the-village/join?lang={CODE}", **typed)
     assert Reader(switched.text).language == CODE
     assert Form(switched.text).fields["email"] == ADA
 

@@ -29,7 +29,7 @@ def town(scenario: Scenario) -> Scenario:
     """One address in each state."""
     wait_for(scenario, address("has-asked"))
     scenario.enter(address("is-member"))
-    scenario.visitor.press(link_to(scenario.ask(address("never-you")), "not-me"), choice="never")
+    scenario.visitor.follow(link_to(scenario.ask(address("never-you")), "not-me"), choice="never")
     scenario.worker.drain()
     return scenario
 
@@ -85,7 +85,7 @@ def test_the_web_with_its_keys_and_a_guess_opens_and_forgets_nothing(scenario: S
     for name in (ADA, ADA.partition("@")[0], "1", new_public_id()):
         token = scenario.services.tokens.sign(Purpose.FORGET_NOTE, name, now())
         assert scenario.visitor.open(f"/forget-note/{token}").status_code == 410
-        scenario.visitor.press(f"/forget-note/{token}")
+        scenario.visitor.follow(f"/forget-note/{token}")
     assert kept_of(scenario.services) == before
 
 
@@ -126,9 +126,9 @@ def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario: S
     [link] = notes_in(text_of(mail))
     assert "Autoimmune" in scenario.visitor.open(link).text
     assert scenario.rows("interests") == 1
-    assert "We canceled the notification" in scenario.visitor.press(link).text
+    assert "We canceled the notification" in scenario.visitor.follow(link).text
     assert scenario.rows("interests") == 0
-    assert scenario.visitor.press(link).status_code == 200
+    assert scenario.visitor.follow(link).status_code == 200
     over = scenario.visitor.open(link)
     assert over.status_code == 410
     assert "This link is no longer needed" in over.text
@@ -148,13 +148,13 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(
         assert len(notes_in(text_of(mail))) == 1
         return link_to(mail, "my-groups").partition("?")[0]
 
-    visitor.press(f"{sheet()}/copy")
+    visitor.follow(f"{sheet()}/copy")
     waits = "You asked us to notify you when the Autoimmune Belong Group starts."
     assert waits in " ".join(text_of(scenario.mails()[-1]).split())
     new = "moved@dpsk12.org"
     visitor.send(f"{sheet()}/change-address", email=new)
-    visitor.press(link_to(scenario.mails(new)[-1], "change-address"))
-    visitor.press(f"{sheet(new)}/erase")
+    visitor.follow(link_to(scenario.mails(new)[-1], "change-address"))
+    visitor.follow(f"{sheet(new)}/erase")
     scenario.worker.drain()
     visitor.send("/my-groups", email=new)
     assert notes_in(text_of(scenario.mails(new)[-1])) == []
@@ -172,7 +172,7 @@ def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(
     scenario.visitor.send("/my-groups", email=ADA)
     path = link_to(scenario.mails()[-1], "my-groups").partition("?")[0]
     scenario.visitor.send(f"{path}/change-address", email=new)
-    scenario.visitor.press(link_to(scenario.mails(new)[-1], "change-address"))
+    scenario.visitor.follow(link_to(scenario.mails(new)[-1], "change-address"))
     before = len(scenario.mails())
     launch(scenario)
     assert len(scenario.mails()) == before

@@ -64,7 +64,7 @@ def test_the_link_joins_and_the_welcome_follows(scenario: Scenario) -> None:
     [mail] = scenario.mails()
     assert scenario.visitor.open(link_to(mail, "confirm")).status_code == 200
     assert not scenario.is_member(slug=SOON)
-    assert scenario.visitor.press(link_to(mail, "confirm")).status_code == 200
+    assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 200
     assert scenario.is_member(slug=SOON)
     assert [each["Subject"] for each in scenario.mails()][1:] == ["Welcome! You’re in."]
 
@@ -135,7 +135,7 @@ def test_who_has_joined_already_is_told_nothing(scenario: Scenario) -> None:
 
 def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_no_note(scenario: Scenario) -> None:
     wait_for(scenario)
-    scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="never")
+    scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
     assert scenario.rows("interests") == 0
     wait_for(scenario)
@@ -149,7 +149,7 @@ def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario: Scenario) 
     wait_for(scenario, slug="people-with-disabilities")
     launch(scenario)
     [mail] = scenario.mails()
-    scenario.visitor.press(link_to(mail, "not-me"), choice="never")
+    scenario.visitor.follow(link_to(mail, "not-me"), choice="never")
     launch(scenario, "people-with-disabilities")
     scenario.visitor.join(VILLAGE, ADA)
     assert len(scenario.mails()) == 1
@@ -160,7 +160,7 @@ def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Sce
     wait_for(scenario)
     wait_for(scenario, BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
-        groups.retire(session, group_named(session, "people-with-disabilities"))
+        groups.mark_retired(session, group_named(session, "people-with-disabilities"))
         assert purge.purge_all(session, now())["interests"] == 1
     for days, left in ((365, 1), (366, 0)):
         with scenario.services.writing.begin() as session:

@@ -18,7 +18,7 @@ from belong_mail.groups.models import Group
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
-from belong_mail.newsletters.ending import IS_ENDING, emptied_after
+from belong_mail.newsletters.group_retirement import IS_ENDING, emptied_after
 
 # The email to leads and office: a group is to end on a day, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"

@@ -1,0 +1,216 @@
+"""`belong setup`: the first installation, asked or by flags; run again, it changes nothing."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from belong_mail.core import encryption
+from belong_mail.ops import setup_plan
+from belong_mail.ops.setup_machine import SYSTEMD, File, Machine, SetupFailed, State, Thing
+from belong_mail.ops.setup_plan import SQLITE, Answers
+
+# The exit code of an installation of which the doctor has something to say.
+DOCTOR_COMPLAINS = 3
+# Flags that `--yes` wants, with what is asked without them.
+QUESTIONS = {
+    "base_url": "Public address of the site, such as https://belong.example.org",
+    "domains": "Email domains of your staff, with commas between them",
+    "relay": "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password",
+    "office": "The office's email address",
+    "database": "Database: sqlite (a file here), or a PostgreSQL URL",
+}
+NEXT = f"""\
+Next:
+ 1. Copy {setup_plan.KEYS} to a safe place that no backup of this machine reaches. Without these
+    keys, no backup can be read.
+ 2. Put a proxy that speaks TLS before 127.0.0.1:5000: see deploy/nginx.conf.
+ 3. Invite the office: sudo -u belong-worker belong office invite ADDRESS"""
+
+
+@click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup --dry-run")
+@click.option("--base-url", default="", help=f"{QUESTIONS['base_url']}.")
+@click.option("--domains", default="", help=f"{QUESTIONS['domains']}.")
+@click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
+@click.option(
+    "--relay-password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the relay's password.",
+)
+@click.option("--office", default="", help=f"{QUESTIONS['office']}.")
+@click.option(
+    "--database", default="", help="sqlite, a PostgreSQL URL, or a file with the URL in it."
+)
+@click.option(
+    "--web-database", default="", help="For PostgreSQL: the same with the web's own role."
+)
+@click.option("--mail-domain", default="", help="Domain of our emails; the office's if not given.")
+@click.option("--postal-address", default="", help="Postal address in the footer of our emails.")
+@click.option("--yes", is_flag=True, help="Ask nothing; for scripts.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--root",
+    default=Path("/"),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Install below this folder, as for an image: nothing is started, no database is made.",
+)
+def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None:
+    """Install the site on this machine.
+
+    Asks five questions, or takes flags. Makes users, folders, keys, settings, the database and
+    systemd's units, and runs the doctor. Nothing that is there is changed, so it can be run again.
+    Exits with 1 if something failed, and with 3 if only the doctor has something to say.
+    """
+    machine = Machine(root.resolve())
+    _require_place(machine, dry_run=dry_run)
+    answers = None if _is_set_up(machine) else _read_answers(given, may_ask=not yes)
+    plan = _plan(machine, answers)
+    missing = [thing for thing in plan if thing.state(machine) is State.MISSING]
+    if missing and not (yes or dry_run):
+        click.confirm(f"Users, folders and files to make: {len(missing)}. Go on?", abort=True)
+    try:
+        _make(machine, plan, dry_run=dry_run)
+        if not dry_run:
+            _finish(machine, plan)
+    except (SetupFailed, OSError) as error:
+        raise click.ClickException(f"{error} Mend it, then run setup again.") from error
+
+
+def _require_place(machine: Machine, *, dry_run: bool) -> None:
+    if dry_run:
+        return
+    if os.geteuid() != 0:
+        raise click.ClickException(
+            "Setup makes users and files that only root can make. Run it with sudo, or look first"
+            " with --dry-run."
+        )
+    if machine.is_this and not Path(setup_plan.PROGRAM).exists():
+        raise click.ClickException(
+            f"The services start {setup_plan.PROGRAM}, which is not there. Install the program in"
+            " that place first: see docs/operators/install.md."
+        )
+
+
+def _is_set_up(machine: Machine) -> bool:
+    return all(machine.place(f"{setup_plan.ETC}/{name}").exists() for name in setup_plan.SETTINGS)
+
+
+def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
+    """Take the flags, and ask for what they leave out. Raises UsageError for all that is wrong."""
+    said = {name: given[name] for name in QUESTIONS}
+    left_out = [name for name, value in said.items() if not value]
+    if left_out and not may_ask:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in left_out)
+        raise click.UsageError(f"With --yes these are needed: {flags}.")
+    for name in left_out:
+        default = SQLITE if name == "database" else None
+        said[name] = click.prompt(QUESTIONS[name], default=default).strip()
+    relay, database = said.pop("relay"), said.pop("database")
+    web_database = given["web_database"]
+    if "database" in left_out and database != SQLITE and not web_database:
+        web_database = click.prompt("The same with the web's own role", default=database)
+    answers = Answers(
+        **said,
+        relay_url=setup_plan.relay_url(relay, _password(relay, given["relay_password_file"])),
+        database=_url(database),
+        web_database=_url(web_database),
+        mail_domain=given["mail_domain"] or said["office"].rpartition("@")[2],
+        postal_address=given["postal_address"] or setup_plan.DEFAULT_POSTAL,
+    )
+    if complaints := answers.complaints():
+        raise click.UsageError("\n".join(complaints))
+    return answers
+
+
+def _password(relay: str, file: Path | None) -> str:
+    """Return the relay's password, if it has a user; no argument ever shows it."""
+    if "@" not in relay or "://" in relay:
+        return ""
+    if file is not None:
+        return file.read_text().strip()
+    return str(click.prompt("Password for the relay", hide_input=True))
+
+
+def _url(given: str) -> str:
+    """Return a database's URL, or the one in the file that is given."""
+    if given in {"", SQLITE} or "://" in given:
+        return given
+    try:
+        return Path(given).read_text().strip()
+    except OSError as error:
+        raise click.UsageError(f"{given} is no URL, and no file that can be read.") from error
+
+
+def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
+    """List all that belongs to an installation; raise ClickException where keys are missing."""
+    places = setup_plan.key_places()
+    there = [place for place in places if machine.place(place).exists()]
+    if there and len(there) < len(places):
+        raise click.ClickException(
+            f"Some keys are in {setup_plan.KEYS} and others are not. Bring the missing ones back"
+            " from your copy: new ones would open nothing. If nobody has used this site yet, remove"
+            " the folder and run setup again."
+        )
+    made = dict.fromkeys(encryption.KINDS, "") if there else encryption.new_keys()
+    of_answers = setup_plan.settings_files(answers) if answers else []
+    return [
+        *setup_plan.accounts_and_folders(),
+        *setup_plan.keys(made),
+        *of_answers,
+        *setup_plan.program_files(),
+    ]
+
+
+def _make(machine: Machine, plan: list[Thing], *, dry_run: bool) -> None:
+    """Make what is missing, and say so; say what differs."""
+    changes = 0
+    for thing in plan:
+        state = thing.state(machine)
+        if state is State.MISSING:
+            if not dry_run:
+                thing.make(machine)
+            changes += 1
+            click.echo(f"{'would make' if dry_run else 'made'} {thing.words}")
+        elif state is State.DIFFERS:
+            click.echo(f"left as it is, though setup would make it otherwise: {thing.words}")
+    if not changes:
+        click.echo("Everything is there already.")
+
+
+def _finish(machine: Machine, plan: list[Thing]) -> None:
+    """Bring the database up to date, start the services, and run the doctor."""
+    files = [thing for thing in plan if isinstance(thing, File)]
+    if not machine.is_this:
+        click.echo("Below another root: no database was made, nothing was started.")
+        return
+    if _belong(machine, "db", "check", is_quiet=True) and _belong(machine, "db", "upgrade"):
+        raise SetupFailed("The database could not be made or brought up to date.")
+    _start(machine, setup_plan.started_units(files))
+    click.echo(NEXT)
+    click.echo("The doctor says:")
+    if _belong(machine, "doctor"):
+        click.echo("Installed. See to what the doctor calls WRONG, then run `belong doctor`.")
+        raise click.exceptions.Exit(DOCTOR_COMPLAINS)
+
+
+def _belong(machine: Machine, *arguments: str, is_quiet: bool = False) -> int:
+    """Run a command of ours as the worker, with its settings."""
+    given = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    given |= setup_plan.worker_environment(machine)
+    command = [setup_plan.PROGRAM, *arguments]
+    return machine.run_as(setup_plan.WORKER, setup_plan.SHARED, command, given, is_quiet=is_quiet)
+
+
+def _start(machine: Machine, units: list[str]) -> None:
+    """Enable and start the units that are not enabled yet, where systemd runs the machine."""
+    if shutil.which("systemctl") is None:
+        click.echo("systemd is not here. The units are in place, but nothing was started.")
+        return
+    if SYSTEMD.exists():
+        machine.run("systemctl", "daemon-reload")
+    for unit in units:
+        if happened := machine.enable(unit):
+            click.echo(f"{happened} {unit}")

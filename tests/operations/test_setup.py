@@ -1,0 +1,238 @@
+"""`belong setup` into a folder: what it makes, for whom, and that it changes nothing afterwards."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from belong_mail.core import encryption
+from belong_mail.ops import setup_plan
+from belong_mail.ops.setup_command import setup_command
+from belong_mail.ops.setup_machine import Machine
+from config import Config
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: setup; this is not root")
+FLAGS = {
+    "base-url": "https://belong.example.org",
+    "domains": "example.org,staff.example.org",
+    "relay": "relay.example.org:587",
+    "office": "office@example.org",
+    "database": "sqlite",
+}
+POSTGRESQL = "postgresql+psycopg://{}:pa55@db.example.org/belong"
+NOBODY = 65_534
+# Mode, owner, group of what has a secret in it, or is written by both.
+SECRETS = {
+    "etc/belong-mail/keys/secret": (0o640, "root", "belong"),
+    "etc/belong-mail/keys/public": (0o640, "root", "belong"),
+    "etc/belong-mail/keys/private": (0o400, "belong-worker", "belong-worker"),
+    "etc/belong-mail/keys/index": (0o400, "belong-worker", "belong-worker"),
+    "etc/belong-mail/keys/relay": (0o400, "belong-worker", "belong-worker"),
+    "etc/belong-mail/alert.env": (0o600, "root", "root"),
+    "var/lib/belong-mail": (0o2770, "belong-worker", "belong"),
+    "var/lib/belong-worker": (0o700, "belong-worker", "belong-worker"),
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a bare system: the files of its accounts and no more."""
+    folder = tmp_path / "root"
+    (folder / "etc").mkdir(parents=True)
+    (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (folder / "etc/group").write_text("root:x:0:\n")
+    for name in ("shadow", "gshadow"):
+        (folder / "etc" / name).write_text("")
+    return folder
+
+
+def setup(root: Path, *more: str, answers: str = "", **flags: str) -> Result:
+    """Run it with flags, or with answers if there are some."""
+    given = {
+        **({} if answers else FLAGS),
+        **{name.replace("_", "-"): flags[name] for name in flags},
+    }
+    arguments = [word for name, value in given.items() for word in (f"--{name}", value)]
+    mode = [] if answers else ["--yes"]
+    return CliRunner().invoke(
+        setup_command, ["--root", str(root), *mode, *arguments, *more], input=answers
+    )
+
+
+def done(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def standing(root: Path) -> dict[str, tuple[object, ...]]:
+    """Say of each file what it is, whose and since when."""
+    found: dict[str, tuple[object, ...]] = {}
+    for file in root.rglob("*"):
+        about = file.lstat()
+        text = file.read_bytes() if file.is_file() else b""
+        found[str(file.relative_to(root))] = (about.st_mode, about.st_uid, about.st_mtime_ns, text)
+    return found
+
+
+def environment(root: Path, name: str) -> dict[str, str]:
+    """Read what systemd gives to the web or the worker, with its paths below the root."""
+    text = "".join((root / f"etc/belong-mail/{each}.env").read_text() for each in ("common", name))
+    pairs = re.findall(r"^(BELONG_\w+)=(.*)$", text, re.MULTILINE)
+    return {
+        setting: re.sub(r"(?<![\w/])/(etc|var)/", rf"{root}/\1/", value.strip('"'))
+        for setting, value in pairs
+    }
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read(
+    root: Path,
+) -> None:
+    done(setup(root))
+    machine = Machine(root)
+    for path, (mode, owner, group) in SECRETS.items():
+        about = (root / path).stat()
+        assert stat.S_IMODE(about.st_mode) == mode, path
+        assert (about.st_uid, about.st_gid) == machine.owner(owner, group), path
+    assert not re.search("PRIVATE|INDEX|keys/relay", "".join(environment(root, "web")))
+    web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
+    assert (web.private_keys, web.index_keys) == ((), ())
+    assert worker.private_keys
+    assert encryption.validate_keys(web.public_keys, worker.private_keys, worker.index_keys) == []
+    assert web.allowed_domains == ("example.org", "staff.example.org")
+    assert worker.smtp_url == "smtp://relay.example.org:587"
+    units = {file.name for file in (root / "etc/systemd/system").iterdir()}
+    assert {"belong-web.service", "belong-worker.service", "belong-backup.timer"} <= units
+    assert os.access(root / "usr/local/bin/belong", os.X_OK)
+
+
+def test_run_again_it_changes_nothing(root: Path) -> None:
+    done(setup(root))
+    (root / "etc/belong-mail/web.env").write_text("BELONG_SMTP_URL=smtp://mine.example.org\n")
+    unit = root / "etc/systemd/system/belong-web.service"
+    unit.write_text("[Service]\n")
+    before = standing(root)
+    said = done(setup(root, office="other@example.org"))
+    assert standing(root) == before
+    assert "Everything is there already." in said
+    assert f"otherwise: file {setup_plan.UNITS}/{unit.name}" in said
+
+
+def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
+    done(setup(root))
+    before = standing(root)
+    lost = ("etc/belong-mail/worker.env", "etc/belong-mail/keys/relay", "usr/local/bin/belong")
+    for name in lost:
+        (root / name).unlink()
+    said = done(setup(root))
+    assert said.count("made ") == len(lost)
+    after = standing(root)
+    assert {name: after[name][3] for name in after} == {name: before[name][3] for name in before}
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(root: Path) -> None:
+    before = standing(root)
+    said = done(setup(root, "--dry-run"))
+    assert "would make user belong-web" in said
+    assert "would make file /etc/belong-mail/keys/private (0400, belong-worker:belong-work" in said
+    assert standing(root) == before
+
+
+def test_who_is_not_root_is_told_so() -> None:
+    with as_nobody():
+        refused = setup(Path("/"))
+    assert (refused.exit_code, "sudo" in refused.output) == (1, True)
+    assert not Path(setup_plan.ETC).exists()
+
+
+def test_where_the_program_is_not_in_its_place_nothing_is_made() -> None:
+    refused = setup(Path("/"))
+    assert (refused.exit_code, setup_plan.PROGRAM in refused.output) == (1, True)
+    assert not Path(setup_plan.ETC).exists()
+
+
+@pytest.mark.parametrize("lost", encryption.KINDS)
+def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None:
+    done(setup(root))
+    (root / "etc/belong-mail/keys" / lost).unlink()
+    before = standing(root)
+    refused = setup(root)
+    assert (refused.exit_code, "Bring the missing ones back" in refused.output) == (1, True)
+    assert standing(root) == before
+
+
+def test_it_asks_five_questions_and_a_password(root: Path) -> None:
+    answers = [*FLAGS.values(), "y"]
+    answers[2] = "sam@relay.example.org:465"
+    answers.insert(5, "pa55/w0rd")
+    said = done(setup(root, answers="\n".join(answers) + "\n"))
+    assert (
+        len(re.findall(r"^(Public|Email|Mail relay|The office|Database)", said, re.MULTILINE)) == 5
+    )
+    assert "w0rd" not in said
+    assert environment(root, "web")["BELONG_SMTP_URL"] == "smtps://relay.example.org:465"
+    worker = Config.read(environment(root, "worker"))
+    assert worker.smtp_url == "smtps://sam:pa55%2Fw0rd@relay.example.org:465"
+
+
+def test_who_says_no_gets_nothing(root: Path) -> None:
+    before = standing(root)
+    assert setup(root, answers="\n".join([*FLAGS.values(), "n"]) + "\n").exit_code == 1
+    assert standing(root) == before
+
+
+def test_with_postgresql_each_has_a_url_of_its_own(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(POSTGRESQL.format("belong_worker") + "\n")
+    web_url = POSTGRESQL.format("belong_web")
+    assert "pa55" not in done(setup(root, database=str(file), web_database=web_url))
+    web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
+    assert worker.database_url == POSTGRESQL.format("belong_worker")
+    assert (web.database_url, worker.web_database_role) == (web_url, "belong_web")
+    for name, mode in (("database", 0o400), ("web-database", 0o640)):
+        assert stat.S_IMODE((root / "etc/belong-mail/keys" / name).stat().st_mode) == mode
+
+
+def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> None:
+    before = standing(root)
+    wrong = setup(
+        root, base_url="http://belong.example.org", domains="@", office="nobody",
+        relay="smtp://u:pa55@relay.example.org?tls=none", postal_address='5 "$HOME" St',
+    )  # fmt: skip
+    assert wrong.exit_code == 2
+    for flag in ("base-url", "domains", "office", "relay", "postal-address"):
+        assert f"--{flag}" in wrong.output
+    assert "pa55" not in wrong.output
+    assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
+    assert standing(root) == before
+
+
+@pytest.mark.parametrize(
+    ("relay", "url", "of_the_web"),
+    [
+        ("relay.example.org", "smtp://relay.example.org", "smtp://relay.example.org"),
+        ("localhost:25", "smtp://localhost:25?tls=none", "smtp://localhost:25"),
+        ("a@b.org@relay.example.org:587", "smtp://a%40b.org:p%3Aw@relay.example.org:587",
+         "smtp://relay.example.org:587"),
+        ("lmtp://u:p@relay.example.org:24?timeout=9", "lmtp://u:p@relay.example.org:24?timeout=9",
+         "lmtp://relay.example.org:24"),
+    ],
+)  # fmt: skip
+def test_the_web_is_told_of_the_relay_without_its_password(
+    relay: str, url: str, of_the_web: str
+) -> None:
+    made = setup_plan.relay_url(relay, "p:w")
+    assert (made, setup_plan.for_the_web(made)) == (url, of_the_web)
