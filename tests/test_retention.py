@@ -67,7 +67,7 @@ def test_who_asks_again_in_the_last_days_can_still_confirm(scenario: Scenario) -
         link = scenario.confirm_link()
     with time_machine.travel(now() + MONTH + timedelta(days=1)):
         assert after(scenario, timedelta(0))["subscriptions"] == 1
-        assert scenario.visitor.press(link).status_code == 200
+        assert scenario.visitor.follow(link).status_code == 200
         assert scenario.is_member()
 
 

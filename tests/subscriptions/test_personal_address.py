@@ -83,7 +83,7 @@ def test_staff_join_with_a_personal_address(allowing: Scenario) -> None:
     page, code = ask_code(allowing)
     assert enter(allowing, page, code).status_code == 303
     [asked] = allowing.relay.to(HOME)
-    assert allowing.visitor.press(link_to(asked, "confirm")).status_code == 200
+    assert allowing.visitor.follow(link_to(asked, "confirm")).status_code == 200
     assert allowing.is_member(HOME)
     assert not allowing.is_member(ADA)
     assert allowing.subscription(ADA) is None
