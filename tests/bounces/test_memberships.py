@@ -16,8 +16,10 @@ from tests.bounces.mail import (
 )
 from tests.bounces.scenario import ADA, VILLAGE, BounceScenario
 from tests.browser_client import Visitor, link_to
+from tests.factories import make_member
 from tests.markers import on_sqlite
 
+PERSONAL = "ada@personal.example.com"
 Why = tuple[str, str]
 NOT_TO_BLAME = [
     SPAM,
@@ -170,6 +172,30 @@ def test_the_address_that_was_tried_last_is_the_one_that_failed(
         scenario.issue()
         path = scenario.copies()[-1].return_path
         scenario.take(path, forwarded(path, ADA, tried, field))
+    assert scenario.members() == left
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        (PERSONAL, 0),
+        ("grace@personal.example.com", 0),
+        ("ada@elsewhere.example.org", 1),
+        ("ada@dpsk12.org", 1),
+    ],
+)
+def test_a_personal_address_is_weighed_by_its_own_domain(
+    scenario: BounceScenario, failed: str, left: int
+) -> None:
+    """What fails elsewhere is where the member forwards to, also when it is the district."""
+    with scenario.services.writing.begin() as session:
+        make_member(session, scenario.keyring, PERSONAL)
+    for day in (0, 7):
+        scenario.pass_days(day)
+        scenario.issue()
+        path = scenario.copies(PERSONAL)[-1].return_path
+        scenario.take(path, bounce(path, failed))
     assert scenario.members() == left
 
 

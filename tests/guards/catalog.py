@@ -4526,6 +4526,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{LOST}::test_the_address_that_was_tried_last_is_the_one_that_failed",),
     ),
     (
+        "a-dead-personal-address-ends-its-membership",
+        "belong_mail/members/bounce_tasks.py",
+        "return own in hashes or any(",
+        "return any(",
+        (f"{LOST}::test_a_personal_address_is_weighed_by_its_own_domain",),
+    ),
+    (
+        "the-district-fails-for-no-personal-address",
+        "belong_mail/members/bounce_tasks.py",
+        "if own and own not in map(keyring.index.domain, domains):",
+        "if False:",
+        (f"{LOST}::test_a_personal_address_is_weighed_by_its_own_domain",),
+    ),
+    (
         "what-comes-back-twice-counts-once",
         "belong_mail/delivery/outcomes.py",
         ("    if delivery.state not in HAS_LEFT:\n        return False\n"),
