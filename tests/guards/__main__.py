@@ -5,9 +5,13 @@ import sys
 from tests.guards.catalog import SABOTAGES
 from tests.guards.sabotage import copied_checkout, run, trial
 
+# Where the suite has just been green: it is not run without a sabotage first.
+IS_GREEN = "--green"
 
-def main(names: list[str]) -> int:
+
+def main(arguments: list[str]) -> int:
     """Try the named sabotages, or all; return how many went unnoticed."""
+    names = [each for each in arguments if each != IS_GREEN]
     unknown = set(names) - {each.name for each in SABOTAGES}
     if unknown:
         sys.stderr.write(f"There is no guard {', '.join(sorted(unknown))}.\n")
@@ -16,8 +20,8 @@ def main(names: list[str]) -> int:
     missed = 0
     with copied_checkout() as root:
         tests = tuple(sorted({test for each in chosen for test in each.tests}))
-        sound = run(root, tests)
-        if sound.returncode != 0:
+        sound = None if IS_GREEN in arguments else run(root, tests)
+        if sound is not None and sound.returncode != 0:
             sys.stderr.write(f"{sound.stdout}\nThe suite is red without any sabotage.\n")
             return 2
         for each in chosen:
