@@ -99,6 +99,7 @@ def mailed_links(
         "leave": link_to(issue, "leave"),
         "one-click": issue["List-Unsubscribe"].strip("<>"),
         "undo": page_of(services, "undo", Purpose.UNDO_LEAVE, gone),
+        "welcome": page_of(services, "welcome", Purpose.WELCOME, gone),
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),

@@ -1,11 +1,14 @@
 """What a press has done is said on a page of its own: reading it again presses nothing again."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
+import time_machine
 from flask import Flask
 
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
@@ -69,10 +72,34 @@ def test_the_page_of_a_press_says_only_what_still_holds(
     not_me = path_of(links["not-me"]).partition("?")[0]
     joined = visitor.press(links["confirm"]).location
     assert "Welcome!" in visitor.open(joined).text
-    assert f'action="{not_me}' in visitor.open(f"{not_me}?pressed=forget").text
+    assert f'action="{not_me}' in visitor.open(f"{not_me}?pressed=1").text
     left = visitor.press(not_me).location
     assert "You’ve left the group" in visitor.open(left).text
-    assert "Welcome!" not in visitor.open(joined).text
+    assert "You’ve left the group" in visitor.open(joined).text
+
+
+def test_what_a_new_member_reads_is_shown_for_an_hour_and_by_no_emailed_link(
+    visitor: Visitor, links: dict[str, str]
+) -> None:
+    joined = visitor.press(links["confirm"]).location
+    confirm = path_of(links["confirm"]).partition("?")[0]
+    assert "You’re already in" in visitor.open(f"{confirm}?pressed=1").text
+    with time_machine.travel(now() + timedelta(minutes=59)):
+        assert "Welcome!" in visitor.open(joined).text
+    with time_machine.travel(now() + timedelta(minutes=61)):
+        assert "You’re already in" in visitor.open(joined).text
+
+
+def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(
+    visitor: Visitor, worker: Worker, links: dict[str, str]
+) -> None:
+    told = "We won’t email you again"
+    assert told not in visitor.follow(links["not-me"], choice="forget").text
+    assert told not in visitor.open(f"{links['not-me']}&pressed=never").text
+    asked = visitor.press(links["not-me"], choice="never").location
+    assert told in visitor.open(asked).text
+    worker.drain()
+    assert told in visitor.open(asked).text
 
 
 def test_what_came_of_a_press_is_in_the_title(

@@ -60,6 +60,8 @@ class Purpose(Enum):
     FORGET_NOTE = ("forget-note", None)
     MEMBER_CALENDAR = ("member-calendar", None)
     CHECK_INBOX = ("check-inbox", 48 * HOUR_SECONDS)
+    # What the page says to a new member is in their welcome email too, where it stays.
+    WELCOME = ("welcome", HOUR_SECONDS)
     STAFF_CODE = ("staff-code", 4 * HOUR_SECONDS)
     FORM = ("form", 24 * HOUR_SECONDS)
 

@@ -85,7 +85,7 @@ def email_again(token: str) -> ResponseReturnValue:
     with transaction() as session:
         if request.method == "POST":
             members_self_service.ask_to_lift(session, services().sealer, permission)
-            return redirect(url_for(".email_again", token=token, pressed="lift"), 303)
+            return redirect(url_for(".email_again", token=token, pressed=1), 303)
         if members_self_service.is_lift_asked(session, permission):
             is_old = "pressed" not in request.args
             return render_template("self_service/lifted.html", is_old=is_old, is_private=True)
@@ -309,7 +309,7 @@ def confirm(token: str) -> ResponseReturnValue:
     with transaction() as session:
         if request.method == "POST":
             members_self_service.confirm_change(session, services().sealer, public_id)
-            return redirect(url_for(".confirm", token=token, pressed="change"), 303)
+            return redirect(url_for(".confirm", token=token, pressed=1), 303)
         if members_self_service.is_change_confirmed(session, public_id):
             is_old = "pressed" not in request.args
             return render_template("address_change/confirmed.html", is_old=is_old, is_private=True)

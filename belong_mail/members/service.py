@@ -215,6 +215,11 @@ def reject(session: Session, public_id: str, *, is_for_ever: bool) -> Subscripti
     return subscription
 
 
+def wants_no_email(session: Session, subscription: Subscription) -> bool:
+    """Tell whether its owner has asked never to be emailed, or their wish waits for the worker."""
+    return subscription.is_suppressed or _is_never_mail_waiting(session, subscription)
+
+
 def _is_never_mail_waiting(session: Session, subscription: Subscription) -> bool:
     """Tell whether this has been asked already: the lock of `leave` lets one ask at a time."""
     waiting = select(Job.id).where(Job.kind == "never-mail", Job.subscription_id == subscription.id)

@@ -105,26 +105,36 @@ def confirm(token: str) -> ResponseReturnValue:
     with transaction() as session:
         try:
             if request.method == "POST":
-                members.confirm(session, services().sealer, confirm_id)
-                return redirect(url_for(".confirm", token=token, pressed="join"), 303)
+                joined = members.confirm(session, services().sealer, confirm_id).public_id
+                shown = services().tokens.sign(Purpose.WELCOME, joined, now())
+                return redirect(url_for(".welcome", token=shown), 303)
             pending = members.find_pending(session, confirm_id)
         except BadToken:
             subscription = members.outcome_of_request(session, public_id)
             is_refused = request.method == "POST" and not subscription.is_active
-            return _outcome_page(session, subscription), CONFLICT if is_refused else OK
-        if pending.subscription.is_active and "pressed" in request.args:
-            return _welcome_page(session, pending.subscription)
+            return _outcome_page(subscription), CONFLICT if is_refused else OK
         return _confirmation_page(pending.subscription, pending)
 
 
-def _welcome_page(session: Session, subscription: Subscription) -> str:
-    own = own_calendar.link_id(subscription)
-    return _page(
-        "welcome",
-        subscription.group,
-        meetings=_next(session, subscription),
-        calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
-    )
+@subscriptions.get("/welcome/<token>")
+@public
+def welcome(token: str) -> str:
+    """Say that they are in, and what only members read; an hour later, only what has come of it."""
+    try:
+        public_id, is_new = services().tokens.read(Purpose.WELCOME, token), True
+    except TokenExpired as error:
+        public_id, is_new = error.public_id, False
+    with transaction() as session:
+        subscription = members.outcome_of_request(session, public_id)
+        if not is_new or not subscription.is_active:
+            return _outcome_page(subscription)
+        own = own_calendar.link_id(subscription)
+        return _page(
+            "welcome",
+            subscription.group,
+            meetings=_next(session, subscription),
+            calendar=services().tokens.sign(Purpose.MEMBER_CALENDAR, own, now()),
+        )
 
 
 def _read_confirmation(token: str) -> tuple[str, str]:
@@ -149,10 +159,8 @@ def _confirmation_page(
     )
 
 
-def _outcome_page(session: Session, subscription: Subscription) -> str:
+def _outcome_page(subscription: Subscription) -> str:
     """Say what has come of a request whose link asks nothing any more."""
-    if subscription.is_active and "pressed" in request.args:
-        return _welcome_page(session, subscription)
     if subscription.is_active:
         return _confirmation_page(subscription)
     if subscription.confirmed_at:
@@ -169,18 +177,17 @@ def not_me(token: str) -> ResponseReturnValue:
     public_id = services().tokens.read(Purpose.REFUSE, token)
     with transaction() as session:
         if request.method == "POST":
-            choice = "never" if request.form.get("choice") == "never" else "forget"
-            members.reject(session, public_id, is_for_ever=choice == "never")
-            return redirect(url_for(".not_me", token=token, pressed=choice), 303)
+            is_for_ever = request.form.get("choice") == "never"
+            members.reject(session, public_id, is_for_ever=is_for_ever)
+            return redirect(url_for(".not_me", token=token, pressed=1), 303)
         return _not_me_page(session, members.get(session, public_id))
 
 
 def _not_me_page(session: Session, subscription: Subscription) -> str:
     """Ask what is to happen with a request, or say what has."""
     is_waiting = members.is_waiting(session, subscription)
-    choice = request.args.get("pressed", "")
-    if choice and not subscription.is_active and not is_waiting:
-        return _rejected_page(subscription, choice)
+    if "pressed" in request.args and not subscription.is_active and not is_waiting:
+        return _rejected_page(session, subscription)
     return _page(
         "not_me",
         subscription.group,
@@ -192,10 +199,12 @@ def _not_me_page(session: Session, subscription: Subscription) -> str:
     )
 
 
-def _rejected_page(subscription: Subscription, choice: str) -> str:
+def _rejected_page(session: Session, subscription: Subscription) -> str:
     """Say that a request was taken back; to whoever was a member, that they have left."""
-    if subscription.confirmed_at and choice != "never":
+    is_never = members.wants_no_email(session, subscription)
+    if subscription.confirmed_at and not is_never:
         return _left_page(subscription)
+    choice = "never" if is_never else "forget"
     return render_template("subscriptions/not_me_done.html", choice=choice, is_private=True)
 
 
