@@ -1600,8 +1600,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-worker-writes-to-staff",
         "belong_mail/mail/address.py",
-        "check(address) == address and domain(address) in self.domains",
-        "check(address) == address",
+        "_is_in_our_spelling(address) and self.is_ours(address)\n        return is_staff",
+        "_is_in_our_spelling(address)\n        return is_staff",
         (f"{EXCHANGED}::test_a_forged_request_mails_nobody_outside_the_district",),
     ),
     (
