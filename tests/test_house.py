@@ -310,6 +310,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
     links = mailed_links(visitor, worker, relay, services, keyring)
     for stop in stops(services, links, reference_of(visitor)):
         visitor.client.get(path_of(stop.url), buffered=True)
+    assert visitor.open("/groups/asian/join/personal").status_code == 404
     list(pressed(visitor, links))
     assert {page.status_code for page in used(visitor, worker, relay)} == {200}
     assert open_thread(visitor, services).status_code == 200

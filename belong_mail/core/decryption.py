@@ -193,12 +193,18 @@ class AddressPolicy(Protocol):
 
     def admits(self, address: str) -> bool: ...
 
+    def is_ours(self, address: str) -> bool: ...
+
+    def is_personal(self, address: str) -> bool: ...
+
 
 class NoAddress:
     """Admit nobody."""
 
     def admits(self, address: str) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
+
+    is_ours = is_personal = admits
 
 
 @dataclass(frozen=True, slots=True)

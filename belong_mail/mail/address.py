@@ -44,6 +44,13 @@ def check(address: str, *, smtputf8: bool = False) -> str:
     return _within_limits(f"{unicodedata.normalize('NFC', valid.local_part)}@{valid.ascii_domain}")
 
 
+def check_typed(address: str) -> str:
+    """Return what `check` does, and refuse what a header could misread (RFC 2047)."""
+    if "=?" in address:
+        raise InvalidAddress("This address could be misread in a header.")
+    return check(address)
+
+
 def check_envelope(address: str) -> None:
     """Raise InvalidAddress for what must not stand between the brackets of MAIL and RCPT.
 
@@ -125,11 +132,23 @@ class Staff:
 
     def admits(self, address: str) -> bool:
         """Tell whether an address may join; one in another spelling than ours may not."""
-        try:
-            is_ours = check(address) == address and domain(address) in self.domains
-        except InvalidAddress:
-            return False
-        return is_ours and not (self.refused and self.refused.search(address.rpartition("@")[0]))
+        is_staff = _is_in_our_spelling(address) and self.is_ours(address)
+        return is_staff and not (self.refused and self.refused.search(address.rpartition("@")[0]))
+
+    def is_ours(self, address: str) -> bool:
+        """Tell whether an address is of the district, whoever has it."""
+        return domain(address) in self.domains
+
+    def is_personal(self, address: str) -> bool:
+        """Tell whether an address may join with a code: in our spelling, and not the district's."""
+        return _is_in_our_spelling(address) and not self.is_ours(address)
+
+
+def _is_in_our_spelling(address: str) -> bool:
+    try:
+        return check_typed(address) == address
+    except InvalidAddress:
+        return False
 
 
 def _within_limits(address: str) -> str:

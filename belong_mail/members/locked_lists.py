@@ -19,11 +19,12 @@ TICKS_COLUMN = "sheets.ticks"
 PADDED_TICKS_OCTETS = 4096
 
 
-def lock_list(secret: str, held: list[Subscription], permit: bytes) -> bytes:
+def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
     """Close a list, of rows as they are now, so that only the secret opens it again."""
     content = {
         "indexes": {each.public_id: each.address_index.hex() for each in held},
         "slip": base64.b64encode(permit).decode(),
+        "is_personal": is_personal,
     }
     return _lock(secret, content, LIST_COLUMN, PADDED_OCTETS)
 

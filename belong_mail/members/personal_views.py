@@ -3,8 +3,6 @@
 The two are typed on two pages, so that no form has both.
 """
 
-from dataclasses import replace
-
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
@@ -19,7 +17,7 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import service as members
 from belong_mail.members import staff_codes
-from belong_mail.members.forms import CodeForm, personal_form_for
+from belong_mail.members.forms import CodeForm, PersonalJoinForm, personal_form_for
 from belong_mail.members.staff_codes import CodeRequest
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
@@ -31,14 +29,19 @@ SUBJECT = gettext_noop("Your code from Belong")
 
 @personal_address.errorhandler(TokenExpired)
 def too_late(error: TokenExpired) -> ResponseReturnValue:
-    """Lead whoever had the page open for hours to a new code: the old one works no more."""
+    """Lead whoever had the page open for hours to a new code: the old one works no more.
+
+    What they typed is shown again: no link could carry it.
+    """
     with read_transaction() as session:
-        public_id, _nonce = staff_codes.split_page(error.public_id)
+        public_id, nonce = staff_codes.split_page(error.public_id)
         group = groups.by_public_id(session, public_id)
-        page = (
-            url_for(".ask_code", slug=group.slug, late="1") if group else url_for("directory.index")
-        )
-    return redirect(page, 303)
+        if group is None:
+            return redirect(url_for("directory.index"), 303)
+        if request.method != "POST" or not _is_allowing(group):
+            return redirect(url_for(".ask_code", slug=group.slug, late="1"), 303)
+        has_leads = bool(accounts.leads_of(session, group))
+        return _kept(group, personal_form_for(group, nonce, has_leads=has_leads), "late")
 
 
 @personal_address.route("/groups/<slug>/join/personal", methods=["GET", "POST"])
@@ -48,7 +51,9 @@ def ask_code(slug: str) -> ResponseReturnValue:
     """Ask for the staff address; whatever it is, the same page follows."""
     form = CodeForm()
     with read_transaction() as session:
-        group = _allowing(groups.find_even_retired(session, slug))
+        group = _joinable(groups.find_even_retired(session, slug))
+        if not _is_allowing(group):
+            return _page("no_personal", group), 404
         if not form.is_sent():
             page = _page("ask_code", group, form=form, is_late="late" in request.args)
             return page, 422 if form.errors else 200
@@ -68,12 +73,14 @@ def join(token: str) -> ResponseReturnValue:
     name = services().tokens.read(Purpose.STAFF_CODE, token)
     public_id, nonce = staff_codes.split_page(name)
     with read_transaction() as session:
-        group = _allowing(groups.by_public_id(session, public_id))
+        group = _joinable(groups.by_public_id(session, public_id))
         form = personal_form_for(group, nonce, has_leads=bool(accounts.leads_of(session, group)))
+        if not _is_allowing(group):
+            is_typed = request.method == "POST"
+            return _kept(group, form, "off") if is_typed else (_page("no_personal", group), 404)
         if not form.is_sent():
-            page = _page("join_with_code", group, form=form, mail_subject=_(SUBJECT))
-            return page, 422 if form.errors else 200
-    wanted = replace(form.wanted(), source=asking_source())
+            return _form_page(group, form), 422 if form.errors else 200
+    wanted = form.wanted()
     with transaction() as session:
         due_at = throttle(session)
         kind = staff_codes.JOIN
@@ -88,11 +95,25 @@ def _page(template: str, group: Group, **context: object) -> str:
     return render_template(f"subscriptions/{template}.html", group=shown, **context)
 
 
-def _allowing(group: Group | None) -> Group:
-    """Return a group that takes personal addresses, or answer as if the page were not there."""
-    if group is None:
+def _form_page(group: Group, form: PersonalJoinForm, problem: str = "") -> str:
+    again_at = staff_codes.end_of_day(now())
+    context = {"form": form, "problem": problem, "mail_subject": _(SUBJECT), "again_at": again_at}
+    return _page("join_with_code", group, **context)
+
+
+def _kept(group: Group, form: PersonalJoinForm, problem: str) -> ResponseReturnValue:
+    """Show what was typed into a form that can lead to nothing any more, and say why."""
+    return _form_page(group, form, problem), 422
+
+
+def _joinable(group: Group | None) -> Group:
+    """Return a group that people can join, or answer as if the page were not there."""
+    if group is None or not group.is_open:
         abort(404)
     groups.require_not_ending(group)
-    if not (group.is_open and group.allows_personal_addresses):
-        abort(404)
     return group
+
+
+def _is_allowing(group: Group) -> bool:
+    """Tell whether a group takes personal addresses: the office may have ended that meanwhile."""
+    return group.is_open and group.allows_personal_addresses

@@ -38,6 +38,8 @@ class OpenedSession:
     until: datetime
     # What each ticked of its group's interests, by public ids.
     ticks: dict[str, list[str]]
+    # Whether the address is not the district's, and so moves to no other one.
+    is_personal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def open_session(session: Session, secret: str) -> OpenedSession:
     if not public_ids or len(public_ids) < len(content["indexes"]):
         raise BadToken
     ticks = unlock(secret, found.ticks, TICKS_COLUMN) if found.ticks else {}
-    return OpenedSession(public_ids, base64.b64decode(content["slip"]), found.expires_at, ticks)
+    permit, is_personal = base64.b64decode(content["slip"]), content.get("is_personal", False)
+    return OpenedSession(public_ids, permit, found.expires_at, ticks, is_personal)
 
 
 def _manage_session(session: Session, secret: str) -> ManageSession:

@@ -129,6 +129,7 @@ def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
         one["is_open"] = True
     return {
         "until": listed.until,
+        "is_personal": listed.is_personal,
         "held": held,
         "all_form": forms[ALL],
         "is_wrong": any(form.errors for form in forms.values()),

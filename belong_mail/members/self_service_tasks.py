@@ -211,12 +211,17 @@ def _create_manage_session(session: Session, keyring: Keyring, held: list[Subscr
     session.add(
         ManageSession(
             secret_hash=digest(secret),
-            locked=lock_list(secret, held, wrapped),
+            locked=lock_list(secret, held, wrapped, is_personal=not _is_ours(keyring, held)),
             ticks=lock_ticks(secret, ticks),
             expires_at=now() + LINK_MAX_AGE,
         )
     )
     return secret
+
+
+def _is_ours(keyring: Keyring, held: list[Subscription]) -> bool:
+    """Tell whether one person's memberships have an address of the district."""
+    return keyring.staff.is_ours(address_of(keyring, held[0]))
 
 
 def _is_mailed(session: Session, message: ContactMessage) -> bool:
@@ -238,12 +243,15 @@ MAX_WAIT = timedelta(days=1)
 
 
 def change_address(session: Session, keyring: Keyring, job: Job) -> None:
-    """Ask at the new address, within limits of its own; to a barred one say nothing."""
+    """Ask at the new address, within limits of its own; to a barred one say nothing.
+
+    From a personal address nothing moves: the pair would stand in one row.
+    """
     wanted, held = read_permit(session, keyring, job)
     identity = addresses.normalise(wanted["new"])
     if not held or suppressions.is_suppressed(session, keyring.index, identity):
         return
-    if not keyring.staff.admits(wanted["new"]):
+    if not keyring.staff.admits(wanted["new"]) or not _is_ours(keyring, held):
         return
     key = keyring.index.limited(f"change-address/{identity}")
     due_at = rate_limits.try_use(session, key, CHANGE_ADDRESS_RATE, now(), MAX_WAIT)

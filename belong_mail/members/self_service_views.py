@@ -287,8 +287,8 @@ def change_is_over(_error: BadToken) -> tuple[str, int]:
 def ask_new_address(secret: str) -> ResponseReturnValue:
     form = MoveForm()
     with transaction() as session:
-        members_self_service.open_session(session, secret)
-        if form.validate_on_submit():
+        listed = members_self_service.open_session(session, secret)
+        if not listed.is_personal and form.validate_on_submit():
             wanted = {"new": form.email.data, "language": str(get_locale())}
             sealer, due_at = services().sealer, throttle(session)
             members_self_service.ask_worker(
@@ -296,8 +296,10 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
             )
             back = url_for("self_service.manage", secret=secret, done="address", _anchor="done")
             return redirect(back, 303)
-    shown = render_template("address_change/ask.html", form=form, secret=secret, is_private=True)
-    return shown, 422 if form.errors else 200
+    context = {"secret": secret, "is_personal": listed.is_personal, "is_private": True}
+    shown = render_template("address_change/ask.html", form=form, **context)
+    is_refused = form.errors or (listed.is_personal and form.is_submitted())
+    return shown, 422 if is_refused else 200
 
 
 @address_change.route("/change-address/<token>", methods=["GET", "POST"])

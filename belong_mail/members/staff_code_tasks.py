@@ -1,7 +1,8 @@
 """Send codes that prove staff, and let in whoever shows one: the worker's side."""
 
 import hmac
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -17,8 +18,9 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_USED_RATE,
     WorkerLimit,
 )
+from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address
-from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
 from belong_mail.members.self_service_emails import plain
@@ -27,6 +29,7 @@ from belong_mail.members.staff_codes import (
     CODE,
     SECRET_LENGTH,
     CodeRequest,
+    end_of_day,
     in_letters,
     with_check,
 )
@@ -35,6 +38,9 @@ from belong_mail.members.tasks import is_barred, let_in, read_signup
 HOUR_SECONDS = 3600
 # A code is taken in the hour in which it was made, and in the next ones: three to four in all.
 HOURS_AFTER = 3
+# So long ago a form was sent at most, whatever its row says, when its code is judged: the worker
+# may have been busy, or down, and believes no row for longer.
+GRACE = timedelta(hours=1)
 # Letters of a code that are read at a time.
 LETTERS_TOGETHER = 4
 
@@ -51,7 +57,7 @@ def send_code(session: Session, keyring: Keyring, job: Job) -> None:
         return
     if not _count(session, keyring.index, wanted):
         return
-    hour = _hour(now())
+    hour = _hour(min(job.created_at or now(), now()))
     code = code_of(keyring.index, group, wanted.nonce, hour)
     until = (hour + HOURS_AFTER + 1) * HOUR_SECONDS
     post_to_address(
@@ -85,18 +91,27 @@ def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
 def join(session: Session, keyring: Keyring, job: Job) -> None:
     """Ask a personal address to confirm, if a code that was not used yet came with it.
 
-    To one without a right code nothing is sent: nobody can have us email just anyone.
+    To one without a right code nothing is sent: nobody can have us email just anyone. No limit of
+    it names the source, which a limit of the code names: the code limits enough.
     """
     group, wanted = read_signup(session, keyring, job)
-    if not group.allows_personal_addresses or not _is_right(keyring.index, group, wanted):
+    if not group.allows_personal_addresses or not keyring.staff.is_personal(wanted.address):
+        return
+    if not _is_right(keyring.index, group, wanted, _sent_at(job)):
         return
     if _use(session, keyring.index, group, wanted.nonce):
-        let_in(session, keyring, group, wanted)
+        let_in(session, keyring, group, replace(wanted, source=""))
 
 
-def _is_right(index: BlindIndex, group: Group, wanted: SignupData) -> bool:
-    """Tell whether the code is one that we sent for this group and page within some hours."""
-    hour = _hour(now())
+def _sent_at(job: Job) -> datetime:
+    """Return when a form was sent, as far back as a row is believed."""
+    at = now()
+    return min(at, max(job.created_at or at, at - GRACE))
+
+
+def _is_right(index: BlindIndex, group: Group, wanted: SignupData, at: datetime) -> bool:
+    """Tell whether the code is one that we sent for this group and page in the hours before."""
+    hour = _hour(at)
     made = (code_of(index, group, wanted.nonce, hour - ago) for ago in range(HOURS_AFTER + 1))
     typed = wanted.code.encode()
     return any(hmac.compare_digest(typed, code.encode()) for code in made)
@@ -116,12 +131,6 @@ def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
     return with_check(in_letters(made, SECRET_LENGTH), nonce)
 
 
-def end_of_day(at: datetime) -> datetime:
-    """Return when a day ends: what is counted as of then says no hour."""
-    day = at.astimezone(UTC).date() + timedelta(days=1)
-    return datetime.combine(day, time(), UTC)
-
-
 def _hour(at: datetime) -> int:
     return int(at.timestamp()) // HOUR_SECONDS
 
@@ -134,6 +143,8 @@ def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         code[start : start + LETTERS_TOGETHER] for start in range(0, len(code), LETTERS_TOGETHER)
     ]
     expires = datetime.fromtimestamp(int(said["until"]), UTC)
+    if expires < now():
+        raise SkipDelivery(State.EXPIRED)
     return Email(letter.to, letter.language, {"code": "-".join(parts), "expires": expires})
 
 

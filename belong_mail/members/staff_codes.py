@@ -9,7 +9,7 @@ about whether a code is right.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -50,6 +50,12 @@ def ask_for_code(session: Session, sealer: Sealer, wanted: CodeRequest, due_at: 
     """Write the request down, sealed. The row names no group."""
     sealed = sealer.seal(wanted.to_bytes(), sealed_for(CODE))
     session.add(Job(kind=CODE, sealed=sealed, due_at=due_at))
+
+
+def end_of_day(at: datetime) -> datetime:
+    """Return when a day ends: what is counted as of then says no hour."""
+    day = at.astimezone(UTC).date() + timedelta(days=1)
+    return datetime.combine(day, time(), UTC)
 
 
 def page_name(group: Group, nonce: str) -> str:

@@ -121,7 +121,9 @@ class GroupForm(BaseForm, LocalizedForm):
         _l("Staff may join with a personal email address"),
         description=_l(
             "They first prove that they’re staff with a code that we email to their DPS address."
-            " If you end this later, people who joined this way stay members."
+            " The email names no group, but if only one group allows this, people who can read that"
+            " email can tell which one. If you end this later, people who joined this way stay"
+            " members, and links that we already emailed still let people join for up to 72 hours."
         ),
     )
     submit = SubmitField(_l("Save"))

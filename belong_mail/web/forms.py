@@ -29,7 +29,7 @@ from wtforms.validators import InputRequired, Length
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
-from belong_mail.mail.address import InvalidAddress, check, correct_domain, domain
+from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
 from belong_mail.web.context import is_shown_again, services
 
 Validator = Callable[[Form, Field], object]
@@ -138,10 +138,13 @@ def staff_address(_form: Form, field: Field) -> None:
     field.data = address
 
 
-def personal_address(form: Form, field: Field) -> None:
-    """Accept an address that is not the district's, and leave it in the one spelling we use."""
-    well_formed(form, field)
-    if domain(field.data or "") in services().settings.allowed_domains:
+def personal_address(_form: Form, field: Field) -> None:
+    """Accept an address that is not the district's, and leave it in the one spelling we use.
+
+    None of the district's is suggested: it would be refused.
+    """
+    field.data = _checked(field.data or "", _("Enter an email address like name@example.com."))
+    if domain(field.data) in services().settings.allowed_domains:
         raise ValidationError(
             _("This is a DPS email address. Enter a personal one, or join with your DPS address.")
         )
@@ -159,15 +162,13 @@ def _refuse_typo(field: Field, words: LazyString) -> None:
         raise ValidationError(str(words) % {"domain": domain(meant)})
 
 
-def _checked(typed: str) -> str:
-    """Return an address that neither envelope nor header can misread (RFC 2047)."""
-    refused = _("Enter an email address like name@dpsk12.org.")
-    if "=?" in typed:
-        raise ValidationError(refused)
+def _checked(typed: str, refused: str = "") -> str:
+    """Return an address that neither envelope nor header can misread, or say what one is like."""
     try:
-        return check(typed)
+        return check_typed(typed)
     except InvalidAddress as error:
-        raise ValidationError(refused) from error
+        words = refused or _("Enter an email address like name@dpsk12.org.")
+        raise ValidationError(words) from error
 
 
 def plain_text(_form: Form, field: Field) -> None:

@@ -1600,8 +1600,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-worker-writes-to-staff",
         "belong_mail/mail/address.py",
-        "check(address) == address and domain(address) in self.domains",
-        "check(address) == address",
+        "_is_in_our_spelling(address) and self.is_ours(address)\n        return is_staff",
+        "_is_in_our_spelling(address)\n        return is_staff",
         (f"{EXCHANGED}::test_a_forged_request_mails_nobody_outside_the_district",),
     ),
     (
@@ -2498,15 +2498,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-personal-address-needs-a-group-that-allows-it",
         "belong_mail/members/staff_code_tasks.py",
-        "if not group.allows_personal_addresses or not _is_right(",
-        "if not _is_right(",
+        "if not group.allows_personal_addresses or not keyring",
+        "if not keyring",
         (f"{PERSONAL}::test_the_worker_asks_no_personal_address_that_the_web_says_is_let_in",),
     ),
     (
         "a-personal-address-needs-a-right-code",
         "belong_mail/members/staff_code_tasks.py",
-        " or not _is_right(keyring.index, group, wanted):",
-        ":",
+        "    if not _is_right(keyring.index, group, wanted, _sent_at(job)):\n        return\n",
+        "",
         (f"{PERSONAL}::test_nothing_is_sent_to_a_personal_address_without_a_right_code",),
     ),
     (
@@ -2546,10 +2546,38 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-is-kept-of-a-code-says-no-hour",
-        "belong_mail/members/staff_code_tasks.py",
+        "belong_mail/members/staff_codes.py",
         "    return datetime.combine(day, time(), UTC)",
         "    return at + timedelta(days=1)",
         (f"{PERSONAL}::test_what_is_kept_of_a_code_says_no_hour",),
+    ),
+    (
+        "a-code-leaves-no-source-behind",
+        "belong_mail/members/staff_code_tasks.py",
+        'replace(wanted, source="")',
+        "replace(wanted)",
+        (f"{PERSONAL}::test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from",),
+    ),
+    (
+        "a-personal-address-moves-to-no-other",
+        "belong_mail/members/self_service_tasks.py",
+        " or not _is_ours(keyring, held):\n        return\n    key =",
+        ":\n        return\n    key =",
+        (f"{PERSONAL}::test_the_worker_moves_no_personal_address_whatever_the_web_wrote",),
+    ),
+    (
+        "a-code-lets-in-personal-addresses-alone",
+        "belong_mail/members/staff_code_tasks.py",
+        " or not keyring.staff.is_personal(wanted.address):",
+        ":",
+        (f"{PERSONAL}::test_a_code_lets_in_no_address_that_is_the_districts_or_no_address",),
+    ),
+    (
+        "an-old-row-makes-no-old-code-right",
+        "belong_mail/members/staff_code_tasks.py",
+        "max(job.created_at or at, at - GRACE)",
+        "job.created_at or at",
+        (f"{PERSONAL}::test_a_code_is_judged_by_when_the_form_was_sent",),
     ),
     (
         "codes-are-forgotten-when-they-have-left",
