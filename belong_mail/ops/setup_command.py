@@ -98,6 +98,11 @@ def _is_set_up(machine: Machine) -> bool:
     return all(machine.place(f"{setup_plan.ETC}/{name}").exists() for name in setup_plan.SETTINGS)
 
 
+def _is_there(machine: Machine, place: str) -> bool:
+    """Tell whether a file is there, as far as whoever only looks may see."""
+    return os.path.lexists(machine.place(place))
+
+
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
     """Take the flags, and ask for what they leave out. Raises UsageError for all that is wrong."""
     said = {name: given[name] for name in QUESTIONS}
@@ -153,6 +158,14 @@ def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
             f"Some keys are in {setup_plan.KEYS} and others are not. Bring the missing ones back"
             " from your copy: new ones would open nothing. If nobody has used this site yet, remove"
             " the folder and run setup again."
+        )
+    used = [] if there else [place for place in setup_plan.USED if _is_there(machine, place)]
+    if used:
+        raise click.ClickException(
+            f"There are no keys in {setup_plan.KEYS}, but this site has been in use: see {used[0]}."
+            " Bring the keys back from your copy: new ones would open nothing. Keep that copy as it"
+            " is. If nobody has used this site yet, remove these and run setup again:"
+            f" {', '.join(used)}."
         )
     made = dict.fromkeys(encryption.KINDS, "") if there else encryption.new_keys()
     of_answers = setup_plan.settings_files(answers) if answers else []

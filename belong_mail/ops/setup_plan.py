@@ -16,12 +16,15 @@ ETC, DATA, STATE, UNITS = (
     "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-worker", "/etc/systemd/system",
 )  # fmt: skip
 KEYS = f"{ETC}/keys"
+DATABASE = f"{DATA}/belong.db"
 # Where the units and `belong` expect the program.
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 SQLITE = "sqlite"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
 DEPLOY = RESOURCES / "deploy"
 SETTINGS = ("common.env", "web.env", "worker.env")
+# What no machine has before its first keys.
+USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 # Units that a machine starts by itself; systemd runs the others when these ask.
 STARTED = re.compile(r"belong-(web|worker)[.]service|.+[.]timer")
 PRIVATE_TO_THE_WORKER = ("private", "index")
@@ -154,7 +157,7 @@ def settings_files(answers: Answers) -> list[File]:
     }
     secrets = [File(f"{KEYS}/relay", 0o400, f"{answers.relay_url}\n", WORKER, WORKER)]
     if answers.is_sqlite:
-        common["BELONG_DATABASE_URL"] = f"sqlite:///{DATA}/belong.db"
+        common["BELONG_DATABASE_URL"] = f"sqlite:///{DATABASE}"
     else:
         url, of_web = answers.database, answers.web_database or answers.database
         worker["BELONG_DATABASE_URL_FILE"] = f"{KEYS}/database"

@@ -5269,6 +5269,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SETUP}::test_no_new_keys_are_made_where_some_are_left",),
     ),
     (
+        "setup-makes-no-new-keys-where-a-site-has-been",
+        "belong_mail/ops/setup_command.py",
+        "    if used:\n",
+        "    if False:\n",
+        (f"{SETUP}::test_no_new_keys_are_made_where_settings_or_a_database_are_left",),
+    ),
+    (
         "setup-gives-the-web-no-key-that-opens",
         "belong_mail/ops/setup_plan.py",
         'PRIVATE_TO_THE_WORKER = ("private", "index")',

@@ -174,6 +174,19 @@ def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None
     assert standing(root) == before
 
 
+@pytest.mark.parametrize("left", setup_plan.USED)
+def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, left: str) -> None:
+    """As on a machine that was restored from a backup, which has no keys in it."""
+    file = root / left.removeprefix("/")
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    before = standing(root)
+    refused = setup(root)
+    assert (refused.exit_code, "Bring the keys back" in refused.output) == (1, True)
+    assert left in refused.output
+    assert standing(root) == before
+
+
 def test_it_asks_five_questions_and_a_password(root: Path) -> None:
     answers = [*FLAGS.values(), "y"]
     answers[2] = "sam@relay.example.org:465"
