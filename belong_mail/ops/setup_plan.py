@@ -28,8 +28,10 @@ USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 # Units that a machine starts by itself; systemd runs the others when these ask.
 STARTED = re.compile(r"belong-(web|worker)[.]service|.+[.]timer")
 PRIVATE_TO_THE_WORKER = ("private", "index")
-# What the shell or systemd would read otherwise than it stands there.
-UNSAFE = re.compile(r"[\"$`\\\x00-\x1f]")
+# What the shell or systemd would read otherwise than it stands there, whatever the quotes.
+UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
+# What both read as it stands there without quotes.
+PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 DEFAULT_POSTAL = "DPS Belong, 1860 Lincoln St, Denver, CO 80203"
 SMTPS_PORT = 465
 
@@ -83,6 +85,8 @@ class Answers:
                 found.append(f'--{name} must not have a ", $, ` or \\ in it.')
         try:
             parse_relay(self.relay_url, ehlo="example.org")
+            if UNSAFE.search(for_the_web(self.relay_url)):
+                found.append('--relay must not have a ", $, ` or \\ in its host.')
         except (InvalidRelay, OSError, ValueError) as error:
             why = error if isinstance(error, InvalidRelay) else "It cannot be read."
             found.append(f"--relay: {why}")
@@ -172,9 +176,26 @@ def settings_files(answers: Answers) -> list[File]:
 
 def _lines(given: Mapping[str, str]) -> str:
     """Write settings as the shell and systemd both read them."""
-    quoted = ((name, f'"{value}"' if " " in value else value) for name, value in given.items())
     head = "# Written by `belong setup`. Every setting is in docs/configuration.md.\n"
-    return head + "".join(f"{name}={value}\n" for name, value in quoted)
+    return head + "".join(f"{name}={_quoted(value)}\n" for name, value in given.items())
+
+
+def _quoted(value: str) -> str:
+    """Put what is not plain into quotes, in which nothing is expanded. Raises InvalidAnswer.
+
+    A quote in a value is in double ones: systemd reads none that stands outside of quotes.
+    """
+    if UNSAFE.search(value):
+        raise InvalidAnswer("A setting has something in it that the shell would read as its own.")
+    if PLAIN.fullmatch(value):
+        return value
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def unquoted(value: str) -> str:
+    """Take the quotes around a value away."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
 
 
 def program_files(deploy: Path = DEPLOY) -> list[File]:
@@ -202,5 +223,5 @@ def worker_environment(machine: Machine) -> dict[str, str]:
     for name in ("common.env", "worker.env"):
         text = machine.place(f"{ETC}/{name}").read_text()
         pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
-        given |= {setting: value.strip("\"'") for setting, value in pairs}
+        given |= {setting: unquoted(value) for setting, value in pairs}
     return given

@@ -5276,6 +5276,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SETUP}::test_no_new_keys_are_made_where_settings_or_a_database_are_left",),
     ),
     (
+        "settings-are-quoted-for-the-shell",
+        "belong_mail/ops/setup_plan.py",
+        "    if PLAIN.fullmatch(value):\n",
+        '    if " " not in value:\n',
+        (f"{SETUP}::test_what_is_special_to_a_shell_is_read_as_it_was_given",),
+    ),
+    (
+        "a-relay-says-nothing-to-the-shell",
+        "belong_mail/ops/setup_plan.py",
+        "            if UNSAFE.search(for_the_web(self.relay_url)):\n",
+        "            if False:\n",
+        (f"{SETUP}::test_no_relay_says_something_to_the_shell",),
+    ),
+    (
         "setup-gives-the-web-no-key-that-opens",
         "belong_mail/ops/setup_plan.py",
         'PRIVATE_TO_THE_WORKER = ("private", "index")',

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +85,9 @@ def environment(root: Path, name: str) -> dict[str, str]:
     text = "".join((root / f"etc/belong-mail/{each}.env").read_text() for each in ("common", name))
     pairs = re.findall(r"^(BELONG_\w+)=(.*)$", text, re.MULTILINE)
     return {
-        setting: re.sub(r"(?<![\w/])/(etc|var)/", rf"{root}/\1/", value.strip('"'))
+        setting: re.sub(
+            r"(?<![\w/])/(etc|var)/", rf"{root}/\1/", re.sub(r"""^(['"])(.*)\1$""", r"\2", value)
+        )
         for setting, value in pairs
     }
 
@@ -230,6 +233,30 @@ def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> N
         assert f"--{flag}" in wrong.output
     assert "pa55" not in wrong.output
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
+    assert standing(root) == before
+
+
+def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
+    """By the shell that hands bounces over, and by systemd, by its rules for quotes."""
+    given = {
+        "BELONG_CONTACT_INBOX": "a&b.o'brien@example.org",
+        "BELONG_POSTAL_ADDRESS": "Box1;id>/tmp/x #5 *",
+    }
+    done(setup(root, office=given["BELONG_CONTACT_INBOX"], mail_domain="example.org",
+               postal_address=given["BELONG_POSTAL_ADDRESS"]))  # fmt: skip
+    script = 'set -a; . "$0"; printf "%s\\n%s" "$BELONG_CONTACT_INBOX" "$BELONG_POSTAL_ADDRESS"'
+    asked = ["/bin/sh", "-c", script, str(root / "etc/belong-mail/common.env")]
+    read = subprocess.run(asked, check=True, capture_output=True, text=True, cwd=root, env={})
+    assert read.stdout.splitlines() == [*given.values()]
+    assert environment(root, "web").items() >= given.items()
+    assert setup_plan.worker_environment(Machine(root)).items() >= given.items()
+
+
+@pytest.mark.parametrize("host", ["$(id)", "`id`", "relay\\"])
+def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
+    before = standing(root)
+    refused = setup(root, relay=f"smtp://{host}:587")
+    assert (refused.exit_code, "--relay" in refused.output) == (2, True)
     assert standing(root) == before
 
 
