@@ -5311,6 +5311,23 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SETUP}::test_run_again_it_changes_nothing",),
     ),
     (
+        "a-stopped-command-leaves-nothing-in-the-clear",
+        "belong_mail/ops/backup.py",
+        "    before = signal.signal(signal.SIGTERM, leave)\n",
+        "    before = signal.getsignal(signal.SIGTERM)\n",
+        (
+            f"{ENCRYPTED}::test_a_command_that_is_stopped_leaves_no_copy_in_the_clear",
+            f"{ENCRYPTED}::test_a_backup_that_is_stopped_leaves_no_part_of_a_copy",
+        ),
+    ),
+    (
+        "what-killed-commands-left-is-swept",
+        "belong_mail/ops/commands.py",
+        "    database_backup.sweep(given.state_folder, file if is_folder else None)\n",
+        "",
+        (f"{ENCRYPTED}::test_each_backup_sweeps_away_what_killed_commands_left",),
+    ),
+    (
         "a-drill-leaves-nothing",
         "belong_mail/ops/backup.py",
         "            _drop_tables(place)\n",
