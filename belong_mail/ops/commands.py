@@ -295,8 +295,14 @@ def retry() -> None:
 def _check_work(session: Session) -> list[health.HealthFinding]:
     settings = services().settings
     has_relay = not settings.smtp_url.startswith("mailbox:")
-    figures, has_canary = gather_metrics(session, settings.uncertain), bool(settings.canary_address)
-    return list(health.check_work(figures, has_relay=has_relay, has_canary=has_canary))
+    return list(
+        health.check_work(
+            gather_metrics(session, settings.uncertain),
+            has_relay=has_relay,
+            has_canary=bool(settings.canary_address),
+            has_backups=bool(settings.backup_public_key),
+        )
+    )
 
 
 @key_commands.command("new")
