@@ -26,7 +26,8 @@ def export_command(slug: str, file: Path, *, yes: bool) -> None:
     """Write what the group SLUG has published into the ZIP file FILE.
 
     Newsletters that were sent, with pictures and flyers; the group's page; questions and meetings.
-    Open index.html in it. Nothing in it is about members. Groups that have ended count too.
+    Open index.html in it. It says nothing of
+    who the members are, but names contact people of meetings. Groups that have ended count too.
     """
     with transaction() as session:
         group = groups.find_of_any_age(session, slug)
