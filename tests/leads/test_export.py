@@ -471,6 +471,8 @@ def test_the_command_asks_before_it_overwrites_and_says_what_is_wrong(
     assert cli.invoke(args=["export", "nothing", str(target)]).exit_code == 2
     assert cli.invoke(args=["export", SLUG, str(target.parent)]).exit_code == 2
     assert cli.invoke(args=["export", SLUG, str(target.parent / "no" / "x.zip")]).exit_code == 2
+    refused = cli.invoke(args=["export", SLUG, "/proc/x.zip"])  # where root cannot write either
+    assert (refused.exit_code, "can be written in /proc" in refused.output) == (2, True)
     assert target.read_bytes() == b"precious"
     assert exported(services) == []
     assert cli.invoke(args=["export", SLUG, str(target)], input="y\n").exit_code == 0
