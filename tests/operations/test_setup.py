@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from belong_mail.core import encryption
 from belong_mail.ops import setup_plan
-from belong_mail.ops.setup_command import setup_command
+from belong_mail.ops.setup_command import setup_command, start
 from belong_mail.ops.setup_machine import Machine
 from config import Config
 
@@ -131,7 +131,38 @@ def test_run_again_it_changes_nothing(root: Path) -> None:
     said = done(setup(root, office="other@example.org"))
     assert standing(root) == before
     assert "Everything is there already." in said
+    assert "these flags were not used: --base-url, --domains, --relay, --office, --database" in said
     assert f"otherwise: file {setup_plan.UNITS}/{unit.name}" in said
+
+
+def test_units_that_were_disabled_stay_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A systemctl that keeps a file for each enabled unit stands in the place of systemd's."""
+    units, program = ["belong-web.service", "belong-backup.timer"], tmp_path / "systemctl"
+    program.write_text(
+        f"#!/bin/sh\nfor unit; do :; done; cd {tmp_path}\n"
+        'case $1 in is-enabled) test -e "$unit" ;; enable) touch "$unit" ;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    machine = Machine(Path("/"))
+    start(machine, units)
+    assert all((tmp_path / unit).exists() for unit in units)
+    (tmp_path / units[1]).unlink()
+    capsys.readouterr()
+    start(machine, units)
+    assert not (tmp_path / units[1]).exists()
+    assert capsys.readouterr().out.startswith(f"left disabled: {units[1]}.")
+
+
+def test_a_folder_is_not_given_away_through_a_link(root: Path) -> None:
+    done(setup(root))
+    copies, other = root / "var/lib/belong-worker/copies", root / "other"
+    copies.rmdir()
+    copies.symlink_to(other)
+    refused = setup(root)
+    assert (refused.exit_code, other.exists()) == (1, False)
 
 
 def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
