@@ -111,9 +111,13 @@ def _say_unused(given: Mapping[str, Any]) -> None:
         )
 
 
-def _is_there(machine: Machine, place: str) -> bool:
-    """Tell whether a file is there, as far as whoever only looks may see."""
-    return os.path.lexists(machine.place(place))
+def _signs_of_use(machine: Machine, answers: Answers | None) -> list[str]:
+    """List what no machine has before its first keys, as far as whoever only looks may see."""
+    used = [place for place in setup_plan.USED if os.path.lexists(machine.place(place))]
+    is_of_a_server = answers is not None and not answers.is_sqlite and machine.is_this
+    if answers and is_of_a_server and setup_plan.has_tables(answers.database):
+        used.append("the tables in the database that you named")
+    return used
 
 
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
@@ -172,7 +176,7 @@ def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
             " from your copy: new ones would open nothing. If nobody has used this site yet, remove"
             " the folder and run setup again."
         )
-    used = [] if there else [place for place in setup_plan.USED if _is_there(machine, place)]
+    used = [] if there else _signs_of_use(machine, answers)
     if used:
         raise click.ClickException(
             f"There are no keys in {setup_plan.KEYS}, but this site has been in use: see {used[0]}."

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+
 from belong_mail.core import encryption
+from belong_mail.core.db import make_engine
 from belong_mail.core.environment import RESOURCES
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
@@ -123,6 +127,17 @@ def accounts_and_folders() -> list[Thing]:
         Folder(STATE, 0o700, WORKER, WORKER),
         Folder(f"{STATE}/copies", 0o700, WORKER, WORKER),
     ]
+
+
+def has_tables(url: str) -> bool:
+    """Tell whether a database is in use; one that cannot be reached says so later."""
+    engine = make_engine(url)
+    try:
+        return bool(inspect(engine).get_table_names())
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
 
 
 def keys(made: Mapping[str, str]) -> list[File]:

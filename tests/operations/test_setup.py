@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import make_url
 
 from belong_mail.core import encryption
+from belong_mail.core.services import Services
 from belong_mail.ops import setup_plan
 from belong_mail.ops.setup_command import setup_command, start
 from belong_mail.ops.setup_machine import Machine
@@ -219,6 +221,19 @@ def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, 
     assert (refused.exit_code, "Bring the keys back" in refused.output) == (1, True)
     assert left in refused.output
     assert standing(root) == before
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_of_a_server_that_is_in_use_shows(
+    environment: dict[str, str], services: Services
+) -> None:
+    assert services
+    url = make_url(environment["BELONG_DATABASE_URL"])
+    found = [
+        setup_plan.has_tables(each.render_as_string(hide_password=False))
+        for each in (url, url.set(database="postgres"), url.set(database="nowhere"))
+    ]
+    assert found == [True, False, False]
 
 
 def test_it_asks_five_questions_and_a_password(root: Path) -> None:
