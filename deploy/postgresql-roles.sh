@@ -8,7 +8,8 @@ password() {
 WORKER_PASSWORD=$(password database)
 WEB_PASSWORD=$(password web-database)
 export WORKER_PASSWORD WEB_PASSWORD
-[ -n "$WORKER_PASSWORD" ] && [ -n "$WEB_PASSWORD" ]
+[ -n "$WORKER_PASSWORD" ]
+[ -n "$WEB_PASSWORD" ]
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="${POSTGRES_USER:-postgres}" --dbname=postgres <<'SQL'
 \getenv worker WORKER_PASSWORD
 \getenv web WEB_PASSWORD

@@ -1,7 +1,8 @@
 """Write down what a group has published, as a ZIP of files that anyone can open.
 
 Newsletters that went out with their pictures and flyers, the group's page, the questions of its
-form, and its meetings. Nothing about members: no table that tells of one is read here.
+form, and its meetings as members see them: with contact people, places and links. No table that
+tells of a member is read here.
 """
 
 import zipfile
@@ -142,8 +143,7 @@ class Export:
 
     def _questions(self, code: str) -> None:
         """Write what the form asks; what people answered is nowhere to be found."""
-        if self.group.questions:
-            asked = pages.questions_of(self.group, code)
+        if asked := pages.questions_of(self.group, code):
             page = pages.render("questions", code, self.zone, group=self.group, questions=asked)
             self._put(f"questions/questions-{code}.html", page)
             text = pages.questions_text(self.group, code)
@@ -203,7 +203,7 @@ class Export:
             self.zone,
             group=self.group,
             issues=issues[::-1],
-            has_questions=bool(self.group.questions),
+            has_questions=bool(pages.questions_of(self.group, code)),
             meetings=planned,
             exported_at=self.at,
         )

@@ -16,9 +16,11 @@ from belong_mail.web.context import read_transaction, services, transaction
 
 # What the bar on the terminal counts.
 COUNTED = "Newsletters"
+# In a folder where the worker may write, as whom operators run it.
+EXAMPLE = "/var/lib/belong-worker/the-village.zip"
 
 
-@click.command("export", epilog="Example: belong export the-village the-village.zip")
+@click.command("export", epilog=f"Example: belong export the-village {EXAMPLE}")
 @click.argument("slug")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Overwrite FILE without asking.")
@@ -26,7 +28,8 @@ def export_command(slug: str, file: Path, *, yes: bool) -> None:
     """Write what the group SLUG has published into the ZIP file FILE.
 
     Newsletters that were sent, with pictures and flyers; the group's page; questions and meetings.
-    Open index.html in it. Nothing in it is about members. Groups that have ended count too.
+    Open index.html in it. It says nothing of
+    who the members are, but names contact people of meetings. Groups that have ended count too.
     """
     with transaction() as session:
         group = groups.find_of_any_age(session, slug)
@@ -44,6 +47,11 @@ def _prepare(file: Path, *, is_sure: bool) -> None:
         raise click.BadParameter(f"There is no folder {file.parent}.")
     if file.exists() and not is_sure:
         click.confirm(f"{file} exists. Overwrite it?", abort=True, err=True)
+    try:
+        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-"):
+            pass
+    except OSError as error:
+        raise click.BadParameter(f"Nothing can be written in {file.parent.absolute()}.") from error
 
 
 def _write(group_id: int, file: Path) -> int:

@@ -30,8 +30,6 @@ KINDS = {
     "choices": gettext_noop("Any of a list"),
     "consent": gettext_noop("Checkbox (agree or not)"),
 }
-IS_ASKED = gettext_noop("On the form now.")
-WAITS = gettext_noop("Waiting for the office to approve. Not on the form yet.")
 
 
 def index_name(language: str) -> str:
@@ -107,25 +105,27 @@ def page_text(group: Group, language: str) -> str:
     )
 
 
-def questions_of(group: Group, language: str) -> list[tuple[str, str, list[str], str]]:
-    """List a group's questions: words, how they are answered, the choices, where they stand."""
-    return [_shown(each, language) for each in group.questions]
+def questions_of(group: Group, language: str) -> list[tuple[str, str, list[str]]]:
+    """List what a group's form asks: words, how it is answered, the choices.
+
+    What waits for the office to approve was never published.
+    """
+    return [_shown(each, language) for each in group.questions if each.approved_at]
 
 
-def _shown(question: Question, language: str) -> tuple[str, str, list[str], str]:
+def _shown(question: Question, language: str) -> tuple[str, str, list[str]]:
     say = catalog(language).gettext
     options: list[str] = [localized(each, language) for each in question.options]
-    state = say(IS_ASKED if question.approved_at else WAITS)
     kind = say(KINDS[question.kind]) if question.kind in KINDS else ""
-    return localized(question.label, language), kind, options, state
+    return localized(question.label, language), kind, options
 
 
 def questions_text(group: Group, language: str) -> str:
     """Return a group's questions as plain text."""
     title = catalog(language).gettext(gettext_noop("Questions on the sign-up form"))
     asked = [
-        "\n".join([words, *([kind] if kind else []), *_listed(options), state])
-        for words, kind, options, state in questions_of(group, language)
+        "\n".join([words, *([kind] if kind else []), *_listed(options)])
+        for words, kind, options in questions_of(group, language)
     ]
     return _blocks(_headed(title, [], "="), *asked)
 

@@ -5,12 +5,13 @@ With a public key, a copy is encrypted to it, and only whoever has the private o
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from belong_mail.core import encrypted_file
 from belong_mail.core.db import create, make_engine
-from belong_mail.ops import schema
+from belong_mail.ops import backup_retention, schema
 
 # Puts a database on hold.
 BackupMark = Callable[[Engine], None]
@@ -29,8 +30,10 @@ BackupMark = Callable[[Engine], None]
 DRILL_PREFIX = "drill-"
 # Of the folder in which a copy is in the clear: before it is encrypted, or to be put back.
 CLEAR_PREFIX = "copy-"
-# Seconds; nothing that is younger was left by a command that was killed.
-LEFT_AFTER_SECONDS = 24 * 60 * 60
+# Seconds; what is younger may be in use: systemd gives a backup six hours.
+LEFT_AFTER_SECONDS = 12 * 60 * 60
+# What SQLite has beside a file while it writes to it.
+BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
@@ -44,6 +47,38 @@ class Recipient(NamedTuple):
 
     public_key: str
     scratch: Path
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Let a command that is stopped remove what it has begun, as one that fails does."""
+
+    def leave(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def sweep(scratch: Path, folder: Path | None) -> None:
+    """Delete what commands that were killed left below `scratch` and in a folder of copies."""
+    for prefix in (CLEAR_PREFIX, DRILL_PREFIX):
+        for left in scratch.glob(f"{prefix}*"):
+            if _is_left(left):
+                shutil.rmtree(left, ignore_errors=True)
+    for left in folder.iterdir() if folder else ():
+        if backup_retention.PART.fullmatch(left.name) and _is_left(left):
+            left.unlink(missing_ok=True)
+
+
+def _is_left(place: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return place.lstat().st_mtime < time.time() - LEFT_AFTER_SECONDS
+    return False
 
 
 def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | None) -> None:
@@ -84,7 +119,11 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
         part.open("wb") as out,
     ):
         assert dump.stdout is not None  # noqa: S101 - a pipe, as asked
-        encrypted_file.encrypt(dump.stdout, out, public_key)
+        try:
+            encrypted_file.encrypt(dump.stdout, out, public_key)
+        except BaseException:
+            dump.kill()  # it may say nothing for long, and would be waited for
+            raise
     if dump.returncode:
         raise InvalidBackup(FAILED.format("pg_dump"))
 
@@ -112,11 +151,9 @@ def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
 
 @contextmanager
 def _clear_file(scratch: Path) -> Iterator[Path]:
-    """Yield an empty file (0600) in a folder that goes with it, and after a day without us."""
+    """Yield an empty file (0600) in a folder that goes with it, and half a day later without us."""
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in scratch.glob(f"{CLEAR_PREFIX}*"):
-        if left.stat().st_mtime < time.time() - LEFT_AFTER_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+    sweep(scratch, None)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=CLEAR_PREFIX) as name:
         clear = Path(name) / "copy"
         os.close(os.open(clear, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -223,7 +260,7 @@ def _new_file(file: Path) -> Iterator[Path]:
     except OSError as error:
         raise InvalidBackup(f"{file} cannot be written ({type(error).__name__}).") from error
     finally:
-        for left in (part, *(part.with_name(part.name + end) for end in ("-wal", "-shm"))):
+        for left in (part, *(part.with_name(part.name + end) for end in BESIDE)):
             left.unlink(missing_ok=True)
 
 

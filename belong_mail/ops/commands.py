@@ -88,6 +88,7 @@ def check() -> None:
     callback=lambda _context, _option, given: given and _kept(given),
     help="With a folder: delete all copies in it but the last ones of so many days and weeks.",
 )
+@database_backup.exit_on_sigterm()
 def backup(file: Path, keep: tuple[int, int] | None) -> None:
     """Copy the database into a new file.
 
@@ -100,6 +101,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     key = given.backup_public_key
     recipient = database_backup.Recipient(key, given.state_folder) if key else None
     place = file / backup_retention.file_name(now()) if is_folder else file
+    database_backup.sweep(given.state_folder, file if is_folder else None)
     try:
         database_backup.backup(services().engine, place, _hold, recipient)
     except database_backup.InvalidBackup as error:
@@ -132,6 +134,7 @@ KEY_FILE = click.option(
 @database_commands.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @KEY_FILE
+@database_backup.exit_on_sigterm()
 def restore(file: Path, key_file: Path | None) -> None:
     """Replace the database with the copy FILE, on hold.
 
@@ -154,6 +157,7 @@ def restore(file: Path, key_file: Path | None) -> None:
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
 )
 @KEY_FILE
+@database_backup.exit_on_sigterm()
 def drill(file: Path, url: str, key_file: Path | None) -> None:
     """Try a restore of the copy FILE.
 
@@ -291,8 +295,14 @@ def retry() -> None:
 def _check_work(session: Session) -> list[health.HealthFinding]:
     settings = services().settings
     has_relay = not settings.smtp_url.startswith("mailbox:")
-    figures, has_canary = gather_metrics(session, settings.uncertain), bool(settings.canary_address)
-    return list(health.check_work(figures, has_relay=has_relay, has_canary=has_canary))
+    return list(
+        health.check_work(
+            gather_metrics(session, settings.uncertain),
+            has_relay=has_relay,
+            has_canary=bool(settings.canary_address),
+            has_backups=bool(settings.backup_public_key),
+        )
+    )
 
 
 @key_commands.command("new")

@@ -12,7 +12,9 @@ from belong_mail.members.intake import LastLook
 from belong_mail.ops import hold
 from belong_mail.ops.metrics import LATE, Metrics, oldest_request
 
-MINUTE = 60
+MINUTE, HOUR = 60, 3600
+# A nightly backup that came late has been missed by then.
+BACKUP_LATE_HOURS = 36
 NO_WORKER = "No worker has run on this database yet. Start one: nothing is read or sent."
 DEAD = "No worker is running. Check its log, and start it again: nothing is read or sent."
 # What to look at, by the step at which a look into the mailbox ended.
@@ -66,9 +68,10 @@ def obstacles(session: Session, *, has_relay: bool) -> list[str]:
 
 
 def check_work(
-    metrics: Metrics, *, has_relay: bool, has_canary: bool = False
+    metrics: Metrics, *, has_relay: bool, has_canary: bool = False, has_backups: bool = False
 ) -> Iterator[HealthFinding]:
     """Look at who works, and at what waits. Without a relay no worker shows that it is running."""
+    yield from _backup(metrics.backup_seconds, is_wanted=has_backups)
     if has_relay:
         yield _worker(metrics)
     if metrics.is_on_hold:
@@ -122,6 +125,20 @@ def _canary(seconds: float | None) -> HealthFinding:
         f"The relay has accepted no test email for {minutes:.0f} minutes: email isn't going out."
         " Check the worker's log, and that the address in BELONG_CANARY_ADDRESS accepts email."
     )
+
+
+def _backup(seconds: float | None, *, is_wanted: bool) -> Iterator[HealthFinding]:
+    """Look at `db backup`, where it was ever run or has a key; others may copy in another way."""
+    if seconds is None:
+        if is_wanted:
+            yield failure("No backup has been made yet. Run `db backup`, each night.")
+    elif seconds <= BACKUP_LATE_HOURS * HOUR:
+        yield HealthFinding(f"The last backup is no more than {BACKUP_LATE_HOURS} hours old.")
+    else:
+        yield failure(
+            f"The last backup is {seconds // HOUR:.0f} hours old. Read the log of belong-backup,"
+            " and run `db backup`."
+        )
 
 
 def _inbound(last: LastLook) -> HealthFinding:

@@ -13,7 +13,7 @@ from belong_mail.delivery.models import Chunk, Delivery, Lease, SentPerMinute, S
 from belong_mail.members import bounces, intake
 from belong_mail.members.intake import LastLook
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import canary, clock_repair, hold
+from belong_mail.ops import canary, clock_repair, figures, hold
 
 # What is due may wait for so long.
 LATE = timedelta(minutes=15)
@@ -58,6 +58,8 @@ class Metrics:
     is_coming_back: bool
     # When the mailbox that email comes back to was looked into; None: no worker reads one.
     inbound: LastLook | None
+    # Since `db backup` last made a copy; None: it never has.
+    backup_seconds: float | None
 
 
 def gather_metrics(session: Session, uncertain: timedelta | None) -> Metrics:
@@ -89,6 +91,7 @@ def gather_metrics(session: Session, uncertain: timedelta | None) -> Metrics:
         undelivered=len(contact.undelivered(session)),
         is_coming_back=bounces.is_alarming(session, at),
         inbound=intake.last_look(session, at),
+        backup_seconds=_backup(session, at),
     )
 
 
@@ -109,6 +112,11 @@ def oldest_request(session: Session, at: datetime) -> float:
 
 def _last_left(session: Session, at: datetime) -> float | None:
     last = session.scalar(select(func.max(SentPerMinute.minute)))
+    return None if last is None else max(0.0, (at - last).total_seconds())
+
+
+def _backup(session: Session, at: datetime) -> float | None:
+    last = figures.noted_at(session, figures.BACKUP)
     return None if last is None else max(0.0, (at - last).total_seconds())
 
 
@@ -176,6 +184,7 @@ def exposition(metrics: Metrics) -> str:
         ("on_hold", "1 while sending is on hold.", int(metrics.is_on_hold)),
         ("undelivered", "Messages to the office that were not delivered.", metrics.undelivered),
         ("coming_back", "1 while very many emails bounce.", int(metrics.is_coming_back)),
+        ("backup_seconds", "Since `db backup` last made a copy.", metrics.backup_seconds),
         *_of_intake(metrics.inbound),
     ):
         lines += [

@@ -1,4 +1,4 @@
-"""`belong setup`: the first installation, asked or by flags; run again, it changes nothing."""
+"""`belong setup`: the first installation, asked or by flags; again, it makes what is missing."""
 
 import os
 import shutil
@@ -61,12 +61,15 @@ def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None
     """Install the site on this machine.
 
     Asks five questions, or takes flags. Makes users, folders, keys, settings, the database and
-    systemd's units, and runs the doctor. Nothing that is there is changed, so it can be run again.
+    systemd's units, and runs the doctor. Run again, it makes what is missing, changes no file that
+    is there, and brings the database up to date, without a copy: make one first, as in runbook 10.
     Exits with 1 if something failed, and with 3 if only the doctor has something to say.
     """
     machine = Machine(root.resolve())
     _require_place(machine, dry_run=dry_run)
     answers = None if _is_set_up(machine) else _read_answers(given, may_ask=not yes)
+    if answers is None:
+        _say_unused(given)
     plan = _plan(machine, answers)
     missing = [thing for thing in plan if thing.state(machine) is State.MISSING]
     if missing and not (yes or dry_run):
@@ -96,6 +99,25 @@ def _require_place(machine: Machine, *, dry_run: bool) -> None:
 
 def _is_set_up(machine: Machine) -> bool:
     return all(machine.place(f"{setup_plan.ETC}/{name}").exists() for name in setup_plan.SETTINGS)
+
+
+def _say_unused(given: Mapping[str, Any]) -> None:
+    """Name the flags that change nothing: the settings that they are for are there."""
+    flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if flags:
+        click.echo(
+            f"Settings are there already, so these flags were not used: {', '.join(flags)}. To"
+            f" change a setting, edit the files in {setup_plan.ETC}."
+        )
+
+
+def _signs_of_use(machine: Machine, answers: Answers | None) -> list[str]:
+    """List what no machine has before its first keys, as far as whoever only looks may see."""
+    used = [place for place in setup_plan.USED if os.path.lexists(machine.place(place))]
+    is_of_a_server = answers is not None and not answers.is_sqlite and machine.is_this
+    if answers and is_of_a_server and setup_plan.has_tables(answers.database):
+        used.append("the tables in the database that you named")
+    return used
 
 
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
@@ -154,6 +176,14 @@ def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
             " from your copy: new ones would open nothing. If nobody has used this site yet, remove"
             " the folder and run setup again."
         )
+    used = [] if there else _signs_of_use(machine, answers)
+    if used:
+        raise click.ClickException(
+            f"There are no keys in {setup_plan.KEYS}, but this site has been in use: see {used[0]}."
+            " Bring the keys back from your copy: new ones would open nothing. Keep that copy as it"
+            " is. If nobody has used this site yet, remove these and run setup again:"
+            f" {', '.join(used)}."
+        )
     made = dict.fromkeys(encryption.KINDS, "") if there else encryption.new_keys()
     of_answers = setup_plan.settings_files(answers) if answers else []
     return [
@@ -188,7 +218,7 @@ def _finish(machine: Machine, plan: list[Thing]) -> None:
         return
     if _belong(machine, "db", "check", is_quiet=True) and _belong(machine, "db", "upgrade"):
         raise SetupFailed("The database could not be made or brought up to date.")
-    _start(machine, setup_plan.started_units(files))
+    start(machine, setup_plan.started_units(files))
     click.echo(NEXT)
     click.echo("The doctor says:")
     if _belong(machine, "doctor"):
@@ -204,13 +234,19 @@ def _belong(machine: Machine, *arguments: str, is_quiet: bool = False) -> int:
     return machine.run_as(setup_plan.WORKER, setup_plan.SHARED, command, given, is_quiet=is_quiet)
 
 
-def _start(machine: Machine, units: list[str]) -> None:
-    """Enable and start the units that are not enabled yet, where systemd runs the machine."""
+def start(machine: Machine, units: list[str]) -> None:
+    """Enable and start the units on a machine that has none yet, where systemd runs it.
+
+    Where some are enabled, the operator has disabled the others.
+    """
     if shutil.which("systemctl") is None:
         click.echo("systemd is not here. The units are in place, but nothing was started.")
         return
     if SYSTEMD.exists():
         machine.run("systemctl", "daemon-reload")
+    enabled = [unit for unit in units if machine.is_enabled(unit)]
     for unit in units:
-        if happened := machine.enable(unit):
-            click.echo(f"{happened} {unit}")
+        if not enabled:
+            click.echo(f"{machine.enable(unit)} {unit}")
+        elif unit not in enabled:
+            click.echo(f"left disabled: {unit}. To start it: systemctl enable --now {unit}")

@@ -76,11 +76,12 @@ class Machine:
             extra_groups=[self.owner(user, group)[1]], stdout=out, stderr=out,
         ).returncode  # fmt: skip
 
-    def enable(self, unit: str) -> str:
-        """Have systemd start a unit, now if it runs the machine; return what was done, if any."""
+    def is_enabled(self, unit: str) -> bool:
         asked = ["systemctl", "is-enabled", "--quiet", unit]
-        if subprocess.run(asked, check=False, capture_output=True).returncode == 0:  # noqa: S603 - our own
-            return ""
+        return subprocess.run(asked, check=False, capture_output=True).returncode == 0  # noqa: S603 - our own
+
+    def enable(self, unit: str) -> str:
+        """Have systemd start a unit, now if it runs the machine; return what was done."""
         now = ["--now"] if SYSTEMD.exists() else []
         self.run("systemctl", "enable", *now, unit)
         return "started" if now else "enabled"
@@ -141,8 +142,13 @@ class Folder:
         place = machine.place(self.path)
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         place.mkdir(mode=0o700)
-        os.chown(place, *machine.owner(self.owner, self.group))
-        place.chmod(self.mode)  # after: a change of owner takes the mark of the group away
+        # Whoever owns the folder around it may have put a link in its place: none is followed.
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchown(descriptor, *machine.owner(self.owner, self.group))
+            os.fchmod(descriptor, self.mode)  # after: a change of owner takes the group's mark away
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True)

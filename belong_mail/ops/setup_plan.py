@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
+
 from belong_mail.core import encryption
+from belong_mail.core.db import make_engine
 from belong_mail.core.environment import RESOURCES
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
@@ -16,17 +20,22 @@ ETC, DATA, STATE, UNITS = (
     "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-worker", "/etc/systemd/system",
 )  # fmt: skip
 KEYS = f"{ETC}/keys"
+DATABASE = f"{DATA}/belong.db"
 # Where the units and `belong` expect the program.
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 SQLITE = "sqlite"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
 DEPLOY = RESOURCES / "deploy"
 SETTINGS = ("common.env", "web.env", "worker.env")
+# What no machine has before its first keys.
+USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
 # Units that a machine starts by itself; systemd runs the others when these ask.
 STARTED = re.compile(r"belong-(web|worker)[.]service|.+[.]timer")
 PRIVATE_TO_THE_WORKER = ("private", "index")
-# What the shell or systemd would read otherwise than it stands there.
-UNSAFE = re.compile(r"[\"$`\\\x00-\x1f]")
+# What the shell or systemd would read otherwise than it stands there, whatever the quotes.
+UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
+# What both read as it stands there without quotes.
+PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 DEFAULT_POSTAL = "DPS Belong, 1860 Lincoln St, Denver, CO 80203"
 SMTPS_PORT = 465
 
@@ -80,6 +89,8 @@ class Answers:
                 found.append(f'--{name} must not have a ", $, ` or \\ in it.')
         try:
             parse_relay(self.relay_url, ehlo="example.org")
+            if UNSAFE.search(for_the_web(self.relay_url)):
+                found.append('--relay must not have a ", $, ` or \\ in its host.')
         except (InvalidRelay, OSError, ValueError) as error:
             why = error if isinstance(error, InvalidRelay) else "It cannot be read."
             found.append(f"--relay: {why}")
@@ -118,6 +129,17 @@ def accounts_and_folders() -> list[Thing]:
     ]
 
 
+def has_tables(url: str) -> bool:
+    """Tell whether a database is in use; one that cannot be reached says so later."""
+    engine = make_engine(url)
+    try:
+        return bool(inspect(engine).get_table_names())
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
+
+
 def keys(made: Mapping[str, str]) -> list[File]:
     """Put each key where only those read it who need it: the web has none that opens."""
     return [
@@ -154,7 +176,7 @@ def settings_files(answers: Answers) -> list[File]:
     }
     secrets = [File(f"{KEYS}/relay", 0o400, f"{answers.relay_url}\n", WORKER, WORKER)]
     if answers.is_sqlite:
-        common["BELONG_DATABASE_URL"] = f"sqlite:///{DATA}/belong.db"
+        common["BELONG_DATABASE_URL"] = f"sqlite:///{DATABASE}"
     else:
         url, of_web = answers.database, answers.web_database or answers.database
         worker["BELONG_DATABASE_URL_FILE"] = f"{KEYS}/database"
@@ -169,9 +191,26 @@ def settings_files(answers: Answers) -> list[File]:
 
 def _lines(given: Mapping[str, str]) -> str:
     """Write settings as the shell and systemd both read them."""
-    quoted = ((name, f'"{value}"' if " " in value else value) for name, value in given.items())
     head = "# Written by `belong setup`. Every setting is in docs/configuration.md.\n"
-    return head + "".join(f"{name}={value}\n" for name, value in quoted)
+    return head + "".join(f"{name}={_quoted(value)}\n" for name, value in given.items())
+
+
+def _quoted(value: str) -> str:
+    """Put what is not plain into quotes, in which nothing is expanded. Raises InvalidAnswer.
+
+    A quote in a value is in double ones: systemd reads none that stands outside of quotes.
+    """
+    if UNSAFE.search(value):
+        raise InvalidAnswer("A setting has something in it that the shell would read as its own.")
+    if PLAIN.fullmatch(value):
+        return value
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def unquoted(value: str) -> str:
+    """Take the quotes around a value away."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
 
 
 def program_files(deploy: Path = DEPLOY) -> list[File]:
@@ -199,5 +238,5 @@ def worker_environment(machine: Machine) -> dict[str, str]:
     for name in ("common.env", "worker.env"):
         text = machine.place(f"{ETC}/{name}").read_text()
         pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
-        given |= {setting: value.strip("\"'") for setting, value in pairs}
+        given |= {setting: unquoted(value) for setting, value in pairs}
     return given

@@ -6,6 +6,8 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "deploy"
 UNPACKED = FOLDER / "root"
 PACKAGES = ("caddy", "mmdebstrap", "promtool")
+# A mirror may be away for a moment; so it is asked again.
+RETRIES = 'Acquire::Retries "5";'
 # What stands in for the image that deploy/Dockerfile begins with, by its release.
 BASES = {"13": "trixie"}
 
@@ -19,7 +21,9 @@ def fetch() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     missing = [each for each in PACKAGES if not (UNPACKED / "usr/bin" / each).exists()]
     if missing:
-        subprocess.run(["apt-get", "download", *missing], cwd=FOLDER, check=True)
+        subprocess.run(
+            ["apt-get", "-o", "Acquire::Retries=5", "download", *missing], cwd=FOLDER, check=True
+        )
     for package in FOLDER.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, UNPACKED], check=True)
         package.unlink()
@@ -28,5 +32,6 @@ def fetch() -> None:
             part = base(f"{suite}.part")
             subprocess.run(["rm", "-rf", part], check=True)
             make = f"{UNPACKED}/usr/bin/mmdebstrap"
-            subprocess.run([make, "--variant=minbase", "--mode=root", suite, part], check=True)
+            options = ["--variant=minbase", "--mode=root", f"--aptopt={RETRIES}"]
+            subprocess.run([make, *options, suite, part], check=True)
             part.rename(base(suite))

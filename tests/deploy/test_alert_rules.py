@@ -37,6 +37,7 @@ CAUSES: dict[str, dict[str, str]] = {
         "belong_inbound_failures": f"9x{MINUTES}",
         "belong_inbound_last_look_timestamp_seconds": f"0x{MINUTES}",
     },
+    "BelongBackupMissing": {"belong_backup_seconds": f"129000+60x{MINUTES}"},
     "BelongClaimsLost": {"belong_orphans": f"1x{MINUTES}"},
 }
 

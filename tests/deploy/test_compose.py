@@ -160,6 +160,22 @@ def test_postgresql_begins_with_two_roles_and_the_web_may_only_what_its_pages_do
             ask(server, f"DROP {what}")
 
 
+@pytest.mark.parametrize("without", ["database", "web-database"])
+def test_without_a_password_no_role_is_made(without: str, tmp_path: Path) -> None:
+    """A psql that would say so stands in the place of PostgreSQL's."""
+    for name in ("database", "web-database"):
+        password = "" if name == without else "pa55"
+        (tmp_path / name).write_text(f"postgresql+psycopg://role:{password}@database/belong\n")
+    (tmp_path / "psql").write_text("#!/bin/sh\necho made\n")
+    (tmp_path / "psql").chmod(0o755)
+    script = (DEPLOY / "postgresql-roles.sh").read_text().replace("/run/secrets", str(tmp_path))
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def reaching(server: URL) -> dict[str, str]:
     """Tell psql where the server is, as it stands in the server's own container."""
     host = server.host or str(server.query["host"])

@@ -5297,6 +5297,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SETUP}::test_no_new_keys_are_made_where_some_are_left",),
     ),
     (
+        "setup-makes-no-new-keys-where-a-site-has-been",
+        "belong_mail/ops/setup_command.py",
+        "    if used:\n",
+        "    if False:\n",
+        (f"{SETUP}::test_no_new_keys_are_made_where_settings_or_a_database_are_left",),
+    ),
+    (
+        "settings-are-quoted-for-the-shell",
+        "belong_mail/ops/setup_plan.py",
+        "    if PLAIN.fullmatch(value):\n",
+        '    if " " not in value:\n',
+        (f"{SETUP}::test_what_is_special_to_a_shell_is_read_as_it_was_given",),
+    ),
+    (
+        "a-relay-says-nothing-to-the-shell",
+        "belong_mail/ops/setup_plan.py",
+        "            if UNSAFE.search(for_the_web(self.relay_url)):\n",
+        "            if False:\n",
+        (f"{SETUP}::test_no_relay_says_something_to_the_shell",),
+    ),
+    (
         "setup-gives-the-web-no-key-that-opens",
         "belong_mail/ops/setup_plan.py",
         'PRIVATE_TO_THE_WORKER = ("private", "index")',
@@ -5316,6 +5337,23 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if state is State.MISSING:\n",
         "        if state is not State.THERE:\n",
         (f"{SETUP}::test_run_again_it_changes_nothing",),
+    ),
+    (
+        "a-stopped-command-leaves-nothing-in-the-clear",
+        "belong_mail/ops/backup.py",
+        "    before = signal.signal(signal.SIGTERM, leave)\n",
+        "    before = signal.getsignal(signal.SIGTERM)\n",
+        (
+            f"{ENCRYPTED}::test_a_command_that_is_stopped_leaves_no_copy_in_the_clear",
+            f"{ENCRYPTED}::test_a_backup_that_is_stopped_leaves_no_part_of_a_copy",
+        ),
+    ),
+    (
+        "what-killed-commands-left-is-swept",
+        "belong_mail/ops/commands.py",
+        "    database_backup.sweep(given.state_folder, file if is_folder else None)\n",
+        "",
+        (f"{ENCRYPTED}::test_each_backup_sweeps_away_what_killed_commands_left",),
     ),
     (
         "a-drill-leaves-nothing",

@@ -164,8 +164,8 @@ def test_page_questions_and_meetings_are_there_in_both_languages(
         for words in (b"We drink tea", b"Come on in", b"+13035550100", b"How you can help"):
             assert words in found[name]
     asked = found["questions/questions-en.txt"].decode("utf-8-sig")
-    assert "Which snack?" in asked
-    assert "Waiting for the office to approve." in asked
+    assert "Where do you work with students?" in asked
+    assert "Which snack?" not in asked, "the office has not approved it, so it was not published"
     rows = list(csv.reader(io.StringIO(found["meetings/meetings-en.csv"].decode("utf-8-sig"))))
     assert rows[0][:4] == ["Date", "Starts", "Ends", "Title"]
     assert rows[1][:4] == [first.isoformat(), "16:00", "17:00", "'=Tea"]
@@ -471,6 +471,8 @@ def test_the_command_asks_before_it_overwrites_and_says_what_is_wrong(
     assert cli.invoke(args=["export", "nothing", str(target)]).exit_code == 2
     assert cli.invoke(args=["export", SLUG, str(target.parent)]).exit_code == 2
     assert cli.invoke(args=["export", SLUG, str(target.parent / "no" / "x.zip")]).exit_code == 2
+    refused = cli.invoke(args=["export", SLUG, "/proc/x.zip"])  # where root cannot write either
+    assert (refused.exit_code, "can be written in /proc" in refused.output) == (2, True)
     assert target.read_bytes() == b"precious"
     assert exported(services) == []
     assert cli.invoke(args=["export", SLUG, str(target)], input="y\n").exit_code == 0

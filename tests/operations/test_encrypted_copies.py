@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import stat
+import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,15 +17,18 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.ops import backup_retention
 from tests.db_dump import dump_of
+from tests.dev.checkout import wait_for
 from tests.factories import make_member
 from tests.markers import on_sqlite
 from tests.operations.test_copies import BIN, Settings, members, refused, succeed
-from tests.processes import run
+from tests.processes import SECONDS, run, running
 
 CHUNK = encrypted_file.CHUNK_OCTETS + encrypted_file.TAG_OCTETS
 HEAD = encrypted_file.HEAD_OCTETS
 SIZES = (0, 1, encrypted_file.CHUNK_OCTETS - 1, encrypted_file.CHUNK_OCTETS,
          encrypted_file.CHUNK_OCTETS + 1, 3 * encrypted_file.CHUNK_OCTETS)  # fmt: skip
+# The exit status of what was stopped by SIGTERM, and went in order.
+STOPPED = 143
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -235,6 +239,74 @@ def test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays(
     )
     assert "Older copies deleted" in succeed(given, "db", "backup", str(folder), "--keep", "1,0")
     assert not old.exists()
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["drill", "restore"])
+def test_a_command_that_is_stopped_leaves_no_copy_in_the_clear(
+    command: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """Stopped while it waits for its key, whose file is a pipe into which nobody writes."""
+    copy, pipe, scratch = tmp_path / "copy", tmp_path / "pipe", Path(given["BELONG_STATE_FOLDER"])
+    succeed(given, "db", "backup", str(copy))
+    services.engine.dispose()
+    os.mkfifo(pipe)
+    with running(given, "db", command, str(copy), "--key-file", str(pipe)) as process:
+        wait_for(lambda: any(scratch.glob("copy-*/copy")))
+        process.terminate()
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == STOPPED, said
+    assert not list(scratch.glob("copy-*"))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("key", ["", "with one"])
+def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
+    key: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """Stopped while pg_dump has said half of what it says."""
+    assert services
+    programs, copies = tmp_path / "programs", tmp_path / "copies"
+    programs.mkdir()
+    copies.mkdir()
+    (programs / "pg_dump").write_text("#!/bin/sh\nhead -c 300000 /dev/zero; exec sleep 600\n")
+    (programs / "pg_dump").chmod(0o755)
+    slow = {**given, "PATH": f"{programs}:{given['PATH']}"}
+    if not key:
+        slow["BELONG_BACKUP_PUBLIC_KEY"] = ""
+    with running(slow, "db", "backup", str(copies)) as process:
+        wait_for(lambda: any(each.stat().st_size for each in copies.iterdir()))
+        process.terminate()
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == STOPPED, said
+    assert list(copies.iterdir()) == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("key", ["", "with one"])
+def test_each_backup_sweeps_away_what_killed_commands_left(
+    key: str, given: Settings, services: Services, tmp_path: Path
+) -> None:
+    """What is half a day old; a copy that is being made is left alone, and others’ files are."""
+    assert services
+    copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
+    left = [scratch / "copy-a" / "copy", scratch / "drill-b" / "belong.db"]
+    for moment, end in ((1, ""), (2, "-wal"), (3, "-journal")):
+        name = backup_retention.file_name(NOON - timedelta(days=moment))
+        left.append(copies / f"{name}.part{end}")
+    young = copies / f"{backup_retention.file_name(NOON)}.part"
+    others = copies / "mine.part"
+    for file in (*left, young, others):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("in the clear")
+    before = time.time() - 13 * 60 * 60
+    for place in (*left, *(file.parent for file in left[:2]), others):
+        os.utime(place, (before, before))
+    settings = given if key else {**given, "BELONG_BACKUP_PUBLIC_KEY": ""}
+    succeed(settings, "db", "backup", str(copies))
+    assert not [file for file in left if file.exists()]
+    assert not list(scratch.glob("*-?"))
+    assert (young.exists(), others.exists()) == (True, True)
 
 
 @on_sqlite

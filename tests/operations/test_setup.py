@@ -3,16 +3,19 @@
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import make_url
 
 from belong_mail.core import encryption
+from belong_mail.core.services import Services
 from belong_mail.ops import setup_plan
-from belong_mail.ops.setup_command import setup_command
+from belong_mail.ops.setup_command import setup_command, start
 from belong_mail.ops.setup_machine import Machine
 from config import Config
 
@@ -84,7 +87,9 @@ def environment(root: Path, name: str) -> dict[str, str]:
     text = "".join((root / f"etc/belong-mail/{each}.env").read_text() for each in ("common", name))
     pairs = re.findall(r"^(BELONG_\w+)=(.*)$", text, re.MULTILINE)
     return {
-        setting: re.sub(r"(?<![\w/])/(etc|var)/", rf"{root}/\1/", value.strip('"'))
+        setting: re.sub(
+            r"(?<![\w/])/(etc|var)/", rf"{root}/\1/", re.sub(r"""^(['"])(.*)\1$""", r"\2", value)
+        )
         for setting, value in pairs
     }
 
@@ -128,7 +133,38 @@ def test_run_again_it_changes_nothing(root: Path) -> None:
     said = done(setup(root, office="other@example.org"))
     assert standing(root) == before
     assert "Everything is there already." in said
+    assert "these flags were not used: --base-url, --domains, --relay, --office, --database" in said
     assert f"otherwise: file {setup_plan.UNITS}/{unit.name}" in said
+
+
+def test_units_that_were_disabled_stay_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A systemctl that keeps a file for each enabled unit stands in the place of systemd's."""
+    units, program = ["belong-web.service", "belong-backup.timer"], tmp_path / "systemctl"
+    program.write_text(
+        f"#!/bin/sh\nfor unit; do :; done; cd {tmp_path}\n"
+        'case $1 in is-enabled) test -e "$unit" ;; enable) touch "$unit" ;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    machine = Machine(Path("/"))
+    start(machine, units)
+    assert all((tmp_path / unit).exists() for unit in units)
+    (tmp_path / units[1]).unlink()
+    capsys.readouterr()
+    start(machine, units)
+    assert not (tmp_path / units[1]).exists()
+    assert capsys.readouterr().out.startswith(f"left disabled: {units[1]}.")
+
+
+def test_a_folder_is_not_given_away_through_a_link(root: Path) -> None:
+    done(setup(root))
+    copies, other = root / "var/lib/belong-worker/copies", root / "other"
+    copies.rmdir()
+    copies.symlink_to(other)
+    refused = setup(root)
+    assert (refused.exit_code, other.exists()) == (1, False)
 
 
 def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
@@ -174,6 +210,32 @@ def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None
     assert standing(root) == before
 
 
+@pytest.mark.parametrize("left", setup_plan.USED)
+def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, left: str) -> None:
+    """As on a machine that was restored from a backup, which has no keys in it."""
+    file = root / left.removeprefix("/")
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    before = standing(root)
+    refused = setup(root)
+    assert (refused.exit_code, "Bring the keys back" in refused.output) == (1, True)
+    assert left in refused.output
+    assert standing(root) == before
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_of_a_server_that_is_in_use_shows(
+    environment: dict[str, str], services: Services
+) -> None:
+    assert services
+    url = make_url(environment["BELONG_DATABASE_URL"])
+    found = [
+        setup_plan.has_tables(each.render_as_string(hide_password=False))
+        for each in (url, url.set(database="postgres"), url.set(database="nowhere"))
+    ]
+    assert found == [True, False, False]
+
+
 def test_it_asks_five_questions_and_a_password(root: Path) -> None:
     answers = [*FLAGS.values(), "y"]
     answers[2] = "sam@relay.example.org:465"
@@ -217,6 +279,30 @@ def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> N
         assert f"--{flag}" in wrong.output
     assert "pa55" not in wrong.output
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2
+    assert standing(root) == before
+
+
+def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
+    """By the shell that hands bounces over, and by systemd, by its rules for quotes."""
+    given = {
+        "BELONG_CONTACT_INBOX": "a&b.o'brien@example.org",
+        "BELONG_POSTAL_ADDRESS": "Box1;id>/tmp/x #5 *",
+    }
+    done(setup(root, office=given["BELONG_CONTACT_INBOX"], mail_domain="example.org",
+               postal_address=given["BELONG_POSTAL_ADDRESS"]))  # fmt: skip
+    script = 'set -a; . "$0"; printf "%s\\n%s" "$BELONG_CONTACT_INBOX" "$BELONG_POSTAL_ADDRESS"'
+    asked = ["/bin/sh", "-c", script, str(root / "etc/belong-mail/common.env")]
+    read = subprocess.run(asked, check=True, capture_output=True, text=True, cwd=root, env={})
+    assert read.stdout.splitlines() == [*given.values()]
+    assert environment(root, "web").items() >= given.items()
+    assert setup_plan.worker_environment(Machine(root)).items() >= given.items()
+
+
+@pytest.mark.parametrize("host", ["$(id)", "`id`", "relay\\"])
+def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
+    before = standing(root)
+    refused = setup(root, relay=f"smtp://{host}:587")
+    assert (refused.exit_code, "--relay" in refused.output) == (2, True)
     assert standing(root) == before
 
 

@@ -1,5 +1,6 @@
 """A dead worker, and whatever stands too long, is noticed without the relay's help."""
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,9 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import health
 from belong_mail.ops.hold import Host
+from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
@@ -47,6 +50,30 @@ def ready(visitor: Visitor) -> str:
     answer = visitor.client.get("/readyz")
     assert answer.status_code == (200 if answer.text == "ok\n" else 503)
     return answer.text
+
+
+@on_sqlite
+def test_a_backup_that_did_not_come_is_noticed_where_one_ever_came(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services, tmp_path: Path
+) -> None:
+    """From a day and a half on; who backs up in another way is not told of it."""
+    clock.shift(99 * HOUR)
+    worker.drain()
+    assert status(cli) == []
+    assert cli.invoke(args=["db", "backup", str(tmp_path / "copy")]).exit_code == 0
+    clock.shift(36 * HOUR)
+    worker.drain()
+    assert status(cli) == []
+    clock.shift(HOUR)
+    worker.drain()
+    [said] = status(cli)
+    assert said.startswith("The last backup is 37 hours old.")
+    with services.reading.begin() as session:
+        metrics = gather_metrics(session, None)
+    assert f"belong_backup_seconds {37 * 60 * 60}\n" in exposition(metrics)
+    missed = dataclasses.replace(metrics, backup_seconds=None)
+    found = [each.words for each in health.check_work(missed, has_relay=False, has_backups=True)]
+    assert "No backup has been made yet. Run `db backup`, each night." in found
 
 
 def test_a_worker_that_died_is_noticed_though_nothing_waits(

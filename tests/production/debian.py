@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.deploy.fetching import base
+from tests.deploy.fetching import RETRIES, base
 from tests.deploy.programs import leave_out
 from tests.processes import ROOT
 
@@ -18,6 +18,7 @@ SURROUNDINGS = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "DEBIAN_FRONTEND": "noninteractive",
+    "PIP_RETRIES": "10",
     "PIP_CERT": "/srv/trusted.crt",
 }
 # Its processes end with the first of them, and its mounts with the last.
@@ -38,6 +39,7 @@ def bare_debian() -> Iterator[Path]:
         root = Path(name) / "root"
         subprocess.run(["cp", "-a", base(RELEASE), root], check=True)
         (root / "etc/dpkg/dpkg.cfg.d/unsafe").write_text("force-unsafe-io\n")
+        (root / "etc/apt/apt.conf.d/retries").write_text(f"{RETRIES}\n")
         policy = (
             root / "usr/sbin/policy-rc.d"
         )  # no package starts its service: these ports are ours

@@ -54,7 +54,7 @@ def machine() -> Iterator[Path]:
         rest = CERTIFICATE + "\n".join(told[number] for number in (3, 4, 5, 6))
         done = debian.run(root, rest + "ls -l /media/usb /var/lib/belong-worker/copies\n")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "belong-keys.tar" in done.stdout
+        assert re.search(r"^-rw------- .* belong-keys.tar$", done.stdout, re.MULTILINE)
         assert "asian" in done.stdout
         yield root
 
