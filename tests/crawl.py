@@ -51,6 +51,7 @@ PLAIN = (
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
     "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
+    "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",
 )  # fmt: skip
 # Of the page that takes a code, and a code that it cannot tell from a right one.
 NONCE = new_public_id()
@@ -261,9 +262,9 @@ def reference_of(visitor: Visitor) -> str:
 
 def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
     """Press the button of every mailed link, in an order in which each does something."""
-    yield "confirm", visitor.follow(links["confirm"])
-    yield "forget-note", visitor.follow(links["forget-note"])
-    yield "undo", visitor.follow(links["undo"])
+    yield "confirm", visitor.press(links["confirm"])
+    yield "forget-note", visitor.press(links["forget-note"])
+    yield "undo", visitor.press(links["undo"])
     until = f"{now() + timedelta(days=9):%Y-%m-%d}"
     leave, sheet = bare(links["leave"]), bare(links["my-groups"])
     yield "a newsletter's language", visitor.press(f"{leave}/language", language="es")
@@ -280,14 +281,14 @@ def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
     yield "stop-recovery", visitor.press(links["stop-recovery"])
-    yield "change-address", visitor.follow(links["change-address"])
-    yield "email-me-again", visitor.follow(links["email-me-again"])
-    yield "confirm-mailbox", visitor.follow(links["confirm-mailbox"])
+    yield "change-address", visitor.press(links["change-address"])
+    yield "email-me-again", visitor.press(links["email-me-again"])
+    yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])
     yield "one-click", visitor.press(links["one-click"], **{"List-Unsubscribe": "One-Click"})
-    yield "my-groups erase", visitor.follow(f"{sheet}/erase")
-    yield "leave", visitor.follow(links["leave"])
-    yield "not-me", visitor.follow(links["not-me"], choice="never")
-    yield "confirm again", visitor.follow(links["confirm"])
+    yield "my-groups erase", visitor.press(f"{sheet}/erase")
+    yield "leave", visitor.press(links["leave"])
+    yield "not-me", visitor.press(links["not-me"], choice="never")
+    yield "confirm again", visitor.press(links["confirm"])
 
 
 def used(visitor: Visitor, worker: Worker, relay: Server) -> Iterator[TestResponse]:

@@ -117,7 +117,7 @@ def test_a_wish_is_kept_as_long_as_its_late_link_works(
         with time_machine.travel(now() + timedelta(hours=71)):
             with scenario.services.writing.begin() as session:
                 purge.purge_all(session)
-            assert scenario.visitor.press(link).status_code == 200
+            assert scenario.visitor.follow(link).status_code == 200
 
 
 def test_who_asked_to_sign_in_while_no_worker_ran_is_not_mailed_a_day_later(

@@ -129,7 +129,7 @@ def test_pressed_many_times_at_once_a_link_acts_once(
             pool.submit(visitor.press, link, **{"List-Unsubscribe": "One-Click"}) for _ in range(8)
         ]
         codes = {press.result().status_code for press in presses}
-    assert codes <= {200, 204}
+    assert codes <= {200, 204, 303}
     worker.drain()
     mails = [mail["Subject"] for one in relay.accepted for mail in [one.message]]
     assert mails.count("Welcome! You’re in.") == (1 if name == "confirm" else 0)
