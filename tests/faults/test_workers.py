@@ -172,7 +172,7 @@ def test_who_leaves_during_an_issue_gets_nothing_that_begins_two_seconds_later(
     scene.relay.delay = 0.5
     with scene.worker() as worker:
         scene.relay.wait_for(first + 1, SECONDS)
-        assert visitor.press(link).status_code == 200
+        assert visitor.follow(link).status_code == 200
         left_at = time.time()
         time.sleep(AT_ONCE + 0.1)
         scene.relay.delay = 0.0

@@ -203,7 +203,7 @@ def test_the_footer_leaves_this_group_at_once(
     assert link in Page(html_of(mail)).links
     assert "The Village" in text_of(mail)
     assert visitor.open(link).status_code == 200
-    assert visitor.press(link).status_code == 200
+    assert visitor.follow(link).status_code == 200
     with services.writing.begin() as session:
         queue_issue(session)
     worker.drain()
