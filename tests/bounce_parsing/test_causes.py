@@ -3,6 +3,7 @@
 import pytest
 
 from belong_mail.mail.bounces.parser import parse_report
+from tests.bounce_parsing.blind import BLIND
 from tests.bounce_parsing.builders import Case
 from tests.bounce_parsing.causes import CAUSES
 from tests.bounce_parsing.fresh import FRESH
@@ -11,6 +12,6 @@ from tests.bounce_parsing.servers import SERVERS
 from tests.bounce_parsing.strangers import STRANGERS
 
 
-@pytest.mark.parametrize("case", [*CAUSES, *SERVERS, *STRANGERS, *FRESH], ids=str)
+@pytest.mark.parametrize("case", [*CAUSES, *SERVERS, *STRANGERS, *FRESH, *BLIND], ids=str)
 def test_a_message_is_read_for_what_it_is(case: Case) -> None:
     assert said(parse_report(case.data))[:3] == case.expected

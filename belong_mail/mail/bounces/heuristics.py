@@ -118,7 +118,10 @@ _HEARD = r"^<<< [45]\d\d"
 # Sendmail heard a server's answer, and below it says what it takes that for.
 _GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
 _DAEMON_WROTE, _ENOUGH = 2, 3
+# A payload for a program, whoever mails it.
+_DATA = r"\s*[\[{]\s*[\"{]"
 _ADVICE = r"\b(?:may|might|maybe|please|perhaps|possibl[ey]|if|either|check|sure|why|usually)\b"
+_BRACKETED_ADVICE = rf"\([^()]{{0,200}}{_ADVICE}[^()]{{0,200}}\)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,8 @@ class BounceText:
 
     def statements(self) -> str:
         """Return the sentences that say something, without those that only advise."""
-        sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", self.report_text[:8_000])
+        told = re.sub(_BRACKETED_ADVICE, " ", self.report_text[:8_000], flags=re.IGNORECASE)
+        sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", told)
         return "\n".join(s for s in sentences if not re.search(_ADVICE, s, re.IGNORECASE))
 
     def recipients(self) -> Iterator[str]:
@@ -161,6 +165,8 @@ class BounceText:
         """Return "failed", "delayed" or "delivered", as the words say, or "": no server wrote."""
         subject = message.first("subject").strip()
         trust = _trust(message)
+        if re.match(_DATA, message.written()):
+            return ""
         is_passed_on = _matches(rf"\A{_PASSED_ON}", subject)
         if trust < _DAEMON_WROTE and (is_passed_on or _matches(_QUOTED_HEAD, message.written())):
             return ""
@@ -234,7 +240,8 @@ _QUIET: Final = frozenset({"x-auto-response-suppress", "x-precedence", "preceden
 
 
 _AWAY = (
-    r"out of (?:the )?office|auto(?:matic|mated|mat)?[ -]?(?:reply|response|antwort|svar"
+    r"(?:(?:i am|i'm|currently) )?out of (?:the |my )?office|auto(?:matic|mated"
+    r"|mat)?[ -]?(?:reply|response|antwort|svar"
     r"|respuesta)|automati(?:c|sche|skt?|sch) (?:reply|response|antwoord|antwort|rückmeldung|svar)"
     r"|auto:|(?:on|away on) (?:leave|holiday|vacation|annual leave)|(?:i am|i'm) away|away from"
     r"|vacation|ooo\b|(?:respuesta|contestaci[oó]n|mensaje) autom[aá]tic[ao]|fuera de (?:la |mi )?"
@@ -242,6 +249,9 @@ _AWAY = (
     r"|message (?:automatique|d.absence)|abwesen(?:heit(?:snotiz)?|d)|nicht im (?:büro|haus)"
     r"|risposta automatica|resposta autom[aá]tica|odpowied[zź] automatyczna|trả lời tự động"
     r"|автоответ|автоматический ответ|自动[回答]复|自動回覆|自動返信|자동 회신|不在"
+    r"|afwezig(?:heid)?|fuori ufficio|fora do escrit[óo]rio|nieobecno[śs][ćc]|poza biurem"
+    r"|frånvaro(?:meddelande)?|fravær(?:smelding|sbesked)?|ikke til stede|poissa|부재 ?중"
+    r"|(?:меня )?нет в офисе|ofis dışında"
 )
 
 
@@ -254,9 +264,11 @@ _AWAY_IN_WORDS = (
 )
 # Our message waits for somebody's leave, or for a sign that a person wrote it.
 _WAITS = (
-    r"(?:message|mail|e-?mail|post|posting)\b.{0,160}?\b(?:held|quarantin|waiting|pending|awaits?"
+    r"(?:message|mail|e-?mail|post|posting|mensagem|mensaje|nachricht)\b.{0,160}?\b(?:held"
+    r"|quarantin|waiting|pending|awaits?"
     r"|not (?:yet )?"
-    r"(?:been )?deliver|placed in|will be delivered (?:once|when|as soon)|has(?:n.t| not) been)"
+    r"(?:been )?deliver|wait-?listed|retid[ao]|retenid[ao]|retenue?|zurückgehalten|placed in"
+    r"|will be delivered (?:once|when|as soon)|has(?:n.t| not) been)"
     r"|(?:message|mail|e-?mail)\b.{0,60} requires?\b.{0,60}(?:verif|confirm)"
     r"|protect(?:s|ed|ing)? (?:my|your|him|her|them)sel(?:f|ves) (?:from|against)"
     r"|(?:junk|spam|unsolicited).{0,30}(?:filter|protect|prevent|stop)"
@@ -275,6 +287,8 @@ _LIST_REFUSES = (
     r"|only (?:list )?(?:subscribers|members|moderators|owners) (?:may|can|are)\b|members.only"
     r"|(?:rejected|refused|returned|discarded) by (?:the )?(?:list )?(?:moderator|owner|editor)"
     r"|request to (?:the )?mailing list .{0,60} rejected"
+    r"|pas autorisée? à (?:écrire|envoyer|diffuser|poster)|nicht berechtigt.{0,60}(?:send|schreib)"
+    r"|no (?:est[áa] autorizad[oa]|tiene permiso).{0,20} (?:para|a) (?:enviar|escribir|publicar)"
 )
 _LISTS_MAIL = (
     r"[-+](?:bounces?|owner|request|admin|moderators?)\b[^@]{0,60}@|\b(?:majordomo?|listserv"
@@ -284,11 +298,13 @@ _LISTS_MAIL = (
 
 
 _LEAVING = (
-    r"(?:please )?(?:unsubscribe|remove|signoff|sign off|opt.?out)(?: me)?(?: from (?:this"
-    r"|the|your) (?:mailing )?list)?(?: please)?|list-unsubscribe|(?:por favor )?(?:baja|dar(?:se"
+    r"(?:(?:hi|hello) )?(?:please )?(?:unsubscribe|remove|signoff|sign off|opt.?out)(?: me)?"
+    r"(?: from (?:this|the|your) (?:(?:mailing|e-?mail) )?list)?(?: please)?"
+    r"(?: (?:thank you|thanks))?|list-unsubscribe|(?:por favor )?(?:baja|dar(?:se"
     r"|me)? de baja|(?:darse|quiero) baja|cancelar(?: la)? suscripci[oó]n"
     r"|desuscribir(?:me)?)(?: por favor)?|d[ée]sinscription|d[ée]sabonner|se d[ée]sinscrire"
-    r"|abmelde?n|abmeldung|abbestellen|stop"
+    r"|abmelde?n|abmeldung|abbestellen|stop|(?:please )?take me off (?:of )?(?:this|the"
+    r"|your) (?:mailing )?list|退订|退訂|取消订阅|配信停止|отписаться"
 )
 
 

@@ -76,7 +76,12 @@ _OF_ANOTHER_KIND = frozenset({
 # What sendmail writes for every bare 550, 553 or 551: there the words count.
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
-_ASIDE = r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]"
+_URL = r"https?://\S+"
+_ASIDE = (
+    r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]"
+    rf"|\b(?i:for|more) (an? )?(explanation|information|details),? (please )?\w{{1,20}}( \w+)?"
+    rf" {_URL}"
+)
 _END = r"\W*$"
 
 
@@ -183,6 +188,8 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     phrases = frozenset(match_phrases(words))
     if verb == "RCPT" and _is_idiom(words, phrases, status, code):
         words = f"{words} ({_UNKNOWN})"
+    if verb == "RCPT" and status == "5.1.1" and _is_unknown(told := re.sub(_URL, " ", words)):
+        words = told
     phrase = known_phrase(words)
     is_guessed = code and status in _GUESSES and status != found
     if is_guessed or (phrase in _OF_ANOTHER_KIND and status[1:3] == ".1"):
@@ -203,6 +210,10 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     phrase = _BECAUSE_OF_US.get(verdict, phrase)
     kept = code if str(code)[0] == first else None
     return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
+
+
+def _is_unknown(words: str) -> bool:
+    return frozenset(match_phrases(words)) == {_UNKNOWN}
 
 
 def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None) -> bool:
