@@ -1,5 +1,6 @@
 """Confirming: asks on GET, acts on POST, any number of times; other links find one kind page."""
 
+import re
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -67,6 +68,11 @@ def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario: Sce
     assert "The Village" not in answer.text.partition("</title>")[0]
 
 
+def without_own_address(page: str) -> str:
+    """Leave out what the page is called: its address is signed with the time of the press."""
+    return re.sub('/welcome/[^?"]+', "", page)
+
+
 def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario) -> None:
     link = scenario.confirm_link()
     first = scenario.visitor.follow(link)
@@ -75,7 +81,8 @@ def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario)
     before = kept_of(scenario.services)
     for _ in range(3):
         again = scenario.visitor.follow(link)
-        assert (again.status_code, again.data) == (200, first.data)
+        assert again.status_code == 200
+        assert without_own_address(again.text) == without_own_address(first.text)
         assert scenario.visitor.open(link).status_code == 200
     scenario.worker.drain()
     assert kept_of(scenario.services) == before
