@@ -261,7 +261,15 @@ def reference_of(visitor: Visitor) -> str:
 
 
 def pressed(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
-    """Press the button of every mailed link, in an order in which each does something."""
+    """Press the button of every mailed link, and open what is private of where that leads."""
+    for name, answer in presses(visitor, links):
+        yield name, answer
+        if answer.location and bare(answer.location) not in PLAIN:
+            yield f"after {name}", visitor.open(answer.location)
+
+
+def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, TestResponse]]:
+    """Press each button, in an order in which each does something."""
     yield "confirm", visitor.press(links["confirm"])
     yield "forget-note", visitor.press(links["forget-note"])
     yield "undo", visitor.press(links["undo"])

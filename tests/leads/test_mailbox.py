@@ -52,7 +52,7 @@ def test_a_mailbox_is_used_when_it_and_the_lead_have_said_yes(
     assert WAITING in lead.open(PAGE).text
     assert "No shared inbox is set" in lead.open(PAGE).text
     assert "Use this inbox for the group?" in lead.open(of_mailbox).text
-    assert "You’ve confirmed" in lead.press(of_mailbox).text
+    assert "You’ve confirmed" in lead.follow(of_mailbox).text
     worker.drain()
     assert mailbox(services, keyring) == ""
     assert WAITING in lead.open(PAGE).text
@@ -72,7 +72,7 @@ def test_one_link_pressed_often_is_still_one_yes(
 ) -> None:
     link = propose(lead, worker, relay)[first]
     for _ in range(3):
-        assert lead.press(link).status_code == 200
+        assert lead.follow(link).status_code == 200
         worker.drain()
     assert mailbox(services, keyring) == ""
 

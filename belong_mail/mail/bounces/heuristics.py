@@ -67,7 +67,8 @@ _DELAYED = (
     r"|in the (?:mail )?queue)|(?:keep|continue)d? (?:to )?try|attempts? will continue"
     r"|will (?:retry|be retried|try again|continue)|\(delay\)|transient non"
     r"|not (?:yet )?been delivered (?:after|for)|verz[öo]ger|retras|retard"
-    r"|not need to (?:do anything|resend|take)"
+    r"|not need to (?:do anything|resend|take)|遅延|再送を試み|再試行を|延迟|지연|задержк|opóźni"
+    r"|ritardo|vertrag(?:ing|d)|försenad|forsinket|atraso\b|gecik"
 )
 
 
@@ -248,10 +249,13 @@ _AWAY = (
     r"oficina|ausen(?:te|cia)|r[ée]ponse automatique|absen(?:ce|t) (?:du|de)(?: bureau)?|absence\b"
     r"|message (?:automatique|d.absence)|abwesen(?:heit(?:snotiz)?|d)|nicht im (?:büro|haus)"
     r"|risposta automatica|resposta autom[aá]tica|odpowied[zź] automatyczna|trả lời tự động"
-    r"|автоответ|автоматический ответ|自动[回答]复|自動回覆|自動返信|자동 회신|不在"
+    r"|автоответ|автоматический ответ|自动[回答]复|自動(?:回覆|返信|応答|回答)|자동 회신|不在"
     r"|afwezig(?:heid)?|fuori ufficio|fora do escrit[óo]rio|nieobecno[śs][ćc]|poza biurem"
     r"|frånvaro(?:meddelande)?|fravær(?:smelding|sbesked)?|ikke til stede|poissa|부재 ?중"
-    r"|(?:меня )?нет в офисе|ofis dışında"
+    r"|(?:меня )?нет в офисе|ofis dışında|otomatik yan[ıi]t|automaattinen vastaus"
+    r"|automatikus v[áa]lasz|automatick[áa] odpov[ěe][ďd]|r[ăa]spuns automat|автоматична відповідь"
+    r"|αυτόματη απάντηση"
+    r"|رد تلقائي|תשובה אוטומטית|ตอบกลับอัตโนมัติ"
 )
 
 
