@@ -20,6 +20,8 @@ PACKAGES = {
     "dovecot": "dovecot-imapd",
     "ip": "iproute2",
     "systemd-analyze": "systemd",
+    "gcc": "gcc libc6-dev",
+    "strace": "strace",
 }
 REQUIRED = (
     "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
@@ -30,7 +32,7 @@ APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
 [ -e "$LOG.once" ] || { : > "$LOG.once"; exit 100; }
-for each in chromium nginx dovecot ip systemd-analyze; do
+for each in chromium nginx dovecot ip systemd-analyze gcc strace; do
   [ -e "$(dirname "$LOG")/$each" ] || ln -s /bin/true "$(dirname "$LOG")/$each"
 done
 """
@@ -55,7 +57,7 @@ def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_ne
     answer = ci(tmp_path, **said)
     assert answer.returncode == 0
     assert answer.stdout == (
-        "chromium\nnginx\ndovecot\nip\nsystemd-analyze\n"
+        "chromium\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
         "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
         "1111111 true dev.py test\n"
     )
