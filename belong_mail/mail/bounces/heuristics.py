@@ -259,6 +259,11 @@ _AWAY = (
 )
 
 
+# Nothing marks it, but it begins with saying what it is.
+_SAYS_SO = (
+    r"(?:this is an? |i apologize for this )(?:automat(?:ed|ic)|auto-generated)"
+    r" (?:e-?mail|message|reply|response)\b|este es un (?:mensaje|correo) automático\b"
+)
 # Lotus Notes marks nothing but the subject.
 _NOTES = r"auto:\s"
 _AWAY_IN_WORDS = (
@@ -351,6 +356,7 @@ def is_automatic_reply(message: Message) -> bool:
     precedence = message.first("precedence").lower().replace("-", "_").strip()
     return not message.is_of_a_list and bool(
         submitted not in {"", "no"}
+        or re.match(_SAYS_SO, message.written().lstrip(), re.IGNORECASE)
         or message.fields.keys() & _MARKS
         or precedence == "auto_reply"
         or message.text_of(RECEIPT) is not None

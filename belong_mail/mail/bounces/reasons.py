@@ -122,6 +122,8 @@ _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
 # Several hosts were asked: one put us off, another knows the address.
+# Who said it: a filter's host may be named for what it filters.
+_SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
 _PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
@@ -181,7 +183,7 @@ def _inner_answer(lines: list[str], status: str) -> str:
 
 
 def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
-    words = " ".join(" ".join(lines).split())
+    words = re.sub(_SERVER, "", " ".join(" ".join(lines).split()))
     code, found = _codes(lines)
     status = _more_specific(status if status[:1] in "45" else "", found)
     verb = _verb(words, beside)
