@@ -51,6 +51,11 @@ def test_a_discreet_groups_name_is_seen_in_every_disguise(subject: str) -> None:
     assert not telling_word(VILLAGE, subject)
 
 
+@pytest.mark.parametrize("filler", ["\u115f", "\u1160", "\u3164", "\uffa0"])
+def test_a_filler_that_counts_as_a_letter_parts_no_word(filler: str) -> None:
+    assert readings("lgbt") <= readings(f"l{filler}gbt")
+
+
 @pytest.mark.parametrize(
     ("group", "subject"),
     [

@@ -155,6 +155,21 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
         assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
 
 
+def test_what_was_frozen_in_a_transaction_that_ended_in_nothing_is_frozen_again(
+    worker: Worker, services: Services
+) -> None:
+    mailer = worker._issue_mailer
+    with services.writing.begin() as session:
+        issue = queue_issue(session).id
+    with services.writing() as session:
+        mailer.prepare(session, issue)
+        session.rollback()
+    with services.writing.begin() as session:
+        mailer.prepare(session, issue)
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count()).select_from(RenderedIssue)) == 2
+
+
 # Where two may write at once.
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
