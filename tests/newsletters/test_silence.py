@@ -16,6 +16,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.email_templates import EMAILS
 from belong_mail.core.services import Services
+from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, telling_word
 from belong_mail.groups.models import Group
@@ -66,6 +67,11 @@ def shown(one: Any) -> list[str]:
     return [one.return_path] + [
         value for name, value in header_lines(one.data) if name not in {"To", "List-Unsubscribe"}
     ]
+
+
+def without_ids(line: str, list_id: str) -> str:
+    """Take what is made at random out of a header: by chance it says any four letters."""
+    return re.sub("[0-9a-f]{32,}", "", line.replace(list_id, ""))
 
 
 @pytest.mark.usefixtures("members")
@@ -226,6 +232,8 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
         group = group_named(session, SLUG)
         mailbox.wrap_mailbox(keyring.opener, group, "lgbtq-leads@dpsk12.org")
         name = Group(slug=group.slug, name=group.name)
+        names = VerpAddresses((), services.settings.mail_domain)
+        list_id = names.list_id(keyring.index.list_label(group.public_id))
     page = draft(lead, text_es="Vengan.", subject_es="Té")
     act(lead, page, "test")
     visitor.join(SLUG, "new@dpsk12.org")
@@ -236,7 +244,7 @@ def test_every_header_of_a_discreet_groups_emails_is_silent(
     assert len(relay.accepted) >= 7
     for one in relay.accepted:
         for line in shown(one):
-            assert telling_word(name, line) == "", line
+            assert telling_word(name, without_ids(line, list_id)) == "", line
     [mail] = relay.to("member2@dpsk12.org")
     assert mail["Reply-To"] == "dps-belong@example.org"
     assert "the Belong office will see your email address" in text_of(mail)
