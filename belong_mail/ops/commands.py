@@ -76,9 +76,9 @@ def upgrade() -> None:
 @click.argument("step", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
 def downgrade(step: str | None, *, yes: bool) -> None:
-    """Take the schema one step back, or back to STEP, before an older version is installed.
+    """Take the schema one step back, or to STEP.
 
-    Stop web and workers first. Says what is lost. Email in the queue stays, and leaves from the
+    Do it before you install an older version. Stop web and workers first. Says what is lost. Email in the queue stays, and leaves from the
     older version. Refuses a step that cannot be undone, and says why; then restore a copy instead.
     """
     _require_no_worker()

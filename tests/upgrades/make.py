@@ -82,47 +82,46 @@ def fill(folder: Path) -> None:
 
 def fill_rooms(folder: Path) -> None:
     """Do the same by the verbs that the rooms have since 0036."""
-    services = module("core.services").make_services(
-        import_module("config").Config.read(environment(folder))
-    )
-    settings, engine = services.settings, services.engine
-    module("ops.schema").upgrade(engine)
-    decryption, members = module("core.decryption"), module("members.service")
-    tasks, newsletters = module("members.tasks"), module("newsletters.service")
-    groups, loop = module("groups.service"), module("worker.loop")
-    keyring = decryption.Keyring(
-        *decryption.worker_keys(settings.private_keys, settings.index_keys)
-    )
-
-    def signup(address: str) -> Any:
-        return members.SignupData(
-            address=address, language="en", first_name=address.partition("@")[0]
-        )
-
-    def ask(session: Any, address: str) -> None:
-        village = groups.find(session, VILLAGE)
-        members.ask_to_join(session, services.sealer, village, signup(address), datetime.now(UTC))
-
+    config = import_module("config").Config.read(environment(folder))
+    services, decryption = module("core.services").make_services(config), module("core.decryption")
+    module("ops.schema").upgrade(services.engine)
+    keyring = decryption.Keyring(*decryption.worker_keys(config.private_keys, config.index_keys))
+    newsletters, groups = module("newsletters.service"), module("groups.service")
     with services.writing.begin() as session:
         groups.seed(session)
         village = groups.find(session, VILLAGE)
         for address in MEMBERS:
-            member = tasks.start_subscription(session, keyring, village, signup(address))
+            member = module("members.tasks").start_subscription(
+                session, keyring, village, signup(address)
+            )
             member.confirmed_at = datetime.now(UTC)
         session.flush()
         module("accounts.invitations").ask_to_lead(
             session, keyring.opener, keyring.index, village, LEAD
         )
         newsletters.queue(session, newsletters.draft(session, village, "Begun", TEXT))
-    loop.make_worker(services, keyring).drain()
+    module("worker.loop").make_worker(services, keyring).drain()
+    ask(services, READ)
+    module("worker.loop").make_worker(services, keyring).drain()
+    ask(services, UNREAD)
     with services.writing.begin() as session:
-        ask(session, READ)
-    loop.make_worker(services, keyring).drain()
-    with services.writing.begin() as session:
-        ask(session, UNREAD)
         planned = newsletters.draft(session, groups.find(session, VILLAGE), "Planned", TEXT)
         planned.due_at = MADE_AT.replace(year=2125)
-    engine.dispose()
+    services.engine.dispose()
+
+
+def ask(services: Any, address: str) -> None:
+    with services.writing.begin() as session:
+        village = module("groups.service").find(session, VILLAGE)
+        module("members.service").ask_to_join(
+            session, services.sealer, village, signup(address), datetime.now(UTC)
+        )
+
+
+def signup(address: str) -> Any:
+    return module("members.service").SignupData(
+        address=address, language="en", first_name=address.partition("@")[0]
+    )
 
 
 def wanted(service: Any, address: str) -> Any:
