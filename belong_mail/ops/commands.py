@@ -78,8 +78,9 @@ def upgrade() -> None:
 def downgrade(step: str | None, *, yes: bool) -> None:
     """Take the schema one step back, or to STEP.
 
-    Do it before you install an older version. Stop web and workers first. Says what is lost. Email in the queue stays, and leaves from the
-    older version. Refuses a step that cannot be undone, and says why; then restore a copy instead.
+    Do it before you install an older version. Stop web and workers first. Says what is lost. Email
+    in the queue stays, and leaves from the older version. Refuses a step that cannot be undone, and
+    says why; then restore a copy instead.
     """
     _require_no_worker()
     try:
