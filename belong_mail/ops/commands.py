@@ -24,6 +24,7 @@ from belong_mail.ops import (
     clock_repair,
     data_migration,
     demo_data,
+    disk,
     doctor,
     figures,
     grants,
@@ -337,7 +338,11 @@ def _check_work(session: Session) -> list[health.HealthFinding]:
     has_relay = not settings.smtp_url.startswith("mailbox:")
     return list(
         health.check_work(
-            gather_metrics(session, settings.uncertain),
+            gather_metrics(
+                session,
+                settings.uncertain,
+                disk.free_bytes(settings.database_url, settings.state_folder),
+            ),
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
             has_backups=bool(settings.backup_public_key),
