@@ -3706,7 +3706,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/members/inbound.py",
         " {told.get('options', '')}",
         "",
-        (f"{INBOUND}::test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do",),
+        (
+            f"{INBOUND}::"
+            "test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do[postgresql]",
+        ),
     ),
     (
         "pipe-names-no-file",
