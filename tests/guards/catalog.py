@@ -5447,14 +5447,14 @@ ROWS += (
         "belong_mail/members/address_list.py",
         'BETWEEN.split("@".join(parts))',
         'BETWEEN.split(re.sub(r"\\s*@\\s*", "@", cell))',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[blanks-after]",),
     ),
     (
         "a-long-cell-of-marks-stops-nothing",
         "belong_mail/members/address_list.py",
         '"@" in word and len(word) <= MAX_WORD',
         '"@" in word',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[marks]",),
     ),
     (
         "a-plus-tag-gets-round-nobodys-wish",
