@@ -3877,7 +3877,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/views.py",
         "        require_writable(services().engine)\n",
         "",
-        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready",),
+        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready[postgresql]",),
     ),
     (
         "ready-to-write-a-file-of-ones-group",
