@@ -112,6 +112,7 @@ NO_OTHER_MAIL = "test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_n
 EXACTLY = "test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights"
 BREAKER = "tests/bounces/test_breaker.py"
 INBOUND = "tests/bounces/test_inbound.py"
+OPTIONS = "test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do"
 ATTRIBUTION = "tests/bounces/test_attribution.py"
 LEAVE_BY_EMAIL = "tests/bounces/test_leave_by_email.py"
 MAILBOX = "tests/intake/test_hostile.py"
@@ -3757,10 +3758,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/members/inbound.py",
         " {told.get('options', '')}",
         "",
-        (
-            f"{INBOUND}::"
-            "test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do[postgresql]",
-        ),
+        (f"{INBOUND}::{OPTIONS}[postgresql]",),
     ),
     (
         "pipe-names-no-file",
