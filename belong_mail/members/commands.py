@@ -11,6 +11,7 @@ import click
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.terminal import say
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.mail.address import normalise
@@ -122,7 +123,7 @@ def accept() -> None:
     """
     with transaction() as session:
         ended = bounces.override_breaker(session)
-    click.echo(f"Memberships ended: {ended}.")
+    say(f"Memberships ended: {ended}.")
 
 
 @bounce_commands.command(
@@ -142,7 +143,7 @@ def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
             end = f"@{domain.lower()}"
             lost = [each for each in lost if normalise(address_of(keyring, each)).endswith(end)]
         bounces.restore(lost)
-    click.echo(f"Memberships restored: {len(lost)}.")
+    say(f"Memberships restored: {len(lost)}.")
 
 
 @group_commands.command("interest")

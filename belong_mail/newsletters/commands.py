@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
+from belong_mail.core.terminal import asks, say
 from belong_mail.groups import commands as groups_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
@@ -43,6 +44,7 @@ def newsletter_commands() -> None:
 @click.option("--subject", required=True, help="One line that does not name the group.")
 @click.option("--at", type=click.DateTime(), help="Local time to send it. Default: at once.")
 @click.option("--json", "is_json", is_flag=True, help='Print {"id": …}.')
+@asks("There is no time to undo. Send {file} to the members of {slug}?")
 def send_newsletter(
     slug: str, file: Path, subject: str, at: datetime | None, *, is_json: bool
 ) -> None:
@@ -125,6 +127,7 @@ Verb = Callable[[Session, Newsletter], None]
 
 @newsletter_commands.command("release")
 @click.argument("newsletter_id", metavar="ID")
+@asks("It goes out to the members at once. Send it?")
 def release(newsletter_id: str) -> None:
     """Send a held newsletter now."""
     with transaction() as session:
@@ -143,7 +146,7 @@ def release(newsletter_id: str) -> None:
             raise click.ClickException("What it was to go to is not offered anymore.") from error
         except InvalidState as error:
             raise click.ClickException("This newsletter is not held.") from error
-    click.echo("The worker is sending it now.")
+    say("The worker is sending it now.")
 
 
 @newsletter_commands.command("cancel")
@@ -158,7 +161,7 @@ def cancel(newsletter_id: str) -> None:
             raise click.ClickException(
                 "This newsletter is already being sent, or was sent."
             ) from error
-    click.echo("It is a draft again. No one gets it.")
+    say("It is a draft again. No one gets it.")
 
 
 @newsletter_commands.command("pause")
@@ -166,7 +169,7 @@ def cancel(newsletter_id: str) -> None:
 def pause(newsletter_id: str) -> None:
     """Pause a newsletter until it is resumed."""
     _run_verb(newsletter_id, issue_release.pause)
-    click.echo("Paused. To go on, run `newsletter resume`.")
+    say("Paused. To go on, run `newsletter resume`.")
 
 
 @newsletter_commands.command("resume")
@@ -174,15 +177,16 @@ def pause(newsletter_id: str) -> None:
 def resume(newsletter_id: str) -> None:
     """Resume a paused newsletter; no one gets it twice."""
     _run_verb(newsletter_id, issue_release.resume)
-    click.echo("Resumed.")
+    say("Resumed.")
 
 
 @newsletter_commands.command("stop")
 @click.argument("newsletter_id", metavar="ID")
+@asks("It cannot be resumed after that. Stop it for good?")
 def stop(newsletter_id: str) -> None:
     """Stop a newsletter for good; send no more copies."""
     _run_verb(newsletter_id, issue_release.stop)
-    click.echo("Stopped. Copies that had not been sent are withdrawn.")
+    say("Stopped. Copies that had not been sent are withdrawn.")
 
 
 @group_commands.command("retire")
@@ -230,7 +234,7 @@ def restore(slug: str) -> None:
             raise click.ClickException(
                 f"{slug} has no end, or its memberships are deleted already."
             ) from error
-    click.echo(f"{slug} goes on. People can join it.")
+    say(f"{slug} goes on. People can join it.")
 
 
 def _run_verb(newsletter_id: str, verb: Verb) -> None:
