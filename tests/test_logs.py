@@ -23,7 +23,7 @@ from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
 from tests.markers import on_sqlite
-from tests.processes import running
+from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
@@ -66,6 +66,18 @@ def test_a_line_is_text_that_begins_with_time_level_and_program() -> None:
     assert LINE.fullmatch(first)
     assert first.endswith('INFO web: a b n=1 words="c \\"d\\""')
     assert second.endswith("WARNING web: two lines")
+
+
+def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written() -> None:
+    guide = (ROOT / "docs" / "operators.md").read_text()
+    page = guide.partition("### A page of them")[2].partition("```\n")[2].partition("```")[0]
+    said = page.splitlines()
+    assert len(said) > 10
+    assert [line for line in said if not LINE.fullmatch(line)] == []
+    told = " ".join(said)
+    for event in ("started", "recorded kind=signed_in", "request failed", "query was slow",
+                  "delivery deferred", "The relay could not be used", "deliveries", "stopped"):  # fmt: skip
+        assert event in told
 
 
 def test_an_error_is_named_without_what_it_says(lines: Lines) -> None:

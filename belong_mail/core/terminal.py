@@ -15,6 +15,8 @@ from click._termui_impl import ProgressBar
 QUIET = "belong.quiet"
 QUIET_FLAG = "--quiet"
 TICK_SECONDS = 1.0
+# A local day, or a time of one, with or without seconds.
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
 
 
 def quiet_option() -> click.Option:

@@ -11,7 +11,7 @@ import click
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import say
+from belong_mail.core.terminal import MOMENT, say
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.mail.address import normalise
@@ -48,6 +48,8 @@ def inbound_command(ctx: click.Context) -> None:
     RETURN_PATH is the address the message was sent to. If we did not sign it, the exit status is 67
     (unknown user). Without one, the message's own headers must name it. The worker reads the
     message.
+
+    Example: belong inbound RETURN_PATH < message.eml
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -129,8 +131,8 @@ def accept() -> None:
 @bounce_commands.command(
     "undo", epilog='Example: belong bounce undo --since "2026-11-25 08:00" --domain example.org'
 )
-@click.option("--since", type=click.DateTime(), required=True, help="Local time.")
-@click.option("--until", type=click.DateTime(), help="Local time. Default: now.")
+@click.option("--since", type=MOMENT, required=True, help="Local time.")
+@click.option("--until", type=MOMENT, help="Local time. Default: now.")
 @click.option("--domain", help="Only addresses in this domain; needs the worker's keys.")
 def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
     """Restore memberships that bounces ended in a time range."""

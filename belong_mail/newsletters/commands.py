@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.terminal import asks, say
+from belong_mail.core.terminal import MOMENT, asks, say
 from belong_mail.groups import commands as groups_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
-from belong_mail.newsletters import approval, group_retirement
+from belong_mail.newsletters import approval, group_retirement, oversight
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import in_words
@@ -27,7 +27,9 @@ from belong_mail.newsletters.service import (
     InvalidState,
     SubjectNamesGroup,
 )
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import read_transaction, services, transaction
+
+UNFINISHED = ("queued", "sending", "deferred")
 
 
 @click.group("newsletter")
@@ -42,7 +44,7 @@ def newsletter_commands() -> None:
 @click.argument("slug")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--subject", required=True, help="One line that does not name the group.")
-@click.option("--at", type=click.DateTime(), help="Local time to send it. Default: at once.")
+@click.option("--at", type=MOMENT, help="Local time to send it. Default: at once.")
 @click.option("--json", "is_json", is_flag=True, help='Print {"id": …}.')
 @asks("There is no time to undo. Send {file} to the members of {slug}?")
 def send_newsletter(
@@ -79,6 +81,36 @@ def report_newsletter(newsletter_id: str, *, is_json: bool) -> None:
         counts = newsletters.report(session, require_newsletter(session, newsletter_id))
     lines = (f"{name}\t{number}" for name, number in counts.items())
     click.echo(json.dumps(counts) if is_json else "\n".join(lines))
+
+
+@newsletter_commands.command("list", epilog="Example: belong newsletter list --last 50")
+@click.option("--last", default=20, show_default=True, help="How many that were queued to list.")
+def list_newsletters(last: int) -> None:
+    """List what is scheduled, held, being sent or sent.
+
+    One a line, with its ID, state, group and time (UTC): first what waits, then what was queued,
+    the last one first. No subject.
+    """
+    with read_transaction() as session:
+        waiting = oversight.open_issues(session)
+        queued = oversight.queued_issues(session, 0, last)
+        for issue in dict.fromkeys([*waiting, *queued]):
+            at = issue.queued_at or issue.due_at
+            time = f"{at:%Y-%m-%d %H:%M}" if at else "-"
+            state = _state(session, issue)
+            click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}")
+
+
+def _state(session: Session, issue: Newsletter) -> str:
+    """Say in a word where an issue stands."""
+    if issue.queued_at is None:
+        return "held" if issue.held_at is not None else "scheduled"
+    if issue.stopped_at is not None:
+        return "stopped"
+    if issue.paused_at is not None:
+        return "paused"
+    counts = newsletters.report(session, issue)
+    return "sending" if any(counts[state] for state in UNFINISHED) else "sent"
 
 
 def tells(newsletter: Newsletter) -> click.ClickException:
