@@ -1,0 +1,1 @@
+"""Two web hosts and two worker hosts on one PostgreSQL, and what the whole costs."""
