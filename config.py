@@ -135,12 +135,14 @@ class Config:
         "development: for this machine only; production: no default keys, no /dev, https only",
     )
     base_url: str = setting(settings.web_address, None, "the start of every emailed link")
-    site_name: str = setting(settings.name, None, "what the site is called, such as “DPS Belong”")
+    site_name: str = setting(
+        settings.name, None, "what the site is called, such as “Lakeside Belong”"
+    )
     district_name: str = setting(
-        settings.name, None, "the district's whole name, such as “Denver Public Schools”"
+        settings.name, None, "the district's whole name, such as “Lakeside Public Schools”"
     )
     district_short: str = setting(
-        settings.name, None, "what sentences call the district, as in “your DPS address”"
+        settings.name, None, "what sentences call the district, as in “your LPS address”"
     )
     program_name: str = setting(
         settings.name, "Belong", "the groups' own word, as in “the Belong office”"
@@ -148,7 +150,7 @@ class Config:
     time_place: str = setting(
         settings.optional_name,
         "",
-        "whose time is shown, as in “Denver time”; empty: the city that the time zone is called"
+        "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
         " after",
     )
     accent_color: str = setting(
@@ -235,8 +237,7 @@ class Config:
     safe2tell_name: str = setting(
         settings.name_or_none,
         None,
-        "the line for a student's safety, on the contact page and in its email, such as Safe2Tell;"
-        " none: no such line",
+        "the line for a student's safety, on the contact page and in its email; none: no such line",
     )
     safe2tell_phone: str = setting(settings.optional_phone, "", "its phone number")
     safe2tell_url: str = setting(settings.optional_https_address, "", "the same, on the web")

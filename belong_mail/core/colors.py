@@ -6,8 +6,8 @@ from dataclasses import dataclass
 HEX = re.compile("#[0-9a-f]{6}")
 # What colored words stand on in the light, the darkest of it (`--sunk` of belong.css), and in the
 # dark, the lightest.
-LIGHT_GROUND = "#f4ecde"
-DARK_GROUND = "#29221d"
+LIGHT_GROUND = "#f4ede1"
+DARK_GROUND = "#2b241f"
 # WCAG 2.2, 1.4.3, for text.
 MIN_CONTRAST = 4.5
 # How light and how strong links are in the dark (`--link` of belong.css); the hue is the color's.

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import encryption
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.ops.demo_data import add_members
+from tests.district_names import DISTRICT
 from tests.factories import group_named
 from tests.processes import ROOT, flask, surroundings
 from tests.scale import sink
@@ -168,7 +169,7 @@ def fleet(folder: Path, members: int, given: Mapping[str, str]) -> Iterator[Flee
 def _begin(made: Fleet, members: int) -> None:
     """Make the tables and the members, and start all services."""
     first, second = made.workers
-    first.tell("db", "upgrade")
+    first.tell("db", "upgrade", "--seed", "dps")
     with Session(made.engine) as session, session.begin():
         add_members(session, made.keyring, group_named(session, GROUP), members)
     made.relay.start()
@@ -196,6 +197,7 @@ def _settings(keys: Mapping[str, str], relay: str) -> dict[str, str]:
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": BASE_URL,
         "BELONG_SMTP_URL": relay,
+        **DISTRICT,
         "BELONG_MAIL_DOMAIN": "belong.example.org",
         "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver, CO 80203",
         "BELONG_CONTACT_INBOX": "office@example.org",
