@@ -33,7 +33,7 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 COMMANDS = [
-    "setup", "db upgrade", "db check", "db backup", "db restore", "web", "worker",
+    "setup", "db upgrade", "db downgrade", "db check", "db backup", "db restore", "web", "worker",
     "group list", "group add", "group launch", "group interest", "group retire",
     "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
     "newsletter send", "newsletter report",

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.ops import cli
 from belong_mail.ops.console import SECTIONS
 from tests.processes import ROOT
@@ -91,7 +92,8 @@ def test_help_and_version_need_no_settings(
     for title, names in SECTIONS.items():
         assert f"{title}:" in said.stdout
         assert all(f"\n  {name} " in said.stdout for name in names)
-    assert metadata.version in belong(wheel, tmp_path, "--version").stdout
+    version = belong(wheel, tmp_path, "--version").stdout
+    assert version == f"belong, version {metadata.version} (schema {NEWEST_REVISION})\n"
     assert list(tmp_path.iterdir()) == []
 
 

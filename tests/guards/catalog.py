@@ -4,6 +4,7 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+DOWNGRADES = "tests/upgrades/test_downgrades.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
@@ -5616,6 +5617,27 @@ ROWS += (
         "is_never = members.wants_no_email(session, subscription)",
         'is_never = request.args.get("pressed") == "never"',
         ("tests/test_results.py",),
+    ),
+    (
+        "a-step-that-harms-someone-is-not-undone",
+        "belong_mail/ops/downgrade.py",
+        'if reason := getattr(step.module, "one_way", ""):',
+        'if reason := "":',
+        (f"{DOWNGRADES}::test_a_step_that_would_harm_someone_is_refused_with_its_reason",),
+    ),
+    (
+        "what-an-older-version-cannot-read-is-read-first",
+        "belong_mail/ops/downgrade.py",
+        "if unread := connection.scalar(text(UNREAD)):",
+        "if unread := 0:",
+        (f"{DOWNGRADES}::test_requests_are_read_first_for_their_form_may_be_new",),
+    ),
+    (
+        "what-an-older-version-cannot-write-leaves-first",
+        "belong_mail/ops/downgrade.py",
+        'kinds = list(getattr(step.module, "brings", ()))',
+        "kinds: list[str] = []",
+        (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
     ),
 )
 
