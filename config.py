@@ -136,7 +136,7 @@ class Config:
     )
     base_url: str = setting(settings.web_address, None, "the start of every emailed link")
     site_name: str = setting(
-        settings.name, None, "what the site is called, such as “Lakeside Belong”"
+        settings.name, None, "what the site is called, such as “Lakeside Together”"
     )
     district_name: str = setting(
         settings.name, None, "the district's whole name, such as “Lakeside Public Schools”"
@@ -145,7 +145,7 @@ class Config:
         settings.name, None, "what sentences call the district, as in “your LPS address”"
     )
     program_name: str = setting(
-        settings.name, "Belong", "the groups' own word, as in “the Belong office”"
+        settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
     )
     time_place: str = setting(
         settings.optional_name,

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
+from belong_mail.groups.models import Group, GroupInterest
 
 LOGO = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20">
@@ -43,6 +43,7 @@ def add_groups(session: Session) -> None:
     """Let the office of Lakeside have added its groups."""
     for slug, name, is_upcoming in GROUPS:
         group = groups.add(session, slug, name, f"{name} at Lakeside.", is_upcoming=is_upcoming)
+        group.all_interests.append(GroupInterest(label={"en": "Bring tea", "es": "Traer té"}))
         group.summary = {"en": f"{name} at Lakeside.", "es": f"{name} en Lakeside."}
 
 

@@ -38,7 +38,8 @@ WALKERS = re.compile(
     r"[\w.]+(?:@|%40)(?:dpsk12[.]org)|__Host-belong|/static/belong[.]css|belong[.]css|X-BELONG"
 )
 SITE = SETTINGS["BELONG_SITE_NAME"]
-KINDS = sorted(folder.name for folder in EMAILS.iterdir() if folder.is_dir())
+# A newsletter, which has the words of a lead, is sent on the walk.
+KINDS = sorted({folder.name for folder in EMAILS.iterdir() if folder.is_dir()} - {"newsletter"})
 
 
 def ours_in(text: str) -> list[str]:
@@ -106,14 +107,15 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
         whole += content
         if wrong := ours_in(content):
             found[name] = wrong
-        is_page = answer.mimetype == "text/html" and "<html" in content
+        is_page = answer.mimetype == "text/html" and answer.data and not answer.location
         if is_page and SITE not in content:
             nameless.append(name)
     assert relay.accepted
     for one in relay.accepted:
         assert ours_in(mail_words(one.message)) == [], one.message["Subject"]
     assert found == {}
-    assert [name for name in nameless if not name.startswith("/dev/mailbox")] == []
+    # The email that is shown there is nobody's.
+    assert [name for name in nameless if not re.match("/dev/mailbox/.*/html", name)] == []
     for own in ("Lakeside Public Schools", "SafeTip", "800-555-0100", "Lakeside time",
                 "hora de Lakeside", "Together office", "oficina de Together", "@lakeside.example",
                 *(name for _slug, name, _is_upcoming in GROUPS)):  # fmt: skip
@@ -143,7 +145,7 @@ def test_commands_say_none_of_ours(app: Flask) -> None:
     asked = ("--help", "group list", "doctor", "status", "lead list", "lead invite --help",
              "setup --help", "hold status", "db upgrade")  # fmt: skip
     output = [*operators_words(), *(cli.invoke(args=each.split()).output for each in asked)]
-    about_seeds = re.compile(r"--seed.*|(the )?groups of this district|\bdps\b")
+    about_seeds = re.compile(r"--seed.*|\bdps\b|SHORT Belong")
     assert [wrong for each in output for wrong in ours_in(about_seeds.sub("", each))] == []
 
 
