@@ -4380,6 +4380,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
+        "old-copies-are-counted-before-they-go",
+        "belong_mail/newsletters/retention.py",
+        "        numbers[state] += 1\n",
+        "        numbers[state] = 1\n",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
+    ),
+    (
+        "copies-that-wait-are-not-counted-off",
+        "belong_mail/newsletters/retention.py",
+        "Delivery.finished_at < at - COPY_AGE,\n            Delivery.due_at.is_(None),\n",
+        "Delivery.created_at < at - COPY_AGE,\n",
+        ("tests/test_retention.py::test_an_old_issue_that_is_paused_keeps_what_waits",),
+    ),
+    (
+        "old-copies-go",
+        "belong_mail/core/retention.py",
+        "COPY_AGE = timedelta(days=400)",
+        "COPY_AGE = timedelta(days=4000)",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
+    ),
+    (
         "who-forwards-keeps-the-membership",
         "belong_mail/members/bounce_tasks.py",
         "if is_own else OTHER_DOMAIN",
