@@ -21,12 +21,15 @@ from tests.browser_client import Form, Visitor, path_of
 from tests.clients import sign_in
 from tests.crawl import bare, mailed_links, pressed, reference_of, stops
 from tests.db_dump import kept_of
+from tests.district_names import DISTRICT
 from tests.servers.smtp import Server
 
 OURS = "http://localhost:5000"
 META = re.compile(r'<meta name="referrer" content="([^"]+)"')
 # What any cache may keep: it is the same for everybody.
 KEPT = ("calendar", "feed")
+# What a cache may keep too, and asks about each time: the pages of `test_page_cache.py`.
+ASKED_AGAIN = ("/", "/privacy", "/accessibility", "group", "poster", "new-colleagues")
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POSTS = (
     "/groups/the-village/join", "/contact", "/confirm/x", "/not-me/x", "/leave/x", "/undo/x",
@@ -69,6 +72,8 @@ def test_every_answer_is_guarded_by_its_headers(
             assert headers["Cache-Control"] == "public, max-age=300", name
             varies = set(headers["Vary"].split(", "))
             assert varies - {"Accept-Encoding"} == {"Accept-Language"}, name
+        elif name in {f"{method} {asked}" for method in ("GET", "HEAD") for asked in ASKED_AGAIN}:
+            assert headers["Cache-Control"] in {"public, no-cache", "no-store"}, name
         elif name not in {"GET style", "HEAD style"}:
             assert headers["Cache-Control"] == "no-store", name
         if is_private:
@@ -89,6 +94,7 @@ def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visito
 HTTPS = {
     "BELONG_ENV": "production",
     "BELONG_BASE_URL": "https://belong.example.org",
+    **DISTRICT,
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
     "BELONG_CONTACT_INBOX": "office@example.org",

@@ -6,7 +6,7 @@ from itertools import groupby
 from math import ceil
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
@@ -16,9 +16,11 @@ from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting, ical, recurrence, service
+from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.page_cache import cached_by
 
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
@@ -28,12 +30,15 @@ DENSITIES = {"roomy": (26, 42), "crowded": (33, 54)}
 PACKED = "packed"
 # How long a page may be shown again without asking us.
 MINUTES = 5
-CALENDAR = "text/calendar"
+CALENDAR = "text/calendar; charset=utf-8"
+# What a URL of the calendar names besides its language.
+CHOICE = frozenset({"group"})
 
 
 @meetings.get("/calendar")
 @public
-def calendar() -> Response:
+@cached_by(Group, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
+def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
     language, today = str(get_locale()), _today()
     with transaction() as session:
@@ -50,13 +55,13 @@ def calendar() -> Response:
     months = [
         (first, [it for _, it in held]) for first, held in groupby(shown, key=lambda it: it[0])
     ]
-    page = render_template("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
-    return _cached(page, "text/html")
+    return render_template("meetings/calendar.html", months=months, groups=listed, chosen=chosen)
 
 
 @meetings.get("/calendar/<month>")
 @public
-def month(month: str) -> Response:
+@cached_by(Group, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
+def month(month: str) -> str:
     """Show a month on one sheet, to be printed."""
     first = _day(f"{month}-01")
     language = str(get_locale())
@@ -72,51 +77,45 @@ def month(month: str) -> Response:
     days = [[by_day.get(day, []) if _is_in(first, day) else [] for day in week] for week in weeks]
     fit = {"is_empty": not any(map(any, days)), "density": _density(days)}
     shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
-    return _cached(render_template("meetings/month.html", **shown, **fit), "text/html")
+    return render_template("meetings/month.html", **shown, **fit)
 
 
 @meetings.get("/calendar.ics")
 @public
+@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
 def feed() -> Response:
     """Every group's meetings, for calendars that look again by themselves."""
     with transaction() as session:
         found = service.listed(session)
-        content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
-    return _cached(content, CALENDAR)
+        content = ical.calendar_of_meetings(
+            found, _zone(), str(get_locale()), _("%(program_name)s meetings")
+        )
+    return Response(content, content_type=CALENDAR)
 
 
 @meetings.get("/groups/<slug>/calendar.ics")
 @public
+@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
-        name = _("Belong meetings") if is_discreet(group) else group.name
+        name = _("%(program_name)s meetings") if is_discreet(group) else group.name
         found = service.listed(session, group)
         content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), name)
-    return _cached(content, CALENDAR)
+    return Response(content, content_type=CALENDAR)
 
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
+@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
 def event(meeting_id: str, day: str) -> Response:
     """One day of a meeting, for one's own calendar."""
     with transaction() as session:
         meeting = service.find(session, meeting_id) or abort(404)
         occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
         content = ical.calendar_of_day(occurrence, _zone(), str(get_locale()))
-    answer = _cached(content, CALENDAR)
+    answer = Response(content, content_type=CALENDAR)
     answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
-    return answer
-
-
-def _cached(content: str | bytes, media_type: str) -> Response:
-    """Let every cache keep an answer for a while: it is the same for everybody."""
-    answer = make_response(content)
-    answer.content_type = f"{media_type}; charset=utf-8"
-    answer.cache_control.public = True
-    answer.cache_control.max_age = MINUTES * 60
-    answer.add_etag()
-    answer.make_conditional(request)
     return answer
 
 

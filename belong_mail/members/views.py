@@ -11,12 +11,13 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core import i18n
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now
 from belong_mail.core.rate_limits import CONFIRMATION_GAP
 from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
+from belong_mail.groups.models import Group, GroupInterest, Question
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
@@ -27,6 +28,7 @@ from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
 from belong_mail.web.forms import PauseForm
+from belong_mail.web.page_cache import cached_by
 
 # Its pages behind a token need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
@@ -47,6 +49,7 @@ def too_late(_error: members.NotAMember) -> ResponseReturnValue:
 @subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
 @public
 @no_cookie
+@cached_by(Group, GroupInterest, Question, GroupLead, Account)
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = groups.find_even_retired(session, slug) or abort(404)
@@ -71,7 +74,7 @@ def join(slug: str) -> ResponseReturnValue:
 @public
 def check_your_inbox(asked: str = "") -> str:
     """Say what comes, and when more can: by the group and the time of the form, not by whom."""
-    context: dict[str, object] = {"mail_subject": _("Confirm your request to DPS Belong")}
+    context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
         public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
@@ -352,6 +355,7 @@ waiting_list = Blueprint("waiting_list", __name__)
 @waiting_list.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
 @public
 @no_cookie
+@cached_by(Group)
 def ask(slug: str) -> ResponseReturnValue:
     """Write the sign-up down, sealed; also from a page that was open when the group started."""
     form = TellMeForm()

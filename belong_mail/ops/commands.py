@@ -14,6 +14,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.terminal import confirm, say
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -35,6 +36,7 @@ from belong_mail.ops import (
     schema,
     settings,
 )
+from belong_mail.ops import downgrade as going_back
 from belong_mail.ops import move as database_move
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.metrics import gather_metrics
@@ -54,18 +56,56 @@ def database_commands() -> None:
     """Upgrade, check, back up and restore the database."""
 
 
-@database_commands.command("upgrade")
-def upgrade() -> None:
+@database_commands.command("upgrade", epilog="Example: belong db upgrade --seed dps")
+@click.option(
+    "--seed",
+    type=click.Choice(groups.SEEDS),
+    help="Give a database without groups those of this district.",
+)
+def upgrade(seed: str | None) -> None:
     """Bring the database up to date.
 
-    An empty database also gets the district's groups.
+    A new database has no groups. The office adds them on the site, or `group add` does.
     """
     schema.upgrade(services().engine, adopt=_adopt)
     _give_rights()
+    if seed:
+        _seed()
+    click.echo("The database is up to date.")
+
+
+def _seed() -> None:
     with transaction() as session:
         schema.lock(session.connection())
-        groups.seed(session)
-    click.echo("The database is up to date.")
+        if not groups.seed(session):
+            click.echo("The database has groups already, so none were added.")
+
+
+@database_commands.command(
+    "downgrade", epilog="Example: belong db backup /root/before && belong db downgrade 0041"
+)
+@click.argument("step", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
+def downgrade(step: str | None, *, yes: bool) -> None:
+    """Take the schema one step back, or to STEP.
+
+    Do it before you install an older version. Stop web and workers first. Says what is lost. Email
+    in the queue stays, and leaves from the older version. Refuses a step that cannot be undone, and
+    says why; then restore a copy instead.
+    """
+    _require_no_worker()
+    try:
+        way = going_back.way_back(services().engine, step)
+        if way.losses:
+            say("\n".join(["This is lost:", *way.losses]))
+            confirm("Go on?", is_sure=yes)
+        going_back.go_back(services().engine, way)
+    except going_back.NoSuchStep as error:
+        raise click.BadParameter(str(error)) from error
+    except going_back.CannotGoBack as error:
+        raise click.ClickException(f"{error} Nothing was changed.") from error
+    say(f"The database is at step {way.target}. Install the version that it belongs to, and run")
+    say("`db upgrade` with it, before web and worker start.")
 
 
 @database_commands.command("check")

@@ -22,8 +22,10 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
+from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.page_cache import cached_by
 
 MOST_DATES = 3
 # Octets (RFC 5322 2.1.1); up to there no header is folded, which Python 3.11.7 does wrongly.
@@ -33,12 +35,14 @@ onboarding = Blueprint("onboarding", __name__)
 
 @onboarding.get("/new-colleagues")
 @public
+@cached_by(Group)
 def index() -> str:
     return render_template("onboarding/index.html", entries=_entries(), code=str(get_locale()))
 
 
 @onboarding.get("/new-colleagues/sheet")
 @public
+@cached_by(Group)
 def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
@@ -57,6 +61,7 @@ def handout() -> str:
 
 @onboarding.get("/new-colleagues/mail")
 @public
+@cached_by(Group)
 def mail() -> str:
     return render_template("onboarding/mail.html", draft=_draft())
 
@@ -79,6 +84,7 @@ def draft() -> Response:
 
 @onboarding.get("/groups/<slug>/poster")
 @public
+@cached_by(Group, Meeting, MeetingChange)
 def poster(slug: str) -> str:
     """Show a page for the wall, with the group's next dates."""
     language = str(get_locale())

@@ -1,6 +1,7 @@
 """Compress with gzip what holds no secret beside words that a stranger chose (BREACH)."""
 
 import gzip
+from functools import lru_cache
 
 from flask import Flask, Response, request
 
@@ -38,19 +39,29 @@ def init_compression(app: Flask) -> None:
             return response
         if response.status_code != 200 or response.mimetype not in COMPRESSIBLE_TYPES:  # noqa: PLR2004
             return response
+        if "Content-Encoding" in response.headers:
+            return response
         response.vary.add("Accept-Encoding")
         if request.accept_encodings.quality("gzip") <= 0:
             return response
         response.direct_passthrough = False
         plain = response.get_data()
         if len(plain) >= MIN_OCTETS:
-            response.set_data(gzip.compress(plain, LEVEL, mtime=0))
+            response.set_data(_packed_file(plain) if is_file else _packed(plain))
             response.headers["Content-Encoding"] = "gzip"
             response.headers.remove("Accept-Ranges")
             etag, _is_weak = response.get_etag()
             if etag:
                 response.set_etag(etag, weak=True)
         return response
+
+
+def _packed(plain: bytes) -> bytes:
+    return gzip.compress(plain, LEVEL, mtime=0)
+
+
+# A file is packed once by each process; there are about a dozen.
+_packed_file = lru_cache(maxsize=32)(_packed)
 
 
 def _is_for_everybody() -> bool:

@@ -4,6 +4,7 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+DOWNGRADES = "tests/upgrades/test_downgrades.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
@@ -18,6 +19,7 @@ TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_an
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
 VERBS = "tests/rights/test_verbs.py"
 COMPRESSION = "tests/test_compression.py"
+PAGE_CACHE = "tests/test_page_cache.py"
 SIGNED_OUT = "tests/leads/test_signed_out.py"
 HEADERS = "tests/test_headers.py"
 HOUSE = "tests/test_house.py"
@@ -942,6 +944,55 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        and request.args.keys() <= SAME_PAGE_ARGUMENTS\n",
         "",
         (f"{COMPRESSION}::test_no_answer_with_a_secret_or_a_strangers_words_is_compressed",),
+    ),
+    (
+        "no-page-is-kept-for-who-sends-a-cookie",
+        "belong_mail/web/page_cache.py",
+        "        and not request.cookies\n",
+        "",
+        (f"{PAGE_CACHE}::test_no_page_is_kept_for_or_from_who_sends_a_cookie",),
+    ),
+    (
+        "nothing-that-a-stranger-adds-is-kept",
+        "belong_mail/web/page_cache.py",
+        "        and given.keys() <= {LANGUAGE, *arguments}\n",
+        "",
+        (f"{PAGE_CACHE}::test_what_a_stranger_adds_to_a_url_is_never_kept",),
+    ),
+    (
+        "a-kept-page-is-as-new-as-its-rows",
+        "belong_mail/web/page_cache.py",
+        "found is not None and found.version == version",
+        "found is not None",
+        (f"{PAGE_CACHE}::test_a_write_to_any_column_builds_the_page_anew_whoever_makes_it",),
+    ),
+    (
+        "a-kept-page-is-of-this-minute",
+        "belong_mail/web/page_cache.py",
+        "minute = int(now().timestamp() // 60)",
+        "minute = 0",
+        (f"{PAGE_CACHE}::test_a_page_is_built_anew_when_the_minute_is_over",),
+    ),
+    (
+        "a-page-that-changed-while-it-was-built-is-not-kept",
+        "belong_mail/web/page_cache.py",
+        "return _version(statements) == version",
+        "return True",
+        (f"{PAGE_CACHE}::test_a_page_whose_rows_change_while_it_is_built_is_not_kept",),
+    ),
+    (
+        "no-signed-time-of-a-form-is-kept",
+        "belong_mail/web/page_cache.py",
+        "    if tokens:\n",
+        "    if tokens == ():\n",
+        (f"{PAGE_CACHE}::test_a_form_has_its_own_signed_time_each_time_and_nobody_keeps_it",),
+    ),
+    (
+        "a-process-keeps-only-so-many-pages",
+        "belong_mail/web/page_cache.py",
+        "if len(self._pages) >= MAX_PAGES:",
+        "if not self:",
+        (f"{PAGE_CACHE}::test_a_process_keeps_only_so_many_pages",),
     ),
     (
         "no-name-in-a-link",
@@ -5587,6 +5638,27 @@ ROWS += (
         "is_never = members.wants_no_email(session, subscription)",
         'is_never = request.args.get("pressed") == "never"',
         ("tests/test_results.py",),
+    ),
+    (
+        "a-step-that-harms-someone-is-not-undone",
+        "belong_mail/ops/downgrade.py",
+        'if reason := getattr(step.module, "one_way", ""):',
+        'if reason := "":',
+        (f"{DOWNGRADES}::test_a_step_that_would_harm_someone_is_refused_with_its_reason",),
+    ),
+    (
+        "what-an-older-version-cannot-read-is-read-first",
+        "belong_mail/ops/downgrade.py",
+        "if unread := connection.scalar(text(UNREAD)):",
+        "if unread := 0:",
+        (f"{DOWNGRADES}::test_requests_are_read_first_for_their_form_may_be_new",),
+    ),
+    (
+        "what-an-older-version-cannot-write-leaves-first",
+        "belong_mail/ops/downgrade.py",
+        'kinds = list(getattr(step.module, "brings", ()))',
+        "kinds: list[str] = []",
+        (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
     ),
 )
 
