@@ -138,11 +138,13 @@ def _rest(house: House) -> dict[str, float]:
         time.sleep(RESTING)
         after = child.cpu_of(worker.pid), server.cpu_of_tree(web.pid), server.cpu(url)
         memory = server.memory_of_tree(worker.pid), server.memory_of_tree(web.pid)
+        connections = server.connections(url)
     spent = [(late - early) / RESTING for early, late in zip(before, after, strict=True)]
     return {
         "idle_worker": spent[0],
         "idle_web": spent[1],
         "idle_database": spent[2],
+        "idle_connections": connections,
         "idle_worker_mb": memory[0] / MEGABYTE,
         "idle_web_mb": memory[1] / MEGABYTE,
     }
@@ -171,9 +173,10 @@ def _retire(house: House, members: int) -> dict[str, float]:
     before, busy = server.size(url), server.cpu(url)
     purged = house.command("purge")
     busy = server.cpu(url) - busy
+    start = house.command("purge")
     server.order(url, room)
     return {
-        "purge_s": purged.cpu / members * 1e6,
+        "purge_s": (purged.cpu - start.cpu) / members * 1e6,
         "purge_database_s": busy / members * 1e6,
         "purged_octets": (before - server.size(url)) / members,
         "kept_mb": server.size(url) / MEGABYTE,

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0043"
 down_revision = "0042"
+loses = "How many got newsletters that are older than 400 days."
 
 
 def upgrade() -> None:
@@ -24,6 +25,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Lose the counts of old issues: the rows that they were made of are gone."""
+    """Lose the counts of old issues; the rows that they were made of are gone."""
     op.drop_column("newsletters", "counted_at")
     op.drop_table("issue_counts")

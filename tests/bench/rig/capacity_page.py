@@ -36,6 +36,7 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     )),
     ("At rest, memory in MB: worker, web of two processes",
      lambda row: f"{row['idle_worker_mb']:.0f} + {row['idle_web_mb']:.0f}"),
+    ("… connections to the server", lambda row: _if(row, "idle_connections", ".0f")),
     ("Pages a second of one web host on these cores", lambda row: f"{row['page.rate']:.0f}"),
     ("Forms a second of one web host on these cores", lambda row: f"{row['form.rate']:.0f}"),
 )  # fmt: skip

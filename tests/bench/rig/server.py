@@ -11,6 +11,7 @@ from tests.bench.rig.product import engine_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 WAL = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 SIZE = "SELECT pg_database_size(current_database())"
 
 
@@ -52,6 +53,11 @@ def earlier(url: str, table: str, column: str, days: int) -> str:
 def wal(url: str) -> int:
     """Return how many octets a server has ever written ahead; 0 of SQLite."""
     return 0 if url.startswith("sqlite") else ask(url, WAL)
+
+
+def connections(url: str) -> int:
+    """Return how many sessions a server has for a database, but for ours; 0 of SQLite."""
+    return 0 if url.startswith("sqlite") else ask(url, SESSIONS) - 1
 
 
 def cpu(url: str) -> float:
