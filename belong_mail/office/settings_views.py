@@ -21,20 +21,18 @@ from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
 office_settings = Blueprint("office_settings", __name__, url_prefix="/office/settings")
-# How the address of a setting's page calls the line that is Safe2Tell in Colorado alone.
-STORED, IN_ADDRESS = "safe2tell", "student-safety"
 
 
 @office_settings.url_value_preprocessor
 def name_as_stored(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     if values and "name" in values:
-        values["name"] = values["name"].replace(IN_ADDRESS, STORED)
+        values["name"] = site_settings.name_as_stored(values["name"])
 
 
 @office_settings.url_defaults
 def name_in_address(_endpoint: str, values: dict[str, Any]) -> None:
     if "name" in values:
-        values["name"] = values["name"].replace(STORED, IN_ADDRESS)
+        values["name"] = site_settings.name_as_shown(values["name"])
 
 
 @office_settings.get("")

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.audit import AuditEntry, Role
+from belong_mail.core.site_settings import name_as_shown
 from belong_mail.core.spreadsheets import as_csv
 from belong_mail.office import trail
-from belong_mail.office.settings_views import IN_ADDRESS, STORED
 from belong_mail.office.trail_forms import TrailForm, kind_in_words
 from belong_mail.web.access import for_office
 from belong_mail.web.context import services, transaction
@@ -101,5 +101,5 @@ def _rows(
             groups.get(each.group_slug or "", each.group_slug or "") if each.group_slug else "",
             each.newsletter or "",
             accounts.get(each.account or "", ""),
-            (each.detail or "").replace(STORED, IN_ADDRESS),
+            name_as_shown(each.detail or ""),
         ]

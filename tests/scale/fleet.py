@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from belong_mail.core import encryption
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.ops.demo_data import add_members
-from tests.district_names import DISTRICT
 from tests.factories import group_named
 from tests.processes import ROOT, flask, surroundings
 from tests.scale import sink
@@ -197,7 +196,6 @@ def _settings(keys: Mapping[str, str], relay: str) -> dict[str, str]:
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": BASE_URL,
         "BELONG_SMTP_URL": relay,
-        **DISTRICT,
         "BELONG_MAIL_DOMAIN": "belong.example.org",
         "BELONG_SITE_NAME": "DPS Belong",
         "BELONG_DISTRICT_NAME": "Denver Public Schools",
