@@ -24,6 +24,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
 from belong_mail.worker.loop import Worker
 from tests.conftest import KEYS
+from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, run, running, surroundings
@@ -450,6 +451,7 @@ def production(environment: dict[str, str]) -> dict[str, str]:
         **environment,
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": "https://belong.example.org",
+        **DISTRICT,
         "BELONG_MAIL_DOMAIN": "example.org",
         "BELONG_POSTAL_ADDRESS": "Denver",
         "BELONG_CONTACT_INBOX": "dps-belong@example.org",

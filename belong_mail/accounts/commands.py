@@ -31,7 +31,7 @@ def lead_commands() -> None:
 
 
 @lead_commands.command(
-    "invite", epilog="Example: belong lead invite sam@dpsk12.org --group asian --language es"
+    "invite", epilog="Example: belong lead invite sam@example.org --group asian --language es"
 )
 @click.argument("address")
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
@@ -113,7 +113,7 @@ def office_commands() -> None:
     """Invite and remove people who work for the office."""
 
 
-@office_commands.command("invite", epilog="Example: belong office invite sam@dpsk12.org")
+@office_commands.command("invite", epilog="Example: belong office invite sam@example.org")
 @click.argument("address")
 @click.option(
     "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."

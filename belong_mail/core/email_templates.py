@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from html import unescape
-from zoneinfo import ZoneInfo
 
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from belong_mail.core import i18n
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.help_lines import HelpLines
+from belong_mail.core.names import Names
 
 EMAILS = RESOURCES / "emails"
 PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
@@ -48,13 +48,18 @@ class RenderedEmail:
 
 
 @cache
-def fixed_words() -> frozenset[str]:
-    """Return what subjects and first lines of our own emails say, in every language."""
+def _fixed_messages() -> frozenset[str]:
+    """Return what subjects and first lines of our own emails say, as the sources have it."""
     parts = [file.read_text() for file in EMAILS.glob("*/subject.txt")]
     parts += [
         found for file in EMAILS.glob("*/body.html") for found in SHOWN.findall(file.read_text())
     ]
-    said = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
+    return frozenset(words for part in parts for words in re.findall(r'_\("([^"]+)"', part))
+
+
+def fixed_words() -> frozenset[str]:
+    """Return what subjects and first lines of our own emails say, in every language."""
+    said = _fixed_messages()
     return frozenset(i18n.catalog(code).gettext(words) for code in i18n.NAMES for words in said)
 
 
@@ -63,15 +68,15 @@ class Renderer:
 
     def __init__(
         self,
+        names: Names,
         mail_from: str,
         postal_address: str,
-        zone: ZoneInfo,
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
         self._environments = {
             language: _environment(
-                language, zone, mail_from, postal_address, office_inbox, help_lines
+                language, names, mail_from, postal_address, office_inbox, help_lines
             )
             for language in i18n.NAMES
         }
@@ -112,7 +117,7 @@ class Renderer:
 @cache
 def _environment(
     language: str,
-    zone: ZoneInfo,
+    names: Names,
     mail_from: str,
     postal_address: str,
     office_inbox: str,
@@ -136,10 +141,11 @@ def _environment(
         "postal_address": postal_address,
         "office_inbox": office_inbox,
         "help_lines": help_lines,
+        **names.in_language(language),
     }
 
     def in_words(words: object, moment: datetime) -> str:
-        return words(moment, language, zone)  # type: ignore[operator,no-any-return]
+        return words(moment, language, names.time_zone)  # type: ignore[operator,no-any-return]
 
     environment.filters["local_date"] = partial(in_words, i18n.format_date)
     environment.filters["local_time"] = partial(in_words, i18n.format_time)

@@ -44,6 +44,12 @@ class SiteSetting(Base):
     wrapped: Mapped[bytes | None]
 
 
+def editable(settings: Settings) -> list[str]:
+    """List what the office may change: of a line that the district does not have, nothing."""
+    has_line = bool(settings.safe2tell_name)
+    return [name for name in EDITABLE if has_line or not name.startswith("safe2tell")]
+
+
 def with_changes(session: Session, settings: Settings) -> Settings:
     """Return the settings with what the office has changed, for pages."""
     chosen = select(SiteSetting.name, SiteSetting.value)
@@ -71,6 +77,8 @@ def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> S
 def parse(settings: Settings, name: str, value: str) -> Any:
     """Read a value as the environment's would be read; raise ValueError for one that is not fit."""
     if name not in EDITABLE:
+        raise ValueError(name)
+    if not value and name != "video_url":
         raise ValueError(name)
     if name == "postal_address" and any(sign in value.casefold() for sign in LINK_SIGNS):
         raise ValueError(name)

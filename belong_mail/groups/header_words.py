@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
+from belong_mail.core.i18n import names as site_names
 from belong_mail.core.i18n import sensitive_words
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
@@ -102,8 +103,8 @@ _DRAWN: Final = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 # Words of a name that say nothing about who is in the group.
 COMMON: Final = frozenset((
     "a", "affinity", "all", "allies", "ally", "alliance", "and", "at", "belong", "by", "circle",
-    "club", "colleague", "colleagues", "committee", "community", "council", "de", "del", "denver",
-    "dps", "educator", "educators", "el", "employee", "employees", "en", "erg", "families", "for",
+    "club", "colleague", "colleagues", "committee", "community", "council", "de", "del",
+    "educator", "educators", "el", "employee", "employees", "en", "erg", "families", "for",
     "friends", "from", "group", "groups", "grupo", "in", "la", "las", "los", "members", "network",
     "new", "of", "on", "our", "para", "people", "por", "public", "red", "school", "schools",
     "staff", "teacher", "teachers", "team", "the", "to", "with", "y",
@@ -225,7 +226,7 @@ def _words_of(group: Group) -> _HeaderWords:
     if is_discreet(group):
         lines += words_beside(group)
     further = tuple(line.casefold() for line in lines)
-    return _words(group.slug, _names(group), further)
+    return _words(group.slug, _names(group), further, _common())
 
 
 @lru_cache(maxsize=64)
@@ -243,21 +244,30 @@ def _is_like(kind: str, name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _words(slug: str, names: tuple[str, ...], further: tuple[str, ...]) -> _HeaderWords:
+def _words(
+    slug: str, names: tuple[str, ...], further: tuple[str, ...], common: frozenset[str]
+) -> _HeaderWords:
     words = [*NAMES.get(slug, ()), *further]
     for name in names:
-        words += _own(slug, name)
+        words += _own(slug, name, common)
     for kind in _kinds(slug, names):
         words += (*NAMES[kind], *TELLING[kind])
     return _HeaderWords(words)
 
 
-def _own(slug: str, name: str) -> Iterator[str]:
+def _common() -> frozenset[str]:
+    """Return the words that say nothing; those of the site's and district's names among them."""
+    ours = site_names()
+    said = f"{ours.site_name} {ours.district_name} {ours.district_short} {ours.program_name}"
+    return COMMON | set(re.findall(r"\w+", said.casefold()))
+
+
+def _own(slug: str, name: str, common: frozenset[str]) -> Iterator[str]:
     """Yield what a group's own name and address say; of one that we do not know each word."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:
         said = name if slug in SEEDED else f"{name} {slug}"
         for word in re.findall(r"\w+", said.casefold()):
-            if word not in COMMON and len(word) > 1:
+            if word not in common and len(word) > 1:
                 yield f"{word.removesuffix('s')}*" if len(word) >= STEM else word

@@ -29,7 +29,7 @@ def listed() -> str:
         words = site_words.site_words(session)
         copies = office_copies.state(session, services().settings)
         alerts_since = alert_address.set_at(session)
-    shown = [(name, _(LABELS[name]), getattr(current, name)) for name in site_settings.EDITABLE]
+    shown = [(name, _(LABELS[name]), getattr(current, name)) for name in _editable()]
     said = {"words": words, "copies": copies, "alerts_since": alerts_since}
     return render_template("office/settings.html", settings=shown, **said)
 
@@ -114,7 +114,11 @@ def default(name: str) -> ResponseReturnValue:
     return redirect(url_for(".listed", saved=1), 303)
 
 
+def _editable() -> list[str]:
+    return site_settings.editable(services().settings)
+
+
 def _require(name: str) -> None:
     """Raise NotFound for what is no setting of these."""
-    if name not in site_settings.EDITABLE:
+    if name not in _editable():
         raise NotFound

@@ -56,18 +56,29 @@ def database_commands() -> None:
     """Upgrade, check, back up and restore the database."""
 
 
-@database_commands.command("upgrade")
-def upgrade() -> None:
+@database_commands.command("upgrade", epilog="Example: belong db upgrade --seed dps")
+@click.option(
+    "--seed",
+    type=click.Choice(groups.SEEDS),
+    help="Give a database without groups those of this district.",
+)
+def upgrade(seed: str | None) -> None:
     """Bring the database up to date.
 
-    An empty database also gets the district's groups.
+    A new database has no groups. The office adds them on the site, or `group add` does.
     """
     schema.upgrade(services().engine, adopt=_adopt)
     _give_rights()
+    if seed:
+        _seed()
+    click.echo("The database is up to date.")
+
+
+def _seed() -> None:
     with transaction() as session:
         schema.lock(session.connection())
-        groups.seed(session)
-    click.echo("The database is up to date.")
+        if not groups.seed(session):
+            click.echo("The database has groups already, so none were added.")
 
 
 @database_commands.command(

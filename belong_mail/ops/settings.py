@@ -23,6 +23,9 @@ MAX_PORT = 65535
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
 _CLAIM = re.compile("[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}")
+MAX_NAME = 60
+# No sign that HTML, a catalog's placeholder or a header would read as more than a sign.
+_NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
 _PHONE = re.compile("[+]?[0-9][0-9-]{1,18}")
 _ROLE = re.compile("[a-z_][a-z0-9_]{0,62}")
 _TIME = re.compile(r"([0-9]{1,6})([smh]?)")
@@ -109,6 +112,10 @@ def https_address(value: str) -> str:
     return web_address(value)
 
 
+def optional_https_address(value: str) -> str:
+    return https_address(value) if value else ""
+
+
 def issuer(value: str) -> str:
     """Read the name of an identity provider, which must stay as it is to the last character."""
     if not value:
@@ -137,10 +144,31 @@ def claim(value: str) -> str:
     return value
 
 
+def name(value: str) -> str:
+    """Read what a site or a district is called: it stands in sentences, headers and HTML."""
+    if not _NAME.fullmatch(value.strip()):
+        raise ValueError(
+            f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
+        )
+    return value.strip()
+
+
+def optional_name(value: str) -> str:
+    return name(value) if value else ""
+
+
+def name_or_none(value: str) -> str:
+    return "" if value == "none" else name(value)
+
+
 def phone(value: str) -> str:
     if not _PHONE.fullmatch(value):
-        raise ValueError("is a phone number like 877-542-7233")
+        raise ValueError("is a phone number like 800-555-0100")
     return value
+
+
+def optional_phone(value: str) -> str:
+    return phone(value) if value else ""
 
 
 def database(value: str) -> str:
@@ -184,10 +212,12 @@ def domains(value: str) -> tuple[str, ...]:
     try:
         return tuple(domain(part) for part in some_words(value))
     except ValueError:
-        raise ValueError("must be a list of domains like dpsk12.org, without @") from None
+        raise ValueError("must be a list of domains like example.org, without @") from None
 
 
 def sender(value: str) -> str:
+    if not value:
+        return ""
     try:
         format_mailbox(text(value), "belong@example.org")
     except InvalidMessage:
@@ -217,7 +247,7 @@ def zone(value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone like America/Denver") from None
+        raise ValueError("must be a time zone like America/New_York") from None
 
 
 def number(value: str) -> int | None:

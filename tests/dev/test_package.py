@@ -104,7 +104,7 @@ def test_help_names_each_command_once() -> None:
 
 def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, tmp_path: Path) -> None:
     for arguments, expected in (
-        (("db", "upgrade"), "The database is up to date."),
+        (("db", "upgrade", "--seed", "dps"), "The database is up to date."),
         (("group", "list"), "the-village"),
         (("worker", "--drain"), "Nothing is waiting."),
     ):
@@ -121,8 +121,9 @@ def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
     """Nor does it leave keys of development, as whatever reads the settings without any would."""
     said = belong(
         wheel, tmp_path, "setup", "--dry-run", "--yes", "--base-url", "https://belong.example.org",
+        "--district", "Lakeside Public Schools", "--short", "LPS", "--timezone", "America/Chicago",
         "--domains", "example.org", "--relay", "relay.example.org:587",
-        "--office", "office@example.org", "--database", "sqlite",
+        "--office", "office@example.org", "--postal-address", "1 Main St", "--database", "sqlite",
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     for file in (ROOT / "deploy").glob("belong*"):
@@ -131,7 +132,7 @@ def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
 
 
 def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    belong(wheel, tmp_path, "db", "upgrade")
+    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
@@ -160,7 +161,7 @@ Image.new("RGB", (8, 4)).save(file, "PNG")
 page = app.test_client().get("/?lang=es").text
 print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
 """
-    belong(wheel, tmp_path, "db", "upgrade")
+    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},

@@ -166,7 +166,7 @@ def build(members: int, folder: Path, database_url: str) -> House:
     made = encryption.new_keys()
     given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
     house = House(members, folder, database_url, given)
-    house.command("db", "upgrade")
+    house.command("db", "upgrade", "--seed", "dps")
     house.command("demo", "--group", GROUP, "--members", str(members))
     return house
 
