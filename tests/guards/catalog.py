@@ -112,6 +112,7 @@ NO_OTHER_MAIL = "test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_n
 EXACTLY = "test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights"
 BREAKER = "tests/bounces/test_breaker.py"
 INBOUND = "tests/bounces/test_inbound.py"
+OPTIONS = "test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do"
 ATTRIBUTION = "tests/bounces/test_attribution.py"
 LEAVE_BY_EMAIL = "tests/bounces/test_leave_by_email.py"
 MAILBOX = "tests/intake/test_hostile.py"
@@ -3757,7 +3758,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/members/inbound.py",
         " {told.get('options', '')}",
         "",
-        (f"{INBOUND}::test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do",),
+        (f"{INBOUND}::{OPTIONS}[postgresql]",),
     ),
     (
         "pipe-names-no-file",
@@ -3925,7 +3926,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/views.py",
         "        require_writable(services().engine)\n",
         "",
-        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready",),
+        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready[postgresql]",),
     ),
     (
         "ready-to-write-a-file-of-ones-group",
@@ -4429,6 +4430,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "BATCH_ROWS = 500\n",
         "BATCH_ROWS = 5_000\n",
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
+    ),
+    (
+        "old-copies-are-counted-before-they-go",
+        "belong_mail/newsletters/retention.py",
+        "        numbers[state] += 1\n",
+        "        numbers[state] = 1\n",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
+    ),
+    (
+        "copies-that-wait-are-not-counted-off",
+        "belong_mail/newsletters/retention.py",
+        "Delivery.finished_at < at - COPY_AGE,\n            Delivery.due_at.is_(None),\n",
+        "Delivery.created_at < at - COPY_AGE,\n",
+        ("tests/test_retention.py::test_an_old_issue_that_is_paused_keeps_what_waits",),
+    ),
+    (
+        "old-copies-go",
+        "belong_mail/core/retention.py",
+        "COPY_AGE = timedelta(days=400)",
+        "COPY_AGE = timedelta(days=4000)",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
     ),
     (
         "who-forwards-keeps-the-membership",
@@ -5495,14 +5517,14 @@ ROWS += (
         "belong_mail/members/address_list.py",
         'BETWEEN.split("@".join(parts))',
         'BETWEEN.split(re.sub(r"\\s*@\\s*", "@", cell))',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[blanks-after]",),
     ),
     (
         "a-long-cell-of-marks-stops-nothing",
         "belong_mail/members/address_list.py",
         '"@" in word and len(word) <= MAX_WORD',
         '"@" in word',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[marks]",),
     ),
     (
         "a-plus-tag-gets-round-nobodys-wish",
