@@ -75,8 +75,10 @@ def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written() -> None:
     assert len(said) > 10
     assert [line for line in said if not LINE.fullmatch(line)] == []
     told = " ".join(said)
-    for event in ("started", "recorded kind=signed_in", "request failed", "query was slow",
-                  "delivery deferred", "The relay could not be used", "deliveries", "stopped"):  # fmt: skip
+    for event in (
+        "started", "recorded kind=signed_in", "request failed", "query was slow",
+        "delivery deferred", "The relay could not be used", "deliveries", "stopped",
+    ):  # fmt: skip
         assert event in told
 
 
