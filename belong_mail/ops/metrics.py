@@ -179,11 +179,7 @@ def exposition(metrics: Metrics) -> str:
         ("oldest_request_seconds", "Age of the oldest request.", metrics.oldest_request_seconds),
         ("orphans", "Messages claimed by unknown workers.", metrics.orphans),
         ("overdue_issues", "Newsletters whose time has passed.", metrics.overdue_issues),
-        (
-            "undecided_issues",
-            "Newsletters that wait for a group leader.",
-            len(metrics.undecided_issues),
-        ),
+        ("undecided_issues", "Newsletters that wait for leaders.", len(metrics.undecided_issues)),
         ("unexplained", "Things that wait because a clock was ahead.", metrics.unexplained),
         ("unreadable_requests", "Requests that cannot be read.", metrics.unreadable),
         ("on_hold", "1 while sending is on hold.", int(metrics.is_on_hold)),

@@ -79,7 +79,8 @@ def _exec_web_server(host: str, port: int, workers: int, log_format: str) -> Non
         for name, value in os.environ.items()
         if name.removesuffix("_FILE") not in WORKER_ALONE
     }
-    environ |= dict.fromkeys(WORKER_ALONE, "") | {"BELONG_LOG_FORMAT": log_format}
+    environ |= dict.fromkeys(WORKER_ALONE, "")
+    environ["BELONG_LOG_FORMAT"] = log_format
     options = f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
     options += f" --http1-header-read-timeout {HEADER_MILLISECONDS}"
     patience = ["--workers-kill-timeout", WEB_PATIENCE]
