@@ -958,6 +958,44 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{PAGE_CACHE}::test_no_page_is_kept_for_or_from_who_sends_a_cookie",),
     ),
     (
+        "no-browser-keeps-a-page-that-names-a-group",
+        "belong_mail/web/page_cache.py",
+        "    if is_feed or not _names_a_group():\n",
+        "    if True:\n",
+        (f"{PAGE_CACHE}::test_no_browser_keeps_a_page_whose_url_names_a_group",),
+    ),
+    (
+        "no-page-depends-on-a-cookie-of-others",
+        "belong_mail/web/context.py",
+        "[each for each in sent if each[0] in ours]",
+        "[*sent]",
+        (
+            f"{PAGE_CACHE}::test_cookies_of_the_parent_domain_change_nothing",
+            f"{PAGE_CACHE}::test_no_page_hears_of_cookies_but_ours",
+        ),
+    ),
+    (
+        "who-signs-in-gets-no-page-from-before",
+        "belong_mail/web/page_cache.py",
+        '        response.vary.add("Cookie")\n',
+        "        pass\n",
+        (f"{PAGE_CACHE}::test_a_browser_that_has_the_page_is_sent_nothing",),
+    ),
+    (
+        "no-page-tells-by-its-time-of-who-leads",
+        "belong_mail/accounts/shown.py",
+        "    .distinct()\n",
+        "",
+        (f"{PAGE_CACHE}::test_a_page_tells_by_its_time_of_no_count_nor_of_who_leads",),
+    ),
+    (
+        "whom-to-call-is-told-with-a-broken-database",
+        "belong_mail/web/page_cache.py",
+        "from sqlalchemy.exc import DBAPIError\n",
+        "from sqlalchemy.exc import OperationalError as DBAPIError\n",
+        (f"{PAGE_CACHE}::test_whom_to_call_in_a_crisis_is_told_with_a_broken_database",),
+    ),
+    (
         "nothing-that-a-stranger-adds-is-kept",
         "belong_mail/web/page_cache.py",
         "        and given.keys() <= {LANGUAGE, *arguments}\n",
@@ -969,7 +1007,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/web/page_cache.py",
         "found is not None and found.version == version",
         "found is not None",
-        (f"{PAGE_CACHE}::test_a_write_to_any_column_builds_the_page_anew_whoever_makes_it",),
+        (
+            f"{PAGE_CACHE}::test_a_write_to_what_pages_show_builds_them_anew_and_any_other_write_does_not",
+        ),
     ),
     (
         "a-kept-page-is-of-this-minute",
@@ -5568,7 +5608,7 @@ ROWS += (
     (
         "an-upload-is-never-on-disk",
         "belong_mail/app.py",
-        "    app.request_class = InMemoryRequest\n",
+        "    app.request_class = OwnRequest\n",
         "",
         (f"{IMPORT_PAGE}::test_an_upload_is_never_written_to_disk",),
     ),
