@@ -4548,8 +4548,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-restore-gives-rights",
         "belong_mail/ops/commands.py",
-        '    _give_rights()\n    click.echo("Restored, and on hold.',
-        '    click.echo("Restored, and on hold.',
+        '    _give_rights()\n    say("Restored, and on hold.',
+        '    say("Restored, and on hold.',
         (
             "tests/operations/test_copies.py::test_a_restore_gives_the_webs_role_its_rights[postgresql]",
         ),
