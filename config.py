@@ -19,6 +19,8 @@ from belong_mail.core import encryption
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.core.hosts import Network, is_this_machine
+from belong_mail.core.logo import Logo
+from belong_mail.core.names import Names
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
 
@@ -41,11 +43,19 @@ TESTS = (
 TEST_NAMES = {PREFIX + name for name in TESTS}
 # What production must give and development has a default for.
 DEVELOPMENT = {
+    "BELONG_SITE_NAME": "DPS Belong",
+    "BELONG_DISTRICT_NAME": "Denver Public Schools",
+    "BELONG_DISTRICT_SHORT": "DPS",
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "DPS Belong (sample line), 1860 Lincoln St, Denver, CO 80203",
     "BELONG_CONTACT_INBOX": "dps-belong@example.org",
+    "BELONG_SAFE2TELL_NAME": "Safe2Tell",
+    "BELONG_SAFE2TELL_PHONE": "877-542-7233",
+    "BELONG_SAFE2TELL_URL": "https://safe2tell.org",
+    "BELONG_ALLOWED_DOMAINS": "dpsk12.org",
+    "BELONG_TIMEZONE": "America/Denver",
 }
 KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in encryption.KINDS}
 # Identity providers where anyone can have an account.
@@ -79,6 +89,7 @@ VALUES: dict[Any, str] = {
     int: "whole number",
     int | None: "whole number",
     Path: "path",
+    Logo | None: "path",
     ZoneInfo: "time zone",
     timedelta | None: "time, such as 90s, 15m or 2h",
     re.Pattern[str] | None: "regular expression",
@@ -124,6 +135,37 @@ class Config:
         "development: for this machine only; production: no default keys, no /dev, https only",
     )
     base_url: str = setting(settings.web_address, None, "the start of every emailed link")
+    site_name: str = setting(
+        settings.name, None, "what the site is called, such as “Lakeside Together”"
+    )
+    district_name: str = setting(
+        settings.name, None, "the district's whole name, such as “Lakeside Public Schools”"
+    )
+    district_short: str = setting(
+        settings.name, None, "what sentences call the district, as in “your LPS address”"
+    )
+    program_name: str = setting(
+        settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
+    )
+    time_place: str = setting(
+        settings.optional_name,
+        "",
+        "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
+        " after",
+    )
+    accent_color: str = setting(
+        settings.color,
+        "",
+        "the color of links, buttons and the mark, such as #00695c; for the dark a lighter one is"
+        " made of it; empty: ours",
+    )
+    logo: Logo | None = setting(
+        settings.logo,
+        "",
+        "an SVG or PNG file of at most 100 kB, shown beside the site's name and as its icon;"
+        " empty: two circles",
+        UsedBy.WEB,
+    )
     database_url: str = setting(
         settings.database,
         "sqlite:///var/belong.db",
@@ -180,7 +222,9 @@ class Config:
     mail_domain: str = setting(
         settings.domain, None, "the domain of From, Message-ID, return paths and List-Id"
     )
-    mail_from: str = setting(settings.sender, "DPS Belong", "the sender's name on our email")
+    mail_from: str = setting(
+        settings.sender, "", "the sender's name on our email; empty: BELONG_SITE_NAME"
+    )
     postal_address: str = setting(
         settings.text, None, "the postal address in the footer of our email"
     )
@@ -190,14 +234,13 @@ class Config:
         "the office's inbox: receives messages to the office, and replies to newsletters of groups"
         " without a shared inbox",
     )
-    safe2tell_phone: str = setting(
-        settings.phone,
-        "877-542-7233",
-        "phone number for a student's safety, on the contact page and in its email",
+    safe2tell_name: str = setting(
+        settings.name_or_none,
+        None,
+        "the line for a student's safety, on the contact page and in its email; none: no such line",
     )
-    safe2tell_url: str = setting(
-        settings.https_address, "https://safe2tell.org", "the same, on the web"
-    )
+    safe2tell_phone: str = setting(settings.optional_phone, "", "its phone number")
+    safe2tell_url: str = setting(settings.optional_https_address, "", "the same, on the web")
     lifeline_phone: str = setting(
         settings.phone,
         "988",
@@ -213,13 +256,13 @@ class Config:
         " choose otherwise on its page",
     )
     allowed_domains: tuple[str, ...] = setting(
-        settings.domains, "dpsk12.org", "the email domains of people who may join"
+        settings.domains, None, "the email domains of people who may join"
     )
     refused_local_parts: re.Pattern[str] | None = setting(
         settings.pattern, "", "a pattern for addresses that are not staff, such as students'"
     )
     timezone: ZoneInfo = setting(
-        settings.zone, "America/Denver", "the time zone of displayed times and of `--at`"
+        settings.zone, None, "the time zone of displayed times and of `--at`"
     )
     send_rate: int | None = setting(
         settings.number, "", "messages a minute that the relay accepts; empty: no limit"
@@ -254,6 +297,12 @@ class Config:
     )
     log_format: str = setting(
         settings.log_format, "text", "how web and worker log: text; json: one object a line"
+    )
+    access_log: bool = setting(
+        settings.yes_or_no,
+        "no",
+        "log ordinary answers of the web too, by the page's name, without path or address",
+        UsedBy.WEB,
     )
     metrics_token: str = setting(
         settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
@@ -330,14 +379,26 @@ class Config:
     oidc_required_claim: str = setting(
         settings.claim,
         "",
-        "NAME=VALUE that each proof must have, such as hd=dpsk12.org with Google",
+        "NAME=VALUE that each proof must have, such as hd=example.org with Google",
         UsedBy.WEB,
     )
 
     @property
+    def names(self) -> Names:
+        return Names(
+            self.site_name,
+            self.district_name,
+            self.district_short,
+            self.program_name,
+            self.timezone,
+            self.time_place,
+        )
+
+    @property
     def help_lines(self) -> HelpLines:
+        own = HelpLine(self.safe2tell_phone, self.safe2tell_url, self.safe2tell_name)
         return HelpLines(
-            safe2tell=HelpLine(self.safe2tell_phone, self.safe2tell_url),
+            safe2tell=own if self.safe2tell_name else None,
             lifeline=HelpLine(self.lifeline_phone, self.lifeline_url),
         )
 
@@ -364,7 +425,9 @@ class Config:
         for each in fields(cls):
             name, default = PREFIX + each.name.upper(), each.metadata["default"]
             raw = given.get(name, "")
-            if not raw and (name not in given or default != ""):
+            # The web has no key that opens: its empty value is one.
+            is_kept_out = name in KEYS and name in given and default == ""
+            if not raw and not is_kept_out:
                 raw = defaults.get(name, default)
             if raw is None:
                 complaints.append(f"{name} is missing: {each.metadata['about']}.")
@@ -373,6 +436,7 @@ class Config:
                 values[each.name] = each.metadata["read"](raw)
             except ValueError as error:
                 complaints.append(f"{name} {error}.")
+        values["mail_from"] = values.get("mail_from") or values.get("site_name")
         complaints += _odd_pairs(values)
         if complaints:
             raise InvalidSettings(complaints)
@@ -450,7 +514,7 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
     is_sqlite = values.get("database_url", "").startswith("sqlite")
     if is_sqlite and values.get("web_database_role"):
         complaints.append("BELONG_WEB_DATABASE_ROLE is for PostgreSQL: SQLite has no roles.")
-    complaints += _odd_mailbox(values)
+    complaints += [*_odd_line(values), *_odd_mailbox(values)]
     complaints += _odd_provider(values, is_production=is_production)
     base_url = values.get("base_url", "https://localhost")
     if is_production and not base_url.startswith("https://"):
@@ -478,6 +542,13 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
     return complaints + encryption.validate_keys(
         *(values.get(f"{kind}_keys", ()) for kind in encryption.KINDS[1:])
     )
+
+
+def _odd_line(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complain about a line for students' safety that nobody could reach."""
+    for name in ("safe2tell_phone", "safe2tell_url"):
+        if values.get("safe2tell_name") and values.get(name) == "":
+            yield f"{PREFIX}{name.upper()} is missing: it goes with BELONG_SAFE2TELL_NAME."
 
 
 def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Belong Mail: join a DPS Belong group, read its newsletters and leave, without being seen."""
+"""Belong Mail: join a group of staff, read its newsletters and leave, without being seen."""

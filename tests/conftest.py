@@ -15,6 +15,7 @@ from belong_mail.app import create_app
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
+from belong_mail.core.i18n import use_names
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import schema
@@ -31,6 +32,8 @@ from tests.web_role import give_rights, pages_as_web
 KEYS = encryption.new_keys()
 compile_once()
 keep_in_memory()
+# Words that a test reads without an app have the names of development.
+use_names(Config.read({f"BELONG_{kind.upper()}_KEYS": KEYS[kind] for kind in KEYS}).names)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from belong_mail.web.access import (
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in, sign_in_office
+from tests.district_names import DISTRICT
 from tests.factories import group_named
 from tests.servers.smtp import Server
 
@@ -32,6 +33,7 @@ PRODUCTION = pytest.mark.parametrize(
         {
             "BELONG_ENV": "production",
             "BELONG_BASE_URL": "https://belong.example.org",
+            **DISTRICT,
             "BELONG_MAIL_DOMAIN": "example.org",
             "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
             "BELONG_CONTACT_INBOX": "office@example.org",

@@ -14,6 +14,7 @@ from belong_mail.core.help_lines import HelpLine
 from belong_mail.ops import settings
 from belong_mail.ops.web_launcher import WORKER_ALONE
 from config import Config, InvalidSettings
+from tests.district_names import DISTRICT
 
 KEYS, OTHER_KEYS = encryption.new_keys(), encryption.new_keys()
 GIVEN = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()}
@@ -22,6 +23,7 @@ PRODUCTION = {
     "BELONG_BASE_URL": "https://belong.example.org",
     "BELONG_DATABASE_URL": "postgresql+psycopg://belong:pa55w0rd@db.example.org/belong",
     "BELONG_SMTP_URL": "smtp://belong:pa55w0rd@relay.example.org:587",
+    **DISTRICT,
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
     "BELONG_CONTACT_INBOX": "dps-belong@example.org",
@@ -50,7 +52,9 @@ def test_development_needs_keys_alone() -> None:
     assert (read.send_rate, read.daily_quota) == (None, None)
     assert read.uncertain == timedelta(minutes=15)
     assert read.state_folder == ROOT / "var"
-    assert read.help_lines.safe2tell == HelpLine("877-542-7233", "https://safe2tell.org")
+    assert read.help_lines.safe2tell == HelpLine(
+        "877-542-7233", "https://safe2tell.org", "Safe2Tell"
+    )
     assert read.help_lines.lifeline == HelpLine("988", "https://988lifeline.org")
 
 
@@ -117,6 +121,8 @@ def test_production_has_no_default_for_what_matters() -> None:
     assert {line.partition(" ")[0] for line in said} == {
         "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS",
         "BELONG_MAIL_DOMAIN", "BELONG_POSTAL_ADDRESS", "BELONG_CONTACT_INBOX",
+        "BELONG_SITE_NAME", "BELONG_DISTRICT_NAME", "BELONG_DISTRICT_SHORT",
+        "BELONG_SAFE2TELL_NAME", "BELONG_ALLOWED_DOMAINS", "BELONG_TIMEZONE",
     }  # fmt: skip
     assert all(" is missing: " in line for line in said)
 
@@ -149,6 +155,9 @@ def test_production_has_no_default_for_what_matters() -> None:
         ("MAIL_DOMAIN", "a\r\nb.org"), ("MAIL_DOMAIN", "-a.org"), ("MAIL_DOMAIN", "bücher.org"),
         ("MAIL_FROM", "belong@example.org"), ("MAIL_FROM", "a\r\nBcc: b"), ("MAIL_FROM", "x" * 201),
         ("POSTAL_ADDRESS", "one\ntwo"),
+        ("SITE_NAME", "<b>Belong</b>"), ("SITE_NAME", "Belong & Co"), ("SITE_NAME", "x" * 61),
+        ("DISTRICT_NAME", "%(group)s"), ("DISTRICT_SHORT", "{{ x }}"), ("PROGRAM_NAME", 'a"b'),
+        ("TIME_PLACE", "a\r\nBcc: b"), ("SAFE2TELL_NAME", "x@y"), ("SAFE2TELL_NAME", "-"),
         ("CONTACT_INBOX", "dps-belong"), ("CONTACT_INBOX", "a@b.org, c@d.org"),
         ("CONTACT_INBOX", "Belong <a@b.org>"), ("CONTACT_INBOX", "a@b.org\r\nBcc: c@d.org"),
         ("ALLOWED_DOMAINS", "@dpsk12.org"), ("ALLOWED_DOMAINS", ","),

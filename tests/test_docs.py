@@ -271,8 +271,9 @@ def test_configuration_is_what_config_says() -> None:
 
 
 def test_the_changelog_has_one_line_a_change_and_says_each_once() -> None:
-    _head, changes = text_of("CHANGELOG.md").split("\n## [Unreleased]\n")
-    lines = [line for line in changes.splitlines() if line]
-    assert [line for line in lines if not line.startswith(("### ", "- "))] == []
-    assert [line for line in lines if len(line.split()) > 31] == []
-    assert len(lines) == len(set(lines))
+    _head, *versions = re.split(r"^## \[.+$", text_of("CHANGELOG.md"), flags=re.MULTILINE)
+    assert len(versions) >= 2
+    for lines in ([line for line in each.splitlines() if line] for each in versions):
+        assert [line for line in lines if not line.startswith(("### ", "- "))] == []
+        assert [line for line in lines if len(line.split()) > 31] == []
+        assert len(lines) == len(set(lines))

@@ -12,7 +12,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import grimp
 import pytest
@@ -24,6 +23,7 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.email_templates import EMAILS, Renderer
 from belong_mail.core.help_lines import HelpLine, HelpLines
+from belong_mail.core.i18n import names as site_names
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from belong_mail.ops.rooms import ALL
@@ -45,6 +45,7 @@ from tests.crawl import (
     used,
 )
 from tests.db_dump import kept_of
+from tests.district_names import DISTRICT
 from tests.servers.smtp import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -289,8 +290,9 @@ def test_every_mail_has_three_parts_and_a_writer() -> None:
 
 def test_every_mail_compiles() -> None:
     lines = HelpLines(HelpLine("2", "https://a.example"), HelpLine("3", "https://b.example"))
-    zone = ZoneInfo("America/Denver")
-    renderer = Renderer("DPS Belong", "1860 Lincoln St, Denver", zone, "o@example.org", lines)
+    renderer = Renderer(
+        site_names(), "DPS Belong", "1860 Lincoln St, Denver", "o@example.org", lines
+    )
     for environment in renderer._environments.values():
         for name in environment.list_templates():
             environment.get_template(name)
@@ -365,6 +367,7 @@ def test_in_production_there_is_no_page_for_development(environment: dict[str, s
     environment |= {
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": "https://belong.example.org",
+        **DISTRICT,
         "BELONG_MAIL_DOMAIN": "example.org",
         "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
         "BELONG_CONTACT_INBOX": "office@example.org",

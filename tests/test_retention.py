@@ -10,19 +10,22 @@ from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.retention import count_old_copies
 from belong_mail.ops import purge
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
-from tests.factories import group_named, make_member, queue_issue
+from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 MOMENT = timedelta(minutes=2)
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
+COPIES = timedelta(days=400)
 
 
 @pytest.fixture
@@ -118,6 +121,71 @@ def test_an_issues_deliveries_stay_and_forget_who_they_were_for(scenario: Scenar
         assert delivery.subscription_id is None
 
 
+def report_of(scenario: Scenario, number: int = -1) -> dict[str, int]:
+    """Read an issue's report, as its leads and the office see it: the last one's, or another's."""
+    with scenario.services.reading.begin() as session:
+        issues = list(session.scalars(select(Newsletter).order_by(Newsletter.id)))
+        return newsletters.report(session, issues[number])
+
+
+def test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 5)
+        queue_issue(session)
+    scenario.mails()
+    with scenario.services.writing.begin() as session:
+        first, second, *_ = session.scalars(select(Delivery).order_by(Delivery.id))
+        first.state, second.resent = State.BOUNCED, 1
+    before = report_of(scenario)
+    assert after(scenario, COPIES - MOMENT)["deliveries"] == 5
+    assert after(scenario, COPIES + MOMENT)["deliveries"] == 0
+    assert report_of(scenario) == before
+    assert (before["recipients"], before["accepted"], before["bounced"]) == (5, 4, 1)
+    assert before["resent"] == 1
+
+
+def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario: Scenario) -> None:
+    """A little goes at a time; what is counted and what is not add up at each moment."""
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 1)
+        issue = queue_issue(session)
+    scenario.mails()
+    with scenario.services.writing.begin() as session:
+        row = {"kind": "newsletter", "newsletter_id": issue.id, "state": State.ACCEPTED}
+        row |= {"created_at": now(), "finished_at": now(), "due_at": None}
+        session.execute(insert(Base.metadata.tables["deliveries"]), [row] * 1_200)
+    left = []
+    for _ in range(4):
+        with scenario.services.writing.begin() as session:
+            count_old_copies(session, now() + COPIES + MOMENT)
+        assert report_of(scenario)["accepted"] == 1_201
+        with scenario.services.reading.begin() as session:
+            left.append(session.scalar(select(func.count(Delivery.id))))
+            [issue] = session.scalars(select(Newsletter))
+    assert left == [701, 201, 0, 0]
+    assert issue.counted_at is not None
+
+
+def test_an_old_issue_that_is_paused_keeps_what_waits(scenario: Scenario) -> None:
+    """And no other issue has to wait for it."""
+    with scenario.services.writing.begin() as session:
+        make_members(session, scenario.keyring, 3)
+        queue_issue(session)
+    scenario.mails()
+    with scenario.services.writing.begin() as session:
+        waiting = session.scalars(select(Delivery).order_by(Delivery.id)).first()
+        assert waiting is not None
+        waiting.state, waiting.due_at, waiting.finished_at = State.QUEUED, now(), None
+        paused = session.scalars(select(Chunk)).one()
+        paused.is_halted = True
+        queue_issue(session)
+    scenario.mails()
+    reports = report_of(scenario, 0), report_of(scenario, 1)
+    assert after(scenario, COPIES + MOMENT)["deliveries"] == 1
+    assert (report_of(scenario, 0), report_of(scenario, 1)) == reports
+    assert reports[0]["queued"] == 1
+
+
 def test_mail_that_still_waits_is_never_cleared_away(scenario: Scenario) -> None:
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     scenario.visitor.send("/contact", topic="need", message="Hello")
@@ -201,6 +269,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "deliveries": 2,
         "unreadable requests": 0,
         "readers of issues to an interest": 0,
+        "copies of old issues": 0,
         "introductions": 0,
         "links": 0,
         "allowances": 0,

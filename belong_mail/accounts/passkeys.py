@@ -37,9 +37,8 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.i18n import names
 
-# What a device shows beside a passkey: the same for everyone, for others may see the screen.
-SHOWN_NAME = "DPS Belong"
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
 # What reading an answer raises that is none.
@@ -64,12 +63,21 @@ class PasskeyRefused(Exception):
         self.account = account.public_id if account is not None else ""
 
 
-@cache
+def _shown_name() -> str:
+    """Return what a device shows beside a passkey: the same for all, for others may see it."""
+    return names().site_name
+
+
 def _server(base_url: str) -> Fido2Server:
     """Accept answers that were given on our own pages alone, for our host."""
+    return _server_called(base_url, _shown_name())
+
+
+@cache
+def _server_called(base_url: str, name: str) -> Fido2Server:
     parts = urlsplit(base_url)
     origin = f"{parts.scheme}://{parts.netloc}".lower()
-    party = PublicKeyCredentialRpEntity(id=parts.hostname, name=SHOWN_NAME)
+    party = PublicKeyCredentialRpEntity(id=parts.hostname, name=name)
     return Fido2Server(party, verify_origin=lambda given: given == origin)
 
 
@@ -91,7 +99,7 @@ def creation_options(
     ]
     options, _state = _server(base_url).register_begin(
         PublicKeyCredentialUserEntity(
-            id=_handle(account), name=SHOWN_NAME, display_name=SHOWN_NAME
+            id=_handle(account), name=_shown_name(), display_name=_shown_name()
         ),
         existing,
         resident_key_requirement=ResidentKeyRequirement.REQUIRED,

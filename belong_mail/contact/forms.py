@@ -75,7 +75,7 @@ class ContactForm(PublicForm):
         well_formed,
         _l("We’ll only use it to answer you."),
     )
-    submit = SubmitField(_l("Send to DPS Belong"))
+    submit = SubmitField(_l("Send to %(site_name)s"))
     groups: dict[str, Group]
 
     def offer(self, groups: list[Group]) -> None:
@@ -83,7 +83,7 @@ class ContactForm(PublicForm):
         language = str(get_locale())
         self.groups = {group.slug: group for group in groups}
         self.to.choices = [
-            SelectChoice(OFFICE, _("The Belong office")),
+            SelectChoice(OFFICE, _("The %(program_name)s office")),
             *(
                 SelectChoice(
                     slug,

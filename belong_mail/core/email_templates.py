@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from html import unescape
-from zoneinfo import ZoneInfo
 
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from belong_mail.core import i18n
+from belong_mail.core.colors import OURS, Palette
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.help_lines import HelpLines
+from belong_mail.core.names import Names
 
 EMAILS = RESOURCES / "emails"
 PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
@@ -27,7 +28,7 @@ BUTTON = re.compile(
 # The same for programs that draw with Word: there a cell has a padding, a link has none.
 BUTTON_TABLE = (
     r'<table class="action" role="presentation" cellpadding="0" cellspacing="0" border="0">'
-    r'<tr><td class="button" bgcolor="#241d19"><a class="button" href="\1">\2</a></td></tr>'
+    r'<tr><td class="button" bgcolor="COLOR"><a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
 
@@ -48,13 +49,18 @@ class RenderedEmail:
 
 
 @cache
-def fixed_words() -> frozenset[str]:
-    """Return what subjects and first lines of our own emails say, in every language."""
+def _fixed_messages() -> frozenset[str]:
+    """Return what subjects and first lines of our own emails say, as the sources have it."""
     parts = [file.read_text() for file in EMAILS.glob("*/subject.txt")]
     parts += [
         found for file in EMAILS.glob("*/body.html") for found in SHOWN.findall(file.read_text())
     ]
-    said = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
+    return frozenset(words for part in parts for words in re.findall(r'_\("([^"]+)"', part))
+
+
+def fixed_words() -> frozenset[str]:
+    """Return what subjects and first lines of our own emails say, in every language."""
+    said = _fixed_messages()
     return frozenset(i18n.catalog(code).gettext(words) for code in i18n.NAMES for words in said)
 
 
@@ -63,18 +69,20 @@ class Renderer:
 
     def __init__(
         self,
+        names: Names,
         mail_from: str,
         postal_address: str,
-        zone: ZoneInfo,
         office_inbox: str,
         help_lines: HelpLines,
+        palette: Palette = OURS,
     ) -> None:
         self._environments = {
             language: _environment(
-                language, zone, mail_from, postal_address, office_inbox, help_lines
+                language, names, mail_from, postal_address, office_inbox, help_lines, palette
             )
             for language in i18n.NAMES
         }
+        self._button_table = BUTTON_TABLE.replace("COLOR", palette.button)
         # What the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
@@ -101,7 +109,7 @@ class Renderer:
         return RenderedEmail(
             subject=" ".join(part("subject.txt").split()),
             text=part("body.txt").strip() + "\n",
-            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, part("body.html"))),
+            html=self._inliner.inline(BUTTON.sub(self._button_table, part("body.html"))),
         )
 
     def words(self, language: str, message: str) -> str:
@@ -112,11 +120,12 @@ class Renderer:
 @cache
 def _environment(
     language: str,
-    zone: ZoneInfo,
+    names: Names,
     mail_from: str,
     postal_address: str,
     office_inbox: str,
     help_lines: HelpLines,
+    palette: Palette,
 ) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(EMAILS),
@@ -136,10 +145,12 @@ def _environment(
         "postal_address": postal_address,
         "office_inbox": office_inbox,
         "help_lines": help_lines,
+        "palette": palette,
+        **names.in_language(language),
     }
 
     def in_words(words: object, moment: datetime) -> str:
-        return words(moment, language, zone)  # type: ignore[operator,no-any-return]
+        return words(moment, language, names.time_zone)  # type: ignore[operator,no-any-return]
 
     environment.filters["local_date"] = partial(in_words, i18n.format_date)
     environment.filters["local_time"] = partial(in_words, i18n.format_time)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HelpLine:
-    """A number to call and a web address."""
+    """A number to call and a web address; a line of the district's own has a name besides."""
 
     phone: str
     url: str
+    name: str = ""
 
     @property
     def site(self) -> str:
@@ -18,7 +19,7 @@ class HelpLine:
 
 @dataclass(frozen=True, slots=True)
 class HelpLines:
-    """About a student's safety, and for whoever is having a hard time."""
+    """About a student's safety, if the district has one, and for whoever is having a hard time."""
 
-    safe2tell: HelpLine
+    safe2tell: HelpLine | None
     lifeline: HelpLine

@@ -3,7 +3,7 @@
 import gettext
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any, Self
@@ -19,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from belong_mail.core.environment import RESOURCES
+from belong_mail.core.names import Names, filler
 
 # Each language by its code, as it calls itself. Every other one than the default has a catalog.
 NAMES = {"en": "English", "es": "Español"}
@@ -47,17 +48,54 @@ def gettext_noop(words: str) -> str:
     return words
 
 
+# The names that catalogs are filled with: one process serves one district.
+_chosen: dict[str, Names] = {}
+
+
+def use_names(names: Names) -> None:
+    """Call the site and its district so, in every language, from now on."""
+    if names != _chosen.get("names"):
+        _chosen["names"] = names
+        catalog.cache_clear()
+
+
+def names() -> Names:
+    """Return what the site and its district are called."""
+    return _chosen["names"]
+
+
+class SourceWords(gettext.NullTranslations):
+    """What the sources say, with the names filled in, each once."""
+
+    def __init__(self, fill: Callable[[str], str]) -> None:
+        super().__init__()
+        self._filled = cache(fill)
+
+    def gettext(self, message: str) -> str:
+        return self._filled(message) if "%(" in message else message
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+
 @cache
 def catalog(code: str) -> gettext.NullTranslations:
     """Read the catalog of a language, once. English is what the sources say."""
+    fill = filler(_chosen.get("names"), code)
     if code == DEFAULT:
-        return gettext.NullTranslations()
+        return SourceWords(fill)
     with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
         messages = read_po(file, locale=code)
+    for message in messages:
+        message.string = _filled(message.string or "", fill)
     compiled = io.BytesIO()
     write_mo(compiled, messages)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def _filled(words: str | Sequence[str], fill: Callable[[str], str]) -> str | tuple[str, ...]:
+    return fill(words) if isinstance(words, str) else tuple(fill(each) for each in words)
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute
@@ -79,9 +117,9 @@ def group_in_sentence(name: str, language: str) -> str:
     """Return how a sentence calls a group: “the Asian Belong Group”, “The Village Belong Group”."""
     say = catalog(language).gettext
     pattern = (
-        say(gettext_noop("%(group)s Belong Group"))
+        say(gettext_noop("%(group)s %(program_name)s Group"))
         if name.startswith("The ")
-        else say(gettext_noop("the %(group)s Belong Group"))
+        else say(gettext_noop("the %(group)s %(program_name)s Group"))
     )
     return pattern % {"group": name}
 
@@ -163,7 +201,7 @@ def at_start(words: str) -> str:
 
 
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
-    """Return hours and half of the day; people in Denver read twelve hours in any language."""
+    """Return hours and half of the day; people in the US read twelve hours in any language."""
     half = babel_time(clock, "a", locale=code)
     return babel_time(clock, "h:mm", locale=code), " ".join(half.split())
 

@@ -37,6 +37,9 @@ RECOVERY_AGE = timedelta(days=7)
 # The record of a single mail that has ended, and a message to the office or to leads after it was
 # mailed: a bounce may come late, and an operator may be asked what became of it.
 DELIVERY_AGE = timedelta(days=30)
+# The record of a copy of a newsletter; from then on its issue has the numbers alone. A mailbox that
+# is full at each of five issues in a year ends a membership, so all five must still be known.
+COPY_AGE = timedelta(days=400)
 # To whom a newsletter to one interest went, after it was queued: it says what they offered to do,
 # and what comes back comes within days.
 INTEREST_READERS_AGE = timedelta(days=7)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from belong_mail.core.colors import palette
 from belong_mail.core.db import make_engine
 from belong_mail.core.email_templates import Renderer
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.i18n import use_names
 from belong_mail.core.links import Links
 from belong_mail.core.tokens import Tokens
 
@@ -54,6 +56,7 @@ class Services:
 
 def make_services(settings: Settings, compiled: int = 500) -> Services:
     """Make the services that the settings ask for; so many statements stay compiled."""
+    use_names(settings.names)
     tokens = Tokens(settings.secret_keys)
     engine = make_engine(settings.database_url, compiled)
     return Services(
@@ -64,10 +67,11 @@ def make_services(settings: Settings, compiled: int = 500) -> Services:
         sealer=Sealer(settings.public_keys),
         links=Links(settings.base_url, tokens),
         renderer=Renderer(
+            settings.names,
             settings.mail_from,
             settings.postal_address,
-            settings.timezone,
             settings.contact_inbox,
             settings.help_lines,
+            palette(settings.accent_color),
         ),
     )

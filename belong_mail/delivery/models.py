@@ -134,6 +134,20 @@ class Chunk(Base):
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
+class IssueCount(Base):
+    """How many of an old issue's deliveries ended in a state; their own rows are gone."""
+
+    __tablename__ = "issue_counts"
+
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
+    )
+    state: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    # Of these: sent again although a copy may have arrived.
+    resent: Mapped[int]
+
+
 # The issues that are paused.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
 # What a worker holds is its own for so long; it renews the lease while it lives.

@@ -1,4 +1,4 @@
-"""What the district's groups say of themselves in a new database; leads replace the words later.
+"""What DPS's groups say of themselves in a new database; leads replace the words later.
 
 The facts are those of the district's page. Of a group that it only names, nothing is said here.
 """

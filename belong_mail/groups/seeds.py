@@ -1,4 +1,4 @@
-"""The district's groups as a new database begins with them; leads replace the words later."""
+"""DPS's groups, as `db upgrade --seed dps` writes them; leads replace the words later."""
 
 from typing import Any
 

@@ -18,6 +18,8 @@ from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS, UPCOMING
 MAX_INTERESTS = 6
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
+# Districts whose groups `db upgrade --seed` knows; another one adds its own.
+SEEDS = ("dps",)
 # The groups that the office need not mark as discreet by hand: a new database has them so.
 DISCREET = ("lgbtq", "people-with-disabilities", "autoimmune")
 
@@ -171,10 +173,10 @@ def mark_retired(session: Session, group: Group) -> None:
     session.flush()
 
 
-def seed(session: Session) -> None:
-    """Write the district's groups into a database that has none."""
+def seed(session: Session) -> bool:
+    """Write DPS's groups into a database that has none; tell whether it had none."""
     if session.scalar(select(func.count(Group.id))):
-        return
+        return False
     rows: list[tuple[Any, ...]] = [(*each, now()) for each in ESTABLISHED]
     rows += [(*each, {}, None) for each in UPCOMING]
     for place, (slug, name, summary, note, at) in enumerate(rows, 1):
@@ -199,3 +201,4 @@ def seed(session: Session) -> None:
         for words in INTERESTS.get(slug, ()):
             group.all_interests.append(GroupInterest(label=words))
         session.add(group)
+    return True

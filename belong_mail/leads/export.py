@@ -158,7 +158,7 @@ class Export:
         """Write the meetings for calendars, as discreet as in members' own, and as a table."""
         if not meetings:
             return
-        title = catalog(code).gettext(gettext_noop("Belong meetings"))
+        title = catalog(code).gettext(gettext_noop("%(program_name)s meetings"))
         name = title if is_discreet(self.group) else self.group.name
         calendar = ical.calendar_of_meetings(meetings, self.zone, code, name, is_member=True)
         self._put(f"meetings/meetings-{code}.ics", calendar.decode())

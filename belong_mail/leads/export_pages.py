@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cache, partial
+from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -39,11 +40,15 @@ def index_name(language: str) -> str:
 
 def render(name: str, language: str, zone: ZoneInfo, **context: object) -> str:
     """Render a page of `templates/exported`. A missing variable is an error here."""
-    return _environment(language, zone).get_template(f"{FOLDER}/{name}.html").render(context)
+    return (
+        _environment(language, zone, catalog(language))
+        .get_template(f"{FOLDER}/{name}.html")
+        .render(context)
+    )
 
 
 @cache
-def _environment(language: str, zone: ZoneInfo) -> Environment:
+def _environment(language: str, zone: ZoneInfo, words: NullTranslations) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(RESOURCES / "templates"),
         autoescape=True,
@@ -52,7 +57,7 @@ def _environment(language: str, zone: ZoneInfo) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(catalog(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]
 
     def local_date(moment: datetime) -> str:
         return i18n.format_date(moment, language, zone)

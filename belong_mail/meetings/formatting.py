@@ -47,7 +47,7 @@ ACCESS = {
 }
 
 
-TITLE = gettext_noop("Belong meeting")
+TITLE = gettext_noop("%(program_name)s meeting")
 MARKDOWN_ESCAPES = str.maketrans(
     {**{mark: f"\\{mark}" for mark in "\\`*_[]<>#|~!&"}, "{": "(", "}": ")"}
 )

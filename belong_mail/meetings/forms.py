@@ -157,7 +157,11 @@ class TimesForm(BaseForm):
 
 def _title_field(code: str) -> StringField:
     words = label(code, gettext_noop("Name of the meeting"), SAME)
-    hint = _l("If you leave this empty, it’s called “Belong meeting.”") if code == DEFAULT else ""
+    hint = (
+        _l("If you leave this empty, it’s called “%(program_name)s meeting.”")
+        if code == DEFAULT
+        else ""
+    )
     return StringField(words, description=hint, filters=[strip], validators=LINE_VALIDATORS)
 
 

@@ -13,7 +13,7 @@ from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
 
-PRODUCT = "-//DPS Belong//Belong Mail//EN"
+PRODUCT = "-//Belong Mail//Belong Mail//EN"
 HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 # The changes of the clocks are described from here on, so that they hold for every meeting.

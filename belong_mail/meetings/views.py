@@ -87,7 +87,9 @@ def feed() -> Response:
     """Every group's meetings, for calendars that look again by themselves."""
     with transaction() as session:
         found = service.listed(session)
-        content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), _("Belong meetings"))
+        content = ical.calendar_of_meetings(
+            found, _zone(), str(get_locale()), _("%(program_name)s meetings")
+        )
     return Response(content, content_type=CALENDAR)
 
 
@@ -97,7 +99,7 @@ def feed() -> Response:
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
-        name = _("Belong meetings") if is_discreet(group) else group.name
+        name = _("%(program_name)s meetings") if is_discreet(group) else group.name
         found = service.listed(session, group)
         content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), name)
     return Response(content, content_type=CALENDAR)

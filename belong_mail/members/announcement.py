@@ -7,13 +7,13 @@ from belong_mail.core.links import Links
 from belong_mail.groups.models import Group
 
 # The subject of the email that they are to look for: that of `emails/invited-to-confirm`.
-ASKING_SUBJECT = gettext_noop("Do you want to stay on a DPS Belong email list?")
+ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")
 LINES = (
     gettext_noop("Our email list is moving"),
     gettext_noop("Hello,"),
     gettext_noop(
-        "The email list of %(group)s is moving to DPS Belong. The new list has only people who say"
-        " yes, so please look for one email in the next days."
+        "The email list of %(group)s is moving to %(site_name)s. The new list has only people who"
+        " say yes, so please look for one email in the next days."
     ),
     gettext_noop("It comes from %(sender)s, and its subject is “%(subject)s”"),
     gettext_noop(

@@ -31,7 +31,7 @@ def feed(token: str) -> Response:
         group = members_own_calendar.member_of(session, signed).group
         found = meetings.listed(session, group)
         zone, language = services().settings.timezone, str(get_locale())
-        name = _("Belong meetings")
+        name = _("%(program_name)s meetings")
         content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
     return _file(content, "meetings.ics")
 

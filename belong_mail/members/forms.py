@@ -218,7 +218,7 @@ class MoveForm(BaseForm):
         csrf = False
 
     email = _address(
-        _l("Your new DPS email address"),
+        _l("Your new %(district_short)s email address"),
         _l("We’ll email a link to it. Nothing changes until you open it and select the button."),
         staff_address,
     )

@@ -24,7 +24,7 @@ from belong_mail.web.context import asking_source, read_transaction, services, t
 
 personal_address = Blueprint("personal_address", __name__)
 # Of the email with the code.
-SUBJECT = gettext_noop("Your code from Belong")
+SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 
 @personal_address.errorhandler(TokenExpired)

@@ -74,7 +74,7 @@ def join(slug: str) -> ResponseReturnValue:
 @public
 def check_your_inbox(asked: str = "") -> str:
     """Say what comes, and when more can: by the group and the time of the form, not by whom."""
-    context: dict[str, object] = {"mail_subject": _("Confirm your request to DPS Belong")}
+    context: dict[str, object] = {"mail_subject": _("Confirm your request to %(site_name)s")}
     with suppress(BadToken):
         name = services().tokens.read(Purpose.CHECK_INBOX, asked)
         public_id, due_at = name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]

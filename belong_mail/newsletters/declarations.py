@@ -4,7 +4,13 @@ from sqlalchemy import func, select
 
 from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
 from belong_mail.groups.models import Group, GroupInterest
-from belong_mail.newsletters import emails, group_retirement_tasks, oversight, recipients
+from belong_mail.newsletters import (
+    emails,
+    group_retirement_tasks,
+    oversight,
+    recipients,
+    retention,
+)
 from belong_mail.newsletters.issue_mailer import TEMPLATE_COLUMN
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 
@@ -28,7 +34,10 @@ NEWSLETTERS = Room(
         group_retirement_tasks.GROUP_ENDS: emails.group_ends_email,
     },
     copies={"newsletter-copy": emails.office_copy, "newsletter-test": emails.test_copy},
-    retention={"readers of issues to an interest": recipients.forget_readers},
+    retention={
+        "readers of issues to an interest": recipients.forget_readers,
+        "copies of old issues": retention.count_old_copies,
+    },
     wrapped=(
         WrappedColumn(
             RenderedIssue.wire,

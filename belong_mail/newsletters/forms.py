@@ -111,7 +111,9 @@ def _subject_field(code: str) -> StringField:
 
 def _preheader_field(code: str) -> StringField:
     words = label(code, gettext_noop("Preview line"), gettext_noop("Preview line in %(language)s"))
-    hint = _l("Inboxes show it after the subject. If it’s empty: “News from your Belong group.”")
+    hint = _l(
+        "Inboxes show it after the subject. If it’s empty: “News from your %(program_name)s group.”"
+    )
     return StringField(
         words,
         description=hint if code == DEFAULT else "",
@@ -225,7 +227,9 @@ class ReleaseForm(BaseForm):
     )
     at = DateTimeField(
         _l("Date and time, if you chose “Later”"),
-        description=_l("Denver time. In fall, when a time happens twice, we use the first one."),
+        description=_l(
+            "%(time_place)s time. In fall, when a time happens twice, we use the first one."
+        ),
         format=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
     )
     submit = SubmitField(_l("Send to members"))

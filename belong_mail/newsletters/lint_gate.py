@@ -24,7 +24,7 @@ from belong_mail.newsletters.rendering import IssueText
 SHOWN: Final = frozenset(("subject", "preheader", "content-type", "content-disposition"))
 # The preview line of whoever writes none: the same for every group, so it tells of none, also where
 # a group has one of its words in its name.
-OUR_PREVIEW: Final = gettext_noop("News from your Belong group.")
+OUR_PREVIEW: Final = gettext_noop("News from your %(program_name)s group.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Newsletter(Base):
     interest: Mapped[GroupInterest | None] = relationship()
     # When its copies had forgotten their readers, which only those to an interest do.
     readers_forgotten_at: Mapped[datetime | None]
+    # When the rows of its copies were gone, and `issue_counts` had their numbers.
+    counted_at: Mapped[datetime | None]
     # What its group's drafts may start from; it never goes out itself.
     is_template: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)

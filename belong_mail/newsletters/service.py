@@ -15,7 +15,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import found_phrase, telling_word
 from belong_mail.groups.models import Group, GroupInterest
@@ -380,10 +380,12 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    One statement sees one moment: between two a worker may turn a chunk into deliveries. Who joined
-    while it was queued, unseen, or by a clock that is late, was not planned and is one more.
+    One statement sees one moment: between two a worker may turn a chunk into deliveries, or old
+    deliveries into counts. Who joined while it was queued, unseen, or by a clock that is late, was
+    not planned and is one more.
     """
     of_issue, of_chunk = Delivery.newsletter_id == newsletter.id, Chunk.newsletter_id
+    is_counted = IssueCount.newsletter_id == newsletter.id
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
     number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
     left = func.sum(number - func.coalesce(Chunk.inserted, 0))
@@ -395,6 +397,8 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
         chunks,
         planned.where(of_chunk == newsletter.id),
         resent.where(of_issue, Delivery.resent > 0),
+        select(IssueCount.state, IssueCount.number).where(is_counted),
+        select(literal("resent"), func.sum(IssueCount.resent)).where(is_counted),
     )
     counts = Counter[str]()
     for name, number in session.execute(found):

@@ -98,7 +98,7 @@ def _telling_field(code: str) -> TextAreaField:
 class GroupForm(BaseForm, LocalizedForm):
     name = StringField(
         _l("Name"),
-        description=_l("As it’s written in a list, without “Belong Group”."),
+        description=_l("As it’s written in a list, without “%(program_name)s Group”."),
         filters=[strip],
         validators=[
             DataRequired(_l("Enter the group’s name.")),
@@ -112,18 +112,19 @@ class GroupForm(BaseForm, LocalizedForm):
     is_discreet = BooleanField(
         _l("Discreet: the name says something private about its members"),
         description=_l(
-            "Then calendars show “Belong meeting” only, and no email shows in its subject or sender"
-            " what the group is about."
+            "Then calendars show “%(program_name)s meeting” only, and no email shows in its"
+            " subject or sender what the group is about."
         ),
     )
     words = LocalizedFields(telling=_telling_field)
     allows_personal = BooleanField(
         _l("Staff may join with a personal email address"),
         description=_l(
-            "They first prove that they’re staff with a code that we email to their DPS address."
-            " The email names no group, but if only one group allows this, people who can read that"
-            " email can tell which one. If you end this later, people who joined this way stay"
-            " members, and links that we already emailed still let people join for up to 72 hours."
+            "They first prove that they’re staff with a code that we email to their"
+            " %(district_short)s address. The email names no group, but if only one group allows"
+            " this, people who can read that email can tell which one. If you end this later,"
+            " people who joined this way stay members, and links that we already emailed still let"
+            " people join for up to 72 hours."
         ),
     )
     submit = SubmitField(_l("Save"))

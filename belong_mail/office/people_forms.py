@@ -90,7 +90,7 @@ class HandOverForm(BaseForm):
         _l("Only for someone new. A first name or initials and a school."),
     )
     email = email_field(
-        _l("Their DPS email address"),
+        _l("Their %(district_short)s email address"),
         if_new(_l("Enter their email address.")),
         staff_address,
         _l("Only for someone new."),
@@ -120,7 +120,7 @@ class InviteForm(BaseForm):
 
     name = _name_field(DataRequired(_l("Enter a name.")), NAME_HINT)
     email = email_field(
-        _l("Their DPS email address"),
+        _l("Their %(district_short)s email address"),
         DataRequired(_l("Enter their email address.")),
         staff_address,
     )
@@ -130,7 +130,7 @@ class InviteForm(BaseForm):
         option_widget=CheckboxInput(),
     )
     office = BooleanField(
-        _l("Work for the Belong office"),
+        _l("Work for the %(program_name)s office"),
         description=_l(
             "They’ll have these pages, as you do: groups, leaders, and messages to the office."
         ),

@@ -42,14 +42,14 @@ LABELS = {
 }
 HINTS = {
     "video_url": gettext_noop("On the list of groups. It begins with https://."),
-    "safe2tell_phone": gettext_noop("On the contact page and in its email, like 877-542-7233."),
+    "safe2tell_phone": gettext_noop("On the contact page and in its email, like 800-555-0100."),
     "safe2tell_url": gettext_noop("On the contact page and in its email. It begins with https://."),
     "lifeline_phone": gettext_noop("On the contact page and in its email, like 988."),
     "lifeline_url": gettext_noop("On the contact page and in its email. It begins with https://."),
     "postal_address": gettext_noop("One line, without a link or an email address."),
 }
 REFUSALS = {
-    "phone": gettext_noop("Enter a phone number, like 877-542-7233."),
+    "phone": gettext_noop("Enter a phone number, like 800-555-0100."),
     "url": gettext_noop("Enter a web address that starts with https://."),
     "address": gettext_noop("Enter one line, without a link or an email address."),
 }
@@ -104,7 +104,10 @@ class AlertAddressForm(BaseForm):
         _l("Who also gets alerts"),
         DataRequired(_l("Enter their email address.")),
         staff_address,
-        _l("One DPS email address. It takes the place of one that the office entered before."),
+        _l(
+            "One %(district_short)s email address. It takes the place of one that the"
+            " office entered before."
+        ),
     )
     submit = SubmitField(_l("Send alerts there, too"))
 

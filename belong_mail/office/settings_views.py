@@ -1,5 +1,7 @@
 """The office's pages about settings of the site that are no secrets."""
 
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -21,6 +23,18 @@ from belong_mail.web.context import services, transaction
 office_settings = Blueprint("office_settings", __name__, url_prefix="/office/settings")
 
 
+@office_settings.url_value_preprocessor
+def name_as_stored(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    if values and "name" in values:
+        values["name"] = site_settings.name_as_stored(values["name"])
+
+
+@office_settings.url_defaults
+def name_in_address(_endpoint: str, values: dict[str, Any]) -> None:
+    if "name" in values:
+        values["name"] = site_settings.name_as_shown(values["name"])
+
+
 @office_settings.get("")
 @for_office
 def listed() -> str:
@@ -29,7 +43,7 @@ def listed() -> str:
         words = site_words.site_words(session)
         copies = office_copies.state(session, services().settings)
         alerts_since = alert_address.set_at(session)
-    shown = [(name, _(LABELS[name]), getattr(current, name)) for name in site_settings.EDITABLE]
+    shown = [(name, _(LABELS[name]), getattr(current, name)) for name in _editable()]
     said = {"words": words, "copies": copies, "alerts_since": alerts_since}
     return render_template("office/settings.html", settings=shown, **said)
 
@@ -114,7 +128,11 @@ def default(name: str) -> ResponseReturnValue:
     return redirect(url_for(".listed", saved=1), 303)
 
 
+def _editable() -> list[str]:
+    return site_settings.editable(services().settings)
+
+
 def _require(name: str) -> None:
     """Raise NotFound for what is no setting of these."""
-    if name not in site_settings.EDITABLE:
+    if name not in _editable():
         raise NotFound

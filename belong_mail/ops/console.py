@@ -10,6 +10,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
+from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.core.environment import ENTRY_POINTS
 from belong_mail.ops import cli
 
@@ -59,7 +60,8 @@ def make_group() -> BelongGroup:
     group.params = [each for each in group.params if each.name == "env_file"]
     for command in cli.every_command():
         group.add_command(command)
-    return click.version_option(_version(), prog_name="belong")(group)
+    message = f"%(prog)s, version %(version)s (schema {NEWEST_REVISION})"
+    return click.version_option(_version(), prog_name="belong", message=message)(group)
 
 
 def _version() -> str:

@@ -124,6 +124,7 @@ WEB = {
         may_delete=True,
     ),
     "interests": Rights(may_delete=True),
+    "issue_counts": READS,
     "leaderships": Rights(update="accepted_at ends_at", may_delete=True),
     "leases": READS,
     "limits": Rights("key used_until", update="used_until"),
@@ -143,13 +144,16 @@ WEB = {
         "public_id group_id subject preheader text interest_id is_template created_at changed_at"
         " due_at"
         " released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
-        " readers_forgotten_at",
+        " readers_forgotten_at counted_at",
         update="subject preheader text interest_id changed_at due_at released_by paused_at"
         " is_refused is_late"
         " resumed_at stopped_at held_at",
         may_delete=True,
         rows=(
-            ("INSERT", "queued_at IS NULL AND readers_forgotten_at IS NULL"),
+            (
+                "INSERT",
+                "queued_at IS NULL AND readers_forgotten_at IS NULL AND counted_at IS NULL",
+            ),
             ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
         ),

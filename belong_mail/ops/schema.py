@@ -8,6 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -25,6 +26,9 @@ OFFICE_PROVEN = "0029"
 # Puts what an older version wrote into that form, by the step of that version; whoever calls it
 # holds the worker's keys.
 Adopt = Callable[[Session, str], object]
+# Looks at the database before steps are undone, and raises what stands in their way.
+Require = Callable[[Connection], object]
+FOLDER = Path(__file__).parents[1] / "migrations"
 # Whoever upgrades a PostgreSQL database holds this advisory lock, so that others wait.
 LOCK = 0x62656C6F6E67
 UNKNOWN = (
@@ -74,10 +78,22 @@ def lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
-def downgrade(engine: Engine, revision: str) -> None:
+def downgrade(engine: Engine, revision: str, require_clear: Require | None = None) -> None:
+    """Undo steps down to one; what is required of the database is looked at before, under the lock.
+
+    What it raises, no step was undone.
+    """
     with _steps(engine) as config:
-        grants.drop_policies(config.attributes["connection"])
+        connection = config.attributes["connection"]
+        if require_clear is not None:
+            require_clear(connection)
+        grants.drop_policies(connection)
         command.downgrade(config, revision)
+
+
+def steps() -> list[Script]:
+    """List all steps that this version knows, the newest first."""
+    return list(ScriptDirectory(str(FOLDER)).walk_revisions())
 
 
 def differences(engine: Engine) -> list[str]:
@@ -108,6 +124,6 @@ def _steps(engine: Engine) -> Iterator[Config]:
 
 def _config(connection: object) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(FOLDER))
     config.attributes |= {"connection": connection, "metadata": Base.metadata}
     return config

@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from belong_mail.core import encryption, logs
+from belong_mail.core import colors, encryption, logs
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.hosts import Network, is_this_machine
+from belong_mail.core.logo import MAX_OCTETS, Logo, read_logo
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail import address
 from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
@@ -23,6 +24,9 @@ MAX_PORT = 65535
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
 _CLAIM = re.compile("[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}")
+MAX_NAME = 60
+# No sign that HTML, a catalog's placeholder or a header would read as more than a sign.
+_NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
 _PHONE = re.compile("[+]?[0-9][0-9-]{1,18}")
 _ROLE = re.compile("[a-z_][a-z0-9_]{0,62}")
 _TIME = re.compile(r"([0-9]{1,6})([smh]?)")
@@ -109,6 +113,10 @@ def https_address(value: str) -> str:
     return web_address(value)
 
 
+def optional_https_address(value: str) -> str:
+    return https_address(value) if value else ""
+
+
 def issuer(value: str) -> str:
     """Read the name of an identity provider, which must stay as it is to the last character."""
     if not value:
@@ -137,10 +145,58 @@ def claim(value: str) -> str:
     return value
 
 
+def name(value: str) -> str:
+    """Read what a site or a district is called: it stands in sentences, headers and HTML."""
+    if not _NAME.fullmatch(value.strip()):
+        raise ValueError(
+            f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
+        )
+    return value.strip()
+
+
+def optional_name(value: str) -> str:
+    return name(value) if value else ""
+
+
+def name_or_none(value: str) -> str:
+    return "" if value == "none" else name(value)
+
+
 def phone(value: str) -> str:
     if not _PHONE.fullmatch(value):
-        raise ValueError("is a phone number like 877-542-7233")
+        raise ValueError("is a phone number like 800-555-0100")
     return value
+
+
+def optional_phone(value: str) -> str:
+    return phone(value) if value else ""
+
+
+def color(value: str) -> str:
+    """Read a color that is read well on our light grounds, and on which white is read well."""
+    value = value.strip().lower()
+    if not value:
+        return ""
+    if not colors.HEX.fullmatch(value):
+        raise ValueError("must be a color like #00695c, or empty")
+    reached = colors.contrast(value, colors.LIGHT_GROUND)
+    if reached < colors.MIN_CONTRAST:
+        raise ValueError(
+            f"must be darker: words in it have a contrast of {reached:.1f} to 1 on our pages, and"
+            f" people need {colors.MIN_CONTRAST} to 1 (WCAG 2.2, AA)"
+        )
+    return value
+
+
+def logo(value: str) -> Logo | None:
+    """Read a picture from its file, now: no page opens one later."""
+    if not value:
+        return None
+    try:
+        with (ROOT / value).open("rb") as file:
+            return read_logo(file.read(MAX_OCTETS + 1))
+    except OSError:
+        raise ValueError("names a file that cannot be read") from None
 
 
 def database(value: str) -> str:
@@ -184,10 +240,12 @@ def domains(value: str) -> tuple[str, ...]:
     try:
         return tuple(domain(part) for part in some_words(value))
     except ValueError:
-        raise ValueError("must be a list of domains like dpsk12.org, without @") from None
+        raise ValueError("must be a list of domains like example.org, without @") from None
 
 
 def sender(value: str) -> str:
+    if not value:
+        return ""
     try:
         format_mailbox(text(value), "belong@example.org")
     except InvalidMessage:
@@ -217,7 +275,7 @@ def zone(value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone like America/Denver") from None
+        raise ValueError("must be a time zone like America/New_York") from None
 
 
 def number(value: str) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from belong_mail.core import encryption
+from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_plan
 from belong_mail.ops.setup_machine import SYSTEMD, File, Machine, SetupFailed, State, Thing
 from belong_mail.ops.setup_plan import SQLITE, Answers
@@ -18,11 +19,17 @@ DOCTOR_COMPLAINS = 3
 # Flags that `--yes` wants, with what is asked without them.
 QUESTIONS = {
     "base_url": "Public address of the site, such as https://belong.example.org",
+    "district": "The district's whole name, such as Lakeside Public Schools",
+    "short": "Its short name, as in “your LPS address”",
+    "timezone": "Time zone, such as America/Chicago",
     "domains": "Email domains of your staff, with commas between them",
     "relay": "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password",
     "office": "The office's email address",
+    "postal_address": "Postal address in the footer of our emails",
     "database": "Database: sqlite (a file here), or a PostgreSQL URL",
 }
+# The same, which may be left out.
+SAFETY_LINE = "Line for a student's safety: NAME PHONE https://ADDRESS, or none"
 NEXT = f"""\
 Next:
  1. Copy {setup_plan.KEYS} to a safe place that no backup of this machine reaches. Without these
@@ -33,6 +40,11 @@ Next:
 
 @click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup --dry-run")
 @click.option("--base-url", default="", help=f"{QUESTIONS['base_url']}.")
+@click.option("--district", default="", help=f"{QUESTIONS['district']}.")
+@click.option("--short", default="", help=f"{QUESTIONS['short']}.")
+@click.option("--site-name", default="", help="What the site is called; SHORT Belong if not given.")
+@click.option("--timezone", default="", help=f"{QUESTIONS['timezone']}.")
+@click.option("--safety-line", default="", help=f"{SAFETY_LINE}; none if not given.")
 @click.option("--domains", default="", help=f"{QUESTIONS['domains']}.")
 @click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
 @click.option(
@@ -48,7 +60,8 @@ Next:
     "--web-database", default="", help="For PostgreSQL: the same with the web's own role."
 )
 @click.option("--mail-domain", default="", help="Domain of our emails; the office's if not given.")
-@click.option("--postal-address", default="", help="Postal address in the footer of our emails.")
+@click.option("--postal-address", default="", help=f"{QUESTIONS['postal_address']}.")
+@click.option("--seed", type=click.Choice(SEEDS), help="Begin with the groups of this district.")
 @click.option("--yes", is_flag=True, help="Ask nothing; for scripts.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option(
@@ -60,7 +73,7 @@ Next:
 def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None:
     """Install the site on this machine.
 
-    Asks five questions, or takes flags. Makes users, folders, keys, settings, the database and
+    Asks for what it needs, or takes flags. Makes users, folders, keys, settings, the database and
     systemd's units, and runs the doctor. Run again, it makes what is missing, changes no file that
     is there, and brings the database up to date, without a copy: make one first, as in runbook 10.
     Exits with 1 if something failed, and with 3 if only the doctor has something to say.
@@ -77,7 +90,7 @@ def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None
     try:
         _make(machine, plan, dry_run=dry_run)
         if not dry_run:
-            _finish(machine, plan)
+            _finish(machine, plan, given["seed"])
     except (SetupFailed, OSError) as error:
         raise click.ClickException(f"{error} Mend it, then run setup again.") from error
 
@@ -130,6 +143,9 @@ def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
     for name in left_out:
         default = SQLITE if name == "database" else None
         said[name] = click.prompt(QUESTIONS[name], default=default).strip()
+    line = given["safety_line"]
+    if may_ask and not line:
+        line = click.prompt(SAFETY_LINE, default=setup_plan.NO_LINE).strip()
     relay, database = said.pop("relay"), said.pop("database")
     web_database = given["web_database"]
     if "database" in left_out and database != SQLITE and not web_database:
@@ -140,7 +156,8 @@ def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
         database=_url(database),
         web_database=_url(web_database),
         mail_domain=given["mail_domain"] or said["office"].rpartition("@")[2],
-        postal_address=given["postal_address"] or setup_plan.DEFAULT_POSTAL,
+        site_name=given["site_name"],
+        safety_line=line or setup_plan.NO_LINE,
     )
     if complaints := answers.complaints():
         raise click.UsageError("\n".join(complaints))
@@ -210,13 +227,15 @@ def _make(machine: Machine, plan: list[Thing], *, dry_run: bool) -> None:
         click.echo("Everything is there already.")
 
 
-def _finish(machine: Machine, plan: list[Thing]) -> None:
+def _finish(machine: Machine, plan: list[Thing], seed: str | None) -> None:
     """Bring the database up to date, start the services, and run the doctor."""
     files = [thing for thing in plan if isinstance(thing, File)]
     if not machine.is_this:
         click.echo("Below another root: no database was made, nothing was started.")
         return
-    if _belong(machine, "db", "check", is_quiet=True) and _belong(machine, "db", "upgrade"):
+    seeds = ["--seed", seed] if seed else []
+    is_old = bool(seed) or _belong(machine, "db", "check", is_quiet=True)
+    if is_old and _belong(machine, "db", "upgrade", *seeds):
         raise SetupFailed("The database could not be made or brought up to date.")
     start(machine, setup_plan.started_units(files))
     click.echo(NEXT)

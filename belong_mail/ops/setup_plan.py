@@ -1,4 +1,4 @@
-"""What an installation consists of, from five answers: its settings, keys, folders and units."""
+"""What an installation consists of, from some answers: its settings, keys, folders and units."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,8 @@ PRIVATE_TO_THE_WORKER = ("private", "index")
 UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
 # What both read as it stands there without quotes.
 PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
-DEFAULT_POSTAL = "DPS Belong, 1860 Lincoln St, Denver, CO 80203"
+# What a district without a line for students' safety answers.
+NO_LINE = "none"
 SMTPS_PORT = 465
 
 
@@ -49,13 +50,18 @@ class Answers:
     """What is asked; `read` checks it as the settings will be."""
 
     base_url: str
+    district: str
+    short: str
+    timezone: str
     domains: str
     relay_url: str
     office: str
     database: str
     web_database: str = ""
     mail_domain: str = ""
-    postal_address: str = DEFAULT_POSTAL
+    postal_address: str
+    site_name: str = ""
+    safety_line: str = NO_LINE
 
     @property
     def is_sqlite(self) -> bool:
@@ -67,11 +73,21 @@ class Answers:
         roles = [urlsplit(url).username for url in (self.database, self.web_database)]
         return (roles[1] or "") if self.web_database and roles[0] != roles[1] else ""
 
+    @property
+    def site(self) -> str:
+        """What the site is called: the district's short name and ours, if nothing else."""
+        return self.site_name or f"{self.short} Belong"
+
     def complaints(self) -> list[str]:
         """Say all that is wrong with the answers."""
         found = []
         checks = {
             "base-url": (settings.https_address, self.base_url),
+            "district": (settings.name, self.district),
+            "short": (settings.name, self.short),
+            "site-name": (settings.name, self.site),
+            "timezone": (settings.zone, self.timezone),
+            "safety-line": (read_line, self.safety_line),
             "domains": (settings.domains, self.domains),
             "office": (settings.inbox, self.office),
             "mail-domain": (settings.domain, self.mail_domain),
@@ -95,6 +111,17 @@ class Answers:
             why = error if isinstance(error, InvalidRelay) else "It cannot be read."
             found.append(f"--relay: {why}")
         return found
+
+
+def read_line(given: str) -> tuple[str, str, str]:
+    """Take the line for students' safety apart: name, phone number, web address."""
+    if given == NO_LINE:
+        return NO_LINE, "", ""
+    parts = given.rsplit(None, 2)
+    if len(parts) != len(("name", "phone", "url")):
+        raise ValueError("must be none, or NAME PHONE https://ADDRESS")
+    name, phone, url = parts
+    return settings.name(name), settings.phone(phone), settings.https_address(url)
 
 
 def relay_url(relay: str, password: str) -> str:
@@ -156,9 +183,15 @@ def key_places() -> list[str]:
 
 def settings_files(answers: Answers) -> list[File]:
     """Write the settings: one file for both, one for each, and a file for each secret."""
+    line = zip(("NAME", "PHONE", "URL"), read_line(answers.safety_line), strict=True)
     common = {
         "BELONG_ENV": "production",
         "BELONG_BASE_URL": answers.base_url.rstrip("/"),
+        "BELONG_SITE_NAME": answers.site,
+        "BELONG_DISTRICT_NAME": answers.district,
+        "BELONG_DISTRICT_SHORT": answers.short,
+        "BELONG_TIMEZONE": answers.timezone,
+        **{f"BELONG_SAFE2TELL_{name}": value for name, value in line if value},
         "BELONG_STATE_FOLDER": STATE,
         "BELONG_SECRET_KEYS_FILE": f"{KEYS}/secret",
         "BELONG_PUBLIC_KEYS_FILE": f"{KEYS}/public",
@@ -237,6 +270,6 @@ def worker_environment(machine: Machine) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in ("common.env", "worker.env"):
         text = machine.place(f"{ETC}/{name}").read_text()
-        pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
+        pairs = re.findall(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE)
         given |= {setting: unquoted(value) for setting, value in pairs}
     return given

@@ -90,8 +90,11 @@ def _close_gap(session: Session, actor: audit.Actor) -> None:
     """Record that a command was run; a page must say more than that."""
     if actor is not audit.OPERATOR:
         raise audit.UnrecordedChange(request.endpoint)
-    command = click.get_current_context(silent=True)
-    words = command.command_path.split()[1:] if command else ()
+    words: list[str] = []
+    context = click.get_current_context(silent=True)
+    while context is not None and context.parent is not None:  # of the program, the name may be any
+        words.insert(0, context.info_name or "")
+        context = context.parent
     audit.record(session, audit.Kind.COMMAND_RUN, detail="-".join(words))
 
 

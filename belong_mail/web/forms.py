@@ -133,14 +133,14 @@ def staff_address(_form: Form, field: Field) -> None:
     if domain(address) not in settings.allowed_domains:
         raise ValidationError(
             _(
-                "Use your DPS email address. It ends in @%(domain)s.",
+                "Use your %(district_short)s email address. It ends in @%(domain)s.",
                 domain=settings.allowed_domains[0],
             )
         )
     refused = settings.refused_local_parts
     if refused and refused.search(address.rpartition("@")[0]):
         raise ValidationError(
-            _("This isn’t a staff email address. Use your own DPS email address.")
+            _("This isn’t a staff email address. Use your own %(district_short)s email address.")
         )
     field.data = address
 
@@ -153,7 +153,10 @@ def personal_address(_form: Form, field: Field) -> None:
     field.data = _checked(field.data or "", _("Enter an email address like name@example.com."))
     if domain(field.data) in services().settings.allowed_domains:
         raise ValidationError(
-            _("This is a DPS email address. Enter a personal one, or join with your DPS address.")
+            _(
+                "This email address is from %(district_short)s. Enter a personal one, or join with"
+                " your %(district_short)s address."
+            )
         )
 
 
@@ -174,7 +177,10 @@ def _checked(typed: str, refused: str = "") -> str:
     try:
         return check_typed(typed)
     except InvalidAddress as error:
-        words = refused or _("Enter an email address like name@dpsk12.org.")
+        words = refused or _(
+            "Enter an email address like name@%(domain)s.",
+            domain=services().settings.allowed_domains[0],
+        )
         raise ValidationError(words) from error
 
 

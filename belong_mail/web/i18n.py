@@ -1,5 +1,6 @@
 """A page's language: from the URL or the browser, without a cookie."""
 
+import gettext
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -27,14 +28,14 @@ class PoDomain(Domain):
     """Reads the .po files themselves, once; nothing needs to be compiled."""
 
     def get_translations(self) -> NullTranslations:
-        return _catalog(str(get_locale() or i18n.DEFAULT))
+        return _with_methods(i18n.catalog(str(get_locale() or i18n.DEFAULT)))
 
 
 @cache
-def _catalog(code: str) -> NullTranslations:
+def _with_methods(catalog: gettext.NullTranslations) -> NullTranslations:
     """Give a catalog the names of methods that Flask-Babel calls."""
     found = NullTranslations()
-    found.add_fallback(i18n.catalog(code))
+    found.add_fallback(catalog)
     return found
 
 
@@ -74,6 +75,14 @@ def init_i18n(app: Flask, settings: Settings) -> None:
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
     """Give the templates what every page says."""
+    app.jinja_env.globals |= {
+        "site_name": settings.site_name,
+        "district_name": settings.district_name,
+        "district_short": settings.district_short,
+        "program_name": settings.program_name,
+        "logo": settings.logo,
+        "colors_version": settings.accent_color.removeprefix("#"),
+    }
 
     @app.context_processor
     def words() -> dict[str, object]:

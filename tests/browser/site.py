@@ -156,7 +156,7 @@ class Site(Served):
         }
 
     def __enter__(self) -> Self:
-        self.flask("db", "upgrade")
+        self.flask("db", "upgrade", "--seed", "dps")
         self.flask("lead", "invite", LEAD, "--group", SLUG)
         self._execute(update(GroupLead).values(accepted_at=now()))
         blind = dict.fromkeys(WORKER_ALONE, "")

@@ -75,7 +75,7 @@ def test_a_new_worker_goes_on_counting_also_after_an_upgrade(
 ) -> None:
     queue(services, keyring, 25)
     worker.drain()
-    for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20)):
+    for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20), (50, 25)):
         clock.move_to(BEGIN + hours * HOUR)
         if hours == 47:
             schema.downgrade(services.writing.kw["bind"], "0011")

@@ -27,6 +27,7 @@ REQUIRED = (
     "$BELONG_REQUIRE_BROWSER$BELONG_REQUIRE_NGINX$BELONG_REQUIRE_NETWORK$BELONG_REQUIRE_DOVECOT"
     "$BELONG_REQUIRE_RELAYS$BELONG_REQUIRE_SYSTEMD$BELONG_REQUIRE_DEPLOY"
 )
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 DEV_PY = f'echo "{REQUIRED} $CI $@"'
 APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
@@ -88,11 +89,14 @@ def test_it_does_not_pass_without_one_of_them(tmp_path: Path, missing: str) -> N
 # ---- Known vulnerabilities ----
 
 
-def audit(folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
-    """Run `.ci/audit` in a copy of the project, with a `pip-audit` that gives an answer."""
+def audit(folder: Path, answer: str, sbom: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `.ci/audit` in a copy of the project, with programs that give these answers."""
     for name in (".ci", "requirements"):
         shutil.copytree(ROOT / name, folder / name)
-    for name, script in {"pip-audit": answer, "cyclonedx-py": 'echo listed "$@"'}.items():
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "listed").write_text(sbom or bill_of_materials())
+    lists = 'echo listed "$@"; cp listed var/sbom.json'
+    for name, script in {"pip-audit": answer, "cyclonedx-py": lists}.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     path = f"{folder}:/usr/local/bin:/usr/bin:/bin"
@@ -100,6 +104,24 @@ def audit(folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
         [str(folder / ".ci" / "audit")],
         env={"PATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def bill_of_materials(*left_out: str, version: str = "") -> str:
+    """Return what cyclonedx-py writes, as far as it is looked at."""
+    lock = (ROOT / "requirements/run.txt").read_text()
+    pinned = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
+    return json.dumps(
+        {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "metadata": {"component": {"name": "belong-mail", "version": version or VERSION}},
+            "components": [
+                {"name": name, "version": number, "purl": f"pkg:pypi/{name}@{number}"}
+                for name, number in pinned
+                if name not in left_out
+            ],
+        }
+    )
 
 
 def answering(*skipped: str, code: int = 0) -> str:
@@ -117,6 +139,19 @@ def test_an_audit_asks_about_every_package_and_lists_them(tmp_path: Path) -> Non
     assert said.returncode == 0, said.stderr
     assert "Asked about all " in said.stdout
     assert "-o var/sbom.json requirements/run.txt" in said.stdout
+    assert re.search(
+        rf"^Listed all \d+ packages of belong-mail {VERSION}\.$", said.stdout, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize(
+    "sbom",
+    [bill_of_materials("flask"), bill_of_materials(version="0.9"), bill_of_materials("belong")],
+    ids=["incomplete", "of another version", "whole"],
+)
+def test_an_audit_fails_where_the_bill_of_materials_is_not_whole(sbom: str, tmp_path: Path) -> None:
+    is_whole = sbom == bill_of_materials()
+    assert (audit(tmp_path, answering(), sbom).returncode == 0) is is_whole
 
 
 @pytest.mark.parametrize("answer", [answering("flask"), answering(code=1)])
@@ -141,6 +176,39 @@ def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there(
     assert {".ci/run", ".ci/audit", "python3 dev.py lint"} <= set(steps)
     for name in (".ci/run", ".ci/audit"):
         assert (ROOT / name).stat().st_mode & 0o111
+
+
+def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_materials() -> None:
+    workflow = read(".github/workflows/release.yml")
+    assert workflow[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads `on` as true
+    assert workflow["jobs"]["suite"]["uses"] == "./.github/workflows/test.yml"
+    assert "workflow_call" in read(".github/workflows/test.yml")[True]
+    release = workflow["jobs"]["release"]
+    assert release["needs"] == "suite"
+    steps = [step["run"] for step in release["steps"] if "run" in step]
+    assert '.ci/notes "$GITHUB_REF_NAME"' in steps[0]
+    assert ".ci/audit" in steps
+    assert "var/wheel/*.whl var/sbom.json" in steps[-1]
+
+
+def notes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / ".ci" / "notes"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_words_of_a_release_are_the_changelogs() -> None:
+    said = notes(f"v{VERSION}")
+    assert said.returncode == 0, said.stderr
+    assert "### Added" in said.stdout
+    assert "## [" not in said.stdout
+    assert all(not line or line.startswith(("- ", "### ")) for line in said.stdout.splitlines())
+
+
+@pytest.mark.parametrize("tag", ["v0.0.1", VERSION, "v"])
+def test_a_tag_that_is_not_the_version_is_refused(tag: str) -> None:
+    said = notes(tag)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert f"is not v{VERSION}" in said.stderr
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")))

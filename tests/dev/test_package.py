@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.ops import cli
 from belong_mail.ops.console import SECTIONS
 from tests.processes import ROOT
@@ -91,7 +92,8 @@ def test_help_and_version_need_no_settings(
     for title, names in SECTIONS.items():
         assert f"{title}:" in said.stdout
         assert all(f"\n  {name} " in said.stdout for name in names)
-    assert metadata.version in belong(wheel, tmp_path, "--version").stdout
+    version = belong(wheel, tmp_path, "--version").stdout
+    assert version == f"belong, version {metadata.version} (schema {NEWEST_REVISION})\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +104,7 @@ def test_help_names_each_command_once() -> None:
 
 def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, tmp_path: Path) -> None:
     for arguments, expected in (
-        (("db", "upgrade"), "The database is up to date."),
+        (("db", "upgrade", "--seed", "dps"), "The database is up to date."),
         (("group", "list"), "the-village"),
         (("worker", "--drain"), "Nothing is waiting."),
     ):
@@ -119,8 +121,9 @@ def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
     """Nor does it leave keys of development, as whatever reads the settings without any would."""
     said = belong(
         wheel, tmp_path, "setup", "--dry-run", "--yes", "--base-url", "https://belong.example.org",
+        "--district", "Lakeside Public Schools", "--short", "LPS", "--timezone", "America/Chicago",
         "--domains", "example.org", "--relay", "relay.example.org:587",
-        "--office", "office@example.org", "--database", "sqlite",
+        "--office", "office@example.org", "--postal-address", "1 Main St", "--database", "sqlite",
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     for file in (ROOT / "deploy").glob("belong*"):
@@ -129,7 +132,7 @@ def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
 
 
 def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    belong(wheel, tmp_path, "db", "upgrade")
+    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
@@ -158,7 +161,7 @@ Image.new("RGB", (8, 4)).save(file, "PNG")
 page = app.test_client().get("/?lang=es").text
 print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
 """
-    belong(wheel, tmp_path, "db", "upgrade")
+    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},

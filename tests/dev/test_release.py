@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import tomllib
+from datetime import date
 
 from tests.dev.checkout import ROOT
 from tests.dev.licenses import FILE, license_of, packages, page
@@ -11,6 +13,18 @@ FITTING = {
     "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "LGPL-3.0-only", "MIT", "MIT-0", "MIT-CMU",
     "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
 }  # fmt: skip
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """Elsewhere it is read from there, or says what was released when."""
+    places = [":!CHANGELOG.md", ":!requirements", ":!SECURITY.md", ":!docs"]
+    found = subprocess.run(
+        ["git", "grep", "-lwF", f'"{VERSION}"', "--", *places],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stdout.splitlines() == ["pyproject.toml"]
 
 
 def test_licenses_of_all_that_runs_are_listed_and_allow_any_use() -> None:
@@ -58,5 +72,9 @@ def test_the_changelog_has_one_line_a_change_under_the_usual_headings() -> None:
     assert len(versions) == len(re.findall(r"^## ", text, re.MULTILINE))
     kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert versions[1] == VERSION
+    dated = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert [name for name, _ in dated] == versions[1:]
+    assert all(date.fromisoformat(day) for _, day in dated)
     body = text.partition("## [Unreleased]")[2].splitlines()
     assert [line for line in body if line and not line.startswith(("- ", "### ", "## ["))] == []

@@ -31,8 +31,8 @@ from tests.servers.smtp import Server
 SLUG = "the-village"
 LEAD = f"lead-of-{SLUG}@dpsk12.org"
 PAGE = f"/office/groups/{SLUG}"
-ENDING = "A Belong group is coming to an end"
-GOES_ON = "A Belong group goes on after all"
+ENDING = "One of the Belong groups is coming to an end"
+GOES_ON = "One of the Belong groups goes on after all"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
+DOWNGRADES = "tests/upgrades/test_downgrades.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
@@ -13,6 +14,10 @@ TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 SERVING = "tests/test_serving.py"
+CONFIG = "tests/test_config.py"
+LOOK = "tests/another_district/test_look.py"
+HARMFUL_LOGO = f"{LOOK}::test_a_logo_that_could_run_or_fetch_something_is_refused"
+ANOTHER_DISTRICT = "tests/another_district/test_walk.py"
 EXPORT = "tests/leads/test_export.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
@@ -111,6 +116,7 @@ NO_OTHER_MAIL = "test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_n
 EXACTLY = "test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights"
 BREAKER = "tests/bounces/test_breaker.py"
 INBOUND = "tests/bounces/test_inbound.py"
+OPTIONS = "test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do"
 ATTRIBUTION = "tests/bounces/test_attribution.py"
 LEAVE_BY_EMAIL = "tests/bounces/test_leave_by_email.py"
 MAILBOX = "tests/intake/test_hostile.py"
@@ -3756,7 +3762,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/members/inbound.py",
         " {told.get('options', '')}",
         "",
-        (f"{INBOUND}::test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do",),
+        (f"{INBOUND}::{OPTIONS}[postgresql]",),
     ),
     (
         "pipe-names-no-file",
@@ -3924,7 +3930,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/views.py",
         "        require_writable(services().engine)\n",
         "",
-        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready",),
+        (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready[postgresql]",),
     ),
     (
         "ready-to-write-a-file-of-ones-group",
@@ -4430,6 +4436,27 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
+        "old-copies-are-counted-before-they-go",
+        "belong_mail/newsletters/retention.py",
+        "        numbers[state] += 1\n",
+        "        numbers[state] = 1\n",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
+    ),
+    (
+        "copies-that-wait-are-not-counted-off",
+        "belong_mail/newsletters/retention.py",
+        "Delivery.finished_at < at - COPY_AGE,\n            Delivery.due_at.is_(None),\n",
+        "Delivery.created_at < at - COPY_AGE,\n",
+        ("tests/test_retention.py::test_an_old_issue_that_is_paused_keeps_what_waits",),
+    ),
+    (
+        "old-copies-go",
+        "belong_mail/core/retention.py",
+        "COPY_AGE = timedelta(days=400)",
+        "COPY_AGE = timedelta(days=4000)",
+        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
+    ),
+    (
         "who-forwards-keeps-the-membership",
         "belong_mail/members/bounce_tasks.py",
         "if is_own else OTHER_DOMAIN",
@@ -4481,8 +4508,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-restore-gives-rights",
         "belong_mail/ops/commands.py",
-        '    _give_rights()\n    click.echo("Restored, and on hold.',
-        '    click.echo("Restored, and on hold.',
+        '    _give_rights()\n    say("Restored, and on hold.',
+        '    say("Restored, and on hold.',
         (
             "tests/operations/test_copies.py::test_a_restore_gives_the_webs_role_its_rights[postgresql]",
         ),
@@ -5494,14 +5521,14 @@ ROWS += (
         "belong_mail/members/address_list.py",
         'BETWEEN.split("@".join(parts))',
         'BETWEEN.split(re.sub(r"\\s*@\\s*", "@", cell))',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[blanks-after]",),
     ),
     (
         "a-long-cell-of-marks-stops-nothing",
         "belong_mail/members/address_list.py",
         '"@" in word and len(word) <= MAX_WORD',
         '"@" in word',
-        (READING_CELLS,),
+        (f"{READING_CELLS}[marks]",),
     ),
     (
         "a-plus-tag-gets-round-nobodys-wish",
@@ -5616,6 +5643,83 @@ ROWS += (
         "is_never = members.wants_no_email(session, subscription)",
         'is_never = request.args.get("pressed") == "never"',
         ("tests/test_results.py",),
+    ),
+    (
+        "a-step-that-harms-someone-is-not-undone",
+        "belong_mail/ops/downgrade.py",
+        'if reason := getattr(step.module, "one_way", ""):',
+        'if reason := "":',
+        (f"{DOWNGRADES}::test_a_step_that_would_harm_someone_is_refused_with_its_reason",),
+    ),
+    (
+        "what-an-older-version-cannot-read-is-read-first",
+        "belong_mail/ops/downgrade.py",
+        "if unread := connection.scalar(text(UNREAD)):",
+        "if unread := 0:",
+        (f"{DOWNGRADES}::test_requests_are_read_first_for_their_form_may_be_new",),
+    ),
+    (
+        "what-an-older-version-cannot-write-leaves-first",
+        "belong_mail/ops/downgrade.py",
+        'kinds = list(getattr(step.module, "brings", ()))',
+        "kinds: list[str] = []",
+        (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
+    ),
+    (
+        "a-logo-only-draws",
+        "belong_mail/core/logo.py",
+        "if space != SVG or element not in ELEMENTS:",
+        "if False:",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-runs-nothing",
+        "belong_mail/core/logo.py",
+        'if name.startswith("on") or (name == "href" and not value.startswith("#")):',
+        "if False:",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-fetches-nothing",
+        "belong_mail/core/logo.py",
+        'REACHING.search("".join(texts))',
+        "False",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-has-no-entities",
+        "belong_mail/core/logo.py",
+        "parser.StartDoctypeDeclHandler = parser.ProcessingInstructionHandler = refuse",
+        "assert refuse",
+        (f"{LOOK}::test_a_logo_that_is_no_small_picture_is_refused",),
+    ),
+    (
+        "a-color-is-read-well",
+        "belong_mail/ops/settings.py",
+        "if reached < colors.MIN_CONTRAST:",
+        "if False:",
+        (f"{LOOK}::test_a_color_that_people_could_not_read_is_refused_with_the_reason",),
+    ),
+    (
+        "a-name-is-no-html",
+        "belong_mail/ops/settings.py",
+        "if not _NAME.fullmatch(value.strip()):",
+        "if False:",
+        (f"{CONFIG}::test_each_bad_value_gets_one_clear_complaint",),
+    ),
+    (
+        "the-words-of-our-own-name-tell-nothing",
+        "belong_mail/groups/header_words.py",
+        'return COMMON | set(re.findall(r"\\w+", said.casefold()))',
+        "return COMMON",
+        (f"{ANOTHER_DISTRICT}::test_a_group_of_another_district_is_discreet_by_its_name_alone",),
+    ),
+    (
+        "no-district-is-called-denver-by-default",
+        "config.py",
+        'settings.name, None, "what the site is called',
+        'settings.name, "DPS Belong", "what the site is called',
+        (f"{CONFIG}::test_production_has_no_default_for_what_matters",),
     ),
 )
 

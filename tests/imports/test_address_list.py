@@ -131,6 +131,7 @@ def test_a_stray_quotation_mark_within_a_cell_swallows_no_row() -> None:
 LONG = 120_000
 
 
+@pytest.mark.timeout(40)  # without its guard it would take minutes
 @pytest.mark.parametrize(
     "cell",
     [

@@ -35,8 +35,8 @@ from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
 CANARY = "Kanarienvogel.Q7x@dpsk12.org"
-ASKED = "Do you want to stay on a DPS Belong email list?"
-REMINDED = "One day left to stay on a DPS Belong email list"
+ASKED = "Do you want to stay on an email list of DPS Belong?"
+REMINDED = "One day left to stay on an email list of DPS Belong"
 # What no longer names anybody: the record of single emails, which is kept for 30 days, and who
 # works when.
 RECORDS = {

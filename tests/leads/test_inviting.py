@@ -16,6 +16,7 @@ from belong_mail.ops import purge
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of
+from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, queue_issue
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
@@ -25,6 +26,7 @@ INTRODUCED: dict[str, Any] = {"first_name": "Ada", "introduce_me": "y"}
 PRODUCTION = {
     "BELONG_ENV": "production",
     "BELONG_BASE_URL": "https://belong.dpsk12.org",
+    **DISTRICT,
     "BELONG_MAIL_DOMAIN": "belong.dpsk12.org",
     "BELONG_POSTAL_ADDRESS": "1860 Lincoln Street, Denver",
     "BELONG_CONTACT_INBOX": "belong@dpsk12.org",

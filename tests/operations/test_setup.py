@@ -13,18 +13,23 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from belong_mail.core import encryption
+from belong_mail.core.help_lines import HelpLine
 from belong_mail.core.services import Services
 from belong_mail.ops import setup_plan
-from belong_mail.ops.setup_command import setup_command, start
+from belong_mail.ops.setup_command import QUESTIONS, setup_command, start
 from belong_mail.ops.setup_machine import Machine
 from config import Config
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: setup; this is not root")
 FLAGS = {
     "base-url": "https://belong.example.org",
+    "district": "Lakeside Public Schools",
+    "short": "LPS",
+    "timezone": "America/Chicago",
     "domains": "example.org,staff.example.org",
     "relay": "relay.example.org:587",
     "office": "office@example.org",
+    "postal-address": "LPS Belong, 1 Main St, Lakeside",
     "database": "sqlite",
 }
 POSTGRESQL = "postgresql+psycopg://{}:pa55@db.example.org/belong"
@@ -116,6 +121,7 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
     web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
     assert (web.private_keys, web.index_keys) == ((), ())
     assert worker.private_keys
+    assert worker.help_lines.safe2tell is None
     assert encryption.validate_keys(web.public_keys, worker.private_keys, worker.index_keys) == []
     assert web.allowed_domains == ("example.org", "staff.example.org")
     assert worker.smtp_url == "smtp://relay.example.org:587"
@@ -133,7 +139,9 @@ def test_run_again_it_changes_nothing(root: Path) -> None:
     said = done(setup(root, office="other@example.org"))
     assert standing(root) == before
     assert "Everything is there already." in said
-    assert "these flags were not used: --base-url, --domains, --relay, --office, --database" in said
+    assert (
+        "these flags were not used: --base-url, --district, --short, --timezone, --domains" in said
+    )
     assert f"otherwise: file {setup_plan.UNITS}/{unit.name}" in said
 
 
@@ -236,23 +244,25 @@ def test_a_database_of_a_server_that_is_in_use_shows(
     assert found == [True, False, False]
 
 
-def test_it_asks_five_questions_and_a_password(root: Path) -> None:
-    answers = [*FLAGS.values(), "y"]
-    answers[2] = "sam@relay.example.org:465"
-    answers.insert(5, "pa55/w0rd")
+def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
+    answers = [*FLAGS.values(), "SafeTip 800-555-0100 https://tip.example.org", "pa55/w0rd", "y"]
+    answers[5] = "sam@relay.example.org:465"
     said = done(setup(root, answers="\n".join(answers) + "\n"))
-    assert (
-        len(re.findall(r"^(Public|Email|Mail relay|The office|Database)", said, re.MULTILINE)) == 5
-    )
+    assert [question for question in QUESTIONS.values() if said.count(question) != 1] == []
     assert "w0rd" not in said
     assert environment(root, "web")["BELONG_SMTP_URL"] == "smtps://relay.example.org:465"
     worker = Config.read(environment(root, "worker"))
     assert worker.smtp_url == "smtps://sam:pa55%2Fw0rd@relay.example.org:465"
+    assert (worker.site_name, worker.district_short) == ("LPS Belong", "LPS")
+    assert worker.timezone.key == "America/Chicago"
+    assert setup_plan.worker_environment(Machine(root))["BELONG_SAFE2TELL_NAME"] == "SafeTip"
+    line = worker.help_lines.safe2tell
+    assert line == HelpLine("800-555-0100", "https://tip.example.org", "SafeTip")
 
 
 def test_who_says_no_gets_nothing(root: Path) -> None:
     before = standing(root)
-    assert setup(root, answers="\n".join([*FLAGS.values(), "n"]) + "\n").exit_code == 1
+    assert setup(root, answers="\n".join([*FLAGS.values(), "none", "n"]) + "\n").exit_code == 1
     assert standing(root) == before
 
 
@@ -271,11 +281,12 @@ def test_with_postgresql_each_has_a_url_of_its_own(root: Path, tmp_path: Path) -
 def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> None:
     before = standing(root)
     wrong = setup(
-        root, base_url="http://belong.example.org", domains="@", office="nobody",
+        root, base_url="http://belong.example.org", domains="@", short="<b>", timezone="Lakeside",
+        safety_line="SafeTip", office="nobody",
         relay="smtp://u:pa55@relay.example.org?tls=none", postal_address='5 "$HOME" St',
     )  # fmt: skip
     assert wrong.exit_code == 2
-    for flag in ("base-url", "domains", "office", "relay", "postal-address"):
+    for flag in (*FLAGS.keys() - {"district", "database"}, "safety-line"):
         assert f"--{flag}" in wrong.output
     assert "pa55" not in wrong.output
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2

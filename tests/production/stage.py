@@ -57,6 +57,8 @@ class Stage(Served):
         return {
             "https://belong.example.org": self.url,
             "belong.example.org": "localhost",
+            "BELONG_ALLOWED_DOMAINS=example.org": "BELONG_ALLOWED_DOMAINS=dpsk12.org",
+            "belong-worker belong db upgrade": "belong-worker belong db upgrade --seed dps",
             sqlite: f"BELONG_DATABASE_URL={self.database_url}",
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",

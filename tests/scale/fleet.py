@@ -168,7 +168,7 @@ def fleet(folder: Path, members: int, given: Mapping[str, str]) -> Iterator[Flee
 def _begin(made: Fleet, members: int) -> None:
     """Make the tables and the members, and start all services."""
     first, second = made.workers
-    first.tell("db", "upgrade")
+    first.tell("db", "upgrade", "--seed", "dps")
     with Session(made.engine) as session, session.begin():
         add_members(session, made.keyring, group_named(session, GROUP), members)
     made.relay.start()
@@ -197,6 +197,12 @@ def _settings(keys: Mapping[str, str], relay: str) -> dict[str, str]:
         "BELONG_BASE_URL": BASE_URL,
         "BELONG_SMTP_URL": relay,
         "BELONG_MAIL_DOMAIN": "belong.example.org",
+        "BELONG_SITE_NAME": "DPS Belong",
+        "BELONG_DISTRICT_NAME": "Denver Public Schools",
+        "BELONG_DISTRICT_SHORT": "DPS",
+        "BELONG_SAFE2TELL_NAME": "none",
+        "BELONG_ALLOWED_DOMAINS": "dpsk12.org",
+        "BELONG_TIMEZONE": "America/Denver",
         "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver, CO 80203",
         "BELONG_CONTACT_INBOX": "office@example.org",
         "BELONG_COPY_TO_OFFICE": "no",

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+one_way = "It is the first step: before it there is no database."
 
 
 def upgrade() -> None:

@@ -8,6 +8,7 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+loses = "Leaders' sessions, pictures, pauses and shared inboxes."
 
 
 def upgrade() -> None:

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
+loses = ""
 
 INDEXES = (
     ("ix_deliveries_due", "deliveries", ["newsletter_id", "due_at", "id"], "due_at IS NOT NULL"),

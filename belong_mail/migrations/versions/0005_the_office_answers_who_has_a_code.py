@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
+loses = "The office's answers to people with a receipt code, and who works for the office."
 
 
 def upgrade() -> None:

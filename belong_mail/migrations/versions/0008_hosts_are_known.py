@@ -8,6 +8,7 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+loses = "Which hosts have worked on the database, and a hold of sending."
 
 
 def upgrade() -> None:

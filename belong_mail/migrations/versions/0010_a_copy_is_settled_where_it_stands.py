@@ -8,6 +8,7 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
+loses = ""
 
 WHERE = sa.text("about_id IS NOT NULL")
 NAME = "ix_deliveries_about_id"

@@ -11,6 +11,7 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
+loses = ""
 
 INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed"
 INDEXES = (

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0013"
 down_revision = "0012"
+loses = "Which newsletters were paused because they were refused."
 
 NAME = "ix_chunks_halted"
 

@@ -5,6 +5,10 @@ from alembic import op
 
 revision = "0014"
 down_revision = "0013"
+one_way = (
+    "Since then addresses are encrypted for their groups, and requests are sealed for"
+    " their kinds: a version from before cannot open them."
+)
 
 
 def upgrade() -> None:

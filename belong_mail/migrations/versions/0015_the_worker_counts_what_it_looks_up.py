@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
+loses = "How many lookups were counted today."
 
 
 def upgrade() -> None:

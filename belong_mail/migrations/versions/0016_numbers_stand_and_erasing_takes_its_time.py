@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0016"
 down_revision = "0015"
+loses = "Erasures that are under way, and the rounded numbers that leaders were told."
 
 
 def upgrade() -> None:

@@ -9,6 +9,7 @@ from alembic import op
 
 revision = "0019"
 down_revision = "0018"
+loses = "Since when requests wait, and that a newsletter paused because it was late."
 
 NAME = "ix_requests_created_at"
 OPEN = {

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0021"
 down_revision = "0020"
+loses = "Texts in languages other than English and Spanish."
 
 WRITTEN = ("subject", "text")
 # Codes of the two languages that had columns of their own.

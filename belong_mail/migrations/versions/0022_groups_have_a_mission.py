@@ -11,6 +11,7 @@ from alembic import op
 
 revision = "0022"
 down_revision = "0021"
+loses = "Missions, what groups do, and whom they welcome."
 
 COLUMNS = ("mission", "activities", "audience")
 

@@ -11,6 +11,7 @@ from alembic import op
 
 revision = "0023"
 down_revision = "0022"
+loses = "What members offer to help with. Newsletters that wait for an interest become drafts."
 
 HELP = "Would you like to help with something?"
 # Interests of one group.

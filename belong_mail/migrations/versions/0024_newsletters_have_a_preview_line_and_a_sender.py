@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0024"
 down_revision = "0023"
+loses = "Preview lines, and who released which newsletter."
 
 
 def upgrade() -> None:

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0025"
 down_revision = "0024"
+one_way = "The audit trail would be deleted, and it is kept for two years."
 
 # SQLite knows no roles: there the table itself refuses. A row that replaces another is no way
 # round, for SQLite would delete the old one without asking a trigger.

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0027"
 down_revision = "0026"
+loses = "Which groups are discreet, their former names, and ends that are still to come."
 
 # The groups that were discreet because the code said so.
 DISCREET = ("lgbtq", "people-with-disabilities", "autoimmune")

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0028"
 down_revision = "0027"
+one_way = "Newsletters that wait for a second leader's yes would go out without it."
 
 
 def _account(name: str) -> list[sa.schema.SchemaItem]:

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0029"
 down_revision = "0028"
+one_way = "People who were suspended could sign in again, and rights would have no end."
 
 RIGHT_AGE = timedelta(days=365)
 TIME = sa.DateTime(timezone=True)

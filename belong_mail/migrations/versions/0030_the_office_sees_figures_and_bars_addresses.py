@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0030"
 down_revision = "0029"
+loses = "The office's figures."
+brings = ("removed-by-office",)
 
 
 def upgrade() -> None:
@@ -27,3 +29,14 @@ def downgrade() -> None:
     """Lose the figures, and let in whom a group did not."""
     op.drop_table("barred_addresses")
     op.drop_table("office_figures")
+
+
+def obstacle(connection: sa.Connection) -> str:
+    """Say what must be settled before the step is undone, or nothing."""
+    number = connection.scalar(sa.text("SELECT count(*) FROM barred_addresses"))
+    if not number:
+        return ""
+    return (
+        f"Addresses that the office keeps out of a group: {number}. The version before would let"
+        " them in again. Let them in at /office/addresses, if that is what you want."
+    )

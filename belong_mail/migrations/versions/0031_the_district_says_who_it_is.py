@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0031"
 down_revision = "0030"
+loses = "Links to the district's sign-in. Everyone signs in by emailed links again."
+brings = ("identity-linked", "identity-unlinked")
 
 
 def upgrade() -> None:

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0032"
 down_revision = "0031"
+loses = "Settings that the office changed: those of the files hold again."
+brings = ("settings-changed",)
 
 
 def upgrade() -> None:

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0033"
 down_revision = "0032"
+loses = "Topics of messages with a receipt code, and how long questions have waited."
 
 
 def upgrade() -> None:

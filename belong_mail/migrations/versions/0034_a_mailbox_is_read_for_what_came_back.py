@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0034"
 down_revision = "0033"
+loses = "How far the mailbox for bounces was read. A bounce may count twice."
+brings = ("alert-inbound",)
 
 
 def upgrade() -> None:

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0035"
 down_revision = "0034"
+loses = "Flyers of drafts. What is being sent keeps its own."
 
 
 def upgrade() -> None:
@@ -33,3 +34,18 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Lose the flyers; what is being sent keeps those that are in its finished bytes."""
     op.drop_table("flyers")
+
+
+def obstacle(connection: sa.Connection) -> str:
+    """Say what must be settled before the step is undone, or nothing."""
+    waiting = (
+        "SELECT count(*) FROM newsletters WHERE due_at IS NOT NULL AND queued_at IS NULL"
+        " AND id IN (SELECT newsletter_id FROM flyers)"
+    )
+    number = connection.scalar(sa.text(waiting))
+    if not number:
+        return ""
+    return (
+        f"Scheduled newsletters with flyers: {number}. They would go out without. Cancel them, or"
+        " wait until they have been sent."
+    )

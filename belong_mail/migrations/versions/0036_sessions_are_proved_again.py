@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0036"
 down_revision = "0035"
+loses = ""
+brings = ("proof",)
 
 
 def upgrade() -> None:

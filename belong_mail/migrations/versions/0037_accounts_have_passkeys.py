@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0037"
 down_revision = "0036"
+loses = "Passkeys. Everyone signs in by emailed links again."
+brings = ("passkey-changed",)
 
 
 def upgrade() -> None:

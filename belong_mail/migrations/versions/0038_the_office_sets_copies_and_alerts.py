@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0038"
 down_revision = "0037"
+loses = "Who else gets alerts, and what the office chose for copies of newsletters."
+brings = ("alerts-changed", "copies-end")
 
 
 def upgrade() -> None:

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0039"
 down_revision = "0038"
+loses = "Recoveries of accounts that are under way. An emailed link signs in at once."
+brings = ("recovery",)
 
 
 def upgrade() -> None:

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0040"
 down_revision = "0039"
+loses = "Imported lists, and who was asked and has not answered yet."
+brings = ("invited-to-confirm", "invited-to-confirm-again")
 
 
 def upgrade() -> None:

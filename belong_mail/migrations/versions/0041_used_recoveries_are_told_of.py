@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0041"
 down_revision = "0040"
+loses = "Recoveries that were used and that no one was told of yet."
 
 
 def upgrade() -> None:

@@ -5,6 +5,8 @@ from alembic import op
 
 revision = "0042"
 down_revision = "0041"
+loses = "Which groups allow personal addresses. Who has joined with one stays."
+brings = ("staff-code",)
 
 
 def upgrade() -> None:

@@ -19,6 +19,8 @@ from tests.bench.rig.tools import ROOT
 LOOK_EVERY = 0.02
 # Seconds that a process has to end.
 PATIENCE = 20.0
+# Octets in which the system counts what is written to disk (getrusage(2)).
+BLOCK = 512
 # Cores: the one that is measured has its own, where there are two.
 SENDER, SINK = 1, 0
 
@@ -35,6 +37,8 @@ class Cost:
     cpu: float
     peak: int
     words: str
+    # Octets that it had written to disk.
+    written: int = 0
 
 
 def pin(process_id: int, core: int) -> None:
@@ -69,7 +73,8 @@ def run(
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise Failed(f"{' '.join(command)[-200:]} ended with {process.returncode}: {said[-2000:]}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak, said)
+    cpu, written = usage.ru_utime + usage.ru_stime, usage.ru_oublock * BLOCK
+    return Cost(seconds, cpu, peak, said, written)
 
 
 def _watch(

@@ -42,12 +42,15 @@ class Sent:
     seconds: float
     # Octets; of the whole worker, start-up included.
     peak: int
+    # Octets that it had written to disk.
+    written: int = 0
 
     @classmethod
     def of(cls, messages: int, busy: child.Cost, idle: child.Cost) -> "Sent":
         """Take what a run without work used off a run with so many messages."""
         cpu, seconds = busy.cpu - idle.cpu, busy.seconds - idle.seconds
-        return cls(messages, max(cpu, 1e-9), max(seconds, 1e-9), busy.peak)
+        written = busy.written - idle.written
+        return cls(messages, max(cpu, 1e-9), max(seconds, 1e-9), busy.peak, written)
 
     @property
     def cpu_each(self) -> float:
@@ -166,7 +169,7 @@ def build(members: int, folder: Path, database_url: str) -> House:
     made = encryption.new_keys()
     given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
     house = House(members, folder, database_url, given)
-    house.command("db", "upgrade")
+    house.command("db", "upgrade", "--seed", "dps")
     house.command("demo", "--group", GROUP, "--members", str(members))
     return house
 

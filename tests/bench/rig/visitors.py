@@ -15,6 +15,7 @@ from tests.servers.ports import free_port
 
 VISITORS = 2
 STARTING = 60.0
+JOIN = f"/groups/{GROUP}/join"
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 
 
@@ -37,15 +38,11 @@ class Visitor:
             connection.close()
 
     def _post(self, connection: http.client.HTTPConnection) -> None:
-        place, headers = f"/groups/{GROUP}/join", {"Host": f"localhost:{self.port}"}
-        connection.request("GET", place, headers=headers)
-        page = connection.getresponse().read().decode()
-        signed = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-        if signed is None:
-            raise child.Failed("The form has no signed time.")
+        place, headers = JOIN, {"Host": f"localhost:{self.port}"}
+        token = signed_form(connection, headers)
         headers |= {"Content-Type": "application/x-www-form-urlencoded"}
         for _ in range(self.posts):
-            typed = {"csrf_token": signed[1], "language": "en"}
+            typed = {"csrf_token": token, "language": "en"}
             typed["email"] = f"{secrets.token_hex(8)}@dpsk12.org"
             began = time.perf_counter()
             connection.request("POST", place, urlencode(typed), headers)
@@ -62,7 +59,7 @@ def waits(house: House, posts: int) -> list[float]:
     env = house.env()
     blind = env | dict.fromkeys(WORKER_ALONE, "")
     with child.running(flask("web", "--port", str(port)), blind):
-        _wait_until_served(port)
+        wait_until_served(port)
         with child.running(flask("worker", "--drain"), env, core=child.SENDER) as worker:
             house.wait_until_sending()
             people = [Visitor(port, posts // VISITORS) for _ in range(VISITORS)]
@@ -78,7 +75,18 @@ def waits(house: House, posts: int) -> list[float]:
     return [wait for each in people for wait in each.waits]
 
 
-def _wait_until_served(port: int) -> None:
+def signed_form(connection: http.client.HTTPConnection, headers: dict[str, str]) -> str:
+    """Return what the sign-up form carries beside what is typed."""
+    connection.request("GET", JOIN, headers=headers)
+    page = connection.getresponse().read().decode()
+    signed = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    if signed is None:
+        raise child.Failed("The form has no signed time.")
+    return signed[1]
+
+
+def wait_until_served(port: int) -> None:
+    """Wait until a web answers that it is ready."""
     until = time.monotonic() + STARTING
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)

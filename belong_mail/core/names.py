@@ -1,0 +1,47 @@
+"""What the site and its district are called: settings, filled into the catalogs' words.
+
+The sources say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`, `%(program_name)s` and
+`%(time_place)s`; `core.i18n` fills them in when it reads a catalog.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from babel.dates import get_timezone_location
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The site's and the district's names, the groups' own word, and whose time is shown."""
+
+    site_name: str
+    district_name: str
+    district_short: str
+    program_name: str
+    time_zone: ZoneInfo
+    # Empty: the city that the time zone is called after.
+    time_place: str = ""
+
+    def in_language(self, code: str) -> dict[str, str]:
+        """Return what stands for each placeholder."""
+        city = get_timezone_location(self.time_zone, locale=code, return_city=True)
+        return {
+            "site_name": self.site_name,
+            "district_name": self.district_name,
+            "district_short": self.district_short,
+            "program_name": self.program_name,
+            "time_place": self.time_place or city.rpartition("/")[2],
+        }
+
+
+_PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_name|time_place)\)s")
+
+
+def filler(names: Names | None, code: str) -> Callable[[str], str]:
+    """Return what fills a language's words in; nothing where no settings were read."""
+    if names is None:
+        return str
+    said = names.in_language(code)
+    return lambda words: _PLACEHOLDER.sub(lambda found: said[found[1]], words)
