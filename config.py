@@ -19,6 +19,7 @@ from belong_mail.core import encryption
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.core.hosts import Network, is_this_machine
+from belong_mail.core.logo import Logo
 from belong_mail.core.names import Names
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
@@ -88,6 +89,7 @@ VALUES: dict[Any, str] = {
     int: "whole number",
     int | None: "whole number",
     Path: "path",
+    Logo | None: "path",
     ZoneInfo: "time zone",
     timedelta | None: "time, such as 90s, 15m or 2h",
     re.Pattern[str] | None: "regular expression",
@@ -133,21 +135,36 @@ class Config:
         "development: for this machine only; production: no default keys, no /dev, https only",
     )
     base_url: str = setting(settings.web_address, None, "the start of every emailed link")
-    site_name: str = setting(settings.name, None, "what the site is called, such as “DPS Belong”")
+    site_name: str = setting(
+        settings.name, None, "what the site is called, such as “Lakeside Together”"
+    )
     district_name: str = setting(
-        settings.name, None, "the district's whole name, such as “Denver Public Schools”"
+        settings.name, None, "the district's whole name, such as “Lakeside Public Schools”"
     )
     district_short: str = setting(
-        settings.name, None, "what sentences call the district, as in “your DPS address”"
+        settings.name, None, "what sentences call the district, as in “your LPS address”"
     )
     program_name: str = setting(
-        settings.name, "Belong", "the groups' own word, as in “the Belong office”"
+        settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
     )
     time_place: str = setting(
         settings.optional_name,
         "",
-        "whose time is shown, as in “Denver time”; empty: the city that the time zone is called"
+        "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
         " after",
+    )
+    accent_color: str = setting(
+        settings.color,
+        "",
+        "the color of links, buttons and the mark, such as #00695c; for the dark a lighter one is"
+        " made of it; empty: ours",
+    )
+    logo: Logo | None = setting(
+        settings.logo,
+        "",
+        "an SVG or PNG file of at most 100 kB, shown beside the site's name and as its icon;"
+        " empty: two circles",
+        UsedBy.WEB,
     )
     database_url: str = setting(
         settings.database,
@@ -220,8 +237,7 @@ class Config:
     safe2tell_name: str = setting(
         settings.name_or_none,
         None,
-        "the line for a student's safety, on the contact page and in its email, such as Safe2Tell;"
-        " none: no such line",
+        "the line for a student's safety, on the contact page and in its email; none: no such line",
     )
     safe2tell_phone: str = setting(settings.optional_phone, "", "its phone number")
     safe2tell_url: str = setting(settings.optional_https_address, "", "the same, on the web")
@@ -281,6 +297,12 @@ class Config:
     )
     log_format: str = setting(
         settings.log_format, "text", "how web and worker log: text; json: one object a line"
+    )
+    access_log: bool = setting(
+        settings.yes_or_no,
+        "no",
+        "log ordinary answers of the web too, by the page's name, without path or address",
+        UsedBy.WEB,
     )
     metrics_token: str = setting(
         settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB

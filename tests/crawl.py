@@ -49,6 +49,7 @@ SLUG = "the-village"
 PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
+    "/colors.css", "/logo",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
     "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",

@@ -11,6 +11,7 @@ from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from belong_mail.core import i18n
+from belong_mail.core.colors import OURS, Palette
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.help_lines import HelpLines
 from belong_mail.core.names import Names
@@ -27,7 +28,7 @@ BUTTON = re.compile(
 # The same for programs that draw with Word: there a cell has a padding, a link has none.
 BUTTON_TABLE = (
     r'<table class="action" role="presentation" cellpadding="0" cellspacing="0" border="0">'
-    r'<tr><td class="button" bgcolor="#241d19"><a class="button" href="\1">\2</a></td></tr>'
+    r'<tr><td class="button" bgcolor="COLOR"><a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
 
@@ -73,13 +74,15 @@ class Renderer:
         postal_address: str,
         office_inbox: str,
         help_lines: HelpLines,
+        palette: Palette = OURS,
     ) -> None:
         self._environments = {
             language: _environment(
-                language, names, mail_from, postal_address, office_inbox, help_lines
+                language, names, mail_from, postal_address, office_inbox, help_lines, palette
             )
             for language in i18n.NAMES
         }
+        self._button_table = BUTTON_TABLE.replace("COLOR", palette.button)
         # What the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
@@ -106,7 +109,7 @@ class Renderer:
         return RenderedEmail(
             subject=" ".join(part("subject.txt").split()),
             text=part("body.txt").strip() + "\n",
-            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, part("body.html"))),
+            html=self._inliner.inline(BUTTON.sub(self._button_table, part("body.html"))),
         )
 
     def words(self, language: str, message: str) -> str:
@@ -122,6 +125,7 @@ def _environment(
     postal_address: str,
     office_inbox: str,
     help_lines: HelpLines,
+    palette: Palette,
 ) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(EMAILS),
@@ -141,6 +145,7 @@ def _environment(
         "postal_address": postal_address,
         "office_inbox": office_inbox,
         "help_lines": help_lines,
+        "palette": palette,
         **names.in_language(language),
     }
 

@@ -24,6 +24,9 @@ EDITABLE: Final = (
     "postal_address",
 )  # fmt: skip
 WRAPPED_COLUMN: Final = "site_settings.wrapped"
+# The line for students' safety, whose name in the database is that of Colorado's.
+STORED: Final = "safe2tell"
+SHOWN: Final = "student-safety"
 # What a postal line has no use for, and whoever breaks into the web has.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
@@ -44,10 +47,19 @@ class SiteSetting(Base):
     wrapped: Mapped[bytes | None]
 
 
+def name_as_shown(name: str) -> str:
+    """Return the name of a setting as addresses and the trail show it."""
+    return name.replace(STORED, SHOWN)
+
+
+def name_as_stored(name: str) -> str:
+    return name.replace(SHOWN, STORED)
+
+
 def editable(settings: Settings) -> list[str]:
     """List what the office may change: of a line that the district does not have, nothing."""
     has_line = bool(settings.safe2tell_name)
-    return [name for name in EDITABLE if has_line or not name.startswith("safe2tell")]
+    return [name for name in EDITABLE if has_line or not name.startswith(STORED)]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:

@@ -1,5 +1,7 @@
 """The office's pages about settings of the site that are no secrets."""
 
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -19,6 +21,18 @@ from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
 office_settings = Blueprint("office_settings", __name__, url_prefix="/office/settings")
+
+
+@office_settings.url_value_preprocessor
+def name_as_stored(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    if values and "name" in values:
+        values["name"] = site_settings.name_as_stored(values["name"])
+
+
+@office_settings.url_defaults
+def name_in_address(_endpoint: str, values: dict[str, Any]) -> None:
+    if "name" in values:
+        values["name"] = site_settings.name_as_shown(values["name"])
 
 
 @office_settings.get("")

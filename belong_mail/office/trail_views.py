@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.audit import AuditEntry, Role
+from belong_mail.core.site_settings import name_as_shown
 from belong_mail.core.spreadsheets import as_csv
 from belong_mail.office import trail
 from belong_mail.office.trail_forms import TrailForm, kind_in_words
@@ -100,5 +101,5 @@ def _rows(
             groups.get(each.group_slug or "", each.group_slug or "") if each.group_slug else "",
             each.newsletter or "",
             accounts.get(each.account or "", ""),
-            each.detail or "",
+            name_as_shown(each.detail or ""),
         ]

@@ -270,6 +270,6 @@ def worker_environment(machine: Machine) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in ("common.env", "worker.env"):
         text = machine.place(f"{ETC}/{name}").read_text()
-        pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
+        pairs = re.findall(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE)
         given |= {setting: unquoted(value) for setting, value in pairs}
     return given

@@ -14,6 +14,10 @@ TRAIL = "tests/audit/test_trail.py"
 COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 SERVING = "tests/test_serving.py"
+CONFIG = "tests/test_config.py"
+LOOK = "tests/another_district/test_look.py"
+HARMFUL_LOGO = f"{LOOK}::test_a_logo_that_could_run_or_fetch_something_is_refused"
+ANOTHER_DISTRICT = "tests/another_district/test_walk.py"
 EXPORT = "tests/leads/test_export.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
@@ -4504,8 +4508,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-restore-gives-rights",
         "belong_mail/ops/commands.py",
-        '    _give_rights()\n    click.echo("Restored, and on hold.',
-        '    click.echo("Restored, and on hold.',
+        '    _give_rights()\n    say("Restored, and on hold.',
+        '    say("Restored, and on hold.',
         (
             "tests/operations/test_copies.py::test_a_restore_gives_the_webs_role_its_rights[postgresql]",
         ),
@@ -5660,6 +5664,62 @@ ROWS += (
         'kinds = list(getattr(step.module, "brings", ()))',
         "kinds: list[str] = []",
         (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
+    ),
+    (
+        "a-logo-only-draws",
+        "belong_mail/core/logo.py",
+        "if space != SVG or element not in ELEMENTS:",
+        "if False:",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-runs-nothing",
+        "belong_mail/core/logo.py",
+        'if name.startswith("on") or (name == "href" and not value.startswith("#")):',
+        "if False:",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-fetches-nothing",
+        "belong_mail/core/logo.py",
+        'REACHING.search("".join(texts))',
+        "False",
+        (HARMFUL_LOGO,),
+    ),
+    (
+        "a-logo-has-no-entities",
+        "belong_mail/core/logo.py",
+        "parser.StartDoctypeDeclHandler = parser.ProcessingInstructionHandler = refuse",
+        "assert refuse",
+        (f"{LOOK}::test_a_logo_that_is_no_small_picture_is_refused",),
+    ),
+    (
+        "a-color-is-read-well",
+        "belong_mail/ops/settings.py",
+        "if reached < colors.MIN_CONTRAST:",
+        "if False:",
+        (f"{LOOK}::test_a_color_that_people_could_not_read_is_refused_with_the_reason",),
+    ),
+    (
+        "a-name-is-no-html",
+        "belong_mail/ops/settings.py",
+        "if not _NAME.fullmatch(value.strip()):",
+        "if False:",
+        (f"{CONFIG}::test_each_bad_value_gets_one_clear_complaint",),
+    ),
+    (
+        "the-words-of-our-own-name-tell-nothing",
+        "belong_mail/groups/header_words.py",
+        'return COMMON | set(re.findall(r"\\w+", said.casefold()))',
+        "return COMMON",
+        (f"{ANOTHER_DISTRICT}::test_a_group_of_another_district_is_discreet_by_its_name_alone",),
+    ),
+    (
+        "no-district-is-called-denver-by-default",
+        "config.py",
+        'settings.name, None, "what the site is called',
+        'settings.name, "DPS Belong", "what the site is called',
+        (f"{CONFIG}::test_production_has_no_default_for_what_matters",),
     ),
 )
 

@@ -255,6 +255,7 @@ def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
     assert worker.smtp_url == "smtps://sam:pa55%2Fw0rd@relay.example.org:465"
     assert (worker.site_name, worker.district_short) == ("LPS Belong", "LPS")
     assert worker.timezone.key == "America/Chicago"
+    assert setup_plan.worker_environment(Machine(root))["BELONG_SAFE2TELL_NAME"] == "SafeTip"
     line = worker.help_lines.safe2tell
     assert line == HelpLine("800-555-0100", "https://tip.example.org", "SafeTip")
 

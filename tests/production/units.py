@@ -50,5 +50,5 @@ class Unit:
 
 def settings(file: Path) -> dict[str, str]:
     """Read a file of settings: NAME=value, perhaps in quotes."""
-    lines = re.findall(r"^([A-Z_]+)=(.*)$", file.read_text(), re.MULTILINE)
+    lines = re.findall(r"^([A-Z0-9_]+)=(.*)$", file.read_text(), re.MULTILINE)
     return {name: re.sub(r"""^(['\"])(.*)\1$""", r"\2", value) for name, value in lines}

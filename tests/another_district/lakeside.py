@@ -1,0 +1,51 @@
+"""Lakeside Public Schools: made up, with names, groups, a color and a logo of its own."""
+
+from sqlalchemy.orm import Session
+
+from belong_mail.groups import service as groups
+from belong_mail.groups.models import Group, GroupInterest
+
+LOGO = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20">
+  <defs><linearGradient id="lake"><stop offset="0" stop-color="#00695c"/></linearGradient></defs>
+  <style>.wave { fill: url(#lake) }</style>
+  <path class="wave" d="M0 10q10-10 20 0t20 0v10H0z"/>
+</svg>
+"""
+SETTINGS = {
+    "BELONG_SITE_NAME": "Lakeside Together",
+    "BELONG_DISTRICT_NAME": "Lakeside Public Schools",
+    "BELONG_DISTRICT_SHORT": "Lakeside",
+    "BELONG_PROGRAM_NAME": "Together",
+    "BELONG_TIMEZONE": "America/Chicago",
+    "BELONG_TIME_PLACE": "Lakeside",
+    "BELONG_MAIL_DOMAIN": "together.lakeside.example",
+    "BELONG_POSTAL_ADDRESS": "Lakeside Together, 1 Pier Road, Lakeside, IL 60000",
+    "BELONG_CONTACT_INBOX": "together@lakeside.example",
+    "BELONG_SAFE2TELL_NAME": "SafeTip",
+    "BELONG_SAFE2TELL_PHONE": "800-555-0100",
+    "BELONG_SAFE2TELL_URL": "https://safetip.example",
+    # The second one is that of the addresses on the walk past every page.
+    "BELONG_ALLOWED_DOMAINS": "lakeside.example,dpsk12.org",
+    "BELONG_ACCENT_COLOR": "#00695C",
+}
+# The walk past every page needs addresses of these kinds: an open group, a second one, one that is
+# discreet by its name alone, and one that is to start.
+GROUPS = (
+    ("the-village", "Night Shift", False),
+    ("asian", "Book Club", False),
+    ("lgbtq", "Pride Alliance", False),
+    ("autoimmune", "New Parents", True),
+)
+
+
+def add_groups(session: Session) -> None:
+    """Let the office of Lakeside have added its groups."""
+    for slug, name, is_upcoming in GROUPS:
+        group = groups.add(session, slug, name, f"{name} at Lakeside.", is_upcoming=is_upcoming)
+        group.all_interests.append(GroupInterest(label={"en": "Bring tea", "es": "Traer té"}))
+        group.summary = {"en": f"{name} at Lakeside.", "es": f"{name} en Lakeside."}
+
+
+def pride(name: str = "Pride Alliance") -> Group:
+    return Group(slug="pride", name=name, known_names=[name], is_discreet=False)
