@@ -30,7 +30,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from belong_mail.core.db import CompiledStatement, now
@@ -50,6 +50,8 @@ KEPT_HEADERS = ("Content-Type", "Content-Disposition")
 OK = 200
 View = Callable[..., ResponseReturnValue]
 Key = tuple[str, ...]
+# What reads the rows, by the kind of database.
+Statements = dict[str, list[CompiledStatement]]
 # The minute, and the hash of the rows.
 Version = tuple[int, bytes]
 
@@ -102,7 +104,8 @@ def cached_by(
     A statement may ask for the time, as `at`. The page may depend on these arguments of its URL,
     its path and its language. So many minutes a browser may show it again without asking us.
     """
-    statements = [CompiledStatement(_rows(each)) for each in shown]
+    rows = [_rows(each) for each in shown]
+    statements = {"sqlite": [*map(CompiledStatement, rows)], "postgresql": _hashes(rows)}
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -131,9 +134,25 @@ def cached_by(
 
 
 def _rows(shown: Any) -> Select[Any]:
+    """Select every row, which SQLite hands over for less than it would compute anything of them."""
     if isinstance(shown, Select):
         return shown
     return select(shown.__table__).order_by(*shown.__table__.primary_key)
+
+
+def _hashes(rows: list[Select[Any]]) -> list[CompiledStatement]:
+    """Let PostgreSQL hash the rows: one question, and a short answer."""
+    found = [_hash_of(each).scalar_subquery() for each in rows]
+    return [CompiledStatement(select(*found))] if found else []
+
+
+def _hash_of(rows: Select[Any]) -> Select[Any]:
+    """Hash rows in the order of their first column, which is another in each."""
+    shown = rows.order_by(None).subquery("shown")
+    row = cast(literal_column("shown"), Text)
+    between: ColumnElement[str] = literal_column(f"'' ORDER BY shown.{shown.c.keys()[0]}")
+    text = func.convert_to(func.string_agg(row, between), literal_column("'UTF8'"))
+    return select(func.sha256(text)).select_from(shown)
 
 
 def _is_for_everybody(arguments: frozenset[str]) -> bool:
@@ -154,18 +173,19 @@ def _key(arguments: frozenset[str]) -> Key:
     return (request.path, str(get_locale()), request.args.get(LANGUAGE, ""), *named)
 
 
-def _version(statements: list[CompiledStatement]) -> Version:
+def _version(statements: Statements) -> Version:
     """Return the minute, and the hash of the rows; without tables nothing is read."""
     at = now()
     minute = int(at.timestamp() // 60)
-    if not statements:
+    if not statements["sqlite"]:
         return minute, b""
     with read_connection() as connection:
-        rows = [statement.run(connection, {"at": at})[0] for statement in statements]
+        asked = statements[connection.dialect.name]
+        rows = [each.run(connection, {"at": at})[0] for each in asked]
     return minute, hashlib.blake2b(repr(rows).encode(), digest_size=16).digest()
 
 
-def _is_still(version: Version, statements: list[CompiledStatement]) -> bool:
+def _is_still(version: Version, statements: Statements) -> bool:
     """Tell whether nothing has changed while a page was built."""
     try:
         return _version(statements) == version
