@@ -5808,8 +5808,8 @@ ROWS += (
     (
         "the-words-of-our-own-name-tell-nothing",
         "belong_mail/groups/header_words.py",
-        'return COMMON | set(re.findall(r"\\w+", said.casefold()))',
-        "return COMMON",
+        '            said = re.sub(rf"\\b{each}\\b", " ", said)\n',
+        "            pass\n",
         (f"{ANOTHER_DISTRICT}::test_a_group_of_another_district_is_discreet_by_its_name_alone",),
     ),
     (
