@@ -3,7 +3,7 @@
 import os
 import sys
 
-from belong_mail.ops.worker_launcher import DRAIN
+from belong_mail.ops.worker_launcher import DRAIN, QUIET
 from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings
 
@@ -12,4 +12,4 @@ if __name__ == "__main__":
         config = Config.read(os.environ)
     except InvalidSettings as refusal:
         sys.exit(str(refusal))
-    run_worker(config, is_draining=DRAIN in sys.argv)
+    run_worker(config, is_draining=DRAIN in sys.argv, is_quiet=QUIET in sys.argv)

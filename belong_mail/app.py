@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> Flask:
         WTF_CSRF_SSL_STRICT=False,
     )
     app.extensions["belong"] = make_services(settings)
-    request_log.init_request_log(app)
+    request_log.init_request_log(app, is_every=settings.access_log)
     csrf = _guard(app, settings)
     i18n.init_i18n(app, settings)
     compression.init_compression(app)

@@ -36,7 +36,7 @@ COMMANDS = [
     "setup", "db upgrade", "db downgrade", "db check", "db backup", "db restore", "web", "worker",
     "group list", "group add", "group launch", "group interest", "group retire",
     "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
-    "newsletter send", "newsletter report",
+    "newsletter send", "newsletter list", "newsletter report",
     "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
     "newsletter stop", "doctor", "demo",
     "db drill", "db move", "keys new", "keys backup", "keys rotate",
@@ -127,6 +127,33 @@ def test_an_issue_is_sent_from_a_file_and_reported(
     assert dict(line.split("\t") for line in table.splitlines()) == {
         key: str(number) for key, number in counts.items()
     }
+
+
+def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
+    cli: FlaskCliRunner, issue: str, worker: Worker, services: Services, keyring: Keyring
+) -> None:
+    def send(*more: str) -> str:
+        words = ["newsletter", "send", "the-village", issue, "--subject", "Hi"]
+        sent = cli.invoke(args=[*words, *more])
+        assert sent.exit_code == 0, sent.output
+        return sent.output.strip()
+
+    def listed() -> dict[str, str]:
+        lines = cli.invoke(args=["newsletter", "list"]).output.splitlines()
+        assert {line.split("\t")[2] for line in lines} == {"the-village"}
+        return {line.split("\t")[0]: line.split("\t")[1] for line in lines}
+
+    with services.writing.begin() as session:
+        make_member(session, keyring, "ada@dpsk12.org")
+    sent = send()
+    worker.drain()
+    later, now_going = send("--at", "2099-01-01 09:00"), send()
+    assert listed() == {later: "scheduled", now_going: "sending", sent: "sent"}
+    for command, state in (("pause", "paused"), ("stop", "stopped")):
+        assert cli.invoke(args=["newsletter", command, now_going]).exit_code == 0
+        assert listed()[now_going] == state
+    assert list(listed()) == [later, now_going, sent]
+    assert "Hi" not in cli.invoke(args=["newsletter", "list"]).output
 
 
 def test_without_json_the_command_prints_the_id(cli: FlaskCliRunner, issue: str) -> None:

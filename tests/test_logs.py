@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
 from tests.markers import on_sqlite
-from tests.processes import running
+from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
@@ -65,6 +66,20 @@ def test_a_line_is_text_that_begins_with_time_level_and_program() -> None:
     assert LINE.fullmatch(first)
     assert first.endswith('INFO web: a b n=1 words="c \\"d\\""')
     assert second.endswith("WARNING web: two lines")
+
+
+def test_the_guides_page_of_logs_is_made_of_lines_as_they_are_written() -> None:
+    guide = (ROOT / "docs" / "operators.md").read_text()
+    page = guide.partition("### A page of them")[2].partition("```\n")[2].partition("```")[0]
+    said = page.splitlines()
+    assert len(said) > 10
+    assert [line for line in said if not LINE.fullmatch(line)] == []
+    told = " ".join(said)
+    for event in (
+        "started", "recorded kind=signed_in", "request failed", "query was slow",
+        "delivery deferred", "The relay could not be used", "deliveries", "stopped",
+    ):  # fmt: skip
+        assert event in told
 
 
 def test_an_error_is_named_without_what_it_says(lines: Lines) -> None:
@@ -111,6 +126,47 @@ def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
     first, second, later = lines()
     assert first["request"] != second["request"]
     assert "request" not in later
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ACCESS_LOG": "yes"}])
+def test_every_answer_is_logged_where_an_operator_asks_for_it_by_the_name_of_its_page(
+    visitor: Visitor, lines: Lines
+) -> None:
+    visitor.open("/groups/lgbtq?lang=es")
+    visitor.join("lgbtq", ADDRESS)
+    for line in lines():
+        assert line["event"] == "request"
+        assert line["level"] == "info"
+    pages = [line["page"] for line in lines()]
+    assert pages[0] == "directory.group"
+    assert "subscriptions.join" in pages
+    for word in ("lgbtq", ADDRESS, "lang", "/"):
+        assert word not in str(pages)
+
+
+@on_sqlite
+@pytest.mark.parametrize("style", [logs.TEXT, logs.JSON])
+def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(
+    environment: dict[str, str], style: str
+) -> None:
+    """Granian has a format of its own, which no reader of JSON understands."""
+    port = free_port()
+    command = ("web", "--port", str(port), "--workers", "2")
+    with running({**environment, "BELONG_LOG_FORMAT": style}, *command) as process:
+        assert process.stdout is not None
+        started = [process.stdout.readline() for _ in range(2)]
+        victim = re.search(r'process(?:=|": )(\d+)', started[0])
+        assert victim is not None
+        os.kill(int(victim[1]), signal.SIGKILL)
+        told = process.stdout.readline()
+        again = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read().splitlines()
+    assert "Unexpected exit from worker-" in told
+    assert " started " in again or '"started"' in again
+    for line in (*started, told, again, *rest):
+        is_ours = json.loads(line) if style == logs.JSON else LINE.fullmatch(line.strip())
+        assert is_ours, line
 
 
 def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines) -> None:

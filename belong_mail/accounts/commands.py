@@ -12,6 +12,7 @@ from belong_mail.core.decryption import (
     Opener,
     worker_keys,
 )
+from belong_mail.core.terminal import say
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
@@ -52,9 +53,9 @@ def invite_lead(address: str, slug: str, language: str | None) -> None:
         except DecryptionError as error:
             raise click.ClickException(CHANGED) from error
     if is_asked:
-        click.echo(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
+        say(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
     else:
-        click.echo(f"This address already leads {_in_sentence(group)}.")
+        say(f"This address already leads {_in_sentence(group)}.")
 
 
 @lead_commands.command("remove")
@@ -67,7 +68,7 @@ def remove_lead(address: str, slug: str) -> None:
         group = require_group(session, slug)
         if not invitations.remove_lead(session, index, group, address):
             raise click.ClickException(f"This address does not lead {_in_sentence(group)}.")
-    click.echo(f"Removed from the leaders of {_in_sentence(group)}.")
+    say(f"Removed from the leaders of {_in_sentence(group)}.")
 
 
 @lead_commands.command("list")
@@ -105,7 +106,7 @@ def unlink(address: str) -> None:
             raise click.ClickException(CHANGED) from error
         if not was_linked:
             raise click.ClickException("This address does not sign in with the district's account.")
-    click.echo("This address signs in by emailed links again. All its sessions have ended.")
+    say("This address signs in by emailed links again. All its sessions have ended.")
 
 
 @click.group("office")
@@ -132,9 +133,9 @@ def invite_office(address: str, language: str | None) -> None:
         except DecryptionError as error:
             raise click.ClickException(CHANGED) from error
     if is_asked:
-        click.echo("Invited to work for the office. The invitation works for 7 days.")
+        say("Invited to work for the office. The invitation works for 7 days.")
     else:
-        click.echo("This address already works for the office.")
+        say("This address already works for the office.")
 
 
 @office_commands.command("remove")
@@ -145,7 +146,7 @@ def remove_office(address: str) -> None:
     with transaction() as session:
         if not invitations.remove_office(session, index, address):
             raise click.ClickException("This address does not work for the office.")
-    click.echo("This address no longer works for the office.")
+    say("This address no longer works for the office.")
 
 
 def _refuse_strangers(address: str) -> None:

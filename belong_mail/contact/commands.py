@@ -3,6 +3,7 @@
 import click
 
 from belong_mail.contact import service as contact
+from belong_mail.core.terminal import say
 from belong_mail.web.context import transaction
 
 
@@ -36,4 +37,4 @@ def resend() -> None:
     """
     with transaction() as session:
         number = contact.resend(session)
-    click.echo(f"Messages being sent again: {number}.")
+    say(f"Messages being sent again: {number}.")

@@ -5,6 +5,7 @@ Nobody gives it an address, a token, or a path, which may have the secret of a l
 
 import json
 import logging
+import os
 import secrets
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -20,11 +21,20 @@ _request_id: ContextVar[str] = ContextVar("request_id", default="")
 def configure(style: str, program: str) -> None:
     """Log to standard error from now on: our events from INFO on, and warnings of libraries."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter(program) if style == JSON else TextFormatter(program))
+    handler.setFormatter(formatter_of(style, program))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("belong_mail").setLevel(logging.INFO)
+
+
+def formatter_of(style: str, program: str) -> "LineFormatter":
+    return JsonFormatter(program) if style == JSON else TextFormatter(program)
+
+
+def web_server_formatter() -> "LineFormatter":
+    """Format the web server's own lines: it is told where we are by its `--log-config`."""
+    return formatter_of(os.environ.get("BELONG_LOG_FORMAT", TEXT), "web")
 
 
 def event(log: logging.Logger, level: int, what: str, **fields: object) -> None:

@@ -1,6 +1,11 @@
 """What a command says beside its result: sentences, a bar, a question; none with --quiet."""
 
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TextIO
 
 import click
@@ -8,12 +13,16 @@ from click._termui_impl import ProgressBar
 
 # In the context of a command, when it was asked to say no more than its result.
 QUIET = "belong.quiet"
+QUIET_FLAG = "--quiet"
+TICK_SECONDS = 1.0
+# A local day, or a time of one, with or without seconds.
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
 
 
 def quiet_option() -> click.Option:
     """Make the option that every command has."""
     return click.Option(
-        ["-q", "--quiet"],
+        ["-q", QUIET_FLAG],
         is_flag=True,
         expose_value=False,
         callback=_remember,
@@ -41,6 +50,43 @@ def confirm(question: str, *, is_sure: bool) -> None:
     """Ask before what cannot be undone, where a person sits; a script has asked by itself."""
     if not is_sure and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)
+
+
+def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a command ask this first, which may name its arguments; give it the option --yes."""
+
+    def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--yes", "is_sure", is_flag=True, help="Do not ask first.")
+        @wraps(callback)
+        def asking(*args: Any, is_sure: bool, **kwargs: Any) -> Any:
+            confirm(question.format(**kwargs), is_sure=is_sure)
+            return callback(*args, **kwargs)
+
+        return asking
+
+    return decorate
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Show on the terminal for how long something has been at work whose end no one can tell."""
+    if is_quiet() or not sys.stderr.isatty():
+        yield
+        return
+    begun, is_over = time.monotonic(), threading.Event()
+
+    def tick() -> None:
+        while not is_over.wait(TICK_SECONDS):
+            click.echo(f"\r{label} {time.monotonic() - begun:.0f} s", nl=False, err=True)
+
+    clock = threading.Thread(target=tick, daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        clock.join()
+        click.echo(f"\r{label} {time.monotonic() - begun:.1f} s", err=True)
 
 
 def progress(length: int, label: str, file: TextIO | None = None) -> ProgressBar[Any]:

@@ -3,6 +3,7 @@
 import click
 from sqlalchemy.orm import Session
 
+from belong_mail.core.terminal import asks, say
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.web.context import transaction
@@ -44,11 +45,12 @@ def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
             groups.add(session, slug, name, summary, is_upcoming=upcoming)
         except groups.InvalidSlug as error:
             raise click.BadParameter(f"“{slug}” is taken, or is not like “the-village”.") from error
-    click.echo(f"{name} is in the directory.")
+    say(f"{name} is in the directory.")
 
 
 @group_commands.command("launch")
 @click.argument("slug")
+@asks("Everyone who waits for {slug} gets an email. Open it?")
 def launch_group(slug: str) -> None:
     """Open the upcoming group SLUG for members.
 
@@ -60,6 +62,4 @@ def launch_group(slug: str) -> None:
             groups.launch(group)
         except groups.AlreadyLaunched as error:
             raise click.ClickException(f"{slug} has already started.") from error
-    click.echo(
-        f"{slug} has started. People can join. Those who asked to be notified get one email."
-    )
+    say(f"{slug} has started. People can join. Those who asked to be notified get one email.")

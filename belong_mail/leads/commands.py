@@ -3,6 +3,7 @@
 import click
 
 from belong_mail.core.audit import Kind
+from belong_mail.core.terminal import asks, say
 from belong_mail.leads import question_approval
 from belong_mail.web.context import transaction
 
@@ -39,11 +40,12 @@ def approve_question(question_id: int) -> None:
             raise click.ClickException(NO_SUCH) from error
         question_approval.approve_question(question)
         question_approval.record(session, Kind.QUESTION_APPROVED, question)
-    click.echo("Approved. The question is on the form now.")
+    say("Approved. The question is on the form now.")
 
 
 @question_commands.command("refuse")
 @click.argument("question_id", type=int)
+@asks("The question is deleted, and cannot come back. Refuse it?")
 def refuse_question(question_id: int) -> None:
     """Delete the question QUESTION_ID.
 
@@ -54,4 +56,4 @@ def refuse_question(question_id: int) -> None:
             question_approval.refuse_question(session, question_id)
         except question_approval.QuestionNotFound as error:
             raise click.ClickException(NO_SUCH) from error
-    click.echo("Deleted.")
+    say("Deleted.")

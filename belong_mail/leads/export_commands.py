@@ -1,7 +1,6 @@
 """The operator's command that takes away what a group has published."""
 
 import os
-import sys
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
@@ -9,6 +8,7 @@ from typing import IO
 import click
 
 from belong_mail.core.db import now
+from belong_mail.core.terminal import progress, say
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.leads import export
@@ -38,7 +38,7 @@ def export_command(slug: str, file: Path, *, yes: bool) -> None:
         _prepare(file, is_sure=yes)
         export.record(session, group)
     number = _write(group.id, file)
-    click.echo(f"{file} has {number} newsletters, the page, questions and meetings of {slug}.")
+    say(f"{file} has {number} newsletters, the page, questions and meetings of {slug}.")
 
 
 def _prepare(file: Path, *, is_sure: bool) -> None:
@@ -74,5 +74,5 @@ def _fill(group_id: int, written: IO[bytes]) -> int:
     with read_transaction() as session:
         group = session.get_one(Group, group_id)
         issues = export.count_issues(session, group)
-        with click.progressbar(length=issues, label=COUNTED, file=sys.stderr) as bar:
+        with progress(issues, COUNTED) as bar:
             return export.Export(session, group, zone, now(), written, bar.update).write()

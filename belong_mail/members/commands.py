@@ -11,6 +11,7 @@ import click
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.terminal import MOMENT, say
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.mail.address import normalise
@@ -47,6 +48,8 @@ def inbound_command(ctx: click.Context) -> None:
     RETURN_PATH is the address the message was sent to. If we did not sign it, the exit status is 67
     (unknown user). Without one, the message's own headers must name it. The worker reads the
     message.
+
+    Example: belong inbound RETURN_PATH < message.eml
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -122,14 +125,14 @@ def accept() -> None:
     """
     with transaction() as session:
         ended = bounces.override_breaker(session)
-    click.echo(f"Memberships ended: {ended}.")
+    say(f"Memberships ended: {ended}.")
 
 
 @bounce_commands.command(
     "undo", epilog='Example: belong bounce undo --since "2026-11-25 08:00" --domain example.org'
 )
-@click.option("--since", type=click.DateTime(), required=True, help="Local time.")
-@click.option("--until", type=click.DateTime(), help="Local time. Default: now.")
+@click.option("--since", type=MOMENT, required=True, help="Local time.")
+@click.option("--until", type=MOMENT, help="Local time. Default: now.")
 @click.option("--domain", help="Only addresses in this domain; needs the worker's keys.")
 def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
     """Restore memberships that bounces ended in a time range."""
@@ -142,7 +145,7 @@ def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
             end = f"@{domain.lower()}"
             lost = [each for each in lost if normalise(address_of(keyring, each)).endswith(end)]
         bounces.restore(lost)
-    click.echo(f"Memberships restored: {len(lost)}.")
+    say(f"Memberships restored: {len(lost)}.")
 
 
 @group_commands.command("interest")

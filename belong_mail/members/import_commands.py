@@ -6,6 +6,7 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
+from belong_mail.core.terminal import say
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import Staff
@@ -48,10 +49,10 @@ def import_command(file: Path, slug: str, language: str, *, dry_run: bool) -> No
             raise click.ClickException(f"No one can join {slug} now. No one was asked.")
         click.echo("\n".join(report_lines(Report.of(found))))
         if dry_run:
-            click.echo("No one was asked: this was a dry run.")
+            say("No one was asked: this was a dry run.")
         elif found.addresses:
             _start(session, group, found, language)
-            click.echo("The worker asks them, a few at a time.")
+            say("The worker asks them, a few at a time.")
         sender = f"belong@{services().settings.mail_domain}"
         texts = [announcement(group, services().links, sender, code) for code in i18n.NAMES]
     click.echo("\nSend this to the old list first:")

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
+from belong_mail.core.terminal import MOMENT, asks, say
 from belong_mail.groups import commands as groups_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
-from belong_mail.newsletters import approval, group_retirement
+from belong_mail.newsletters import approval, group_retirement, oversight
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import in_words
@@ -26,7 +27,9 @@ from belong_mail.newsletters.service import (
     InvalidState,
     SubjectNamesGroup,
 )
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import read_transaction, services, transaction
+
+UNFINISHED = ("queued", "sending", "deferred")
 
 
 @click.group("newsletter")
@@ -41,8 +44,9 @@ def newsletter_commands() -> None:
 @click.argument("slug")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--subject", required=True, help="One line that does not name the group.")
-@click.option("--at", type=click.DateTime(), help="Local time to send it. Default: at once.")
+@click.option("--at", type=MOMENT, help="Local time to send it. Default: at once.")
 @click.option("--json", "is_json", is_flag=True, help='Print {"id": …}.')
+@asks("There is no time to undo. Send {file} to the members of {slug}?")
 def send_newsletter(
     slug: str, file: Path, subject: str, at: datetime | None, *, is_json: bool
 ) -> None:
@@ -77,6 +81,36 @@ def report_newsletter(newsletter_id: str, *, is_json: bool) -> None:
         counts = newsletters.report(session, require_newsletter(session, newsletter_id))
     lines = (f"{name}\t{number}" for name, number in counts.items())
     click.echo(json.dumps(counts) if is_json else "\n".join(lines))
+
+
+@newsletter_commands.command("list", epilog="Example: belong newsletter list --last 50")
+@click.option("--last", default=20, show_default=True, help="How many that were queued to list.")
+def list_newsletters(last: int) -> None:
+    """List what is scheduled, held, being sent or sent.
+
+    One a line, with its ID, state, group and time (UTC): first what waits, then what was queued,
+    the last one first. No subject.
+    """
+    with read_transaction() as session:
+        waiting = oversight.open_issues(session)
+        queued = oversight.queued_issues(session, 0, last)
+        for issue in dict.fromkeys([*waiting, *queued]):
+            at = issue.queued_at or issue.due_at
+            time = f"{at:%Y-%m-%d %H:%M}" if at else "-"
+            state = _state(session, issue)
+            click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}")
+
+
+def _state(session: Session, issue: Newsletter) -> str:
+    """Say in a word where an issue stands."""
+    if issue.queued_at is None:
+        return "held" if issue.held_at is not None else "scheduled"
+    if issue.stopped_at is not None:
+        return "stopped"
+    if issue.paused_at is not None:
+        return "paused"
+    counts = newsletters.report(session, issue)
+    return "sending" if any(counts[state] for state in UNFINISHED) else "sent"
 
 
 def tells(newsletter: Newsletter) -> click.ClickException:
@@ -125,6 +159,7 @@ Verb = Callable[[Session, Newsletter], None]
 
 @newsletter_commands.command("release")
 @click.argument("newsletter_id", metavar="ID")
+@asks("It goes out to the members at once. Send it?")
 def release(newsletter_id: str) -> None:
     """Send a held newsletter now."""
     with transaction() as session:
@@ -143,7 +178,7 @@ def release(newsletter_id: str) -> None:
             raise click.ClickException("What it was to go to is not offered anymore.") from error
         except InvalidState as error:
             raise click.ClickException("This newsletter is not held.") from error
-    click.echo("The worker is sending it now.")
+    say("The worker is sending it now.")
 
 
 @newsletter_commands.command("cancel")
@@ -158,7 +193,7 @@ def cancel(newsletter_id: str) -> None:
             raise click.ClickException(
                 "This newsletter is already being sent, or was sent."
             ) from error
-    click.echo("It is a draft again. No one gets it.")
+    say("It is a draft again. No one gets it.")
 
 
 @newsletter_commands.command("pause")
@@ -166,7 +201,7 @@ def cancel(newsletter_id: str) -> None:
 def pause(newsletter_id: str) -> None:
     """Pause a newsletter until it is resumed."""
     _run_verb(newsletter_id, issue_release.pause)
-    click.echo("Paused. To go on, run `newsletter resume`.")
+    say("Paused. To go on, run `newsletter resume`.")
 
 
 @newsletter_commands.command("resume")
@@ -174,15 +209,16 @@ def pause(newsletter_id: str) -> None:
 def resume(newsletter_id: str) -> None:
     """Resume a paused newsletter; no one gets it twice."""
     _run_verb(newsletter_id, issue_release.resume)
-    click.echo("Resumed.")
+    say("Resumed.")
 
 
 @newsletter_commands.command("stop")
 @click.argument("newsletter_id", metavar="ID")
+@asks("It cannot be resumed after that. Stop it for good?")
 def stop(newsletter_id: str) -> None:
     """Stop a newsletter for good; send no more copies."""
     _run_verb(newsletter_id, issue_release.stop)
-    click.echo("Stopped. Copies that had not been sent are withdrawn.")
+    say("Stopped. Copies that had not been sent are withdrawn.")
 
 
 @group_commands.command("retire")
@@ -230,7 +266,7 @@ def restore(slug: str) -> None:
             raise click.ClickException(
                 f"{slug} has no end, or its memberships are deleted already."
             ) from error
-    click.echo(f"{slug} goes on. People can join it.")
+    say(f"{slug} goes on. People can join it.")
 
 
 def _run_verb(newsletter_id: str, verb: Verb) -> None:

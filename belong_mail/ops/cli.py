@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 
 from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.contact.commands import contact_commands
+from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
 from belong_mail.leads.commands import question_commands
 from belong_mail.leads.export_commands import export_command
@@ -18,8 +19,9 @@ from belong_mail.members.commands import bounce_commands, inbound_command
 from belong_mail.members.import_commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.ops import user_errors
+from belong_mail.ops.examples import EXAMPLES
 from belong_mail.ops.web_launcher import web_command
-from belong_mail.ops.worker_launcher import DRAIN, exec_worker
+from belong_mail.ops.worker_launcher import DRAIN, QUIET, exec_worker
 from belong_mail.web.context import services
 
 COMMANDS_MODULE = "belong_mail.ops.commands"
@@ -53,9 +55,10 @@ def _load_command(name: str) -> click.Command:
     """Load a command; setup runs before there are settings, so it gets no app."""
     if name == "setup":
         setup: click.Command = import_module(SETUP_MODULE).setup_command
+        _explain(setup, name)
         return setup
     command: click.Command = import_module(COMMANDS_MODULE).COMMANDS[name]
-    _wrap_command(command)
+    _wrap_command(command, name)
     return command
 
 
@@ -69,13 +72,21 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-def _wrap_command(command: click.Command) -> None:
-    """Give a command the app, and an error message in place of a traceback."""
+def _wrap_command(command: click.Command, name: str) -> None:
+    """Give a command the app, an example, and an error message in place of a traceback."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
-            _wrap_command(each)
+            _wrap_command(each, f"{name} {each.name}")
+    else:
+        command.params.append(quiet_option())
+    _explain(command, name)
     if command.callback is not None:
         command.callback = with_appcontext(_with_error_message(command.callback))
+
+
+def _explain(command: click.Command, name: str) -> None:
+    if command.epilog is None and name in EXAMPLES:
+        command.epilog = f"Example: {EXAMPLES[name]}"
 
 
 def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,7 +109,7 @@ def worker(*, drain: bool) -> None:
 
     On SIGTERM it finishes the current message first.
     """
-    exec_worker([DRAIN] if drain else [])
+    exec_worker([*([DRAIN] if drain else []), *([QUIET] if is_quiet() else [])])
 
 
 web = web_command(lambda: services().settings)
@@ -111,4 +122,4 @@ COMMANDS = (
 
 
 for each_command in COMMANDS:
-    _wrap_command(each_command)
+    _wrap_command(each_command, str(each_command.name))

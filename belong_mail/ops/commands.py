@@ -14,7 +14,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import confirm, say
+from belong_mail.core.terminal import asks, confirm, progress, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -24,6 +24,7 @@ from belong_mail.ops import (
     clock_repair,
     data_migration,
     demo_data,
+    disk,
     doctor,
     figures,
     grants,
@@ -71,21 +72,21 @@ def upgrade(seed: str | None) -> None:
     _give_rights()
     if seed:
         _seed()
-    click.echo("The database is up to date.")
+    say("The database is up to date.")
 
 
 def _seed() -> None:
     with transaction() as session:
         schema.lock(session.connection())
         if not groups.seed(session):
-            click.echo("The database has groups already, so none were added.")
+            say("The database has groups already, so none were added.")
 
 
 @database_commands.command(
     "downgrade", epilog="Example: belong db backup /root/before && belong db downgrade 0041"
 )
 @click.argument("step", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is lost; scripts need it.")
 def downgrade(step: str | None, *, yes: bool) -> None:
     """Take the schema one step back, or to STEP.
 
@@ -97,7 +98,9 @@ def downgrade(step: str | None, *, yes: bool) -> None:
     try:
         way = going_back.way_back(services().engine, step)
         if way.losses:
-            say("\n".join(["This is lost:", *way.losses]))
+            click.echo("\n".join(["This is lost:", *way.losses]), err=True)
+            if not yes and not sys.stdin.isatty():
+                raise click.ClickException("Nothing was changed. To lose this, add --yes.")
             confirm("Go on?", is_sure=yes)
         going_back.go_back(services().engine, way)
     except going_back.NoSuchStep as error:
@@ -117,7 +120,7 @@ def check() -> None:
     differences = schema.differences(services().engine)
     if differences:
         raise click.ClickException(f"Differences found: {len(differences)}. Run `db upgrade`.")
-    click.echo("The database is as it should be.")
+    say("The database is as it should be.")
 
 
 @database_commands.command("backup")
@@ -143,17 +146,16 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     place = file / backup_retention.file_name(now()) if is_folder else file
     database_backup.sweep(given.state_folder, file if is_folder else None)
     try:
-        database_backup.backup(services().engine, place, _hold, recipient)
+        with working("Copying the database …"):
+            database_backup.backup(services().engine, place, _hold, recipient)
     except database_backup.InvalidBackup as error:
         raise click.ClickException(str(error)) from error
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
     if keep:
         number = len(backup_retention.delete_old(file, *keep))
-        click.echo(f"Older copies deleted: {number}.")
-    click.echo(
-        ENCRYPTED if key else "Done. The copy opens nothing without the keys: keep those elsewhere."
-    )
+        say(f"Older copies deleted: {number}.")
+    say(ENCRYPTED if key else PLAIN)
 
 
 def _kept(given: str) -> tuple[int, int]:
@@ -174,6 +176,7 @@ KEY_FILE = click.option(
 @database_commands.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @KEY_FILE
+@asks("What is in the database now is lost. Replace it with {file}?")
 @database_backup.exit_on_sigterm()
 def restore(file: Path, key_file: Path | None) -> None:
     """Replace the database with the copy FILE, on hold.
@@ -183,12 +186,15 @@ def restore(file: Path, key_file: Path | None) -> None:
     _require_no_worker()
     scratch = services().settings.state_folder
     try:
-        with database_backup.opened(file, key_file, scratch) as copy:
+        with (
+            working("Restoring the copy …"),
+            database_backup.opened(file, key_file, scratch) as copy,
+        ):
             database_backup.restore(services().engine, copy, _hold, _adopt)
     except database_backup.InvalidBackup as error:
         raise click.ClickException(str(error)) from error
     _give_rights()
-    click.echo("Restored, and on hold. Run `hold status`, then `hold release`.")
+    say("Restored, and on hold. Run `hold status`, then `hold release`.")
 
 
 @database_commands.command("drill")
@@ -210,6 +216,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
     try:
         with (
+            working("Trying the copy …"),
             database_backup.opened(file, key_file, place) as copy,
             database_backup.drill(copy, place, given, _hold, _adopt) as restored,
         ):
@@ -248,12 +255,12 @@ def move(target: str) -> None:
             )
     source, other = services().engine, make_engine(_database_url(target))
     try:
-        with click.progressbar(length=count_rows(source), file=sys.stderr) as bar:
+        with progress(count_rows(source), "Rows") as bar:
             number = database_move.move(source, other, bar.update, _leave)
     except (database_move.InvalidMove, SchemaInconsistent) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Moved and compared: {number} rows. This database is on hold from now on.")
-    click.echo("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
+    say(f"Moved and compared: {number} rows. This database is on hold from now on.")
+    say("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
 
 @click.command("doctor")
@@ -329,7 +336,7 @@ def retry() -> None:
     """
     with transaction() as session:
         number = hold.ask_retry(session)
-    click.echo(f"Messages due now: {number}. A running worker tries them within seconds.")
+    say(f"Messages due now: {number}. A running worker tries them within seconds.")
 
 
 def _check_work(session: Session) -> list[health.HealthFinding]:
@@ -337,7 +344,11 @@ def _check_work(session: Session) -> list[health.HealthFinding]:
     has_relay = not settings.smtp_url.startswith("mailbox:")
     return list(
         health.check_work(
-            gather_metrics(session, settings.uncertain),
+            gather_metrics(
+                session,
+                settings.uncertain,
+                disk.free_bytes(settings.database_url, settings.state_folder),
+            ),
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
             has_backups=bool(settings.backup_public_key),
@@ -437,10 +448,10 @@ def _adopt(session: Session, step: str) -> None:
     """Take over what an older version wrote; it takes the worker's keys."""
     if step < schema.PROVEN:
         leads = data_migration.migrate_data(session, Keyring(*keys_here()), services().sealer)
-        click.echo(f"Rights to lead a group taken over from the older version: {leads}.")
+        say(f"Rights to lead a group taken over from the older version: {leads}.")
     if data_migration.has_office(session):
         number = data_migration.prove_office(session, Keyring(*keys_here()))
-        click.echo(f"Rights to work for the office taken over from the older version: {number}.")
+        say(f"Rights to work for the office taken over from the older version: {number}.")
 
 
 def _database_url(given: str) -> str:
@@ -483,9 +494,9 @@ def demo(slug: str, members: int) -> None:
     """
     _only_in_development()
     keyring = Keyring(*keys_here())
-    with transaction() as session:
-        demo_data.add_members(session, keyring, require_group(session, slug), members)
-    click.echo(f"Made-up members added to {slug}: {members}.")
+    with transaction() as session, progress(members, "Members") as bar:
+        demo_data.add_members(session, keyring, require_group(session, slug), members, bar.update)
+    say(f"Made-up members added to {slug}: {members}.")
 
 
 @click.command()
@@ -544,6 +555,7 @@ def status() -> None:
     is_flag=True,
     help="Pause newsletters that were being sent, and mark their copies as uncertain.",
 )
+@asks("What waits leaves then. Release the hold?")
 def release(*, doubt: bool) -> None:
     """Let this host read, send and delete again.
 
@@ -554,9 +566,7 @@ def release(*, doubt: bool) -> None:
         if because is not None:
             if doubt:
                 number = in_flight.uncertain(session, services().settings.uncertain)
-                click.echo(
-                    f"Newsletters paused: {number}. Their group leaders, or you, can resume them."
-                )
+                say(f"Newsletters paused: {number}. Their group leaders, or you, can resume them.")
             hold.release_hold(session, seen)
             if ahead:
                 clock_repair.pull_back(session, ahead, now())
@@ -564,7 +574,7 @@ def release(*, doubt: bool) -> None:
     if because is None:
         click.echo("Sending is not on hold.")
         return
-    click.echo(f"Released. {_reason_text(waiting)} A running worker resumes within seconds.")
+    say(f"Released. {_reason_text(waiting)} A running worker resumes within seconds.")
 
 
 @hold_commands.command("begin")
@@ -576,7 +586,7 @@ def begin() -> None:
     seen = _state_file().seen()
     with transaction() as session:
         hold.start_hold(session, "asked", seen)
-    click.echo("Sending is on hold, on every host that has worked on this database.")
+    say("Sending is on hold, on every host that has worked on this database.")
 
 
 def _listed(session: Session) -> str:
@@ -589,6 +599,7 @@ def _listed(session: Session) -> str:
 
 
 @click.command("purge")
+@asks("What is past its retention time is deleted for good. Go on?")
 def purge_command() -> None:
     """Delete what is past its retention time, now.
 
@@ -596,7 +607,8 @@ def purge_command() -> None:
     """
     with transaction() as session:
         session.connection(execution_options={"has_time": True})
-        removed = purge.purge_all(session)
+        with working("Deleting …"):
+            removed = purge.purge_all(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
 

@@ -1,6 +1,7 @@
 """Sample members, issues and meetings for development."""
 
 import secrets
+from collections.abc import Callable
 from datetime import date, time, timedelta
 
 from sqlalchemy import func, insert, select
@@ -55,7 +56,13 @@ finishes it.)*
 """
 
 
-def add_members(session: Session, keyring: Keyring, group: Group, number: int) -> None:
+def add_members(
+    session: Session,
+    keyring: Keyring,
+    group: Group,
+    number: int,
+    told: Callable[[int], object] = lambda _number: None,
+) -> None:
     """Add made-up confirmed members at example.org to a group, fast."""
     batch = secrets.token_hex(3)
     at = now()
@@ -66,6 +73,7 @@ def add_members(session: Session, keyring: Keyring, group: Group, number: int) -
             for each in range(start, min(start + ROWS_AT_ONCE, number))
         ]
         session.execute(insert(Subscription), rows)
+        told(len(rows))
 
 
 def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str, object]:

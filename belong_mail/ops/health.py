@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import db
 from belong_mail.core.db import now
 from belong_mail.members.intake import LastLook
-from belong_mail.ops import hold
+from belong_mail.ops import disk, hold
 from belong_mail.ops.metrics import LATE, Metrics, oldest_request
 
 MINUTE, HOUR = 60, 3600
@@ -51,7 +51,7 @@ def check_schema(engine: Engine) -> HealthFinding:
     return HealthFinding("The database schema is up to date.")
 
 
-def obstacles(session: Session, *, has_relay: bool) -> list[str]:
+def obstacles(session: Session, *, has_relay: bool, free_bytes: int | None = None) -> list[str]:
     """Say why what people ask for now would not be answered soon; quick, for `/readyz`.
 
     A database that no worker has ever met is ready: it waits for its first one.
@@ -61,7 +61,10 @@ def obstacles(session: Session, *, has_relay: bool) -> list[str]:
         said.append("Sending is on hold.")
     pulse = hold.pulse(session)
     if has_relay and pulse is not None and hold.is_dead(pulse, at):
-        said.append("No worker is running.")
+        minutes = (at - pulse).total_seconds() // MINUTE
+        said.append(f"No worker is running: the last sign of one is {minutes:.0f} minutes old.")
+    if disk.is_low(free_bytes):
+        said.append("A disk is nearly full.")
     if oldest_request(session, at) > LATE.total_seconds():
         said.append("Requests are waiting to be read.")
     return said
@@ -74,6 +77,7 @@ def check_work(
     yield from _backup(metrics.backup_seconds, is_wanted=has_backups)
     if has_relay:
         yield _worker(metrics)
+    yield from _disk(metrics.free_bytes)
     if metrics.is_on_hold:
         yield failure("Sending is on hold. See `hold status`.")
     yield _mail(metrics)
@@ -104,6 +108,18 @@ def _worker(metrics: Metrics) -> HealthFinding:
         minutes = metrics.pulse_seconds // MINUTE
         return failure(f"The last sign of a worker is {minutes:.0f} minutes old. {DEAD}")
     return HealthFinding("A worker is running.")
+
+
+def _disk(free: int | None) -> Iterator[HealthFinding]:
+    if free is None:
+        return
+    if disk.is_low(free):
+        yield failure(
+            f"A disk that we write to takes only {free // disk.MEGABYTE} MB more. Make room: a full"
+            " one stops forms, sending and backups."
+        )
+    else:
+        yield HealthFinding("The disks that we write to have room.")
 
 
 def _mail(metrics: Metrics) -> HealthFinding:

@@ -60,9 +60,13 @@ class Metrics:
     inbound: LastLook | None
     # Since `db backup` last made a copy; None: it never has.
     backup_seconds: float | None
+    # What the fullest disk that we write to still takes; None: it was not looked at.
+    free_bytes: int | None = None
 
 
-def gather_metrics(session: Session, uncertain: timedelta | None) -> Metrics:
+def gather_metrics(
+    session: Session, uncertain: timedelta | None, free_bytes: int | None = None
+) -> Metrics:
     at, pulse = now(), hold.pulse(session)
     by_state = dict(
         session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).all()
@@ -92,6 +96,7 @@ def gather_metrics(session: Session, uncertain: timedelta | None) -> Metrics:
         is_coming_back=bounces.is_alarming(session, at),
         inbound=intake.last_look(session, at),
         backup_seconds=_backup(session, at),
+        free_bytes=free_bytes,
     )
 
 
@@ -174,16 +179,13 @@ def exposition(metrics: Metrics) -> str:
         ("oldest_request_seconds", "Age of the oldest request.", metrics.oldest_request_seconds),
         ("orphans", "Messages claimed by unknown workers.", metrics.orphans),
         ("overdue_issues", "Newsletters whose time has passed.", metrics.overdue_issues),
-        (
-            "undecided_issues",
-            "Newsletters that wait for a group leader.",
-            len(metrics.undecided_issues),
-        ),
+        ("undecided_issues", "Newsletters that wait for leaders.", len(metrics.undecided_issues)),
         ("unexplained", "Things that wait because a clock was ahead.", metrics.unexplained),
         ("unreadable_requests", "Requests that cannot be read.", metrics.unreadable),
         ("on_hold", "1 while sending is on hold.", int(metrics.is_on_hold)),
         ("undelivered", "Messages to the office that were not delivered.", metrics.undelivered),
         ("coming_back", "1 while very many emails bounce.", int(metrics.is_coming_back)),
+        ("disk_free_bytes", "What the fullest disk we write to still takes.", metrics.free_bytes),
         ("backup_seconds", "Since `db backup` last made a copy.", metrics.backup_seconds),
         *_of_intake(metrics.inbound),
     ):
@@ -199,7 +201,8 @@ def _number(name: str, value: float | None) -> str:
     """Write a value; a moment has more digits than others."""
     if value is None:
         return "nan"
-    return f"{value:.0f}" if name.endswith("timestamp_seconds") else f"{value:g}"
+    is_long = name.endswith(("timestamp_seconds", "_bytes"))
+    return f"{value:.0f}" if is_long else f"{value:g}"
 
 
 def _of_intake(last: LastLook | None) -> tuple[tuple[str, str, float | None], ...]:

@@ -10,7 +10,7 @@ from belong_mail.core.db import now, require_writable
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.members import bounces
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.ops import figures, health, hold
+from belong_mail.ops import disk, figures, health, hold
 from belong_mail.ops import metrics as metrics_module
 from belong_mail.web.access import for_office, public
 from belong_mail.web.context import services, transaction
@@ -30,7 +30,7 @@ def metrics() -> ResponseReturnValue:
         abort(404)
     with transaction() as session:
         said = metrics_module.exposition(
-            metrics_module.gather_metrics(session, services().settings.uncertain)
+            metrics_module.gather_metrics(session, services().settings.uncertain, _free_bytes())
         )
     return said, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
@@ -48,9 +48,14 @@ def readyz() -> ResponseReturnValue:
         require_writable(services().engine)
         has_relay = not services().settings.smtp_url.startswith("mailbox:")
         with transaction() as session:
-            said = health.obstacles(session, has_relay=has_relay)
+            said = health.obstacles(session, has_relay=has_relay, free_bytes=_free_bytes())
     words = "\n".join(said or ["ok"]) + "\n"
     return words, 503 if said else 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _free_bytes() -> int | None:
+    settings = services().settings
+    return disk.free_bytes(settings.database_url, settings.state_folder)
 
 
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")

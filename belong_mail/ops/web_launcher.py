@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,8 @@ WORKER_ALONE = (
     "BELONG_INBOUND_PASSWORD",
     "BELONG_INBOUND_CREDENTIALS",
 )
+# How granian writes its own lines, such as that a web worker died: as we write ours.
+SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
 # Seconds before a web worker that ignores SIGTERM during startup is killed.
 WEB_PATIENCE = "5s"
 # That a web worker holds at most, idle ones too.
@@ -60,7 +63,7 @@ def web_command(settings: Callable[[], Settings]) -> click.Command:
                 "--host must be this machine (127.0.0.1) in development, where anyone who can reach"
                 " it can read the mailbox. To serve other people, set BELONG_ENV=production."
             )
-        _exec_web_server(host, port, workers)
+        _exec_web_server(host, port, workers, settings().log_format)
 
     return web
 
@@ -70,18 +73,20 @@ def launch_web(arguments: Sequence[str], settings: Settings) -> None:
     web_command(lambda: settings).main(arguments, prog_name="flask web")
 
 
-def _exec_web_server(host: str, port: int, workers: int) -> None:
+def _exec_web_server(host: str, port: int, workers: int, log_format: str) -> None:
     environ = {
         name: value
         for name, value in os.environ.items()
         if name.removesuffix("_FILE") not in WORKER_ALONE
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
+    environ["BELONG_LOG_FORMAT"] = log_format
     options = f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
     options += f" --http1-header-read-timeout {HEADER_MILLISECONDS}"
     patience = ["--workers-kill-timeout", WEB_PATIENCE]
     options += f" --workers {workers} --respawn-failed-workers"
     address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
+    logs = ["--log-config", str(SERVER_LOGS)]
     arguments = [
         sys.executable,
         "-m",
@@ -89,6 +94,7 @@ def _exec_web_server(host: str, port: int, workers: int) -> None:
         *options.split(),
         *patience,
         *address,
+        *logs,
         "wsgi:serve",
     ]
     if not IS_INSTALLED:

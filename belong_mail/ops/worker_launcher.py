@@ -15,6 +15,7 @@ from belong_mail.core.environment import ENTRY_POINTS
 # Options of `flask` itself whose value stands apart.
 WITH_VALUE = ("-A", "--app", "-e", "--env-file")
 DRAIN = "--drain"
+QUIET = "--quiet"
 # No columns for tracebacks, which a worker does not write, and no docstrings: 4 MB less.
 INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
 # For all threads: those that open connections would each begin a heap of their own.

@@ -90,20 +90,24 @@ def favicon() -> ResponseReturnValue:
 def colors() -> Response:
     """Give a page the district's color, if it has one."""
     accent = services().settings.accent_color
-    return _kept(style_sheet(accent) if accent else "", "text/css")
+    version = accent.removeprefix("#")
+    return _kept(style_sheet(accent) if accent else "", "text/css", version)
 
 
 @directory.get("/logo")
 @public
 def logo() -> ResponseReturnValue:
     found = services().settings.logo
-    return _kept(found.content, found.media_type) if found else favicon()
+    return _kept(found.content, found.media_type, found.version) if found else favicon()
 
 
-def _kept(content: str | bytes, media_type: str) -> Response:
-    """Answer for good: the page's link to it has another `v` when a setting has changed."""
+def _kept(content: str | bytes, media_type: str, version: str) -> Response:
+    """Answer for good where a page's link asks for this `v`: it has another for another setting.
+
+    A page of a process that has newer settings asks for what is not here yet.
+    """
     response = Response(content, mimetype=media_type)
-    if request.args.get("v"):
+    if version and request.args.get("v") == version:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 

@@ -9,14 +9,15 @@ from flask import Flask, Response, g, request
 
 from belong_mail.core import logs
 
-# Ordinary answers are not logged: who reads which page is nobody's business.
+# Ordinary answers are not logged unless an operator asks for it: who reads which page is nobody's
+# business. Even then no path is, which names a group or holds a secret.
 SLOW_SECONDS: Final = 1.0
 
 log = logging.getLogger(__name__)
 
 
-def init_request_log(app: Flask) -> None:
-    """Begin before all other hooks, and end after them."""
+def init_request_log(app: Flask, *, is_every: bool) -> None:
+    """Begin before all other hooks, and end after them; log every answer, if that is wanted."""
 
     @app.before_request
     def begin() -> None:
@@ -26,7 +27,8 @@ def init_request_log(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.get("began_at", time.perf_counter())
-        if response.status_code >= HTTPStatus.BAD_REQUEST or seconds >= SLOW_SECONDS:
+        is_bad = response.status_code >= HTTPStatus.BAD_REQUEST
+        if is_every or is_bad or seconds >= SLOW_SECONDS:
             _log(response.status_code, seconds)
         return response
 
@@ -38,10 +40,11 @@ def init_request_log(app: Flask) -> None:
 def _log(status: int, seconds: float) -> None:
     is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     is_slow = seconds >= SLOW_SECONDS
+    ordinary = "request was slow" if is_slow else "request"
     logs.event(
         log,
         logging.ERROR if is_fault else logging.WARNING if is_slow else logging.INFO,
-        "request failed" if status >= HTTPStatus.BAD_REQUEST else "request was slow",
+        "request failed" if status >= HTTPStatus.BAD_REQUEST else ordinary,
         status=status,
         method=request.method if request.routing_exception is None else "",
         page=request.endpoint or "",

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -46,6 +47,8 @@ NO_DATABASE_SECONDS = 5.0
 PURGE_GAP = timedelta(minutes=1)
 # Seconds; a copy of the database that is older than this is known for one.
 HOST_CHECK_SECONDS = 10.0
+# How often a terminal hears what still waits.
+TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
 MAX_FAILURES = 3
 # Why we are on hold while our keys do not open what is in the database.
@@ -112,13 +115,17 @@ class Worker:
         with suppress(*NO_DATABASE):
             self._is_free()
 
-    def drain(self) -> None:
-        """Work until nothing is due now, or until the engine is told to stop."""
+    def drain(self, told: Callable[[], None] | None = None) -> None:
+        """Work until nothing is due now, or until the engine is told to stop; tell now and then."""
+        tell_at = 0.0
         if self._is_free():
             self.engine.recover()
         elif self.held_because == WRONG_KEYS:
             self._tell_of_keys()
         while self._is_free() and not self.engine.stopping.is_set():
+            if told is not None and time.monotonic() > tell_at:
+                told()
+                tell_at = time.monotonic() + TELL_SECONDS
             if not self.step() and not (self._intake is not None and self._intake.wait()):
                 break
         self.engine.finish()

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 
 from belong_mail.core import db, logs
 from belong_mail.core.decryption import Keyring, worker_keys
@@ -18,7 +19,7 @@ NICENESS = 10
 COMPILED_STATEMENTS = 16
 
 
-def run_worker(settings: Settings, *, is_draining: bool) -> None:
+def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
     """Open, index and send what waits; on SIGTERM finish what is in hand.
 
     Whoever waits for a page comes first: a worker is nicer to others than they are to it.
@@ -27,7 +28,7 @@ def run_worker(settings: Settings, *, is_draining: bool) -> None:
     try:
         worker = _make_ready(settings)
         if is_draining:
-            _drain(worker)
+            _drain(worker, is_quiet=is_quiet)
             return
         logs.configure(settings.log_format, "worker")
         logs.event(log, logging.INFO, "started", process=os.getpid())
@@ -51,13 +52,27 @@ def _make_ready(settings: Settings) -> Worker:
     return worker
 
 
-def _drain(worker: Worker) -> None:
+def _drain(worker: Worker, *, is_quiet: bool) -> None:
     """Work until nothing is due now; say what waits for later."""
-    worker.drain()
+    is_told = not is_quiet and sys.stderr.isatty()
+    worker.drain(partial(_tell, worker) if is_told else None)
     waiting = worker.waiting()
     worker.close()
+    if is_told:
+        sys.stderr.write("\n")
     if worker.held_because is not None:
         reason = hold.REASONS[worker.held_because]
         sys.exit(f"Error: Sending is on hold: {reason} See `hold status`.")
-    words = ", ".join(f"{number} {state}" for state, number in waiting.items())
-    sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")
+    if not is_quiet:
+        words = _in_words(waiting)
+        sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")
+
+
+def _in_words(waiting: dict[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in waiting.items())
+
+
+def _tell(worker: Worker) -> None:
+    """Show on the terminal what is still waiting."""
+    sys.stderr.write(f"\rStill waiting: {_in_words(worker.waiting())}\033[K")
+    sys.stderr.flush()

@@ -38,6 +38,7 @@ CAUSES: dict[str, dict[str, str]] = {
         "belong_inbound_last_look_timestamp_seconds": f"0x{MINUTES}",
     },
     "BelongBackupMissing": {"belong_backup_seconds": f"129000+60x{MINUTES}"},
+    "BelongDiskFull": {"belong_disk_free_bytes": f"1000000x{MINUTES}"},
     "BelongClaimsLost": {"belong_orphans": f"1x{MINUTES}"},
 }
 

@@ -1,6 +1,8 @@
 """A dead worker, and whatever stands too long, is noticed without the relay's help."""
 
 import dataclasses
+import re
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import health
+from belong_mail.ops import disk, health
 from belong_mail.ops.hold import Host
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
@@ -26,6 +28,7 @@ from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_sqlite
+from tests.processes import ROOT, flask, run, surroundings
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
@@ -90,7 +93,7 @@ def test_a_worker_that_died_is_noticed_though_nothing_waits(
     clock.shift(2 * MINUTE)
     [words] = status(cli)
     assert words.startswith("The last sign of a worker is 3 minutes old. No worker is running.")
-    assert ready(visitor) == "No worker is running.\n"
+    assert ready(visitor) == "No worker is running: the last sign of one is 3 minutes old.\n"
     worker.drain()
     assert status(cli) == []
 
@@ -141,6 +144,39 @@ def test_a_held_worker_is_on_hold_and_not_dead(
     worker.drain()
     assert status(cli) == ["Sending is on hold. See `hold status`."]
     assert ready(visitor) == "Sending is on hold.\n"
+
+
+@on_sqlite
+def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A disk of one megabyte, on which the state folder stands."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("NOT TESTED: disks that are nearly full; mounting needs root")
+    small, free = tmp_path / "small", "A disk that we write to takes only "
+    small.mkdir()
+    settings = surroundings({**environment, "BELONG_STATE_FOLDER": str(small)})
+    mounting = f'mount -t tmpfs -o size=1m none "{small}" && exec "$@"'
+    asked = flask("status")
+    full = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounting, "sh", *asked],
+        cwd=ROOT, env=settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    usual = run({**environment, "BELONG_STATE_FOLDER": str(small)}, "status")
+    assert full.returncode == 1
+    assert re.search(f"^{free}[01] MB more\\.", full.stdout, re.MULTILINE), full.stdout
+    assert free not in usual.stdout
+
+
+def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Services) -> None:
+    with services.reading.begin() as session:
+        low, enough = disk.LOW_BYTES - 1, disk.LOW_BYTES
+        assert health.obstacles(session, has_relay=False, free_bytes=low) == [
+            "A disk is nearly full."
+        ]
+        assert health.obstacles(session, has_relay=False, free_bytes=enough) == []
+        said = exposition(gather_metrics(session, None, low))
+    assert f"belong_disk_free_bytes {low}\n" in said
 
 
 def test_requests_that_nobody_reads_are_noticed(

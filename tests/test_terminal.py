@@ -1,0 +1,208 @@
+"""What commands say to whoever sits at a terminal, and to scripts: examples, questions, a bar."""
+
+import os
+import pty
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select
+
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import cli as cli_module
+from belong_mail.ops.examples import EXAMPLES
+from tests.factories import make_members, members_of, queue_issue
+from tests.markers import on_sqlite
+from tests.processes import ROOT, SECONDS, flask, run, surroundings
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """List all commands by their whole names; those of groups that are loaded late, too."""
+    if isinstance(command, cli_module.LazyCommand):
+        command = cli_module._load_command(name)
+    if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield name, command
+        for each, below in command.commands.items():
+            yield from leaves(below, f"{name} {each}")
+    else:
+        yield name, command
+
+
+def every_command() -> dict[str, click.Command]:
+    found = (leaves(each, str(each.name)) for each in cli_module.every_command())
+    return {name: command for each in found for name, command in each}
+
+
+EVERY = every_command()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_command_has_an_example_that_names_what_it_takes(name: str) -> None:
+    command = EVERY[name]
+    said = command.epilog or (command.help or "").rpartition("\n\n")[2].strip()
+    assert said.startswith("Example: "), "no example"
+    words = shlex.split(said.removeprefix("Example: "))
+    start = next(at for at in range(len(words)) if words[at:][: len(name.split())] == name.split())
+    assert words[start - 1].endswith("belong")
+    known = {option for each in command.params for option in each.opts}
+    rest = words[start + len(name.split()) :]
+    own = (
+        rest[: rest.index("&&")]
+        if "&&" in rest
+        else rest[: rest.index("||")]
+        if "||" in rest
+        else rest
+    )
+    used = {word for word in own if word.startswith("--")}
+    assert used <= known
+    required = [
+        each for each in command.params if isinstance(each, click.Argument) and each.required
+    ]
+    assert len([word for word in own if not word.startswith("-")]) >= len(required)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_times_and_choices_in_an_example_are_taken(name: str) -> None:
+    command = EVERY[name]
+    words = shlex.split(command.epilog or "")
+    for option in command.params:
+        if isinstance(option.type, click.DateTime | click.Choice):
+            for word in [words[at + 1] for at, each in enumerate(words) if each in option.opts]:
+                option.type.convert(word, option, None)
+
+
+def test_no_example_is_of_a_command_that_is_not_there() -> None:
+    assert set(EXAMPLES) <= set(EVERY)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"setup", "inbound"}))
+def test_each_command_can_be_quiet(name: str) -> None:
+    assert {"-q", "--quiet"} <= {option for each in EVERY[name].params for option in each.opts}
+
+
+@on_sqlite
+def test_a_quiet_command_prints_its_result_alone(cli: FlaskCliRunner) -> None:
+    done = cli.invoke(args=["group", "add", "chess", "Chess", "--upcoming", "-q"])
+    assert (done.exit_code, done.output) == (0, "")
+    assert "chess\tupcoming" in cli.invoke(args=["group", "list", "--quiet"]).output
+    refused = cli.invoke(args=["group", "add", "chess", "Chess", "-q"])
+    assert refused.exit_code == 2
+    assert "taken" in refused.output
+
+
+def at_terminal(
+    settings: dict[str, str], *arguments: str, answer: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody does who sits at a terminal, and answers its question."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            flask(*arguments),
+            cwd=ROOT, env=surroundings(settings), stdin=theirs, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        said = b"".join(iter(lambda: _read(ours), b""))
+        process.wait(SECONDS)
+    finally:
+        os.close(ours)
+    return subprocess.CompletedProcess(arguments, process.returncode, said.decode(), "")
+
+
+def _read(terminal: int) -> bytes:
+    """Read what comes; a terminal that its last program has left says so by an error."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
+
+
+def issue(services: Services, keyring: Keyring) -> str:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+        return queue_issue(session).public_id
+
+
+def is_stopped(services: Services) -> bool:
+    with services.reading.begin() as session:
+        return session.scalar(select(Newsletter.stopped_at)) is not None
+
+
+@on_sqlite
+def test_what_cannot_be_undone_is_asked_first_at_a_terminal(
+    environment: dict[str, str], services: Services, keyring: Keyring
+) -> None:
+    name = issue(services, keyring)
+    question = "It cannot be resumed after that. Stop it for good? [y/N]"
+    said = at_terminal(environment, "newsletter", "stop", name, answer="n")
+    assert (said.returncode, question in said.stdout) == (1, True)
+    assert not is_stopped(services)
+    said = at_terminal(environment, "newsletter", "stop", name, answer="y")
+    assert (said.returncode, question in said.stdout) == (0, True)
+    assert is_stopped(services)
+
+
+@on_sqlite
+def test_yes_answers_and_a_script_is_not_asked(
+    environment: dict[str, str], services: Services, keyring: Keyring
+) -> None:
+    name = issue(services, keyring)
+    said = at_terminal(environment, "newsletter", "stop", name, "--yes")
+    assert (said.returncode, "Stop it for good?" in said.stdout) == (0, False)
+    done = run(environment, "purge")
+    assert (done.returncode, "Go on?" in done.stdout + done.stderr) == (0, False)
+
+
+@on_sqlite
+def test_a_restore_that_is_not_wanted_leaves_the_database(
+    environment: dict[str, str], services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    copy = str(tmp_path / "copy")
+    assert run(environment, "db", "backup", copy).returncode == 0
+    name = issue(services, keyring)
+    said = at_terminal(environment, "db", "restore", copy, answer="n")
+    assert (said.returncode, "What is in the database now is lost." in said.stdout) == (1, True)
+    with services.reading.begin() as session:
+        assert session.scalar(select(Newsletter.public_id)) == name
+
+
+@on_sqlite
+def test_long_work_shows_how_far_it_is_at_a_terminal_alone(
+    environment: dict[str, str], services: Services, tmp_path: Path
+) -> None:
+    demo = ("demo", "--group", "asian", "--members", "3000")
+    shown = at_terminal(environment, *demo).stdout
+    assert "Members" in shown
+    assert "100%" in shown
+    with services.reading.begin() as session:
+        assert members_of(session, "asian") == 3000
+    assert at_terminal(environment, *demo, "--quiet").stdout.strip() == ""
+    elsewhere = run(environment, *demo)
+    assert (elsewhere.stdout, elsewhere.stderr) == ("Made-up members added to asian: 3000.\n", "")
+    backup = at_terminal(environment, "db", "backup", str(tmp_path / "copy")).stdout
+    assert "Copying the database …" in backup
+    drill = at_terminal(environment, "db", "drill", str(tmp_path / "copy")).stdout
+    assert "Trying the copy …" in drill
+
+
+@on_sqlite
+def test_a_worker_that_drains_shows_what_still_waits(
+    environment: dict[str, str], services: Services, keyring: Keyring
+) -> None:
+    issue(services, keyring)
+    shown = at_terminal(environment, "worker", "--drain")
+    assert shown.returncode == 0
+    assert "Still waiting: 2 queued" in shown.stdout
+    assert shown.stdout.rstrip().endswith("Nothing is waiting.")
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.count(Delivery.id))) == 2
+    quiet = at_terminal(environment, "worker", "--drain", "--quiet")
+    assert (quiet.returncode, quiet.stdout.strip()) == (0, "")
