@@ -1014,8 +1014,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-kept-page-is-of-this-minute",
         "belong_mail/web/page_cache.py",
-        "minute = int(now().timestamp() // 60)",
-        "minute = 0",
+        "found is not None and found.version == version",
+        "found is not None and found.version[1] == version[1]",
         (f"{PAGE_CACHE}::test_a_page_is_built_anew_when_the_minute_is_over",),
     ),
     (
