@@ -49,7 +49,7 @@ from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, page_cache, request_log, security_headers
 from belong_mail.web.access import Access, ProofNeeded, SignedOut
-from belong_mail.web.context import InMemoryRequest, transaction
+from belong_mail.web.context import OwnRequest, transaction
 
 MAX_BODY = 256 * 1024
 DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
@@ -67,7 +67,7 @@ BLUEPRINTS = (
 def create_app(settings: Settings) -> Flask:
     """Create the Flask app from the rooms' views and the services."""
     app = Flask(__name__, template_folder=str(RESOURCES / "templates"))
-    app.request_class = InMemoryRequest
+    app.request_class = OwnRequest
     app.config.update(
         SECRET_KEY=settings.secret_keys[-1],
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[:-1]),

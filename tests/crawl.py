@@ -204,8 +204,9 @@ def calendar_stops(services: Services) -> Iterator[Stop]:
     with services.writing.begin() as session:
         meeting = plan_meeting(session, SLUG)
     month = f"{meeting.starts_on:%Y-%m}"
-    for path in ("/calendar", f"/calendar?group={SLUG}", f"/calendar/{month}"):
+    for path in ("/calendar", f"/calendar/{month}"):
         yield Stop("calendar", path)
+        yield Stop("calendar of a group", f"{path}?group={SLUG}")
     event = f"/meetings/{meeting.public_id}/{meeting.starts_on}.ics"
     for path in ("/calendar.ics", f"/groups/{SLUG}/calendar.ics", event):
         yield Stop("feed", path)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from secrets import compare_digest
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -31,9 +32,10 @@ HAND_OVER = "hand-over"
 PASSKEY_CHANGED = "passkey-changed"
 
 
-def is_held() -> ColumnElement[bool]:
-    """Tell of rights to lead whether they are accepted and have not ended."""
-    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
+def is_held(at: Any = None) -> ColumnElement[bool]:
+    """Tell of rights to lead whether they are accepted and have not ended, now or at a time."""
+    at = now() if at is None else at
+    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > at)
     return and_(GroupLead.accepted_at.is_not(None), has_not_ended)
 
 

@@ -16,7 +16,7 @@ from belong_mail.accounts.service import NotFound, browser_proof, has_office_rig
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose
-from belong_mail.web.context import services
+from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
@@ -155,7 +155,7 @@ def remember_browser(answer: Response, account: Account) -> None:
     """
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(
-        _known_cookie(),
+        known_cookie(),
         services().tokens.sign(Purpose.KNOWN_BROWSER, proof, now()),
         max_age=Purpose.KNOWN_BROWSER.max_age,
         secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -167,14 +167,14 @@ def remember_browser(answer: Response, account: Account) -> None:
 def forget_browser(answer: Response) -> None:
     """Know this browser no more."""
     is_secure = current_app.config["SESSION_COOKIE_SECURE"]
-    answer.delete_cookie(_known_cookie(), secure=is_secure, httponly=True, samesite="Lax")
+    answer.delete_cookie(known_cookie(), secure=is_secure, httponly=True, samesite="Lax")
 
 
 def known_as() -> str:
     """Return the proof that a lead has signed in in this browser; nothing without one."""
     try:
         return services().tokens.read(
-            Purpose.KNOWN_BROWSER, request.cookies.get(_known_cookie(), "")
+            Purpose.KNOWN_BROWSER, request.cookies.get(known_cookie(), "")
         )
     except BadToken:
         return ""
@@ -183,10 +183,6 @@ def known_as() -> str:
 def was_signed_in() -> bool:
     """Tell whether somebody has signed in in this browser, however long ago their session ended."""
     return TOKEN_KEY in cookie or bool(known_as())
-
-
-def _known_cookie() -> str:
-    return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
 
 
 def _hash(token: str) -> bytes:

@@ -7,13 +7,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.shown import GROUPS, SETTINGS
 from belong_mail.contact import service, threads
 from belong_mail.contact.forms import CodeForm, ContactForm
 from belong_mail.core import site_settings
 from belong_mail.core.help_lines import HelpLines
 from belong_mail.core.rate_limits import NO_WAIT
-from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
@@ -25,7 +24,7 @@ contact = Blueprint("contact", __name__)
 @contact.route("/contact", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(Group, GroupLead, Account, SiteSetting)
+@cached_by(GROUPS, SETTINGS)
 def write() -> ResponseReturnValue:
     """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()

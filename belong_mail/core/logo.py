@@ -17,7 +17,7 @@ ELEMENTS: Final = frozenset((
 ))  # fmt: skip
 # What fetches or runs something, in a style or an attribute; a place in the file itself does not.
 REACHING: Final = re.compile(
-    r"url\((?!\s*['\"]?#)|@import|javascript:|data:|expression\(|\\", re.IGNORECASE
+    r"url\((?!\s*['\"]?#)|image-set|src\(|@import|javascript:|data:|expression\(|\\", re.IGNORECASE
 )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.i18n import sensitive_words
+from belong_mail.core.names import Names
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from belong_mail.groups.site_words import words_beside
@@ -226,7 +227,7 @@ def _words_of(group: Group) -> _HeaderWords:
     if is_discreet(group):
         lines += words_beside(group)
     further = tuple(line.casefold() for line in lines)
-    return _words(group.slug, _names(group), further, _common())
+    return _words(group.slug, _names(group), further, _phrases(site_names()))
 
 
 @lru_cache(maxsize=64)
@@ -245,29 +246,38 @@ def _is_like(kind: str, name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _words(
-    slug: str, names: tuple[str, ...], further: tuple[str, ...], common: frozenset[str]
+    slug: str, names: tuple[str, ...], further: tuple[str, ...], ours: tuple[str, ...]
 ) -> _HeaderWords:
     words = [*NAMES.get(slug, ()), *further]
     for name in names:
-        words += _own(slug, name, common)
+        words += _own(slug, name, ours)
     for kind in _kinds(slug, names):
         words += (*NAMES[kind], *TELLING[kind])
     return _HeaderWords(words)
 
 
-def _common() -> frozenset[str]:
-    """Return the words that say nothing; those of the site's and district's names among them."""
-    ours = site_names()
-    said = f"{ours.site_name} {ours.district_name} {ours.district_short} {ours.program_name}"
-    return COMMON | set(re.findall(r"\w+", said.casefold()))
+@lru_cache(maxsize=8)
+def _phrases(ours: Names) -> tuple[str, ...]:
+    """List the site's and district's names, longest first, which say nothing about a group.
+
+    Their single words may: a group “Black Educators” of a district “Black Hawk”.
+    """
+    names = (ours.site_name, ours.district_name, ours.district_short, ours.program_name)
+    return tuple(sorted(filter(None, map(_spaced, names)), key=len, reverse=True))
 
 
-def _own(slug: str, name: str, common: frozenset[str]) -> Iterator[str]:
+def _spaced(name: str) -> str:
+    return " ".join(re.findall(r"\w+", name.casefold()))
+
+
+def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
     """Yield what a group's own name and address say; of one that we do not know each word."""
     yield from (name, slug.replace("-", " "))
     yield from (part for part in re.split(r"[/&,|]", name) if part.strip() != name)
     if SEEDED.get(slug) != name:
-        said = name if slug in SEEDED else f"{name} {slug}"
-        for word in re.findall(r"\w+", said.casefold()):
-            if word not in common and len(word) > 1:
+        said = _spaced(name if slug in SEEDED else f"{name} {slug}")
+        for each in ours:
+            said = re.sub(rf"\b{each}\b", " ", said)
+        for word in said.split():
+            if word not in COMMON and len(word) > 1:
                 yield f"{word.removesuffix('s')}*" if len(word) >= STEM else word

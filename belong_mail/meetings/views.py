@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from belong_mail.accounts.shown import GROUPS
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet
@@ -20,7 +21,7 @@ from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
-from belong_mail.web.page_cache import cached_by
+from belong_mail.web.page_cache import GROUP, cached_by
 
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
@@ -32,12 +33,12 @@ PACKED = "packed"
 MINUTES = 5
 CALENDAR = "text/calendar; charset=utf-8"
 # What a URL of the calendar names besides its language.
-CHOICE = frozenset({"group"})
+CHOICE = frozenset({GROUP})
 
 
 @meetings.get("/calendar")
 @public
-@cached_by(Group, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
 def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
     language, today = str(get_locale()), _today()
@@ -60,7 +61,7 @@ def calendar() -> str:
 
 @meetings.get("/calendar/<month>")
 @public
-@cached_by(Group, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
 def month(month: str) -> str:
     """Show a month on one sheet, to be printed."""
     first = _day(f"{month}-01")
@@ -82,7 +83,7 @@ def month(month: str) -> str:
 
 @meetings.get("/calendar.ics")
 @public
-@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
 def feed() -> Response:
     """Every group's meetings, for calendars that look again by themselves."""
     with transaction() as session:
@@ -95,7 +96,7 @@ def feed() -> Response:
 
 @meetings.get("/groups/<slug>/calendar.ics")
 @public
-@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
@@ -107,7 +108,7 @@ def group_feed(slug: str) -> Response:
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
-@cached_by(Group, Meeting, MeetingChange, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
 def event(meeting_id: str, day: str) -> Response:
     """One day of a meeting, for one's own calendar."""
     with transaction() as session:
@@ -127,7 +128,7 @@ def _shown(occurrence: Occurrence, language: str) -> tuple[GroupView, formatting
 
 def _chosen(listed: list[Group]) -> Group | None:
     """Return the group that the URL names; an unknown one is not there."""
-    slug = request.args.get("group")
+    slug = request.args.get(GROUP)
     if not slug:
         return None
     return next((each for each in listed if each.slug == slug), None) or abort(404)

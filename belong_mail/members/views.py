@@ -11,13 +11,13 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.accounts.shown import GROUPS, INTERESTS, LED_GROUPS, QUESTIONS
 from belong_mail.core import i18n
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now
 from belong_mail.core.rate_limits import CONFIRMATION_GAP
 from belong_mail.core.tokens import BadToken, Purpose, TokenExpired
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group, GroupInterest, Question
+from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
@@ -49,7 +49,7 @@ def too_late(_error: members.NotAMember) -> ResponseReturnValue:
 @subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(Group, GroupInterest, Question, GroupLead, Account)
+@cached_by(GROUPS, INTERESTS, QUESTIONS, LED_GROUPS)
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = groups.find_even_retired(session, slug) or abort(404)
@@ -355,7 +355,7 @@ waiting_list = Blueprint("waiting_list", __name__)
 @waiting_list.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(Group)
+@cached_by(GROUPS)
 def ask(slug: str) -> ResponseReturnValue:
     """Write the sign-up down, sealed; also from a page that was open when the group started."""
     form = TellMeForm()

@@ -1,5 +1,6 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -85,7 +86,7 @@ def _seed() -> None:
     "downgrade", epilog="Example: belong db backup /root/before && belong db downgrade 0041"
 )
 @click.argument("step", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask before something is lost.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is lost; scripts need it.")
 def downgrade(step: str | None, *, yes: bool) -> None:
     """Take the schema one step back, or to STEP.
 
@@ -97,7 +98,9 @@ def downgrade(step: str | None, *, yes: bool) -> None:
     try:
         way = going_back.way_back(services().engine, step)
         if way.losses:
-            say("\n".join(["This is lost:", *way.losses]))
+            click.echo("\n".join(["This is lost:", *way.losses]), err=True)
+            if not yes and not sys.stdin.isatty():
+                raise click.ClickException("Nothing was changed. To lose this, add --yes.")
             confirm("Go on?", is_sure=yes)
         going_back.go_back(services().engine, way)
     except going_back.NoSuchStep as error:

@@ -14,7 +14,7 @@ from belong_mail.core import colors, encryption, logs
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.hosts import Network, is_this_machine
-from belong_mail.core.logo import Logo, read_logo
+from belong_mail.core.logo import MAX_OCTETS, Logo, read_logo
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail import address
 from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
@@ -193,7 +193,8 @@ def logo(value: str) -> Logo | None:
     if not value:
         return None
     try:
-        return read_logo((ROOT / value).read_bytes())
+        with (ROOT / value).open("rb") as file:
+            return read_logo(file.read(MAX_OCTETS + 1))
     except OSError:
         raise ValueError("names a file that cannot be read") from None
 

@@ -6,12 +6,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
+from belong_mail.accounts.shown import GROUPS, INTERESTS, SETTINGS
 from belong_mail.core import site_settings
 from belong_mail.core.colors import style_sheet
 from belong_mail.core.db import now
-from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
@@ -29,7 +28,7 @@ NEXT = 3
 
 @directory.get("/")
 @public
-@cached_by(Group, SiteSetting)
+@cached_by(GROUPS, SETTINGS)
 def index() -> str:
     language = str(get_locale())
     with transaction() as session:
@@ -46,7 +45,7 @@ def index() -> str:
 
 @directory.get("/groups/<slug>")
 @public
-@cached_by(Group, GroupInterest, Meeting, MeetingChange)
+@cached_by(GROUPS, INTERESTS, Meeting, MeetingChange)
 def group(slug: str) -> str:
     with transaction() as session:
         found = groups.find_even_retired(session, slug) or abort(404)
@@ -90,20 +89,24 @@ def favicon() -> ResponseReturnValue:
 def colors() -> Response:
     """Give a page the district's color, if it has one."""
     accent = services().settings.accent_color
-    return _kept(style_sheet(accent) if accent else "", "text/css")
+    version = accent.removeprefix("#")
+    return _kept(style_sheet(accent) if accent else "", "text/css", version)
 
 
 @directory.get("/logo")
 @public
 def logo() -> ResponseReturnValue:
     found = services().settings.logo
-    return _kept(found.content, found.media_type) if found else favicon()
+    return _kept(found.content, found.media_type, found.version) if found else favicon()
 
 
-def _kept(content: str | bytes, media_type: str) -> Response:
-    """Answer for good: the page's link to it has another `v` when a setting has changed."""
+def _kept(content: str | bytes, media_type: str, version: str) -> Response:
+    """Answer for good where a page's link asks for this `v`: it has another for another setting.
+
+    A page of a process that has newer settings asks for what is not here yet.
+    """
     response = Response(content, mimetype=media_type)
-    if request.args.get("v"):
+    if version and request.args.get("v") == version:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.shown import GROUPS
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.email_templates import RenderedEmail
@@ -35,14 +36,14 @@ onboarding = Blueprint("onboarding", __name__)
 
 @onboarding.get("/new-colleagues")
 @public
-@cached_by(Group)
+@cached_by(GROUPS)
 def index() -> str:
     return render_template("onboarding/index.html", entries=_entries(), code=str(get_locale()))
 
 
 @onboarding.get("/new-colleagues/sheet")
 @public
-@cached_by(Group)
+@cached_by(GROUPS)
 def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
@@ -61,7 +62,7 @@ def handout() -> str:
 
 @onboarding.get("/new-colleagues/mail")
 @public
-@cached_by(Group)
+@cached_by(GROUPS)
 def mail() -> str:
     return render_template("onboarding/mail.html", draft=_draft())
 
@@ -84,7 +85,7 @@ def draft() -> Response:
 
 @onboarding.get("/groups/<slug>/poster")
 @public
-@cached_by(Group, Meeting, MeetingChange)
+@cached_by(GROUPS, Meeting, MeetingChange)
 def poster(slug: str) -> str:
     """Show a page for the wall, with the group's next dates."""
     language = str(get_locale())

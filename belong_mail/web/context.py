@@ -15,7 +15,9 @@ import click
 from flask import Blueprint, Request, current_app, g, has_request_context, request
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
+from werkzeug.utils import cached_property
 
 from belong_mail.core import audit, logs, rate_limits, site_settings
 from belong_mail.core.db import now
@@ -150,8 +152,28 @@ def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: st
     return of_all
 
 
-class InMemoryRequest(Request):
-    """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk."""
+def known_cookie() -> str:
+    """Name the cookie of a browser in which a lead has signed in."""
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
+
+
+def own_cookies() -> set[str]:
+    """Name every cookie that we set."""
+    return {current_app.config["SESSION_COOKIE_NAME"], known_cookie()}
+
+
+class OwnRequest(Request):
+    """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk.
+
+    Of the cookies it knows our own alone: those of the parent domain come with every request, and
+    no page depends on them.
+    """
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        ours = own_cookies()
+        sent = super().cookies.items(multi=True)
+        return ImmutableMultiDict([each for each in sent if each[0] in ours])
 
     def _get_file_stream(self, *_args: object, **_options: object) -> IO[bytes]:
         return io.BytesIO()

@@ -2,16 +2,21 @@
 
     @directory.get("/")
     @public
-    @cached_by(Group, SiteSetting)
+    @cached_by(GROUPS, SETTINGS)
     def index() -> str:
 
-A view names the tables that its page shows. Each request reads their rows, which are few, past the
-ORM, and compares their hash with that of the page that was kept: whoever wrote them, the web, the
-worker, a command, a migration or another process, no page is old. What a page shows by time changes
-with a whole minute (a day, the end of a meeting, a last day), so a page is built anew each minute.
+A view names what its page shows (`accounts.shown`). Each request reads these rows, which are few,
+past the ORM, and compares their hash with that of the page that was kept: whoever wrote them, the
+web, the worker, a command, a migration or another process, no page is old. What a page shows by
+time changes with a whole minute (a day, the end of a meeting, a last day), so a page is built anew
+each minute.
 
-Whoever comes with a cookie, sends a form or asks for anything that a page does not know gets a page
-of their own, which nobody keeps. The signed time of a `PublicForm` is left out of what is kept.
+No browser keeps a page whose URL names a group: another site of the district's can time whether it
+has one, and learn who reads about the group.
+
+Whoever comes with a cookie of ours, sends a form or asks for anything that a page does not know
+gets a page of their own, which nobody keeps. The signed time of a `PublicForm` is left out of what
+is kept.
 """
 
 import gzip
@@ -25,9 +30,10 @@ from typing import Any
 from flask import Flask, Response, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
-from sqlalchemy import Select, Table, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal_column, select
+from sqlalchemy.exc import DBAPIError
 
-from belong_mail.core.db import NO_DATABASE, CompiledStatement, now
+from belong_mail.core.db import CompiledStatement, now
 from belong_mail.core.i18n import NAMES
 from belong_mail.web.compression import LEVEL, MIN_OCTETS
 from belong_mail.web.context import read_connection
@@ -36,10 +42,16 @@ from belong_mail.web.forms import signed_time
 # Pages that a process keeps, at most: there are some hundred, and months without end.
 MAX_PAGES = 200
 LANGUAGE = "lang"
+# The argument by which a calendar is of one group.
+GROUP = "group"
+# Calendars fetch it by themselves, wherever their owner is.
+FEED = "text/calendar"
 KEPT_HEADERS = ("Content-Type", "Content-Disposition")
 OK = 200
 View = Callable[..., ResponseReturnValue]
 Key = tuple[str, ...]
+# What reads the rows, by the kind of database.
+Statements = dict[str, list[CompiledStatement]]
 # The minute, and the hash of the rows.
 Version = tuple[int, bytes]
 
@@ -85,14 +97,15 @@ def init_page_cache(app: Flask) -> None:
 
 
 def cached_by(
-    *models: Any, arguments: frozenset[str] = frozenset(), minutes: int = 0
+    *shown: Any, arguments: frozenset[str] = frozenset(), minutes: int = 0
 ) -> Callable[[View], View]:
-    """Keep a view's page until rows of these models change.
+    """Keep a view's page until rows of these statements or models change.
 
-    The page may depend on these arguments of its URL, its path and its language. So many minutes a
-    browser may show it again without asking us.
+    A statement may ask for the time, as `at`. The page may depend on these arguments of its URL,
+    its path and its language. So many minutes a browser may show it again without asking us.
     """
-    statements = [CompiledStatement(_all_rows(each.__table__)) for each in models]
+    rows = [_rows(each) for each in shown]
+    statements = {"sqlite": [*map(CompiledStatement, rows)], "postgresql": _hashes(rows)}
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -101,7 +114,7 @@ def cached_by(
                 return view(**values)
             try:
                 version = _version(statements)
-            except NO_DATABASE:
+            except DBAPIError:
                 return view(**values)
             cache: PageCache = current_app.extensions["page_cache"]
             key = _key(arguments)
@@ -114,14 +127,32 @@ def cached_by(
                 cache.put(key, page)
             return _response(page, minutes)
 
-        vars(answer)["cached_by"] = models
+        vars(answer)["cached_by"] = tuple(map(_rows, shown))
         return answer
 
     return decorate
 
 
-def _all_rows(table: Table) -> Select[Any]:
-    return select(table).order_by(*table.primary_key)
+def _rows(shown: Any) -> Select[Any]:
+    """Select every row, which SQLite hands over for less than it would compute anything of them."""
+    if isinstance(shown, Select):
+        return shown
+    return select(shown.__table__).order_by(*shown.__table__.primary_key)
+
+
+def _hashes(rows: list[Select[Any]]) -> list[CompiledStatement]:
+    """Let PostgreSQL hash the rows: one question, and a short answer."""
+    found = [_hash_of(each).scalar_subquery() for each in rows]
+    return [CompiledStatement(select(*found))] if found else []
+
+
+def _hash_of(rows: Select[Any]) -> Select[Any]:
+    """Hash rows in the order of their first column, which is another in each."""
+    shown = rows.order_by(None).subquery("shown")
+    row = cast(literal_column("shown"), Text)
+    between: ColumnElement[str] = literal_column(f"'' ORDER BY shown.{shown.c.keys()[0]}")
+    text = func.convert_to(func.string_agg(row, between), literal_column("'UTF8'"))
+    return select(func.sha256(text)).select_from(shown)
 
 
 def _is_for_everybody(arguments: frozenset[str]) -> bool:
@@ -142,21 +173,23 @@ def _key(arguments: frozenset[str]) -> Key:
     return (request.path, str(get_locale()), request.args.get(LANGUAGE, ""), *named)
 
 
-def _version(statements: list[CompiledStatement]) -> Version:
+def _version(statements: Statements) -> Version:
     """Return the minute, and the hash of the rows; without tables nothing is read."""
-    minute = int(now().timestamp() // 60)
-    if not statements:
+    at = now()
+    minute = int(at.timestamp() // 60)
+    if not statements["sqlite"]:
         return minute, b""
     with read_connection() as connection:
-        rows = [statement.run(connection, {})[0] for statement in statements]
+        asked = statements[connection.dialect.name]
+        rows = [each.run(connection, {"at": at})[0] for each in asked]
     return minute, hashlib.blake2b(repr(rows).encode(), digest_size=16).digest()
 
 
-def _is_still(version: Version, statements: list[CompiledStatement]) -> bool:
+def _is_still(version: Version, statements: Statements) -> bool:
     """Tell whether nothing has changed while a page was built."""
     try:
         return _version(statements) == version
-    except NO_DATABASE:
+    except DBAPIError:
         return False
 
 
@@ -181,22 +214,38 @@ def _page(response: Response, version: Version) -> CachedPage | None:
 
 
 def _response(page: CachedPage, minutes: int) -> Response:
-    """Answer with what was kept; or with nothing, where the browser has it."""
+    """Answer with what was kept; or with nothing, where the browser has it and may keep it."""
     response = Response(headers=page.headers)
     if not page.etag:
         response.set_data(signed_time().encode().join(page.parts))
         return response
     response.vary.add("Accept-Encoding")
-    response.cache_control.public = True
-    if minutes:
-        response.cache_control.max_age = minutes * 60
-    else:
-        response.cache_control.no_cache = True
-    response.set_etag(page.etag, weak=True)
     if page.packed and request.accept_encodings.quality("gzip") > 0:
         response.set_data(page.packed)
         response.headers["Content-Encoding"] = "gzip"
     else:
         response.set_data(page.parts[0])
-    response.make_conditional(request)
+    is_feed = response.mimetype == FEED
+    if is_feed or not _names_a_group():
+        _let_browsers_keep(response, page.etag, minutes, is_feed=is_feed)
     return response
+
+
+def _names_a_group() -> bool:
+    return GROUP in request.args or "slug" in (request.view_args or {})
+
+
+def _let_browsers_keep(response: Response, etag: str, minutes: int, *, is_feed: bool) -> None:
+    """Let caches keep an answer, for so many minutes without asking us.
+
+    Who signs in gets the page of a lead at once. A feed is the same for leads.
+    """
+    response.cache_control.public = True
+    if minutes:
+        response.cache_control.max_age = minutes * 60
+    else:
+        response.cache_control.no_cache = True
+    if not is_feed:
+        response.vary.add("Cookie")
+    response.set_etag(etag, weak=True)
+    response.make_conditional(request)

@@ -34,6 +34,8 @@ HARMFUL = {
     "style in pieces": "<style>@im<!-- -->port 'https://evil.example/x.css';</style>",
     "escaped style": r"<style>@\69mport 'https://evil.example/x.css';</style>",
     "attribute": '<path d="" fill="url( https://evil.example/#x)"/>',
+    "set of pictures": "<style>svg { background: image-set('https://evil.example/x' 1x) }</style>",
+    "source": '<path d="" style="mask: src( \'https://evil.example/x\')"/>',
     "entity": "&x;",
 }
 
@@ -125,7 +127,8 @@ def test_pages_take_color_and_logo_under_our_own_policy(visitor: Visitor) -> Non
     for answer in (style, logo):
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert "Set-Cookie" not in answer.headers
-    assert visitor.open("/logo").headers["Cache-Control"] == "no-store"
+    for other in ("/logo", "/logo?v=0", "/colors.css", "/colors.css?v=0", "/colors.css?v="):
+        assert visitor.open(other).headers["Cache-Control"] == "no-store", other
 
 
 @pytest.mark.parametrize("accent", ["", ACCENT])

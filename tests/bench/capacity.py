@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,34 +28,43 @@ SIZES = "10000,100000,1000000"
 MEGABYTE = 1_000_000
 # Days that pass before what has been kept long enough goes.
 LATER = 500
-# Seconds until a worker and a web have begun, and for which they then rest.
-SETTLING, RESTING = 20.0, 60.0
+# Seconds for which a worker and a web rest; they begin in a third of that.
+RESTING = 60.0
 WAITING = "SELECT count(*) FROM requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How many pages and forms are asked for, and for how many seconds nothing is."""
+
+    requests: int
+    rest: float
 
 
 @click.command()
 @click.option("--sizes", default=SIZES, show_default=True, help="Members of an issue.")
 @click.option("--only", default=",".join(DATABASES), show_default=True, help="Databases.")
 @click.option("--requests", "asked", default=2000, show_default=True, help="Pages, and forms.")
+@click.option("--rest", default=RESTING, show_default=True, help="Seconds without work.")
 @click.option("--folder", type=click.Path(path_type=Path), default=tools.FOLDER, hidden=True)
 @click.option("--write-docs", is_flag=True, help="Put the figures into docs/capacity.md.")
 @click.option("--again", is_flag=True, help="Measure nothing: write the last run's figures.")
 def main(
-    sizes: str, only: str, asked: int, folder: Path, *, write_docs: bool, again: bool
+    sizes: str, only: str, asked: int, rest: float, folder: Path, *, write_docs: bool, again: bool
 ) -> None:  # fmt: skip
     """Measure what emails, pages, forms and retention use, on both databases, by size."""
     file = folder / "capacity.json"
     if not again:
         with _place(folder) as place:
             numbers = [int(each) for each in sizes.split(",")]
-            _measure_all(place, file, only.split(","), numbers, asked)
+            _measure_all(place, file, only.split(","), numbers, Work(asked, rest))
     if write_docs or again:
         write_page(json.loads(file.read_text()))
         click.echo(f"{PAGE.name} is written.")
 
 
 def _measure_all(
-    place: Path, file: Path, databases: list[str], sizes: list[int], asked: int
+    place: Path, file: Path, databases: list[str], sizes: list[int], work: Work
 ) -> None:
     """Measure one size after the other, and keep what is there after each."""
     issue = rounds.prepare(place, rounds.QUICK, "", is_exact=True).letter.issue
@@ -65,14 +75,14 @@ def _measure_all(
             folder = place / f"{database}-{members}"
             folder.mkdir()
             with _url(database, folder) as url:
-                row = _measure(url, folder, members, asked, issue)
+                row = _measure(url, folder, members, work, issue)
             rows.append({"database": database, "members": members, **row})
             file.write_text(json.dumps({"about": _about(), "rows": rows}, indent=1))
             click.echo(json.dumps(row))
             shutil.rmtree(folder)
 
 
-def _measure(url: str, folder: Path, members: int, asked: int, issue: Path) -> dict[str, float]:
+def _measure(url: str, folder: Path, members: int, work: Work, issue: Path) -> dict[str, float]:
     """Measure one installation with so many members, from its first member to its last rows."""
     house = product.build(1, folder, url)
     empty = server.size(url)
@@ -82,8 +92,8 @@ def _measure(url: str, folder: Path, members: int, asked: int, issue: Path) -> d
     with sinks.plain(folder) as sink:
         house.smtp_url = sink.url
         row |= _send(house, issue, members)
-        row |= _serve(house, asked)
-        row |= _rest(house)
+        row |= _serve(house, work.requests)
+        row |= _rest(house, work.rest)
         row["metrics_ms"] = _metrics(url)
     return row | _retire(house, members)
 
@@ -125,7 +135,7 @@ def _serve(house: House, asked: int) -> dict[str, float]:
     }
 
 
-def _rest(house: House) -> dict[str, float]:
+def _rest(house: House, seconds: float) -> dict[str, float]:
     """Let a web and a worker wait for work: what each installation costs when nobody comes."""
     url, port = house.database_url, free_port()
     # What a worker reads late would count as rest.
@@ -133,13 +143,13 @@ def _rest(house: House) -> dict[str, float]:
     serving = child.running(flask("web", "--port", str(port)), house.env())
     with child.running(flask("worker"), house.env()) as worker, serving as web:
         wait_until_served(port)
-        time.sleep(SETTLING)
+        time.sleep(seconds / 3)
         before = child.cpu_of(worker.pid), server.cpu_of_tree(web.pid), server.cpu(url)
-        time.sleep(RESTING)
+        time.sleep(seconds)
         after = child.cpu_of(worker.pid), server.cpu_of_tree(web.pid), server.cpu(url)
         memory = server.memory_of_tree(worker.pid), server.memory_of_tree(web.pid)
         connections = server.connections(url)
-    spent = [(late - early) / RESTING for early, late in zip(before, after, strict=True)]
+    spent = [(late - early) / seconds for early, late in zip(before, after, strict=True)]
     return {
         "idle_worker": spent[0],
         "idle_web": spent[1],

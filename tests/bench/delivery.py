@@ -44,7 +44,7 @@ def main(
     number: int, messages: int | None, many: int | None, only: str, peers: str, folder: Path,
     *, quick: bool, write_docs: bool,
 ) -> None:  # fmt: skip
-    """Measure the delivery of newsletters beside smtp-source, nodemailer and Mailman."""
+    """Measure the delivery of newsletters beside smtp-source, nodemailer, Mailman and mlmmj."""
     if write_docs and (quick or number < ENOUGH):
         raise click.UsageError(f"The documents take {ENOUGH} whole rounds.")
     parts = _chosen(only or ",".join(rounds.PARTS), rounds.PARTS)

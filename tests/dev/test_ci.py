@@ -183,12 +183,27 @@ def test_a_tag_releases_what_passes_the_suite_with_its_words_and_its_bill_of_mat
     assert workflow[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads `on` as true
     assert workflow["jobs"]["suite"]["uses"] == "./.github/workflows/test.yml"
     assert "workflow_call" in read(".github/workflows/test.yml")[True]
-    release = workflow["jobs"]["release"]
-    assert release["needs"] == "suite"
-    steps = [step["run"] for step in release["steps"] if "run" in step]
+    build, release = workflow["jobs"]["build"], workflow["jobs"]["release"]
+    assert (build["needs"], release["needs"]) == ("suite", "build")
+    steps = [step["run"] for step in build["steps"] if "run" in step]
     assert '.ci/notes "$GITHUB_REF_NAME"' in steps[0]
     assert ".ci/audit" in steps
-    assert "var/wheel/*.whl var/sbom.json" in steps[-1]
+    assert "release/wheel/*.whl release/sbom.json" in release["steps"][-1]["run"]
+
+
+def test_what_may_write_a_release_runs_nothing_that_was_fetched_or_is_ours() -> None:
+    workflow = read(".github/workflows/release.yml")
+    assert workflow["permissions"] == {"contents": "read"}
+    writers = [job for job in workflow["jobs"].values() if "permissions" in job]
+    assert writers == [workflow["jobs"]["release"]]
+    uses = [step.get("uses", "") for step in writers[0]["steps"]]
+    runs = [step["run"] for step in writers[0]["steps"] if "run" in step]
+    assert not any("checkout" in each for each in uses)
+    assert [run.split()[:2] for run in runs] == [["gh", "release"]]
+    [checkout] = [
+        step for step in workflow["jobs"]["build"]["steps"] if "checkout" in step.get("uses", "")
+    ]
+    assert checkout["with"]["persist-credentials"] is False
 
 
 def notes(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,11 @@
 """What no header of a group's email may say, however it is spelled."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
+from belong_mail.core import i18n
 from belong_mail.groups.header_words import (
     NAMES,
     TELLING,
@@ -49,6 +53,23 @@ ORDINARY = [
 def test_a_discreet_groups_name_is_seen_in_every_disguise(subject: str) -> None:
     assert telling_word(LGBTQ, subject)
     assert not telling_word(VILLAGE, subject)
+
+
+@pytest.fixture
+def black_hawk() -> Iterator[None]:
+    """A district whose name has a word that groups have too."""
+    ours = i18n.names()
+    named = replace(ours, district_name="Black Hawk School District", district_short="Black Hawk")
+    i18n.use_names(named)
+    yield
+    i18n.use_names(ours)
+
+
+@pytest.mark.usefixtures("black_hawk")
+def test_only_the_whole_name_of_a_district_says_nothing_about_a_group() -> None:
+    educators = Group(slug="educators", name="Black Hawk’s Black Educators")
+    assert telling_word(educators, "An evening of Black joy") == "black"
+    assert telling_word(educators, "Tea with Hawk") == ""
 
 
 @pytest.mark.parametrize("filler", ["\u115f", "\u1160", "\u3164", "\uffa0"])

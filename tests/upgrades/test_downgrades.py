@@ -37,7 +37,7 @@ SENT = (
 
 
 def back(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["db", "downgrade", *arguments])
+    return app.test_cli_runner().invoke(args=["db", "downgrade", "--yes", *arguments])
 
 
 def step_of(services: Services) -> str:
@@ -89,6 +89,20 @@ def test_what_waits_survives_all_steps_back_and_leaves_once(read: Flask, relay: 
             drain(read)
     expected = (*make.MEMBERS, make.READ, make.UNREAD, make.LEAD)
     assert Counter(one.recipient for one in relay.accepted) == dict.fromkeys(expected, 1)
+
+
+@NEWEST
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_where_no_one_can_be_asked_nothing_is_lost_without_yes(
+    read: Flask, quiet: list[str]
+) -> None:
+    services: Services = read.extensions["belong"]
+    here = step_of(services)
+    said = read.test_cli_runner().invoke(args=["db", "downgrade", FLOOR, *quiet])
+    assert said.exit_code == 1
+    assert said.stderr.startswith("This is lost:\n")
+    assert said.stderr.endswith("Error: Nothing was changed. To lose this, add --yes.\n")
+    assert step_of(services) == here
 
 
 @NEWEST

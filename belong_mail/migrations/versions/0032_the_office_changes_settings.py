@@ -5,7 +5,10 @@ from alembic import op
 
 revision = "0032"
 down_revision = "0031"
-loses = "Settings that the office changed: those of the files hold again."
+loses = (
+    "Settings that the office changed: those of the files hold again. Words that no subject of a"
+    " discreet group may have, where the office added some."
+)
 brings = ("settings-changed",)
 
 

@@ -30,10 +30,9 @@ LINES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("A page, CPU ms, web and server", lambda row: _both(row, "page")),
     ("A sign-up form, CPU ms, web and server", lambda row: _both(row, "form")),
     ("… its reading and its email, CPU ms, worker and server",
-     lambda row: f"{row['read_worker_ms']:.1f} + {row['read_database_ms']:.1f}"),
-    ("At rest, CPU seconds an hour: worker, web, server", lambda row: " + ".join(
-        f"{row[key] * 3600:.0f}" for key in ("idle_worker", "idle_web", "idle_database")
-    )),
+     lambda row: _parts(row, ".1f", "read_worker_ms", "read_database_ms")),
+    ("At rest, CPU seconds an hour, worker and server",
+     lambda row: _parts(row, ".0f", "idle_worker", "idle_database", 3600)),
     ("At rest, memory in MB: worker, web of two processes",
      lambda row: f"{row['idle_worker_mb']:.0f} + {row['idle_web_mb']:.0f}"),
     ("… connections to the server", lambda row: _if(row, "idle_connections", ".0f")),
@@ -66,7 +65,7 @@ def as_markdown(rows: list[Row]) -> str:
     lines = [f"| members of the issue | {' | '.join(heads)} |"]
     lines.append("| --- |" + " --: |" * len(rows))
     for name, say in LINES:
-        lines.append(f"| {name} | {' | '.join(say(row) for row in rows)} |")
+        lines.append(f"| {name} | {' | '.join(_said(say, row) for row in rows)} |")
     return "\n".join(lines)
 
 
@@ -128,10 +127,23 @@ def _y(value: float, top: int) -> float:
     return low - (low - TOP) * value / top
 
 
+def _said(say: Callable[[Row], str], row: Row) -> str:
+    """Say what a run measured; nothing of what it did not."""
+    try:
+        return say(row)
+    except KeyError:
+        return "–"
+
+
 def _if(row: Row, key: str, how: str) -> str:
     return format(row[key], how) if row["database"] != "sqlite" else "–"
 
 
 def _both(row: Row, name: str) -> str:
-    web, server = row[f"{name}.web_ms"], row[f"{name}.database_ms"]
-    return f"{web:.1f} + {server:.1f}" if row["database"] != "sqlite" else f"{web:.1f}"
+    return _parts(row, ".1f", f"{name}.web_ms", f"{name}.database_ms")
+
+
+def _parts(row: Row, how: str, ours: str, server: str, times: int = 1) -> str:
+    """Say what our process and the server took; SQLite has none."""
+    both = [format(row[key] * times, how) for key in (ours, server)]
+    return both[0] if row["database"] == "sqlite" else " + ".join(both)

@@ -12,6 +12,7 @@ BARS = (
     ("Belong Mail, PostgreSQL", "postgresql.cpu", "ours"),
     ("Belong Mail, over TLS", "tls.cpu", "ours"),
     ("nodemailer’s pool", "nodemailer.cpu", "other"),
+    ("mlmmj", "mlmmj.cpu", "other"),
     ("GNU Mailman 3", "mailman.cpu", "other"),
 )
 LEFT, RIGHT, TOP, ROW, WIDTH = 220, 70, 64, 34, 740

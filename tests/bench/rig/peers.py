@@ -1,4 +1,4 @@
-"""Other senders of the same message: Postfix's smtp-source, nodemailer's pool, GNU Mailman 3."""
+"""Other senders of the same message: Postfix's smtp-source, nodemailer's pool, Debian's mlmmj."""
 
 import shutil
 from pathlib import Path
@@ -10,6 +10,7 @@ from tests.bench.rig.sinks import Sink
 
 FROM, TO = "news@lists.example.org", "member@example.org"
 POOL = Path(__file__).with_name("pool.js")
+MLMMJ_FOLDERS = ("bounce", "queue/discarded", "requeue", "incoming", "moderation", "text")
 
 
 def smtp_source(sink: Sink, letter: Letter, messages: int) -> Sent:
@@ -37,3 +38,31 @@ def nodemailer(sink: Sink, letter: Letter, messages: int) -> Sent:
     idle = child.run([*command, str(sink.connections)], env)
     busy = child.run([*command, str(messages)], env)
     return Sent.of(messages - sink.connections, busy, idle)
+
+
+def mlmmj(sink: Sink, letter: Letter, messages: int, folder: Path) -> Sent:
+    """Send one post to all members of a list by mlmmj-send, with a return path for each."""
+    program = tools.program("usr/bin/mlmmj-send")
+    costs = []
+    for members in (sink.connections, messages):
+        spool = _mlmmj_list(folder, sink.port, members)
+        post = spool / "post"
+        shutil.copyfile(letter.eml, post)
+        command = [program.path, "-L", str(spool), "-m", str(post)]
+        costs.append(child.run(command, program.environment()))
+    idle, busy = costs
+    return Sent.of(messages - sink.connections, busy, idle)
+
+
+def _mlmmj_list(folder: Path, port: int, members: int) -> Path:
+    """Make a list of mlmmj's from nothing: its folders, where it sends, and who is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("archive", "control", "subscribers.d", *MLMMJ_FOLDERS):
+        (folder / name).mkdir(parents=True)
+    control = {"listaddress": FROM, "relayhost": "127.0.0.1", "smtpport": port, "delimiter": "+"}
+    for name, value in control.items():
+        (folder / "control" / name).write_text(f"{value}\n")
+    (folder / "index").write_text("0\n")
+    people = "".join(f"member-{each}@example.org\n" for each in range(members))
+    (folder / "subscribers.d" / "m").write_text(people)
+    return folder

@@ -145,6 +145,15 @@ def post(bench: Bench) -> Measures:
         return named("mailman", bench.site.post(sink.port, bench.letter))
 
 
+def mlmmj(bench: Bench) -> Measures:
+    """Debian’s mlmmj."""
+    with sinks.plain(bench.folder, is_counting=True) as sink:
+        sent = peers.mlmmj(sink, bench.letter, bench.plan.list, bench.folder / "mlmmj")
+        if sink.taken() != bench.plan.list + sink.connections:
+            raise child.Failed(f"{sink.taken()} messages of mlmmj’s arrived.")
+    return named("mlmmj", sent)
+
+
 def far(bench: Bench) -> Measures:
     """A relay that is 20 ms away."""
     plan = bench.plan
@@ -201,6 +210,7 @@ PARTS: dict[str, Part] = {
     "core": core,
     "nodemailer": pool,
     "mailman": post,
+    "mlmmj": mlmmj,
     "far": far,
     "scale": scale,
     "first": first,

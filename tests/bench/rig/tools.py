@@ -16,6 +16,7 @@ PACKAGES = {
     "usr/sbin/smtp-source": ("postfix",),
     "usr/sbin/smtp-sink": ("postfix",),
     "usr/bin/stunnel4": ("stunnel4", "libwrap0"),
+    "usr/bin/mlmmj-send": ("mlmmj",),
 }
 NODEMAILER, MAILMAN = "nodemailer@10", "mailman>=3.3.10,<4"
 MINUTES = 10 * 60
