@@ -43,20 +43,20 @@ TESTS = (
 TEST_NAMES = {PREFIX + name for name in TESTS}
 # What production must give and development has a default for.
 DEVELOPMENT = {
-    "BELONG_SITE_NAME": "DPS Belong",
-    "BELONG_DISTRICT_NAME": "Denver Public Schools",
-    "BELONG_DISTRICT_SHORT": "DPS",
     "BELONG_BASE_URL": "http://localhost:5000",
     "BELONG_SMTP_URL": "mailbox:",
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "DPS Belong (sample line), 1860 Lincoln St, Denver, CO 80203",
     "BELONG_CONTACT_INBOX": "dps-belong@example.org",
-    "BELONG_SAFE2TELL_NAME": "Safe2Tell",
-    "BELONG_SAFE2TELL_PHONE": "877-542-7233",
-    "BELONG_SAFE2TELL_URL": "https://safe2tell.org",
-    "BELONG_ALLOWED_DOMAINS": "dpsk12.org",
-    "BELONG_TIMEZONE": "America/Denver",
 }
+# What another district than Denver says, and with one of the names all of it.
+NAMES_OF_DISTRICT = ("BELONG_SITE_NAME", "BELONG_DISTRICT_NAME", "BELONG_DISTRICT_SHORT")
+OF_DISTRICT = (
+    *NAMES_OF_DISTRICT,
+    "BELONG_ALLOWED_DOMAINS",
+    "BELONG_TIMEZONE",
+    "BELONG_SAFE2TELL_NAME",
+)
 KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in encryption.KINDS}
 # Identity providers where anyone can have an account.
 ANYONES = {"accounts.google.com"}
@@ -136,13 +136,15 @@ class Config:
     )
     base_url: str = setting(settings.web_address, None, "the start of every emailed link")
     site_name: str = setting(
-        settings.name, None, "what the site is called, such as “Lakeside Together”"
+        settings.name, "DPS Belong", "what the site is called, such as “Lakeside Together”"
     )
     district_name: str = setting(
-        settings.name, None, "the district's whole name, such as “Lakeside Public Schools”"
+        settings.name,
+        "Denver Public Schools",
+        "the district's whole name, such as “Lakeside Public Schools”",
     )
     district_short: str = setting(
-        settings.name, None, "what sentences call the district, as in “your LPS address”"
+        settings.name, "DPS", "what sentences call the district, as in “your LPS address”"
     )
     program_name: str = setting(
         settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
@@ -236,11 +238,13 @@ class Config:
     )
     safe2tell_name: str = setting(
         settings.name_or_none,
-        None,
+        "Safe2Tell",
         "the line for a student's safety, on the contact page and in its email; none: no such line",
     )
-    safe2tell_phone: str = setting(settings.optional_phone, "", "its phone number")
-    safe2tell_url: str = setting(settings.optional_https_address, "", "the same, on the web")
+    safe2tell_phone: str = setting(settings.phone, "877-542-7233", "its phone number")
+    safe2tell_url: str = setting(
+        settings.https_address, "https://safe2tell.org", "the same, on the web"
+    )
     lifeline_phone: str = setting(
         settings.phone,
         "988",
@@ -256,13 +260,13 @@ class Config:
         " choose otherwise on its page",
     )
     allowed_domains: tuple[str, ...] = setting(
-        settings.domains, None, "the email domains of people who may join"
+        settings.domains, "dpsk12.org", "the email domains of people who may join"
     )
     refused_local_parts: re.Pattern[str] | None = setting(
         settings.pattern, "", "a pattern for addresses that are not staff, such as students'"
     )
     timezone: ZoneInfo = setting(
-        settings.zone, None, "the time zone of displayed times and of `--at`"
+        settings.zone, "America/Denver", "the time zone of displayed times and of `--at`"
     )
     send_rate: int | None = setting(
         settings.number, "", "messages a minute that the relay accepts; empty: no limit"
@@ -437,10 +441,13 @@ class Config:
             except ValueError as error:
                 complaints.append(f"{name} {error}.")
         values["mail_from"] = values.get("mail_from") or values.get("site_name")
-        complaints += _odd_pairs(values)
+        complaints += (*_half_named(given), *_odd_pairs(values))
         if complaints:
             raise InvalidSettings(complaints)
         return cls(**values)
+
+
+SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 
 
 def example() -> str:
@@ -514,7 +521,7 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
     is_sqlite = values.get("database_url", "").startswith("sqlite")
     if is_sqlite and values.get("web_database_role"):
         complaints.append("BELONG_WEB_DATABASE_ROLE is for PostgreSQL: SQLite has no roles.")
-    complaints += [*_odd_line(values), *_odd_mailbox(values)]
+    complaints += _odd_mailbox(values)
     complaints += _odd_provider(values, is_production=is_production)
     base_url = values.get("base_url", "https://localhost")
     if is_production and not base_url.startswith("https://"):
@@ -544,11 +551,21 @@ def _odd_pairs(values: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _odd_line(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complain about a line for students' safety that nobody could reach."""
-    for name in ("safe2tell_phone", "safe2tell_url"):
-        if values.get("safe2tell_name") and values.get(name) == "":
-            yield f"{PREFIX}{name.upper()} is missing: it goes with BELONG_SAFE2TELL_NAME."
+def _half_named(given: Mapping[str, str]) -> Iterator[str]:
+    """Complain where a district says some of its names, and would have Denver's for the others."""
+    own = {
+        name
+        for name in OF_DISTRICT
+        if given.get(name) and given[name] != SETTINGS[name].metadata["default"]
+    }
+    if own.intersection(NAMES_OF_DISTRICT):
+        for name in OF_DISTRICT:
+            if not given.get(name):
+                yield f"{name} is missing: a district with names of its own says all of them."
+    if "BELONG_SAFE2TELL_NAME" in own and given["BELONG_SAFE2TELL_NAME"] != "none":
+        for name in ("BELONG_SAFE2TELL_PHONE", "BELONG_SAFE2TELL_URL"):
+            if not given.get(name):
+                yield f"{name} is missing: it goes with BELONG_SAFE2TELL_NAME."
 
 
 def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""What production must say of a district, as development says it of ours."""
+"""What settings say of a district: ours."""
 
-from config import DEVELOPMENT
+from config import SETTINGS
 
 DISTRICT = {
-    f"BELONG_{name}": DEVELOPMENT[f"BELONG_{name}"]
+    f"BELONG_{name}": SETTINGS[f"BELONG_{name}"].metadata["default"]
     for name in (
         "SITE_NAME", "DISTRICT_NAME", "DISTRICT_SHORT", "SAFE2TELL_NAME", "SAFE2TELL_PHONE",
         "SAFE2TELL_URL", "ALLOWED_DOMAINS", "TIMEZONE",

@@ -13,7 +13,7 @@ from belong_mail.core.environment import ROOT
 from belong_mail.core.help_lines import HelpLine
 from belong_mail.ops import settings
 from belong_mail.ops.web_launcher import WORKER_ALONE
-from config import Config, InvalidSettings
+from config import NAMES_OF_DISTRICT, OF_DISTRICT, SETTINGS, Config, InvalidSettings
 from tests.district_names import DISTRICT
 
 KEYS, OTHER_KEYS = encryption.new_keys(), encryption.new_keys()
@@ -121,10 +121,39 @@ def test_production_has_no_default_for_what_matters() -> None:
     assert {line.partition(" ")[0] for line in said} == {
         "BELONG_BASE_URL", "BELONG_SMTP_URL", "BELONG_SECRET_KEYS", "BELONG_PUBLIC_KEYS",
         "BELONG_MAIL_DOMAIN", "BELONG_POSTAL_ADDRESS", "BELONG_CONTACT_INBOX",
-        "BELONG_SITE_NAME", "BELONG_DISTRICT_NAME", "BELONG_DISTRICT_SHORT",
-        "BELONG_SAFE2TELL_NAME", "BELONG_ALLOWED_DOMAINS", "BELONG_TIMEZONE",
     }  # fmt: skip
     assert all(" is missing: " in line for line in said)
+
+
+def test_production_that_says_nothing_of_its_district_is_denvers() -> None:
+    unnamed = {name: value for name, value in PRODUCTION.items() if name not in DISTRICT}
+    read = Config.read(unnamed)
+    assert (read.site_name, read.district_short, read.mail_from) == (
+        "DPS Belong",
+        "DPS",
+        "DPS Belong",
+    )
+    assert (read.allowed_domains, str(read.timezone)) == (("dpsk12.org",), "America/Denver")
+
+
+@pytest.mark.parametrize("name", NAMES_OF_DISTRICT)
+def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name: str) -> None:
+    unnamed = {each: value for each, value in PRODUCTION.items() if each not in DISTRICT}
+    said = complaints({**unnamed, name: "Lakeside"})
+    assert {line.partition(" ")[0] for line in said} == {*OF_DISTRICT} - {name}
+    assert Config.read({**unnamed, name: SETTINGS[name].metadata["default"]}) == Config.read(
+        PRODUCTION
+    )
+
+
+def test_a_line_for_safety_of_ones_own_has_a_number_and_an_address() -> None:
+    unnamed = {each: value for each, value in PRODUCTION.items() if each not in DISTRICT}
+    said = complaints({**unnamed, "BELONG_SAFE2TELL_NAME": "SafeTip"})
+    assert {line.partition(" ")[0] for line in said} == {
+        "BELONG_SAFE2TELL_PHONE",
+        "BELONG_SAFE2TELL_URL",
+    }
+    assert Config.read({**unnamed, "BELONG_SAFE2TELL_NAME": "none"}).help_lines.safe2tell is None
 
 
 @pytest.mark.parametrize(

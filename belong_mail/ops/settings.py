@@ -113,10 +113,6 @@ def https_address(value: str) -> str:
     return web_address(value)
 
 
-def optional_https_address(value: str) -> str:
-    return https_address(value) if value else ""
-
-
 def issuer(value: str) -> str:
     """Read the name of an identity provider, which must stay as it is to the last character."""
     if not value:
@@ -166,10 +162,6 @@ def phone(value: str) -> str:
     if not _PHONE.fullmatch(value):
         raise ValueError("is a phone number like 800-555-0100")
     return value
-
-
-def optional_phone(value: str) -> str:
-    return phone(value) if value else ""
 
 
 def color(value: str) -> str:

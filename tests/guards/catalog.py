@@ -1687,7 +1687,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-right-ends",
         "belong_mail/accounts/service.py",
-        "    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())\n",
+        "    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > at)\n",
         "    has_not_ended = GroupLead.group_id.is_not(None)\n",
         ("tests/accounts/test_right_ends.py::test_a_right_that_no_one_renews_ends",),
     ),
@@ -5853,11 +5853,11 @@ ROWS += (
         (f"{ANOTHER_DISTRICT}::test_a_group_of_another_district_is_discreet_by_its_name_alone",),
     ),
     (
-        "no-district-is-called-denver-by-default",
+        "no-district-of-another-name-is-half-denver",
         "config.py",
-        'settings.name, None, "what the site is called',
-        'settings.name, "DPS Belong", "what the site is called',
-        (f"{CONFIG}::test_production_has_no_default_for_what_matters",),
+        "    if own.intersection(NAMES_OF_DISTRICT):",
+        "    if own.isdisjoint(OF_DISTRICT):",
+        (f"{CONFIG}::test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers",),
     ),
 )
 
