@@ -3732,7 +3732,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/schema.py",
         "                lock(connection)\n",
         "",
-        (f"{MIGRATIONS}::test_who_upgrades_waits_while_another_does",),
+        (f"{MIGRATIONS}::test_who_upgrades_waits_while_another_does[postgresql]",),
     ),
     (
         "lease-of-a-minute",
