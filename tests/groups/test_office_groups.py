@@ -14,6 +14,7 @@ from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.groups.models import Group
+from belong_mail.leads.question_approval import propose_question, tell_office
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
@@ -166,11 +167,30 @@ def test_a_group_that_is_marked_as_discreet_is_so_everywhere(
 def test_no_email_about_a_group_that_is_marked_comes_from_a_name_that_tells(
     office: Visitor, visitor: Visitor, worker: Worker, relay: Server
 ) -> None:
-    """Also an email that knows only what its group is called."""
     office.send(NEW, **TYPED | {"is_discreet": "y"})
     visitor.join("muslim-educators", "new@dpsk12.org")
     worker.drain()
     assert relay.to("new@dpsk12.org") == []
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_MAIL_FROM": "DPS Muslim Network"}])
+@pytest.mark.parametrize(("mark", "told"), [({}, 1), ({"is_discreet": "y"}, 0)])
+def test_an_email_that_knows_only_a_groups_name_heeds_its_mark(
+    office: Visitor,
+    services: Services,
+    worker: Worker,
+    relay: Server,
+    mark: dict[str, str],
+    told: int,
+) -> None:
+    office.send(NEW, **TYPED | mark)
+    with services.writing.begin() as session:
+        group = group_named(session, "muslim-educators")
+        question = propose_question(session, group, "text", {"en": "Tea or coffee?"}, [])
+        tell_office(session, question, services.seal_to_office())
+    worker.drain()
+    subjects = [one.message["Subject"] for one in relay.accepted]
+    assert subjects.count("A question is waiting for your OK") == told
 
 
 def test_the_districts_discreet_groups_cannot_be_made_less_private(

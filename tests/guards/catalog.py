@@ -2025,7 +2025,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/groups/service.py",
         "    return next(called, about)\n",
         "    return about\n",
-        (OFFICE_GROUPS,),
+        (f"{OFFICE_GROUPS}::test_an_email_that_knows_only_a_groups_name_heeds_its_mark",),
     ),
     (
         "resource-is-no-script",
