@@ -53,7 +53,7 @@ def test_a_teacher_joins_within_a_minute(
     ask_to_join(home, say, address)
     home.get_by_role("link", name=say("Open the email")).click()
     expect(home.get_by_text(address).first).to_be_visible()
-    home.get_by_role("link", name=say("Confirm your request to DPS Belong")).first.click()
+    home.get_by_role("link", name=say("Confirm your request to %(site_name)s")).first.click()
     letter = home.frame_locator("iframe")
     letter.get_by_role("link", name=say("Yes, open the page")).click()
     expect(home.locator("h1")).to_have_text(say("Join %(group)s?", group=called))
@@ -93,11 +93,11 @@ def test_somebody_whose_address_was_used_is_left_alone(
 
 
 def test_a_person_writes_to_the_office(home: Page, say: Say, site: Site, address: str) -> None:
-    home.get_by_role("link", name=say("Write to DPS Belong")).click()
+    home.get_by_role("link", name=say("Write to %(site_name)s")).click()
     home.get_by_label(say("What is it about?")).select_option(say("A concern"))
     home.get_by_role("textbox", name=say("Your message")).fill("Una línea.\nAnother line.")
     home.get_by_role("textbox", name=say("Your email address")).fill(address)
-    home.get_by_role("button", name=say("Send to DPS Belong")).click()
+    home.get_by_role("button", name=say("Send to %(site_name)s")).click()
     expect(home.locator("h1")).to_have_text(say("Thank you. We have your message."))
     reference = home.locator("code").inner_text()
     site.wait_for(lambda: any(reference in mail.subject for mail in site.mails_to(OFFICE)))
