@@ -3370,7 +3370,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/newsletters/issue_mailer.py",
         ("        if is_paused:\n            raise IssuePaused\n"),
         "        if is_paused:\n            pass\n",
-        (HALTING,),
+        (f"{HALTING}::test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it",),
     ),
     (
         "what-was-written-before-is-asked-again",

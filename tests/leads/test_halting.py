@@ -7,8 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.delivery import claims
+from belong_mail.delivery.dispatcher import IssuePaused
 from belong_mail.delivery.models import State
 from belong_mail.members import service as members
 from belong_mail.members.tasks import find_by_address
@@ -130,6 +134,26 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
         page = lead.open(f"/lead/newsletters/{issue.public_id}/sending").text
         assert "It wasn’t sent to anyone." in page
         assert said in page
+
+
+def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
+    services: Services, keyring: Keyring, worker: Worker
+) -> None:
+    mailer = worker._issue_mailer
+    with services.writing.begin() as session:
+        make_members(session, keyring, 2)
+        issue = queue_issue(session)
+    with services.writing.begin() as session:
+        claimed = claims.claim_chunk(session, "elsewhere", mailer, 100) or []
+        ids = [number for number, _ in claimed]
+    assert len(ids) == 2
+    with services.writing.begin() as session:
+        assert [write().recipient for _, write in mailer.read(session, ids)] != []
+        release.pause(session, session.get_one(Newsletter, issue.id))
+    with services.writing.begin() as session:
+        for _, write in mailer.read(session, ids):
+            with pytest.raises(IssuePaused):
+                write()
 
 
 def test_a_stopped_issue_withdraws_the_rest_for_good(
