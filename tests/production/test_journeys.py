@@ -14,7 +14,7 @@ from tests.browser.strangers import ask, press
 from tests.production.stage import SECONDS_TO_END, Stage
 
 TEACHER, LEAD = "teacher.en@dpsk12.org", "lead.en@dpsk12.org"
-OFFICE = "dps-belong@example.org"
+OFFICE = "eps-belong@example.org"
 pytestmark = pytest.mark.timeout(180)
 # Makes a browser known in which a lead has signed in; it names nobody.
 KNOWN = "__Host-belong-known"
