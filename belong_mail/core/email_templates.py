@@ -146,7 +146,7 @@ def _environment(
         "office_inbox": office_inbox,
         "help_lines": help_lines,
         "palette": palette,
-        **names.in_language(language),
+        **names.placeholders(),
     }
 
     def in_words(words: object, moment: datetime) -> str:

@@ -81,7 +81,7 @@ class SourceWords(gettext.NullTranslations):
 @cache
 def catalog(code: str) -> gettext.NullTranslations:
     """Read the catalog of a language, once. English is what the sources say."""
-    fill = filler(_chosen.get("names"), code)
+    fill = filler(_chosen.get("names"))
     if code == DEFAULT:
         return SourceWords(fill)
     with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:

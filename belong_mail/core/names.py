@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_location
-
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -24,24 +22,25 @@ class Names:
     # Empty: the city that the time zone is called after.
     time_place: str = ""
 
-    def in_language(self, code: str) -> dict[str, str]:
+    def placeholders(self) -> dict[str, str]:
         """Return what stands for each placeholder."""
-        city = get_timezone_location(self.time_zone, locale=code, return_city=True)
+        city = self.time_zone.key.rpartition("/")[2].replace("_", " ")
         return {
             "site_name": self.site_name,
             "district_name": self.district_name,
             "district_short": self.district_short,
             "program_name": self.program_name,
-            "time_place": self.time_place or city.rpartition("/")[2],
+            "time_place": self.time_place
+            or self.time_zone.key.rpartition("/")[2].replace("_", " "),
         }
 
 
 _PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_name|time_place)\)s")
 
 
-def filler(names: Names | None, code: str) -> Callable[[str], str]:
-    """Return what fills a language's words in; nothing where no settings were read."""
+def filler(names: Names | None) -> Callable[[str], str]:
+    """Return what fills words in; nothing where no settings were read."""
     if names is None:
         return str
-    said = names.in_language(code)
+    said = names.placeholders()
     return lambda words: _PLACEHOLDER.sub(lambda found: said[found[1]], words)
