@@ -30,8 +30,7 @@ class Names:
             "district_name": self.district_name,
             "district_short": self.district_short,
             "program_name": self.program_name,
-            "time_place": self.time_place
-            or self.time_zone.key.rpartition("/")[2].replace("_", " "),
+            "time_place": self.time_place or city,
         }
 
 

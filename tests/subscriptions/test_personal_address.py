@@ -201,7 +201,7 @@ def test_what_is_typed_stays_when_something_is_wrong(allowing: Scenario) -> None
         "a slip": ({"code": slip(code)}, "This isn’t the code for this page."),
         "too short": ({"code": code[:-1]}, "This isn’t the code for this page."),
         "no address": ({"email": "ada"}, "Enter an email address like name@example.com."),
-        "a staff address": ({"email": ADA}, "This is a DPS email address."),
+        "a staff address": ({"email": ADA}, "This email address is from DPS."),
     }
     for why, (typed, words) in wrong.items():
         given = {"code": code, "email": HOME, "first_name": "Ada", **typed}
