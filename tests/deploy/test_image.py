@@ -16,7 +16,6 @@ from tests.deploy import dockerfile
 from tests.deploy.dockerfile import exec_form
 from tests.deploy.fetching import base
 from tests.deploy.programs import leave_out
-from tests.district_names import DISTRICT
 from tests.processes import ROOT
 
 FILE = ROOT / "deploy" / "Dockerfile"
@@ -29,7 +28,6 @@ SETTINGS = {
     "BELONG_DATABASE_URL": "sqlite:////var/lib/belong-mail/belong.db",
     "BELONG_STATE_FOLDER": "/var/lib/belong-worker",
     "BELONG_SMTP_URL": "smtp://127.0.0.1:25?tls=none",
-    **DISTRICT,
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "Denver",
     "BELONG_CONTACT_INBOX": "office@example.org",
