@@ -133,6 +133,7 @@ def test_every_answer_is_logged_where_an_operator_asks_for_it_by_the_name_of_its
     visitor: Visitor, lines: Lines
 ) -> None:
     visitor.open("/groups/lgbtq?lang=es")
+    visitor.open("/calendar?group=lgbtq")
     visitor.join("lgbtq", ADDRESS)
     for line in lines():
         assert line["event"] == "request"
@@ -140,8 +141,9 @@ def test_every_answer_is_logged_where_an_operator_asks_for_it_by_the_name_of_its
     pages = [line["page"] for line in lines()]
     assert pages[0] == "directory.group"
     assert "subscriptions.join" in pages
-    for word in ("lgbtq", ADDRESS, "lang", "/"):
-        assert word not in str(pages)
+    assert "meetings.calendar" in pages
+    for word in ("lgbtq", ADDRESS, "lang", "/", "127.0.0.1"):
+        assert word not in str(lines()), word
 
 
 @on_sqlite

@@ -15,6 +15,7 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.ops.metrics import gather_metrics
+from tests.bench.delivery import own_folder
 from tests.bench.rig import child, product, requests, rounds, server, sinks, tools
 from tests.bench.rig.capacity_page import PAGE, write_page
 from tests.bench.rig.product import GROUP, House
@@ -55,7 +56,7 @@ def main(
     """Measure what emails, pages, forms and retention use, on both databases, by size."""
     file = folder / "capacity.json"
     if not again:
-        with _place(folder) as place:
+        with own_folder(folder) as place:
             numbers = [int(each) for each in sizes.split(",")]
             _measure_all(place, file, only.split(","), numbers, Work(asked, rest))
     if write_docs or again:
@@ -202,16 +203,6 @@ def _url(database: str, folder: Path) -> Iterator[str]:
     with postgresql() as url:
         server.order(url, f"ALTER DATABASE {server.name(url)} SET synchronous_commit = on")
         yield url
-
-
-@contextmanager
-def _place(folder: Path) -> Iterator[Path]:
-    place = folder / f"run-{os.getpid()}"
-    place.mkdir(parents=True)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _about() -> dict[str, object]:

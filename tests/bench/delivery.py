@@ -54,7 +54,7 @@ def main(
     trouble: dict[str, str] = {}
     measured: list[dict[str, float]] = []
     about = _about(plan)
-    with _place(folder) as place, postgresql() as url:
+    with own_folder(folder) as place, postgresql() as url:
         click.echo("Writing the letter …")
         bench = rounds.prepare(place, plan, url, is_exact=not quick)
         about["octets"] = bench.letter.octets
@@ -136,7 +136,7 @@ def _about(plan: rounds.Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _place(folder: Path) -> Iterator[Path]:
+def own_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder for houses and sinks; it is removed in the end."""
     place = folder / f"run-{os.getpid()}"
     place.mkdir(parents=True)
