@@ -112,12 +112,11 @@ def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
 def _question(rules: tuple[Rule, ...]) -> Select[Any]:
     """Make the statement once: putting it together takes longer than its answer."""
     at = cast("datetime", _WhenRun())
-    return select(
-        *(
-            or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
-            for rule in rules
-        )
-    )
+    questions: list[Any] = [
+        or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
+        for rule in rules
+    ]
+    return select(*questions)
 
 
 @dataclass(frozen=True, slots=True)
