@@ -26,3 +26,5 @@ def postpone(name: str, **known: object) -> None:
 
 postpone("asyncio", iscoroutine=inspect.iscoroutine)
 postpone("importlib.metadata")
+# Where it is not there, Babel reads time zones as we do.
+sys.modules.setdefault("pytz", None)  # type: ignore[arg-type]
