@@ -14,6 +14,7 @@ MINUTE_SECONDS: Final = 60.0
 # Failures that are told one by one in a minute; the rest is in its numbers.
 MAX_LINES: Final = 20
 GIVEN_BACK: Final = "given_back"
+NO_FAILURES: Final = (None, State.ACCEPTED)
 
 log = logging.getLogger(__name__)
 
@@ -22,27 +23,27 @@ class DeliveryLog:
     """Counts outcomes that the database knows."""
 
     def __init__(self) -> None:
-        self._counts = Counter[str]()
+        self._counts = Counter[State | None]()
         self._lines = 0
         self._told_at = time.monotonic()
 
     def note(self, results: Iterable[tuple[int, Outcome]]) -> None:
         """Count outcomes; name the delivery, the relay's code and our word for it of failures."""
         for delivery_id, outcome in results:
-            state = outcome.state.name.lower() if outcome.state is not None else GIVEN_BACK
-            self._counts[state] += 1
-            if outcome.state in {None, State.ACCEPTED} or self._lines >= MAX_LINES:
+            self._counts[outcome.state] += 1
+            if outcome.state in NO_FAILURES or self._lines >= MAX_LINES:
                 continue
             self._lines += 1
             code = outcome.enhanced or outcome.code or ""
             said = {"delivery": delivery_id, "code": code, "reason": outcome.phrase}
-            logs.event(log, logging.INFO, f"delivery {state}", **said)
+            logs.event(log, logging.INFO, f"delivery {outcome.state}", **said)
 
     def tell(self, *, is_last: bool = False) -> None:
         """Log the numbers of a minute that is over, or of what there is at the end."""
         if not is_last and time.monotonic() - self._told_at < MINUTE_SECONDS:
             return
         if self._counts:
-            logs.event(log, logging.INFO, "deliveries", **self._counts)
+            said = {state or GIVEN_BACK: number for state, number in self._counts.items()}
+            logs.event(log, logging.INFO, "deliveries", **said)
         self._counts.clear()
         self._lines, self._told_at = 0, time.monotonic()

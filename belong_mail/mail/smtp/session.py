@@ -49,9 +49,11 @@ class SmtpSession:
         """Several commands may travel together (RFC 2920)."""
         self.sent = 0
         """Transactions begun."""
-        limits, size = (connection.esmtp_features.get(name, "") for name in ("limits", "size"))
+        features = connection.esmtp_features
+        limits, size = (features.get(name, "") for name in ("limits", "size"))
         announced = _MAILMAX.search(limits.upper())
         self._most = min(MAX_TRANSACTIONS, int(announced[1])) if announced else MAX_TRANSACTIONS
+        self._has_size, self._has_dsn = (name in features for name in ("size", "dsn"))
         self._max_size = int(size) if _SIZE.fullmatch(size) else 0
         """Octets of a message that the relay takes; 0: it names no limit."""
 
@@ -141,15 +143,15 @@ class SmtpSession:
 
     def mail(self, envelope: Envelope) -> str:
         """Return what follows MAIL, with SIZE (RFC 1870) and DSN (RFC 3461) where offered."""
-        size = f" SIZE={envelope.size}" if "size" in self.line.esmtp_features else ""
-        if "dsn" not in self.line.esmtp_features or not envelope.return_path:
+        size = f" SIZE={envelope.size}" if self._has_size else ""
+        if not self._has_dsn or not envelope.return_path:
             return f"FROM:<{envelope.return_path}>{size}"
         name = xtext(envelope.return_path.rpartition("@")[0])
         return f"FROM:<{envelope.return_path}>{size} RET=HDRS ENVID={name}"
 
     def rcpt(self, envelope: Envelope) -> str:
         """Return what follows RCPT."""
-        if "dsn" not in self.line.esmtp_features or not envelope.return_path:
+        if not self._has_dsn or not envelope.return_path:
             return f"TO:<{envelope.recipient}>"
         name = xtext(envelope.recipient)
         return f"TO:<{envelope.recipient}> NOTIFY=FAILURE,DELAY ORCPT=rfc822;{name}"
