@@ -1,4 +1,4 @@
-"""Postpone what SQLAlchemy imports and a worker does not use: 3 MB. Import this module first."""
+"""Postpone what a worker imports and seldom uses: 4 MB. Import this module first."""
 
 import inspect
 import sys
@@ -25,6 +25,8 @@ def postpone(name: str, **known: object) -> None:
 
 
 postpone("asyncio", iscoroutine=inspect.iscoroutine)
+for seldom in ("csv", "shutil", "subprocess", "tempfile", "xml.parsers.expat"):
+    postpone(seldom)
 postpone("importlib.metadata")
 # Where it is not there, Babel reads time zones as we do.
 sys.modules.setdefault("pytz", None)  # type: ignore[arg-type]
