@@ -1,4 +1,4 @@
-"""Postpone what a worker imports and seldom uses: 4 MB. Import this module first."""
+"""Postpone what a worker imports and seldom uses: 3 MB. Import this module first."""
 
 import inspect
 import sys
