@@ -3,23 +3,25 @@
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.retention import BATCH_ROWS, COPY_AGE
+from belong_mail.core.retention import BATCH_ROWS, COPY_AGE, Rule
 from belong_mail.delivery.models import Delivery, SettledIssue
 from belong_mail.delivery.settled import add_count
 from belong_mail.newsletters.models import Newsletter
 
 
-def count_old_copies(session: Session, at: datetime) -> int:
+def _old_issues(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Newsletter.counted_at.is_(None), Newsletter.queued_at < at - COPY_AGE
+
+
+def _count_old_copies(session: Session, at: datetime) -> int:
     """Turn copies that ended long ago into their issue's counts; return how many.
 
     An issue of which copies still wait, as of one that is paused, is looked at again.
     """
-    old = select(Newsletter).where(
-        Newsletter.counted_at.is_(None), Newsletter.queued_at < at - COPY_AGE
-    )
+    old = select(Newsletter).where(*_old_issues(at))
     left = BATCH_ROWS
     for issue in session.scalars(old.order_by(Newsletter.id).with_for_update(skip_locked=True)):
         left -= _count_some(session, issue, at, left)
@@ -29,6 +31,9 @@ def count_old_copies(session: Session, at: datetime) -> int:
         if session.scalar(remaining) is None:
             issue.counted_at = at
     return BATCH_ROWS - left
+
+
+count_old_copies = Rule(_count_old_copies, ((Newsletter, _old_issues),))
 
 
 def _count_some(session: Session, issue: Newsletter, at: datetime, most: int) -> int:

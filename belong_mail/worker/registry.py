@@ -77,7 +77,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     for name, chore in ALL.retention.items():
-        found[f"What is over stays ({name})"] = partial(_now, chore)
+        found[f"What is over stays ({name})"] = (
+            chore if isinstance(chore, retention.Rule) else partial(_now, chore)
+        )
     found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
         session, mailer.opener
     )
@@ -117,9 +119,17 @@ def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
 
 def _do_together(session: Session, chores: dict[str, Chore]) -> bool:
     left = retention.BATCH_ROWS
+    rules = [chore for chore in chores.values() if isinstance(chore, retention.Rule)]
+    due: set[retention.Rule] | None = None
     for chore in chores.values():
+        if isinstance(chore, retention.Rule):
+            due = retention.due(session, rules) if due is None else due
+            if chore not in due:
+                continue
         done = chore(session)
         session.flush()
+        if done:  # which may be what another rule waits for
+            due = None
         left -= done if isinstance(done, int) else 0
         if left <= 0:
             return False

@@ -4573,6 +4573,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
+        "what-is-over-is-asked-about",
+        "belong_mail/core/retention.py",
+        "strict=True) if is_due}",
+        "strict=True) if not is_due}",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
+        "what-is-over-is-asked-about-again",
+        "belong_mail/worker/registry.py",
+        "        if done:  # which may be what another rule waits for\n            due = None\n",
+        "",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
         "old-copies-are-counted-before-they-go",
         "belong_mail/newsletters/retention.py",
         "        numbers[state] += 1\n",
