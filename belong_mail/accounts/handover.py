@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.people import Role, Team, roles_of
-from belong_mail.accounts.service import HAND_OVER, NotFound, seal_job
+from belong_mail.accounts.service import HAND_OVER, NotFound
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 
 

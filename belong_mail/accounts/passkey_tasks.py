@@ -3,7 +3,6 @@
 It verifies none, and knows none: whoever breaks into the web could write one.
 """
 
-import json
 from contextlib import suppress
 
 from sqlalchemy import select
@@ -13,12 +12,10 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import PASSKEY_CHANGED
-from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import PASSKEY_CHANGED_RATE, WorkerLimit
+from belong_mail.core.rate_limits import PASSKEY_CHANGED_RATE, WorkerLimit, try_use
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery
 
@@ -31,14 +28,13 @@ def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
     The web could have written the request: the email goes to the account's own address, which is
     checked, and says only that.
     """
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     account = session.scalar(select(Account).where(Account.public_id == said["account"]))
     if account is None or said["what"] not in CHANGES or not accounts.may_sign_in(session, account):
         return
     key = b"passkey/" + account.public_id.encode()
-    if not rate_limits.remaining(session, key, PASSKEY_CHANGED_RATE, now(), WorkerLimit):
+    if not try_use(session, key, PASSKEY_CHANGED_RATE, now(), table=WorkerLimit):
         return
-    rate_limits.record_use(session, key, PASSKEY_CHANGED_RATE, now(), table=WorkerLimit)
     with suppress(DecryptionError):
         address = invitations.account_address(keyring.opener, keyring.index, account)
         post_to_address(

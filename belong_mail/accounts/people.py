@@ -19,12 +19,12 @@ from belong_mail.accounts.service import (
     has_office_right,
     has_passkey,
     may_have_passkeys,
-    seal_job,
 )
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 
 # Fewer leads than that and a group stands still when one of them is away.

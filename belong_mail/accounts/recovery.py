@@ -11,11 +11,12 @@ from sqlalchemy import Delete, delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Recovery, SignIn
-from belong_mail.accounts.service import has_passkey, seal_job, use_sign_in
+from belong_mail.accounts.service import has_passkey, use_sign_in
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.tokens import BadToken
 

@@ -1,9 +1,7 @@
 """Find leads, say what a lead may touch, and sign in by a link."""
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import compare_digest
 from typing import Any
@@ -15,8 +13,8 @@ from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
@@ -164,12 +162,6 @@ def accept(session: Session, sealer: Sealer, name: str, only: str = "") -> None:
         seal_job(session, sealer, "right-accepted", said)
 
 
-def seal_job(session: Session, sealer: Sealer, kind: str, said: Mapping[str, object]) -> None:
-    """Write down, sealed, what the worker is to do about rights."""
-    sealed = sealer.seal(json.dumps(said).encode(), sealed_for(kind))
-    session.add(Job(kind=kind, sealed=sealed))
-
-
 def groups_of(session: Session, account: Account) -> list[Group]:
     """List the groups an account leads, in the directory's order."""
     found = select(Group).where(Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None))
@@ -248,8 +240,7 @@ def ask_to_sign_in(
     session: Session, sealer: Sealer, asking: SignInRequest, due_at: datetime
 ) -> None:
     """Write down, sealed, that somebody wants to sign in; the worker knows whether they may."""
-    sealed = sealer.seal(json.dumps(asdict(asking)).encode(), sealed_for("sign-in"))
-    session.add(Job(kind="sign-in", sealed=sealed, due_at=due_at))
+    seal_job(session, sealer, "sign-in", asking, due_at=due_at)
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:

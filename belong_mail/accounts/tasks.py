@@ -1,7 +1,5 @@
 """Answer who asks to sign in, or to prove again who they are: email the link, if they may."""
 
-import json
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,6 @@ from belong_mail.accounts.service import PROOF, SignInRequest
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     HOUR,
@@ -47,8 +44,7 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     """
     if job.due_at < now() - MAX_WAIT:
         return
-    asked = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    asking = SignInRequest(**json.loads(asked))
+    asking = SignInRequest(**keyring.open_job(job))
     identity = address.normalise(asking.address)
     found = select(Account).where(Account.address_index == keyring.index.account(identity))
     account = session.scalar(found)
@@ -76,7 +72,7 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
     """
     if job.due_at < now() - MAX_WAIT:
         return
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     found = (
         select(Account, BrowserSession)
         .join(BrowserSession)

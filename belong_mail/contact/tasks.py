@@ -3,11 +3,10 @@
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service
-from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import RESEND_RATE, WorkerLimit
+from belong_mail.core.rate_limits import RESEND_RATE, WorkerLimit, try_use
 
 RESENT = b"contact/resent"
 
@@ -17,7 +16,5 @@ def resend_messages(session: Session, _keyring: Keyring, _job: Job) -> None:
 
     Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
     """
-    at = now()
-    if rate_limits.remaining(session, RESENT, RESEND_RATE, at, WorkerLimit):
-        rate_limits.record_use(session, RESENT, RESEND_RATE, at, table=WorkerLimit)
+    if try_use(session, RESENT, RESEND_RATE, now(), table=WorkerLimit):
         service.resend(session)

@@ -1,6 +1,5 @@
 """Questions of a sign-up form: propose, approve, and refuse what no form may ask."""
 
-import json
 import re
 import unicodedata
 from typing import Any
@@ -10,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import LocalizedText, sensitive_words
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import HOUR, QUESTION_WAITS_RATE
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group, Question
@@ -85,8 +84,7 @@ def ask_to_approve(session: Session, sealer: Sealer, question_id: int) -> None:
     question = find_question(session, question_id)
     record(session, audit.Kind.QUESTION_APPROVED, question)
     wanted = {"question": question.id, "words": words_of(question)}
-    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(APPROVE))
-    session.add(Job(kind=APPROVE, sealed=sealed))
+    seal_job(session, sealer, APPROVE, wanted)
 
 
 def refuse_question(session: Session, question_id: int) -> None:

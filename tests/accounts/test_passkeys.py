@@ -21,6 +21,7 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
 from belong_mail.ops import purge
@@ -505,11 +506,9 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         said = {"account": account.public_id, "what": "stolen"}
-        accounts.seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
+        seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
         for _ in range(30):
-            accounts.seal_job(
-                session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"}
-            )
+            seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"})
     before = len(relay.to(LEAD))
     worker.drain()
     assert len(relay.to(LEAD)) - before == PASSKEY_CHANGED_RATE.burst - 1

@@ -15,6 +15,7 @@ from belong_mail.accounts.models import Account, BrowserSession, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.leads import mailbox
 from belong_mail.ops import purge
@@ -421,7 +422,7 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) 
             "groups": [group_id(scenario, VILLAGE)], "office": False,
         }  # fmt: skip
         with scenario.services.writing.begin() as session:
-            accounts.seal_job(session, scenario.services.sealer, "rights-changed", said)
+            seal_job(session, scenario.services.sealer, "rights-changed", said)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
 
@@ -485,7 +486,7 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
             session.get_one(Account, known(scenario, NEW).id),
         )
         before = invitations.introduced_from(session, scenario.keyring.opener, account, group)
-        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
+        seal_job(session, scenario.services.sealer, "right-accepted", said)
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
     with scenario.services.reading.begin() as session:
@@ -607,7 +608,7 @@ def test_who_accepts_for_themselves_ends_no_one_elses_right(scenario: Scenario) 
             "office": False,
             "replaces": known(scenario, LEAD).public_id,
         }
-        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
+        seal_job(session, scenario.services.sealer, "right-accepted", said)
     scenario.worker.drain()
     assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
 

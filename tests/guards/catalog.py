@@ -2864,9 +2864,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "sealing-of-requests",
-        "belong_mail/members/service.py",
-        "    sealed = sealer.seal(typed.to_bytes(), sealed_for(kind))\n",
-        "    sealed = typed.to_bytes()\n",
+        "belong_mail/core/jobs.py",
+        "    sealed = sealer.seal(json.dumps(said, default=asdict).encode(), sealed_for(kind))\n",
+        "    sealed = json.dumps(said, default=asdict).encode()\n",
         (CONFIRM, f"{GUESSES}::test_sealing_a_guess_again_gives_nothing_to_compare"),
     ),
     (
@@ -5388,7 +5388,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-office-types-few-addresses",
         "belong_mail/members/removal_tasks.py",
-        "if group is None or not _is_within_day(session):",
+        "if group is None or not try_use(session, ASKED, REMOVAL_RATE, now(), table=WorkerLimit):",
         "if group is None:",
         (f"{ADDRESSES}::test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may",),
     ),
