@@ -28,10 +28,9 @@ from belong_mail.members.calendar_views import own_calendar
 from belong_mail.members.personal_views import personal_address
 from belong_mail.members.self_service_views import address_change, self_service
 from belong_mail.members.views import subscriptions, waiting_list
-from belong_mail.newsletters.approval_views import approvals
-from belong_mail.newsletters.editor_views import editor, pictures
-from belong_mail.newsletters.flyer_views import flyers
-from belong_mail.newsletters.release_views import releases
+from belong_mail.newsletters.editor_views import editor
+from belong_mail.newsletters.file_views import flyers, pictures
+from belong_mail.newsletters.release_views import approvals, releases
 from belong_mail.office.export_views import office_exports
 from belong_mail.office.group_views import office_groups
 from belong_mail.office.import_views import office_imports

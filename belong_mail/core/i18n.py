@@ -18,8 +18,8 @@ from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
-from belong_mail.core.names import Names, filler
 
 # Each language by its code, as it calls itself. Every other one than the default has a catalog.
 NAMES = {"en": "English", "es": "Español"}

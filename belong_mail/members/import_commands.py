@@ -17,8 +17,7 @@ from belong_mail.members.address_list import (
     UnusableFile,
     read_addresses,
 )
-from belong_mail.members.announcement import announcement
-from belong_mail.members.imports import Report
+from belong_mail.members.imports import Report, announcement
 from belong_mail.web.context import services, transaction
 
 

@@ -4,13 +4,7 @@ from sqlalchemy import func, select
 
 from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
 from belong_mail.groups.models import Group, GroupInterest
-from belong_mail.newsletters import (
-    emails,
-    group_retirement_tasks,
-    oversight,
-    recipients,
-    retention,
-)
+from belong_mail.newsletters import emails, group_retirement_tasks, oversight, recipients, retention
 from belong_mail.newsletters.issue_mailer import TEMPLATE_COLUMN
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 

@@ -40,8 +40,8 @@ from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
 from belong_mail.newsletters import flyer_reader, rendering
 from belong_mail.newsletters.archive import Search
+from belong_mail.newsletters.files import MAX_TITLE
 from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
-from belong_mail.newsletters.flyers import MAX_TITLE
 from belong_mail.newsletters.image_decoder import (
     MAX_FILE,
     EncodedImage,

@@ -10,7 +10,7 @@ from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import imports
-from belong_mail.members.announcement import announcement
+from belong_mail.members.imports import announcement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import service
 from belong_mail.office.import_forms import MAX_BODY, ImportForm

@@ -18,8 +18,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from belong_mail.core import site_settings
 from belong_mail.core.email_templates import fixed_words
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.groups.header_words import found_phrase
-from belong_mail.groups.site_words import MAX_CHARACTERS, MAX_WORDS
+from belong_mail.groups.header_words import MAX_CHARACTERS, MAX_WORDS, found_phrase
 from belong_mail.leads.forms import one_a_line
 from belong_mail.web.context import services
 from belong_mail.web.forms import (

@@ -33,7 +33,7 @@ from belong_mail.ops import (
     in_flight,
     key_check,
     key_rotation,
-    purge,
+    rooms,
     schema,
     settings,
 )
@@ -608,7 +608,7 @@ def purge_command() -> None:
     with transaction() as session:
         session.connection(execution_options={"has_time": True})
         with working("Deleting …"):
-            removed = purge.purge_all(session)
+            removed = rooms.purge_all(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
 

@@ -24,7 +24,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
@@ -421,7 +421,7 @@ def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services)
             account.office_since = now()
     end("suspended" if what == "suspended" else "removed", services)
     with services.writing.begin() as session:
-        purge.purge_all(session, now())
+        rooms.purge_all(session, now())
         recoveries = len(session.scalars(select(Recovery)).all())
     assert count(services) == recoveries == (what != "removed")
 

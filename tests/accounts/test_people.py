@@ -18,7 +18,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.leads import mailbox
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
@@ -256,7 +256,7 @@ def test_an_invitation_to_the_office_is_over_after_a_week(
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + timedelta(days=9))
+        rooms.purge_all(session, now() + timedelta(days=9))
     assert account_of(scenario, COLLEAGUE) is None
     assert scenario.visitor.press(link).status_code == 404
 

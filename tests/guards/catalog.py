@@ -1966,7 +1966,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-word-counts-until-the-office-was-told",
-        "belong_mail/groups/site_words.py",
+        "belong_mail/groups/header_words.py",
         "(*words, *_listed(found.announced)) if found is not None else words",
         "words",
         (
@@ -3515,7 +3515,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "flask-at-the-doors",
-        "belong_mail/ops/purge.py",
+        "belong_mail/ops/rooms.py",
         "from belong_mail.ops.rooms import ALL\n",
         "import flask as flask\n\nfrom belong_mail.ops.rooms import ALL\n",
         (CONTRACTS,),
@@ -4516,7 +4516,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "no-chore-reads-all-members",
-        "belong_mail/members/retention.py",
+        "belong_mail/members/declarations.py",
         "    return Subscription.is_inactive(), over,",
         "    return over,",
         (SCANS,),

@@ -12,7 +12,7 @@ from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.service import SignupData
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from tests.browser_client import Form, html_of, link_to, text_of
 from tests.factories import group_named, interests_of
 from tests.scenario import ADA, Scenario
@@ -29,7 +29,7 @@ TYPED: dict[str, Any] = {
 def kept_answers(scenario: Scenario) -> int:
     """Count the rows that still hold an introduction."""
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session)
+        rooms.purge_all(session)
         held = [
             *session.scalars(select(PendingConfirmation.wrapped_introduction)),
             *session.scalars(select(Subscription.wrapped_introduction)),
