@@ -19,9 +19,14 @@ from belong_mail.accounts.views import account, sign_in
 from belong_mail.contact.views import contact
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
-from belong_mail.leads.export_views import exports
 from belong_mail.leads.home import lead
-from belong_mail.leads.views import group_interests, group_settings, questions, shared_mailbox
+from belong_mail.leads.views import (
+    exports,
+    group_interests,
+    group_settings,
+    questions,
+    shared_mailbox,
+)
 from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
 from belong_mail.members.calendar_views import own_calendar
@@ -31,8 +36,7 @@ from belong_mail.members.views import subscriptions, waiting_list
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures
 from belong_mail.newsletters.release_views import approvals, releases
-from belong_mail.office.export_views import office_exports
-from belong_mail.office.group_views import office_groups
+from belong_mail.office.group_views import office_exports, office_groups
 from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
 from belong_mail.office.people_views import people

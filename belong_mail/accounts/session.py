@@ -1,4 +1,4 @@
-"""Sessions: a random token in the cookie, its hash in a row that can be ended."""
+"""Sessions: a token in the cookie, its hash in a row that can be ended; and on which device."""
 
 import hashlib
 import secrets

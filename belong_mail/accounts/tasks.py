@@ -1,4 +1,4 @@
-"""Answer who asks to sign in, or to prove again who they are: email the link, if they may."""
+"""Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
 
 from contextlib import suppress
 

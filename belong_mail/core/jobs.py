@@ -1,4 +1,9 @@
-"""Jobs: what the web seals for the worker to read."""
+"""Jobs: what the web seals for the worker to read.
+
+How many of those that look an address up are read is limited, so that nobody can test a list:
+whoever breaks into the web and may write can seal guesses, and see in the database which of them
+are known. The worker reads no more than people could mean; the rest waits its turn.
+"""
 
 import json
 from dataclasses import asdict

@@ -20,7 +20,8 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from belong_mail.mail.message.lookalikes import readings, skeleton, unreadable
 
-NAME = "discreet_words"
+# The setting with the words that the office adds for all discreet groups.
+SITE_WORDS = "discreet_words"
 # More are not looked for, whoever wrote them: each subject is compared with all of them.
 MAX_WORDS, MAX_CHARACTERS = 200, 60
 
@@ -291,9 +292,9 @@ def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
 
 
 def site_words(session: Session) -> tuple[str, ...]:
-    """List the words as they were typed."""
+    """List the words of the office as they were typed."""
     with session.no_autoflush:
-        found = session.get(SiteSetting, NAME)
+        found = session.get(SiteSetting, SITE_WORDS)
     return _listed(found.value) if found is not None else ()
 
 
@@ -304,7 +305,7 @@ def _listed(value: str | None) -> tuple[str, ...]:
 
 
 def words_beside(group: Group) -> tuple[str, ...]:
-    """List the words for a group that is in the database; none for one that is made up.
+    """List the office's words for a group that is in the database; none for one that is made up.
 
     A word that was taken from the list counts until the office was told.
     """
@@ -312,10 +313,10 @@ def words_beside(group: Group) -> tuple[str, ...]:
     if session is None:
         return ()
     words = site_words(session)
-    found = session.get(SiteSetting, NAME)
+    found = session.get(SiteSetting, SITE_WORDS)
     return (*words, *_listed(found.announced)) if found is not None else words
 
 
-def change(session: Session, words: Iterable[str]) -> None:
-    """Look for these words from now on."""
-    site_settings.store(session, NAME, "\n".join(words) or None)
+def change_site_words(session: Session, words: Iterable[str]) -> None:
+    """Look for these words of the office from now on."""
+    site_settings.store(session, SITE_WORDS, "\n".join(words) or None)

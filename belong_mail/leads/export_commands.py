@@ -7,6 +7,7 @@ from typing import IO
 
 import click
 
+from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.terminal import progress, say
 from belong_mail.groups import service as groups
@@ -36,7 +37,7 @@ def export_command(slug: str, file: Path, *, yes: bool) -> None:
         if group is None:
             raise click.BadParameter(f"There is no group “{slug}”. See `group list`.")
         _prepare(file, is_sure=yes)
-        export.record(session, group)
+        audit.record(session, audit.Kind.EXPORTED, group=group)
     number = _write(group.id, file)
     say(f"{file} has {number} newsletters, the page, questions and meetings of {slug}.")
 

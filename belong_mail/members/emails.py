@@ -1,4 +1,4 @@
-"""The emails about joining: confirm, welcome, already in, and the introduction to the leads."""
+"""The emails about joining: invite, confirm, welcome, already in, introduce to the leads."""
 
 import json
 from datetime import timedelta

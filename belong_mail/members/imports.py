@@ -2,11 +2,11 @@
 
 The web reads the file, seals the addresses in small batches and forgets them; it cannot open a
 batch again. It knows how many addresses a file has, and how many batches are left, and neither says
-who is a member.
+who is a member. The owner of the old list may tell them before.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -226,9 +226,4 @@ def announcement(group: Group, links: Links, sender: str, language: str) -> list
         "subject": say(ASKING_SUBJECT),
         "url": links.page("subscriptions.join", language, slug=group.slug),
     }
-    return list(_filled([say(each) for each in LINES], said))
-
-
-def _filled(lines: list[str], said: dict[str, str]) -> Iterator[str]:
-    for line in lines:
-        yield line % said
+    return [words % said for words in map(say, LINES)]

@@ -1,4 +1,4 @@
-"""Releasing, watching and reading again: for the leads of the issue's group alone."""
+"""Releasing, a second leader's yes, watching, reading again: for the leads of the group alone."""
 
 from functools import partial
 

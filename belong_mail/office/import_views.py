@@ -13,7 +13,7 @@ from belong_mail.members import imports
 from belong_mail.members.imports import announcement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import service
-from belong_mail.office.import_forms import MAX_BODY, ImportForm
+from belong_mail.office.forms import MAX_BODY, ImportForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
 

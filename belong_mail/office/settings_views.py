@@ -10,13 +10,7 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.core import office_copies, site_settings
 from belong_mail.groups import header_words
 from belong_mail.office import alert_address
-from belong_mail.office.settings_forms import (
-    LABELS,
-    AlertAddressForm,
-    CopiesForm,
-    SettingForm,
-    WordsForm,
-)
+from belong_mail.office.forms import LABELS, AlertAddressForm, CopiesForm, SettingForm, WordsForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
@@ -56,7 +50,7 @@ def words() -> ResponseReturnValue:
     with transaction() as session:
         form = WordsForm(data={"words": "\n".join(header_words.site_words(session))})
         if form.validate_on_submit():
-            header_words.change(session, form.listed())
+            header_words.change_site_words(session, form.listed())
             return redirect(url_for(".listed", saved=1), 303)
     page = render_template("office/words.html", form=form)
     return page, 422 if form.errors else 200

@@ -12,7 +12,7 @@ from belong_mail.core.audit import AuditEntry, Role
 from belong_mail.core.site_settings import name_as_shown
 from belong_mail.core.spreadsheets import as_csv
 from belong_mail.office import trail
-from belong_mail.office.trail_forms import TrailForm, kind_in_words
+from belong_mail.office.forms import TrailForm, kind_in_words
 from belong_mail.web.access import for_office
 from belong_mail.web.context import services, transaction
 

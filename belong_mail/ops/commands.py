@@ -24,7 +24,6 @@ from belong_mail.ops import (
     clock_repair,
     data_migration,
     demo_data,
-    disk,
     doctor,
     figures,
     grants,
@@ -347,7 +346,7 @@ def _check_work(session: Session) -> list[health.HealthFinding]:
             gather_metrics(
                 session,
                 settings.uncertain,
-                disk.free_bytes(settings.database_url, settings.state_folder),
+                health.free_bytes(settings.database_url, settings.state_folder),
             ),
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),

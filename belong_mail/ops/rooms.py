@@ -1,4 +1,7 @@
-"""What all rooms declare, joined: a new room is entered here, what it has in its declarations."""
+"""What all rooms declare, joined: a new room is entered here, what it has in its declarations.
+
+`purge_all` removes at once what the worker removes each minute.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -90,7 +90,7 @@ class BaseForm(FlaskForm):
 
     def is_sent(self) -> bool:
         """Tell whether the form was sent to be acted on, and is right."""
-        return bool(self.validate_on_submit())  # type: ignore[no-untyped-call]
+        return bool(self.validate_on_submit())
 
     def process(self, *args: Any, **kwargs: Any) -> None:
         """Read what was sent; a suggestion that was accepted takes the place of what was typed."""

@@ -8,10 +8,10 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from belong_mail.accounts import handover, invitations, people
+from belong_mail.accounts import invitations, people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.handover import Successor
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.people import Successor
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -592,7 +592,7 @@ def test_who_does_not_work_for_the_office_hands_nothing_over(scenario: Scenario)
         by, to = known(scenario, OTHER), Successor(name="Bea", address=NEW)
         session.execute(update(Account).where(Account.id == by.id).values(is_office=True))
         group, sealer = group_named(session, VILLAGE), scenario.services.sealer
-        handover.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
+        people.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
     assert scenario.mails(NEW) == []
     assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
 
@@ -619,8 +619,6 @@ def test_a_group_is_handed_over_to_staff_alone_whatever_the_web_asks(scenario: S
     with scenario.services.writing.begin() as session:
         group, sealer = group_named(session, VILLAGE), scenario.services.sealer
         to = Successor(name="Bea", address=outside)
-        handover.hand_over(
-            session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to
-        )
+        people.hand_over(session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to)
     assert scenario.mails(outside) == []
     assert account_of(scenario, outside) is None

@@ -5735,8 +5735,8 @@ ROWS += (
     ),
     (
         "a-download-is-recorded",
-        "belong_mail/leads/export_views.py",
-        "        group_export.record(session, group)\n",
+        "belong_mail/leads/downloads.py",
+        "        audit.record(session, audit.Kind.EXPORTED, group=group)\n",
         "",
         (f"{EXPORT}::test_it_is_written_down_who_took_it_and_looking_at_the_page_is_not[sqlite]",),
     ),
