@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -194,6 +194,14 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
 
 
+class IdBase(Base):
+    """Rows with a number."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -202,6 +210,14 @@ def new_public_id() -> str:
     """Make an opaque name of 128 random bits, in characters that fit a URL and a command."""
     name = secrets.token_urlsafe(16)
     return new_public_id() if name.startswith("-") else name
+
+
+class PublicIdBase(IdBase):
+    """Rows with a number, and an opaque name for links and seals."""
+
+    __abstract__ = True
+
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True, sort_order=-1)
 
 
 def make_engine(url: str, compiled: int = 500) -> Engine:

@@ -14,7 +14,7 @@ from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import IdBase, now
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.rate_limits import (
     DELAYED_LOOKUPS,
@@ -28,7 +28,7 @@ WAITED = b"lookups/waited"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
 
 
-class Job(Base):
+class Job(IdBase):
     """Something a visitor asked for, written down by the blind web for the worker to read."""
 
     __tablename__ = "requests"
@@ -40,7 +40,6 @@ class Job(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # What is wanted; a room's `declarations.py` names who reads each kind.
     kind: Mapped[str]
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))

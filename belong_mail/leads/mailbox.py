@@ -7,20 +7,18 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import PublicIdBase, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.models import Group
 
 
-class MailboxChange(Base):
+class MailboxChange(PublicIdBase):
     """A mailbox that a lead named for a group; until it is confirmed, the old one stays."""
 
     __tablename__ = "mailbox_proposals"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
     # The address, and hashes of the secrets that are still to come back; the worker's alone.
     wrapped: Mapped[bytes]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import catalog, gettext_noop, group_in_sentence
 from belong_mail.core.links import Links
@@ -49,13 +49,11 @@ LINES = (
 )
 
 
-class Import(Base):
+class Import(PublicIdBase):
     """One file that the office brought for one group; it names nobody."""
 
     __tablename__ = "imports"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     # In which the emails are written.
@@ -71,12 +69,11 @@ class Import(Base):
         return Report(**self.report)
 
 
-class ImportBatch(Base):
+class ImportBatch(IdBase):
     """A few of a file's addresses, sealed for the worker; gone when they have been asked."""
 
     __tablename__ = "import_batches"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     import_id: Mapped[int] = mapped_column(ForeignKey(Import.id, ondelete="CASCADE"), index=True)
     import_: Mapped[Import] = relationship()
     size: Mapped[int]

@@ -9,19 +9,18 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
-from belong_mail.core.db import NO_DATABASE, Base, now
+from belong_mail.core.db import NO_DATABASE, IdBase, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.host_state import HostState, machine_id
 
 
-class Host(Base):
+class Host(IdBase):
     """A state folder that works on this database; its state file has the same name and epoch."""
 
     __tablename__ = "hosts"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     folder: Mapped[str] = mapped_column(unique=True)
     # Grows while a worker works; the state file in the state folder grows with it.
     epoch: Mapped[int]
