@@ -12,8 +12,8 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.declarations import count_old_copies
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.retention import count_old_copies
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to

@@ -4565,14 +4565,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "old-copies-are-counted-before-they-go",
-        "belong_mail/newsletters/retention.py",
+        "belong_mail/newsletters/declarations.py",
         "        numbers[state] += 1\n",
         "        numbers[state] = 1\n",
         ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
     ),
     (
         "copies-that-wait-are-not-counted-off",
-        "belong_mail/newsletters/retention.py",
+        "belong_mail/newsletters/declarations.py",
         "Delivery.finished_at < at - COPY_AGE,\n            Delivery.due_at.is_(None),\n",
         "Delivery.created_at < at - COPY_AGE,\n",
         ("tests/test_retention.py::test_an_old_issue_that_is_paused_keeps_what_waits",),
@@ -5134,7 +5134,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "audit-entries-go-by-the-databases-clock",
-        "belong_mail/accounts/retention.py",
+        "belong_mail/accounts/declarations.py",
         "min(at, told or at)",
         "at",
         (f"{TRAIL}::test_a_worker_whose_clock_runs_ahead_deletes_nothing",),
