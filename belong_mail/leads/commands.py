@@ -3,7 +3,7 @@
 import click
 
 from belong_mail.core.audit import Kind
-from belong_mail.core.terminal import asks, say
+from belong_mail.core.terminal import asks, refusing, say
 from belong_mail.leads import question_approval
 from belong_mail.web.context import transaction
 
@@ -34,10 +34,8 @@ def list_questions() -> None:
 def approve_question(question_id: int) -> None:
     """Approve the question QUESTION_ID."""
     with transaction() as session:
-        try:
+        with refusing(question_approval.QuestionNotFound, words=NO_SUCH):
             question = question_approval.find_question(session, question_id)
-        except question_approval.QuestionNotFound as error:
-            raise click.ClickException(NO_SUCH) from error
         question_approval.approve_question(question)
         question_approval.record(session, Kind.QUESTION_APPROVED, question)
     say("Approved. The question is on the form now.")
@@ -51,9 +49,6 @@ def refuse_question(question_id: int) -> None:
 
     Also one that is on the form already.
     """
-    with transaction() as session:
-        try:
-            question_approval.refuse_question(session, question_id)
-        except question_approval.QuestionNotFound as error:
-            raise click.ClickException(NO_SUCH) from error
+    with transaction() as session, refusing(question_approval.QuestionNotFound, words=NO_SUCH):
+        question_approval.refuse_question(session, question_id)
     say("Deleted.")

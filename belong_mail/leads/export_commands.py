@@ -9,7 +9,7 @@ import click
 
 from belong_mail.core import audit
 from belong_mail.core.db import now
-from belong_mail.core.terminal import progress, say
+from belong_mail.core.terminal import progress, refusing, say
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.leads import export
@@ -48,11 +48,10 @@ def _prepare(file: Path, *, is_sure: bool) -> None:
         raise click.BadParameter(f"There is no folder {file.parent}.")
     if file.exists() and not is_sure:
         click.confirm(f"{file} exists. Overwrite it?", abort=True, err=True)
-    try:
-        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-"):
-            pass
-    except OSError as error:
-        raise click.BadParameter(f"Nothing can be written in {file.parent.absolute()}.") from error
+    words = f"Nothing can be written in {file.parent.absolute()}."
+    bad = refusing(OSError, words=words, kind=click.BadParameter)
+    with bad, NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-"):
+        pass
 
 
 def _write(group_id: int, file: Path) -> int:

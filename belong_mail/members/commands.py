@@ -11,7 +11,7 @@ import click
 from belong_mail.accounts.commands import keys_here
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import MOMENT, say
+from belong_mail.core.terminal import FILE, MOMENT, refusing, say
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.mail.address import normalise
@@ -61,16 +61,12 @@ def inbound_command(ctx: click.Context) -> None:
     if inbound.is_forged(VerpAddresses(settings.secret_keys, settings.mail_domain), return_path):
         raise click.exceptions.Exit(os.EX_NOUSER)
     sealed = inbound.seal_returned(services().sealer, return_path, message)
-    try:
+    with refusing(inbound.InboxFull, inbound.DatabaseUnavailable):
         inbound.store(settings.database_url, sealed)
-    except (inbound.InboxFull, inbound.DatabaseUnavailable) as error:
-        raise click.ClickException(str(error)) from error
 
 
 @inbound_command.command("explain")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 def explain(files: tuple[Path, ...]) -> None:
     """Explain each of FILES in one line of JSON; store nothing."""
     settings = services().settings

@@ -6,7 +6,7 @@ import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
-from belong_mail.core.terminal import say
+from belong_mail.core.terminal import FILE, refusing, say
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import Staff
@@ -24,7 +24,7 @@ from belong_mail.web.context import services, transaction
 @click.command(
     "import", epilog="Example: belong import responses.csv --group the-village --dry-run"
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--group", "slug", required=True, help="The group's slug; see `group list`.")
 @click.option(
     "--language",
@@ -64,19 +64,15 @@ def _read(file: Path) -> AddressList:
     settings = services().settings
     with file.open("rb") as source:
         content = source.read(MAX_FILE_OCTETS + 1)
-    try:
+    with refusing(UnusableFile):
         return read_addresses(
             content, Staff(settings.allowed_domains, settings.refused_local_parts)
         )
-    except UnusableFile as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _start(session: Session, group: Group, found: AddressList, language: str) -> None:
-    try:
+    with refusing(imports.AlreadyWaiting, words="Another file waits already. No one was asked."):
         made = imports.store(session, services().sealer, group, found, language)
-    except imports.AlreadyWaiting:
-        raise click.ClickException("Another file waits already. No one was asked.") from None
     imports.start(session, made)
 
 
