@@ -2,6 +2,7 @@
 
 import click
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core.audit import Kind
 from belong_mail.core.terminal import asks, refusing, say
 from belong_mail.leads import question_approval
@@ -34,7 +35,7 @@ def list_questions() -> None:
 def approve_question(question_id: int) -> None:
     """Approve the question QUESTION_ID."""
     with transaction() as session:
-        with refusing(question_approval.QuestionNotFound, words=NO_SUCH):
+        with refusing(NotFound, words=NO_SUCH):
             question = question_approval.find_question(session, question_id)
         question_approval.approve_question(question)
         question_approval.record(session, Kind.QUESTION_APPROVED, question)
@@ -49,6 +50,6 @@ def refuse_question(question_id: int) -> None:
 
     Also one that is on the form already.
     """
-    with transaction() as session, refusing(question_approval.QuestionNotFound, words=NO_SUCH):
+    with transaction() as session, refusing(NotFound, words=NO_SUCH):
         question_approval.refuse_question(session, question_id)
     say("Deleted.")

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, null, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
@@ -24,10 +25,6 @@ WAITS, APPROVE = "question-waits", "approve-question"
 
 class TooManyQuestions(Exception):
     """The group has as many questions as a form can bear."""
-
-
-class QuestionNotFound(Exception):
-    """There is no such question, or not in this group."""
 
 
 def propose_question(
@@ -51,19 +48,19 @@ def propose_question(
 
 
 def remove_question(session: Session, group: Group, question_id: int) -> None:
-    """Take a question from its group's form, or raise QuestionNotFound."""
+    """Take a question from its group's form, or raise NotFound."""
     question = find_question(session, question_id)
     if question.group_id != group.id:
-        raise QuestionNotFound
+        raise NotFound
     record(session, audit.Kind.QUESTION_REMOVED, question)
     session.delete(question)
 
 
 def find_question(session: Session, question_id: int) -> Question:
-    """Find a question, or raise QuestionNotFound."""
+    """Find a question, or raise NotFound."""
     question = session.get(Question, question_id)
     if question is None:
-        raise QuestionNotFound
+        raise NotFound
     return question
 
 
@@ -80,7 +77,7 @@ def tell_office(session: Session, question: Question, sealed_to: bytes) -> None:
 
 
 def ask_to_approve(session: Session, sealer: Sealer, question_id: int) -> None:
-    """Hand the office's yes to the worker, who alone may write it down. Raises QuestionNotFound."""
+    """Hand the office's yes to the worker, who alone may write it down. Raises NotFound."""
     question = find_question(session, question_id)
     record(session, audit.Kind.QUESTION_APPROVED, question)
     wanted = {"question": question.id, "words": words_of(question)}
@@ -88,7 +85,7 @@ def ask_to_approve(session: Session, sealer: Sealer, question_id: int) -> None:
 
 
 def refuse_question(session: Session, question_id: int) -> None:
-    """Say the office's no: the question is gone. Raises QuestionNotFound."""
+    """Say the office's no: the question is gone. Raises NotFound."""
     question = find_question(session, question_id)
     record(session, audit.Kind.QUESTION_REFUSED, question)
     session.delete(question)

@@ -140,10 +140,7 @@ def listed(slug: str) -> ResponseReturnValue:
 def remove(slug: str, question_id: int) -> ResponseReturnValue:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        try:
-            question_service.remove_question(session, group, question_id)
-        except question_service.QuestionNotFound as error:
-            raise accounts.NotFound from error
+        question_service.remove_question(session, group, question_id)
     return redirect(url_for(".listed", slug=slug, done="removed"), 303)
 
 
@@ -189,7 +186,7 @@ def listed_interests(slug: str) -> ResponseReturnValue:
 def rename(slug: str, interest_id: str) -> ResponseReturnValue:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = _interest(session, group, interest_id)
+        interest = interests.find_interest(session, group, interest_id)
         form = InterestForm(data=InterestForm.flat(label=interest.label))
         if form.validate_on_submit():
             interests.rename_interest(interest, form.label())
@@ -204,18 +201,11 @@ def retire(slug: str, interest_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST delete an interest, and who chose it."""
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = _interest(session, group, interest_id)
+        interest = interests.find_interest(session, group, interest_id)
         if request.method == "POST":
             interests.retire_interest(session, interest)
             return redirect(url_for(".listed_interests", slug=slug, done="retired"), 303)
         return _interests_page("retire", group, interest=interest)
-
-
-def _interest(session: Session, group: Group, public_id: str) -> GroupInterest:
-    try:
-        return interests.find_interest(session, group, public_id)
-    except interests.InterestNotFound as error:
-        raise accounts.NotFound from error
 
 
 def _interests_page(

@@ -95,19 +95,13 @@ def resend_messages(session: Session, account: Account) -> None:
 def approve_question(session: Session, account: Account, sealer: Sealer, question_id: int) -> None:
     """Let people be asked a question, when the worker has read it. Raises NotFound."""
     require_office(account)
-    try:
-        question_approval.ask_to_approve(session, sealer, question_id)
-    except question_approval.QuestionNotFound as error:
-        raise NotFound from error
+    question_approval.ask_to_approve(session, sealer, question_id)
 
 
 def refuse_question(session: Session, account: Account, question_id: int) -> None:
     """Do away with a question that waits. Raises NotFound."""
     require_office(account)
-    try:
-        question_approval.refuse_question(session, question_id)
-    except question_approval.QuestionNotFound as error:
-        raise NotFound from error
+    question_approval.refuse_question(session, question_id)
 
 
 def threads(session: Session, account: Account) -> list[ThreadStatus]:

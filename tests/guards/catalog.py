@@ -886,7 +886,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-question-is-its-groups",
         "belong_mail/leads/question_approval.py",
-        "    if question.group_id != group.id:\n        raise QuestionNotFound\n    record",
+        "    if question.group_id != group.id:\n        raise NotFound\n    record",
         "    record",
         (TABLE,),
     ),
