@@ -23,7 +23,7 @@ from belong_mail.accounts.service import (
 )
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.jobs import seal_job
@@ -264,9 +264,7 @@ def renew(session: Session, by: Account, person: Account, slug: str | None) -> N
             GroupLead.accepted_at.is_not(None),
         )
     )
-    row = session.execute(found).first()
-    if row is None:
-        raise NotFound
+    row = required(session.execute(found).first(), NotFound)
     row[0].ends_at = ends
     audit.record(session, Kind.RIGHT_RENEWED, account=person, group=row[1])
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
@@ -119,11 +119,12 @@ def find_invitation(session: Session, name: str) -> Invitation:
     accepted is found as long as it is a right.
     """
     public_id, _, group_id = name.partition("~")
-    account = session.scalar(
-        select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
+    account = required(
+        session.scalar(
+            select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
+        ),
+        BadToken,
     )
-    if account is None:
-        raise BadToken
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
@@ -185,10 +186,7 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
     found = select(Group).where(
         Group.slug == slug, Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None)
     )
-    group = session.scalar(found)
-    if group is None:
-        raise NotFound
-    return group
+    return required(session.scalar(found), NotFound)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
@@ -255,10 +253,7 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
             Account.suspended_at.is_(None),
         )
     )
-    sign_in = session.scalar(found)
-    if sign_in is None:
-        raise BadToken
-    return sign_in
+    return required(session.scalar(found), BadToken)
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:

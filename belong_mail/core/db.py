@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -189,6 +189,9 @@ class CompiledStatement:
         return str(made), made.params, processors, made.positiontup, options
 
 
+Found = TypeVar("Found")
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
@@ -210,6 +213,13 @@ def new_public_id() -> str:
     """Make an opaque name of 128 random bits, in characters that fit a URL and a command."""
     name = secrets.token_urlsafe(16)
     return new_public_id() if name.startswith("-") else name
+
+
+def required(found: Found | None, missing: type[Exception]) -> Found:
+    """Return what was looked for, or raise what it is called here that it is not there."""
+    if found is None:
+        raise missing
+    return found
 
 
 class PublicIdBase(IdBase):

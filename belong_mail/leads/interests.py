@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.service import MAX_INTERESTS
@@ -38,10 +38,7 @@ def find_interest(session: Session, group: Group, public_id: str) -> GroupIntere
         GroupInterest.group_id == group.id,
         GroupInterest.retired_at.is_(None),
     )
-    interest = session.scalar(found)
-    if interest is None:
-        raise NotFound
-    return interest
+    return required(session.scalar(found), NotFound)
 
 
 def rename_interest(interest: GroupInterest, label: LocalizedText) -> None:

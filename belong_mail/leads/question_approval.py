@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit, rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import LocalizedText, sensitive_words
 from belong_mail.core.jobs import seal_job
@@ -58,10 +58,7 @@ def remove_question(session: Session, group: Group, question_id: int) -> None:
 
 def find_question(session: Session, question_id: int) -> Question:
     """Find a question, or raise NotFound."""
-    question = session.get(Question, question_id)
-    if question is None:
-        raise NotFound
-    return question
+    return required(session.get(Question, question_id), NotFound)
 
 
 def approve_question(question: Question) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import USED_LINK_RATE
@@ -110,10 +110,7 @@ def _manage_session(session: Session, secret: str) -> ManageSession:
     found = select(ManageSession).where(
         ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
     )
-    manage_session = session.scalar(found)
-    if manage_session is None:
-        raise BadToken
-    return manage_session
+    return required(session.scalar(found), BadToken)
 
 
 def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
@@ -210,18 +207,13 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
 def get_change_for_update(session: Session, public_id: str) -> AddressChange:
     """Find a change that a link asks about, or raise BadToken when it is over."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
-    change = session.scalar(found.with_for_update())
-    if change is None:
-        raise BadToken
-    return change
+    return required(session.scalar(found.with_for_update()), BadToken)
 
 
 def is_change_confirmed(session: Session, public_id: str) -> bool:
     """Tell whether a new address was confirmed; raise BadToken when there is nothing to ask."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
-    change = session.scalar(found)
-    if change is None:
-        raise BadToken
+    change = required(session.scalar(found), BadToken)
     return change.confirmed_at is not None
 
 

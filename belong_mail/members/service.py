@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, union
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
-from belong_mail.core.db import PUBLIC_ID_LENGTH, now
+from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.jobs import Job, seal_job
@@ -161,19 +161,15 @@ def steady(number: int, told: int) -> int:
 
 def get(session: Session, public_id: str) -> Subscription:
     """Find a subscription for a page that asks, or raise NothingLeft."""
-    subscription = session.scalar(select(Subscription).where(Subscription.public_id == public_id))
-    if subscription is None:
-        raise NothingLeft
-    return subscription
+    return required(
+        session.scalar(select(Subscription).where(Subscription.public_id == public_id)), NothingLeft
+    )
 
 
 def get_for_update(session: Session, public_id: str) -> Subscription:
     """Find a subscription, locked until the transaction ends, or raise NothingLeft."""
     found = select(Subscription).where(Subscription.public_id == public_id)
-    subscription = session.scalar(found.with_for_update())
-    if subscription is None:
-        raise NothingLeft
-    return subscription
+    return required(session.scalar(found.with_for_update()), NothingLeft)
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
@@ -325,10 +321,10 @@ def noon_utc(day: date) -> datetime:
 
 def get_entry(session: Session, public_id: str) -> WaitlistEntry:
     """Find a note for a page that asks, or raise NothingLeft."""
-    entry = session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id))
-    if entry is None:
-        raise NothingLeft
-    return entry
+    return required(
+        session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id)),
+        NothingLeft,
+    )
 
 
 def ask_to_forget(session: Session, public_id: str) -> None:

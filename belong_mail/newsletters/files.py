@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
+from belong_mail.core.db import required
 from belong_mail.mail.message.mime import clean_text
 from belong_mail.newsletters.flyer_reader import MAX_FILE, CleanFlyer
 from belong_mail.newsletters.image_decoder import EncodedImage
@@ -61,10 +62,7 @@ def room(session: Session, issue: Newsletter) -> int:
 def find(session: Session, issue: Newsletter, kind: type[File], public_id: str) -> File:
     """Find a picture or a flyer of the issue, or raise NotFound."""
     found = select(kind).where(kind.public_id == public_id, kind.newsletter_id == issue.id)
-    file = session.scalar(found)
-    if file is None:
-        raise accounts.NotFound
-    return file
+    return required(session.scalar(found), accounts.NotFound)
 
 
 def remove(session: Session, issue: Newsletter, kind: type[File], public_id: str) -> None:

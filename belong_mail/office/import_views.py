@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
+from belong_mail.core.db import required
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import imports
@@ -44,9 +45,7 @@ def add(slug: str) -> ResponseReturnValue:
 def start(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         group = service.find_group(session, signed_in(), slug)
-        seen = _seen(session, group)
-        if seen is None:
-            raise InvalidState
+        seen = required(_seen(session, group), InvalidState)
         try:
             imports.start(session, seen)
         except imports.NotOpen as error:

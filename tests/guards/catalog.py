@@ -1771,8 +1771,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "office-alone-says-whom-a-group-welcomes",
         "belong_mail/office/service.py",
-        "    require_office(account)\n    group = group_service.find_even_retired(session, slug)\n",
-        "    group = group_service.find_even_retired(session, slug)\n",
+        "    require_office(account)\n    return required(group_service.find_even_retired(",
+        "    return required(group_service.find_even_retired(",
         (VERBS,),
     ),
     (
