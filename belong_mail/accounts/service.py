@@ -87,7 +87,6 @@ def may_sign_in(session: Session, account: Account) -> bool:
 
 
 def leads_any(session: Session, account: Account) -> bool:
-    """Tell whether an account leads a group."""
     return session.scalar(groups_led_by(account).limit(1)) is not None
 
 

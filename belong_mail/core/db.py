@@ -287,7 +287,6 @@ def create(engine: Engine) -> None:
 
 
 def count_rows(engine: Engine) -> int:
-    """Count the rows of all tables."""
     with engine.execution_options(is_reading=True).connect() as connection:
         counts = (select(func.count()).select_from(table) for table in Base.metadata.sorted_tables)
         return sum(connection.scalar(each) or 0 for each in counts)

@@ -186,7 +186,6 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
 
 
 def is_not_being_erased(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
-    """Tell whether a membership is not being erased."""
     identity = addresses.normalise(address_of(keyring, subscription))
     keys = keyring.opener, keyring.index, identity
     return not erasure.is_being_erased(session, *keys, subscription.public_id)

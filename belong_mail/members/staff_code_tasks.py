@@ -124,7 +124,6 @@ def _use(session: Session, index: BlindIndex, group: Group, nonce: str) -> bool:
 
 
 def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
-    """Return the code for one group, one page and one hour."""
     made = index.staff_code(group.public_id, nonce, hour)
     return with_check(in_letters(made, SECRET_LENGTH), nonce)
 

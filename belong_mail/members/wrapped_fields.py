@@ -46,7 +46,6 @@ def is_genuine(keyring: Keyring, subscription: Subscription) -> bool:
 
 
 def first_name(keyring: Keyring, subscription: Subscription) -> str:
-    """Return the first name, or nothing."""
     if subscription.wrapped_name is None:
         return ""
     row = subscription.public_id

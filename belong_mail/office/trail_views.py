@@ -73,7 +73,6 @@ def _form(session: Session, accounts: Mapping[str, str]) -> TrailForm:
 
 
 def _who(entry: AuditEntry, accounts: Mapping[str, str]) -> str:
-    """Say who did it."""
     if entry.actor:
         return accounts.get(entry.actor, trail.reference(entry.actor))
     said = {
