@@ -144,7 +144,7 @@ WEB = {
         "public_id group_id subject preheader text interest_id is_template created_at changed_at"
         " due_at"
         " released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
-        " readers_forgotten_at counted_at",
+        " readers_forgotten_at counted_at planned_to",
         update="subject preheader text interest_id changed_at due_at released_by paused_at"
         " is_refused is_late"
         " resumed_at stopped_at held_at",
@@ -152,7 +152,10 @@ WEB = {
         rows=(
             (
                 "INSERT",
-                "queued_at IS NULL AND readers_forgotten_at IS NULL AND counted_at IS NULL",
+                (
+                    "queued_at IS NULL AND planned_to IS NULL AND readers_forgotten_at IS NULL"
+                    " AND counted_at IS NULL"
+                ),
             ),
             ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
