@@ -41,6 +41,7 @@ CAUSES = "tests/bounce_parsing/test_causes.py"
 OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 STEPS = "tests/newsletters/test_planning.py"
+SETTLING = "tests/newsletters/test_settling.py"
 THIRD_LANGUAGE = "tests/third_language/test_third_language.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 PERSONAL = "tests/subscriptions/test_personal_address.py"
@@ -4572,6 +4573,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
+        "what-is-over-is-asked-about",
+        "belong_mail/core/retention.py",
+        "strict=True) if is_due}",
+        "strict=True) if not is_due}",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
+        "what-is-over-is-asked-about-again",
+        "belong_mail/worker/registry.py",
+        "        if done:  # which may be what another rule waits for\n            due = None\n",
+        "",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
         "old-copies-are-counted-before-they-go",
         "belong_mail/newsletters/retention.py",
         "        numbers[state] += 1\n",
@@ -5918,6 +5933,47 @@ ROWS += (
         "        counts[number] = Counter()\n",
         "        pass\n",
         (f"{STEPS}::test_a_copy_of_the_database_made_while_an_issue_is_planned_has_it_paused",),
+    ),
+    (
+        "a-bounce-moves-the-counts-of-a-settled-issue",
+        "belong_mail/delivery/settled.py",
+        "    add_count(session, delivery.newsletter_id, before, -1, -resent)\n",
+        "",
+        (f"{SETTLING}::test_what_bounces_later_is_in_the_counts",),
+    ),
+    (
+        "a-bounce-waits-while-its-issue-is-counted",
+        "belong_mail/delivery/settled.py",
+        "session.scalar(found.with_for_update())",
+        "session.scalar(found)",
+        (
+            f"{SETTLING}::test_a_bounce_while_an_issue_is_counted_waits_and_is_in_its_counts[postgresql]",
+        ),
+    ),
+    (
+        "bounces-that-come-in-move-the-counts",
+        "belong_mail/members/bounce_tasks.py",
+        "    settled.move(session, delivery, before)\n",
+        "",
+        (
+            f"{RETURNS}::test_what_comes_back_once_its_issue_is_settled_is_in_the_counts_that_are_kept",
+        ),
+    ),
+    (
+        "what-waits-is-not-settled",
+        "belong_mail/newsletters/settling.py",
+        "if session.scalar(select(waits)) or any(state in UNFINISHED for state, *_ in found):",
+        "if False:",
+        (
+            f"{SETTLING}::test_an_issue_that_was_noted_and_of_which_something_waits_again_is_not_settled",
+        ),
+    ),
+    (
+        "a-settled-issue-is-not-counted-again-when-its-rows-go",
+        "belong_mail/newsletters/retention.py",
+        "    if not _is_settled(session, issue):\n",
+        "    if True:\n",
+        (f"{SETTLING}::test_rows_of_a_settled_issue_go_after_400_days_and_its_counts_stay",),
     ),
 )
 
