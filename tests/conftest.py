@@ -90,16 +90,23 @@ def environment(
     connections = 1 if request.node.get_closest_marker("one_connection") else 5
     patience = f"timeout=20&dot_timeout=20&connections={connections}"
     return {
+        **settings_for(database_url, tmp_path / "state"),
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
+        **settings,
+    }
+
+
+def settings_for(database_url: str, state_folder: Path) -> dict[str, str]:
+    """Return the settings that every test has, but for its relay."""
+    return {
         "BELONG_BASE_URL": "http://localhost:5000",
         "BELONG_DATABASE_URL": database_url,
-        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
         "BELONG_SECRET_KEYS": KEYS["secret"],
         "BELONG_PUBLIC_KEYS": KEYS["public"],
         "BELONG_PRIVATE_KEYS": KEYS["private"],
         "BELONG_INDEX_KEYS": KEYS["index"],
-        "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+        "BELONG_STATE_FOLDER": str(state_folder),
         "BELONG_COPY_TO_OFFICE": "no",
-        **settings,
     }
 
 

@@ -22,7 +22,12 @@ from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, group_retirement_tasks, office_copies
+from belong_mail.newsletters import (
+    auto_pause,
+    group_retirement_tasks,
+    office_copies,
+    settling,
+)
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -77,6 +82,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         )
     found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
         session, mailer.opener
+    )
+    found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
+        session, now()
     )
     return found
 
