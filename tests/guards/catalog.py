@@ -3927,7 +3927,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/delivery/worker_lock.py",
         "return not os.statvfs(self._folder).f_flag & os.ST_RDONLY",
         "return True",
-        (STANDSTILL,),
+        (f"{STANDSTILL}::test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not",),
     ),
     (
         "what-a-database-lacks",
