@@ -283,6 +283,33 @@ def test_the_worker_runs_the_clock_by_itself(scenario: Scenario) -> None:
     assert scenario.rows("subscriptions") == 0
 
 
+def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
+    """It asks first of which rows there are any that are over; `purge` does not ask."""
+    scenario.visitor.send("/contact", topic="need", message="Hello")
+    scenario.ask()
+    with time_machine.travel(now() + timedelta(days=31)):
+        scenario.worker.step()
+        with scenario.services.writing.begin() as session:
+            assert sum(purge.purge_all(session).values()) == 0
+    for table in ("wishes", "subscriptions", "contact_messages", "contact_threads"):
+        assert scenario.rows(table) == 0
+
+
+def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario: Scenario) -> None:
+    """One asks of all that could be over: each rule on its own takes twice as many in all."""
+    scenario.enter()
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(scenario.engine, "before_cursor_execute", note)
+    with time_machine.travel(now() + MOMENT):
+        scenario.worker.step()
+    event.remove(scenario.engine, "before_cursor_execute", note)
+    assert len(statements) < 45
+
+
 def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario) -> None:
     scenario.visitor.press(link_to(scenario.enter(first_name="Ada"), "leave"))
     found = scenario.subscription()

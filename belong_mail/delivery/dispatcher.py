@@ -104,7 +104,7 @@ class Dispatcher:
         self._unwritten: list[tuple[int, Outcome]] = []
         self._lock = threading.Lock()
         self._condition = threading.Condition(self._lock)
-        self._has_news = self._has_rung = False
+        self._has_news = self._has_rung = self._had_trouble = False
         self.is_open = False
         self.on_wakeup: Callable[[], object] = bool
         self._idle = 0
@@ -198,6 +198,9 @@ class Dispatcher:
         if outcome is outcomes.ACCEPTED:
             self._record(outgoing.id, outcome, JournalEntry.ACCEPTED)
             self._limit.record_success()
+            if self._had_trouble:
+                self._had_trouble = False
+                log.info("The relay takes email again.")
             return True
         if outcomes.may_concern_recipient(outcome, reply) and self._limit.is_stuck_at(outgoing.id):
             outcome = replace(outcome, state=State.DEFERRED)
@@ -269,6 +272,7 @@ class Dispatcher:
 
     def _trouble(self, reply: Reply | None) -> bool:
         """Tell whether to leave the relay alone; if it took something lately, only go slow."""
+        self._had_trouble = True
         must_rest = self._limit.must_rest() or (
             reply is not None and bool(outcomes.relay_rest(reply))
         )

@@ -96,7 +96,7 @@ def feed() -> Response:
 
 @meetings.get("/groups/<slug>/calendar.ics")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange)
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
@@ -108,7 +108,7 @@ def group_feed(slug: str) -> Response:
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
+@cached_by(GROUPS, Meeting, MeetingChange)
 def event(meeting_id: str, day: str) -> Response:
     """One day of a meeting, for one's own calendar."""
     with transaction() as session:

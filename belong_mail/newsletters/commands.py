@@ -110,7 +110,8 @@ def _state(session: Session, issue: Newsletter) -> str:
     if issue.paused_at is not None:
         return "paused"
     counts = newsletters.report(session, issue)
-    return "sending" if any(counts[state] for state in UNFINISHED) else "sent"
+    is_going = issue.planned_to is not None or any(counts[state] for state in UNFINISHED)
+    return "sending" if is_going else "sent"
 
 
 def tells(newsletter: Newsletter) -> click.ClickException:

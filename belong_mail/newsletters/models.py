@@ -3,7 +3,8 @@
 import re
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, false
+from sqlalchemy import ForeignKey, Index, false
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.accounts.models import Account
@@ -19,6 +20,9 @@ class Newsletter(Base):
     """One issue, of one group; what happened is kept as times."""
 
     __tablename__ = "newsletters"
+    __table_args__ = (
+        Index("ix_newsletters_planned_to", "id", sqlite_where=sql("planned_to IS NOT NULL")),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
@@ -51,6 +55,8 @@ class Newsletter(Base):
     )
     # Who had confirmed by then gets it.
     queued_at: Mapped[datetime | None]
+    # While its stretches are being planned: the last membership that has been looked at.
+    planned_to: Mapped[int | None]
     paused_at: Mapped[datetime | None]
     # It paused by itself: servers refuse it for what it says, or for how we send.
     is_refused: Mapped[bool] = mapped_column(default=False)

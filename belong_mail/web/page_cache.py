@@ -11,8 +11,8 @@ web, the worker, a command, a migration or another process, no page is old. What
 time changes with a whole minute (a day, the end of a meeting, a last day), so a page is built anew
 each minute.
 
-No browser keeps a page whose URL names a group: another site of the district's can time whether it
-has one, and learn who reads about the group.
+No browser keeps a page or a calendar of one group: another site of the district's can time whether
+it has one, and learn who reads about the group.
 
 Whoever comes with a cookie of ours, sends a form or asks for anything that a page does not know
 gets a page of their own, which nobody keeps. The signed time of a `PublicForm` is left out of what
@@ -44,8 +44,8 @@ MAX_PAGES = 200
 LANGUAGE = "lang"
 # The argument by which a calendar is of one group.
 GROUP = "group"
-# Calendars fetch it by themselves, wherever their owner is.
-FEED = "text/calendar"
+# The parts of a path that say which group a page is of.
+OF_A_GROUP = frozenset({"slug", "meeting_id"})
 KEPT_HEADERS = ("Content-Type", "Content-Disposition")
 OK = 200
 View = Callable[..., ResponseReturnValue]
@@ -225,27 +225,25 @@ def _response(page: CachedPage, minutes: int) -> Response:
         response.headers["Content-Encoding"] = "gzip"
     else:
         response.set_data(page.parts[0])
-    is_feed = response.mimetype == FEED
-    if is_feed or not _names_a_group():
-        _let_browsers_keep(response, page.etag, minutes, is_feed=is_feed)
+    if not _is_of_a_group():
+        _let_browsers_keep(response, page.etag, minutes)
     return response
 
 
-def _names_a_group() -> bool:
-    return GROUP in request.args or "slug" in (request.view_args or {})
+def _is_of_a_group() -> bool:
+    return GROUP in request.args or not OF_A_GROUP.isdisjoint(request.view_args or ())
 
 
-def _let_browsers_keep(response: Response, etag: str, minutes: int, *, is_feed: bool) -> None:
+def _let_browsers_keep(response: Response, etag: str, minutes: int) -> None:
     """Let caches keep an answer, for so many minutes without asking us.
 
-    Who signs in gets the page of a lead at once. A feed is the same for leads.
+    Who signs in gets the page of a lead at once.
     """
     response.cache_control.public = True
     if minutes:
         response.cache_control.max_age = minutes * 60
     else:
         response.cache_control.no_cache = True
-    if not is_feed:
-        response.vary.add("Cookie")
+    response.vary.add("Cookie")
     response.set_etag(etag, weak=True)
     response.make_conditional(request)

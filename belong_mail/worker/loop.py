@@ -27,7 +27,7 @@ from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
 from belong_mail.members import bounce_domains, import_tasks, inbound, waitlist_tasks
-from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
+from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import alerts, clock_repair, hold, key_check
@@ -57,6 +57,9 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
+    # Memberships that one step of planning an issue looks at.
+    planned_at_once = newsletters.PLANNED_AT_ONCE
+
     def __init__(
         self,
         mailer: Mailer,
@@ -247,12 +250,14 @@ class Worker:
             for newsletter in newsletters.queue_due(session, *checks):
                 if self._is_copied(session):
                     newsletters.send_copy(session, newsletter, self._seals.office())
+        with self._sessions.begin() as session:
+            was_planning = planning.plan_more(self._keyring.opener, session, self.planned_at_once)
         if self._is_purge_due():
             at = now()
             with self._sessions.begin() as session:
                 is_tidy = registry.run_chores(session, self._chores)
             self._purge_at = at + PURGE_GAP if is_tidy else at
-        is_busy = self.engine.work() or was_reading
+        is_busy = self.engine.work() or was_reading or was_planning
         self._has_worked = True
         return is_busy
 

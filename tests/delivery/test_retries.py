@@ -146,6 +146,22 @@ def test_what_is_about_us_costs_nobody_anything(
 
 
 @on_sqlite
+def test_the_log_says_once_that_a_relay_takes_email_again(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    queue(services, keyring, 3)
+    relay.script("CONNECT", drop())
+    worker.drain()
+    assert "takes email again" not in caplog.text
+    clock.shift(HOUR)
+    worker.drain()
+    assert len(relay.accepted) == 3
+    assert caplog.text.count("The relay takes email again.") == 1
+
+
+@on_sqlite
 @pytest.mark.parametrize("reply", ["501 5.1.7 Bad sender", "530 5.7.0 Log in first", "500 What?"])
 def test_a_relay_that_does_not_like_us_is_asked_again_after_a_quarter_of_an_hour(
     reply: str, clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring

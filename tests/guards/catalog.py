@@ -40,6 +40,8 @@ LONG_BODIES = "tests/faults/test_long_bodies.py"
 CAUSES = "tests/bounce_parsing/test_causes.py"
 OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
+STEPS = "tests/newsletters/test_planning.py"
+SETTLING = "tests/newsletters/test_settling.py"
 THIRD_LANGUAGE = "tests/third_language/test_third_language.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 PERSONAL = "tests/subscriptions/test_personal_address.py"
@@ -1000,9 +1002,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-browser-keeps-a-page-that-names-a-group",
         "belong_mail/web/page_cache.py",
-        "    if is_feed or not _names_a_group():\n",
+        "    if not _is_of_a_group():\n",
         "    if True:\n",
         (f"{PAGE_CACHE}::test_no_browser_keeps_a_page_whose_url_names_a_group",),
+    ),
+    (
+        "no-browser-keeps-one-group-s-meeting",
+        "belong_mail/web/page_cache.py",
+        'frozenset({"slug", "meeting_id"})',
+        'frozenset({"slug"})',
+        (f"{FEEDS}::test_no_browser_keeps_a_calendar_of_one_group",),
     ),
     (
         "no-page-depends-on-a-cookie-of-others",
@@ -1017,8 +1026,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "who-signs-in-gets-no-page-from-before",
         "belong_mail/web/page_cache.py",
-        '        response.vary.add("Cookie")\n',
-        "        pass\n",
+        '    response.vary.add("Cookie")\n',
+        "    pass\n",
         (f"{PAGE_CACHE}::test_a_browser_that_has_the_page_is_sent_nothing",),
     ),
     (
@@ -4564,6 +4573,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_much_that_is_over_goes_a_little_at_a_time",),
     ),
     (
+        "what-is-over-is-asked-about",
+        "belong_mail/core/retention.py",
+        "strict=True) if is_due}",
+        "strict=True) if not is_due}",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
+        "what-is-over-is-asked-about-again",
+        "belong_mail/worker/registry.py",
+        "        if done:  # which may be what another rule waits for\n            due = None\n",
+        "",
+        ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
+    ),
+    (
         "old-copies-are-counted-before-they-go",
         "belong_mail/newsletters/retention.py",
         "        numbers[state] += 1\n",
@@ -5858,6 +5881,99 @@ ROWS += (
         "    if own.intersection(NAMES_OF_DISTRICT):",
         "    if own.intersection(()):",
         (f"{CONFIG}::test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers",),
+    ),
+    (
+        "who-is-being-erased-is-planned-no-more",
+        "belong_mail/newsletters/planning.py",
+        "    erasure.leave_out(session, opener, newsletter.group)\n",
+        "",
+        (f"{STEPS}::test_who_is_being_erased_is_left_out_of_the_steps_that_follow",),
+    ),
+    (
+        "what-is-planned-of-a-paused-issue-waits",
+        "belong_mail/newsletters/service.py",
+        "literal(newsletter.paused_at is not None and not is_stopped)",
+        "literal(value=False)",
+        (f"{STEPS}::test_an_issue_that_is_paused_while_it_is_planned_waits_and_then_goes_on",),
+    ),
+    (
+        "what-is-planned-of-a-stopped-issue-is-withdrawn",
+        "belong_mail/newsletters/service.py",
+        "literal(0 if is_stopped else None, Integer)",
+        "literal(None, Integer)",
+        (f"{STEPS}::test_an_issue_that_is_stopped_while_it_is_planned_goes_to_nobody_else",),
+    ),
+    (
+        "stretches-leave-no-gap",
+        "belong_mail/newsletters/service.py",
+        "case((is_last, last), else_=each.c.high)",
+        "each.c.high",
+        (
+            f"{STEPS}::test_each_step_goes_on_behind_the_last_and_leaves_no_gap",
+            f"{STEPS}::test_who_joins_or_leaves_meanwhile_gets_nothing_and_who_comes_back_one",
+        ),
+    ),
+    (
+        "a-step-goes-on-behind-the-last",
+        "belong_mail/newsletters/service.py",
+        "        Subscription.id.between(after + 1, last),\n",
+        "        Subscription.id <= last,\n",
+        (f"{STEPS}::test_everybody_gets_one_copy_of_an_issue_that_is_planned_while_it_is_sent",),
+    ),
+    (
+        "an-issue-that-is-being-planned-is-not-over",
+        "belong_mail/newsletters/release.py",
+        "if not unfinished and newsletter.planned_to is None:",
+        "if not unfinished:",
+        (f"{STEPS}::test_an_issue_is_not_over_before_it_is_planned_and_a_retired_group_stops_it",),
+    ),
+    (
+        "a-copy-of-what-is-being-planned-is-paused",
+        "belong_mail/ops/in_flight.py",
+        "        counts[number] = Counter()\n",
+        "        pass\n",
+        (f"{STEPS}::test_a_copy_of_the_database_made_while_an_issue_is_planned_has_it_paused",),
+    ),
+    (
+        "a-bounce-moves-the-counts-of-a-settled-issue",
+        "belong_mail/delivery/settled.py",
+        "    add_count(session, delivery.newsletter_id, before, -1, -resent)\n",
+        "",
+        (f"{SETTLING}::test_what_bounces_later_is_in_the_counts",),
+    ),
+    (
+        "a-bounce-waits-while-its-issue-is-counted",
+        "belong_mail/delivery/settled.py",
+        "session.scalar(found.with_for_update())",
+        "session.scalar(found)",
+        (
+            f"{SETTLING}::test_a_bounce_while_an_issue_is_counted_waits_and_is_in_its_counts[postgresql]",
+        ),
+    ),
+    (
+        "bounces-that-come-in-move-the-counts",
+        "belong_mail/members/bounce_tasks.py",
+        "    settled.move(session, delivery, before)\n",
+        "",
+        (
+            f"{RETURNS}::test_what_comes_back_once_its_issue_is_settled_is_in_the_counts_that_are_kept",
+        ),
+    ),
+    (
+        "what-waits-is-not-settled",
+        "belong_mail/newsletters/settling.py",
+        "if session.scalar(select(waits)) or any(state in UNFINISHED for state, *_ in found):",
+        "if False:",
+        (
+            f"{SETTLING}::test_an_issue_that_was_noted_and_of_which_something_waits_again_is_not_settled",
+        ),
+    ),
+    (
+        "a-settled-issue-is-not-counted-again-when-its-rows-go",
+        "belong_mail/newsletters/retention.py",
+        "    if not _is_settled(session, issue):\n",
+        "    if True:\n",
+        (f"{SETTLING}::test_rows_of_a_settled_issue_go_after_400_days_and_its_counts_stay",),
     ),
 )
 

@@ -285,7 +285,7 @@ def test_feeds_are_the_same_until_something_changes_and_any_cache_may_keep_them(
     visitor: Visitor, services: Services
 ) -> None:
     public_id = stored(services, repeats="weekly")
-    paths = ("/calendar", "/calendar.ics", FEED, "/calendar/2026-12")
+    paths = ("/calendar", "/calendar.ics", "/calendar/2026-12")
     for path in paths:
         first = visitor.open(path)
         tag = first.headers["ETag"]
@@ -300,6 +300,14 @@ def test_feeds_are_the_same_until_something_changes_and_any_cache_may_keep_them(
         meetings.cancel(the(session, public_id))
     visitor.headers = {"If-None-Match": tag}
     assert visitor.open("/calendar/2026-12").status_code == 200
+
+
+def test_no_browser_keeps_a_calendar_of_one_group(visitor: Visitor, services: Services) -> None:
+    public_id = stored(services, repeats="weekly")
+    for path in (FEED, f"/meetings/{public_id}/{TUESDAY}.ics"):
+        answer = visitor.open(path)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
+        assert "ETag" not in answer.headers
 
 
 def test_a_feed_says_where_it_comes_from_and_is_well_formed(
