@@ -5057,8 +5057,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an-issue-to-an-interest-goes-to-nobody-else",
         "belong_mail/newsletters/service.py",
-        "    if newsletter.interest_id is None or choose is None:\n        _plan_group",
-        "    if choose is not None:\n        _plan_group",
+        "    if newsletter.interest_id is None or choose is None:\n        plan_step",
+        "    if choose is not None:\n        plan_step",
         (f"{TO_AN_INTEREST}::test_it_reaches_who_ticked_and_nobody_else",),
     ),
     (
