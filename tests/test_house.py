@@ -23,8 +23,8 @@ from jinja2 import Environment, meta
 from belong_mail.app import create_app
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import EMAILS, Renderer
-from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.services import Services
 from belong_mail.ops import schema

@@ -27,7 +27,7 @@ from sqlalchemy import select
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups.models import Group
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

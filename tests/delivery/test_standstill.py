@@ -14,8 +14,9 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, queue
+from tests.faults import product
 from tests.markers import on_sqlite, one_connection
-from tests.processes import ROOT, SECONDS, complaints_in, flask, run, running, surroundings
+from tests.processes import ROOT, SECONDS, complaints_in, flask, run, surroundings
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]
@@ -99,7 +100,7 @@ def test_a_journal_that_is_older_than_the_database_is_not_believed(
     """The disk took nothing more from some moment on, and the machine did not start anew."""
     issue, folder = queue(services, keyring, 300), services.settings.state_folder / "workers"
     relay.delay = 0.02
-    with running(environment, "worker") as process:
+    with product.running(environment, "worker") as process:
         relay.wait_for(20, SECONDS)
         [journal] = folder.glob("*.journal")
         shutil.copy(journal, tmp_path / "on-the-disk")
