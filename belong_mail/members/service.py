@@ -19,6 +19,7 @@ from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
+from belong_mail.members.pace import Pace
 
 UNDO_WINDOW = timedelta(hours=1)
 # People; leads read no finer numbers.
@@ -121,10 +122,15 @@ def is_invited(session: Session, subscription: Subscription) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
-def count_for_leads(session: Session) -> None:
-    """Count the members of each group of which a lead has signed in, or asked to, within hours."""
+def count_for_leads(session: Session, pace: Pace) -> None:
+    """Count the members of each group of which a lead has signed in, or asked to, within hours.
+
+    A large group's are counted less often: its number is old for a hundred times what that takes.
+    """
     for group in watched_groups(session):
-        count_members(session, group)
+        if pace.is_due(group.id):
+            with pace.measured(group.id):
+                count_members(session, group)
 
 
 def watched_groups(session: Session) -> list[Group]:

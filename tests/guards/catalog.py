@@ -1217,9 +1217,18 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "members-are-counted-each-minute",
         "belong_mail/worker/registry.py",
-        '        "Leads see old numbers": count_for_leads,\n',
+        '        "Leads see old numbers": partial(count_for_leads, pace=Pace()),\n',
         "",
         ("tests/leads/test_numbers.py::test_the_worker_counts_members_each_minute",),
+    ),
+    (
+        "large-groups-are-not-counted-each-minute",
+        "belong_mail/members/pace.py",
+        "ended + self.REST * (ended - began) - self.CHORES_REST",
+        "ended",
+        (
+            f"{NUMBERS}::test_a_group_that_takes_long_to_count_is_counted_in_a_hundredth_of_the_time",
+        ),
     ),
     (
         "an-address-is-its-rows-and-its-groups",
