@@ -3,6 +3,7 @@
 import os
 import sys
 
+import belong_mail.worker.postponed_imports  # noqa: F401 - before SQLAlchemy
 from belong_mail.ops.worker_launcher import DRAIN, QUIET
 from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings

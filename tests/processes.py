@@ -25,7 +25,7 @@ BYTECODE = ROOT / "var" / "bytecode"
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["belong_mail.app", "belong_mail.worker.process", "belong_mail.core.postgresql", "config",
-     "tests.processes"]
+     "tests.processes", "tests.warm"]
 )  # fmt: skip
 # `multiprocessing` reads how a child ended once: two threads that ask at a time see code 255.
 ONE_ASKS = threading.Lock()

@@ -22,6 +22,7 @@ LOST_FIRST = (
     "SELECT has_table_privilege(:role, 'hosts', 'SELECT')",
     "SELECT has_column_privilege(:role, 'requests', 'created_at', 'INSERT')",
     "SELECT has_column_privilege(:role, 'newsletters', 'is_late', 'UPDATE')",
+    "SELECT has_column_privilege(:role, 'newsletters', 'planned_to', 'INSERT')",
 )
 READ = re.compile(r"(?:FROM|JOIN) (\w+)")
 

@@ -13,17 +13,22 @@ from belong_mail.core.retention import (
     BATCH_ROWS,
     INVITATION_AGE,
     RECOVERY_AGE,
+    Rule,
     in_batches,
     older_than,
 )
 from belong_mail.delivery.models import Delivery
 
+_DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
 
-def purge_audit(session: Session, at: datetime) -> int:
+
+def _purge_audit(session: Session, at: datetime) -> int:
     """Delete entries that are over by the database's clock too: a worker's may be years ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
-    chore = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
-    return chore(session, min(at, told or at))
+    return _DELETE_AUDIT(session, min(at, told or at))
+
+
+purge_audit = Rule(_purge_audit, _DELETE_AUDIT.rows)
 
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
@@ -44,7 +49,15 @@ def _with_a_right() -> Select[int]:
     )
 
 
-def purge_invitations(session: Session, at: datetime) -> int:
+def _unaccepted(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return GroupLead.accepted_at.is_(None), GroupLead.since < at - INVITATION_AGE
+
+
+def _unaccepted_by_office(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return ~Account.is_office, Account.office_since < at - INVITATION_AGE
+
+
+def _purge_invitations(session: Session, at: datetime) -> int:
     """Remove those that nobody has accepted, and their accounts where nothing else is theirs.
 
     One whose email has not left yet waits for it.
@@ -55,9 +68,7 @@ def purge_invitations(session: Session, at: datetime) -> int:
         Delivery.kind == INVITATION,
         Delivery.finished_at.is_(None),
     )
-    found = select(GroupLead).where(
-        GroupLead.accepted_at.is_(None), GroupLead.since < at - INVITATION_AGE, ~is_waiting
-    )
+    found = select(GroupLead).where(*_unaccepted(at), ~is_waiting)
     over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
     for lead in over:
         session.delete(lead)
@@ -68,6 +79,11 @@ def purge_invitations(session: Session, at: datetime) -> int:
     return len(over) + len(for_office)
 
 
+purge_invitations = Rule(
+    _purge_invitations, ((GroupLead, _unaccepted), (Account, _unaccepted_by_office))
+)
+
+
 def _end_invitations_to_the_office(session: Session, at: datetime) -> list[int]:
     """Take back those that nobody has accepted; return their accounts."""
     is_waiting = exists().where(
@@ -76,9 +92,7 @@ def _end_invitations_to_the_office(session: Session, at: datetime) -> list[int]:
         Delivery.kind == INVITATION,
         Delivery.finished_at.is_(None),
     )
-    found = select(Account).where(
-        ~Account.is_office, Account.office_since < at - INVITATION_AGE, ~is_waiting
-    )
+    found = select(Account).where(*_unaccepted_by_office(at), ~is_waiting)
     over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
     for account in over:
         account.office_since = account.wrapped_office = None

@@ -3,13 +3,16 @@
 Which rows an age is meant for stands in their room's `retention.py` or `declarations.py`.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache, partial
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import BindParameter, ColumnElement, Date, Select, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
+
+from belong_mail.core.db import UtcTime, now
 
 # A request to join that nobody confirmed: its link works for three days, and a further one may be
 # asked for on each of them.
@@ -77,13 +80,63 @@ Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
 Chore = Callable[[Session, datetime], int]
 
 
-def in_batches(statement: Any, which: Which) -> Chore:
-    """Make a chore of an UPDATE or DELETE of a model whose primary key is `id`."""
-    return partial(_apply_to_batch, statement, which)
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A chore that has nothing to do while no model has such rows."""
+
+    chore: Chore
+    rows: tuple[tuple[Any, Which], ...]
+
+    def __call__(self, session: Session, at: datetime | None = None) -> int:
+        return self.chore(session, at or now())
+
+
+def in_batches(statement: Any, which: Which) -> Rule:
+    """Make a rule of an UPDATE or DELETE of a model whose primary key is `id`."""
+    model = statement.entity_description["entity"]
+    return Rule(partial(_apply_to_batch, statement, which), ((model, which),))
 
 
 def older_than(column: Any, age: timedelta) -> Which:
     return lambda at: (column < at - age,)
+
+
+def due(session: Session, rules: Iterable[Rule]) -> set[Rule]:
+    """Return the rules that have something to do; all are asked about in one statement."""
+    asked = tuple(rules)
+    answers = session.connection().execute(_question(asked)).one() if asked else ()
+    return {rule for rule, is_due in zip(asked, answers, strict=True) if is_due}
+
+
+@cache
+def _question(rules: tuple[Rule, ...]) -> Select[Any]:
+    """Make the statement once: putting it together takes longer than its answer."""
+    at = cast("datetime", _WhenRun())
+    questions: list[Any] = [
+        or_(*(exists().select_from(model).where(*which(at)) for model, which in rule.rows))
+        for rule in rules
+    ]
+    return select(*questions)
+
+
+@dataclass(frozen=True, slots=True)
+class _WhenRun:
+    """Stand for `at`, or a time before it, in a statement whose time is that of each run."""
+
+    age: timedelta = NO_AGE
+
+    def __sub__(self, age: timedelta) -> "_WhenRun":
+        return _WhenRun(self.age + age)
+
+    def __clause_element__(self) -> BindParameter[datetime]:
+        return bindparam(None, callable_=lambda: now() - self.age, type_=UtcTime())
+
+    def date(self) -> BindParameter[Any]:
+        return bindparam(None, callable_=lambda: _days_ago(self.age), type_=Date())
+
+
+def _days_ago(age: timedelta) -> date:
+    return (now() - age).date()
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:

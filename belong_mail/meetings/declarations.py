@@ -2,17 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.retention import BATCH_ROWS, REMINDER_AGE, in_batches
+from belong_mail.core.retention import BATCH_ROWS, REMINDER_AGE, Rule, in_batches
 from belong_mail.delivery.room import Room
 from belong_mail.meetings import service
-from belong_mail.meetings.models import Reminder
+from belong_mail.meetings.models import Meeting, Reminder
 
 
 def _purge_meetings(session: Session, at: datetime) -> int:
-    gone = service.expired(session, at)[:BATCH_ROWS]
+    over = select(Meeting).where(*service.expired(at)).limit(BATCH_ROWS)
+    gone = list(session.scalars(over))
     for meeting in gone:
         session.delete(meeting)
     session.flush()
@@ -25,7 +26,7 @@ def _past_reminders(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 MEETINGS = Room(
     retention={
-        "meetings": _purge_meetings,
+        "meetings": Rule(_purge_meetings, ((Meeting, service.expired),)),
         "reminders": in_batches(delete(Reminder), _past_reminders),
     }
 )

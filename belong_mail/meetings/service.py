@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import Session, selectinload
 
 from belong_mail.accounts.models import Account
@@ -64,16 +64,14 @@ def next_held(
     return [each for each in found if not each.is_cancelled][:number]
 
 
-def expired(session: Session, at: datetime) -> list[Meeting]:
-    """List the meetings of which no calendar needs to hear any more."""
+def expired(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select the meetings of which no calendar needs to hear any more."""
     gone = (at - MEETING_AGE).date()
     is_moved = exists().where(MeetingChange.meeting_id == Meeting.id, MeetingChange.held_on >= gone)
     is_past = (
         ((Meeting.repeats == "once") & (Meeting.starts_on < gone)) | (Meeting.until < gone)
     ) & ~is_moved
-    return list(
-        session.scalars(select(Meeting).where(is_past | (Meeting.cancelled_at < at - MEETING_AGE)))
-    )
+    return (is_past | (Meeting.cancelled_at < at - MEETING_AGE),)
 
 
 def _of_groups_that_are_there() -> Select[Meeting]:

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from sqlalchemy import CompoundSelect, func, select, update
+from sqlalchemy import CompoundSelect, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -70,6 +70,18 @@ LATE_KIND = "issue-held"
 # A relay that named a limit is left alone for an hour, and then has one more try.
 STILL_LATE = LATE_AFTER + timedelta(minutes=5)
 
+# Whether anything of an issue has not left; made once, for it is asked each minute.
+_IS_ANY_WAITING = select(
+    or_(
+        exists(select(Chunk.newsletter_id).where(Chunk.inserted.is_(None))),
+        exists(
+            select(Delivery.id).where(
+                Delivery.newsletter_id.is_not(None), Delivery.due_at.is_not(None)
+            )
+        ),
+    )
+)
+
 
 def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
     """Pause each issue with copies that have not been tried, once nothing has left for an hour.
@@ -77,6 +89,8 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
     The relay was away, or the worker. A used-up quota, of our own or of the relay, explains a wait
     of up to a day. What was put off one by one and has outlived its kind expires.
     """
+    if not session.scalar(_IS_ANY_WAITING):
+        return
     late = at - STILL_LATE
     _expire(session, at)
     if (last := session.scalar(select(func.max(SentPerMinute.minute)))) is not None and last > late:

@@ -3,11 +3,11 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import DecryptionError, Opener
-from belong_mail.core.retention import INTEREST_READERS_AGE
+from belong_mail.core.retention import INTEREST_READERS_AGE, Rule
 from belong_mail.delivery.models import Delivery
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
@@ -59,16 +59,20 @@ def _has_ticked(
         return False
 
 
-def forget_readers(session: Session, at: datetime) -> int:
-    """Let the copies of issues to an interest forget whom they were for; return how many did.
-
-    An issue of which copies still wait is looked at again.
-    """
-    found = select(Newsletter).where(
+def _have_readers(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
         Newsletter.interest_id.is_not(None),
         Newsletter.readers_forgotten_at.is_(None),
         Newsletter.queued_at < at - INTEREST_READERS_AGE,
     )
+
+
+def _forget_readers(session: Session, at: datetime) -> int:
+    """Let the copies of issues to an interest forget whom they were for; return how many did.
+
+    An issue of which copies still wait is looked at again.
+    """
+    found = select(Newsletter).where(*_have_readers(at))
     number = 0
     for newsletter in session.scalars(found.with_for_update(skip_locked=True)):
         copies = Delivery.newsletter_id == newsletter.id, Delivery.subscription_id.is_not(None)
@@ -82,3 +86,6 @@ def forget_readers(session: Session, at: datetime) -> int:
         if session.scalar(select(Delivery.id).where(*copies).limit(1)) is None:
             newsletter.readers_forgotten_at = at
     return number
+
+
+forget_readers = Rule(_forget_readers, ((Newsletter, _have_readers),))

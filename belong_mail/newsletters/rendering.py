@@ -82,13 +82,14 @@ def render(
     picture = renderer.words(words_language, IMAGE_LABEL)
     subject = fill_slots(clean_text(subject), group.name)
     preheader = fill_slots(clean_text(words.preheader.get(words_language, "")), group.name)
+    html, plain = markdown.to_html_and_text(source, pictures, picture)
     rendered = renderer.render(
         "newsletter",
         language,
         subject=subject,
         preheader=preheader,
-        html=Markup(markdown.to_html(source, pictures)),  # noqa: S704 - sanitised by to_html
-        text=markdown.to_text(source, pictures, picture),
+        html=Markup(html),  # noqa: S704 - sanitised by to_html_and_text
+        text=plain,
         words_language=words_language,
         group=group,
         leave_url=leave_url,

@@ -3,23 +3,25 @@
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import dialect_insert
-from belong_mail.core.retention import BATCH_ROWS, COPY_AGE
-from belong_mail.delivery.models import Delivery, IssueCount
+from belong_mail.core.retention import BATCH_ROWS, COPY_AGE, Rule
+from belong_mail.delivery.models import Delivery, SettledIssue
+from belong_mail.delivery.settled import add_count
 from belong_mail.newsletters.models import Newsletter
 
 
-def count_old_copies(session: Session, at: datetime) -> int:
+def _old_issues(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Newsletter.counted_at.is_(None), Newsletter.queued_at < at - COPY_AGE
+
+
+def _count_old_copies(session: Session, at: datetime) -> int:
     """Turn copies that ended long ago into their issue's counts; return how many.
 
     An issue of which copies still wait, as of one that is paused, is looked at again.
     """
-    old = select(Newsletter).where(
-        Newsletter.counted_at.is_(None), Newsletter.queued_at < at - COPY_AGE
-    )
+    old = select(Newsletter).where(*_old_issues(at))
     left = BATCH_ROWS
     for issue in session.scalars(old.order_by(Newsletter.id).with_for_update(skip_locked=True)):
         left -= _count_some(session, issue, at, left)
@@ -29,6 +31,9 @@ def count_old_copies(session: Session, at: datetime) -> int:
         if session.scalar(remaining) is None:
             issue.counted_at = at
     return BATCH_ROWS - left
+
+
+count_old_copies = Rule(_count_old_copies, ((Newsletter, _old_issues),))
 
 
 def _count_some(session: Session, issue: Newsletter, at: datetime, most: int) -> int:
@@ -48,16 +53,15 @@ def _count_some(session: Session, issue: Newsletter, at: datetime, most: int) ->
     for _, state, again in rows:
         numbers[state] += 1
         resent[state] += bool(again)
-    for state, number in sorted(numbers.items()):
-        _add(session, issue.id, state, number, resent[state])
+    if not _is_settled(session, issue):
+        for state, number in sorted(numbers.items()):
+            add_count(session, issue.id, state, number, resent[state])
     gone = delete(Delivery).where(Delivery.id.in_([row.id for row in rows]))
     session.execute(gone.execution_options(synchronize_session=False))
     return len(rows)
 
 
-def _add(session: Session, issue_id: int, state: str, number: int, resent: int) -> None:
-    row = {"newsletter_id": issue_id, "state": state, "number": number, "resent": resent}
-    first = dialect_insert(session.get_bind().dialect.name)(IssueCount).values(row)
-    more = {name: getattr(IssueCount, name) + first.excluded[name] for name in ("number", "resent")}
-    key = [IssueCount.newsletter_id, IssueCount.state]
-    session.execute(first.on_conflict_do_update(index_elements=key, set_=more))
+def _is_settled(session: Session, issue: Newsletter) -> bool:
+    """Tell whether an issue's counts have all its copies already."""
+    found = select(SettledIssue.settled_at).where(SettledIssue.newsletter_id == issue.id)
+    return session.scalar(found.with_for_update()) is not None

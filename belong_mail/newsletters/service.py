@@ -5,7 +5,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, exists, func, insert, literal, select, union_all
+from sqlalchemy import (
+    Integer,
+    Select,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -15,7 +26,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, SettledIssue, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import found_phrase, telling_word
 from belong_mail.groups.models import Group, GroupInterest
@@ -34,6 +45,8 @@ Check = Callable[[Session, Newsletter], bool]
 # Why the audit trail does not say of a draft who wrote in it.
 UNRECORDED_DRAFT = "A draft goes to nobody."
 LATE_AFTER = timedelta(minutes=60)
+# Memberships of a group that are looked at in one statement: it is over in tenths of a second.
+PLANNED_AT_ONCE = 35_000
 MAX_TEXT = 100_000
 MAX_SUBJECT = 200
 MAX_PREHEADER = 150
@@ -244,11 +257,17 @@ def schedule(newsletter: Newsletter, due_at: datetime) -> None:
     newsletter.due_at = due_at
 
 
-def queue(session: Session, newsletter: Newsletter, choose: Choose | None = None) -> None:
+def queue(
+    session: Session,
+    newsletter: Newsletter,
+    choose: Choose | None = None,
+    at_once: int = PLANNED_AT_ONCE,
+) -> None:
     """Plan an issue for everybody who is a member now, in stretches; a second time does nothing.
 
-    For who ticked an interest only the worker can, which chooses them. Raises SubjectNamesGroup,
-    GroupIsRetired and InterestIsRetired, and InvalidState when nobody is there to choose.
+    Of a large group these are the first stretches; `planning.plan_more` goes on. For who ticked an
+    interest only the worker can, which chooses them. Raises SubjectNamesGroup, GroupIsRetired and
+    InterestIsRetired, and InvalidState when nobody is there to choose.
     """
     if newsletter.queued_at is not None:
         return
@@ -259,7 +278,7 @@ def queue(session: Session, newsletter: Newsletter, choose: Choose | None = None
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
     if newsletter.interest_id is None or choose is None:
-        _plan_group(session, newsletter)
+        plan_step(session, newsletter, 0, at_once)
     else:
         _plan_members(session, newsletter, choose(session, newsletter))
 
@@ -278,24 +297,49 @@ def _plan_members(session: Session, newsletter: Newsletter, ids: list[int]) -> N
         session.execute(insert(Delivery), [{**copy, "subscription_id": each} for each in ids])
 
 
-def _plan_group(session: Session, newsletter: Newsletter) -> None:
-    stretch = ((func.row_number().over(order_by=Subscription.id) - 1) // CHUNK_MEMBERS).label(
-        "stretch"
+def plan_step(
+    session: Session, newsletter: Newsletter, after: int, at_once: int = PLANNED_AT_ONCE
+) -> None:
+    """Plan stretches of the next memberships of an issue's group; its row is ours until we commit.
+
+    Of an issue that has been paused or stopped meanwhile they are halted or withdrawn.
+    """
+    of_group = Subscription.group_id == newsletter.group_id, Subscription.id > after
+    seen = select(Subscription.id).where(*of_group).order_by(Subscription.id).limit(at_once)
+    found = seen.subquery()
+    number, last = session.execute(select(func.count(), func.max(found.c.id))).one()
+    if number:
+        stretches = _stretches(newsletter, after, last)
+        columns = ("newsletter_id", "low", "high", "planned", "inserted", "is_halted")
+        session.execute(insert(Chunk).from_select(columns, stretches))
+    newsletter.planned_to = last if number == at_once else None
+    session.flush()
+
+
+def _stretches(newsletter: Newsletter, after: int, last: int) -> Select[Any]:
+    """Select stretches that leave no gap: who comes back in time is in one of them."""
+    place = (func.row_number().over(order_by=Subscription.id) - 1) // CHUNK_MEMBERS
+    receiving = select(Subscription.id, place.label("place")).where(
+        Subscription.group_id == newsletter.group_id,
+        Subscription.id.between(after + 1, last),
+        *receives(newsletter.queued_at),
     )
-    of_group = Subscription.group_id + 0 == newsletter.group_id
-    receiving = select(Subscription.id, stretch).where(of_group, *receives(newsletter.queued_at))
     members = receiving.subquery()
-    planned = (
-        select(
-            literal(newsletter.id),
-            func.min(members.c.id),
-            func.max(members.c.id),
-            func.count(),
-        )
-        .group_by(members.c.stretch)
-        .order_by(members.c.stretch)
+    counted = select(
+        members.c.place, func.max(members.c.id).label("high"), func.count().label("planned")
     )
-    session.execute(insert(Chunk).from_select(("newsletter_id", "low", "high", "planned"), planned))
+    each = counted.group_by(members.c.place).subquery()
+    before = func.lag(each.c.high).over(order_by=each.c.place)
+    is_last = func.lead(each.c.high).over(order_by=each.c.place).is_(None)
+    is_stopped = newsletter.stopped_at is not None
+    return select(
+        literal(newsletter.id),
+        func.coalesce(before, after) + 1,
+        case((is_last, last), else_=each.c.high),
+        each.c.planned,
+        literal(0 if is_stopped else None, Integer),
+        literal(newsletter.paused_at is not None and not is_stopped),
+    ).order_by(each.c.place)
 
 
 def queue_due(
@@ -353,14 +397,13 @@ def _hold(session: Session, newsletter: Newsletter) -> None:
 def chunk_members_query(*columns: Any) -> Select[Any]:
     """Select those of a chunk who were members when its issue was queued, and still are.
 
-    First their ids, then what else is asked for. The stretch is searched, not
-    the group, which would be walked through for each chunk. Who is being erased just now is
-    waited for, and left out. A retired group has none.
+    First their ids, then what else is asked for. Who is being erased just now is waited for, and
+    left out. A retired group has none.
     """
     queued_at = bindparam("queued_at", type_=UtcTime())
     members = select(Subscription.id, *columns).where(
         Subscription.id.between(bindparam("low"), bindparam("high")),
-        Subscription.group_id + 0 == bindparam("group_id"),
+        Subscription.group_id == bindparam("group_id"),
         exists().where(Group.id == bindparam("group_id"), Group.retired_at.is_(None)),
         *receives(queued_at),
     )
@@ -381,29 +424,44 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
     One statement sees one moment: between two a worker may turn a chunk into deliveries, or old
-    deliveries into counts. Who joined while it was queued, unseen, or by a clock that is late, was
-    not planned and is one more.
+    deliveries into counts. A settled issue's deliveries are not read. Who joined while it was
+    queued, unseen, or by a clock that is late, was not planned and is one more.
     """
-    of_issue, of_chunk = Delivery.newsletter_id == newsletter.id, Chunk.newsletter_id
-    is_counted = IssueCount.newsletter_id == newsletter.id
+    settled = select(SettledIssue.settled_at).where(
+        SettledIssue.newsletter_id == newsletter.id, SettledIssue.settled_at.is_not(None)
+    )
+    parts = [*_of_chunks(newsletter), _counted(newsletter)]
+    if session.scalar(settled) is None:
+        # Another may settle it just now.
+        parts.append(_of_deliveries(newsletter).where(~settled.exists()))
+    counts = Counter[str]()
+    for name, number, resent in session.execute(union_all(*parts)):
+        counts[name] += number or 0
+        counts["resent"] += resent or 0
+    return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
+
+
+def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[str, Any, int]]:
+    """Count whom an issue is for, and those who have no delivery, yet or any more."""
+    theirs, none = Chunk.newsletter_id == newsletter.id, literal(0)
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
     number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
-    left = func.sum(number - func.coalesce(Chunk.inserted, 0))
-    chunks = select(state, left).where(of_chunk == newsletter.id).group_by(Chunk.id)
-    planned = select(literal("recipients"), func.sum(number))
-    resent = select(literal("resent"), func.count(Delivery.id))
-    found = union_all(
-        select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state),
-        chunks,
-        planned.where(of_chunk == newsletter.id),
-        resent.where(of_issue, Delivery.resent > 0),
-        select(IssueCount.state, IssueCount.number).where(is_counted),
-        select(literal("resent"), func.sum(IssueCount.resent)).where(is_counted),
-    )
-    counts = Counter[str]()
-    for name, number in session.execute(found):
-        counts[name] += number or 0
-    return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
+    left = (number - func.coalesce(Chunk.inserted, 0)).label("left")
+    each = select(state.label("state"), left).where(theirs, left > 0).subquery()
+    without = select(each.c.state, func.sum(each.c.left), none)
+    planned = select(literal("recipients"), func.sum(number), none)
+    return without.group_by(each.c.state), planned.where(theirs)
+
+
+def _counted(newsletter: Newsletter) -> Select[str, int, int]:
+    of_issue = IssueCount.newsletter_id == newsletter.id
+    return select(IssueCount.state, IssueCount.number, IssueCount.resent).where(of_issue)
+
+
+def _of_deliveries(newsletter: Newsletter) -> Select[str, int, Any]:
+    resent = func.sum(case((Delivery.resent > 0, 1), else_=0))
+    found = select(Delivery.state, func.count(), resent).group_by(Delivery.state)
+    return found.where(Delivery.newsletter_id == newsletter.id)
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:

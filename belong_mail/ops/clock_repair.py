@@ -2,14 +2,30 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, delete, false, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
+from belong_mail.core.db import UtcTime
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import Limit, Table, WorkerLimit
 from belong_mail.delivery import throttle
 from belong_mail.delivery.models import Delivery, SentPerMinute, State
 from belong_mail.delivery.retry import FIRST_RETRY, LONGEST_RETRY, RELAY_RESTS
+from belong_mail.delivery.throttle import MINUTE_KEY
 from belong_mail.members.models import Subscription
 from belong_mail.ops.hold import SKEW, Host
 
@@ -26,6 +42,19 @@ DOUBLING = range(1, 7)
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
 # It may have arrived: no error of a clock is a reason to send it again any sooner.
 IS_COPY_IN_DOUBT = and_(Delivery.state == State.UNCERTAIN, Delivery.newsletter_id.is_not(None))
+_SOON = bindparam("soon", type_=UtcTime())
+_PACE, _LONGEST = bindparam("pace", type_=Float()), bindparam("longest", type_=Float())
+# Whether anything lies so far ahead that it may be an error; made once, for it is asked often.
+_IS_ANY_AHEAD = select(
+    or_(
+        exists(select(Delivery.id).where(Delivery.due_at > _SOON)),
+        exists(select(Job.id).where(Job.due_at > _SOON, Job.created_at > _SOON)),
+        exists(select(SentPerMinute.minute).where(SentPerMinute.minute > _SOON)),
+        exists(select(Limit.key).where(Limit.key == MINUTE_KEY, Limit.used_until > _PACE)),
+        exists(select(Limit.key).where(Limit.used_until > _LONGEST)),
+        exists(select(WorkerLimit.key).where(WorkerLimit.used_until > _LONGEST)),
+    )
+)
 
 
 def pull_back(session: Session, by: timedelta, at: datetime) -> None:
@@ -49,6 +78,9 @@ def pull_back(session: Session, by: timedelta, at: datetime) -> None:
 
 def repair_clocks(session: Session, uncertain: timedelta | None, at: datetime) -> None:
     """Pull back each single time that no rule explains, whoever's clock wrote it."""
+    pace, longest = ((at + each).timestamp() for each in (RELAY_MINUTE, LONGEST_ALLOWANCE))
+    if not session.scalar(_IS_ANY_AHEAD, {"soon": at + SKEW, "pace": pace, "longest": longest}):
+        return
     values = {"due_at": at, "created_at": _no_later(at)}
     _run(session, update(Delivery).where(_unexplained(at)).values(values))
     if uncertain is not None:
@@ -58,8 +90,8 @@ def repair_clocks(session: Session, uncertain: timedelta | None, at: datetime) -
     for request in session.scalars(latest):
         written = request.created_at or at
         request.due_at, request.created_at = max(at, at + (request.due_at - written)), at
-    _cap(session, Limit, Limit.key == throttle.MINUTE_KEY, at + RELAY_MINUTE)
-    _cap(session, Limit, Limit.key != throttle.MINUTE_KEY, at + LONGEST_ALLOWANCE)
+    _cap(session, Limit, Limit.key == MINUTE_KEY, at + RELAY_MINUTE)
+    _cap(session, Limit, Limit.key != MINUTE_KEY, at + LONGEST_ALLOWANCE)
     _cap(session, WorkerLimit, true(), at + LONGEST_ALLOWANCE)
     early = SentPerMinute.minute > at + SKEW
     if number := session.scalar(select(func.sum(SentPerMinute.number)).where(early)):

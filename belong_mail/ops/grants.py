@@ -144,7 +144,7 @@ WEB = {
         "public_id group_id subject preheader text interest_id is_template created_at changed_at"
         " due_at"
         " released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
-        " readers_forgotten_at counted_at",
+        " readers_forgotten_at counted_at planned_to",
         update="subject preheader text interest_id changed_at due_at released_by paused_at"
         " is_refused is_late"
         " resumed_at stopped_at held_at",
@@ -152,7 +152,10 @@ WEB = {
         rows=(
             (
                 "INSERT",
-                "queued_at IS NULL AND readers_forgotten_at IS NULL AND counted_at IS NULL",
+                (
+                    "queued_at IS NULL AND planned_to IS NULL AND readers_forgotten_at IS NULL"
+                    " AND counted_at IS NULL"
+                ),
             ),
             ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
@@ -177,6 +180,7 @@ WEB = {
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent": READS,
+    "settled_issues": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
         "name value changed_at announced_at announced wrapped",

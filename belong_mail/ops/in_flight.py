@@ -33,6 +33,9 @@ def issues(session: Session) -> dict[str, Counter[str]]:
     stretches = select(Chunk.newsletter_id, func.sum(Chunk.planned)).where(Chunk.inserted.is_(None))
     found = session.execute(copies.group_by(Delivery.newsletter_id, Delivery.state)).all()
     planned = session.execute(stretches.group_by(Chunk.newsletter_id)).all()
+    unplanned = select(Newsletter.id).where(Newsletter.planned_to.is_not(None))
+    for number in session.scalars(unplanned):
+        counts[number] = Counter()
     for issue, state, number in (*found, *((issue, State.QUEUED, n) for issue, n in planned)):
         counts.setdefault(issue or 0, Counter())[str(state)] += number
     names = select(Newsletter.id, Newsletter.public_id).where(Newsletter.id.in_(counts))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core import lookups, site_settings
+from belong_mail.core import jobs, site_settings
 from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
@@ -26,8 +26,8 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import bounce_domains, import_tasks, inbound, waitlist_tasks
-from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer
+from belong_mail.members import import_tasks, inbound, waitlist_tasks, wrapped_fields
+from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import alerts, clock_repair, hold, key_check
@@ -57,6 +57,9 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
+    # Memberships that one step of planning an issue looks at.
+    planned_at_once = newsletters.PLANNED_AT_ONCE
+
     def __init__(
         self,
         mailer: Mailer,
@@ -94,7 +97,7 @@ class Worker:
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        domain_of = partial(bounce_domains.domain_name, self._keyring)
+        domain_of = partial(wrapped_fields.domain_name, self._keyring)
         undelivered = partial(auto_pause.pause_if_refused, domain_of)
         self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
@@ -247,12 +250,14 @@ class Worker:
             for newsletter in newsletters.queue_due(session, *checks):
                 if self._is_copied(session):
                     newsletters.send_copy(session, newsletter, self._seals.office())
+        with self._sessions.begin() as session:
+            was_planning = planning.plan_more(self._keyring.opener, session, self.planned_at_once)
         if self._is_purge_due():
             at = now()
             with self._sessions.begin() as session:
                 is_tidy = registry.run_chores(session, self._chores)
             self._purge_at = at + PURGE_GAP if is_tidy else at
-        is_busy = self.engine.work() or was_reading
+        is_busy = self.engine.work() or was_reading or was_planning
         self._has_worked = True
         return is_busy
 
@@ -277,11 +282,11 @@ class Worker:
         people_first = due.order_by(Job.kind == inbound.RETURNED, Job.id).limit(JOBS_AT_ONCE)
         found = [(number, bool(is_one)) for number, is_one in session.execute(people_first)]
         asking = [number for number, is_one in found if is_one]
-        room = lookups.remaining_lookups(session, at) if asking else 0
-        lookups.count_lookups(session, min(room, len(asking)), at)
+        room = jobs.remaining_lookups(session, at) if asking else 0
+        jobs.count_lookups(session, min(room, len(asking)), at)
         if room >= len(asking):
             return [number for number, _ in found]
-        lookups.note_excess(session, at)
+        jobs.note_excess(session, at)
         behind = session.execute(people_first.where(~is_lookup))
         return asking[:room] + [number for number, _ in behind]
 

@@ -11,6 +11,8 @@ from tests.servers.smtp import Server
 from tests.servers.tls import Authority
 
 SLOW = ("hang", "drip", "a slow drip")
+# Seconds for an answer of a server that hangs.
+IMPATIENCE = 2.0
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +30,10 @@ def server() -> Iterator[Server]:
 def patience(request: pytest.FixtureRequest) -> float:
     """Seconds for an answer: few where the server hangs, enough for a busy machine elsewhere."""
     params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    return 2.0 if params.get("fault") in SLOW else 15.0
+    return IMPATIENCE if params.get("fault") in SLOW else 15.0
 
 
-@pytest.fixture
-def relay(server: Server, patience: float) -> Relay:
+def relay_at(server: Server, patience: float) -> Relay:
     return Relay(
         scheme="smtp",
         host="127.0.0.1",
@@ -42,6 +43,11 @@ def relay(server: Server, patience: float) -> Relay:
         timeout=patience,
         dot_timeout=1.5 * patience,
     )
+
+
+@pytest.fixture
+def relay(server: Server, patience: float) -> Relay:
+    return relay_at(server, patience)
 
 
 @pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])

@@ -83,17 +83,18 @@ class Hand:
         if self._thread is None or not self._thread.is_alive():
             self._wait_for(self._driver)
             self.is_open = True
-            self._thread = threading.Thread(target=self._converse, daemon=True)
+            is_over = threading.Event()
+            self._thread = threading.Thread(target=self._converse, args=[is_over], daemon=True)
             self._thread.start()
-            self._driver = threading.Thread(target=self._drive, args=[self._thread], daemon=True)
+            self._driver = threading.Thread(target=self._drive, args=[is_over], daemon=True)
             self._driver.start()
 
     def _wait_for(self, thread: threading.Thread | None) -> None:
         if thread is not None:
             thread.join(SECONDS)
 
-    def _drive(self, thread: threading.Thread) -> None:
-        while thread.is_alive():
+    def _drive(self, is_over: threading.Event) -> None:
+        while not is_over.is_set():
             self._pool.poll(1.0)
             self.between()
 
@@ -139,11 +140,12 @@ class Hand:
         except (InvalidAddress, InvalidMessage) as error:
             self._outcomes.put(error)
 
-    def _converse(self) -> None:
+    def _converse(self, is_over: threading.Event) -> None:
         try:
             self._transport.converse(self, self._pool.run_conversation)
         except BaseException as error:  # noqa: BLE001 - told to the test
             self._dispatcher.queue.clear()
             self._outcomes.put(error)
         finally:
+            is_over.set()
             self._pool.wake()

@@ -1,7 +1,10 @@
 """The conversation with a relay: what became of a message is known, whatever goes wrong."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 
 import pytest
 
@@ -12,6 +15,8 @@ from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import MAX_REPLY_LINE, Relay, RelayUnavailable
 from belong_mail.mail.smtp.replies import ReplyClass, classify_reply
 from belong_mail.mail.smtp.session import MAX_TRANSACTIONS
+from tests.at_once import at_once
+from tests.mail.conftest import IMPATIENCE, SLOW, relay_at
 from tests.mail.hand import AnswerLost, Hand
 from tests.servers.actions import Action, Conversation
 from tests.servers.smtp import Server, drip, drop, hang, reset, write
@@ -40,6 +45,10 @@ FAULTS: dict[str, Action] = {
     "an endless reply": drop(b"250-more\r\n" * 20_000),
     "a slow drip": drip("250 2.0.0 " + "o" * 200, every=0.1),
 }
+# What a client sees at once, and what it waits for.
+QUICK = [fault for fault in FAULTS if fault not in SLOW]
+WAITING = [fault for fault in FAULTS if fault in SLOW]
+PIPELINING = {"pipelining": True, "step by step": False}
 
 
 @dataclass
@@ -58,6 +67,17 @@ def note(server: Server) -> Note:
     return Note(server)
 
 
+Check = Callable[[Server, Hand, Note, str, str], None]
+
+
+def check_patiently(check: Check, verb: str, fault: str, mode: str) -> None:
+    """Check with a server and a client of its own, as the fixtures make them."""
+    with Server() as server:
+        hand = Hand(replace(relay_at(server, IMPATIENCE), pipelining=PIPELINING[mode]))
+        check(server, hand, Note(server), verb, fault)
+        hand.close()
+
+
 def test_a_message_is_handed_over(server: Server, transport: Hand, note: Note) -> None:
     reply = transport.send(ENVELOPE, note)
     assert (reply.code, reply.verb) == (250, "DOT")
@@ -70,9 +90,7 @@ def test_a_message_is_handed_over(server: Server, transport: Hand, note: Note) -
     assert server.to("ADA@dpsk12.org")[0]["Subject"] == "Spring"
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("verb", BEFORE_THE_DOT)
-def test_a_fault_before_the_dot_hands_nothing_over(
+def check_before_the_dot(
     server: Server, transport: Hand, note: Note, verb: str, fault: str
 ) -> None:
     began = time.monotonic()
@@ -89,16 +107,28 @@ def test_a_fault_before_the_dot_hands_nothing_over(
     assert len(server.accepted) == 1
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_within_the_body_is_never_taken_for_success(
-    server: Server, transport: Hand, note: Note, fault: str
+@pytest.mark.parametrize("fault", QUICK)
+@pytest.mark.parametrize("verb", BEFORE_THE_DOT)
+def test_a_fault_before_the_dot_hands_nothing_over(
+    server: Server, transport: Hand, note: Note, verb: str, fault: str
 ) -> None:
-    server.script("BODY", FAULTS[fault])
+    check_before_the_dot(server, transport, note, verb, fault)
+
+
+def check_body(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    server.script(verb, FAULTS[fault])
     with pytest.raises((RelayUnavailable, AnswerLost)) as lost:
         transport.send(ENVELOPE, note)
     assert server.accepted == []
     assert note.accepted == ([0] if lost.type is AnswerLost else [])
     assert transport.send(ENVELOPE, note).code == 250
+
+
+@pytest.mark.parametrize("fault", QUICK)
+def test_a_fault_within_the_body_is_never_taken_for_success(
+    server: Server, transport: Hand, note: Note, fault: str
+) -> None:
+    check_body(server, transport, note, "BODY", fault)
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
@@ -122,11 +152,8 @@ def test_a_line_that_is_longer_than_it_may_be_but_not_endless_is_taken(
     assert transport.send(ENVELOPE, note).code == 250
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "an answer to something else"])
-def test_after_the_dot_a_lost_answer_is_known_to_be_lost(
-    server: Server, transport: Hand, note: Note, fault: str
-) -> None:
-    server.script("DOT", FAULTS.get(fault, write(b"354 Go on\r\n")))
+def check_dot(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    server.script(verb, FAULTS.get(fault, write(b"354 Go on\r\n")))
     with pytest.raises(AnswerLost):
         transport.send(ENVELOPE, note)
     assert len(server.accepted) == 1
@@ -134,24 +161,54 @@ def test_after_the_dot_a_lost_answer_is_known_to_be_lost(
     assert transport.send(ENVELOPE, note).code == 250
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*QUICK, "an answer to something else"])
+def test_after_the_dot_a_lost_answer_is_known_to_be_lost(
+    server: Server, transport: Hand, note: Note, fault: str
+) -> None:
+    check_dot(server, transport, note, "DOT", fault)
+
+
+def check_goodbye(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    server.script(verb, FAULTS[fault])
+    assert transport.send(ENVELOPE, note).code == 250
+    transport.close()
+    transport.close()
+
+
+@pytest.mark.parametrize("fault", QUICK)
 def test_what_was_accepted_stays_accepted_when_goodbye_fails(
     server: Server, transport: Hand, note: Note, fault: str
 ) -> None:
-    server.script("QUIT", FAULTS[fault])
+    check_goodbye(server, transport, note, "QUIT", fault)
+
+
+def check_reset(server: Server, transport: Hand, note: Note, verb: str, fault: str) -> None:
+    server.script("RCPT", "550 5.1.1 No such user")
+    server.script(verb, FAULTS[fault])
+    assert transport.send(ENVELOPE, note).code == 550
     assert transport.send(ENVELOPE, note).code == 250
-    transport.close()
-    transport.close()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", QUICK)
 def test_a_refusal_stands_when_the_reset_after_it_fails(
     server: Server, transport: Hand, note: Note, fault: str
 ) -> None:
-    server.script("RCPT", "550 5.1.1 No such user")
-    server.script("RSET", FAULTS[fault])
-    assert transport.send(ENVELOPE, note).code == 550
-    assert transport.send(ENVELOPE, note).code == 250
+    check_reset(server, transport, note, "RSET", fault)
+
+
+def test_a_server_that_hangs_or_drips_is_like_any_other_fault() -> None:
+    """At each verb, however we speak; all at once, for each is given up after some seconds."""
+    checks: list[tuple[Check, list[str]]] = [
+        (check_before_the_dot, BEFORE_THE_DOT),
+        (check_body, ["BODY"]),
+        (check_dot, ["DOT"]),
+        (check_goodbye, ["QUIT"]),
+        (check_reset, ["RSET"]),
+    ]
+    cells = [
+        (check, *cell) for check, verbs in checks for cell in product(verbs, WAITING, PIPELINING)
+    ]
+    at_once({", ".join(cell[1:]): partial(check_patiently, *cell) for cell in cells})
 
 
 @pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 500, 501, 503, 530, 550, 552, 553, 554])
@@ -201,7 +258,7 @@ def late(text: str, seconds: float) -> Action:
     return act
 
 
-def test_slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: Note) -> None:
+def slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: Note) -> None:
     """Each is in time by a sixth of it; all together they take more than twice the time-out."""
     for verb, text, seconds in (
         ("MAIL", "250 Ok", 2.5),
@@ -214,7 +271,7 @@ def test_slow_answers_are_bounded_in_total(server: Server, relay: Relay, note: N
     assert unreachable.value.phase == "DATA"
 
 
-def test_the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, note: Note) -> None:
+def the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, note: Note) -> None:
     def hesitate(conversation: Conversation) -> None:
         conversation.stopping.wait(3.6)
         conversation.write(b"250 2")
@@ -227,30 +284,52 @@ def test_the_first_bytes_of_an_answer_buy_no_time(server: Server, relay: Relay, 
     assert time.monotonic() - began < 7.5, "3.6 and 4 are 7.6"
 
 
-@pytest.mark.parametrize("pipelining", [True, False])
-def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
+def an_answer_that_came_in_time_counts_however_late_it_is_read(
     server: Server, relay: Relay, note: Note, *, pipelining: bool
 ) -> None:
     """Whoever drives is busy beyond the deadline, as with a slow transaction."""
     server.script("DOT", late("250 2.0.0 Ok", 0.3))
     hand = Hand(replace(relay, timeout=1.0, dot_timeout=1.0, pipelining=pipelining))
-    hand.between = lambda: time.sleep(2.0) if note.accepted else None
+
+    def be_busy() -> None:
+        if note.accepted:
+            hand.between = bool
+            time.sleep(2.0)
+
+    hand.between = be_busy
     assert hand.send(ENVELOPE, note).code == 250
-    hand.between = bool
     hand.close()
+
+
+def the_dot_has_a_time_of_its_own(server: Server, relay: Relay, note: Note) -> None:
+    server.script("DOT", drip("250 2.0.0 Ok", every=0.2))
+    transport = Hand(replace(relay, timeout=2.0, dot_timeout=20.0))
+    assert transport.send(ENVELOPE, note).code == 250
+    transport.close()
+
+
+def test_time_is_counted_from_the_question_to_the_whole_answer() -> None:
+    """All at once, for each takes its time: six seconds, the first of them."""
+
+    def check(named: Callable[[Server, Relay, Note], None]) -> None:
+        with Server() as server:
+            named(server, relay_at(server, 15.0), Note(server))
+
+    read_late = an_answer_that_came_in_time_counts_however_late_it_is_read
+    named: dict[str, Callable[[Server, Relay, Note], None]] = {
+        "slow answers": slow_answers_are_bounded_in_total,
+        "first bytes": the_first_bytes_of_an_answer_buy_no_time,
+        "read late": partial(read_late, pipelining=True),
+        "read late, step by step": partial(read_late, pipelining=False),
+        "dot": the_dot_has_a_time_of_its_own,
+    }
+    at_once({name: partial(check, each) for name, each in named.items()})
 
 
 def test_a_reply_has_an_end(server: Server, transport: Hand, note: Note) -> None:
     server.script("MAIL", write(b"250-more\r\n" * 101 + b"250 Ok\r\n"))
     with pytest.raises(RelayUnavailable):
         transport.send(ENVELOPE, note)
-
-
-def test_the_dot_has_a_time_of_its_own(server: Server, relay: Relay, note: Note) -> None:
-    server.script("DOT", drip("250 2.0.0 Ok", every=0.2))
-    transport = Hand(replace(relay, timeout=2.0, dot_timeout=20.0))
-    assert transport.send(ENVELOPE, note).code == 250
-    transport.close()
 
 
 @pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"451 4.3.0 Slow\r\n", b"421 Bye\r\n", b"x"])

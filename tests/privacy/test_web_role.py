@@ -171,6 +171,8 @@ def test_the_web_asks_no_question_that_the_office_has_not_approved_and_deletes_n
     with web.begin() as connection:
         connection.execute(asked.values(approved_at=None))
         assert connection.execute(delete(Newsletter)).rowcount == 0
+    planned = insert(Newsletter).values(group_id=group_id, planned_to=0)
+    assert "violates row-level security" in refusal(web, planned)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ its line, `[[Come to tea]](https://…)`, is a button.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -65,7 +66,17 @@ def to_html(source: str, pictures: Images = NO_IMAGES) -> str:
 
     Slots survive as text; as the target of a link they are dropped, and the words remain.
     """
-    rendered = _PARSER.renderer.render(list(_tokens(source, pictures)), _PARSER.options, {})
+    return _clean_html(list(_tokens(source, pictures)), pictures)
+
+
+def to_html_and_text(source: str, pictures: Images, picture: str) -> tuple[str, str]:
+    """Return what `to_html` and `to_text` do, at the cost of parsing a source once."""
+    tokens = list(_tokens(source, pictures))
+    return _clean_html(tokens, pictures), PlainText(picture).write(tokens)
+
+
+def _clean_html(tokens: list[Token], pictures: Images) -> str:
+    rendered = _PARSER.renderer.render(tokens, _PARSER.options, {})
     if not pictures:
         return nh3.clean(rendered, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES,
                          allowed_classes=_CLASSES, url_relative="deny", link_rel=None)  # fmt: skip
@@ -226,25 +237,36 @@ def _image(token: Token, pictures: Images) -> Token:
     return Token("image", "img", 0, attrs=attributes, children=[words], content=words.content)
 
 
-def links_of(source: str) -> Iterator[tuple[str, str]]:
-    """Yield each link's target and words."""
+Pairs = tuple[tuple[str, str], ...]
+
+
+def links_of(source: str) -> Pairs:
+    """Return each link's target and words."""
+    return _links_and_images(source)[0]
+
+
+def images_of(source: str) -> Pairs:
+    """Return each image's target and description."""
+    return _links_and_images(source)[1]
+
+
+@lru_cache(maxsize=8)
+def _links_and_images(source: str) -> tuple[Pairs, Pairs]:
+    """Parse a source once for the many questions that a page asks of it, one after the other."""
+    links, images = [], []
     for token in parse(source):
         target, words = "", ""
         for child in token.children or []:
             if child.type == "link_open":
                 target, words = str(child.attrs.get("href", "")), ""
             elif child.type == "link_close":
-                yield target, words
+                links.append((target, words))
+            elif child.type == "image":
+                images.append((str(child.attrs.get("src", "")), words_of(child)))
+                words += images[-1][1]
             else:
-                words += words_of(child) if child.type == "image" else child.content
-
-
-def images_of(source: str) -> Iterator[tuple[str, str]]:
-    """Yield each image's target and description."""
-    for token in parse(source):
-        for child in token.children or []:
-            if child.type == "image":
-                yield str(child.attrs.get("src", "")), words_of(child)
+                words += child.content
+    return tuple(links), tuple(images)
 
 
 _ENDS_A_BLOCK: Final = {

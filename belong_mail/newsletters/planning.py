@@ -1,0 +1,25 @@
+"""Go on planning a large issue: in steps, each a short transaction of the worker."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.core.decryption import Opener
+from belong_mail.members import erasure
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+
+
+def plan_more(opener: Opener, session: Session, at_once: int = newsletters.PLANNED_AT_ONCE) -> bool:
+    """Take the next step of an issue whose planning goes on; tell whether there was one.
+
+    Who is being erased is left out of it: once planned, an erasure sees to its own stretch.
+    """
+    unplanned = select(Newsletter).where(Newsletter.planned_to.is_not(None))
+    # A pause, or a stop, is waited for, and waits; who claims a stretch does neither.
+    free = unplanned.with_for_update(skip_locked=True, key_share=True)
+    newsletter = session.scalar(free.order_by(Newsletter.id).limit(1))
+    if newsletter is None or newsletter.planned_to is None:
+        return False
+    erasure.leave_out(session, opener, newsletter.group)
+    newsletters.plan_step(session, newsletter, newsletter.planned_to, at_once)
+    return True
