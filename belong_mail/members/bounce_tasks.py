@@ -19,10 +19,10 @@ from belong_mail.mail.smtp.replies import ReplyClass
 from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
 from belong_mail.members.attribution import asks_to_leave, attribute
-from belong_mail.members.bounce_domains import domain_name
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
+from belong_mail.members.wrapped_fields import domain_name
 
 # Emails that ask whether somebody wants to join.
 ASKING_KINDS = (*CONFIRMATION_KINDS, INVITED, INVITED_AGAIN)

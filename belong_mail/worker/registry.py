@@ -21,6 +21,7 @@ from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
+from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
 from belong_mail.newsletters import (
     auto_pause,
@@ -50,9 +51,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
-        "Leads see old numbers": count_for_leads,
-        "Leads see old numbers of interests": lambda session: ticks.count_for_leads(
-            session, mailer.opener
+        "Leads see old numbers": partial(count_for_leads, pace=Pace()),
+        "Leads see old numbers of interests": partial(
+            ticks.count_for_leads, opener=mailer.opener, pace=Pace()
         ),
         "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
