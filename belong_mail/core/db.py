@@ -379,6 +379,22 @@ NEWEST_REVISION: Final = max(
 )
 
 
+def error_name(error: Exception) -> str:
+    """Name an error, and its cause as the database or the system calls it; no value, no path."""
+    kind, cause = type(error).__name__, getattr(error, "orig", None)
+    code = getattr(cause, "sqlite_errorname", None) or (type(cause).__name__ if cause else None)
+    code = code or (error.strerror if isinstance(error, OSError) else None)
+    return kind if code in {None, kind} else f"{kind}: {code}"
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Tell whether a database had no room for what it was to write."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or (
+        type(cause).__name__ == "DiskFull"
+    )
+
+
 class SchemaOutdated(Exception):
     """The database has not been brought up to date."""
 

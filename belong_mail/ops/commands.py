@@ -44,6 +44,10 @@ from belong_mail.web.context import read_transaction, services, transaction
 
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
 ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
+AFTER_DOUBT = (
+    "`newsletter stop ID` sends nothing more of one. `newsletter resume ID` sends what is queued"
+    " here: whoever got it after the copy was made gets it twice."
+)
 
 
 @click.group("keys")
@@ -553,7 +557,7 @@ def release(*, doubt: bool) -> None:
         if because is not None:
             if doubt:
                 number = in_flight.uncertain(session, services().settings.uncertain)
-                say(f"Newsletters paused: {number}. Their group leaders, or you, can resume them.")
+                say(f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip())
             hold.release_hold(session, seen)
             if ahead:
                 clock_repair.pull_back(session, ahead, now())

@@ -13,7 +13,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core import jobs, site_settings
-from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
@@ -145,7 +145,7 @@ class Worker:
                 return IDLE_SECONDS
             return 0.0 if self.step() else IDLE_SECONDS
         except (*NO_DATABASE, OSError, StateFolderError) as error:
-            log.error("Database or state folder cannot be used: %s", type(error).__name__)  # noqa: TRY400
+            log.error("Database or state folder cannot be used: %s", error_name(error))  # noqa: TRY400
         return NO_DATABASE_SECONDS
 
     def _is_free(self) -> bool:

@@ -3945,7 +3945,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/delivery/worker_lock.py",
         "return not os.statvfs(self._folder).f_flag & os.ST_RDONLY",
         "return True",
-        (STANDSTILL,),
+        (f"{STANDSTILL}::test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not",),
     ),
     (
         "what-a-database-lacks",
@@ -5066,8 +5066,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an-issue-to-an-interest-goes-to-nobody-else",
         "belong_mail/newsletters/service.py",
-        "    if newsletter.interest_id is None or choose is None:\n        _plan_group",
-        "    if choose is not None:\n        _plan_group",
+        "    if newsletter.interest_id is None or choose is None:\n        plan_step",
+        "    if choose is not None:\n        plan_step",
         (f"{TO_AN_INTEREST}::test_it_reaches_who_ticked_and_nobody_else",),
     ),
     (
