@@ -16,11 +16,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from belong_mail.core import encryption
+from belong_mail.core.district import HelpLine, HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
-from belong_mail.core.help_lines import HelpLine, HelpLines
-from belong_mail.core.hosts import Network, is_this_machine
 from belong_mail.core.logo import Logo
-from belong_mail.core.names import Names
+from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
 

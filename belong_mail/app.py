@@ -19,21 +19,24 @@ from belong_mail.accounts.views import account, sign_in
 from belong_mail.contact.views import contact
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
-from belong_mail.leads.export_views import exports
 from belong_mail.leads.home import lead
-from belong_mail.leads.views import group_interests, group_settings, questions, shared_mailbox
+from belong_mail.leads.views import (
+    exports,
+    group_interests,
+    group_settings,
+    questions,
+    shared_mailbox,
+)
 from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
 from belong_mail.members.calendar_views import own_calendar
 from belong_mail.members.personal_views import personal_address
 from belong_mail.members.self_service_views import address_change, self_service
 from belong_mail.members.views import subscriptions, waiting_list
-from belong_mail.newsletters.approval_views import approvals
-from belong_mail.newsletters.editor_views import editor, pictures
-from belong_mail.newsletters.flyer_views import flyers
-from belong_mail.newsletters.release_views import releases
-from belong_mail.office.export_views import office_exports
-from belong_mail.office.group_views import office_groups
+from belong_mail.newsletters.editor_views import editor
+from belong_mail.newsletters.file_views import flyers, pictures
+from belong_mail.newsletters.release_views import approvals, releases
+from belong_mail.office.group_views import office_exports, office_groups
 from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
 from belong_mail.office.people_views import people

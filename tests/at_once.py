@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 
-def at_once(trials: Mapping[str, Callable[[], None]]) -> None:
-    """Run all trials, each in a thread of its own; raise what failed, each with its name."""
-    with ThreadPoolExecutor(len(trials)) as pool:
+def at_once(trials: Mapping[str, Callable[[], None]], most: int = 64) -> None:
+    """Run trials, so many at a time, each in a thread; raise what failed, each with its name."""
+    with ThreadPoolExecutor(min(len(trials), most)) as pool:
         begun = {name: pool.submit(trial) for name, trial in trials.items()}
     failed = []
     for name, trial in begun.items():

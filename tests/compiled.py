@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from werkzeug.routing import Rule
 
+PATHS: dict[tuple[object, ...], dict[str, Any]] = {}
 BUILDERS: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 STATEMENTS: dict[Any, Any] = {}
 
@@ -43,7 +44,18 @@ class Templates(BytecodeCache):
 
 
 class Url(Rule):
-    """Knows from another app how a path of the same words is put together."""
+    """Knows from another app how a path of the same words is read and put together."""
+
+    def compile(self) -> None:
+        key = (self.rule, self.subdomain, self.host, repr(self.defaults), self.merge_slashes)
+        if key not in PATHS:
+            super().compile()
+            read = ("_parts", "_trace", "_converters", "arguments")
+            PATHS[key] = {name: getattr(self, name) for name in read}
+            return
+        self.__dict__ |= PATHS[key]
+        self._build = self._compile_builder(append_unknown=False).__get__(self, None)
+        self._build_unknown = self._compile_builder(append_unknown=True).__get__(self, None)
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:  # noqa: FBT001, FBT002 - Werkzeug's
         key = (self.rule, self.subdomain, repr(self.defaults), append_unknown)

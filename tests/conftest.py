@@ -17,7 +17,6 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.i18n import use_names
 from belong_mail.core.services import Services
-from belong_mail.groups import service as groups
 from belong_mail.ops import schema
 from belong_mail.worker.loop import Worker, make_worker
 from config import Config
@@ -26,6 +25,7 @@ from tests.clients import sign_in
 from tests.compiled import compile_once
 from tests.memory import keep_in_memory
 from tests.postgres import empty, postgresql
+from tests.seeded import seed_groups
 from tests.servers.smtp import Server
 from tests.web_role import give_rights, pages_as_web
 
@@ -90,16 +90,23 @@ def environment(
     connections = 1 if request.node.get_closest_marker("one_connection") else 5
     patience = f"timeout=20&dot_timeout=20&connections={connections}"
     return {
+        **settings_for(database_url, tmp_path / "state"),
+        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
+        **settings,
+    }
+
+
+def settings_for(database_url: str, state_folder: Path) -> dict[str, str]:
+    """Return the settings that every test has, but for its relay."""
+    return {
         "BELONG_BASE_URL": "http://localhost:5000",
         "BELONG_DATABASE_URL": database_url,
-        "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none&{patience}",
         "BELONG_SECRET_KEYS": KEYS["secret"],
         "BELONG_PUBLIC_KEYS": KEYS["public"],
         "BELONG_PRIVATE_KEYS": KEYS["private"],
         "BELONG_INDEX_KEYS": KEYS["index"],
-        "BELONG_STATE_FOLDER": str(tmp_path / "state"),
+        "BELONG_STATE_FOLDER": str(state_folder),
         "BELONG_COPY_TO_OFFICE": "no",
-        **settings,
     }
 
 
@@ -109,7 +116,7 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
     app = create_app(Config.read(environment))
     services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
-        groups.seed(session)
+        seed_groups(session)
     with pages_as_web(services.engine):
         yield app
     services.engine.dispose()

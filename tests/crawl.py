@@ -20,6 +20,7 @@ from belong_mail.contact import threads
 from belong_mail.contact.service import ContactData
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -178,7 +179,7 @@ def proof_link(services: Services, worker: Worker, relay: Server) -> str:
         session.add(signed_in)
         session.flush()
         said = {"account": account.public_id, "session": signed_in.public_id, "language": "en"}
-        accounts.seal_job(session, services.sealer, accounts.PROOF, said)
+        seal_job(session, services.sealer, accounts.PROOF, said)
     worker.drain()
     return link_to(relay.to(LEAD)[-1], "confirm-identity")
 

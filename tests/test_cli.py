@@ -408,7 +408,8 @@ def test_a_database_that_is_not_there_ends_a_command_with_a_sentence(
 ) -> None:
     ended = run({**environment, "BELONG_DATABASE_URL": url}, *command.split())
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError).")
+    assert ended.stderr.startswith("Error: The database cannot be used (OperationalError")
+    assert "`belong db upgrade`" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert "geheim" not in ended.stdout + ended.stderr
 

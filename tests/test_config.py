@@ -9,8 +9,8 @@ from sqlalchemy import create_engine, make_url
 
 import config
 from belong_mail.core import drivers, encryption
+from belong_mail.core.district import HelpLine
 from belong_mail.core.environment import ROOT
-from belong_mail.core.help_lines import HelpLine
 from belong_mail.ops import settings
 from belong_mail.ops.web_launcher import WORKER_ALONE
 from config import NAMES_OF_DISTRICT, OF_DISTRICT, SETTINGS, Config, InvalidSettings

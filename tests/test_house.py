@@ -8,6 +8,8 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from configparser import RawConfigParser
+from dataclasses import dataclass, field
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,8 @@ from jinja2 import Environment, meta
 from belong_mail.app import create_app
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import EMAILS, Renderer
-from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
@@ -69,18 +71,57 @@ def everything() -> Iterator[Path]:
         yield from (Path(folder) / name for name in names if name != ".env")
 
 
-def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+@dataclass
+class Source:
+    """What the rules ask of a Python file, found in one walk past all that stands in it."""
 
+    docstring: str | None
+    # Docstrings and comments.
+    prose: list[str] = field(default_factory=list)
+    # Name and number of lines.
+    functions: list[tuple[str, int]] = field(default_factory=list)
+    # Functions that import something, or in whose decorators something is called.
+    importing: list[str] = field(default_factory=list)
+    marking: list[ast.Call] = field(default_factory=list)
+    # Lines that patch, or that import what patches.
+    patching: list[int] = field(default_factory=list)
 
-def prose_of(file: Path) -> Iterator[str]:
-    """Yield the docstrings and comments of a module."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    def see(self, node: ast.AST, function: str) -> None:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self.functions.append((node.name, length(node)))
+                within = (each for mark in node.decorator_list for each in ast.walk(mark))
+                self.marking += [each for each in within if isinstance(each, ast.Call)]
+            case ast.Import() | ast.ImportFrom():
+                self.importing += [function] if function else []
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names = names or [each.name for each in node.names]
+                self.patching += [node.lineno for each in names if "mock" in each]
+            case ast.Attribute(attr="patch" | "setattr" | "setitem"):
+                self.patching.append(node.lineno)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            yield ast.get_docstring(node) or ""
-    yield from (line for line in file.read_text().splitlines() if line.lstrip().startswith("#"))
+            self.prose.append(ast.get_docstring(node) or "")
+
+
+@cache
+def source(file: Path) -> Source:
+    """Read a file once for all rules."""
+    text = file.read_text()
+    tree = ast.parse(text)
+    found = Source((ast.get_docstring(tree) or "") if tree.body else None)
+    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+    while waiting:
+        node, function = waiting.pop()
+        found.see(node, function)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        waiting += [(child, function) for child in ast.iter_child_nodes(node)]
+    found.prose += [line for line in text.splitlines() if line.lstrip().startswith("#")]
+    return found
+
+
+def ours() -> list[Path]:
+    return [*modules(PACKAGE, ROOT / "tests"), *ROOT.glob("*.py")]
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -96,16 +137,15 @@ def contracts() -> list[dict[str, Any]]:
 
 def too_long(files: list[Path], most: int) -> list[str]:
     return [
-        f"{file.relative_to(ROOT)}: {node.name} has {length(node)} lines"
+        f"{file.relative_to(ROOT)}: {name} has {lines} lines"
         for file in files
-        for node in functions(file)
-        if length(node) > most
+        for name, lines in source(file).functions
+        if lines > most
     ]
 
 
 def test_no_function_is_longer_than_40_lines() -> None:
-    files = [*modules(PACKAGE, ROOT / "tests"), *ROOT.glob("*.py")]
-    assert too_long(files, 40) == []
+    assert too_long(ours(), 40) == []
 
 
 def test_no_view_is_longer_than_20_lines() -> None:
@@ -154,12 +194,7 @@ def test_every_module_with_pages_stands_in_the_contracts_about_views() -> None:
 
 def test_nothing_is_patched_in_a_test() -> None:
     found = [
-        f"{file.name}:{node.lineno}"
-        for file in modules(ROOT / "tests")
-        for node in ast.walk(ast.parse(file.read_text()))
-        if (isinstance(node, ast.Attribute) and node.attr in {"patch", "setattr", "setitem"})
-        or (isinstance(node, ast.ImportFrom) and "mock" in (node.module or ""))
-        or (isinstance(node, ast.Import) and any("mock" in each.name for each in node.names))
+        f"{file.name}:{line}" for file in modules(ROOT / "tests") for line in source(file).patching
     ]
     assert found == []
 
@@ -169,9 +204,7 @@ def test_no_case_of_a_test_is_made_from_the_clock_or_by_chance() -> None:
     changing = {"now", "time", "time_ns", "today", "utcnow", "uuid4", "token_hex", "token_urlsafe"}
     found = []
     for file in modules(ROOT / "tests"):
-        marks = (mark for each in functions(file) for mark in each.decorator_list)
-        calls = (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call))
-        for call in calls:
+        for call in source(file).marking:
             name = ast.unparse(call.func).rpartition(".")[2]
             if name in changing and not (name == "time" and call.args):
                 found.append(f"{file.relative_to(ROOT)}:{call.lineno}: {ast.unparse(call)}")
@@ -180,21 +213,15 @@ def test_no_case_of_a_test_is_made_from_the_clock_or_by_chance() -> None:
 
 def test_nothing_is_imported_within_a_function() -> None:
     found = [
-        f"{file.relative_to(ROOT)}: {function.name}"
-        for file in [*modules(PACKAGE, ROOT / "tests"), *ROOT.glob("*.py")]
-        for function in functions(file)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        f"{file.relative_to(ROOT)}: {name}" for file in ours() for name in source(file).importing
     ]
     assert found == []
 
 
 def test_every_module_says_first_what_it_is_for() -> None:
-    for file in [*modules(PACKAGE, ROOT / "tests"), *ROOT.glob("*.py")]:
-        tree = ast.parse(file.read_text())
-        if tree.body:
-            first = (ast.get_docstring(tree) or "").partition("\n")[0]
-            assert first.endswith((".", "…")), file
+    for file in ours():
+        if (docstring := source(file).docstring) is not None:
+            assert docstring.partition("\n")[0].endswith((".", "…")), file
 
 
 def test_no_file_is_named_for_being_left_over() -> None:
@@ -245,7 +272,7 @@ def test_no_document_is_cited_that_is_not_here() -> None:
     for file in modules(PACKAGE, ROOT / "tests"):
         if file.name in {"test_house.py", "catalog.py"} or "upgrades" in file.parts:
             continue
-        for comment in prose_of(file):
+        for comment in source(file).prose:
             for found in cited.finditer(comment):
                 name = (found[1] or "").rpartition("/")[2]
                 assert name in there or "noqa" in comment, (file, found[0])

@@ -18,6 +18,7 @@ from belong_mail.app import create_app
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery, IssueCount, SettledIssue
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group, GroupInterest, Question
 from belong_mail.newsletters.models import Newsletter
@@ -410,3 +411,25 @@ def test_leases_and_hosts_of_before_survive_the_step_that_counts(empty: Engine) 
         hosts = connection.execute(text("SELECT folder, epoch, timeline FROM hosts")).all()
     assert [tuple(row) for row in leases] == [("old", "1,2", 0)]
     assert [tuple(row) for row in hosts] == [("folder", 7, "")]
+
+
+def test_counts_of_settled_issues_become_those_of_the_rows_that_are_gone(empty: Engine) -> None:
+    """Before 0045 an issue's rows are counted, and its counts are of what is gone."""
+    schema.upgrade(empty)
+    with Session(empty) as session, session.begin():
+        groups.seed(session)
+        village = group_named(session, "the-village")
+        session.add_all(Newsletter(id=number, group=village) for number in (1, 2))
+        session.flush()
+        session.add(SettledIssue(newsletter_id=1, due_at=now(), settled_at=now()))
+        session.add(SettledIssue(newsletter_id=2, due_at=now()))
+        for state, number, resent in (("accepted", 5, 2), ("bounced", 1, 0)):
+            count = IssueCount(newsletter_id=1, state=state, number=number, resent=resent)
+            session.add(count)
+        for state, resent in (("accepted", 1), ("accepted", 0), ("bounced", 0)):
+            row = {"newsletter_id": 1, "state": state, "resent": resent, "due_at": None}
+            session.add(Delivery(kind="newsletter", finished_at=now(), **row))
+    schema.downgrade(empty, "0044")
+    with empty.connect() as connection:
+        found = connection.exec_driver_sql("SELECT * FROM issue_counts").all()
+    assert found == [(1, "accepted", 3, 1)]

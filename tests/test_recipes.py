@@ -27,7 +27,7 @@ from sqlalchemy import select
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups.models import Group
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -182,10 +182,26 @@ RETENTION = Recipe(
 RECIPES = (PAGE, EMAIL, JOB, RETENTION)
 
 
-@pytest.fixture
-def checkout() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def copied() -> Iterator[Path]:
     with copied_checkout() as root:
         yield root
+
+
+@pytest.fixture
+def checkout(copied: Path, recipe: Recipe) -> Iterator[Path]:
+    """Return the copy of the project; what the recipe changes is put back."""
+    touched = {*recipe.files, TRIED, *(name for name, _, _ in recipe.lines)}
+    files = [copied / name for name in touched]
+    kept = {file: file.read_text() for file in files if file.exists()}
+    yield copied
+    for file in files:
+        if file in kept:
+            file.write_text(kept[file])
+        else:
+            file.unlink()
+            if not any(file.parent.iterdir()):
+                file.parent.rmdir()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

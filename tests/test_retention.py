@@ -14,7 +14,7 @@ from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import count_old_copies
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
@@ -38,7 +38,7 @@ def scenario(
 def after(scenario: Scenario, time: timedelta) -> dict[str, int]:
     """Run the clock as if so much time had passed; return how many rows each table has then."""
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + time)
+        rooms.purge_all(session, now() + time)
     return {table: len(rows) for table, rows in dump_of(scenario.services).items()}
 
 
@@ -242,7 +242,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
     scenario.visitor.send("/contact", topic="need", message="Hello")
     scenario.ask()
     with scenario.services.writing.begin() as session:
-        removed = purge.purge_all(session, now() + timedelta(days=31))
+        removed = rooms.purge_all(session, now() + timedelta(days=31))
     assert removed == {
         "wishes": 1,
         "subscriptions": 1,
@@ -290,7 +290,7 @@ def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
     with time_machine.travel(now() + timedelta(days=31)):
         scenario.worker.step()
         with scenario.services.writing.begin() as session:
-            assert sum(purge.purge_all(session).values()) == 0
+            assert sum(rooms.purge_all(session).values()) == 0
     for table in ("wishes", "subscriptions", "contact_messages", "contact_threads"):
         assert scenario.rows(table) == 0
 

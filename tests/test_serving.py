@@ -1,5 +1,6 @@
 """Requests as a real server brings them: slow, cut short, too long, idle."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser_client import Form
-from tests.markers import on_sqlite
-from tests.processes import ROOT
+from tests.conftest import KEYS
+from tests.processes import ROOT, run
 from tests.servers.ports import free_port
-from tests.servers.site import running
+from tests.servers.site import Site, running
 
 # Seconds; a page takes hundredths, and this machine may be busy.
 PROMPT = 10.0
@@ -66,13 +67,33 @@ def asked(port: int, words: str) -> bytes:
         return rest(connection)
 
 
-@on_sqlite
-def test_unfinished_forms_and_idle_connections_hold_up_no_page(
-    environment: dict[str, str], services: object, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def site(logs: Path, blank_sqlite: Path) -> Iterator[Site]:
+    """Serve one site for all that ask the product itself."""
+    shutil.copy(blank_sqlite, logs / "belong.db")
+    environment = {
+        **{f"BELONG_{kind.upper()}_KEYS": key for kind, key in KEYS.items()},
+        "BELONG_BASE_URL": "http://localhost:5000",
+        "BELONG_DATABASE_URL": f"sqlite:///{logs / 'belong.db'}",
+        "BELONG_SMTP_URL": "mailbox:",
+        "BELONG_STATE_FOLDER": str(logs / "state"),
+        "BELONG_METRICS_TOKEN": "a token of more than 32 characters",
+    }
+    seeded = run(environment, "db", "upgrade", "--seed", "dps")
+    assert seeded.returncode == 0, seeded.stderr
+    with running(environment, logs, free_port()) as site:
+        yield site
+
+
+def test_unfinished_forms_and_idle_connections_hold_up_no_page(site: Site) -> None:
     """By far more than there are threads: four were enough."""
-    assert services
-    with running(environment, tmp_path, port := free_port()) as site, ExitStack() as open_ones:
+    port = site.browser.port
+    with ExitStack() as open_ones:
         for path, length in (("/contact", 100), ("/lead/newsletters/x/pictures", 5_000_000)):
             for _ in range(20):
                 words = UNFINISHED.format(path=path, length=length)
@@ -92,42 +113,29 @@ def test_unfinished_forms_and_idle_connections_hold_up_no_page(
         assert time.monotonic() - begun < PROMPT
 
 
-@on_sqlite
-def test_a_page_comes_as_the_app_makes_it(
-    environment: dict[str, str], services: object, tmp_path: Path
-) -> None:
-    assert services
-    with running(environment, tmp_path, free_port()) as site:
-        page = site.browser.get("/groups/the-village", {"Accept-Encoding": "gzip"})
-        assert page.headers["Content-Encoding"] == "gzip"
-        assert page.headers.get_all("Content-Length") == [str(len(page.data))]
-        head = site.browser.open("/groups/the-village", "HEAD")
-        assert (head.status_code, head.data) == (200, b"")
-        assert site.browser.get("/groups/%C3%B1").status_code == 404
-        assert site.browser.post("/contact", {"message": "x" * 300_000}).status_code == 413
-        foreign = {"Host": "evil.example", "X_Forwarded_For": "203.0.113.9"}
-        assert site.browser.get("/", foreign).status_code == 400
+def test_a_page_comes_as_the_app_makes_it(site: Site) -> None:
+    page = site.browser.get("/groups/the-village", {"Accept-Encoding": "gzip"})
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert page.headers.get_all("Content-Length") == [str(len(page.data))]
+    head = site.browser.open("/groups/the-village", "HEAD")
+    assert (head.status_code, head.data) == (200, b"")
+    assert site.browser.get("/groups/%C3%B1").status_code == 404
+    assert site.browser.post("/contact", {"message": "x" * 300_000}).status_code == 413
+    foreign = {"Host": "evil.example", "X_Forwarded_For": "203.0.113.9"}
+    assert site.browser.get("/", foreign).status_code == 400
 
 
-@on_sqlite
-def test_octets_that_are_no_ascii_are_answered_as_any_other(
-    environment: dict[str, str], services: object, tmp_path: Path
-) -> None:
+def test_octets_that_are_no_ascii_are_answered_as_any_other(site: Site, logs: Path) -> None:
     """Programs send them bare; no page fails by it, and nothing is logged."""
-    assert services
-    environment = {**environment, "BELONG_METRICS_TOKEN": "a token of more than 32 characters"}
-    with running(environment, tmp_path, port := free_port()):
-        for url, header, status in (
-            ("/?lang=ñ", "X-Name: é", b"200"),
-            ("/ñ", "Accept-Language: ñ", b"404"),
-            ("/metrics", "Authorization: Bearer Ω", b"404"),
-            ("/sign-in?done=Ω", "Cookie: belong=Ω", b"200"),
-        ):
-            words = (
-                f"GET {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n"
-            )
-            assert asked(port, words).startswith(b"HTTP/1.1 " + status), url
-    assert "Error" not in (tmp_path / "web.log").read_text()
+    for url, header, status in (
+        ("/?lang=ñ", "X-Name: é", b"200"),
+        ("/ñ", "Accept-Language: ñ", b"404"),
+        ("/metrics", "Authorization: Bearer Ω", b"404"),
+        ("/sign-in?done=Ω", "Cookie: belong=Ω", b"200"),
+    ):
+        words = f"GET {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n"
+        assert asked(site.browser.port, words).startswith(b"HTTP/1.1 " + status), url
+    assert "Error" not in (logs / "web.log").read_text()
 
 
 @pytest.fixture(scope="module")

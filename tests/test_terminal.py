@@ -17,7 +17,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import cli as cli_module
-from belong_mail.ops.examples import EXAMPLES
+from belong_mail.ops.cli import EXAMPLES
 from tests.factories import make_members, members_of, queue_issue
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, surroundings

@@ -12,7 +12,7 @@ from belong_mail.core.decryption import (
     Opener,
     worker_keys,
 )
-from belong_mail.core.terminal import say
+from belong_mail.core.terminal import refusing, say
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
@@ -48,10 +48,8 @@ def invite_lead(address: str, slug: str, language: str | None) -> None:
     _refuse_strangers(address)
     with transaction() as session:
         group = require_group(session, slug)
-        try:
+        with refusing(DecryptionError, words=CHANGED):
             is_asked = invitations.ask_to_lead(session, opener, index, group, address, language)
-        except DecryptionError as error:
-            raise click.ClickException(CHANGED) from error
     if is_asked:
         say(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
     else:
@@ -97,13 +95,11 @@ def unlink(address: str) -> None:
     """
     opener, index = keys_here()
     with transaction() as session:
-        try:
+        with refusing(DecryptionError, words=CHANGED):
             account = invitations.find_account(session, index, address)
             was_linked = account is not None and identity_tasks.unlink(
                 session, opener, index, account
             )
-        except DecryptionError as error:
-            raise click.ClickException(CHANGED) from error
         if not was_linked:
             raise click.ClickException("This address does not sign in with the district's account.")
     say("This address signs in by emailed links again. All its sessions have ended.")
@@ -127,11 +123,8 @@ def invite_office(address: str, language: str | None) -> None:
     """
     opener, index = keys_here()
     _refuse_strangers(address)
-    with transaction() as session:
-        try:
-            is_asked = invitations.ask_for_office(session, opener, index, address, language)
-        except DecryptionError as error:
-            raise click.ClickException(CHANGED) from error
+    with transaction() as session, refusing(DecryptionError, words=CHANGED):
+        is_asked = invitations.ask_for_office(session, opener, index, address, language)
     if is_asked:
         say("Invited to work for the office. The invitation works for 7 days.")
     else:
@@ -155,10 +148,8 @@ def _refuse_strangers(address: str) -> None:
     domains = settings.allowed_domains
     if settings.is_development:
         domains += (settings.mail_domain,)
-    try:
+    with refusing(InvalidAddress, words="This is not an email address.", kind=click.BadParameter):
         checked = check(address)
-    except InvalidAddress as error:
-        raise click.BadParameter("This is not an email address.") from error
     refused = settings.refused_local_parts
     is_refused = refused is not None and refused.search(checked.rpartition("@")[0])
     if domain(checked) not in domains or is_refused:
@@ -171,7 +162,5 @@ def _in_sentence(group: Group) -> str:
 
 def keys_here() -> tuple[Opener, BlindIndex]:
     settings = services().settings
-    try:
+    with refusing(KeysMissing):
         return worker_keys(settings.private_keys, settings.index_keys)
-    except KeysMissing as error:
-        raise click.ClickException(str(error)) from error

@@ -50,6 +50,24 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(to, account.language, context)
 
 
+def to_account(mailer: Mailer, account: Account, **context: object) -> Email:
+    """Write to an account's own address, which is checked, in its language."""
+    to = invitations.account_address(mailer.opener, mailer.index, account)
+    return Email(to, account.language, context)
+
+
+def require_lead(
+    session: Session, mailer: Mailer, delivery: Delivery, group: Group | None
+) -> tuple[Account, Group]:
+    """Return whom a delivery is for, and the group that they provably lead; or withdraw."""
+    lead = session.get(Account, delivery.account_id)
+    if lead is None or group is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    if not invitations.is_proven_lead(session, mailer.opener, lead, group):
+        raise SkipDelivery(State.WITHDRAWN)
+    return lead, group
+
+
 def _asked(session: Session, mailer: Mailer, account: Account) -> list[tuple[GroupLead, Group]]:
     """List the groups that an account is provably invited to lead."""
     found = (

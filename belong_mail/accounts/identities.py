@@ -1,7 +1,6 @@
 """Find whom the district's sign-in belongs to, and ask the worker to link one."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,8 +8,8 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, Identity
 from belong_mail.core.district import District
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Settings
 
 LINK, UNLINK = "link-identity", "unlink-identity"
@@ -64,5 +63,4 @@ def ask_to_link(
     if session.scalar(taken.limit(1)) is not None:
         raise UnknownPerson
     asked = LinkRequest(account.public_id, browser_session, district.issuer, subject)
-    sealed = sealer.seal(json.dumps(asdict(asked)).encode(), sealed_for(LINK))
-    session.add(Job(kind=LINK, sealed=sealed))
+    seal_job(session, sealer, LINK, asked)

@@ -17,7 +17,6 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
 from belong_mail.core.district import District
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import outbox, suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
@@ -35,8 +34,7 @@ class AnotherProvider(Exception):
 
 def receive_link(session: Session, keyring: Keyring, job: Job) -> None:
     """Link a sign-in to an account that has none, end its other sessions, and tell its owner."""
-    opened = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    asked = LinkRequest(**json.loads(opened))
+    asked = LinkRequest(**keyring.open_job(job))
     if not keyring.district.issuer or asked.issuer != keyring.district.issuer:
         raise AnotherProvider
     account = session.scalar(select(Account).where(Account.public_id == asked.account))
@@ -62,7 +60,7 @@ def receive_link(session: Session, keyring: Keyring, job: Job) -> None:
 
 def receive_unlink(session: Session, keyring: Keyring, job: Job) -> None:
     """Unlink on the word of a colleague who provably works for the office, never on one's own."""
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     found = select(Account).where(Account.public_id.in_((said["by"], said["account"])))
     people = {each.public_id: each for each in session.scalars(found)}
     by, account = people.get(said["by"]), people.get(said["account"])

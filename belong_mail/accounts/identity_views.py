@@ -38,7 +38,7 @@ from belong_mail.accounts.identity_provider import (
     is_same,
 )
 from belong_mail.core import audit, rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.district import District
 from belong_mail.core.services import Settings
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
@@ -145,9 +145,7 @@ def _sign_in(subject: str) -> Response:
 def _link(subject: str) -> Response:
     """Ask the worker to link; it is the one who is signed in here, whoever the provider names."""
     with transaction() as session:
-        account = browsers.current_account(session)
-        if account is None:
-            raise identities.UnknownPerson
+        account = required(browsers.current_account(session), identities.UnknownPerson)
         identities.ask_to_link(
             session, services().sealer, _district(), account, subject, g.actor.browser_session
         )

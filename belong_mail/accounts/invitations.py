@@ -244,7 +244,6 @@ def may_become_office(opener: Opener, account: Account) -> bool:
 
 
 def find_account(session: Session, index: BlindIndex, address: str) -> Account | None:
-    """Find the account of an address, if there is one."""
     key = index.account(addresses.normalise(address))
     return session.scalar(select(Account).where(Account.address_index == key))
 

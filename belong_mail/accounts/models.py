@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import Base, IdBase, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 
 
-class Account(Base):
+class Account(PublicIdBase):
     """The account of a lead, or of whoever answers for the office.
 
     The address is wrapped like a member's.
@@ -18,8 +18,6 @@ class Account(Base):
 
     __tablename__ = "accounts"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     address_index: Mapped[bytes] = mapped_column(unique=True)
     wrapped_address: Mapped[bytes]
     language: Mapped[str] = mapped_column(default=DEFAULT)
@@ -43,13 +41,11 @@ class Account(Base):
         return self.office_since is not None and not self.is_office
 
 
-class SignIn(Base):
+class SignIn(PublicIdBase):
     """A mailed sign-in link: for ten minutes, for one browser, once."""
 
     __tablename__ = "sign_ins"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     # SHA-256 of what the asking browser keeps in its cookie.
     browser_hash: Mapped[bytes]
@@ -61,13 +57,11 @@ class SignIn(Base):
 MAX_SESSION_AGE = timedelta(hours=12)
 
 
-class BrowserSession(Base):
+class BrowserSession(PublicIdBase):
     """A signed-in browser; it can be ended from here at any time."""
 
     __tablename__ = "browser_sessions"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     # Browser and system, such as “Firefox/Windows”: what tells its owner one device from another.
@@ -105,12 +99,11 @@ class GroupLead(Base):
     wrapped_right: Mapped[bytes | None]
 
 
-class Identity(Base):
+class Identity(IdBase):
     """The district's sign-in of an account; the worker alone adds and removes one."""
 
     __tablename__ = "identities"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
     # A keyed hash of issuer and subject: by it the web finds who has signed in.
     name: Mapped[bytes] = mapped_column(unique=True)
@@ -119,13 +112,11 @@ class Identity(Base):
     linked_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class Passkey(Base):
+class Passkey(PublicIdBase):
     """A public key that a device of an account's owner has made: with it they sign in."""
 
     __tablename__ = "passkeys"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     # The device's own, random name for it.
     credential_id: Mapped[bytes] = mapped_column(unique=True)
@@ -139,13 +130,11 @@ class Passkey(Base):
     used_at: Mapped[datetime | None]
 
 
-class Recovery(Base):
+class Recovery(PublicIdBase):
     """Somebody with an account's mailbox says that its passkeys are lost; the worker begins one."""
 
     __tablename__ = "recoveries"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
     # When an emailed link signed in by it; the worker deletes it once it has told of that.

@@ -23,7 +23,7 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from belong_mail.accounts import devices, identities, passkeys, proof, recovery
+from belong_mail.accounts import identities, passkeys, proof, recovery
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm, SignInForm
@@ -225,7 +225,7 @@ def _record_refusal(refused: PasskeyRefused) -> None:
 
 def _name_of_device() -> str:
     """Propose what a passkey is called, such as “Chrome (Mac)”."""
-    browser, system = devices.parts_of(devices.device_of(request.headers.get("User-Agent", "")))
+    browser, system = browsers.parts_of(browsers.device_of(request.headers.get("User-Agent", "")))
     return f"{browser} ({system})" if browser and system else browser or system
 
 

@@ -32,12 +32,13 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey
-from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound, seal_job
+from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import names
+from belong_mail.core.jobs import seal_job
 
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024

@@ -1,4 +1,4 @@
-"""What the office does for leads and colleagues: list, invite, renew, suspend, take rights back.
+"""What the office does for leads and colleagues: list, invite, hand over, suspend, take back.
 
 The office names people itself, for the web cannot open an address. What takes a right away acts at
 once; what gives one is sealed for the worker, which checks who asks.
@@ -14,17 +14,19 @@ from belong_mail.accounts import recovery
 from belong_mail.accounts.identities import UNLINK
 from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
 from belong_mail.accounts.service import (
+    HAND_OVER,
     NotFound,
     has_office_besides,
     has_office_right,
     has_passkey,
     may_have_passkeys,
-    seal_job,
 )
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 
 # Fewer leads than that and a group stands still when one of them is away.
@@ -262,9 +264,7 @@ def renew(session: Session, by: Account, person: Account, slug: str | None) -> N
             GroupLead.accepted_at.is_not(None),
         )
     )
-    row = session.execute(found).first()
-    if row is None:
-        raise NotFound
+    row = required(session.execute(found).first(), NotFound)
     row[0].ends_at = ends
     audit.record(session, Kind.RIGHT_RENEWED, account=person, group=row[1])
 
@@ -324,3 +324,51 @@ def _office_role(person: Account) -> Role:
     since = person.office_since or person.created_at
     accepted_at = since if person.is_office else None
     return Role(person, None, since, accepted_at, person.office_ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """Who takes a group over: an account by its public id, or whoever has an address."""
+
+    account: str = ""
+    name: str = ""
+    address: str = ""
+    language: str = DEFAULT
+
+
+def find_led(session: Session, person: Account, slug: str) -> Group:
+    """Find a group that somebody leads, by an accepted right, or raise NotFound."""
+    for role in roles_of(session, person):
+        if role.group is not None and role.group.slug == slug and not role.is_pending:
+            return role.group
+    raise NotFound
+
+
+def possible_successors(teams: list[Team], group: Group) -> list[Account]:
+    """List who could take a group over: they have another role, and do not lead it yet."""
+    roles = [role for each in teams for role in each.roles]
+    leading = {role.person.id for role in roles if _leads(role, group)}
+    others = {
+        role.person.id: role.person
+        for role in roles
+        if role.person.id not in leading and role.person.suspended_at is None
+    }
+    return sorted(others.values(), key=lambda each: (each.name.casefold(), each.id))
+
+
+def hand_over(
+    session: Session, sealer: Sealer, by: Account, person: Account, group: Group, to: Successor
+) -> None:
+    """Ask the worker to invite a successor; until they accept, the leader stays."""
+    said = {
+        "by": by.public_id,
+        "from": person.public_id,
+        "group": group.public_id,
+        "to": asdict(to),
+    }
+    seal_job(session, sealer, HAND_OVER, said)
+    audit.record(session, Kind.HAND_OVER_ASKED, account=person, group=group)
+
+
+def _leads(role: Role, group: Group) -> bool:
+    return role.group is not None and role.group.id == group.id and not role.is_pending

@@ -16,11 +16,12 @@ from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import identities
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.service import PROOF, has_passkey, seal_job, use_sign_in
+from belong_mail.accounts.service import PROOF, has_passkey, use_sign_in
 from belong_mail.accounts.session import here
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Settings
 
 # Long enough to read a newsletter once more and send it, or to invite some leads; shorter than the

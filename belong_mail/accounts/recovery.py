@@ -11,11 +11,12 @@ from sqlalchemy import Delete, delete, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account, BrowserSession, Passkey, Recovery, SignIn
-from belong_mail.accounts.service import has_passkey, seal_job, use_sign_in
+from belong_mail.accounts.service import has_passkey, use_sign_in
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.retention import RECOVERY_AGE
 from belong_mail.core.tokens import BadToken
 
@@ -116,10 +117,7 @@ def owner_of(session: Session, public_id: str) -> Account:
         .join(Recovery)
         .where(Recovery.public_id == public_id, Recovery.used_at.is_(None))
     )
-    account = session.scalar(found)
-    if account is None:
-        raise BadToken
-    return account
+    return required(session.scalar(found), BadToken)
 
 
 def tell(session: Session, sealer: Sealer, account: Account, what: str, **said: str) -> None:

@@ -4,7 +4,6 @@ Whoever breaks into the web can ask for one. But it begins by a link alone that 
 account and used, and is never silent: the owner, the office and the other leaders hear of it.
 """
 
-import json
 from datetime import timedelta
 
 from sqlalchemy import delete, exists, or_, select
@@ -19,7 +18,6 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import HOUR, RECOVERIES_RATE, RECOVERY_RATE, WorkerLimit
 from belong_mail.core.retention import RECOVERY_AGE
@@ -33,7 +31,7 @@ CLOCK_GAP = timedelta(minutes=10)
 
 def receive_recovery(session: Session, keyring: Keyring, job: Job) -> None:
     """Begin a recovery, or note that one has ended; and tell those concerned, if that is so."""
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     account = session.scalar(select(Account).where(Account.public_id == said["account"]))
     if account is None or not accounts.may_sign_in(session, account):
         return
@@ -125,12 +123,7 @@ def _may(session: Session, account: Account, what: str) -> bool:
         (b"recovery/" + account.public_id.encode(), RECOVERY_RATE),
         (b"recoveries", RECOVERIES_RATE),
     )
-    for key, rate in uses:
-        if not rate_limits.remaining(session, key, rate, now(), WorkerLimit):
-            return False
-    for key, rate in uses:
-        rate_limits.record_use(session, key, rate, now(), table=WorkerLimit)
-    return True
+    return rate_limits.try_uses(session, uses, now(), WorkerLimit)
 
 
 def recovery_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:

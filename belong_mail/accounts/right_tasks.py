@@ -21,7 +21,6 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -45,7 +44,7 @@ REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
 
 def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
     """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
-    said = _read(keyring, job)
+    said = keyring.open_job(job)
     by = _office_account(session, keyring, said["by"])
     address = str(said["address"])
     if by is None or not keyring.staff.admits(address):
@@ -76,7 +75,7 @@ def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
 
 def receive_repetition(session: Session, keyring: Keyring, job: Job) -> None:
     """Mail an invitation that was not accepted once more."""
-    said = _read(keyring, job)
+    said = keyring.open_job(job)
     by = _office_account(session, keyring, said["by"])
     account = _account(session, said["account"])
     if by is None or account is None:
@@ -93,7 +92,7 @@ def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
 
     What was accepted before is left as it is: nothing becomes older or newer by asking again.
     """
-    said = _read(keyring, job)
+    said = keyring.open_job(job)
     account = _account(session, said["account"])
     if account is None:
         return
@@ -113,7 +112,7 @@ def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
 
 def receive_hand_over(session: Session, keyring: Keyring, job: Job) -> None:
     """Invite who is to lead a group in somebody's place; who leads it already takes it at once."""
-    said = _read(keyring, job)
+    said = keyring.open_job(job)
     by, old = _office_account(session, keyring, said["by"]), _account(session, said["from"])
     group = next(iter(_groups(session, [said["group"]])), None)
     if by is None or old is None or group is None:
@@ -137,7 +136,7 @@ def receive_hand_over(session: Session, keyring: Keyring, job: Job) -> None:
 
 def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
     """Tell those concerned that a right ended or an account was suspended, if that is so."""
-    said = _read(keyring, job)
+    said = keyring.open_job(job)
     account, what = _account(session, said["account"]), str(said["what"])
     if account is None or _office_account(session, keyring, said["by"], account) is None:
         return
@@ -295,19 +294,9 @@ def plain_name(name: str) -> str:
     return " ".join(plain.replace(".", ". ").split())[:NAME_CHARACTERS]
 
 
-def _read(keyring: Keyring, job: Job) -> dict[str, object]:
-    said: dict[str, object] = json.loads(
-        keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    )
-    return said
-
-
 def _may(session: Session, key: bytes, rate: Rate) -> bool:
     """Count a use where the worker alone counts, unless it is used up."""
-    if not rate_limits.remaining(session, key, rate, now(), WorkerLimit):
-        return False
-    rate_limits.record_use(session, key, rate, now(), table=WorkerLimit)
-    return True
+    return rate_limits.try_use(session, key, rate, now(), table=WorkerLimit) is not None
 
 
 def _account(session: Session, public_id: object) -> Account | None:

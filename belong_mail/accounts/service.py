@@ -1,9 +1,7 @@
 """Find leads, say what a lead may touch, and sign in by a link."""
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import compare_digest
 from typing import Any
@@ -14,9 +12,9 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.db import now, required
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
@@ -89,7 +87,6 @@ def may_sign_in(session: Session, account: Account) -> bool:
 
 
 def leads_any(session: Session, account: Account) -> bool:
-    """Tell whether an account leads a group."""
     return session.scalar(groups_led_by(account).limit(1)) is not None
 
 
@@ -121,11 +118,12 @@ def find_invitation(session: Session, name: str) -> Invitation:
     accepted is found as long as it is a right.
     """
     public_id, _, group_id = name.partition("~")
-    account = session.scalar(
-        select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
+    account = required(
+        session.scalar(
+            select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
+        ),
+        BadToken,
     )
-    if account is None:
-        raise BadToken
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
@@ -164,12 +162,6 @@ def accept(session: Session, sealer: Sealer, name: str, only: str = "") -> None:
         seal_job(session, sealer, "right-accepted", said)
 
 
-def seal_job(session: Session, sealer: Sealer, kind: str, said: Mapping[str, object]) -> None:
-    """Write down, sealed, what the worker is to do about rights."""
-    sealed = sealer.seal(json.dumps(said).encode(), sealed_for(kind))
-    session.add(Job(kind=kind, sealed=sealed))
-
-
 def groups_of(session: Session, account: Account) -> list[Group]:
     """List the groups an account leads, in the directory's order."""
     found = select(Group).where(Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None))
@@ -193,10 +185,7 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
     found = select(Group).where(
         Group.slug == slug, Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None)
     )
-    group = session.scalar(found)
-    if group is None:
-        raise NotFound
-    return group
+    return required(session.scalar(found), NotFound)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:
@@ -248,8 +237,7 @@ def ask_to_sign_in(
     session: Session, sealer: Sealer, asking: SignInRequest, due_at: datetime
 ) -> None:
     """Write down, sealed, that somebody wants to sign in; the worker knows whether they may."""
-    sealed = sealer.seal(json.dumps(asdict(asking)).encode(), sealed_for("sign-in"))
-    session.add(Job(kind="sign-in", sealed=sealed, due_at=due_at))
+    seal_job(session, sealer, "sign-in", asking, due_at=due_at)
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:
@@ -264,10 +252,7 @@ def find_sign_in(session: Session, public_id: str) -> SignIn:
             Account.suspended_at.is_(None),
         )
     )
-    sign_in = session.scalar(found)
-    if sign_in is None:
-        raise BadToken
-    return sign_in
+    return required(session.scalar(found), BadToken)
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:

@@ -1,4 +1,4 @@
-"""Sessions: a random token in the cookie, its hash in a row that can be ended."""
+"""Sessions: a token in the cookie, its hash in a row that can be ended; and on which device."""
 
 import hashlib
 import secrets
@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from belong_mail.accounts.devices import device_of
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
 from belong_mail.accounts.service import NotFound, browser_proof, has_office_right
 from belong_mail.core import audit
@@ -20,6 +19,26 @@ from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
+# The first name that stands in a User-Agent counts: browsers also name those they descend from.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("CrOS", "Chromebook"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
 
 
 def start_session(session: Session, account: Account, how: str = "") -> None:
@@ -190,3 +209,21 @@ def _hash(token: str) -> bytes:
 
 
 browser_hash = _hash
+
+
+def device_of(user_agent: str) -> str:
+    """Name browser and system, such as “Firefox/Windows”; what is unknown is left out.
+
+    No version and no model is kept: they would tell more than which device it is.
+    """
+    return f"{_first(BROWSERS, user_agent)}/{_first(SYSTEMS, user_agent)}"
+
+
+def parts_of(device: str) -> tuple[str, str]:
+    """Return browser and system of what `device_of` named; either may be empty."""
+    browser, _, system = device.partition("/")
+    return browser, system
+
+
+def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:
+    return next((name for sign, name in names if sign in user_agent), "")

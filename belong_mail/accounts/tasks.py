@@ -1,6 +1,6 @@
-"""Answer who asks to sign in, or to prove again who they are: email the link, if they may."""
+"""Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
 
-import json
+from contextlib import suppress
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import identity_tasks, invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, SignIn
-from belong_mail.accounts.service import PROOF, SignInRequest
+from belong_mail.accounts.service import PASSKEY_CHANGED, PROOF, SignInRequest
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.encryption import sealed_for
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     HOUR,
+    PASSKEY_CHANGED_RATE,
     PROOF_RATE,
     PROOFS_RATE,
     SIGN_IN_BROWSER_RATE,
@@ -23,11 +23,13 @@ from belong_mail.core.rate_limits import (
     SIGN_IN_KNOWN_BROWSERS_RATE,
     SIGN_IN_SOURCE_RATE,
     SIGN_IN_STRANGERS_RATE,
+    WorkerLimit,
+    try_use,
 )
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, signed_from
+from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail import address
 
@@ -35,6 +37,7 @@ SIGN_IN = "sign-in"
 LANGUAGE_COLUMN = "deliveries.sealed_arguments"
 # For how long somebody looks for a link that they asked for.
 MAX_WAIT = HOUR
+CHANGES = ("added", "removed")
 
 
 def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
@@ -47,8 +50,7 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     """
     if job.due_at < now() - MAX_WAIT:
         return
-    asked = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    asking = SignInRequest(**json.loads(asked))
+    asking = SignInRequest(**keyring.open_job(job))
     identity = address.normalise(asking.address)
     found = select(Account).where(Account.address_index == keyring.index.account(identity))
     account = session.scalar(found)
@@ -76,7 +78,7 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
     """
     if job.due_at < now() - MAX_WAIT:
         return
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     found = (
         select(Account, BrowserSession)
         .join(BrowserSession)
@@ -165,3 +167,31 @@ def _link_email(
     link = mailer.links.signed(endpoint, purpose, sign_in.public_id, sign_in.created_at, language)
     to = invitations.account_address(mailer.opener, mailer.index, account)
     return Email(to=to, language=language, context={"link_url": link})
+
+
+def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
+    """Tell an account's owner that a passkey was added or removed; who has no right hears nothing.
+
+    The web could have written the request: the email goes to the account's own address, which is
+    checked, and says only that.
+    """
+    said = keyring.open_job(job)
+    account = session.scalar(select(Account).where(Account.public_id == said["account"]))
+    if account is None or said["what"] not in CHANGES or not accounts.may_sign_in(session, account):
+        return
+    key = b"passkey/" + account.public_id.encode()
+    if not try_use(session, key, PASSKEY_CHANGED_RATE, now(), table=WorkerLimit):
+        return
+    with suppress(DecryptionError):
+        address = invitations.account_address(keyring.opener, keyring.index, account)
+        post_to_address(
+            session, keyring, PASSKEY_CHANGED, address, account.language, what=said["what"]
+        )
+
+
+def change_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell somebody that their passkeys have changed, and what to do if it was not them."""
+    to, said = read_posted(mailer.opener, delivery)
+    url = mailer.links.page("contact.write", said["language"])
+    context = {"is_added": said["what"] == "added", "contact_url": url}
+    return Email(to, said["language"], context)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import devices, proof, recovery
+from belong_mail.accounts import proof, recovery
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeySignInForm, ProofForm, SignInForm
@@ -194,7 +194,7 @@ def sessions() -> str:
     """List where the account is signed in."""
     with transaction() as session:
         found = browsers.sessions_of(session, signed_in())
-    listed = [(each, *devices.parts_of(each.device), browsers.last_end(each)) for each in found]
+    listed = [(each, *browsers.parts_of(each.device), browsers.last_end(each)) for each in found]
     return render_template("account/sessions.html", sessions=listed, here_id=browsers.here().id)
 
 

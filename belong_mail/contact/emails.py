@@ -14,7 +14,7 @@ from belong_mail.contact.service import (
     TOPICS,
     ContactData,
 )
-from belong_mail.core import i18n, lookups, rate_limits
+from belong_mail.core import i18n, jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, Limit
 from belong_mail.delivery import suppressions
@@ -79,9 +79,9 @@ def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Ema
 
 def _may_look_up(session: Session) -> bool:
     """Count a look at whether an address is barred, like what visitors type elsewhere."""
-    has_room = lookups.remaining_lookups(session, now()) > 0
+    has_room = jobs.remaining_lookups(session, now()) > 0
     if has_room:
-        lookups.count_lookups(session, 1, now())
+        jobs.count_lookups(session, 1, now())
     return has_room
 
 

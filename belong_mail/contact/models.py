@@ -5,14 +5,13 @@ from datetime import datetime
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import IdBase, now
 from belong_mail.groups.models import Group
 
 
-class ContactMessage(Base):
+class ContactMessage(IdBase):
     __tablename__ = "contact_messages"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # What the writer is told, such as K7QM-2XRD; it says nothing about them.
     reference: Mapped[str] = mapped_column(unique=True)
     # To the leads of a group; None: to the office.
@@ -27,12 +26,11 @@ class ContactMessage(Base):
     thread: Mapped["Thread | None"] = relationship()
 
 
-class Thread(Base):
+class Thread(IdBase):
     """A conversation with somebody of whom we know nothing but that they have its code."""
 
     __tablename__ = "contact_threads"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # That of its first message.
     reference: Mapped[str] = mapped_column(unique=True)
     # X25519, public; the private half follows from the code, which is not kept.
@@ -42,12 +40,11 @@ class Thread(Base):
     last_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class ThreadEntry(Base):
+class ThreadEntry(IdBase):
     """What the writer or the office said, sealed so that the thread's code alone opens it."""
 
     __tablename__ = "contact_entries"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     thread_id: Mapped[int] = mapped_column(ForeignKey(Thread.id, ondelete="CASCADE"), index=True)
     is_office: Mapped[bool]
     sealed: Mapped[bytes]

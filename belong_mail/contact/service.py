@@ -10,11 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.core import audit
+from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import RESEND_RATE, WorkerLimit
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
@@ -22,6 +23,7 @@ from belong_mail.groups.models import Group
 KIND = "contact-message"
 # The job that sends what was not delivered again.
 RESEND = "resend-messages"
+RESENT = b"contact/resent"
 # An uncertain one may have arrived, or not: when it is not due, its second try is over too.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
 MESSAGE_COLUMN = "contact_messages.sealed"
@@ -138,6 +140,15 @@ def ask_to_resend(session: Session) -> None:
     """Let the worker send again what has not arrived; the web may not touch these deliveries."""
     audit.record(session, audit.Kind.MESSAGES_RESENT)
     session.add(Job(kind=RESEND))
+
+
+def resend_messages(session: Session, _keyring: object, _job: Job) -> None:
+    """Put what has not arrived back into the queue, where that was not just done.
+
+    Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
+    """
+    if rate_limits.try_use(session, RESENT, RESEND_RATE, now(), table=WorkerLimit):
+        resend(session)
 
 
 def resend(session: Session) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage, Thread, ThreadEntry
 from belong_mail.contact.service import ALPHABET
 from belong_mail.core import audit, encryption
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
 from belong_mail.core.retention import THREAD_MAX_AGE
 
@@ -59,10 +59,7 @@ def find_thread(session: Session, code: str) -> Thread:
     found = select(Thread).where(
         Thread.receipt_key == _code_keys(code).public, Thread.last_at > now() - THREAD_MAX_AGE
     )
-    thread = session.scalar(found)
-    if thread is None:
-        raise ThreadNotFound
-    return thread
+    return required(session.scalar(found), ThreadNotFound)
 
 
 def add_entry(session: Session, thread: Thread, words: str, *, is_office: bool) -> None:

@@ -11,7 +11,7 @@ from belong_mail.accounts.shown import GROUPS, SETTINGS
 from belong_mail.contact import service, threads
 from belong_mail.contact.forms import CodeForm, ContactForm
 from belong_mail.core import site_settings
-from belong_mail.core.help_lines import HelpLines
+from belong_mail.core.district import HelpLines
 from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public

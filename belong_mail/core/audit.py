@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from sqlalchemy import CheckConstraint, Index, event, func
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, object_session
 
-from belong_mail.core.db import Base
+from belong_mail.core.db import Base, IdBase
 from belong_mail.core.i18n import gettext_noop
 
 # What an entry may say besides: an id or a slug, and never an address or somebody's words.
@@ -135,7 +135,7 @@ class Role(StrEnum):
     NOBODY = "nobody"
 
 
-class AuditEntry(Base):
+class AuditEntry(IdBase):
     """One line of the trail; it names things by ids and slugs, so that it outlives them.
 
     Rows are only added. Nobody changes one, and the worker deletes those older than `AUDIT_AGE`:
@@ -148,7 +148,6 @@ class AuditEntry(Base):
         Index("ix_audit_entries_group_slug_id", "group_slug", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # By the database's clock: the web has no right to name another time.
     at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp(), index=True)
     kind: Mapped[str]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -189,9 +189,20 @@ class CompiledStatement:
         return str(made), made.params, processors, made.positiontup, options
 
 
+Found = TypeVar("Found")
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {datetime: UtcTime, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's
+
+
+class IdBase(Base):
+    """Rows with a number."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-2)
 
 
 def now() -> datetime:
@@ -202,6 +213,21 @@ def new_public_id() -> str:
     """Make an opaque name of 128 random bits, in characters that fit a URL and a command."""
     name = secrets.token_urlsafe(16)
     return new_public_id() if name.startswith("-") else name
+
+
+def required(found: Found | None, missing: type[Exception]) -> Found:
+    """Return what was looked for, or raise what it is called here that it is not there."""
+    if found is None:
+        raise missing
+    return found
+
+
+class PublicIdBase(IdBase):
+    """Rows with a number, and an opaque name for links and seals."""
+
+    __abstract__ = True
+
+    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True, sort_order=-1)
 
 
 def make_engine(url: str, compiled: int = 500) -> Engine:
@@ -261,7 +287,6 @@ def create(engine: Engine) -> None:
 
 
 def count_rows(engine: Engine) -> int:
-    """Count the rows of all tables."""
     with engine.execution_options(is_reading=True).connect() as connection:
         counts = (select(func.count()).select_from(table) for table in Base.metadata.sorted_tables)
         return sum(connection.scalar(each) or 0 for each in counts)
@@ -352,6 +377,22 @@ def dialect_insert(dialect: str) -> Any:
 NEWEST_REVISION: Final = max(
     file.name[:4] for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
 )
+
+
+def error_name(error: Exception) -> str:
+    """Name an error, and its cause as the database or the system calls it; no value, no path."""
+    kind, cause = type(error).__name__, getattr(error, "orig", None)
+    code = getattr(cause, "sqlite_errorname", None) or (type(cause).__name__ if cause else None)
+    code = code or (error.strerror if isinstance(error, OSError) else None)
+    return kind if code in {None, kind} else f"{kind}: {code}"
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Tell whether a database had no room for what it was to write."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or (
+        type(cause).__name__ == "DiskFull"
+    )
 
 
 class SchemaOutdated(Exception):

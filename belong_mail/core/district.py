@@ -1,8 +1,16 @@
-"""How people are named whom the district's identity provider knows."""
+"""What the settings say of the district: its names, its help lines, its identity provider.
+
+The sources say `%(site_name)s`, `%(district_name)s`, `%(district_short)s`, `%(program_name)s` and
+`%(time_place)s`; `core.i18n` fills them in when it reads a catalog. Help lines are named wherever
+worries may be told, as no one reads messages around the clock.
+"""
 
 import hashlib
 import hmac
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +31,60 @@ class District:
         return [
             hmac.digest(key.encode(), message, hashlib.sha256) for key in reversed(self.secret_keys)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The site's and the district's names, the groups' own word, and whose time is shown."""
+
+    site_name: str
+    district_name: str
+    district_short: str
+    program_name: str
+    time_zone: ZoneInfo
+    # Empty: the city that the time zone is called after.
+    time_place: str = ""
+
+    def placeholders(self) -> dict[str, str]:
+        """Return what stands for each placeholder."""
+        city = self.time_zone.key.rpartition("/")[2].replace("_", " ")
+        return {
+            "site_name": self.site_name,
+            "district_name": self.district_name,
+            "district_short": self.district_short,
+            "program_name": self.program_name,
+            "time_place": self.time_place or city,
+        }
+
+
+_PLACEHOLDER = re.compile(r"%\((site_name|district_name|district_short|program_name|time_place)\)s")
+
+
+def filler(names: Names | None) -> Callable[[str], str]:
+    """Return what fills words in; nothing where no settings were read."""
+    if names is None:
+        return str
+    said = names.placeholders()
+    return lambda words: _PLACEHOLDER.sub(lambda found: said[found[1]], words)
+
+
+@dataclass(frozen=True, slots=True)
+class HelpLine:
+    """A number to call and a web address; a line of the district's own has a name besides."""
+
+    phone: str
+    url: str
+    name: str = ""
+
+    @property
+    def site(self) -> str:
+        """Return the web address as people read it."""
+        return self.url.removeprefix("https://")
+
+
+@dataclass(frozen=True, slots=True)
+class HelpLines:
+    """About a student's safety, if the district has one, and for whoever is having a hard time."""
+
+    safe2tell: HelpLine | None
+    lifeline: HelpLine

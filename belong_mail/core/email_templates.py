@@ -12,9 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from belong_mail.core import i18n
 from belong_mail.core.colors import OURS, Palette
+from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
-from belong_mail.core.help_lines import HelpLines
-from belong_mail.core.names import Names
 
 EMAILS = RESOURCES / "emails"
 PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)

@@ -17,8 +17,8 @@ from babel.dates import format_time as babel_time
 from babel.lists import format_list
 from babel.messages.plurals import get_plural
 
+from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
-from belong_mail.core.names import Names, filler
 
 # Each language by its code, as it calls itself. Every other one than the default has a catalog.
 NAMES = {"en": "English", "es": "Español"}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -15,6 +16,8 @@ from click._termui_impl import ProgressBar
 QUIET = "belong.quiet"
 QUIET_FLAG = "--quiet"
 TICK_SECONDS = 1.0
+# Files that are read.
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A local day, or a time of one, with or without seconds.
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
 
@@ -65,6 +68,19 @@ def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return asking
 
     return decorate
+
+
+@contextmanager
+def refusing(
+    *errors: type[Exception],
+    words: str = "",
+    kind: type[click.ClickException] = click.ClickException,
+) -> Iterator[None]:
+    """End a command where one of these is raised: in these words, or the error's own."""
+    try:
+        yield
+    except errors as error:
+        raise kind(words or str(error)) from error
 
 
 @contextmanager

@@ -232,7 +232,7 @@ class Dispatcher:
 
     def record_unreachable(self, error: RelayUnavailable | None) -> None:
         """Record that no connection could be opened."""
-        log.warning("The relay could not be used, at %s.", error.phase if error else "work")
+        log.warning("The relay could not be used, at %s.", error.place if error else "work")
         self._trouble(error.reply if error else None)
 
     def _next(self, patience: float) -> PendingMessage | None:

@@ -134,8 +134,26 @@ class Chunk(Base):
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
+class SettledIssue(Base):
+    """An issue of which nothing waits: it is counted once, and its deliveries are read no more."""
+
+    __tablename__ = "settled_issues"
+
+    newsletter_id: Mapped[int] = mapped_column(
+        ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
+    )
+    # When it is counted at the earliest. By then whoever changes one of its deliveries sees this
+    # row, and waits for it, or is waited for.
+    due_at: Mapped[datetime]
+    # From then on `issue_counts` has its numbers, and each change is written there too.
+    settled_at: Mapped[datetime | None]
+
+
 class IssueCount(Base):
-    """How many of an old issue's deliveries ended in a state; their own rows are gone."""
+    """How many of an issue's deliveries ended in a state: all of a settled one, else what is gone.
+
+    After 400 days a delivery's own row goes.
+    """
 
     __tablename__ = "issue_counts"
 

@@ -46,7 +46,7 @@ class Room:
     # By kind of job.
     tasks: Mapping[str, Task] = field(default_factory=dict)
     mailer_tasks: Mapping[str, MailerTask] = field(default_factory=dict)
-    # Those of them that look an address up which anyone may have typed: `core.lookups` limits them.
+    # Those of them that look an address up which anyone may have typed: `core.jobs` limits them.
     lookups: tuple[str, ...] = ()
     # By what `flask purge` calls the rows that it removes.
     retention: Mapping[str, Chore] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.core.terminal import asks, say
+from belong_mail.core.terminal import asks, refusing, say
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.web.context import transaction
@@ -40,11 +40,10 @@ def list_groups() -> None:
 @click.option("--upcoming", is_flag=True, help="People cannot join it yet; see `group launch`.")
 def add_group(slug: str, name: str, summary: str, *, upcoming: bool) -> None:
     """Add the group NAME with the page /groups/SLUG."""
-    with transaction() as session:
-        try:
-            groups.add(session, slug, name, summary, is_upcoming=upcoming)
-        except groups.InvalidSlug as error:
-            raise click.BadParameter(f"“{slug}” is taken, or is not like “the-village”.") from error
+    taken = f"“{slug}” is taken, or is not like “the-village”."
+    bad = refusing(groups.InvalidSlug, words=taken, kind=click.BadParameter)
+    with transaction() as session, bad:
+        groups.add(session, slug, name, summary, is_upcoming=upcoming)
     say(f"{name} is in the directory.")
 
 
@@ -58,8 +57,6 @@ def launch_group(slug: str) -> None:
     """
     with transaction() as session:
         group = require_group(session, slug)
-        try:
+        with refusing(groups.AlreadyLaunched, words=f"{slug} has already started."):
             groups.launch(group)
-        except groups.AlreadyLaunched as error:
-            raise click.ClickException(f"{slug} has already started.") from error
     say(f"{slug} has started. People can join. Those who asked to be notified get one email.")

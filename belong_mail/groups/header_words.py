@@ -9,13 +9,21 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
+from sqlalchemy.orm import Session, object_session
+
+from belong_mail.core import site_settings
+from belong_mail.core.district import Names
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.i18n import sensitive_words
-from belong_mail.core.names import Names
+from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
-from belong_mail.groups.site_words import words_beside
 from belong_mail.mail.message.lookalikes import readings, skeleton, unreadable
+
+# The setting with the words that the office adds for all discreet groups.
+SITE_WORDS = "discreet_words"
+# More are not looked for, whoever wrote them: each subject is compared with all of them.
+MAX_WORDS, MAX_CHARACTERS = 200, 60
 
 
 def _with_translated(words: dict[str, tuple[str, ...]], section: str) -> dict[str, tuple[str, ...]]:
@@ -281,3 +289,34 @@ def _own(slug: str, name: str, ours: tuple[str, ...]) -> Iterator[str]:
         for word in said.split():
             if word not in COMMON and len(word) > 1:
                 yield f"{word.removesuffix('s')}*" if len(word) >= STEM else word
+
+
+def site_words(session: Session) -> tuple[str, ...]:
+    """List the words of the office as they were typed."""
+    with session.no_autoflush:
+        found = session.get(SiteSetting, SITE_WORDS)
+    return _listed(found.value) if found is not None else ()
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    lines = (value or "").splitlines()
+    words = (each.strip()[:MAX_CHARACTERS] for each in lines)
+    return tuple(each for each in words if each)[:MAX_WORDS]
+
+
+def words_beside(group: Group) -> tuple[str, ...]:
+    """List the office's words for a group that is in the database; none for one that is made up.
+
+    A word that was taken from the list counts until the office was told.
+    """
+    session = object_session(group)
+    if session is None:
+        return ()
+    words = site_words(session)
+    found = session.get(SiteSetting, SITE_WORDS)
+    return (*words, *_listed(found.announced)) if found is not None else words
+
+
+def change_site_words(session: Session, words: Iterable[str]) -> None:
+    """Look for these words of the office from now on."""
+    site_settings.store(session, SITE_WORDS, "\n".join(words) or None)

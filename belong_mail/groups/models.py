@@ -6,18 +6,16 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, ForeignKey, and_, false, or_, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.i18n import LocalizedText
 
 
-class Group(Base):
+class Group(PublicIdBase):
     """A Belong group: established, upcoming or retired; what happened is kept as times."""
 
     __tablename__ = "groups"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # Names the group in List-Id, where the slug would tell what it is about.
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     summary: Mapped[LocalizedText] = mapped_column(JSON)
@@ -104,7 +102,7 @@ class Group(Base):
         return [each for each in self.all_interests if each.retired_at is None]
 
 
-class Question(Base):
+class Question(IdBase):
     """A question of one group's form; `kind` is text, choice, choices or consent.
 
     None asks identity, diagnosis or pronouns.
@@ -112,7 +110,6 @@ class Question(Base):
 
     __tablename__ = "questions"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     position: Mapped[int]
     kind: Mapped[str]
@@ -126,7 +123,7 @@ class Question(Base):
     proposed_at: Mapped[datetime | None]
 
 
-class GroupInterest(Base):
+class GroupInterest(PublicIdBase):
     """Something that members of one group may offer to help with.
 
     Who ticked it stands with their memberships, wrapped. The row stays when it is retired: an issue
@@ -135,9 +132,7 @@ class GroupInterest(Base):
 
     __tablename__ = "group_interests"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # Names the interest in what the worker wraps: another one never takes over its ticks.
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship(back_populates="all_interests")
     label: Mapped[LocalizedText] = mapped_column(JSON)

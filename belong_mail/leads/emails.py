@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
-from belong_mail.accounts.models import Account
+from belong_mail.accounts.emails import require_lead
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.tokens import Purpose
@@ -48,14 +48,8 @@ def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) 
         letter, said = plain(session, mailer, delivery)
         to, language, group = letter.to, letter.language, said["group"]
     else:
-        lead = session.get(Account, delivery.account_id)
-        of = session.get(Group, delivery.about_id)
-        if (
-            lead is None
-            or of is None
-            or not invitations.is_proven_lead(session, mailer.opener, lead, of)
-        ):
-            raise SkipDelivery(State.WITHDRAWN)
+        about = session.get(Group, delivery.about_id)
+        lead, of = require_lead(session, mailer, delivery, about)
         to, language = invitations.account_address(mailer.opener, mailer.index, lead), lead.language
         group = of.name
     context = {
@@ -68,11 +62,9 @@ def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) 
 
 def welcome_test_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write a lead the welcome email of a group that they provably lead."""
-    lead = session.get(Account, delivery.account_id)
-    group = session.get(Group, delivery.about_id)
-    if lead is None or group is None or group.retired_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    if not invitations.is_proven_lead(session, mailer.opener, lead, group):
+    about = session.get(Group, delivery.about_id)
+    lead, group = require_lead(session, mailer, delivery, about)
+    if group.retired_at is not None:
         raise SkipDelivery(State.WITHDRAWN)
     opened = mailer.opener.open(delivery.sealed_arguments or b"", TEST_LANGUAGE)
     language = i18n.known_language(opened.decode())

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound, groups_led_by
-from belong_mail.core import audit
+from belong_mail.core.db import required
 from belong_mail.core.i18n import NAMES, catalog, gettext_noop
 from belong_mail.core.spreadsheets import as_csv
 from belong_mail.groups.header_words import is_discreet
@@ -49,15 +49,7 @@ def find_for_lead(session: Session, account: Account, group_id: str) -> Group:
         Group.id.in_(groups_led_by(account)),
         Group.retired_at.is_(None),
     )
-    group = session.scalar(found)
-    if group is None:
-        raise NotFound
-    return group
-
-
-def record(session: Session, group: Group) -> None:
-    """Write down that somebody takes a group's content away, before they get it."""
-    audit.record(session, audit.Kind.EXPORTED, group=group)
+    return required(session.scalar(found), NotFound)
 
 
 def count_issues(session: Session, group: Group) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     EmailField,
@@ -21,7 +20,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import Length, Optional
 
 from belong_mail.core.i18n import DEFAULT, LocalizedText, gettext_noop, language_name
 from belong_mail.groups.header_words import tells_by_address
@@ -31,7 +30,7 @@ from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.leads.page import GroupPage
 from belong_mail.leads.question_approval import asks_sensitive
 from belong_mail.web.forms import BaseForm, https_only, one_line, plain_text, staff_address, strip
-from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
 
 RESOURCES = 4
 # Lines in which a group says what it does.
@@ -41,28 +40,8 @@ ACTIVITY_LENGTH = 250
 PHONE = re.compile(r"(?:tel:)?(\+?)((?:[ ().-]*[0-9]){3,15})[ ().-]*", re.IGNORECASE)
 
 
-LINE_VALIDATORS = [
-    Optional(),
-    Length(max=160, message=_l("Use at most 160 characters.")),
-    plain_text,
-]
-
-
-NOTE_VALIDATORS = [Optional(), Length(max=60, message=_l("Use at most 60 characters.")), plain_text]
-
-
-MISSION_VALIDATORS = [
-    Optional(),
-    Length(max=800, message=_l("Use at most 800 characters.")),
-    plain_text,
-]
-
-
-LETTER_VALIDATORS = [
-    Optional(),
-    Length(max=600, message=_l("Use at most 600 characters.")),
-    plain_text,
-]
+LINE_VALIDATORS = (Length(max=160, message=_l("Use at most 160 characters.")), plain_text)
+MISSION_VALIDATORS = (Length(max=800, message=_l("Use at most 800 characters.")), plain_text)
 
 
 def lines(text: str | None) -> list[str]:
@@ -78,14 +57,9 @@ def in_one_line(text: str | None) -> str:
     return " ".join(lines(text))
 
 
-def one_newline(text: str | None) -> str:
+def with_newlines(text: str | None) -> str:
     """Return a text with the line breaks of Unix, whatever the browser sends."""
-    return "\n".join((text or "").splitlines())
-
-
-def _title_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Title"), gettext_noop("Title in %(language)s"))
-    return StringField(words, filters=[strip], validators=LINE_VALIDATORS)
+    return "\n".join((text or "").splitlines()).strip()
 
 
 def https_or_phone(form: Form, field: Field) -> None:
@@ -105,7 +79,14 @@ def https_or_phone(form: Form, field: Field) -> None:
 class ResourceForm(LocalizedForm):
     """A link or phone number of the page; the form around it guards against other sites."""
 
-    titles = LocalizedFields(title=_title_field)
+    titles = LocalizedFields(
+        title=words_field(
+            StringField,
+            gettext_noop("Title"),
+            *LINE_VALIDATORS,
+            other=gettext_noop("Title in %(language)s"),
+        )
+    )
     url = StringField(
         _l("Link or phone number"),
         filters=[strip],
@@ -117,27 +98,7 @@ class ResourceForm(LocalizedForm):
     )
 
 
-def _summary_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Your group in one line"), SAME)
-    hint = _l("For the list of groups and the top of your page.") if code == DEFAULT else ""
-    needed = [DataRequired(_l("Say in one line what your group is for.")), *LINE_VALIDATORS[1:]]
-    validators = needed if code == DEFAULT else LINE_VALIDATORS
-    return TextAreaField(words, description=hint, filters=[in_one_line], validators=validators)
-
-
-def _mission_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("Your mission"), SAME)
-    hint = (
-        _l("Why the group exists, in a paragraph or a few. Leave an empty line between paragraphs.")
-        if code == DEFAULT
-        else ""
-    )
-    return TextAreaField(
-        words, description=hint, filters=[one_newline, strip], validators=MISSION_VALIDATORS
-    )
-
-
-def few_short_lines(_form: FlaskForm, field: Field) -> None:
+def few_short_lines(_form: Form, field: Field) -> None:
     """Accept a list that people read to its end."""
     listed = lines(field.data)
     if len(listed) > MAX_ACTIVITIES:
@@ -146,36 +107,57 @@ def few_short_lines(_form: FlaskForm, field: Field) -> None:
         raise ValidationError(_("Use at most 250 characters a line."))
 
 
-def _activities_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("What you do"), SAME)
-    hint = _l("A list of up to 10 lines. Each line becomes one point.") if code == DEFAULT else ""
-    validators = [Optional(), plain_text, few_short_lines]
-    return TextAreaField(words, description=hint, filters=[one_a_line], validators=validators)
-
-
-def _note_field(code: str) -> StringField:
-    words = label(
-        code, gettext_noop("A note on the card"), gettext_noop("The note in %(language)s")
-    )
-    hint = (
-        _l("A few words of news, like “Writing our charter now,” for the card.")
-        if code == DEFAULT
-        else ""
-    )
-    return StringField(words, description=hint, filters=[strip], validators=NOTE_VALIDATORS)
-
-
-def _welcome_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("Your words in the welcome email"), SAME)
-    return TextAreaField(words, filters=[strip], validators=LETTER_VALIDATORS)
-
-
 class PageForm(BaseForm, LocalizedForm):
-    summaries = LocalizedFields(summary=_summary_field)
-    missions = LocalizedFields(mission=_mission_field)
-    activity_lists = LocalizedFields(activities=_activities_field)
-    notes = LocalizedFields(note=_note_field)
-    welcomes = LocalizedFields(welcome=_welcome_field)
+    summaries = LocalizedFields(
+        summary=words_field(
+            TextAreaField,
+            gettext_noop("Your group in one line"),
+            *LINE_VALIDATORS,
+            hint=_l("For the list of groups and the top of your page."),
+            needed=_l("Say in one line what your group is for."),
+            clean=in_one_line,
+        )
+    )
+    missions = LocalizedFields(
+        mission=words_field(
+            TextAreaField,
+            gettext_noop("Your mission"),
+            *MISSION_VALIDATORS,
+            hint=_l(
+                "Why the group exists, in a paragraph or a few. Leave an empty line between"
+                " paragraphs."
+            ),
+            clean=with_newlines,
+        )
+    )
+    activity_lists = LocalizedFields(
+        activities=words_field(
+            TextAreaField,
+            gettext_noop("What you do"),
+            plain_text,
+            few_short_lines,
+            hint=_l("A list of up to 10 lines. Each line becomes one point."),
+            clean=one_a_line,
+        )
+    )
+    notes = LocalizedFields(
+        note=words_field(
+            StringField,
+            gettext_noop("A note on the card"),
+            Length(max=60, message=_l("Use at most 60 characters.")),
+            plain_text,
+            other=gettext_noop("The note in %(language)s"),
+            hint=_l("A few words of news, like “Writing our charter now,” for the card."),
+        )
+    )
+    welcomes = LocalizedFields(
+        welcome=words_field(
+            TextAreaField,
+            gettext_noop("Your words in the welcome email"),
+            Length(max=600, message=_l("Use at most 600 characters.")),
+            plain_text,
+        )
+    )
     resources = FieldList(FormField(ResourceForm), min_entries=RESOURCES, max_entries=RESOURCES)
     mailbox = EmailField(
         _l("Shared inbox of the group’s leaders"),
@@ -230,7 +212,7 @@ class PageForm(BaseForm, LocalizedForm):
             entry.form.fill(title=resource["title"])
 
 
-def no_sensitive_topics(_form: FlaskForm, field: Field) -> None:
+def no_sensitive_topics(_form: Form, field: Field) -> None:
     if asks_sensitive(field.data or ""):
         raise ValidationError(
             _(
@@ -244,17 +226,18 @@ def no_sensitive_topics(_form: FlaskForm, field: Field) -> None:
 INTEREST_LENGTH = 60
 
 
-def _interest_field(code: str) -> StringField:
-    words = label(code, gettext_noop("What people can help with"), SAME)
-    first = DataRequired(_l("Enter what people can help with.")) if code == DEFAULT else Optional()
-    short = Length(max=INTEREST_LENGTH, message=_l("Use at most 60 characters."))
-    hint = _l("A few words, like “Planning events”.") if code == DEFAULT else ""
-    validators = [first, short, one_line, no_sensitive_topics]
-    return StringField(words, description=hint, filters=[strip], validators=validators)
-
-
 class InterestForm(BaseForm, LocalizedForm):
-    labels = LocalizedFields(label=_interest_field)
+    labels = LocalizedFields(
+        label=words_field(
+            StringField,
+            gettext_noop("What people can help with"),
+            Length(max=INTEREST_LENGTH, message=_l("Use at most 60 characters.")),
+            one_line,
+            no_sensitive_topics,
+            hint=_l("A few words, like “Planning events”."),
+            needed=_l("Enter what people can help with."),
+        )
+    )
     submit = SubmitField(_l("Save"))
 
     def label(self) -> LocalizedText:
@@ -301,13 +284,6 @@ def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
     return check
 
 
-def _question_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Your question"), SAME)
-    first = DataRequired(_l("Write your question.")) if code == DEFAULT else Optional()
-    validators = [first, OPTION_LENGTH, one_line, no_sensitive_topics]
-    return StringField(words, filters=[strip], validators=validators)
-
-
 def _options_field(code: str) -> TextAreaField:
     words = label(
         code,
@@ -321,7 +297,16 @@ def _options_field(code: str) -> TextAreaField:
 
 
 class QuestionForm(BaseForm, LocalizedForm):
-    labels = LocalizedFields(label=_question_field)
+    labels = LocalizedFields(
+        label=words_field(
+            StringField,
+            gettext_noop("Your question"),
+            OPTION_LENGTH,
+            one_line,
+            no_sensitive_topics,
+            needed=_l("Write your question."),
+        )
+    )
     kind = RadioField(
         _l("How people answer"),
         choices=lambda: [SelectChoice(key, _(each.name)) for key, each in QUESTION_TYPES.items()],

@@ -3,8 +3,9 @@
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.service import MAX_INTERESTS
@@ -13,10 +14,6 @@ from belong_mail.newsletters.models import Newsletter
 
 class TooManyInterests(Exception):
     """The group has as many interests as a form can bear."""
-
-
-class InterestNotFound(Exception):
-    """There is no such interest, not in this group, or it is retired."""
 
 
 def add_interest(session: Session, group: Group, label: LocalizedText) -> GroupInterest:
@@ -35,16 +32,13 @@ def is_full(group: Group) -> bool:
 
 
 def find_interest(session: Session, group: Group, public_id: str) -> GroupInterest:
-    """Find an interest that people can tick, or raise InterestNotFound."""
+    """Find an interest that people can tick, or raise NotFound."""
     found = select(GroupInterest).where(
         GroupInterest.public_id == public_id,
         GroupInterest.group_id == group.id,
         GroupInterest.retired_at.is_(None),
     )
-    interest = session.scalar(found)
-    if interest is None:
-        raise InterestNotFound
-    return interest
+    return required(session.scalar(found), NotFound)
 
 
 def rename_interest(interest: GroupInterest, label: LocalizedText) -> None:

@@ -1,6 +1,5 @@
 """A group's shared mailbox: propose it, confirm it by email."""
 
-import json
 from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, delete, select
@@ -8,20 +7,18 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
-from belong_mail.core.db import Base, new_public_id, now
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.db import PublicIdBase, now
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.models import Group
 
 
-class MailboxChange(Base):
+class MailboxChange(PublicIdBase):
     """A mailbox that a lead named for a group; until it is confirmed, the old one stays."""
 
     __tablename__ = "mailbox_proposals"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
     # The address, and hashes of the secrets that are still to come back; the worker's alone.
     wrapped: Mapped[bytes]
@@ -43,8 +40,7 @@ def propose_mailbox(
         "address": address,
         "language": language,
     }
-    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(PROPOSE))
-    session.add(Job(kind=PROPOSE, group_id=group.id, sealed=sealed))
+    seal_job(session, sealer, PROPOSE, wanted, group_id=group.id)
     audit.record(session, audit.Kind.MAILBOX_PROPOSED, group=group)
 
 
@@ -89,6 +85,4 @@ def confirm_mailbox(session: Session, sealer: Sealer, named: str) -> None:
     """
     public_id, _, secret = named.partition(".")
     get_change(session, public_id)
-    said = json.dumps({"proposal": public_id, "secret": secret}).encode()
-    sealed = sealer.seal(said, sealed_for(CONFIRM))
-    session.add(Job(kind=CONFIRM, sealed=sealed))
+    seal_job(session, sealer, CONFIRM, {"proposal": public_id, "secret": secret})

@@ -1,6 +1,5 @@
 """Questions of a sign-up form: propose, approve, and refuse what no form may ask."""
 
-import json
 import re
 import unicodedata
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 from sqlalchemy import func, null, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit, rate_limits
-from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.db import now, required
+from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import LocalizedText, sensitive_words
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import HOUR, QUESTION_WAITS_RATE
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group, Question
@@ -25,10 +25,6 @@ WAITS, APPROVE = "question-waits", "approve-question"
 
 class TooManyQuestions(Exception):
     """The group has as many questions as a form can bear."""
-
-
-class QuestionNotFound(Exception):
-    """There is no such question, or not in this group."""
 
 
 def propose_question(
@@ -52,20 +48,17 @@ def propose_question(
 
 
 def remove_question(session: Session, group: Group, question_id: int) -> None:
-    """Take a question from its group's form, or raise QuestionNotFound."""
+    """Take a question from its group's form, or raise NotFound."""
     question = find_question(session, question_id)
     if question.group_id != group.id:
-        raise QuestionNotFound
+        raise NotFound
     record(session, audit.Kind.QUESTION_REMOVED, question)
     session.delete(question)
 
 
 def find_question(session: Session, question_id: int) -> Question:
-    """Find a question, or raise QuestionNotFound."""
-    question = session.get(Question, question_id)
-    if question is None:
-        raise QuestionNotFound
-    return question
+    """Find a question, or raise NotFound."""
+    return required(session.get(Question, question_id), NotFound)
 
 
 def approve_question(question: Question) -> None:
@@ -81,16 +74,15 @@ def tell_office(session: Session, question: Question, sealed_to: bytes) -> None:
 
 
 def ask_to_approve(session: Session, sealer: Sealer, question_id: int) -> None:
-    """Hand the office's yes to the worker, who alone may write it down. Raises QuestionNotFound."""
+    """Hand the office's yes to the worker, who alone may write it down. Raises NotFound."""
     question = find_question(session, question_id)
     record(session, audit.Kind.QUESTION_APPROVED, question)
     wanted = {"question": question.id, "words": words_of(question)}
-    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(APPROVE))
-    session.add(Job(kind=APPROVE, sealed=sealed))
+    seal_job(session, sealer, APPROVE, wanted)
 
 
 def refuse_question(session: Session, question_id: int) -> None:
-    """Say the office's no: the question is gone. Raises QuestionNotFound."""
+    """Say the office's no: the question is gone. Raises NotFound."""
     question = find_question(session, question_id)
     record(session, audit.Kind.QUESTION_REFUSED, question)
     session.delete(question)

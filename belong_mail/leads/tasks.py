@@ -15,7 +15,6 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import MAILBOX_RATE
 from belong_mail.delivery import outbox
@@ -38,7 +37,7 @@ def receive_proposal(session: Session, keyring: Keyring, job: Job) -> None:
     Somebody who broke into the web can name any mailbox, and read what comes to their own; they
     cannot read the lead's. One that names the group is not asked: it would stand in headers.
     """
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     group, lead = _parties(session, keyring, wanted)
     if group is None or lead is None or not keyring.staff.admits(wanted["address"]):
         return
@@ -72,7 +71,7 @@ def receive_removal(session: Session, _keyring: Keyring, job: Job) -> None:
 
 def receive_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     """Count a pressed link; the last one gives the group its mailbox, and tells about it."""
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     found = select(MailboxChange).where(MailboxChange.public_id == said["proposal"])
     proposal = session.scalar(found.with_for_update())
     if proposal is None:
@@ -94,7 +93,7 @@ def approve_question(session: Session, keyring: Keyring, job: Job) -> None:
     Whoever broke into the web can say yes too: to what a lead proposed in these words, and never to
     what asks who somebody is. On a form that it shows it could ask anything as well.
     """
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     question = session.get(Question, wanted["question"])
     if question is None or question_approval.words_of(question) != wanted["words"]:
         return

@@ -1,4 +1,4 @@
-"""The leads' pages: a group's page, its questions, its mailbox."""
+"""The leads' pages: a group's page, its questions, its mailbox, its download."""
 
 from dataclasses import asdict
 
@@ -16,12 +16,13 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.leads import interests, mailbox, welcome
+from belong_mail.leads import downloads, interests, mailbox, welcome
+from belong_mail.leads import export as group_export
 from belong_mail.leads import page as group_page
 from belong_mail.leads import question_approval as question_service
 from belong_mail.leads.forms import InterestForm, PageForm, QuestionForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
-from belong_mail.web.access import for_leads, no_cookie, public
+from belong_mail.web.access import for_leads, fresh_proof, no_cookie, public
 from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
 
 group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")
@@ -139,10 +140,7 @@ def listed(slug: str) -> ResponseReturnValue:
 def remove(slug: str, question_id: int) -> ResponseReturnValue:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        try:
-            question_service.remove_question(session, group, question_id)
-        except question_service.QuestionNotFound as error:
-            raise accounts.NotFound from error
+        question_service.remove_question(session, group, question_id)
     return redirect(url_for(".listed", slug=slug, done="removed"), 303)
 
 
@@ -188,7 +186,7 @@ def listed_interests(slug: str) -> ResponseReturnValue:
 def rename(slug: str, interest_id: str) -> ResponseReturnValue:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = _interest(session, group, interest_id)
+        interest = interests.find_interest(session, group, interest_id)
         form = InterestForm(data=InterestForm.flat(label=interest.label))
         if form.validate_on_submit():
             interests.rename_interest(interest, form.label())
@@ -203,18 +201,11 @@ def retire(slug: str, interest_id: str) -> ResponseReturnValue:
     """Ask on GET; on POST delete an interest, and who chose it."""
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = _interest(session, group, interest_id)
+        interest = interests.find_interest(session, group, interest_id)
         if request.method == "POST":
             interests.retire_interest(session, interest)
             return redirect(url_for(".listed_interests", slug=slug, done="retired"), 303)
         return _interests_page("retire", group, interest=interest)
-
-
-def _interest(session: Session, group: Group, public_id: str) -> GroupInterest:
-    try:
-        return interests.find_interest(session, group, public_id)
-    except interests.InterestNotFound as error:
-        raise accounts.NotFound from error
 
 
 def _interests_page(
@@ -252,3 +243,13 @@ def confirm(token: str) -> ResponseReturnValue:
 @public
 def confirmed() -> str:
     return render_template("shared_mailbox/confirmed.html")
+
+
+exports = Blueprint("exports", __name__, url_prefix="/lead/exports")
+
+
+@exports.route("/<group_id>", methods=["GET", "POST"])
+@for_leads
+@fresh_proof
+def export(group_id: str) -> ResponseReturnValue:
+    return downloads.offer(group_export.find_for_lead, group_id, "exports/ask.html")

@@ -40,7 +40,7 @@ from belong_mail.web.forms import (
     one_line,
     strip,
 )
-from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 REPEAT_CHOICES = {
     "once": gettext_noop("Once"),
@@ -93,7 +93,7 @@ def listed_days(_form: Form, field: Field) -> None:
             )
 
 
-LINE_VALIDATORS = [Optional(), SHORT_LENGTH, one_line, without_address]
+LINE_VALIDATORS = SHORT_LENGTH, one_line, without_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +155,15 @@ class TimesForm(BaseForm):
         return not wrong
 
 
-def _title_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Name of the meeting"), SAME)
-    hint = (
-        _l("If you leave this empty, it’s called “%(program_name)s meeting.”")
-        if code == DEFAULT
-        else ""
-    )
-    return StringField(words, description=hint, filters=[strip], validators=LINE_VALIDATORS)
-
-
 class MeetingForm(TimesForm, LocalizedForm):
-    titles = LocalizedFields(title=_title_field)
+    titles = LocalizedFields(
+        title=words_field(
+            StringField,
+            gettext_noop("Name of the meeting"),
+            *LINE_VALIDATORS,
+            hint=_l("If you leave this empty, it’s called “%(program_name)s meeting.”"),
+        )
+    )
     starts_on = LocalDateField(_l("First date"), validators=[InputRequired(_l("Choose a date."))])
     repeats = RadioField(_l("How often?"), choices=lambda: choices(REPEAT_CHOICES), default="once")
     until = LocalDateField(_l("Until"), validators=[Optional()])
@@ -185,7 +182,7 @@ class MeetingForm(TimesForm, LocalizedForm):
         _l("Contact person"),
         description=_l("A name or an office. Anyone can also write to you through this website."),
         filters=[strip],
-        validators=LINE_VALIDATORS,
+        validators=[Optional(), *LINE_VALIDATORS],
     )
     spoken = SelectField(_l("Language"), choices=spoken_choices, default=DEFAULT)
     access = SelectMultipleField(

@@ -5,12 +5,12 @@ from datetime import date, datetime, time
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group
 
 
-class Meeting(Base):
+class Meeting(PublicIdBase):
     """A group's meeting: once, or by a rule that its first day completes.
 
     Days and hours are local: four o'clock stays four o'clock when the clocks change.
@@ -18,9 +18,7 @@ class Meeting(Base):
 
     __tablename__ = "meetings"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # Its UID in calendars, for ever.
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     title: Mapped[LocalizedText] = mapped_column(JSON, default=dict)
@@ -52,13 +50,12 @@ class Meeting(Base):
     )
 
 
-class MeetingChange(Base):
+class MeetingChange(IdBase):
     """One day of a meeting that is cancelled, or held at another time or place."""
 
     __tablename__ = "meeting_changes"
     __table_args__ = (UniqueConstraint("meeting_id", "day"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     meeting_id: Mapped[int] = mapped_column(ForeignKey(Meeting.id, ondelete="CASCADE"))
     # The day by the rule, which names it for ever.
     day: Mapped[date]
@@ -70,12 +67,11 @@ class MeetingChange(Base):
     link: Mapped[str] = mapped_column(default="")
 
 
-class Reminder(Base):
+class Reminder(IdBase):
     """A day of a meeting of which its members have been reminded, so that nobody is twice."""
 
     __tablename__ = "reminders"
     __table_args__ = (UniqueConstraint("meeting_id", "held_on"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     meeting_id: Mapped[int] = mapped_column(ForeignKey(Meeting.id, ondelete="CASCADE"))
     held_on: Mapped[date]

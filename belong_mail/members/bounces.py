@@ -34,7 +34,7 @@ BREAKERS: Final = and_(Limit.key >= BREAKER, Limit.key < BREAKER + b"0")
 MAX_SHARE, SHARE_COUNTS_FROM = 0.05, 10
 # Of a group with so many members no share is told: what is too large a one is too many as well.
 SHARE_MEMBERS = 400
-# Returns a keyed hash of the domain of a member's address (`bounce_domains`).
+# Returns a keyed hash of the domain of a member's address (`wrapped_fields.domain_name`).
 DomainName = Callable[[Subscription | None], bytes]
 
 

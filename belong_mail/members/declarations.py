@@ -1,14 +1,16 @@
 """What the worker must know of members: their emails, jobs, retention and wrapped columns."""
 
+from datetime import datetime
 from importlib import import_module
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
+    ENDED_AGE,
     IMPORT_AGE,
     INBOUND_DIGEST_AGE,
     NO_AGE,
@@ -18,18 +20,16 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.mailer import Mailer
-from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
     emails,
-    import_emails,
     import_tasks,
     inbound,
     reminders,
     removal,
     removal_tasks,
-    retention,
     self_service_emails,
     self_service_tasks,
     service,
@@ -54,12 +54,50 @@ from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, NAME_COLUMN
 
 BOUNCE_TASKS = "belong_mail.members.bounce_tasks"
 INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def _receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
     """Load with the first message that came back what reads it: else most workers never need it."""
     receive = import_module(BOUNCE_TASKS).receive_returned
     receive(mailer, session, keyring, job)
+
+
+def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select those that the leads have been told, and of who has left."""
+    is_kept = Subscription.wrapped_introduction.is_not(None)
+    has_left = Subscription.ended_at.is_not(None)
+    return is_kept, or_(has_left, ~_waits("about_id", "introduce-member"))
+
+
+def ended_subscriptions(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select those that ended a while ago, are left alone for ever, or were never confirmed.
+
+    Of the last, those that nobody asks about any more.
+    """
+    has_wish = exists().where(PendingConfirmation.subscription_id == Subscription.id)
+    is_asked_for = exists().where(Job.subscription_id == Subscription.id)
+    over = or_(
+        (Subscription.ended_at < at - ENDED_AGE) & ~has_wish,
+        Subscription.is_suppressed,
+        Subscription.confirmed_at.is_(None) & ~has_wish,
+    )
+    return Subscription.is_inactive(), over, ~is_asked_for, ~_waits("subscription_id")
+
+
+def ended_waitlist_entries(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Select entries whose last day is over, and those of groups that will not start."""
+    retired = select(Group.id).where(Group.retired_at.is_not(None))
+    return (or_(WaitlistEntry.kept_until < at.date(), WaitlistEntry.group_id.in_(retired)),)
+
+
+def _waits(column: str, kind: str | None = None) -> ColumnElement[bool]:
+    """Tell whether a delivery for (or about) a subscription is not finished."""
+    waits = exists().where(
+        getattr(Delivery, column) == Subscription.id,
+        or_(Delivery.state.in_(UNFINISHED), Delivery.due_at.is_not(None)),
+    )
+    return waits.where(Delivery.kind == kind) if kind else waits
 
 
 EMAILS = {
@@ -77,8 +115,8 @@ EMAILS = {
     removal_tasks.REMOVED: self_service_emails.removed_email,
     "address-changed": self_service_emails.address_changed_email,
     staff_codes.CODE: staff_code_tasks.code_email,
-    import_tasks.INVITED: import_emails.invitation_email,
-    import_tasks.INVITED_AGAIN: import_emails.invitation_email,
+    import_tasks.INVITED: emails.invitation_email,
+    import_tasks.INVITED_AGAIN: emails.invitation_email,
     reminders.REMINDER: reminders.reminder_email,
 }
 TASKS = {
@@ -100,7 +138,7 @@ TASKS = {
 }
 RETENTION = {
     "introductions": in_batches(
-        update(Subscription).values(wrapped_introduction=None), retention.delivered_introductions
+        update(Subscription).values(wrapped_introduction=None), delivered_introductions
     ),
     "codes that prove staff": in_batches(delete(Delivery), staff_code_tasks.sent_codes),
     "wishes": in_batches(
@@ -119,8 +157,8 @@ RETENTION = {
     "mailboxes that nobody reads": in_batches(
         delete(InboundMailbox), older_than(InboundMailbox.tried_at, UNTRIED_MAILBOX_AGE)
     ),
-    "subscriptions": in_batches(delete(Subscription), retention.ended_subscriptions),
-    "interests": in_batches(delete(WaitlistEntry), retention.ended_waitlist_entries),
+    "subscriptions": in_batches(delete(Subscription), ended_subscriptions),
+    "interests": in_batches(delete(WaitlistEntry), ended_waitlist_entries),
 }
 _OWNER = (
     select(Subscription.public_id)

@@ -1,7 +1,7 @@
-"""The emails about joining: confirm, welcome, already in, and the introduction to the leads."""
+"""The emails about joining: invite, confirm, welcome, already in, introduce to the leads."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -30,35 +30,11 @@ CONFIRM_WITHIN = timedelta(seconds=Purpose.CONFIRM.max_age or 0)
 
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the sign-up is the reader's own; nothing that was typed stands in it."""
-    pending = session.get(PendingConfirmation, delivery.about_id)
-    if pending is None or pending.subscription_id != delivery.subscription_id:
-        raise SkipDelivery(State.WITHDRAWN)
-    subscription = pending.subscription
-    require_group(subscription)
+    pending = _pending(session, delivery)
+    require_group(pending.subscription)
     at = signed_from(delivery, Purpose.CONFIRM)
     pending.created_at = max(pending.created_at, at)
-    link = mailer.links.signed
-    return Email(
-        to=recipient_address(session, mailer, subscription),
-        language=pending.language,
-        context={
-            "group": subscription.group,
-            "confirm_url": link(
-                "subscriptions.confirm",
-                Purpose.CONFIRM,
-                confirmation_name(pending),
-                at,
-                pending.language,
-            ),
-            "not_me_url": link(
-                "subscriptions.not_me", Purpose.REFUSE, subscription.public_id, at, pending.language
-            ),
-            "expires": at + CONFIRM_WITHIN,
-            "join_url": mailer.links.page(
-                "subscriptions.join", pending.language, slug=subscription.group.slug
-            ),
-        },
-    )
+    return _asking(session, mailer, pending, at)
 
 
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
@@ -161,3 +137,39 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
     ):
         raise SkipDelivery(State.WITHDRAWN)
     return opened
+
+
+def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Ask whether the reader wants to join; both emails' links end when the address is deleted."""
+    pending = _pending(session, delivery)
+    subscription, at = pending.subscription, pending.created_at
+    if subscription.confirmed_at or subscription.ended_at or at + CONFIRM_WITHIN <= now():
+        raise SkipDelivery(State.WITHDRAWN)
+    require_group(subscription)
+    return _asking(session, mailer, pending, at)
+
+
+def _pending(session: Session, delivery: Delivery) -> PendingConfirmation:
+    pending = session.get(PendingConfirmation, delivery.about_id)
+    if pending is None or pending.subscription_id != delivery.subscription_id:
+        raise SkipDelivery(State.WITHDRAWN)
+    return pending
+
+
+def _asking(session: Session, mailer: Mailer, pending: PendingConfirmation, at: datetime) -> Email:
+    """Ask with links that count from a time."""
+    subscription, language, link = pending.subscription, pending.language, mailer.links.signed
+    public_id, name = subscription.public_id, confirmation_name(pending)
+    return Email(
+        to=recipient_address(session, mailer, subscription),
+        language=language,
+        context={
+            "group": subscription.group,
+            "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
+            "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id, at, language),
+            "expires": at + CONFIRM_WITHIN,
+            "join_url": mailer.links.page(
+                "subscriptions.join", language, slug=subscription.group.slug
+            ),
+        },
+    )

@@ -145,15 +145,10 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
     """Count that a person is asked, unless imports have asked them too often already."""
-    at = now()
     mark = keyring.index.limited(f"import/{group.public_id}/{person}")
     of_person = keyring.index.limited(f"import//{person}")
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
-    if not all(rate_limits.remaining(session, key, rate, at, WorkerLimit) for key, rate in rates):
-        return False
-    for key, rate in rates:
-        rate_limits.record_use(session, key, rate, at, table=WorkerLimit)
-    return True
+    return rate_limits.try_uses(session, rates, now(), WorkerLimit)
 
 
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:

@@ -2,7 +2,7 @@
 
 The web reads the file, seals the addresses in small batches and forgets them; it cannot open a
 batch again. It knows how many addresses a file has, and how many batches are left, and neither says
-who is a member.
+who is a member. The owner of the old list may tell them before.
 """
 
 import json
@@ -16,8 +16,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.encryption import Sealer
+from belong_mail.core.i18n import catalog, gettext_noop, group_in_sentence
+from belong_mail.core.links import Links
 from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.service import COUNT_STEP
@@ -27,15 +29,31 @@ BATCH_SIZE: Final = 10
 BATCH_COLUMN: Final = "import_batches.sealed"
 # Rows that a report names; of more it says the number.
 MAX_ROWS_NAMED: Final = 100
+# The subject of the email that they are to look for: that of `emails/invited-to-confirm`.
+ASKING_SUBJECT = gettext_noop("Do you want to stay on an email list of %(site_name)s?")
+LINES = (
+    gettext_noop("Our email list is moving"),
+    gettext_noop("Hello,"),
+    gettext_noop(
+        "The email list of %(group)s is moving to %(site_name)s. The new list has only people who"
+        " say yes, so please look for one email in the next days."
+    ),
+    gettext_noop("It comes from %(sender)s, and its subject is “%(subject)s”"),
+    gettext_noop(
+        "To stay on the list, open the link in it and select the button. If you don’t want to, you"
+        " don’t need to do anything: you get one reminder, and after three days your address is"
+        " deleted."
+    ),
+    gettext_noop("You can also join at any time on the group’s page: %(url)s"),
+    gettext_noop("If you joined there already, you won’t get that email."),
+)
 
 
-class Import(Base):
+class Import(PublicIdBase):
     """One file that the office brought for one group; it names nobody."""
 
     __tablename__ = "imports"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), index=True)
     group: Mapped[Group] = relationship()
     # In which the emails are written.
@@ -51,12 +69,11 @@ class Import(Base):
         return Report(**self.report)
 
 
-class ImportBatch(Base):
+class ImportBatch(IdBase):
     """A few of a file's addresses, sealed for the worker; gone when they have been asked."""
 
     __tablename__ = "import_batches"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     import_id: Mapped[int] = mapped_column(ForeignKey(Import.id, ondelete="CASCADE"), index=True)
     import_: Mapped[Import] = relationship()
     size: Mapped[int]
@@ -195,3 +212,15 @@ def progress(session: Session, found: Import) -> Progress:
 def in_tens(number: int) -> int:
     """Round as counts of members are: 0 is “a few”."""
     return 0 if number < COUNT_STEP else number // COUNT_STEP * COUNT_STEP
+
+
+def announcement(group: Group, links: Links, sender: str, language: str) -> list[str]:
+    """Return the text in a language: its subject, then its paragraphs."""
+    say = catalog(language).gettext
+    said = {
+        "group": group_in_sentence(group.name, language),
+        "sender": sender,
+        "subject": say(ASKING_SUBJECT),
+        "url": links.page("subscriptions.join", language, slug=group.slug),
+    }
+    return [words % said for words in map(say, LINES)]

@@ -6,19 +6,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import Base, IdBase, now
 from belong_mail.delivery.models import BigId
 
 # Without a look for so long an operator should know.
 SILENCE = timedelta(hours=1)
 
 
-class InboundMailbox(Base):
+class InboundMailbox(IdBase):
     """How far a mailbox is read, and who reads it."""
 
     __tablename__ = "inbound_mailboxes"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # A keyed hash of user, host and folder.
     name: Mapped[bytes] = mapped_column(unique=True)
     # The server's: while it is the same, a number means the same message (RFC 3501, 2.3.1.1).

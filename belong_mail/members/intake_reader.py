@@ -12,7 +12,7 @@ from datetime import timedelta
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import dialect_insert, now
+from belong_mail.core.db import dialect_insert, now, required
 from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
@@ -120,10 +120,7 @@ class Reader:
         mine = select(InboundMailbox).where(
             InboundMailbox.name == self.name, InboundMailbox.leased_by == self.owner
         )
-        held = session.scalar(mine.with_for_update())
-        if held is None:
-            raise LeaseLost
-        return held
+        return required(session.scalar(mine.with_for_update()), LeaseLost)
 
     def _is_new(self, session: Session, message: bytes) -> bool:
         digest = self.index.returned(hashlib.sha256(message).hexdigest())

@@ -17,13 +17,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from belong_mail.core.db import Base, new_public_id, now
+from belong_mail.core.db import Base, IdBase, PublicIdBase, new_public_id, now
 from belong_mail.groups.models import Group
 
 INACTIVE = "confirmed_at IS NULL OR ended_at IS NOT NULL OR is_suppressed = 1"
 
 
-class Subscription(Base):
+class Subscription(PublicIdBase):
     """One address's sign-up for one group's newsletters.
 
     What happened is kept as times; the state follows from them. Two memberships of one person have
@@ -44,8 +44,6 @@ class Subscription(Base):
         Index("ix_subscriptions_ticks_due", "id", sqlite_where=text("wrapped_ticks IS NULL")),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
     group: Mapped[Group] = relationship()
     # HMAC of group and address.
@@ -120,12 +118,11 @@ class Erasure(Base):
     wrapped: Mapped[bytes]
 
 
-class PendingConfirmation(Base):
+class PendingConfirmation(IdBase):
     """What one confirmation mail asks about; its link grants this sign-up and no other."""
 
     __tablename__ = "wishes"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     subscription_id: Mapped[int] = mapped_column(
         ForeignKey(Subscription.id, ondelete="CASCADE"), index=True
@@ -144,7 +141,7 @@ class PendingConfirmation(Base):
     is_reminded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
-class WaitlistEntry(Base):
+class WaitlistEntry(PublicIdBase):
     """One address's sign-up to be told when one group starts.
 
     Without a time, which would link the rows of one person: a day says when it is given up.
@@ -153,8 +150,6 @@ class WaitlistEntry(Base):
     __tablename__ = "interests"
     __table_args__ = (UniqueConstraint("group_id", "address_index"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"))
     group: Mapped[Group] = relationship()
     # HMAC of group and address.
@@ -166,12 +161,11 @@ class WaitlistEntry(Base):
     kept_until: Mapped[date]
 
 
-class ManageSession(Base):
+class ManageSession(IdBase):
     """One person's memberships, for half an hour; the mailed link's secret opens the list."""
 
     __tablename__ = "sheets"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     # SHA-256 of the secret in the link.
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     # The subscriptions' public ids, AES-256-GCM under a key derived from the secret.
@@ -181,13 +175,11 @@ class ManageSession(Base):
     expires_at: Mapped[datetime]
 
 
-class AddressChange(Base):
+class AddressChange(PublicIdBase):
     """A new address that waits to be confirmed from its own mailbox."""
 
     __tablename__ = "address_changes"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     # The new address and the subscriptions it is for; the worker alone opens it.
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -3,16 +3,14 @@
 The web seals it and answers alike whether it is known or not; the worker alone can tell.
 """
 
-import json
-
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import Base, now
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.groups.models import Group
 
@@ -46,4 +44,4 @@ def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, 
         raise TooManyRemovals
     audit.record(session, RECORDED[what], group=group)
     wanted = {"group": group.public_id, "address": address, "what": what}
-    session.add(Job(kind=JOB, sealed=sealer.seal(json.dumps(wanted).encode(), sealed_for(JOB))))
+    seal_job(session, sealer, JOB, wanted)

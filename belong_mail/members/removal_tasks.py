@@ -1,16 +1,12 @@
 """Take an address out of a group by the office's word, bar it, or let it in again."""
 
-import json
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import REMOVAL_RATE, WorkerLimit
+from belong_mail.core.rate_limits import REMOVAL_RATE, WorkerLimit, try_use
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
@@ -28,9 +24,9 @@ def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
     Whoever broke into the web can ask for it as well: for few addresses a day, and each member
     whom it concerns hears of it.
     """
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     group = session.scalar(select(Group).where(Group.public_id == wanted["group"]))
-    if group is None or not _is_within_day(session):
+    if group is None or not try_use(session, ASKED, REMOVAL_RATE, now(), table=WorkerLimit):
         return
     identity = normalise(wanted["address"])
     key = group.id, keyring.index.barred(group.public_id, identity)
@@ -54,11 +50,3 @@ def _remove(session: Session, keyring: Keyring, group: Group, identity: str) -> 
     forget_subscriptions(session, [subscription])
     if is_told:
         post_to_address(session, keyring, REMOVED, address, language, group=group.name)
-
-
-def _is_within_day(session: Session) -> bool:
-    at = now()
-    if not rate_limits.remaining(session, ASKED, REMOVAL_RATE, at, WorkerLimit):
-        return False
-    rate_limits.record_use(session, ASKED, REMOVAL_RATE, at, table=WorkerLimit)
-    return True

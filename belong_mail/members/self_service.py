@@ -1,7 +1,6 @@
 """Self-service without an account: the link to one's groups, and a new address."""
 
 import base64
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import now
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.db import now, required
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import USED_LINK_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
@@ -60,14 +59,16 @@ def ask_for_link(
     session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
 ) -> None:
     """Write down, sealed, that somebody wants the link."""
-    _add_job(session, sealer, "my-groups", due_at, address=address, language=language)
+    wanted = {"address": address, "language": language}
+    seal_job(session, sealer, "my-groups", wanted, due_at=due_at)
 
 
 def ask_for_email_again(
     session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
 ) -> None:
     """Write down, sealed, that somebody wants “never email me” lifted; the worker knows of whom."""
-    _add_job(session, sealer, "email-again", due_at, address=address, language=language)
+    wanted = {"address": address, "language": language}
+    seal_job(session, sealer, "email-again", wanted, due_at=due_at)
 
 
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
@@ -76,7 +77,7 @@ def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
     A second time does nothing more: that a link was used is remembered for as long as it works.
     """
     if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now()) is not None:
-        _add_job(session, sealer, "lift", now(), permission=permission)
+        seal_job(session, sealer, "lift", {"permission": permission})
 
 
 def is_lift_asked(session: Session, permission: str) -> bool:
@@ -109,10 +110,7 @@ def _manage_session(session: Session, secret: str) -> ManageSession:
     found = select(ManageSession).where(
         ManageSession.secret_hash == digest(secret), ManageSession.expires_at > now()
     )
-    manage_session = session.scalar(found)
-    if manage_session is None:
-        raise BadToken
-    return manage_session
+    return required(session.scalar(found), BadToken)
 
 
 def _unmoved(session: Session, indexes: dict[str, str]) -> list[str]:
@@ -168,7 +166,7 @@ def ask_worker(
 ) -> None:
     """Ask the worker for something that concerns a whole list, or raise BadToken."""
     permit = base64.b64encode(open_session(session, secret).permit).decode()
-    _add_job(session, sealer, kind, due_at or now(), slip=permit, **wanted)
+    seal_job(session, sealer, kind, {"slip": permit, **wanted}, due_at=due_at or now())
 
 
 def tick_interests(
@@ -206,28 +204,16 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
     session.delete(session.scalars(found).one())
 
 
-def _add_job(
-    session: Session, sealer: Sealer, kind: str, due_at: datetime, **wanted: object
-) -> None:
-    sealed = sealer.seal(json.dumps(wanted).encode(), sealed_for(kind))
-    session.add(Job(kind=kind, sealed=sealed, due_at=due_at))
-
-
 def get_change_for_update(session: Session, public_id: str) -> AddressChange:
     """Find a change that a link asks about, or raise BadToken when it is over."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
-    change = session.scalar(found.with_for_update())
-    if change is None:
-        raise BadToken
-    return change
+    return required(session.scalar(found.with_for_update()), BadToken)
 
 
 def is_change_confirmed(session: Session, public_id: str) -> bool:
     """Tell whether a new address was confirmed; raise BadToken when there is nothing to ask."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
-    change = session.scalar(found)
-    if change is None:
-        raise BadToken
+    change = required(session.scalar(found), BadToken)
     return change.confirmed_at is not None
 
 
@@ -236,5 +222,4 @@ def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
     change = get_change_for_update(session, public_id)
     if change.confirmed_at is None:
         change.confirmed_at = now()
-        sealed = sealer.seal(json.dumps({"change": public_id}).encode(), sealed_for("move-address"))
-        session.add(Job(kind="move-address", sealed=sealed))
+        seal_job(session, sealer, "move-address", {"change": public_id})

@@ -16,7 +16,6 @@ from belong_mail.contact.service import MESSAGE_COLUMN as CONTACT
 from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     CHANGE_ADDRESS_RATE,
@@ -50,7 +49,7 @@ log = logging.getLogger(__name__)
 
 def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
     """Mail the link to somebody's memberships; to the staff alone, that there are none."""
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     identity = addresses.normalise(wanted["address"])
     if suppressions.is_suppressed(session, keyring.index, identity):
         return
@@ -74,7 +73,7 @@ def email_again(session: Session, keyring: Keyring, job: Job) -> None:
 
     It is the one email that a suppressed address gets.
     """
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     identity = addresses.normalise(wanted["address"])
     if suppressions.lift_permission(session, keyring.index, identity, now()) is None:
         return
@@ -85,7 +84,7 @@ def email_again(session: Session, keyring: Keyring, job: Job) -> None:
 
 def lift(session: Session, keyring: Keyring, job: Job) -> None:
     """Write to an address again, whose owner pressed the button behind that link."""
-    wanted = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    wanted = keyring.open_job(job)
     suppressions.lift(session, keyring.index, wanted["permission"])
 
 
@@ -168,8 +167,7 @@ def read_permit(
     None of them when the permit is too old; those that have moved since, or do not open, are left
     out. Raises DecryptionError for a list that the worker did not make: nobody else joins rows.
     """
-    sealed = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    wanted: dict[str, str] = json.loads(sealed)
+    wanted: dict[str, str] = keyring.open_job(job)
     permit = json.loads(keyring.opener.unwrap(base64.b64decode(wanted["slip"]), PERMIT, ""))
     if not isinstance(permit, dict) or permit["until"] <= now().timestamp():
         log.warning("A request that a link to one's groups allowed came too late: %s", job.kind)
@@ -188,7 +186,6 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
 
 
 def is_not_being_erased(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
-    """Tell whether a membership is not being erased."""
     identity = addresses.normalise(address_of(keyring, subscription))
     keys = keyring.opener, keyring.index, identity
     return not erasure.is_being_erased(session, *keys, subscription.public_id)
@@ -283,7 +280,7 @@ def move_address(session: Session, keyring: Keyring, job: Job) -> None:
 
     What has moved elsewhere since the change was asked for stays there.
     """
-    opened = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    opened = keyring.open_job(job)
     found = select(AddressChange).where(AddressChange.public_id == opened["change"])
     change = session.scalar(found.where(AddressChange.confirmed_at.is_not(None)))
     if change is None or not change.wrapped:

@@ -1,8 +1,7 @@
 """Join, confirm, leave, pause: the verbs of members, for the blind web."""
 
-import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
@@ -10,16 +9,17 @@ from sqlalchemy import delete, func, select, union
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
-from belong_mail.core.db import PUBLIC_ID_LENGTH, now
-from belong_mail.core.encryption import Sealer, sealed_for
+from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
+from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
+from belong_mail.members.pace import Pace
 
 UNDO_WINDOW = timedelta(hours=1)
 # People; leads read no finer numbers.
@@ -51,13 +51,6 @@ class SignupData:
     # Names where the form came from, by a keyed hash, for the limits.
     source: str = field(default="", compare=False)
 
-    def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "SignupData":
-        return cls(**json.loads(data))
-
 
 def ask_to_join(
     session: Session,
@@ -69,8 +62,7 @@ def ask_to_join(
 ) -> None:
     """Write the sign-up down, sealed; the worker answers it, not before a time."""
     typed = replace(signup, group=group.public_id)
-    sealed = sealer.seal(typed.to_bytes(), sealed_for(kind))
-    session.add(Job(kind=kind, group_id=group.id, sealed=sealed, due_at=due_at))
+    seal_job(session, sealer, kind, typed, group_id=group.id, due_at=due_at)
 
 
 def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
@@ -130,10 +122,15 @@ def is_invited(session: Session, subscription: Subscription) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
-def count_for_leads(session: Session) -> None:
-    """Count the members of each group of which a lead has signed in, or asked to, within hours."""
+def count_for_leads(session: Session, pace: Pace) -> None:
+    """Count the members of each group of which a lead has signed in, or asked to, within hours.
+
+    A large group's are counted less often: its number is old for a hundred times what that takes.
+    """
     for group in watched_groups(session):
-        count_members(session, group)
+        if pace.is_due(group.id):
+            with pace.measured(group.id):
+                count_members(session, group)
 
 
 def watched_groups(session: Session) -> list[Group]:
@@ -170,19 +167,15 @@ def steady(number: int, told: int) -> int:
 
 def get(session: Session, public_id: str) -> Subscription:
     """Find a subscription for a page that asks, or raise NothingLeft."""
-    subscription = session.scalar(select(Subscription).where(Subscription.public_id == public_id))
-    if subscription is None:
-        raise NothingLeft
-    return subscription
+    return required(
+        session.scalar(select(Subscription).where(Subscription.public_id == public_id)), NothingLeft
+    )
 
 
 def get_for_update(session: Session, public_id: str) -> Subscription:
     """Find a subscription, locked until the transaction ends, or raise NothingLeft."""
     found = select(Subscription).where(Subscription.public_id == public_id)
-    subscription = session.scalar(found.with_for_update())
-    if subscription is None:
-        raise NothingLeft
-    return subscription
+    return required(session.scalar(found.with_for_update()), NothingLeft)
 
 
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
@@ -202,8 +195,7 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
         subscription.paused_until = None
         subscription.is_reminded = False
         outbox.post(session, "welcome-member", subscription_id=subscription.id)
-    sealed = sealer.seal(json.dumps(granted).encode(), sealed_for(GRANTED))
-    session.add(Job(kind=GRANTED, subscription_id=subscription.id, sealed=sealed))
+    seal_job(session, sealer, GRANTED, granted, subscription_id=subscription.id)
     return subscription
 
 
@@ -335,10 +327,10 @@ def noon_utc(day: date) -> datetime:
 
 def get_entry(session: Session, public_id: str) -> WaitlistEntry:
     """Find a note for a page that asks, or raise NothingLeft."""
-    entry = session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id))
-    if entry is None:
-        raise NothingLeft
-    return entry
+    return required(
+        session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id)),
+        NothingLeft,
+    )
 
 
 def ask_to_forget(session: Session, public_id: str) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
@@ -50,8 +49,7 @@ def send_code(session: Session, keyring: Keyring, job: Job) -> None:
 
     Whom the office keeps out of the group gets none: another address must not be the way back.
     """
-    opened = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    wanted = CodeRequest.from_bytes(opened)
+    wanted = CodeRequest(**keyring.open_job(job))
     group = session.scalar(select(Group).where(Group.public_id == wanted.group))
     if group is None or not _may_prove(session, keyring, group, wanted.address):
         return
@@ -126,7 +124,6 @@ def _use(session: Session, index: BlindIndex, group: Group, nonce: str) -> bool:
 
 
 def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
-    """Return the code for one group, one page and one hour."""
     made = index.staff_code(group.public_id, nonce, hour)
     return with_check(in_letters(made, SECRET_LENGTH), nonce)
 

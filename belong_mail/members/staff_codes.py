@@ -7,16 +7,15 @@ about whether a code is right.
 """
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.service import ALPHABET
 from belong_mail.core.db import PUBLIC_ID_LENGTH
-from belong_mail.core.encryption import Sealer, sealed_for
-from belong_mail.core.jobs import Job
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
@@ -38,18 +37,10 @@ class CodeRequest:
     nonce: str
     source: str
 
-    def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "CodeRequest":
-        return cls(**json.loads(data))
-
 
 def ask_for_code(session: Session, sealer: Sealer, wanted: CodeRequest, due_at: datetime) -> None:
     """Write the request down, sealed. The row names no group."""
-    sealed = sealer.seal(wanted.to_bytes(), sealed_for(CODE))
-    session.add(Job(kind=CODE, sealed=sealed, due_at=due_at))
+    seal_job(session, sealer, CODE, wanted, due_at=due_at)
 
 
 def end_of_day(at: datetime) -> datetime:

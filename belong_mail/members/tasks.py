@@ -12,7 +12,6 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import rate_limits
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     ALREADY_MEMBER_RATE,
@@ -70,8 +69,7 @@ def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData)
 def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, SignupData]:
     """Open what was typed, or raise DecryptionError when it was typed for another group."""
     group = session.get_one(Group, job.group_id)
-    opened = keyring.opener.open(job.sealed or b"", sealed_for(job.kind))
-    wanted = SignupData.from_bytes(opened)
+    wanted = SignupData(**keyring.open_job(job))
     if wanted.group != group.public_id:
         raise DecryptionError(job.kind)
     return group, wanted
@@ -168,7 +166,7 @@ def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
 
     Who has left since has no sign-up any more.
     """
-    said = json.loads(keyring.opener.open(job.sealed or b"", sealed_for(job.kind)))
+    said = keyring.open_job(job)
     found = select(PendingConfirmation).where(PendingConfirmation.confirm_id == said["wish"])
     pending = session.scalar(
         found.where(PendingConfirmation.subscription_id == job.subscription_id)

@@ -20,6 +20,7 @@ from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.service import MAX_INTERESTS
 from belong_mail.members.models import PendingConfirmation, Subscription
+from belong_mail.members.pace import Pace
 from belong_mail.members.service import steady, watched_groups
 from belong_mail.members.wrapped_fields import row_of
 
@@ -94,11 +95,15 @@ def labels_of(keyring: Keyring, subscription: Subscription) -> list[LocalizedTex
     return [each.label for each in subscription.group.interests if each.public_id in ticked]
 
 
-def count_for_leads(session: Session, opener: Opener) -> None:
-    """Count the ticks of each group of which a lead has signed in, or asked to, within hours."""
+def count_for_leads(session: Session, opener: Opener, pace: Pace) -> None:
+    """Count the ticks of each group of which a lead has signed in, or asked to, within hours.
+
+    A large group's are counted less often, as its members are.
+    """
     for group in watched_groups(session):
-        if group.interests:
-            count_ticks(session, opener, group)
+        if group.interests and pace.is_due(group.id):
+            with pace.measured(group.id):
+                count_ticks(session, opener, group)
 
 
 def count_ticks(session: Session, opener: Opener, group: Group) -> None:

@@ -1,10 +1,11 @@
-"""What is wrapped of a membership: its address and name, opened only where they belong."""
+"""What is wrapped of a membership: address and name, opened only where they belong."""
 
 from contextlib import suppress
 
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
+from belong_mail.mail.address import InvalidAddress, domain, normalise
 from belong_mail.members.models import Subscription
 
 ADDRESS_COLUMN = "subscriptions.wrapped_address"
@@ -45,7 +46,6 @@ def is_genuine(keyring: Keyring, subscription: Subscription) -> bool:
 
 
 def first_name(keyring: Keyring, subscription: Subscription) -> str:
-    """Return the first name, or nothing."""
     if subscription.wrapped_name is None:
         return ""
     row = subscription.public_id
@@ -68,3 +68,11 @@ def wrap_field(keyring: Keyring, text: str, column: str, public_id: str) -> byte
 def wrap_address(keyring: Keyring, address: str, public_id: str, group: Group) -> bytes:
     """Wrap an address for a membership, in this group alone."""
     return keyring.opener.wrap(address.encode(), ADDRESS_COLUMN, row_of(public_id, group.public_id))
+
+
+def domain_name(keyring: Keyring, member: Subscription | None) -> bytes:
+    """Return a keyed hash of the domain; b"" where there is no address that opens."""
+    with suppress(DecryptionError, InvalidAddress):
+        if member is not None:
+            return keyring.index.domain(domain(normalise(open_address(keyring, member)[0])))
+    return b""

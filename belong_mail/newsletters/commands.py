@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.terminal import MOMENT, asks, say
+from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
 from belong_mail.groups import commands as groups_commands
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
@@ -42,7 +42,7 @@ def newsletter_commands() -> None:
     epilog='Example: belong newsletter send asian june.md --subject "June" --at "2027-06-01 09:00"',
 )
 @click.argument("slug")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--subject", required=True, help="One line that does not name the group.")
 @click.option("--at", type=MOMENT, help="Local time to send it. Default: at once.")
 @click.option("--json", "is_json", is_flag=True, help='Print {"id": …}.')
@@ -54,10 +54,8 @@ def send_newsletter(
 
     There is no time to undo. Prints the newsletter's ID.
     """
-    try:
+    with refusing(UnicodeDecodeError, words="The file is not UTF-8 text.", kind=click.BadParameter):
         text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.BadParameter("The file is not UTF-8 text.") from error
     with transaction() as session:
         group = groups_commands.require_group(session, slug)
         try:
@@ -188,12 +186,8 @@ def cancel(newsletter_id: str) -> None:
     """Turn a held or scheduled newsletter back into a draft."""
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
-        try:
+        with refusing(InvalidState, words="This newsletter is already being sent, or was sent."):
             issue_release.undo(session, newsletter)
-        except InvalidState as error:
-            raise click.ClickException(
-                "This newsletter is already being sent, or was sent."
-            ) from error
     say("It is a draft again. No one gets it.")
 
 
@@ -242,10 +236,8 @@ def retire(slug: str, days: int | None) -> None:
             group_retirement.end_now(session, group)
             said = f"{slug} is retired. Nothing more is sent to it."
         else:
-            try:
+            with refusing(InvalidState, words=f"{slug} already has an end."):
                 group_retirement.end_on(session, group, now() + timedelta(days=days))
-            except InvalidState as error:
-                raise click.ClickException(f"{slug} already has an end.") from error
             said = f"{slug} ends in {days} days. No one can join it anymore."
     click.echo(said)
 
@@ -261,12 +253,10 @@ def restore(slug: str) -> None:
         group = groups.find_of_any_age(session, slug)
         if group is None:
             raise click.BadParameter(f"There is no group “{slug}”.")
-        try:
+        with refusing(
+            InvalidState, words=f"{slug} has no end, or its memberships are deleted already."
+        ):
             group_retirement.restore_ended(session, group)
-        except InvalidState as error:
-            raise click.ClickException(
-                f"{slug} has no end, or its memberships are deleted already."
-            ) from error
     say(f"{slug} goes on. People can join it.")
 
 

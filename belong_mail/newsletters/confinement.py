@@ -34,10 +34,6 @@ LIMITS: Final = (
 _one_at_a_time = Lock()
 
 
-class Busy(Exception):
-    """Another file is being read."""
-
-
 class RefusedFile(ValueError):
     """Says in a reader's words, to be translated, why a file is not taken."""
 
@@ -48,18 +44,23 @@ class RefusedFile(ValueError):
         self.reason = reason
 
 
-def ask_alone(file: bytes, command: Sequence[str], seconds: float) -> bytes:
-    """Ask a child about a file while no other one runs, or raise Busy."""
+def ask_alone(
+    file: bytes, command: Sequence[str], seconds: float, refused: type[RefusedFile]
+) -> bytes:
+    """Ask a child about a file while no other one runs."""
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
-        raise Busy
+        raise refused("busy")
     try:
         return ask(file, command, seconds)
     finally:
         _one_at_a_time.release()
 
 
-def read_line(line: bytes, refused: type[RefusedFile]) -> dict[str, Any]:
-    """Read the line in which a child describes what it made, or raise why it made nothing."""
+def read_answer(
+    answer: bytes, refused: type[RefusedFile], names: Sequence[str]
+) -> tuple[list[Any], bytes]:
+    """Return how a child describes what it made, under these names, and that; or why it is none."""
+    line, _, content = answer.partition(b"\n")
     try:
         said = json.loads(line)
         reason = said.get("refused")
@@ -67,7 +68,10 @@ def read_line(line: bytes, refused: type[RefusedFile]) -> dict[str, Any]:
         raise refused("damaged") from error
     if "refused" in said:
         raise refused(reason if reason in tuple(refused.refusals) else "damaged")
-    return dict(said)
+    try:
+        return [said[name] for name in names], content
+    except KeyError as error:
+        raise refused("damaged") from error
 
 
 def ask(file: bytes, command: Sequence[str], seconds: float) -> bytes:

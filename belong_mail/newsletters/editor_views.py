@@ -10,13 +10,13 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.presenters import group_view
-from belong_mail.newsletters import archive, images, rendering, starts
+from belong_mail.newsletters import archive, rendering, starts
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.forms import MAX_BODY, ImageForm, SearchForm, WriteForm
+from belong_mail.newsletters.forms import SearchForm, WriteForm
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
-from belong_mail.web.context import allow_uploads, services, services_as_set, transaction
+from belong_mail.web.context import services, services_as_set, transaction
 
 editor = Blueprint("editor", __name__, url_prefix="/lead")
 
@@ -182,48 +182,3 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
         template=starts.template_of(session, issue.group),
         meetings=WriteForm.flat(text=_next_meetings(session, issue)),
     )
-
-
-pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
-
-
-allow_uploads(pictures, MAX_BODY)
-
-
-@pictures.route("", methods=["GET", "POST"])
-@for_leads
-def add(public_id: str) -> ResponseReturnValue:
-    form = ImageForm()
-    is_right = form.validate_on_submit()
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        if not newsletters.is_draft(issue):
-            return redirect(url_for("releases.sending", public_id=public_id), 303)
-        is_full = images.is_full(session, issue)
-        if is_right and form.encoded and not is_full:
-            images.add_image(session, issue, form.description.data or "", form.encoded)
-            return redirect(url_for(".add", public_id=public_id, added=1), 303)
-        group = group_view(issue.group, str(get_locale()))
-        page = render_template(
-            "pictures/add.html", issue=issue, group=group, form=form, is_full=is_full
-        )
-    return page, 422 if form.is_submitted() else 200
-
-
-@pictures.get("/<picture_id>")
-@for_leads
-def show(public_id: str, picture_id: str) -> Response:
-    """Show a lead a picture of a draft; mails carry their own."""
-    with transaction() as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        image = images.find_image(session, issue, picture_id)
-        return Response(image.content, mimetype=image.media_type)
-
-
-@pictures.post("/<picture_id>/remove")
-@for_leads
-def remove(public_id: str, picture_id: str) -> ResponseReturnValue:
-    with transaction(unrecorded=newsletters.UNRECORDED_DRAFT) as session:
-        issue = newsletters.find_for_lead(session, signed_in(), public_id)
-        images.remove_image(session, issue, picture_id)
-    return redirect(url_for(".add", public_id=public_id, removed=1), 303)

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
+from belong_mail.accounts.emails import require_lead, to_account
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day, gettext_noop, known_language
@@ -33,7 +34,7 @@ TEST_MARK = gettext_noop("Test")
 def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
     """Write the issue as it is now to a lead of its group, in the language that is asked for."""
     newsletter = _issue(session, delivery)
-    lead = _lead(session, mailer, delivery, newsletter)
+    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
     to = invitations.account_address(mailer.opener, mailer.index, lead)
     language = lead.language
     if delivery.sealed_arguments is not None:
@@ -55,64 +56,53 @@ def office_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelop
 def held_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead what is to become of an issue that is late, or whose subject tells too much."""
     newsletter = _issue(session, delivery)
-    lead = _lead(session, mailer, delivery, newsletter)
+    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
     is_paused = newsletter.is_late and newsletter.stopped_at is None
     if newsletter.held_at is None and not is_paused:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
-    return Email(
-        to=invitations.account_address(mailer.opener, mailer.index, lead),
-        language=lead.language,
-        context={
-            "group": newsletter.group,
-            "issue_url": url,
-            "is_paused": is_paused,
-            "lacks_yes": not approval_proof.may_go_out(mailer.opener, session, newsletter),
-            "is_late": issue_mailer.is_fit(mailer, session, newsletter),
-            "tells": bool(newsletters.telling_words(newsletter)),
-        },
+    return to_account(
+        mailer,
+        lead,
+        group=newsletter.group,
+        issue_url=url,
+        is_paused=is_paused,
+        lacks_yes=not approval_proof.may_go_out(mailer.opener, session, newsletter),
+        is_late=issue_mailer.is_fit(mailer, session, newsletter),
+        tells=bool(newsletters.telling_words(newsletter)),
     )
 
 
 def approval_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask a lead to approve an issue that another lead wants to send."""
     newsletter = _issue(session, delivery)
-    lead = _lead(session, mailer, delivery, newsletter)
+    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
     asked = newsletter.approval
     if asked is None or asked.asked_by == lead.id or not approval.is_open(session, newsletter):
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("approvals.approve", lead.language, public_id=newsletter.public_id)
     until = (asked.asked_at + approval.REQUEST_AGE).astimezone(mailer.zone)
-    return Email(
-        to=invitations.account_address(mailer.opener, mailer.index, lead),
-        language=lead.language,
-        context={
-            "group": newsletter.group,
-            "issue_url": url,
-            "until": format_day(until.date(), lead.language),
-        },
-    )
+    day = format_day(until.date(), lead.language)
+    return to_account(mailer, lead, group=newsletter.group, issue_url=url, until=day)
 
 
 def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell a lead what the office did with an issue of their group, as long as that is so."""
     newsletter = _issue(session, delivery)
-    lead = _lead(session, mailer, delivery, newsletter)
+    lead, _group = require_lead(session, mailer, delivery, newsletter.group)
     opened = mailer.opener.open(delivery.sealed_arguments or b"", oversight.WHAT_WAS_DONE)
     done = oversight.last_action(newsletter)
     if opened.decode() != done:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
-    return Email(
-        to=invitations.account_address(mailer.opener, mailer.index, lead),
-        language=lead.language,
-        context={
-            "group": newsletter.group,
-            "newsletter": IssueText.from_issue(newsletter).of(lead.language)[0],
-            "done": done,
-            "at": delivery.created_at,
-            "issue_url": url,
-        },
+    return to_account(
+        mailer,
+        lead,
+        group=newsletter.group,
+        newsletter=IssueText.from_issue(newsletter).of(lead.language)[0],
+        done=done,
+        at=delivery.created_at,
+        issue_url=url,
     )
 
 
@@ -125,15 +115,15 @@ def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Em
     is_lead = invitations.is_proven_lead(session, mailer.opener, account, group)
     if not is_lead and not invitations.is_proven_office(mailer.opener, account):
         raise SkipDelivery(State.WITHDRAWN)
-    context = {
-        "group": group,
-        "last_day": last_moment(group.ends_at),
-        "has_ended": group.has_ended(now()),
-        "kept_until": last_moment(group_retirement.emptied_after(group)),
-        "home_url": mailer.links.page("lead.home", account.language),
-    }
-    to = invitations.account_address(mailer.opener, mailer.index, account)
-    return Email(to=to, language=account.language, context=context)
+    return to_account(
+        mailer,
+        account,
+        group=group,
+        last_day=last_moment(group.ends_at),
+        has_ended=group.has_ended(now()),
+        kept_until=last_moment(group_retirement.emptied_after(group)),
+        home_url=mailer.links.page("lead.home", account.language),
+    )
 
 
 def _copy(
@@ -147,15 +137,6 @@ def _copy(
     }
     message = wire.fill({name: values[name] for name in wire.slots})
     return Envelope(mailer.names.return_path(delivery.id), to, message)
-
-
-def _lead(session: Session, mailer: Mailer, delivery: Delivery, newsletter: Newsletter) -> Account:
-    lead = session.get(Account, delivery.account_id)
-    if lead is None or not invitations.is_proven_lead(
-        session, mailer.opener, lead, newsletter.group
-    ):
-        raise SkipDelivery(State.WITHDRAWN)
-    return lead
 
 
 def _issue(session: Session, delivery: Delivery) -> Newsletter:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.newsletters.confinement import Busy, RefusedFile, ask_alone, read_line
+from belong_mail.newsletters.confinement import RefusedFile, ask_alone, read_answer
 
 COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.flyer_program")
 # After which a child is killed.
@@ -79,20 +79,9 @@ def read_flyer(
 ) -> CleanFlyer:
     """Have a PDF made anew from what its pages show, or raise InvalidFlyer, whatever it does."""
     require_pdf(file)
-    try:
-        return read_answer(ask_alone(file, command, seconds))
-    except Busy as error:
-        raise InvalidFlyer("busy") from error
-
-
-def read_answer(answer: bytes) -> CleanFlyer:
-    """Read a line that describes the flyer, and the flyer; refuse everything else."""
-    head, _, content = answer.partition(b"\n")
-    said = read_line(head, InvalidFlyer)
-    try:
-        clean = CleanFlyer(content, said["pages"], said["is_tagged"])
-    except KeyError as error:
-        raise InvalidFlyer("damaged") from error
+    answer = ask_alone(file, command, seconds, InvalidFlyer)
+    said, content = read_answer(answer, InvalidFlyer, ("pages", "is_tagged"))
+    clean = CleanFlyer(content, *said)
     if not _is_sound(clean):
         raise InvalidFlyer("damaged")
     return clean

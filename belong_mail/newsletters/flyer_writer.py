@@ -51,7 +51,6 @@ def _write(file: BytesIO, number: int, item: PdfObject) -> None:
 
 
 def _together(objects: Mapping[int, PdfObject]) -> StreamObject:
-    """Pack objects into one stream."""
     body, head = BytesIO(), list[str]()
     for number, item in objects.items():
         head.append(f"{number} {body.tell()}")

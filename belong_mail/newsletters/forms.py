@@ -33,15 +33,15 @@ from wtforms.validators import (
 )
 
 from belong_mail.core.db import now
-from belong_mail.core.i18n import DEFAULT, format_clock, gettext_noop
+from belong_mail.core.i18n import format_clock, gettext_noop
 from belong_mail.groups.header_words import telling_word
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
 from belong_mail.newsletters import flyer_reader, rendering
 from belong_mail.newsletters.archive import Search
+from belong_mail.newsletters.files import MAX_TITLE
 from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
-from belong_mail.newsletters.flyers import MAX_TITLE
 from belong_mail.newsletters.image_decoder import (
     MAX_FILE,
     EncodedImage,
@@ -53,7 +53,7 @@ from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, loca
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
 from belong_mail.web.forms import BaseForm, LocalDateField, plain_text, strip
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 
 def known_placeholders(_form: Form, field: Field) -> None:
@@ -76,69 +76,46 @@ def valid_subject(_form: Form, field: Field) -> None:
         raise Invalid(_("This contains a character we can’t read. Please retype it.")) from error
 
 
-SUBJECT_VALIDATORS = [
-    Optional(),
-    Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
-    Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
-    plain_text,
-    valid_subject,
-    known_placeholders,
-]
-
-
-PREHEADER_VALIDATORS = [
-    Optional(),
-    Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
-    Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
-    plain_text,
-    valid_subject,
-    known_placeholders,
-]
-
-
-TEXT_VALIDATORS = [
-    Optional(),
-    Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
-    plain_text,
-    known_placeholders,
-]
-
-
-def _subject_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Subject"), gettext_noop("Subject in %(language)s"))
-    return StringField(words, filters=[strip], validators=SUBJECT_VALIDATORS)
-
-
-def _preheader_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Preview line"), gettext_noop("Preview line in %(language)s"))
-    hint = _l(
-        "Inboxes show it after the subject. If it’s empty: “News from your %(program_name)s group.”"
-    )
-    return StringField(
-        words,
-        description=hint if code == DEFAULT else "",
-        filters=[strip],
-        validators=PREHEADER_VALIDATORS,
-    )
-
-
-def _text_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("Text"), gettext_noop("Text in %(language)s"))
-    hint = _l(
-        "{first_name} becomes the reader’s first name, and {group} the group’s name. A link in two"
-        " brackets on a line of its own becomes a button: [[Sign up]](https://example.org)."
-    )
-    return TextAreaField(
-        words,
-        description=hint if code == DEFAULT else "",
-        filters=[strip],
-        validators=TEXT_VALIDATORS,
-    )
-
-
 class WriteForm(BaseForm, LocalizedForm):
     versions = LocalizedFields(
-        is_bare=True, subject=_subject_field, preheader=_preheader_field, text=_text_field
+        is_bare=True,
+        subject=words_field(
+            StringField,
+            gettext_noop("Subject"),
+            Length(max=MAX_SUBJECT, message=_l("Use at most 200 characters.")),
+            Regexp(r"^[^\n\t]*$", message=_l("Keep the subject on one line.")),
+            plain_text,
+            valid_subject,
+            known_placeholders,
+            other=gettext_noop("Subject in %(language)s"),
+        ),
+        preheader=words_field(
+            StringField,
+            gettext_noop("Preview line"),
+            Length(max=MAX_PREHEADER, message=_l("Use at most 150 characters.")),
+            Regexp(r"^[^\n\t]*$", message=_l("Keep the preview line on one line.")),
+            plain_text,
+            valid_subject,
+            known_placeholders,
+            other=gettext_noop("Preview line in %(language)s"),
+            hint=_l(
+                "Inboxes show it after the subject. If it’s empty: “News from your"
+                " %(program_name)s group.”"
+            ),
+        ),
+        text=words_field(
+            TextAreaField,
+            gettext_noop("Text"),
+            Length(max=MAX_TEXT, message=_l("Use at most 100,000 characters.")),
+            plain_text,
+            known_placeholders,
+            other=gettext_noop("Text in %(language)s"),
+            hint=_l(
+                "{first_name} becomes the reader’s first name, and {group} the group’s name. A link"
+                " in two brackets on a line of its own becomes a button: [[Sign"
+                " up]](https://example.org)."
+            ),
+        ),
     )
     # When the issue was last changed, as this page knows it.
     seen = HiddenField()

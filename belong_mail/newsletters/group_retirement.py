@@ -1,4 +1,4 @@
-"""Set the end of a group, or take it back; the worker does the rest, in `ending_tasks`."""
+"""Set the end of a group, or take it back; `group_retirement_tasks` does the rest."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.i18n import gettext_noop
-from belong_mail.newsletters.confinement import Busy, RefusedFile, ask_alone, read_line
+from belong_mail.newsletters.confinement import RefusedFile, ask_alone, read_answer
 
 COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.image_program")
 # After which a child is killed; the largest picture takes two.
@@ -63,20 +63,9 @@ def reencode_image(
 ) -> EncodedImage:
     """Have a picture made anew from its pixels, or raise InvalidImage, whatever the file does."""
     kind_of(file)
-    try:
-        return read_answer(ask_alone(file, command, seconds))
-    except Busy as error:
-        raise InvalidImage("busy") from error
-
-
-def read_answer(answer: bytes) -> EncodedImage:
-    """Read a line that describes the picture, and the picture; refuse everything else."""
-    head, _, content = answer.partition(b"\n")
-    said = read_line(head, InvalidImage)
-    try:
-        encoded = EncodedImage(said["type"], content, said["width"], said["height"])
-    except KeyError as error:
-        raise InvalidImage("damaged") from error
+    answer = ask_alone(file, command, seconds, InvalidImage)
+    (kind, *sizes), content = read_answer(answer, InvalidImage, ("type", "width", "height"))
+    encoded = EncodedImage(kind, content, *sizes)
     if not _is_sound(encoded):
         raise InvalidImage("damaged")
     return encoded

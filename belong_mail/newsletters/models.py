@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from belong_mail.accounts.models import Account
-from belong_mail.core.db import Base, TextByLanguage, new_public_id, now
+from belong_mail.core.db import Base, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.models import Group, GroupInterest
 
@@ -16,7 +16,7 @@ from belong_mail.groups.models import Group, GroupInterest
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
 
 
-class Newsletter(Base):
+class Newsletter(PublicIdBase):
     """One issue, of one group; what happened is kept as times."""
 
     __tablename__ = "newsletters"
@@ -24,8 +24,6 @@ class Newsletter(Base):
         Index("ix_newsletters_planned_to", "id", sqlite_where=sql("planned_to IS NOT NULL")),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
     group: Mapped[Group] = relationship()
     subject: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
@@ -84,13 +82,11 @@ class Newsletter(Base):
         return self.subject.get(DEFAULT, "")
 
 
-class Image(Base):
+class Image(PublicIdBase):
     """A picture that travels inside an issue: re-encoded, without metadata."""
 
     __tablename__ = "images"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )
@@ -108,13 +104,11 @@ class Image(Base):
         return f"![{words}](picture:{self.public_id})"
 
 
-class Flyer(Base):
+class Flyer(PublicIdBase):
     """A PDF that is attached to an issue: written by us, of what its pages show."""
 
     __tablename__ = "flyers"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), index=True
     )

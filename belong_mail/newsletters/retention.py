@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import dialect_insert
 from belong_mail.core.retention import BATCH_ROWS, COPY_AGE, Rule
-from belong_mail.delivery.models import Delivery, IssueCount
+from belong_mail.delivery.models import Delivery, SettledIssue
+from belong_mail.delivery.settled import add_count
 from belong_mail.newsletters.models import Newsletter
 
 
@@ -53,16 +53,15 @@ def _count_some(session: Session, issue: Newsletter, at: datetime, most: int) ->
     for _, state, again in rows:
         numbers[state] += 1
         resent[state] += bool(again)
-    for state, number in sorted(numbers.items()):
-        _add(session, issue.id, state, number, resent[state])
+    if not _is_settled(session, issue):
+        for state, number in sorted(numbers.items()):
+            add_count(session, issue.id, state, number, resent[state])
     gone = delete(Delivery).where(Delivery.id.in_([row.id for row in rows]))
     session.execute(gone.execution_options(synchronize_session=False))
     return len(rows)
 
 
-def _add(session: Session, issue_id: int, state: str, number: int, resent: int) -> None:
-    row = {"newsletter_id": issue_id, "state": state, "number": number, "resent": resent}
-    first = dialect_insert(session.get_bind().dialect.name)(IssueCount).values(row)
-    more = {name: getattr(IssueCount, name) + first.excluded[name] for name in ("number", "resent")}
-    key = [IssueCount.newsletter_id, IssueCount.state]
-    session.execute(first.on_conflict_do_update(index_elements=key, set_=more))
+def _is_settled(session: Session, issue: Newsletter) -> bool:
+    """Tell whether an issue's counts have all its copies already."""
+    found = select(SettledIssue.settled_at).where(SettledIssue.newsletter_id == issue.id)
+    return session.scalar(found.with_for_update()) is not None

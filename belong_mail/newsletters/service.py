@@ -26,7 +26,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, SettledIssue, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import found_phrase, telling_word
 from belong_mail.groups.models import Group, GroupInterest
@@ -424,29 +424,44 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
     One statement sees one moment: between two a worker may turn a chunk into deliveries, or old
-    deliveries into counts. Who joined while it was queued, unseen, or by a clock that is late, was
-    not planned and is one more.
+    deliveries into counts. A settled issue's deliveries are not read. Who joined while it was
+    queued, unseen, or by a clock that is late, was not planned and is one more.
     """
-    of_issue, of_chunk = Delivery.newsletter_id == newsletter.id, Chunk.newsletter_id
-    is_counted = IssueCount.newsletter_id == newsletter.id
+    settled = select(SettledIssue.settled_at).where(
+        SettledIssue.newsletter_id == newsletter.id, SettledIssue.settled_at.is_not(None)
+    )
+    parts = [*_of_chunks(newsletter), _counted(newsletter)]
+    if session.scalar(settled) is None:
+        # Another may settle it just now.
+        parts.append(_of_deliveries(newsletter).where(~settled.exists()))
+    counts = Counter[str]()
+    for name, number, resent in session.execute(union_all(*parts)):
+        counts[name] += number or 0
+        counts["resent"] += resent or 0
+    return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
+
+
+def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[str, Any, int]]:
+    """Count whom an issue is for, and those who have no delivery, yet or any more."""
+    theirs, none = Chunk.newsletter_id == newsletter.id, literal(0)
     state = case((Chunk.inserted.is_(None), State.QUEUED.value), else_=State.WITHDRAWN.value)
     number = case((Chunk.inserted > Chunk.planned, Chunk.inserted), else_=Chunk.planned)
-    left = func.sum(number - func.coalesce(Chunk.inserted, 0))
-    chunks = select(state, left).where(of_chunk == newsletter.id).group_by(Chunk.id)
-    planned = select(literal("recipients"), func.sum(number))
-    resent = select(literal("resent"), func.count(Delivery.id))
-    found = union_all(
-        select(Delivery.state, func.count()).where(of_issue).group_by(Delivery.state),
-        chunks,
-        planned.where(of_chunk == newsletter.id),
-        resent.where(of_issue, Delivery.resent > 0),
-        select(IssueCount.state, IssueCount.number).where(is_counted),
-        select(literal("resent"), func.sum(IssueCount.resent)).where(is_counted),
-    )
-    counts = Counter[str]()
-    for name, number in session.execute(found):
-        counts[name] += number or 0
-    return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
+    left = (number - func.coalesce(Chunk.inserted, 0)).label("left")
+    each = select(state.label("state"), left).where(theirs, left > 0).subquery()
+    without = select(each.c.state, func.sum(each.c.left), none)
+    planned = select(literal("recipients"), func.sum(number), none)
+    return without.group_by(each.c.state), planned.where(theirs)
+
+
+def _counted(newsletter: Newsletter) -> Select[str, int, int]:
+    of_issue = IssueCount.newsletter_id == newsletter.id
+    return select(IssueCount.state, IssueCount.number, IssueCount.resent).where(of_issue)
+
+
+def _of_deliveries(newsletter: Newsletter) -> Select[str, int, Any]:
+    resent = func.sum(case((Delivery.resent > 0, 1), else_=0))
+    found = select(Delivery.state, func.count(), resent).group_by(Delivery.state)
+    return found.where(Delivery.newsletter_id == newsletter.id)
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:

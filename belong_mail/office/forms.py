@@ -1,14 +1,76 @@
-"""The office's forms: answers, whether a second leader's yes is needed, one address that leaves."""
+"""The office's forms, but for those about a group and about people."""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import RadioField, SelectChoice, SelectField, SubmitField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length
+from flask_wtf.file import FileField
+from wtforms import (
+    Field,
+    RadioField,
+    SelectChoice,
+    SelectField,
+    StringField,
+    SubmitField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
+from belong_mail.core import site_settings
+from belong_mail.core.audit import Kind
+from belong_mail.core.email_templates import fixed_words
+from belong_mail.core.i18n import DEFAULT, NAMES, at_start, gettext_noop
+from belong_mail.groups.header_words import MAX_CHARACTERS, MAX_WORDS, found_phrase
 from belong_mail.groups.models import Group
+from belong_mail.leads.forms import one_a_line
+from belong_mail.mail.address import Staff
+from belong_mail.members.address_list import (
+    MAX_FILE_OCTETS,
+    AddressList,
+    UnusableFile,
+    read_addresses,
+)
 from belong_mail.members.removal import BAR, LET_IN, REMOVE
 from belong_mail.newsletters import approval
-from belong_mail.web.forms import BaseForm, email_field, plain_text, strip, well_formed
+from belong_mail.office.trail import Wanted
+from belong_mail.web.context import services
+from belong_mail.web.forms import (
+    BaseForm,
+    LocalDateField,
+    email_field,
+    one_line,
+    plain_text,
+    staff_address,
+    strip,
+    well_formed,
+)
+
+# The file, and what a form has around it.
+MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
+# What each setting is, and what it must be.
+LABELS = {
+    "video_url": gettext_noop("Link to the office’s video"),
+    "safe2tell_phone": gettext_noop("Student safety: phone number"),
+    "safe2tell_url": gettext_noop("Student safety: website"),
+    "lifeline_phone": gettext_noop("Crisis line: phone number"),
+    "lifeline_url": gettext_noop("Crisis line: website"),
+    "postal_address": gettext_noop("Postal address below each email"),
+}
+HINTS = {
+    "video_url": gettext_noop("On the list of groups. It begins with https://."),
+    "safe2tell_phone": gettext_noop("On the contact page and in its email, like 800-555-0100."),
+    "safe2tell_url": gettext_noop("On the contact page and in its email. It begins with https://."),
+    "lifeline_phone": gettext_noop("On the contact page and in its email, like 988."),
+    "lifeline_url": gettext_noop("On the contact page and in its email. It begins with https://."),
+    "postal_address": gettext_noop("One line, without a link or an email address."),
+}
+REFUSALS = {
+    "phone": gettext_noop("Enter a phone number, like 800-555-0100."),
+    "url": gettext_noop("Enter a web address that starts with https://."),
+    "address": gettext_noop("Enter one line, without a link or an email address."),
+}
 
 
 class AnswerForm(BaseForm):
@@ -59,3 +121,174 @@ class RemovalForm(BaseForm):
     def offer(self, groups: list[Group]) -> None:
         """Let one of these be chosen."""
         self.group.choices = [SelectChoice(each.slug, each.name) for each in groups]
+
+
+class ImportForm(BaseForm):
+    file = FileField(
+        _l("CSV file"),
+        description=_l(
+            "A Google Form’s responses or a Google Group’s members, up to 50,000 rows and 8 MB. We"
+            " read the email addresses, and nothing else: no names and no answers. Someone who"
+            " answered “No” in another column is asked too, so remove those rows first."
+        ),
+    )
+    language = RadioField(
+        _l("Language of the emails"),
+        choices=lambda: [SelectChoice(code, name) for code, name in NAMES.items()],
+        default=DEFAULT,
+    )
+    submit = SubmitField(_l("Check the file"))
+    # What is in the file, when the form is right.
+    found: AddressList | None = None
+
+    def validate_file(self, field: Field) -> None:
+        """Read the file in memory; it is stored nowhere."""
+        if not field.data:
+            raise ValidationError(_("Choose a file."))
+        settings = services().settings
+        staff = Staff(settings.allowed_domains, settings.refused_local_parts)
+        try:
+            self.found = read_addresses(field.data.read(MAX_FILE_OCTETS + 1), staff)
+        except UnusableFile as error:
+            raise ValidationError(_(error.fault.value)) from None
+
+
+class TrailForm(BaseForm):
+    """What of the trail is looked for. It changes nothing and is sent by GET."""
+
+    class Meta:
+        csrf = False
+
+    group = SelectField(_l("Group"), validators=[Optional()])
+    kind = SelectField(_l("What was done"), validators=[Optional()])
+    account = SelectField(_l("Who, or to whom"), validators=[Optional()])
+    since = LocalDateField(_l("On or after"), validators=[Optional()])
+    until = LocalDateField(_l("On or before"), validators=[Optional()])
+
+    def offer(self, groups: Mapping[str, str], accounts: Mapping[str, str]) -> None:
+        """Fill the lists, each in the order of its words."""
+        everything = ("", _("All"))
+        kinds = {str(kind): kind_in_words(kind) for kind in Kind}
+        for field, choices in (
+            (self.group, groups), (self.kind, kinds), (self.account, accounts),
+        ):  # fmt: skip
+            in_order = sorted(choices.items(), key=lambda each: each[1].casefold())
+            field.choices = [everything, *in_order]
+
+    def wanted(self) -> Wanted:
+        """Return what is looked for; where the form is wrong, everything."""
+        if not self.validate():
+            return Wanted()
+        return Wanted(
+            self.group.data or "",
+            self.kind.data or "",
+            self.account.data or "",
+            self.since.data,
+            self.until.data,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(field.data for field in self)
+
+    def query(self) -> dict[str, str]:
+        """Return what was chosen, as a link to another page of the same list has it."""
+        return {field.name: str(field.data) for field in self if field.data}
+
+
+def kind_in_words(kind: str) -> str:
+    """Say what was done, in the page's language."""
+    return at_start(_(kind))
+
+
+def fits(form: "SettingForm", field: Field) -> None:
+    """Accept what the environment could give, and links by https alone."""
+    value, kind = field.data or "", form.name.rpartition("_")[2]
+    try:
+        site_settings.parse(services().settings, form.name, value)
+        is_right = kind != "url" or value.startswith("https://")
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ValidationError(_(REFUSALS[kind]))
+
+
+class SettingForm(BaseForm):
+    value = StringField(
+        _l("Value"),
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Enter a value, or go back to the default below.")),
+            Length(max=200, message=_l("Use at most 200 characters.")),
+            one_line,
+            fits,
+        ],
+    )
+    submit = SubmitField(_l("Save"))
+
+    def __init__(self, name: str, **named: Any) -> None:
+        self.name = name
+        super().__init__(**named)  # type: ignore[no-untyped-call]
+        self.value.label.text = _(LABELS[name])
+        self.value.description = _(HINTS[name])
+
+
+class CopiesForm(BaseForm):
+    copies = RadioField(
+        _l("Copy each newsletter to the office’s inbox?"),
+        choices=lambda: [
+            SelectChoice("yes", _("Yes")),
+            SelectChoice("no", _("No. Copies end three days after everyone was told.")),
+        ],
+        validators=[InputRequired(_l("Choose one."))],
+    )
+    submit = SubmitField(_l("Save"))
+
+
+class AlertAddressForm(BaseForm):
+    email = email_field(
+        _l("Who also gets alerts"),
+        DataRequired(_l("Enter their email address.")),
+        staff_address,
+        _l(
+            "One %(district_short)s email address. It takes the place of one that the"
+            " office entered before."
+        ),
+    )
+    submit = SubmitField(_l("Send alerts there, too"))
+
+
+class WordsForm(BaseForm):
+    """The words that no subject of a discreet group may say, one a line."""
+
+    words = TextAreaField(
+        _l("Words, one per line"),
+        description=_l(
+            "In English, Spanish or both. A star at the end stands for all words that begin this"
+            " way, as in “sunris*”."
+        ),
+        filters=[one_a_line],
+        validators=[
+            Optional(),
+            Length(max=4000, message=_l("Use at most 4,000 characters.")),
+            plain_text,
+        ],
+    )
+    submit = SubmitField(_l("Save"))
+
+    def listed(self) -> list[str]:
+        """Return what was typed, word by word."""
+        return (self.words.data or "").splitlines()
+
+    def validate_words(self, _field: Field) -> None:
+        words = self.listed()
+        if len(words) > MAX_WORDS or any(len(each) > MAX_CHARACTERS for each in words):
+            raise ValidationError(_("Use at most 200 lines, each with at most 60 characters."))
+        for ours in (services().settings.mail_from, *sorted(fixed_words())):
+            if found := found_phrase(words, ours):
+                said = _(
+                    "The subjects of our own emails say “%(word)s”, so no email to a discreet group"
+                    " could be sent. Remove this word.",
+                    word=found,
+                )
+                raise ValidationError(said)

@@ -15,84 +15,25 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from belong_mail.core.db import now
-from belong_mail.core.i18n import DEFAULT, gettext_noop
+from belong_mail.core.i18n import gettext_noop
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
     in_one_line,
     one_a_line,
-    one_newline,
+    with_newlines,
 )
 from belong_mail.office.groups import Described
 from belong_mail.web.context import services
 from belong_mail.web.forms import BaseForm, LocalDateField, one_line, plain_text, strip
-from belong_mail.web.localized_fields import SAME, LocalizedFields, LocalizedForm, label
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 NAME_LENGTH = 60
 # From today to a group's last day: as offered, at least, at most.
 USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelta(days=365)
-
-
-def _summary_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("The group in one line"), SAME)
-    hint = _l("For the list of groups and the top of its page.") if code == DEFAULT else ""
-    return TextAreaField(words, description=hint, filters=[in_one_line], validators=LINE_VALIDATORS)
-
-
-def _mission_field(code: str) -> TextAreaField:
-    words = label(code, gettext_noop("Its mission"), SAME)
-    hint = (
-        _l("Why the group exists. Its leaders can change these words later.")
-        if code == DEFAULT
-        else ""
-    )
-    return TextAreaField(
-        words, description=hint, filters=[one_newline, strip], validators=MISSION_VALIDATORS
-    )
-
-
-def _audience_field(code: str) -> StringField:
-    words = label(code, gettext_noop("Who is welcome"), SAME)
-    hint = _l(
-        "One line, like “All staff are welcome.” Ask the group first: people decide by this line"
-        " whether they may join. Leave it empty to say nothing."
-    )
-    validators = [
-        Optional(),
-        Length(max=160, message=_l("Use at most 160 characters.")),
-        one_line,
-    ]
-    return StringField(
-        words,
-        description=hint if code == DEFAULT else "",
-        filters=[strip],
-        validators=validators,
-    )
-
-
-def _telling_field(code: str) -> TextAreaField:
-    words = label(
-        code,
-        gettext_noop("Words that tell which group it is"),
-        gettext_noop("Words in %(language)s"),
-    )
-    hint = (
-        _l(
-            "One per line: short forms of its name, how people call it, what it’s about. The"
-            " subject of a newsletter can’t have them. Its names are already on the list."
-        )
-        if code == DEFAULT
-        else ""
-    )
-    validators = [
-        Optional(),
-        Length(max=1000, message=_l("Use at most 1,000 characters.")),
-        plain_text,
-    ]
-    return TextAreaField(words, description=hint, filters=[one_a_line], validators=validators)
 
 
 class GroupForm(BaseForm, LocalizedForm):
@@ -106,9 +47,36 @@ class GroupForm(BaseForm, LocalizedForm):
             one_line,
         ],
     )
-    summaries = LocalizedFields(summary=_summary_field)
-    missions = LocalizedFields(mission=_mission_field)
-    audiences = LocalizedFields(audience=_audience_field)
+    summaries = LocalizedFields(
+        summary=words_field(
+            TextAreaField,
+            gettext_noop("The group in one line"),
+            *LINE_VALIDATORS,
+            hint=_l("For the list of groups and the top of its page."),
+            clean=in_one_line,
+        )
+    )
+    missions = LocalizedFields(
+        mission=words_field(
+            TextAreaField,
+            gettext_noop("Its mission"),
+            *MISSION_VALIDATORS,
+            hint=_l("Why the group exists. Its leaders can change these words later."),
+            clean=with_newlines,
+        )
+    )
+    audiences = LocalizedFields(
+        audience=words_field(
+            StringField,
+            gettext_noop("Who is welcome"),
+            Length(max=160, message=_l("Use at most 160 characters.")),
+            one_line,
+            hint=_l(
+                "One line, like “All staff are welcome.” Ask the group first: people decide by this"
+                " line whether they may join. Leave it empty to say nothing."
+            ),
+        )
+    )
     is_discreet = BooleanField(
         _l("Discreet: the name says something private about its members"),
         description=_l(
@@ -116,7 +84,20 @@ class GroupForm(BaseForm, LocalizedForm):
             " subject or sender what the group is about."
         ),
     )
-    words = LocalizedFields(telling=_telling_field)
+    words = LocalizedFields(
+        telling=words_field(
+            TextAreaField,
+            gettext_noop("Words that tell which group it is"),
+            Length(max=1000, message=_l("Use at most 1,000 characters.")),
+            plain_text,
+            other=gettext_noop("Words in %(language)s"),
+            hint=_l(
+                "One per line: short forms of its name, how people call it, what it’s about. The"
+                " subject of a newsletter can’t have them. Its names are already on the list."
+            ),
+            clean=one_a_line,
+        )
+    )
     allows_personal = BooleanField(
         _l("Staff may join with a personal email address"),
         description=_l(

@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
+from belong_mail.core.db import required
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.members import imports
-from belong_mail.members.announcement import announcement
+from belong_mail.members.imports import announcement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import service
-from belong_mail.office.import_forms import MAX_BODY, ImportForm
+from belong_mail.office.forms import MAX_BODY, ImportForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
 
@@ -44,9 +45,7 @@ def add(slug: str) -> ResponseReturnValue:
 def start(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         group = service.find_group(session, signed_in(), slug)
-        seen = _seen(session, group)
-        if seen is None:
-            raise InvalidState
+        seen = required(_seen(session, group), InvalidState)
         try:
             imports.start(session, seen)
         except imports.NotOpen as error:

@@ -10,17 +10,9 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.groups.presenters import group_view
-from belong_mail.newsletters import (
-    approval,
-    flyers,
-    images,
-    oversight,
-    preview,
-    progress,
-    release,
-)
+from belong_mail.newsletters import approval, files, oversight, preview, progress, release
 from belong_mail.newsletters.downloads import download
-from belong_mail.newsletters.models import Image, Newsletter
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.office import service
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
@@ -74,7 +66,7 @@ def read(public_id: str) -> str:
 @for_office
 def picture(public_id: str, picture_id: str) -> Response:
     with transaction() as session:
-        image = images.find_image(session, _issue(session, public_id), picture_id)
+        image = files.find(session, _issue(session, public_id), Image, picture_id)
         return Response(image.content, mimetype=image.media_type)
 
 
@@ -82,7 +74,7 @@ def picture(public_id: str, picture_id: str) -> Response:
 @for_office
 def flyer(public_id: str, flyer_id: str) -> Response:
     with transaction() as session:
-        return download(flyers.find_flyer(session, _issue(session, public_id), flyer_id))
+        return download(files.find(session, _issue(session, public_id), Flyer, flyer_id))
 
 
 @office_newsletters.post("/<public_id>/pause")

@@ -16,9 +16,8 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Length, StopValidation
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.accounts.handover import Successor
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.people import WantedColleague
+from belong_mail.accounts.people import Successor, WantedColleague
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (

@@ -7,8 +7,8 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import handover, recovery
 from belong_mail.accounts import people as verbs
+from belong_mail.accounts import recovery
 from belong_mail.accounts.identities import identity_of
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import has_passkey
@@ -83,12 +83,12 @@ def hand_over(account_id: str, slug: str) -> ResponseReturnValue:
     form = HandOverForm()
     with transaction() as session:
         found = verbs.find_person(session, signed_in(), account_id)
-        group = handover.find_led(session, found, slug)
+        group = verbs.find_led(session, found, slug)
         teams = verbs.list_teams(session, signed_in())
-        form.offer(handover.possible_successors(teams, group))
+        form.offer(verbs.possible_successors(teams, group))
         if form.validate_on_submit():
             to = form.successor()
-            handover.hand_over(session, services().sealer, signed_in(), found, group, to)
+            verbs.hand_over(session, services().sealer, signed_in(), found, group, to)
             return redirect(url_for(".person", account_id=account_id, done="hand_over"), 303)
         page = _page("hand_over", session, found, form=form, group=group)
     return page, 422 if form.errors else 200

@@ -11,7 +11,7 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.core.db import now
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
@@ -95,19 +95,13 @@ def resend_messages(session: Session, account: Account) -> None:
 def approve_question(session: Session, account: Account, sealer: Sealer, question_id: int) -> None:
     """Let people be asked a question, when the worker has read it. Raises NotFound."""
     require_office(account)
-    try:
-        question_approval.ask_to_approve(session, sealer, question_id)
-    except question_approval.QuestionNotFound as error:
-        raise NotFound from error
+    question_approval.ask_to_approve(session, sealer, question_id)
 
 
 def refuse_question(session: Session, account: Account, question_id: int) -> None:
     """Do away with a question that waits. Raises NotFound."""
     require_office(account)
-    try:
-        question_approval.refuse_question(session, question_id)
-    except question_approval.QuestionNotFound as error:
-        raise NotFound from error
+    question_approval.refuse_question(session, question_id)
 
 
 def threads(session: Session, account: Account) -> list[ThreadStatus]:
@@ -124,10 +118,7 @@ def find(session: Session, account: Account, reference: str) -> Thread:
     found = select(Thread).where(
         Thread.reference == reference, Thread.last_at > now() - THREAD_MAX_AGE
     )
-    thread = session.scalar(found)
-    if thread is None:
-        raise NotFound
-    return thread
+    return required(session.scalar(found), NotFound)
 
 
 def thread_status(session: Session, thread: Thread) -> ThreadStatus:
@@ -195,10 +186,7 @@ def ended_groups(session: Session, account: Account) -> list[Group]:
 def find_group(session: Session, account: Account, slug: str) -> Group:
     """Find a group for somebody of the office. Raises NotFound, GroupHasEnded for a retired one."""
     require_office(account)
-    group = group_service.find_even_retired(session, slug)
-    if group is None:
-        raise NotFound
-    return group
+    return required(group_service.find_even_retired(session, slug), NotFound)
 
 
 def find_ended_group(session: Session, account: Account, slug: str) -> Group | None:
@@ -211,10 +199,7 @@ def find_ended_group(session: Session, account: Account, slug: str) -> Group | N
 def find_group_of_any_age(session: Session, account: Account, group_id: str) -> Group:
     """Find a group by its opaque id, also one that has ended, or raise NotFound."""
     require_office(account)
-    group = session.scalar(select(Group).where(Group.public_id == group_id))
-    if group is None:
-        raise NotFound
-    return group
+    return required(session.scalar(select(Group).where(Group.public_id == group_id)), NotFound)
 
 
 def remove_address(

@@ -8,15 +8,9 @@ from flask_babel import gettext as _
 
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import office_copies, site_settings
-from belong_mail.groups import site_words
+from belong_mail.groups import header_words
 from belong_mail.office import alert_address
-from belong_mail.office.settings_forms import (
-    LABELS,
-    AlertAddressForm,
-    CopiesForm,
-    SettingForm,
-    WordsForm,
-)
+from belong_mail.office.forms import LABELS, AlertAddressForm, CopiesForm, SettingForm, WordsForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
@@ -40,7 +34,7 @@ def name_in_address(_endpoint: str, values: dict[str, Any]) -> None:
 def listed() -> str:
     with transaction() as session:
         current = site_settings.with_changes(session, services().settings)
-        words = site_words.site_words(session)
+        words = header_words.site_words(session)
         copies = office_copies.state(session, services().settings)
         alerts_since = alert_address.set_at(session)
     shown = [(name, _(LABELS[name]), getattr(current, name)) for name in _editable()]
@@ -54,9 +48,9 @@ def listed() -> str:
 def words() -> ResponseReturnValue:
     """Change the words that no subject of a discreet group may say."""
     with transaction() as session:
-        form = WordsForm(data={"words": "\n".join(site_words.site_words(session))})
+        form = WordsForm(data={"words": "\n".join(header_words.site_words(session))})
         if form.validate_on_submit():
-            site_words.change(session, form.listed())
+            header_words.change_site_words(session, form.listed())
             return redirect(url_for(".listed", saved=1), 303)
     page = render_template("office/words.html", form=form)
     return page, 422 if form.errors else 200

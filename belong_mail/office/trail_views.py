@@ -12,7 +12,7 @@ from belong_mail.core.audit import AuditEntry, Role
 from belong_mail.core.site_settings import name_as_shown
 from belong_mail.core.spreadsheets import as_csv
 from belong_mail.office import trail
-from belong_mail.office.trail_forms import TrailForm, kind_in_words
+from belong_mail.office.forms import TrailForm, kind_in_words
 from belong_mail.web.access import for_office
 from belong_mail.web.context import services, transaction
 
@@ -73,7 +73,6 @@ def _form(session: Session, accounts: Mapping[str, str]) -> TrailForm:
 
 
 def _who(entry: AuditEntry, accounts: Mapping[str, str]) -> str:
-    """Say who did it."""
     if entry.actor:
         return accounts.get(entry.actor, trail.reference(entry.actor))
     said = {

@@ -10,7 +10,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
-from belong_mail.core import lookups, rate_limits
+from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError
 from belong_mail.core.i18n import DEFAULT
@@ -73,7 +73,7 @@ ALERTS = (
         "alert-lookups",
         b"alert/lookups",
         "Very many requests look up an address.",
-        lookups.are_unusual,
+        jobs.are_unusual,
     ),
     Alert(
         "alert-inbound",

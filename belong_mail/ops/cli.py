@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
 from flask import Flask
@@ -13,13 +13,10 @@ from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.contact.commands import contact_commands
 from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
-from belong_mail.leads.commands import question_commands
-from belong_mail.leads.export_commands import export_command
-from belong_mail.members.commands import bounce_commands, inbound_command
-from belong_mail.members.import_commands import import_command
+from belong_mail.leads.commands import export_command, question_commands
+from belong_mail.members.commands import bounce_commands, import_command, inbound_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.ops import user_errors
-from belong_mail.ops.examples import EXAMPLES
 from belong_mail.ops.web_launcher import web_command
 from belong_mail.ops.worker_launcher import DRAIN, QUIET, exec_worker
 from belong_mail.web.context import services
@@ -40,6 +37,54 @@ LAZY_COMMANDS = {
     "hold": "Hold sending, or release the hold.",
     "demo": "Add made-up members to a group, in development.",
     "prepare": "Set up a development site with sample data.",
+}
+COPY: Final = "/var/lib/belong-worker/2027-06-01"
+EXAMPLES: Final = {
+    "setup": "belong setup --dry-run",
+    "web": "belong web --port 5000 --workers 2",
+    "worker": "belong worker --drain",
+    "inbound explain": "belong inbound explain bounce.eml",
+    "group list": "belong group list",
+    "group launch": "belong group launch autoimmune",
+    "group interest": "belong group interest autoimmune",
+    "group retire": "belong group retire asian --days 30",
+    "group restore": "belong group restore asian",
+    "lead list": "belong lead list",
+    "lead remove": "belong lead remove sam@dpsk12.org --group asian",
+    "lead unlink": "belong lead unlink sam@dpsk12.org",
+    "office remove": "belong office remove sam@dpsk12.org",
+    "question list": "belong question list",
+    "question approve": "belong question approve 12",
+    "question refuse": "belong question refuse 12",
+    "newsletter report": "belong newsletter report ID --json",
+    "newsletter release": "belong newsletter release ID",
+    "newsletter cancel": "belong newsletter cancel ID",
+    "newsletter pause": "belong newsletter pause ID",
+    "newsletter resume": "belong newsletter resume ID",
+    "newsletter stop": "belong newsletter stop ID",
+    "contact undelivered": "belong contact undelivered",
+    "contact resend": "belong contact resend",
+    "bounce status": "belong bounce status",
+    "bounce accept": "belong bounce accept",
+    "db upgrade": "belong db upgrade && belong db check",
+    "db check": "belong db check",
+    "db backup": f"belong db backup {COPY}",
+    "db restore": f"belong db restore {COPY} --key-file /media/stick/backup-key",
+    "db drill": f"belong db drill {COPY} --key-file /media/stick/backup-key",
+    "db move": "belong db move /etc/belong-mail/keys/database",
+    "keys new": "belong keys new > /root/belong-keys",
+    "keys backup": "belong keys backup /media/stick/backup-key",
+    "keys rotate": "belong keys rotate > /root/belong-keys",
+    "keys status": "belong keys status",
+    "hold status": "belong hold status",
+    "hold begin": "belong hold begin",
+    "hold release": "belong hold release --doubt",
+    "doctor": "belong doctor --probe --wait 300",
+    "status": "belong status || curl -d 'Belong Mail needs a look.' https://alerts.example.org/x",
+    "outbox retry": "belong outbox retry",
+    "purge": "belong purge",
+    "prepare": "belong prepare",
+    "demo": "belong demo --group asian --members 500",
 }
 
 

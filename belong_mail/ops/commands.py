@@ -14,7 +14,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import asks, confirm, progress, say, working
+from belong_mail.core.terminal import FILE, asks, confirm, progress, refusing, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -24,7 +24,6 @@ from belong_mail.ops import (
     clock_repair,
     data_migration,
     demo_data,
-    disk,
     doctor,
     figures,
     grants,
@@ -33,7 +32,7 @@ from belong_mail.ops import (
     in_flight,
     key_check,
     key_rotation,
-    purge,
+    rooms,
     schema,
     settings,
 )
@@ -45,6 +44,10 @@ from belong_mail.web.context import read_transaction, services, transaction
 
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
 ENCRYPTED = "Done. The copy is encrypted: only the private key of backups opens it."
+AFTER_DOUBT = (
+    "`newsletter stop ID` sends nothing more of one. `newsletter resume ID` sends what is queued"
+    " here: whoever got it after the copy was made gets it twice."
+)
 
 
 @click.group("keys")
@@ -145,11 +148,8 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     recipient = database_backup.Recipient(key, given.state_folder) if key else None
     place = file / backup_retention.file_name(now()) if is_folder else file
     database_backup.sweep(given.state_folder, file if is_folder else None)
-    try:
-        with working("Copying the database …"):
-            database_backup.backup(services().engine, place, _hold, recipient)
-    except database_backup.InvalidBackup as error:
-        raise click.ClickException(str(error)) from error
+    with refusing(database_backup.InvalidBackup), working("Copying the database …"):
+        database_backup.backup(services().engine, place, _hold, recipient)
     with suppress(DBAPIError), transaction() as session:
         figures.note(session, figures.BACKUP)
     if keep:
@@ -168,13 +168,13 @@ def _kept(given: str) -> tuple[int, int]:
 
 KEY_FILE = click.option(
     "--key-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="The file with the private key, if the copy is encrypted.",
 )
 
 
 @database_commands.command("restore")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @KEY_FILE
 @asks("What is in the database now is lost. Replace it with {file}?")
 @database_backup.exit_on_sigterm()
@@ -185,20 +185,18 @@ def restore(file: Path, key_file: Path | None) -> None:
     """
     _require_no_worker()
     scratch = services().settings.state_folder
-    try:
-        with (
-            working("Restoring the copy …"),
-            database_backup.opened(file, key_file, scratch) as copy,
-        ):
-            database_backup.restore(services().engine, copy, _hold, _adopt)
-    except database_backup.InvalidBackup as error:
-        raise click.ClickException(str(error)) from error
+    with (
+        refusing(database_backup.InvalidBackup),
+        working("Restoring the copy …"),
+        database_backup.opened(file, key_file, scratch) as copy,
+    ):
+        database_backup.restore(services().engine, copy, _hold, _adopt)
     _give_rights()
     say("Restored, and on hold. Run `hold status`, then `hold release`.")
 
 
 @database_commands.command("drill")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FILE)
 @click.option(
     "--database", "url", default="", help="For PostgreSQL: an empty database to try it in."
 )
@@ -214,18 +212,16 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
     place, given = services().settings.state_folder, _database_url(url) if url else ""
     if given.startswith("sqlite"):
         raise click.UsageError("A copy of SQLite needs no database to be tried in.")
-    try:
-        with (
-            working("Trying the copy …"),
-            database_backup.opened(file, key_file, place) as copy,
-            database_backup.drill(copy, place, given, _hold, _adopt) as restored,
-        ):
-            findings, number = list(doctor.check_database(restored)), count_rows(restored)
-            with Session(restored) as session:
-                findings += doctor.check_opening(session, Keyring(*keys_here()))
-                until = hold.pulse(session)
-    except (database_backup.InvalidBackup, SchemaInconsistent) as error:
-        raise click.ClickException(str(error)) from error
+    with (
+        refusing(database_backup.InvalidBackup, SchemaInconsistent),
+        working("Trying the copy …"),
+        database_backup.opened(file, key_file, place) as copy,
+        database_backup.drill(copy, place, given, _hold, _adopt) as restored,
+    ):
+        findings, number = list(doctor.check_database(restored)), count_rows(restored)
+        with Session(restored) as session:
+            findings += doctor.check_opening(session, Keyring(*keys_here()))
+            until = hold.pulse(session)
     as_of = f" A worker last worked on it at {until:%Y-%m-%d %H:%M} UTC." if until else ""
     _print_findings([health.HealthFinding(f"The copy has {number} rows.{as_of}"), *findings])
 
@@ -254,11 +250,9 @@ def move(target: str) -> None:
                 "This database was moved already. Name the new one in BELONG_DATABASE_URL."
             )
     source, other = services().engine, make_engine(_database_url(target))
-    try:
-        with progress(count_rows(source), "Rows") as bar:
-            number = database_move.move(source, other, bar.update, _leave)
-    except (database_move.InvalidMove, SchemaInconsistent) as error:
-        raise click.ClickException(str(error)) from error
+    bad = refusing(database_move.InvalidMove, SchemaInconsistent)
+    with bad, progress(count_rows(source), "Rows") as bar:
+        number = database_move.move(source, other, bar.update, _leave)
     say(f"Moved and compared: {number} rows. This database is on hold from now on.")
     say("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
@@ -269,7 +263,7 @@ def move(target: str) -> None:
 )
 @click.option(
     "--probe-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Judge a newsletter that was saved with all headers.",
 )
 @click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
@@ -347,7 +341,7 @@ def _check_work(session: Session) -> list[health.HealthFinding]:
             gather_metrics(
                 session,
                 settings.uncertain,
-                disk.free_bytes(settings.database_url, settings.state_folder),
+                health.free_bytes(settings.database_url, settings.state_folder),
             ),
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
@@ -426,11 +420,8 @@ def key_status() -> None:
 
 def _give_rights() -> None:
     """Give the web's role in PostgreSQL its rights, if it has one of its own."""
-    try:
-        with services().engine.begin() as connection:
-            grants.apply_grants(connection, services().settings.web_database_role)
-    except grants.InvalidRole as error:
-        raise click.ClickException(str(error)) from error
+    with refusing(grants.InvalidRole), services().engine.begin() as connection:
+        grants.apply_grants(connection, services().settings.web_database_role)
 
 
 def _hold(copied: Engine) -> None:
@@ -566,7 +557,7 @@ def release(*, doubt: bool) -> None:
         if because is not None:
             if doubt:
                 number = in_flight.uncertain(session, services().settings.uncertain)
-                say(f"Newsletters paused: {number}. Their group leaders, or you, can resume them.")
+                say(f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip())
             hold.release_hold(session, seen)
             if ahead:
                 clock_repair.pull_back(session, ahead, now())
@@ -608,7 +599,7 @@ def purge_command() -> None:
     with transaction() as session:
         session.connection(execution_options={"has_time": True})
         with working("Deleting …"):
-            removed = purge.purge_all(session)
+            removed = rooms.purge_all(session)
     for name, number in removed.items():
         click.echo(f"{name}\t{number}")
 

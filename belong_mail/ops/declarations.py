@@ -21,7 +21,7 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.room import Room
-from belong_mail.ops import alerts, canary, hold, tasks
+from belong_mail.ops import alerts, canary, hold
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -68,7 +68,7 @@ OPS = Room(
         **dict.fromkeys(alerts.KINDS, alerts.alert_email),
         canary.CANARY: alerts.canary_email,
     },
-    tasks={hold.RETRY: tasks.retry_email},
+    tasks={hold.RETRY: hold.retry_email},
     retention={
         "links": in_batches(
             update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments

@@ -37,7 +37,7 @@ PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3
 
 ADVICE = {
     "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
-    "STARTTLS": "Is its certificate valid for this name?",
+    "STARTTLS": "Is its certificate valid for this name, and signed by whom this machine trusts?",
     "AUTH": "Are the user and password right? With auth=xoauth2: may this user send by SMTP?",
     "TOKEN": "Is BELONG_SMTP_CREDENTIALS right, and does the token endpoint answer?",
     "CERTIFICATE": (
@@ -127,7 +127,7 @@ def check_relay(settings: Settings) -> Iterator[HealthFinding]:
     try:
         line = connect(relay)
     except RelayUnavailable as error:
-        yield failure(f"The relay cannot be used, at {error.phase}. {ADVICE.get(error.phase, '')}")
+        yield failure(f"The relay cannot be used, at {error.place}. {ADVICE.get(error.phase, '')}")
         return
     size = line.esmtp_features.get("size", "")
     offered = ", ".join(sorted(name.upper() for name in line.esmtp_features)) or "nothing more"

@@ -180,6 +180,7 @@ WEB = {
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
     "sent": READS,
+    "settled_issues": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
         "name value changed_at announced_at announced wrapped",

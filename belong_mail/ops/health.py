@@ -1,15 +1,20 @@
-"""Find what stands still: for `doctor`, `status` and `/readyz`."""
+"""Find what stands still, and what disks have room for: for `doctor`, `status` and `/readyz`."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from belong_mail.core import db
 from belong_mail.core.db import now
 from belong_mail.members.intake import LastLook
-from belong_mail.ops import disk, hold
+from belong_mail.ops import hold
 from belong_mail.ops.metrics import LATE, Metrics, oldest_request
 
 MINUTE, HOUR = 60, 3600
@@ -30,6 +35,9 @@ INBOUND_ADVICE = {
     "QUEUE": "Too much is waiting to be read. Is the worker running?",
 }
 NO_CANARY = "No worker sends test emails. Start it with the same BELONG_CANARY_ADDRESS as here."
+# Less than that is said: a newsletter to 100,000 takes less, and a nightly copy of a large site.
+LOW_BYTES: Final = 256 * 1024 * 1024
+MEGABYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ def obstacles(session: Session, *, has_relay: bool, free_bytes: int | None = Non
     if has_relay and pulse is not None and hold.is_dead(pulse, at):
         minutes = (at - pulse).total_seconds() // MINUTE
         said.append(f"No worker is running: the last sign of one is {minutes:.0f} minutes old.")
-    if disk.is_low(free_bytes):
+    if is_low(free_bytes):
         said.append("A disk is nearly full.")
     if oldest_request(session, at) > LATE.total_seconds():
         said.append("Requests are waiting to be read.")
@@ -113,9 +121,9 @@ def _worker(metrics: Metrics) -> HealthFinding:
 def _disk(free: int | None) -> Iterator[HealthFinding]:
     if free is None:
         return
-    if disk.is_low(free):
+    if is_low(free):
         yield failure(
-            f"A disk that we write to takes only {free // disk.MEGABYTE} MB more. Make room: a full"
+            f"A disk that we write to takes only {free // MEGABYTE} MB more. Make room: a full"
             " one stops forms, sending and backups."
         )
     else:
@@ -184,3 +192,24 @@ def _stuck(metrics: Metrics) -> Iterator[HealthFinding]:
             f"Things that wait because a clock was ahead: {number}. A worker fixes this within a"
             " minute. Check that NTP sets the clock."
         )
+
+
+def free_bytes(database_url: str, state_folder: Path) -> int | None:
+    """Return how much a disk of ours still takes, of the fullest; None: none can be looked at.
+
+    A PostgreSQL server's own disk is another machine's to watch.
+    """
+    free = list(_free_bytes(database_url, state_folder))
+    return min(free) if free else None
+
+
+def _free_bytes(database_url: str, state_folder: Path) -> Iterator[int]:
+    url = make_url(database_url)
+    is_file = url.get_backend_name() == "sqlite" and url.database
+    for folder in ([Path(str(url.database)).parent] if is_file else []) + [state_folder]:
+        with suppress(OSError):  # it is not there yet, or not ours to see
+            yield shutil.disk_usage(folder).free
+
+
+def is_low(free: int | None) -> bool:
+    return free is not None and free < LOW_BYTES

@@ -9,19 +9,19 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
-from belong_mail.core.db import NO_DATABASE, Base, now
+from belong_mail.core.db import NO_DATABASE, IdBase, now
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import RETRY_RATE, WorkerLimit, try_use
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.host_state import HostState, machine_id
 
 
-class Host(Base):
+class Host(IdBase):
     """A state folder that works on this database; its state file has the same name and epoch."""
 
     __tablename__ = "hosts"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     folder: Mapped[str] = mapped_column(unique=True)
     # Grows while a worker works; the state file in the state folder grows with it.
     epoch: Mapped[int]
@@ -78,6 +78,7 @@ REASONS = {
 # A clock that is further off would let things expire, or wait, that must not.
 # The job that has waiting email tried again.
 RETRY = "retry-email"
+RETRIED = b"office/retried"
 CLOCK_BACK, CLOCK_TOO_FAR = timedelta(days=2), timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
@@ -167,6 +168,16 @@ def ask_worker_to_retry(session: Session) -> None:
     """Have the worker try what waits: the web may not touch these deliveries."""
     audit.record(session, audit.Kind.RETRY_ASKED)
     session.add(Job(kind=RETRY))
+
+
+def retry_email(session: Session, _keyring: object, _job: Job) -> None:
+    """Let what waits for its next try be tried, unless that was just done.
+
+    Whoever broke into the web can ask for it too, and so as seldom: a relay that is down is not
+    knocked at without end.
+    """
+    if try_use(session, RETRIED, RETRY_RATE, now(), table=WorkerLimit):
+        ask_retry(session)
 
 
 def ask_retry(session: Session) -> int:

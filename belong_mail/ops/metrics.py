@@ -12,6 +12,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Chunk, Delivery, Lease, SentPerMinute, State
 from belong_mail.members import bounces, intake
 from belong_mail.members.intake import LastLook
+from belong_mail.newsletters import settling
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import canary, clock_repair, figures, hold
 
@@ -68,15 +69,14 @@ def gather_metrics(
     session: Session, uncertain: timedelta | None, free_bytes: int | None = None
 ) -> Metrics:
     at, pulse = now(), hold.pulse(session)
-    by_state = dict(
-        session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).all()
-    )
+    unsettled = settling.open_issues(session)
+    by_state = settling.count_deliveries(session, unsettled)
     planned = select(func.sum(Chunk.planned)).where(
         Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
     )
     unreadable = select(func.count(Job.id)).where(Job.failures >= UNREADABLE)
     return Metrics(
-        deliveries={state.value: by_state.get(state, 0) for state in State},
+        deliveries={state.value: by_state[state] for state in State},
         planned=session.scalar(planned) or 0,
         oldest_seconds=_oldest(session, at),
         last_answer=_last_answer(session),
@@ -87,7 +87,7 @@ def gather_metrics(
         requests=session.scalar(select(func.count(Job.id))) or 0,
         oldest_request_seconds=oldest_request(session, at),
         unreadable=session.scalar(unreadable) or 0,
-        orphans=_orphans(session, by_state.get(State.SENDING, 0)),
+        orphans=_orphans(session, unsettled) if by_state[State.SENDING] else 0,
         overdue_issues=session.scalar(_overdue(at)) or 0,
         undecided_issues=list(session.scalars(_undecided(at))),
         unexplained=clock_repair.unexplained(session, uncertain, at),
@@ -141,11 +141,12 @@ def _undecided(at: datetime) -> Select[str]:
     return select(Newsletter.public_id).where(waiting).order_by(Newsletter.id)
 
 
-def _orphans(session: Session, in_hand: int) -> int:
+def _orphans(session: Session, unsettled: list[int]) -> int:
     """Count what is in the hand of a worker that has no lease: nobody takes it over."""
     known = func.coalesce(Delivery.claimed_by, "").in_(select(Lease.owner))
     orphans = select(func.count(Delivery.id)).where(Delivery.state == State.SENDING, ~known)
-    return in_hand and (session.scalar(orphans) or 0)
+    places = Delivery.newsletter_id.is_(None), *(Delivery.newsletter_id == i for i in unsettled)
+    return sum(session.scalar(orphans.where(each)) or 0 for each in places)
 
 
 def _last_answer(session: Session) -> str:

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from belong_mail.core import colors, encryption, logs
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
-from belong_mail.core.hosts import Network, is_this_machine
 from belong_mail.core.logo import MAX_OCTETS, Logo, read_logo
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail import address
+from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.message.headers import InvalidMessage, format_mailbox
 
 MAX_TEXT = 200

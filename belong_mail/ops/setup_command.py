@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from belong_mail.core import encryption
+from belong_mail.core.terminal import FILE
 from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_plan
 from belong_mail.ops.setup_machine import SYSTEMD, File, Machine, SetupFailed, State, Thing
@@ -49,7 +50,7 @@ Next:
 @click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
 @click.option(
     "--relay-password-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="A file with the relay's password.",
 )
 @click.option("--office", default="", help=f"{QUESTIONS['office']}.")

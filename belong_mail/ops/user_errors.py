@@ -2,7 +2,13 @@
 
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 
-from belong_mail.core.db import NO_DATABASE, SchemaInconsistent, SchemaOutdated
+from belong_mail.core.db import (
+    NO_DATABASE,
+    SchemaInconsistent,
+    SchemaOutdated,
+    error_name,
+    is_disk_full,
+)
 from belong_mail.core.decryption import KeysMissing
 from belong_mail.mail.smtp.transport import InvalidRelay
 from belong_mail.ops.host_state import StateFolderError
@@ -11,6 +17,9 @@ DAMAGED = (
     "The database is damaged, or is not a database. Nothing was changed. Stop web and worker, keep"
     " the file as it is, and restore a copy. The worker is on hold then until `hold release`."
 )
+
+
+FULL = "The disk of the database is full. Make room, and try again. Nothing was changed."
 
 
 def folder_error_message(error: OSError) -> str:
@@ -23,10 +32,12 @@ def folder_error_message(error: OSError) -> str:
 
 def error_message(error: Exception) -> str:
     """Say what is wrong; raise the error again when an operator cannot fix it."""
+    if is_disk_full(error):
+        return FULL
     if isinstance(error, (*NO_DATABASE, ProgrammingError, SchemaOutdated)):
         return (
-            f"The database cannot be used ({type(error).__name__}). Check BELONG_DATABASE_URL,"
-            " and run `flask --app wsgi db upgrade`."
+            f"The database cannot be used ({error_name(error)}). Check BELONG_DATABASE_URL, and run"
+            " `belong db upgrade` as the worker."
         )
     if type(error) is DatabaseError:
         return DAMAGED

@@ -10,7 +10,7 @@ from belong_mail.core.db import now, require_writable
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.members import bounces
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.ops import disk, figures, health, hold
+from belong_mail.ops import figures, health, hold
 from belong_mail.ops import metrics as metrics_module
 from belong_mail.web.access import for_office, public
 from belong_mail.web.context import services, transaction
@@ -55,7 +55,7 @@ def readyz() -> ResponseReturnValue:
 
 def _free_bytes() -> int | None:
     settings = services().settings
-    return disk.free_bytes(settings.database_url, settings.state_folder)
+    return health.free_bytes(settings.database_url, settings.state_folder)
 
 
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from belong_mail.core.environment import IS_INSTALLED, ROOT
-from belong_mail.core.hosts import is_this_machine
+from belong_mail.mail.hosts import is_this_machine
 
 if TYPE_CHECKING:
     from belong_mail.core.services import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from belong_mail.core.hosts import is_this_machine
+from belong_mail.mail.hosts import is_this_machine
 from belong_mail.mail.smtp.transport import FILE_NAME, mail_folder, message_files
 from belong_mail.web.access import development
 from belong_mail.web.context import services

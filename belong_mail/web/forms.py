@@ -88,6 +88,10 @@ class BaseForm(FlaskForm):
         is_shown = {LANGUAGE_SWITCH, USE_SUGGESTION} & request.form.keys() or is_shown_again()
         return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
 
+    def is_sent(self) -> bool:
+        """Tell whether the form was sent to be acted on, and is right."""
+        return bool(self.validate_on_submit())
+
     def process(self, *args: Any, **kwargs: Any) -> None:
         """Read what was sent; a suggestion that was accepted takes the place of what was typed."""
         super().process(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -110,10 +114,6 @@ class PublicForm(BaseForm):
         if field.data:
             field.data = ""
             raise ValidationError(_("Please select the button again."))
-
-    def is_sent(self) -> bool:
-        """Tell whether the form was sent to be acted on, and is right."""
-        return bool(self.validate_on_submit())
 
 
 def well_formed(_form: Form, field: Field) -> None:

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from flask_babel import get_locale, lazy_gettext
 from flask_babel.speaklater import LazyString
-from wtforms import Field, Form
+from wtforms import Field, Form, StringField
+from wtforms.validators import DataRequired, Optional
 
 from belong_mail.core.i18n import (
     DEFAULT,
@@ -15,6 +16,7 @@ from belong_mail.core.i18n import (
     language_name,
     text_direction,
 )
+from belong_mail.web.forms import Validator, strip
 
 # Labels a field below the one for the default language.
 SAME = gettext_noop("The same in %(language)s")
@@ -97,3 +99,31 @@ def label(code: str, first: str, other: str) -> LazyString:
 
 def _named(code: str) -> str:
     return language_name(code, str(get_locale()))
+
+
+def words_field(
+    kind: type[StringField],
+    first: str,
+    *validators: Validator,
+    other: str = SAME,
+    hint: object = "",
+    needed: LazyString | None = None,
+    clean: Callable[[str | None], str | None] = strip,
+) -> MakeField:
+    """Make a text field for each language, labeled as `label` does.
+
+    In the default language alone it has a hint, and says with `needed` that something must be
+    typed; else it may stay empty.
+    """
+
+    def make(code: str) -> StringField:
+        is_first = code == DEFAULT
+        required = DataRequired(needed) if needed and is_first else Optional()
+        return kind(
+            label(code, first, other),
+            description=hint if is_first else "",
+            filters=[clean],
+            validators=[required, *validators],
+        )
+
+    return make

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core import lookups, site_settings
-from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core import jobs, site_settings
+from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
@@ -26,7 +26,7 @@ from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import bounce_domains, import_tasks, inbound, waitlist_tasks
+from belong_mail.members import import_tasks, inbound, waitlist_tasks, wrapped_fields
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
@@ -97,7 +97,7 @@ class Worker:
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
-        domain_of = partial(bounce_domains.domain_name, self._keyring)
+        domain_of = partial(wrapped_fields.domain_name, self._keyring)
         undelivered = partial(auto_pause.pause_if_refused, domain_of)
         self.engine = Engine(*parts, undelivered=undelivered, is_met=self._is_met)
 
@@ -145,7 +145,7 @@ class Worker:
                 return IDLE_SECONDS
             return 0.0 if self.step() else IDLE_SECONDS
         except (*NO_DATABASE, OSError, StateFolderError) as error:
-            log.error("Database or state folder cannot be used: %s", type(error).__name__)  # noqa: TRY400
+            log.error("Database or state folder cannot be used: %s", error_name(error))  # noqa: TRY400
         return NO_DATABASE_SECONDS
 
     def _is_free(self) -> bool:
@@ -282,11 +282,11 @@ class Worker:
         people_first = due.order_by(Job.kind == inbound.RETURNED, Job.id).limit(JOBS_AT_ONCE)
         found = [(number, bool(is_one)) for number, is_one in session.execute(people_first)]
         asking = [number for number, is_one in found if is_one]
-        room = lookups.remaining_lookups(session, at) if asking else 0
-        lookups.count_lookups(session, min(room, len(asking)), at)
+        room = jobs.remaining_lookups(session, at) if asking else 0
+        jobs.count_lookups(session, min(room, len(asking)), at)
         if room >= len(asking):
             return [number for number, _ in found]
-        lookups.note_excess(session, at)
+        jobs.note_excess(session, at)
         behind = session.execute(people_first.where(~is_lookup))
         return asking[:room] + [number for number, _ in behind]
 

@@ -21,8 +21,14 @@ from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
+from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, group_retirement_tasks, office_copies
+from belong_mail.newsletters import (
+    auto_pause,
+    group_retirement_tasks,
+    office_copies,
+    settling,
+)
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -45,9 +51,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
-        "Leads see old numbers": count_for_leads,
-        "Leads see old numbers of interests": lambda session: ticks.count_for_leads(
-            session, mailer.opener
+        "Leads see old numbers": partial(count_for_leads, pace=Pace()),
+        "Leads see old numbers of interests": partial(
+            ticks.count_for_leads, opener=mailer.opener, pace=Pace()
         ),
         "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
@@ -77,6 +83,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         )
     found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
         session, mailer.opener
+    )
+    found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
+        session, now()
     )
     return found
 

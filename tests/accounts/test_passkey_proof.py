@@ -13,6 +13,7 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import ADD, LEAD, add, options_to_add, trail
@@ -94,7 +95,7 @@ def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
             select(Account, BrowserSession).join(BrowserSession)
         ).one()
         said = {"account": account.public_id, "session": browser_session.public_id}
-        accounts.seal_job(session, services.sealer, accounts.PROOF, {**said, "language": "en"})
+        seal_job(session, services.sealer, accounts.PROOF, {**said, "language": "en"})
     worker.drain()
     assert len(relay.accepted) == before
     assert owner.open("/lead/").status_code == 200

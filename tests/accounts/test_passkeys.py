@@ -21,9 +21,10 @@ from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
@@ -420,7 +421,7 @@ def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services)
             account.office_since = now()
     end("suspended" if what == "suspended" else "removed", services)
     with services.writing.begin() as session:
-        purge.purge_all(session, now())
+        rooms.purge_all(session, now())
         recoveries = len(session.scalars(select(Recovery)).all())
     assert count(services) == recoveries == (what != "removed")
 
@@ -505,11 +506,9 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         said = {"account": account.public_id, "what": "stolen"}
-        accounts.seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
+        seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
         for _ in range(30):
-            accounts.seal_job(
-                session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"}
-            )
+            seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"})
     before = len(relay.to(LEAD))
     worker.drain()
     assert len(relay.to(LEAD)) - before == PASSKEY_CHANGED_RATE.burst - 1

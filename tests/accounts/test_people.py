@@ -8,16 +8,17 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from belong_mail.accounts import handover, invitations, people
+from belong_mail.accounts import invitations, people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.handover import Successor
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead
+from belong_mail.accounts.people import Successor
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.leads import mailbox
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
@@ -255,7 +256,7 @@ def test_an_invitation_to_the_office_is_over_after_a_week(
     invite(office, scenario, COLLEAGUE, office="y")
     link = link_to(scenario.mails(COLLEAGUE)[-1], "invitation")
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + timedelta(days=9))
+        rooms.purge_all(session, now() + timedelta(days=9))
     assert account_of(scenario, COLLEAGUE) is None
     assert scenario.visitor.press(link).status_code == 404
 
@@ -421,7 +422,7 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) 
             "groups": [group_id(scenario, VILLAGE)], "office": False,
         }  # fmt: skip
         with scenario.services.writing.begin() as session:
-            accounts.seal_job(session, scenario.services.sealer, "rights-changed", said)
+            seal_job(session, scenario.services.sealer, "rights-changed", said)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
 
@@ -485,7 +486,7 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
             session.get_one(Account, known(scenario, NEW).id),
         )
         before = invitations.introduced_from(session, scenario.keyring.opener, account, group)
-        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
+        seal_job(session, scenario.services.sealer, "right-accepted", said)
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
     with scenario.services.reading.begin() as session:
@@ -591,7 +592,7 @@ def test_who_does_not_work_for_the_office_hands_nothing_over(scenario: Scenario)
         by, to = known(scenario, OTHER), Successor(name="Bea", address=NEW)
         session.execute(update(Account).where(Account.id == by.id).values(is_office=True))
         group, sealer = group_named(session, VILLAGE), scenario.services.sealer
-        handover.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
+        people.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
     assert scenario.mails(NEW) == []
     assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
 
@@ -607,7 +608,7 @@ def test_who_accepts_for_themselves_ends_no_one_elses_right(scenario: Scenario) 
             "office": False,
             "replaces": known(scenario, LEAD).public_id,
         }
-        accounts.seal_job(session, scenario.services.sealer, "right-accepted", said)
+        seal_job(session, scenario.services.sealer, "right-accepted", said)
     scenario.worker.drain()
     assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
 
@@ -618,8 +619,6 @@ def test_a_group_is_handed_over_to_staff_alone_whatever_the_web_asks(scenario: S
     with scenario.services.writing.begin() as session:
         group, sealer = group_named(session, VILLAGE), scenario.services.sealer
         to = Successor(name="Bea", address=outside)
-        handover.hand_over(
-            session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to
-        )
+        people.hand_over(session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to)
     assert scenario.mails(outside) == []
     assert account_of(scenario, outside) is None

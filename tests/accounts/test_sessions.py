@@ -7,8 +7,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts.devices import device_of
 from belong_mail.accounts.models import BrowserSession
+from belong_mail.accounts.session import device_of
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services

@@ -6,8 +6,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from belong_mail.core import colors, i18n
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import Renderer
-from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.core.logo import MAX_OCTETS
 from config import Config, InvalidSettings
 from tests.another_district.lakeside import LOGO

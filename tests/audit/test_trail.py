@@ -16,7 +16,7 @@ from belong_mail.core.db import make_engine, now
 from belong_mail.core.retention import AUDIT_AGE
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from tests.web_role import url_of_web
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -149,12 +149,12 @@ def test_entries_go_after_two_years(services: Services) -> None:
     written(services, AUDIT_AGE + timedelta(minutes=2))
     kept = written(services, AUDIT_AGE - timedelta(minutes=2))
     with services.writing.begin() as session:
-        assert purge.purge_all(session)["audit entries"] == 1
+        assert rooms.purge_all(session)["audit entries"] == 1
     assert [entry.id for entry in entries(services)] == [kept]
 
 
 def test_a_worker_whose_clock_runs_ahead_deletes_nothing(services: Services) -> None:
     written(services)
     with time_machine.travel(now() + 2 * AUDIT_AGE), services.writing.begin() as session:
-        assert purge.purge_all(session)["audit entries"] == 0
+        assert rooms.purge_all(session)["audit entries"] == 0
     assert len(entries(services)) == 1

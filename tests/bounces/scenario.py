@@ -13,7 +13,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
-from belong_mail.ops import purge as ops_purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.bounces.mail import UNKNOWN, bounce, hand_back
 from tests.factories import make_member, members_of, queue_issue
@@ -86,7 +86,7 @@ class BounceScenario:
     def purge(self) -> int:
         """Run the retention clock; return how many memberships it removed."""
         with self.services.writing.begin() as session:
-            return ops_purge.purge_all(session)["subscriptions"]
+            return rooms.purge_all(session)["subscriptions"]
 
 
 def pass_days(services: Services, days: float) -> None:

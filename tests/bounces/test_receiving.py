@@ -11,6 +11,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
+from belong_mail.newsletters import settling
 from tests.bounces.mail import BROKEN_LIMIT, FULL, SPAM, UNKNOWN, apple, bounce, complaint, several
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor
@@ -35,6 +36,20 @@ def test_what_was_accepted_and_comes_back_has_bounced(
     with scenario.services.reading.begin() as session:
         bounced = session.scalars(select(Delivery).where(Delivery.state == State.BOUNCED)).one()
         assert (bounced.enhanced, bounced.due_at) == (why[0], None)
+
+
+def test_what_comes_back_once_its_issue_is_settled_is_in_the_counts_that_are_kept(
+    scenario: BounceScenario,
+) -> None:
+    scenario.enter(ADA, BEN)
+    issue = scenario.issue()
+    for after in (timedelta(0), timedelta(minutes=3)):
+        with scenario.services.writing.begin() as session:
+            settling.settle_issues(session, now() + after)
+    scenario.send_back()
+    with scenario.services.reading.begin() as session:
+        assert settling.open_issues(session) == []
+    assert scenario.books(issue) == {"recipients": 2, "accepted": 1, "bounced": 1}
 
 
 @on_sqlite

@@ -14,7 +14,7 @@ from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, links_in, path_of, text_of
 from tests.clients import sign_in

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import ARGUMENTS_COLUMN, MESSAGE_COLUMN, RECIPIENT_COLUMN
-from belong_mail.core import lookups, rate_limits
+from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
 from belong_mail.core.services import Services
@@ -279,7 +279,7 @@ def test_guesses_that_ask_for_the_word_are_limited_like_any(
     worker: Worker, relay: Server, services: Services
 ) -> None:
     with services.writing.begin() as session:
-        lookups.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
+        jobs.count_lookups(session, rate_limits.LOOKUPS_PER_MINUTE.burst - 2, now())
     ask_for_words(services, "2345-6789", *(f"guess{number}@dpsk12.org" for number in range(9)))
     worker.drain()
     told = [one for one in relay.accepted if one.recipient.startswith("guess")]

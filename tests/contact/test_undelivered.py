@@ -10,7 +10,7 @@ from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
-from belong_mail.ops import alerts, health, purge
+from belong_mail.ops import alerts, health, rooms
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker
 from tests.bounces.mail import FULL, bounce, hand_back
@@ -117,7 +117,7 @@ def test_one_whose_answer_was_lost_twice_is_told_of_and_goes_after_a_month(
     assert cli.invoke(args=["contact", "undelivered"]).exit_code == 1
     for days, kept in ((29, 1), (31, 0)):
         with services.writing.begin() as session:
-            purge.purge_all(session, now() + timedelta(days=days))
+            rooms.purge_all(session, now() + timedelta(days=days))
             assert len(session.scalars(select(ContactMessage)).all()) == kept
     assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
 
@@ -132,5 +132,5 @@ def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
     worker.drain()
     assert cli.invoke(args=["contact", "undelivered"]).exit_code == 0
     with services.writing.begin() as session:
-        purge.purge_all(session, now() + timedelta(days=31))
+        rooms.purge_all(session, now() + timedelta(days=31))
         assert len(session.scalars(select(ContactMessage)).all()) == 1

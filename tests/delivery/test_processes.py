@@ -16,6 +16,8 @@ from belong_mail.core.services import Services
 from belong_mail.worker.process import NICENESS
 from tests.delivery.factories import books, queue
 from tests.factories import make_members
+from tests.faults.product import Command
+from tests.faults.product import running as forked
 from tests.markers import on_sqlite
 from tests.processes import SECONDS, complaints_in, run, running
 from tests.servers.smtp import Server, drop
@@ -104,12 +106,11 @@ def test_a_worker_killed_at_a_verb_loses_nothing_and_doubles_only_after_the_dot(
     moment: str, environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
     issue = queue(services, keyring, 3)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Command] = []
     relay.on(moment, lambda _: victims.pop().kill() if victims else None)
-    with running(environment, "worker") as process:
+    with forked(environment, "worker") as process:
         victims.append(process)
-        wait_for_end(process)
-    assert process.returncode == -signal.SIGKILL
+        assert process.wait().code == -signal.SIGKILL
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
     assert len(copies(relay)) == 3
@@ -129,11 +130,11 @@ def test_workers_killed_at_random_moments_lose_nothing(
     relay.delay = 0.01
     for _ in range(kills):
         accepted = len(relay.accepted)
-        with running(environment, "worker") as process:
+        with forked(environment, "worker") as process:
             relay.wait_for(min(accepted + 10, 150), SECONDS)
             time.sleep(random.uniform(0, 0.2))
             process.kill()
-            wait_for_end(process)
+            process.wait()
     relay.delay = 0
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Nothing is waiting.\n")
@@ -151,11 +152,11 @@ def test_a_killed_workers_doubtful_copy_obeys_the_setting(
 ) -> None:
     """By default it waits a quarter of an hour, as after any lost answer."""
     issue = queue(services, keyring, 2)
-    victims: list[subprocess.Popen[str]] = []
+    victims: list[Command] = []
     relay.on("DOT", lambda _: victims.pop().kill() if victims else None)
-    with running(environment, "worker") as process:
+    with forked(environment, "worker") as process:
         victims.append(process)
-        wait_for_end(process)
+        process.wait()
     ended = run(environment, "worker", "--drain")
     assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 1 uncertain.\n")
     assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
@@ -169,12 +170,10 @@ def test_two_workers_at_once_send_no_second_copy(
     issue = queue(services, keyring, 250)
     relay.delay = 0.005
     with (
-        running(environment, "worker", "--drain") as one,
-        running(environment, "worker", "--drain") as other,
+        forked(environment, "worker", "--drain") as one,
+        forked(environment, "worker", "--drain") as other,
     ):
-        wait_for_end(one)
-        wait_for_end(other)
-    assert (one.returncode, other.returncode) == (0, 0)
+        assert (one.wait().code, other.wait().code) == (0, 0)
     assert relay.connections > 1
     assert len(copies(relay)) == len(relay.accepted) == 250
     assert books(services, issue) == {"recipients": 250, "accepted": 250}

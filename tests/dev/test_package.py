@@ -102,16 +102,25 @@ def test_help_names_each_command_once() -> None:
     assert sorted(listed) == sorted(str(each.name) for each in cli.every_command())
 
 
-def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a site in a folder."""
+    folder = tmp_path_factory.mktemp("made")
+    said = belong(wheel, folder, "db", "upgrade", "--seed", "dps")
+    assert said.returncode == 0, said.stderr
+    assert "The database is up to date." in said.stdout + said.stderr
+    return folder
+
+
+def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, site: Path) -> None:
     for arguments, expected in (
-        (("db", "upgrade", "--seed", "dps"), "The database is up to date."),
         (("group", "list"), "the-village"),
         (("worker", "--drain"), "Nothing is waiting."),
     ):
-        said = belong(wheel, tmp_path, *arguments)
+        said = belong(wheel, site, *arguments)
         assert said.returncode == 0, said.stderr
         assert expected in said.stdout + said.stderr
-    assert (tmp_path / "var/belong.db").is_file()
+    assert (site / "var/belong.db").is_file()
     assert not (wheel / "var").exists()
 
 
@@ -131,13 +140,12 @@ def test_setup_finds_scripts_and_units_in_the_wheel_and_needs_no_settings(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
+def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "belong_mail.ops.console", "web", "--port", str(port)],
-        cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
+        cwd=site, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
     )  # fmt: skip
     try:
         wait_until_served(port)
@@ -148,7 +156,7 @@ def test_the_web_server_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> No
         server.wait(20)
 
 
-def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel: Path, site: Path) -> None:
     """By one process far from the checkout, which says what it found."""
     code = """
 import io, json
@@ -161,9 +169,8 @@ Image.new("RGB", (8, 4)).save(file, "PNG")
 page = app.test_client().get("/?lang=es").text
 print(json.dumps([page, str(EMAILS), reencode_image(file.getvalue()).width]))
 """
-    belong(wheel, tmp_path, "db", "upgrade", "--seed", "dps")
     said = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code], cwd=site, capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(wheel)},
     )  # fmt: skip
     assert said.returncode == 0, said.stderr

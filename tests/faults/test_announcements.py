@@ -2,10 +2,13 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from belong_mail.worker.loop import make_worker
+from tests.at_once import at_once
+from tests.faults.conftest import Scenes
 from tests.faults.scene import Scene
 from tests.markers import on_sqlite
 from tests.processes import SECONDS
@@ -87,11 +90,9 @@ def test_an_announcement_without_sense_keeps_no_mail_back(line: bytes, scene: Sc
     assert scene.relay.connections <= MEMBERS
 
 
-@on_sqlite
-@pytest.mark.parametrize("way", EARLY)
-def test_a_relay_that_ends_conversations_early_is_left_alone(way: str, scene: Scene) -> None:
+def check_left_alone(scene: Scene, verb: str, action: Action) -> None:
     issue = scene.queue(MEMBERS)
-    scene.relay.always(*EARLY[way])
+    scene.relay.always(verb, action)
     worker = make_worker(scene.services, scene.keyring)
     running = threading.Thread(target=worker.run)
     running.start()
@@ -100,3 +101,13 @@ def test_a_relay_that_ends_conversations_early_is_left_alone(way: str, scene: Sc
     running.join(SECONDS)
     assert 0 < scene.relay.connections <= BREAKS
     assert scene.filled(issue) == {"recipients": MEMBERS, "queued": MEMBERS}
+
+
+def test_a_relay_that_ends_conversations_early_is_left_alone(scenes: Scenes) -> None:
+    """In each way; all at once, for each worker is watched for seconds."""
+
+    def attempt(way: str) -> None:
+        with scenes.make(way, "timeout=20&dot_timeout=20") as scene:
+            check_left_alone(scene, *EARLY[way])
+
+    at_once({way: partial(attempt, way) for way in EARLY})

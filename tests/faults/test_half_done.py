@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from belong_mail.core.db import make_engine
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.ops import purge, schema
+from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.scene import Scene
@@ -92,7 +92,7 @@ def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
 
     def purge_once() -> None:
         with services.writing.begin() as session:
-            purge.purge_all(session)
+            rooms.purge_all(session)
 
     def check() -> None:
         assert kept_of(services) == before

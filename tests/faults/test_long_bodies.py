@@ -12,11 +12,19 @@ from tests.faults.scene import Scene
 from tests.markers import in_turn, on_sqlite
 from tests.servers.actions import Action, Conversation, drop, hang, reset
 from tests.servers.manners import EXTENSIONS, SLOW
+from tests.servers.smtp import Server
 
-# Octets: a third more in the mail, which is more than both sides' kernels keep.
-PICTURE = 7_000_000
+# Octets: a third more in the mail, which is more than both sides' kernels keep: 4 MB of what is
+# sent (tcp_wmem), and little of what is to be read.
+PICTURE = 4_000_000
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=4&dot_timeout=20"])
 WAYS: dict[str, Action] = {"drop": drop(), "reset": reset, "hang": hang()}
+
+
+@pytest.fixture
+def relay(relay: Server) -> Server:
+    relay.keep_little()
+    return relay
 
 
 def queue(scene: Scene, members: int) -> str:

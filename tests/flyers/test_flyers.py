@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.newsletters import flyers
+from belong_mail.newsletters import files
 from belong_mail.newsletters.attachments import file_name, octets
 from belong_mail.newsletters.flyer_reader import MAX_FILE, CleanFlyer
 from belong_mail.newsletters.forms import MAX_BODY
@@ -220,9 +220,9 @@ def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
     with services.writing.begin() as session:
         issue = session.scalars(select(Newsletter)).one()
         size = MAX_FILE - len(flyer()) + 100
-        flyers.add_flyer(session, issue, "Large", CleanFlyer(b"x" * size, 1, is_tagged=True))
-        with pytest.raises(flyers.FlyersTooLarge):
-            flyers.add_flyer(session, issue, "Tea", CleanFlyer(b"x" * 5000, 1, is_tagged=True))
+        files.add_flyer(session, issue, "Large", CleanFlyer(b"x" * size, 1, is_tagged=True))
+        with pytest.raises(files.FlyersTooLarge):
+            files.add_flyer(session, issue, "Tea", CleanFlyer(b"x" * 5000, 1, is_tagged=True))
     answer = attach(lead, page, tagged())
     assert answer.status_code == 422
     assert "can have 5 MB together" in answer.text
@@ -231,7 +231,7 @@ def test_all_flyers_of_a_newsletter_have_five_files_and_five_megabytes(
         issue = session.scalars(select(Newsletter)).one()
         for number in range(4):
             clean = CleanFlyer(b"x", 1, is_tagged=True)
-            flyers.add_flyer(session, issue, f"Tea {number}", clean)
+            files.add_flyer(session, issue, f"Tea {number}", clean)
     fields = Form(lead.open("/lead/").text).fields
     upload = {"flyer": (io.BytesIO(flyer()), "x.pdf"), "title": "Sixth", **fields}
     answer = lead.press(f"{page}/flyers", **upload)

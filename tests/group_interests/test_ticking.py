@@ -12,7 +12,7 @@ from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.members import self_service_tasks
 from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from tests.browser_client import Form, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import group_named
@@ -214,7 +214,7 @@ def test_what_was_ticked_goes_with_the_membership(scenario: Helpers) -> None:
         time_machine.travel(now() + timedelta(days=31)),
         scenario.services.writing.begin() as session,
     ):
-        purge.purge_all(session)
+        rooms.purge_all(session)
     assert scenario.rows("subscriptions") == 0
 
 

@@ -13,8 +13,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
 from belong_mail.core.site_settings import SiteSetting
-from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
-from belong_mail.groups.site_words import site_words
+from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers, site_words
 from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of

@@ -12,7 +12,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of
@@ -189,7 +189,7 @@ def test_who_never_accepts_is_forgotten(scenario: Scenario, cli: Any) -> None:
     invite(cli, "true.lead@dpsk12.org", "asian")
     scenario.worker.drain()
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + timedelta(days=9))
+        rooms.purge_all(session, now() + timedelta(days=9))
     with scenario.services.reading.begin() as session:
         assert len(session.scalars(select(GroupLead)).all()) == 1
         assert len(session.scalars(select(Account)).all()) == 1
@@ -199,7 +199,7 @@ def test_who_never_accepts_is_forgotten(scenario: Scenario, cli: Any) -> None:
 def test_an_invitation_that_still_waits_is_not_forgotten(scenario: Scenario, cli: Any) -> None:
     invite(cli)
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + timedelta(days=9))
+        rooms.purge_all(session, now() + timedelta(days=9))
     with time_machine.travel(now() + timedelta(days=6)):
         link = link_to(scenario.mails(LEAD)[-1], "invitation")
         with time_machine.travel(now() + timedelta(days=5)):

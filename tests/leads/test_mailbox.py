@@ -12,7 +12,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.groups import mailbox as mailboxes
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of

@@ -11,6 +11,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members.models import Subscription
+from belong_mail.members.pace import Pace
 from belong_mail.members.self_service_tasks import _move
 from belong_mail.members.service import count_for_leads, count_members
 from belong_mail.newsletters.models import Newsletter
@@ -26,7 +27,7 @@ SLUG = "the-village"
 def told(lead: Visitor, services: Services) -> str:
     """Count anew, as the worker does each minute, and return what the first page says then."""
     with services.writing.begin() as session:
-        count_for_leads(session)
+        count_for_leads(session, Pace())
     return lead.open("/lead/").text
 
 
@@ -52,6 +53,26 @@ def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(
     assert shown == [
         40, 40, 40, 40, 50, 50, 50, 50, 50, 40, 40, 40, 0, 10, 10, 10, 0, 0, 10,
     ]  # fmt: skip
+
+
+def test_a_group_that_takes_long_to_count_is_counted_in_a_hundredth_of_the_time(
+    lead: Visitor, services: Services, keyring: Keyring
+) -> None:
+    """Counting a million takes seconds: not each minute."""
+    told(lead, services)
+    clock = [0.0]
+    pace = Pace(lambda: clock[-1])
+    with services.writing.begin() as session:
+        make_members(session, keyring, 30)
+        group = group_named(session, SLUG)
+        with pace.measured(group.id):
+            clock.append(3.0)
+        shown = []
+        for seconds in (4.0, 60.0, 236.0, 241.0):
+            clock.append(seconds)
+            count_for_leads(session, pace)
+            shown.append(group.members_shown)
+    assert shown == [0, 0, 0, 30]
 
 
 def test_looking_again_counts_nothing_anew(

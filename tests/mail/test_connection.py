@@ -1,5 +1,6 @@
 """TLS and log-in: never without a verified certificate, never a password in the open."""
 
+import re
 import ssl
 import time
 from dataclasses import replace
@@ -79,6 +80,8 @@ def test_a_certificate_that_proves_nothing_is_refused(
     ):
         greet(server, replace(relay, tls=tls))
     assert "certificate" in str(unreachable.value)
+    step = "STARTTLS" if tls == "starttls" else "CONNECT"
+    assert re.fullmatch(rf"{step} \(.*certificate.*\)", unreachable.value.place)
     assert "AUTH" not in "".join(server.commands).upper()
 
 

@@ -13,7 +13,7 @@ from belong_mail.core.services import Services
 from belong_mail.meetings import recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import demo_data, purge
+from belong_mail.ops import demo_data, rooms
 from tests.browser_client import Form, Visitor, html_of, link_to, path_of, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
@@ -216,7 +216,7 @@ def test_a_meeting_is_forgotten_ninety_days_after_its_last_day_or_its_cancellati
     left = []
     for days in (89, 92, 122, 132, 4000):
         with services.writing.begin() as session:
-            purge.purge_all(session, now() + timedelta(days))
+            rooms.purge_all(session, now() + timedelta(days))
         left.append(len(dump_of(services)["meetings"]))
     assert left == [5, 3, 2, 1, 1]
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
+from belong_mail.core.db import error_name
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form, Visitor
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
@@ -294,3 +297,20 @@ def test_a_lost_file_is_not_made_anew_by_web_worker_or_commands(
         assert ended.stderr.startswith("Error: The database cannot be used")
     assert not file.exists()
     assert app
+
+
+def test_a_command_for_which_the_disk_has_no_room_says_so(services: Services) -> None:
+    """Its database says that it is full, as SQLite and PostgreSQL each do."""
+    is_sqlite = services.writing.kw["bind"].dialect.name == "sqlite"
+    write = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$"
+    with services.writing() as session:
+        connection = session.connection()
+        if is_sqlite:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            write = "CREATE TABLE more AS SELECT zeroblob(1000000)"
+        with pytest.raises(OperationalError) as full:
+            connection.exec_driver_sql(write)
+    assert error_message(full.value) == FULL
+    name = "SQLITE_FULL" if is_sqlite else "DiskFull"
+    assert error_name(full.value) == f"OperationalError: {name}"

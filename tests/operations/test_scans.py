@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy import Connection, Engine, event, insert, select, text
 
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring
@@ -19,6 +19,8 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters import settling
+from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import metrics
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
@@ -208,10 +210,23 @@ def test_a_step_of_planning_an_issue_reads_no_large_table_whole(
     assert plans.seen > 3
 
 
+def test_once_an_issue_is_settled_neither_metrics_nor_its_report_read_a_large_table_whole(
+    services: Services, filled: Engine
+) -> None:
+    for after in (timedelta(0), timedelta(minutes=3)):
+        with services.writing.begin() as session:
+            settling.settle_issues(session, now() + after)
+    with watched(filled) as plans, services.reading.begin() as session:
+        assert settling.open_issues(session) == []
+        metrics.gather_metrics(session, None)
+        newsletters.report(session, session.scalars(select(Newsletter)).one())
+    assert [each for each in plans.wrong if "requests" not in each] == []
+
+
 def test_what_waits_longest_is_found_without_reading_a_large_table_whole(
     services: Services, filled: Engine
 ) -> None:
-    """The total by state is counted: nothing else knows it."""
+    """The copies of an issue that is not settled are counted: nothing else knows them."""
     with watched(filled) as plans, services.reading.begin() as session:
         metrics.gather_metrics(session, None)
     wrong = [each for each in plans.wrong if "GROUP BY" not in each and "requests" not in each]

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from belong_mail.core import encryption
-from belong_mail.core.help_lines import HelpLine
+from belong_mail.core.district import HelpLine
 from belong_mail.core.services import Services
 from belong_mail.ops import setup_plan
 from belong_mail.ops.setup_command import QUESTIONS, setup_command, start

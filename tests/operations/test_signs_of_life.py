@@ -20,7 +20,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import disk, health
+from belong_mail.ops import health
 from belong_mail.ops.hold import Host
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
@@ -170,7 +170,7 @@ def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
 
 def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Services) -> None:
     with services.reading.begin() as session:
-        low, enough = disk.LOW_BYTES - 1, disk.LOW_BYTES
+        low, enough = health.LOW_BYTES - 1, health.LOW_BYTES
         assert health.obstacles(session, has_relay=False, free_bytes=low) == [
             "A disk is nearly full."
         ]

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import EMAILS, Renderer
-from belong_mail.core.help_lines import HelpLine, HelpLines
 from belong_mail.delivery.mailer import Email
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups.header_words import telling_word

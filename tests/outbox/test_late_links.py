@@ -14,7 +14,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
@@ -100,7 +100,7 @@ def test_a_link_that_leaves_late_works_or_its_email_has_expired(
         link = link_to(mails[0], about)
     with time_machine.travel(now() + timedelta(hours=hours, minutes=8)):
         with scenario.services.writing.begin() as session:
-            purge.purge_all(session)
+            rooms.purge_all(session)
         reader = seat if about == "sign-in" else scenario.visitor
         assert reader.open(link).status_code == 200
 
@@ -116,7 +116,7 @@ def test_a_wish_is_kept_as_long_as_its_late_link_works(
         link = link_to(scenario.mails(SOMEBODY)[-1], "confirm")
         with time_machine.travel(now() + timedelta(hours=71)):
             with scenario.services.writing.begin() as session:
-                purge.purge_all(session)
+                rooms.purge_all(session)
             assert scenario.visitor.follow(link).status_code == 200
 
 

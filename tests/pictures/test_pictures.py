@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.newsletters import images
+from belong_mail.newsletters import files
 from belong_mail.newsletters.forms import MAX_BODY
 from belong_mail.newsletters.image_decoder import EncodedImage
 from belong_mail.newsletters.models import Image, Newsletter
@@ -218,7 +218,7 @@ def test_an_issue_takes_ten_pictures_and_another_when_one_is_removed(
         issue = session.scalars(select(Newsletter)).one()
         encoded = EncodedImage("image/png", picture(), 40, 30)
         for _ in range(9):
-            images.add_image(session, issue, "Tea", encoded)
+            files.add_image(session, issue, "Tea", encoded)
     fields = Form(lead.open(f"{page}/pictures").text).fields
     assert add(lead, page, picture()).status_code == 303
     upload = {**fields, "picture": (io.BytesIO(picture()), "x.png"), "description": "Eleventh"}
@@ -263,7 +263,7 @@ def test_a_text_with_too_heavy_pictures_is_not_released(lead: Visitor, services:
         issue = session.scalars(select(Newsletter)).one()
         noise = Pillow.effect_noise((600, 600), 90)
         heavy = EncodedImage("image/png", file(noise, "PNG") * 6, 600, 600)
-        sources = [images.add_image(session, issue, "Tea", heavy).source for _ in range(3)]
+        sources = [files.add_image(session, issue, "Tea", heavy).source for _ in range(3)]
         assert session.scalar(select(func.count(Image.id))) == 3
     write(lead, page, sources[0])
     assert "too large" not in lead.open(f"{page}/release").text

@@ -20,7 +20,7 @@ from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact import service as contact
 from belong_mail.core.db import Base, new_public_id, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job
+from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import mailbox
@@ -510,7 +510,7 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
             session, seal, "change-address", secret, new=STRANGER, language="en"
         )
         asked: dict[str, Any] = {"address": STRANGER, "language": "en", "is_staff": True}
-        members_self_service._add_job(session, seal, "my-groups", now(), **asked)
+        seal_job(session, seal, "my-groups", asked)
         lead = account(session, MALLORY, scenario)
         shared_mailbox.propose_mailbox(session, seal, theirs, lead, STRANGER, "en")
         written = contact.ContactData("join", "x")

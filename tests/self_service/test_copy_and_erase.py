@@ -27,7 +27,7 @@ from belong_mail.members.models import (
 )
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import group_named, queue_issue

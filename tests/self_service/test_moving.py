@@ -18,7 +18,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as members
 from belong_mail.members.models import AddressChange, Subscription
-from belong_mail.ops.purge import purge_all
+from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import members_of, queue_issue

@@ -173,14 +173,18 @@ class Conversation:
 
     def _read_message(self) -> bytes:
         """Read up to CRLF.CRLF and nothing like it; undo the stuffing of dots."""
-        self._buffer = b"\r\n" + self._buffer
         verbs = (*(f"BODY {each}" for each in self._recipients), "BODY")
-        while b"\r\n.\r\n" not in self._buffer:
+        read, looked_at = bytearray(b"\r\n" + self._buffer), 0
+        self._buffer = b""
+        while (end := read.find(b"\r\n.\r\n", looked_at)) < 0:
+            looked_at = max(0, len(read) - 4)
             action = self.mailer.action(*verbs)
             self._receive(LITTLE if action else MUCH)
+            read += self._buffer
+            self._buffer = b""
             if action:
                 action(self)
-        body, _, self._buffer = self._buffer.partition(b"\r\n.\r\n")
+        body, self._buffer = bytes(read[:end]), bytes(read[end + 5 :])
         if BARE.search(body):
             self.mailer.faults.append("a bare CR, LF or NUL in a message")
         return body.replace(b"\r\n.", b"\r\n")[2:] + b"\r\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from functools import cached_property
 
 from tests.servers.actions import Action, Say
 from tests.servers.ledger import Copy, Ledger
@@ -20,7 +21,7 @@ class Accepted:
     data: bytes
     at: float
 
-    @property
+    @cached_property
     def message(self) -> EmailMessage:
         return BytesParser(EmailMessage, policy=policy.default).parsebytes(self.data)
 

@@ -50,6 +50,10 @@ class Server(Desk):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
+    def keep_little(self) -> None:
+        """Let the kernel keep only 64 KB of what was sent and is not read yet."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+
     def __enter__(self) -> Self:
         return self.start()
 

@@ -3,7 +3,6 @@
 import pytest
 
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.mail.address import correct_domain
 from belong_mail.members.service import SignupData
@@ -82,7 +81,7 @@ def test_all_else_that_was_typed_stays_when_the_button_is_pressed(
     assert scenario.visitor.press(JOIN, **kept).status_code == 303
     with scenario.services.reading.begin() as session:
         [job] = session.query(Job)
-        signup = SignupData.from_bytes(keyring.opener.open(job.sealed or b"", sealed_for("join")))
+        signup = SignupData(**keyring.open_job(job))
     assert (signup.address, signup.first_name) == (MEANT, "Ada")
 
 

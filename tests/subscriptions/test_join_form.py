@@ -1,5 +1,6 @@
 """The sign-up form before clumsy and hostile input: kind errors, nothing lost, nothing stored."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -94,7 +95,7 @@ def stored(scenario: Scenario, keyring: Keyring) -> SignupData:
         [request] = session.query(Job).all()
         assert request.sealed is not None
         session.delete(request)
-        return SignupData.from_bytes(keyring.opener.open(request.sealed, sealed_for("join")))
+        return SignupData(**json.loads(keyring.opener.open(request.sealed, sealed_for("join"))))
 
 
 def test_an_address_that_is_not_the_districts_is_refused_kindly(scenario: Scenario) -> None:

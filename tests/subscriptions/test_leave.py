@@ -12,7 +12,7 @@ from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import make_member, queue_issue
@@ -185,7 +185,7 @@ def test_one_click_after_the_row_is_gone_is_still_fine(scenario: Scenario) -> No
     scenario.visitor.follow(link, **BODY)
     with time_machine.travel(now() + timedelta(days=31)):
         with scenario.services.writing.begin() as session:
-            purge.purge_all(session)
+            rooms.purge_all(session)
         assert scenario.subscription() is None
         assert scenario.visitor.follow(link, **BODY).status_code == 204
         assert scenario.visitor.open(footer).status_code == 410

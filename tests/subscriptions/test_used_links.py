@@ -11,7 +11,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.ops import purge
+from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, queue_issue
@@ -53,7 +53,7 @@ def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: 
     scenario.visitor.follow(link)
     with time_machine.travel(now() + timedelta(days=40)):
         with scenario.services.writing.begin() as session:
-            purge.purge_all(session)
+            rooms.purge_all(session)
         assert scenario.rows("wishes") == 0
         for answer in (scenario.visitor.open(link), scenario.visitor.follow(link)):
             assert answer.status_code == 200
@@ -184,7 +184,7 @@ def test_when_the_row_is_gone_every_link_explains(scenario: Scenario) -> None:
     scenario.visitor.follow(leave)
     with time_machine.travel(now() + timedelta(days=31)):
         with scenario.services.writing.begin() as session:
-            purge.purge_all(session)
+            rooms.purge_all(session)
         assert scenario.rows("subscriptions") == 0
         path = leave.partition("?")[0]
         answers = [scenario.visitor.open(each) for each in (leave, link_to(mail, "not-me"))]

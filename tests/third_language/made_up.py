@@ -27,8 +27,8 @@ SENSITIVE_WORDS = {
 
 
 def copy_product(root: Path, copy: Path) -> None:
-    """Copy what the product and its tests are made of."""
-    ignored = shutil.ignore_patterns("__pycache__", "schemas", "samples", "relays")
+    """Copy what the product and its tests are made of, and what is compiled of that."""
+    ignored = shutil.ignore_patterns("schemas", "samples", "relays")
     for name in COPIED:
         shutil.copytree(root / name, copy / name, ignore=ignored)
     for file in (*root.glob("*.py"), root / "pyproject.toml"):

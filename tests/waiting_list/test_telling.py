@@ -14,7 +14,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import WaitlistEntry
-from belong_mail.ops import demo_data, purge
+from belong_mail.ops import demo_data, rooms
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, make_member
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -161,10 +161,10 @@ def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Sce
     wait_for(scenario, BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "people-with-disabilities"))
-        assert purge.purge_all(session, now())["interests"] == 1
+        assert rooms.purge_all(session, now())["interests"] == 1
     for days, left in ((365, 1), (366, 0)):
         with scenario.services.writing.begin() as session:
-            purge.purge_all(session, now() + timedelta(days=days))
+            rooms.purge_all(session, now() + timedelta(days=days))
         assert scenario.rows("interests") == left
 
 
@@ -172,7 +172,7 @@ def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario: Scenario
     wait_for(scenario)
     launch(scenario)
     with scenario.services.writing.begin() as session:
-        purge.purge_all(session, now() + 8 * DAY)
+        rooms.purge_all(session, now() + 8 * DAY)
     assert (scenario.rows("wishes"), scenario.rows("subscriptions")) == (0, 0)
 
 

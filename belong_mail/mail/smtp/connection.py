@@ -237,10 +237,20 @@ _OF_OURS: Final = ("BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA", "UNSUPPORTED
 class RelayUnavailable(Exception):
     """The message could not be handed over, and was certainly not accepted."""
 
-    def __init__(self, phase: str, why: str, reply: Reply | None = None) -> None:
+    def __init__(
+        self, phase: str, why: str, reply: Reply | None = None, *, certificate_fault: str = ""
+    ) -> None:
         super().__init__(f"{phase}: {why}")
         self.phase = phase
         self.reply = reply
+        # What OpenSSL says is wrong with the relay's certificate.
+        self.certificate_fault = certificate_fault
+
+    @property
+    def place(self) -> str:
+        """Name the phase, and what is wrong with a certificate: in no word of the relay's."""
+        fault = self.certificate_fault.rstrip(".")
+        return f"{self.phase} ({fault})" if fault else self.phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +320,10 @@ def _connect(relay: Relay, token: str) -> SmtpConnection:
             _trusting.cache_clear()  # what this machine trusts may have changed
         if relay.certificate and _is_of_ours(error, connection):
             raise RelayUnavailable("CERTIFICATE", "the relay refuses ours") from None
-        raise RelayUnavailable(connection.now, network_reason(error)) from None
+        fault = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
+        raise RelayUnavailable(
+            connection.now, network_reason(error), certificate_fault=fault
+        ) from None
     except RelayUnavailable:
         connection.close()
         raise

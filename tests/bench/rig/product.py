@@ -123,9 +123,11 @@ class House:
     def check_books(self, queued: str) -> None:
         """Raise unless every member but the barred one has been sent one copy."""
         books = json.loads(self.tell("newsletter", "report", queued, "--json"))
+        # Barred before their stretch is planned, or before it is claimed.
         spared = books["withdrawn"] + books["suppressed"]
-        wanted = (self.members, self.members - BARRED, BARRED, 0)
-        if (books["recipients"], books["accepted"], spared, books["resent"]) != wanted:
+        found = (books["recipients"] - spared, books["accepted"], books["resent"])
+        wanted = self.members - BARRED
+        if found != (wanted, wanted, 0) or spared > BARRED:
             raise child.Failed(f"The books are not right: {books}")
         self.is_barred_left_out = True
 
@@ -169,8 +171,12 @@ def build(members: int, folder: Path, database_url: str) -> House:
     made = encryption.new_keys()
     given = {f"BELONG_{kind.upper()}_KEYS": made[kind] for kind in encryption.KINDS}
     house = House(members, folder, database_url, given)
-    house.command("db", "upgrade", "--seed", "dps")
-    house.command("demo", "--group", GROUP, "--members", str(members))
+    house.tell("db", "upgrade", "--seed", "dps")
+    house.tell("demo", "--group", GROUP, "--members", str(members))
+    if database_url.startswith("sqlite"):
+        # A forked process leaves in SQLite's log what a copy of the one file would lack.
+        with engine_of(database_url) as engine, engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     return house
 
 
