@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LOCAL: Final = 64
@@ -67,7 +68,7 @@ def normalise(address: str) -> str:
     """
     local, _, host = address.strip().rpartition("@")
     try:
-        host = host.encode("idna").decode("ascii") if not host.isascii() else host
+        host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError:
         raise InvalidAddress("The domain of this address cannot be written.") from None
     return unicodedata.normalize("NFC", f"{local}@{host}".lower())

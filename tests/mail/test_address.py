@@ -162,6 +162,7 @@ def test_what_an_envelope_takes_is_said_in_xtext_and_read_back(local: str) -> No
     [
         ("Ada@dpsk12.org", " ada@DPSK12.org"),
         ("ada@bücher.example.org", "ADA@XN--BCHER-KVA.example.org"),
+        ("ada@straße.example.org", "ada@xn--strae-oqa.example.org"),
         ("mu\u0308ller@example.org", "MÜLLER@example.org"),
     ],
 )
