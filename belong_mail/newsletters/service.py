@@ -1,5 +1,6 @@
 """Draft an issue, queue it in one transaction, and report on it."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
-from belong_mail.core import audit
+from belong_mail.core import audit, logs
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
@@ -37,6 +38,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
+log = logging.getLogger(__name__)
 # Lists who gets an issue that goes to one interest; the worker's alone.
 Choose = Callable[[Session, Newsletter], list[int]]
 # Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
@@ -277,6 +279,7 @@ def queue(
         raise InvalidState
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
+    logs.event(log, logging.INFO, "newsletter queued", newsletter=newsletter.id)
     if newsletter.interest_id is None or choose is None:
         plan_step(session, newsletter, 0, at_once)
     else:

@@ -1,16 +1,19 @@
 """Count an issue's copies once, when nothing of it waits; and count all, as metrics do."""
 
+import logging
 from collections import Counter
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.core import logs
 from belong_mail.core.db import dialect_insert
 from belong_mail.delivery.models import Chunk, Delivery, IssueCount, SettledIssue, State
 from belong_mail.delivery.settled import add_count
 from belong_mail.newsletters.models import Newsletter
 
+log = logging.getLogger(__name__)
 # Nobody's transaction is open for so long.
 NOTED_FOR = timedelta(minutes=2)
 # Copies that a worker may know more of are asked for again.
@@ -52,6 +55,8 @@ def _settle(session: Session, row: SettledIssue, queued_at: datetime, at: dateti
         for state, number, again, _ in found:
             add_count(session, row.newsletter_id, state, number, again)
         row.settled_at = at
+        if queued_at > at - CUT_OFF:
+            logs.event(log, logging.INFO, "newsletter finished", newsletter=row.newsletter_id)
 
 
 def _resting() -> Select[int]:

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import delete, func, insert, select, text, update
 
+from belong_mail.core import logs
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -244,13 +245,19 @@ def test_neither_metrics_nor_a_report_read_a_settled_issues_rows(
 
 
 def test_a_worker_settles_issues_by_itself(
-    worker: Worker, services: Services, keyring: Keyring
+    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     issue = queue(services, keyring, MEMBERS)
     worker.drain()
-    for minutes in (2, 6):
+    for minutes in (2, 6, 10):
         with time_machine.travel(now() + timedelta(minutes=minutes)):
             worker.step()
     assert settled_issues(services) == [issue]
+    said = [(each.getMessage(), getattr(each, logs.FIELDS, {})) for each in caplog.records]
+    assert [each for each in said if each[0].startswith("newsletter")] == [
+        ("newsletter queued", {"newsletter": issue}),
+        ("newsletter finished", {"newsletter": issue}),
+    ]
     with services.reading.begin() as session:
         assert session.scalar(text("SELECT count(*) FROM deliveries")) >= MEMBERS
