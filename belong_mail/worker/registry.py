@@ -77,16 +77,11 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
     found["No alarm is raised"] = partial(alerts.check_all, mailer=mailer, operator=tell)
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
-    for name, chore in ALL.retention.items():
-        found[f"What is over stays ({name})"] = (
-            chore if isinstance(chore, retention.Rule) else partial(_now, chore)
-        )
+    found |= {f"What is over stays ({name})": _purge(each) for name, each in ALL.retention.items()}
     found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
         session, mailer.opener
     )
-    found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
-        session, now()
-    )
+    found["Issues at rest are counted row by row"] = _settle_issues
     return found
 
 
@@ -99,8 +94,14 @@ def _verify_identities(mailer: Mailer, session: Session) -> int:
     return identity_tasks.verify(session, mailer.opener, mailer.district)
 
 
-def _now(chore: retention.Chore, session: Session) -> int:
-    return chore(session, now())
+def _settle_issues(session: Session) -> None:
+    settling.settle_issues(session, now())
+
+
+def _purge(chore: retention.Chore) -> Chore:
+    if isinstance(chore, retention.Rule):
+        return chore
+    return lambda session: chore(session, now())
 
 
 def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
