@@ -1,8 +1,8 @@
 """The list of languages; catalogs read from the .po files; dates and languages in words."""
 
 import gettext
+import io
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -15,7 +15,8 @@ from babel.dates import format_date as babel_date
 from babel.dates import format_skeleton, format_timedelta
 from babel.dates import format_time as babel_time
 from babel.lists import format_list
-from babel.messages.plurals import get_plural
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
@@ -30,9 +31,6 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Where a language has another pattern for a whole day than CLDR's: “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
-# In a .po file: what a translator must look at again, and a keyword with its quoted lines.
-_FUZZY = re.compile(r"^#,.*\bfuzzy\b", re.MULTILINE)
-_FIELD = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d+\])?) ((?:".*"\n?)+)', re.MULTILINE)
 
 
 def known_language(code: str | None) -> str:
@@ -80,36 +78,24 @@ class SourceWords(gettext.NullTranslations):
         return self.gettext(msgid1 if n == 1 else msgid2)
 
 
-class PoTranslations(gettext.GNUTranslations):
-    """A .po file, with the names filled in. Babel's reader would take 3 MB more meanwhile."""
-
-    def __init__(self, code: str, fill: Callable[[str], str]) -> None:
-        super().__init__()
-        self.plural = gettext.c2py(get_plural(code).plural_expr)
-        self._catalog: dict[str | tuple[str, int], str] = {}
-        source = (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").read_text(encoding="utf-8")
-        for entry in source.split("\n\n"):
-            said = {} if _FUZZY.search(entry) else _fields(entry)
-            source_words = said.pop("msgid", "")
-            for keyword, words in said.items():
-                if source_words and words and keyword.startswith("msgstr"):
-                    form = keyword[len("msgstr[") : -1]
-                    self._catalog[(source_words, int(form)) if form else source_words] = fill(words)
-
-
-def _fields(entry: str) -> dict[str, str]:
-    """Return what each keyword of an entry says; its escapes are those of JSON."""
-    return {
-        keyword: "".join(map(json.loads, quoted.splitlines()))
-        for keyword, quoted in _FIELD.findall(entry)
-    }
-
-
 @cache
 def catalog(code: str) -> gettext.NullTranslations:
     """Read the catalog of a language, once. English is what the sources say."""
     fill = filler(_chosen.get("names"))
-    return SourceWords(fill) if code == DEFAULT else PoTranslations(code, fill)
+    if code == DEFAULT:
+        return SourceWords(fill)
+    with (TRANSLATIONS / code / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        messages = read_po(file, locale=code)
+    for message in messages:
+        message.string = _filled(message.string or "", fill)
+    compiled = io.BytesIO()
+    write_mo(compiled, messages)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def _filled(words: str | Sequence[str], fill: Callable[[str], str]) -> str | tuple[str, ...]:
+    return fill(words) if isinstance(words, str) else tuple(fill(each) for each in words)
 
 
 class TextIn(str):  # noqa: SLOT000 - it has one more attribute
