@@ -70,9 +70,8 @@ def render(
 ) -> RenderedEmail:
     """Render an issue for the readers of a language; what is each one's own stays a slot.
 
-    A copy for a `lead` or the `office` says so, and holds no link to leave.
-
-    Whether its replies go to the leads the worker knows; a preview goes by the group's row.
+    A copy for a `lead` or the `office` says so, and holds no link to leave. Whether its replies
+    go to the leads the worker knows; a preview goes by the group's row.
     """
     if have_leads_replies is None:
         have_leads_replies = group.wrapped_mailbox is not None
