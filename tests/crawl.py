@@ -209,8 +209,9 @@ def calendar_stops(services: Services) -> Iterator[Stop]:
         yield Stop("calendar", path)
         yield Stop("calendar of a group", f"{path}?group={SLUG}")
     event = f"/meetings/{meeting.public_id}/{meeting.starts_on}.ics"
-    for path in ("/calendar.ics", f"/groups/{SLUG}/calendar.ics", event):
-        yield Stop("feed", path)
+    yield Stop("feed", "/calendar.ics")
+    for path in (f"/groups/{SLUG}/calendar.ics", event):
+        yield Stop("feed of a group", path)
 
 
 def mailbox_stops(services: Services) -> Iterator[Stop]:

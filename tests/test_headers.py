@@ -27,7 +27,7 @@ from tests.servers.smtp import Server
 OURS = "http://localhost:5000"
 META = re.compile(r'<meta name="referrer" content="([^"]+)"')
 # What any cache may keep: it is the same for everybody.
-KEPT = ("calendar",)
+KEPT = ("calendar", "feed")
 # What a cache may keep too, and asks about each time: the pages of `test_page_cache.py`.
 ASKED_AGAIN = ("/", "/privacy", "/accessibility", "new-colleagues")
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
