@@ -55,8 +55,7 @@ def _settle(session: Session, row: SettledIssue, queued_at: datetime, at: dateti
         for state, number, again, _ in found:
             add_count(session, row.newsletter_id, state, number, again)
         row.settled_at = at
-        if queued_at > at - CUT_OFF:
-            logs.event(log, logging.INFO, "newsletter finished", newsletter=row.newsletter_id)
+        logs.event(log, logging.INFO, "newsletter finished", newsletter=row.newsletter_id)
 
 
 def _resting() -> Select[int]:

@@ -23,12 +23,7 @@ from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import (
-    auto_pause,
-    group_retirement_tasks,
-    office_copies,
-    settling,
-)
+from belong_mail.newsletters import auto_pause, group_retirement_tasks, office_copies, settling
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
