@@ -52,10 +52,16 @@ def by_rows(services: Services, issue: int) -> dict[str, int]:
 
 
 @pytest.fixture
-def sent(worker: Worker, services: Services, keyring: Keyring) -> int:
-    """An issue that everybody has, settled."""
+def issue(worker: Worker, services: Services, keyring: Keyring) -> int:
+    """An issue that everybody has, not yet settled."""
     issue = queue(services, keyring, MEMBERS)
     worker.drain()
+    return issue
+
+
+@pytest.fixture
+def sent(services: Services, issue: int) -> int:
+    """An issue that everybody has, settled."""
     settle(services)
     assert settled_issues(services) == [issue]
     return issue
@@ -91,10 +97,8 @@ def test_what_bounces_later_is_in_the_counts(services: Services, sent: int) -> N
 
 
 def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(
-    worker: Worker, services: Services, keyring: Keyring
+    services: Services, issue: int
 ) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
     with services.writing.begin() as session:
         doubtful = update(Delivery).where(Delivery.newsletter_id == issue)
         session.execute(doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))
@@ -108,11 +112,7 @@ def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(
     }
 
 
-def test_a_bounce_before_it_is_counted_is_counted_once(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
+def test_a_bounce_before_it_is_counted_is_counted_once(services: Services, issue: int) -> None:
     with services.writing.begin() as session:
         settling.settle_issues(session, now())
     change(services, State.BOUNCED)
@@ -122,10 +122,8 @@ def test_a_bounce_before_it_is_counted_is_counted_once(
 
 @pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "planned", "paused"])
 def test_an_issue_of_which_something_waits_is_not_settled(
-    worker: Worker, services: Services, keyring: Keyring, waits: str
+    services: Services, issue: int, waits: str
 ) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
     with services.writing.begin() as session:
         first = select(func.min(Delivery.id)).scalar_subquery()
         one = update(Delivery).where(Delivery.id == first)
@@ -146,10 +144,8 @@ def test_an_issue_of_which_something_waits_is_not_settled(
 
 
 def test_an_issue_that_was_noted_and_of_which_something_waits_again_is_not_settled(
-    worker: Worker, services: Services, keyring: Keyring
+    worker: Worker, services: Services, issue: int
 ) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
     with services.writing.begin() as session:
         settling.settle_issues(session, now())
         session.execute(update(Delivery).values(state=State.DEFERRED, due_at=now()))
@@ -165,10 +161,8 @@ def test_an_issue_that_was_noted_and_of_which_something_waits_again_is_not_settl
 
 
 def test_what_a_worker_that_was_cut_off_may_know_more_of_is_waited_for(
-    worker: Worker, services: Services, keyring: Keyring
+    services: Services, issue: int
 ) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
     with services.writing.begin() as session:
         lost = {"state": State.UNCERTAIN, "claimed_by": "elsewhere", "lost_at": now()}
         session.execute(update(Delivery).values(lost))
@@ -179,11 +173,7 @@ def test_what_a_worker_that_was_cut_off_may_know_more_of_is_waited_for(
     assert books(services, issue) == {"recipients": MEMBERS, "uncertain": MEMBERS}
 
 
-def test_two_workers_settle_an_issue_once(
-    worker: Worker, services: Services, keyring: Keyring
-) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
+def test_two_workers_settle_an_issue_once(services: Services, issue: int) -> None:
     for after in (timedelta(0), LATER):
         do_twice_at_once(services, partial(settling.settle_issues, at=now() + after))
     assert settled_issues(services) == [issue]
@@ -192,10 +182,8 @@ def test_two_workers_settle_an_issue_once(
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_bounce_while_an_issue_is_counted_waits_and_is_in_its_counts(
-    worker: Worker, services: Services, keyring: Keyring
+    services: Services, issue: int
 ) -> None:
-    issue = queue(services, keyring, MEMBERS)
-    worker.drain()
     with services.writing.begin() as session:
         settling.settle_issues(session, now())
     turns = iter(("count", "bounce"))
