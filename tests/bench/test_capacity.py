@@ -10,6 +10,7 @@ import pytest
 
 from tests.bench.rig import capacity_page, tools
 from tests.processes import ROOT
+from tests.relays.debian import IS_REQUIRED
 
 LITTLE = ("--sizes", "200", "--requests", "80", "--rest", "3", "--only", "postgresql")
 # What every run must have measured.
@@ -22,7 +23,7 @@ def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path: Pa
     try:
         tools.program("usr/sbin/smtp-sink")
     except tools.NotHere as error:
-        pytest.skip(f"NOT TESTED: the bench; {error}")
+        (pytest.fail if IS_REQUIRED else pytest.skip)(f"NOT TESTED: the bench; {error}")
     words = (sys.executable, "-m", "tests.bench.capacity", *LITTLE)
     done = subprocess.run(
         [*words, "--folder", str(tmp_path)], cwd=ROOT, check=False, capture_output=True, text=True

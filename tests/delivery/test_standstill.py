@@ -17,6 +17,7 @@ from tests.delivery.factories import books, queue
 from tests.faults import product
 from tests.markers import on_sqlite, one_connection
 from tests.processes import ROOT, SECONDS, complaints_in, flask, run, surroundings
+from tests.servers.network import IS_REQUIRED
 from tests.servers.smtp import Server
 
 Settings = dict[str, str]
@@ -123,7 +124,9 @@ def test_a_state_folder_that_is_read_only_stops_the_worker_until_it_is_not(
     """What is mapped into memory can still be written, and would be lost."""
     issue, folder = queue(services, keyring, 120), services.settings.state_folder / "workers"
     if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        pytest.skip("NOT TESTED: disks that turn read-only; mounting needs root")
+        (pytest.fail if IS_REQUIRED else pytest.skip)(
+            "NOT TESTED: disks that turn read-only; mounting needs root"
+        )
     relay.delay = 0.05
     said = tmp_path / "said"
     with worker_with_mounts(environment, said) as process:
