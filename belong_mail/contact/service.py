@@ -13,9 +13,9 @@ from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import RESEND_RATE, WorkerLimit
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group

@@ -18,7 +18,7 @@ from sqlalchemy import CheckConstraint, Index, event, func
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, object_session
 
 from belong_mail.core.db import Base, IdBase
-from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.translatable import gettext_noop
 
 # What an entry may say besides: an id or a slug, and never an address or somebody's words.
 DETAIL = re.compile(r"[A-Za-z0-9_-]{0,64}")

@@ -20,6 +20,7 @@ from babel.messages.pofile import read_po
 
 from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
+from belong_mail.core.translatable import gettext_noop
 
 # Each language by its code, as it calls itself. Every other one than the default has a catalog.
 NAMES = {"en": "English", "es": "Español"}
@@ -41,11 +42,6 @@ def known_language(code: str | None) -> str:
 def text_direction(code: str) -> str:
     """Return `rtl` or `ltr`, by how a language writes its own name."""
     return "rtl" if bidirectional(NAMES[code][0]) in {"R", "AL"} else "ltr"
-
-
-def gettext_noop(words: str) -> str:
-    """Mark words for the catalogs that are translated where they are shown."""
-    return words
 
 
 # The names that catalogs are filled with: one process serves one district.

@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Question
 from belong_mail.groups.presenters import localized
 from belong_mail.web.forms import plain_text, strip

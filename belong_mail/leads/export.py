@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session, selectinload
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound, groups_led_by
 from belong_mail.core.db import required
-from belong_mail.core.i18n import NAMES, catalog, gettext_noop
+from belong_mail.core.i18n import NAMES, catalog
 from belong_mail.core.spreadsheets import as_csv
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, resources_of

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from belong_mail.core import i18n
 from belong_mail.core.environment import RESOURCES
-from belong_mail.core.i18n import TextIn, catalog, gettext_noop
+from belong_mail.core.i18n import TextIn, catalog
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import GroupView, group_view, localized, resources_of
 

@@ -22,7 +22,8 @@ from wtforms import (
 )
 from wtforms.validators import Length, Optional
 
-from belong_mail.core.i18n import DEFAULT, LocalizedText, gettext_noop, language_name
+from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK

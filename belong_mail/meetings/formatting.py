@@ -12,10 +12,10 @@ from belong_mail.core.i18n import (
     format_hours,
     format_short,
     format_weekday,
-    gettext_noop,
     language_list,
     list_of,
 )
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.presenters import localized
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence, nth

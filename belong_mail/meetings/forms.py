@@ -26,7 +26,8 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.core.i18n import DEFAULT, format_weekday, gettext_noop
+from belong_mail.core.i18n import DEFAULT, format_weekday
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import FIRST, LAST, NonexistentLocalTime

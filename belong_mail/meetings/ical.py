@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
-from belong_mail.core.i18n import catalog, gettext_noop
+from belong_mail.core.i18n import catalog
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting

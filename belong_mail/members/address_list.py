@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import islice
 from typing import Final
 
-from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.address import InvalidAddress, Staff, check, normalise, untagged
 
 MAX_ROWS: Final = 50_000

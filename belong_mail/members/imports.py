@@ -18,8 +18,9 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.i18n import catalog, gettext_noop, group_in_sentence
+from belong_mail.core.i18n import catalog, group_in_sentence
 from belong_mail.core.links import Links
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
 from belong_mail.members.service import COUNT_STEP

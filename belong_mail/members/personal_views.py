@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 
 from belong_mail.accounts import service as accounts
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.tokens import Purpose, TokenExpired
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending

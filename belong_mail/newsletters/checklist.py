@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from belong_mail.core.email_templates import Renderer
-from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES, gettext_noop
+from belong_mail.core.i18n import DEFAULT, OTHER_LANGUAGES
 from belong_mail.core.links import Links
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import SLASHES, Problem, Rule
 from belong_mail.newsletters import attachments, lint_gate, rendering

@@ -6,7 +6,8 @@ from belong_mail.accounts import invitations
 from belong_mail.accounts.emails import require_lead, to_account
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import DEFAULT, format_day, gettext_noop, known_language
+from belong_mail.core.i18n import DEFAULT, format_day, known_language
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State

@@ -33,7 +33,8 @@ from wtforms.validators import (
 )
 
 from belong_mail.core.db import now
-from belong_mail.core.i18n import format_clock, gettext_noop
+from belong_mail.core.i18n import format_clock
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import telling_word
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import localized

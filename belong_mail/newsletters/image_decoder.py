@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.newsletters.confinement import RefusedFile, ask_alone, read_answer
 
 COMMAND: Final = (sys.executable, "-B", "-m", "belong_mail.newsletters.image_program")

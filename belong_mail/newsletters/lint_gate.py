@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
-from belong_mail.core.i18n import DEFAULT, NAMES, catalog, gettext_noop
+from belong_mail.core.i18n import DEFAULT, NAMES, catalog
 from belong_mail.core.links import Links
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.linter import Expected, Problem, Rule, lint

@@ -9,16 +9,10 @@ from functools import partial
 from markupsafe import Markup
 
 from belong_mail.core.email_templates import RenderedEmail, Renderer
-from belong_mail.core.i18n import (
-    DEFAULT,
-    NAMES,
-    LocalizedText,
-    catalog,
-    gettext_noop,
-    group_in_sentence,
-)
+from belong_mail.core.i18n import DEFAULT, NAMES, LocalizedText, catalog, group_in_sentence
 from belong_mail.core.links import Links
 from belong_mail.core.tokens import Purpose
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.mail.message import markdown
 from belong_mail.mail.message.mime import AttachedFile, InlineFile, clean_text, compose, date_header

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit
-from belong_mail.core.i18n import NAMES, LocalizedText, catalog, gettext_noop
+from belong_mail.core.i18n import NAMES, LocalizedText, catalog
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings

@@ -21,7 +21,8 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from belong_mail.core import site_settings
 from belong_mail.core.audit import Kind
 from belong_mail.core.email_templates import fixed_words
-from belong_mail.core.i18n import DEFAULT, NAMES, at_start, gettext_noop
+from belong_mail.core.i18n import DEFAULT, NAMES, at_start
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import MAX_CHARACTERS, MAX_WORDS, found_phrase
 from belong_mail.groups.models import Group
 from belong_mail.leads.forms import one_a_line

@@ -18,7 +18,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from belong_mail.core.db import now
-from belong_mail.core.i18n import gettext_noop
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,

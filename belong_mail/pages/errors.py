@@ -20,8 +20,8 @@ from werkzeug.exceptions import (
 from belong_mail.accounts.service import NotFound as LeadNotFound
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.i18n import gettext_noop
 from belong_mail.core.tokens import BadToken, NothingLeft
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding

@@ -8,14 +8,8 @@ from flask_babel.speaklater import LazyString
 from wtforms import Field, Form, StringField
 from wtforms.validators import DataRequired, Optional
 
-from belong_mail.core.i18n import (
-    DEFAULT,
-    NAMES,
-    LocalizedText,
-    gettext_noop,
-    language_name,
-    text_direction,
-)
+from belong_mail.core.i18n import DEFAULT, NAMES, LocalizedText, language_name, text_direction
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.web.forms import Validator, strip
 
 # Labels a field below the one for the default language.
