@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Float, bindparam, case, delete, func, literal, select
+from sqlalchemy import Float, bindparam, case, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -317,9 +317,3 @@ def _counting(dialect: str, table: Table) -> tuple[Any, Any]:
     later = case((table.used_until > start, table.used_until), else_=start)
     first = dialect_insert(dialect)(table).values(key=bindparam("what"), used_until=start + step)
     return first, later + step
-
-
-def purge_limits(session: Session, at: datetime) -> None:
-    """Forget the keys whose allowance is whole again."""
-    for table in (Limit, WorkerLimit):
-        session.execute(delete(table).where(table.used_until < at.timestamp()))
