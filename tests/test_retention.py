@@ -344,7 +344,7 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
     assert ADA not in caplog.text
 
 
-def test_rules_that_cannot_be_asked_about_together_run_alone_and_the_log_says_so(
+def test_rules_that_fail_together_run_alone_and_the_log_says_so(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     scenario.ask()

@@ -4558,10 +4558,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/worker/registry.py",
         '        log.error("Chores do not go together: %s", error_name(error))  # noqa: TRY400\n',
         "",
-        (
-            "tests/test_retention.py"
-            "::test_rules_that_cannot_be_asked_about_together_run_alone_and_the_log_says_so",
-        ),
+        ("tests/test_retention.py::test_rules_that_fail_together_run_alone_and_the_log_says_so",),
     ),
     (
         "bounces-are-parsed-by-who-gets-some",
