@@ -39,12 +39,16 @@ def is_held(at: Any = None) -> ColumnElement[bool]:
 
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List who leads a group; who has only been invited does not."""
-    found = (
-        select(Account)
-        .join(GroupLead)
-        .where(GroupLead.group_id == group.id, is_held(), Account.suspended_at.is_(None))
-    )
-    return list(session.scalars(found.order_by(Account.id)))
+    return list(session.scalars(select(Account).where(*_leads(group)).order_by(Account.id)))
+
+
+def has_leads(session: Session, group: Group) -> bool:
+    return session.scalar(select(Account.id).where(*_leads(group)).limit(1)) is not None
+
+
+def _leads(group: Group) -> tuple[ColumnElement[bool], ...]:
+    of_group = GroupLead.account_id == Account.id, GroupLead.group_id == group.id
+    return *of_group, is_held(), Account.suspended_at.is_(None)
 
 
 class NotFound(Exception):
