@@ -157,11 +157,6 @@ def known_cookie() -> str:
     return f"{current_app.config['SESSION_COOKIE_NAME']}-known"
 
 
-def own_cookies() -> set[str]:
-    """Name every cookie that we set."""
-    return {current_app.config["SESSION_COOKIE_NAME"], known_cookie()}
-
-
 class OwnRequest(Request):
     """Keep uploads in memory, of which `MAX_CONTENT_LENGTH` is the bound, and never on disk.
 
@@ -171,7 +166,7 @@ class OwnRequest(Request):
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
-        ours = own_cookies()
+        ours = {current_app.config["SESSION_COOKIE_NAME"], known_cookie()}
         sent = super().cookies.items(multi=True)
         return ImmutableMultiDict([each for each in sent if each[0] in ours])
 

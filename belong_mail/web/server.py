@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from traceback import walk_tb
-from typing import IO, Any, Final, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from belong_mail.core import logs
+
+if TYPE_CHECKING:
+    from granian.rsgi import Scope
 
 # Octets that are read for any page.
 MAX_BODY: Final = 256 * 1024
@@ -55,31 +58,12 @@ class BodyIncomplete(Exception):
         self.status = status
 
 
-class Scope(Protocol):
-    """What granian tells of a request, of which this is what we read."""
-
-    proto: str
-    http_version: str
-    server: str
-    client: str
-    scheme: str
-    method: str
-    path: str
-    query_string: str
-    headers: Any
-
-
 class Exchange(Protocol):
     """A request's body, piece by piece, and its one answer."""
 
     def __aiter__(self) -> Any: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
     def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None: ...
-
-
-@runtime_checkable
-class Closing(Protocol):
-    def close(self) -> None: ...
 
 
 class SentFile:
@@ -124,7 +108,7 @@ class Server:
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         logs.event(log, logging.INFO, "stopped", process=os.getpid())
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+    async def __rsgi__(self, scope: "Scope", exchange: Exchange) -> None:
         if scope.proto != "http":
             return
         environ = environ_of(scope)
@@ -184,7 +168,7 @@ async def _read(exchange: Exchange, length: int) -> bytes:
     return bytes(body)
 
 
-def environ_of(scope: Scope) -> WSGIEnvironment:
+def environ_of(scope: "Scope") -> WSGIEnvironment:
     """Describe a request as PEP 3333 has it, without its body."""
     host, _, port = scope.server.rpartition(":")
     environ: WSGIEnvironment = {
@@ -238,8 +222,9 @@ def answer(
     try:
         content = b"".join(pieces)
     finally:
-        if isinstance(pieces, Closing):
-            pieces.close()
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
     return started[0], _lower(started[1]), content
 
 
