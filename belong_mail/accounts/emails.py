@@ -30,9 +30,7 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     )
     if not (asked or is_for_office):
         raise SkipDelivery(State.WITHDRAWN)
-    to = invitations.account_address(mailer.opener, mailer.index, account)
-    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
-        raise SkipDelivery(State.SUPPRESSED)
+    to = address_to_mail(session, mailer, account)
     at = signed_from(delivery, Purpose.INVITATION)
     for leadership, _group in asked:
         leadership.since = at
@@ -48,6 +46,14 @@ def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         "expires": at + ACCEPT_WITHIN,
     }
     return Email(to, account.language, context)
+
+
+def address_to_mail(session: Session, mailer: Mailer, account: Account) -> str:
+    """Return an account's own address, which is checked; skip one that may not be mailed."""
+    address = invitations.account_address(mailer.opener, mailer.index, account)
+    if suppressions.is_suppressed(session, mailer.index, normalise(address)):
+        raise SkipDelivery(State.SUPPRESSED)
+    return address
 
 
 def to_account(mailer: Mailer, account: Account, **context: object) -> Email:

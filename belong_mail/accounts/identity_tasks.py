@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.emails import address_to_mail
 from belong_mail.accounts.identities import LinkRequest
 from belong_mail.accounts.models import Account, BrowserSession, Identity, SignIn
 from belong_mail.core import audit
@@ -18,11 +19,10 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
-from belong_mail.delivery import outbox, suppressions
+from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.mail import address
 
 LINKED, UNLINKED = "identity-linked", "identity-unlinked"
 SUBJECT_COLUMN = "identities.wrapped_subject"
@@ -151,9 +151,7 @@ def identity_email(session: Session, mailer: Mailer, delivery: Delivery) -> Emai
     reader = session.get(Account, delivery.account_id)
     if reader is None or not accounts.may_sign_in(session, reader):
         raise SkipDelivery(State.WITHDRAWN)
-    to = invitations.account_address(mailer.opener, mailer.index, reader)
-    if suppressions.is_suppressed(session, mailer.index, address.normalise(to)):
-        raise SkipDelivery(State.SUPPRESSED)
+    to = address_to_mail(session, mailer, reader)
     url = mailer.links.page("contact.write", reader.language)
     is_own = delivery.about_id == reader.id
     return Email(to, reader.language, {"is_own": is_own, "contact_url": url})

@@ -132,7 +132,8 @@ def add(
         said = RegistrationResponse.from_dict(_read(answer))
         made = _server(base_url).register_complete(_state(challenge), said)
         credential = made.credential_data
-        is_good = credential is not None and _is_usable(credential.public_key)
+        usable = CoseKey.supported_algorithms()
+        is_good = credential is not None and credential.public_key.ALGORITHM in usable
         is_good = is_good and not said.response.client_data.cross_origin
     except BROKEN as error:
         raise PasskeyRefused(account=account) from error
@@ -212,10 +213,6 @@ def decline(session: Session, account: Account) -> None:
 
 def _tell(session: Session, sealer: Sealer, account: Account, what: str) -> None:
     seal_job(session, sealer, PASSKEY_CHANGED, {"account": account.public_id, "what": what})
-
-
-def _is_usable(key: CoseKey) -> bool:
-    return key.ALGORITHM in CoseKey.supported_algorithms()
 
 
 def _handle(account: Account) -> bytes:

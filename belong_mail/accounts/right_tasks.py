@@ -172,10 +172,10 @@ def tell(
         said["replaced"] = plain_name(replaced.name)
         told.add(replaced.id)
         if replaced.suspended_at is None:
-            _post(session, keyring, kind, replaced, groups=_names(groups), from_you="yes", **said)
+            post_to(session, keyring, kind, replaced, groups=_names(groups), from_you="yes", **said)
     for one in _office(session, keyring):
         if one.id not in told:
-            _post(session, keyring, kind, one, groups=_names(groups), **said)
+            post_to(session, keyring, kind, one, groups=_names(groups), **said)
             told.add(one.id)
     of_lead: dict[int, tuple[Account, list[Group]]] = {}
     for group in groups:
@@ -185,9 +185,9 @@ def tell(
             ):
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
-        _post(session, keyring, kind, lead, groups=_names(led), **{**said, "office": ""})
+        post_to(session, keyring, kind, lead, groups=_names(led), **{**said, "office": ""})
     if what not in ASKED_OR_ACCEPTED and account.suspended_at is None:
-        _post(session, keyring, kind, account, groups=_names(groups), is_you="yes", **said)
+        post_to(session, keyring, kind, account, groups=_names(groups), is_you="yes", **said)
 
 
 def end_rights(session: Session, keyring: Keyring) -> None:
@@ -223,11 +223,11 @@ def remind_of_ends(session: Session, keyring: Keyring) -> None:
     ending = list(_ending(session, now()))
     for account in {each.account.id: each.account for each in ending}.values():
         own = [each for each in ending if each.account.id == account.id]
-        _post(session, keyring, ENDING, account, roles=_listed(own), is_you="yes")
+        post_to(session, keyring, ENDING, account, roles=_listed(own), is_you="yes")
     for one in _office(session, keyring) if ending else ():
         of_others = [each for each in ending if each.account.id != one.id]
         if of_others:
-            _post(session, keyring, ENDING, one, roles=_listed(of_others))
+            post_to(session, keyring, ENDING, one, roles=_listed(of_others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +411,7 @@ def _names(groups: Iterable[Group]) -> str:
     return "\n".join(each.name for each in groups)
 
 
-def _post(session: Session, keyring: Keyring, kind: str, account: Account, **said: str) -> None:
+def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: str) -> None:
     """Ask for an email to an account's owner; one whose row was changed gets none."""
     with suppress(DecryptionError):
         address = invitations.account_address(keyring.opener, keyring.index, account)

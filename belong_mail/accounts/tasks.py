@@ -1,17 +1,16 @@
 """Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
 
-from contextlib import suppress
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, SignIn
+from belong_mail.accounts.right_tasks import post_to
 from belong_mail.accounts.service import PASSKEY_CHANGED, PROOF, SignInRequest
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
+from belong_mail.core.decryption import BlindIndex, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
     HOUR,
@@ -29,7 +28,7 @@ from belong_mail.core.rate_limits import (
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted, signed_from
+from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail import address
 
@@ -182,11 +181,7 @@ def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
     key = b"passkey/" + account.public_id.encode()
     if not try_use(session, key, PASSKEY_CHANGED_RATE, now(), table=WorkerLimit):
         return
-    with suppress(DecryptionError):
-        address = invitations.account_address(keyring.opener, keyring.index, account)
-        post_to_address(
-            session, keyring, PASSKEY_CHANGED, address, account.language, what=said["what"]
-        )
+    post_to(session, keyring, PASSKEY_CHANGED, account, what=said["what"])
 
 
 def change_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:

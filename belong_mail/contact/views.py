@@ -28,7 +28,7 @@ contact = Blueprint("contact", __name__)
 def write() -> ResponseReturnValue:
     """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()
-    groups = _addressees()
+    groups, help_lines = _stored()
     form.offer(groups or [])
     is_lost = groups is None and form.is_submitted()
     if not is_lost and form.is_sent():
@@ -36,9 +36,7 @@ def write() -> ResponseReturnValue:
             return _thank(form)
         except DBAPIError:
             is_lost = True
-    page = render_template(
-        "contact/write.html", form=form, is_lost=is_lost, help_lines=_help_lines()
-    )
+    page = render_template("contact/write.html", form=form, is_lost=is_lost, help_lines=help_lines)
     return page, 503 if is_lost else 422 if form.errors else 200
 
 
@@ -109,24 +107,19 @@ def _show_code(reference: str, code: str, form: CodeForm) -> str:
     return render_template("contact/received.html", reference=reference, code=code, form=form)
 
 
-def _addressees() -> list[Group] | None:
-    """Return None when the database does not answer: the page says more than its form."""
-    try:
-        with transaction() as session:
-            return service.addressees(session)
-    except DBAPIError:
-        keep_nothing()
-        return None
+def _stored() -> tuple[list[Group] | None, HelpLines]:
+    """Return which groups' leads can be written to, and whom to call in a crisis.
 
-
-def _help_lines() -> HelpLines:
-    """Return whom to call in a crisis, also when the database does not answer."""
+    No list of groups: the database does not answer, and the page says more than its form.
+    """
+    settings = services().settings
     try:
         with read_transaction() as session:
-            return site_settings.with_changes(session, services().settings).help_lines
+            help_lines = site_settings.with_changes(session, settings).help_lines
+            return service.addressees(session), help_lines
     except DBAPIError:
         keep_nothing()
-        return services().settings.help_lines
+        return None, settings.help_lines
 
 
 def _receive(form: ContactForm, code: str) -> str:

@@ -139,19 +139,11 @@ def find_issue(session: Session, account: Account, public_id: str) -> Newsletter
 
 
 @dataclass(frozen=True, slots=True)
-class IssueRow:
-    """An issue in the office's list."""
-
-    issue: Newsletter
-    status: IssueStatus
-
-
-@dataclass(frozen=True, slots=True)
 class IssuePage:
     """What waits, on the first page alone, and a part of what has gone out."""
 
-    waiting: list[IssueRow]
-    gone: list[IssueRow]
+    waiting: list[tuple[Newsletter, IssueStatus]]
+    gone: list[tuple[Newsletter, IssueStatus]]
     has_more: bool
 
 
@@ -163,12 +155,10 @@ def issues(session: Session, account: Account, page: int) -> IssuePage:
     gone = oversight.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
     listed = [each for each in gone[:ISSUES_PER_PAGE] if each not in waiting]
     return IssuePage(
-        _with_status(session, waiting), _with_status(session, listed), len(gone) > ISSUES_PER_PAGE
+        [(each, issue_status(session, each)) for each in waiting],
+        [(each, issue_status(session, each)) for each in listed],
+        len(gone) > ISSUES_PER_PAGE,
     )
-
-
-def _with_status(session: Session, found: list[Newsletter]) -> list[IssueRow]:
-    return [IssueRow(each, issue_status(session, each)) for each in found]
 
 
 def groups(session: Session, account: Account) -> list[Group]:
