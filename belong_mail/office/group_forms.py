@@ -17,7 +17,6 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length
 
-from belong_mail.core.db import now
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
@@ -27,7 +26,7 @@ from belong_mail.leads.forms import (
     with_newlines,
 )
 from belong_mail.office.groups import Described
-from belong_mail.web.context import services
+from belong_mail.web.context import services, today
 from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
@@ -147,18 +146,18 @@ class EndForm(BaseForm):
     last_day = LocalDateField(
         _l("Last day"),
         description=_l("At least a week from today, so that its leaders can say goodbye."),
-        default=lambda: _today() + USUAL_END,
+        default=lambda: today() + USUAL_END,
         validators=[InputRequired(_l("Choose a date."))],
     )
     submit = SubmitField(_l("End the group"))
 
     @property
     def first(self) -> date:
-        return _today() + FIRST_END
+        return today() + FIRST_END
 
     @property
     def last(self) -> date:
-        return _today() + LAST_END
+        return today() + LAST_END
 
     @property
     def moment(self) -> datetime:
@@ -169,10 +168,6 @@ class EndForm(BaseForm):
     def validate_last_day(self, field: Field) -> None:
         if field.data is not None and not self.first <= field.data <= self.last:
             raise ValidationError(_("Choose a date at least a week from today, within a year."))
-
-
-def _today() -> date:
-    return now().astimezone(services().settings.timezone).date()
 
 
 class NewGroupForm(GroupForm):

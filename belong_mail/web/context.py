@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import IO, cast
 
 import click
@@ -43,6 +43,11 @@ def services_as_set(session: Session) -> Services:
     settings = site_settings.with_changes(session, ours.settings)
     renderer = ours.renderer.changed(settings.postal_address, settings.help_lines)
     return replace(ours, settings=settings, renderer=renderer)
+
+
+def today() -> date:
+    """Return the day that it is here, in local time."""
+    return now().astimezone(services().settings.timezone).date()
 
 
 def show_again() -> None:

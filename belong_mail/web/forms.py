@@ -31,7 +31,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
-from belong_mail.web.context import is_shown_again, services
+from belong_mail.web.context import is_shown_again, services, today
 
 Validator = Callable[[Form, Field], object]
 LONGEST_PAUSE = timedelta(days=365)
@@ -278,11 +278,11 @@ class PauseForm(BaseForm):
 
     @property
     def first(self) -> date:
-        return _today() + timedelta(days=1)
+        return today() + timedelta(days=1)
 
     @property
     def last(self) -> date:
-        return _today() + LONGEST_PAUSE
+        return today() + LONGEST_PAUSE
 
     @property
     def moment(self) -> datetime:
@@ -293,7 +293,3 @@ class PauseForm(BaseForm):
     def validate_until(self, field: Field) -> None:
         if field.data is not None and not self.first <= field.data <= self.last:
             raise ValidationError(_("Choose a date after today and within a year."))
-
-
-def _today() -> date:
-    return now().astimezone(services().settings.timezone).date()
