@@ -103,17 +103,12 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
 
 
 def _put(group: Group, said: Described) -> None:
+    """Raise TellsInOurEmails where a discreet group's words would keep back our emails about it."""
     group.name, group.audience = said.name, said.audience
     group.summary, group.mission = said.summary, said.mission
     group.is_discreet, group.telling_words = said.is_discreet, said.telling_words
     group.allows_personal_addresses = said.allows_personal_addresses
-    if is_discreet(group):
-        _require_silent_emails(group)
-
-
-def _require_silent_emails(group: Group) -> None:
-    """Raise TellsInOurEmails where the words of a group would keep back our emails about it."""
-    for words in sorted(fixed_words()):
+    for words in sorted(fixed_words()) if is_discreet(group) else ():
         if word := telling_word(group, words):
             raise TellsInOurEmails(word)
 

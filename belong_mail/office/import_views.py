@@ -33,7 +33,11 @@ def add(slug: str) -> ResponseReturnValue:
     with transaction(unrecorded=CHECKED) as session:
         group = service.find_group(session, signed_in(), slug)
         if is_right and form.found is not None:
-            _store(session, group, form)
+            language = form.language.data or i18n.DEFAULT
+            try:
+                imports.replace(session, services().sealer, group, form.found, language)
+            except (imports.NotOpen, imports.AlreadyWaiting) as error:
+                raise InvalidState from error
             return redirect(url_for(".add", slug=slug, checked=1), 303)
         page = _page(session, group, form)
     return page, 422 if form.errors else 200
@@ -71,16 +75,6 @@ def _seen(session: Session, group: Group) -> imports.Import | None:
     if latest is not None and latest.public_id != request.form.get("seen"):
         raise InvalidState
     return latest
-
-
-def _store(session: Session, group: Group, form: ImportForm) -> None:
-    assert form.found is not None  # noqa: S101 - the form is right
-    try:
-        imports.replace(
-            session, services().sealer, group, form.found, form.language.data or i18n.DEFAULT
-        )
-    except (imports.NotOpen, imports.AlreadyWaiting) as error:
-        raise InvalidState from error
 
 
 def _page(session: Session, group: Group, form: ImportForm) -> str:

@@ -60,12 +60,10 @@ class Waiting:
 
 def waiting(session: Session, account: Account) -> Waiting:
     """Tell what waits for the office. Raises NotFound."""
-    unanswered = [each for each in threads(session, account) if each.is_waiting]
-    oldest = min((each.said[-1][0] for each in unanswered), default=None)
+    found = inbox(session, account)
+    oldest = min((each.said[-1][0] for each in found.threads), default=None)
     held = sum(each.held_at is not None for each in oversight.open_issues(session))
-    undelivered = len(contact.undelivered(session))
-    proposed = len(question_approval.waiting_questions(session))
-    return Waiting(len(unanswered), oldest, held, undelivered, proposed)
+    return Waiting(len(found.threads), oldest, held, len(found.undelivered), len(found.questions))
 
 
 @dataclass(frozen=True, slots=True)
