@@ -13,6 +13,8 @@ from belong_mail.core.i18n import TextIn, catalog
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import GroupView, group_view, localized, resources_of
+from belong_mail.groups.question_types import QUESTION_TYPES
+from belong_mail.leads.question_approval import question_view
 from belong_mail.web.i18n import lang_attr
 
 FOLDER = "exported"
@@ -25,13 +27,6 @@ READERS = gettext_noop("Only for people who chose “%(interest)s”.")
 FLYER = gettext_noop("Flyer (PDF)")
 # By which old programs read a text as UTF-8.
 MARK = "\ufeff"
-# How a question is answered, in the words of the leads' form.
-KINDS = {
-    "text": gettext_noop("An answer in their own words"),
-    "choice": gettext_noop("One of a list"),
-    "choices": gettext_noop("Any of a list"),
-    "consent": gettext_noop("Checkbox (agree or not)"),
-}
 
 
 def index_name(language: str) -> str:
@@ -105,7 +100,7 @@ def page_text(group: Group, language: str) -> str:
     )
 
 
-def questions_of(group: Group, language: str) -> list[tuple[str, str, list[str]]]:
+def questions_of(group: Group, language: str) -> list[tuple[str, str, list[TextIn]]]:
     """List what a group's form asks: words, how it is answered, the choices.
 
     What waits for the office to approve was never published.
@@ -113,11 +108,11 @@ def questions_of(group: Group, language: str) -> list[tuple[str, str, list[str]]
     return [_shown(each, language) for each in group.questions if each.approved_at]
 
 
-def _shown(question: Question, language: str) -> tuple[str, str, list[str]]:
-    say = catalog(language).gettext
-    options: list[str] = [localized(each, language) for each in question.options]
-    kind = say(KINDS[question.kind]) if question.kind in KINDS else ""
-    return localized(question.label, language), kind, options
+def _shown(question: Question, language: str) -> tuple[str, str, list[TextIn]]:
+    _question, words, options = question_view(question, language)
+    known = QUESTION_TYPES.get(question.kind)
+    kind = catalog(language).gettext(known.name) if known else ""
+    return words, kind, options
 
 
 def questions_text(group: Group, language: str) -> str:

@@ -231,9 +231,6 @@ class InterestForm(BaseForm, LocalizedForm):
     )
     submit = SubmitField(_l("Save"))
 
-    def label(self) -> LocalizedText:
-        return self.typed("label")
-
 
 # Options of one question.
 MIN_OPTIONS, MAX_OPTIONS = 2, 10
@@ -305,9 +302,6 @@ class QuestionForm(BaseForm, LocalizedForm):
     )
     option_lists = LocalizedFields(options=_options_field)
     submit = SubmitField(_l("Propose this question"))
-
-    def label(self) -> LocalizedText:
-        return self.typed("label")
 
     def options(self) -> list[LocalizedText]:
         """Return each answer of the list, in every language that has one."""

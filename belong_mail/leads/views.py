@@ -127,7 +127,7 @@ def listed(slug: str) -> ResponseReturnValue:
         is_full = len(group.questions) >= question_service.MAX_QUESTIONS
         if not is_full and form.validate_on_submit():
             question = question_service.propose_question(
-                session, group, form.kind.data, form.label(), form.options()
+                session, group, form.kind.data, form.typed("label"), form.options()
             )
             question_service.tell_office(session, question, services().seal_to_office())
             return redirect(url_for(".listed", slug=slug, done="proposed"), 303)
@@ -167,7 +167,7 @@ def listed_interests(slug: str) -> ResponseReturnValue:
         group = accounts.group_for_lead(session, signed_in(), slug)
         form, is_full = InterestForm(), interests.is_full(group)
         if not is_full and form.validate_on_submit():
-            interests.add_interest(session, group, form.label())
+            interests.add_interest(session, group, form.typed("label"))
             return redirect(url_for(".listed_interests", slug=slug, done="added"), 303)
         page = _interests_page("listed", group, form=form, is_full=is_full)
     return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
@@ -181,7 +181,7 @@ def rename(slug: str, interest_id: str) -> ResponseReturnValue:
         interest = interests.find_interest(session, group, interest_id)
         form = InterestForm(data=InterestForm.flat(label=interest.label))
         if form.validate_on_submit():
-            interests.rename_interest(interest, form.label())
+            interests.rename_interest(interest, form.typed("label"))
             return redirect(url_for(".listed_interests", slug=slug, done="renamed"), 303)
         page = _interests_page("rename", group, form=form, interest=interest)
     return page, 422 if form.errors else 200
