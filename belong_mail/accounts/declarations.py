@@ -1,5 +1,7 @@
 """What the worker must know of accounts: their emails, jobs, retention and wrapped columns."""
 
+from functools import partial
+
 from sqlalchemy import delete, select
 
 from belong_mail.accounts import (
@@ -29,6 +31,7 @@ from belong_mail.accounts.retention import (
 )
 from belong_mail.accounts.service import HAND_OVER, PASSKEY_CHANGED, PROOF
 from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
+from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 
@@ -37,8 +40,8 @@ _GROUP = select(Group.public_id).where(Group.id == GroupLead.group_id).scalar_su
 _OF_IDENTITY = select(Account.public_id).where(Account.id == Identity.account_id).scalar_subquery()
 ACCOUNTS = Room(
     emails={
-        "sign-in": tasks.sign_in_email,
-        PROOF: tasks.proof_email,
+        "sign-in": partial(tasks.link_email, "sign_in.confirm", Purpose.SIGN_IN),
+        PROOF: partial(tasks.link_email, "sign_in.prove", Purpose.PROOF),
         INVITATION: emails.invitation,
         PASSKEY_CHANGED: tasks.change_email,
         recovery.RECOVERY: recovery_tasks.recovery_email,

@@ -27,19 +27,14 @@ WAIT_AFTER_ACCEPTING = timedelta(hours=24)
 
 
 def invite(
-    session: Session,
-    opener: Opener,
-    index: BlindIndex,
-    group: Group,
-    address: str,
-    language: str | None = None,
+    session: Session, opener: Opener, index: BlindIndex, group: Group, address: str
 ) -> Account:
     """Let an address lead a group without asking its owner: for the sample, and for tests.
 
-    Who leads already keeps everything but a named language. Raises InvalidAddress, DecryptionError
-    when the address's account was changed in the database.
+    Who leads already keeps everything. Raises InvalidAddress, DecryptionError when the address's
+    account was changed in the database.
     """
-    account, leadership = _invited(session, opener, index, group, address, language)
+    account, leadership = _invited(session, opener, index, group, address, None)
     leadership.accepted_at = leadership.accepted_at or now()
     leadership.ends_at = leadership.ends_at or now() + RIGHT_AGE
     return account
@@ -202,7 +197,7 @@ def ask_for_office(
     opener: Opener,
     index: BlindIndex,
     address: str,
-    language: str | None = None,
+    language: str | None,
 ) -> bool:
     """Mail an invitation to work for the office; False, and no mail, for who does already.
 

@@ -59,7 +59,8 @@ def _is_true(session: Session, keyring: Keyring, account: Account, said: dict[st
     if said["what"] == STARTED:
         return _is_asked(session, account, said["link"])
     if said["what"] == LET_IN:
-        return _is_colleague(session, keyring, said["by"], account)
+        colleague = right_tasks.office_account(session, keyring, said["by"])
+        return colleague is not None and colleague is not account
     return said["what"] == RECOVERED and _take_used(session, account)
 
 
@@ -102,14 +103,6 @@ def _begin(session: Session, account: Account) -> str:
     session.flush()
     audit.record(session, Kind.RECOVERY_STARTED, account=account)
     return begun.public_id
-
-
-def _is_colleague(session: Session, keyring: Keyring, by: str, account: Account) -> bool:
-    """Tell whether somebody else provably works for the office."""
-    colleague = session.scalar(select(Account).where(Account.public_id == by))
-    if colleague is None or colleague is account:
-        return False
-    return invitations.is_proven_office(keyring.opener, colleague)
 
 
 def _may(session: Session, account: Account, what: str) -> bool:

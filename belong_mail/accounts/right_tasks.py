@@ -45,7 +45,7 @@ REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
 def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
     """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
     said = keyring.open_job(job)
-    by = _office_account(session, keyring, said["by"])
+    by = office_account(session, keyring, said["by"])
     address = str(said["address"])
     if by is None or not keyring.staff.admits(address):
         return
@@ -76,7 +76,7 @@ def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
 def receive_repetition(session: Session, keyring: Keyring, job: Job) -> None:
     """Mail an invitation that was not accepted once more."""
     said = keyring.open_job(job)
-    by = _office_account(session, keyring, said["by"])
+    by = office_account(session, keyring, said["by"])
     account = _account(session, said["account"])
     if by is None or account is None:
         return
@@ -113,7 +113,7 @@ def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
 def receive_hand_over(session: Session, keyring: Keyring, job: Job) -> None:
     """Invite who is to lead a group in somebody's place; who leads it already takes it at once."""
     said = keyring.open_job(job)
-    by, old = _office_account(session, keyring, said["by"]), _account(session, said["from"])
+    by, old = office_account(session, keyring, said["by"]), _account(session, said["from"])
     group = next(iter(_groups(session, [said["group"]])), None)
     if by is None or old is None or group is None:
         return
@@ -138,7 +138,7 @@ def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
     """Tell those concerned that a right ended or an account was suspended, if that is so."""
     said = keyring.open_job(job)
     account, what = _account(session, said["account"]), str(said["what"])
-    if account is None or _office_account(session, keyring, said["by"], account) is None:
+    if account is None or office_account(session, keyring, said["by"], account) is None:
         return
     groups = _groups(session, said["groups"])
     is_of_office = bool(said["office"])
@@ -303,7 +303,7 @@ def _account(session: Session, public_id: object) -> Account | None:
     return session.scalar(select(Account).where(Account.public_id == str(public_id)))
 
 
-def _office_account(
+def office_account(
     session: Session, keyring: Keyring, public_id: object, leaving: Account | None = None
 ) -> Account | None:
     """Find who asks, if a holder of the keys let them work for the office.

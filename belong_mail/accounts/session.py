@@ -83,7 +83,8 @@ def current_account(session: Session) -> Account | None:
     g.actor = audit.Actor(audit.Role.ACCOUNT, account.public_id, g.browser_session.public_id)
     g.session_last_end = last_end(g.browser_session)
     g.session_ends = min(at + IDLE_TIMEOUT, g.session_last_end)
-    _forget_ended_office(session, account)
+    if account.is_office and not has_office_right(session, account):
+        set_committed_value(account, "is_office", value=False)
     return account
 
 
@@ -96,11 +97,6 @@ def here() -> BrowserSession:
     """Return the session of this request, on a page that strangers do not reach."""
     browser_session: BrowserSession = g.browser_session
     return browser_session
-
-
-def _forget_ended_office(session: Session, account: Account) -> None:
-    if account.is_office and not has_office_right(session, account):
-        set_committed_value(account, "is_office", value=False)
 
 
 def end_session(session: Session) -> None:

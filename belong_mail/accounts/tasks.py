@@ -134,20 +134,10 @@ def _uses(
     ]
 
 
-def sign_in_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write the link, in the language of the form."""
-    return _link_email(session, mailer, delivery, "sign_in.confirm", Purpose.SIGN_IN)
-
-
-def proof_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write the link by which somebody who is signed in proves it again."""
-    return _link_email(session, mailer, delivery, "sign_in.prove", Purpose.PROOF)
-
-
-def _link_email(
-    session: Session, mailer: Mailer, delivery: Delivery, endpoint: str, purpose: Purpose
+def link_email(
+    endpoint: str, purpose: Purpose, session: Session, mailer: Mailer, delivery: Delivery
 ) -> Email:
-    """Write a link; one that leaves late has its ten minutes from then on.
+    """Write a link, in the language of the form; one that leaves late has its time from then on.
 
     After an hour nobody waits for it.
     """

@@ -1691,8 +1691,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-colleague-of-the-office-alone-lets-somebody-in",
         "belong_mail/accounts/recovery_tasks.py",
-        "    return invitations.is_proven_office(keyring.opener, colleague)\n",
-        "    return bool(keyring)\n",
+        'right_tasks.office_account(session, keyring, said["by"])\n',
+        'session.scalar(select(Account).where(Account.public_id == said["by"]))\n',
         (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
     ),
     (
