@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Erasure, Subscription
 
@@ -29,7 +29,6 @@ ERASED_WITHIN = timedelta(days=2)
 SKEW = timedelta(minutes=2)
 # Octets to which a list is filled up: its length does not tell how much it names.
 LENGTH = 4096
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)

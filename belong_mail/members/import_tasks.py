@@ -21,7 +21,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
@@ -40,7 +40,6 @@ MAX_BACKLOG: Final = 100
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE, DAY = b"imports/minute", b"imports/day"
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)
