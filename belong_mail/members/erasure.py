@@ -17,7 +17,7 @@ from sqlalchemy import Select, and_, case, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Erasure, Subscription
@@ -81,12 +81,10 @@ def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> N
     row.wrapped = opener.wrap(content, ERASURE_COLUMN, row.public_id)
 
 
-def is_being_erased(
-    session: Session, opener: Opener, index: BlindIndex, identity: str, public_id: str
-) -> bool:
+def is_being_erased(session: Session, keyring: Keyring, identity: str, public_id: str) -> bool:
     """Tell whether a membership is as good as gone."""
-    row = session.get(Erasure, index.erased(identity))
-    return row is not None and public_id in _read(opener, row).names
+    row = session.get(Erasure, keyring.index.erased(identity))
+    return row is not None and public_id in _read(keyring.opener, row).names
 
 
 def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:

@@ -86,9 +86,8 @@ def _backlog(session: Session) -> int:
         Delivery.kind.in_((INVITED, INVITED_AGAIN)),
         Delivery.state.in_(UNFINISHED),
     )
-    return (
-        session.scalar(select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())) or 0
-    )
+    counted = select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())
+    return session.scalar(counted) or 0
 
 
 def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> None:
@@ -209,9 +208,8 @@ def remind(session: Session) -> None:
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select what nobody has answered in time; the subscription goes with it."""
-    return PendingConfirmation.is_invited.is_(
-        True
-    ), PendingConfirmation.created_at < at - INVITED_AGE
+    is_old = PendingConfirmation.created_at < at - INVITED_AGE
+    return PendingConfirmation.is_invited.is_(True), is_old
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:

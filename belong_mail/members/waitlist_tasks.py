@@ -34,7 +34,7 @@ def keep_entry(session: Session, keyring: Keyring, job: Job) -> None:
         WaitlistEntry.group_id == group.id, WaitlistEntry.address_index == index
     )
     interest = session.scalar(found)
-    if interest is not None and _is_erased(session, keyring, interest, identity):
+    if interest and erasure.is_being_erased(session, keyring, identity, interest.public_id):
         session.delete(interest)
         session.flush()
         interest = None
@@ -88,7 +88,8 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
         return
     identity = addresses.normalise(address)
     is_barred = suppressions.is_suppressed(session, keyring.index, identity)
-    if not is_barred and not _is_erased(session, keyring, interest, identity):
+    is_erased = erasure.is_being_erased(session, keyring, identity, interest.public_id)
+    if not is_barred and not is_erased:
         signup = SignupData(address=address, language=interest.language)
         members_tasks.ask_confirmation(session, keyring, interest.group, signup, "group-starts")
 
@@ -141,12 +142,6 @@ def _opens(keyring: Keyring, entry: WaitlistEntry) -> bool:
     with suppress(DecryptionError):
         return bool(entry_address(keyring, entry))
     return False
-
-
-def _is_erased(session: Session, keyring: Keyring, entry: WaitlistEntry, identity: str) -> bool:
-    return erasure.is_being_erased(
-        session, keyring.opener, keyring.index, identity, entry.public_id
-    )
 
 
 def _wrap_entry(keyring: Keyring, entry: WaitlistEntry, address: str) -> None:
