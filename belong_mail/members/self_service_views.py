@@ -145,7 +145,9 @@ def pause(secret: str) -> ResponseReturnValue:
             return _manage_page(session, secret)
         meant = page.meant_by(session, secret, which)
         if not which or not form.validate():
-            asked = {**page.typed_days(session, secret), **_wrong(which)}
+            # With Enter and several days it is said what to press.
+            wrong = {"wrong": which} if which else {"done": "which", "_anchor": "done"}
+            asked: dict[str, Any] = page.typed_days(session, secret) | wrong
             return redirect(url_for(".manage", secret=secret, **asked), 303)
         moment = form.moment
         changed = members_self_service.change_each(
@@ -255,13 +257,6 @@ def _back(secret: str, done: str, meant: list[str], changed: dict[str, MemberSta
     else:
         said = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
     return redirect(url_for(".manage", secret=secret, **said), 303)
-
-
-def _wrong(which: str) -> dict[str, Any]:
-    """Say which day is asked for again; with Enter and several days, what to press."""
-    if which:
-        return {"wrong": which}
-    return {"done": "which", "_anchor": "done"}
 
 
 def _manage_page(session: Session, secret: str) -> str:

@@ -98,7 +98,8 @@ def never_mail(session: Session, keyring: Keyring, job: Job) -> None:
     """Leave an address alone in every group, also in those that have not started."""
     identity = members_tasks.never_mail(session, keyring, job)
     if identity is not None:
-        forget_entries(session, keyring, identity)
+        for entry in entries_of(session, keyring, identity):
+            session.delete(entry)
 
 
 def entries_of(session: Session, keyring: Keyring, identity: str) -> list[WaitlistEntry]:
@@ -108,12 +109,6 @@ def entries_of(session: Session, keyring: Keyring, identity: str) -> list[Waitli
     found = select(WaitlistEntry).join(Group).where(WaitlistEntry.address_index.in_(names))
     notes = session.scalars(found.order_by(Group.position))
     return [each for each in notes if _opens(keyring, each)]
-
-
-def forget_entries(session: Session, keyring: Keyring, identity: str) -> None:
-    """Delete every note of a normalised address."""
-    for interest in entries_of(session, keyring, identity):
-        session.delete(interest)
 
 
 def move_entries(session: Session, keyring: Keyring, identity: str, new: str) -> None:
