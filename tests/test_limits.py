@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine
 from belong_mail.core.rate_limits import Limit, Rate, next_use, record_use
+from belong_mail.ops.declarations import OPS
 
 AT = datetime(2026, 3, 8, 9, tzinfo=UTC)
 RATE = Rate(3, timedelta(minutes=30))
@@ -94,7 +95,7 @@ def test_keys_that_are_whole_again_are_forgotten(sessions: sessionmaker[Session]
     uses(sessions, 3)
     for minutes, kept in ((29, 1), (31, 0)):
         with sessions.begin() as session:
-            rate_limits.purge_limits(session, AT + timedelta(minutes=minutes))
+            OPS.retention["allowances"](session, AT + timedelta(minutes=minutes))
             assert session.scalar(select(func.count()).select_from(Limit)) == kept
 
 

@@ -344,6 +344,26 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
     assert ADA not in caplog.text
 
 
+def test_rules_that_fail_together_run_alone_and_the_log_says_so(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario.ask()
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and "FROM wishes" in statement and "limits" in statement:
+            raise ValueError(ADA)
+
+    event.listen(scenario.engine, "before_cursor_execute", fail)
+    with time_machine.travel(now() + WEEK + MOMENT):
+        scenario.worker.step()
+    event.remove(scenario.engine, "before_cursor_execute", fail)
+    assert scenario.rows("wishes") == 0
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "Chores do not go together: ValueError"
+    ]
+    assert ADA not in caplog.text
+
+
 def test_much_that_is_over_goes_a_little_at_a_time(scenario: Scenario) -> None:
     """No transaction is long, and what is left does not wait for the next minute."""
     with scenario.services.writing.begin() as session:

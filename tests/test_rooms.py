@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import Base
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
+from belong_mail.core.retention import Rule
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import AWAITED, GIVE_UP_AFTER
@@ -46,7 +47,7 @@ def test_all_that_a_room_declares_is_joined_with_what_others_do() -> None:
         tasks={"answer": do_nothing},
         mailer_tasks={"forward": do_with_mailer},
         lookups=("answer",),
-        retention={"replies": remove_none},
+        retention={"replies": Rule(remove_none, ())},
         wrapped=(column,),
         short_lived={"replies.sealed": "replies; gone after a day"},
     )

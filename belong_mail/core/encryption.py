@@ -52,9 +52,9 @@ def pad(data: bytes) -> bytes:
 
 def unpad(data: bytes) -> bytes:
     """Take the filling away; what the first version sealed has none, and is returned as it is."""
-    bare = data.rstrip(b"\0")
-    is_filled = len(data) % BLOCK_OCTETS == 0 and bare.endswith(b"\x80")
-    return bare[:-1] if is_filled else data
+    bare, mark, zeros = data.rpartition(b"\x80")
+    is_filled = mark and len(data) % BLOCK_OCTETS == 0 and zeros == bytes(len(zeros))
+    return bare if is_filled else data
 
 
 class UnlockError(Exception):

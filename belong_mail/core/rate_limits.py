@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Float, bindparam, case, delete, func, literal, select
+from sqlalchemy import Float, Select, bindparam, case, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -240,10 +240,13 @@ def record_use(
 
 def count_waiting(session: Session) -> int:
     """Count the requests that wait for the worker, up to what is too much."""
-    some = (
-        select(literal(1)).select_from(table_named("requests")).limit(MAX_WAITING_JOBS).subquery()
-    )
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    return session.connection().scalar(_counting_jobs()) or 0
+
+
+@cache
+def _counting_jobs() -> Select[int]:
+    some = select(literal(1)).select_from(table_named("requests")).limit(MAX_WAITING_JOBS)
+    return select(func.count()).select_from(some.subquery())
 
 
 def is_flooded(session: Session, at: datetime) -> bool:
@@ -317,9 +320,3 @@ def _counting(dialect: str, table: Table) -> tuple[Any, Any]:
     later = case((table.used_until > start, table.used_until), else_=start)
     first = dialect_insert(dialect)(table).values(key=bindparam("what"), used_until=start + step)
     return first, later + step
-
-
-def purge_limits(session: Session, at: datetime) -> None:
-    """Forget the keys whose allowance is whole again."""
-    for table in (Limit, WorkerLimit):
-        session.execute(delete(table).where(table.used_until < at.timestamp()))

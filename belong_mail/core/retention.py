@@ -5,7 +5,7 @@ Which rows an age is meant for stands in their room's `retention.py` or `declara
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any, cast
 
@@ -76,15 +76,14 @@ NO_AGE = timedelta(0)
 BATCH_ROWS = 500
 # What must be true of rows that are over at a time.
 Which = Callable[[datetime], tuple[ColumnElement[bool], ...]]
-# Removes some of one kind of rows; returns how many, of which BATCH_ROWS says: look again.
-Chore = Callable[[Session, datetime], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A chore that has nothing to do while no model has such rows."""
+    """Removes some of one kind of rows; it has nothing to do while no model has such rows."""
 
-    chore: Chore
+    # Returns how many, of which BATCH_ROWS says: look again.
+    chore: Callable[[Session, datetime], int]
     rows: tuple[tuple[Any, Which], ...]
 
     def __call__(self, session: Session, at: datetime | None = None) -> int:
@@ -129,14 +128,16 @@ class _WhenRun:
         return _WhenRun(self.age + age)
 
     def __clause_element__(self) -> BindParameter[datetime]:
-        return bindparam(None, callable_=lambda: now() - self.age, type_=UtcTime())
+        return bindparam(None, callable_=self._moment, type_=UtcTime())
+
+    def timestamp(self) -> BindParameter[Any]:
+        return bindparam(None, callable_=lambda: datetime.timestamp(self._moment()))
 
     def date(self) -> BindParameter[Any]:
-        return bindparam(None, callable_=lambda: _days_ago(self.age), type_=Date())
+        return bindparam(None, callable_=lambda: datetime.date(self._moment()), type_=Date())
 
-
-def _days_ago(age: timedelta) -> date:
-    return (now() - age).date()
+    def _moment(self) -> datetime:
+        return now() - self.age
 
 
 def _apply_to_batch(statement: Any, which: Which, session: Session, at: datetime) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.retention import Chore
+from belong_mail.core.retention import Rule
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery
 from belong_mail.mail.message.mime import Envelope
@@ -49,7 +49,7 @@ class Room:
     # Those of them that look an address up which anyone may have typed: `core.jobs` limits them.
     lookups: tuple[str, ...] = ()
     # By what `flask purge` calls the rows that it removes.
-    retention: Mapping[str, Chore] = field(default_factory=dict)
+    retention: Mapping[str, Rule] = field(default_factory=dict)
     # What is kept for long.
     wrapped: tuple[WrappedColumn, ...] = ()
     # Columns that are not wrapped anew, for they are not kept for long: what that is, and when it

@@ -4,20 +4,24 @@ Those belong to every room: which deliveries are still needed, a room above them
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, update
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
-from belong_mail.core import rate_limits
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.core.retention import (
     ARGUMENTS_AGE,
     DELIVERY_AGE,
     SENT_PER_MINUTE_AGE,
     UNREADABLE_AGE,
+    Rule,
+    Which,
     in_batches,
+    older_than,
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.room import Room
@@ -55,11 +59,18 @@ def _unreadable(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return Job.due_at < at - UNREADABLE_AGE, Job.failures > 0
 
 
+# Allowances that are whole again, and counts of days that are over.
+_ALLOWANCES: tuple[tuple[Any, Which], ...] = (
+    (Limit, lambda at: (Limit.used_until < at.timestamp(),)),
+    (WorkerLimit, lambda at: (WorkerLimit.used_until < at.timestamp(),)),
+    (SentPerMinute, older_than(SentPerMinute.minute, SENT_PER_MINUTE_AGE)),
+)
+
+
 def _purge_allowances(session: Session, at: datetime) -> int:
-    """Delete allowances that are whole again, and counts of days that are over."""
-    rate_limits.purge_limits(session, at)
-    over = SentPerMinute.minute < at - SENT_PER_MINUTE_AGE
-    session.execute(delete(SentPerMinute).where(over))
+    """Delete all that are over at once; they count as nothing, for they are small."""
+    for model, which in _ALLOWANCES:
+        session.execute(delete(model).where(*which(at)))
     return 0
 
 
@@ -76,7 +87,7 @@ OPS = Room(
         "deliveries": in_batches(delete(Delivery), _done),
         "canaries": in_batches(delete(Delivery), canary.expired),
         "unreadable requests": in_batches(delete(Job), _unreadable),
-        "allowances": _purge_allowances,
+        "allowances": Rule(_purge_allowances, _ALLOWANCES),
     },
     short_lived={
         "deliveries.sealed_arguments": "words of single emails; deleted a day after sending",

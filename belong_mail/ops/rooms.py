@@ -58,9 +58,9 @@ def purge_all(session: Session, at: datetime | None = None) -> dict[str, int]:
     """Remove all that is over; return how many rows of each kind went."""
     at = at or now()
     removed = dict.fromkeys(ALL.retention, 0)
-    for name, chore in ALL.retention.items():
+    for name, rule in ALL.retention.items():
         gone = BATCH_ROWS
         while gone == BATCH_ROWS:
-            gone = chore(session, at)
+            gone = rule(session, at)
             removed[name] += gone
     return removed

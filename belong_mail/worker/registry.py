@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import identity_tasks, right_tasks
 from belong_mail.accounts.models import Account
 from belong_mail.core import retention
-from belong_mail.core.db import NO_DATABASE, now
+from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.delivery.dispatcher import Compose, SkipDelivery
 from belong_mail.delivery.mailer import Mailer, SealedRecipients
@@ -52,7 +52,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         ),
         "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "District sign-ins are unproven": partial(_verify_identities, mailer),
+        "District sign-ins are unproven": partial(
+            identity_tasks.verify, opener=mailer.opener, district=mailer.district
+        ),
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
             session, keys, now()
         ),
@@ -72,31 +74,19 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
     found["No alarm is raised"] = partial(alerts.check_all, mailer=mailer, operator=tell)
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
-    found |= {f"What is over stays ({name})": _purge(each) for name, each in ALL.retention.items()}
+    found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
     found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
         session, mailer.opener
     )
-    found["Issues at rest are counted row by row"] = _settle_issues
+    found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
+        session, now()
+    )
     return found
 
 
 def is_copied(mailer: Mailer, session: Session) -> bool:
     """Tell whether the office's inbox gets a copy of what goes out now."""
     return office_copies.are_made(session, mailer.opener, mailer.site(session), now())
-
-
-def _verify_identities(mailer: Mailer, session: Session) -> int:
-    return identity_tasks.verify(session, mailer.opener, mailer.district)
-
-
-def _settle_issues(session: Session) -> None:
-    settling.settle_issues(session, now())
-
-
-def _purge(chore: retention.Chore) -> Chore:
-    if isinstance(chore, retention.Rule):
-        return chore
-    return lambda session: chore(session, now())
 
 
 def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
@@ -110,7 +100,8 @@ def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
             return _do_together(session, chores)
     except NO_DATABASE:
         raise
-    except Exception:  # noqa: BLE001 - all is undone, and done again but for what fails
+    except Exception as error:  # noqa: BLE001 - all is undone, and done again but for what fails
+        log.error("Chores do not go together: %s", error_name(error))  # noqa: TRY400
         return _do_each_alone(session, chores)
 
 

@@ -4554,6 +4554,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/test_retention.py::test_a_chore_that_fails_is_named_and_stops_nothing_else",),
     ),
     (
+        "what-goes-wrong-together-is-logged",
+        "belong_mail/worker/registry.py",
+        '        log.error("Chores do not go together: %s", error_name(error))  # noqa: TRY400\n',
+        "",
+        ("tests/test_retention.py::test_rules_that_fail_together_run_alone_and_the_log_says_so",),
+    ),
+    (
         "bounces-are-parsed-by-who-gets-some",
         "belong_mail/members/declarations.py",
         "from belong_mail.members import (\n    emails,\n",
