@@ -32,6 +32,7 @@ from belong_mail.ops import (
     in_flight,
     key_check,
     key_rotation,
+    probe_report,
     rooms,
     schema,
     settings,
@@ -289,7 +290,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     if probe:
         findings += _probe(lookup, wait)
     if probe_file:
-        findings += doctor.check_probe_file(settings, probe_file.read_bytes(), lookup)
+        saved = probe_report.read_arrived(settings, probe_file.read_bytes(), lookup)
+        findings += probe_report.judge(saved)
     _print_findings(findings)
 
 
@@ -502,7 +504,10 @@ def prepare() -> None:
     with transaction() as session:
         groups.seed(session)
         demo_data.fill_demo(session, keyring)
-    click.echo(demo_data.demo_login_hint(services().settings.base_url))
+    click.echo(
+        f"Sample group leader: {demo_data.DEMO_LEAD}. Sign in at"
+        f" {services().settings.base_url}/sign-in; the link comes to the mailbox."
+    )
 
 
 def _only_in_development() -> None:

@@ -198,10 +198,7 @@ class Worker:
             self.engine.kinds_alone = None
 
     def _may_work_here(self) -> bool:
-        """Meet the database now and then, when it may be another, and before a purge.
-
-        Tells whether we may work on it.
-        """
+        """Meet the database when it may be another, or before a purge; tell whether we may work."""
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
