@@ -364,8 +364,8 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     lock = WorkerLock(settings.state_folder / "workers")
     recipients = SealedRecipients(
         office=services.seal_to_office,
-        operator=services.seal_to_operator if settings.alert_address else None,
-        canary=services.seal_to_canary if settings.canary_address else None,
+        operator=partial(services.seal_to, to) if (to := settings.alert_address) else None,
+        canary=partial(services.seal_to, to) if (to := settings.canary_address) else None,
     )
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
     intake = None
