@@ -75,15 +75,11 @@ def upgrade(seed: str | None) -> None:
     schema.upgrade(services().engine, adopt=_adopt)
     _give_rights()
     if seed:
-        _seed()
+        with transaction() as session:
+            schema.lock(session.connection())
+            if not groups.seed(session):
+                say("The database has groups already, so none were added.")
     say("The database is up to date.")
-
-
-def _seed() -> None:
-    with transaction() as session:
-        schema.lock(session.connection())
-        if not groups.seed(session):
-            say("The database has groups already, so none were added.")
 
 
 @database_commands.command(
@@ -338,13 +334,10 @@ def retry() -> None:
 def _check_work(session: Session) -> list[health.HealthFinding]:
     settings = services().settings
     has_relay = not settings.smtp_url.startswith("mailbox:")
+    metrics = gather_metrics(session, settings.uncertain, health.free_bytes(settings))
     return list(
         health.check_work(
-            gather_metrics(
-                session,
-                settings.uncertain,
-                health.free_bytes(settings.database_url, settings.state_folder),
-            ),
+            metrics,
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
             has_backups=bool(settings.backup_public_key),
@@ -614,8 +607,7 @@ def _state_file() -> HostStateFile:
 
 
 def _reason_text(waiting: dict[str, int]) -> str:
-    words = ", ".join(f"{number} {name}" for name, number in waiting.items())
-    return f"Waiting: {words}." if words else "Nothing is waiting."
+    return f"Waiting: {hold.in_words(waiting)}." if waiting else "Nothing is waiting."
 
 
 COMMANDS = {

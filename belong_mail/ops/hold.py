@@ -256,6 +256,10 @@ def waiting(session: Session) -> dict[str, int]:
     return +counts
 
 
+def in_words(waiting: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in waiting.items())
+
+
 def database_identity(session: Session) -> str:
     """Name the database's file or cluster, so that a copy of it is another one."""
     url = session.get_bind().engine.url
