@@ -452,20 +452,13 @@ def _database_url(given: str) -> str:
 
 
 def _require_no_worker() -> None:
-    state_folder = services().settings.state_folder
-    if is_worker_running(state_folder / "workers") or _is_another_working(_state_file()):
+    is_working = is_worker_running(services().settings.state_folder / "workers")
+    with suppress(DBAPIError), transaction() as session:  # without tables, none has worked on it
+        is_working |= hold.is_working(session, _state_file().seen())
+    if is_working:
         raise click.ClickException(
             "A worker is running on the database. Stop it first, on every host."
         )
-
-
-def _is_another_working(state_file: HostStateFile) -> bool:
-    """Tell whether a worker with another state folder has been about; not if nothing tells."""
-    try:
-        with transaction() as session:
-            return hold.is_working(session, state_file.seen())
-    except DBAPIError:
-        return False
 
 
 @click.command()
