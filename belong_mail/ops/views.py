@@ -23,10 +23,11 @@ operating = Blueprint("operating", __name__)
 def metrics() -> ResponseReturnValue:
     """Answer like a page that is not there to whoever has not the token."""
     settings = services().settings
-    if len(settings.metrics_token) < MIN_SECRET_CHARACTERS:
+    token = settings.metrics_token
+    if len(token) < MIN_SECRET_CHARACTERS:
         abort(404)
     given = request.headers.get("Authorization", "").encode("latin-1")
-    if not hmac.compare_digest(given, f"Bearer {settings.metrics_token}".encode()):
+    if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         abort(404)
     with transaction() as session:
         free_bytes = health.free_bytes(settings)
