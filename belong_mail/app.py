@@ -52,7 +52,7 @@ from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
 from belong_mail.web import access, compression, i18n, page_cache, request_log, security_headers
 from belong_mail.web.access import Access, ProofNeeded, SignedOut
-from belong_mail.web.context import OwnRequest, transaction
+from belong_mail.web.context import SAFE, OwnRequest, transaction
 
 MAX_BODY = 256 * 1024
 DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
@@ -141,7 +141,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
             account = browsers.current_account(session)
             may_open = account is not None and _may_open(session, account)
             g.is_on_hold = hold.is_on(session)
-        if account is None and request.method in security_headers.SAFE:
+        if account is None and request.method in SAFE:
             return redirect(url_for("sign_in.ask"))
         if account is None:
             raise SignedOut
@@ -154,7 +154,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
 
     @app.before_request
     def require_fresh_proof() -> None:
-        is_press = request.method not in security_headers.SAFE
+        is_press = request.method not in SAFE
         if is_press and access.has_access(Access.FRESH_PROOF) and not proof.is_fresh():
             raise ProofNeeded
 

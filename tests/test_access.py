@@ -1,5 +1,7 @@
 """Who may open a page is what its view says: nothing said, nobody."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Blueprint, Flask
 from flask_wtf import CSRFProtect
@@ -41,6 +43,7 @@ PRODUCTION = pytest.mark.parametrize(
     ],
 )
 PAGE = "a page that may be secret"
+Mark = Callable[[Callable[[], str]], Callable[[], str]]
 
 
 def add_page(app: Flask, view: object) -> None:
@@ -76,7 +79,7 @@ def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask
 )
 def test_page_is_opened_by_whom_its_mark_names(
     app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
-    mark: access.ViewDecorator, seats: str,
+    mark: Mark, seats: str,
 ) -> None:  # fmt: skip
     """Whatever the view itself does; the right that ends while somebody is signed in counts."""
     add_page(app, mark(lambda: PAGE))
@@ -146,7 +149,7 @@ def test_mark_above_the_route_does_the_same_as_below() -> None:
     "mark", [no_cookie, from_anywhere, lambda view: public(from_anywhere(view))]
 )
 def test_app_does_not_start_with_a_form_that_strangers_could_have_a_lead_send(
-    app: Flask, mark: access.ViewDecorator
+    app: Flask, mark: Mark
 ) -> None:
     init_access(app, CSRFProtect())
     add_page(app, mark(lambda: PAGE))

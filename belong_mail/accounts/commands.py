@@ -77,10 +77,8 @@ def list_leads() -> None:
     """
     with transaction() as session:
         for group in groups.listed(session):
-            leads, invited = (
-                accounts.leads_of(session, group),
-                accounts.count_pending_invitations(session, group),
-            )
+            leads = accounts.leads_of(session, group)
+            invited = accounts.count_pending_invitations(session, group)
             waiting = f"\t{invited} invited" if invited else ""
             click.echo(f"{group.slug}\t{len(leads)}{waiting}")
 

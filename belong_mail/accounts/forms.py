@@ -1,21 +1,15 @@
 """The sign-in form: an address; and the button to have a link emailed."""
 
 from flask_babel import lazy_gettext as _l
-from wtforms import EmailField, HiddenField, StringField, SubmitField
+from wtforms import HiddenField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from belong_mail.web.forms import BaseForm, PublicForm, one_line, strip, well_formed
+from belong_mail.web.forms import BaseForm, PublicForm, email_field, line_field, well_formed
 
 
 class SignInForm(PublicForm):
-    email = EmailField(
-        _l("Your email address"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter your email address.")),
-            Length(max=254, message=_l("Use at most 254 characters.")),
-            well_formed,
-        ],
+    email = email_field(
+        _l("Your email address"), DataRequired(_l("Enter your email address.")), well_formed
     )
     submit = SubmitField(_l("Send me the link"))
 
@@ -33,15 +27,11 @@ class PasskeySignInForm(PublicForm):
 class PasskeyForm(BaseForm):
     """Names a new passkey, and brings what the browser has made."""
 
-    name = StringField(
+    name = line_field(
         _l("What do you call this passkey?"),
-        description=_l("So that you recognize it later. For example: My phone"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter a name.")),
-            Length(max=60, message=_l("Use at most 60 characters.")),
-            one_line,
-        ],
+        DataRequired(_l("Enter a name.")),
+        Length(max=60, message=_l("Use at most 60 characters.")),
+        _l("So that you recognize it later. For example: My phone"),
     )
     answer = HiddenField()
     submit = SubmitField(_l("Create the passkey"))

@@ -137,9 +137,7 @@ def _sign_in(subject: str) -> Response:
     with transaction() as session:
         account = identities.account_of(session, _district(), subject)
         browsers.start_session(session, account, "district")
-    answer = make_response(redirect(url_for("lead.home"), 303))
-    browsers.remember_browser(answer, account)
-    return answer
+    return browsers.go_home(account)
 
 
 def _link(subject: str) -> Response:

@@ -250,23 +250,21 @@ def find_account(session: Session, index: BlindIndex, address: str) -> Account |
 
 def remove_office(session: Session, index: BlindIndex, address: str) -> bool:
     """Take the right to answer for the office from an address; tell whether it had it."""
-    key = index.account(addresses.normalise(address))
-    found = select(Account).where(Account.address_index == key, Account.is_office)
-    account = session.scalar(found)
-    if account is not None:
-        account.is_office = False
-        account.office_since = account.office_ends_at = account.wrapped_office = None
-        audit.record(session, audit.Kind.OFFICE_REMOVED, account=account)
-    return account is not None
+    account = find_account(session, index, address)
+    if account is None or not account.is_office:
+        return False
+    account.is_office = False
+    account.office_since = account.office_ends_at = account.wrapped_office = None
+    audit.record(session, audit.Kind.OFFICE_REMOVED, account=account)
+    return True
 
 
 def get_account(session: Session, opener: Opener, index: BlindIndex, address: str) -> Account:
     """Find or make the account of an address; DecryptionError when the one found is another's."""
     address = addresses.check(address)
-    key = index.account(addresses.normalise(address))
-    account = session.scalar(select(Account).where(Account.address_index == key))
+    account = find_account(session, index, address)
     if account is None:
-        public_id = new_public_id()
+        key, public_id = index.account(addresses.normalise(address)), new_public_id()
         wrapped = opener.wrap(address.encode(), ADDRESS_COLUMN, public_id)
         account = Account(public_id=public_id, address_index=key, wrapped_address=wrapped)
         session.add(account)
@@ -277,8 +275,7 @@ def get_account(session: Session, opener: Opener, index: BlindIndex, address: st
 
 def remove_lead(session: Session, index: BlindIndex, group: Group, address: str) -> bool:
     """Take the right to lead a group from an address; tell whether it had it."""
-    key = index.account(addresses.normalise(address))
-    account = session.scalar(select(Account).where(Account.address_index == key))
+    account = find_account(session, index, address)
     leadership = session.get(GroupLead, (account.id, group.id)) if account else None
     if leadership is None:
         return False

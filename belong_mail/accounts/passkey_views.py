@@ -13,7 +13,6 @@ from flask import (
     Blueprint,
     Response,
     jsonify,
-    make_response,
     redirect,
     render_template,
     request,
@@ -83,9 +82,7 @@ def _sign_in(challenge: bytes, answer: str) -> Response:
             raise PasskeyRefused("passkey-district", account)
         recovery.stop(session, account)  # whoever has the passkey has not lost it
         browsers.start_session(session, account, "passkey")
-    done = make_response(redirect(url_for("lead.home"), 303))
-    browsers.remember_browser(done, account)
-    return done
+    return browsers.go_home(account)
 
 
 @passkey.post("/account/proof/passkey")

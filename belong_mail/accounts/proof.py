@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import identities
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.service import PROOF, has_passkey, use_sign_in
+from belong_mail.accounts.service import PROOF, has_passkey
 from belong_mail.accounts.session import here
 from belong_mail.core import audit
 from belong_mail.core.db import now
@@ -68,12 +68,6 @@ def may_use(session: Session, link: SignIn, account: Account) -> bool:
     return is_for_here(link) and not has_passkey(session, account)
 
 
-def use_link(session: Session, link: SignIn, account: Account) -> None:
-    """Use a link up and count it as a proof; raise BadToken if somebody was faster."""
-    use_sign_in(session, link)
-    prove(session, account, "link")
-
-
 def prove(session: Session, account: Account, how: str) -> None:
     """Count this session as proved now; `how` is for the trail."""
     proven = session.get_one(BrowserSession, here().id)
@@ -82,19 +76,8 @@ def prove(session: Session, account: Account, how: str) -> None:
 
 
 def remember_page() -> None:
-    """Keep in this browser's signed cookie which page the press was on."""
-    cookie[BACK_KEY] = _page_of(request.path)
-
-
-def page_to_go_back_to() -> str | None:
-    """Return the page on which a proof was asked for."""
-    page = cookie.get(BACK_KEY)
-    return page if isinstance(page, str) else None
-
-
-def _page_of(path: str) -> str:
-    """Return a path that can be opened: the button's own page, or the one above it."""
-    adapter = current_app.url_map.bind("")
+    """Keep in this browser's signed cookie the page of the press: its own, or the one above it."""
+    adapter, path = current_app.url_map.bind(""), request.path
     while path.count("/") > 1:
         try:
             adapter.match(path, "GET")
@@ -102,4 +85,10 @@ def _page_of(path: str) -> str:
             path = path.rpartition("/")[0]
         else:
             break
-    return path
+    cookie[BACK_KEY] = path
+
+
+def page_to_go_back_to() -> str | None:
+    """Return the page on which a proof was asked for."""
+    page = cookie.get(BACK_KEY)
+    return page if isinstance(page, str) else None

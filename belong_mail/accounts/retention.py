@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, type_coerce
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Exists, Select, delete, exists, func, or_, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.accounts.invitations import INVITATION
 from belong_mail.accounts.models import Account, GroupLead, Passkey, Recovery
@@ -57,18 +57,19 @@ def _unaccepted_by_office(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return ~Account.is_office, Account.office_since < at - INVITATION_AGE
 
 
-def _purge_invitations(session: Session, at: datetime) -> int:
-    """Remove those that nobody has accepted, and their accounts where nothing else is theirs.
-
-    One whose email has not left yet waits for it.
-    """
-    is_waiting = exists().where(
+def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
+    """Tell whether an account's invitation has not left yet: it is not removed before."""
+    return exists().where(
         Delivery.newsletter_id.is_(None),
-        Delivery.account_id == GroupLead.account_id,
+        Delivery.account_id == account_id,
         Delivery.kind == INVITATION,
         Delivery.finished_at.is_(None),
     )
-    found = select(GroupLead).where(*_unaccepted(at), ~is_waiting)
+
+
+def _purge_invitations(session: Session, at: datetime) -> int:
+    """Remove those that nobody has accepted, and their accounts where nothing else is theirs."""
+    found = select(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
     over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
     for lead in over:
         session.delete(lead)
@@ -86,13 +87,7 @@ purge_invitations = Rule(
 
 def _end_invitations_to_the_office(session: Session, at: datetime) -> list[int]:
     """Take back those that nobody has accepted; return their accounts."""
-    is_waiting = exists().where(
-        Delivery.newsletter_id.is_(None),
-        Delivery.account_id == Account.id,
-        Delivery.kind == INVITATION,
-        Delivery.finished_at.is_(None),
-    )
-    found = select(Account).where(*_unaccepted_by_office(at), ~is_waiting)
+    found = select(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
     over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
     for account in over:
         account.office_since = account.wrapped_office = None

@@ -311,11 +311,8 @@ def _office_account(
     Who ends their own right has it no more, and still has its proof.
     """
     by = _account(session, public_id)
-    if by is None:
-        return None
-    if by is leaving and invitations.may_become_office(keyring.opener, by):
-        return by
-    return by if invitations.is_proven_office(keyring.opener, by) else None
+    is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office
+    return by if by is not None and is_proven(keyring.opener, by) else None
 
 
 def _groups(session: Session, public_ids: object) -> list[Group]:

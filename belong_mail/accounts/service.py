@@ -3,16 +3,17 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from secrets import compare_digest
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now, required
+from belong_mail.core.db import UtcTime, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
@@ -39,16 +40,15 @@ def is_held(at: Any = None) -> ColumnElement[bool]:
 
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List who leads a group; who has only been invited does not."""
-    return list(session.scalars(select(Account).where(*_leads(group)).order_by(Account.id)))
+    return list(session.scalars(_leads(), {"group_id": group.id, "at": now()}))
 
 
-def has_leads(session: Session, group: Group) -> bool:
-    return session.scalar(select(Account.id).where(*_leads(group)).limit(1)) is not None
-
-
-def _leads(group: Group) -> tuple[ColumnElement[bool], ...]:
-    of_group = GroupLead.account_id == Account.id, GroupLead.group_id == group.id
-    return *of_group, is_held(), Account.suspended_at.is_(None)
+@cache
+def _leads() -> Select[Account]:
+    """Build the statement once, for it is run with every form that is sent."""
+    at = bindparam("at", type_=UtcTime())
+    found = select(Account).join(GroupLead).where(GroupLead.group_id == bindparam("group_id"))
+    return found.where(is_held(at), Account.suspended_at.is_(None)).order_by(Account.id)
 
 
 class NotFound(Exception):

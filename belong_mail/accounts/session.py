@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, make_response, redirect, request, url_for
 from flask import session as cookie
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -45,7 +45,7 @@ def start_session(session: Session, account: Account, how: str = "") -> None:
     """Sign this browser in, under a token it has never had before; `how` is for the trail."""
     token = secrets.token_urlsafe(32)
     device = device_of(request.headers.get("User-Agent", ""))
-    started = BrowserSession(account_id=account.id, token_hash=_hash(token), device=device)
+    started = BrowserSession(account_id=account.id, token_hash=browser_hash(token), device=device)
     session.add(started)
     session.flush()
     audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
@@ -70,7 +70,7 @@ def current_account(session: Session) -> Account | None:
         select(Account, BrowserSession)
         .join(BrowserSession)
         .where(
-            BrowserSession.token_hash == _hash(token),
+            BrowserSession.token_hash == browser_hash(token),
             BrowserSession.started_at > at - MAX_SESSION_AGE,
             Account.suspended_at.is_(None),
         )
@@ -106,7 +106,7 @@ def _forget_ended_office(session: Session, account: Account) -> None:
 def end_session(session: Session) -> None:
     """Sign this browser out."""
     token = cookie.get(TOKEN_KEY, "")
-    ended = delete(BrowserSession).where(BrowserSession.token_hash == _hash(token))
+    ended = delete(BrowserSession).where(BrowserSession.token_hash == browser_hash(token))
     if session.execute(ended.returning(BrowserSession.id)).first() is not None:
         audit.record(session, audit.Kind.SIGNED_OUT)
     cookie.clear()
@@ -163,15 +163,16 @@ def asking_browser() -> str:
 def asked_as() -> bytes | None:
     """Return the hash of what names this browser; None when it has not asked for a link."""
     nonce = cookie.get("asking")
-    return _hash(nonce) if isinstance(nonce, str) else None
+    return browser_hash(nonce) if isinstance(nonce, str) else None
 
 
-def remember_browser(answer: Response, account: Account) -> None:
-    """Let this browser be known again as one in which an account has signed in.
+def go_home(account: Account) -> Response:
+    """Lead to the first page, and know this browser again as one in which an account has signed in.
 
     Its cookie names nobody; it gives the account's owner sign-in links that strangers cannot use
     up, and no right besides.
     """
+    answer = make_response(redirect(url_for("lead.home"), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(
         known_cookie(),
@@ -181,6 +182,7 @@ def remember_browser(answer: Response, account: Account) -> None:
         httponly=True,
         samesite="Lax",
     )
+    return answer
 
 
 def forget_browser(answer: Response) -> None:
@@ -204,11 +206,8 @@ def was_signed_in() -> bool:
     return TOKEN_KEY in cookie or bool(known_as())
 
 
-def _hash(token: str) -> bytes:
+def browser_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-browser_hash = _hash
 
 
 def device_of(user_agent: str) -> str:

@@ -105,9 +105,7 @@ def _begin(session: Session, link: SignIn) -> Response:
     """Sign this browser in, and know it again when it asks the next time."""
     account = session.get_one(Account, accounts.use_sign_in(session, link))
     browsers.start_session(session, account)
-    answer = make_response(redirect(url_for("lead.home"), 303))
-    browsers.remember_browser(answer, account)
-    return answer
+    return browsers.go_home(account)
 
 
 @sign_in.route("/confirm-identity/<token>", methods=["GET", "POST"])
@@ -121,7 +119,8 @@ def prove(token: str) -> ResponseReturnValue:
         account = browsers.current_account(session)
         is_ours = account is not None and proof.may_use(session, link, account)
         if request.method == "POST" and account is not None and is_ours:
-            proof.use_link(session, link, account)
+            accounts.use_sign_in(session, link)
+            proof.prove(session, account, "link")
             return redirect(url_for("account.confirm_identity"), 303)
         if request.method == "POST":
             owner = session.get_one(Account, link.account_id)

@@ -20,10 +20,10 @@ def list_undelivered() -> None:
     """
     with transaction() as session:
         waiting = contact.undelivered(session)
-        for reference, delivery in waiting.items():
+        for message, delivery in waiting:
             said = (delivery.code, delivery.enhanced, delivery.phrase)
             why = " ".join(str(each) for each in said if each)
-            click.echo(f"{reference}\t{delivery.state}\t{why}")
+            click.echo(f"{message.reference}\t{delivery.state}\t{why}")
     if waiting:
         raise click.exceptions.Exit(1)
     click.echo("Every message was delivered, or is being sent.")

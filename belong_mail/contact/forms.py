@@ -12,7 +12,6 @@ from wtforms import (
     SelectField,
     StringField,
     SubmitField,
-    TextAreaField,
     ValidationError,
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
@@ -23,8 +22,8 @@ from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
     PublicForm,
     email_field,
-    one_line,
-    plain_text,
+    line_field,
+    message_field,
     staff_address,
     strip,
     well_formed,
@@ -51,29 +50,12 @@ class ContactForm(PublicForm):
         default=NO_TOPIC,
         validators=[InputRequired(_l("Choose a topic."))],
     )
-    message = TextAreaField(
-        _l("Your message"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Write your message.")),
-            Length(max=5000, message=_l("Use at most 5,000 characters.")),
-            plain_text,
-        ],
-    )
-    name = StringField(
-        _l("Your name"),
-        filters=[strip],
-        validators=[
-            Optional(),
-            Length(max=100, message=_l("Use at most 100 characters.")),
-            one_line,
-        ],
+    message = message_field(_l("Your message"), DataRequired(_l("Write your message.")))
+    name = line_field(
+        _l("Your name"), Optional(), Length(max=100, message=_l("Use at most 100 characters."))
     )
     email = email_field(
-        _l("Your email address"),
-        Optional(),
-        well_formed,
-        _l("We’ll only use it to answer you."),
+        _l("Your email address"), Optional(), well_formed, _l("We’ll only use it to answer you.")
     )
     submit = SubmitField(_l("Send to %(site_name)s"))
     groups: dict[str, Group]
@@ -139,15 +121,7 @@ class CodeForm(PublicForm):
             Length(max=60, message=_l("Use at most 60 characters.")),
         ],
     )
-    message = TextAreaField(
-        _l("Write again"),
-        filters=[strip],
-        validators=[
-            Optional(),
-            Length(max=5000, message=_l("Use at most 5,000 characters.")),
-            plain_text,
-        ],
-    )
+    message = message_field(_l("Write again"), Optional())
     # Of the page that shows the code once, so that it can be read in another language.
     reference = HiddenField()
     # Given by a page that shows the thread already.

@@ -117,15 +117,11 @@ def acknowledge(
     )
 
 
-def undelivered(session: Session) -> dict[str, Delivery]:
-    """Return by its reference what has not reached whom it was for, and never will by itself."""
-    return {message.reference: delivery for message, delivery in undelivered_messages(session)}
+def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery]]:
+    """List what has not reached whom it was for, nor will by itself, and its delivery.
 
-
-def undelivered_messages(session: Session) -> list[tuple[ContactMessage, Delivery]]:
-    """List what has not reached whom it was for, and its delivery, the oldest first.
-
-    The few messages are walked through, not the many deliveries that are about something.
+    The oldest comes first. The few messages are walked through, not the many deliveries that are
+    about something.
     """
     found = (
         select(ContactMessage, Delivery)
@@ -153,8 +149,8 @@ def resend_messages(session: Session, _keyring: object, _job: Job) -> None:
 
 def resend(session: Session) -> int:
     """Put what has not arrived back into the queue; return how many messages that are."""
-    again = undelivered(session).values()
-    for delivery in again:
+    again = undelivered(session)
+    for _message, delivery in again:
         delivery.state, delivery.due_at, delivery.finished_at = State.QUEUED, now(), None
         delivery.created_at, delivery.attempts = now(), 0
     return len(again)

@@ -36,6 +36,9 @@ class State(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+
+
 def _partial(name: str, *columns: str, where: str) -> Index:
     """Index what waits, and nothing else: what is done is not walked over again.
 

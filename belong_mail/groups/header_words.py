@@ -241,15 +241,12 @@ def _words_of(group: Group) -> _HeaderWords:
 @lru_cache(maxsize=64)
 def _kinds(slug: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """List the discreet groups that a group is, or is called like."""
+    told = {kind: _HeaderWords((*NAMES[kind], *words)) for kind, words in TELLING.items()}
     return tuple(
         kind
-        for kind in TELLING
-        if kind == slug or any(_is_like(kind, one) for one in (*names, slug))
+        for kind, words in told.items()
+        if kind == slug or any(map(words.found_in, (*names, slug)))
     )
-
-
-def _is_like(kind: str, name: str) -> bool:
-    return bool(_HeaderWords((*NAMES[kind], *TELLING[kind])).found_in(name))
 
 
 @lru_cache(maxsize=64)

@@ -42,11 +42,10 @@ class ResourceView:
 
 
 def group_view(group: Group, language: str) -> GroupView:
-    texts: dict[str, LocalizedText] = {
-        name: getattr(group, name) or {}
+    said = {
+        name: localized(getattr(group, name) or {}, language)
         for name in ("summary", "note", "mission", "activities", "audience")
     }
-    said = {name: localized(words, language) for name, words in texts.items()}
     return GroupView(
         number=group.id,
         slug=group.slug,

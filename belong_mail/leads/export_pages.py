@@ -6,7 +6,6 @@ from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from belong_mail.core import i18n
 from belong_mail.core.environment import RESOURCES
@@ -14,6 +13,7 @@ from belong_mail.core.i18n import TextIn, catalog
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import GroupView, group_view, localized, resources_of
+from belong_mail.web.i18n import lang_attr
 
 FOLDER = "exported"
 # The pages run nothing, and show no picture but those beside them.
@@ -73,16 +73,10 @@ def _environment(language: str, zone: ZoneInfo, words: NullTranslations) -> Envi
     environment.filters |= {
         "at_start": i18n.at_start,
         "in_sentence": partial(i18n.group_in_sentence, language=language),
-        "lang_attr": partial(_lang_attr, language=language),
+        "lang_attr": partial(lang_attr, page=language),
         "local_date": local_date,
     }
     return environment
-
-
-def _lang_attr(words: str, *, language: str) -> Markup:
-    """Return the attribute for an element whose words are in another language than the page."""
-    its = words.language if words and isinstance(words, TextIn) else language
-    return Markup(' lang="{}"').format(its) if its != language else Markup("")
 
 
 def interests_of(group: Group, language: str) -> list[str]:

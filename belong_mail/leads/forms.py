@@ -186,28 +186,18 @@ class PageForm(BaseForm, LocalizedForm):
 
     def page(self) -> GroupPage:
         """Return what was typed."""
+        resources = [
+            {"title": title, "url": entry.url.data}
+            for entry in self.resources
+            if entry.url.data and DEFAULT in (title := entry.form.typed("title"))
+        ]
         return GroupPage(
-            summary=self.typed("summary"),
-            mission=self.typed("mission"),
-            activities=self.typed("activities"),
-            note=self.typed("note"),
-            welcome=self.typed("welcome"),
-            resources=[
-                {"title": title, "url": entry.url.data}
-                for entry in self.resources
-                if entry.url.data and DEFAULT in (title := entry.form.typed("title"))
-            ],
+            **{name: self.typed(name) for name in self.field_names}, resources=resources
         )
 
     def show(self, page: GroupPage) -> None:
         """Fill the form with what is on the page now."""
-        self.fill(
-            summary=page.summary,
-            mission=page.mission,
-            activities=page.activities,
-            note=page.note,
-            welcome=page.welcome,
-        )
+        self.fill(**{name: getattr(page, name) for name in self.field_names})
         for entry, resource in zip(self.resources, page.resources, strict=False):
             entry.url.data = resource["url"]
             entry.form.fill(title=resource["title"])

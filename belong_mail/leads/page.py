@@ -1,6 +1,6 @@
 """Change a group's page, with one undo."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,14 +25,7 @@ class GroupPage:
 
 
 def page_of(group: Group) -> GroupPage:
-    return GroupPage(
-        summary=dict(group.summary),
-        mission=dict(group.mission),
-        activities=dict(group.activities),
-        note=dict(group.note),
-        resources=list(group.resources),
-        welcome=dict(group.welcome),
-    )
+    return GroupPage(**{each.name: getattr(group, each.name) for each in fields(GroupPage)})
 
 
 def change(session: Session, group: Group, page: GroupPage) -> None:
@@ -56,6 +49,5 @@ def undo(session: Session, group: Group) -> None:
 
 
 def _put(group: Group, page: GroupPage) -> None:
-    group.summary, group.note = page.summary, page.note
-    group.mission, group.activities = page.mission, page.activities
-    group.resources, group.welcome = page.resources, page.welcome
+    for each in fields(page):
+        setattr(group, each.name, getattr(page, each.name))

@@ -11,11 +11,12 @@ from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.i18n import LocalizedText, sensitive_words
+from belong_mail.core.i18n import LocalizedText, TextIn, sensitive_words
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import HOUR, QUESTION_WAITS_RATE
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group, Question
+from belong_mail.groups.presenters import localized
 
 # Questions of one group: who joins should not have to fill in a form for long.
 MAX_QUESTIONS = 8
@@ -92,6 +93,12 @@ def record(session: Session, kind: audit.Kind, question: Question) -> None:
     """Write down what was done to a question, by its number."""
     group = session.get_one(Group, question.group_id)
     audit.record(session, kind, group=group, detail=str(question.id))
+
+
+def question_view(question: Question, language: str) -> tuple[Question, str, list[TextIn]]:
+    """Return a question with its words, and those of its answers, in a language."""
+    options = [localized(each, language) for each in question.options]
+    return question, localized(question.label, language), options
 
 
 def words_of(question: Question) -> list[str]:

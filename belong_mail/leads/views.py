@@ -146,18 +146,10 @@ def remove(slug: str, question_id: int) -> ResponseReturnValue:
 
 def _page(group: Group, form: QuestionForm, *, is_full: bool) -> str:
     language = str(get_locale())
-    shown = [
-        (
-            question,
-            localized(question.label, language),
-            [localized(o, language) for o in question.options],
-        )
-        for question in group.questions
-    ]
     return render_template(
         "questions/listed.html",
         group=group_view(group, language),
-        shown=shown,
+        shown=[question_service.question_view(each, language) for each in group.questions],
         question_types=QUESTION_TYPES,
         form=form,
         is_full=is_full,

@@ -85,7 +85,7 @@ def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = Fal
     """Say an occurrence; what members alone may know stands there for members alone."""
     meeting = occurrence.meeting
     may_know = is_member or meeting.is_open
-    held_on = full_date(occurrence.held_on, language)
+    held_on = format_day(occurrence.held_on, language)
     clock = format_hours(occurrence.starts.time(), occurrence.ends.time(), language)
     return MeetingView(
         meeting_id=meeting.public_id,
@@ -138,25 +138,16 @@ def rule_text(meeting: Meeting, language: str) -> str:
     first = meeting.starts_on
     key = f"monthly-{nth(first)}" if meeting.repeats == "monthly" else meeting.repeats
     words = say(RULES[key]) % {
-        "date": full_date(first, language),
+        "date": format_day(first, language),
         "weekday": format_weekday(first, language),
     }
     parts = [words, format_hours(meeting.starts_at, meeting.ends_at, language)]
     if meeting.until:
-        parts.append(
-            say(gettext_noop("until %(date)s")) % {"date": dates_text(meeting.until, language)}
-        )
+        until = format_day(meeting.until, language, "long")
+        parts.append(say(gettext_noop("until %(date)s")) % {"date": until})
     if meeting.exceptions:
         parts.append(say(gettext_noop("except %(dates)s")) % {"dates": _listed(meeting, language)})
     return at_start(", ".join(parts))
-
-
-def full_date(day: date, language: str) -> str:
-    return format_day(day, language)
-
-
-def dates_text(day: date, language: str) -> str:
-    return format_day(day, language, "long")
 
 
 def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
@@ -165,8 +156,8 @@ def meeting_markdown(occurrences: Iterable[Occurrence], language: str) -> str:
     lines = [f"## {say(gettext_noop('The next meetings'))}", ""]
     for occurrence in occurrences:
         each = meeting_view(occurrence, language, is_member=True)
-        line = f"- **{each.when}**: {_plain(each.title)}"
-        line += f". {_plain(each.place)}" if each.place else ""
+        line = f"- **{each.when}**: {each.title.translate(MARKDOWN_ESCAPES)}"
+        line += f". {each.place.translate(MARKDOWN_ESCAPES)}" if each.place else ""
         link = f" [{say(gettext_noop('Join online'))}](<{each.link}>)" if each.link else ""
         lines.append(line + link)
     return "\n".join(lines)
@@ -179,7 +170,3 @@ def _listed(meeting: Meeting, language: str) -> str:
     is_long = meeting.until is None or (meeting.until - meeting.starts_on).days >= 365  # noqa: PLR2004
     width = "long" if is_long else "short"
     return list_of([say % {"date": format_day(day, language, width)} for day in days], language)
-
-
-def _plain(text: str) -> str:
-    return text.translate(MARKDOWN_ESCAPES)

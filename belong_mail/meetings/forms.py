@@ -26,7 +26,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.core.i18n import DEFAULT, format_weekday
+from belong_mail.core.i18n import DEFAULT, format_day, format_weekday
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
@@ -111,7 +111,7 @@ class FieldError:
         if self.day is None:
             return _(self.words)
         names = {
-            "date": formatting.dates_text(self.day, language),
+            "date": format_day(self.day, language, "long"),
             "weekday": format_weekday(self.day, language),
         }
         return _(self.words, **names)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
-from belong_mail.core.i18n import at_start
+from belong_mail.core.i18n import at_start, format_day
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting, recurrence
@@ -87,7 +87,8 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
     """Hold one day's meeting at another time or place."""
     with transaction() as session:
         meeting, occurrence = _occurrence(session, meeting_id, day)
-        form = DayForm(**_occurrence_fields(occurrence))
+        starts_at, ends_at = occurrence.starts.time(), occurrence.ends.time()
+        form = DayForm(obj=occurrence, starts_at=starts_at, ends_at=ends_at)
         is_stale = form.is_stale(meeting)
         if form.validate_on_submit() and not is_stale:
             meetings.change_day(meeting, occurrence.day, form.other())
@@ -128,17 +129,6 @@ def _occurrence(session: Session, meeting_id: str, day: str) -> tuple[Meeting, O
     except ValueError:
         found = None
     return meeting, found or abort(404)
-
-
-def _occurrence_fields(occurrence: Occurrence) -> dict[str, object]:
-    """Return when and where a day's meeting is held, by the fields of its form."""
-    return {
-        "held_on": occurrence.starts.date(),
-        "starts_at": occurrence.starts.time(),
-        "ends_at": occurrence.ends.time(),
-        "place": occurrence.place,
-        "link": occurrence.link,
-    }
 
 
 def _back(meeting: Meeting, done: str) -> ResponseReturnValue:
@@ -189,7 +179,7 @@ def _in_words(meeting: Meeting, language: str) -> dict[str, object]:
     return {
         "rule": formatting.rule_text(meeting, language),
         "title": formatting.title(meeting, language),
-        "days": [at_start(formatting.full_date(each, language)) for each in first],
+        "days": [at_start(format_day(each, language)) for each in first],
         "details": formatting.details(meeting, language),
     }
 

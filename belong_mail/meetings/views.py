@@ -41,7 +41,7 @@ CHOICE = frozenset({GROUP})
 @cached_by(GROUPS, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
 def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
-    language, today = str(get_locale()), _today()
+    language, today = str(get_locale()), now().astimezone(_zone()).date()
     with transaction() as session:
         group = _chosen(groups.listed(session))
         found = service.held_between(session, _zone(), today, today + AHEAD)
@@ -75,7 +75,9 @@ def month(month: str) -> str:
             for day, held in groupby(found, key=lambda each: each.held_on)
         }
         chosen = group_view(group, language) if group else None
-    days = [[by_day.get(day, []) if _is_in(first, day) else [] for day in week] for week in weeks]
+    days = [
+        [by_day.get(day, []) if day.month == first.month else [] for day in week] for week in weeks
+    ]
     fit = {"is_empty": not any(map(any, days)), "density": _density(days)}
     shown = {"first": first, "weeks": weeks, "by_day": by_day, "chosen": chosen, **_near(first)}
     return render_template("meetings/month.html", **shown, **fit)
@@ -144,11 +146,6 @@ def _day(text: str) -> date:
     return day if is_ours else abort(404)
 
 
-def _is_in(first: date, day: date) -> bool:
-    """Tell whether a day is in the month of a first day."""
-    return (day.year, day.month) == (first.year, first.month)
-
-
 def _density(weeks: list[list[list[tuple[GroupView, formatting.MeetingView]]]]) -> str:
     """Choose the largest letters in which the weeks' meetings fit one page above each other."""
     for name, (characters, most_lines) in DENSITIES.items():
@@ -176,7 +173,3 @@ def _near(first: date) -> dict[str, date | None]:
 
 def _zone() -> ZoneInfo:
     return services().settings.timezone
-
-
-def _today() -> date:
-    return now().astimezone(_zone()).date()

@@ -20,7 +20,7 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.mailer import Mailer
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
@@ -54,7 +54,6 @@ from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, NAME_COLUMN
 
 BOUNCE_TASKS = "belong_mail.members.bounce_tasks"
 INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def _receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:

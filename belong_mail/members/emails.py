@@ -128,13 +128,12 @@ def calendar_link(mailer: Mailer, subscription: Subscription, delivery: Delivery
 
 def recipient_address(session: Session, mailer: Mailer, subscription: Subscription) -> str:
     """Open the address, unless its owner has asked never to be mailed, or to be erased."""
-    opened = address_of(Keyring(mailer.opener, mailer.index), subscription)
+    keyring = Keyring(mailer.opener, mailer.index)
+    opened = address_of(keyring, subscription)
     identity = normalise(opened)
     if suppressions.is_suppressed(session, mailer.index, identity):
         raise SkipDelivery(State.SUPPRESSED)
-    if erasure.is_being_erased(
-        session, mailer.opener, mailer.index, identity, subscription.public_id
-    ):
+    if erasure.is_being_erased(session, keyring, identity, subscription.public_id):
         raise SkipDelivery(State.WITHDRAWN)
     return opened
 

@@ -17,8 +17,8 @@ from sqlalchemy import Select, and_, case, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Erasure, Subscription
 
@@ -29,14 +29,12 @@ ERASED_WITHIN = timedelta(days=2)
 SKEW = timedelta(minutes=2)
 # Octets to which a list is filled up: its length does not tell how much it names.
 LENGTH = 4096
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedErasure:
     """An erasure as the worker reads it."""
 
-    row: Erasure
     # What is to go: public ids of memberships and notes, references of messages.
     names: frozenset[str]
     began_at: datetime
@@ -82,12 +80,10 @@ def _keep(opener: Opener, row: Erasure, names: Iterable[str], at: datetime) -> N
     row.wrapped = opener.wrap(content, ERASURE_COLUMN, row.public_id)
 
 
-def is_being_erased(
-    session: Session, opener: Opener, index: BlindIndex, identity: str, public_id: str
-) -> bool:
+def is_being_erased(session: Session, keyring: Keyring, identity: str, public_id: str) -> bool:
     """Tell whether a membership is as good as gone."""
-    row = session.get(Erasure, index.erased(identity))
-    return row is not None and public_id in _read(opener, row).names
+    row = session.get(Erasure, keyring.index.erased(identity))
+    return row is not None and public_id in _read(keyring.opener, row).names
 
 
 def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
@@ -96,13 +92,15 @@ def due_erasures(session: Session, opener: Opener, at: datetime) -> list[str]:
     What began by a clock that was ahead begins now: its rows would stay for as long as that was.
     """
     due: list[str] = []
-    for erasing in _opened(session, opener):
+    # Those that no other worker is about to carry on.
+    for row in session.scalars(select(Erasure).with_for_update(skip_locked=True)).all():
+        erasing = _read(opener, row)
         if erasing.began_at > at + SKEW:
-            _keep(opener, erasing.row, erasing.names, at)
+            _keep(opener, row, erasing.names, at)
             continue
         due += erasing.due(at)
         if erasing.is_over(at):
-            session.delete(erasing.row)
+            session.delete(row)
     forget_subscriptions(session, list(session.scalars(_named(due))))
     return due
 
@@ -122,20 +120,14 @@ def _named(names: list[str]) -> Select[Any]:
     return select(Subscription).where(Subscription.public_id.in_(names))
 
 
-def _opened(session: Session, opener: Opener) -> list[OpenedErasure]:
-    """Read the erasures that are under way, and that no other worker is about to carry on."""
-    found = session.scalars(select(Erasure).with_for_update(skip_locked=True)).all()
-    return [_read(opener, row) for row in found]
-
-
 def _read(opener: Opener, row: Erasure) -> OpenedErasure:
     """Open an erasure; what the worker did not make names nothing."""
     try:
         said = json.loads(opener.unwrap(row.wrapped, ERASURE_COLUMN, row.public_id))
     except DecryptionError:
-        return OpenedErasure(row, frozenset(), now(), "")
+        return OpenedErasure(frozenset(), now(), "")
     began_at = datetime.fromisoformat(said["began"])
-    return OpenedErasure(row, frozenset(said["names"]), began_at, said["seed"])
+    return OpenedErasure(frozenset(said["names"]), began_at, said["seed"])
 
 
 def forget_subscriptions(session: Session, rows: list[Subscription]) -> None:

@@ -21,7 +21,7 @@ from belong_mail.core.rate_limits import (
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
@@ -40,7 +40,6 @@ MAX_BACKLOG: Final = 100
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
 MINUTE, DAY = b"imports/minute", b"imports/day"
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,8 @@ def _backlog(session: Session) -> int:
         Delivery.kind.in_((INVITED, INVITED_AGAIN)),
         Delivery.state.in_(UNFINISHED),
     )
-    return (
-        session.scalar(select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())) or 0
-    )
+    counted = select(func.count()).select_from(waits.limit(MAX_BACKLOG).subquery())
+    return session.scalar(counted) or 0
 
 
 def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> None:
@@ -210,9 +208,8 @@ def remind(session: Session) -> None:
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:
     """Select what nobody has answered in time; the subscription goes with it."""
-    return PendingConfirmation.is_invited.is_(
-        True
-    ), PendingConfirmation.created_at < at - INVITED_AGE
+    is_old = PendingConfirmation.created_at < at - INVITED_AGE
+    return PendingConfirmation.is_invited.is_(True), is_old
 
 
 def ended_imports(at: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -6,7 +6,6 @@ who is a member. The owner of the old list may tell them before.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -139,16 +138,12 @@ def store(
     session.flush()
     for first in range(0, len(found.addresses), BATCH_SIZE):
         some = found.addresses[first : first + BATCH_SIZE]
-        sealed = sealer.seal(_content(group, language, some), BATCH_COLUMN)
+        # Under the seal, so that a batch means no other group and language.
+        said = {"group": group.public_id, "language": language, "addresses": some}
+        sealed = sealer.seal(json.dumps(said).encode(), BATCH_COLUMN)
         session.add(ImportBatch(import_id=made.id, size=len(some), sealed=sealed))
     session.flush()
     return made
-
-
-def _content(group: Group, language: str, addresses: Sequence[str]) -> bytes:
-    """Put group and language under the seal, so that a batch means no other ones."""
-    said = {"group": group.public_id, "language": language, "addresses": addresses}
-    return json.dumps(said).encode()
 
 
 def start(session: Session, found: Import) -> None:
@@ -212,7 +207,7 @@ def progress(session: Session, found: Import) -> Progress:
 
 def in_tens(number: int) -> int:
     """Round as counts of members are: 0 is “a few”."""
-    return 0 if number < COUNT_STEP else number // COUNT_STEP * COUNT_STEP
+    return number // COUNT_STEP * COUNT_STEP
 
 
 def announcement(group: Group, links: Links, sender: str, language: str) -> list[str]:

@@ -51,14 +51,7 @@ class Reader:
         """Take the mailbox for a while, from dead workers at once; False: another worker has it."""
         at = now()
         new = dialect_insert(session.get_bind().dialect.name)(InboundMailbox)
-        values: dict[str, object] = {
-            "uid_validity": 0,
-            "handled_uid": 0,
-            "broken_uid": 0,
-            "breaks": 0,
-        }
-        values |= {"failures": 0, "failed_step": "", "leased_by": ""}
-        row = new.values(name=self.name, first_tried_at=at, tried_at=at, **values)
+        row = new.values(name=self.name, first_tried_at=at)
         session.execute(row.on_conflict_do_nothing(index_elements=[InboundMailbox.name]))
         is_free = or_(
             InboundMailbox.leased_by.in_((self.owner, *dead)),
@@ -75,12 +68,8 @@ class Reader:
         """Say how far the mailbox is read; with another UIDVALIDITY, or none, all of it is new."""
         held = self._leased_mailbox(session)
         if held.uid_validity != uid_validity or not uid_validity:
-            held.uid_validity, held.handled_uid, held.broken_uid, held.breaks = (
-                uid_validity,
-                0,
-                0,
-                0,
-            )
+            held.uid_validity = uid_validity
+            held.handled_uid = held.broken_uid = held.breaks = 0
         broken = held.broken_uid if held.breaks >= MAX_BREAKS else 0
         return Progress(held.handled_uid, broken)
 

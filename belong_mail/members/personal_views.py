@@ -40,7 +40,7 @@ def too_late(error: TokenExpired) -> ResponseReturnValue:
             return redirect(url_for("directory.index"), 303)
         if request.method != "POST" or not _is_allowing(group):
             return redirect(url_for(".ask_code", slug=group.slug, late="1"), 303)
-        has_leads = accounts.has_leads(session, group)
+        has_leads = bool(accounts.leads_of(session, group))
         return _kept(group, personal_form_for(group, nonce, has_leads=has_leads), "late")
 
 
@@ -74,7 +74,7 @@ def join(token: str) -> ResponseReturnValue:
     public_id, nonce = staff_codes.split_page(name)
     with read_transaction() as session:
         group = _joinable(groups.by_public_id(session, public_id))
-        form = personal_form_for(group, nonce, has_leads=accounts.has_leads(session, group))
+        form = personal_form_for(group, nonce, has_leads=bool(accounts.leads_of(session, group)))
         if not _is_allowing(group):
             is_typed = request.method == "POST"
             return _kept(group, form, "off") if is_typed else (_page("no_personal", group), 404)

@@ -56,19 +56,11 @@ class MemberState:
 
 
 def ask_for_link(
-    session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
+    session: Session, sealer: Sealer, kind: str, address: str, language: str, due_at: datetime
 ) -> None:
-    """Write down, sealed, that somebody wants the link."""
+    """Write down, sealed, that somebody wants a link: to their groups, or to hear from us again."""
     wanted = {"address": address, "language": language}
-    seal_job(session, sealer, "my-groups", wanted, due_at=due_at)
-
-
-def ask_for_email_again(
-    session: Session, sealer: Sealer, address: str, language: str, due_at: datetime
-) -> None:
-    """Write down, sealed, that somebody wants “never email me” lifted; the worker knows of whom."""
-    wanted = {"address": address, "language": language}
-    seal_job(session, sealer, "email-again", wanted, due_at=due_at)
+    seal_job(session, sealer, kind, wanted, due_at=due_at)
 
 
 def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
@@ -204,22 +196,15 @@ def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:
     session.delete(session.scalars(found).one())
 
 
-def get_change_for_update(session: Session, public_id: str) -> AddressChange:
+def get_change(session: Session, public_id: str, *, is_locked: bool = False) -> AddressChange:
     """Find a change that a link asks about, or raise BadToken when it is over."""
     found = select(AddressChange).where(AddressChange.public_id == public_id)
-    return required(session.scalar(found.with_for_update()), BadToken)
-
-
-def is_change_confirmed(session: Session, public_id: str) -> bool:
-    """Tell whether a new address was confirmed; raise BadToken when there is nothing to ask."""
-    found = select(AddressChange).where(AddressChange.public_id == public_id)
-    change = required(session.scalar(found), BadToken)
-    return change.confirmed_at is not None
+    return required(session.scalar(found.with_for_update() if is_locked else found), BadToken)
 
 
 def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
     """Confirm a new address; the worker moves the groups. A second time does nothing more."""
-    change = get_change_for_update(session, public_id)
+    change = get_change(session, public_id, is_locked=True)
     if change.confirmed_at is None:
         change.confirmed_at = now()
         seal_job(session, sealer, "move-address", {"change": public_id})

@@ -104,7 +104,6 @@ def _waitlist(
     at, language = delivery.created_at, email.language
     keyring = Keyring(mailer.opener, mailer.index)
     identity = normalise(email.to)
-    keys = mailer.opener, mailer.index, identity
     return [
         (
             each.group.name,
@@ -113,7 +112,7 @@ def _waitlist(
             ),
         )
         for each in waitlist_tasks.entries_of(session, keyring, identity)
-        if not erasure.is_being_erased(session, *keys, each.public_id)
+        if not erasure.is_being_erased(session, keyring, identity, each.public_id)
     ]
 
 

@@ -115,7 +115,8 @@ def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
     """Return what the page says; a form with an error stands at the card it was sent from."""
     found = members_self_service.list_memberships(session, listed)
     done, of = request.args.get("done", ""), request.args.getlist("of")
-    told = {each.public_id for each in found if each.public_id in of and _is_so(done, each)}
+    is_so = IS_SO.get(done)
+    told = {each.public_id for each in found if each.public_id in of and is_so and is_so(each)}
     forms = {which: _form(which) for which in (ALL, *(each.public_id for each in found))}
     held = [
         {
@@ -139,10 +140,6 @@ def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
     }
 
 
-def _is_so(done: str, subscription: Subscription) -> bool:
-    return done in IS_SO and IS_SO[done](subscription)
-
-
 def _form(which: str) -> PauseForm:
     form = pause_form(which)
     if request.method != "POST" and request.args.get("wrong") == which:
@@ -153,7 +150,7 @@ def _form(which: str) -> PauseForm:
 def _card(session: Session, subscription: Subscription, form: PauseForm) -> dict[str, Any]:
     zone, language = services().settings.timezone, str(get_locale())
     coming = meetings.upcoming(session, zone, now(), NEXT, subscription.group)
-    ended_at = subscription.ended_at
+    ended_at, was = subscription.ended_at, request.args.get("was", "")
     return {
         "public_id": subscription.public_id,
         "card": group_view(subscription.group, language),
@@ -163,7 +160,7 @@ def _card(session: Session, subscription: Subscription, form: PauseForm) -> dict
         "undo_until": ended_at + members.UNDO_WINDOW if ended_at else None,
         "paused_until": subscription.pause,
         "language": subscription.language,
-        "language_before": _language_before(subscription),
+        "language_before": was if was in i18n.NAMES and was != subscription.language else "",
         "is_reminded": subscription.is_reminded,
         "day_before": _day_before(form),
         "meetings": [formatting.meeting_view(each, language, is_member=True) for each in coming],
@@ -172,11 +169,6 @@ def _card(session: Session, subscription: Subscription, form: PauseForm) -> dict
         ),
         "form": form,
     }
-
-
-def _language_before(subscription: Subscription) -> str:
-    was = request.args.get("was", "")
-    return was if was in i18n.NAMES and was != subscription.language else ""
 
 
 def _day_before(form: PauseForm) -> str:

@@ -64,7 +64,7 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
         post_to_address(session, keyring, "my-groups", address, wanted["language"], secret=secret)
     elif held or not keyring.staff.admits(wanted["address"]):
         return
-    elif _may_say_no_groups(session, name):
+    elif rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None:
         post_to_address(session, keyring, "no-groups", wanted["address"], wanted["language"])
 
 
@@ -187,12 +187,7 @@ def person_of(keyring: Keyring, subscription: Subscription) -> str:
 
 def is_not_being_erased(session: Session, keyring: Keyring, subscription: Subscription) -> bool:
     identity = addresses.normalise(address_of(keyring, subscription))
-    keys = keyring.opener, keyring.index, identity
-    return not erasure.is_being_erased(session, *keys, subscription.public_id)
-
-
-def _may_say_no_groups(session: Session, name: bytes) -> bool:
-    return rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None
+    return not erasure.is_being_erased(session, keyring, identity, subscription.public_id)
 
 
 def _create_manage_session(session: Session, keyring: Keyring, held: list[Subscription]) -> str:

@@ -40,14 +40,7 @@ def over(_error: BadToken) -> tuple[str, int]:
 @no_cookie
 @cached_by()
 def ask() -> ResponseReturnValue:
-    form = AskForm()
-    if form.is_sent():
-        address, language = form.email.data or "", str(get_locale())
-        with transaction() as session:
-            due_at = throttle(session)
-            members_self_service.ask_for_link(session, services().sealer, address, language, due_at)
-        return redirect(url_for(".sent"), 303)
-    return render_template("self_service/ask.html", form=form), 422 if form.errors else 200
+    return _ask(AskForm(), "my-groups", "ask", ".sent")
 
 
 @self_service.get("/my-groups/sent")
@@ -61,15 +54,7 @@ def sent() -> str:
 @no_cookie
 def ask_again() -> ResponseReturnValue:
     """Take the address of somebody who once asked never to be emailed; the same for everybody."""
-    form = AgainForm()
-    if form.is_sent():
-        with transaction() as session:
-            members_self_service.ask_for_email_again(
-                session, services().sealer, form.email.data or "", str(get_locale()),
-                throttle(session),
-            )  # fmt: skip
-        return redirect(url_for(".again_sent"), 303)
-    return render_template("self_service/ask_again.html", form=form), 422 if form.errors else 200
+    return _ask(AgainForm(), "email-again", "ask_again", ".again_sent")
 
 
 @self_service.get("/email-me-again/sent")
@@ -160,7 +145,9 @@ def pause(secret: str) -> ResponseReturnValue:
             return _manage_page(session, secret)
         meant = page.meant_by(session, secret, which)
         if not which or not form.validate():
-            asked = {**page.typed_days(session, secret), **_wrong(which)}
+            # With Enter and several days it is said what to press.
+            wrong = {"wrong": which} if which else {"done": "which", "_anchor": "done"}
+            asked: dict[str, Any] = page.typed_days(session, secret) | wrong
             return redirect(url_for(".manage", secret=secret, **asked), 303)
         moment = form.moment
         changed = members_self_service.change_each(
@@ -242,6 +229,17 @@ def erased() -> str:
     return render_template("self_service/erased.html", erased_by=erased_by)
 
 
+def _ask(form: AskForm | AgainForm, kind: str, page: str, sent: str) -> ResponseReturnValue:
+    """Have the worker email a link, of a kind, to an address that is typed."""
+    if form.is_sent():
+        address, language, sealer = form.email.data or "", str(get_locale()), services().sealer
+        with transaction() as session:
+            due_at = throttle(session)
+            members_self_service.ask_for_link(session, sealer, kind, address, language, due_at)
+        return redirect(url_for(sent), 303)
+    return render_template(f"self_service/{page}.html", form=form), 422 if form.errors else 200
+
+
 def _press(secret: str, done: str, change: Callable[[Session, str], object]) -> Response:
     """Do what a button says to each membership that its form names, in one transaction."""
     with transaction() as session:
@@ -259,13 +257,6 @@ def _back(secret: str, done: str, meant: list[str], changed: dict[str, MemberSta
     else:
         said = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
     return redirect(url_for(".manage", secret=secret, **said), 303)
-
-
-def _wrong(which: str) -> dict[str, Any]:
-    """Say which day is asked for again; with Enter and several days, what to press."""
-    if which:
-        return {"wrong": which}
-    return {"done": "which", "_anchor": "done"}
 
 
 def _manage_page(session: Session, secret: str) -> str:
@@ -314,7 +305,7 @@ def confirm(token: str) -> ResponseReturnValue:
         if request.method == "POST":
             members_self_service.confirm_change(session, services().sealer, public_id)
             return redirect(url_for(".confirm", token=token, pressed=1), 303)
-        if members_self_service.is_change_confirmed(session, public_id):
+        if members_self_service.get_change(session, public_id).confirmed_at is not None:
             is_old = "pressed" not in request.args
             return render_template("address_change/confirmed.html", is_old=is_old, is_private=True)
     return render_template("address_change/confirm.html", action=request.path, is_private=True)

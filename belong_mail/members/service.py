@@ -308,11 +308,8 @@ class InterestLevel(Enum):
 
 def interest_level(session: Session, group: Group) -> InterestLevel:
     counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
-    return (
-        InterestLevel.ENOUGH
-        if (session.scalar(counted) or 0) >= ENOUGH_INTEREST
-        else InterestLevel.FEW
-    )
+    number = session.scalar(counted) or 0
+    return InterestLevel.ENOUGH if number >= ENOUGH_INTEREST else InterestLevel.FEW
 
 
 def last_day() -> date:
@@ -335,6 +332,4 @@ def get_entry(session: Session, public_id: str) -> WaitlistEntry:
 
 def ask_to_forget(session: Session, public_id: str) -> None:
     """Delete a note; one that is gone already stays gone."""
-    entry = session.scalar(select(WaitlistEntry).where(WaitlistEntry.public_id == public_id))
-    if entry is not None:
-        session.delete(entry)
+    session.execute(delete(WaitlistEntry).where(WaitlistEntry.public_id == public_id))

@@ -86,8 +86,7 @@ def ask_confirmation(
     if is_barred(session, keyring.index, group, identity):
         return None
     subscription = find_verified(session, keyring, group, identity)
-    keys = keyring.opener, keyring.index, identity
-    if subscription and erasure.is_being_erased(session, *keys, subscription.public_id):
+    if subscription and erasure.is_being_erased(session, keyring, identity, subscription.public_id):
         erasure.forget_subscriptions(session, [subscription])
         subscription = None
     if subscription is None:
@@ -153,8 +152,6 @@ def start_subscription(
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
         wrapped_ticks=wrap_ticks(keyring.opener, (), public_id, group.public_id),
         language=signup.language,
-        is_suppressed=False,
-        asked_until=0.0,
     )
     session.add(subscription)
     session.flush()

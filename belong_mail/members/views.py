@@ -56,7 +56,7 @@ def join(slug: str) -> ResponseReturnValue:
         groups.require_not_ending(group)
         if not group.is_open:
             abort(404)
-        form = form_for(group, has_leads=accounts.has_leads(session, group))
+        form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
         if not form.is_sent():
             page = render_template("subscriptions/join.html", group=_shown(group), form=form)
             return page, 422 if form.errors else 200

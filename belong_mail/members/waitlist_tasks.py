@@ -34,7 +34,7 @@ def keep_entry(session: Session, keyring: Keyring, job: Job) -> None:
         WaitlistEntry.group_id == group.id, WaitlistEntry.address_index == index
     )
     interest = session.scalar(found)
-    if interest is not None and _is_erased(session, keyring, interest, identity):
+    if interest and erasure.is_being_erased(session, keyring, identity, interest.public_id):
         session.delete(interest)
         session.flush()
         interest = None
@@ -88,7 +88,8 @@ def tell_launched(session: Session, keyring: Keyring, entry_id: int) -> None:
         return
     identity = addresses.normalise(address)
     is_barred = suppressions.is_suppressed(session, keyring.index, identity)
-    if not is_barred and not _is_erased(session, keyring, interest, identity):
+    is_erased = erasure.is_being_erased(session, keyring, identity, interest.public_id)
+    if not is_barred and not is_erased:
         signup = SignupData(address=address, language=interest.language)
         members_tasks.ask_confirmation(session, keyring, interest.group, signup, "group-starts")
 
@@ -97,7 +98,8 @@ def never_mail(session: Session, keyring: Keyring, job: Job) -> None:
     """Leave an address alone in every group, also in those that have not started."""
     identity = members_tasks.never_mail(session, keyring, job)
     if identity is not None:
-        forget_entries(session, keyring, identity)
+        for entry in entries_of(session, keyring, identity):
+            session.delete(entry)
 
 
 def entries_of(session: Session, keyring: Keyring, identity: str) -> list[WaitlistEntry]:
@@ -107,12 +109,6 @@ def entries_of(session: Session, keyring: Keyring, identity: str) -> list[Waitli
     found = select(WaitlistEntry).join(Group).where(WaitlistEntry.address_index.in_(names))
     notes = session.scalars(found.order_by(Group.position))
     return [each for each in notes if _opens(keyring, each)]
-
-
-def forget_entries(session: Session, keyring: Keyring, identity: str) -> None:
-    """Delete every note of a normalised address."""
-    for interest in entries_of(session, keyring, identity):
-        session.delete(interest)
 
 
 def move_entries(session: Session, keyring: Keyring, identity: str, new: str) -> None:
@@ -141,12 +137,6 @@ def _opens(keyring: Keyring, entry: WaitlistEntry) -> bool:
     with suppress(DecryptionError):
         return bool(entry_address(keyring, entry))
     return False
-
-
-def _is_erased(session: Session, keyring: Keyring, entry: WaitlistEntry, identity: str) -> bool:
-    return erasure.is_being_erased(
-        session, keyring.opener, keyring.index, identity, entry.public_id
-    )
 
 
 def _wrap_entry(keyring: Keyring, entry: WaitlistEntry, address: str) -> None:

@@ -33,9 +33,11 @@ def is_wanted(session: Session, group: Group) -> bool:
 
 def is_needed(session: Session, newsletter: Newsletter) -> bool:
     """Tell whether an issue cannot go out yet, because nobody else has approved these words."""
-    if not is_wanted(session, newsletter.group) or _is_operators(session, newsletter):
+    if not is_wanted(session, newsletter.group):
         return False
-    return not is_given(session, newsletter)
+    released = session.get(OperatorRelease, newsletter.id)
+    is_operators = released is not None and released.digest == digest(session, newsletter)
+    return not is_operators and not is_given(session, newsletter)
 
 
 def is_given(session: Session, newsletter: Newsletter) -> bool:
@@ -89,11 +91,6 @@ def forget(session: Session, newsletter: Newsletter) -> None:
     """Void a request or an approval."""
     session.execute(delete(Approval).where(Approval.newsletter_id == newsletter.id))
     session.expire(newsletter, ["approval"])
-
-
-def _is_operators(session: Session, newsletter: Newsletter) -> bool:
-    found = session.get(OperatorRelease, newsletter.id)
-    return found is not None and found.digest == digest(session, newsletter)
 
 
 def _hash(content: bytes) -> str:

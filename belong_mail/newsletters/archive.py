@@ -17,6 +17,9 @@ from belong_mail.newsletters.models import Flyer, Image, Newsletter
 PAGE_SIZE = 20
 # Texts that are in memory at once while words are looked for.
 ROWS_AT_ONCE = 50
+# What a copy of a picture, and of a flyer, has of it.
+PICTURE = ("description", "media_type", "content", "width", "height")
+FLYER = ("title", "content", "size", "pages", "is_tagged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +102,15 @@ def duplicate(session: Session, issue: Newsletter, *, is_template: bool = False)
     session.flush()
     text = dict(issue.text)
     for image in issue.images:
-        copied = _copy_of(image, draft)
+        copied = Image(public_id=new_public_id(), **_copied(image, draft, PICTURE))
         session.add(copied)
         was, becomes = f"picture:{image.public_id}", f"picture:{copied.public_id}"
         text = {code: words.replace(was, becomes) for code, words in text.items()}
     draft.text = text
-    session.add_all([_flyer_of(flyer, draft) for flyer in issue.flyers])
+    session.add_all([Flyer(**_copied(flyer, draft, FLYER)) for flyer in issue.flyers])
     session.flush()
     return draft
 
 
-def _copy_of(image: Image, draft: Newsletter) -> Image:
-    return Image(
-        public_id=new_public_id(),
-        newsletter_id=draft.id,
-        description=image.description,
-        media_type=image.media_type,
-        content=image.content,
-        width=image.width,
-        height=image.height,
-    )
-
-
-def _flyer_of(flyer: Flyer, draft: Newsletter) -> Flyer:
-    return Flyer(
-        newsletter_id=draft.id,
-        title=flyer.title,
-        content=flyer.content,
-        size=flyer.size,
-        pages=flyer.pages,
-        is_tagged=flyer.is_tagged,
-    )
+def _copied(file: Image | Flyer, draft: Newsletter, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {"newsletter_id": draft.id, **{name: getattr(file, name) for name in columns}}

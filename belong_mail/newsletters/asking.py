@@ -60,17 +60,12 @@ def ask(session: Session, newsletter: Newsletter, account: Account, wanted: Want
     audit.record(session, Kind.APPROVAL_ASKED, group=newsletter.group, newsletter=newsletter)
 
 
-def may_approve(session: Session, newsletter: Newsletter, account: Account) -> bool:
-    """Tell whether an account may say yes now: the request is open, and another account's."""
-    found = newsletter.approval
-    is_anothers = found is not None and found.asked_by != account.id
-    return is_anothers and approval.is_open(session, newsletter)
-
-
 def approve(session: Session, newsletter: Newsletter, account: Account, seen: str) -> None:
     """Say yes to exactly the words that were seen, and let them go out. Raises InvalidState."""
     found = newsletter.approval
-    if found is None or not may_approve(session, newsletter, account) or seen != found.digest.hex():
+    if found is None or found.asked_by == account.id or seen != found.digest.hex():
+        raise InvalidState
+    if not approval.is_open(session, newsletter):
         raise InvalidState
     found.approved_by, found.approved_at = account.id, now()
     session.flush()

@@ -24,8 +24,24 @@ MAX_HTML = 100_000
 # Octets of a whole message, pictures and all; and with flyers too: what servers take as a rule.
 MAX_MESSAGE = 5_000_000
 MAX_WITH_FLYERS = 10_000_000
-
-
+TELLS = gettext_noop(
+    "The subject or preview line names the group or says what it’s about: “%(named)s”. Anyone"
+    " who sees the reader’s screen would know. Choose other words."
+)
+TITLE_TELLS = gettext_noop(
+    "The title of a flyer names the group or says what it’s about: “%(named)s”. Inboxes show"
+    " it. Remove the flyer, and add it with another title."
+)
+UNKNOWN = gettext_noop("We don’t recognize “{%(named)s}”.")
+NAME_IN_LINK = gettext_noop(
+    "“{first_name}” is in a link, so the website it leads to would learn the reader’s name."
+)
+TOO_MANY_MARKS = gettext_noop(
+    "The text has so many marks, such as * or |, that it would be sent without formatting."
+)
+NO_ADDRESS = gettext_noop("A link has no address.")
+WITHOUT_ADDRESS = gettext_noop("The link “%(named)s” has no address.")
+MISLEADING = gettext_noop("A link says “%(named)s” but leads somewhere else.")
 _GATE = {
     Rule.HEADER: gettext_noop(
         "A line of the email that inboxes show names the group or says what it’s about:"
@@ -68,17 +84,21 @@ def checklist(issue: Newsletter, renderer: Renderer, links: Links) -> list[Check
     return [
         *_missing(issue),
         *_languages(issue),
-        *(telling(word) for word in newsletters.telling_subjects(issue)),
-        *(telling_title(word) for word in newsletters.telling_titles(issue)),
+        *(_refusal(TELLS, word) for word in newsletters.telling_subjects(issue)),
+        *(_refusal(TITLE_TELLS, word) for word in newsletters.telling_titles(issue)),
         *(
-            _unknown(word)
+            _refusal(UNKNOWN, word)
             for words in shown + texts
             for word in rendering.unknown_placeholders(words)
         ),
-        *(_named_in_link() for words in shown + texts if rendering.is_name_in_link(words)),
-        *(_without_address(words) for text in texts for words in links_without_address(text)),
-        *(_misleading(host) for text in texts for host in misleading_links(text)),
-        *(_too_many_marks() for text in texts if markdown.has_too_many_marks(text)),
+        *(_refusal(NAME_IN_LINK) for words in shown + texts if rendering.is_name_in_link(words)),
+        *(
+            _refusal(WITHOUT_ADDRESS if words.strip() else NO_ADDRESS, words.strip())
+            for text in texts
+            for words in links_without_address(text)
+        ),
+        *(ChecklistItem(MISLEADING, host) for text in texts for host in misleading_links(text)),
+        *(_refusal(TOO_MANY_MARKS) for text in texts if markdown.has_too_many_marks(text)),
         *_pictures(issue),
         *_flyers(issue),
         *_sizes(issue, made),
@@ -97,7 +117,7 @@ def gate_findings(
 
 def in_words(problem: Problem) -> ChecklistItem:
     """Say what the gate stops an issue for."""
-    return ChecklistItem(_GATE[problem.rule], problem.named, is_refusal=True)
+    return _refusal(_GATE[problem.rule], problem.named)
 
 
 def misleading_links(text: str) -> list[str]:
@@ -123,11 +143,11 @@ def links_without_address(text: str) -> list[str]:
 def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
     if newsletters.is_interest_gone(issue):
         words = gettext_noop("The people it was for can’t be reached: that choice was deleted.")
-        yield ChecklistItem(words, is_refusal=True)
+        yield _refusal(words)
     if not issue.default_subject.strip():
-        yield ChecklistItem(gettext_noop("Add a subject."), is_refusal=True)
+        yield _refusal(gettext_noop("Add a subject."))
     if not issue.text.get(DEFAULT, "").strip():
-        yield ChecklistItem(gettext_noop("Add some text."), is_refusal=True)
+        yield _refusal(gettext_noop("Add some text."))
     for code in OTHER_LANGUAGES:
         if bool(issue.subject.get(code, "").strip()) != bool(issue.text.get(code, "").strip()):
             words = gettext_noop("The %(language)s version needs both a subject and text.")
@@ -153,11 +173,9 @@ def _pictures(issue: Newsletter) -> Iterator[ChecklistItem]:
     shown = [image for text in issue.text.values() for image in markdown.images_of(text)]
     targets = {target for target, _words in shown}
     if not all(words.strip() for _target, words in shown):
-        words = gettext_noop("A picture has no description for people who can’t see it.")
-        yield ChecklistItem(words, is_refusal=True)
+        yield _refusal(gettext_noop("A picture has no description for people who can’t see it."))
     if any(each.startswith("picture:") for each in targets - ours.keys()):
-        words = gettext_noop("The text shows a picture that isn’t in this newsletter.")
-        yield ChecklistItem(words, is_refusal=True)
+        yield _refusal(gettext_noop("The text shows a picture that isn’t in this newsletter."))
     if not all(each.startswith("picture:") for each in targets):
         yield ChecklistItem(
             gettext_noop(
@@ -191,64 +209,21 @@ def _sizes(issue: Newsletter, made: Iterable[Rendering]) -> Iterator[ChecklistIt
     for each in made:
         if len(each.rendered.html.encode()) > MAX_HTML:
             said = gettext_noop("The text is so long that Gmail would cut off its end. Shorten it.")
-            yield ChecklistItem(said, is_refusal=True)
+            yield _refusal(said)
         octets = each.template.size
         if octets > MAX_MESSAGE:
             said = gettext_noop("With its pictures, the email is too large for many inboxes.")
-            yield ChecklistItem(said, is_refusal=True)
+            yield _refusal(said)
         elif octets + sum(attachments.octets(flyer) for flyer in issue.flyers) > MAX_WITH_FLYERS:
-            said = gettext_noop(
-                "With its pictures and flyers, the email is too large for many inboxes."
+            yield _refusal(
+                gettext_noop(
+                    "With its pictures and flyers, the email is too large for many inboxes."
+                )
             )
-            yield ChecklistItem(said, is_refusal=True)
 
 
-def telling(word: str) -> ChecklistItem:
-    """Say that a word of subject or preview line tells which group an issue is from."""
-    words = gettext_noop(
-        "The subject or preview line names the group or says what it’s about: “%(named)s”. Anyone"
-        " who sees the reader’s screen would know. Choose other words."
-    )
-    return ChecklistItem(words, word, is_refusal=True)
-
-
-def telling_title(word: str) -> ChecklistItem:
-    """Say that a word of a flyer's title tells which group an issue is from."""
-    words = gettext_noop(
-        "The title of a flyer names the group or says what it’s about: “%(named)s”. Inboxes show"
-        " it. Remove the flyer, and add it with another title."
-    )
-    return ChecklistItem(words, word, is_refusal=True)
-
-
-def _unknown(word: str) -> ChecklistItem:
-    words = gettext_noop("We don’t recognize “{%(named)s}”.")
-    return ChecklistItem(words, word, is_refusal=True)
-
-
-def _named_in_link() -> ChecklistItem:
-    words = gettext_noop(
-        "“{first_name}” is in a link, so the website it leads to would learn the reader’s name."
-    )
-    return ChecklistItem(words, is_refusal=True)
-
-
-def _too_many_marks() -> ChecklistItem:
-    words = gettext_noop(
-        "The text has so many marks, such as * or |, that it would be sent without formatting."
-    )
-    return ChecklistItem(words, is_refusal=True)
-
-
-def _without_address(words: str) -> ChecklistItem:
-    if not words.strip():
-        return ChecklistItem(gettext_noop("A link has no address."), is_refusal=True)
-    said = gettext_noop("The link “%(named)s” has no address.")
-    return ChecklistItem(said, words.strip(), is_refusal=True)
-
-
-def _misleading(host: str) -> ChecklistItem:
-    return ChecklistItem(gettext_noop("A link says “%(named)s” but leads somewhere else."), host)
+def _refusal(words: str, named: str = "") -> ChecklistItem:
+    return ChecklistItem(words, named, is_refusal=True)
 
 
 def _web_host(url: str) -> str:

@@ -1,7 +1,8 @@
 """The commands for newsletters: send, report, release, cancel, pause, stop."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
-from belong_mail.groups import commands as groups_commands
+from belong_mail.delivery.models import UNFINISHED
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import group_commands, require_group
 from belong_mail.newsletters import approval, group_retirement, oversight
@@ -28,8 +29,6 @@ from belong_mail.newsletters.service import (
     SubjectNamesGroup,
 )
 from belong_mail.web.context import read_transaction, services, transaction
-
-UNFINISHED = ("queued", "sending", "deferred")
 
 
 @click.group("newsletter")
@@ -57,16 +56,11 @@ def send_newsletter(
     with refusing(UnicodeDecodeError, words="The file is not UTF-8 text.", kind=click.BadParameter):
         text = file.read_text(encoding="utf-8-sig")
     with transaction() as session:
-        group = groups_commands.require_group(session, slug)
-        try:
+        group = require_group(session, slug)
+        with refusing(newsletters.InvalidNewsletter, kind=click.BadParameter):
             newsletter = newsletters.draft(session, group, subject, text)
+        with refusing_what_tells(newsletter):
             _let_go(session, newsletter, at)
-        except UnfitIssue as error:
-            raise unfit(error) from error
-        except newsletters.InvalidNewsletter as error:
-            raise click.BadParameter(str(error)) from error
-        except newsletters.SubjectNamesGroup as error:
-            raise tells(newsletter) from error
     click.echo(json.dumps({"id": newsletter.public_id}) if is_json else newsletter.public_id)
 
 
@@ -112,20 +106,21 @@ def _state(session: Session, issue: Newsletter) -> str:
     return "sending" if is_going else "sent"
 
 
-def tells(newsletter: Newsletter) -> click.ClickException:
-    """Say why a subject is refused."""
-    words = "”, “".join(newsletters.telling_words(newsletter))
-    return click.ClickException(
-        f"The subject or preview line says “{words}”, which tells anyone who sees the inbox which"
-        " group it is. Nothing was queued. Choose other words."
-    )
-
-
-def unfit(error: UnfitIssue) -> click.ClickException:
-    """Say what the gate refuses."""
-    items = (in_words(problem) for problem in error.problems)
-    said = dict.fromkeys(item.words % {"named": item.named} for item in items)
-    return click.ClickException("\n".join(("Nothing was queued.", *said)))
+@contextmanager
+def refusing_what_tells(newsletter: Newsletter) -> Iterator[None]:
+    """End a command where subject or gate refuse an issue, and say why."""
+    try:
+        yield
+    except UnfitIssue as error:
+        items = (in_words(problem) for problem in error.problems)
+        said = dict.fromkeys(item.words % {"named": item.named} for item in items)
+        raise click.ClickException("\n".join(("Nothing was queued.", *said))) from error
+    except SubjectNamesGroup as error:
+        words = "”, “".join(newsletters.telling_words(newsletter))
+        raise click.ClickException(
+            f"The subject or preview line says “{words}”, which tells anyone who sees the inbox"
+            " which group it is. Nothing was queued. Choose other words."
+        ) from error
 
 
 def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> None:
@@ -163,20 +158,15 @@ def release(newsletter_id: str) -> None:
     """Send a held newsletter now."""
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
-        try:
+        with (
+            refusing(InvalidState, words="This newsletter is not held."),
+            refusing(InterestIsRetired, words="What it was to go to is not offered anymore."),
+            refusing(GroupIsRetired, words="The group is retired. Nothing is sent to it."),
+            refusing_what_tells(newsletter),
+        ):
             approval.exempt(session, newsletter)
             issue_release.release_held(session, newsletter)
             require_rendered_fit(newsletter, services().renderer, services().links)
-        except SubjectNamesGroup as error:
-            raise tells(newsletter) from error
-        except UnfitIssue as error:
-            raise unfit(error) from error
-        except GroupIsRetired as error:
-            raise click.ClickException("The group is retired. Nothing is sent to it.") from error
-        except InterestIsRetired as error:
-            raise click.ClickException("What it was to go to is not offered anymore.") from error
-        except InvalidState as error:
-            raise click.ClickException("This newsletter is not held.") from error
     say("The worker is sending it now.")
 
 
@@ -264,9 +254,8 @@ def _run_verb(newsletter_id: str, verb: Verb) -> None:
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
         try:
-            verb(session, newsletter)
-        except SubjectNamesGroup as error:
-            raise tells(newsletter) from error
+            with refusing_what_tells(newsletter):
+                verb(session, newsletter)
         except InvalidState:
             state = issue_release.issue_status(session, newsletter).state
             raise click.ClickException(

@@ -108,8 +108,8 @@ def preview(public_id: str) -> Response:
             lines = issue_preview.inbox_lines(services_as_set(session), issue, seen)
             answer = Response(render_template("editor/inbox.html", lines=lines))
         else:
-            shown = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
-            answer = Response(shown.content, mimetype=shown.media_type)
+            page, media = issue_preview.preview_page(services_as_set(session), issue, seen, kind)
+            answer = Response(page, mimetype=media)
     answer.headers["Content-Security-Policy"] = issue_preview.POLICY
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
     return answer

@@ -108,6 +108,8 @@ ACTIVE: Final = _names("RichMedia Screen Movie Sound 3D")
 # Annotations that show nothing by themselves, or only in a printing house.
 UNSEEN: Final = _names("Popup PrinterMark TrapNet")
 HIDDEN: Final = 0b10
+# The size of a page that says none: US Letter, in points.
+LETTER: Final = ArrayObject(map(NumberObject, (0, 0, 612, 792)))
 LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 
 
@@ -288,15 +290,12 @@ class Copy:
             value = self._value(given.get(name, node.get(name)), INNER.get(name, Mode.DRAWING))
             if value is not None:
                 made[NameObject(name)] = value
-        for name, empty in (("/MediaBox", _box(612, 792)), ("/Resources", _dictionary())):
-            made.setdefault(NameObject(name), empty)
+        made.setdefault(NameObject("/MediaBox"), LETTER)
+        made.setdefault(NameObject("/Resources"), _dictionary())
         links = [link for link in map(self._link, _listed(node, "/Annots")) if link is not None]
         if links:
             made[NameObject("/Annots")] = ArrayObject(links)
-        number = self._keep(made)
-        if place is not None:
-            self._places.setdefault((place.idnum, place.generation), number)
-        return number
+        return self._keep(made, place)
 
     def _link(self, place: Any) -> IndirectObject | None:
         """Take a link to the web, an inbox or a phone over; refuse what acts or would be lost."""
@@ -324,10 +323,7 @@ class Copy:
         for name in ("/Rect", "/QuadPoints", "/StructParent", "/Contents"):
             if (value := self._value(_get(note, name), Mode.DRAWING)) is not None:
                 made[NameObject(name)] = value
-        number = self._keep(made)
-        if isinstance(place, IndirectObject):
-            self._places.setdefault((place.idnum, place.generation), number)
-        return number
+        return self._keep(made, place)
 
     def _reserve(self) -> int:
         self._reserved += 1
@@ -335,9 +331,11 @@ class Copy:
             raise InvalidFlyer("heavy")
         return self._reserved
 
-    def _keep(self, made: PdfObject) -> IndirectObject:
+    def _keep(self, made: PdfObject, place: Any = None) -> IndirectObject:
         number = self._reserve()
         self.objects[number] = made
+        if isinstance(place, IndirectObject):
+            self._places.setdefault((place.idnum, place.generation), self._to(number))
         return self._to(number)
 
     def _to(self, number: int) -> IndirectObject:
@@ -454,10 +452,6 @@ class Copy:
 
 def _dictionary(**entries: PdfObject) -> DictionaryObject:
     return DictionaryObject({NameObject(f"/{name}"): value for name, value in entries.items()})
-
-
-def _box(width: int, height: int) -> ArrayObject:
-    return ArrayObject(map(NumberObject, (0, 0, width, height)))
 
 
 def _address(given: Any) -> str:

@@ -22,7 +22,6 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms import ValidationError as Invalid
 from wtforms.validators import (
     DataRequired,
     InputRequired,
@@ -60,7 +59,7 @@ from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, wor
 def known_placeholders(_form: Form, field: Field) -> None:
     """Accept no word in braces that we cannot fill in."""
     for word in rendering.unknown_placeholders(field.data or ""):
-        raise Invalid(
+        raise ValidationError(
             _(
                 "We don’t recognize “{%(word)s}”. Use {first_name} or {group}, or remove the"
                 " braces.",
@@ -74,7 +73,9 @@ def valid_subject(_form: Form, field: Field) -> None:
     try:
         reject_controls("Subject", field.data or "")
     except InvalidHeader as error:
-        raise Invalid(_("This contains a character we can’t read. Please retype it.")) from error
+        raise ValidationError(
+            _("This contains a character we can’t read. Please retype it.")
+        ) from error
 
 
 class WriteForm(BaseForm, LocalizedForm):
@@ -353,25 +354,17 @@ class FlyerForm(BaseForm):
 
     def is_fit_for(self, group: Group, room: int) -> bool:
         """Look at what is right by itself for a group, of whose issue so many octets are left."""
-        return self._is_quiet(group) and self._has_room(room)
-
-    def _is_quiet(self, group: Group) -> bool:
-        word = telling_word(group, self.title.data or "")
-        if not word:
-            return True
-        self.title.errors = (
-            _(
+        if word := telling_word(group, self.title.data or ""):
+            words = _(
                 "“%(named)s” names the group or says what it’s about, and inboxes show the title."
                 " Choose other words.",
                 named=word,
-            ),
-        )
-        return False
-
-    def _has_room(self, room: int) -> bool:
-        if self.clean is not None and len(self.clean.content) <= room:
+            )
+            self.title.errors = (words,)
+        elif self.clean is None or len(self.clean.content) > room:
+            self.flyer.errors = (_(str(InvalidFlyer("large"))),)
+        else:
             return True
-        self.flyer.errors = (_(str(InvalidFlyer("large"))),)
         return False
 
     def validate_flyer(self, field: FileField) -> None:

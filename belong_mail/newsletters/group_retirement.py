@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, Update, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit
@@ -23,8 +23,7 @@ def end_on(session: Session, group: Group, ends_at: datetime) -> None:
 
     What is scheduled for later becomes a draft again; what is to go out before goes out.
     """
-    going = update(Group).where(Group.id == group.id, ~IS_ENDING)
-    _change(session, group, going.values(ends_at=ends_at))
+    _change(session, group, ~IS_ENDING, ends_at=ends_at)
     later = _scheduled(group).where(Newsletter.due_at >= ends_at)
     drafts = update(Newsletter).where(Newsletter.id.in_(later))
     session.execute(drafts.values(due_at=None, released_by=None))
@@ -39,8 +38,7 @@ def end_now(session: Session, group: Group) -> None:
 
 def restore(session: Session, group: Group) -> None:
     """Let a group go on that was to end. Raises InvalidState when that time has come."""
-    ending = update(Group).where(Group.id == group.id, Group.retired_at.is_(None))
-    _change(session, group, ending.where(Group.ends_at > now()).values(ends_at=None))
+    _change(session, group, Group.retired_at.is_(None), Group.ends_at > now(), ends_at=None)
     audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
 
 
@@ -51,8 +49,7 @@ def restore_ended(session: Session, group: Group) -> None:
     """
     told_lately = or_(Group.announced_at.is_(None), Group.announced_at > now() - NOTICE)
     is_whole = or_(told_lately, Group.retired_at.is_(None))
-    ended = update(Group).where(Group.id == group.id, IS_ENDING, is_whole)
-    _change(session, group, ended.values(ends_at=None, retired_at=None))
+    _change(session, group, IS_ENDING, is_whole, ends_at=None, retired_at=None)
     audit.record(session, audit.Kind.GROUP_RESTORED, group=group)
 
 
@@ -73,8 +70,9 @@ def _scheduled(group: Group) -> Select[Any]:
     return select(Newsletter.id).where(Newsletter.group_id == group.id, *waiting)
 
 
-def _change(session: Session, group: Group, changed: Update) -> None:
-    """Change a group if it is still as it must be, or raise InvalidState."""
+def _change(session: Session, group: Group, *is_so: ColumnElement[bool], **values: object) -> None:
+    """Change a group if this is so of it, or raise InvalidState."""
+    changed = update(Group).where(Group.id == group.id, *is_so).values(values)
     if session.scalar(changed.returning(Group.id)) is None:
         raise InvalidState
     session.refresh(group)

@@ -30,16 +30,12 @@ EMPTY = "…"
 WHEN_DARK = "@media (prefers-color-scheme: dark)"
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewPage:
-    content: str
-    media_type: str
-
-
-def preview_page(services: Services, issue: Newsletter, words: IssueText, kind: str) -> PreviewPage:
+def preview_page(
+    services: Services, issue: Newsletter, words: IssueText, kind: str
+) -> tuple[str, str]:
     """Show an email in its members' ways: `text`, `dark`, `es` and `text-es`, else as it comes.
 
-    Any language of the list may stand for `es`.
+    Returns it with its media type. Any language of the list may stand for `es`.
     """
     code = kind.removeprefix("text-")
     language = code if code in NAMES else DEFAULT
@@ -51,11 +47,9 @@ def preview_page(services: Services, issue: Newsletter, words: IssueText, kind: 
     filled = wire.fill({name: fallback(name, spoken) for name in wire.slots})
     message = message_from_bytes(filled, policy=policy.default)
     if kind.startswith("text"):
-        return PreviewPage(_part(message, "plain"), "text/plain")
+        return _part(message, "plain"), "text/plain"
     html = _with_pictures(_part(message, "html"), message)
-    return PreviewPage(
-        html.replace(WHEN_DARK, "@media all") if kind == "dark" else html, "text/html"
-    )
+    return html.replace(WHEN_DARK, "@media all") if kind == "dark" else html, "text/html"
 
 
 @dataclass(frozen=True, slots=True)

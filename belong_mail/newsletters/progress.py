@@ -8,15 +8,15 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import language_name, list_of
-from belong_mail.delivery.models import State
+from belong_mail.core.i18n import at_start, language_name, list_of
+from belong_mail.delivery.models import UNFINISHED, State
 from belong_mail.groups.presenters import localized
 from belong_mail.members.service import COUNT_STEP, steady
 from belong_mail.newsletters import lint_gate
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_findings
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.release import UNFINISHED, IssueStatus
+from belong_mail.newsletters.release import IssueStatus
 from belong_mail.web.context import services
 
 # Percent; finer steps would count single members of a small group.
@@ -156,14 +156,10 @@ def _in_doubt(status: IssueStatus) -> list[str]:
         words = _(
             "%(members)s members may get it twice: the connection broke at the last moment, so we"
             " sent it again.",
-            members=_capitalized(approximate_count(resent)),
+            members=at_start(approximate_count(resent)),
         )
         said.append(words)
     return said
-
-
-def _capitalized(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def recipients(issue: Newsletter) -> str:

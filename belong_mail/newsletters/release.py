@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -16,7 +16,7 @@ from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.delivery import outbox
 from belong_mail.delivery import pause as delivery_pause
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
@@ -42,7 +42,9 @@ OF_AN_ISSUE = (
     "approve-issue",
     "office-acted",
 )
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
+QUEUED = Newsletter.queued_at.is_not(None), Newsletter.stopped_at.is_(None)
+# What makes an issue a draft again.
+DRAFT = {"due_at": None, "held_at": None, "released_by": None}
 
 
 class InvalidLocalTime(Exception):
@@ -78,14 +80,9 @@ def release(
     session.flush()
     if approval.is_needed(session, newsletter):
         raise SecondYesMissing
-    free = update(Newsletter).where(
-        Newsletter.id == newsletter.id,
-        Newsletter.queued_at.is_(None),
-        Newsletter.due_at.is_(None),
-        Newsletter.is_template.is_(False),
-    )
-    _change(session, free.values(due_at=due_at, held_at=None, released_by=account_id))
-    record(session, Kind.RELEASED, newsletter)
+    is_free = Newsletter.queued_at.is_(None), Newsletter.due_at.is_(None), ~Newsletter.is_template
+    released = {"due_at": due_at, "held_at": None, "released_by": account_id}
+    _change(session, newsletter, Kind.RELEASED, *is_free, **released)
 
 
 def release_held(session: Session, newsletter: Newsletter, account_id: int | None = None) -> None:
@@ -97,12 +94,8 @@ def release_held(session: Session, newsletter: Newsletter, account_id: int | Non
 
 def undo(session: Session, newsletter: Newsletter) -> None:
     """Take a released issue back to the drafts, while nothing has left. Raises InvalidState."""
-    waiting = update(Newsletter).where(
-        Newsletter.id == newsletter.id, Newsletter.queued_at.is_(None)
-    )
-    _change(session, waiting.values(due_at=None, held_at=None, released_by=None))
+    _change(session, newsletter, Kind.UNDONE, Newsletter.queued_at.is_(None), **DRAFT)
     approval.forget(session, newsletter)
-    record(session, Kind.UNDONE, newsletter)
 
 
 def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
@@ -112,34 +105,23 @@ def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
 
 def pause(session: Session, newsletter: Newsletter) -> None:
     """Send nothing more until the issue is resumed. Raises InvalidState."""
-    _change(session, _going(newsletter).values(paused_at=now()))
-    record(session, Kind.PAUSED, newsletter)
+    is_going = Newsletter.paused_at.is_(None), *QUEUED
+    _change(session, newsletter, Kind.PAUSED, *is_going, paused_at=now())
     delivery_pause.pause(session, newsletter.id)
 
 
 def resume(session: Session, newsletter: Newsletter) -> None:
     """Go on; nobody gets the issue again. Raises InvalidState, also for what is not fit."""
     require_valid(newsletter)
-    paused = update(Newsletter).where(
-        Newsletter.id == newsletter.id,
-        Newsletter.paused_at.is_not(None),
-        Newsletter.stopped_at.is_(None),
-    )
+    is_paused = Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None)
     going = {"paused_at": None, "is_refused": False, "is_late": False, "resumed_at": now()}
-    _change(session, paused.values(going))
-    record(session, Kind.RESUMED, newsletter)
+    _change(session, newsletter, Kind.RESUMED, *is_paused, **going)
     delivery_pause.resume(session, newsletter.id)
 
 
 def stop(session: Session, newsletter: Newsletter) -> None:
     """Stop an issue for good: what has not left is withdrawn. Raises InvalidState."""
-    queued = update(Newsletter).where(
-        Newsletter.id == newsletter.id,
-        Newsletter.queued_at.is_not(None),
-        Newsletter.stopped_at.is_(None),
-    )
-    _change(session, queued.values(stopped_at=now()))
-    record(session, Kind.STOPPED, newsletter)
+    _change(session, newsletter, Kind.STOPPED, *QUEUED, stopped_at=now())
     delivery_pause.stop(session, newsletter.id)
 
 
@@ -151,7 +133,7 @@ def retire(session: Session, group: Group) -> None:
     groups.mark_retired(session, group)
     issues = Newsletter.group_id == group.id
     waiting = update(Newsletter).where(issues, Newsletter.queued_at.is_(None))
-    session.execute(waiting.values(due_at=None, held_at=None, released_by=None))
+    session.execute(waiting.values(DRAFT))
     queued = select(Newsletter).where(issues, Newsletter.queued_at.is_not(None))
     for newsletter in session.scalars(queued).all():
         if issue_status(session, newsletter).state in {"sending", "paused"}:
@@ -231,15 +213,15 @@ def local_moment(local: datetime, zone: ZoneInfo) -> tuple[datetime, bool]:
     return moment, first.utcoffset() != second.utcoffset()
 
 
-def _going(newsletter: Newsletter) -> Update:
-    return update(Newsletter).where(
-        Newsletter.id == newsletter.id,
-        Newsletter.queued_at.is_not(None),
-        Newsletter.paused_at.is_(None),
-        Newsletter.stopped_at.is_(None),
-    )
-
-
-def _change(session: Session, changed: Update) -> None:
+def _change(
+    session: Session,
+    newsletter: Newsletter,
+    kind: Kind,
+    *is_so: ColumnElement[bool],
+    **values: object,
+) -> None:
+    """Change an issue of which this is so, and write down who did; else raise InvalidState."""
+    changed = update(Newsletter).where(Newsletter.id == newsletter.id, *is_so).values(values)
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise InvalidState
+    record(session, kind, newsletter)

@@ -433,7 +433,8 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     settled = select(SettledIssue.settled_at).where(
         SettledIssue.newsletter_id == newsletter.id, SettledIssue.settled_at.is_not(None)
     )
-    parts = [*_of_chunks(newsletter), _counted(newsletter)]
+    counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
+    parts = [*_of_chunks(newsletter), counted.where(IssueCount.newsletter_id == newsletter.id)]
     if session.scalar(settled) is None:
         # Another may settle it just now.
         parts.append(_of_deliveries(newsletter).where(~settled.exists()))
@@ -454,11 +455,6 @@ def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[st
     without = select(each.c.state, func.sum(each.c.left), none)
     planned = select(literal("recipients"), func.sum(number), none)
     return without.group_by(each.c.state), planned.where(theirs)
-
-
-def _counted(newsletter: Newsletter) -> Select[str, int, int]:
-    of_issue = IssueCount.newsletter_id == newsletter.id
-    return select(IssueCount.state, IssueCount.number, IssueCount.resent).where(of_issue)
 
 
 def _of_deliveries(newsletter: Newsletter) -> Select[str, int, Any]:

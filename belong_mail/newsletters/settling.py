@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import logs
 from belong_mail.core.db import dialect_insert
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, SettledIssue, State
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, SettledIssue
 from belong_mail.delivery.settled import add_count
 from belong_mail.newsletters.models import Newsletter
 
@@ -21,7 +21,6 @@ AGAIN = timedelta(hours=1)
 # By then no worker comes back that was cut off.
 CUT_OFF = timedelta(days=3)
 NOTED_AT_ONCE = 100
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def settle_issues(session: Session, at: datetime) -> None:

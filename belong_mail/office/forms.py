@@ -11,7 +11,6 @@ from wtforms import (
     RadioField,
     SelectChoice,
     SelectField,
-    StringField,
     SubmitField,
     TextAreaField,
     ValidationError,
@@ -41,10 +40,10 @@ from belong_mail.web.forms import (
     BaseForm,
     LocalDateField,
     email_field,
-    one_line,
+    line_field,
+    message_field,
     plain_text,
     staff_address,
-    strip,
     well_formed,
 )
 
@@ -75,15 +74,7 @@ REFUSALS = {
 
 
 class AnswerForm(BaseForm):
-    answer = TextAreaField(
-        _l("Your answer"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Write your answer.")),
-            Length(max=5000, message=_l("Use at most 5,000 characters.")),
-            plain_text,
-        ],
-    )
+    answer = message_field(_l("Your answer"), DataRequired(_l("Write your answer.")))
     submit = SubmitField(_l("Post your answer"))
 
 
@@ -202,28 +193,11 @@ def kind_in_words(kind: str) -> str:
     return at_start(_(kind))
 
 
-def fits(form: "SettingForm", field: Field) -> None:
-    """Accept what the environment could give, and links by https alone."""
-    value, kind = field.data or "", form.name.rpartition("_")[2]
-    try:
-        site_settings.parse(services().settings, form.name, value)
-        is_right = kind != "url" or value.startswith("https://")
-    except ValueError:
-        is_right = False
-    if not is_right:
-        raise ValidationError(_(REFUSALS[kind]))
-
-
 class SettingForm(BaseForm):
-    value = StringField(
+    value = line_field(
         _l("Value"),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter a value, or go back to the default below.")),
-            Length(max=200, message=_l("Use at most 200 characters.")),
-            one_line,
-            fits,
-        ],
+        DataRequired(_l("Enter a value, or go back to the default below.")),
+        Length(max=200, message=_l("Use at most 200 characters.")),
     )
     submit = SubmitField(_l("Save"))
 
@@ -232,6 +206,17 @@ class SettingForm(BaseForm):
         super().__init__(**named)  # type: ignore[no-untyped-call]
         self.value.label.text = _(LABELS[name])
         self.value.description = _(HINTS[name])
+
+    def validate_value(self, field: Field) -> None:
+        """Accept what the environment could give, and links by https alone."""
+        value, kind = field.data or "", self.name.rpartition("_")[2]
+        try:
+            site_settings.parse(services().settings, self.name, value)
+            is_right = kind != "url" or value.startswith("https://")
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValidationError(_(REFUSALS[kind]))
 
 
 class CopiesForm(BaseForm):

@@ -28,7 +28,7 @@ from belong_mail.leads.forms import (
 )
 from belong_mail.office.groups import Described
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, LocalDateField, one_line, plain_text, strip
+from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 NAME_LENGTH = 60
@@ -37,15 +37,11 @@ USUAL_END, FIRST_END, LAST_END = timedelta(days=30), timedelta(days=7), timedelt
 
 
 class GroupForm(BaseForm, LocalizedForm):
-    name = StringField(
+    name = line_field(
         _l("Name"),
-        description=_l("As it’s written in a list, without “%(program_name)s Group”."),
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter the group’s name.")),
-            Length(max=NAME_LENGTH, message=_l("Use at most 60 characters.")),
-            one_line,
-        ],
+        DataRequired(_l("Enter the group’s name.")),
+        Length(max=NAME_LENGTH, message=_l("Use at most 60 characters.")),
+        _l("As it’s written in a list, without “%(program_name)s Group”."),
     )
     summaries = LocalizedFields(
         summary=words_field(

@@ -41,10 +41,8 @@ def listed() -> str:
 def add() -> ResponseReturnValue:
     form = NewGroupForm()
     with transaction() as session:
-        if form.validate_on_submit():
-            added = _added(session, form)
-            if added is not None:
-                return redirect(url_for(".group", slug=added.slug, done="added"), 303)
+        if form.validate_on_submit() and (added := _stored(session, form)) is not None:
+            return redirect(url_for(".group", slug=added.slug, done="added"), 303)
     page = render_template("office/new_group.html", form=form)
     return page, 422 if form.errors else 200
 
@@ -59,7 +57,7 @@ def group(slug: str) -> ResponseReturnValue:
         found = service.find_group(session, signed_in(), slug)
         if request.method != "POST":
             form.show(office.described(found))
-        elif form.validate_on_submit() and _is_described(session, found, form):
+        elif form.validate_on_submit() and _stored(session, form, found) is not None:
             return redirect(url_for(".group", slug=slug, done="saved"), 303)
         session.refresh(found)
         page = _page("group", found, form=form, is_fixed=needs_no_mark(found))
@@ -115,32 +113,19 @@ def restore(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".group", slug=slug, done="restored"), 303)
 
 
-def _added(session: Session, form: NewGroupForm) -> Group | None:
-    """Add what was typed, or say in the form why it cannot be."""
+def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:
+    """Store what was typed of a group or of a new one, or say in the form why it cannot be."""
     with session.begin_nested() as attempt:
         try:
-            return office.add(session, form.described(), is_upcoming=form.starts.data != "now")
+            if found is not None:
+                return office.describe(session, found, form.described())
+            return office.add(session, form.described(), is_upcoming=form["starts"].data != "now")
         except office.NameTaken:
             form.refuse_name()
         except office.TellsInOurEmails as error:
             form.refuse_word(error.word)
         attempt.rollback()
     return None
-
-
-def _is_described(session: Session, found: Group, form: GroupForm) -> bool:
-    """Store what was typed, or say in the form why it cannot be."""
-    with session.begin_nested() as attempt:
-        try:
-            office.describe(session, found, form.described())
-        except office.NameTaken:
-            form.refuse_name()
-        except office.TellsInOurEmails as error:
-            form.refuse_word(error.word)
-        else:
-            return True
-        attempt.rollback()
-    return False
 
 
 def _ended(group: Group) -> str:

@@ -1,6 +1,6 @@
 """What the office does with groups: add, describe, mark, order and launch them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,7 +12,6 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.groups.models import Group
 from belong_mail.leads import page as group_page
-from belong_mail.leads.page import GroupPage
 from belong_mail.members.models import WaitlistEntry
 
 # People waiting are told in steps of so many; below that, only that there are fewer.
@@ -70,7 +69,7 @@ def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
     return group
 
 
-def describe(session: Session, group: Group, said: Described) -> None:
+def describe(session: Session, group: Group, said: Described) -> Group:
     """Say something else of a group, its name included. Raises NameTaken and TellsInOurEmails.
 
     Its address stays: it is on posters and in links. Leads can undo what was changed of their page.
@@ -81,13 +80,11 @@ def describe(session: Session, group: Group, said: Described) -> None:
         audit.record(session, kind, group=group)
     now_said = group_page.page_of(group)
     if (now_said.summary, now_said.mission) != (said.summary, said.mission):
-        page = GroupPage(
-            said.summary, said.mission, now_said.activities, now_said.note, now_said.resources,
-            now_said.welcome,
-        )  # fmt: skip
+        page = replace(now_said, summary=said.summary, mission=said.mission)
         group_page.change(session, group, page)
     _put(group, said)
     session.flush()
+    return group
 
 
 def _changes(group: Group, said: Described) -> list[audit.Kind]:

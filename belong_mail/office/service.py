@@ -63,7 +63,7 @@ def waiting(session: Session, account: Account) -> Waiting:
     unanswered = [each for each in threads(session, account) if each.is_waiting]
     oldest = min((each.said[-1][0] for each in unanswered), default=None)
     held = sum(each.held_at is not None for each in oversight.open_issues(session))
-    undelivered = len(contact.undelivered_messages(session))
+    undelivered = len(contact.undelivered(session))
     proposed = len(question_approval.waiting_questions(session))
     return Waiting(len(unanswered), oldest, held, undelivered, proposed)
 
@@ -81,7 +81,7 @@ def inbox(session: Session, account: Account) -> Inbox:
     """List what came in and waits, the oldest first. Raises NotFound."""
     return Inbox(
         [each for each in threads(session, account) if each.is_waiting],
-        contact.undelivered_messages(session),
+        contact.undelivered(session),
         question_approval.waiting_questions(session),
     )
 

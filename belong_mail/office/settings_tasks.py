@@ -132,17 +132,12 @@ def alerts_changed_email(_session: Session, mailer: Mailer, delivery: Delivery) 
 
 
 def _recipient(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[str, str, bool]:
-    """Return address, language, and whether that is somebody of the office; or withdraw."""
+    """Return address, language, and whether they provably work for the office; or withdraw."""
     if delivery.account_id is None:
         to, said = read_posted(mailer.opener, delivery)
         return to, said["language"], False
-    return *_colleague(session, mailer, delivery), True
-
-
-def _colleague(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[str, str]:
-    """Return address and language of somebody who provably works for the office, or withdraw."""
     account = session.get(Account, delivery.account_id)
     if account is None or not invitations.is_proven_office(mailer.opener, account):
         raise SkipDelivery(State.WITHDRAWN)
     to = invitations.account_address(mailer.opener, mailer.index, account)
-    return to, account.language
+    return to, account.language, True

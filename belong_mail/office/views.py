@@ -6,8 +6,9 @@ from flask_babel import get_locale
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import threads as receipts
-from belong_mail.groups.presenters import group_view, localized
+from belong_mail.groups.presenters import group_view
 from belong_mail.groups.question_types import QUESTION_TYPES
+from belong_mail.leads.question_approval import question_view
 from belong_mail.members.removal import TooManyRemovals
 from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
@@ -55,12 +56,7 @@ def inbox() -> str:
     with transaction() as session:
         found = service.inbox(session, signed_in())
         asked = [
-            (
-                group_view(group, language),
-                question,
-                localized(question.label, language),
-                [localized(each, language) for each in question.options],
-            )
+            (group_view(group, language), *question_view(question, language))
             for group, question in found.questions
         ]
         return render_template(

@@ -1,6 +1,7 @@
 """For new colleagues: pages, poster with QR codes, and an email that others send."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -11,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
-from sqlalchemy.orm import Session
 
 from belong_mail.accounts.shown import GROUPS
 from belong_mail.core import i18n
@@ -134,15 +134,11 @@ class OnboardingEntry:
         return self.url.partition("://")[2]
 
 
-def onboarding_entries(session: Session, links: Links) -> list[OnboardingEntry]:
-    """List all groups that people can join, now or soon, in the directory's order."""
-    found = (group for group in groups.listed(session) if not group.is_ending)
-    return [onboarding_entry(group, links) for group in found]
-
-
 def _entries() -> list[OnboardingEntry]:
+    """List all groups that people can join, now or soon, in the directory's order."""
     with transaction() as session:
-        return onboarding_entries(session, services().links)
+        found = (group for group in groups.listed(session) if not group.is_ending)
+        return [onboarding_entry(group, services().links) for group in found]
 
 
 def _draft() -> RenderedEmail:
@@ -164,21 +160,13 @@ def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:
 
 # Modules of white on each side (ISO/IEC 18004, 9.1).
 QUIET_ZONE_MODULES = 4
+# A stretch of dark modules in a row.
+DARK = re.compile(b"\x01+")
 
 
 def qr_code(text: str) -> QrCode:
     """Draw a text's QR code (ISO/IEC 18004), readable with 15 percent of it damaged (level M)."""
     rows = list(segno.make(text, error="m", micro=False).matrix_iter(border=QUIET_ZONE_MODULES))
-    runs = [run for y, row in enumerate(rows) for run in _dark_runs(row, y)]
-    return QrCode(len(rows), "".join(f"M{x} {y}h{length}v1h-{length}z" for x, y, length in runs))
-
-
-def _dark_runs(row: Iterable[int], y: int) -> list[tuple[int, int, int]]:
-    """List a row's stretches of dark modules: where each begins, and how long it is."""
-    runs: list[tuple[int, int, int]] = []
-    for x, is_dark in enumerate(row):
-        if is_dark and runs and sum(runs[-1][::2]) == x:
-            runs[-1] = (runs[-1][0], y, runs[-1][2] + 1)
-        elif is_dark:
-            runs.append((x, y, 1))
-    return runs
+    dark = [(y, run) for y, row in enumerate(rows) for run in DARK.finditer(bytes(row))]
+    path = [f"M{run.start()} {y}h{len(run[0])}v1h-{len(run[0])}z" for y, run in dark]
+    return QrCode(len(rows), "".join(path))

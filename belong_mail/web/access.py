@@ -10,21 +10,17 @@
     def listed(slug: str) -> ...
 
 A decorator marks the function and returns it, so that above the route it does the same as below.
-What the marks say is read in one place: `web.rights` makes a table of it, `docs/rights.md`.
+What the marks say is read in one place: `tests.rights` makes a table of it, `docs/rights.md`.
 """
 
 from enum import Flag, auto
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from flask import Flask, current_app, request
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import Forbidden
 
 View = TypeVar("View")
-
-
-class ViewDecorator(Protocol):
-    def __call__(self, view: View, /) -> View: ...
 
 
 class Access(Flag):

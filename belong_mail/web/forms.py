@@ -20,6 +20,7 @@ from wtforms import (
     SelectChoice,
     StringField,
     SubmitField,
+    TextAreaField,
     TimeField,
     ValidationError,
 )
@@ -214,6 +215,20 @@ def email_field(
     length = Length(max=254, message=_l("Use at most 254 characters."))
     validators = [required, length, check]
     return EmailField(label, description=description, filters=[strip], validators=validators)
+
+
+def line_field(
+    label: LazyString, required: Validator, length: Length, description: object = ""
+) -> StringField:
+    """Ask for one line of plain words. `required` says what happens without one."""
+    validators = [required, length, one_line]
+    return StringField(label, description=description, filters=[strip], validators=validators)
+
+
+def message_field(label: LazyString, required: Validator) -> TextAreaField:
+    """Ask for a message to the office, or for its answer."""
+    length = Length(max=5000, message=_l("Use at most 5,000 characters."))
+    return TextAreaField(label, filters=[strip], validators=[required, length, plain_text])
 
 
 def language_field(label: LazyString, default: Callable[[], str]) -> RadioField:

@@ -125,19 +125,15 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters["at_start"] = i18n.at_start
 
 
-def _other_language(words: str) -> str:
-    """Name the language of words where it is not the page's."""
-    language = words.language if words and isinstance(words, i18n.TextIn) else ""
-    return "" if language == str(get_locale()) else language
-
-
-def lang_attr(words: str) -> Markup:
+def lang_attr(words: str, page: str = "") -> Markup:
     """Return the attribute for an element all of whose words may be in another language.
 
-    Screen readers then say them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`.
+    Screen readers then say them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. The page's
+    language is the request's, unless it is named.
     """
-    language = _other_language(words)
-    return Markup(' lang="{}"').format(language) if language else Markup("")
+    page = page or str(get_locale())
+    language = words.language if words and isinstance(words, i18n.TextIn) else page
+    return Markup(' lang="{}"').format(language) if language != page else Markup("")
 
 
 def with_lang(words: str) -> Markup:

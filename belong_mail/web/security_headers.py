@@ -6,6 +6,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import Forbidden, SecurityError
 
 from belong_mail.web.access import Access, has_access
+from belong_mail.web.context import SAFE
 
 CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
     "default-src 'none'",
@@ -33,12 +34,9 @@ HEADERS = {
 }
 
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
-RETRIED_ARGUMENT = "again"
-
-
 # In the query of a page that an older browser opens again: the page allows a Referer to our own
 # site, and with it the browser names its origin in place of "null".
+RETRIED_ARGUMENT = "again"
 
 
 class OriginHidden(Forbidden):

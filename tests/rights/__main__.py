@@ -5,9 +5,9 @@ from pathlib import Path
 
 from belong_mail.app import create_app
 from belong_mail.core import encryption
-from belong_mail.web.rights import document, rights_table
 from config import Config
 from tests.rights.site import SETTINGS
+from tests.rights.table import document, rights_table
 
 PLACE = Path(__file__).resolve().parents[2] / "docs" / "rights.md"
 

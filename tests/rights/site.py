@@ -23,7 +23,6 @@ from belong_mail.newsletters import approval, asking
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Newsletter
 from belong_mail.web.access import Access
-from belong_mail.web.rights import KEYS, Answer, Role, Route
 from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor
@@ -32,6 +31,7 @@ from tests.factories import group_named, plan_meeting, queue_issue
 from tests.flyers.samples import flyer
 from tests.leads.test_signed_out import FORMS
 from tests.pictures.samples import picture
+from tests.rights.table import KEYS, Answer, Role, Route
 from tests.servers.smtp import Server
 
 PICTURE, FLYER = picture(), flyer()

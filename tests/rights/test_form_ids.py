@@ -17,12 +17,12 @@ from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
-from belong_mail.web.rights import Answer, Role, rights_table
 from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.db_dump import Dump, kept_of
 from tests.factories import group_named, make_member
 from tests.rights.site import OTHER, SETTINGS, Site, account_of, make_site
+from tests.rights.table import Answer, Role, rights_table
 from tests.servers.smtp import Server
 
 pytestmark = [

@@ -13,11 +13,11 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.web.access import Access
-from belong_mail.web.rights import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
 from belong_mail.worker.loop import Worker
 from tests.db_dump import Dump, kept_of
 from tests.rights.__main__ import PLACE, written
 from tests.rights.site import SETTINGS, TOKEN, Actor, Site, make_site
+from tests.rights.table import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
 from tests.servers.smtp import Server
 
 EVERY_PAGE = pytest.mark.parametrize("settings", [SETTINGS])
@@ -179,7 +179,7 @@ def test_the_table_is_written_down() -> None:
 @ON_SQLITE
 @EVERY_PAGE
 def test_every_part_of_an_address_is_known(app: Flask) -> None:
-    """Enter a new part in OBJECTS of belong_mail/web/rights.py, and in tests/rights/site.py."""
+    """Enter a new part in OBJECTS of tests/rights/table.py, and in tests/rights/site.py."""
     parts = {part for route in rights_table(app) for part in route.parts}
     assert parts == set(OBJECTS)
 

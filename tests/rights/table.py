@@ -1,7 +1,7 @@
 """The table of rights: role, route, object. Code obeys the same marks, and tests try every cell.
 
-It is read from the marks of `web.access` at the views and from the addresses of the pages; written
-down it is `docs/rights.md`.
+It is read from the marks of `belong_mail/web/access.py` at the views and from the addresses of the
+pages; written down it is `docs/rights.md`.
 """
 
 import re
