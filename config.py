@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from belong_mail.core import encryption
+from belong_mail.core import encryption, logs
 from belong_mail.core.district import HelpLine, HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.core.logo import Logo
@@ -129,7 +129,7 @@ class Config:
     """Every setting of `.env.example`; `read` makes one from an environment."""
 
     env: str = setting(
-        settings.environment,
+        settings.one_of("development", "production"),
         "development",
         "development: for this machine only; production: no default keys, no /dev, https only",
     )
@@ -149,7 +149,7 @@ class Config:
         settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
     )
     time_place: str = setting(
-        settings.optional_name,
+        settings.optional(settings.name),
         "",
         "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
         " after",
@@ -299,7 +299,9 @@ class Config:
         UsedBy.WORKER,
     )
     log_format: str = setting(
-        settings.log_format, "text", "how web and worker log: text; json: one object a line"
+        settings.one_of(*logs.FORMATS),
+        "text",
+        "how web and worker log: text; json: one object a line",
     )
     access_log: bool = setting(
         settings.yes_or_no,
@@ -311,14 +313,14 @@ class Config:
         settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
     )
     alert_address: str = setting(
-        settings.optional_inbox,
+        settings.optional(settings.inbox),
         "",
         "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
         " over 15 minutes; empty: only whom the office names on its page",
         UsedBy.WORKER,
     )
     canary_address: str = setting(
-        settings.optional_inbox,
+        settings.optional(settings.inbox),
         "",
         "receives a small test email every five minutes; `status`, `doctor` and /metrics warn when"
         " the relay has accepted none for 15 minutes; empty: no test emails",
@@ -335,7 +337,7 @@ class Config:
         settings.secret, "", "the password, or app password, of that mailbox", UsedBy.WORKER
     )
     inbound_auth: str = setting(
-        settings.mailbox_auth,
+        settings.optional(settings.one_of("password", "oauth2")),
         "",
         "password, or oauth2 (XOAUTH2); empty: password",
         UsedBy.WORKER,
@@ -355,14 +357,14 @@ class Config:
         UsedBy.WORKER,
     )
     video_url: str = setting(
-        settings.optional_web_address,
+        settings.optional(settings.web_address),
         "",
         "the link to the office's video; empty: hidden",
         UsedBy.WEB,
     )
 
     oidc_issuer: str = setting(
-        settings.issuer,
+        settings.optional(settings.issuer),
         "",
         "the district's identity provider (OpenID Connect), exactly as it names itself; empty:"
         " people sign in by emailed links alone",

@@ -7,8 +7,6 @@ commands say so when they begin their transaction, and nothing said, it is the w
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -199,15 +197,6 @@ def actor_of(session: Session) -> Actor:
     """Return who acts in this session."""
     actor: Actor = session.info.get(_ACTOR, WORKER)
     return actor
-
-
-@contextmanager
-def acting_for(session: Session, account: HasPublicId) -> Iterator[None]:
-    """Record what the worker does here as done by the account that asked for it."""
-    before = actor_of(session)
-    set_actor(session, Actor(Role.ACCOUNT, account.public_id))
-    yield
-    set_actor(session, before)
 
 
 class UnrecordedChange(Exception):

@@ -76,7 +76,8 @@ def contrast(one: str, other: str) -> float:
 
 def in_the_dark(color: str) -> str:
     """Return a color of the same hue that is read on a dark ground; gray stays gray."""
-    _light, a, b = _times(_TO_LAB, [_root(each) for each in _times(_TO_LMS, _linear(color))])
+    lms = _times(_TO_LMS, _linear(color))
+    _light, a, b = _times(_TO_LAB, [max(each, 0.0) ** (1 / 3) for each in lms])
     chroma = (a * a + b * b) ** 0.5
     scale = min(1.0, DARK_CHROMA / chroma) if chroma else 0.0
     lms = _times(_FROM_LAB, [DARK_LIGHTNESS, a * scale, b * scale])
@@ -100,10 +101,6 @@ def _linear(color: str) -> list[float]:
 def _encoded(part: float) -> float:
     part = min(1.0, max(0.0, part))
     return SLOPE * part if part <= KNEE else (1 + OFFSET) * part ** (1 / GAMMA) - OFFSET
-
-
-def _root(part: float) -> float:
-    return float(max(part, 0.0) ** (1 / 3))
 
 
 def _times(matrix: _Matrix, vector: list[float]) -> list[float]:

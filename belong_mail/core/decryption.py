@@ -78,10 +78,7 @@ class Opener:
         self._dismissed.add(name)
 
     def open(self, sealed: bytes, where: str) -> bytes:
-        """Open what was sealed for a place (``table.column``), by whoever has the public key.
-
-        Raises DecryptionError.
-        """
+        """Open what anyone sealed for a place (``table.column``), or raise DecryptionError."""
         kind, name, rest = encryption.split_head(sealed)
         if kind != encryption.SEALED:
             raise DecryptionError(where)

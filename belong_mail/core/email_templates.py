@@ -75,12 +75,8 @@ class Renderer:
         help_lines: HelpLines,
         palette: Palette = OURS,
     ) -> None:
-        self._environments = {
-            language: _environment(
-                language, names, mail_from, postal_address, office_inbox, help_lines, palette
-            )
-            for language in i18n.NAMES
-        }
+        said = names, mail_from, postal_address, office_inbox, help_lines, palette
+        self._environments = {code: _environment(code, *said) for code in i18n.NAMES}
         self._button_table = BUTTON_TABLE.replace("COLOR", palette.button)
         # What the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}

@@ -110,21 +110,15 @@ def _private_key(file: Path) -> X25519PrivateKey:
 
 
 def _chunks(source: IO[bytes], octets: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield a stream's chunks with their numbers, and whether each is the last; at least one."""
-    number, chunk = 0, _read(source, octets)
-    while following := _read(source, octets):
+    """Yield a stream's chunks with their numbers, and whether each is the last; at least one.
+
+    The stream is buffered: it gives less only at the end, also where it is a pipe.
+    """
+    number, chunk = 0, source.read(octets)
+    while following := source.read(octets):
         yield number, chunk, False
         number, chunk = number + 1, following
     yield number, chunk, True
-
-
-def _read(source: IO[bytes], octets: int) -> bytes:
-    """Read so much, less only at the end; a pipe gives less at any time."""
-    parts, left = [], octets
-    while left and (part := source.read(left)):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
 
 
 def _nonce(number: int, *, is_last: bool) -> bytes:

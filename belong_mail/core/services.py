@@ -43,15 +43,11 @@ class Services:
 
     def seal_to_office(self) -> bytes:
         """Name the office's inbox as the recipient of a delivery."""
-        return self.sealer.seal(self.settings.contact_inbox.encode(), "deliveries.sealed_to")
+        return self.seal_to(self.settings.contact_inbox)
 
-    def seal_to_operator(self) -> bytes:
-        """Name who looks after this instance as the recipient of a delivery."""
-        return self.sealer.seal(self.settings.alert_address.encode(), "deliveries.sealed_to")
-
-    def seal_to_canary(self) -> bytes:
-        """Name who gets the test emails as the recipient of a delivery."""
-        return self.sealer.seal(self.settings.canary_address.encode(), "deliveries.sealed_to")
+    def seal_to(self, address: str) -> bytes:
+        """Name an address of the settings as the recipient of a delivery."""
+        return self.sealer.seal(address.encode(), "deliveries.sealed_to")
 
 
 def make_services(settings: Settings, compiled: int = 500) -> Services:

@@ -25,24 +25,24 @@ class InvalidAddress(ValueError):
     """There is no writing to this address, which the error never quotes."""
 
 
-def check(address: str, *, smtputf8: bool = False) -> str:
+def check(address: str) -> str:
     """Return the one spelling we write to, or raise InvalidAddress.
 
     Outer white space goes, the domain becomes a lower-case A-label, the case of the local part
-    stays (RFC 5321 2.4). A local part beyond ASCII passes only where the relay offers SMTPUTF8.
+    stays (RFC 5321 2.4). A local part beyond ASCII would need SMTPUTF8, and is refused.
     """
     try:
         valid = validate_email(
             address.strip(" \t\r\n\u00a0"),
             check_deliverability=False,
-            allow_smtputf8=smtputf8,
+            allow_smtputf8=False,
             allow_quoted_local=False,
             allow_domain_literal=False,
             allow_display_name=False,
         )
     except EmailNotValidError:
         raise InvalidAddress("This is not an address we can write to.") from None
-    return _within_limits(f"{unicodedata.normalize('NFC', valid.local_part)}@{valid.ascii_domain}")
+    return _within_limits(f"{valid.local_part}@{valid.ascii_domain}")
 
 
 def check_typed(address: str) -> str:

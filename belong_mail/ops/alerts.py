@@ -50,16 +50,12 @@ def _late(at: datetime) -> Select[int]:
     )
 
 
-def _does_wait(session: Session, at: datetime) -> bool:
-    return session.scalar(_late(at).limit(1)) is not None
-
-
 ALERTS = (
     Alert(
         "alert-operator",
         b"alert/late",
         "Email has been waiting for more than 15 minutes.",
-        _does_wait,
+        lambda session, at: session.scalar(_late(at).limit(1)) is not None,
     ),
     Alert(
         "alert-contact",

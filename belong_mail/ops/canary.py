@@ -9,11 +9,10 @@ from sqlalchemy.orm import Session
 from belong_mail.core.retention import CANARY_AGE
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.ops.hold import SKEW
 
 CANARY = "canary"
 EVERY = timedelta(minutes=5)
-# Two hosts' clocks may differ by so much; what was taken later than that was not taken yet.
-SKEW = timedelta(minutes=2)
 # As the index `ix_deliveries_canary` says it, which SQLite uses for nothing else.
 IS_CANARY: ColumnElement[bool] = Delivery.kind == literal_column(f"'{CANARY}'")
 

@@ -39,21 +39,18 @@ LAZY_COMMANDS = {
     "prepare": "Set up a development site with sample data.",
 }
 COPY: Final = "/var/lib/belong-worker/2027-06-01"
+# Of commands that take something; the others are called as they are.
 EXAMPLES: Final = {
-    "setup": "belong setup --dry-run",
     "web": "belong web --port 5000 --workers 2",
     "worker": "belong worker --drain",
     "inbound explain": "belong inbound explain bounce.eml",
-    "group list": "belong group list",
     "group launch": "belong group launch autoimmune",
     "group interest": "belong group interest autoimmune",
     "group retire": "belong group retire asian --days 30",
     "group restore": "belong group restore asian",
-    "lead list": "belong lead list",
     "lead remove": "belong lead remove sam@dpsk12.org --group asian",
     "lead unlink": "belong lead unlink sam@dpsk12.org",
     "office remove": "belong office remove sam@dpsk12.org",
-    "question list": "belong question list",
     "question approve": "belong question approve 12",
     "question refuse": "belong question refuse 12",
     "newsletter report": "belong newsletter report ID --json",
@@ -62,12 +59,6 @@ EXAMPLES: Final = {
     "newsletter pause": "belong newsletter pause ID",
     "newsletter resume": "belong newsletter resume ID",
     "newsletter stop": "belong newsletter stop ID",
-    "contact undelivered": "belong contact undelivered",
-    "contact resend": "belong contact resend",
-    "bounce status": "belong bounce status",
-    "bounce accept": "belong bounce accept",
-    "db upgrade": "belong db upgrade && belong db check",
-    "db check": "belong db check",
     "db backup": f"belong db backup {COPY}",
     "db restore": f"belong db restore {COPY} --key-file /media/stick/backup-key",
     "db drill": f"belong db drill {COPY} --key-file /media/stick/backup-key",
@@ -75,15 +66,9 @@ EXAMPLES: Final = {
     "keys new": "belong keys new > /root/belong-keys",
     "keys backup": "belong keys backup /media/stick/backup-key",
     "keys rotate": "belong keys rotate > /root/belong-keys",
-    "keys status": "belong keys status",
-    "hold status": "belong hold status",
-    "hold begin": "belong hold begin",
     "hold release": "belong hold release --doubt",
     "doctor": "belong doctor --probe --wait 300",
     "status": "belong status || curl -d 'Belong Mail needs a look.' https://alerts.example.org/x",
-    "outbox retry": "belong outbox retry",
-    "purge": "belong purge",
-    "prepare": "belong prepare",
     "demo": "belong demo --group asian --members 500",
 }
 
@@ -130,8 +115,8 @@ def _wrap_command(command: click.Command, name: str) -> None:
 
 
 def _explain(command: click.Command, name: str) -> None:
-    if command.epilog is None and name in EXAMPLES:
-        command.epilog = f"Example: {EXAMPLES[name]}"
+    if command.epilog is None and not isinstance(command, click.Group):
+        command.epilog = f"Example: {EXAMPLES.get(name, f'belong {name}')}"
 
 
 def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,6 +32,7 @@ from belong_mail.ops import (
     in_flight,
     key_check,
     key_rotation,
+    probe_report,
     rooms,
     schema,
     settings,
@@ -74,15 +75,11 @@ def upgrade(seed: str | None) -> None:
     schema.upgrade(services().engine, adopt=_adopt)
     _give_rights()
     if seed:
-        _seed()
+        with transaction() as session:
+            schema.lock(session.connection())
+            if not groups.seed(session):
+                say("The database has groups already, so none were added.")
     say("The database is up to date.")
-
-
-def _seed() -> None:
-    with transaction() as session:
-        schema.lock(session.connection())
-        if not groups.seed(session):
-            say("The database has groups already, so none were added.")
 
 
 @database_commands.command(
@@ -289,7 +286,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     if probe:
         findings += _probe(lookup, wait)
     if probe_file:
-        findings += doctor.check_probe_file(settings, probe_file.read_bytes(), lookup)
+        saved = probe_report.read_arrived(settings, probe_file.read_bytes(), lookup)
+        findings += probe_report.judge(saved)
     _print_findings(findings)
 
 
@@ -336,13 +334,10 @@ def retry() -> None:
 def _check_work(session: Session) -> list[health.HealthFinding]:
     settings = services().settings
     has_relay = not settings.smtp_url.startswith("mailbox:")
+    metrics = gather_metrics(session, settings.uncertain, health.free_bytes(settings))
     return list(
         health.check_work(
-            gather_metrics(
-                session,
-                settings.uncertain,
-                health.free_bytes(settings.database_url, settings.state_folder),
-            ),
+            metrics,
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
             has_backups=bool(settings.backup_public_key),
@@ -457,20 +452,13 @@ def _database_url(given: str) -> str:
 
 
 def _require_no_worker() -> None:
-    state_folder = services().settings.state_folder
-    if is_worker_running(state_folder / "workers") or _is_another_working(_state_file()):
+    is_working = is_worker_running(services().settings.state_folder / "workers")
+    with suppress(DBAPIError), transaction() as session:  # without tables, none has worked on it
+        is_working |= hold.is_working(session, _state_file().seen())
+    if is_working:
         raise click.ClickException(
             "A worker is running on the database. Stop it first, on every host."
         )
-
-
-def _is_another_working(state_file: HostStateFile) -> bool:
-    """Tell whether a worker with another state folder has been about; not if nothing tells."""
-    try:
-        with transaction() as session:
-            return hold.is_working(session, state_file.seen())
-    except DBAPIError:
-        return False
 
 
 @click.command()
@@ -502,7 +490,10 @@ def prepare() -> None:
     with transaction() as session:
         groups.seed(session)
         demo_data.fill_demo(session, keyring)
-    click.echo(demo_data.demo_login_hint(services().settings.base_url))
+    click.echo(
+        f"Sample group leader: {demo_data.DEMO_LEAD}. Sign in at"
+        f" {services().settings.base_url}/sign-in; the link comes to the mailbox."
+    )
 
 
 def _only_in_development() -> None:
@@ -609,8 +600,7 @@ def _state_file() -> HostStateFile:
 
 
 def _reason_text(waiting: dict[str, int]) -> str:
-    words = ", ".join(f"{number} {name}" for name, number in waiting.items())
-    return f"Waiting: {words}." if words else "Nothing is waiting."
+    return f"Waiting: {hold.in_words(waiting)}." if waiting else "Nothing is waiting."
 
 
 COMMANDS = {

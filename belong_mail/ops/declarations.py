@@ -55,10 +55,6 @@ def _done(at: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _unreadable(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return Job.due_at < at - UNREADABLE_AGE, Job.failures > 0
-
-
 # Allowances that are whole again, and counts of days that are over.
 _ALLOWANCES: tuple[tuple[Any, Which], ...] = (
     (Limit, lambda at: (Limit.used_until < at.timestamp(),)),
@@ -86,7 +82,9 @@ OPS = Room(
         ),
         "deliveries": in_batches(delete(Delivery), _done),
         "canaries": in_batches(delete(Delivery), canary.expired),
-        "unreadable requests": in_batches(delete(Job), _unreadable),
+        "unreadable requests": in_batches(
+            delete(Job), lambda at: (Job.due_at < at - UNREADABLE_AGE, Job.failures > 0)
+        ),
         "allowances": Rule(_purge_allowances, _ALLOWANCES),
     },
     short_lived={

@@ -141,11 +141,3 @@ def _add_meetings(session: Session) -> None:
 
 def _on_or_after(weekday: int, day: date) -> date:
     return day + timedelta(days=(weekday - day.weekday()) % 7)
-
-
-def demo_login_hint(base_url: str) -> str:
-    """Say how to be the sample lead."""
-    return (
-        f"Sample group leader: {DEMO_LEAD}. Sign in at {base_url}/sign-in; the link comes to the"
-        " mailbox."
-    )

@@ -5,7 +5,6 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,8 +25,8 @@ from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
 from belong_mail.ops import grants, key_check, probe, probe_report
 from belong_mail.ops.health import INBOUND_ADVICE, HealthFinding, check_schema, failure
+from belong_mail.ops.hold import SKEW
 
-SKEW = timedelta(minutes=2)
 # Of nobody (RFC 5737): to see whether a record can be evaluated at all.
 EXAMPLE_ADDRESS = "192.0.2.1"
 # Seconds in which the mailbox must have opened.
@@ -257,11 +256,6 @@ def _judge_probe(
         services.settings, raw, lookup, sent.message, sent.return_path
     )
     yield from probe_report.judge(arrived)
-
-
-def check_probe_file(settings: Settings, raw: bytes, lookup: Lookup) -> Iterator[HealthFinding]:
-    """Say the same of a newsletter that somebody saved, with all its headers."""
-    yield from probe_report.judge(probe_report.read_arrived(settings, raw, lookup))
 
 
 def relay_of(settings: Settings) -> Relay:

@@ -65,11 +65,11 @@ def suppressions(session: Session) -> list[tuple[str, datetime, int]]:
     ]
 
 
-def _suppressed(session: Session) -> list[tuple[str, tuple[str, str], int]]:
+def _suppressed(session: Session) -> list[tuple[str, list[str], int]]:
+    """List name, reason and month, and number, by month and then by reason."""
     found = select(Figure.name, Figure.number).where(Figure.name.startswith(SUPPRESSED))
-    rows = [(name, *name.removeprefix(SUPPRESSED).rpartition("/")[::2], number)
-            for name, number in session.execute(found)]  # fmt: skip
-    return sorted(
-        ((name, (reason, month), number) for name, reason, month, number in rows),
-        key=lambda each: (each[1][1], each[1][0]),
-    )
+    rows = [
+        (name, name.removeprefix(SUPPRESSED).rsplit("/", 1), number)
+        for name, number in session.execute(found)
+    ]
+    return sorted(rows, key=lambda each: each[1][::-1])

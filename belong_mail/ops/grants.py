@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 
-def _columns(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
-
-
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What the web may do with a table besides reading it; the two texts name columns."""
@@ -142,12 +138,10 @@ WEB = {
     ),
     "newsletters": Rights(
         "public_id group_id subject preheader text interest_id is_template created_at changed_at"
-        " due_at"
-        " released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
+        " due_at released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
         " readers_forgotten_at counted_at planned_to",
         update="subject preheader text interest_id changed_at due_at released_by paused_at"
-        " is_refused is_late"
-        " resumed_at stopped_at held_at",
+        " is_refused is_late resumed_at stopped_at held_at",
         may_delete=True,
         rows=(
             (
@@ -248,7 +242,7 @@ class InvalidRole(Exception):
 def apply_grants(connection: Connection, role: str) -> None:
     """Give the web's role exactly the rights of WEB; do nothing on SQLite or without a role.
 
-    The tables' owner must run it. Raises RoleUnfit.
+    The tables' owner must run it. Raises InvalidRole.
     """
     if not role or connection.dialect.name == "sqlite":
         return
@@ -303,7 +297,7 @@ def _statements(role: str, schema: str, database: str) -> Iterator[str]:
         given = ["SELECT", *(["DELETE"] if rights.may_delete else [])]
         for command, names in (("INSERT", rights.insert), ("UPDATE", rights.update)):
             if names:
-                given.append(f"{command} ({', '.join(_columns(names))})")
+                given.append(f"{command} ({', '.join(names.split())})")
         yield f"GRANT {', '.join(given)} ON {schema}.{table} TO {role}"
         if rights.insert and table not in WITHOUT_NUMBER:
             yield f"GRANT USAGE ON SEQUENCE {schema}.{table}_id_seq TO {role}"
@@ -330,7 +324,7 @@ def _expected() -> Iterator[str]:
         if rights.may_delete:
             yield f"DELETE {table}"
         for command, names in (("INSERT", rights.insert), ("UPDATE", rights.update)):
-            yield from (f"{command} {table}.{column}" for column in _columns(names))
+            yield from (f"{command} {table}.{column}" for column in names.split())
         if rights.insert and table not in WITHOUT_NUMBER:
             yield f"USAGE {table}_id_seq"
         if rights.rows:

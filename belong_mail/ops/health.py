@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import db
 from belong_mail.core.db import now
+from belong_mail.core.services import Settings
 from belong_mail.members.intake import LastLook
 from belong_mail.ops import hold
 from belong_mail.ops.metrics import LATE, Metrics, oldest_request
@@ -194,21 +195,18 @@ def _stuck(metrics: Metrics) -> Iterator[HealthFinding]:
         )
 
 
-def free_bytes(database_url: str, state_folder: Path) -> int | None:
+def free_bytes(settings: Settings) -> int | None:
     """Return how much a disk of ours still takes, of the fullest; None: none can be looked at.
 
     A PostgreSQL server's own disk is another machine's to watch.
     """
-    free = list(_free_bytes(database_url, state_folder))
-    return min(free) if free else None
-
-
-def _free_bytes(database_url: str, state_folder: Path) -> Iterator[int]:
-    url = make_url(database_url)
-    is_file = url.get_backend_name() == "sqlite" and url.database
-    for folder in ([Path(str(url.database)).parent] if is_file else []) + [state_folder]:
+    url, folders, free = make_url(settings.database_url), [settings.state_folder], []
+    if url.get_backend_name() == "sqlite" and url.database:
+        folders.append(Path(url.database).parent)
+    for folder in folders:
         with suppress(OSError):  # it is not there yet, or not ours to see
-            yield shutil.disk_usage(folder).free
+            free.append(shutil.disk_usage(folder).free)
+    return min(free, default=None)
 
 
 def is_low(free: int | None) -> bool:

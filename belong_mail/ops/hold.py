@@ -73,12 +73,12 @@ REASONS = {
     " BELONG_DATABASE_URL.",
     "asked": "someone ran `hold begin`.",
 }
-
-
-# A clock that is further off would let things expire, or wait, that must not.
 # The job that has waiting email tried again.
 RETRY = "retry-email"
 RETRIED = b"office/retried"
+# Two hosts' clocks may differ by so much.
+SKEW = timedelta(minutes=2)
+# A clock that is further off would let things expire, or wait, that must not.
 CLOCK_BACK, CLOCK_TOO_FAR = timedelta(days=2), timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
@@ -256,6 +256,10 @@ def waiting(session: Session) -> dict[str, int]:
     return +counts
 
 
+def in_words(waiting: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in waiting.items())
+
+
 def database_identity(session: Session) -> str:
     """Name the database's file or cluster, so that a copy of it is another one."""
     url = session.get_bind().engine.url
@@ -322,7 +326,3 @@ def _go_on(session: Session, host: Host, seen: HostState) -> None:
     host.seen_at, host.timeline = now(), timeline(session)
     seen.epoch, seen.is_pending = host.epoch, False
     seen.machine, seen.place = machine_id(), database_identity(session)
-
-
-# Two hosts' clocks may differ by so much.
-SKEW = timedelta(minutes=2)

@@ -36,10 +36,7 @@ class HostState:
 
 class HostStateFile:
     def __init__(self, folder: Path) -> None:
-        """Open the state file of a state folder, which is made where it is missing.
-
-        Raises StateFolderError.
-        """
+        """Open the state file of a folder, made where it is missing, or raise StateFolderError."""
         self._file = folder / "witness"
         self._lock = folder / "witness.lock"
         try:

@@ -82,7 +82,7 @@ def gather_metrics(
         last_answer=_last_answer(session),
         pulse_seconds=None if pulse is None else (at - pulse).total_seconds(),
         is_worker_dead=hold.is_dead(pulse, at),
-        last_left_seconds=_last_left(session, at),
+        last_left_seconds=_age(session.scalar(select(func.max(SentPerMinute.minute))), at),
         canary_seconds=canary.silent_seconds(session, at),
         requests=session.scalar(select(func.count(Job.id))) or 0,
         oldest_request_seconds=oldest_request(session, at),
@@ -95,7 +95,7 @@ def gather_metrics(
         undelivered=len(contact.undelivered(session)),
         is_coming_back=bounces.is_alarming(session, at),
         inbound=intake.last_look(session, at),
-        backup_seconds=_backup(session, at),
+        backup_seconds=_age(figures.noted_at(session, figures.BACKUP), at),
         free_bytes=free_bytes,
     )
 
@@ -105,23 +105,17 @@ def _oldest(session: Session, at: datetime) -> float:
     waiting = Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN))
     since = case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at)
     oldest = session.scalar(select(func.min(since)).where(waiting, Delivery.due_at.is_not(None)))
-    return 0.0 if oldest is None else max(0.0, (at - oldest).total_seconds())
+    return _age(oldest, at) or 0.0
 
 
 def oldest_request(session: Session, at: datetime) -> float:
     """Return for how many seconds a request that can be read is due."""
     readable = Job.failures < UNREADABLE
     oldest = session.scalar(select(func.min(Job.due_at)).where(readable))
-    return 0.0 if oldest is None else max(0.0, (at - oldest).total_seconds())
+    return _age(oldest, at) or 0.0
 
 
-def _last_left(session: Session, at: datetime) -> float | None:
-    last = session.scalar(select(func.max(SentPerMinute.minute)))
-    return None if last is None else max(0.0, (at - last).total_seconds())
-
-
-def _backup(session: Session, at: datetime) -> float | None:
-    last = figures.noted_at(session, figures.BACKUP)
+def _age(last: datetime | None, at: datetime) -> float | None:
     return None if last is None else max(0.0, (at - last).total_seconds())
 
 

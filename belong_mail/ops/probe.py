@@ -12,7 +12,7 @@ from email.parser import BytesHeaderParser
 from typing import Final
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.services import Services, Settings
+from belong_mail.core.services import Services
 from belong_mail.delivery.mailer import SUPPRESSED_RESPONSES
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.imap.location import MailboxLocation
@@ -60,7 +60,7 @@ def write_probe(services: Services) -> Probe:
     leave = names.leave_address(new_public_id())
     one_click = mark.join(services.links.frame("subscriptions.one_click"))
     headers = [
-        ("From", sender_of(settings)),
+        ("From", format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}")),
         ("To", recipient),
         ("Reply-To", format_mailbox("", settings.contact_inbox)),
         ("Subject", f"{SUBJECT}{mark}"),
@@ -77,11 +77,6 @@ def write_probe(services: Services) -> Probe:
     words = "Sent by doctor --probe, which reads and deletes it. Nothing needs to be done."
     template = compose(headers, words, f"<p>{words}</p>", boundary=f"probe-{mark}")
     return Probe(mark, Envelope(names.return_path(number + 1), recipient, template.fill({})))
-
-
-def sender_of(settings: Settings) -> str:
-    """Return From, as all our email has it."""
-    return format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}")
 
 
 def hand_over(relay: Relay, envelope: Envelope) -> Reply | None:

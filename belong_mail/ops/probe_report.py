@@ -102,12 +102,9 @@ def _judge_signatures(
             f" unsigned. Let the relay sign for {arrived.domain}."
         )
     if good:
-        yield from _judge_best(max(good, key=_coverage))
+        covered = {name.lower() for name in COVERED}
+        yield from _judge_best(max(good, key=lambda each: len(covered & each.covered)))
     return bool(good)
-
-
-def _coverage(signature: Signature) -> int:
-    return sum(name.lower() in signature.covered for name in COVERED)
 
 
 def _judge_best(signature: Signature) -> Iterator[HealthFinding]:

@@ -5,12 +5,13 @@ The error completes a sentence that begins with the setting's name, and never qu
 
 import ipaddress
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from belong_mail.core import colors, encryption, logs
+from belong_mail.core import colors, encryption
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.logo import MAX_OCTETS, Logo, read_logo
@@ -34,6 +35,22 @@ _SECONDS = {"": 0, "s": 1, "m": 60, "h": 3600}
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
+def one_of(*known: str) -> Callable[[str], str]:
+    """Return what reads one of these words."""
+
+    def read(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"must be {' or '.join(known)}")
+        return value
+
+    return read
+
+
+def optional(read: Callable[[str], str]) -> Callable[[str], str]:
+    """Return what reads the same, or nothing."""
+    return lambda value: read(value) if value else ""
+
+
 def text(value: str) -> str:
     value = value.strip()
     if not value or not value.isprintable() or len(value) > MAX_TEXT:
@@ -49,12 +66,6 @@ def relay(value: str) -> str:
 def secret(value: str) -> str:
     """Strip it; `mail.imap.location.parse_mailbox` reads it, with the other settings of it."""
     return value.strip()
-
-
-def mailbox_auth(value: str) -> str:
-    if value not in {"", "password", "oauth2"}:
-        raise ValueError("must be password or oauth2")
-    return value
 
 
 def public_key(value: str) -> str:
@@ -77,18 +88,6 @@ def some_words(value: str) -> tuple[str, ...]:
     return words(value)
 
 
-def environment(value: str) -> str:
-    if value not in {"development", "production"}:
-        raise ValueError("must be development or production")
-    return value
-
-
-def log_format(value: str) -> str:
-    if value not in logs.FORMATS:
-        raise ValueError(f"must be {' or '.join(logs.FORMATS)}")
-    return value
-
-
 def web_address(value: str) -> str:
     complaint = "must be an address like https://belong.example.org"
     try:
@@ -102,10 +101,6 @@ def web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-def optional_web_address(value: str) -> str:
-    return web_address(value) if value else ""
-
-
 def https_address(value: str) -> str:
     """Read where a page of ours links to."""
     if not web_address(value).startswith("https:"):
@@ -115,8 +110,6 @@ def https_address(value: str) -> str:
 
 def issuer(value: str) -> str:
     """Read the name of an identity provider, which must stay as it is to the last character."""
-    if not value:
-        return ""
     complaint = "must be an address like https://login.example.org, exactly as the provider says it"
     try:
         parts = urlsplit(web_address(value))
@@ -148,10 +141,6 @@ def name(value: str) -> str:
             f"must be a name of at most {MAX_NAME} letters, digits and spaces; also . , ’ ' - ( )"
         )
     return value.strip()
-
-
-def optional_name(value: str) -> str:
-    return name(value) if value else ""
 
 
 def name_or_none(value: str) -> str:
@@ -250,10 +239,6 @@ def inbox(value: str) -> str:
         return address.check(value)
     except address.InvalidAddress:
         raise ValueError("must be an email address") from None
-
-
-def optional_inbox(value: str) -> str:
-    return inbox(value) if value else ""
 
 
 def pattern(value: str) -> re.Pattern[str] | None:

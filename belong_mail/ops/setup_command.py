@@ -81,7 +81,9 @@ def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None
     """
     machine = Machine(root.resolve())
     _require_place(machine, dry_run=dry_run)
-    answers = None if _is_set_up(machine) else _read_answers(given, may_ask=not yes)
+    files = (machine.place(f"{setup_plan.ETC}/{name}") for name in setup_plan.SETTINGS)
+    is_set_up = all(file.exists() for file in files)
+    answers = None if is_set_up else _read_answers(given, may_ask=not yes)
     if answers is None:
         _say_unused(given)
     plan = _plan(machine, answers)
@@ -109,10 +111,6 @@ def _require_place(machine: Machine, *, dry_run: bool) -> None:
             f"The services start {setup_plan.PROGRAM}, which is not there. Install the program in"
             " that place first: see docs/operators/install.md."
         )
-
-
-def _is_set_up(machine: Machine) -> bool:
-    return all(machine.place(f"{setup_plan.ETC}/{name}").exists() for name in setup_plan.SETTINGS)
 
 
 def _say_unused(given: Mapping[str, Any]) -> None:
@@ -186,7 +184,7 @@ def _url(given: str) -> str:
 
 def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
     """List all that belongs to an installation; raise ClickException where keys are missing."""
-    places = setup_plan.key_places()
+    places = [f"{setup_plan.KEYS}/{kind}" for kind in encryption.KINDS]
     there = [place for place in places if machine.place(place).exists()]
     if there and len(there) < len(places):
         raise click.ClickException(

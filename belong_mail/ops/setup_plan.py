@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from belong_mail.core import encryption
 from belong_mail.core.db import make_engine
 from belong_mail.core.environment import RESOURCES
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
@@ -25,7 +24,6 @@ DATABASE = f"{DATA}/belong.db"
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
 SQLITE = "sqlite"
 WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
-DEPLOY = RESOURCES / "deploy"
 SETTINGS = ("common.env", "web.env", "worker.env")
 # What no machine has before its first keys.
 USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
@@ -177,10 +175,6 @@ def keys(made: Mapping[str, str]) -> list[File]:
     ]
 
 
-def key_places() -> list[str]:
-    return [f"{KEYS}/{kind}" for kind in encryption.KINDS]
-
-
 def settings_files(answers: Answers) -> list[File]:
     """Write the settings: one file for both, one for each, and a file for each secret."""
     line = zip(("NAME", "PHONE", "URL"), read_line(answers.safety_line), strict=True)
@@ -246,10 +240,10 @@ def unquoted(value: str) -> str:
     return value[1:-1] if is_quoted else value
 
 
-def program_files(deploy: Path = DEPLOY) -> list[File]:
+def program_files() -> list[File]:
     """Take scripts and units as this version brings them."""
     found: list[File] = []
-    for file in sorted(deploy.iterdir()):
+    for file in sorted((RESOURCES / "deploy").iterdir()):
         if file.suffix in {".service", ".timer"}:
             found.append(File(f"{UNITS}/{file.name}", 0o644, file.read_text(), is_ours=True))
         elif file.name.startswith("belong") and not file.suffix:

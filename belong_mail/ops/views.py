@@ -22,16 +22,17 @@ operating = Blueprint("operating", __name__)
 @public
 def metrics() -> ResponseReturnValue:
     """Answer like a page that is not there to whoever has not the token."""
-    token = services().settings.metrics_token
+    settings = services().settings
+    token = settings.metrics_token
     if len(token) < MIN_SECRET_CHARACTERS:
         abort(404)
     given = request.headers.get("Authorization", "").encode("latin-1")
     if not hmac.compare_digest(given, f"Bearer {token}".encode()):
         abort(404)
     with transaction() as session:
-        said = metrics_module.exposition(
-            metrics_module.gather_metrics(session, services().settings.uncertain, _free_bytes())
-        )
+        free_bytes = health.free_bytes(settings)
+        found = metrics_module.gather_metrics(session, settings.uncertain, free_bytes)
+    said = metrics_module.exposition(found)
     return said, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
@@ -47,15 +48,11 @@ def readyz() -> ResponseReturnValue:
     if not said:
         require_writable(services().engine)
         has_relay = not services().settings.smtp_url.startswith("mailbox:")
+        free_bytes = health.free_bytes(services().settings)
         with transaction() as session:
-            said = health.obstacles(session, has_relay=has_relay, free_bytes=_free_bytes())
+            said = health.obstacles(session, has_relay=has_relay, free_bytes=free_bytes)
     words = "\n".join(said or ["ok"]) + "\n"
     return words, 503 if said else 200, {"Content-Type": "text/plain; charset=utf-8"}
-
-
-def _free_bytes() -> int | None:
-    settings = services().settings
-    return health.free_bytes(settings.database_url, settings.state_folder)
 
 
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")

@@ -81,22 +81,13 @@ def _exec_web_server(host: str, port: int, workers: int, log_format: str) -> Non
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
     environ["BELONG_LOG_FORMAT"] = log_format
-    options = f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
-    options += f" --http1-header-read-timeout {HEADER_MILLISECONDS}"
-    patience = ["--workers-kill-timeout", WEB_PATIENCE]
-    options += f" --workers {workers} --respawn-failed-workers"
-    address = ["--host", host, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    logs = ["--log-config", str(SERVER_LOGS)]
-    arguments = [
-        sys.executable,
-        "-m",
-        "granian",
-        *options.split(),
-        *patience,
-        *address,
-        *logs,
-        "wsgi:serve",
-    ]
+    options = (
+        f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
+        f" --http1-header-read-timeout {HEADER_MILLISECONDS} --workers-kill-timeout {WEB_PATIENCE}"
+        f" --workers {workers} --respawn-failed-workers --no-access-log --log-level warning"
+    )
+    address = ["--host", host, "--port", str(port), "--log-config", str(SERVER_LOGS)]
+    arguments = [sys.executable, "-m", "granian", *options.split(), *address, "wsgi:serve"]
     if not IS_INSTALLED:
         os.chdir(ROOT)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments

@@ -31,8 +31,8 @@ MESSAGES_AT_ONCE, MOVED_AT_ONCE = 2_000, 50
 DELETE_GAP_SECONDS = 3600.0
 # Seconds for which `--drain`, and the end of a worker, wait at a time for a look.
 WAIT_SECONDS, END_SECONDS = 0.1, 5.0
-# Steps of a look that are ours, beside those of the server.
-QUEUE, FAULT = "QUEUE", "FAULT"
+# A step of a look that is ours, beside those of the server.
+QUEUE = "QUEUE"
 log = logging.getLogger(__name__)
 
 

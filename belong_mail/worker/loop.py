@@ -198,10 +198,7 @@ class Worker:
             self.engine.kinds_alone = None
 
     def _may_work_here(self) -> bool:
-        """Meet the database now and then, when it may be another, and before a purge.
-
-        Tells whether we may work on it.
-        """
+        """Meet the database when it may be another, or before a purge; tell whether we may work."""
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
@@ -367,8 +364,8 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     lock = WorkerLock(settings.state_folder / "workers")
     recipients = SealedRecipients(
         office=services.seal_to_office,
-        operator=services.seal_to_operator if settings.alert_address else None,
-        canary=services.seal_to_canary if settings.canary_address else None,
+        operator=partial(services.seal_to, to) if (to := settings.alert_address) else None,
+        canary=partial(services.seal_to, to) if (to := settings.canary_address) else None,
     )
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
     intake = None

@@ -64,15 +64,11 @@ def _drain(worker: Worker, *, is_quiet: bool) -> None:
         reason = hold.REASONS[worker.held_because]
         sys.exit(f"Error: Sending is on hold: {reason} See `hold status`.")
     if not is_quiet:
-        words = _in_words(waiting)
+        words = hold.in_words(waiting)
         sys.stdout.write(f"Waiting for later: {words}.\n" if words else "Nothing is waiting.\n")
-
-
-def _in_words(waiting: dict[str, int]) -> str:
-    return ", ".join(f"{number} {state}" for state, number in waiting.items())
 
 
 def _tell(worker: Worker) -> None:
     """Show on the terminal what is still waiting."""
-    sys.stderr.write(f"\rStill waiting: {_in_words(worker.waiting())}\033[K")
+    sys.stderr.write(f"\rStill waiting: {hold.in_words(worker.waiting())}\033[K")
     sys.stderr.flush()

@@ -42,6 +42,7 @@ def tasks(mailer: Mailer) -> dict[str, Task]:
 def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> dict[str, Chore]:
     """Return what is done each minute, by what the log says when that fails."""
     keys = Keyring(mailer.opener, mailer.index)
+    verify = partial(identity_tasks.verify, opener=mailer.opener, district=mailer.district)
     found: dict[str, Chore] = {
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
@@ -52,9 +53,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         ),
         "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "District sign-ins are unproven": partial(
-            identity_tasks.verify, opener=mailer.opener, district=mailer.district
-        ),
+        "District sign-ins are unproven": verify,
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
             session, keys, now()
         ),
@@ -70,14 +69,12 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    tell = recipients.operator
-    found["No alarm is raised"] = partial(alerts.check_all, mailer=mailer, operator=tell)
+    alarm = partial(alerts.check_all, mailer=mailer, operator=recipients.operator)
+    found["No alarm is raised"] = alarm
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
-    found["Memberships lack a list of ticks"] = lambda session: ticks.fill_missing(
-        session, mailer.opener
-    )
+    found["Memberships lack a list of ticks"] = partial(ticks.fill_missing, opener=mailer.opener)
     found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
         session, now()
     )

@@ -1,6 +1,7 @@
 """A message to the office that could not be delivered is kept, told of, and sent again."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_message_that_comes_back_from_the_office_is_told_of_and_sent_again(
     come_back(services, relay)
     worker.drain()
     with services.writing.begin() as session:
-        alerts.check_alerts(session, [services.seal_to_operator])
+        alerts.check_alerts(session, [partial(services.seal_to, OPERATOR)])
     worker.drain()
     [told] = relay.to(OPERATOR)
     assert "contact undelivered" in text_of(told)

@@ -22,7 +22,6 @@ _quiet.propagate = False
 @dataclass(frozen=True, slots=True)
 class Signature:
     domain: str
-    selector: str
     algorithm: str
     # Names of the header fields that it covers, in lower case.
     covered: frozenset[str]
@@ -54,7 +53,6 @@ def _verify(raw: bytes, value: str, number: int, lookup: Lookup) -> Signature:
         fault = UNCHECKED
     return Signature(
         domain=tags.get("d", "").lower(),
-        selector=tags.get("s", ""),
         algorithm=tags.get("a", ""),
         covered=frozenset(name.strip().lower() for name in tags.get("h", "").split(":")),
         is_open_ended="l" in tags,

@@ -158,9 +158,7 @@ class BounceText:
                 return
 
     def _holds(self, pattern: str) -> bool:
-        return (
-            re.search(pattern, self.report_text[:4_000], re.IGNORECASE | re.MULTILINE) is not None
-        )
+        return _matches(pattern, self.report_text[:4_000])
 
     def outcome(self, message: Message) -> str:
         """Return "failed", "delayed" or "delivered", as the words say, or "": no server wrote."""

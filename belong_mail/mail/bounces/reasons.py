@@ -121,9 +121,9 @@ _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
 )
-# Several hosts were asked: one put us off, another knows the address.
 # Who said it: a filter's host may be named for what it filters.
 _SERVER = r"\bhost [\w.-]+\[[0-9a-f.:]+\] (?=said:)"
+# Several hosts were asked: one put us off, another knows the address.
 _FINAL_AFTER = r"^\D{0,80}4[0-5]\d\b.{0,300}\bsaid:? (?=5[0-5]\d\b)"
 _PUT_OFF = r"(?<=[\s:>('\"\[,-])(?:421\b|4[0-5]\d[ -]#?4\.\d{1,3}\.\d{1,3})"
 
@@ -158,11 +158,9 @@ def classify_bounce(words: str, status: str, beside: str = "") -> BounceReason:
     lines = [re.sub(_AN_ADDRESS, "<>", line) for line in words[:MAX_REASON_CHARACTERS].split("\n")]
     if inner := _inner_answer(lines, status):
         reason = _classified([inner], "", beside)
-        return (
-            reason
-            if reason.is_telling or reason.permanence == "temporary"
-            else (_classified([inner], status, beside))
-        )
+        if reason.is_telling or reason.permanence == "temporary":
+            return reason
+        lines = [inner]
     return _classified(lines, status, beside)
 
 
@@ -190,7 +188,8 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     phrases = frozenset(match_phrases(words))
     if verb == "RCPT" and _is_idiom(words, phrases, status, code):
         words = f"{words} ({_UNKNOWN})"
-    if verb == "RCPT" and status == "5.1.1" and _is_unknown(told := re.sub(_URL, " ", words)):
+    told = re.sub(_URL, " ", words)
+    if verb == "RCPT" and status == "5.1.1" and frozenset(match_phrases(told)) == {_UNKNOWN}:
         words = told
     phrase = known_phrase(words)
     is_guessed = code and status in _GUESSES and status != found
@@ -206,16 +205,12 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     if not (status or code or phrase):
         return BounceReason("", None, None, "")
     first = status[:1] or str(code or 5)[0]
-    verdict = classify_reply(Reply(_code_of(code, first), f"{status} {words}", verb))
+    kept = code if str(code)[0] == first else None
+    verdict = classify_reply(Reply(kept or int(f"{first}50"), f"{status} {words}", verb))
     if verdict is ReplyClass.HOST and first == "5" and verb != "EHLO":
         verdict = ReplyClass.FAIL
     phrase = _BECAUSE_OF_US.get(verdict, phrase)
-    kept = code if str(code)[0] == first else None
     return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
-
-
-def _is_unknown(words: str) -> bool:
-    return frozenset(match_phrases(words)) == {_UNKNOWN}
 
 
 def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None) -> bool:
@@ -252,10 +247,6 @@ def _more_specific(reported: str, found: str) -> str:
     if _vagueness(found) == _vagueness(reported) and found[:1] == reported[:1]:
         return found
     return reported
-
-
-def _code_of(code: int | None, first: str) -> int:
-    return code if code and str(code)[0] == first else int(f"{first}50")
 
 
 def _verb(words: str, beside: str) -> str:

@@ -119,9 +119,7 @@ class Mailbox:
             self._is_created()
         self.select(self._location.read_folder)
         day = f"{before.day}-{_MONTHS[3 * before.month - 3 : 3 * before.month]}-{before.year}"
-        with at_step("DELETE"):
-            for listed in _lists(self.uids(SEARCHED, criteria=f" BEFORE {day}")):
-                self._delete(listed)
+        self.remove(self.uids(SEARCHED, criteria=f" BEFORE {day}"))
 
     def remove(self, uids: Sequence[int]) -> None:
         """Delete messages; where the server cannot remove these alone, they stay marked."""

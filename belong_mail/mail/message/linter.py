@@ -155,8 +155,10 @@ def _fetching() -> re.Pattern[str]:
 def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
     """Look a message through as it will be filled for a reader."""
     unknown = template.slots - _SAMPLES.keys() - _OLDER
-    samples = {name: _sample(name, expected) for name in template.slots}
-    message = BytesParser().parsebytes(template.fill(samples))
+    older = dict.fromkeys(_OLDER, f"{expected.root}/{TOKEN}")
+    samples = dict.fromkeys(template.slots, "x") | _SAMPLES | older
+    filled = template.fill({name: samples[name] for name in template.slots})
+    message = BytesParser().parsebytes(filled)
     found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]
     cids = {str(part["Content-ID"]).strip("<>") for part in message.walk() if part["Content-ID"]}
     for part in message.walk():
@@ -167,10 +169,6 @@ def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
             found += lint_html(words, expected, cids) if kind.endswith("html") else []
             found += _lint_personal(words, expected, is_html=kind.endswith("html"))
     return list(dict.fromkeys(found))
-
-
-def _sample(name: str, expected: Expected) -> str:
-    return f"{expected.root}/{TOKEN}" if name in _OLDER else _SAMPLES.get(name, "x")
 
 
 def _lint_headers(part: Message, expected: Expected) -> Iterator[Problem]:
