@@ -2967,8 +2967,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-introduction-to-who-is-only-invited",
         "belong_mail/accounts/service.py",
-        "*of_group, is_held(), Account",
-        "*of_group, Account",
+        "found.where(is_held(at), Account",
+        "found.where(Account",
         (f"{INVITING}::test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted",),
     ),
     (
