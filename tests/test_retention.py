@@ -359,7 +359,7 @@ def test_rules_that_fail_together_run_alone_and_the_log_says_so(
     event.remove(scenario.engine, "before_cursor_execute", fail)
     assert scenario.rows("wishes") == 0
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
-        "Chores do not go together: ValueError"
+        "The chores of a minute failed: ValueError"
     ]
     assert ADA not in caplog.text
 

@@ -98,7 +98,7 @@ def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
     except NO_DATABASE:
         raise
     except Exception as error:  # noqa: BLE001 - all is undone, and done again but for what fails
-        log.error("Chores do not go together: %s", error_name(error))  # noqa: TRY400
+        log.error("The chores of a minute failed: %s", error_name(error))  # noqa: TRY400
         return _do_each_alone(session, chores)
 
 
