@@ -1,4 +1,4 @@
-"""The emails about rights: an invitation, that something changed, that a right ends soon."""
+"""The emails about rights and sign-ins: what was invited, has changed, or ends soon."""
 
 import json
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
+from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -115,3 +116,14 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     url = mailer.links.page("people.listed", said["language"])
     is_you = bool(said.get("is_you"))
     return Email(to, said["language"], {"roles": roles, "is_you": is_you, "people_url": url})
+
+
+def identity_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell somebody that their sign-in has changed, or that of one who leads a group with them."""
+    reader = session.get(Account, delivery.account_id)
+    if reader is None or not accounts.may_sign_in(session, reader):
+        raise SkipDelivery(State.WITHDRAWN)
+    to = address_to_mail(session, mailer, reader)
+    url = mailer.links.page("contact.write", reader.language)
+    is_own = delivery.about_id == reader.id
+    return Email(to, reader.language, {"is_own": is_own, "contact_url": url})

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.emails import address_to_mail
 from belong_mail.accounts.identities import LinkRequest
 from belong_mail.accounts.models import Account, BrowserSession, Identity, SignIn
 from belong_mail.core import audit
@@ -20,9 +19,6 @@ from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Op
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
 from belong_mail.delivery import outbox
-from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
-from belong_mail.delivery.models import Delivery, State
 
 LINKED, UNLINKED = "identity-linked", "identity-unlinked"
 SUBJECT_COLUMN = "identities.wrapped_subject"
@@ -144,14 +140,3 @@ def _end_access(session: Session, account: Account, but: str = "") -> None:
     )
     links = update(SignIn).where(SignIn.account_id == account.id, SignIn.used_at.is_(None))
     session.execute(links.values(used_at=now()))
-
-
-def identity_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody that their sign-in has changed, or that of one who leads a group with them."""
-    reader = session.get(Account, delivery.account_id)
-    if reader is None or not accounts.may_sign_in(session, reader):
-        raise SkipDelivery(State.WITHDRAWN)
-    to = address_to_mail(session, mailer, reader)
-    url = mailer.links.page("contact.write", reader.language)
-    is_own = delivery.about_id == reader.id
-    return Email(to, reader.language, {"is_own": is_own, "contact_url": url})
