@@ -69,7 +69,7 @@ def test_every_path_is_linked_to_and_every_link_has_a_path(services: Services) -
     assert services.links
     files = [file.read_text() for file in (ROOT / "belong_mail").rglob("*.py")]
     call = re.compile(
-        r"\b(?:links?\.(?:page|plain|signed|frame)|link|_link_email)\("
+        r"\b(?:links?\.(?:page|plain|signed|frame)\(|link\(|link_email, )"
         r"\s*(?:[a-z_]+, )*\"([a-z_.]+)\""
     )
     named = {name for text in files for name in call.findall(text)}
