@@ -3905,7 +3905,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "write-lock-looked-for",
         "belong_mail/core/drivers.py",
-        "BUSY_POLL_SECONDS: Final = 0.001",
+        "BUSY_POLL_SECONDS: Final = 0.0003",
         "BUSY_POLL_SECONDS: Final = 0.1",
         (f"{DB}::test_whoever_waits_to_write_gets_in_as_soon_as_the_other_is_done",),
     ),
