@@ -234,8 +234,10 @@ def test_a_request_that_only_waits_is_never_cleared_away(scenario: Scenario) -> 
 
 def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario: Scenario) -> None:
     scenario.ask()
-    assert after(scenario, timedelta(0))["limits"] > 0
-    assert after(scenario, timedelta(days=4))["limits"] == 0
+    before, later = after(scenario, timedelta(0)), after(scenario, timedelta(days=4))
+    for table in ("limits", "worker_limits"):
+        assert before[table] > 0
+        assert later[table] == 0
 
 
 def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:

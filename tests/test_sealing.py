@@ -163,3 +163,14 @@ def test_a_worker_without_its_keys_says_so() -> None:
     for private, index in (((), (OLD["index"],)), ((OLD["private"],), ())):
         with pytest.raises(KeysMissing):
             worker_keys(private, index)
+
+
+@given(st.binary(max_size=600))
+def test_what_was_filled_up_is_what_it_was(data: bytes) -> None:
+    assert encryption.unpad(encryption.pad(data)) == data
+
+
+@pytest.mark.parametrize("data", [b"a\x80", b"a\x80" + b"b" * 254, b"\x80b" + bytes(254)])
+def test_what_was_never_filled_up_stays_as_it_is(data: bytes) -> None:
+    """The first version filled nothing, and a mark may stand anywhere in what it sealed."""
+    assert encryption.unpad(data) == data

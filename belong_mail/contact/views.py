@@ -28,7 +28,7 @@ contact = Blueprint("contact", __name__)
 def write() -> ResponseReturnValue:
     """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()
-    groups, help_lines = _stored()
+    groups, help_lines = _groups_and_help_lines()
     form.offer(groups or [])
     is_lost = groups is None and form.is_submitted()
     if not is_lost and form.is_sent():
@@ -107,7 +107,7 @@ def _show_code(reference: str, code: str, form: CodeForm) -> str:
     return render_template("contact/received.html", reference=reference, code=code, form=form)
 
 
-def _stored() -> tuple[list[Group] | None, HelpLines]:
+def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
     """Return which groups' leads can be written to, and whom to call in a crisis.
 
     No list of groups: the database does not answer, and the page says more than its form.

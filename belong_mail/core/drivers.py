@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, unquote
 
 # Seconds that a transaction waits for another one's end, in SQLite.
 BUSY_TIMEOUT_SECONDS: Final = 10
-# Seconds between two looks at another one's end: who looks thrice as seldom waits a fifth longer.
+# Seconds between two looks at another one's end; at 0.001 the slowest forms wait a fifth longer.
 BUSY_POLL_SECONDS: Final = 0.0003
 PRAGMAS: Final = (
     "journal_mode=WAL",

@@ -7,11 +7,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
-from belong_mail.delivery.models import Chunk, Delivery, State
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, State
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
-
-UNFINISHED = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 def single_mails(session: Session) -> dict[str, int]:
