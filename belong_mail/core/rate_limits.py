@@ -18,7 +18,7 @@ from sqlalchemy import Float, Select, bindparam, case, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, dialect_insert
+from belong_mail.core.db import Base, CompiledStatement, dialect_insert
 
 NO_WAIT = timedelta(0)
 # How far sums of seconds since 1970 may be off.
@@ -233,7 +233,7 @@ def record_use(
     start = at.timestamp()
     connection = session.connection()
     said = {"what": key, "start": start, "step": uses * rate.per.total_seconds() / rate.burst}
-    used: float = connection.execute(_admitting(connection.dialect.name, table), said).scalar_one()
+    [[used]], _ = _admitting(connection.dialect.name, table).run(connection, said)
     allowed = max(start, used - rate.per.total_seconds())
     return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
 
@@ -272,9 +272,10 @@ def try_use(
         "step": per / rate.burst,
         "most": start + per + most_wait.total_seconds() + ROUNDING_SECONDS,
     }
-    used = connection.execute(_trying(connection.dialect.name, table), said).scalar_one_or_none()
-    if used is None:
+    found, _ = _trying(connection.dialect.name, table).run(connection, said)
+    if not found:
         return None
+    [[used]] = found
     return at if used - per <= start + ROUNDING_SECONDS else datetime.fromtimestamp(used - per, UTC)
 
 
@@ -293,17 +294,17 @@ def try_uses(
 
 
 @cache
-def _admitting(dialect: str, table: Table) -> Any:
+def _admitting(dialect: str, table: Table) -> CompiledStatement:
     """Build the statement once, for it is run with every form that is sent."""
     counted, set_to = _counting(dialect, table)
     counting = counted.on_conflict_do_update(
         index_elements=[table.key], set_={"used_until": set_to}
     )
-    return counting.returning(table.used_until)
+    return CompiledStatement(counting.returning(table.used_until))
 
 
 @cache
-def _trying(dialect: str, table: Table) -> Any:
+def _trying(dialect: str, table: Table) -> CompiledStatement:
     """Build the statement that counts nothing, and returns no row, over a limit."""
     counted, set_to = _counting(dialect, table)
     counting = counted.on_conflict_do_update(
@@ -311,7 +312,7 @@ def _trying(dialect: str, table: Table) -> Any:
         set_={"used_until": set_to},
         where=set_to <= bindparam("most", type_=Float()),
     )
-    return counting.returning(table.used_until)
+    return CompiledStatement(counting.returning(table.used_until))
 
 
 def _counting(dialect: str, table: Table) -> tuple[Any, Any]:

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, inspect, select
 from sqlalchemy.orm import Session
 
 from belong_mail.delivery.models import Delivery, State
+
+# Of the table, built once: the ORM would build its own for each email.
+_INSERTING = insert(inspect(Delivery).local_table)
 
 
 def post(
@@ -36,7 +39,8 @@ def post(
         "created_at": due_at,
     }
     given = {column: value for column, value in said.items() if value is not None}
-    session.execute(insert(Delivery).values(kind=kind, **given))
+    session.flush()
+    session.connection().execute(_INSERTING, {"kind": kind, **given})
 
 
 def waiting(session: Session, kinds: Iterable[str], subscription_id: int) -> Delivery | None:

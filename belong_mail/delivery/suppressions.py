@@ -4,15 +4,19 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 
+from sqlalchemy import bindparam, literal, select
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import now
+from belong_mail.core.db import CompiledStatement, now
 from belong_mail.core.decryption import BlindIndex
 from belong_mail.delivery.models import Suppression
 
 BY_REQUEST = "asked"
 # Octets: of an index, and of a time since 1970.
 INDEX_OCTETS, PERMISSION_SECONDS = 16, 8
+_FINDING = CompiledStatement(
+    select(literal(1)).where(Suppression.address_index == bindparam("index"))
+)
 
 
 def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> None:
@@ -23,7 +27,9 @@ def suppress(session: Session, index: BlindIndex, address: str, reason: str) -> 
 
 
 def is_suppressed(session: Session, index: BlindIndex, address: str) -> bool:
-    return session.get(Suppression, index.suppressed(address)) is not None
+    session.flush()
+    found, _ = _FINDING.run(session.connection(), {"index": index.suppressed(address)})
+    return bool(found)
 
 
 def lift_permission(

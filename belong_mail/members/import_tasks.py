@@ -133,7 +133,7 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
         return
     subscription = start_subscription(session, keyring, group, signup)
     pending = PendingConfirmation(
-        subscription_id=subscription.id, language=signup.language, is_invited=True
+        subscription=subscription, language=signup.language, is_invited=True
     )
     set_ticks(keyring, pending, subscription, ())
     session.add(pending)

@@ -3,14 +3,14 @@
 import json
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import rate_limits
-from belong_mail.core.db import new_public_id, now
+from belong_mail.core.db import CompiledStatement, new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -44,6 +44,19 @@ CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
+# Compiled once: for most who join, neither finds a row.
+_FINDING_BARRED = CompiledStatement(
+    select(literal(1)).where(
+        BarredAddress.group_id == bindparam("group"),
+        BarredAddress.address_index == bindparam("index"),
+    )
+)
+_FINDING_MEMBER = CompiledStatement(
+    select(Subscription.id).where(
+        Subscription.group_id == bindparam("group"),
+        Subscription.address_index == bindparam("index"),
+    )
+)
 
 
 def join(session: Session, keyring: Keyring, job: Job) -> None:
@@ -91,18 +104,23 @@ def ask_confirmation(
         subscription = None
     if subscription is None:
         subscription = start_subscription(session, keyring, group, signup)
+        _post_confirmation(session, keyring, subscription, signup, kind)
+        return None
     if subscription.is_suppressed:
         _reset(subscription)
     if subscription.is_active:
         return subscription
-    _ask_to_confirm(session, keyring, subscription, signup, kind)
+    waiting = outbox.waiting(session, CONFIRMATION_KINDS, subscription.id)
+    if waiting is None or not _join_waiting(session, keyring, subscription, signup, waiting):
+        _post_confirmation(session, keyring, subscription, signup, kind)
     return None
 
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
     """Tell whether the office keeps a normalised address out of a group."""
-    key = group.id, index.barred(group.public_id, identity)
-    return session.get(BarredAddress, key) is not None
+    session.flush()
+    barred = {"group": group.id, "index": index.barred(group.public_id, identity)}
+    return bool(_FINDING_BARRED.run(session.connection(), barred)[0])
 
 
 def find_verified(
@@ -132,29 +150,28 @@ def find_by_address(
     session: Session, index: BlindIndex, group: Group, identity: str
 ) -> Subscription | None:
     """Find the subscription that claims a normalised address; `find_verified` checks the claim."""
-    found = select(Subscription).where(
-        Subscription.group_id == group.id,
-        Subscription.address_index == index.member(group.public_id, identity),
-    )
-    return session.scalar(found)
+    session.flush()
+    sought = {"group": group.id, "index": index.member(group.public_id, identity)}
+    found, _ = _FINDING_MEMBER.run(session.connection(), sought)
+    return session.get(Subscription, found[0][0]) if found else None
 
 
 def start_subscription(
     session: Session, keyring: Keyring, group: Group, signup: SignupData
 ) -> Subscription:
-    """Write down a subscription that waits for its confirmation."""
+    """Make a subscription that waits for its confirmation; it is written with that."""
     public_id = new_public_id()
     identity = address.normalise(signup.address)
     subscription = Subscription(
         public_id=public_id,
-        group_id=group.id,
+        group=group,
         **indexes_of(keyring, group, identity),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
         wrapped_ticks=wrap_ticks(keyring.opener, (), public_id, group.public_id),
         language=signup.language,
+        asked_until=0.0,
     )
     session.add(subscription)
-    session.flush()
     return subscription
 
 
@@ -227,19 +244,41 @@ def _say_already(session: Session, subscription: Subscription) -> None:
         outbox.post(session, "already-member", subscription_id=subscription.id)
 
 
-def _ask_to_confirm(
+def _post_confirmation(
     session: Session, keyring: Keyring, subscription: Subscription, signup: SignupData, kind: str
 ) -> None:
-    """Post a confirmation for this sign-up, or give the sign-up to one that has not left yet."""
-    waiting = outbox.waiting(session, CONFIRMATION_KINDS, subscription.id)
-    pending = None
-    if waiting is not None:
-        found = select(PendingConfirmation).where(
-            PendingConfirmation.subscription_id == subscription.id
-        )
-        pending = session.scalars(found.order_by(PendingConfirmation.id.desc())).first()
-    is_new = pending is None
-    pending = pending or PendingConfirmation(subscription_id=subscription.id)
+    """Ask for an email that confirms this sign-up."""
+    due_at = _when_to_ask(session, keyring, subscription, signup.source)
+    pending = PendingConfirmation(subscription=subscription)
+    _fill(keyring, pending, subscription, signup)
+    session.add(pending)
+    session.flush()
+    outbox.post(session, kind, subscription_id=subscription.id, about_id=pending.id, due_at=due_at)
+
+
+def _join_waiting(
+    session: Session,
+    keyring: Keyring,
+    subscription: Subscription,
+    signup: SignupData,
+    waiting: Delivery,
+) -> bool:
+    """Give this sign-up to a confirmation that has not left yet; False where there is none."""
+    found = select(PendingConfirmation).where(
+        PendingConfirmation.subscription_id == subscription.id
+    )
+    pending = session.scalars(found.order_by(PendingConfirmation.id.desc())).first()
+    if pending is None:
+        return False
+    _fill(keyring, pending, subscription, signup)
+    _ask_sooner(session, keyring, subscription, signup.source, waiting)
+    return True
+
+
+def _fill(
+    keyring: Keyring, pending: PendingConfirmation, subscription: Subscription, signup: SignupData
+) -> None:
+    """Wrap what was typed, each for its place in the subscription."""
     pending.language = signup.language
     public_id = subscription.public_id
     pending.wrapped_name = (
@@ -253,15 +292,6 @@ def _ask_to_confirm(
         else None
     )
     set_ticks(keyring, pending, subscription, signup.interests)
-    if is_new:
-        session.add(pending)
-        session.flush()
-        due_at = _when_to_ask(session, keyring, subscription, signup.source)
-        outbox.post(
-            session, kind, subscription_id=subscription.id, about_id=pending.id, due_at=due_at
-        )
-    elif waiting is not None:
-        _ask_sooner(session, keyring, subscription, signup.source, waiting)
 
 
 def introduction(signup: SignupData) -> str:

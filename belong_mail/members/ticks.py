@@ -68,7 +68,7 @@ def set_ticks(
     ticked: Collection[str],
 ) -> None:
     """Keep what was ticked, of the interests that the group has now."""
-    known = [each for each in known_interests(member.group) if each in ticked]
+    known = [each for each in known_interests(member.group) if each in ticked] if ticked else ()
     group = member.group.public_id
     row.wrapped_ticks = wrap_ticks(keyring.opener, known, member.public_id, group)
 
