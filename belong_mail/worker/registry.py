@@ -151,26 +151,29 @@ def compose_deliveries(
 
 
 def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compose:
-    """Write a single message now; what is raised is raised again when it is asked for."""
+    """Read what a single message says; what is raised is raised again when it is asked for.
+
+    It is rendered only then: whoever sends a form would wait for that too, while we have the lock.
+    """
     try:
         with session.begin_nested():
-            envelope = _compose_envelope(mailer, session, session.get_one(Delivery, delivery_id))
+            return _read_single(mailer, session, session.get_one(Delivery, delivery_id))
     except NO_DATABASE:
         raise
     except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
         return partial(_raise, error)
-    return lambda: envelope
 
 
-def _compose_envelope(mailer: Mailer, session: Session, delivery: Delivery) -> Envelope:
+def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compose:
     account = session.get(Account, delivery.account_id) if delivery.account_id else None
     if account is not None and account.suspended_at is not None:
         raise SkipDelivery(State.WITHDRAWN)
     if delivery.kind in ALL.copies:
-        return ALL.copies[delivery.kind](session, mailer, delivery)
+        copy = ALL.copies[delivery.kind](session, mailer, delivery)
+        return lambda: copy
     email = ALL.emails[delivery.kind](session, mailer, delivery)
     about = groups.as_named(session, email.context.get("group"))
-    return mailer.envelope(delivery, email, partial(require_quiet_headers, about))
+    return partial(mailer.envelope, delivery, email, partial(require_quiet_headers, about))
 
 
 def _raise(error: Exception) -> Envelope:
