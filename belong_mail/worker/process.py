@@ -5,7 +5,9 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from belong_mail.core import db, logs
 from belong_mail.core.decryption import Keyring, worker_keys
@@ -15,16 +17,16 @@ from belong_mail.worker.loop import Worker, make_worker
 
 log = logging.getLogger(__name__)
 NICENESS = 10
+# Of the session that a process leads.
+AUTOGROUP = Path("/proc/self/autogroup")
 # Statements that stay compiled: those of each turn; those of each minute are compiled anew.
 COMPILED_STATEMENTS = 16
 
 
 def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
-    """Open, index and send what waits; on SIGTERM finish what is in hand.
-
-    Whoever waits for a page comes first: a worker is nicer to others than they are to it.
-    """
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    """Open, index and send what waits; on SIGTERM finish what is in hand."""
+    if not settings.database_url.startswith("sqlite"):
+        _yield_to_pages()
     try:
         worker = _make_ready(settings)
         if is_draining:
@@ -38,6 +40,18 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
         sys.exit(f"Error: {user_errors.folder_error_message(error)}")
     except Exception as error:  # noqa: BLE001 - raised again unless there is a sentence about it
         sys.exit(f"Error: {user_errors.error_message(error)}")
+
+
+def _yield_to_pages() -> None:
+    """Let whoever waits for a page have the processor first (setpriority(2), sched(7)).
+
+    Linux weighs sessions against each other, not their processes, where it makes groups of them.
+    Not on SQLite: who has its one lock must not wait for a processor, or all wait for both.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            AUTOGROUP.write_text(str(NICENESS))
 
 
 def _make_ready(settings: Settings) -> Worker:

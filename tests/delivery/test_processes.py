@@ -45,6 +45,13 @@ def is_listening(pid: int) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
+def wait_until_listening(process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + SECONDS
+    while not is_listening(process.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds_and_the_next_one_goes_on(
     environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
@@ -87,16 +94,27 @@ def test_an_idle_worker_ends_at_once(
 ) -> None:
     state = services.settings.state_folder / "workers"
     with running(environment, "worker") as process:
-        until = time.monotonic() + SECONDS
-        while not is_listening(process.pid) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= NICENESS, "pages come first"
+        wait_until_listening(process)
         process.send_signal(signal_number)
         assert wait_for_end(process) == ""
     assert process.returncode == 0
     assert relay.connections == 0
     assert list(state.iterdir()) == []
+
+
+def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
+    environment: dict[str, str], services: Services
+) -> None:
+    with running(environment, "worker") as process:
+        wait_until_listening(process)
+        priority = os.getpriority(os.PRIO_PROCESS, process.pid)
+        group = Path(f"/proc/{process.pid}/autogroup")
+        weight = group.read_text().split()[-1] if group.exists() else str(priority)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    if services.engine.dialect.name == "sqlite":
+        assert (priority, weight) == (own, "0" if group.exists() else str(own))
+    else:
+        assert (priority, weight) == (max(NICENESS, own), str(NICENESS))
 
 
 @AT_ONCE
