@@ -91,3 +91,7 @@ def test_each_service_is_hardened_alike() -> None:
     }
     assert len(parts) == len(OF_THE_WORKER) + 2
     assert set(parts.values()) == {parts["belong-worker"]}
+
+
+def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash() -> None:
+    assert Unit(DEPLOY / "belong-web.service").one("KillMode") == "mixed"
