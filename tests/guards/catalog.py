@@ -2782,8 +2782,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-confirmation-comes-sooner-to-who-asks-elsewhere",
         "belong_mail/members/tasks.py",
-        "        _ask_sooner(session, keyring, subscription, signup.source, waiting)\n",
-        "        pass\n",
+        "    _ask_sooner(session, keyring, subscription, signup.source, waiting)\n",
+        "",
         (OFTEN,),
     ),
     (
@@ -2810,8 +2810,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "suppression",
         "belong_mail/delivery/suppressions.py",
-        "return session.get(Suppression, index.suppressed(address)) is not None",
-        "return False",
+        "    return bool(found)\n",
+        "    return False\n",
         (NOT_ME,),
     ),
     (
@@ -3507,10 +3507,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "layers",
         "belong_mail/core/rate_limits.py",
-        "from belong_mail.core.db import Base, dialect_insert\n",
+        "from belong_mail.core.db import Base, CompiledStatement, dialect_insert\n",
         (
             "import belong_mail.delivery.outbox\n"
-            "from belong_mail.core.db import Base, dialect_insert\n"
+            "from belong_mail.core.db import Base, CompiledStatement, dialect_insert\n"
         ),
         (CONTRACTS,),
     ),
