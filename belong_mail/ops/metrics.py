@@ -168,9 +168,7 @@ _copies = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
     IssueCount.state == State.SENDING
 )
 # How many more are in hand than stand on the leases, at one moment.
-_UNKNOWN = select(
-    _copies.scalar_subquery() + _single.scalar_subquery() - _known.scalar_subquery()
-)
+_UNKNOWN = select(_copies.scalar_subquery() + _single.scalar_subquery() - _known.scalar_subquery())
 
 
 def _last_answer(session: Session) -> str:

@@ -15,9 +15,9 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
+from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
 from tests.faults import product
-from tests.counts import count_faults
 from tests.faults.audit import Expected, audit, imbalance
 from tests.processes import SECONDS
 from tests.servers.ledger import Copy, read

@@ -41,8 +41,9 @@ BEGIN
     SET number = counts.number + excluded.number, resent = counts.resent + excluded.resent;
     RETURN NULL;
 END $$"""
-ADDED = """SELECT newsletter_id, state, 1 AS number, (resent > 0)::int AS resent FROM added"""
-MOVED = f"{ADDED} UNION ALL SELECT newsletter_id, state, -1, -(resent > 0)::int FROM taken"
+ADDED = "SELECT newsletter_id, state, 1 AS number, (resent > 0)::int AS resent FROM added"
+TAKEN = "SELECT newsletter_id, state, -1, -(resent > 0)::int FROM taken"
+MOVES = (ADDED, f"{ADDED} UNION ALL {TAKEN}")
 POSTGRESQL = (
     """CREATE TRIGGER deliveries_count_insert AFTER INSERT ON deliveries
     REFERENCING NEW TABLE AS added
@@ -143,6 +144,6 @@ def _create_triggers() -> None:
             op.execute(statement)
         return
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
-    for name, moved, trigger in zip(TRIGGERS, (ADDED, MOVED), POSTGRESQL, strict=True):
+    for name, moved, trigger in zip(TRIGGERS, MOVES, POSTGRESQL, strict=True):
         op.get_bind().exec_driver_sql(FUNCTION.format(schema=schema, name=name, moved=moved))
         op.get_bind().exec_driver_sql(trigger.format(schema=schema))
