@@ -5956,7 +5956,7 @@ ROWS += (
         COUNTING,
         "    WHEN NEW.newsletter_id IS NOT NULL BEGIN {ADD} END",
         "    WHEN 0 BEGIN {ADD} END",
-        (f"{COUNTS}::test_what_was_sent_is_counted[sqlite]",),
+        (f"{COUNTS}::test_what_is_written_out_is_counted[sqlite]",),
     ),
     (
         "changed-copies-are-counted-on-sqlite",
@@ -5993,7 +5993,7 @@ ROWS += (
         COUNTING,
         "LANGUAGE plpgsql SECURITY DEFINER",
         "LANGUAGE plpgsql",
-        (f"{WEB_ROLE}::test_what_the_web_withdraws_is_counted",),
+        (f"{WEB_ROLE}::test_what_the_web_withdraws_is_counted[postgresql]",),
     ),
     (
         "what-is-there-is-counted-once",
@@ -6016,8 +6016,8 @@ ROWS += (
     (
         "copies-in-no-known-hand-are-found",
         "belong_mail/ops/metrics.py",
-        "    _copies.scalar_subquery() + _single",
-        "    _single",
+        "_copies.scalar_subquery() + _single",
+        "_single",
         (f"{COUNTS}::test_copies_of_a_worker_that_nobody_knows_are_found",),
     ),
     (

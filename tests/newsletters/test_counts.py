@@ -70,6 +70,15 @@ def test_what_was_sent_is_counted(services: Services, sent: int) -> None:
     assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
+def test_what_is_written_out_is_counted(services: Services, sent: int) -> None:
+    with services.writing.begin() as session:
+        copy = {"kind": "newsletter", "newsletter_id": sent, "finished_at": now()}
+        session.execute(insert(Delivery), [{**copy, "state": State.SENDING}] * 2)
+        session.execute(insert(Delivery), [{**copy, "state": State.QUEUED}] * 3)
+    found = report(services, sent)
+    assert (found["sending"], found["queued"], found["accepted"]) == (2, 3, MEMBERS)
+
+
 def test_what_bounces_later_is_in_the_counts(services: Services, sent: int) -> None:
     for number in (0, 2):
         with services.writing.begin() as session:
