@@ -26,7 +26,7 @@ from belong_mail.ops import canary, clock_repair, figures, hold
 # What is due may wait for so long.
 LATE = timedelta(minutes=15)
 DAY = timedelta(days=1)
-# How often it is looked at what is in hand, before it is believed that nobody is known to hold it.
+# How often what is in hand is compared with the leases before it is counted row by row.
 LOOKS = 3
 # Failures after which a request is left for the operator.
 UNREADABLE = 3
@@ -154,7 +154,8 @@ def _orphans(session: Session) -> int:
         ids = [each for lease in leases for each in lease.ids]
         if not session.scalar(_UNKNOWN, {"ids": ids}):
             return 0
-    issues = select(IssueCount.newsletter_id).where(IssueCount.state == State.SENDING)
+    sending = select(IssueCount.newsletter_id).where(IssueCount.state == State.SENDING)
+    issues = sending.group_by(IssueCount.newsletter_id).having(func.sum(IssueCount.number) > 0)
     places = Delivery.newsletter_id.is_(None), Delivery.newsletter_id.in_(issues)
     orphans = select(func.count(Delivery.id)).where(_IS_IN_HAND, ~_IS_KNOWN)
     return sum(session.scalar(orphans.where(each)) or 0 for each in places)

@@ -30,7 +30,7 @@ SQLITE = (
 # so there is no order in which two could lock each other out. It runs with its owner's rights: the
 # web may not write here.
 FUNCTION = """
-CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO {schema}.issue_counts AS counts (newsletter_id, state, backend, number, resent)
