@@ -4167,6 +4167,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{UNITS}::test_each_service_is_hardened_alike",),
     ),
     (
+        "pages-come-before-email",
+        "deploy/belong-worker.service",
+        "CPUWeight=20\n",
+        "",
+        (f"{UNITS}::test_the_web_has_ten_times_the_workers_share_of_a_busy_processor",),
+    ),
+    (
+        "stop-of-the-web-is-no-crash",
+        "deploy/belong-web.service",
+        "KillMode=mixed\n",
+        "",
+        (f"{UNITS}::test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash",),
+    ),
+    (
         "web-unit-has-no-keys-of-the-worker",
         "deploy/belong-web.service",
         "EnvironmentFile=/etc/belong-mail/web.env\n",
