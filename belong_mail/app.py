@@ -126,6 +126,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
     """
     if settings.proxies:
         count = settings.proxies
+        request_log.init_proxy_check(app, count)
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
         )

@@ -141,6 +141,7 @@ def test_newsletters_are_listed_by_where_they_stand_without_their_subjects(
     def listed() -> dict[str, str]:
         lines = cli.invoke(args=["newsletter", "list"]).output.splitlines()
         assert {line.split("\t")[2] for line in lines} == {"the-village"}
+        assert all(line.split("\t")[4].isdecimal() for line in lines), "as the log calls it"
         return {line.split("\t")[0]: line.split("\t")[1] for line in lines}
 
     with services.writing.begin() as session:

@@ -26,6 +26,7 @@ from tests.markers import on_sqlite
 from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
+from tests.test_headers import HTTPS
 
 ADDRESS = "someone@dpsk12.org"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (INFO|WARNING|ERROR) (\w+): (.+)")
@@ -114,6 +115,33 @@ def test_a_link_that_is_refused_is_logged_by_the_name_of_its_page(
     [line] = [each for each in lines() if each["event"] == "request failed"]
     assert line["page"] == "subscriptions.confirm"
     assert link.rpartition("/")[2] not in str(line)
+
+
+BEHIND_TWO = {**HTTPS, "BELONG_PROXIES": "2"}
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [BEHIND_TWO])
+def test_a_proxy_that_does_not_say_where_visitors_are_is_told_once(
+    app: Flask, lines: Lines
+) -> None:
+    client, name = app.test_client(), "belong.example.org"
+    for host, came_by in ((name, "192.0.2.1, 10.0.0.1"), ("localhost", "")):
+        client.get("/", headers={"Host": host, "X-Forwarded-For": came_by})
+    assert lines() == []
+    for came_by in ("192.0.2.1", ""):
+        client.get("/", headers={"Host": name, "X-Forwarded-For": came_by})
+    [line] = lines()
+    assert line["level"] == "warning"
+    assert str(line["event"]).startswith("No proxy told the web where a visitor is:")
+    assert "192.0.2.1" not in str(line)
+
+
+def test_a_name_that_is_not_ours_is_logged_as_such(visitor: Visitor, lines: Lines) -> None:
+    assert visitor.client.get("/", headers={"Host": "other.example.org"}).status_code == 400
+    [line] = lines()
+    assert line["reason"] == "not our host"
+    assert "other.example.org" not in str(line)
 
 
 def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(

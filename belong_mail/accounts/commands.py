@@ -12,13 +12,15 @@ from belong_mail.core.decryption import (
     Opener,
     worker_keys,
 )
-from belong_mail.core.terminal import refusing, say
+from belong_mail.core.terminal import refusing, say, unseen_argument
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import InvalidAddress, check, domain
 from belong_mail.web.context import services, transaction
 
+# An argument stands in lists of processes, in sudo's log and in the shell's history.
+address_argument = unseen_argument("address", "Email address")
 GROUP_HELP = "The group's slug, as `group list` shows it."
 CHANGED = (
     "Someone without the keys changed this address's account in the database, or the keys here are"
@@ -31,10 +33,8 @@ def lead_commands() -> None:
     """Invite, remove and count group leaders."""
 
 
-@lead_commands.command(
-    "invite", epilog="Example: belong lead invite sam@example.org --group asian --language es"
-)
-@click.argument("address")
+@lead_commands.command("invite", epilog="Example: belong lead invite --group asian --language es")
+@address_argument
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
 @click.option(
     "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
@@ -42,7 +42,8 @@ def lead_commands() -> None:
 def invite_lead(address: str, slug: str, language: str | None) -> None:
     """Invite ADDRESS, a work address, to lead a group.
 
-    The invitation works for 7 days. Run the command again to send a new one.
+    The invitation works for 7 days. Run the command again to send a new one. Without ADDRESS, it
+    asks for one, so that no log of this machine has it.
     """
     opener, index = keys_here()
     _refuse_strangers(address)
@@ -57,10 +58,13 @@ def invite_lead(address: str, slug: str, language: str | None) -> None:
 
 
 @lead_commands.command("remove")
-@click.argument("address")
+@address_argument
 @click.option("--group", "slug", required=True, help=GROUP_HELP)
 def remove_lead(address: str, slug: str) -> None:
-    """Remove ADDRESS from the leaders of a group."""
+    """Remove ADDRESS from the leaders of a group.
+
+    Without ADDRESS, it asks for one, so that no log of this machine has it.
+    """
     _opener, index = keys_here()
     with transaction() as session:
         group = require_group(session, slug)
@@ -84,12 +88,13 @@ def list_leads() -> None:
 
 
 @lead_commands.command("unlink")
-@click.argument("address")
+@address_argument
 def unlink(address: str) -> None:
     """Let ADDRESS sign in by emailed links again.
 
     For someone who signed in with the district's account and lost it. Ends all their sessions; they
-    and the other leaders of their groups get an email. Works for the office's people too.
+    and the other leaders of their groups get an email. Works for the office's people too. Without
+    ADDRESS, it asks for one, so that no log of this machine has it.
     """
     opener, index = keys_here()
     with transaction() as session:
@@ -108,8 +113,8 @@ def office_commands() -> None:
     """Invite and remove people who work for the office."""
 
 
-@office_commands.command("invite", epilog="Example: belong office invite sam@example.org")
-@click.argument("address")
+@office_commands.command("invite", epilog="Example: belong office invite --language es")
+@address_argument
 @click.option(
     "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
 )
@@ -117,7 +122,8 @@ def invite_office(address: str, language: str | None) -> None:
     """Invite ADDRESS, a work address, to work for the office.
 
     They accept from that mailbox, within 7 days. Then they have the pages of the office, and can
-    invite leaders and colleagues there.
+    invite leaders and colleagues there. Without ADDRESS, it asks for one, so that no log of this
+    machine has it.
     """
     opener, index = keys_here()
     _refuse_strangers(address)
@@ -130,9 +136,12 @@ def invite_office(address: str, language: str | None) -> None:
 
 
 @office_commands.command("remove")
-@click.argument("address")
+@address_argument
 def remove_office(address: str) -> None:
-    """Remove ADDRESS from the people who work for the office."""
+    """Remove ADDRESS from the people who work for the office.
+
+    Without ADDRESS, it asks for one, so that no log of this machine has it.
+    """
     _opener, index = keys_here()
     with transaction() as session:
         if not invitations.remove_office(session, index, address):

@@ -55,6 +55,20 @@ def confirm(question: str, *, is_sure: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
 
+def unseen_argument(name: str, label: str) -> Callable[[Any], Any]:
+    """Make an argument that may be left out: a person is asked for it, a script pipes it in."""
+
+    def ask(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+        if not value and sys.stdin.isatty():
+            value = click.prompt(label, err=True)
+        value = (value or sys.stdin.readline()).strip()
+        if not value:
+            raise click.UsageError(f"{name.upper()} is missing.", context)
+        return value
+
+    return click.argument(name, required=False, callback=ask)
+
+
 def asks(question: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a command ask this first, which may name its arguments; give it the option --yes."""
 

@@ -80,8 +80,8 @@ def report_newsletter(newsletter_id: str, *, is_json: bool) -> None:
 def list_newsletters(last: int) -> None:
     """List what is scheduled, held, being sent or sent.
 
-    One a line, with its ID, state, group and time (UTC): first what waits, then what was queued,
-    the last one first. No subject.
+    One a line, with its ID, state, group, time (UTC) and number in the log: first what waits, then
+    what was queued, the last one first. No subject.
     """
     with read_transaction() as session:
         waiting = oversight.open_issues(session)
@@ -90,7 +90,7 @@ def list_newsletters(last: int) -> None:
             at = issue.queued_at or issue.due_at
             time = f"{at:%Y-%m-%d %H:%M}" if at else "-"
             state = _state(session, issue)
-            click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}")
+            click.echo(f"{issue.public_id}\t{state}\t{issue.group.slug}\t{time}\t{issue.id}")
 
 
 def _state(session: Session, issue: Newsletter) -> str:

@@ -189,7 +189,7 @@ def restore(file: Path, key_file: Path | None) -> None:
     ):
         database_backup.restore(services().engine, copy, _hold, _adopt)
     _give_rights()
-    say("Restored, and on hold. Run `hold status`, then `hold release`.")
+    say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
 
 
 @database_commands.command("drill")
@@ -278,6 +278,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
             findings += _check_work(session)
             if settings.private_keys and settings.index_keys:
                 findings += doctor.check_opening(session, Keyring(*keys_here()))
+    findings += health.check_sharing(settings)
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
     findings += doctor.check_inbound(settings)
     if not settings.smtp_url.startswith("mailbox:"):
@@ -306,6 +307,7 @@ def status_command() -> None:
     Prints nothing and exits with 0 when all is well; otherwise exits with 1.
     """
     findings = [health.check_schema(services().engine)]
+    findings += health.check_sharing(services().settings)
     if not findings[0].is_wrong:
         with read_transaction() as session:
             findings += _check_work(session)
@@ -525,9 +527,10 @@ def status() -> None:
         click.echo("Sending is not on hold.")
         return
     click.echo(f"Sending is on hold: {hold.REASONS[because]}")
-    click.echo(f"{_reason_text(waiting)} `hold release` lets it go out.")
+    click.echo(f"{_reason_text(waiting)} {hold.way_out(because)}")
     with read_transaction() as session:
-        click.echo(_listed(session), nl=False)
+        listed = _listed(session)
+    click.echo(f"Not sent yet, or paused:\n{listed}" if listed else "", nl=False)
     raise click.exceptions.Exit(1)
 
 

@@ -1,6 +1,7 @@
 """Find what stands still, and what disks have room for: for `doctor`, `status` and `/readyz`."""
 
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ MINUTE, HOUR = 60, 3600
 BACKUP_LATE_HOURS = 36
 NO_WORKER = "No worker has run on this database yet. Start one: nothing is read or sent."
 DEAD = "No worker is running. Check its log, and start it again: nothing is read or sent."
+AHEAD = "The last sign of a worker is ahead of this machine's clock."
 # What to look at, by the step at which a look into the mailbox ended.
 INBOUND_ADVICE = {
     "CONNECT": "Are its host and port right? Is its certificate valid for this name?",
@@ -39,6 +41,7 @@ NO_CANARY = "No worker sends test emails. Start it with the same BELONG_CANARY_A
 # Less than that is said: a newsletter to 100,000 takes less, and a nightly copy of a large site.
 LOW_BYTES: Final = 256 * 1024 * 1024
 MEGABYTE: Final = 1024 * 1024
+GROUP_USES: Final = stat.S_IRGRP | stat.S_IWGRP
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,30 @@ def check_schema(engine: Engine) -> HealthFinding:
     return HealthFinding("The database schema is up to date.")
 
 
+def check_sharing(settings: Settings) -> Iterator[HealthFinding]:
+    """Look whether the web, of another user, can write to SQLite's files, as to their folder.
+
+    The worker owns them and notices nothing, while each form answers 503.
+    """
+    url = make_url(settings.database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    file = Path(url.database)
+    with suppress(OSError):
+        folder = file.parent.stat()
+        files = [file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))]
+        found = [each.stat() for each in files if each.exists()]
+        is_shared = all(
+            each.st_gid == folder.st_gid and each.st_mode & GROUP_USES == GROUP_USES
+            for each in found
+        )
+        if folder.st_mode & stat.S_IWGRP and not is_shared:
+            yield failure(
+                "The web cannot write to the database: forms answer 503. As root, run:"
+                f" chgrp {folder.st_gid} {file}*; chmod 660 {file}*"
+            )
+
+
 def obstacles(session: Session, *, has_relay: bool, free_bytes: int | None = None) -> list[str]:
     """Say why what people ask for now would not be answered soon; quick, for `/readyz`.
 
@@ -70,8 +97,12 @@ def obstacles(session: Session, *, has_relay: bool, free_bytes: int | None = Non
         said.append("Sending is on hold.")
     pulse = hold.pulse(session)
     if has_relay and pulse is not None and hold.is_dead(pulse, at):
-        minutes = (at - pulse).total_seconds() // MINUTE
-        said.append(f"No worker is running: the last sign of one is {minutes:.0f} minutes old.")
+        seconds = (at - pulse).total_seconds()
+        said.append(
+            f"No worker is running: the last sign of one is {seconds // MINUTE:.0f} minutes old."
+            if seconds > 0
+            else AHEAD
+        )
     if is_low(free_bytes):
         said.append("A disk is nearly full.")
     if oldest_request(session, at) > LATE.total_seconds():
@@ -113,6 +144,8 @@ def check_work(
 def _worker(metrics: Metrics) -> HealthFinding:
     if metrics.pulse_seconds is None:
         return failure(NO_WORKER)
+    if metrics.is_worker_dead and metrics.pulse_seconds < 0:
+        return failure(f"{AHEAD} Set the clock by NTP, and see `hold status`.")
     if metrics.is_worker_dead:
         minutes = metrics.pulse_seconds // MINUTE
         return failure(f"The last sign of a worker is {minutes:.0f} minutes old. {DEAD}")
@@ -124,8 +157,8 @@ def _disk(free: int | None) -> Iterator[HealthFinding]:
         return
     if is_low(free):
         yield failure(
-            f"A disk that we write to takes only {free // MEGABYTE} MB more. Make room: a full"
-            " one stops forms, sending and backups."
+            f"A disk that we write to takes only {free // MEGABYTE} MB more; `df -h` shows which."
+            " Make room: a full one stops forms, sending and backups."
         )
     else:
         yield HealthFinding("The disks that we write to have room.")

@@ -73,6 +73,10 @@ REASONS = {
     " BELONG_DATABASE_URL.",
     "asked": "someone ran `hold begin`.",
 }
+# Email that waits may have been sent since; for the others, releasing sends nothing twice.
+PERHAPS_SENT = frozenset({"forgotten", "older", "behind", "newer", "elsewhere", "restored"})
+# Releasing sends nothing until the cause is gone.
+TO_CORRECT = frozenset({"keys", LEFT})
 # The job that has waiting email tried again.
 RETRY = "retry-email"
 RETRIED = b"office/retried"
@@ -103,6 +107,18 @@ def hold_reason(session: Session, seen: HostState) -> str | None:
         "failover": _has_retry_call(session, host),
     }
     return next((reason for reason, is_so in differences.items() if is_so), None)
+
+
+def way_out(because: str) -> str:
+    """Say which command ends a hold of a reason."""
+    if because in TO_CORRECT:
+        return "Correct that first."
+    if because in PERHAPS_SENT:
+        return (
+            "`hold release --doubt` if it may have been sent since: newsletters pause, so that"
+            " nobody gets them twice. `hold release` if not: what waits is sent."
+        )
+    return "`hold release` ends the hold, and what waits is sent."
 
 
 def seconds_ahead(session: Session, seen: HostState) -> timedelta:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from belong_mail.ops import setup_plan
 from belong_mail.ops.setup_machine import SYSTEMD, File, Machine, SetupFailed, State, Thing
 from belong_mail.ops.setup_plan import SQLITE, Answers
 
+# So long the first worker may take to show that it runs; it takes a few, on a small machine ten.
+FIRST_SIGN_SECONDS = 30
 # The exit code of an installation of which the doctor has something to say.
 DOCTOR_COMPLAINS = 3
 # Flags that `--yes` wants, with what is asked without them.
@@ -36,7 +39,7 @@ Next:
  1. Copy {setup_plan.KEYS} to a safe place that no backup of this machine reaches. Without these
     keys, no backup can be read.
  2. Put a proxy that speaks TLS before 127.0.0.1:5000: see deploy/nginx.conf.
- 3. Invite the office: sudo -u belong-worker belong office invite ADDRESS"""
+ 3. Invite the office: sudo -u belong-worker belong office invite"""
 
 
 @click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup --dry-run")
@@ -236,12 +239,20 @@ def _finish(machine: Machine, plan: list[Thing], seed: str | None) -> None:
     is_old = bool(seed) or _belong(machine, "db", "check", is_quiet=True)
     if is_old and _belong(machine, "db", "upgrade", *seeds):
         raise SetupFailed("The database could not be made or brought up to date.")
-    start(machine, setup_plan.started_units(files))
+    if start(machine, setup_plan.started_units(files)):
+        _await_worker(machine)
     click.echo(NEXT)
     click.echo("The doctor says:")
     if _belong(machine, "doctor"):
         click.echo("Installed. See to what the doctor calls WRONG, then run `belong doctor`.")
         raise click.exceptions.Exit(DOCTOR_COMPLAINS)
+
+
+def _await_worker(machine: Machine) -> None:
+    """Give the worker that was just started time for its first sign, which the doctor wants."""
+    until = time.monotonic() + FIRST_SIGN_SECONDS
+    while _belong(machine, "status", is_quiet=True) and time.monotonic() < until:
+        time.sleep(1)
 
 
 def _belong(machine: Machine, *arguments: str, is_quiet: bool = False) -> int:
@@ -252,14 +263,14 @@ def _belong(machine: Machine, *arguments: str, is_quiet: bool = False) -> int:
     return machine.run_as(setup_plan.WORKER, setup_plan.SHARED, command, given, is_quiet=is_quiet)
 
 
-def start(machine: Machine, units: list[str]) -> None:
+def start(machine: Machine, units: list[str]) -> bool:
     """Enable and start the units on a machine that has none yet, where systemd runs it.
 
-    Where some are enabled, the operator has disabled the others.
+    Where some are enabled, the operator has disabled the others. Tell whether any was started.
     """
     if shutil.which("systemctl") is None:
         click.echo("systemd is not here. The units are in place, but nothing was started.")
-        return
+        return False
     if SYSTEMD.exists():
         machine.run("systemctl", "daemon-reload")
     enabled = [unit for unit in units if machine.is_enabled(unit)]
@@ -268,3 +279,4 @@ def start(machine: Machine, units: list[str]) -> None:
             click.echo(f"{machine.enable(unit)} {unit}")
         elif unit not in enabled:
             click.echo(f"left disabled: {unit}. To start it: systemctl enable --now {unit}")
+    return SYSTEMD.exists() and not enabled

@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
 
 from belong_mail.accounts.service import NotFound as LeadNotFound
 from belong_mail.core import i18n
-from belong_mail.core.db import now
+from belong_mail.core.db import error_name, now
 from belong_mail.core.tokens import BadToken, NothingLeft
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups import service as groups
@@ -201,7 +201,7 @@ def origin_hidden(_error: OriginHidden) -> ErrorPage:
 
 def no_database(error: DBAPIError) -> ErrorPage:
     """Show a page although nothing can be read or stored."""
-    log.error("The database cannot be used: %s", type(error.orig).__name__)
+    log.error("The database cannot be used: %s", error_name(error))
     return database_busy(ServiceUnavailable())
 
 

@@ -1,17 +1,21 @@
 """Log requests that fail or take long, by the name of their page: a path may hold a secret."""
 
 import logging
+import threading
 import time
 from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import SecurityError
 
 from belong_mail.core import logs
 
 # Ordinary answers are not logged unless an operator asks for it: who reads which page is nobody's
 # business. Even then no path is, which names a group or holds a secret.
 SLOW_SECONDS: Final = 1.0
+# Whoever asks this machine by these names comes through no proxy.
+LOCAL: Final = ("localhost", "127.0.0.1")
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,23 @@ def init_request_log(app: Flask, *, is_every: bool) -> None:
         logs.end_request()
 
 
+def init_proxy_check(app: Flask, proxies: int) -> None:
+    """Warn once if a proxy does not say where visitors are: they share the limits of one."""
+    told = threading.Event()
+
+    @app.before_request
+    def check() -> None:
+        host = request.headers.get("Host", "")
+        given = request.headers.get("X-Forwarded-For", "").split(",")
+        is_lost = len(given) < proxies or not all(each.strip() for each in given)
+        if is_lost and not told.is_set() and host.partition(":")[0] not in LOCAL:
+            told.set()
+            log.warning(
+                "No proxy told the web where a visitor is: X-Forwarded-For is missing, or shorter"
+                " than BELONG_PROXIES. All visitors count as one."
+            )
+
+
 def _log(status: int, seconds: float) -> None:
     is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     is_slow = seconds >= SLOW_SECONDS
@@ -49,4 +70,5 @@ def _log(status: int, seconds: float) -> None:
         method=request.method if request.routing_exception is None else "",
         page=request.endpoint or "",
         ms=round(seconds * 1000),
+        reason="not our host" if isinstance(request.routing_exception, SecurityError) else "",
     )

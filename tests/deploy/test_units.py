@@ -19,6 +19,8 @@ MISSING = "NOT TESTED: the units. There is no systemd-analyze: apt-get install s
 IS_REQUIRED = os.environ.get("BELONG_REQUIRE_SYSTEMD") == "1"
 # From here on systemd calls an exposure "MEDIUM"; ours are at 1.4.
 LEAST_MEDIUM, TENTHS = 50, 20
+# What a unit has that names none.
+DEFAULT_WEIGHT = 100
 OF_THE_WORKER = ("belong-backup", "belong-doctor", "belong-status", "belong-worker")
 
 
@@ -91,3 +93,14 @@ def test_each_service_is_hardened_alike() -> None:
     }
     assert len(parts) == len(OF_THE_WORKER) + 2
     assert set(parts.values()) == {parts["belong-worker"]}
+
+
+def test_the_web_has_ten_times_the_workers_share_of_a_busy_processor() -> None:
+    """A nice value would not do it: the kernel's autogroups let it count within a session alone."""
+    web, worker = (Unit(DEPLOY / f"belong-{name}.service") for name in ("web", "worker"))
+    assert int(web.one("CPUWeight")) == 10 * int(worker.one("CPUWeight"))
+    assert int(web.one("CPUWeight")) > DEFAULT_WEIGHT
+
+
+def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash() -> None:
+    assert Unit(DEPLOY / "belong-web.service").one("KillMode") == "mixed"

@@ -3605,6 +3605,36 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{SIGNS}::test_a_worker_that_only_starts_again_and_again_is_a_dead_one",),
     ),
     (
+        "a-file-that-the-web-cannot-write-to",
+        "belong_mail/ops/health.py",
+        "        if folder.st_mode & stat.S_IWGRP and not is_shared:\n",
+        "        if False and not is_shared:\n",
+        (f"{SIGNS}::test_a_file_that_the_web_cannot_write_to_is_noticed",),
+    ),
+    (
+        "a-proxy-that-says-nothing",
+        "belong_mail/web/request_log.py",
+        "        is_lost = len(given) < proxies or not all(each.strip() for each in given)\n",
+        "        is_lost = False\n",
+        ("tests/test_logs.py::test_a_proxy_that_does_not_say_where_visitors_are_is_told_once",),
+    ),
+    (
+        "a-hold-that-may-be-of-a-copy",
+        "belong_mail/ops/hold.py",
+        "    if because in PERHAPS_SENT:\n",
+        "    if because in TO_CORRECT:\n",
+        (f"{OPERATIONS}/test_hold.py::test_an_older_database_under_the_same_host_is_on_hold",),
+    ),
+    (
+        "an-address-that-is-no-argument",
+        "belong_mail/core/terminal.py",
+        "        value = (value or sys.stdin.readline()).strip()\n",
+        "        value = (value or '').strip()\n",
+        (
+            "tests/leads/test_inviting.py::test_an_address_need_not_be_an_argument_which_the_machine_would_log",
+        ),
+    ),
+    (
         "a-canary-that-is-missed",
         "belong_mail/ops/health.py",
         ("    if seconds <= LATE.total_seconds():\n        return HealthFinding("),
@@ -4136,6 +4166,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "MemoryDenyWriteExecute=yes\n",
         "",
         (f"{UNITS}::test_each_service_is_hardened_alike",),
+    ),
+    (
+        "pages-come-before-email",
+        "deploy/belong-worker.service",
+        "CPUWeight=20\n",
+        "",
+        (f"{UNITS}::test_the_web_has_ten_times_the_workers_share_of_a_busy_processor",),
+    ),
+    (
+        "stop-of-the-web-is-no-crash",
+        "deploy/belong-web.service",
+        "KillMode=mixed\n",
+        "",
+        (f"{UNITS}::test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash",),
     ),
     (
         "web-unit-has-no-keys-of-the-worker",

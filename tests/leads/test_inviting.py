@@ -69,6 +69,24 @@ def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app:
     assert "The Village" in lead.open("/lead/").text
 
 
+def test_an_address_need_not_be_an_argument_which_the_machine_would_log(
+    scenario: Scenario, cli: Any
+) -> None:
+    """The log of `sudo` has arguments; standard input stands nowhere."""
+    group = ["--group", VILLAGE]
+    result = cli.invoke(args=["lead", "invite", *group], input=f"{LEAD}\n")
+    assert result.exit_code == 0, result.output
+    assert LEAD not in result.output
+    assert listed(cli) == "0\t1 invited"
+    assert scenario.mails(LEAD)
+    assert cli.invoke(args=["lead", "remove", *group], input=f" {LEAD} \n").exit_code == 0
+    assert listed(cli) == "0"
+    for command in (["lead", "invite", *group], ["office", "invite"], ["lead", "unlink"]):
+        nobody = cli.invoke(args=command, input="\n")
+        assert nobody.exit_code == 2
+        assert "ADDRESS is missing." in nobody.output
+
+
 def test_a_yes_that_nobody_said_counts_for_nothing(scenario: Scenario, cli: Any) -> None:
     """Whoever breaks into the web can write a row for a lead of another group."""
     scenario.invite_lead(LEAD, "asian")

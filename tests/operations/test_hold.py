@@ -137,6 +137,9 @@ def test_an_older_database_under_the_same_host_is_on_hold(
     queue(services, keyring, 1)
     _put_back(services, then)
     assert "older than what this host last saw" in is_held(environment)
+    told = run(environment, "hold", "status").stdout
+    assert "`hold release --doubt` if it may have been sent since" in told
+    assert "Not sent yet, or paused:\nnewsletter " in told
     assert relay.accepted == []
     assert run(environment, "hold", "release").returncode == 0
     assert drain(environment) == (0, NOTHING_WAITS)
@@ -173,6 +176,7 @@ def test_a_new_host_and_a_new_database_and_an_older_one_are_told_apart(
     new_host = is_held(other)
     assert "nor on any other. The host or its folder is new" in new_host
     assert "release the hold, and this host joins the others" in new_host
+    assert "--doubt" not in run(other, "hold", "status").stdout
     assert len({older, new_host, new_database}) == 3
     assert len(relay.accepted) == 1
 

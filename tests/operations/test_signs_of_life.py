@@ -125,14 +125,15 @@ def test_a_long_lived_worker_shows_that_it_lives(
 
 
 def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(
-    worker: Worker, services: Services, cli: FlaskCliRunner
+    worker: Worker, services: Services, cli: FlaskCliRunner, visitor: Visitor
 ) -> None:
     worker.drain()
     with services.writing.begin() as session:
         session.execute(update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
     words = status(cli)
-    assert "No worker is running." in words[0]
+    assert words[0].startswith("The last sign of a worker is ahead of this machine's clock.")
     assert "a clock was ahead" in words[1]
+    assert ready(visitor) == "The last sign of a worker is ahead of this machine's clock.\n"
 
 
 def test_a_held_worker_is_on_hold_and_not_dead(
@@ -164,7 +165,7 @@ def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
     )  # fmt: skip
     usual = run({**environment, "BELONG_STATE_FOLDER": str(small)}, "status")
     assert full.returncode == 1
-    assert re.search(f"^{free}[01] MB more\\.", full.stdout, re.MULTILINE), full.stdout
+    assert re.search(f"^{free}[01] MB more;", full.stdout, re.MULTILINE), full.stdout
     assert free not in usual.stdout
 
 
@@ -177,6 +178,30 @@ def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Ser
         assert health.obstacles(session, has_relay=False, free_bytes=enough) == []
         said = exposition(gather_metrics(session, None, low))
     assert f"belong_disk_free_bytes {low}\n" in said
+
+
+@on_sqlite
+def test_a_file_that_the_web_cannot_write_to_is_noticed(
+    worker: Worker, cli: FlaskCliRunner, services: Services
+) -> None:
+    """Its folder is shared with a group, and the file, its log or its index is not."""
+    worker.drain()
+    file = Path(services.engine.url.database or "")
+    assert status(cli) == [], "nobody shares the folder"
+    file.parent.chmod(0o2770)
+    for each in file.parent.glob(f"{file.name}*"):
+        each.chmod(0o660)
+    assert status(cli) == []
+    file.chmod(0o640)
+    [words] = status(cli)
+    assert words.startswith("The web cannot write to the database: forms answer 503.")
+    assert words.endswith(f"chgrp {file.parent.stat().st_gid} {file}*; chmod 660 {file}*")
+    assert f"WRONG\t{words}" in cli.invoke(args=["doctor"]).output
+    file.chmod(0o660)
+    log = file.with_name(f"{file.name}-wal")
+    log.touch()
+    log.chmod(0o600)
+    assert status(cli) == [words]
 
 
 def test_requests_that_nobody_reads_are_noticed(

@@ -1,15 +1,19 @@
-"""The ten-minute install, word for word, in a bare Debian."""
+"""The ten-minute install, word for word, in a bare Debian; and its units, run there by systemd."""
 
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
+from urllib.parse import urlencode
 
 import pytest
 
+from tests.browser_client import Form
 from tests.processes import ROOT
 from tests.production import debian
-from tests.servers.ports import free_port
+from tests.production.booted import Booted, booted
+from tests.production.client import OUR_OWN_FORM
 
 pytestmark = pytest.mark.timeout(2 * debian.SECONDS)
 GUIDE = ROOT / "docs" / "operators" / "install.md"
@@ -19,15 +23,6 @@ CERTIFICATE = """
 mkdir -p /media/usb /etc/ssl/belong
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=belong.example.org -days 2 \\
   -keyout /etc/ssl/belong/key.pem -out /etc/ssl/belong/certificate.pem
-"""
-ASK = """
-from urllib.request import urlopen
-for _ in range(300):
-    try:
-        print(urlopen("http://localhost:{port}{path}", timeout=20).read().decode())
-        break
-    except OSError:
-        __import__("time").sleep(0.1)
 """
 
 
@@ -59,22 +54,6 @@ def machine() -> Iterator[Path]:
         yield root
 
 
-def test_the_guide_installs_a_site_whose_web_answers(machine: Path) -> None:
-    """As the user, with the group and the settings that the unit names."""
-    port = free_port()
-    done = debian.run(
-        machine,
-        f"""
-        set -a; . /etc/belong-mail/common.env; . /etc/belong-mail/web.env
-        cd /etc/belong-mail; umask 007
-        setpriv --reuid=belong-web --regid=belong --clear-groups --no-new-privs \\
-          /opt/belong-mail/.venv/bin/belong web --port {port} > /tmp/web.log 2>&1 &
-        python3 -c '{ASK.format(port=port, path="/groups/asian")}'
-        """,
-    )
-    assert "<h1>Asian" in done.stdout, done.stderr + (machine / "tmp/web.log").read_text()
-
-
 def test_what_the_web_must_not_read_it_cannot(machine: Path) -> None:
     for name in ("keys/private", "keys/index", "keys/relay", "alert.env"):
         asked = as_web(machine, f"cat /etc/belong-mail/{name}")
@@ -89,18 +68,206 @@ def as_web(machine: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_setup_run_again_changes_nothing(machine: Path) -> None:
-    """Also where copies and settings of the guide's later steps have come to be."""
-    print_all = "find /etc/belong-mail /etc/systemd/system /usr/local/bin -printf '%p %m %u %T@\\n'"
-    before = debian.run(machine, print_all).stdout
-    again = debian.run(machine, steps()[2])
-    assert again.returncode == DOCTOR_COMPLAINS
-    assert "Everything is there already." in again.stdout
-    assert "made " not in again.stdout
-    assert debian.run(machine, print_all).stdout == before
-
-
 def test_copies_are_encrypted_to_the_key_on_the_stick(machine: Path) -> None:
     [copy] = (machine / "var/lib/belong-worker/copies").iterdir()
     assert copy.read_bytes().startswith(b"belong-backup/1\n")
     assert "BELONG_BACKUP_PUBLIC_KEY=" in (machine / "etc/belong-mail/worker.env").read_text()
+
+
+# ---- Its units, run by systemd ----
+
+SERVICES = ("belong-web", "belong-worker")
+TIMERS = ("backup", "doctor", "status")
+WEIGHTS = {"belong-web": 200, "belong-worker": 20}
+# What /proc says of a process that may gain nothing, whose calls are filtered, and that may do
+# nothing which root alone may.
+HARDENED = {
+    *(("NoNewPrivs", "1"), ("Seccomp", "2")),
+    *((f"Cap{each}", "0" * 16) for each in ("Prm", "Eff", "Bnd", "Amb")),
+}
+# Seconds: a stop waits for five at most, for a web process that has not yet begun.
+SECONDS_TO_STOP = 60
+ADDRESS = "somebody.new@example.org"
+ANY_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+[.](?!service|socket|mount|timer)[\w.-]+")
+FOLDERS = "/etc/belong-mail /etc/systemd/system /usr/local/bin"
+PRINT_ALL = f"find {FOLDERS} -type f -printf '%p %m %u %T@\\n' | sort"
+FUNCTIONS = """
+processes() { cat "/sys/fs/cgroup$(systemctl show -p ControlGroup --value $1)/cgroup.procs"; }
+main() { systemctl show -p MainPID --value $1; }
+until_so() { for _ in $(seq 150); do if "$@"; then return; fi; sleep 0.4; done; false; }
+"""
+# Through nginx, as everybody.
+VISIT = """
+import ssl, sys, time
+from urllib.request import Request, urlopen
+def visit(path, data=None, headers={}):
+    request = Request("https://localhost" + path, data, {"Host": "belong.example.org"} | headers)
+    context = ssl._create_unverified_context()
+    with urlopen(request, timeout=30, context=context) as answer:
+        return answer.status, answer.read().decode()
+"""
+READY = """python3 -c '
+from urllib.request import urlopen
+print(urlopen("http://localhost:5000/readyz", timeout=30).read().decode())
+'"""
+# Whether a worker has done what was due, and whether it has opened what came by forms.
+ASK_DATABASE = """python3 -c '
+import sqlite3
+with sqlite3.connect("/var/lib/belong-mail/belong.db") as database:
+    [is_so] = database.execute("{}").fetchone()
+exit(not is_so)
+'"""
+HAS_WORKED = ASK_DATABASE.format("SELECT count(worked_at) > 0 FROM hosts")
+HAS_READ = ASK_DATABASE.format("SELECT count(sealed) = 0 FROM requests")
+
+
+@pytest.fixture(scope="module")
+def live(machine: Path) -> Iterator[Booted]:
+    """Boot it, and run setup again: now it starts the services, as on a machine of its own."""
+    done = debian.run(machine, "apt-get install -qy --no-install-recommends systemd")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with booted(machine) as there:
+        there.must(f"{PRINT_ALL} > /root/before")
+        done = there.run(steps()[2])
+        assert done.returncode == DOCTOR_COMPLAINS, done.stdout + done.stderr
+        (machine / "root/said").write_text(done.stdout)
+        there.must(f"{FUNCTIONS} until_so {HAS_WORKED} && until_so {READY}")
+        yield there
+
+
+def test_setup_run_again_changes_nothing_and_starts_all(machine: Path, live: Booted) -> None:
+    """Also where copies and settings of the guide's later steps have come to be."""
+    said = (machine / "root/said").read_text()
+    assert "Everything is there already." in said
+    assert "made " not in said
+    timers = {f"started belong-{name}.timer" for name in TIMERS}
+    assert {f"started {name}.service" for name in SERVICES} | timers < set(said.splitlines())
+    assert live.must(PRINT_ALL) == (machine / "root/before").read_text()
+
+
+def test_everybody_gets_pages_through_the_proxy(live: Booted) -> None:
+    page = live.must(f"""python3 -c '{VISIT}\nprint(visit("/groups/asian")[1])'""")
+    assert "<h1>Asian" in page
+
+
+def test_systemd_runs_web_and_worker_which_are_ready_and_may_do_little(live: Booted) -> None:
+    assert live.must(f"systemctl is-active {' '.join(SERVICES)}").split() == ["active"] * 2
+    assert live.must(READY).strip() == "ok"
+    for name, least in zip(SERVICES, (3, 1), strict=True):
+        said = live.must(
+            f"{FUNCTIONS} for each in $(processes {name}); do cat /proc/$each/status; done"
+        )
+        found = re.findall(r"^(NoNewPrivs|Seccomp|Cap(?!Inh)\w+):\s+(\w+)$", said, re.MULTILINE)
+        assert set(found) == HARDENED
+        assert len(found) >= least * len(HARDENED)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_pages_have_more_of_the_processor_than_email(live: Booted, name: str) -> None:
+    """Where this kernel's controller of the processor is elsewhere, systemd alone knows."""
+    said = live.must(f"""
+    systemctl show -p CPUWeight --value {name}
+    cat "/sys/fs/cgroup$(systemctl show -p ControlGroup --value {name})/cpu.weight" || true
+    """)
+    assert set(map(int, said.split())) == {WEIGHTS[name]}
+
+
+def test_the_last_step_of_the_guide_finds_services_and_timers_at_work(live: Booted) -> None:
+    looks, _, doctor = steps()[7].partition("sudo ")  # the doctor comes by its unit, below
+    assert doctor == "-u belong-worker belong doctor\n"
+    said = live.must(looks)
+    assert said.startswith("active\nactive\n")
+    for name in TIMERS:
+        assert re.search(rf" belong-{name}.timer +belong-{name}.service$", said, re.MULTILINE)
+
+
+def test_what_timers_start_ends_as_it_should_and_a_failure_is_told(live: Booted) -> None:
+    said = live.must(f"""{FUNCTIONS}
+    touch /tmp/before
+    systemctl start belong-backup belong-status
+    cd /var/lib/belong-worker/copies
+    find -name '*.backup' -newer /tmp/before -perm 600 -printf 'copy\\n'
+    if systemctl start belong-doctor; then exit 9; fi
+    systemctl show -p Result -p ExecMainStatus --value belong-backup belong-status belong-doctor
+    is_told() {{ journalctl -q -o cat -t belong-alert | grep '^belong-doctor failed on '; }}
+    until_so is_told
+    has_ended() {{ systemctl show -p ActiveState belong-alert@belong-doctor | grep =inactive; }}
+    until_so has_ended
+    systemctl show -p Result --value belong-alert@belong-doctor
+    journalctl -q -o cat -u belong-doctor
+    """)
+    assert "A worker is running." in said
+    assert re.search(r"WRONG\s+The relay cannot be used", said)
+    assert said.split()[:1] == ["copy"]
+    assert re.findall(r"^(?:success|exit-code|\d)$", said, re.MULTILINE) == [
+        *("success", "0"), *("success", "0"), *("exit-code", "1"), "success",
+    ]  # fmt: skip
+
+
+def test_a_killed_worker_is_started_again(live: Booted) -> None:
+    said = live.must(f"""{FUNCTIONS}
+    before=$(main belong-worker)
+    kill -KILL $before
+    is_another() {{
+      [ "$(main belong-worker)" != $before ] && systemctl is-active -q belong-worker
+    }}
+    until_so is_another
+    has_started() {{
+      journalctl -q -o cat -u belong-worker | grep "worker: started process=$(main belong-worker)$"
+    }}
+    until_so has_started
+    systemctl show -p NRestarts -p Result --value belong-worker
+    """)
+    assert said.split()[-2:] == ["success", "1"]
+
+
+def test_a_reload_replaces_both_web_processes_and_no_visitor_notices(live: Booted) -> None:
+    said = live.must(f"""{FUNCTIONS}
+    before="$(processes belong-web)"
+    first=$(main belong-web)
+    systemctl reload belong-web
+    python3 -c '{VISIT}
+def processes():
+    return set(open(sys.argv[1]).read().split())
+before, answers = set(sys.argv[3:]), set()
+while processes() & before != {{sys.argv[2]}} or len(processes()) != len(before):
+    answers.add(visit("/groups/asian")[0])
+    time.sleep(0.2)
+print(*answers)
+' "/sys/fs/cgroup$(systemctl show -p ControlGroup --value belong-web)/cgroup.procs" $first $before
+    [ "$(main belong-web)" = $first ]
+    systemctl show -p NRestarts --value belong-web
+    """)
+    assert said.split() == ["200", "0"]
+
+
+def test_a_stop_is_quick_and_clean_even_amid_a_reload_and_the_journal_has_no_address(
+    live: Booted,
+) -> None:
+    """An address comes in by a form, and is in the hands of web and worker before."""
+    path = "/groups/asian/join"
+    page = live.must(f"""python3 -c '{VISIT}\nprint(visit("{path}")[1])'""")
+    typed = urlencode({**Form(page).fields, "email": ADDRESS})
+    live.must(f"""{FUNCTIONS}
+    python3 - <<'END'
+{VISIT}
+visit("{path}", {typed.encode()!r}, {OUR_OWN_FORM!r})
+END
+    until_so {HAS_READ}
+    before="$(processes belong-web)"
+    systemctl reload belong-web
+    has_begun() {{ [ "$(processes belong-web)" != "$before" ]; }}
+    until_so has_begun
+    """)
+    begun = monotonic()
+    said = live.must(f"""
+    systemctl stop {" ".join(SERVICES)}
+    systemctl show -p Result -p ActiveState --value {" ".join(SERVICES)}
+    """)
+    assert said.split() == ["success", "inactive"] * 2
+    assert monotonic() - begun < SECONDS_TO_STOP
+    journal = live.must("journalctl -q -o json")
+    assert "worker: stopped" in journal
+    assert "web: stopped" in journal
+    assert ADDRESS.partition("@")[0] not in journal
+    assert ANY_ADDRESS.findall(journal) == []
