@@ -87,6 +87,7 @@ def create_app(settings: Settings) -> Flask:
     )
     app.extensions["belong"] = make_services(settings)
     request_log.init_request_log(app, is_every=settings.access_log)
+    request_log.init_proxy_check(app, settings.proxies)
     csrf = _guard(app, settings)
     i18n.init_i18n(app, settings)
     compression.init_compression(app)
@@ -126,7 +127,6 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
     """
     if settings.proxies:
         count = settings.proxies
-        request_log.init_proxy_check(app, count)
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
         )

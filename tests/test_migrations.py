@@ -413,23 +413,62 @@ def test_leases_and_hosts_of_before_survive_the_step_that_counts(empty: Engine) 
     assert [tuple(row) for row in hosts] == [("folder", 7, "")]
 
 
-def test_counts_of_settled_issues_become_those_of_the_rows_that_are_gone(empty: Engine) -> None:
-    """Before 0045 an issue's rows are counted, and its counts are of what is gone."""
-    schema.upgrade(empty)
-    with Session(empty) as session, session.begin():
+def _counts(engine: Engine) -> dict[tuple[int, str], tuple[int, int]]:
+    """Add up what is counted of each issue and state: how many, and how many of them resent."""
+    counted = (
+        "SELECT newsletter_id, state, sum(number), sum(resent) FROM issue_counts GROUP BY 1, 2"
+    )
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(counted).all()
+    return {(issue, state): (int(number), int(again)) for issue, state, number, again in found}
+
+
+def _two_issues(engine: Engine) -> None:
+    """Enter an issue with five copies, two of whose rows are gone, and one with two."""
+    copies = [(1, "accepted", 1), (1, "accepted", 0), (1, "bounced", 0)]
+    copies += [(2, "queued", 0), (2, "accepted", 0)]
+    with Session(engine) as session, session.begin():
         groups.seed(session)
         village = group_named(session, "the-village")
         session.add_all(Newsletter(id=number, group=village) for number in (1, 2))
         session.flush()
-        session.add(SettledIssue(newsletter_id=1, due_at=now(), settled_at=now()))
-        session.add(SettledIssue(newsletter_id=2, due_at=now()))
-        for state, number, resent in (("accepted", 5, 2), ("bounced", 1, 0)):
-            count = IssueCount(newsletter_id=1, state=state, number=number, resent=resent)
-            session.add(count)
-        for state, resent in (("accepted", 1), ("accepted", 0), ("bounced", 0)):
-            row = {"newsletter_id": 1, "state": state, "resent": resent, "due_at": None}
+        gone = {"state": "accepted", "backend": -1, "number": 2, "resent": 1}
+        session.add(IssueCount(newsletter_id=1, **gone))
+        for issue, state, resent in copies:
+            row = {"newsletter_id": issue, "state": state, "resent": resent, "due_at": None}
             session.add(Delivery(kind="newsletter", finished_at=now(), **row))
+
+
+def test_copies_are_counted_from_0046_on_and_rows_that_are_gone_before(empty: Engine) -> None:
+    schema.upgrade(empty)
+    _two_issues(empty)
+    everything = {
+        (1, "accepted"): (4, 2), (1, "bounced"): (1, 0), (2, "queued"): (1, 0),
+        (2, "accepted"): (1, 0),
+    }  # fmt: skip
+    assert _counts(empty) == everything
+    schema.downgrade(empty, "0045")
+    assert _counts(empty) == {(1, "accepted"): (2, 1)}
+    with empty.begin() as connection:
+        connection.execute(text("UPDATE issue_counts SET number = 4, resent = 2"))
+        bounced = "INSERT INTO issue_counts VALUES (1, 'bounced', 1, 0)"
+        connection.execute(text(bounced))
+        settled = "INSERT INTO settled_issues (newsletter_id, due_at, settled_at) VALUES"
+        at = "'2026-03-02 09:00:00'"
+        connection.execute(text(f"{settled} (1, {at}, {at}), (2, {at}, NULL)"))
+    schema.upgrade(empty)
+    assert _counts(empty) == everything
+    with Session(empty) as session:
+        assert session.scalars(select(SettledIssue.newsletter_id)).all() == [1]
     schema.downgrade(empty, "0044")
-    with empty.connect() as connection:
-        found = connection.exec_driver_sql("SELECT * FROM issue_counts").all()
-    assert found == [(1, "accepted", 3, 1)]
+    assert _counts(empty) == {(1, "accepted"): (2, 1)}
+
+
+def test_what_a_version_that_counts_nothing_changes_is_counted(empty: Engine) -> None:
+    """The web of before runs for a moment on the schema of after."""
+    schema.upgrade(empty)
+    _two_issues(empty)
+    with empty.begin() as connection:
+        connection.execute(text("UPDATE deliveries SET state = 'withdrawn' WHERE state = 'queued'"))
+    counts = _counts(empty)
+    assert (counts[2, "withdrawn"], counts[2, "queued"]) == ((1, 0), (0, 0))

@@ -13,7 +13,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.retention import count_old_copies
+from belong_mail.newsletters.retention import remove_old_copies
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
@@ -157,7 +157,7 @@ def test_a_report_is_right_while_an_old_issue_is_being_counted(scenario: Scenari
     left = []
     for _ in range(4):
         with scenario.services.writing.begin() as session:
-            count_old_copies(session, now() + COPIES + MOMENT)
+            remove_old_copies(session, now() + COPIES + MOMENT)
         assert report_of(scenario)["accepted"] == 1_201
         with scenario.services.reading.begin() as session:
             left.append(session.scalar(select(func.count(Delivery.id))))

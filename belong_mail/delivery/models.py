@@ -138,37 +138,38 @@ class Chunk(Base):
 
 
 class SettledIssue(Base):
-    """An issue of which nothing waits: it is counted once, and its deliveries are read no more."""
+    """An issue of which nothing waits any more: its end was logged."""
 
     __tablename__ = "settled_issues"
 
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
     )
-    # When it is counted at the earliest. By then whoever changes one of its deliveries sees this
-    # row, and waits for it, or is waited for.
-    due_at: Mapped[datetime]
-    # From then on `issue_counts` has its numbers, and each change is written there too.
-    settled_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime]
 
 
 class IssueCount(Base):
-    """How many of an issue's deliveries ended in a state: all of a settled one, else what is gone.
+    """How many of an issue's deliveries are in a state; its rows, added up, say it.
 
-    After 400 days a delivery's own row goes.
+    Triggers of `deliveries` write them (migration 0046), in the transaction of each change. After
+    400 days a delivery's own row goes, and is still counted.
     """
 
     __tablename__ = "issue_counts"
 
-    newsletter_id: Mapped[int] = mapped_column(
-        ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
-    )
+    # Not a foreign key: to look at the issue's row would wait for whoever has locked it.
+    newsletter_id: Mapped[int] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
+    # Each process of PostgreSQL has rows of its own, so that none waits for another; SQLite has 0.
+    # One may be below zero: what one process added another may take.
+    backend: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int]
     # Of these: sent again although a copy may have arrived.
     resent: Mapped[int]
 
 
+# Whoever copies all tables copies deliveries first: they are counted as they come.
+IssueCount.__table__.add_is_dependent_on(Delivery.__table__)  # type: ignore[attr-defined]
 # The issues that are paused.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
 # What a worker holds is its own for so long; it renews the lease while it lives.

@@ -10,7 +10,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
-from belong_mail.delivery import outcomes, settled
+from belong_mail.delivery import outcomes
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail import address as addresses
@@ -53,7 +53,6 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     if found is None:
         return
     delivery = found.delivery
-    before = delivery.state
     if delivery.state == State.SENDING:
         later = Job(kind=job.kind, sealed=job.sealed, due_at=now() + RETRY_SOON)
         session.add(later)
@@ -65,7 +64,6 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
         _bounce(session, keyring, mailer.staff.domains, found.delivery, report)
     elif found.is_proven and _is_wish_to_leave(report):
         _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
-    settled.move(session, delivery, before)
 
 
 def _is_wish_to_leave(report: Report) -> bool:

@@ -36,7 +36,7 @@ NEWSLETTERS = Room(
     copies={"newsletter-copy": emails.office_copy, "newsletter-test": emails.test_copy},
     retention={
         "readers of issues to an interest": recipients.forget_readers,
-        "copies of old issues": retention.count_old_copies,
+        "copies of old issues": retention.remove_old_copies,
     },
     wrapped=(
         WrappedColumn(

@@ -27,7 +27,7 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, SettledIssue, State
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
 from belong_mail.groups.header_words import found_phrase, telling_word
 from belong_mail.groups.models import Group, GroupInterest
@@ -426,18 +426,11 @@ def receives(queued_at: Any) -> tuple[Any, ...]:
 def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     """Count an issue's recipients by state; the states add up to `recipients`.
 
-    One statement sees one moment: between two a worker may turn a chunk into deliveries, or old
-    deliveries into counts. A settled issue's deliveries are not read. Who joined while it was
-    queued, unseen, or by a clock that is late, was not planned and is one more.
+    One statement sees one moment: between two a worker may turn a chunk into deliveries. Who
+    joined while it was queued, unseen, or by a clock that is late, was not planned and is one more.
     """
-    settled = select(SettledIssue.settled_at).where(
-        SettledIssue.newsletter_id == newsletter.id, SettledIssue.settled_at.is_not(None)
-    )
     counted = select(IssueCount.state, IssueCount.number, IssueCount.resent)
     parts = [*_of_chunks(newsletter), counted.where(IssueCount.newsletter_id == newsletter.id)]
-    if session.scalar(settled) is None:
-        # Another may settle it just now.
-        parts.append(_of_deliveries(newsletter).where(~settled.exists()))
     counts = Counter[str]()
     for name, number, resent in session.execute(union_all(*parts)):
         counts[name] += number or 0
@@ -455,12 +448,6 @@ def _of_chunks(newsletter: Newsletter) -> tuple[Select[Any, Any, int], Select[st
     without = select(each.c.state, func.sum(each.c.left), none)
     planned = select(literal("recipients"), func.sum(number), none)
     return without.group_by(each.c.state), planned.where(theirs)
-
-
-def _of_deliveries(newsletter: Newsletter) -> Select[str, int, Any]:
-    resent = func.sum(case((Delivery.resent > 0, 1), else_=0))
-    found = select(Delivery.state, func.count(), resent).group_by(Delivery.state)
-    return found.where(Delivery.newsletter_id == newsletter.id)
 
 
 def latest(session: Session, group: Group, most: int = 20) -> list[Newsletter]:

@@ -36,7 +36,10 @@ PRAGMAS = {"journal_mode": ("wal",), "secure_delete": (1,), "synchronous": (2, 3
 
 ADVICE = {
     "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
-    "STARTTLS": "Is its certificate valid for this name, and signed by whom this machine trusts?",
+    "STARTTLS": (
+        "Is its certificate valid for this name, and signed by whom this machine trusts? An"
+        " authority of your own: add ?ca=FILE to the relay's URL."
+    ),
     "AUTH": "Are the user and password right? With auth=xoauth2: may this user send by SMTP?",
     "TOKEN": "Is BELONG_SMTP_CREDENTIALS right, and does the token endpoint answer?",
     "CERTIFICATE": (
@@ -134,7 +137,8 @@ def check_relay(settings: Settings) -> Iterator[HealthFinding]:
         line.docmd("QUIT")
     line.close()
     how = "without TLS, on this machine" if relay.tls == "none" else "over TLS"
-    yield HealthFinding(f"The relay answers, {how}, and offers {offered}.")
+    known = ", takes our sign-in" if relay.username else ""
+    yield HealthFinding(f"The relay answers, {how}{known}, and offers {offered}.")
     if size.isdecimal() and 0 < int(size) < MAX_WITH_FLYERS:
         yield failure(
             f"The relay takes messages of {int(size):,} octets. A newsletter with pictures and"

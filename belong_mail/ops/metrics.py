@@ -7,9 +7,16 @@ from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
-from belong_mail.core.db import now
+from belong_mail.core.db import in_ids, now
 from belong_mail.core.jobs import Job
-from belong_mail.delivery.models import Chunk, Delivery, Lease, SentPerMinute, State
+from belong_mail.delivery.models import (
+    Chunk,
+    Delivery,
+    IssueCount,
+    Lease,
+    SentPerMinute,
+    State,
+)
 from belong_mail.members import bounces, intake
 from belong_mail.members.intake import LastLook
 from belong_mail.newsletters import settling
@@ -19,6 +26,8 @@ from belong_mail.ops import canary, clock_repair, figures, hold
 # What is due may wait for so long.
 LATE = timedelta(minutes=15)
 DAY = timedelta(days=1)
+# How often what is in hand is compared with the leases before it is counted row by row.
+LOOKS = 3
 # Failures after which a request is left for the operator.
 UNREADABLE = 3
 
@@ -69,8 +78,7 @@ def gather_metrics(
     session: Session, uncertain: timedelta | None, free_bytes: int | None = None
 ) -> Metrics:
     at, pulse = now(), hold.pulse(session)
-    unsettled = settling.open_issues(session)
-    by_state = settling.count_deliveries(session, unsettled)
+    by_state = settling.count_deliveries(session)
     planned = select(func.sum(Chunk.planned)).where(
         Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
     )
@@ -87,7 +95,7 @@ def gather_metrics(
         requests=session.scalar(select(func.count(Job.id))) or 0,
         oldest_request_seconds=oldest_request(session, at),
         unreadable=session.scalar(unreadable) or 0,
-        orphans=_orphans(session, unsettled) if by_state[State.SENDING] else 0,
+        orphans=_orphans(session) if by_state[State.SENDING] else 0,
         overdue_issues=session.scalar(_overdue(at)) or 0,
         undecided_issues=list(session.scalars(_undecided(at))),
         unexplained=clock_repair.unexplained(session, uncertain, at),
@@ -135,12 +143,33 @@ def _undecided(at: datetime) -> Select[str]:
     return select(Newsletter.public_id).where(waiting).order_by(Newsletter.id)
 
 
-def _orphans(session: Session, unsettled: list[int]) -> int:
-    """Count what is in the hand of a worker that has no lease: nobody takes it over."""
-    known = func.coalesce(Delivery.claimed_by, "").in_(select(Lease.owner))
-    orphans = select(func.count(Delivery.id)).where(Delivery.state == State.SENDING, ~known)
-    places = Delivery.newsletter_id.is_(None), *(Delivery.newsletter_id == i for i in unsettled)
+def _orphans(session: Session) -> int:
+    """Count what is in the hand of a worker that has no lease: nobody takes it over.
+
+    Its rows are read only if more is in hand than stands on the leases, and still is when that is
+    looked at again: between two statements a worker may claim some more.
+    """
+    for _ in range(LOOKS):
+        leases = session.scalars(select(Lease).execution_options(populate_existing=True))
+        ids = [each for lease in leases for each in lease.ids]
+        if not session.scalar(_UNKNOWN, {"ids": ids}):
+            return 0
+    sending = select(IssueCount.newsletter_id).where(IssueCount.state == State.SENDING)
+    issues = sending.group_by(IssueCount.newsletter_id).having(func.sum(IssueCount.number) > 0)
+    places = Delivery.newsletter_id.is_(None), Delivery.newsletter_id.in_(issues)
+    orphans = select(func.count(Delivery.id)).where(_IS_IN_HAND, ~_IS_KNOWN)
     return sum(session.scalar(orphans.where(each)) or 0 for each in places)
+
+
+_IS_IN_HAND = Delivery.state == State.SENDING
+_IS_KNOWN = func.coalesce(Delivery.claimed_by, "").in_(select(Lease.owner))
+_known = select(func.count(Delivery.id)).where(in_ids(Delivery.id, "ids"), _IS_IN_HAND, _IS_KNOWN)
+_single = select(func.count(Delivery.id)).where(Delivery.newsletter_id.is_(None), _IS_IN_HAND)
+_copies = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
+    IssueCount.state == State.SENDING
+)
+# How many more are in hand than stand on the leases, at one moment.
+_UNKNOWN = select(_copies.scalar_subquery() + _single.scalar_subquery() - _known.scalar_subquery())
 
 
 def _last_answer(session: Session) -> str:

@@ -39,7 +39,7 @@ Next:
  1. Copy {setup_plan.KEYS} to a safe place that no backup of this machine reaches. Without these
     keys, no backup can be read.
  2. Put a proxy that speaks TLS before 127.0.0.1:5000: see deploy/nginx.conf.
- 3. Invite the office: sudo -u belong-worker belong office invite ADDRESS"""
+ 3. Invite the office: sudo -u belong-worker belong office invite"""
 
 
 @click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup --dry-run")

@@ -1,12 +1,15 @@
 """Metrics and readiness for monitoring; and for the office, health in words."""
 
 import hmac
+import logging
 from datetime import timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DBAPIError
 
-from belong_mail.core.db import now, require_writable
+from belong_mail.core import logs
+from belong_mail.core.db import error_name, now, require_writable
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.members import bounces
 from belong_mail.newsletters.service import InvalidState
@@ -14,6 +17,8 @@ from belong_mail.ops import figures, health, hold
 from belong_mail.ops import metrics as metrics_module
 from belong_mail.web.access import for_office, public
 from belong_mail.web.context import services, transaction
+
+log = logging.getLogger(__name__)
 
 operating = Blueprint("operating", __name__)
 
@@ -43,16 +48,25 @@ def readyz() -> ResponseReturnValue:
 
     What is tried changes nothing.
     """
-    schema = health.check_schema(services().engine)
-    said = [schema.words] if schema.is_wrong else []
-    if not said:
-        require_writable(services().engine)
-        has_relay = not services().settings.smtp_url.startswith("mailbox:")
-        free_bytes = health.free_bytes(services().settings)
-        with transaction() as session:
-            said = health.obstacles(session, has_relay=has_relay, free_bytes=free_bytes)
+    try:
+        said = _obstacles()
+    except DBAPIError as error:
+        words = f"The database cannot be used: {error_name(error)}"
+        logs.event(log, logging.ERROR, words)
+        said = ["The database does not answer, or takes no changes."]
     words = "\n".join(said or ["ok"]) + "\n"
     return words, 503 if said else 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _obstacles() -> list[str]:
+    schema = health.check_schema(services().engine)
+    if schema.is_wrong:
+        return [schema.words]
+    require_writable(services().engine)
+    has_relay = not services().settings.smtp_url.startswith("mailbox:")
+    free_bytes = health.free_bytes(services().settings)
+    with transaction() as session:
+        return health.obstacles(session, has_relay=has_relay, free_bytes=free_bytes)
 
 
 office_health = Blueprint("office_health", __name__, url_prefix="/office/health")

@@ -43,6 +43,8 @@ def init_request_log(app: Flask, *, is_every: bool) -> None:
 
 def init_proxy_check(app: Flask, proxies: int) -> None:
     """Warn once if a proxy does not say where visitors are: they share the limits of one."""
+    if proxies == 0:
+        return
     told = threading.Event()
 
     @app.before_request

@@ -8,6 +8,7 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+from tests.counts import count_faults
 from tests.factories import make_members, queue_issue
 
 
@@ -26,9 +27,10 @@ def end_lease(services: Services, owner: str = "elsewhere") -> None:
 
 
 def books(services: Services, issue: int) -> dict[str, int]:
-    """Return the states that are not empty, once they add up to the recipients."""
+    """Return the states that are not empty, once they add up, and are what the rows say."""
     with services.reading.begin() as session:
         report = newsletters.report(session, session.get_one(Newsletter, issue))
+        assert count_faults(session) == []
     assert report["recipients"] == sum(report[state.value] for state in State)
     return {name: number for name, number in report.items() if number}
 

@@ -13,7 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, outcomes, throttle
 from belong_mail.delivery import results as settling
-from belong_mail.delivery.models import Chunk, Delivery, Lease, SentPerMinute
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SentPerMinute
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
@@ -55,7 +55,7 @@ class Issues:
     def begin(self) -> None:
         """Forget the last issue and queue another, written out and ready to be claimed."""
         with self._services.writing.begin() as session:
-            for table in (Delivery, Chunk, Lease, SentPerMinute, Newsletter):
+            for table in (Delivery, IssueCount, Chunk, Lease, SentPerMinute, Newsletter):
                 session.execute(delete(table))
             for member in session.scalars(select(Subscription)):
                 member.ended_at = None

@@ -157,7 +157,7 @@ def test_the_doctor_says_what_is_wrong_with_a_token_and_shows_no_secret(
     assert app
     settings = with_token(environment, token_relay, authority.file, endpoint.refreshing())
     told = run(settings, "doctor").stdout
-    assert "The relay answers, over TLS" in told
+    assert "The relay answers, over TLS, takes our sign-in, and offers" in told
     endpoint.user = "another@example.org"
     refused = run(settings, "doctor").stdout
     assert "The relay cannot be used, at AUTH." in refused

@@ -30,12 +30,21 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 
 
 @pytest.mark.usefixtures("relay")
-@pytest.mark.parametrize("path", ["/", "/groups/asian", "/groups/asian/join", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/groups/asian", "/groups/asian/join"])
 def test_a_page_says_that_it_cannot_do_it_right_now(visitor: Visitor, path: str) -> None:
     answer = visitor.open(path)
     assert answer.status_code == 503
     assert "We can’t do this right now" in answer.text
     assert "Nothing was saved" in answer.text
+
+
+def test_who_watches_the_site_reads_one_sentence(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = visitor.open("/readyz")
+    assert (answer.status_code, answer.mimetype) == (503, "text/plain")
+    assert answer.text == "The database does not answer, or takes no changes.\n"
+    assert "The database cannot be used" in caplog.text
 
 
 def test_a_form_says_that_nothing_was_stored_and_keeps_the_words(

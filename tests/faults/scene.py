@@ -15,6 +15,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops.demo_data import add_members
 from belong_mail.worker.loop import make_worker
+from tests.counts import count_faults
 from tests.factories import group_named, make_members, queue_issue
 from tests.faults import product
 from tests.faults.audit import Expected, audit, imbalance
@@ -116,7 +117,10 @@ class Scene:
     ) -> list[str]:
         """Audit the only issue of a scene; an empty list is what a test wants to see."""
         expected = Expected(self.issues[issue], breaks, without, is_at_rest)
-        return audit(self.books(issue), self.copies(), expected) + self.relay.faults
+        with self.services.reading.begin() as session:
+            miscounted = count_faults(session)
+        wrong = audit(self.books(issue), self.copies(), expected) + miscounted
+        return wrong + self.relay.faults
 
     @contextmanager
     def watched(self, issue: str) -> Iterator[list[str]]:

@@ -41,7 +41,8 @@ CAUSES = "tests/bounce_parsing/test_causes.py"
 OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 STEPS = "tests/newsletters/test_planning.py"
-SETTLING = "tests/newsletters/test_settling.py"
+COUNTS = "tests/newsletters/test_counts.py"
+COUNTING = "belong_mail/migrations/versions/0046_copies_are_counted_as_they_change.py"
 THIRD_LANGUAGE = "tests/third_language/test_third_language.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 PERSONAL = "tests/subscriptions/test_personal_address.py"
@@ -4103,7 +4104,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "ready-to-write",
         "belong_mail/ops/views.py",
-        "        require_writable(services().engine)\n",
+        "    require_writable(services().engine)\n",
         "",
         (f"{FILES}::test_a_database_that_takes_no_change_is_not_ready[postgresql]",),
     ),
@@ -4656,13 +4657,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if done:  # which may be what another rule waits for\n            due = None\n",
         "",
         ("tests/test_retention.py::test_the_worker_leaves_nothing_that_is_over",),
-    ),
-    (
-        "old-copies-are-counted-before-they-go",
-        "belong_mail/newsletters/retention.py",
-        "        numbers[state] += 1\n",
-        "        numbers[state] = 1\n",
-        ("tests/test_retention.py::test_an_old_issue_keeps_only_how_many_of_its_copies_ended_how",),
     ),
     (
         "copies-that-wait-are-not-counted-off",
@@ -6006,45 +6000,80 @@ ROWS += (
         (f"{STEPS}::test_a_copy_of_the_database_made_while_an_issue_is_planned_has_it_paused",),
     ),
     (
-        "a-bounce-moves-the-counts-of-a-settled-issue",
-        "belong_mail/delivery/settled.py",
-        "    add_count(session, delivery.newsletter_id, before, -1, -resent)\n",
-        "",
-        (f"{SETTLING}::test_what_bounces_later_is_in_the_counts",),
+        "new-copies-are-counted-on-sqlite",
+        COUNTING,
+        "    WHEN NEW.newsletter_id IS NOT NULL BEGIN {ADD} END",
+        "    WHEN 0 BEGIN {ADD} END",
+        (f"{COUNTS}::test_what_is_written_out_is_counted[sqlite]",),
     ),
     (
-        "a-bounce-waits-while-its-issue-is-counted",
-        "belong_mail/delivery/settled.py",
-        "session.scalar(found.with_for_update())",
-        "session.scalar(found)",
+        "changed-copies-are-counted-on-sqlite",
+        COUNTING,
+        "    WHEN NEW.newsletter_id IS NOT NULL AND ({IS_MOVED}) BEGIN",
+        "    WHEN 0 AND ({IS_MOVED}) BEGIN",
+        (f"{COUNTS}::test_what_bounces_later_is_in_the_counts[sqlite]",),
+    ),
+    (
+        "copies-that-were-sent-again-are-counted-on-sqlite",
+        COUNTING,
+        " OR (OLD.resent > 0) <> (NEW.resent > 0)",
+        "",
+        (f"{COUNTS}::test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts[sqlite]",),
+    ),
+    (
+        "copies-are-taken-from-the-state-that-they-leave-on-postgresql",
+        COUNTING,
+        "SELECT newsletter_id, state, -1, -(resent > 0)::int FROM taken",
+        "SELECT newsletter_id, state, 0, 0 FROM taken",
+        (f"{COUNTS}::test_what_bounces_later_is_in_the_counts[postgresql]",),
+    ),
+    (
+        "each-backend-counts-in-rows-of-its-own",
+        COUNTING,
+        "state, pg_backend_pid(), sum(number)",
+        "state, 0, sum(number)",
         (
-            f"{SETTLING}::test_a_bounce_while_an_issue_is_counted_waits_and_is_in_its_counts[postgresql]",
+            f"{COUNTS}::test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other[postgresql]",
         ),
     ),
     (
-        "bounces-that-come-in-move-the-counts",
-        "belong_mail/members/bounce_tasks.py",
-        "    settled.move(session, delivery, before)\n",
+        "copies-are-counted-with-the-owners-rights",
+        COUNTING,
+        "LANGUAGE plpgsql SECURITY DEFINER",
+        "LANGUAGE plpgsql",
+        (f"{WEB_ROLE}::test_what_the_web_withdraws_is_counted[postgresql]",),
+    ),
+    (
+        "what-is-there-is-counted-once",
+        COUNTING,
+        """ AND newsletter_id NOT IN (
+        SELECT newsletter_id FROM settled_issues WHERE settled_at IS NOT NULL
+    )""",
         "",
         (
-            f"{RETURNS}::test_what_comes_back_once_its_issue_is_settled_is_in_the_counts_that_are_kept",
+            "tests/test_migrations.py::test_copies_are_counted_from_0046_on_and_rows_that_are_gone_before[sqlite]",
         ),
     ),
     (
-        "what-waits-is-not-settled",
+        "a-moved-database-has-the-counts-of-its-source",
+        "belong_mail/ops/move.py",
+        "                connection.execute(delete(IssueCount))\n",
+        "                pass\n",
+        ("tests/operations/test_move.py::test_every_row_of_every_table_arrives_as_it_was",),
+    ),
+    (
+        "copies-in-no-known-hand-are-found",
+        "belong_mail/ops/metrics.py",
+        "_copies.scalar_subquery() + _single",
+        "_single",
+        (f"{COUNTS}::test_copies_of_a_worker_that_nobody_knows_are_found",),
+    ),
+    (
+        "an-issue-of-which-something-is-in-hand-has-not-ended",
         "belong_mail/newsletters/settling.py",
-        "if session.scalar(select(waits)) or any(state in UNFINISHED for state, *_ in found):",
-        "if False:",
-        (
-            f"{SETTLING}::test_an_issue_that_was_noted_and_of_which_something_waits_again_is_not_settled",
-        ),
-    ),
-    (
-        "a-settled-issue-is-not-counted-again-when-its-rows-go",
-        "belong_mail/newsletters/retention.py",
-        "    if not _is_settled(session, issue):\n",
-        "    if True:\n",
-        (f"{SETTLING}::test_rows_of_a_settled_issue_go_after_400_days_and_its_counts_stay",),
+        "    is_at_rest = ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0\n",
+        "    is_at_rest = ~unclaimed, ~waiting\n",
+        (f"{COUNTS}::test_an_issue_of_which_something_waits_has_not_ended",),
     ),
 )
 

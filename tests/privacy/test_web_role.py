@@ -20,11 +20,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import ProgrammingError
 
 from belong_mail.app import create_app
-from belong_mail.core.db import Base, make_engine
+from belong_mail.core.db import Base, make_engine, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.models import Delivery, IssueCount
 from belong_mail.groups.models import Question
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import grants
@@ -34,6 +34,7 @@ from config import Config
 from tests import crawl
 from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
+from tests.counts import count_faults
 from tests.factories import make_member, members_of, queue_issue
 from tests.processes import feed, run
 from tests.servers.smtp import Server
@@ -173,6 +174,24 @@ def test_the_web_asks_no_question_that_the_office_has_not_approved_and_deletes_n
         assert connection.execute(delete(Newsletter)).rowcount == 0
     planned = insert(Newsletter).values(group_id=group_id, planned_to=0)
     assert "violates row-level security" in refusal(web, planned)
+
+
+@on_postgresql
+def test_what_the_web_withdraws_is_counted(
+    services: Services, keyring: Keyring, web: Engine
+) -> None:
+    """Though its role may not write counts: `deliveries` does."""
+    with services.writing.begin() as session:
+        member = make_member(session, keyring, "ada@dpsk12.org")
+        copy = Delivery(kind="newsletter", subscription_id=member.id)
+        copy.newsletter_id = queue_issue(session).id
+        session.add(copy)
+    with web.begin() as connection:
+        withdrawn = update(Delivery).values(state="withdrawn", finished_at=now(), due_at=None)
+        assert connection.execute(withdrawn).rowcount == 1
+    with services.reading.begin() as session:
+        assert count_faults(session) == []
+    assert "permission denied" in refusal(web, update(IssueCount).values(number=9))
 
 
 @pytest.fixture

@@ -1,0 +1,281 @@
+"""What becomes of an issue's copies is counted as it happens; nobody reads all their rows."""
+
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+
+import pytest
+import time_machine
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core import logs
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import outcomes
+from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SettledIssue, State
+from belong_mail.members import erasure
+from belong_mail.members.models import Subscription
+from belong_mail.newsletters import auto_pause, release, settling
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.newsletters.retention import remove_old_copies
+from belong_mail.ops import in_flight, metrics
+from belong_mail.worker.loop import Worker
+from tests.counts import count_faults
+from tests.delivery.factories import books, queue
+from tests.overlapping import do_twice_at_once
+
+MONTHS = timedelta(days=401)
+MEMBERS = 4
+
+
+def settle(services: Services) -> None:
+    with services.writing.begin() as session:
+        settling.settle_issues(session, now())
+
+
+def settled_issues(services: Services) -> list[int]:
+    with services.reading.begin() as session:
+        return list(session.scalars(select(SettledIssue.newsletter_id)))
+
+
+def report(services: Services, issue: int) -> dict[str, int]:
+    with services.reading.begin() as session:
+        found = newsletters.report(session, session.get_one(Newsletter, issue))
+    return {name: number for name, number in found.items() if number}
+
+
+@pytest.fixture
+def sent(worker: Worker, services: Services, keyring: Keyring) -> int:
+    """An issue that everybody has."""
+    issue = queue(services, keyring, MEMBERS)
+    worker.drain()
+    return issue
+
+
+def ids(session: Session) -> list[int]:
+    found = select(Delivery.id).where(Delivery.newsletter_id.is_not(None))
+    return list(session.scalars(found.order_by(Delivery.id)))
+
+
+def bounce(session: Session, number: int = 0) -> None:
+    """Let one copy come back."""
+    delivery = session.get_one(Delivery, ids(session)[number])
+    assert outcomes.apply_bounce(delivery, 550, "5.1.1", "")
+
+
+def test_what_was_sent_is_counted(services: Services, sent: int) -> None:
+    assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+def test_what_is_written_out_is_counted(services: Services, sent: int) -> None:
+    with services.writing.begin() as session:
+        copy = {"kind": "newsletter", "newsletter_id": sent, "finished_at": now()}
+        session.execute(insert(Delivery), [{**copy, "state": State.SENDING}] * 2)
+        session.execute(insert(Delivery), [{**copy, "state": State.QUEUED}] * 3)
+    found = report(services, sent)
+    assert (found["sending"], found["queued"], found["accepted"]) == (2, 3, MEMBERS)
+
+
+def test_what_bounces_later_is_in_the_counts(services: Services, sent: int) -> None:
+    for number in (0, 2):
+        with services.writing.begin() as session:
+            bounce(session, number)
+    assert books(services, sent) == {
+        "recipients": MEMBERS,
+        "accepted": MEMBERS - 2,
+        "bounced": 2,
+    }
+
+
+def test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts(
+    services: Services, sent: int
+) -> None:
+    with services.writing.begin() as session:
+        doubtful = update(Delivery).where(Delivery.newsletter_id == sent)
+        session.execute(doubtful.values(state=State.UNCERTAIN, lost_at=now(), resent=1))
+    with services.writing.begin() as session:
+        outcomes.arrive_at(session.get_one(Delivery, ids(session)[0]))
+    assert books(services, sent) == {
+        "recipients": MEMBERS,
+        "accepted": 1,
+        "uncertain": MEMBERS - 1,
+        "resent": MEMBERS,
+    }
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(resent=0))
+    assert "resent" not in books(services, sent)
+
+
+def waiting_copies(services: Services, issue: int) -> None:
+    """Turn the copies into one of each state in which something can wait."""
+    states = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNCERTAIN)
+    with services.writing.begin() as session:
+        for number, state in zip(ids(session), states, strict=True):
+            delivery = session.get_one(Delivery, number)
+            delivery.state, delivery.created_at = state, now()
+            delivery.due_at = None if state is State.SENDING else now()
+            delivery.lost_at = now() if state is State.UNCERTAIN else None
+            delivery.claimed_by = "elsewhere" if state is State.SENDING else None
+    expected = {"recipients": MEMBERS, "queued": 1, "sending": 1, "deferred": 1, "uncertain": 1}
+    assert books(services, issue) == expected
+
+
+@pytest.mark.parametrize("what", ["stop", "erase", "expire", "copy"])
+def test_whatever_changes_what_waits_is_counted(services: Services, sent: int, what: str) -> None:
+    waiting_copies(services, sent)
+    with services.writing.begin() as session:
+        issue = session.get_one(Newsletter, sent)
+        if what == "stop":
+            release.stop(session, issue)
+        elif what == "erase":
+            erasure.forget_subscriptions(session, list(session.scalars(select(Subscription))))
+        elif what == "expire":
+            auto_pause.pause_late(session, None, now() + timedelta(days=30))
+        else:
+            in_flight.uncertain(session, timedelta(minutes=15))
+    expected: dict[str, dict[str, int]] = {
+        "stop": {"sending": 1, "withdrawn": 2, "uncertain": 1},
+        "erase": {"withdrawn": 2, "uncertain": 2},
+        "expire": {"queued": 1, "sending": 1, "expired": 1, "uncertain": 1},
+        "copy": {"uncertain": 4},
+    }
+    assert books(services, sent) == {"recipients": MEMBERS, **expected[what]}
+
+
+def test_what_is_undone_is_not_counted(services: Services, sent: int) -> None:
+    with services.writing() as session:
+        bounce(session)
+        session.flush()
+        session.rollback()
+    assert books(services, sent) == {"recipients": MEMBERS, "accepted": MEMBERS}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_who_change_copies_of_an_issue_do_not_wait_for_each_other(
+    services: Services, sent: int
+) -> None:
+    """Both have counted before either is done."""
+    turns = iter(range(2))
+    with services.writing.begin() as first, services.writing.begin() as second:
+        for session in (first, second):
+            session.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            bounce(session, next(turns))
+            session.flush()
+    assert books(services, sent) == {"recipients": MEMBERS, "accepted": 2, "bounced": 2}
+
+
+def test_rows_of_an_issue_go_after_400_days_and_its_counts_stay(
+    services: Services, sent: int
+) -> None:
+    with services.writing.begin() as session:
+        bounce(session)
+    before = books(services, sent)
+    with time_machine.travel(now() + MONTHS), services.writing.begin() as session:
+        assert remove_old_copies(session, now()) == MEMBERS
+    with services.reading.begin() as session:
+        assert ids(session) == []
+    assert report(services, sent) == before
+
+
+def figures(services: Services) -> metrics.Metrics:
+    with services.reading.begin() as session:
+        return metrics.gather_metrics(session, None)
+
+
+def test_metrics_count_copies_and_single_messages(services: Services, sent: int) -> None:
+    waiting_copies(services, sent)
+    with services.writing.begin() as session:
+        session.execute(insert(Delivery), [{"kind": "sign-in", "sealed_to": b"x"}] * 2)
+    with services.reading.begin() as session:
+        rows = select(Delivery.state, func.count()).group_by(Delivery.state)
+        expected = Counter(dict(session.execute(rows).all()))
+    found = figures(services).deliveries
+    assert {state: number for state, number in found.items() if number} == expected
+    assert expected["queued"] == 3
+
+
+def test_neither_metrics_nor_a_report_read_an_issues_rows(services: Services, sent: int) -> None:
+    """They say the same when the rows are not there."""
+    before = books(services, sent)
+    with services.writing.begin() as session:
+        session.execute(delete(Delivery))
+    assert report(services, sent) == before
+    assert figures(services).deliveries["accepted"] == MEMBERS
+
+
+def test_copies_of_a_worker_that_nobody_knows_are_found(services: Services, sent: int) -> None:
+    waiting_copies(services, sent)
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(state=State.SENDING, claimed_by="elsewhere"))
+        session.add(Lease(owner="elsewhere", until=now(), held=",".join(map(str, ids(session)))))
+    assert figures(services).orphans == 0
+    with services.writing.begin() as session:
+        one = update(Delivery).where(Delivery.id == ids(session)[0])
+        session.execute(one.values(claimed_by="gone"))
+    assert figures(services).orphans == 1
+    with services.writing.begin() as session:
+        session.execute(delete(Lease))
+    assert figures(services).orphans == MEMBERS
+
+
+@pytest.mark.parametrize("waits", ["deferred", "claimed", "unclaimed", "planned", "paused"])
+def test_an_issue_of_which_something_waits_has_not_ended(
+    services: Services, sent: int, waits: str
+) -> None:
+    with services.writing.begin() as session:
+        one = update(Delivery).where(Delivery.id == ids(session)[0])
+        newsletter = session.get_one(Newsletter, sent)
+        if waits == "deferred":
+            session.execute(one.values(state=State.DEFERRED, due_at=now()))
+        elif waits == "claimed":
+            session.execute(one.values(state=State.SENDING, claimed_by="elsewhere"))
+        elif waits == "unclaimed":
+            session.add(Chunk(newsletter_id=sent, low=90, high=99, planned=1))
+        elif waits == "planned":
+            newsletter.planned_to = 90
+        else:
+            release.pause(session, newsletter)
+    settle(services)
+    assert settled_issues(services) == []
+    assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
+
+
+def test_two_workers_log_an_issues_end_once(
+    services: Services, sent: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    do_twice_at_once(services, partial(settling.settle_issues, at=now()))
+    assert settled_issues(services) == [sent]
+    assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
+
+
+def test_a_worker_logs_an_issues_end_by_itself(
+    worker: Worker, services: Services, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    issue = queue(services, keyring, MEMBERS)
+    worker.drain()
+    for minutes in (2, 6, 10):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            worker.step()
+    assert settled_issues(services) == [issue]
+    said = [(each.getMessage(), getattr(each, logs.FIELDS, {})) for each in caplog.records]
+    assert [each for each in said if each[0].startswith("newsletter")] == [
+        ("newsletter queued", {"newsletter": issue}),
+        ("newsletter finished", {"newsletter": issue}),
+    ]
+
+
+def test_counts_are_few_however_many_copies_there_are(services: Services, sent: int) -> None:
+    with services.writing.begin() as session:
+        copy = {"kind": "newsletter", "newsletter_id": sent, "state": State.SENDING}
+        session.execute(insert(Delivery), [copy | {"due_at": None, "finished_at": now()}] * 500)
+        session.execute(update(Delivery).values(state=State.ACCEPTED))
+    with services.reading.begin() as session:
+        assert count_faults(session) == []
+        processes = session.scalar(select(func.count(IssueCount.backend.distinct()))) or 0
+        assert len(session.scalars(select(IssueCount.state)).all()) <= 3 * processes
+        assert processes <= 5
