@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from belong_mail.delivery.models import Delivery, State
 
-# Of the table, built once: the ORM would build its own for each email.
-_INSERTING = insert(inspect(Delivery).local_table)
+# Run by the connection: the ORM would build its own for each email.
+_INSERTING = insert(Delivery)
 
 
 def post(
