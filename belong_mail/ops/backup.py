@@ -35,6 +35,8 @@ LEFT_AFTER_SECONDS = 12 * 60 * 60
 # What SQLite has beside a file while it writes to it.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
+# In PostgreSQL, from migration 0046 on.
+TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
@@ -220,10 +222,12 @@ def drill(
 
 
 def _drop_tables(engine: Engine) -> None:
+    """Drop all tables, and what their triggers call."""
     found = MetaData()
     with engine.begin() as connection:
         found.reflect(connection)
         found.drop_all(connection)
+        connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {TRIGGER_FUNCTIONS}")
     engine.dispose()
 
 

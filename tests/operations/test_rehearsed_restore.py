@@ -153,6 +153,9 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
     else:
         engine = make_engine(place["BELONG_DATABASE_URL"])
         assert inspect(engine).get_table_names() == []
+        own = "SELECT count(*) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+        with engine.connect() as connection:
+            assert connection.scalar(text(own)) == 0, "functions of triggers"
         engine.dispose()
 
 
