@@ -1,5 +1,6 @@
 """End memberships whose email bounces again and again."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from belong_mail.members import service as members
 from belong_mail.members.bounce_rules import UNKNOWN, BounceRule, rule_of
 from belong_mail.members.models import Subscription
 
+log = logging.getLogger(__name__)
 # Mails to one member that are looked back at.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
@@ -149,6 +151,7 @@ def _is_believed(session: Session, domain_of: DomainName, member: Subscription |
         wait = rate_limits.record_use(session, key, BOUNCE_BREAKER_RATE, at, uses) - at
         is_new = True
     if is_new:
+        log.warning("Too many addresses of a domain are said not to exist: no membership ends.")
         lost = bounced_members(session, at - HOUR, at)
         restore(each for each in lost if domain_of(each) == domain)
     return not wait

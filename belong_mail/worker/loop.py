@@ -150,11 +150,14 @@ class Worker:
 
     def _is_free(self) -> bool:
         """Tell whether we may work: on this database, and with these keys."""
+        before = self.held_because
         if not self._may_work_here():
             return False
         if not self._are_keys_right():
             self.held_because = WRONG_KEYS
             return False
+        if before is not None:
+            log.info("Sending goes on: it is no longer on hold.")
         self.held_because = None
         return True
 

@@ -77,7 +77,9 @@ def test_a_usual_number_is_believed(scenario: BounceScenario) -> None:
 
 
 @on_sqlite
-def test_one_domain_that_errs_does_not_speak_for_another(scenario: BounceScenario) -> None:
+def test_one_domain_that_errs_does_not_speak_for_another(
+    scenario: BounceScenario, caplog: pytest.LogCaptureFixture
+) -> None:
     """A hundred of one domain are not believed; two of another, who have gone, are."""
     enter(scenario, MANY)
     enter(scenario, 2, "schools.example.org")
@@ -85,6 +87,8 @@ def test_one_domain_that_errs_does_not_speak_for_another(scenario: BounceScenari
         scenario.pass_days(day)
         refuse_all(scenario)
     assert scenario.members() == MANY
+    told = [each for each in caplog.messages if "said not to exist" in each]
+    assert len(told) == 2, "once a day"
     with scenario.services.reading.begin() as session:
         assert bounces.is_alarming(session, now())
 

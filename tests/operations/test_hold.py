@@ -267,9 +267,11 @@ def test_a_held_worker_deletes_nothing_and_takes_nothing_over(
 
 
 def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
-    worker: Worker, services: Services, keyring: Keyring, relay: Server, cli: FlaskCliRunner
-) -> None:
+    worker: Worker, services: Services, keyring: Keyring, relay: Server, cli: FlaskCliRunner,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     """What it had begun is finished and written down; the rest waits for the release."""
+    caplog.set_level("INFO")
     issue = queue(services, keyring, 60)
     relay.delay = 0.3
     worker._turn()
@@ -287,6 +289,11 @@ def test_a_worker_that_comes_on_hold_gives_back_what_it_has_in_hand(
     relay.delay = 0.0
     worker.drain()
     assert books(services, issue) == {"recipients": 60, "accepted": 60}
+    told = [each for each in caplog.messages if each.startswith("Sending ")]
+    assert told == [
+        "Sending is on hold: someone ran `hold begin`.",
+        "Sending goes on: it is no longer on hold.",
+    ]
 
 
 def rows_of(services: Services) -> list[object]:
