@@ -179,6 +179,7 @@ ORDERS = "tests/delivery/test_interleavings.py"
 DISK = "tests/disk/test_disk.py"
 FILES = "tests/operations/test_files.py"
 PRODUCTION = "tests/production"
+LETTERS = "tests/outbox/test_letters.py"
 PAGES_FIRST = (
     "tests/delivery/test_processes.py::"
     "test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep"
@@ -542,6 +543,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         'if tells_by_address(group, wanted["address"]):',
         "if False:",
         (f"{SILENCE}::test_the_worker_asks_no_mailbox_that_names_the_group",),
+    ),
+    (
+        "emails-are-rendered-without-the-lock",
+        "belong_mail/worker/registry.py",
+        "return _read_single(mailer, session, session.get_one(Delivery, delivery_id))\n",
+        (
+            "made = _read_single(mailer, session, session.get_one(Delivery, delivery_id))()\n"
+            "            return lambda: made\n"
+        ),
+        (f"{LETTERS}::test_an_email_is_rendered_after_the_transaction_that_claims_it",),
     ),
     (
         "single-emails-are-silent",

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.delivery.models import Delivery
 from belong_mail.worker.loop import Worker
+from belong_mail.worker.registry import compose_deliveries
 from tests.browser_client import Visitor, html_of, links_in, text_of
 from tests.factories import group_named
 from tests.markers import on_sqlite
@@ -133,3 +136,16 @@ def test_a_letter_written_again_is_the_same_letter(scenario: Scenario) -> None:
     first, second = scenario.relay.accepted
     assert first.data == second.data
     assert first.return_path == second.return_path
+
+
+@on_sqlite
+def test_an_email_is_rendered_after_the_transaction_that_claims_it(scenario: Scenario) -> None:
+    """It takes some milliseconds, and on SQLite each form would wait for them."""
+    worker, services = scenario.worker, scenario.services
+    scenario.visitor.join("asian", ADA)
+    worker._read_requests()
+    with services.writing.begin() as session:
+        ids = list(session.scalars(select(Delivery.id)))
+        [(_, compose)] = compose_deliveries(worker._mailer, worker._issue_mailer, session, ids)
+    worker._mailer.renderer.use("1 New Street", services.settings.help_lines)
+    assert b"1 New Street" in compose().message
