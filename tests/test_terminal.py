@@ -49,6 +49,7 @@ def test_each_command_has_an_example_that_names_what_it_takes(name: str) -> None
     command = EVERY[name]
     said = command.epilog or (command.help or "").rpartition("\n\n")[2].strip()
     assert said.startswith("Example: "), "no example"
+    assert "@" not in said, "what is typed stands in the machine's log"
     words = shlex.split(said.removeprefix("Example: "))
     start = next(at for at in range(len(words)) if words[at:][: len(name.split())] == name.split())
     assert words[start - 1].endswith("belong")
