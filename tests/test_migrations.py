@@ -18,7 +18,7 @@ from belong_mail.app import create_app
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.core.services import Services
-from belong_mail.delivery.models import Delivery, IssueCount, SettledIssue
+from belong_mail.delivery.models import Delivery, EndedIssue, IssueCount
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group, GroupInterest, Question
 from belong_mail.newsletters.models import Newsletter
@@ -459,7 +459,7 @@ def test_copies_are_counted_from_0046_on_and_rows_that_are_gone_before(empty: En
     schema.upgrade(empty)
     assert _counts(empty) == everything
     with Session(empty) as session:
-        assert session.scalars(select(SettledIssue.newsletter_id)).all() == [1]
+        assert session.scalars(select(EndedIssue.newsletter_id)).all() == [1]
     schema.downgrade(empty, "0044")
     assert _counts(empty) == {(1, "accepted"): (2, 1)}
 

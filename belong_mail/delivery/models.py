@@ -137,7 +137,7 @@ class Chunk(Base):
     is_halted: Mapped[bool] = mapped_column(default=False)
 
 
-class SettledIssue(Base):
+class EndedIssue(Base):
     """An issue of which nothing waits any more: its end was logged."""
 
     __tablename__ = "settled_issues"

@@ -1,5 +1,6 @@
 """Gather metrics: totals alone, never of a group or a person."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +20,6 @@ from belong_mail.delivery.models import (
 )
 from belong_mail.members import bounces, intake
 from belong_mail.members.intake import LastLook
-from belong_mail.newsletters import settling
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import canary, clock_repair, figures, hold
 
@@ -78,7 +78,7 @@ def gather_metrics(
     session: Session, uncertain: timedelta | None, free_bytes: int | None = None
 ) -> Metrics:
     at, pulse = now(), hold.pulse(session)
-    by_state = settling.count_deliveries(session)
+    by_state = _count_deliveries(session)
     planned = select(func.sum(Chunk.planned)).where(
         Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
     )
@@ -141,6 +141,19 @@ def _undecided(at: datetime) -> Select[str]:
     )
     waiting = or_(Newsletter.held_at < at - DAY, and_(*paused))
     return select(Newsletter.public_id).where(waiting).order_by(Newsletter.id)
+
+
+def _count_deliveries(session: Session) -> Counter[str]:
+    """Count all deliveries by state, but for those of issues whose rows are gone."""
+    single = select(Delivery.state, func.count()).where(Delivery.newsletter_id.is_(None))
+    copies = select(IssueCount.state, func.sum(IssueCount.number)).where(
+        Newsletter.id == IssueCount.newsletter_id, Newsletter.counted_at.is_(None)
+    )
+    counts = Counter[str]()
+    for statement in (single.group_by(Delivery.state), copies.group_by(IssueCount.state)):
+        for state, number in session.execute(statement):
+            counts[state] += number
+    return counts
 
 
 def _orphans(session: Session) -> int:

@@ -23,7 +23,7 @@ from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, group_retirement_tasks, office_copies, settling
+from belong_mail.newsletters import auto_pause, endings, group_retirement_tasks, office_copies
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -75,9 +75,7 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
     found["Memberships lack a list of ticks"] = partial(ticks.fill_missing, opener=mailer.opener)
-    found["Issues at rest are counted row by row"] = lambda session: settling.settle_issues(
-        session, now()
-    )
+    found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
     return found
 
 

@@ -6081,7 +6081,7 @@ ROWS += (
     ),
     (
         "an-issue-of-which-something-is-in-hand-has-not-ended",
-        "belong_mail/newsletters/settling.py",
+        "belong_mail/newsletters/endings.py",
         "    is_at_rest = ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0\n",
         "    is_at_rest = ~unclaimed, ~waiting\n",
         (f"{COUNTS}::test_an_issue_of_which_something_waits_has_not_ended",),

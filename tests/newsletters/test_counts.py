@@ -14,10 +14,10 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import outcomes
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, Lease, SettledIssue, State
+from belong_mail.delivery.models import Chunk, Delivery, EndedIssue, IssueCount, Lease, State
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import auto_pause, release, settling
+from belong_mail.newsletters import auto_pause, endings, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.retention import remove_old_copies
@@ -33,12 +33,12 @@ MEMBERS = 4
 
 def settle(services: Services) -> None:
     with services.writing.begin() as session:
-        settling.settle_issues(session, now())
+        endings.log_endings(session, now())
 
 
 def settled_issues(services: Services) -> list[int]:
     with services.reading.begin() as session:
-        return list(session.scalars(select(SettledIssue.newsletter_id)))
+        return list(session.scalars(select(EndedIssue.newsletter_id)))
 
 
 def report(services: Services, issue: int) -> dict[str, int]:
@@ -247,7 +247,7 @@ def test_two_workers_log_an_issues_end_once(
     services: Services, sent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    do_twice_at_once(services, partial(settling.settle_issues, at=now()))
+    do_twice_at_once(services, partial(endings.log_endings, at=now()))
     assert settled_issues(services) == [sent]
     assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
 

@@ -18,7 +18,7 @@ from belong_mail.delivery import outbox, results
 from belong_mail.delivery.models import Delivery, Lease, State
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.members.models import Subscription
-from belong_mail.newsletters import release, settling
+from belong_mail.newsletters import endings, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import metrics
@@ -230,7 +230,7 @@ def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
         report = newsletters.report(session, issue)
         release.issue_status(session, issue)
     with services.writing.begin() as session, watched(filled) as settled:
-        settling.settle_issues(session, now())
+        endings.log_endings(session, now())
     wrong = [*plans.wrong, *settled.wrong]
     assert [each for each in wrong if "requests" not in each] == []
     waiting = {"sending": "sending", "deferred": "deferred"}.get(moment)

@@ -1,7 +1,6 @@
-"""Say once that nothing of an issue waits any more; and count all deliveries, as metrics do."""
+"""Log once that nothing of an issue waits any more."""
 
 import logging
-from collections import Counter
 from datetime import datetime
 
 from sqlalchemy import Select, exists, func, or_, select
@@ -9,21 +8,21 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import logs
 from belong_mail.core.db import dialect_insert
-from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, IssueCount, SettledIssue
+from belong_mail.delivery.models import UNFINISHED, Chunk, Delivery, EndedIssue, IssueCount
 from belong_mail.newsletters.models import Newsletter
 
 log = logging.getLogger(__name__)
-SETTLED_AT_ONCE = 100
+LOGGED_AT_ONCE = 100
 
 
-def settle_issues(session: Session, at: datetime) -> None:
+def log_endings(session: Session, at: datetime) -> None:
     """Log the end of each issue of which nothing waits, once, whoever else does so just now."""
-    ids = session.scalars(_resting().limit(SETTLED_AT_ONCE)).all()
+    ids = session.scalars(_resting().limit(LOGGED_AT_ONCE)).all()
     if not ids:
         return
     rows = [{"newsletter_id": each, "settled_at": at} for each in ids]
-    settling = dialect_insert(session.get_bind().dialect.name)(SettledIssue).values(rows)
-    noted = settling.on_conflict_do_nothing().returning(SettledIssue.newsletter_id)
+    noting = dialect_insert(session.get_bind().dialect.name)(EndedIssue).values(rows)
+    noted = noting.on_conflict_do_nothing().returning(EndedIssue.newsletter_id)
     for issue in session.scalars(noted):
         logs.event(log, logging.INFO, "newsletter finished", newsletter=issue)
 
@@ -36,22 +35,9 @@ def _resting() -> Select[int]:
     unfinished = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
         IssueCount.newsletter_id == Newsletter.id, IssueCount.state.in_(UNFINISHED)
     )
-    noted = exists().where(SettledIssue.newsletter_id == Newsletter.id)
+    noted = exists().where(EndedIssue.newsletter_id == Newsletter.id)
     is_over = Newsletter.queued_at.is_not(None), Newsletter.planned_to.is_(None), is_going
     is_at_rest = ~unclaimed, ~waiting, unfinished.scalar_subquery() == 0
     return select(Newsletter.id).where(
         *is_over, Newsletter.counted_at.is_(None), ~noted, *is_at_rest
     )
-
-
-def count_deliveries(session: Session) -> Counter[str]:
-    """Count all deliveries by state, but for those of issues whose rows are gone."""
-    single = select(Delivery.state, func.count()).where(Delivery.newsletter_id.is_(None))
-    copies = select(IssueCount.state, func.sum(IssueCount.number)).where(
-        Newsletter.id == IssueCount.newsletter_id, Newsletter.counted_at.is_(None)
-    )
-    counts = Counter[str]()
-    for statement in (single.group_by(Delivery.state), copies.group_by(IssueCount.state)):
-        for state, number in session.execute(statement):
-            counts[state] += number
-    return counts
