@@ -50,7 +50,7 @@ from belong_mail.pages.directory import directory
 from belong_mail.pages.errors import register_error_pages
 from belong_mail.pages.onboarding import onboarding
 from belong_mail.pages.signed_out import register_signed_out_pages
-from belong_mail.web import access, compression, i18n, page_cache, request_log, security_headers
+from belong_mail.web import access, compression, i18n, request_log, security_headers
 from belong_mail.web.access import Access, ProofNeeded, SignedOut
 from belong_mail.web.context import SAFE, OwnRequest, transaction
 
@@ -91,7 +91,6 @@ def create_app(settings: Settings) -> Flask:
     csrf = _guard(app, settings)
     i18n.init_i18n(app, settings)
     compression.init_compression(app)
-    page_cache.init_page_cache(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if settings.is_development:

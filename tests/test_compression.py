@@ -3,7 +3,7 @@
 import gzip
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from werkzeug.test import TestResponse
 
 from belong_mail.core.decryption import Keyring
@@ -91,6 +91,27 @@ def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
     kept |= {name: visitor.press(url) for name, url in links.items()}
     assert len(kept) > 50
     assert [name for name, answer in kept.items() if is_compressed(answer)] == []
+
+
+@pytest.mark.parametrize("cookie", ["_ga=GA1.2.345", "belong-x=1", "x=1; _ga=GA1.2.345"])
+@pytest.mark.parametrize("path", ["/", "/groups/asian", "/contact"])
+def test_cookies_of_the_parent_domain_change_nothing(
+    visitor: Visitor, path: str, cookie: str
+) -> None:
+    visitor.headers = {**GZIP, "Cookie": cookie}
+    assert is_compressed(visitor.open(path))
+
+
+@pytest.mark.parametrize("cookie", ["belong=x", "belong-known=x", "_ga=1; belong=x"])
+def test_each_cookie_of_ours_means_a_page_of_ones_own(visitor: Visitor, cookie: str) -> None:
+    visitor.headers = {**GZIP, "Cookie": cookie}
+    assert not is_compressed(visitor.open("/"))
+
+
+def test_no_page_hears_of_cookies_but_ours(app: Flask) -> None:
+    sent = {"HTTP_COOKIE": "_ga=GA1.2.345; belong=a; belong-known=b; belong-x=c; __Host-x=d"}
+    with app.test_request_context("/", environ_overrides=sent):
+        assert {**request.cookies} == {"belong": "a", "belong-known": "b"}
 
 
 def test_a_compressed_file_is_asked_for_once_and_known_again(visitor: Visitor) -> None:

@@ -7,7 +7,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
-from belong_mail.accounts.shown import GROUPS, SETTINGS
 from belong_mail.contact import service, threads
 from belong_mail.contact.forms import CodeForm, ContactForm
 from belong_mail.core import site_settings
@@ -16,7 +15,6 @@ from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
-from belong_mail.web.page_cache import cached_by, keep_nothing
 
 contact = Blueprint("contact", __name__)
 
@@ -24,7 +22,6 @@ contact = Blueprint("contact", __name__)
 @contact.route("/contact", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(GROUPS, SETTINGS)
 def write() -> ResponseReturnValue:
     """Store what was written; where that cannot be done, say so and keep the words on the page."""
     form = ContactForm()
@@ -118,7 +115,6 @@ def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
             help_lines = site_settings.with_changes(session, settings).help_lines
             return service.addressees(session), help_lines
     except DBAPIError:
-        keep_nothing()
         return None, settings.help_lines
 
 

@@ -1,4 +1,4 @@
-"""The public calendar: no cookie, no session, cacheable."""
+"""The public calendar: no cookie, no session."""
 
 from calendar import Calendar
 from datetime import date, timedelta
@@ -10,18 +10,15 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
-from belong_mail.accounts.shown import GROUPS
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import formatting, ical, recurrence, service
-from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
-from belong_mail.web.page_cache import GROUP, cached_by
 
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
@@ -29,16 +26,13 @@ SUNDAY = 6
 # How a month is printed so that it fits one page: characters and lines of all weeks, at most.
 DENSITIES = {"roomy": (26, 42), "crowded": (33, 54)}
 PACKED = "packed"
-# How long a page may be shown again without asking us.
-MINUTES = 5
 CALENDAR = "text/calendar; charset=utf-8"
-# What a URL of the calendar names besides its language.
-CHOICE = frozenset({GROUP})
+# The argument by which a calendar is of one group.
+GROUP = "group"
 
 
 @meetings.get("/calendar")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
 def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
     language, today = str(get_locale()), now().astimezone(_zone()).date()
@@ -61,7 +55,6 @@ def calendar() -> str:
 
 @meetings.get("/calendar/<month>")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange, arguments=CHOICE, minutes=MINUTES)
 def month(month: str) -> str:
     """Show a month on one sheet, to be printed."""
     first = _day(f"{month}-01")
@@ -85,7 +78,6 @@ def month(month: str) -> str:
 
 @meetings.get("/calendar.ics")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange, minutes=MINUTES)
 def feed() -> Response:
     """Every group's meetings, for calendars that look again by themselves."""
     with transaction() as session:
@@ -98,7 +90,6 @@ def feed() -> Response:
 
 @meetings.get("/groups/<slug>/calendar.ics")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange)
 def group_feed(slug: str) -> Response:
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)
@@ -110,7 +101,6 @@ def group_feed(slug: str) -> Response:
 
 @meetings.get("/meetings/<meeting_id>/<day>.ics")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange)
 def event(meeting_id: str, day: str) -> Response:
     """One day of a meeting, for one's own calendar."""
     with transaction() as session:

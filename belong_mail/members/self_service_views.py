@@ -21,7 +21,6 @@ from belong_mail.members.forms import AgainForm, AskForm, MoveForm
 from belong_mail.members.self_service import MemberState
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import services, throttle, transaction
-from belong_mail.web.page_cache import cached_by
 
 self_service = Blueprint("self_service", __name__)
 # By when everything is deleted, told a little later than it is: the worker may be busy.
@@ -38,7 +37,6 @@ def over(_error: BadToken) -> tuple[str, int]:
 @self_service.route("/my-groups", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by()
 def ask() -> ResponseReturnValue:
     return _ask(AskForm(), "my-groups", "ask", ".sent")
 

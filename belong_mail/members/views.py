@@ -11,7 +11,6 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.shown import GROUPS, INTERESTS, LED_GROUPS, QUESTIONS
 from belong_mail.core import i18n
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now
 from belong_mail.core.rate_limits import CONFIRMATION_GAP
@@ -28,7 +27,6 @@ from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
 from belong_mail.web.forms import PauseForm
-from belong_mail.web.page_cache import cached_by
 
 # Its pages behind a token need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
@@ -49,7 +47,6 @@ def too_late(_error: members.NotAMember) -> ResponseReturnValue:
 @subscriptions.route("/groups/<slug>/join", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(GROUPS, INTERESTS, QUESTIONS, LED_GROUPS)
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
         group = groups.find_even_retired(session, slug) or abort(404)
@@ -355,7 +352,6 @@ waiting_list = Blueprint("waiting_list", __name__)
 @waiting_list.route("/groups/<slug>/tell-me", methods=["GET", "POST"])
 @public
 @no_cookie
-@cached_by(GROUPS)
 def ask(slug: str) -> ResponseReturnValue:
     """Write the sign-up down, sealed; also from a page that was open when the group started."""
     form = TellMeForm()

@@ -6,7 +6,6 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
-from belong_mail.accounts.shown import GROUPS, INTERESTS, SETTINGS
 from belong_mail.core import site_settings
 from belong_mail.core.colors import style_sheet
 from belong_mail.core.db import now
@@ -14,10 +13,8 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
-from belong_mail.web.page_cache import cached_by
 
 # For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year.
 PROMISED = timedelta(days=180)
@@ -28,7 +25,6 @@ NEXT = 3
 
 @directory.get("/")
 @public
-@cached_by(GROUPS, SETTINGS)
 def index() -> str:
     language = str(get_locale())
     with transaction() as session:
@@ -45,7 +41,6 @@ def index() -> str:
 
 @directory.get("/groups/<slug>")
 @public
-@cached_by(GROUPS, INTERESTS, Meeting, MeetingChange)
 def group(slug: str) -> str:
     with transaction() as session:
         found = groups.find_even_retired(session, slug) or abort(404)
@@ -65,14 +60,12 @@ def group(slug: str) -> str:
 
 @directory.get("/privacy")
 @public
-@cached_by()
 def privacy() -> str:
     return render_template("directory/privacy.html")
 
 
 @directory.get("/accessibility")
 @public
-@cached_by()
 def accessibility() -> str:
     return render_template("directory/accessibility.html")
 

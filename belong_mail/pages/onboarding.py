@@ -13,7 +13,6 @@ from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from belong_mail.accounts.shown import GROUPS
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.email_templates import RenderedEmail
@@ -23,10 +22,8 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
-from belong_mail.meetings.models import Meeting, MeetingChange
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
-from belong_mail.web.page_cache import cached_by
 
 MOST_DATES = 3
 # Octets (RFC 5322 2.1.1); up to there no header is folded, which Python 3.11.7 does wrongly.
@@ -36,14 +33,12 @@ onboarding = Blueprint("onboarding", __name__)
 
 @onboarding.get("/new-colleagues")
 @public
-@cached_by(GROUPS)
 def index() -> str:
     return render_template("onboarding/index.html", entries=_entries(), code=str(get_locale()))
 
 
 @onboarding.get("/new-colleagues/sheet")
 @public
-@cached_by(GROUPS)
 def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
@@ -62,7 +57,6 @@ def handout() -> str:
 
 @onboarding.get("/new-colleagues/mail")
 @public
-@cached_by(GROUPS)
 def mail() -> str:
     return render_template("onboarding/mail.html", draft=_draft())
 
@@ -85,7 +79,6 @@ def draft() -> Response:
 
 @onboarding.get("/groups/<slug>/poster")
 @public
-@cached_by(GROUPS, Meeting, MeetingChange)
 def poster(slug: str) -> str:
     """Show a page for the wall, with the group's next dates."""
     language = str(get_locale())

@@ -39,8 +39,6 @@ def init_compression(app: Flask) -> None:
             return response
         if response.status_code != 200 or response.mimetype not in COMPRESSIBLE_TYPES:  # noqa: PLR2004
             return response
-        if "Content-Encoding" in response.headers:
-            return response
         response.vary.add("Accept-Encoding")
         if request.accept_encodings.quality("gzip") <= 0:
             return response

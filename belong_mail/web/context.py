@@ -13,7 +13,6 @@ from typing import IO, cast
 
 import click
 from flask import Blueprint, Request, current_app, g, has_request_context, request
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
@@ -117,13 +116,6 @@ def read_transaction() -> Iterator[Session]:
     """One transaction that only reads, whatever the method: nobody who writes waits for its end."""
     with services().reading.begin() as session:
         yield session
-
-
-@contextmanager
-def read_connection() -> Iterator[Connection]:
-    """One transaction that only reads, past the ORM."""
-    with services().reading.kw["bind"].connect() as connection, connection.begin():
-        yield connection
 
 
 def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: str = "") -> datetime:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from unicodedata import category
 from urllib.parse import urlsplit
 
-from flask import g, request
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
@@ -52,11 +52,6 @@ def strip(value: str | None) -> str | None:
     return value.strip() if value else value
 
 
-def signed_time() -> str:
-    """Sign the time at which a form is opened."""
-    return services().tokens.sign(Purpose.FORM, new_public_id(), now())
-
-
 class TimedCSRF(CSRF):
     """A signed time in place of a cookie's token: the form was opened here, within a day.
 
@@ -65,9 +60,7 @@ class TimedCSRF(CSRF):
     """
 
     def generate_csrf_token(self, _field: CSRFTokenField) -> str:
-        token = signed_time()
-        g.signed_times = (*g.get("signed_times", ()), token)
-        return token
+        return services().tokens.sign(Purpose.FORM, new_public_id(), now())
 
     def validate_csrf_token(self, _form: Form, field: CSRFTokenField) -> None:
         try:

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from email.message import EmailMessage
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -373,3 +374,22 @@ def test_without_settings_they_are_those_of_colorado_and_of_the_country(visitor:
     assert '<a href="https://safe2tell.org">safe2tell.org</a>' in page
     assert 'Call or text <a href="tel:988">988</a>' in page
     assert '<a href="https://988lifeline.org">988lifeline.org</a>' in page
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("path", ["/contact", "/contact?x=1"])
+def test_whom_to_call_in_a_crisis_is_told_with_a_broken_database(
+    visitor: Visitor, services: Services, path: str
+) -> None:
+    """What is no database at all gives another error than one that is locked or away."""
+    assert visitor.open(path).status_code == 200
+    services.engine.dispose()
+    file = Path(services.engine.url.database or "")
+    for each in file.parent.glob(f"{file.name}-*"):
+        each.unlink()
+    file.write_bytes(b"This was a database. " * 1000)
+    answer = visitor.open(path)
+    assert answer.status_code == 200
+    assert "988" in answer.text
+    assert "911" in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"

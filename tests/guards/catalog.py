@@ -23,7 +23,6 @@ TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_an
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
 VERBS = "tests/rights/test_verbs.py"
 COMPRESSION = "tests/test_compression.py"
-PAGE_CACHE = "tests/test_page_cache.py"
 SIGNED_OUT = "tests/leads/test_signed_out.py"
 HEADERS = "tests/test_headers.py"
 HOUSE = "tests/test_house.py"
@@ -1009,25 +1008,11 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{COMPRESSION}::test_no_answer_with_a_secret_or_a_strangers_words_is_compressed",),
     ),
     (
-        "no-page-is-kept-for-who-sends-a-cookie",
-        "belong_mail/web/page_cache.py",
-        "        and not request.cookies\n",
+        "no-browser-keeps-a-page",
+        "belong_mail/web/security_headers.py",
+        '    "Cache-Control": "no-store",\n',
         "",
-        (f"{PAGE_CACHE}::test_no_page_is_kept_for_or_from_who_sends_a_cookie",),
-    ),
-    (
-        "no-browser-keeps-a-page-that-names-a-group",
-        "belong_mail/web/page_cache.py",
-        "    if not _is_of_a_group():\n",
-        "    if True:\n",
-        (f"{PAGE_CACHE}::test_no_browser_keeps_a_page_whose_url_names_a_group",),
-    ),
-    (
-        "no-browser-keeps-one-group-s-meeting",
-        "belong_mail/web/page_cache.py",
-        'frozenset({"slug", "meeting_id"})',
-        'frozenset({"slug"})',
-        (f"{FEEDS}::test_no_browser_keeps_a_calendar_of_one_group",),
+        (f"{FEEDS}::test_no_browser_keeps_a_calendar",),
     ),
     (
         "no-page-depends-on-a-cookie-of-others",
@@ -1035,74 +1020,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "[each for each in sent if each[0] in ours]",
         "[*sent]",
         (
-            f"{PAGE_CACHE}::test_cookies_of_the_parent_domain_change_nothing",
-            f"{PAGE_CACHE}::test_no_page_hears_of_cookies_but_ours",
+            f"{COMPRESSION}::test_cookies_of_the_parent_domain_change_nothing",
+            f"{COMPRESSION}::test_no_page_hears_of_cookies_but_ours",
         ),
-    ),
-    (
-        "who-signs-in-gets-no-page-from-before",
-        "belong_mail/web/page_cache.py",
-        '    response.vary.add("Cookie")\n',
-        "    pass\n",
-        (f"{PAGE_CACHE}::test_a_browser_that_has_the_page_is_sent_nothing",),
-    ),
-    (
-        "no-page-tells-by-its-time-of-who-leads",
-        "belong_mail/accounts/shown.py",
-        "    .distinct()\n",
-        "",
-        (f"{PAGE_CACHE}::test_a_page_tells_by_its_time_of_no_count_nor_of_who_leads",),
     ),
     (
         "whom-to-call-is-told-with-a-broken-database",
-        "belong_mail/web/page_cache.py",
+        "belong_mail/contact/views.py",
         "from sqlalchemy.exc import DBAPIError\n",
         "from sqlalchemy.exc import OperationalError as DBAPIError\n",
-        (f"{PAGE_CACHE}::test_whom_to_call_in_a_crisis_is_told_with_a_broken_database",),
-    ),
-    (
-        "nothing-that-a-stranger-adds-is-kept",
-        "belong_mail/web/page_cache.py",
-        "        and given.keys() <= {LANGUAGE, *arguments}\n",
-        "",
-        (f"{PAGE_CACHE}::test_what_a_stranger_adds_to_a_url_is_never_kept",),
-    ),
-    (
-        "a-kept-page-is-as-new-as-its-rows",
-        "belong_mail/web/page_cache.py",
-        "found is not None and found.version == version",
-        "found is not None",
-        (
-            f"{PAGE_CACHE}::test_a_write_to_what_pages_show_builds_them_anew_and_any_other_write_does_not",
-        ),
-    ),
-    (
-        "a-kept-page-is-of-this-minute",
-        "belong_mail/web/page_cache.py",
-        "found is not None and found.version == version",
-        "found is not None and found.version[1] == version[1]",
-        (f"{PAGE_CACHE}::test_a_page_is_built_anew_when_the_minute_is_over",),
-    ),
-    (
-        "a-page-that-changed-while-it-was-built-is-not-kept",
-        "belong_mail/web/page_cache.py",
-        "return _version(statements) == version",
-        "return True",
-        (f"{PAGE_CACHE}::test_a_page_whose_rows_change_while_it_is_built_is_not_kept",),
-    ),
-    (
-        "no-signed-time-of-a-form-is-kept",
-        "belong_mail/web/page_cache.py",
-        "    if tokens:\n",
-        "    if tokens == ():\n",
-        (f"{PAGE_CACHE}::test_a_form_has_its_own_signed_time_each_time_and_nobody_keeps_it",),
-    ),
-    (
-        "a-process-keeps-only-so-many-pages",
-        "belong_mail/web/page_cache.py",
-        "if len(self._pages) >= MAX_PAGES:",
-        "if not self:",
-        (f"{PAGE_CACHE}::test_a_process_keeps_only_so_many_pages",),
+        (f"{CONTACT}::test_whom_to_call_in_a_crisis_is_told_with_a_broken_database",),
     ),
     (
         "no-name-in-a-link",
