@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 from belong_mail.core import encryption, logs
 from belong_mail.core.district import HelpLine, HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
-from belong_mail.core.logo import Logo
 from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 from belong_mail.ops import settings
@@ -88,7 +87,6 @@ VALUES: dict[Any, str] = {
     int: "whole number",
     int | None: "whole number",
     Path: "path",
-    Logo | None: "path",
     ZoneInfo: "time zone",
     timedelta | None: "time, such as 90s, 15m or 2h",
     re.Pattern[str] | None: "regular expression",
@@ -153,19 +151,6 @@ class Config:
         "",
         "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
         " after",
-    )
-    accent_color: str = setting(
-        settings.color,
-        "",
-        "the color of links, buttons and the mark, such as #00695c; for the dark a lighter one is"
-        " made of it; empty: ours",
-    )
-    logo: Logo | None = setting(
-        settings.logo,
-        "",
-        "an SVG or PNG file of at most 100 kB, shown beside the site's name and as its icon;"
-        " empty: two circles",
-        UsedBy.WEB,
     )
     database_url: str = setting(
         settings.database,

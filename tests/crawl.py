@@ -50,7 +50,6 @@ SLUG = "the-village"
 PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
-    "/colors.css", "/logo",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
     "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",
@@ -244,8 +243,8 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
     for path in ("", "/sheet", "/mail", "/mail.eml"):
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
-    for name in ("belong.css", "month.css", "paper.css", "compose.js", "paste.js", "progress.js",
-                 "passkey.js"):  # fmt: skip
+    for name in ("belong.css", "colors.css", "month.css", "paper.css", "logo.svg", "compose.js",
+                 "paste.js", "progress.js", "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "leave-all", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)

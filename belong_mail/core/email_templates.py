@@ -11,12 +11,13 @@ from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from belong_mail.core import i18n
-from belong_mail.core.colors import OURS, Palette
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
 
 EMAILS = RESOURCES / "emails"
 PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
+# Colors as pages have them in static/colors.css and static/logo.svg.
+PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
 # The preheader in the source of an email.
 SHOWN = re.compile("{% block preheader %}(.*?){% endblock %}")
@@ -27,7 +28,8 @@ BUTTON = re.compile(
 # The same for programs that draw with Word: there a cell has a padding, a link has none.
 BUTTON_TABLE = (
     r'<table class="action" role="presentation" cellpadding="0" cellspacing="0" border="0">'
-    r'<tr><td class="button" bgcolor="COLOR"><a class="button" href="\1">\2</a></td></tr>'
+    rf'<tr><td class="button" bgcolor="{PALETTE["button"]}">'
+    r'<a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
 
@@ -73,11 +75,9 @@ class Renderer:
         postal_address: str,
         office_inbox: str,
         help_lines: HelpLines,
-        palette: Palette = OURS,
     ) -> None:
-        said = names, mail_from, postal_address, office_inbox, help_lines, palette
+        said = names, mail_from, postal_address, office_inbox, help_lines
         self._environments = {code: _environment(code, *said) for code in i18n.NAMES}
-        self._button_table = BUTTON_TABLE.replace("COLOR", palette.button)
         # What the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
@@ -104,7 +104,7 @@ class Renderer:
         return RenderedEmail(
             subject=" ".join(part("subject.txt").split()),
             text=part("body.txt").strip() + "\n",
-            html=self._inliner.inline(BUTTON.sub(self._button_table, part("body.html"))),
+            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, part("body.html"))),
         )
 
     def words(self, language: str, message: str) -> str:
@@ -120,7 +120,6 @@ def _environment(
     postal_address: str,
     office_inbox: str,
     help_lines: HelpLines,
-    palette: Palette,
 ) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(EMAILS),
@@ -140,7 +139,7 @@ def _environment(
         "postal_address": postal_address,
         "office_inbox": office_inbox,
         "help_lines": help_lines,
-        "palette": palette,
+        "palette": PALETTE,
         **names.placeholders(),
     }
 

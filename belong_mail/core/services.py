@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from belong_mail.core.colors import palette
 from belong_mail.core.db import make_engine
 from belong_mail.core.email_templates import Renderer
 from belong_mail.core.encryption import Sealer
@@ -68,6 +67,5 @@ def make_services(settings: Settings, compiled: int = 500) -> Services:
             settings.postal_address,
             settings.contact_inbox,
             settings.help_lines,
-            palette(settings.accent_color),
         ),
     )

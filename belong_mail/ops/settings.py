@@ -11,10 +11,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from belong_mail.core import colors, encryption
+from belong_mail.core import encryption
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
-from belong_mail.core.logo import MAX_OCTETS, Logo, read_logo
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail import address
 from belong_mail.mail.hosts import Network, is_this_machine
@@ -151,33 +150,6 @@ def phone(value: str) -> str:
     if not _PHONE.fullmatch(value):
         raise ValueError("is a phone number like 800-555-0100")
     return value
-
-
-def color(value: str) -> str:
-    """Read a color that is read well on our light grounds, and on which white is read well."""
-    value = value.strip().lower()
-    if not value:
-        return ""
-    if not colors.HEX.fullmatch(value):
-        raise ValueError("must be a color like #00695c, or empty")
-    reached = colors.contrast(value, colors.LIGHT_GROUND)
-    if reached < colors.MIN_CONTRAST:
-        raise ValueError(
-            f"must be darker: words in it have a contrast of {reached:.1f} to 1 on our pages, and"
-            f" people need {colors.MIN_CONTRAST} to 1 (WCAG 2.2, AA)"
-        )
-    return value
-
-
-def logo(value: str) -> Logo | None:
-    """Read a picture from its file, now: no page opens one later."""
-    if not value:
-        return None
-    try:
-        with (ROOT / value).open("rb") as file:
-            return read_logo(file.read(MAX_OCTETS + 1))
-    except OSError:
-        raise ValueError("names a file that cannot be read") from None
 
 
 def database(value: str) -> str:

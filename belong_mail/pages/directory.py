@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime, time, timedelta
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from belong_mail.core import site_settings
-from belong_mail.core.colors import style_sheet
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view, localized, resources_of
@@ -74,34 +73,7 @@ def accessibility() -> str:
 @public
 def favicon() -> ResponseReturnValue:
     """Redirect browsers that ask here without looking at the page."""
-    return redirect(url_for("static", filename="favicon.svg", lang=None), 308)
-
-
-@directory.get("/colors.css")
-@public
-def colors() -> Response:
-    """Give a page the district's color, if it has one."""
-    accent = services().settings.accent_color
-    version = accent.removeprefix("#")
-    return _kept(style_sheet(accent) if accent else "", "text/css", version)
-
-
-@directory.get("/logo")
-@public
-def logo() -> ResponseReturnValue:
-    found = services().settings.logo
-    return _kept(found.content, found.media_type, found.version) if found else favicon()
-
-
-def _kept(content: str | bytes, media_type: str, version: str) -> Response:
-    """Answer for good where a page's link asks for this `v`: it has another for another setting.
-
-    A page of a process that has newer settings asks for what is not here yet.
-    """
-    response = Response(content, mimetype=media_type)
-    if version and request.args.get("v") == version:
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    return response
+    return redirect(url_for("static", filename="logo.svg", lang=None), 308)
 
 
 @directory.get("/robots.txt")

@@ -80,8 +80,6 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
         "district_name": settings.district_name,
         "district_short": settings.district_short,
         "program_name": settings.program_name,
-        "logo": settings.logo,
-        "colors_version": settings.accent_color.removeprefix("#"),
     }
 
     @app.context_processor

@@ -1,7 +1,6 @@
 """The app of Lakeside, in a database that no district's groups were written into."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -10,15 +9,13 @@ from belong_mail.app import create_app
 from belong_mail.core import i18n
 from belong_mail.core.services import Services
 from config import Config
-from tests.another_district.lakeside import LOGO, SETTINGS, add_groups
+from tests.another_district.lakeside import SETTINGS, add_groups
 from tests.web_role import pages_as_web
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> dict[str, str]:
-    logo = tmp_path / "logo.svg"
-    logo.write_text(LOGO)
-    return {**SETTINGS, "BELONG_LOGO": str(logo)}
+def settings() -> dict[str, str]:
+    return dict(SETTINGS)
 
 
 @pytest.fixture

@@ -1,17 +1,10 @@
-"""Lakeside Public Schools: made up, with names, groups, a color and a logo of its own."""
+"""Lakeside Public Schools: made up, with names and groups of its own."""
 
 from sqlalchemy.orm import Session
 
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group, GroupInterest
 
-LOGO = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20">
-  <defs><linearGradient id="lake"><stop offset="0" stop-color="#00695c"/></linearGradient></defs>
-  <style>.wave { fill: url(#lake) }</style>
-  <path class="wave" d="M0 10q10-10 20 0t20 0v10H0z"/>
-</svg>
-"""
 SETTINGS = {
     "BELONG_SITE_NAME": "Lakeside Together",
     "BELONG_DISTRICT_NAME": "Lakeside Public Schools",
@@ -27,7 +20,6 @@ SETTINGS = {
     "BELONG_SAFE2TELL_URL": "https://safetip.example",
     # The second one is that of the addresses on the walk past every page.
     "BELONG_ALLOWED_DOMAINS": "lakeside.example,dpsk12.org",
-    "BELONG_ACCENT_COLOR": "#00695C",
 }
 # The walk past every page needs addresses of these kinds: an open group, a second one, one that is
 # discreet by its name alone, and one that is to start.

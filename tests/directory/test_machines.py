@@ -37,5 +37,5 @@ def test_the_public_pages_may_be_found_and_a_leads_may_not(visitor: Visitor) -> 
 
 def test_the_icon_is_found_where_browsers_look_for_it(visitor: Visitor) -> None:
     answer = visitor.open("/favicon.ico")
-    assert (answer.status_code, answer.location) == (308, "/static/favicon.svg")
+    assert (answer.status_code, answer.location) == (308, "/static/logo.svg")
     assert visitor.client.get(answer.location, buffered=True).mimetype == "image/svg+xml"

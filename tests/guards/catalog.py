@@ -15,8 +15,6 @@ COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 SERVING = "tests/test_serving.py"
 CONFIG = "tests/test_config.py"
-LOOK = "tests/another_district/test_look.py"
-HARMFUL_LOGO = f"{LOOK}::test_a_logo_that_could_run_or_fetch_something_is_refused"
 ANOTHER_DISTRICT = "tests/another_district/test_walk.py"
 EXPORT = "tests/leads/test_export.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
@@ -5828,41 +5826,6 @@ ROWS += (
         'kinds = list(getattr(step.module, "brings", ()))',
         "kinds: list[str] = []",
         (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
-    ),
-    (
-        "a-logo-only-draws",
-        "belong_mail/core/logo.py",
-        "if space != SVG or element not in ELEMENTS:",
-        "if False:",
-        (HARMFUL_LOGO,),
-    ),
-    (
-        "a-logo-runs-nothing",
-        "belong_mail/core/logo.py",
-        'if name.startswith("on") or (name == "href" and not value.startswith("#")):',
-        "if False:",
-        (HARMFUL_LOGO,),
-    ),
-    (
-        "a-logo-fetches-nothing",
-        "belong_mail/core/logo.py",
-        'REACHING.search("".join(texts))',
-        "False",
-        (HARMFUL_LOGO,),
-    ),
-    (
-        "a-logo-has-no-entities",
-        "belong_mail/core/logo.py",
-        "parser.StartDoctypeDeclHandler = parser.ProcessingInstructionHandler = refuse",
-        "assert refuse",
-        (f"{LOOK}::test_a_logo_that_is_no_small_picture_is_refused",),
-    ),
-    (
-        "a-color-is-read-well",
-        "belong_mail/ops/settings.py",
-        "if reached < colors.MIN_CONTRAST:",
-        "if False:",
-        (f"{LOOK}::test_a_color_that_people_could_not_read_is_refused_with_the_reason",),
     ),
     (
         "a-name-is-no-html",
