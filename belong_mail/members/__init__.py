@@ -1,1 +1,1 @@
-"""Sign-up, waiting list, self-service, reminders, and what bounces do to memberships."""
+"""Sign-up, waiting list, my groups, personal addresses, reminders, and lists that move in."""

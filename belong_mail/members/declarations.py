@@ -1,32 +1,25 @@
 """What the worker must know of members: their emails, jobs, retention and wrapped columns."""
 
 from datetime import datetime
-from importlib import import_module
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
-from sqlalchemy.orm import Session
 
-from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import (
     ADDRESS_CHANGE_AGE,
     ENDED_AGE,
     IMPORT_AGE,
-    INBOUND_DIGEST_AGE,
     NO_AGE,
     PENDING_CONFIRMATION_AGE,
-    UNTRIED_MAILBOX_AGE,
     in_batches,
     older_than,
 )
-from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.delivery.room import Room, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
     emails,
     import_tasks,
-    inbound,
     reminders,
     removal,
     removal_tasks,
@@ -40,7 +33,6 @@ from belong_mail.members import (
 )
 from belong_mail.members.erasure import ERASURE_COLUMN
 from belong_mail.members.imports import BATCH_COLUMN, Import
-from belong_mail.members.intake import InboundDigest, InboundMailbox
 from belong_mail.members.models import (
     AddressChange,
     Erasure,
@@ -52,14 +44,7 @@ from belong_mail.members.models import (
 from belong_mail.members.ticks import TICKS_COLUMN
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, NAME_COLUMN
 
-BOUNCE_TASKS = "belong_mail.members.bounce_tasks"
 INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
-
-
-def _receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
-    """Load with the first message that came back what reads it: else most workers never need it."""
-    receive = import_module(BOUNCE_TASKS).receive_returned
-    receive(mailer, session, keyring, job)
 
 
 def delivered_introductions(_at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -150,12 +135,6 @@ RETENTION = {
     "address changes": in_batches(
         delete(AddressChange), older_than(AddressChange.created_at, ADDRESS_CHANGE_AGE)
     ),
-    "digests of what came back": in_batches(
-        delete(InboundDigest), older_than(InboundDigest.seen_at, INBOUND_DIGEST_AGE)
-    ),
-    "mailboxes that nobody reads": in_batches(
-        delete(InboundMailbox), older_than(InboundMailbox.tried_at, UNTRIED_MAILBOX_AGE)
-    ),
     "subscriptions": in_batches(delete(Subscription), ended_subscriptions),
     "interests": in_batches(delete(WaitlistEntry), ended_waitlist_entries),
 }
@@ -202,7 +181,6 @@ MEMBERS = Room(
         staff_codes.CODE,
         staff_codes.JOIN,
     ),
-    mailer_tasks={inbound.RETURNED: _receive_returned},
     retention=RETENTION,
     wrapped=WRAPPED,
     short_lived={

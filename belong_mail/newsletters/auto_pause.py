@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import service as accounts
 from belong_mail.delivery import outbox, retry, throttle
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, SentPerMinute, State
+from belong_mail.inbound import bounces, hard_bounces
 from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
-from belong_mail.members import bounce_rules, bounces
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import LATE_AFTER
@@ -32,7 +32,7 @@ def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_i
     that a lead who goes on comes to an end.
     """
     delivery = session.get_one(Delivery, delivery_id)
-    if bounce_rules.reclassify(delivery) not in ABOUT_THE_ISSUE:
+    if hard_bounces.reclassify(delivery) not in ABOUT_THE_ISSUE:
         return bounces.handle_bounce(session, domain_of, delivery_id)
     bounces.record_our_fault(session)
     issue = session.get(Newsletter, delivery.newsletter_id or 0)
@@ -63,7 +63,7 @@ def _refused(session: Session, delivery: Delivery) -> list[Delivery]:
         Delivery.attempts == 0,
     )
     found = session.scalars(failed.order_by(Delivery.id))
-    return [each for each in found if bounce_rules.reclassify(each) in ABOUT_THE_ISSUE]
+    return [each for each in found if hard_bounces.reclassify(each) in ABOUT_THE_ISSUE]
 
 
 LATE_KIND = "issue-held"

@@ -19,8 +19,9 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import SEALED_TO, Email, Mailer
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Delivery, State
+from belong_mail.inbound import bounces
+from belong_mail.inbound.models import is_silent
 from belong_mail.mail.address import normalise
-from belong_mail.members import bounces, intake
 from belong_mail.office.settings_tasks import alert_address
 
 LATE = timedelta(minutes=15)
@@ -75,7 +76,7 @@ ALERTS = (
         "alert-inbound",
         b"alert/inbound",
         "The mailbox for bounces has not been read for an hour.",
-        intake.is_silent,
+        is_silent,
     ),
 )
 

@@ -13,8 +13,9 @@ from belong_mail.accounts.commands import lead_commands, office_commands
 from belong_mail.contact.commands import contact_commands
 from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
+from belong_mail.inbound.commands import bounce_commands, inbound_command
 from belong_mail.leads.commands import export_command, question_commands
-from belong_mail.members.commands import bounce_commands, import_command, inbound_command
+from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.ops import user_errors
 from belong_mail.ops.web_launcher import web_command

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import db
 from belong_mail.core.db import now
 from belong_mail.core.services import Settings
-from belong_mail.members.intake import LastLook
+from belong_mail.inbound.models import LastLook
 from belong_mail.ops import hold
 from belong_mail.ops.metrics import LATE, Metrics, oldest_request
 

@@ -18,8 +18,8 @@ from belong_mail.delivery.models import (
     SentPerMinute,
     State,
 )
-from belong_mail.members import bounces, intake
-from belong_mail.members.intake import LastLook
+from belong_mail.inbound import bounces
+from belong_mail.inbound.models import LastLook, last_look
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import canary, clock_repair, figures, hold
 
@@ -102,7 +102,7 @@ def gather_metrics(
         is_on_hold=hold.is_on(session),
         undelivered=len(contact.undelivered(session)),
         is_coming_back=bounces.is_alarming(session, at),
-        inbound=intake.last_look(session, at),
+        inbound=last_look(session, at),
         backup_seconds=_age(figures.noted_at(session, figures.BACKUP), at),
         free_bytes=free_bytes,
     )

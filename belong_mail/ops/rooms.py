@@ -17,6 +17,7 @@ from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery.room import Room
 from belong_mail.groups.declarations import GROUPS
+from belong_mail.inbound.declarations import INBOUND
 from belong_mail.leads.declarations import LEADS
 from belong_mail.meetings.declarations import MEETINGS
 from belong_mail.members.declarations import MEMBERS
@@ -50,7 +51,7 @@ def _refuse_twice(name: str, declared: Iterable[Mapping[str, object]]) -> None:
 
 
 # In this order rows are removed: a message to the office before the record of its delivery.
-ROOMS = (GROUPS, ACCOUNTS, CONTACT, MEETINGS, MEMBERS, NEWSLETTERS, LEADS, OFFICE, OPS)
+ROOMS = (GROUPS, ACCOUNTS, CONTACT, MEETINGS, MEMBERS, INBOUND, NEWSLETTERS, LEADS, OFFICE, OPS)
 ALL = joined(ROOMS)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from belong_mail.core import logs
 from belong_mail.core.db import error_name, now, require_writable
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
-from belong_mail.members import bounces
+from belong_mail.inbound import bounces
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.ops import figures, health, hold
 from belong_mail.ops import metrics as metrics_module

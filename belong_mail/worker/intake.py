@@ -16,10 +16,10 @@ from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
 from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.inbound.mailbox import LeaseLost, Progress, Reader
+from belong_mail.inbound.pipe import InboxFull
 from belong_mail.mail.imap.location import MailboxLocation
 from belong_mail.mail.imap.mailbox import Mailbox, MailboxUnavailable, open_mailbox, token_source
-from belong_mail.members.inbound import InboxFull
-from belong_mail.members.intake_reader import LeaseLost, Progress, Reader
 
 # Seconds between looks; after failures twice as many each time, up to the second number.
 LOOK_GAP_SECONDS, MAX_GAP_SECONDS = 60.0, 900.0

@@ -23,10 +23,11 @@ from belong_mail.delivery.mailer import Mailer, SealedRecipients
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
-from belong_mail.members import import_tasks, inbound, waitlist_tasks, wrapped_fields
+from belong_mail.members import import_tasks, waitlist_tasks, wrapped_fields
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
@@ -279,7 +280,7 @@ class Worker:
         is_lookup = Job.kind.in_(ALL.lookups)
         due = select(Job.id, is_lookup).where(Job.due_at <= at)
         due = due.where(Job.failures < MAX_FAILURES)
-        people_first = due.order_by(Job.kind == inbound.RETURNED, Job.id).limit(JOBS_AT_ONCE)
+        people_first = due.order_by(Job.kind == pipe.RETURNED, Job.id).limit(JOBS_AT_ONCE)
         found = [(number, bool(is_one)) for number, is_one in session.execute(people_first)]
         asking = [number for number, is_one in found if is_one]
         room = jobs.remaining_lookups(session, at) if asking else 0

@@ -4,7 +4,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from belong_mail.core.services import Services
-from belong_mail.members import inbound
+from belong_mail.inbound import pipe
 
 UNKNOWN = ("5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
 FULL = ("5.2.2", "552 5.2.2 The mailbox is full")
@@ -119,5 +119,5 @@ def apple(return_path: str) -> bytes:
 
 def hand_back(services: Services, return_path: str, message: bytes) -> None:
     """Keep a message that came back, as a mail server's pipe does."""
-    sealed = inbound.seal_returned(services.sealer, return_path, message)
-    inbound.store(services.settings.database_url, sealed)
+    sealed = pipe.seal_returned(services.sealer, return_path, message)
+    pipe.store(services.settings.database_url, sealed)

@@ -8,7 +8,7 @@ import pytest
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.members import bounces
+from belong_mail.inbound import bounces
 from belong_mail.ops import health
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import make_worker

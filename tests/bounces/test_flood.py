@@ -6,7 +6,7 @@ from sqlalchemy import func, insert, select
 
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.members import inbound
+from belong_mail.inbound import pipe
 from tests.bounces.mail import bounce, hand_back
 from tests.bounces.scenario import ADA, VILLAGE, BounceScenario
 from tests.browser_client import Visitor
@@ -35,7 +35,7 @@ def test_who_asks_to_join_comes_before_what_came_back(
 def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services: Services) -> None:
     """It keeps them, and the disk is not filled."""
     with services.writing.begin() as session:
-        session.execute(insert(Job), [{"kind": inbound.RETURNED, "sealed": b"x"}] * 9_999)
+        session.execute(insert(Job), [{"kind": pipe.RETURNED, "sealed": b"x"}] * 9_999)
     assert cli.invoke(args=["inbound"], input=b"The last").exit_code == 0
     refused = cli.invoke(args=["inbound"], input=b"One too many")
     assert (refused.exit_code, "Too many" in refused.output) == (1, True)
@@ -66,7 +66,7 @@ def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
 def test_a_flood_of_large_messages_is_left_to_the_mail_server_too(
     cli: Any, services: Services
 ) -> None:
-    large = {"kind": inbound.RETURNED, "sealed": b"x" * 250_000}
+    large = {"kind": pipe.RETURNED, "sealed": b"x" * 250_000}
     with services.writing.begin() as session:
         session.execute(insert(Job), [large] * 399)
     assert cli.invoke(args=["inbound"], input=b"x" * 200_000).exit_code == 0

@@ -16,8 +16,8 @@ from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.inbound import pipe
 from belong_mail.mail.bounces import MAX_OCTETS
-from belong_mail.members import inbound
 from tests.bounce_parsing.fresh import FRESH
 from tests.bounces.mail import FULL, UNKNOWN, apple, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
@@ -28,7 +28,7 @@ from tests.processes import ROOT, SECONDS, feed, flask, surroundings
 
 WORKER_ALONE = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
 FLASK = flask("inbound")
-PIPE = [sys.executable, "-m", "belong_mail.members.inbound"]
+PIPE = [sys.executable, "-m", "belong_mail.inbound.pipe"]
 
 
 def requests(services: Services) -> list[Job]:
@@ -222,7 +222,7 @@ def test_the_pipe_takes_one_return_path(environment: dict[str, str]) -> None:
 
 def test_the_pipe_is_told_of_a_flood(environment: dict[str, str], services: Services) -> None:
     with services.writing.begin() as session:
-        session.execute(insert(Job), [{"kind": inbound.RETURNED, "sealed": b"x"}] * 10_000)
+        session.execute(insert(Job), [{"kind": pipe.RETURNED, "sealed": b"x"}] * 10_000)
     done = feed(environment, b"One too many", program=PIPE)
     assert (done.returncode, b"Too many" in done.stderr) == (os.EX_TEMPFAIL, True)
 
@@ -232,7 +232,7 @@ def test_the_pipe_leaves_no_image_of_its_memory(environment: dict[str, str]) -> 
     code = (
         "import resource as r, runpy, sys; most = r.getrlimit(r.RLIMIT_CORE)[1];"
         "r.setrlimit(r.RLIMIT_CORE, (most, most)); sys.argv[1:] = ['b+00@example.org'];"
-        "print(most)\ntry: runpy.run_module('belong_mail.members.inbound', run_name='__main__')\n"
+        "print(most)\ntry: runpy.run_module('belong_mail.inbound.pipe', run_name='__main__')\n"
         "except SystemExit as end: print(end.code, *r.getrlimit(r.RLIMIT_CORE))"
     )
     done = feed(environment, b"Subject: Tea", program=[sys.executable, "-c", code])
@@ -243,7 +243,7 @@ def test_the_pipe_leaves_no_image_of_its_memory(environment: dict[str, str]) -> 
 
 
 def test_the_pipe_starts_without_what_takes_long_to_load(environment: dict[str, str]) -> None:
-    code = "import sys, belong_mail.members.inbound; print(*sys.modules)"
+    code = "import sys, belong_mail.inbound.pipe; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", code], env=surroundings(environment), text=True,
         capture_output=True, timeout=SECONDS, check=True, cwd=ROOT,

@@ -3,9 +3,9 @@
 import pytest
 
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound import hard_bounces
 from belong_mail.mail.bounces.parser import Kind, parse_report
 from belong_mail.mail.smtp.replies import PHRASES, Reply, ReplyClass, classify_reply, known_phrase
-from belong_mail.members import bounce_rules
 from tests.bounce_parsing.samples import SAMPLES, Sample
 from tests.mail.test_outcomes import CASES
 
@@ -19,7 +19,7 @@ REFUSALS = [(verb, reply) for verb, reply, _ in CASES if verb in {"RCPT", "DATA"
 
 def is_unknown(code: int | None, enhanced: str, phrase: str) -> bool:
     delivery = Delivery(state=State.BOUNCED, code=code, enhanced=enhanced, phrase=phrase)
-    return bounce_rules.rule_of(delivery) is bounce_rules.UNKNOWN
+    return hard_bounces.rule_of(delivery) is hard_bounces.UNKNOWN
 
 
 @pytest.mark.parametrize("sample", BOUNCES, ids=str)

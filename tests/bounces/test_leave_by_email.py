@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from belong_mail.core.db import new_public_id
 from belong_mail.core.services import Services
 from belong_mail.delivery.return_paths import VerpAddresses
-from belong_mail.members.inbound import is_forged
+from belong_mail.inbound.pipe import is_forged
 from tests.bounces.mail import apple, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.db_dump import kept_of

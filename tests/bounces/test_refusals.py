@@ -3,7 +3,7 @@
 import pytest
 
 from belong_mail.core.db import now
-from belong_mail.members import bounces
+from belong_mail.inbound import bounces
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from tests.bounces.scenario import BounceScenario

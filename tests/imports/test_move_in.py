@@ -18,9 +18,9 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
 )
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound.bounces import breaker_until
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.bounces import breaker_until
 from belong_mail.members.import_tasks import DAY, INVITED, INVITED_AGAIN, MAX_FAILURES
 from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
 from tests.bounces.mail import complaint, hand_back

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.jobs import Job
-from belong_mail.members import inbound
+from belong_mail.inbound import pipe
 from belong_mail.worker.loop import Worker
 from tests.servers.dovecot import Dovecot
 
@@ -22,7 +22,7 @@ def look(worker: Worker) -> None:
 
 def jobs_of(session: Session) -> int:
     """Count the messages that came back and wait for the worker."""
-    waiting = select(func.count(Job.id)).where(Job.kind == inbound.RETURNED)
+    waiting = select(func.count(Job.id)).where(Job.kind == pipe.RETURNED)
     return session.scalar(waiting) or 0
 
 

@@ -13,7 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
-from belong_mail.members.intake import InboundDigest, last_look
+from belong_mail.inbound.models import InboundDigest, last_look
 from belong_mail.members.models import Subscription
 from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker

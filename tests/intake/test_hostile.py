@@ -12,9 +12,9 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
-from belong_mail.members import inbound
-from belong_mail.members.intake import InboundDigest, InboundMailbox, LastLook, last_look
-from belong_mail.members.intake_reader import MAX_BREAKS
+from belong_mail.inbound import pipe
+from belong_mail.inbound.mailbox import MAX_BREAKS
+from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastLook, last_look
 from belong_mail.ops import alerts
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce
@@ -251,8 +251,8 @@ def test_a_full_queue_leaves_messages_in_the_mailbox(
     worker: Worker, scripted: ImapServer, services: Services
 ) -> None:
     with services.writing.begin() as session:
-        waiting = [{"kind": inbound.RETURNED, "sealed": b"x", "failures": 3}]
-        session.execute(insert(Job), waiting * (inbound.MAX_WAITING - 1))
+        waiting = [{"kind": pipe.RETURNED, "sealed": b"x", "failures": 3}]
+        session.execute(insert(Job), waiting * (pipe.MAX_WAITING - 1))
     scripted.put(*messages(0, 2))
     look(worker)
     assert (digests(services), len(scripted.messages)) == (1, 2)

@@ -8,7 +8,7 @@ from joserfc.jwk import RSAKey
 
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
-from belong_mail.members.intake import last_look
+from belong_mail.inbound.models import last_look
 from belong_mail.worker.loop import Worker
 from tests.intake.inbox import Inbox, look
 from tests.markers import on_sqlite

@@ -17,8 +17,8 @@ from belong_mail.core.rate_limits import Limit
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.members import bounces
-from belong_mail.members.intake import InboundMailbox
+from belong_mail.inbound import bounces
+from belong_mail.inbound.models import InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.ops import figures, hold
 from belong_mail.worker.loop import Worker

@@ -19,7 +19,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
-from belong_mail.members.intake import InboundDigest, InboundMailbox
+from belong_mail.inbound.models import InboundDigest, InboundMailbox
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import address_of
 from belong_mail.newsletters import service as newsletters

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from belong_mail.members.bounce_rules import RULES, UNKNOWN, BounceRule
+from belong_mail.inbound.hard_bounces import RULES, UNKNOWN, BounceRule
 
 STAFF, SMALL, GONE, OUTSIDE = (
     "dpsk12.org", "schools.example.net", "closed.example.net", "mail.example.com",

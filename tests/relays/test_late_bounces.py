@@ -12,7 +12,7 @@ import pytest
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.members.bounce_rules import rule_of
+from belong_mail.inbound.hard_bounces import rule_of
 from tests.bounces.mail import apple, complaint
 from tests.bounces.scenario import pass_days
 from tests.faults import product

@@ -1,6 +1,6 @@
 """Why a message came back: codes and words, judged by the one table of `mail.smtp.replies`.
 
-What of it ends a membership stands in `members.bounce_rules`.
+What of it ends a membership stands in `inbound.hard_bounces`.
 """
 
 import re

@@ -16,8 +16,8 @@ from belong_mail.core.db import dialect_insert, now, required
 from belong_mail.core.decryption import BlindIndex
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
-from belong_mail.members import inbound
-from belong_mail.members.intake import InboundDigest, InboundMailbox
+from belong_mail.inbound import pipe
+from belong_mail.inbound.models import InboundDigest, InboundMailbox
 
 # A worker that may be gone is waited for so long, which is longer than a look may take to find the
 # next message; each message that is taken in renews the lease.
@@ -119,11 +119,11 @@ class Reader:
         return session.scalar(once.returning(InboundDigest.id)) is not None
 
     def _store(self, session: Session, message: bytes) -> None:
-        sealed = inbound.seal_returned(self.sealer, "", message)
+        sealed = pipe.seal_returned(self.sealer, "", message)
         waiting = select(func.count(Job.id), func.coalesce(func.sum(func.length(Job.sealed)), 0))
-        number, octets = session.execute(waiting.where(Job.kind == inbound.RETURNED)).one()
-        inbound.require_space(number, octets, len(sealed))
-        session.add(Job(kind=inbound.RETURNED, sealed=sealed))
+        number, octets = session.execute(waiting.where(Job.kind == pipe.RETURNED)).one()
+        pipe.require_space(number, octets, len(sealed))
+        session.add(Job(kind=pipe.RETURNED, sealed=sealed))
         session.flush()
 
     @staticmethod

@@ -13,12 +13,12 @@ from belong_mail.core.jobs import Job
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound import bounces, pipe
+from belong_mail.inbound.attribution import asks_to_leave, attribute
 from belong_mail.mail import address as addresses
 from belong_mail.mail.bounces.parser import Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
-from belong_mail.members import bounces, inbound
 from belong_mail.members import service as members
-from belong_mail.members.attribution import asks_to_leave, attribute
 from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN
 from belong_mail.members.models import Subscription
 from belong_mail.members.tasks import CONFIRMATION_KINDS
@@ -42,7 +42,7 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     What names no delivery of ours, or one that has long been settled, changes nothing: so a forged
     report about somebody's address does nothing, and one that comes twice counts once.
     """
-    held = keyring.opener.open(job.sealed or b"", sealed_for(inbound.RETURNED))
+    held = keyring.opener.open(job.sealed or b"", sealed_for(pipe.RETURNED))
     return_path, _, message = held.partition(b"\n")
     report = parse_report(message)
     path = return_path.decode("ascii", "replace")

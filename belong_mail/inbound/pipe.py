@@ -1,6 +1,6 @@
 """Keep a message that came back, sealed, for the worker: what a mail server's pipe runs.
 
-`python -m belong_mail.members.inbound [RETURN_PATH] < MESSAGE` starts for each message, so it loads
+`python -m belong_mail.inbound.pipe [RETURN_PATH] < MESSAGE` starts for each message, so it loads
 neither Flask nor SQLAlchemy, and opens nothing.
 """
 

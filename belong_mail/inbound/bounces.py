@@ -14,8 +14,8 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, Limit
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.inbound.hard_bounces import UNKNOWN, BounceRule, rule_of
 from belong_mail.members import service as members
-from belong_mail.members.bounce_rules import UNKNOWN, BounceRule, rule_of
 from belong_mail.members.models import Subscription
 
 log = logging.getLogger(__name__)
