@@ -29,6 +29,8 @@ from tests.seeded import seed_groups
 from tests.servers.smtp import Server
 from tests.web_role import give_rights, pages_as_web
 
+pytest_plugins = ("tests.night",)
+
 KEYS = encryption.new_keys()
 compile_once()
 keep_in_memory()

@@ -65,6 +65,6 @@ def trial(root: Path, sabotage: Sabotage) -> str:
 def run(root: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """Run tests on SQLite, which is enough; those that name the other database run there."""
     is_named = all("postgresql" in test for test in tests)
-    options = ("-q", "-x", "--tb=no", *(() if is_named else ("-k", "not postgresql")))
+    options = ("-q", "-x", "--tb=no", "--night", *(() if is_named else ("-k", "not postgresql")))
     command = [sys.executable, "-B", "-m", "pytest", *options, *tests]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
