@@ -21,7 +21,6 @@ from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
 from belong_mail.leads.home import lead
 from belong_mail.leads.views import (
-    exports,
     group_interests,
     group_settings,
     questions,
@@ -36,7 +35,7 @@ from belong_mail.members.views import subscriptions, waiting_list
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures
 from belong_mail.newsletters.release_views import approvals, releases
-from belong_mail.office.group_views import office_exports, office_groups
+from belong_mail.office.group_views import office_groups
 from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
 from belong_mail.office.people_views import people
@@ -61,8 +60,8 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, personal_address,
     contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
-    group_settings, questions, group_interests, shared_mailbox, exports, office, office_groups,
-    office_exports, office_imports, office_newsletters, office_settings, office_trail, people,
+    group_settings, questions, group_interests, shared_mailbox, office, office_groups,
+    office_imports, office_newsletters, office_settings, office_trail, people,
     onboarding, meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip
 

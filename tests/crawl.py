@@ -346,7 +346,6 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
         meeting = plan_meeting(session, SLUG)
         own = {
             "<slug>": SLUG,
-            "<group_id>": issue.group.public_id,
             "<public_id>": issue.public_id,
             "<account_id>": somebody_who_leads(session),
             "<picture_id>": image.public_id,

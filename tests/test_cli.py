@@ -45,7 +45,7 @@ COMMANDS = [
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
     "contact", "contact undelivered", "contact resend", "question", "question list",
     "question approve", "question refuse", "bounce", "bounce status", "bounce accept",
-    "bounce undo", "inbound", "inbound explain", "export",
+    "bounce undo", "inbound", "inbound explain",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",

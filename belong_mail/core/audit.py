@@ -117,7 +117,6 @@ class Kind(StrEnum):
     ADDRESS_REMOVED = gettext_noop("address removed from group")
     ADDRESS_BARRED = gettext_noop("address barred from group")
     ADDRESS_LET_IN = gettext_noop("address let into group again")
-    EXPORTED = gettext_noop("group’s content downloaded")
     IMPORTED = gettext_noop("list of addresses imported")
     IMPORT_STOPPED = gettext_noop("import of addresses stopped")
     SETTING_CHANGED = gettext_noop("setting changed")

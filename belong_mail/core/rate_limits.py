@@ -133,8 +133,6 @@ MAILBOX_RATE = Rate(10, DAY)
 # to each other: a colleague's inbox is not theirs to fill.
 TEST_RATE = Rate(20, HOUR)
 TO_COLLEAGUES_RATE = Rate(6, HOUR)
-# Downloads of what groups have published, of one lead or one of the office: each takes some work.
-EXPORT_RATE = Rate(10, HOUR)
 # Acknowledgements of messages to the office, for one address: anyone may type anyone's.
 ACKNOWLEDGEMENT_RATE = Rate(1, DAY)
 # Messages that were not delivered, sent again: an inbox that is full has time to be emptied.

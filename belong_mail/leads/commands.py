@@ -1,27 +1,14 @@
-"""The office's commands: the questions of sign-up forms, and what a group has published."""
-
-import os
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO
+"""The office's commands for the questions of sign-up forms."""
 
 import click
 
 from belong_mail.accounts.service import NotFound
-from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
-from belong_mail.core.terminal import asks, progress, refusing, say
-from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group
-from belong_mail.leads import export, question_approval
-from belong_mail.web.context import read_transaction, services, transaction
+from belong_mail.core.terminal import asks, refusing, say
+from belong_mail.leads import question_approval
+from belong_mail.web.context import transaction
 
 NO_SUCH = "There is no such question. See `question list`."
-# What the bar on the terminal counts.
-COUNTED = "Newsletters"
-# In a folder where the worker may write, as whom operators run it.
-EXAMPLE = "/var/lib/belong-worker/the-village.zip"
 
 
 @click.group("question")
@@ -66,60 +53,3 @@ def refuse_question(question_id: int) -> None:
     with transaction() as session, refusing(NotFound, words=NO_SUCH):
         question_approval.refuse_question(session, question_id)
     say("Deleted.")
-
-
-@click.command("export", epilog=f"Example: belong export the-village {EXAMPLE}")
-@click.argument("slug")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Overwrite FILE without asking.")
-def export_command(slug: str, file: Path, *, yes: bool) -> None:
-    """Write what the group SLUG has published into the ZIP file FILE.
-
-    Newsletters that were sent, with pictures and flyers; the group's page; questions and meetings.
-    Open index.html in it. It says nothing of
-    who the members are, but names contact people of meetings. Groups that have ended count too.
-    """
-    with transaction() as session:
-        group = groups.find_of_any_age(session, slug)
-        if group is None:
-            raise click.BadParameter(f"There is no group “{slug}”. See `group list`.")
-        _prepare(file, is_sure=yes)
-        audit.record(session, audit.Kind.EXPORTED, group=group)
-    number = _write(group.id, file)
-    say(f"{file} has {number} newsletters, the page, questions and meetings of {slug}.")
-
-
-def _prepare(file: Path, *, is_sure: bool) -> None:
-    """Ask before a file is overwritten; end the command where it cannot be written."""
-    if not file.parent.is_dir():
-        raise click.BadParameter(f"There is no folder {file.parent}.")
-    if file.exists() and not is_sure:
-        click.confirm(f"{file} exists. Overwrite it?", abort=True, err=True)
-    words = f"Nothing can be written in {file.parent.absolute()}."
-    bad = refusing(OSError, words=words, kind=click.BadParameter)
-    with bad, NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-"):
-        pass
-
-
-def _write(group_id: int, file: Path) -> int:
-    """Write the file beside its place, readable by its owner alone, and put it there when whole."""
-    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as written:
-        try:
-            number = _fill(group_id, written)
-            written.flush()
-            os.fsync(written.fileno())
-            Path(written.name).replace(file)
-        except BaseException:
-            Path(written.name).unlink()
-            raise
-    return number
-
-
-def _fill(group_id: int, written: IO[bytes]) -> int:
-    """Write the ZIP, and show on the terminal how far it is."""
-    zone = services().settings.timezone
-    with read_transaction() as session:
-        group = session.get_one(Group, group_id)
-        issues = export.count_issues(session, group)
-        with progress(issues, COUNTED) as bar:
-            return export.Export(session, group, zone, now(), written, bar.update).write()

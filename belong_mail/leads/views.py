@@ -1,4 +1,4 @@
-"""The leads' pages: a group's page, its questions, its mailbox, its download."""
+"""The leads' pages: a group's page, its questions, its mailbox."""
 
 from dataclasses import asdict
 
@@ -16,13 +16,12 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.leads import downloads, interests, mailbox, welcome
-from belong_mail.leads import export as group_export
+from belong_mail.leads import interests, mailbox, welcome
 from belong_mail.leads import page as group_page
 from belong_mail.leads import question_approval as question_service
 from belong_mail.leads.forms import InterestForm, PageForm, QuestionForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
-from belong_mail.web.access import for_leads, fresh_proof, no_cookie, public
+from belong_mail.web.access import for_leads, no_cookie, public
 from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
 
 group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")
@@ -235,13 +234,3 @@ def confirm(token: str) -> ResponseReturnValue:
 @public
 def confirmed() -> str:
     return render_template("shared_mailbox/confirmed.html")
-
-
-exports = Blueprint("exports", __name__, url_prefix="/lead/exports")
-
-
-@exports.route("/<group_id>", methods=["GET", "POST"])
-@for_leads
-@fresh_proof
-def export(group_id: str) -> ResponseReturnValue:
-    return downloads.offer(group_export.find_for_lead, group_id, "exports/ask.html")

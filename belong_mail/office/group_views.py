@@ -1,4 +1,4 @@
-"""The office's pages about groups: add, describe, order, launch, end and download one."""
+"""The office's pages about groups: add, describe, order, launch and end one."""
 
 from typing import Any
 
@@ -12,13 +12,12 @@ from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
-from belong_mail.leads import downloads
 from belong_mail.newsletters import group_retirement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import groups as office
 from belong_mail.office import service
 from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm
-from belong_mail.web.access import for_office, fresh_proof
+from belong_mail.web.access import for_office
 from belong_mail.web.context import transaction
 
 office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
@@ -141,15 +140,4 @@ def _ended(group: Group) -> str:
 
 def _page(name: str, found: Group, **context: Any) -> str:
     shown = group_view(found, str(get_locale()))
-    return render_template(f"office/{name}.html", group=shown, group_id=found.public_id, **context)
-
-
-office_exports = Blueprint("office_exports", __name__, url_prefix="/office/exports")
-
-
-@office_exports.route("/<group_id>", methods=["GET", "POST"])
-@for_office
-@fresh_proof
-def export(group_id: str) -> ResponseReturnValue:
-    """Offer what a group has published, also of one that has ended."""
-    return downloads.offer(service.find_group_of_any_age, group_id, "office/export.html")
+    return render_template(f"office/{name}.html", group=shown, **context)

@@ -184,12 +184,6 @@ def find_ended_group(session: Session, account: Account, slug: str) -> Group | N
     return group if group is not None and group.has_ended(now()) else None
 
 
-def find_group_of_any_age(session: Session, account: Account, group_id: str) -> Group:
-    """Find a group by its opaque id, also one that has ended, or raise NotFound."""
-    require_office(account)
-    return required(session.scalar(select(Group).where(Group.public_id == group_id)), NotFound)
-
-
 def remove_address(
     session: Session, account: Account, sealer: Sealer, slug: str, address: str, what: str
 ) -> None:

@@ -14,7 +14,7 @@ from belong_mail.contact.commands import contact_commands
 from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
 from belong_mail.inbound.commands import bounce_commands, inbound_command
-from belong_mail.leads.commands import export_command, question_commands
+from belong_mail.leads.commands import question_commands
 from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.ops import user_errors
@@ -148,7 +148,7 @@ web = web_command(lambda: services().settings)
 COMMANDS = (
     group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
     contact_commands, inbound_command, bounce_commands, import_command,
-    export_command, web, worker,
+    web, worker,
 )  # fmt: skip
 
 

@@ -28,15 +28,13 @@ from tests.servers.smtp import Server
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ASK, PAGE = "/account/proof", "confirm-identity"
 NEEDED = "Please confirm that it’s you"
-# What sends a newsletter, changes rights or settings, or how somebody signs in, and what takes away
-# all that a group has published.
+# What sends a newsletter, changes rights or settings, or how somebody signs in.
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
     "people.invite", "people.do", "people.hand_over", "office_settings.setting",
     "office_settings.default", "office_settings.words", "office_settings.copies",
     "office_settings.alerts", "office_settings.remove_alerts",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
-    "exports.export", "office_exports.export",
 }  # fmt: skip
 
 

@@ -159,9 +159,6 @@ def _group(page: Page) -> Iterator[str]:
     yield "questions"
     press(page, "#main-form .button")
     yield "questions-with-errors"
-    page.goto(f"/lead/groups/{SLUG}/page")
-    press(page, "main .away a[href*=exports]")
-    yield "group-download"
 
 
 def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
@@ -239,9 +236,6 @@ def _audience(page: Page) -> Iterator[str]:
     yield "office-groups"
     press(page, f"main a[href*={OTHER}]")
     yield "office-group"
-    press(page, "main .away a[href*=exports]")
-    yield "office-group-download"
-    press(page, "main .back a")
     press(page, "#main-form .button")
     yield "office-group-saved"
 

@@ -16,7 +16,6 @@ PAST = "tests/leads/test_past.py"
 SERVING = "tests/test_serving.py"
 CONFIG = "tests/test_config.py"
 ANOTHER_DISTRICT = "tests/another_district/test_walk.py"
-EXPORT = "tests/leads/test_export.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
 TABLE_WRITTEN = "tests/rights/test_table.py::test_the_table_is_written_down"
 VERBS = "tests/rights/test_verbs.py"
@@ -5733,50 +5732,6 @@ ROWS += (
         "    app.request_class = OwnRequest\n",
         "",
         (f"{IMPORT_PAGE}::test_an_upload_is_never_written_to_disk",),
-    ),
-    (
-        "a-lead-downloads-their-own-group-alone",
-        "belong_mail/leads/export.py",
-        "        Group.id.in_(groups_led_by(account)),\n",
-        "",
-        (f"{EXPORT}::test_another_groups_leader_gets_nothing_and_learns_nothing[sqlite]",),
-    ),
-    (
-        "only-what-went-out-is-downloaded",
-        "belong_mail/leads/export.py",
-        "            Newsletter.group_id == self.group.id, Newsletter.queued_at.is_not(None)\n",
-        "            Newsletter.group_id == self.group.id\n",
-        (f"{EXPORT}::test_only_newsletters_that_went_out_are_in_it[sqlite]",),
-    ),
-    (
-        "pictures-that-went-nowhere-are-not-downloaded",
-        "belong_mail/leads/export_issues.py",
-        "if each.public_id in shown]",
-        "if shown is not None]",
-        (
-            f"{EXPORT}::test_a_newsletter_is_there_as_a_page_as_text_and_as_markdown_with_its_files[sqlite]",
-        ),
-    ),
-    (
-        "a-download-is-recorded",
-        "belong_mail/leads/downloads.py",
-        "        audit.record(session, audit.Kind.EXPORTED, group=group)\n",
-        "",
-        (f"{EXPORT}::test_it_is_written_down_who_took_it_and_looking_at_the_page_is_not[sqlite]",),
-    ),
-    (
-        "a-downloaded-calendar-is-discreet",
-        "belong_mail/leads/export.py",
-        "name = title if is_discreet(self.group) else self.group.name",
-        "name = self.group.name",
-        (f"{EXPORT}::test_the_calendar_of_a_discreet_group_does_not_name_it[sqlite]",),
-    ),
-    (
-        "downloaded-pages-may-fetch-nothing",
-        "belong_mail/leads/export_pages.py",
-        "default-src 'none'; img-src 'self' file:; ",
-        "",
-        (f"{EXPORT}::test_pages_fetch_nothing_and_run_nothing[sqlite]",),
     ),
     (
         "a-long-file-is-not-in-memory",

@@ -79,7 +79,6 @@ WITHOUT_WORDS = {
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_settings.default", "office_settings.copies", "office_settings.remove_alerts",
     "office_health.retry", "office_health.accept", "office_health.undo",
-    "exports.export", "office_exports.export",
     "office.resend", "office.approve_question", "office.refuse_question",
     "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
     "office_newsletters.send", "office_newsletters.cancel", "editor.duplicate",

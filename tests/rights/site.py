@@ -48,13 +48,11 @@ SETTINGS = {
 # What has a group, and is there for the leaders of that group alone.
 OF_A_GROUP = {
     "slug", "public_id", "picture_id", "flyer_id", "meeting_id", "question_id", "interest_id",
-    "group_id",
 }  # fmt: skip
 # What each part of an address is when it names nothing.
 NOTHING: dict[str, object] = {
     "slug": "nothing-here",
     "number": 99_998,
-    "group_id": new_public_id(),
     "public_id": new_public_id(),
     "picture_id": new_public_id(),
     "flyer_id": new_public_id(),
@@ -287,7 +285,6 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     named = {
         "slug": slug,
         "number": group.id,
-        "group_id": group.public_id,
         "meeting_id": meeting.public_id,
         "day": meeting.starts_on.isoformat(),
         "question_id": question.id,

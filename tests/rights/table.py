@@ -43,7 +43,6 @@ class Answer(StrEnum):
 OBJECTS = {
     "slug": "group",
     "number": "group",
-    "group_id": "group",
     "public_id": "newsletter",
     "picture_id": "its picture",
     "flyer_id": "its flyer",
@@ -84,7 +83,6 @@ COMMANDS = {
     "office_groups.end": "group retire",
     "office_groups.restore": "group restore",
     "office_imports.start": "import",
-    "office_exports.export": "export",
     "group_interests.listed_interests": "group interest",
     "office.resend": "contact resend",
     "office.approve_question": "question approve",
