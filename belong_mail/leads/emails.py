@@ -14,10 +14,8 @@ from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group, Question
-from belong_mail.leads import welcome
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.members.self_service_emails import plain
-from belong_mail.newsletters.release import TEST_LANGUAGE
 
 TIME_TO_ANSWER = timedelta(hours=6)
 
@@ -57,21 +55,6 @@ def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) 
         "is_lead": delivery.account_id is not None,
         "contact_url": mailer.links.page("contact.write", language),
     }
-    return Email(to, language, context)
-
-
-def welcome_test_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write a lead the welcome email of a group that they provably lead."""
-    about = session.get(Group, delivery.about_id)
-    lead, group = require_lead(session, mailer, delivery, about)
-    if group.retired_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    opened = mailer.opener.open(delivery.sealed_arguments or b"", TEST_LANGUAGE)
-    language = i18n.known_language(opened.decode())
-    url = mailer.links.page("directory.index", language)
-    context = welcome.sample(session, group, group.welcome, language, now(), mailer.zone)
-    context |= dict.fromkeys(("calendar_url", "leave_url", "groups_url"), url)
-    to = invitations.account_address(mailer.opener, mailer.index, lead)
     return Email(to, language, context)
 
 

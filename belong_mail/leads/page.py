@@ -1,13 +1,21 @@
-"""Change a group's page, with one undo."""
+"""Change a group's page, with one undo, and show its welcome email."""
 
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from belong_mail.core import audit
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import localized
+from belong_mail.meetings import formatting
+from belong_mail.meetings import service as meetings
+
+# Meetings that a welcome shows.
+MEETINGS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +59,21 @@ def undo(session: Session, group: Group) -> None:
 def _put(group: Group, page: GroupPage) -> None:
     for each in fields(page):
         setattr(group, each.name, getattr(page, each.name))
+
+
+def welcome_sample(
+    session: Session,
+    group: Group,
+    words: LocalizedText,
+    language: str,
+    at: datetime,
+    zone: ZoneInfo,
+) -> dict[str, Any]:
+    """Return what a welcome email says, to a member without a name; its links lead nowhere."""
+    coming = meetings.next_held(session, zone, at, MEETINGS_SHOWN, group)
+    return {
+        "group": group,
+        "first_name": "",
+        "words": localized(words, language),
+        "meetings": [formatting.meeting_view(each, language, is_member=True) for each in coming],
+    }

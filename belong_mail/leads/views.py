@@ -11,18 +11,17 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
-from belong_mail.core.rate_limits import TEST_RATE, try_use
 from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.leads import interests, mailbox, welcome
+from belong_mail.leads import interests, mailbox
 from belong_mail.leads import page as group_page
 from belong_mail.leads import question_approval as question_service
 from belong_mail.leads.forms import InterestForm, PageForm, QuestionForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_leads, no_cookie, public
-from belong_mail.web.context import limit_key, services, services_as_set, throttle, transaction
+from belong_mail.web.context import services, services_as_set, throttle, transaction
 
 group_settings = Blueprint("group_settings", __name__, url_prefix="/lead/groups/<slug>")
 
@@ -42,7 +41,7 @@ def page(slug: str) -> ResponseReturnValue:
                 return _preview_welcome(session, group, form)
             group_page.change(session, group, form.page())
             _keep_mailbox(session, group, form)
-            return redirect(url_for(".page", slug=slug, saved=_test_welcome(session, group)), 303)
+            return redirect(url_for(".page", slug=slug, saved=1), 303)
         shown = _form(session, group, form)
     return shown, 422 if form.errors else 200
 
@@ -88,22 +87,12 @@ def _preview_welcome(session: Session, group: Group, form: PageForm) -> Response
     """Show the welcome email as it would be, in the language of the button; nothing is stored."""
     language, nowhere = known_language(request.form["welcome"]), services().settings.base_url
     zone = services().settings.timezone
-    said = welcome.sample(session, group, form.page().welcome, language, now(), zone)
+    said = group_page.welcome_sample(session, group, form.page().welcome, language, now(), zone)
     links = dict.fromkeys(("calendar_url", "leave_url", "groups_url"), nowhere)
     renderer = services_as_set(session).renderer
     answer = Response(renderer.render("welcome-member", language, **said, **links).html)
     answer.headers["Content-Security-Policy"] = EMAIL_POLICY
     return answer
-
-
-def _test_welcome(session: Session, group: Group) -> str:
-    """Mail the lead the welcome email if the button said so; return what the page says then."""
-    if "test_welcome" not in request.form:
-        return "1"
-    if not try_use(session, limit_key(f"test/{signed_in().public_id}"), TEST_RATE, now()):
-        return "later"
-    welcome.ask_for_test(session, services().sealer, group, signed_in())
-    return "tested"
 
 
 def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:

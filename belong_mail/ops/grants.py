@@ -34,7 +34,6 @@ SENT_BY_THE_WEB = (
     "approve-issue",
     "office-acted",
     "welcome-member",
-    "welcome-test",
 )
 _kinds = ", ".join(f"'{kind}'" for kind in SENT_BY_THE_WEB)
 

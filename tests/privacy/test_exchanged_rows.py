@@ -536,17 +536,13 @@ def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario: Scenario, 
 
 
 @pytest.mark.parametrize(
-    "kind", ["newsletter-test", "issue-held", "office-acted", "mailbox-changed", "welcome-test"]
+    "kind", ["newsletter-test", "issue-held", "office-acted", "mailbox-changed"]
 )
 def test_a_lead_is_mailed_about_the_groups_they_lead_alone(scenario: Scenario, kind: str) -> None:
     with scenario.services.writing.begin() as session:
         let_lead(session, scenario)
         issue = queue_issue(session, OURS)
-        about = (
-            group_named(session, OURS).id
-            if kind in {"mailbox-changed", "welcome-test"}
-            else issue.id
-        )
+        about = group_named(session, OURS).id if kind == "mailbox-changed" else issue.id
         lead = account(session, MALLORY, scenario)
         session.add(Delivery(kind=kind, account_id=lead.id, about_id=about))
     scenario.worker.drain()
