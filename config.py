@@ -198,11 +198,11 @@ class Config:
         "the one key that indexes addresses; never give it to the web",
         UsedBy.WORKER,
     )
-    backup_public_key: str = setting(
-        settings.public_key,
+    backup_recipient: str = setting(
+        settings.recipient,
         "",
-        "the public key that `db backup` encrypts to; `keys backup` makes it, and the private key"
-        " that opens the copies and stays off this machine; empty: copies are not encrypted",
+        "the age public key that `db backup` encrypts to; `keys backup` makes it, and the private"
+        " key that opens the copies and stays off this machine; empty: copies are not encrypted",
         UsedBy.WORKER,
     )
     mail_domain: str = setting(

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -26,11 +27,9 @@ from belong_mail.ops import backup_retention, schema
 
 # Puts a database on hold.
 BackupMark = Callable[[Engine], None]
-# Of the folder in which a drill has its copy.
-DRILL_PREFIX = "drill-"
-# Of the folder in which a copy is in the clear: before it is encrypted, or to be put back.
-CLEAR_PREFIX = "copy-"
-# Seconds; what is younger may be in use: systemd gives a backup six hours.
+# Of the folder in which a copy is in the clear: before it is encrypted, to be put back, or tried.
+SCRATCH_PREFIX = "copy-"
+# What is younger may be in use: systemd gives a backup six hours.
 LEFT_AFTER_SECONDS = 12 * 60 * 60
 # What SQLite has beside a file while it writes to it.
 BESIDE = ("-wal", "-shm", "-journal")
@@ -62,25 +61,30 @@ def exit_on_sigterm() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except Exception:
+        # While a file is encrypted, the library makes an error of its own of what `leave` raises.
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def sweep(scratch: Path, folder: Path | None) -> None:
-    """Delete what commands that were killed left below `scratch` and in a folder of copies."""
-    for prefix in (CLEAR_PREFIX, DRILL_PREFIX):
-        for left in scratch.glob(f"{prefix}*"):
-            if _is_left(left):
-                shutil.rmtree(left, ignore_errors=True)
-    for left in folder.iterdir() if folder else ():
-        if backup_retention.PART.fullmatch(left.name) and _is_left(left):
-            left.unlink(missing_ok=True)
+def sweep(scratch: Path, copies: Path | None) -> None:
+    """Delete what killed commands left below `scratch` and in a folder of copies."""
+    parts = copies.glob(backup_retention.PARTS) if copies else ()
+    for left in (*scratch.glob(f"{SCRATCH_PREFIX}*"), *parts):
+        with suppress(FileNotFoundError):
+            if left.lstat().st_mtime < time.time() - LEFT_AFTER_SECONDS:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _is_left(place: Path) -> bool:
-    with suppress(FileNotFoundError):
-        return place.lstat().st_mtime < time.time() - LEFT_AFTER_SECONDS
-    return False
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a new folder (0700) below this one, and remove it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH_PREFIX) as name:
+        yield Path(name)
 
 
 def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | None) -> None:
@@ -92,7 +96,8 @@ def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | 
         if recipient is None:
             _copy(engine, part, mark)
         elif engine.dialect.name == "sqlite":
-            with _clear_file(recipient.scratch) as clear:
+            with _scratch(recipient.scratch) as folder:
+                clear = _empty_file(folder / "copy")
                 _copy(engine, clear, mark)
                 with clear.open("rb") as source, part.open("wb") as out:
                     encrypted_file.encrypt(source, out, recipient.public_key)
@@ -120,7 +125,7 @@ def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as dump,  # noqa: S603 - our own
         part.open("wb") as out,
     ):
-        assert dump.stdout is not None  # noqa: S101 - a pipe, as asked
+        assert isinstance(dump.stdout, BufferedReader)  # noqa: S101 - a pipe, as asked
         try:
             encrypted_file.encrypt(dump.stdout, out, public_key)
         except BaseException:
@@ -142,7 +147,8 @@ def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
             raise InvalidBackup("This copy is encrypted. Name its private key's file: --key-file.")
         yield file
         return
-    with _clear_file(scratch) as clear:
+    with _scratch(scratch) as folder:
+        clear = _empty_file(folder / "copy")
         try:
             with file.open("rb") as source, clear.open("wb") as out:
                 encrypted_file.decrypt(source, out, key_file)
@@ -151,15 +157,10 @@ def opened(file: Path, key_file: Path | None, scratch: Path) -> Iterator[Path]:
         yield clear
 
 
-@contextmanager
-def _clear_file(scratch: Path) -> Iterator[Path]:
-    """Yield an empty file (0600) in a folder that goes with it, and half a day later without us."""
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sweep(scratch, None)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=CLEAR_PREFIX) as name:
-        clear = Path(name) / "copy"
-        os.close(os.open(clear, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        yield clear
+def _empty_file(file: Path) -> Path:
+    """Make a new file (0600)."""
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return file
 
 
 def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -> None:
@@ -196,8 +197,8 @@ def drill(
 ) -> Iterator[Engine]:
     """Put a copy in a place of its own, yield it up to date, and remove it again.
 
-    A copy of SQLite goes into a new folder below this one, where a drill that was killed has left
-    nothing then; one of PostgreSQL needs the URL of an empty database. Raises InvalidBackup.
+    A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
+    empty database. Raises InvalidBackup.
     """
     if url:
         place = make_engine(url)
@@ -209,11 +210,8 @@ def drill(
         finally:
             _drop_tables(place)
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob(f"{DRILL_PREFIX}*"):
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=DRILL_PREFIX) as name:
-        place = make_engine(f"sqlite:///{name}/belong.db")
+    with _scratch(folder) as own:
+        place = make_engine(f"sqlite:///{own}/belong.db")
         restore(place, file, mark, adopt)
         try:
             yield place
@@ -251,7 +249,7 @@ def _new_file(file: Path) -> Iterator[Path]:
     """Make a file whole or not at all, and never in the place of another."""
     part = file.with_name(f"{file.name}.part")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _empty_file(part)
     except OSError as error:
         why = "already exists" if isinstance(error, FileExistsError) else "cannot be written"
         raise InvalidBackup(f"{part} {why}.") from error

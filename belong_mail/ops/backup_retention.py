@@ -9,8 +9,8 @@ from belong_mail.core import encrypted_file
 
 # What `db backup` names a copy in a folder; nothing else there is looked at.
 NAME = re.compile(r"belong-(\d{8}T\d{6}Z)[.]backup")
-# One that is being made, and what SQLite has beside it.
-PART = re.compile(NAME.pattern + r"[.]part(-wal|-shm|-journal)?")
+# Of those that are being made, and what SQLite has beside them.
+PARTS = "belong-*.backup.part*"
 FORM = "%Y%m%dT%H%M%SZ"
 # What the files of SQLite and of pg_dump begin with.
 PLAIN = (b"SQLite format 3\0", b"PGDMP")

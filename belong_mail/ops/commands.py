@@ -136,12 +136,12 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
     """Copy the database into a new file.
 
     In a folder, the file is named by date and time. The database can be in use meanwhile. The copy
-    has no keys in it. With BELONG_BACKUP_PUBLIC_KEY it is encrypted to that key.
+    has no keys in it. With BELONG_BACKUP_RECIPIENT it is encrypted to that key.
     """
     is_folder, given = file.is_dir(), services().settings
     if keep and not is_folder:
         raise click.UsageError("--keep is for a folder of copies.")
-    key = given.backup_public_key
+    key = given.backup_recipient
     recipient = database_backup.Recipient(key, given.state_folder) if key else None
     place = file / backup_retention.file_name(now()) if is_folder else file
     database_backup.sweep(given.state_folder, file if is_folder else None)
@@ -342,7 +342,7 @@ def _check_work(session: Session) -> list[health.HealthFinding]:
             metrics,
             has_relay=has_relay,
             has_canary=bool(settings.canary_address),
-            has_backups=bool(settings.backup_public_key),
+            has_backups=bool(settings.backup_recipient),
         )
     )
 
@@ -368,7 +368,7 @@ def backup_key(file: Path) -> None:
     except OSError as error:
         why = "already exists" if isinstance(error, FileExistsError) else "cannot be written"
         raise click.ClickException(f"{file} {why}. No key was made.") from error
-    click.echo(f"BELONG_BACKUP_PUBLIC_KEY={public}")
+    click.echo(f"BELONG_BACKUP_RECIPIENT={public}")
     click.echo(
         "Put this line into worker.env. Keep the file away from this machine, twice.", err=True
     )

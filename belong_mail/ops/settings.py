@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from belong_mail.core import encryption
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
@@ -67,14 +66,17 @@ def secret(value: str) -> str:
     return value.strip()
 
 
-def public_key(value: str) -> str:
+def recipient(value: str) -> str:
     """Check the one key that copies are encrypted to."""
-    try:
-        if value.strip():
-            encryption.public_key(value.strip())
-    except ValueError:
-        raise ValueError("must be a key as `keys backup` prints it, or empty") from None
-    return value.strip()
+    value = value.strip()
+    if value:
+        from belong_mail.core import encrypted_file  # noqa: PLC0415 - only where copies are made
+
+        try:
+            encrypted_file.check_recipient(value)
+        except ValueError:
+            raise ValueError("must be a key as `keys backup` prints it, or empty") from None
+    return value
 
 
 def words(value: str) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ SPDX = {
     "DFSG approved": "Zlib",
     "The Unlicense (Unlicense)": "Unlicense",
 }
+# Those that bring the license's text alone.
+UNNAMED = {"pyrage": "MIT"}
 
 
 def packages() -> list[str]:
@@ -41,7 +43,7 @@ def license_of(package: str) -> str:
         return about["License-Expression"]
     said = [each.rpartition(" :: ")[2] for each in about.get_all("Classifier") or ()]
     known = sorted(SPDX[each] for each in said if each in SPDX)
-    return " AND ".join(known) or about["License"]
+    return " AND ".join(known) or about["License"] or UNNAMED[package]
 
 
 def page() -> str:

@@ -24,7 +24,6 @@ from tests.operations.test_copies import BIN, Settings, members, refused, succee
 from tests.processes import SECONDS, run, running
 
 CHUNK = encrypted_file.CHUNK_OCTETS + encrypted_file.TAG_OCTETS
-HEAD = encrypted_file.HEAD_OCTETS
 SIZES = (0, 1, encrypted_file.CHUNK_OCTETS - 1, encrypted_file.CHUNK_OCTETS,
          encrypted_file.CHUNK_OCTETS + 1, 3 * encrypted_file.CHUNK_OCTETS)  # fmt: skip
 # The exit status of what was stopped by SIGTERM, and went in order.
@@ -36,21 +35,29 @@ def _flipped(whole: bytes, place: int) -> bytes:
     return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
 
 
-def _exchanged(whole: bytes) -> bytes:
-    first, second = whole[HEAD : HEAD + CHUNK], whole[HEAD + CHUNK : HEAD + 2 * CHUNK]
-    return whole[:HEAD] + second + first + whole[HEAD + 2 * CHUNK :]
+def _head(whole: bytes) -> int:
+    """Return where the first chunk begins."""
+    end = encrypted_file.END_OF_HEAD.search(whole)
+    assert end
+    return end.end() + encrypted_file.NONCE_OCTETS
 
 
-Break = Callable[[bytes], bytes]
+Break = Callable[[bytes, int], bytes]
 BROKEN: dict[str, Break] = {
-    "cut at its last chunk": lambda whole: whole[: HEAD + (len(whole) - HEAD) // CHUNK * CHUNK],
-    "cut in a chunk": lambda whole: whole[: HEAD + CHUNK + 100],
-    "cut in its head": lambda whole: whole[: HEAD - 1],
-    "one bit of the text": lambda whole: _flipped(whole, HEAD + CHUNK + 5),
-    "one bit of the head": lambda whole: _flipped(whole, HEAD - 1),
-    "two chunks exchanged": _exchanged,
-    "a chunk left out": lambda whole: whole[:HEAD] + whole[HEAD + CHUNK :],
-    "something at its end": lambda whole: whole + bytes(40),
+    "cut at its last chunk": lambda whole, head: whole[: len(whole) - (len(whole) - head) % CHUNK],
+    "cut in a chunk": lambda whole, head: whole[: head + CHUNK + 100],
+    "cut in its head": lambda whole, head: whole[: head - 40],
+    "only a head": lambda whole, head: whole[:head],
+    "one bit of the text": lambda whole, head: _flipped(whole, head + CHUNK + 5),
+    "one bit of the head": lambda whole, head: _flipped(whole, head - 30),
+    "two chunks exchanged": lambda whole, head: (
+        whole[:head]
+        + whole[head + CHUNK : head + 2 * CHUNK]
+        + whole[head : head + CHUNK]
+        + whole[head + 2 * CHUNK :]
+    ),
+    "a chunk left out": lambda whole, head: whole[:head] + whole[head + CHUNK :],
+    "something at its end": lambda whole, _head: whole + bytes(40),
 }
 
 
@@ -93,9 +100,9 @@ def test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced(
     copy = tmp_path / "copy"
     succeed(given, "db", "backup", str(copy))
     before, whole = standing(services), copy.read_bytes()
-    assert len(whole) > HEAD + 2 * CHUNK
+    assert len(whole) > _head(whole) + 2 * CHUNK
     for how, broken in BROKEN.items():
-        copy.write_bytes(broken(whole))
+        copy.write_bytes(broken(whole, _head(whole)))
         said = refused(given, "db", "restore", str(copy), "--key-file", str(key_file))
         assert "cut off or changed" in said or "its beginning is damaged" in said, how
         assert standing(services) == before, how
@@ -115,7 +122,7 @@ def test_another_key_or_a_plain_copy_in_its_place_is_refused(
     assert "another key" in refused(given, "db", "restore", str(copy), "--key-file", str(other))
     other.write_text("no key\n")
     assert "as one" in refused(given, "db", "restore", str(copy), "--key-file", str(other))
-    plain = {**given, "BELONG_BACKUP_PUBLIC_KEY": ""}
+    plain = {**given, "BELONG_BACKUP_RECIPIENT": ""}
     succeed(plain, "db", "backup", str(tmp_path / "plain"))
     said = refused(given, "db", "restore", str(tmp_path / "plain"), "--key-file", str(key_file))
     assert "not an encrypted copy" in said
@@ -276,7 +283,7 @@ def test_a_backup_that_is_stopped_leaves_no_part_of_a_copy(
     (programs / "pg_dump").chmod(0o755)
     slow = {**given, "PATH": f"{programs}:{given['PATH']}"}
     if not key:
-        slow["BELONG_BACKUP_PUBLIC_KEY"] = ""
+        slow["BELONG_BACKUP_RECIPIENT"] = ""
     with running(slow, "db", "backup", str(copies)) as process:
         wait_for(lambda: any(each.stat().st_size for each in copies.iterdir()))
         process.terminate()
@@ -293,7 +300,7 @@ def test_each_backup_sweeps_away_what_killed_commands_left(
     """What is half a day old; a copy that is being made is left alone, and others’ files are."""
     assert services
     copies, scratch = tmp_path / "copies", Path(given["BELONG_STATE_FOLDER"])
-    left = [scratch / "copy-a" / "copy", scratch / "drill-b" / "belong.db"]
+    left = [scratch / "copy-a" / "copy", scratch / "copy-b" / "belong.db"]
     for moment, end in ((1, ""), (2, "-wal"), (3, "-journal")):
         name = backup_retention.file_name(NOON - timedelta(days=moment))
         left.append(copies / f"{name}.part{end}")
@@ -305,7 +312,7 @@ def test_each_backup_sweeps_away_what_killed_commands_left(
     before = time.time() - 13 * 60 * 60
     for place in (*left, *(file.parent for file in left[:2]), others):
         os.utime(place, (before, before))
-    settings = given if key else {**given, "BELONG_BACKUP_PUBLIC_KEY": ""}
+    settings = given if key else {**given, "BELONG_BACKUP_RECIPIENT": ""}
     succeed(settings, "db", "backup", str(copies))
     assert not [file for file in left if file.exists()]
     assert not list(scratch.glob("*-?"))
@@ -314,7 +321,7 @@ def test_each_backup_sweeps_away_what_killed_commands_left(
 
 @on_sqlite
 def test_a_setting_that_is_no_key_is_refused_without_its_value(given: Settings) -> None:
-    ended = run({**given, "BELONG_BACKUP_PUBLIC_KEY": "c2hvcnQ="}, "db", "check")
+    ended = run({**given, "BELONG_BACKUP_RECIPIENT": "c2hvcnQ="}, "db", "check")
     assert ended.returncode == 1
-    assert "BELONG_BACKUP_PUBLIC_KEY must be a key" in ended.stderr
+    assert "BELONG_BACKUP_RECIPIENT must be a key" in ended.stderr
     assert "c2hvcnQ" not in ended.stderr

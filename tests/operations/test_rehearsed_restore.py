@@ -142,14 +142,12 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
     given = {**environment, **QUIET, "PATH": place["PATH"]}
     succeed(given, "db", "backup", str(copy))
     before = dump_of(services)
-    killed = Path(given["BELONG_STATE_FOLDER"], "drill-killed")
-    killed.mkdir(parents=True)
     said = succeed(given, *drill_of(place, copy))
     assert "ok\tThe keys here open rows of every kind" in said
     assert dump_of(services) == before
     assert relay.accepted == []
     if not drill_of(place, copy)[3:]:
-        assert not list(killed.parent.glob("drill-*"))
+        assert not list(Path(given["BELONG_STATE_FOLDER"]).glob("copy-*"))
     else:
         engine = make_engine(place["BELONG_DATABASE_URL"])
         assert inspect(engine).get_table_names() == []

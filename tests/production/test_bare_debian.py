@@ -70,8 +70,8 @@ def as_web(machine: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 def test_copies_are_encrypted_to_the_key_on_the_stick(machine: Path) -> None:
     [copy] = (machine / "var/lib/belong-worker/copies").iterdir()
-    assert copy.read_bytes().startswith(b"belong-backup/1\n")
-    assert "BELONG_BACKUP_PUBLIC_KEY=" in (machine / "etc/belong-mail/worker.env").read_text()
+    assert copy.read_bytes().startswith(b"age-encryption.org/v1\n")
+    assert "BELONG_BACKUP_RECIPIENT=" in (machine / "etc/belong-mail/worker.env").read_text()
 
 
 # ---- Its units, run by systemd ----
