@@ -5,7 +5,16 @@ from itertools import product
 
 import pytest
 
-# What does not touch the database's ways is tried on one of the two.
+
+def on_both(why: str) -> pytest.MarkDecorator:
+    """Run on PostgreSQL for each change as well, because its ways differ here from SQLite's.
+
+    All else is repeated on PostgreSQL at night.
+    """
+    return pytest.mark.on_both(why)
+
+
+# What is not even at night repeated on the other.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # One mail leaves after the other, in the order of the deliveries.

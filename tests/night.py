@@ -1,5 +1,6 @@
-"""What waits for the night: tests marked `night`. The last lines say how many were left, and why.
+"""What waits for the night: tests marked `night`, and repeats on PostgreSQL without `on_both`.
 
+The last lines say how many were left, and why.
 A test that is named by itself (`tests/file.py::test_name`) runs at any time.
 """
 
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "night(why): too dear for each change")
+    config.addinivalue_line("markers", "on_both(why): for each change on PostgreSQL, too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,8 +54,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def reason(item: pytest.Item) -> str:
     """Say why a test waits for the night; an empty text if it does not."""
-    mark = item.get_closest_marker("night")
-    return str(mark.args[0]) if mark else ""
+    if mark := item.get_closest_marker("night"):
+        return str(mark.args[0])
+    return "repeats on PostgreSQL" if is_repeat(item) else ""
+
+
+def is_repeat(item: pytest.Item) -> bool:
+    """Tell whether a fixture gives a test its second database, for which no `on_both` asks."""
+    if item.get_closest_marker("on_both"):
+        return False
+    given: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    chosen = " ".join(str(mark.args[0]) for mark in item.iter_markers("parametrize"))
+    return any(value == "postgresql" and name not in chosen for name, value in given.items())
 
 
 def is_named(item: pytest.Item) -> bool:

@@ -14,6 +14,9 @@ from belong_mail.core.db import NO_DATABASE, CompiledStatement, make_engine
 from belong_mail.core.services import Services
 from belong_mail.web.context import transaction
 from tests.db_dump import dump_of, kept_of
+from tests.markers import on_both
+
+pytestmark = on_both("transactions and locks")
 
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

@@ -48,6 +48,7 @@ from tests.crawl import (
 )
 from tests.db_dump import kept_of
 from tests.district_names import DISTRICT
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -350,6 +351,7 @@ def referenced(environment: Environment, names: set[str]) -> set[str]:
     return found
 
 
+@on_both("migrations")
 def test_migrations_lead_to_the_models(database_url: str) -> None:
     engine = make_engine(database_url)
     assert schema.differences(engine) == []
@@ -433,6 +435,7 @@ def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(
         assert visitor.open(place).location == "/sign-in", place
 
 
+@on_both("crawl")
 def test_reading_any_page_or_mailed_link_changes_nothing(
     app: Flask,
     visitor: Visitor,

@@ -16,6 +16,9 @@ from belong_mail.core import rate_limits
 from belong_mail.core.db import make_engine
 from belong_mail.core.rate_limits import Limit, Rate, next_use, record_use
 from belong_mail.ops.declarations import OPS
+from tests.markers import on_both
+
+pytestmark = on_both("one statement of each dialect counts uses")
 
 AT = datetime(2026, 3, 8, 9, tzinfo=UTC)
 RATE = Rate(3, timedelta(minutes=30))

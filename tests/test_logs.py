@@ -22,7 +22,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
@@ -199,6 +199,7 @@ def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(
         assert is_ours, line
 
 
+@on_both("each driver quotes in its own way")
 def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines) -> None:
     slow = {
         "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 9e6)"

@@ -26,8 +26,11 @@ from belong_mail.ops import schema
 from config import Config
 from tests.conftest import KEYS
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.postgres import postgresql
 from tests.processes import run
+
+pytestmark = on_both("migrations")
 
 MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 

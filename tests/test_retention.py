@@ -19,6 +19,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
@@ -285,6 +286,7 @@ def test_the_worker_runs_the_clock_by_itself(scenario: Scenario) -> None:
     assert scenario.rows("subscriptions") == 0
 
 
+@on_both("every rule deletes")
 def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
     """It asks first of which rows there are any that are over; `purge` does not ask."""
     scenario.visitor.send("/contact", topic="need", message="Hello")
@@ -312,6 +314,7 @@ def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario: Scenar
     assert len(statements) < 45
 
 
+@on_both("what is stored")
 def test_a_person_who_is_gone_is_gone_from_the_whole_database(scenario: Scenario) -> None:
     scenario.visitor.press(link_to(scenario.enter(first_name="Ada"), "leave"))
     found = scenario.subscription()
@@ -346,6 +349,7 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
     assert ADA not in caplog.text
 
 
+@on_both("transactions")
 def test_rules_that_fail_together_run_alone_and_the_log_says_so(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
 from tests.clients import sign_in
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 LEAD = "lead@dpsk12.org"
@@ -31,6 +32,7 @@ def make_lead(services: Services, keyring: Keyring, address: str, slug: str) -> 
         invitations.invite(session, keyring.opener, keyring.index, group, address)
 
 
+@on_both("journeys")
 def test_a_lead_signs_in_once_and_out_again(
     app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

@@ -28,6 +28,7 @@ from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import sign_in
+from tests.markers import on_both
 from tests.servers.authenticator import Authenticator, encoded
 from tests.servers.smtp import Server
 
@@ -117,6 +118,7 @@ def count(services: Services) -> int:
         return session.scalar(select(func.count()).select_from(Passkey)) or 0
 
 
+@on_both("journeys")
 def test_a_lead_adds_a_passkey_and_signs_in_with_it(
     owner: Visitor, device: Authenticator, phone: Visitor, services: Services, relay: Server
 ) -> None:

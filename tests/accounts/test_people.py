@@ -22,7 +22,7 @@ from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
@@ -131,6 +131,7 @@ def test_one_of_two_groups_can_be_accepted_alone(scenario: Scenario, office: Vis
     assert "already accepted" in scenario.visitor.open(link).text
 
 
+@on_both("journeys")
 def test_a_colleague_has_the_offices_pages_only_after_accepting(
     app: Flask, scenario: Scenario, office: Visitor
 ) -> None:

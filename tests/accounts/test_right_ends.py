@@ -14,6 +14,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.markers import on_both
 from tests.overlapping import do_twice_at_once
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
@@ -70,6 +71,7 @@ def renew(scenario: Scenario, browser: Visitor, address: str, role: str) -> int:
     return browser.press(f"{person}/renew", csrf_token=token, role=role).status_code
 
 
+@on_both("races")
 def test_two_workers_in_the_same_minute_remind_once(scenario: Scenario) -> None:
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
         do_twice_at_once(

@@ -20,6 +20,7 @@ from belong_mail.office import trail
 from tests.browser_client import Visitor
 from tests.factories import group_named
 from tests.leads.test_release import begin, write
+from tests.markers import on_both
 
 PAGE = "/office/audit"
 LEAD = "lead-of-the-village@dpsk12.org"
@@ -99,6 +100,7 @@ def test_page_says_who_acted_where_it_was_no_account(office: Visitor, services: 
         assert words in listed(office)[0]
 
 
+@on_both("times and JSON")
 def test_filters_narrow_the_list_and_the_file_alike(office: Visitor, services: Services) -> None:
     add(services, group_slug="asian", account="somebody")
     add(services, kind=Kind.PAUSED, group_slug="lgbtq")

@@ -17,7 +17,10 @@ from belong_mail.core.retention import AUDIT_AGE
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
 from belong_mail.ops import rooms
+from tests.markers import on_both
 from tests.web_role import url_of_web
+
+pytestmark = on_both("triggers and policies keep the trail")
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -16,7 +16,7 @@ from tests.bounces.mail import SPAM, UNKNOWN, bounce
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor, link_to, text_of
 from tests.factories import queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 
 MANY = 100
 OPERATOR = "operator@example.org"
@@ -112,6 +112,7 @@ def refuse_some(scenario: BounceScenario, number: int) -> None:
     scenario.relay.usual()
 
 
+@on_both("counts")
 @pytest.mark.parametrize(
     ("members", "gone", "left"), [(60, 12, 60), (60, 9, 51), (260, 12, 248)],
     ids=["a fifth", "a few", "a small share"],
@@ -224,6 +225,7 @@ def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_l
     assert scenario.relay.to(OPERATOR) == []
 
 
+@on_both("times")
 @pytest.mark.parametrize(
     "settings", [{"BELONG_ALLOWED_DOMAINS": "dpsk12.org, schools.example.org"}]
 )

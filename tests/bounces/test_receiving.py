@@ -17,7 +17,7 @@ from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor
 from tests.counts import count_faults
 from tests.db_dump import kept_of
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.servers.actions import drop
 
 BEN = "ben@dpsk12.org"
@@ -62,6 +62,7 @@ def test_what_is_late_or_there_has_not_bounced(action: str, scenario: BounceScen
     assert scenario.books(issue) == {"recipients": 1, "accepted": 1}
 
 
+@on_both("an insert of each dialect")
 def test_a_report_that_comes_twice_counts_once(scenario: BounceScenario) -> None:
     scenario.enter(ADA)
     issue = scenario.issue()
@@ -129,6 +130,7 @@ def test_a_report_that_names_guesses_does_not_tell_whether_the_member_is_one(
     assert len(ended) == 1
 
 
+@on_both("claims")
 def test_a_mail_that_is_sent_once_more_when_its_bounce_comes_waits_for_its_end(
     scenario: BounceScenario, services: Services
 ) -> None:

@@ -19,6 +19,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, links_in, path_of, text_of
 from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
@@ -53,6 +54,7 @@ def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED
     assert office.send(link, answer=words).status_code == 303
 
 
+@on_both("journeys")
 def test_a_writer_without_an_address_reads_the_answer_and_writes_again(
     visitor: Visitor, office: Visitor, worker: Worker, relay: Server
 ) -> None:

@@ -20,6 +20,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import dump_of
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 INBOX = "dps-belong@example.org"
@@ -243,6 +244,7 @@ def test_a_message_that_the_inbox_refuses_is_kept_until_somebody_has_seen_to_it(
             assert [each.state for each in session.scalars(select(Delivery))] == ["bounced"]
 
 
+@on_both("races")
 def test_two_that_write_at_once_are_both_heard(
     visitor: Visitor, worker: Worker, relay: Server
 ) -> None:

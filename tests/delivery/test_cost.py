@@ -10,6 +10,9 @@ from belong_mail.delivery.engine import RESULT_WAIT_SECONDS
 from belong_mail.worker.loop import Worker
 from tests.counting import counted
 from tests.delivery.factories import books, queue
+from tests.markers import on_both
+
+pytestmark = on_both("statements and commits are counted")
 
 MEMBERS = 1000
 # Results that share a commit, at least.

@@ -19,6 +19,7 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, deliveries, queue
+from tests.markers import on_both
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
@@ -122,6 +123,7 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
     assert len(relay.accepted) == 1
 
 
+@on_both("claims")
 def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more(
     doubtful: int, clock: Clock, worker: Worker, relay: Server, services: Services
 ) -> None:
@@ -153,6 +155,7 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 
 
+@on_both("leases")
 @pytest.mark.usefixtures("clock")
 def test_six_workers_that_die_before_they_begin_put_nobody_aside(
     worker: Worker, relay: Server, services: Services, keyring: Keyring

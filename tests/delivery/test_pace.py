@@ -15,10 +15,12 @@ from belong_mail.ops import schema
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, end_lease, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.operations.troubles import once
 from tests.servers.smtp import Server
 from tests.web_role import give_rights
+
+pytestmark = on_both("one statement of each dialect shares the pace")
 
 HOUR = timedelta(hours=1)
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)

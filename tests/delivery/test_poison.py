@@ -26,8 +26,10 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, end_lease, queue
 from tests.factories import group_named, make_member, queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.servers.smtp import Server
+
+pytestmark = on_both("what is claimed and read differs by dialect")
 
 
 def test_an_address_that_cannot_be_opened_stops_nobody_else(

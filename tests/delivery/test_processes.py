@@ -18,9 +18,11 @@ from tests.delivery.factories import books, queue
 from tests.factories import make_members
 from tests.faults.product import Command
 from tests.faults.product import running as forked
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import SECONDS, complaints_in, run, running
 from tests.servers.smtp import Server, drop
+
+pytestmark = on_both("workers share the database's locks")
 
 # That the relay's URL asks for when it says nothing of it.
 CONNECTIONS = 5

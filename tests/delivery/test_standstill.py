@@ -15,10 +15,12 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, queue
 from tests.faults import product
-from tests.markers import on_sqlite, one_connection
+from tests.markers import on_both, on_sqlite, one_connection
 from tests.processes import ROOT, SECONDS, complaints_in, flask, run, surroundings
 from tests.servers.network import IS_REQUIRED
 from tests.servers.smtp import Server
+
+pytestmark = on_both("locks and disks")
 
 Settings = dict[str, str]
 HOLD = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])

@@ -21,6 +21,24 @@ def test_cheap(): pass
 @pytest.mark.parametrize("number", range(3))
 def test_dear(number): pass
 """
+DATABASES = """
+import pytest
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request): return request.param
+
+def test_statement(url): pass
+
+@pytest.mark.on_both("locks")
+def test_lock(url): pass
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_role(url): pass
+
+@pytest.mark.on_both("locks")
+@pytest.mark.night("kills")
+def test_killed_while_it_locks(url): pass
+"""
 
 
 def suite(folder: Path, *arguments: str) -> str:
@@ -64,3 +82,14 @@ def test_five_slices_are_the_whole_night_and_nothing_else(tmp_path: Path) -> Non
 
 def test_what_is_named_runs_at_any_time(tmp_path: Path) -> None:
     assert "3 passed" in suite(tmp_path, "test_0.py::test_dear")
+
+
+def test_what_is_repeated_on_postgresql_without_a_reason_waits_for_the_night(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_databases.py").write_text(DATABASES)
+    said = suite(tmp_path, "-vv")
+    for each in ("statement[sqlite]", "lock[sqlite]", "lock[postgresql]", "role[postgresql]"):
+        assert f"test_{each} PASSED" in said
+    assert "statement[postgresql] PASSED" not in said
+    assert "1 repeats on PostgreSQL" in said

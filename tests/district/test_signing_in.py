@@ -24,6 +24,7 @@ from tests.db_dump import dump_of
 from tests.district import trips
 from tests.district.conftest import LEAD
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.servers.identity_provider import Provider
 from tests.servers.smtp import Server
 
@@ -35,6 +36,7 @@ def kinds(services: Services) -> list[tuple[str, str | None]]:
         return [(each.kind, each.detail) for each in session.scalars(select(AuditEntry))]
 
 
+@on_both("journeys")
 def test_a_lead_links_once_and_signs_in_by_the_district(
     linked: Visitor, browser: Visitor, relay: Server, services: Services
 ) -> None:

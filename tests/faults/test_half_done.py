@@ -17,7 +17,10 @@ from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.scene import Scene
+from tests.markers import on_both
 from tests.postgres import postgresql
+
+pytestmark = on_both("transactions")
 
 
 class Failed(Exception):

@@ -17,7 +17,10 @@ from tests.factories import group_named
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
 from tests.faults.test_half_done import failures
+from tests.markers import on_both
 from tests.servers.manners import SLOW
+
+pytestmark = on_both("savepoints")
 
 PEOPLE = [f"person{each}@dpsk12.org" for each in range(38)]
 STAFF = Staff(("dpsk12.org",))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bounces.mail import FULL, SPAM, UNKNOWN, bounce, hand_back
 from tests.faults.scene import Scene
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import feed
 from tests.servers.actions import drop
 from tests.servers.ledger import Copy
@@ -60,6 +60,7 @@ def test_a_copy_whose_answer_was_lost_and_that_is_sent_back_is_not_sent_again(
     assert scene.complaints(issue, breaks=1) == []
 
 
+@on_both("locks")
 def test_workers_killed_while_they_read_what_came_back_count_it_once(scene: Scene) -> None:
     issue = scene.queue(200)
     scene.finish()

@@ -15,9 +15,11 @@ from belong_mail.delivery.models import Lease
 from tests.browser_client import Visitor, link_to
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import SECONDS, complaints_in
 from tests.servers.smtp import hang
+
+pytestmark = on_both("claims and leases of several workers")
 
 CONNECTIONS = 5
 MANY = 400

@@ -24,6 +24,7 @@ from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
 from tests.flyers.samples import REFUSED, flyer, of_pages, tagged, talkative
 from tests.leads.test_release import act, begin
+from tests.markers import on_both
 from tests.pictures.samples import picture
 from tests.pictures.test_pictures import add as add_picture
 from tests.servers.smtp import Server
@@ -61,6 +62,7 @@ def send_to_members(lead: Visitor, page: str, worker: Worker) -> None:
         worker.drain()
 
 
+@on_both("octets")
 def test_every_member_gets_the_flyers_as_files_of_the_email(
     lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

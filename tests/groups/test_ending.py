@@ -25,6 +25,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.clients import sign_in
 from tests.factories import group_named, make_member, make_members, queue_issue
+from tests.markers import on_both
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -188,6 +189,7 @@ def test_a_farewell_goes_out_before_the_end_and_none_can_be_scheduled_for_after(
     assert "Farewell" in subjects(scenario, "ada@dpsk12.org")
 
 
+@on_both("every row of a group")
 def test_at_the_end_nothing_leaves_and_every_membership_and_note_goes(
     office: Visitor, scenario: Scenario, clock: time_machine.Traveller
 ) -> None:

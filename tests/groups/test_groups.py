@@ -10,8 +10,10 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import group_view, localized
 from tests.factories import group_named
+from tests.markers import on_both
 
 
+@on_both("sequences")
 def test_seeding_a_database_that_has_groups_changes_nothing(session: Session) -> None:
     before = session.scalar(select(func.count(Group.id)))
     groups.seed(session)

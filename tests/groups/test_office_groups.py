@@ -19,6 +19,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 NEW = "/office/new-group"
@@ -47,6 +48,7 @@ def order(visitor: Visitor) -> list[str]:
     return [part.split('"')[0] for part in visitor.open("/").text.split('<a href="/groups/')[1:]]
 
 
+@on_both("JSON and sequences")
 def test_a_group_is_added_in_both_languages_and_people_can_join_it(
     office: Visitor, visitor: Visitor, worker: Worker, relay: Server
 ) -> None:
@@ -207,6 +209,7 @@ def test_the_districts_discreet_groups_cannot_be_made_less_private(
     assert is_discreet(read(services, "lgbtq"))
 
 
+@on_both("places are unique")
 def test_groups_change_places_and_those_at_the_ends_stay(office: Visitor, visitor: Visitor) -> None:
     before = order(visitor)
     assert press(office, "/office/groups/asian/move", to="up") == 303

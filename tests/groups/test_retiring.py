@@ -22,6 +22,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor, link_to
 from tests.factories import group_named, make_members, plan_meeting, queue_issue
+from tests.markers import on_both
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -100,6 +101,7 @@ def test_what_is_scheduled_or_held_is_never_sent(
         )
 
 
+@on_both("claims")
 @WAYS
 def test_what_is_being_sent_stops_and_its_books_add_up(
     scenario: Scenario, cli: FlaskCliRunner, retire: Retire

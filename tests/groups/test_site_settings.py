@@ -18,6 +18,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
 
@@ -33,6 +34,7 @@ def minutes_later(worker: Worker, minutes: int = 2) -> None:
         worker.drain()
 
 
+@on_both("an insert of each dialect")
 def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(
     office: Visitor, visitor: Visitor
 ) -> None:
@@ -108,6 +110,7 @@ def test_who_keeps_the_rows_locked_has_nothing_used_that_nobody_was_told_of(
         require_quiet_headers(group_named(session, "lgbtq"), ["A sunrise walk"])
 
 
+@on_both("races")
 def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Services) -> None:
     office.send(f"{SETTINGS}/postal_address", value="DPS Belong, 1 Main St, Denver")
     told: list[str] = []

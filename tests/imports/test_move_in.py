@@ -30,7 +30,7 @@ from tests.db_dump import Dump, dump_of
 from tests.factories import group_named, make_member
 from tests.imports.conftest import Import
 from tests.imports.messy import messy
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.privacy.journey import cells_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
@@ -79,6 +79,7 @@ def later() -> Iterator[Any]:
         each.stop()
 
 
+@on_both("claims")
 def test_each_person_gets_one_email_and_is_a_member_when_they_say_yes(
     scenario: Scenario, bring: Import
 ) -> None:
@@ -128,6 +129,7 @@ def test_the_command_says_what_is_in_a_file_and_prints_no_address(
         assert found_in(output.encode(), [CANARY, ADA, "gmail"]) == []
 
 
+@on_both("transactions")
 def test_a_dry_run_says_the_same_whether_or_not_somebody_is_a_member(
     scenario: Scenario, bring: Import
 ) -> None:

@@ -17,7 +17,7 @@ from tests.browser_client import Form, Visitor
 from tests.canary import found_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.office.conftest import office
 from tests.overlapping import do_twice_at_once
 from tests.privacy.journey import cells_of
@@ -138,6 +138,7 @@ def test_only_the_file_that_was_looked_at_is_started_or_deleted(
     assert press(office, "start", page).status_code == 303
 
 
+@on_both("races")
 def test_of_two_files_that_are_checked_at_once_one_is_kept(scenario: Scenario) -> None:
     def check(session: Session) -> None:
         group, found = group_named(session, "the-village"), AddressList([ADA])

@@ -21,7 +21,7 @@ from tests.bounces.mail import UNKNOWN, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.faults import product
 from tests.intake.inbox import READ, Inbox, jobs_of, look
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.servers.dovecot import PASSWORD, needs_dovecot
 
 pytestmark = needs_dovecot
@@ -119,6 +119,7 @@ def forget_deletion(worker: Worker) -> None:
     worker._intake._delete_at = 0.0
 
 
+@on_both("races")
 def test_of_two_workers_one_looks(
     worker: Worker, inbox: Inbox, services: Services, keyring: Keyring
 ) -> None:
@@ -133,6 +134,7 @@ def test_of_two_workers_one_looks(
     other.engine.close()
 
 
+@on_both("races")
 def test_two_workers_that_start_at_once_read_each_message_once(
     environment: dict[str, str], inbox: Inbox, services: Services
 ) -> None:

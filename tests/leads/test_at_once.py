@@ -17,6 +17,9 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from tests.browser_client import Form, Visitor
 from tests.factories import group_named, plan_meeting, queue_issue
+from tests.markers import on_both
+
+pytestmark = on_both("who saves second waits for a lock")
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 SECONDS = 20

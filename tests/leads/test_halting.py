@@ -22,6 +22,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.factories import group_named, make_members, queue_issue
+from tests.markers import on_both
 from tests.processes import SECONDS
 from tests.servers.smtp import Server
 
@@ -136,6 +137,7 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
         assert said in page
 
 
+@on_both("locks")
 def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
     services: Services, keyring: Keyring, worker: Worker
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
                 write()
 
 
+@on_both("claims")
 def test_a_stopped_issue_withdraws_the_rest_for_good(
     lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

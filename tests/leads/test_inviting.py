@@ -18,6 +18,7 @@ from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, queue_issue
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
 
@@ -51,6 +52,7 @@ def listed(cli: Any) -> str:
     return line.partition("\t")[2]
 
 
+@on_both("journeys")
 def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app: Any) -> None:
     invite(cli)
     assert listed(cli) == "0\t1 invited"

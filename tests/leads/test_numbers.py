@@ -19,6 +19,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.factories import group_named, make_member, make_members
 from tests.leads.test_release import write
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 SLUG = "the-village"
@@ -172,6 +173,7 @@ def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(
         assert "Sent to about 30 members." in shown
 
 
+@on_both("counts")
 def test_the_worker_counts_members_each_minute(
     lead: Visitor, services: Services, keyring: Keyring, worker: Worker
 ) -> None:

@@ -18,6 +18,7 @@ from tests.browser_client import Form, Visitor
 from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.test_release import act, begin, write
+from tests.markers import on_both
 from tests.pictures.samples import picture
 from tests.pictures.test_pictures import add
 from tests.servers.smtp import Server
@@ -152,6 +153,7 @@ def found(lead: Visitor, query: str) -> list[str]:
     return re.findall(r'href="(/lead/newsletters/[^"]+)/read"', lead.open(f"{PAST}?{query}").text)
 
 
+@on_both("a search by each dialect")
 def test_past_newsletters_are_found_by_words_in_any_language(
     lead: Visitor, services: Services
 ) -> None:
@@ -170,6 +172,7 @@ def test_past_newsletters_are_found_by_words_in_any_language(
     assert "2 newsletters found" in lead.open(f"{PAST}?since=2020-01-01").text
 
 
+@on_both("times")
 def test_past_newsletters_are_found_by_the_days_of_denver(
     lead: Visitor, services: Services
 ) -> None:

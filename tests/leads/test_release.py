@@ -12,6 +12,7 @@ from belong_mail.members.service import count_for_leads
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 
@@ -35,6 +36,7 @@ def act(lead: Visitor, page: str, verb: str, status: int = 303) -> None:
     assert lead.press(f"{page}/{verb}", csrf_token=token).status_code == status
 
 
+@on_both("journeys")
 def test_a_lead_writes_tests_and_releases(
     lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

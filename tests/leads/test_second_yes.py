@@ -24,6 +24,7 @@ from tests.factories import group_named, make_members
 from tests.flyers.samples import flyer
 from tests.flyers.test_flyers import attach
 from tests.leads.test_release import act, begin, write
+from tests.markers import on_both
 from tests.pictures.samples import picture
 from tests.pictures.test_pictures import add
 from tests.servers.smtp import Server
@@ -85,6 +86,7 @@ def room(
     return Room(lead, second, services, worker, relay)
 
 
+@on_both("journeys")
 def test_a_newsletter_goes_out_once_another_leader_has_approved_it(room: Room) -> None:
     page = room.asked_for()
     assert [str(mail["Subject"]) for mail in room.relay.to(SECOND)].count(SUBJECT) == 1

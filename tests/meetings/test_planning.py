@@ -14,6 +14,7 @@ from belong_mail.meetings.models import Meeting
 from tests.browser_client import Form, Visitor
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named, plan_meeting
+from tests.markers import on_both
 
 NEW = "/lead/groups/the-village/meetings/new"
 LIST = "/lead/groups/the-village/meetings"
@@ -226,6 +227,7 @@ def test_all_of_a_meeting_is_cancelled_after_a_question_and_can_be_held_after_al
     assert "Canceled" not in visitor.open("/calendar").text
 
 
+@on_both("days and times")
 def test_one_day_is_moved_and_cancelled_and_held_as_usual(
     lead: Visitor, visitor: Visitor, services: Services
 ) -> None:

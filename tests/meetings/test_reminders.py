@@ -21,6 +21,7 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
+from tests.markers import on_both
 from tests.scenario import ADA, Scenario
 
 BEN = "ben@dpsk12.org"
@@ -92,6 +93,7 @@ def test_who_asked_gets_one_quiet_mail_the_day_before_with_time_and_place(
     assert link_to(mail, "leave")
 
 
+@on_both("an insert of each dialect")
 def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_looked_for(
     scenario: Scenario, clock: Traveller
 ) -> None:
@@ -105,6 +107,7 @@ def test_nobody_is_reminded_twice_of_a_day_however_often_and_by_whomever_it_is_l
     assert len(mails(scenario)) == 2
 
 
+@on_both("races")
 def test_two_workers_at_once_remind_once(scenario: Scenario, clock: Traveller) -> None:
     clock.shift(HOUR)
     other = Thread(target=due, args=(scenario,))

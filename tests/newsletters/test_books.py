@@ -19,7 +19,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.factories import group_named, make_member, make_members, queue_issue
-from tests.markers import one_connection
+from tests.markers import on_both, one_connection
 from tests.servers.smtp import Server
 
 Books = dict[str, int]
@@ -53,6 +53,7 @@ def _find(services: Services, keyring: Keyring, address: str) -> Subscription:
         ).one()
 
 
+@on_both("claims")
 def test_the_books_balance_before_while_and_after(
     worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:
@@ -188,6 +189,7 @@ def test_an_issue_waits_for_its_time(
     assert worker.waiting() == {}
 
 
+@on_both("claims")
 @pytest.mark.parametrize("members", [0, 1, 99, 100, 101, 250])
 def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
     members: int, worker: Worker, relay: Server, services: Services, keyring: Keyring
@@ -198,6 +200,7 @@ def test_an_issue_reaches_everybody_over_the_edges_of_its_stretches(
     assert books(services, issue).get("accepted", 0) == members
 
 
+@on_both("races")
 @pytest.mark.parametrize("comes", ["confirms", "ends a pause"])
 def test_who_comes_in_while_an_issue_is_queued_is_in_its_books(
     worker: Worker, services: Services, keyring: Keyring, comes: str

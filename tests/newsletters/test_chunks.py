@@ -19,7 +19,10 @@ from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, make_members, queue_issue
+from tests.markers import on_both
 from tests.servers.smtp import Server
+
+pytestmark = on_both("claims and their locks")
 
 OWNER = "elsewhere"
 

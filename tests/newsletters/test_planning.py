@@ -19,8 +19,11 @@ from belong_mail.ops import in_flight
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import books
 from tests.factories import group_named, make_member, make_members
+from tests.markers import on_both
 from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
+
+pytestmark = on_both("steps of planning and their locks")
 
 MEMBERS = 10
 STEP = 3

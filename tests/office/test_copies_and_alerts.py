@@ -24,6 +24,7 @@ from belong_mail.office.settings_tasks import apply_changes
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.office.conftest import OFFICE
 from tests.servers.smtp import Server
 
@@ -229,6 +230,7 @@ def test_a_choice_that_flips_until_the_emails_have_left_withdraws_none(
     assert count(relay, INBOX) == 1
 
 
+@on_both("locks")
 def test_who_locks_the_row_does_not_keep_what_was_told_of_it(
     services: Services, worker: Worker, relay: Server, clock: time_machine.Traveller
 ) -> None:

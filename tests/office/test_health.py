@@ -25,7 +25,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
 from tests.db_dump import kept_of
 from tests.factories import make_member
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.overlapping import do_twice_at_once
 from tests.servers.smtp import Server
 
@@ -161,6 +161,7 @@ def test_addresses_left_alone_are_counted_in_tens_by_reason_and_month(
     assert "about 20" in words(office)
 
 
+@on_both("races")
 def test_two_workers_note_the_same_figure_at_once(services: Services) -> None:
     do_twice_at_once(services, lambda session: figures.note(session, figures.COUNTED, 1))
     with services.reading.begin() as session:
@@ -192,6 +193,7 @@ def active(services: Services) -> int:
         return len(session.scalars(select(Subscription).where(Subscription.is_active)).all())
 
 
+@on_both("locks")
 @pytest.mark.usefixtures("broken")
 def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought_back(
     office: Visitor, services: Services

@@ -16,6 +16,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import kept_of
 from tests.factories import group_named, interests_of, make_member, make_members, queue_issue
+from tests.markers import on_both
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 
@@ -82,6 +83,7 @@ def test_the_office_sees_the_newsletters_of_all_groups_and_no_draft(
         assert office.open(f"{LIST}/{hidden.public_id}{part}").status_code == 404
 
 
+@on_both("counts")
 def test_exact_numbers_of_copies_are_shown_by_what_became_of_them(
     office: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

@@ -26,7 +26,7 @@ from config import Config
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, deliveries, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.operations.troubles import once
 from tests.servers.smtp import Server, drop
 
@@ -97,6 +97,7 @@ def test_a_clock_that_jumps_while_a_message_leaves_doubles_nothing(
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
+@on_both("leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
 @pytest.mark.parametrize("moment", ["MAIL", "DOT"])
 def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
@@ -114,6 +115,7 @@ def test_workers_with_folders_of_their_own_do_not_take_each_other_for_dead(
     assert books(services, issue) == {"recipients": 5, "accepted": 5}
 
 
+@on_both("leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "15m"}, {"BELONG_UNCERTAIN": "hold"}])
 def test_who_comes_late_after_its_lease_sends_nothing_that_another_took_over(
     elsewhere: Worker,
@@ -360,6 +362,7 @@ def queue_more(services: Services) -> int:
         return queue_issue(session).id
 
 
+@on_both("leases by the database's clock")
 def test_a_lease_of_a_clock_that_was_ahead_ends_after_two_minutes(
     clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring
 ) -> None:

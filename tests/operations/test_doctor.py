@@ -23,7 +23,7 @@ from belong_mail.ops import doctor
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import books, queue
-from tests.markers import on_sqlite, one_connection
+from tests.markers import on_both, on_sqlite, one_connection
 from tests.processes import run
 from tests.servers.smtp import Server
 
@@ -45,6 +45,7 @@ def told(settings: Settings) -> tuple[int, list[str], list[str]]:
     )
 
 
+@on_both("rights and files")
 def test_all_is_well_where_all_is_well(environment: Settings, services: Services) -> None:
     assert services
     code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
@@ -225,6 +226,7 @@ def test_a_message_of_no_known_worker_is_counted(app: Flask, services: Services)
     assert read_figures(app)["belong_orphans"] == "1"
 
 
+@on_both("counts")
 @WITH_TOKEN
 def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
     assert figures['belong_deliveries{state="queued"}'] == "0"

@@ -19,9 +19,11 @@ from belong_mail.ops import backup_retention
 from tests.db_dump import dump_of
 from tests.dev.checkout import wait_for
 from tests.factories import make_member
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.operations.test_copies import BIN, Settings, members, refused, succeed
 from tests.processes import SECONDS, run, running
+
+pytestmark = on_both("copies")
 
 CHUNK = encrypted_file.CHUNK_OCTETS + encrypted_file.TAG_OCTETS
 SIZES = (0, 1, encrypted_file.CHUNK_OCTETS - 1, encrypted_file.CHUNK_OCTETS,

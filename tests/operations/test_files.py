@@ -14,9 +14,11 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.services import Services
 from tests.browser_client import Visitor
 from tests.db_dump import kept_of
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.operations.troubles import read_only
 from tests.processes import ROOT, SECONDS, flask, run, surroundings
+
+pytestmark = on_both("a database that takes no change")
 
 Settings = dict[str, str]
 ENDS = ("", "-wal", "-shm")

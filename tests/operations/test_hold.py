@@ -22,9 +22,11 @@ from tests.browser_client import Visitor
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import run
 from tests.servers.smtp import Server
+
+pytestmark = on_both("traces of a copied database")
 
 Settings = dict[str, str]
 NOTHING_WAITS = "Nothing is waiting.\n"

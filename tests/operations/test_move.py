@@ -35,9 +35,12 @@ from belong_mail.newsletters.models import Image
 from belong_mail.ops import move, schema
 from tests.db_dump import dump
 from tests.factories import make_members, queue_issue
+from tests.markers import on_both
 from tests.postgres import postgresql
 from tests.processes import SECONDS, run, running
 from tests.servers.smtp import Server
+
+pytestmark = on_both("moving from one to the other")
 
 MEMBERS = 40
 ROWS = 3

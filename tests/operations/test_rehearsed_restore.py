@@ -17,10 +17,13 @@ from belong_mail.members.models import Subscription
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of
 from tests.delivery.factories import queue
+from tests.markers import on_both
 from tests.operations.test_copies import BIN, Settings, succeed
 from tests.processes import run
 from tests.scenario import ADA
 from tests.servers.smtp import Server
+
+pytestmark = on_both("copies")
 
 OTHER = encryption.new_keys()
 STRANGE = {

@@ -22,6 +22,7 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.conftest import KEYS
 from tests.factories import group_named, make_members, queue_issue
+from tests.markers import on_both
 from tests.processes import run
 from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
@@ -59,6 +60,7 @@ def left(services: Services, opener: Opener) -> int:
         return sum(key_rotation.rows_left(session, opener).values())
 
 
+@on_both("locks")
 def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     both: Opener, worker_with: Callable[[Opener], Worker],
     services: Services, keyring: Keyring, relay: Server,
@@ -81,6 +83,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     ]
 
 
+@on_both("transactions")
 def test_it_goes_on_where_it_was_cut_off(
     both: Opener, worker_with: Callable[[Opener], Worker], services: Services, keyring: Keyring
 ) -> None:

@@ -27,7 +27,7 @@ from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.delivery.factories import deliveries, queue
 from tests.factories import make_members, queue_issue
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.processes import ROOT, flask, run, surroundings
 from tests.servers.smtp import Server, drop
 
@@ -216,6 +216,7 @@ def test_requests_that_nobody_reads_are_noticed(
     assert ready(visitor) == "ok\n"
 
 
+@on_both("migrations")
 def test_an_old_schema_is_not_ready(
     visitor: Visitor, services: Services, cli: FlaskCliRunner
 ) -> None:
@@ -306,6 +307,7 @@ def test_a_mailbox_that_is_full_is_not_asked_each_minute(
     assert len([each for each in relay.commands if each.startswith("RCPT")]) <= 4
 
 
+@on_both("a worker that sleeps")
 def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
     clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
     cli: FlaskCliRunner,

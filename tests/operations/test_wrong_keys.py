@@ -19,6 +19,7 @@ from tests.browser_client import Visitor, text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books
 from tests.factories import make_member, make_members, queue_issue
+from tests.markers import on_both
 from tests.processes import run
 from tests.scenario import ADA
 from tests.servers.smtp import Server
@@ -132,6 +133,7 @@ def test_a_key_that_another_host_has_already_is_missed_while_the_worker_works(
     assert books(services, issue) == {"recipients": 63, "accepted": 63}
 
 
+@on_both("transactions")
 @pytest.mark.parametrize("poison", [b"\x02none" + b"x" * 300, b"\x01", b"\x02"])
 def test_one_row_that_cannot_be_opened_fails_alone(
     poison: bytes, services: Services, keyring: Keyring, worker_with: Make

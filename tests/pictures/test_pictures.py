@@ -22,6 +22,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
 from tests.leads.test_release import act, begin
+from tests.markers import on_both
 from tests.pictures.samples import HTML, SVG, file, photograph, picture
 from tests.servers.smtp import Server
 
@@ -45,6 +46,7 @@ def token(lead: Visitor) -> Any:
     return Form(lead.open("/lead/").text).fields["csrf_token"]
 
 
+@on_both("octets")
 def test_a_picture_travels_inside_the_mail_and_nothing_is_fetched(
     lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:

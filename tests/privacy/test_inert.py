@@ -18,6 +18,7 @@ from tests.browser_client import Visitor, link_to, links_in, path_of
 from tests.crawl import MEMBER, MOVED, SLUG, bare, mailed_links, pressed, sign_in
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 MACHINES: tuple[dict[str, str], ...] = (
@@ -121,6 +122,7 @@ def test_the_same_links_act_when_pressed(
         before = after
 
 
+@on_both("races")
 @pytest.mark.parametrize("name", ["confirm", "one-click", "leave", "not-me"])
 def test_pressed_many_times_at_once_a_link_acts_once(
     visitor: Visitor, worker: Worker, relay: Server, services: Services, keyring: Keyring, name: str

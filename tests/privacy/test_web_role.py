@@ -36,9 +36,12 @@ from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
 from tests.counts import count_faults
 from tests.factories import make_member, members_of, queue_issue
+from tests.markers import on_both
 from tests.processes import feed, run
 from tests.servers.smtp import Server
 from tests.web_role import is_listed, role_of, unlisted, url_of_web
+
+pytestmark = on_both("rights of the web's role")
 
 Settings = dict[str, str]
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -15,6 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.web.access import Access
 from belong_mail.worker.loop import Worker
 from tests.db_dump import Dump, kept_of
+from tests.markers import on_both
 from tests.rights.__main__ import PLACE, written
 from tests.rights.site import SETTINGS, TOKEN, Actor, Site, make_site
 from tests.rights.table import COMMANDS, OBJECTS, Answer, Role, Route, rights_table
@@ -123,6 +124,7 @@ def said_of_nothing(route: Route, actor: Actor) -> str:
     return actor.heard[route.method, path]
 
 
+@on_both("rights of the web's role")
 @EVERY_PAGE
 @LONG
 def test_whatever_is_allowed_is_done(site: Site, services: Services) -> None:

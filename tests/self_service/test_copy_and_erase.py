@@ -31,6 +31,7 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import group_named, queue_issue
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
@@ -50,6 +51,7 @@ def later(worker: Worker) -> None:
         worker.drain()
 
 
+@on_both("journeys")
 def test_the_copy_says_all_that_is_held_and_goes_to_the_member_alone(
     join: Join, link: Link, visitor: Visitor, worker: Worker, relay: Server
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_pages_of_erasing_say_the_true_time_also_when_they_are_opened_later(
             assert words in gone.text
 
 
+@on_both("foreign keys")
 def test_erasing_deletes_every_row_of_the_person_and_of_nobody_else(
     join: Join, link: Link, visitor: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
@@ -211,6 +214,7 @@ def _expand(services: Services, worker: Worker, state: State) -> None:
         session.execute(of_issue.values(state=state, **waiting))
 
 
+@on_both("locks")
 @pytest.mark.parametrize(
     ("before", "after"), [(State.SENDING, State.UNCERTAIN), (State.QUEUED, State.WITHDRAWN)]
 )
@@ -342,6 +346,7 @@ def test_a_bad_row_keeps_nobody_from_a_copy_or_from_erasing(
         assert [each.group.slug for each in left] == ["the-village"]
 
 
+@on_both("locks")
 def test_no_issue_leaves_to_the_erased_while_another_worker_carries_on_erasing(
     sheet: Path, join: Join, visitor: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:

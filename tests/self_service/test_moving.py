@@ -22,6 +22,7 @@ from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, text_of
 from tests.factories import members_of, queue_issue
+from tests.markers import on_both
 from tests.servers.smtp import Server
 
 ADA, NEW = "ada@dpsk12.org", "ada.king@dpsk12.org"
@@ -58,6 +59,7 @@ def send_issue(services: Services, worker: Worker) -> None:
     worker.drain()
 
 
+@on_both("journeys")
 def test_groups_move_once_the_new_address_has_confirmed(
     sheet: Sheet,
     link: Link,

@@ -17,7 +17,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, html_of, link_to, path_of
 from tests.factories import queue_issue
-from tests.markers import one_connection
+from tests.markers import on_both, one_connection
 from tests.servers.smtp import Server
 
 ADA, GRACE = "ada@dpsk12.org", "grace@dpsk12.org"
@@ -72,6 +72,7 @@ def test_a_paused_member_gets_no_issue_until_the_pause_ends(
     assert len(relay.to(ADA)) == 1
 
 
+@on_both("claims")
 def test_a_pause_before_the_issue_is_read_ahead_withdraws_it(
     join: Join, services: Services, worker: Worker, relay: Server
 ) -> None:

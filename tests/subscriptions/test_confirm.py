@@ -19,6 +19,7 @@ from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.wrapped_fields import address_of, first_name
 from tests.browser_client import Visitor, html_of, link_to, links_in, text_of
 from tests.db_dump import dump_of, kept_of
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 
 OVER = "This link doesn’t work anymore"
@@ -92,6 +93,7 @@ def test_pressing_again_shows_the_same_and_does_nothing_more(scenario: Scenario)
     ]
 
 
+@on_both("races")
 def test_twenty_presses_at_once_welcome_once(scenario: Scenario) -> None:
     scenario.invite_lead("lead@dpsk12.org")
     link = scenario.confirm_link(introduce_me="y")
@@ -118,6 +120,7 @@ def test_twenty_presses_at_once_welcome_once(scenario: Scenario) -> None:
     }
 
 
+@on_both("locks")
 def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario) -> None:
     """What was read before the wait for the lock is not trusted after it."""
     scenario.confirm_link()
@@ -287,6 +290,7 @@ def test_what_a_row_holds_opens_for_the_worker_alone(scenario: Scenario) -> None
         assert first_name(scenario.keyring, found) == "Augusta"
 
 
+@on_both("what is stored")
 def test_two_memberships_of_one_person_have_nothing_in_common(scenario: Scenario) -> None:
     scenario.enter()
     scenario.enter(slug="lgbtq")

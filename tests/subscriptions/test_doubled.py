@@ -12,6 +12,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.db_dump import dump_of
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE
 
 
@@ -41,6 +42,7 @@ class Elsewhere:
             time.sleep(0.3)
 
 
+@on_both("races")
 def test_a_request_that_another_worker_has_answered_meanwhile_ends_no_worker(
     visitor: Visitor, worker: Worker, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.ops import alerts
 from belong_mail.web.context import LONGEST_WAIT
 from tests.browser_client import Form, Visitor, link_to
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 
 JOIN = f"/groups/{VILLAGE}/join"
@@ -101,6 +102,7 @@ def test_what_is_refused_is_said_with_a_time_and_can_be_sent_again(
     assert len(requests(scenario)) == before + 1
 
 
+@on_both("limits")
 def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(
     app: Flask, scenario: Scenario
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_flood_from_everywhere_puts_strangers_off_and_then_refuses_them(
         assert requests(scenario)[-1] <= now()
 
 
+@on_both("counts")
 def test_forms_cannot_fill_the_database(app: Flask, scenario: Scenario) -> None:
     fields = form(app)
     fill_up(scenario, rate_limits.MAX_WAITING_JOBS)

@@ -11,6 +11,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as groups
 from belong_mail.web.context import throttle, transaction
 from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 
 JOIN = f"/groups/{VILLAGE}/join"
@@ -84,6 +85,7 @@ def test_the_second_mail_waits_a_quarter_of_an_hour_and_then_comes(scenario: Sce
         assert len(scenario.mails()) == 2
 
 
+@on_both("limits")
 def test_the_limits_survive_a_restart_of_the_worker(scenario: Scenario) -> None:
     ask(scenario, 3)
     assert len(scenario.mails()) == 1

@@ -16,6 +16,7 @@ from belong_mail.ops import rooms
 from tests.browser_client import link_to
 from tests.db_dump import kept_of
 from tests.factories import make_member, queue_issue
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 
 BODY = {"List-Unsubscribe": "One-Click"}
@@ -254,6 +255,7 @@ def test_who_leaves_before_the_welcome_has_left_gets_none(scenario: Scenario) ->
     assert [mail["Subject"] for mail in scenario.mails()] == ["Confirm your request to DPS Belong"]
 
 
+@on_both("claims")
 def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> None:
     """The delivery exists already: the engine asks once more before it writes the message."""
     link, _ = links(scenario)
@@ -268,6 +270,7 @@ def test_leaving_holds_back_a_copy_that_is_next_in_line(scenario: Scenario) -> N
     assert states(scenario) == states(scenario) | {"recipients": 1, "withdrawn": 1}
 
 
+@on_both("journeys")
 def test_leaving_can_be_undone_within_the_hour(scenario: Scenario) -> None:
     _, link = links(scenario)
     undo = undo_link(scenario.visitor.follow(link).text)

@@ -27,7 +27,7 @@ from tests.browser_client import Form, html_of, link_to, links_in, path_of, text
 from tests.canary import stands_in
 from tests.db_dump import Dump, dump_of
 from tests.factories import group_named
-from tests.markers import on_sqlite
+from tests.markers import on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
 
 HOME = "ada.lovelace@home.example"
@@ -242,6 +242,7 @@ def test_nothing_is_sent_to_a_personal_address_without_a_right_code(allowing: Sc
     assert len(allowing.relay.to(HOME)) == 1
 
 
+@on_both("races")
 def test_a_code_works_once(allowing: Scenario) -> None:
     page, code = ask_code(allowing)
     enter(allowing, page, code)

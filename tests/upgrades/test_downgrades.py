@@ -18,9 +18,12 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.ops import schema
 from belong_mail.worker.loop import make_worker
+from tests.markers import on_both
 from tests.servers.smtp import Server
 from tests.upgrades import make
 from tests.upgrades.conftest import MADE_AT, SCHEMAS, same_host
+
+pytestmark = on_both("migrations")
 
 NEWEST = pytest.mark.parametrize(
     "old", SCHEMAS[-1:], ids=lambda file: file.name[:12], indirect=True

@@ -20,9 +20,12 @@ from belong_mail.worker.loop import make_worker
 from tests.browser_client import link_to
 from tests.delivery.factories import books
 from tests.factories import group_named
+from tests.markers import on_both
 from tests.servers.smtp import Server
 from tests.upgrades import make
 from tests.upgrades.conftest import SCHEMAS, same_host
+
+pytestmark = on_both("migrations")
 
 
 @pytest.mark.parametrize("old", SCHEMAS, ids=lambda file: file.name[:12], indirect=True)

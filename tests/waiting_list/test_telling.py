@@ -17,6 +17,7 @@ from belong_mail.members.models import WaitlistEntry
 from belong_mail.ops import demo_data, rooms
 from tests.browser_client import html_of, link_to, text_of
 from tests.factories import group_named, make_member
+from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.waiting_list.upcoming import PATH, SOON, launch, wait_for
 
@@ -86,6 +87,7 @@ def test_the_mail_speaks_the_language_that_was_chosen(scenario: Scenario) -> Non
     assert "lang=es" in link_to(mail, "confirm")
 
 
+@on_both("claims")
 def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario: Scenario) -> None:
     people = [f"person{number}@dpsk12.org" for number in range(25)]
     for person in people:
@@ -110,6 +112,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario: Scenari
         assert len(scenario.mails()) == 1
 
 
+@on_both("races")
 def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario: Scenario) -> None:
     scenario.visitor.send(PATH, email=ADA)
     with scenario.services.writing.begin() as session:
