@@ -373,9 +373,17 @@ def dialect_insert(dialect: str) -> Any:
     return import_module(f"sqlalchemy.dialects.{dialect}").insert
 
 
-# The last step: steps are named by their number.
-NEWEST_REVISION: Final = max(
-    file.name[:4] for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
+# The last step: each is named by the version that brings it, as `1_0_all_tables.py` is step 1.0.
+NEWEST_REVISION: Final = "{}.{}".format(
+    *max(
+        tuple(map(int, file.name.split("_")[:2]))
+        for file in (Path(__file__).parents[1] / "migrations/versions").glob("[0-9]*.py")
+    )
+)
+BEFORE_1_0: Final = (
+    "This database was made before version 1.0, and cannot be brought up to date. Start anew: in"
+    " development delete the folder `var`; elsewhere name an empty database and an empty state"
+    " folder (BELONG_DATABASE_URL, BELONG_STATE_FOLDER)."
 )
 
 
@@ -403,10 +411,21 @@ class SchemaInconsistent(Exception):
     """Says why the steps cannot be taken from here; nothing was changed."""
 
 
+def schema_step(connection: Connection) -> str | None:
+    """Return the last step that was taken, or None before the first.
+
+    Raises SchemaInconsistent where it is one from before 1.0: those were four digits.
+    """
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    step: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if step is not None and "." not in step:
+        raise SchemaInconsistent(BEFORE_1_0)
+    return step
+
+
 def require_current_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated unless the last step has been taken."""
+    """Raise SchemaOutdated unless the last step has been taken, or SchemaInconsistent."""
     with engine.connect() as connection:
-        is_there = inspect(connection).has_table("alembic_version")
-        newest = text("SELECT version_num FROM alembic_version")
-        if not is_there or connection.scalar(newest) != NEWEST_REVISION:
+        if schema_step(connection) != NEWEST_REVISION:
             raise SchemaOutdated

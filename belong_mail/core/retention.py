@@ -64,7 +64,7 @@ THREAD_MAX_AGE = timedelta(days=30)
 # A meeting after its last day, or after it was cancelled: so long calendars can still hear of it.
 MEETING_AGE = timedelta(days=90)
 # An entry of the audit trail: whoever asks about last school year still finds it. A trigger of
-# SQLite, made by step 0025, knows the same number of days.
+# SQLite, made by step 1.0, knows the same number of days.
 AUDIT_AGE = timedelta(days=730)
 # A job that could not be read, after it was due: an operator has a week to put the key back.
 UNREADABLE_AGE = timedelta(days=7)

@@ -151,7 +151,7 @@ class EndedIssue(Base):
 class IssueCount(Base):
     """How many of an issue's deliveries are in a state; its rows, added up, say it.
 
-    Triggers of `deliveries` write them (migration 0046), in the transaction of each change. After
+    Triggers of `deliveries` write them, in the transaction of each change. After
     400 days a delivery's own row goes, and is still counted.
     """
 

@@ -5,7 +5,6 @@ from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
-loses = ""
 
 
 def upgrade() -> None:

@@ -34,7 +34,7 @@ LEFT_AFTER_SECONDS = 12 * 60 * 60
 # What SQLite has beside a file while it writes to it.
 BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
-# In PostgreSQL, from migration 0046 on.
+# In PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
@@ -163,12 +163,12 @@ def _empty_file(file: Path) -> Path:
     return file
 
 
-def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -> None:
+def restore(engine: Engine, file: Path, mark: BackupMark) -> None:
     """Put a copy in the place of the database: whole, up to date, on hold. Raises InvalidBackup."""
     if engine.dialect.name != "sqlite":
         _refuse_other_schema(engine, file)
         _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
-        schema.upgrade(engine, adopt=adopt)
+        schema.upgrade(engine)
         mark(engine)
         return
     place = Path(engine.url.database or "")
@@ -176,7 +176,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark, adopt: schema.Adopt) -
         with closing(_sqlite(file)) as source:
             _dump(source, part)
         ready = make_engine(f"sqlite:///{part}")
-        schema.upgrade(ready, adopt=adopt)
+        schema.upgrade(ready)
         mark(ready)
         _finish(ready)
         create(engine)
@@ -192,9 +192,7 @@ def _hand_over(file: Path) -> None:
 
 
 @contextmanager
-def drill(
-    file: Path, folder: Path, url: str, mark: BackupMark, adopt: schema.Adopt
-) -> Iterator[Engine]:
+def drill(file: Path, folder: Path, url: str, mark: BackupMark) -> Iterator[Engine]:
     """Put a copy in a place of its own, yield it up to date, and remove it again.
 
     A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
@@ -205,14 +203,14 @@ def drill(
         if inspect(place).get_table_names():
             raise InvalidBackup("The database for the drill is not empty. Nothing was done.")
         try:
-            restore(place, file, mark, adopt)
+            restore(place, file, mark)
             yield place
         finally:
             _drop_tables(place)
         return
     with _scratch(folder) as own:
         place = make_engine(f"sqlite:///{own}/belong.db")
-        restore(place, file, mark, adopt)
+        restore(place, file, mark)
         try:
             yield place
         finally:

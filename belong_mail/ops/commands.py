@@ -1,6 +1,5 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import FILE, asks, confirm, progress, refusing, say, working
+from belong_mail.core.terminal import FILE, asks, progress, refusing, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -22,7 +21,6 @@ from belong_mail.ops import backup as database_backup
 from belong_mail.ops import (
     backup_retention,
     clock_repair,
-    data_migration,
     demo_data,
     doctor,
     figures,
@@ -37,7 +35,6 @@ from belong_mail.ops import (
     schema,
     settings,
 )
-from belong_mail.ops import downgrade as going_back
 from belong_mail.ops import move as database_move
 from belong_mail.ops.host_state import HostStateFile
 from belong_mail.ops.metrics import gather_metrics
@@ -72,7 +69,7 @@ def upgrade(seed: str | None) -> None:
 
     A new database has no groups. The office adds them on the site, or `group add` does.
     """
-    schema.upgrade(services().engine, adopt=_adopt)
+    schema.upgrade(services().engine)
     _give_rights()
     if seed:
         with transaction() as session:
@@ -82,32 +79,17 @@ def upgrade(seed: str | None) -> None:
     say("The database is up to date.")
 
 
-@database_commands.command(
-    "downgrade", epilog="Example: belong db backup /root/before && belong db downgrade 0041"
-)
-@click.argument("step", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask before something is lost; scripts need it.")
-def downgrade(step: str | None, *, yes: bool) -> None:
-    """Take the schema one step back, or to STEP.
+@database_commands.command("downgrade", epilog="Example: belong db downgrade")
+def downgrade() -> None:
+    """Take the schema one step back.
 
-    Do it before you install an older version. Stop web and workers first. Says what is lost. Email
-    in the queue stays, and leaves from the older version. Refuses a step that cannot be undone, and
-    says why; then restore a copy instead.
+    Do it before you install the version before. Make a copy and stop web and workers first. Step
+    1.0 is never undone: it would drop everything.
     """
     _require_no_worker()
-    try:
-        way = going_back.way_back(services().engine, step)
-        if way.losses:
-            click.echo("\n".join(["This is lost:", *way.losses]), err=True)
-            if not yes and not sys.stdin.isatty():
-                raise click.ClickException("Nothing was changed. To lose this, add --yes.")
-            confirm("Go on?", is_sure=yes)
-        going_back.go_back(services().engine, way)
-    except going_back.NoSuchStep as error:
-        raise click.BadParameter(str(error)) from error
-    except going_back.CannotGoBack as error:
-        raise click.ClickException(f"{error} Nothing was changed.") from error
-    say(f"The database is at step {way.target}. Install the version that it belongs to, and run")
+    with refusing(schema.CannotGoBack):
+        step = schema.downgrade(services().engine)
+    say(f"The database is at step {step}. Install the version that it belongs to, and run")
     say("`db upgrade` with it, before web and worker start.")
 
 
@@ -187,7 +169,7 @@ def restore(file: Path, key_file: Path | None) -> None:
         working("Restoring the copy …"),
         database_backup.opened(file, key_file, scratch) as copy,
     ):
-        database_backup.restore(services().engine, copy, _hold, _adopt)
+        database_backup.restore(services().engine, copy, _hold)
     _give_rights()
     say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
 
@@ -213,7 +195,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         refusing(database_backup.InvalidBackup, SchemaInconsistent),
         working("Trying the copy …"),
         database_backup.opened(file, key_file, place) as copy,
-        database_backup.drill(copy, place, given, _hold, _adopt) as restored,
+        database_backup.drill(copy, place, given, _hold) as restored,
     ):
         findings, number = list(doctor.check_database(restored)), count_rows(restored)
         with Session(restored) as session:
@@ -430,16 +412,6 @@ def _hold(copied: Engine) -> None:
 def _leave(session: Session) -> None:
     """Hold every host that a database knows which was moved, and this one."""
     hold.start_hold(session, hold.LEFT, _state_file().seen())
-
-
-def _adopt(session: Session, step: str) -> None:
-    """Take over what an older version wrote; it takes the worker's keys."""
-    if step < schema.PROVEN:
-        leads = data_migration.migrate_data(session, Keyring(*keys_here()), services().sealer)
-        say(f"Rights to lead a group taken over from the older version: {leads}.")
-    if data_migration.has_office(session):
-        number = data_migration.prove_office(session, Keyring(*keys_here()))
-        say(f"Rights to work for the office taken over from the older version: {number}.")
 
 
 def _database_url(given: str) -> str:

@@ -60,6 +60,8 @@ def check_schema(engine: Engine) -> HealthFinding:
         db.require_current_schema(engine)
     except db.SchemaOutdated:
         return failure("The database schema is not up to date. Run `db upgrade`.")
+    except db.SchemaInconsistent as error:
+        return failure(str(error))
     return HealthFinding("The database schema is up to date.")
 
 

@@ -1,6 +1,6 @@
 """The database's schema: Alembic, with our engine and one transaction for each step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,26 +8,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from sqlalchemy.orm import Session
 
-from belong_mail.core.db import Base, SchemaInconsistent, create
+from belong_mail.core.db import Base, SchemaInconsistent, create, schema_step
 from belong_mail.ops import figures, grants, hold, rooms
 
 # Named so that every table stands in the metadata: with a room's declarations come its models.
 MODELS = (rooms, hold, figures)
-# From this step on the worker believes rights and addresses only in the form that proves them.
-PROVEN = "0014"
-# The same of rights to work for the office.
-OFFICE_PROVEN = "0029"
-# Puts what an older version wrote into that form, by the step of that version; whoever calls it
-# holds the worker's keys.
-Adopt = Callable[[Session, str], object]
-# Looks at the database before steps are undone, and raises what stands in their way.
-Require = Callable[[Connection], object]
 FOLDER = Path(__file__).parents[1] / "migrations"
 # Whoever upgrades a PostgreSQL database holds this advisory lock, so that others wait.
 LOCK = 0x62656C6F6E67
@@ -42,27 +32,24 @@ OTHERWISE = (
 DIFFERS = ("duplicate column", "already exists", "no such")
 
 
-def upgrade(engine: Engine, revision: str = "head", adopt: Adopt | None = None) -> None:
+class CannotGoBack(Exception):
+    """Says why no step is undone; nothing was changed."""
+
+
+def upgrade(engine: Engine) -> None:
     """Take the steps that are missing; of several who do so at once, the others wait.
 
-    What an older version wrote is adopted once, in the steps' transaction, and never again: whoever
-    breaks into the web later could have written the rows. Raises SchemaInconsistent if steps cannot
-    be taken; nothing is changed then.
+    Raises SchemaInconsistent if steps cannot be taken; nothing is changed then.
     """
     create(engine)
     with _steps(engine) as config:
-        connection = config.attributes["connection"]
-        before = MigrationContext.configure(connection).get_current_revision()
-        _take_step(config, revision)
-        if adopt is not None and before is not None and before < OFFICE_PROVEN:
-            with Session(connection, join_transaction_mode="rollback_only") as session:
-                adopt(session, before)
-                session.flush()
+        schema_step(config.attributes["connection"])
+        _take_steps(config)
 
 
-def _take_step(config: Config, revision: str) -> None:
+def _take_steps(config: Config) -> None:
     try:
-        command.upgrade(config, revision)
+        command.upgrade(config, "head")
     except CommandError as error:
         raise SchemaInconsistent(UNKNOWN) from error
     except (OperationalError, ProgrammingError) as error:
@@ -78,28 +65,28 @@ def lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
-def downgrade(engine: Engine, revision: str, require_clear: Require | None = None) -> None:
-    """Undo steps down to one; what is required of the database is looked at before, under the lock.
-
-    What it raises, no step was undone.
-    """
+def downgrade(engine: Engine) -> str:
+    """Undo the last step and return the one before; raise CannotGoBack at the first."""
     with _steps(engine) as config:
         connection = config.attributes["connection"]
-        if require_clear is not None:
-            require_clear(connection)
+        known = {
+            each.revision: each for each in ScriptDirectory.from_config(config).walk_revisions()
+        }
+        step = known.get(schema_step(connection) or "")
+        if step is None:
+            raise CannotGoBack(UNKNOWN)
+        if step.down_revision is None:
+            raise CannotGoBack(f"Step {step.revision} is the first: nothing would be left.")
         grants.drop_policies(connection)
-        command.downgrade(config, revision)
-
-
-def steps() -> list[Script]:
-    """List all steps that this version knows, the newest first."""
-    return list(ScriptDirectory(str(FOLDER)).walk_revisions())
+        command.downgrade(config, str(step.down_revision))
+        return str(step.down_revision)
 
 
 def differences(engine: Engine) -> list[str]:
     """Say where the database differs from the models; nothing when it is up to date."""
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        schema_step(connection)
+        context = MigrationContext.configure(connection)
         return [str(each) for each in compare_metadata(context, Base.metadata)]
 
 

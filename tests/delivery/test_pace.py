@@ -11,14 +11,12 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims, results
 from belong_mail.delivery.throttle import SendPolicy, send_slots
-from belong_mail.ops import schema
 from belong_mail.worker.loop import Worker, make_worker
 from tests.delivery.factories import books, end_lease, queue
 from tests.factories import make_members, queue_issue
 from tests.markers import on_both, on_sqlite
 from tests.operations.troubles import once
 from tests.servers.smtp import Server
-from tests.web_role import give_rights
 
 pytestmark = on_both("one statement of each dialect shares the pace")
 
@@ -68,7 +66,7 @@ def test_workers_share_the_quota_and_count_what_another_has_in_hand(
 
 
 @TEN_A_DAY
-def test_a_new_worker_goes_on_counting_also_after_an_upgrade(
+def test_a_new_worker_goes_on_counting(
     clock: time_machine.Traveller,
     worker: Worker,
     relay: Server,
@@ -79,10 +77,6 @@ def test_a_new_worker_goes_on_counting_also_after_an_upgrade(
     worker.drain()
     for hours, sent in ((0, 10), (23, 10), (25, 20), (47, 20), (50, 25)):
         clock.move_to(BEGIN + hours * HOUR)
-        if hours == 47:
-            schema.downgrade(services.writing.kw["bind"], "0011")
-            schema.upgrade(services.writing.kw["bind"])
-            give_rights(services.writing.kw["bind"])
         another = make_worker(services, keyring)
         another.drain()
         another.engine.close()

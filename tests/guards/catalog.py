@@ -4,7 +4,6 @@ from tests.guards.sabotage import Sabotage
 
 ACCESS = "tests/test_access.py"
 ADDRESSES = "tests/office/test_addresses.py"
-DOWNGRADES = "tests/upgrades/test_downgrades.py"
 MOVE = "tests/operations/test_move.py"
 ENCRYPTED = "tests/operations/test_encrypted_copies.py"
 CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_replaced"
@@ -38,7 +37,7 @@ OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 STEPS = "tests/newsletters/test_planning.py"
 COUNTS = "tests/newsletters/test_counts.py"
-COUNTING = "belong_mail/migrations/versions/0046_copies_are_counted_as_they_change.py"
+SCHEMA = "belong_mail/migrations/versions/1_0_all_tables.py"
 THIRD_LANGUAGE = "tests/third_language/test_third_language.py"
 JOIN = "tests/subscriptions/test_join_form.py"
 PERSONAL = "tests/subscriptions/test_personal_address.py"
@@ -66,7 +65,6 @@ SEATS = "tests/privacy/test_seats.py"
 SECRETS = "tests/privacy/test_secrets.py"
 BREAK_IN = "tests/privacy/test_break_in.py"
 EXCHANGED = "tests/privacy/test_exchanged_rows.py"
-ADOPTING = "tests/operations/test_adopting.py"
 PEOPLE = "tests/accounts/test_people.py"
 SESSIONS = "tests/accounts/test_sessions.py"
 PROOF = "tests/accounts/test_proof.py"
@@ -1650,20 +1648,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/accounts/test_right_ends.py::test_a_right_that_no_one_renews_ends",),
     ),
     (
-        "rights-are-taken-over-once",
-        "belong_mail/ops/schema.py",
-        " and before < OFFICE_PROVEN:",
-        ":",
-        (f"{ADOPTING}::test_rights_of_the_office_are_taken_over_once",),
-    ),
-    (
-        "a-step-set-back-takes-nothing-over",
-        "belong_mail/ops/data_migration.py",
-        "            if is_genuine(keyring, row):\n",
-        "            if row.id < 0:\n",
-        (f"{ADOPTING}::test_whoever_sets_the_step_back_has_no_forged_right_taken_over",),
-    ),
-    (
         "a-mail-is-of-its-kind",
         "belong_mail/delivery/mailer.py",
         '    return f"{kind}/{hashlib.sha256(sealed_to).hexdigest()}"\n',
@@ -1991,13 +1975,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        https_only(form, field)\n",
         "        pass\n",
         (f"{PAGE}::test_no_other_kind_of_address_is_a_resource",),
-    ),
-    (
-        "leads-words-outlive-the-upgrade",
-        "belong_mail/migrations/versions/0022_groups_have_a_mission.py",
-        "all(text in seeded for text in summary.values())",
-        "seeded",
-        (f"{MIGRATIONS}::test_groups_that_no_lead_has_edited_get_the_words_of_0022",),
     ),
     (
         "thread-dies",
@@ -3695,25 +3672,25 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{OPERATIONS}/test_hold.py",),
     ),
     (
-        "what-the-first-version-sealed",
-        "belong_mail/core/encryption.py",
-        "    return bare if is_filled else data\n",
-        '    return bare if is_filled else b""\n',
-        ("tests/upgrades/test_upgrades.py",),
-    ),
-    (
-        "issues-that-the-first-version-made-ready",
-        "belong_mail/migrations/versions/0019_a_dead_worker_is_noticed.py",
-        "DELETE FROM frozen_issues WHERE",
-        "DELETE FROM frozen_issues WHERE false AND",
-        ("tests/upgrades/test_upgrades.py",),
-    ),
-    (
         "steps-that-are-not-known",
         "belong_mail/ops/schema.py",
         "    except CommandError as error:\n",
         "    except ZeroDivisionError as error:\n",
         (f"{MIGRATIONS}::test_a_step_that_is_not_known_is_said_in_a_sentence",),
+    ),
+    (
+        "databases-of-before-start-anew",
+        "belong_mail/core/db.py",
+        '    if step is not None and "." not in step:\n',
+        "    if step == '':\n",
+        (f"{MIGRATIONS}::test_a_database_of_before_1_0_is_told_to_start_anew",),
+    ),
+    (
+        "the-first-step-is-not-undone",
+        "belong_mail/ops/schema.py",
+        "        if step.down_revision is None:\n",
+        "        if step.down_revision == '':\n",
+        (f"{MIGRATIONS}::test_the_first_step_is_not_undone",),
     ),
     (
         "upgrades-one-after-the-other",
@@ -3769,7 +3746,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/schema.py",
         "PRAGMA foreign_keys=OFF",
         "PRAGMA foreign_keys=ON",
-        ("tests/faults/test_upgrades.py::test_what_waits_in_an_older_database_leaves_once",),
+        (f"{MIGRATIONS}::test_a_later_step_keeps_every_row_up_and_down",),
     ),
     (
         "folders-of-their-own",
@@ -4510,13 +4487,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{PACE}::test_what_a_lost_worker_may_have_sent_counts_as_sent",),
     ),
     (
-        "a-day-goes-on-after-an-upgrade",
-        "belong_mail/migrations/versions/0012_no_chore_reads_whole_tables.py",
-        "finished_at > :since",
-        "finished_at < :since",
-        (f"{PACE}::test_a_new_worker_goes_on_counting_also_after_an_upgrade",),
-    ),
-    (
         "what-is-in-hand-is-on-the-lease",
         "belong_mail/delivery/results.py",
         "else (Delivery.id.in_(lease.ids), *held)",
@@ -4652,8 +4622,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an-upgrade-gives-rights",
         "belong_mail/ops/commands.py",
-        "adopt=_adopt)\n    _give_rights()\n",
-        "adopt=_adopt)\n",
+        "    schema.upgrade(services().engine)\n    _give_rights()\n",
+        "    schema.upgrade(services().engine)\n",
         (f"{WEB_ROLE}::{EXACTLY}[postgresql]",),
     ),
     (
@@ -5006,13 +4976,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (THIRD_LANGUAGE,),
     ),
     (
-        "an-issue-keeps-both-languages-when-upgraded",
-        "belong_mail/migrations/versions/0021_issues_are_written_by_language.py",
-        "for code in (FIRST, SECOND) if (words",
-        "for code in (FIRST,) if (words",
-        (MIGRATIONS,),
-    ),
-    (
         "a-version-needs-a-text-of-its-own",
         "belong_mail/newsletters/rendering.py",
         "        if language != DEFAULT and text.strip():",
@@ -5136,14 +5099,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "audit-entries-are-not-changed",
-        "belong_mail/migrations/versions/0025_who_did_what_is_written_down.py",
+        SCHEMA,
         "BEFORE UPDATE ON audit_entries",
         "BEFORE UPDATE OF id ON audit_entries",
         (f"{TRAIL}::test_the_web_neither_changes_nor_deletes_an_entry",),
     ),
     (
         "audit-entries-are-kept",
-        "belong_mail/migrations/versions/0025_who_did_what_is_written_down.py",
+        SCHEMA,
         "WHEN OLD.at > datetime('now', '-730 days')",
         "WHEN OLD.at > datetime('now', '730 days')",
         (f"{TRAIL}::test_an_entry_younger_than_two_years_stays_whoever_deletes",),
@@ -5164,7 +5127,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "audit-entries-are-not-replaced",
-        "belong_mail/migrations/versions/0025_who_did_what_is_written_down.py",
+        SCHEMA,
         "WHERE id = NEW.id)",
         "WHERE id = -1)",
         (f"{TRAIL}::test_no_row_takes_the_place_of_an_entry",),
@@ -5755,27 +5718,6 @@ ROWS += (
         ("tests/test_results.py",),
     ),
     (
-        "a-step-that-harms-someone-is-not-undone",
-        "belong_mail/ops/downgrade.py",
-        'if reason := getattr(step.module, "one_way", ""):',
-        'if reason := "":',
-        (f"{DOWNGRADES}::test_a_step_that_would_harm_someone_is_refused_with_its_reason",),
-    ),
-    (
-        "what-an-older-version-cannot-read-is-read-first",
-        "belong_mail/ops/downgrade.py",
-        "if unread := connection.scalar(text(UNREAD)):",
-        "if unread := 0:",
-        (f"{DOWNGRADES}::test_requests_are_read_first_for_their_form_may_be_new",),
-    ),
-    (
-        "what-an-older-version-cannot-write-leaves-first",
-        "belong_mail/ops/downgrade.py",
-        'kinds = list(getattr(step.module, "brings", ()))',
-        "kinds: list[str] = []",
-        (f"{DOWNGRADES}::test_email_of_a_kind_that_the_version_before_does_not_know_leaves_first",),
-    ),
-    (
         "a-name-is-no-html",
         "belong_mail/ops/settings.py",
         "if not _NAME.fullmatch(value.strip()):",
@@ -5850,35 +5792,35 @@ ROWS += (
     ),
     (
         "new-copies-are-counted-on-sqlite",
-        COUNTING,
+        SCHEMA,
         "    WHEN NEW.newsletter_id IS NOT NULL BEGIN {ADD} END",
         "    WHEN 0 BEGIN {ADD} END",
         (f"{COUNTS}::test_what_is_written_out_is_counted[sqlite]",),
     ),
     (
         "changed-copies-are-counted-on-sqlite",
-        COUNTING,
+        SCHEMA,
         "    WHEN NEW.newsletter_id IS NOT NULL AND ({IS_MOVED}) BEGIN",
         "    WHEN 0 AND ({IS_MOVED}) BEGIN",
         (f"{COUNTS}::test_what_bounces_later_is_in_the_counts[sqlite]",),
     ),
     (
         "copies-that-were-sent-again-are-counted-on-sqlite",
-        COUNTING,
+        SCHEMA,
         " OR (OLD.resent > 0) <> (NEW.resent > 0)",
         "",
         (f"{COUNTS}::test_what_arrived_after_all_and_was_sent_twice_is_in_the_counts[sqlite]",),
     ),
     (
         "copies-are-taken-from-the-state-that-they-leave-on-postgresql",
-        COUNTING,
+        SCHEMA,
         "SELECT newsletter_id, state, -1, -(resent > 0)::int FROM taken",
         "SELECT newsletter_id, state, 0, 0 FROM taken",
         (f"{COUNTS}::test_what_bounces_later_is_in_the_counts[postgresql]",),
     ),
     (
         "each-backend-counts-in-rows-of-its-own",
-        COUNTING,
+        SCHEMA,
         "state, pg_backend_pid(), sum(number)",
         "state, 0, sum(number)",
         (
@@ -5887,21 +5829,10 @@ ROWS += (
     ),
     (
         "copies-are-counted-with-the-owners-rights",
-        COUNTING,
+        SCHEMA,
         "LANGUAGE plpgsql SECURITY DEFINER",
         "LANGUAGE plpgsql",
         (f"{WEB_ROLE}::test_what_the_web_withdraws_is_counted[postgresql]",),
-    ),
-    (
-        "what-is-there-is-counted-once",
-        COUNTING,
-        """ AND newsletter_id NOT IN (
-        SELECT newsletter_id FROM settled_issues WHERE settled_at IS NOT NULL
-    )""",
-        "",
-        (
-            "tests/test_migrations.py::test_copies_are_counted_from_0046_on_and_rows_that_are_gone_before[sqlite]",
-        ),
     ),
     (
         "a-moved-database-has-the-counts-of-its-source",

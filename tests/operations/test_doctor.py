@@ -123,7 +123,7 @@ def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
 def test_an_old_schema_is_said(environment: Settings, services: Services) -> None:
     with services.writing.begin() as session:
         version = session.scalar(text("SELECT version_num FROM alembic_version"))
-        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
     try:
         code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
     finally:

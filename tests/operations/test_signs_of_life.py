@@ -222,7 +222,7 @@ def test_an_old_schema_is_not_ready(
 ) -> None:
     with services.writing.begin() as session:
         version = session.scalar(text("SELECT version_num FROM alembic_version"))
-        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
     try:
         words = "The database schema is not up to date. Run `db upgrade`."
         assert ready(visitor) == f"{words}\n"
