@@ -240,8 +240,7 @@ class Config:
     copy_to_office: bool = setting(
         settings.yes_or_no,
         "yes",
-        "whether to send a copy of each newsletter to the office's inbox; yes or no; the office can"
-        " choose otherwise on its page",
+        "whether to send a copy of each newsletter to the office's inbox; yes or no",
     )
     allowed_domains: tuple[str, ...] = setting(
         settings.domains, "dpsk12.org", "the email domains of people who may join"
@@ -297,11 +296,11 @@ class Config:
     metrics_token: str = setting(
         settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
     )
-    alert_address: str = setting(
-        settings.optional(settings.inbox),
+    alert_address: tuple[str, ...] = setting(
+        settings.inboxes,
         "",
         "receives alerts (at most one of each kind per 6 hours), for example when email is delayed"
-        " over 15 minutes; empty: only whom the office names on its page",
+        " over 15 minutes; may list two addresses, with a comma; empty: no one",
         UsedBy.WORKER,
     )
     canary_address: str = setting(

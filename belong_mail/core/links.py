@@ -23,7 +23,6 @@ PATHS = {
     "office.inbox": "/office/inbox",
     "office.thread": "/office/threads/<reference>",
     "office_settings.listed": "/office/settings",
-    "office_settings.copies": "/office/settings/copies",
     "own_calendar.feed": "/my-calendar/<token>",
     "people.listed": "/office/leads",
     "releases.sending": "/lead/newsletters/<public_id>/sending",

@@ -160,11 +160,6 @@ IMPORT_DAY_RATE = Rate(10_000, DAY)
 IMPORT_AGAIN_RATE = Rate(1, timedelta(hours=72))
 # The same person for all groups together: one file after another asks nobody all the time.
 IMPORT_PERSON_RATE = Rate(3, timedelta(hours=72))
-# Changes of who else gets alerts: each one emails two addresses of staff, whoever asked for it.
-ALERT_ADDRESS_RATE = Rate(10, DAY)
-# That the office's copies end: whoever breaks into the web and takes it back and forth mails no
-# flood, and as long as not all were told, copies go on.
-COPIES_END_RATE = Rate(4, DAY)
 # What the operator hears of.
 
 # Emails about one alarm that stays on.

@@ -53,8 +53,9 @@ class Email:
 class SealedRecipients:
     """Name somebody who is set as the recipient of a delivery; None: nobody is set."""
 
-    office: Callable[[], bytes]
-    operator: Callable[[], bytes] | None
+    # The office's inbox, for copies of newsletters.
+    copies: Callable[[], bytes] | None
+    operators: tuple[Callable[[], bytes], ...]
     canary: Callable[[], bytes] | None
 
 
@@ -71,8 +72,8 @@ class Mailer:
     sender: str
     # The address of the office's inbox.
     office: str
-    # The address of who looks after this instance, or nothing.
-    operator: str
+    # The addresses of those who look after this instance.
+    operators: tuple[str, ...]
     # The address that gets the test emails, or nothing.
     canary: str
     # To whom else we write on the word of a sealed request.

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.core import office_copies
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
@@ -136,7 +135,7 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
         newsletters.schedule(newsletter, at.replace(tzinfo=services().settings.timezone))
         return
     newsletters.queue(session, newsletter)
-    if not office_copies.state(session, services().settings).is_over:
+    if services().settings.copy_to_office:
         newsletters.send_copy(session, newsletter, services().seal_to_office())
 
 

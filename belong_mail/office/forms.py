@@ -43,7 +43,6 @@ from belong_mail.web.forms import (
     line_field,
     message_field,
     plain_text,
-    staff_address,
     well_formed,
 )
 
@@ -217,31 +216,6 @@ class SettingForm(BaseForm):
             is_right = False
         if not is_right:
             raise ValidationError(_(REFUSALS[kind]))
-
-
-class CopiesForm(BaseForm):
-    copies = RadioField(
-        _l("Copy each newsletter to the office’s inbox?"),
-        choices=lambda: [
-            SelectChoice("yes", _("Yes")),
-            SelectChoice("no", _("No. Copies end three days after everyone was told.")),
-        ],
-        validators=[InputRequired(_l("Choose one."))],
-    )
-    submit = SubmitField(_l("Save"))
-
-
-class AlertAddressForm(BaseForm):
-    email = email_field(
-        _l("Who also gets alerts"),
-        DataRequired(_l("Enter their email address.")),
-        staff_address,
-        _l(
-            "One %(district_short)s email address. It takes the place of one that the"
-            " office entered before."
-        ),
-    )
-    submit = SubmitField(_l("Send alerts there, too"))
 
 
 class WordsForm(BaseForm):

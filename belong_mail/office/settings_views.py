@@ -7,10 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from belong_mail.accounts.service import NotFound
-from belong_mail.core import office_copies, site_settings
+from belong_mail.core import site_settings
 from belong_mail.groups import header_words
-from belong_mail.office import alert_address
-from belong_mail.office.forms import LABELS, AlertAddressForm, CopiesForm, SettingForm, WordsForm
+from belong_mail.office.forms import LABELS, SettingForm, WordsForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
@@ -35,10 +34,8 @@ def listed() -> str:
     with transaction() as session:
         current = site_settings.with_changes(session, services().settings)
         words = header_words.site_words(session)
-        copies = office_copies.state(session, services().settings)
-        alerts_since = alert_address.set_at(session)
     shown = [(name, _(LABELS[name]), getattr(current, name)) for name in _editable()]
-    said = {"words": words, "copies": copies, "alerts_since": alerts_since}
+    said = {"words": words}
     return render_template("office/settings.html", settings=shown, **said)
 
 
@@ -54,45 +51,6 @@ def words() -> ResponseReturnValue:
             return redirect(url_for(".listed", saved=1), 303)
     page = render_template("office/words.html", form=form)
     return page, 422 if form.errors else 200
-
-
-@office_settings.route("/copies", methods=["GET", "POST"])
-@for_office
-@fresh_proof
-def copies() -> ResponseReturnValue:
-    """Say whether the office's inbox gets a copy of each newsletter."""
-    with transaction() as session:
-        state = office_copies.state(session, services().settings)
-        form = CopiesForm(data={"copies": "yes" if state.is_wanted else "no"})
-        if form.validate_on_submit():
-            office_copies.choose(session, is_wanted=form.copies.data == "yes")
-            return redirect(url_for(".copies", saved=1), 303)
-    page = render_template("office/copies.html", form=form, copies=state)
-    return page, 422 if form.errors else 200
-
-
-@office_settings.route("/alerts", methods=["GET", "POST"])
-@for_office
-@fresh_proof
-def alerts() -> ResponseReturnValue:
-    """Name a colleague who also gets alerts; the page cannot show who does."""
-    form = AlertAddressForm()
-    with transaction() as session:
-        if form.validate_on_submit():
-            alert_address.ask(session, services().sealer, form.email.data or "")
-            return redirect(url_for(".alerts", saved=1), 303)
-        since = alert_address.set_at(session)
-    page = render_template("office/alerts.html", form=form, since=since)
-    return page, 422 if form.errors else 200
-
-
-@office_settings.post("/alerts/remove")
-@for_office
-@fresh_proof
-def remove_alerts() -> ResponseReturnValue:
-    with transaction() as session:
-        alert_address.ask(session, services().sealer, "")
-    return redirect(url_for(".alerts", saved=1), 303)
 
 
 @office_settings.route("/<name>", methods=["GET", "POST"])

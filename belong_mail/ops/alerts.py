@@ -21,8 +21,6 @@ from belong_mail.delivery.mailer import SEALED_TO, Email, Mailer
 from belong_mail.delivery.models import HALTED_NEWSLETTERS, Delivery, State
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import is_silent
-from belong_mail.mail.address import normalise
-from belong_mail.office.settings_tasks import alert_address
 
 LATE = timedelta(minutes=15)
 log = logging.getLogger(__name__)
@@ -109,27 +107,15 @@ def check_alerts(
                 outbox.post(session, alarm.kind, sealed_to=seal())
 
 
-def check_all(session: Session, mailer: Mailer, operator: Callable[[], bytes] | None) -> None:
-    """Tell of each alarm: the environment's address if there is one, and whom the office names."""
-    recipients = [operator] if operator is not None else []
-    also = alert_address(session, mailer.opener)
-    if also and normalise(also) != normalise(mailer.operator):
-        recipients.append(lambda: mailer.opener.wrap(also.encode(), SEALED_TO, ""))
-    if recipients:
-        check_alerts(session, recipients)
-
-
-def alert_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Write to who is set to be told, whatever the delivery's row says."""
-    to, is_also = mailer.operator, False
-    with suppress(DecryptionError):
-        named = mailer.opener.unwrap(delivery.sealed_to or b"", SEALED_TO, "").decode()
-        is_also = True
-        to = named if named == alert_address(session, mailer.opener) else ""
-    if not to:
+def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Write to one of those who are set to be told, whatever the delivery's row says."""
+    if not mailer.operators:
         raise SkipDelivery(State.WITHDRAWN)
-    context = {"seen_at": delivery.created_at, "is_also": is_also}
-    return Email(to=to, language=DEFAULT, context=context)
+    named = ""
+    with suppress(DecryptionError):  # also where keys are wrong the first is told
+        named = mailer.opener.open(delivery.sealed_to or b"", SEALED_TO).decode()
+    to = named if named in mailer.operators else mailer.operators[0]
+    return Email(to=to, language=DEFAULT, context={"seen_at": delivery.created_at})
 
 
 def canary_email(_session: Session, mailer: Mailer, _delivery: Delivery) -> Email:

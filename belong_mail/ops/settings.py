@@ -215,6 +215,10 @@ def inbox(value: str) -> str:
         raise ValueError("must be an email address") from None
 
 
+def inboxes(value: str) -> tuple[str, ...]:
+    return tuple(inbox(each) for each in words(value))
+
+
 def pattern(value: str) -> re.Pattern[str] | None:
     try:
         return re.compile(value, re.IGNORECASE) if value else None

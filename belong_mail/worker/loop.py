@@ -94,7 +94,6 @@ class Worker:
         self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
         self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
         self._import_pace = import_tasks.Pace.within(policy)
-        self._is_copied = partial(registry.is_copied, mailer)
         self._is_fit = partial(issue_mailer.is_fit, mailer)
         self._purge_at = now()
         parts = sessions, transport, compose, self._issue_mailer, lock, policy
@@ -187,12 +186,11 @@ class Worker:
 
     def _tell_of_keys(self) -> None:
         """Let nothing leave but alerts, which need no key but the one we have."""
-        if self._seals.operator is None or time.monotonic() < self._tell_at:
+        if not self._seals.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:
-            alarms = (alerts.WRONG_KEYS,)
-            alerts.check_alerts(session, [self._seals.operator], alarms)
+            alerts.check_alerts(session, self._seals.operators, (alerts.WRONG_KEYS,))
         self.engine.kinds_alone = alerts.KINDS
         try:
             while self.engine.work() and not self.engine.stopping.is_set():
@@ -249,8 +247,8 @@ class Worker:
         with self._sessions.begin() as session:
             checks = self._choose, self._may_go_out, self._is_fit
             for newsletter in newsletters.queue_due(session, *checks):
-                if self._is_copied(session):
-                    newsletters.send_copy(session, newsletter, self._seals.office())
+                if self._seals.copies is not None:
+                    newsletters.send_copy(session, newsletter, self._seals.copies())
         with self._sessions.begin() as session:
             was_planning = planning.plan_more(self._keyring.opener, session, self.planned_at_once)
         if self._is_purge_due():
@@ -354,7 +352,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         ),
         sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
-        operator=settings.alert_address,
+        operators=settings.alert_address,
         canary=settings.canary_address,
         staff=Staff(settings.allowed_domains, settings.refused_local_parts),
         zone=settings.timezone,
@@ -367,8 +365,8 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     state_file = HostStateFile(settings.state_folder)
     lock = WorkerLock(settings.state_folder / "workers")
     recipients = SealedRecipients(
-        office=services.seal_to_office,
-        operator=partial(services.seal_to, to) if (to := settings.alert_address) else None,
+        copies=services.seal_to_office if settings.copy_to_office else None,
+        operators=tuple(partial(services.seal_to, each) for each in settings.alert_address),
         canary=partial(services.seal_to, to) if (to := settings.canary_address) else None,
     )
     known = None if settings.smtp_url.startswith("mailbox:") else state_file

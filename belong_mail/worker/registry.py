@@ -23,7 +23,7 @@ from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
-from belong_mail.newsletters import auto_pause, endings, group_retirement_tasks, office_copies
+from belong_mail.newsletters import auto_pause, endings, group_retirement_tasks
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
 from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
@@ -69,19 +69,15 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    alarm = partial(alerts.check_all, mailer=mailer, operator=recipients.operator)
-    found["No alarm is raised"] = alarm
+    if recipients.operators:
+        alarm = partial(alerts.check_alerts, recipients=recipients.operators)
+        found["No alarm is raised"] = alarm
     if (seal := recipients.canary) is not None:
         found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
     found["Memberships lack a list of ticks"] = partial(ticks.fill_missing, opener=mailer.opener)
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
     return found
-
-
-def is_copied(mailer: Mailer, session: Session) -> bool:
-    """Tell whether the office's inbox gets a copy of what goes out now."""
-    return office_copies.are_made(session, mailer.opener, mailer.site(session), now())
 
 
 def run_chores(session: Session, chores: dict[str, Chore]) -> bool:

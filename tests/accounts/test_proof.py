@@ -32,8 +32,7 @@ NEEDED = "Please confirm that it’s you"
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
     "people.invite", "people.do", "people.hand_over", "office_settings.setting",
-    "office_settings.default", "office_settings.words", "office_settings.copies",
-    "office_settings.alerts", "office_settings.remove_alerts",
+    "office_settings.default", "office_settings.words",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 

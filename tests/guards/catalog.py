@@ -10,7 +10,6 @@ CHANGED = "test_a_copy_that_was_changed_or_cut_is_refused_before_anything_is_rep
 SETUP = "tests/operations/test_setup.py"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
-COPIES_AND_ALERTS = "tests/office/test_copies_and_alerts.py"
 PAST = "tests/leads/test_past.py"
 SERVING = "tests/test_serving.py"
 CONFIG = "tests/test_config.py"
@@ -1718,103 +1717,25 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (VERBS,),
     ),
     (
-        "copies-end-three-days-after-all-were-told",
-        "belong_mail/newsletters/office_copies.py",
-        "    return told_at is None or at < told_at + NOTICE\n",
-        "    return told_at is None\n",
-        (
-            (
-                f"{COPIES_AND_ALERTS}::"
-                "test_copies_end_three_days_after_everyone_who_would_miss_them_was_told"
-            ),
-        ),
+        "the-environment-says-whether-the-office-gets-copies",
+        "belong_mail/worker/loop.py",
+        "services.seal_to_office if settings.copy_to_office else None",
+        "services.seal_to_office",
+        ("tests/office/test_copies.py",),
     ),
     (
-        "a-choice-about-copies-is-told-anew",
-        "belong_mail/newsletters/office_copies.py",
-        "told.value == row.value and told.at >= chosen_at",
-        "told.value == row.value",
-        (
-            (
-                f"{COPIES_AND_ALERTS}::"
-                "test_a_choice_that_was_taken_back_and_made_again_unseen_is_told_again"
-            ),
-        ),
+        "each-operator-gets-every-alert",
+        "belong_mail/worker/loop.py",
+        "for each in settings.alert_address)",
+        "for each in settings.alert_address[:1])",
+        (f"{ALERTS}::test_each_of_two_addresses_is_told_once",),
     ),
     (
-        "no-row-withdraws-that-copies-end",
-        "belong_mail/newsletters/office_copies.py",
-        "    told = _told(opener, session.get(SiteSetting, NAME))\n",
-        "    told = _told(opener, session.scalar(select(SiteSetting).filter_by(value='no')))\n",
-        (
-            f"{COPIES_AND_ALERTS}::test_a_choice_that_flips_until_the_emails_have_left_withdraws_none",
-        ),
-    ),
-    (
-        "a-lock-keeps-no-word-of-copies",
-        "belong_mail/newsletters/office_copies.py",
-        "    _note_taken_back(session, opener, settings, at)\n",
-        "",
-        (
-            f"{COPIES_AND_ALERTS}::test_who_locks_the_row_does_not_keep_what_was_told_of_it[postgresql]",
-        ),
-    ),
-    (
-        "a-row-does-not-say-that-copies-end",
-        "belong_mail/newsletters/office_copies.py",
-        "    told_at = _told_at(session, opener, row)\n    return told_at is None or",
-        "    told_at = row.announced_at\n    return told_at is None or",
-        (
-            (
-                f"{COPIES_AND_ALERTS}::"
-                "test_whoever_writes_rows_neither_ends_copies_sooner_nor_fills_inboxes"
-            ),
-        ),
-    ),
-    (
-        "who-would-miss-the-copies-is-told",
-        "belong_mail/office/settings_tasks.py",
-        "    told = (mailer.office, mailer.operator, alert_address(session, mailer.opener))\n",
-        "    told = ()\n",
-        (
-            (
-                f"{COPIES_AND_ALERTS}::"
-                "test_copies_end_three_days_after_everyone_who_would_miss_them_was_told"
-            ),
-        ),
-    ),
-    (
-        "that-copies-end-floods-nobody",
-        "belong_mail/newsletters/office_copies.py",
-        "    if rate_limits.try_use(session, TOLD, COPIES_END_RATE, at) is None:\n",
-        "    if False:\n",
-        (
-            (
-                f"{COPIES_AND_ALERTS}::"
-                "test_whoever_writes_rows_neither_ends_copies_sooner_nor_fills_inboxes"
-            ),
-        ),
-    ),
-    (
-        "the-operator-gets-every-alert",
+        "alerts-go-to-operators-alone",
         "belong_mail/ops/alerts.py",
-        "    recipients = [operator] if operator is not None else []\n",
-        "    recipients: list[Callable[[], bytes]] = []\n",
-        (COPIES_AND_ALERTS,),
-    ),
-    (
-        "alerts-go-to-staff-alone",
-        "belong_mail/office/settings_tasks.py",
-        "not keyring.staff.admits(address)",
-        "False",
-        (COPIES_AND_ALERTS,),
-    ),
-    (
-        "who-gets-alerts-no-more-is-told",
-        "belong_mail/office/settings_tasks.py",
-        '((before, ""), (address, "yes"))',
-        '((address, "yes"),)',
-        (COPIES_AND_ALERTS,),
+        "named if named in mailer.operators else mailer.operators[0]",
+        "named or mailer.operators[0]",
+        (f"{ALERTS}::test_no_row_lets_an_alert_go_to_anyone_who_is_not_set",),
     ),
     (
         "an-ended-group-is-the-offices-alone",

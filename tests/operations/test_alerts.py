@@ -9,6 +9,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import Limit
 from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
 from belong_mail.newsletters import release
 from belong_mail.newsletters.models import Newsletter
@@ -18,8 +19,9 @@ from tests.delivery.factories import queue
 from tests.factories import queue_issue
 from tests.servers.smtp import Server
 
-OPERATOR = "operator@example.org"
+OPERATOR, COLLEAGUE = "operator@example.org", "colleague@example.org"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+BOTH = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": f"{OPERATOR}, {COLLEAGUE}"}])
 
 
 def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
@@ -88,6 +90,30 @@ def test_a_trouble_that_lasts_is_told_again_after_six_hours(
     with services.writing.begin() as session:
         session.execute(update(Limit).values(used_until=Limit.used_until - 6 * 3600))
     assert work(services, keyring) == 2
+
+
+@BOTH
+def test_each_of_two_addresses_is_told_once(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 2
+    relay.usual()
+    work(services, keyring)
+    assert [len(relay.to(each)) for each in (OPERATOR, COLLEAGUE)] == [1, 1]
+
+
+@BOTH
+def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    with services.writing.begin() as session:
+        for sealed_to in (services.seal_to("eve@dpsk12.org"), b"forged"):
+            outbox.post(session, "alert-operator", sealed_to=sealed_to)
+    work(services, keyring)
+    assert [one.recipient for one in relay.accepted] == [OPERATOR, OPERATOR]
 
 
 def test_without_an_address_nobody_is_told(
