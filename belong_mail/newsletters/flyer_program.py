@@ -1,47 +1,43 @@
-"""Make a PDF anew from what its pages show (ISO 32000); nothing else of the file remains.
+"""Leave in a PDF only what its pages show (ISO 32000).
 
 Runs as a program of its own, which `flyer_reader` starts: PDFs are parsed in no other process.
-What is taken over is listed here by name: it is what draws a page, says its order to a screen
-reader, or is a plain link. What is not listed cannot come along, whatever the file calls it.
+What stays is listed here by name: it is what draws a page, says its order to a screen reader, or is
+a plain link. What is not listed cannot come along, whatever the file calls it.
 """
 
 import json
 import re
+import struct
 import sys
 import zlib
-from collections import deque
-from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pypdf import PdfReader, filters
-from pypdf.generic import (
-    ArrayObject,
-    BooleanObject,
-    ByteStringObject,
-    DictionaryObject,
-    FloatObject,
-    IndirectObject,
-    NameObject,
-    NullObject,
-    NumberObject,
-    PdfObject,
-    StreamObject,
-    TextStringObject,
+from pikepdf import (
+    Array,
+    Dictionary,
+    Name,
+    ObjectStreamMode,
+    PasswordError,
+    Pdf,
+    Stream,
+    StreamDecodeLevel,
+    String,
 )
+from pikepdf.settings import set_qpdf_limits
 
 from belong_mail.newsletters.confinement import confine
 from belong_mail.newsletters.flyer_reader import (
     MAX_FILE,
     MAX_PAGES,
+    SIGN_WITHIN,
     CleanFlyer,
     InvalidFlyer,
     require_pdf,
 )
-from belong_mail.newsletters.flyer_writer import write_pdf
-from belong_mail.newsletters.photo_metadata import bare_jpeg, bare_jpeg_2000
 
 # Octets that all streams may unpack to, pixels of one picture, and objects in all.
 MAX_UNPACKED: Final = 300_000_000
@@ -49,10 +45,12 @@ MAX_PIXELS: Final = 64_000_000
 MAX_OBJECTS: Final = 50_000
 STEP: Final = 1 << 20
 MAX_URI: Final = 2000
-SCALARS: Final = (
-    BooleanObject, ByteStringObject, FloatObject, NameObject, NullObject, NumberObject,
-    TextStringObject,
-)  # fmt: skip
+END_SIGN: Final = b"%%EOF"
+PADDING: Final = b"\0\t\n\r "
+
+set_qpdf_limits(
+    flate_max_memory=MAX_UNPACKED, png_max_memory=MAX_UNPACKED, tiff_max_memory=MAX_UNPACKED
+)
 
 
 def _names(words: str) -> frozenset[str]:
@@ -85,7 +83,7 @@ DRAWING: Final = _names(
     " TransferFunction Xsquare Ysquare Width2 Height2"
     # how streams are packed
     " Predictor Colors Columns EarlyChange EndOfLine EncodedByteAlign Rows EndOfBlock BlackIs1"
-    " DamagedRowsBeforeError JBIG2Globals ColorTransform"
+    " DamagedRowsBeforeError JBIG2Globals ColorTransform Filter DecodeParms Length"
 )
 # What resources are sorted into; within each, names are the file's own.
 RESOURCES: Final = _names("ExtGState ColorSpace Pattern Shading XObject Font Properties")
@@ -94,27 +92,27 @@ STRUCTURE: Final = _names(
     "Type S P ID Pg K A R Lang Alt E ActualText ParentTree ParentTreeNextKey Nums Kids Limits"
     " RoleMap MCID Obj O ListNumbering Headers Scope RowSpan ColSpan Summary Placement"
 )
-PACKINGS: Final = frozenset((
-    "/FlateDecode", "/DCTDecode", "/JPXDecode", "/CCITTFaxDecode", "/JBIG2Decode",
-    "/RunLengthDecode",
-))  # fmt: skip
-IN_LETTERS: Final = {
-    "/ASCII85Decode": filters.ASCII85Decode.decode,
-    "/ASCIIHexDecode": filters.ASCIIHexDecode.decode,
-}
+# What is said of a page; the first four may stand above it in the tree of pages.
+PAGE: Final = _names("Resources MediaBox CropBox Rotate UserUnit Contents Group StructParents Tabs")
+LINK: Final = _names("Rect QuadPoints StructParent Contents")
+# How a stream may be packed, as its only way or the last of several; and what may come before.
+PACKINGS: Final = _names(
+    "FlateDecode DCTDecode JPXDecode CCITTFaxDecode JBIG2Decode RunLengthDecode"
+)
+UNPACKED_HERE: Final = _names("ASCII85Decode ASCIIHexDecode LZWDecode")
 # Actions that only show another place or page; of these and of links nothing is refused.
-TAME: Final = frozenset(("/GoTo", "/Named", "/URI"))
+TAME: Final = _names("GoTo Named URI")
 ACTIVE: Final = _names("RichMedia Screen Movie Sound 3D")
 # Annotations that show nothing by themselves, or only in a printing house.
 UNSEEN: Final = _names("Popup PrinterMark TrapNet")
 HIDDEN: Final = 0b10
 # The size of a page that says none: US Letter, in points.
-LETTER: Final = ArrayObject(map(NumberObject, (0, 0, 612, 792)))
+LETTER: Final = (0, 0, 612, 792)
 LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 
 
 class Mode(Enum):
-    """What kind of dictionary is looked at, and so which names are taken from it."""
+    """What kind of dictionary is looked at, and so which names stay in it."""
 
     DRAWING = DRAWING
     RESOURCES = RESOURCES
@@ -148,317 +146,297 @@ def main() -> None:
 def remake(file: bytes) -> CleanFlyer:
     """Write a PDF of what the pages of another show, or raise InvalidFlyer, whatever it holds."""
     require_pdf(file)
+    if END_SIGN not in file.rstrip(PADDING)[-SIGN_WITHIN:]:
+        raise InvalidFlyer("damaged")  # it is cut off, and qpdf would show what is left
     try:
-        return _remade(file)
+        with Pdf.open(BytesIO(file)) as pdf:
+            return Copy(pdf).made()
     except InvalidFlyer:
         raise
+    except PasswordError as error:
+        raise InvalidFlyer("locked") from error
     except Exception as error:
-        raise InvalidFlyer("locked" if b"/Encrypt" in file else "damaged") from error
+        raise InvalidFlyer("damaged") from error
 
 
-def _remade(file: bytes) -> CleanFlyer:
-    reader = PdfReader(BytesIO(file))
-    if reader.is_encrypted:
-        raise InvalidFlyer("locked")
-    catalog = reader.root_object
-    _require_still(catalog)
-    pages = list(_pages(catalog))
-    if not pages:
-        raise InvalidFlyer("damaged")
-    copy = Copy(reader)
-    root = copy.document(catalog, pages)
-    content = write_pdf(copy.objects, root)
-    if len(content) > MAX_FILE:
-        raise InvalidFlyer("large")
-    return CleanFlyer(content, len(pages), copy.is_tagged)
-
-
-def _get(holder: Any, name: str) -> Any:
-    """Return a dictionary's value, wherever it stands; None for none, and for what is none."""
-    found = holder.get(name) if isinstance(holder, DictionaryObject) else None
-    resolved = found.get_object() if isinstance(found, PdfObject) else found
-    return None if isinstance(resolved, NullObject) else resolved
+def _get(holder: Any, *path: str) -> Any:
+    """Return what stands at the end of a path; None for none."""
+    for name in path:
+        holder = holder.get(name) if isinstance(holder, (Dictionary, Stream)) else None
+    return holder
 
 
 def _listed(holder: Any, name: str) -> list[Any]:
+    """Return an array's values, or a single one as a list."""
     found = _get(holder, name)
-    return list(found) if isinstance(found, ArrayObject) else []
+    return list(found) if isinstance(found, Array) else [] if found is None else [found]
 
 
-def _require_still(catalog: DictionaryObject) -> None:
+def _require_still(root: Any) -> None:
     """Refuse a document that acts when it is opened, is a form of its own, or carries files."""
-    opening = _get(catalog, "/OpenAction")
-    names = _get(catalog, "/Names")
-    is_form = _get(_get(catalog, "/AcroForm"), "/XFA") is not None
-    if _acts(opening) or _get(catalog, "/AA") or _get(names, "/JavaScript") or is_form:
+    acts = _get(root, "/AA"), _get(root, "/Names", "/JavaScript"), _get(root, "/AcroForm", "/XFA")
+    if any(acts) or _acts(_get(root, "/OpenAction")):
         raise InvalidFlyer("acts")
-    if _get(names, "/EmbeddedFiles") or _get(catalog, "/Collection") or _get(catalog, "/AF"):
+    if _get(root, "/Names", "/EmbeddedFiles") or _get(root, "/Collection") or _get(root, "/AF"):
         raise InvalidFlyer("carries")
 
 
 def _acts(action: Any, left: int = 20) -> bool:
     """Tell whether an action, or one that follows it, does more than to show another place."""
-    if not isinstance(action, DictionaryObject):
+    if not isinstance(action, Dictionary):
         return False
     if left == 0 or _get(action, "/S") not in TAME:
         return True
-    following = _get(action, "/Next")
-    each = following if isinstance(following, ArrayObject) else [following]
-    return any(_acts(one.get_object(), left - 1) for one in each if isinstance(one, PdfObject))
-
-
-Page = tuple[IndirectObject | None, DictionaryObject, dict[str, Any]]
-INHERITED: Final = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
-
-
-def _pages(catalog: DictionaryObject) -> Iterator[Page]:
-    """Yield each page with what it inherits; a tree that turns in circles has too many."""
-    waiting = deque([(catalog.get("/Pages"), dict[str, Any]())])
-    seen, found = 0, 0
-    while waiting:
-        reference, inherited = waiting.popleft()
-        node = reference.get_object() if isinstance(reference, PdfObject) else None
-        seen += 1
-        if seen > MAX_OBJECTS:
-            raise InvalidFlyer("pages")
-        if not isinstance(node, DictionaryObject):
-            continue
-        given = inherited | {name: node.get(name) for name in INHERITED if name in node}
-        if "/Kids" in node:
-            kids = [(kid, given) for kid in _listed(node, "/Kids")]
-            waiting.extendleft(reversed(kids))
-            continue
-        found += 1
-        if found > MAX_PAGES:
-            raise InvalidFlyer("pages")
-        yield reference if isinstance(reference, IndirectObject) else None, node, given
+    return any(_acts(each, left - 1) for each in _listed(action, "/Next"))
 
 
 class Copy:
-    """The objects of the new document, each taken over for what it is used."""
+    """A document whose objects are stripped where they stand, each for what it is used."""
 
-    def __init__(self, reader: PdfReader) -> None:
-        self._reader = reader
-        self.objects: dict[int, PdfObject] = {}
-        self.is_tagged = False
-        self._reserved = 0
-        self._known: dict[tuple[int, int, Mode], int] = {}
-        self._waiting: deque[tuple[int, IndirectObject, Mode]] = deque()
-        # Pages and links by where they stood, for what tells their order.
-        self._places: dict[tuple[int, int], IndirectObject] = {}
-        self._unpacked = 0
+    def __init__(self, pdf: Pdf) -> None:
+        self._pdf = pdf
+        self._seen: set[tuple[tuple[int, int], Mode]] = set()
+        # Pages and links, to which what tells their order refers.
+        self._places: set[tuple[int, int]] = set()
+        self._unpacked_octets = 0
 
-    def document(self, catalog: DictionaryObject, pages: list[Page]) -> IndirectObject:
-        """Take pages over, and return where the new catalog stands."""
-        tree = self._reserve()
-        kids = [self._page(page, self._to(tree)) for page in pages]
-        self.objects[tree] = _dictionary(
-            Type=NameObject("/Pages"), Kids=ArrayObject(kids), Count=NumberObject(len(kids))
+    def made(self) -> CleanFlyer:
+        if self._pdf.is_encrypted:
+            raise InvalidFlyer("locked")
+        old, number = self._pdf.Root, len(self._pdf.pages)
+        _require_still(old)
+        if not 0 < number <= MAX_PAGES:
+            raise InvalidFlyer("pages" if number else "damaged")
+        pages = Array(page.obj for page in self._pdf.pages)
+        tree = self._pdf.make_indirect(Dictionary(Type=Name.Pages, Kids=pages, Count=number))
+        self._places |= {page.objgen for page in pages}
+        for page in pages:
+            self._strip_page(page, tree)
+        root = Dictionary(Type=Name.Catalog, Pages=tree)
+        language = _get(old, "/Lang")
+        if isinstance(language, String) and LANGUAGE.fullmatch(str(language)):
+            root.Lang = language
+        if (layers := _get(old, "/OCProperties")) is not None:
+            root.OCProperties = layers
+            self._strip(layers, Mode.DRAWING)
+        is_tagged = bool(_get(old, "/MarkInfo", "/Marked") and _get(old, "/StructTreeRoot", "/K"))
+        if is_tagged:
+            root.MarkInfo = Dictionary(Marked=True)
+            root.StructTreeRoot = old.StructTreeRoot
+            self._strip(old.StructTreeRoot, Mode.STRUCTURE)
+        return CleanFlyer(self._written(root), number, is_tagged)
+
+    def _written(self, root: Dictionary) -> bytes:
+        for name in self._pdf.trailer.keys() - {"/Root", "/Size"}:
+            del self._pdf.trailer[name]
+        self._pdf.trailer.Root = self._pdf.make_indirect(root)
+        file = BytesIO()
+        self._pdf.save(
+            file,
+            min_version="1.7",
+            object_stream_mode=ObjectStreamMode.generate,
+            stream_decode_level=StreamDecodeLevel.none,
+            fix_metadata_version=False,
+            deterministic_id=True,
         )
-        made = _dictionary(Type=NameObject("/Catalog"), Pages=self._to(tree))
-        language = _get(catalog, "/Lang")
-        if isinstance(language, TextStringObject) and LANGUAGE.fullmatch(language):
-            made[NameObject("/Lang")] = TextStringObject(str(language))
-        layers = self._value(_get(catalog, "/OCProperties"), Mode.DRAWING)
-        if layers is not None:
-            made[NameObject("/OCProperties")] = layers
-        self._finish()
-        made.update(self._order(catalog))
-        self._finish()
-        return self._keep(made)
+        if len(file.getvalue()) > MAX_FILE:
+            raise InvalidFlyer("large")
+        return file.getvalue()
 
-    def _order(self, catalog: DictionaryObject) -> DictionaryObject:
-        """Take over what tells screen readers the order of things, where a document says so."""
-        structure = _get(catalog, "/StructTreeRoot")
-        self.is_tagged = bool(_get(_get(catalog, "/MarkInfo"), "/Marked")) and bool(
-            _get(structure, "/K")
-        )
-        if not self.is_tagged:
-            return DictionaryObject()
-        taken = self._value(catalog.raw_get("/StructTreeRoot"), Mode.STRUCTURE)
-        return _dictionary(
-            MarkInfo=_dictionary(Marked=BooleanObject(value=True)),
-            StructTreeRoot=taken or NullObject(),
-        )
-
-    def _page(self, page: Page, parent: IndirectObject) -> IndirectObject:
-        place, node, given = page
-        if _get(node, "/AA"):
+    def _strip_page(self, page: Any, tree: Any) -> None:
+        if _get(page, "/AA"):
             raise InvalidFlyer("acts")
-        made = _dictionary(Type=NameObject("/Page"), Parent=parent)
-        for name in (*INHERITED, "/UserUnit", "/Contents", "/Group", "/StructParents", "/Tabs"):
-            value = self._value(given.get(name, node.get(name)), INNER.get(name, Mode.DRAWING))
-            if value is not None:
-                made[NameObject(name)] = value
-        made.setdefault(NameObject("/MediaBox"), LETTER)
-        made.setdefault(NameObject("/Resources"), _dictionary())
-        links = [link for link in map(self._link, _listed(node, "/Annots")) if link is not None]
+        links = Array(link for link in _listed(page, "/Annots") if self._is_link(link))
+        self._keep(page, PAGE)
+        page.update(Dictionary(Type=Name.Page, Parent=tree))
+        if "/MediaBox" not in page:
+            page.MediaBox = Array(LETTER)
         if links:
-            made[NameObject("/Annots")] = ArrayObject(links)
-        return self._keep(made, place)
+            page.Annots = links
 
-    def _link(self, place: Any) -> IndirectObject | None:
-        """Take a link to the web, an inbox or a phone over; refuse what acts or would be lost."""
-        note = place.get_object() if isinstance(place, PdfObject) else None
-        if not isinstance(note, DictionaryObject):
-            return None
+    def _is_link(self, note: Any) -> bool:
+        """Strip a link to the web, an inbox or a phone; refuse what acts or would be lost."""
         kind, action = _get(note, "/Subtype"), _get(note, "/A")
         if kind in ACTIVE or _acts(action) or _get(note, "/AA"):
             raise InvalidFlyer("acts")
         if kind == "/FileAttachment":
             raise InvalidFlyer("carries")
         flags = _get(note, "/F")
-        if kind in UNSEEN or (isinstance(flags, int) and flags & HIDDEN):
-            return None
+        is_hidden = isinstance(flags, int) and bool(flags & HIDDEN)
+        if not isinstance(note, Dictionary) or kind in UNSEEN or is_hidden:
+            return False
         if kind != "/Link":
             raise InvalidFlyer("comments")
         if not (address := _address(_get(action, "/URI"))):
-            return None
-        made = _dictionary(
-            Type=NameObject("/Annot"),
-            Subtype=NameObject("/Link"),
-            Border=ArrayObject([NumberObject(0)] * 3),
-            A=_dictionary(S=NameObject("/URI"), URI=TextStringObject(address)),
-        )
-        for name in ("/Rect", "/QuadPoints", "/StructParent", "/Contents"):
-            if (value := self._value(_get(note, name), Mode.DRAWING)) is not None:
-                made[NameObject(name)] = value
-        return self._keep(made, place)
+            return False
+        self._keep(note, LINK)
+        note.update(Dictionary(Type=Name.Annot, Subtype=Name.Link, Border=Array([0, 0, 0])))
+        note.A = Dictionary(S=Name.URI, URI=String(address))
+        if note.is_indirect:
+            self._places.add(note.objgen)
+        return True
 
-    def _reserve(self) -> int:
-        self._reserved += 1
-        if self._reserved > MAX_OBJECTS:
+    def _keep(self, holder: Any, names: frozenset[str]) -> None:
+        """Remove from a page or a link what these names do not list, and strip what they hold."""
+        for name in holder.keys() - names:
+            del holder[name]
+        for name in holder.keys() & names:
+            self._strip(holder[name], INNER.get(name, Mode.DRAWING))
+
+    def _strip(self, start: Any, mode: Mode) -> None:
+        """Remove what is not listed, from here to all that is referred to."""
+        waiting: list[tuple[Any, Mode]] = [(start, mode)]
+        while waiting:
+            item, mode = waiting.pop()
+            if not isinstance(item, (Array, Dictionary, Stream)) or self._is_known(item, mode):
+                continue
+            if mode is Mode.DRAWING and _get(item, "/Type") == "/OCG":
+                self._keep(item, frozenset(("/Type",)))
+                item.Name = String("Layer")  # its own is somebody's
+                continue
+            if isinstance(item, Stream):
+                self._repack(item)
+            is_list = isinstance(item, Array)
+            entries: list[tuple[Any, Any]] = list(enumerate(item) if is_list else item.items())
+            for name, value in entries:
+                inner = mode if is_list else self._within(mode, name, value)
+                if inner and not (inner is Mode.STRUCTURE and self._is_astray(value)):
+                    waiting.append((value, inner))
+                elif is_list:
+                    item[name] = None
+                else:
+                    del item[name]
+
+    def _is_astray(self, value: Any) -> bool:
+        """Tell whether what tells the order refers to what is not shown."""
+        is_reference = _get(value, "/Type") == "/OBJR"
+        is_lost = is_reference and not self._is_place(_get(value, "/Obj"))
+        return is_lost or isinstance(value, Stream)
+
+    def _is_place(self, value: Any) -> bool:
+        return isinstance(value, Dictionary) and value.objgen in self._places
+
+    def _is_known(self, item: Any, mode: Mode) -> bool:
+        if not item.is_indirect:
+            return False
+        is_known = item.objgen in self._places or (item.objgen, mode) in self._seen
+        self._seen.add((item.objgen, mode))
+        if len(self._seen) > MAX_OBJECTS:
             raise InvalidFlyer("heavy")
-        return self._reserved
+        return is_known
 
-    def _keep(self, made: PdfObject, place: Any = None) -> IndirectObject:
-        number = self._reserve()
-        self.objects[number] = made
-        if isinstance(place, IndirectObject):
-            self._places.setdefault((place.idnum, place.generation), self._to(number))
-        return self._to(number)
-
-    def _to(self, number: int) -> IndirectObject:
-        return IndirectObject(number, 0, self._reader)
-
-    def _finish(self) -> None:
-        """Take over all that was referred to, and what that refers to."""
-        while self._waiting:
-            number, reference, mode = self._waiting.popleft()
-            value = self._value(reference.get_object(), mode)
-            self.objects[number] = NullObject() if value is None else value
-
-    def _value(self, value: Any, mode: Mode) -> PdfObject | None:
-        """Take a value over; nothing for what is none, or means nothing here."""
-        if isinstance(value, IndirectObject):
-            key = value.idnum, value.generation, mode
-            if key not in self._known:
-                self._known[key] = self._reserve()
-                self._waiting.append((self._known[key], value, mode))
-            return self._to(self._known[key])
-        if isinstance(value, StreamObject):
-            return None if mode is Mode.STRUCTURE else self._stream(value)
-        if isinstance(value, DictionaryObject):
-            return self._dictionary(value, mode)
-        if isinstance(value, ArrayObject):
-            taken = [self._value(each, mode) for each in value]
-            return ArrayObject(NullObject() if each is None else each for each in taken)
-        return value if isinstance(value, SCALARS) else None
-
-    def _dictionary(self, source: DictionaryObject, mode: Mode) -> DictionaryObject | None:
-        if mode is Mode.DRAWING and _get(source, "/Type") == "/OCG":  # its name is somebody's
-            return _dictionary(Type=NameObject("/OCG"), Name=TextStringObject("Layer"))
-        made = DictionaryObject()
-        for name, value in source.items():
-            taken = self._entry(name, value, mode)
-            if taken is not None:
-                made[NameObject(name)] = taken
-        if mode is Mode.STRUCTURE and made.get("/Type") == "/OBJR" and "/Obj" not in made:
-            return None
-        return made
-
-    def _entry(self, name: str, value: Any, mode: Mode) -> PdfObject | None:
-        """Take one of a dictionary's values over, if its name is among those of its kind."""
+    def _within(self, mode: Mode, name: Any, value: Any) -> Mode | None:
+        """Return what an entry of a dictionary is; nothing if it does not stay."""
         if mode is Mode.ROLES:
-            return value if isinstance(value, NameObject) else None
+            return mode if isinstance(value, Name) else None
         if mode is Mode.NAMED:
-            return self._value(value, Mode.DRAWING)
-        if name not in mode.value or (name == "/Name" and not isinstance(value, NameObject)):
+            return Mode.DRAWING
+        if name not in mode.value or (name == "/Name" and not isinstance(value, Name)):
             return None
         if mode is Mode.STRUCTURE and name in {"/Pg", "/Obj"}:
-            is_placed = isinstance(value, IndirectObject)
-            return self._places.get((value.idnum, value.generation)) if is_placed else None
-        inner = Mode.NAMED if mode is Mode.RESOURCES else INNER.get(name, mode)
-        return self._value(value, inner)
+            return mode if self._is_place(value) else None
+        return Mode.NAMED if mode is Mode.RESOURCES else INNER.get(name, mode)
 
-    def _stream(self, source: StreamObject) -> StreamObject:
-        """Take a stream over, packed once; what a photograph says of itself stays behind."""
-        pixels = [_get(source, name) or 0 for name in ("/Width", "/Height")]
-        if pixels[0] * pixels[1] > MAX_PIXELS:
+    def _repack(self, stream: Stream) -> None:
+        """Pack a stream once; what a photograph says of itself goes."""
+        pixels = [_get(stream, name) or 0 for name in ("/Width", "/Height")]
+        if abs(pixels[0] * pixels[1]) > MAX_PIXELS:
             raise InvalidFlyer("heavy")
-        data, packing, how = self._packed(source)
+        filters = [str(each) for each in _listed(stream, "/Filter")]
+        parameters = [*_listed(stream, "/DecodeParms"), *[None] * len(filters)]
+        data = stream.read_raw_bytes()
+        while len(filters) > 1 or (filters and filters[0] in UNPACKED_HERE):
+            data = self._unpacked(data, filters.pop(0), parameters.pop(0))
+        packing = filters[0] if filters else ""
+        if packing and packing not in PACKINGS:
+            raise InvalidFlyer("damaged")
         if packing == "/DCTDecode":
             data = bare_jpeg(data)
         elif packing == "/JPXDecode":
             data = bare_jpeg_2000(data)
         elif packing == "/FlateDecode":
-            deque(self._unpack(data), maxlen=0)
-        made = StreamObject()
-        made.update(self._dictionary(DictionaryObject(source), Mode.DRAWING) or {})
-        made.set_data(data)
-        if packing:
-            made[NameObject("/Filter")] = NameObject(packing)
-        parameters = self._value(how, Mode.DRAWING)
-        if parameters is not None and packing:
-            made[NameObject("/DecodeParms")] = parameters
-        return made
+            self._measure(data)
+        stream.write(
+            data,
+            filter=Name(packing) if packing else None,
+            decode_parms=parameters[0] if packing else None,
+        )
 
-    def _packed(self, source: StreamObject) -> tuple[bytes, str, Any]:
-        """Return a stream's octets with the one way in which they are packed, or raise."""
-        given, how = _get(source, "/Filter"), _get(source, "/DecodeParms")
-        chain = [str(each.get_object()) for each in given] if isinstance(given, list) else [given]
-        hows = list(how) if isinstance(how, list) else [how]
-        data = StreamObject.get_data(source)
-        while len(chain) > 1:
-            packing, chain, hows = chain[0], chain[1:], hows[1:]
-            if packing in IN_LETTERS:
-                data = IN_LETTERS[packing](data)
-            elif packing == "/FlateDecode":
-                data = b"".join(self._unpack(data))
-            else:
-                raise InvalidFlyer("damaged")
-        packing = str(chain[0]) if chain and chain[0] else ""
-        if packing in IN_LETTERS:
-            return IN_LETTERS[packing](data), "", None
-        if packing and packing not in PACKINGS:
-            raise InvalidFlyer("damaged")
-        found = hows[0].get_object() if hows and isinstance(hows[0], PdfObject) else None
-        return data, packing, found
+    def _unpacked(self, data: bytes, packing: str, parameters: Any) -> bytes:
+        part = Stream(self._pdf, data, Filter=Name(packing), DecodeParms=parameters)
+        unpacked = part.read_bytes(StreamDecodeLevel.generalized)
+        self._count(len(unpacked))
+        return unpacked
 
-    def _unpack(self, data: bytes) -> Iterator[bytes]:
-        """Unpack a stream, of which all together may hold so much; where it breaks off, so far."""
+    def _measure(self, data: bytes) -> None:
+        """Count what a stream unpacks to; where it breaks off, so far."""
         unpacker = zlib.decompressobj()
-        while data and not unpacker.eof:
-            try:
-                piece = unpacker.decompress(data, STEP)
-            except zlib.error:
-                return
-            self._unpacked += len(piece)
-            if self._unpacked > MAX_UNPACKED:
-                raise InvalidFlyer("heavy")
-            yield piece
-            data = unpacker.unconsumed_tail
+        with suppress(zlib.error):
+            while data and not unpacker.eof:
+                self._count(len(unpacker.decompress(data, STEP)))
+                data = unpacker.unconsumed_tail
+
+    def _count(self, octets: int) -> None:
+        self._unpacked_octets += octets
+        if self._unpacked_octets > MAX_UNPACKED:
+            raise InvalidFlyer("heavy")
 
 
-def _dictionary(**entries: PdfObject) -> DictionaryObject:
-    return DictionaryObject({NameObject(f"/{name}"): value for name, value in entries.items()})
+# A segment of a JPEG (ITU T.81, B.1.1) with its length, and what a scan holds besides: stuffed
+# octets and restarts.
+SEGMENT: Final = re.compile(rb"\xff+([^\x00\xff])(..)", re.DOTALL)
+SCANNED: Final = re.compile(rb"(?:[^\xff]++|\xff+[\x00\xd0-\xd7])*+", re.DOTALL)
+SCAN, END = b"\xda", b"\xd9"
+# Segments that hold words: comments, and those of applications but JFIF's and Adobe's, which say
+# how colors are meant.
+TALK: Final = frozenset(b"%c" % each for each in (0xFE, *range(0xE1, 0xEE), 0xEF))
+# Boxes of a JPEG 2000 file (ISO 15444-1, I.4) that hold words, or anything at all.
+WORDY: Final = frozenset((b"xml ", b"uuid", b"uinf", b"jp2i"))
+
+
+def bare_jpeg(file: bytes) -> bytes:
+    """Return a JPEG without comments, EXIF, XMP and what comes after its end; or ValueError."""
+    bare, at = bytearray(file[:2]), 2
+    if bare != b"\xff\xd8":
+        raise ValueError("no JPEG")
+    while at + 4 <= len(file):
+        segment = SEGMENT.match(file, at)
+        if segment is None:
+            raise ValueError("no segment")
+        if segment[1] == END:
+            break
+        end = segment.end(1) + int.from_bytes(segment[2])
+        if segment[1] == SCAN and (scanned := SCANNED.match(file, end)):
+            end = scanned.end()
+        if segment[1] not in TALK:
+            bare += file[at:end]
+        at = end
+    return bytes(bare) + b"\xff\xd9"
+
+
+def bare_jpeg_2000(file: bytes) -> bytes:
+    """Return a JPEG 2000 without boxes of words; a bare code stream has none. Or ValueError."""
+    if file.startswith(b"\xff\x4f"):
+        return file
+    bare, at = bytearray(), 0
+    while at + 8 <= len(file):
+        size, kind = struct.unpack_from(">I4s", file, at)
+        if size == 1:
+            [size] = struct.unpack_from(">Q", file, at + 8)
+        size = size or len(file) - at
+        if size < 8:  # noqa: PLR2004 - its own head
+            raise ValueError("no box")
+        if kind not in WORDY:
+            bare += file[at : at + size]
+        at += size
+    return bytes(bare)
 
 
 def _address(given: Any) -> str:
     """Return the address of a plain link; nothing for all else."""
-    if not isinstance(given, TextStringObject) or len(given) > MAX_URI:
+    address = str(given).strip() if isinstance(given, String) else ""
+    if len(address) > MAX_URI:
         return ""
-    address = str(given).strip()
     try:
         parts = urlsplit(address)
     except ValueError:

@@ -13,8 +13,9 @@ HEAD = """# Licenses
 
 Belong Mail is under the [Apache License 2.0](../LICENSE). It runs with the packages below, which
 are installed beside it and not changed. All of them allow any use. Whoever passes psycopg on, as in
-a container image, passes on its license (LGPL) and lets it be replaced, as pip does. `.ci/audit`
-writes the same list, with versions, for machines (`var/sbom.json`).
+a container image, passes on its license (LGPL) and lets it be replaced, as pip does; for pikepdf
+and fido2 (MPL-2.0) it is enough to say where their source is. `.ci/audit` writes the same list,
+with versions, for machines (`var/sbom.json`).
 
 | package | license |
 |---|---|

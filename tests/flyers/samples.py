@@ -119,6 +119,25 @@ def note(kind: str, words: str = "") -> str:
     return f"/Annots [<< /Type /Annot /Subtype /{kind} /Rect [1 1 9 9] {words} >>]"
 
 
+def table(words: str) -> bytes:
+    """Write a flyer whose table of places is a stream (ISO 32000, 7.5.8), and says this."""
+    content = flyer()
+    places = packed(b"\0" * 70, f"/Type /XRef /Root 1 0 R {words}")
+    begun = len(content)
+    return content + b"9 0 obj\n" + places + b"\nendobj\nstartxref\n%d\n%%%%EOF\n" % begun
+
+
+def picture_of(size: str) -> bytes:
+    return stream(photograph(), f"/Subtype /Image {size} /Filter /DCTDecode")
+
+
+def predicted(how: str) -> bytes:
+    """Write a stream in two packings, of which the first says how its rows are predicted."""
+    hows = f"/DecodeParms [<< /Predictor 12 {how} >> null]"
+    return stream(zlib.compress(b"\0" * 9999), f"/Filter [/FlateDecode /DCTDecode] {hows}")
+
+
+SHOWN = "/Group << /G 6 0 R >>"
 SCRIPT = "<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
 LOCKED = flyer(
     "<< /Filter /Standard /V 1 /R 2 /P -4 /O <" + "00" * 32 + "> /U <" + "00" * 32 + "> >>",
@@ -173,8 +192,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a form field": (flyer(page=note("Widget", "/FT /Tx /T (name)")), "comments"),
     "too many pages": (of_pages(21), "pages"),
     "pages without end": (
-        pdf([CATALOG.format(catalog=""), "<< /Type /Pages /Kids [2 0 R 2 0 R] >>"]), "pages",
+        pdf([CATALOG.format(catalog=""), "<< /Type /Pages /Kids [2 0 R 2 0 R] >>"]), "damaged",
     ),
+    "nested without end": (
+        flyer(page="/Group << /G " + "[" * 5000 + "]" * 5000 + " >>"), "damaged",
+    ),
+    "cut off after its page": (flyer()[:-20], "damaged"),
     "a bomb": (flyer(packed(b"\0" * 301_000_000), page="/Group 6 0 R"), "heavy"),
     "a picture of too many pixels": (
         flyer(
@@ -192,7 +215,32 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 }  # fmt: skip
 
 
-DEEP = flyer(page="/Group << /G " + "[" * 5000 + "]" * 5000 + " >>")
+# Numbers that no program writes, for which a reader could ask for memory without end, and why such
+# a file is refused; nothing where its page can be shown.
+FALSE_NUMBERS: dict[str, tuple[bytes, str]] = {
+    "a table of negative widths": (table("/W [1 -4 2] /Size 9"), ""),
+    "a table of large widths": (table("/W [1 2147483647 2] /Size 9"), ""),
+    "a table of negative rows": (table("/W [1 4 2] /Size 9 /Index [0 -2147483648]"), ""),
+    "a table of many rows": (table("/W [1 4 2] /Size 2147483647"), ""),
+    "a picture of negative width": (
+        flyer(picture_of("/Width -65000 /Height 65000"), page=SHOWN), "heavy",
+    ),
+    "a picture of negative size": (
+        flyer(picture_of("/Width -65000 /Height -65000"), page=SHOWN), "heavy",
+    ),
+    "negative columns": (
+        flyer(predicted("/Columns -2147483648 /Colors -4 /BitsPerComponent -8"), page=SHOWN),
+        "damaged",
+    ),
+    "many columns": (
+        flyer(predicted("/Columns 2147483647 /Colors 32 /BitsPerComponent 16"), page=SHOWN),
+        "damaged",
+    ),
+    "a length below zero": (flyer("<< /Length -5 >>\nstream\nx\nendstream", page=SHOWN), ""),
+    "fonts of negative size": (
+        flyer("<< /Type /Font /FirstChar -2147483648 /Widths [-1] >>", page=SHOWN), "",
+    ),
+}  # fmt: skip
 
 
 def read(content: bytes) -> PdfReader:

@@ -12,9 +12,8 @@ from belong_mail.core.i18n import catalog
 from belong_mail.newsletters import flyer_program, flyer_reader
 from belong_mail.newsletters.confinement import ask
 from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
-from belong_mail.newsletters.photo_metadata import bare_jpeg, bare_jpeg_2000
 from tests.flyers.samples import (
-    DEEP,
+    FALSE_NUMBERS,
     REFUSED,
     all_of,
     at,
@@ -68,7 +67,16 @@ def test_within_its_limits_a_child_says_the_same(name: str) -> None:
     assert outcome(read_flyer, content) == reason
 
 
-@pytest.mark.parametrize("make", [flyer, tagged, talkative, lambda: of_pages(20), lambda: DEEP])
+@pytest.mark.parametrize("name", FALSE_NUMBERS)
+def test_false_numbers_take_no_more_memory_than_a_child_may_have(name: str) -> None:
+    content, reason = FALSE_NUMBERS[name]
+    begun = time.monotonic()
+    clean = outcome(read_flyer, content)
+    assert time.monotonic() - begun < SECONDS / 2
+    assert reason == (clean if isinstance(clean, str) else "")
+
+
+@pytest.mark.parametrize("make", [flyer, tagged, talkative, lambda: of_pages(20)])
 def test_what_its_pages_show_stays(make: Callable[[], bytes]) -> None:
     clean = read_flyer(make())
     assert clean == flyer_program.remake(make()), "the same in a child as here"
@@ -88,7 +96,8 @@ def test_nothing_says_who_made_it_where_and_when() -> None:
     assert b"Tea on Friday" in said
     for word in (b"Ada", b"Lovelace", b"D:2026", b"xmpmeta", b"Metadata", b"PieceInfo", b"Thumb"):
         assert word not in said
-    assert set(read(clean).trailer) == {"/Root", "/Size"}
+    assert set(read(clean).trailer) == {"/ID", "/Root", "/Size"}
+    assert at(read(clean).trailer, "/ID", 0) == at(read(clean).trailer, "/ID", 1), "a digest"
     assert b"Denver" not in clean
     assert b"\xff\xd8\xff" in clean, "the photograph itself stays"
 
@@ -183,16 +192,16 @@ def test_every_reason_is_said_in_spanish_too() -> None:
 
 def test_a_photograph_says_nothing_of_itself() -> None:
     whole = photograph() + b"trailer of Ada"
-    bare = bare_jpeg(whole)
+    bare = flyer_program.bare_jpeg(whole)
     for word in (b"Ada", b"Exif", b"Denver"):
         assert word in whole or word == b"Denver"
         assert word not in bare
     assert opened(bare).tobytes() == opened(whole).tobytes()
     boxes = b"\x00\x00\x00\x0cjP  \r\n\x87\n" + b"\x00\x00\x00\x0bxml Ada" + b"\x00\x00\x00\x00jp2c"
-    assert bare_jpeg_2000(boxes) == boxes.replace(b"\x00\x00\x00\x0bxml Ada", b"")
+    assert flyer_program.bare_jpeg_2000(boxes) == boxes.replace(b"\x00\x00\x00\x0bxml Ada", b"")
     for broken in (b"", b"\xff\xd8\x00\x00\x00\x00"):
         with pytest.raises(ValueError, match="no "):
-            bare_jpeg(broken)
+            flyer_program.bare_jpeg(broken)
 
 
 def test_pages_packed_in_letters_are_unpacked_once() -> None:

@@ -1984,7 +1984,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-flyer-unpacks-to-so-much",
         "belong_mail/newsletters/flyer_program.py",
-        "if self._unpacked > MAX_UNPACKED:",
+        "if self._unpacked_octets > MAX_UNPACKED:",
         "if False:",
         (f"{READING}::test_what_is_no_plain_flyer_is_refused_and_said_why",),
     ),
