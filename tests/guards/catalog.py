@@ -1654,6 +1654,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{EXCHANGED}::test_a_mail_that_waits_is_not_made_one_of_another_kind",),
     ),
     (
+        "what-a-released-version-sealed-opens",
+        "belong_mail/core/encryption.py",
+        '    return f"requests.sealed/{kind}"\n',
+        '    return f"wanted.sealed/{kind}"\n',
+        ("tests/upgrades/test_upgrades.py",),
+    ),
+    (
         "a-request-is-of-its-kind",
         "belong_mail/core/encryption.py",
         '    return f"requests.sealed/{kind}"\n',
