@@ -152,17 +152,14 @@ class TrailForm(BaseForm):
 
     group = SelectField(_l("Group"), validators=[Optional()])
     kind = SelectField(_l("What was done"), validators=[Optional()])
-    account = SelectField(_l("Who, or to whom"), validators=[Optional()])
     since = LocalDateField(_l("On or after"), validators=[Optional()])
     until = LocalDateField(_l("On or before"), validators=[Optional()])
 
-    def offer(self, groups: Mapping[str, str], accounts: Mapping[str, str]) -> None:
+    def offer(self, groups: Mapping[str, str]) -> None:
         """Fill the lists, each in the order of its words."""
         everything = ("", _("All"))
         kinds = {str(kind): kind_in_words(kind) for kind in Kind}
-        for field, choices in (
-            (self.group, groups), (self.kind, kinds), (self.account, accounts),
-        ):  # fmt: skip
+        for field, choices in ((self.group, groups), (self.kind, kinds)):
             in_order = sorted(choices.items(), key=lambda each: each[1].casefold())
             field.choices = [everything, *in_order]
 
@@ -173,7 +170,6 @@ class TrailForm(BaseForm):
         return Wanted(
             self.group.data or "",
             self.kind.data or "",
-            self.account.data or "",
             self.since.data,
             self.until.data,
         )

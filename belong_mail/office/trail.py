@@ -1,4 +1,4 @@
-"""The audit trail as the office reads it: filtered, the newest first, and as a file for tables."""
+"""The audit trail as the office reads it: filtered, the newest first."""
 
 import base64
 import hashlib
@@ -18,8 +18,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.office.service import require_office
 
 ENTRIES_A_PAGE = 50
-# Lines of a file: many years of entries, and no more than memory bears.
-MAX_LINES = 50_000
 # Characters of what names an account, or a session, in few letters.
 REFERENCE_LENGTH = 6
 
@@ -30,7 +28,6 @@ class Wanted:
 
     group: str = ""
     kind: str = ""
-    account: str = ""
     since: date | None = None
     until: date | None = None
 
@@ -63,23 +60,12 @@ def find(
     return Found(shown, shown[-1].id if len(entries) > len(shown) else None)
 
 
-def find_all(
-    session: Session, account: Account, wanted: Wanted, zone: ZoneInfo
-) -> Iterable[AuditEntry]:
-    """List what is looked for, the newest first. Raises NotFound."""
-    require_office(account)
-    return session.scalars(_matching(wanted, zone).limit(MAX_LINES))
-
-
 def _matching(wanted: Wanted, zone: ZoneInfo) -> Select[Any]:
     query = select(AuditEntry).order_by(AuditEntry.id.desc())
     if wanted.group:
         query = query.where(AuditEntry.group_slug == wanted.group)
     if wanted.kind:
         query = query.where(AuditEntry.kind == wanted.kind)
-    if wanted.account:
-        is_theirs = (AuditEntry.actor == wanted.account) | (AuditEntry.account == wanted.account)
-        query = query.where(is_theirs)
     if wanted.since:
         query = query.where(AuditEntry.at >= _midnight(wanted.since, zone))
     if wanted.until:
@@ -99,17 +85,13 @@ def groups_in(session: Session, account: Account) -> dict[str, str]:
     return {slug or "": slug or "" for slug in session.scalars(told)} | names
 
 
-def accounts_in(session: Session, account: Account) -> dict[str, str]:
-    """Name the accounts of the trail and those that there are; without a name: "".
-
-    Raises NotFound.
-    """
-    require_office(account)
-    acted = select(AuditEntry.actor).where(AuditEntry.actor.is_not(None))
-    concerned = select(AuditEntry.account).where(AuditEntry.account.is_not(None))
-    told = dict.fromkeys(filter(None, session.scalars(acted.union(concerned))), "")
-    rows = session.execute(select(Account.public_id, Account.name))
-    return told | {row.public_id: row.name for row in rows}
+def accounts_in(session: Session, entries: Iterable[AuditEntry]) -> dict[str, str]:
+    """Map the accounts of entries to their names; without one: ""."""
+    told = {each for entry in entries for each in (entry.actor, entry.account) if each}
+    rows = session.execute(
+        select(Account.public_id, Account.name).where(Account.public_id.in_(told))
+    )
+    return dict.fromkeys(told, "") | {row.public_id: row.name for row in rows}
 
 
 def readable(session: Session, entries: Iterable[AuditEntry]) -> set[str]:

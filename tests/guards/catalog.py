@@ -5077,13 +5077,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/audit/test_recording.py::test_page_that_records_nothing_changes_nothing",),
     ),
     (
-        "no-cell-of-the-trail-is-a-formula",
-        "belong_mail/core/spreadsheets.py",
-        "if cell.startswith(FORMULA) else cell",
-        "if not cell else cell",
-        ("tests/audit/test_office_page.py::test_no_cell_of_the_file_is_a_formula",),
-    ),
-    (
         "no-words-come-into-the-audit-trail",
         "belong_mail/core/audit.py",
         "if not DETAIL.fullmatch(detail):",

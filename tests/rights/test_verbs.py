@@ -34,7 +34,7 @@ VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     ),
     "find a thread": lambda session, lead, _: office.find(session, lead, "NOTHING-1"),
     "find an issue": lambda session, lead, _: office.find_issue(session, lead, lead.public_id),
-    "trail": lambda session, lead, _: trail.accounts_in(session, lead),
+    "trail": lambda session, lead, _: trail.groups_in(session, lead),
     "list_teams": lambda session, lead, _: people.list_teams(session, lead),
     "person": lambda session, lead, _: people.find_person(session, lead, lead.public_id),
     "invite": lambda session, lead, its: people.invite(session, its.sealer, lead, WANTED),
