@@ -341,11 +341,15 @@ def lint() -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the checks and the whole suite; with arguments, pytest alone with these."""
-    if not arguments and lint() != 0:
+    """Run the checks and what a change must pass, or all of it by --night.
+
+    With other arguments, run pytest alone with these.
+    """
+    is_whole = arguments in ([], ["--night"])
+    if is_whole and lint() != 0:
         return 1
     set_up("test")
-    return become("-m", "pytest", *(arguments or ("-n", "2")))
+    return become("-m", "pytest", *(("-n", "auto") if is_whole else ()), *arguments)
 
 
 def bench(name: str = "", *arguments: str) -> int:
@@ -456,7 +460,9 @@ def commands() -> argparse.ArgumentParser:
     running.add_argument("--port", type=port_number, default=5000)
     running.set_defaults(command=run)
     named.add_parser(
-        "test", help="run the checks and all tests; with arguments, run pytest with them"
+        "test",
+        help="run the checks and what a change must pass, with --night all tests; "
+        "with other arguments, run pytest with them",
     )
     named.add_parser("lint", help="run only the checks").set_defaults(command=lint)
     named.add_parser("bench", help="run a benchmark by its name, or list them")

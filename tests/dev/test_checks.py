@@ -46,7 +46,13 @@ def test_the_whole_suite_begins_with_the_checks_and_ends_with_pytest(ready: Chec
     assert answer.returncode == 5
     first, last = answer.stdout.splitlines()
     assert first == "Clean."
-    assert last.startswith("pytest -n 2 of")
+    assert last.startswith("pytest -n auto of")
+
+
+def test_the_night_begins_with_the_checks_too(ready: Checkout) -> None:
+    first, last = ready.dev("test", "--night").stdout.splitlines()
+    assert first == "Clean."
+    assert last.startswith("pytest -n auto --night of")
 
 
 def test_where_a_check_complains_the_suite_is_not_run(ready: Checkout) -> None:

@@ -29,6 +29,7 @@ REQUIRED = (
 )
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 DEV_PY = f'echo "{REQUIRED} $CI $@"'
+COMMIT = "0123abc"
 APT_THAT_FAILS_ONCE = """
 echo "$@" >> "$LOG"
 [ "$1" = update ] && exit
@@ -39,29 +40,46 @@ done
 """
 
 
-def ci(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+def ci(folder: Path, *arguments: str, **programs: str) -> subprocess.CompletedProcess[str]:
     """Run it where every program is a few lines of shell."""
-    for name, script in {"python3": DEV_PY, "sleep": "true", **programs}.items():
+    ours = {"python3": DEV_PY, "sleep": "true", "git": f"echo {COMMIT}"}
+    for name, script in {**ours, **programs}.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     for name in ("dirname", "ln"):
         (folder / name).symlink_to(shutil.which(name) or name)
-    command = [shutil.which("bash") or "bash", str(ROOT / ".ci" / "run")]
+    command = [shutil.which("bash") or "bash", str(ROOT / ".ci" / "run"), *arguments]
     env = {"PATH": str(folder), "LOG": str(folder / "log")}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_it_runs_the_one_command_and_demands_browser_proxy_mailbox_relays_and_networks(
+SAID_BEFORE = (
+    "chromium\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
+    "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
+)
+
+
+def test_it_runs_what_a_change_must_pass_and_a_slice_of_the_night_picked_by_the_commit(
     tmp_path: Path,
 ) -> None:
-    said = {name: f"echo {name}" for name in PACKAGES}
-    answer = ci(tmp_path, **said)
+    answer = ci(tmp_path, **{name: f"echo {name}" for name in PACKAGES})
     assert answer.returncode == 0
     assert answer.stdout == (
-        "chromium\nnginx\ndovecot\nip\nsystemd-analyze\ngcc\nstrace\n"
-        "1111111 true -m tests.relays fetch\n1111111 true -m tests.deploy\n"
-        "1111111 true dev.py test\n"
+        f"{SAID_BEFORE}1111111 true dev.py test\n"
+        f"1111111 true dev.py test -n auto --night-slice {COMMIT}\n"
     )
+
+
+def test_it_runs_a_whole_night(tmp_path: Path) -> None:
+    answer = ci(tmp_path, "--night", **{name: f"echo {name}" for name in PACKAGES})
+    assert answer.returncode == 0
+    assert answer.stdout == f"{SAID_BEFORE}1111111 true dev.py test --night\n"
+
+
+@pytest.mark.parametrize("red", ["dev.py test", "dev.py test -n auto --night-slice 0123abc"])
+def test_it_is_red_where_either_is(tmp_path: Path, red: str) -> None:
+    python3 = f'[ "$*" != "{red}" ]'
+    assert ci(tmp_path, **dict.fromkeys(PACKAGES, "true"), python3=python3).returncode == 1
 
 
 def test_it_fails_as_the_suite_does(tmp_path: Path) -> None:
@@ -174,6 +192,8 @@ def test_the_workflow_tries_every_python_from_the_oldest_and_runs_what_is_there(
     assert jobs["suite"]["strategy"]["matrix"]["python"][0] == oldest.removeprefix(">=")
     steps = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert {".ci/run", ".ci/audit", "python3 dev.py lint"} <= set(steps)
+    [night] = read(".github/workflows/night.yml")["jobs"].values()
+    assert night["steps"][-1]["run"] == ".ci/run --night"
     for name in (".ci/run", ".ci/audit"):
         assert (ROOT / name).stat().st_mode & 0o111
 
