@@ -14,6 +14,16 @@ def on_both(why: str) -> pytest.MarkDecorator:
     return pytest.mark.on_both(why)
 
 
+def night(why: str) -> pytest.MarkDecorator:
+    """Leave it for the night; the last lines of a run count what was left by why."""
+    return pytest.mark.night(why)
+
+
+def one_by_day(why: str, *, of: str = "") -> pytest.MarkDecorator:
+    """Run one case for each change, or one for each value of a parameter; the rest at night."""
+    return pytest.mark.one_by_day(why, of=of)
+
+
 # What is not even at night repeated on the other.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -5,7 +5,7 @@ A test that is named by itself (`tests/file.py::test_name`) runs at any time.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from zlib import crc32
 
 import pytest
@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "night(why): too dear for each change")
+    config.addinivalue_line("markers", "one_by_day(why, of): one case a value for each change")
     config.addinivalue_line("markers", "on_both(why): for each change on PostgreSQL, too")
 
 
@@ -37,10 +38,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     commit: str | None = config.option.night_slice
     if config.option.night:
         return
+    by_day = cases_by_day(items)
     chosen: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
-        why = reason(item)
+        why = "" if item in by_day else reason(item)
         if commit is not None:
             is_chosen = bool(why) and slice_of(item) == picked(commit)
         else:
@@ -54,18 +56,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def reason(item: pytest.Item) -> str:
     """Say why a test waits for the night; an empty text if it does not."""
-    if mark := item.get_closest_marker("night"):
+    if mark := item.get_closest_marker("night") or item.get_closest_marker("one_by_day"):
         return str(mark.args[0])
     return "repeats on PostgreSQL" if is_repeat(item) else ""
+
+
+def cases_by_day(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return of tests marked `one_by_day` one case for each value of the parameter `of`.
+
+    The other parameters go through their values in turn.
+    """
+    tests: defaultdict[str, defaultdict[str, list[pytest.Item]]]
+    tests = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        mark = item.get_closest_marker("one_by_day")
+        if mark and not is_repeat(item):
+            value = parameters(item).get(mark.kwargs.get("of", ""))
+            tests[item.nodeid.partition("[")[0]][repr(value)].append(item)
+    return {
+        cases[turn % len(cases)]
+        for values in tests.values()
+        for turn, cases in enumerate(values.values())
+    }
+
+
+def parameters(item: pytest.Item) -> dict[str, object]:
+    return getattr(getattr(item, "callspec", None), "params", {})
 
 
 def is_repeat(item: pytest.Item) -> bool:
     """Tell whether a fixture gives a test its second database, for which no `on_both` asks."""
     if item.get_closest_marker("on_both"):
         return False
-    given: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     chosen = " ".join(str(mark.args[0]) for mark in item.iter_markers("parametrize"))
-    return any(value == "postgresql" and name not in chosen for name, value in given.items())
+    values = parameters(item).items()
+    return any(value == "postgresql" and name not in chosen for name, value in values)
 
 
 def is_named(item: pytest.Item) -> bool:

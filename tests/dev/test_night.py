@@ -21,6 +21,18 @@ def test_cheap(): pass
 @pytest.mark.parametrize("number", range(3))
 def test_dear(number): pass
 """
+CASES = """
+import pytest
+
+@pytest.mark.one_by_day("faults", of="verb")
+@pytest.mark.parametrize("code", [1, 2, 3])
+@pytest.mark.parametrize("verb", ["MAIL", "DOT"])
+def test_refusal(verb, code): pass
+
+@pytest.mark.one_by_day("faults")
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_code(code): pass
+"""
 DATABASES = """
 import pytest
 
@@ -93,3 +105,13 @@ def test_what_is_repeated_on_postgresql_without_a_reason_waits_for_the_night(
         assert f"test_{each} PASSED" in said
     assert "statement[postgresql] PASSED" not in said
     assert "1 repeats on PostgreSQL" in said
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_of_many_cases_one_of_each_runs_by_day(tmp_path: Path, processes: str) -> None:
+    (tmp_path / "test_cases.py").write_text(CASES)
+    said = suite(tmp_path, "-vv", "-n", processes)
+    for each in ("test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_code[1]"):
+        assert each in said
+    assert "9 passed" in said
+    assert "6 faults" in said

@@ -25,7 +25,7 @@ def main() -> int:
     if given.restarts is not None:
         os.environ["BELONG_RESTARTS"] = str(given.restarts)
         tests.append(RESTARTS)
-    pytest = [sys.executable, "-m", "pytest", *tests, "-s", "-n", "0", "-k", given.only]
+    pytest = [sys.executable, "-m", "pytest", *tests, "-s", "-n", "0", "--night", "-k", given.only]
     return subprocess.run(pytest, check=False).returncode
 
 

@@ -10,7 +10,7 @@ from belong_mail.worker.loop import make_worker
 from tests.at_once import at_once
 from tests.faults.conftest import Scenes
 from tests.faults.scene import Scene
-from tests.markers import on_sqlite
+from tests.markers import night, on_sqlite, one_by_day
 from tests.processes import SECONDS
 from tests.servers.actions import Action, Conversation, Over, Say, drop
 from tests.servers.manners import EXTENSIONS
@@ -64,6 +64,7 @@ def test_a_limit_of_nothing_is_no_limit(scene: Scene) -> None:
     assert scene.relay.connections <= MEMBERS
 
 
+@one_by_day("faults")
 @on_sqlite
 @pytest.mark.parametrize(
     "line",
@@ -103,6 +104,7 @@ def check_left_alone(scene: Scene, verb: str, action: Action) -> None:
     assert scene.filled(issue) == {"recipients": MEMBERS, "queued": MEMBERS}
 
 
+@night("faults")
 def test_a_relay_that_ends_conversations_early_is_left_alone(scenes: Scenes) -> None:
     """In each way; all at once, for each worker is watched for seconds."""
 

@@ -11,7 +11,7 @@ import pytest
 from tests.at_once import at_once
 from tests.faults.conftest import Scenes
 from tests.faults.scene import Scene
-from tests.markers import in_turn, on_sqlite
+from tests.markers import in_turn, night, on_sqlite, one_by_day
 from tests.servers.actions import Action, drip, drop, hang, reset, write
 from tests.servers.manners import EXTENSIONS, SLOW
 
@@ -64,6 +64,7 @@ def check_opening(scene: Scene, verb: str, way: str) -> None:
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
+@one_by_day("faults", of="verb")
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize("way", QUICK)
@@ -84,6 +85,7 @@ def check_before_the_dot(scene: Scene, verb: str, way: str) -> None:
     assert scene.books(issue)["accepted"] == MEMBERS
 
 
+@one_by_day("faults", of="verb")
 @on_sqlite
 @pytest.mark.parametrize(
     ("way", "verb", "extensions"), in_turn(QUICK, BEFORE_THE_DOT, [EXTENSIONS, SLOW])
@@ -102,6 +104,7 @@ def check_body(scene: Scene, verb: str, way: str) -> None:
     assert len(scene.copies()) == MEMBERS
 
 
+@one_by_day("faults", of="way")
 @BOTH_WAYS
 @on_sqlite
 @pytest.mark.parametrize("way", ["drop", "reset"])
@@ -110,6 +113,7 @@ def test_a_break_in_the_body_makes_no_second_copy(way: str, scene: Scene) -> Non
     check_body(scene, "BODY", way)
 
 
+@one_by_day("faults", of="database_url")
 @pytest.mark.parametrize(
     ("way", "extensions", "database_url"),
     in_turn([*WAYS], [EXTENSIONS, SLOW], ["sqlite", "postgresql"]),
@@ -135,6 +139,7 @@ def check_held(scene: Scene, verb: str, way: str) -> None:
     assert scene.books(issue)["uncertain"] == 1
 
 
+@one_by_day("faults")
 @on_sqlite
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 @pytest.mark.parametrize("way", QUICK)
@@ -153,6 +158,7 @@ def check_end(scene: Scene, verb: str, way: str) -> None:
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS - 1, "bounced": 1}
 
 
+@one_by_day("faults", of="verb")
 @on_sqlite
 @pytest.mark.parametrize(("verb", "way"), [*every(["QUIT", "RSET"], QUICK)])
 def test_what_was_accepted_stays_accepted_however_the_talk_ends(
@@ -186,6 +192,7 @@ def _try(
         check(scene, *cell)
 
 
+@night("faults")
 def test_a_relay_that_hangs_or_drips_breaks_like_any_other(scenes: Scenes) -> None:
     """The same of each verb; some at a time, for each worker waits for two seconds."""
     at_once(dict(waiting_trials(scenes)), MOST)

@@ -17,10 +17,8 @@ from belong_mail.ops import rooms, schema
 from tests.db_dump import dump_of, kept_of
 from tests.factories import make_members, queue_issue
 from tests.faults.scene import Scene
-from tests.markers import on_both
+from tests.markers import night, on_both
 from tests.postgres import postgresql
-
-pytestmark = on_both("transactions")
 
 
 class Failed(Exception):
@@ -69,6 +67,7 @@ def engine_of(services: Services) -> Engine:
     return engine
 
 
+@on_both("transactions")
 def test_an_issue_is_queued_whole_or_not_at_all(services: Services, keyring: Keyring) -> None:
     with services.writing.begin() as session:
         make_members(session, keyring, 5)
@@ -86,6 +85,7 @@ def test_an_issue_is_queued_whole_or_not_at_all(services: Services, keyring: Key
     assert len(after["newsletters"]) == len(after["chunks"]) == 1
 
 
+@on_both("transactions")
 def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
     services: Services, scene: Scene
 ) -> None:
@@ -103,6 +103,7 @@ def test_the_clock_of_retention_removes_all_of_a_turn_or_nothing(
     assert failures(engine_of(services), purge_once, check) >= 3
 
 
+@night("faults")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_migration_that_fails_at_any_statement_can_be_run_again(
     kind: str, tmp_path_factory: pytest.TempPathFactory

@@ -20,8 +20,6 @@ from tests.faults.test_half_done import failures
 from tests.markers import on_both
 from tests.servers.manners import SLOW
 
-pytestmark = on_both("savepoints")
-
 PEOPLE = [f"person{each}@dpsk12.org" for each in range(38)]
 STAFF = Staff(("dpsk12.org",))
 
@@ -54,6 +52,7 @@ def test_workers_killed_between_batches_ask_each_person_once(scene: Scene) -> No
     assert len([row for row in rows["deliveries"] if row[1] == INVITED]) == len(PEOPLE)
 
 
+@on_both("savepoints")
 def test_a_batch_that_fails_at_any_statement_is_done_whole_or_not_at_all(scene: Scene) -> None:
     bring(scene)
     with scene.services.reading.begin() as session:

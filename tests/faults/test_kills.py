@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.markers import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
 
 ONE_CONNECTION = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
@@ -25,6 +25,7 @@ def kill_once(scene: Scene, assassin: Assassin) -> str:
     return issue
 
 
+@one_by_day("faults", of="moment")
 @ONE_CONNECTION
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
@@ -38,6 +39,7 @@ def test_a_worker_killed_before_the_first_mail_costs_nothing(moment: str, scene:
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
+@one_by_day("faults", of="moment")
 @ONE_CONNECTION
 @on_sqlite
 @pytest.mark.parametrize(("moment", "nth", "extensions"), in_turn(MOMENTS, [1, 7], WAYS))
@@ -55,6 +57,7 @@ def test_a_worker_killed_before_the_dot_doubles_nothing(
     assert scene.complaints(issue, breaks=is_unread or moment == "after DATA") == []
 
 
+@one_by_day("faults", of="moment")
 @ONE_CONNECTION
 @pytest.mark.parametrize(
     ("moment", "extensions", "database_url"),
@@ -69,6 +72,7 @@ def test_a_worker_killed_after_the_dot_doubles_one_at_most(moment: str, scene: S
     assert scene.complaints(issue, breaks=1) == []
 
 
+@one_by_day("faults")
 @on_sqlite
 @pytest.mark.parametrize("moment", ["BODY", "DOT", "after DOT", "QUIT"])
 def test_a_worker_killed_with_all_its_connections_doubles_one_on_each_at_most(

@@ -13,7 +13,7 @@ from belong_mail.members.models import Subscription
 from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from tests.faults.scene import Scene
-from tests.markers import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.processes import SECONDS
 from tests.servers.actions import Conversation
 
@@ -73,6 +73,7 @@ def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> 
     assert not worker.is_alive()
 
 
+@one_by_day("faults", of="decide")
 @PATIENCE
 @pytest.mark.parametrize("is_secure", [True])
 @pytest.mark.parametrize(
@@ -91,6 +92,7 @@ def test_who_leaves_or_stops_while_a_relay_takes_long_to_open_is_heard(
     assert scene.filled(issue) == {"recipients": 1, state: 1}
 
 
+@one_by_day("faults")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO"])

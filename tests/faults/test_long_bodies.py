@@ -9,7 +9,7 @@ from belong_mail.newsletters.models import Image
 from tests.factories import group_named, make_members
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.markers import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.actions import Action, Conversation, drop, hang, reset
 from tests.servers.manners import EXTENSIONS, SLOW
 from tests.servers.smtp import Server
@@ -50,6 +50,7 @@ def queue(scene: Scene, members: int) -> str:
     return issue.public_id
 
 
+@one_by_day("faults", of="way")
 @PATIENCE
 @pytest.mark.parametrize(
     ("way", "extensions", "database_url"),
@@ -77,6 +78,7 @@ def test_breaks_within_long_bodies_lose_nothing_and_make_no_second_copy(
     assert scene.filled(issue) == {"recipients": 1, "accepted": 1}
 
 
+@one_by_day("faults")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])
@@ -99,6 +101,7 @@ def nap(conversation: Conversation) -> None:
     conversation.stopping.wait(1.5)
 
 
+@one_by_day("faults")
 @on_sqlite
 @PATIENCE
 @pytest.mark.parametrize("extensions", [EXTENSIONS, SLOW], ids=["pipelining", "slow"])

@@ -10,7 +10,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.retry import MAX_DEATHS
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.markers import on_sqlite
+from tests.markers import on_sqlite, one_by_day
 from tests.processes import SECONDS
 
 PATIENCE = pytest.mark.parametrize("patience", ["connections=1&timeout=20&dot_timeout=20"])
@@ -54,6 +54,7 @@ def test_a_changed_password_is_tried_once_and_not_again_by_a_running_worker(scen
     assert scene.complaints(issue) == []
 
 
+@one_by_day("faults", of="verb")
 @PATIENCE
 @pytest.mark.parametrize(
     "reply",

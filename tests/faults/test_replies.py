@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.scene import Scene
-from tests.markers import in_turn, on_sqlite
+from tests.markers import in_turn, on_sqlite, one_by_day
 from tests.servers.manners import EXTENSIONS, SLOW
 
 CODES = ["421", "450", "451", "452", "454", "500", "501", "503", "530", "535", "550", "552", "554"]
@@ -27,6 +27,7 @@ def recover(scene: Scene) -> None:
         scene.drain()
 
 
+@one_by_day("faults", of="verb")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("is_secure", [True])
@@ -42,6 +43,7 @@ def test_a_refusal_of_us_leaves_all_queued(verb: str, code: str, scene: Scene) -
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
 
 
+@one_by_day("faults")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("code", CODES)
@@ -60,6 +62,7 @@ def test_a_refusal_of_our_return_path_costs_nobody_a_copy(code: str, scene: Scen
     assert scene.complaints(issue, without=missing) == []
 
 
+@one_by_day("faults", of="verb")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize(
@@ -81,6 +84,7 @@ def test_a_refusal_of_one_recipient_or_message_stops_nobody_else(
     assert has_copy or code[0] == "5"
 
 
+@one_by_day("faults", of="state")
 @PATIENCE
 @pytest.mark.parametrize(
     ("verb", "reply", "state"),
@@ -103,6 +107,7 @@ def test_a_final_answer_is_final(verb: str, reply: str, state: str, scene: Scene
     assert len([one for one in scene.relay.refused if one.recipient == UNLUCKY]) == 1
 
 
+@one_by_day("faults")
 @PATIENCE
 @on_sqlite
 @pytest.mark.parametrize("uninvited", ["503 5.5.1 No recipients", "554 5.5.1 None", "354 Go"])

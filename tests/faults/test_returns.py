@@ -7,7 +7,7 @@ import pytest
 
 from tests.bounces.mail import FULL, SPAM, UNKNOWN, bounce, hand_back
 from tests.faults.scene import Scene
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import feed
 from tests.servers.actions import drop
 from tests.servers.ledger import Copy
@@ -23,6 +23,7 @@ def send_back(scene: Scene, copy: Copy, why: tuple[str, str] = UNKNOWN) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@one_by_day("faults")
 @pytest.mark.parametrize("why", [UNKNOWN, FULL, SPAM])
 def test_what_was_accepted_and_is_sent_back_has_bounced(why: tuple[str, str], scene: Scene) -> None:
     issue = scene.queue(MEMBERS)

@@ -1,4 +1,4 @@
-"""Kills at random moments of an issue to 1,000 members, alone and with faults."""
+"""Kills at random moments of an issue to 1,000 members at night, and with faults each time."""
 
 import os
 import secrets
@@ -8,8 +8,9 @@ import pytest
 
 from tests.faults.scene import Scene
 from tests.faults.storm import Storm
+from tests.markers import night
 
-# 20 within the suite, 40 in `.ci/run`, any number by `python -m tests.faults` or at night.
+# 20 at night, 40 in that of `.ci/run`, any number by `python -m tests.faults`.
 KILLS = int(os.environ.get("BELONG_KILLS", "20"))
 # Of the storm with faults; from 10,000 on it has as many kills as the one without.
 RECIPIENTS = int(os.environ.get("BELONG_RECIPIENTS", "200"))
@@ -26,6 +27,7 @@ def blow(storm: Storm, scene: Scene) -> None:
     assert wrong == [], f"Repeat it: python -m tests.faults {KILLS} --seed {SEED}"
 
 
+@night("faults")
 @pytest.mark.timeout(900)
 def test_kills_at_random_moments_lose_nothing(scene: Scene) -> None:
     storm = Storm(SEED, kills=KILLS // DATABASES)

@@ -8,7 +8,7 @@ import pytest
 from tests.at_once import at_once
 from tests.faults.conftest import Scenes
 from tests.faults.scene import Scene
-from tests.markers import on_sqlite
+from tests.markers import night, on_sqlite, one_by_day
 from tests.servers.actions import Action, Conversation, Over, drip, write
 
 MEMBERS = 4
@@ -55,6 +55,7 @@ def check(scene: Scene, verb: str, tarpit: str) -> None:
     assert scene.filled(issue) == {"recipients": MEMBERS, "accepted": MEMBERS, **resent}
 
 
+@one_by_day("faults", of="verb")
 @SOON
 @PATIENCE
 @on_sqlite
@@ -66,6 +67,7 @@ def test_a_tarpit_before_the_dot_lets_go_and_costs_nobody_a_copy(
     check(scene, verb, tarpit)
 
 
+@one_by_day("faults")
 @SOON
 @PATIENCE
 @on_sqlite
@@ -74,6 +76,7 @@ def test_a_tarpit_after_the_dot_is_an_answer_that_never_came(tarpit: str, scene:
     check(scene, "DOT", tarpit)
 
 
+@night("faults")
 @SOON
 def test_a_tarpit_that_holds_us_for_long_is_like_any_other(scenes: Scenes) -> None:
     """Before and after the dot; some at a time, for each worker waits for seconds."""

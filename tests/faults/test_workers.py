@@ -15,11 +15,9 @@ from belong_mail.delivery.models import Lease
 from tests.browser_client import Visitor, link_to
 from tests.faults.assassin import Assassin
 from tests.faults.scene import Scene
-from tests.markers import on_both, on_sqlite
+from tests.markers import night, on_both, on_sqlite
 from tests.processes import SECONDS, complaints_in
 from tests.servers.smtp import hang
-
-pytestmark = on_both("claims and leases of several workers")
 
 CONNECTIONS = 5
 MANY = 400
@@ -40,6 +38,7 @@ def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
     assert scene.filled(issue) == {"recipients": MANY, "accepted": MANY}
 
 
+@on_both("claims and leases")
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> None:
     """It stood still for longer than its lease, another host took over, and it woke up.
@@ -74,6 +73,7 @@ def test_a_worker_that_was_taken_for_dead_sends_no_second_copy(scene: Scene) -> 
     assert len(scene.copies()) == len({copy.recipient for copy in scene.copies()})
 
 
+@on_both("claims and leases")
 def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> None:
     """It was killed, and its folder is gone with it; only its lease tells the others."""
     issue = scene.queue(30)
@@ -95,6 +95,7 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> Non
     assert scene.complaints(issue, breaks=books["resent"]) == []
 
 
+@night("faults")
 @pytest.mark.timeout(1800)
 def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
     """SIGTERM lets a worker finish what it has in hand."""
@@ -133,6 +134,7 @@ def test_a_worker_told_to_stop_while_the_relay_is_slow_waits_for_the_answer(scen
     assert scene.complaints(issue) == []
 
 
+@night("faults")
 @on_sqlite
 @pytest.mark.parametrize("patience", ["connections=2&timeout=120&dot_timeout=120"])
 def test_a_worker_told_to_stop_while_the_relay_hangs_before_the_dot_goes_and_leaves_no_doubt(
