@@ -28,7 +28,7 @@ SETUP_MODULE = "belong_mail.ops.setup_command"
 
 # Commands that need what neither web nor worker needs: it is loaded with them.
 LAZY_COMMANDS = {
-    "setup": "Install the site on this machine.",
+    "setup": "Write the settings and keys of this machine.",
     "db": "Upgrade, check, back up and restore the database.",
     "keys": "Make new keys, and replace old ones.",
     "doctor": "Check everything and say what to do.",

@@ -1,25 +1,32 @@
-"""`belong setup`: the first installation, asked or by flags; again, it makes what is missing."""
+"""`belong setup`: ask, write the settings and the keys of a machine, and check that both work."""
 
 import os
-import shutil
-import time
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
 
 from belong_mail.core import encryption
+from belong_mail.core.db import make_engine
 from belong_mail.core.terminal import FILE
 from belong_mail.groups.service import SEEDS
-from belong_mail.ops import setup_plan
-from belong_mail.ops.setup_machine import SYSTEMD, File, Machine, SetupFailed, State, Thing
-from belong_mail.ops.setup_plan import SQLITE, Answers
+from belong_mail.ops import setup_answers
+from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, NO_LINE, SQLITE, Answers
 
-# So long the first worker may take to show that it runs; it takes a few, on a small machine ten.
-FIRST_SIGN_SECONDS = 30
-# The exit code of an installation of which the doctor has something to say.
-DOCTOR_COMPLAINS = 3
+# Where the units and the script `belong` expect the program.
+PROGRAM = "/opt/belong-mail/.venv/bin/belong"
+WORKER, WEB, SHARED = "belong-worker", "belong-web", "belong"
+SETTINGS = ("common.env", "web.env", "worker.env")
+# What no machine has before its first keys.
+USED = (*(f"{ETC}/{name}" for name in SETTINGS), DATABASE)
+OF_THE_WORKER = ("private", "index")
+# Runs a command of ours with the settings of web or worker, as the units do.
+RUN = f'set -a; . {ETC}/common.env; . {ETC}/$0.env; umask 007; exec {PROGRAM} "$@"'
+USERS_FIRST = "Make users and folders first, as docs/operators/install.md says."
 # Flags that `--yes` wants, with what is asked without them.
 QUESTIONS = {
     "base_url": "Public address of the site, such as https://belong.example.org",
@@ -36,13 +43,24 @@ QUESTIONS = {
 SAFETY_LINE = "Line for a student's safety: NAME PHONE https://ADDRESS, or none"
 NEXT = f"""\
 Next:
- 1. Copy {setup_plan.KEYS} to a safe place that no backup of this machine reaches. Without these
-    keys, no backup can be read.
- 2. Put a proxy that speaks TLS before 127.0.0.1:5000: see deploy/nginx.conf.
- 3. Invite the office: sudo -u belong-worker belong office invite"""
+ 1. Copy {KEYS} to a safe place that no backup of this machine reaches. Without these keys, no
+    backup can be read.
+ 2. Start the services, and put a proxy that speaks TLS before 127.0.0.1:5000.
+ 3. Ask the doctor: sudo -u belong-worker belong doctor
+docs/operators/install.md has each step."""
 
 
-@click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup --dry-run")
+class NewFile(NamedTuple):
+    """A file to be written, and the owner and group that may read it."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+
+
+@click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup")
 @click.option("--base-url", default="", help=f"{QUESTIONS['base_url']}.")
 @click.option("--district", default="", help=f"{QUESTIONS['district']}.")
 @click.option("--short", default="", help=f"{QUESTIONS['short']}.")
@@ -51,11 +69,7 @@ Next:
 @click.option("--safety-line", default="", help=f"{SAFETY_LINE}; none if not given.")
 @click.option("--domains", default="", help=f"{QUESTIONS['domains']}.")
 @click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
-@click.option(
-    "--relay-password-file",
-    type=FILE,
-    help="A file with the relay's password.",
-)
+@click.option("--relay-password-file", type=FILE, help="A file with the relay's password.")
 @click.option("--office", default="", help=f"{QUESTIONS['office']}.")
 @click.option(
     "--database", default="", help="sqlite, a PostgreSQL URL, or a file with the URL in it."
@@ -67,53 +81,61 @@ Next:
 @click.option("--postal-address", default="", help=f"{QUESTIONS['postal_address']}.")
 @click.option("--seed", type=click.Choice(SEEDS), help="Begin with the groups of this district.")
 @click.option("--yes", is_flag=True, help="Ask nothing; for scripts.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option(
     "--root",
     default=Path("/"),
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Install below this folder, as for an image: nothing is started, no database is made.",
+    help="Write below this folder, as for an image: no database is made.",
 )
-def setup_command(root: Path, *, yes: bool, dry_run: bool, **given: Any) -> None:
-    """Install the site on this machine.
+def setup_command(root: Path, *, yes: bool, **given: Any) -> None:
+    """Write the settings and keys of this machine.
 
-    Asks for what it needs, or takes flags. Makes users, folders, keys, settings, the database and
-    systemd's units, and runs the doctor. Run again, it makes what is missing, changes no file that
-    is there, and brings the database up to date, without a copy: make one first, as in runbook 10.
-    Exits with 1 if something failed, and with 3 if only the doctor has something to say.
+    Asks for what it needs, or takes flags. Makes the database, and checks that web and worker can
+    use it. Run again, it writes what is missing and changes no file that is there. Users and
+    folders come first, as docs/operators/install.md says.
     """
-    machine = Machine(root.resolve())
-    _require_place(machine, dry_run=dry_run)
-    files = (machine.place(f"{setup_plan.ETC}/{name}") for name in setup_plan.SETTINGS)
-    is_set_up = all(file.exists() for file in files)
-    answers = None if is_set_up else _read_answers(given, may_ask=not yes)
+    _require_place(root)
+    is_written = all(_place(root, f"{ETC}/{name}").exists() for name in SETTINGS)
+    answers = None if is_written else _read_answers(given, may_ask=not yes)
     if answers is None:
         _say_unused(given)
-    plan = _plan(machine, answers)
-    missing = [thing for thing in plan if thing.state(machine) is State.MISSING]
-    if missing and not (yes or dry_run):
-        click.confirm(f"Users, folders and files to make: {len(missing)}. Go on?", abort=True)
+    missing = [file for file in _files(root, answers) if not _place(root, file.path).exists()]
+    if missing and not yes:
+        click.confirm(f"Files to write to {ETC}: {len(missing)}. Go on?", abort=True)
     try:
-        _make(machine, plan, dry_run=dry_run)
-        if not dry_run:
-            _finish(machine, plan, given["seed"])
-    except (SetupFailed, OSError) as error:
-        raise click.ClickException(f"{error} Mend it, then run setup again.") from error
+        for file in missing:
+            _write(root, file)
+            click.echo(f"made {file.path} ({file.mode:04o}, {file.owner}:{file.group})")
+    except OSError as error:
+        raise click.ClickException(f"{error}. Mend it, then run setup again.") from error
+    if not missing:
+        click.echo("Everything is there already.")
+    if root == Path("/"):
+        seed = ["--seed", given["seed"]] if given["seed"] else []
+        _check(None if is_written else seed)
 
 
-def _require_place(machine: Machine, *, dry_run: bool) -> None:
-    if dry_run:
-        return
+def _require_place(root: Path) -> None:
     if os.geteuid() != 0:
-        raise click.ClickException(
-            "Setup makes users and files that only root can make. Run it with sudo, or look first"
-            " with --dry-run."
-        )
-    if machine.is_this and not Path(setup_plan.PROGRAM).exists():
-        raise click.ClickException(
-            f"The services start {setup_plan.PROGRAM}, which is not there. Install the program in"
-            " that place first: see docs/operators/install.md."
-        )
+        raise click.ClickException("Setup writes files that only root can write. Run it with sudo.")
+    if root == Path("/") and not Path(PROGRAM).exists():
+        raise click.ClickException(f"The services start {PROGRAM}, which is not there.")
+    for name in (WEB, WORKER):
+        _number(root, "passwd", name)
+    if not _place(root, KEYS).is_dir():
+        raise click.ClickException(f"There is no folder {KEYS}. {USERS_FIRST}")
+
+
+def _place(root: Path, path: str) -> Path:
+    return root / path.removeprefix("/")
+
+
+def _number(root: Path, database: str, name: str) -> int:
+    """Return the number of a user (`passwd`) or group (`group`), or raise ClickException."""
+    for line in (root / "etc" / database).read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split(":")[2])
+    raise click.ClickException(f"{name} is not in /etc/{database}. {USERS_FIRST}")
 
 
 def _say_unused(given: Mapping[str, Any]) -> None:
@@ -122,17 +144,8 @@ def _say_unused(given: Mapping[str, Any]) -> None:
     if flags:
         click.echo(
             f"Settings are there already, so these flags were not used: {', '.join(flags)}. To"
-            f" change a setting, edit the files in {setup_plan.ETC}."
+            f" change a setting, edit the files in {ETC}."
         )
-
-
-def _signs_of_use(machine: Machine, answers: Answers | None) -> list[str]:
-    """List what no machine has before its first keys, as far as whoever only looks may see."""
-    used = [place for place in setup_plan.USED if os.path.lexists(machine.place(place))]
-    is_of_a_server = answers is not None and not answers.is_sqlite and machine.is_this
-    if answers and is_of_a_server and setup_plan.has_tables(answers.database):
-        used.append("the tables in the database that you named")
-    return used
 
 
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
@@ -147,19 +160,19 @@ def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
         said[name] = click.prompt(QUESTIONS[name], default=default).strip()
     line = given["safety_line"]
     if may_ask and not line:
-        line = click.prompt(SAFETY_LINE, default=setup_plan.NO_LINE).strip()
+        line = click.prompt(SAFETY_LINE, default=NO_LINE).strip()
     relay, database = said.pop("relay"), said.pop("database")
     web_database = given["web_database"]
     if "database" in left_out and database != SQLITE and not web_database:
         web_database = click.prompt("The same with the web's own role", default=database)
     answers = Answers(
         **said,
-        relay_url=setup_plan.relay_url(relay, _password(relay, given["relay_password_file"])),
+        relay_url=setup_answers.relay_url(relay, _password(relay, given["relay_password_file"])),
         database=_url(database),
         web_database=_url(web_database),
         mail_domain=given["mail_domain"] or said["office"].rpartition("@")[2],
-        site_name=given["site_name"],
-        safety_line=line or setup_plan.NO_LINE,
+        site_name=given["site_name"] or f"{said['short']} Belong",
+        safety_line=line or NO_LINE,
     )
     if complaints := answers.complaints():
         raise click.UsageError("\n".join(complaints))
@@ -185,98 +198,104 @@ def _url(given: str) -> str:
         raise click.UsageError(f"{given} is no URL, and no file that can be read.") from error
 
 
-def _plan(machine: Machine, answers: Answers | None) -> list[Thing]:
-    """List all that belongs to an installation; raise ClickException where keys are missing."""
-    places = [f"{setup_plan.KEYS}/{kind}" for kind in encryption.KINDS]
-    there = [place for place in places if machine.place(place).exists()]
-    if there and len(there) < len(places):
+def _files(root: Path, answers: Answers | None) -> list[NewFile]:
+    """List keys and settings. Raises ClickException where new keys would open nothing."""
+    there = [kind for kind in encryption.KINDS if _place(root, f"{KEYS}/{kind}").exists()]
+    if there and len(there) < len(encryption.KINDS):
         raise click.ClickException(
-            f"Some keys are in {setup_plan.KEYS} and others are not. Bring the missing ones back"
-            " from your copy: new ones would open nothing. If nobody has used this site yet, remove"
-            " the folder and run setup again."
+            f"Some keys are in {KEYS} and others are not. Bring the missing ones back from your"
+            " copy: new ones would open nothing. If nobody has used this site yet, remove the keys"
+            " and run setup again."
         )
-    used = [] if there else _signs_of_use(machine, answers)
+    used = [] if there else _signs_of_use(root, answers)
     if used:
         raise click.ClickException(
-            f"There are no keys in {setup_plan.KEYS}, but this site has been in use: see {used[0]}."
-            " Bring the keys back from your copy: new ones would open nothing. Keep that copy as it"
-            " is. If nobody has used this site yet, remove these and run setup again:"
+            f"There are no keys in {KEYS}, but this site has been in use: see {used[0]}. Bring the"
+            " keys back from your copy: new ones would open nothing. Keep that copy as it is. If"
+            " nobody has used this site yet, remove these and run setup again:"
             f" {', '.join(used)}."
         )
-    made = dict.fromkeys(encryption.KINDS, "") if there else encryption.new_keys()
-    of_answers = setup_plan.settings_files(answers) if answers else []
+    keys = {} if there else encryption.new_keys()
     return [
-        *setup_plan.accounts_and_folders(),
-        *setup_plan.keys(made),
-        *of_answers,
-        *setup_plan.program_files(),
+        *(_key(kind, key, is_shared=kind not in OF_THE_WORKER) for kind, key in keys.items()),
+        *(_of_answers(answers) if answers else ()),
     ]
 
 
-def _make(machine: Machine, plan: list[Thing], *, dry_run: bool) -> None:
-    """Make what is missing, and say so; say what differs."""
-    changes = 0
-    for thing in plan:
-        state = thing.state(machine)
-        if state is State.MISSING:
-            if not dry_run:
-                thing.make(machine)
-            changes += 1
-            click.echo(f"{'would make' if dry_run else 'made'} {thing.words}")
-        elif state is State.DIFFERS:
-            click.echo(f"left as it is, though setup would make it otherwise: {thing.words}")
-    if not changes:
-        click.echo("Everything is there already.")
+def _key(name: str, value: str, *, is_shared: bool) -> NewFile:
+    """Put a secret where only those read it who need it."""
+    if is_shared:
+        return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o640, "root", SHARED)
+    return NewFile(f"{KEYS}/{name}", f"{value}\n", 0o400, WORKER, WORKER)
 
 
-def _finish(machine: Machine, plan: list[Thing], seed: str | None) -> None:
-    """Bring the database up to date, start the services, and run the doctor."""
-    files = [thing for thing in plan if isinstance(thing, File)]
-    if not machine.is_this:
-        click.echo("Below another root: no database was made, nothing was started.")
-        return
-    seeds = ["--seed", seed] if seed else []
-    is_old = bool(seed) or _belong(machine, "db", "check", is_quiet=True)
-    if is_old and _belong(machine, "db", "upgrade", *seeds):
-        raise SetupFailed("The database could not be made or brought up to date.")
-    if start(machine, setup_plan.started_units(files)):
-        _await_worker(machine)
-    click.echo(NEXT)
-    click.echo("The doctor says:")
-    if _belong(machine, "doctor"):
-        click.echo("Installed. See to what the doctor calls WRONG, then run `belong doctor`.")
-        raise click.exceptions.Exit(DOCTOR_COMPLAINS)
+def _of_answers(answers: Answers) -> list[NewFile]:
+    """List a file of settings for both, one for each, and a file for each secret."""
+    secrets = [_key("relay", answers.relay_url, is_shared=False)]
+    if not answers.is_sqlite:
+        secrets.append(_key("database", answers.database, is_shared=False))
+        of_web = answers.web_database or answers.database
+        secrets.append(_key("web-database", of_web, is_shared=True))
+    given = zip(SETTINGS, (answers.common(), answers.of_web(), answers.of_worker()), strict=True)
+    settings = (NewFile(f"{ETC}/{name}", setup_answers.lines(each)) for name, each in given)
+    return [*secrets, *settings]
 
 
-def _await_worker(machine: Machine) -> None:
-    """Give the worker that was just started time for its first sign, which the doctor wants."""
-    until = time.monotonic() + FIRST_SIGN_SECONDS
-    while _belong(machine, "status", is_quiet=True) and time.monotonic() < until:
-        time.sleep(1)
+def _signs_of_use(root: Path, answers: Answers | None) -> list[str]:
+    """List what no machine has before its first keys."""
+    used = [place for place in USED if os.path.lexists(_place(root, place))]
+    if answers and not answers.is_sqlite and root == Path("/") and has_tables(answers.database):
+        used.append("the tables in the database that you named")
+    return used
 
 
-def _belong(machine: Machine, *arguments: str, is_quiet: bool = False) -> int:
-    """Run a command of ours as the worker, with its settings."""
-    given = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
-    given |= setup_plan.worker_environment(machine)
-    command = [setup_plan.PROGRAM, *arguments]
-    return machine.run_as(setup_plan.WORKER, setup_plan.SHARED, command, given, is_quiet=is_quiet)
-
-
-def start(machine: Machine, units: list[str]) -> bool:
-    """Enable and start the units on a machine that has none yet, where systemd runs it.
-
-    Where some are enabled, the operator has disabled the others. Tell whether any was started.
-    """
-    if shutil.which("systemctl") is None:
-        click.echo("systemd is not here. The units are in place, but nothing was started.")
+def has_tables(url: str) -> bool:
+    """Tell whether a database is in use; one that cannot be reached says so later."""
+    engine = make_engine(url)
+    try:
+        return bool(inspect(engine).get_table_names())
+    except DBAPIError:
         return False
-    if SYSTEMD.exists():
-        machine.run("systemctl", "daemon-reload")
-    enabled = [unit for unit in units if machine.is_enabled(unit)]
-    for unit in units:
-        if not enabled:
-            click.echo(f"{machine.enable(unit)} {unit}")
-        elif unit not in enabled:
-            click.echo(f"left disabled: {unit}. To start it: systemctl enable --now {unit}")
-    return SYSTEMD.exists() and not enabled
+    finally:
+        engine.dispose()
+
+
+def _write(root: Path, file: NewFile) -> None:
+    """Write it whole or not at all, never readable by more than it is for."""
+    place = _place(root, file.path)
+    part = place.with_name(f".{place.name}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(file.text)
+        owner, group = _number(root, "passwd", file.owner), _number(root, "group", file.group)
+        os.fchown(descriptor, owner, group)
+        os.fchmod(descriptor, file.mode)
+        out.flush()
+        os.fsync(descriptor)
+    try:
+        os.link(part, place)  # unlike a rename, never in the place of another
+    finally:
+        part.unlink()
+
+
+def _check(seed: list[str] | None) -> None:
+    """Make the database of a new site, and try both users' settings on it."""
+    if seed is not None and _belong(WORKER, "db", "upgrade", *seed):
+        raise click.ClickException(
+            "The database could not be made. Mend it, then run: sudo -u belong-worker belong db"
+            " upgrade"
+        )
+    for user in (WORKER, WEB):
+        if _belong(user, "db", "check"):
+            raise click.ClickException(f"{user} cannot use the database with its settings.")
+    click.echo(NEXT)
+
+
+def _belong(user: str, *arguments: str) -> int:
+    """Run a command of ours as web or worker, with the settings of it."""
+    command = ["/bin/sh", "-ec", RUN, user.removeprefix("belong-"), *arguments]
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    return subprocess.run(  # noqa: S603 - our own
+        command, check=False, cwd=ETC, env=env, user=user, group=user, extra_groups=[SHARED]
+    ).returncode

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -15,12 +16,23 @@ from sqlalchemy import make_url
 from belong_mail.core import encryption
 from belong_mail.core.district import HelpLine
 from belong_mail.core.services import Services
-from belong_mail.ops import setup_plan
-from belong_mail.ops.setup_command import QUESTIONS, setup_command, start
-from belong_mail.ops.setup_machine import Machine
+from belong_mail.ops import setup_answers
+from belong_mail.ops.setup_answers import ETC
+from belong_mail.ops.setup_command import (
+    PROGRAM,
+    QUESTIONS,
+    USED,
+    _number,
+    has_tables,
+    setup_command,
+)
 from config import Config
+from tests.processes import ROOT
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: setup; this is not root")
+CAN_TRY = os.geteuid() == 0 and shutil.which("systemd-sysusers")
+pytestmark = pytest.mark.skipif(
+    not CAN_TRY, reason="NOT TESTED: setup; it takes root and systemd's programs"
+)
 FLAGS = {
     "base-url": "https://belong.example.org",
     "district": "Lakeside Public Schools",
@@ -41,21 +53,24 @@ SECRETS = {
     "etc/belong-mail/keys/private": (0o400, "belong-worker", "belong-worker"),
     "etc/belong-mail/keys/index": (0o400, "belong-worker", "belong-worker"),
     "etc/belong-mail/keys/relay": (0o400, "belong-worker", "belong-worker"),
-    "etc/belong-mail/alert.env": (0o600, "root", "root"),
     "var/lib/belong-mail": (0o2770, "belong-worker", "belong"),
     "var/lib/belong-worker": (0o700, "belong-worker", "belong-worker"),
+    "var/lib/belong-worker/copies": (0o700, "belong-worker", "belong-worker"),
 }
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return a bare system: the files of its accounts and no more."""
+    """Return a bare system with the users and folders of `deploy/` and no more."""
     folder = tmp_path / "root"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (folder / "etc/group").write_text("root:x:0:\n")
-    for name in ("shadow", "gshadow"):
-        (folder / "etc" / name).write_text("")
+    for program, *file in (
+        ("systemd-sysusers", ROOT / "deploy/belong.sysusers"),
+        ("systemd-tmpfiles", "--create", ROOT / "deploy/belong.tmpfiles"),
+    ):
+        subprocess.run([program, f"--root={folder}", *file], check=True, capture_output=True)
     return folder
 
 
@@ -112,11 +127,11 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
     root: Path,
 ) -> None:
     done(setup(root))
-    machine = Machine(root)
     for path, (mode, owner, group) in SECRETS.items():
         about = (root / path).stat()
         assert stat.S_IMODE(about.st_mode) == mode, path
-        assert (about.st_uid, about.st_gid) == machine.owner(owner, group), path
+        assert about.st_uid == _number(root, "passwd", owner), path
+        assert about.st_gid == _number(root, "group", group), path
     assert not re.search("PRIVATE|INDEX|keys/relay", "".join(environment(root, "web")))
     web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
     assert (web.private_keys, web.index_keys) == ((), ())
@@ -125,16 +140,15 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
     assert encryption.validate_keys(web.public_keys, worker.private_keys, worker.index_keys) == []
     assert web.allowed_domains == ("example.org", "staff.example.org")
     assert worker.smtp_url == "smtp://relay.example.org:587"
-    units = {file.name for file in (root / "etc/systemd/system").iterdir()}
-    assert {"belong-web.service", "belong-worker.service", "belong-backup.timer"} <= units
-    assert os.access(root / "usr/local/bin/belong", os.X_OK)
+    shared = next(
+        line for line in (root / "etc/group").read_text().splitlines() if line.startswith("belong:")
+    )
+    assert set(shared.rpartition(":")[2].split(",")) == {"belong-web", "belong-worker"}
 
 
 def test_run_again_it_changes_nothing(root: Path) -> None:
     done(setup(root))
     (root / "etc/belong-mail/web.env").write_text("BELONG_SMTP_URL=smtp://mine.example.org\n")
-    unit = root / "etc/systemd/system/belong-web.service"
-    unit.write_text("[Service]\n")
     before = standing(root)
     said = done(setup(root, office="other@example.org"))
     assert standing(root) == before
@@ -142,43 +156,12 @@ def test_run_again_it_changes_nothing(root: Path) -> None:
     assert (
         "these flags were not used: --base-url, --district, --short, --timezone, --domains" in said
     )
-    assert f"otherwise: file {setup_plan.UNITS}/{unit.name}" in said
-
-
-def test_units_that_were_disabled_stay_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A systemctl that keeps a file for each enabled unit stands in the place of systemd's."""
-    units, program = ["belong-web.service", "belong-backup.timer"], tmp_path / "systemctl"
-    program.write_text(
-        f"#!/bin/sh\nfor unit; do :; done; cd {tmp_path}\n"
-        'case $1 in is-enabled) test -e "$unit" ;; enable) touch "$unit" ;; esac\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    machine = Machine(Path("/"))
-    start(machine, units)
-    assert all((tmp_path / unit).exists() for unit in units)
-    (tmp_path / units[1]).unlink()
-    capsys.readouterr()
-    start(machine, units)
-    assert not (tmp_path / units[1]).exists()
-    assert capsys.readouterr().out.startswith(f"left disabled: {units[1]}.")
-
-
-def test_a_folder_is_not_given_away_through_a_link(root: Path) -> None:
-    done(setup(root))
-    copies, other = root / "var/lib/belong-worker/copies", root / "other"
-    copies.rmdir()
-    copies.symlink_to(other)
-    refused = setup(root)
-    assert (refused.exit_code, other.exists()) == (1, False)
 
 
 def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
     done(setup(root))
     before = standing(root)
-    lost = ("etc/belong-mail/worker.env", "etc/belong-mail/keys/relay", "usr/local/bin/belong")
+    lost = ("etc/belong-mail/worker.env", "etc/belong-mail/keys/relay")
     for name in lost:
         (root / name).unlink()
     said = done(setup(root))
@@ -187,25 +170,25 @@ def test_what_is_missing_is_made_and_keys_stay(root: Path) -> None:
     assert {name: after[name][3] for name in after} == {name: before[name][3] for name in before}
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(root: Path) -> None:
-    before = standing(root)
-    said = done(setup(root, "--dry-run"))
-    assert "would make user belong-web" in said
-    assert "would make file /etc/belong-mail/keys/private (0400, belong-worker:belong-work" in said
-    assert standing(root) == before
-
-
 def test_who_is_not_root_is_told_so() -> None:
     with as_nobody():
         refused = setup(Path("/"))
     assert (refused.exit_code, "sudo" in refused.output) == (1, True)
-    assert not Path(setup_plan.ETC).exists()
+    assert not Path(ETC).exists()
+
+
+def test_where_users_or_folders_are_missing_nothing_is_made(root: Path) -> None:
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    before = standing(root)
+    refused = setup(root)
+    assert (refused.exit_code, "docs/operators/install.md" in refused.output) == (1, True)
+    assert standing(root) == before
 
 
 def test_where_the_program_is_not_in_its_place_nothing_is_made() -> None:
     refused = setup(Path("/"))
-    assert (refused.exit_code, setup_plan.PROGRAM in refused.output) == (1, True)
-    assert not Path(setup_plan.ETC).exists()
+    assert (refused.exit_code, PROGRAM in refused.output) == (1, True)
+    assert not Path(ETC).exists()
 
 
 @pytest.mark.parametrize("lost", encryption.KINDS)
@@ -218,11 +201,10 @@ def test_no_new_keys_are_made_where_some_are_left(root: Path, lost: str) -> None
     assert standing(root) == before
 
 
-@pytest.mark.parametrize("left", setup_plan.USED)
+@pytest.mark.parametrize("left", USED)
 def test_no_new_keys_are_made_where_settings_or_a_database_are_left(root: Path, left: str) -> None:
     """As on a machine that was restored from a backup, which has no keys in it."""
     file = root / left.removeprefix("/")
-    file.parent.mkdir(parents=True)
     file.write_text("")
     before = standing(root)
     refused = setup(root)
@@ -238,7 +220,7 @@ def test_a_database_of_a_server_that_is_in_use_shows(
     assert services
     url = make_url(environment["BELONG_DATABASE_URL"])
     found = [
-        setup_plan.has_tables(each.render_as_string(hide_password=False))
+        has_tables(each.render_as_string(hide_password=False))
         for each in (url, url.set(database="postgres"), url.set(database="nowhere"))
     ]
     assert found == [True, False, False]
@@ -255,7 +237,6 @@ def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
     assert worker.smtp_url == "smtps://sam:pa55%2Fw0rd@relay.example.org:465"
     assert (worker.site_name, worker.district_short) == ("LPS Belong", "LPS")
     assert worker.timezone.key == "America/Chicago"
-    assert setup_plan.worker_environment(Machine(root))["BELONG_SAFE2TELL_NAME"] == "SafeTip"
     line = worker.help_lines.safe2tell
     assert line == HelpLine("800-555-0100", "https://tip.example.org", "SafeTip")
 
@@ -306,7 +287,6 @@ def test_what_is_special_to_a_shell_is_read_as_it_was_given(root: Path) -> None:
     read = subprocess.run(asked, check=True, capture_output=True, text=True, cwd=root, env={})
     assert read.stdout.splitlines() == [*given.values()]
     assert environment(root, "web").items() >= given.items()
-    assert setup_plan.worker_environment(Machine(root)).items() >= given.items()
 
 
 @pytest.mark.parametrize("host", ["$(id)", "`id`", "relay\\"])
@@ -331,5 +311,5 @@ def test_no_relay_says_something_to_the_shell(root: Path, host: str) -> None:
 def test_the_web_is_told_of_the_relay_without_its_password(
     relay: str, url: str, of_the_web: str
 ) -> None:
-    made = setup_plan.relay_url(relay, "p:w")
-    assert (made, setup_plan.for_the_web(made)) == (url, of_the_web)
+    made = setup_answers.relay_url(relay, "p:w")
+    assert (made, setup_answers.for_the_web(made)) == (url, of_the_web)

@@ -55,8 +55,8 @@ def run(root: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script as root of it, as a shell that ends at the first failure."""
     enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER, "sh"]
     return subprocess.run(
-        [*enter, str(root)], input=script, env=SURROUNDINGS, check=False, capture_output=True,
-        text=True, timeout=SECONDS,
+        [*enter, str(root)], input=script, env={**SURROUNDINGS, "SYSTEMD_OFFLINE": "1"},
+        check=False, capture_output=True, text=True, timeout=SECONDS,
     )  # fmt: skip
 
 
