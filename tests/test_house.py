@@ -295,7 +295,7 @@ def test_rooms_stand_in_the_readme_in_the_order_in_which_they_may_import() -> No
 
 def test_every_mail_has_three_parts_and_a_writer() -> None:
     folders = {folder.name: folder for folder in EMAILS.iterdir() if folder.is_dir()}
-    assert folders.keys() == ALL.emails.keys() | {"newsletter", "new-colleague"}
+    assert folders.keys() == ALL.emails.keys() | {"newsletter"}
     for folder in folders.values():
         assert {file.name for file in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
 

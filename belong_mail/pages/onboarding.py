@@ -3,11 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
 
 import segno
-from flask import Blueprint, Response, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
@@ -15,7 +13,6 @@ from markupsafe import Markup
 
 from belong_mail.core import i18n
 from belong_mail.core.db import now
-from belong_mail.core.email_templates import RenderedEmail
 from belong_mail.core.links import Links
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
@@ -26,8 +23,6 @@ from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
 
 MOST_DATES = 3
-# Octets (RFC 5322 2.1.1); up to there no header is folded, which Python 3.11.7 does wrongly.
-LONGEST_LINE = 998
 onboarding = Blueprint("onboarding", __name__)
 
 
@@ -58,23 +53,13 @@ def handout() -> str:
 @onboarding.get("/new-colleagues/mail")
 @public
 def mail() -> str:
-    return render_template("onboarding/mail.html", draft=_draft())
-
-
-@onboarding.get("/new-colleagues/mail.eml")
-@public
-def draft() -> Response:
-    """Give the mail as a draft (X-Unsent): whoever opens it sends it, from their own mailbox.
-
-    Nothing in it was typed by a stranger, so that the standard library may write it.
-    """
-    draft = _draft()
-    mail = EmailMessage(policy=policy.SMTP.clone(max_line_length=LONGEST_LINE))
-    mail["Subject"], mail["X-Unsent"] = draft.subject, "1"
-    mail.set_content(draft.text)
-    mail.add_alternative(draft.html, subtype="html")
-    disposition = {"Content-Disposition": "attachment; filename=new-colleague.eml"}
-    return Response(bytes(mail), headers=disposition, content_type="message/rfc822")
+    """Show an email that others send, from their own mailbox."""
+    code = str(get_locale())
+    return render_template(
+        "onboarding/mail.html",
+        entries=[(each.said[code], each.url) for each in _entries()],
+        page_url=services().links.page("onboarding.index", code),
+    )
 
 
 @onboarding.get("/groups/<slug>/poster")
@@ -132,16 +117,6 @@ def _entries() -> list[OnboardingEntry]:
     with transaction() as session:
         found = (group for group in groups.listed(session) if not group.is_ending)
         return [onboarding_entry(group, services().links) for group in found]
-
-
-def _draft() -> RenderedEmail:
-    language = str(get_locale())
-    return services().renderer.render(
-        "new-colleague",
-        language,
-        entries=[(each.said[language], each.url) for each in _entries()],
-        page_url=services().links.page("onboarding.index", language),
-    )
 
 
 def onboarding_entry(group: Group, links: Links) -> OnboardingEntry:

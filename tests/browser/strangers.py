@@ -1,7 +1,5 @@
 """A walk past the pages and mails of whoever is not signed in, for whoever looks at all of them."""
 
-import email
-import email.policy
 import re
 from collections.abc import Iterator
 
@@ -21,7 +19,6 @@ def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     yield from _leave(page, site, address)
     yield from _note(page, site, address)
     _start(page, site, address)
-    yield from _draft(page)
     yield from _strangers(page, site, address)
 
 
@@ -122,20 +119,6 @@ def _start(page: Page, site: Site, address: str) -> None:
     site.flask("group", "launch", slug)
     site.mail_to(waiting)
     site.flask("group", "retire", slug)
-
-
-def _draft(page: Page) -> Iterator[str]:
-    """Open the mail that is passed on to new colleagues, as a mail program does."""
-    page.goto("/new-colleagues/mail")
-    with page.expect_download() as download:
-        page.locator("main .big").click()
-    draft = email.message_from_bytes(
-        download.value.path().read_bytes(), policy=email.policy.default
-    )
-    html = draft.get_body(("html",))
-    page.goto("about:blank")
-    page.set_content(html.get_content() if html else "")
-    yield "mail-new-colleague"
 
 
 def _join(page: Page, site: Site, address: str) -> Iterator[str]:
