@@ -15,7 +15,7 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import service as meetings
 from belong_mail.members import service as members
-from belong_mail.newsletters import approval, release, starts
+from belong_mail.newsletters import approval, archive, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_accounts
@@ -57,7 +57,7 @@ def _shown(session: Session, group: Group, language: str) -> dict[str, object]:
     return {
         "card": group_view(group, language),
         "issues": [(issue, _state(session, issue)) for issue in newsletters.latest(session, group)],
-        "template": starts.template_of(session, group),
+        "template": archive.template_of(session, group),
         "has_meetings": bool(meetings.next_held(session, zone, now(), 1, group)),
         "members": group.members_shown,
         "warmth": members.interest_level(session, group),

@@ -1,34 +1,35 @@
-"""Find a group's past newsletters, and begin a draft from one."""
+"""A group's past newsletters, and what a new one starts from: one of them, a template, meetings."""
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
+from belong_mail.core import audit
 from belong_mail.core.db import new_public_id
+from belong_mail.core.i18n import NAMES, LocalizedText, catalog
+from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
+from belong_mail.meetings import formatting
+from belong_mail.meetings import service as meetings
+from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
 
 # Newsletters on a page of the list.
 PAGE_SIZE = 20
-# Texts that are in memory at once while words are looked for.
+# Newsletters that are in memory at once while words are looked for.
 ROWS_AT_ONCE = 50
 # What a copy of a picture, and of a flyer, has of it.
 PICTURE = ("description", "media_type", "content", "width", "height")
 FLYER = ("title", "content", "size", "pages", "is_tagged")
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Which past newsletters are wanted: all of these words, from one day to another, local."""
-
-    words: str = ""
-    since: date | None = None
-    until: date | None = None
+# Meetings that are put into an issue.
+MEETINGS = 4
+# It names no group: it is a subject.
+MEETINGS_SUBJECT = gettext_noop("Our next meetings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,52 +42,34 @@ class PastPage:
     pages: int
 
 
-def find_past(
-    session: Session, group: Group, wanted: Search, zone: ZoneInfo, page: int = 1
-) -> PastPage:
-    """Find a group's issues that have gone out, the last one first.
+def find_past(session: Session, group: Group, words: str = "", page: int = 1) -> PastPage:
+    """Find a group's issues that have gone out and have all of these words, the last one first.
 
     Words are compared without case and accents, in every language. The database could not: it
     keeps texts as JSON, where it writes “é” as a number.
     """
-    found = select(Newsletter.id, Newsletter.subject, Newsletter.preheader, Newsletter.text).where(
-        Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None), *_days(wanted, zone)
+    gone = select(Newsletter).where(
+        Newsletter.group_id == group.id, Newsletter.queued_at.is_not(None)
     )
-    in_turn = found.order_by(Newsletter.queued_at.desc(), Newsletter.id.desc())
-    words = plain(wanted.words).split()
-    if words:
-        rows = session.execute(in_turn.execution_options(yield_per=ROWS_AT_ONCE))
-        ids = [row[0] for row in rows if _says(row, words)]
-    else:
-        ids = list(session.scalars(in_turn.with_only_columns(Newsletter.id)))
-    pages = max(1, -(-len(ids) // PAGE_SIZE))
+    in_turn = gone.order_by(Newsletter.queued_at.desc(), Newsletter.id.desc())
+    issues = session.scalars(in_turn.execution_options(yield_per=ROWS_AT_ONCE))
+    wanted = _plain(words).split()
+    found = [each for each in issues if _says(each, wanted)]
+    pages = max(1, -(-len(found) // PAGE_SIZE))
     page = min(max(page, 1), pages)
-    shown = ids[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    loaded = select(Newsletter).where(Newsletter.id.in_(shown)).options(defer(Newsletter.text))
-    by_id = {each.id: each for each in session.scalars(loaded)}
-    return PastPage([by_id[each] for each in shown], len(ids), page, pages)
+    return PastPage(found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], len(found), page, pages)
 
 
-def plain(words: str) -> str:
+def _says(issue: Newsletter, words: list[str]) -> bool:
+    texts = (issue.subject, issue.preheader, issue.text)
+    said = _plain("\n".join(text for by_code in texts for text in by_code.values()))
+    return all(word in said for word in words)
+
+
+def _plain(words: str) -> str:
     """Return words as they are compared: without case and accents."""
     parts = unicodedata.normalize("NFKD", words.casefold())
     return "".join(each for each in parts if not unicodedata.combining(each))
-
-
-def _days(wanted: Search, zone: ZoneInfo) -> list[Any]:
-    """Select what went out on these days, local."""
-    chosen = []
-    if wanted.since:
-        chosen.append(Newsletter.queued_at >= datetime.combine(wanted.since, time(), zone))
-    if wanted.until:
-        over = datetime.combine(wanted.until + timedelta(days=1), time(), zone)
-        chosen.append(Newsletter.queued_at < over)
-    return chosen
-
-
-def _says(row: Any, words: list[str]) -> bool:
-    said = plain("\n".join(text for by_code in row[1:] for text in by_code.values()))
-    return all(word in said for word in words)
 
 
 def duplicate(session: Session, issue: Newsletter, *, is_template: bool = False) -> Newsletter:
@@ -114,3 +97,39 @@ def duplicate(session: Session, issue: Newsletter, *, is_template: bool = False)
 
 def _copied(file: Image | Flyer, draft: Newsletter, columns: tuple[str, ...]) -> dict[str, Any]:
     return {"newsletter_id": draft.id, **{name: getattr(file, name) for name in columns}}
+
+
+def template_of(session: Session, group: Group) -> Newsletter | None:
+    """Find a group's template; of two that were saved at once the later one counts."""
+    found = select(Newsletter).where(Newsletter.group_id == group.id, Newsletter.is_template)
+    return session.scalar(found.order_by(Newsletter.id.desc()).limit(1))
+
+
+def save_as_template(session: Session, issue: Newsletter) -> Newsletter:
+    """Keep a copy of a draft as its group's template, in place of the one before."""
+    found = select(Newsletter).where(Newsletter.group_id == issue.group_id, Newsletter.is_template)
+    for before in session.scalars(found).all():
+        session.delete(before)
+    template = duplicate(session, issue, is_template=True)
+    audit.record(session, audit.Kind.TEMPLATE_SAVED, group=issue.group)
+    session.flush()
+    return template
+
+
+def start(session: Session, group: Group, kind: str, zone: ZoneInfo, at: datetime) -> Newsletter:
+    """Begin a draft from the group's `template`, from its next `meetings`, or without a word."""
+    template = template_of(session, group) if kind == "template" else None
+    if template is not None:
+        return duplicate(session, template)
+    issue = newsletters.start_draft(session, group)
+    found = next_meetings(session, group, zone, at) if kind == "meetings" else {}
+    if found:
+        subject = {code: catalog(code).gettext(MEETINGS_SUBJECT) for code in NAMES}
+        newsletters.update_draft(issue, subject=subject, text=found)
+    return issue
+
+
+def next_meetings(session: Session, group: Group, zone: ZoneInfo, at: datetime) -> LocalizedText:
+    """Write a group's next meetings in words, in each language; nothing for none."""
+    found = meetings.next_held(session, zone, at, MEETINGS, group)
+    return {code: formatting.meeting_markdown(found, code) for code in NAMES if found}

@@ -10,7 +10,7 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.groups.presenters import group_view
-from belong_mail.newsletters import archive, rendering, starts
+from belong_mail.newsletters import archive, rendering
 from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.forms import SearchForm, WriteForm
@@ -30,19 +30,19 @@ def begin(slug: str) -> ResponseReturnValue:
         if not group.has_newsletters:
             abort(404)
         kind, zone = request.form.get("start", ""), services().settings.timezone
-        issue = starts.start(session, group, kind, zone, now())
+        issue = archive.start(session, group, kind, zone, now())
     return redirect(url_for(".write", public_id=issue.public_id), 303)
 
 
 @editor.get("/groups/<slug>/newsletters")
 @for_leads
 def past(slug: str) -> ResponseReturnValue:
-    """List the issues of a group that have gone out, to read them again; by words and days."""
+    """List the issues of a group that have gone out, to read them again; by words."""
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         form, number = SearchForm(request.args), request.args.get("page", 1, type=int)
-        zone = services().settings.timezone
-        found = archive.find_past(session, group, form.search(), zone, number)
+        words = form.words.data if form.validate() else ""
+        found = archive.find_past(session, group, words or "", number)
         shown = group_view(group, str(get_locale()))
         page = render_template("editor/past.html", group=shown, form=form, found=found)
     return page, 422 if form.errors else 200
@@ -153,11 +153,11 @@ def _act_on(session: Session, issue: Newsletter) -> None:
         added = _next_meetings(session, issue)
         newsletters.update_draft(issue, text=_at_the_end(issue.text, added))
     if "template" in request.form and not issue.is_template:
-        starts.save_as_template(session, issue)
+        archive.save_as_template(session, issue)
 
 
 def _next_meetings(session: Session, issue: Newsletter) -> LocalizedText:
-    return starts.next_meetings(session, issue.group, services().settings.timezone, now())
+    return archive.next_meetings(session, issue.group, services().settings.timezone, now())
 
 
 def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
@@ -179,6 +179,6 @@ def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: boo
         group=shown,
         form=form,
         is_stale=is_stale,
-        template=starts.template_of(session, issue.group),
+        template=archive.template_of(session, issue.group),
         meetings=WriteForm.flat(text=_next_meetings(session, issue)),
     )

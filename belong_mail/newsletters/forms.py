@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import cast
 
-from flask import request
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -39,7 +38,6 @@ from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import localized
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
 from belong_mail.newsletters import flyer_reader, rendering
-from belong_mail.newsletters.archive import Search
 from belong_mail.newsletters.files import MAX_TITLE
 from belong_mail.newsletters.flyer_reader import CleanFlyer, InvalidFlyer, read_flyer
 from belong_mail.newsletters.image_decoder import (
@@ -52,7 +50,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
-from belong_mail.web.forms import BaseForm, LocalDateField, plain_text, strip
+from belong_mail.web.forms import BaseForm, plain_text, strip
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 
@@ -152,22 +150,6 @@ class SearchForm(BaseForm):
         filters=[strip],
         validators=[Optional(), Length(max=100, message=_l("Use at most 100 characters."))],
     )
-    since = LocalDateField(_l("Sent on or after"), validators=[Optional()])
-    until = LocalDateField(_l("Sent on or before"), validators=[Optional()])
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.words.data or self.since.data or self.until.data)
-
-    def search(self) -> Search:
-        """Return what is wanted; where the form is wrong, everything."""
-        if not self.validate():
-            return Search()
-        return Search(self.words.data or "", self.since.data, self.until.data)
-
-    def query(self) -> dict[str, str]:
-        """Return what was typed, as a link to another page of the same list has it."""
-        return {field.name: request.args[field.name] for field in self if field.data}
 
 
 class EmptyForm(FlaskForm):
