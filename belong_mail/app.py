@@ -23,7 +23,6 @@ from belong_mail.leads.home import lead
 from belong_mail.leads.views import (
     group_interests,
     group_settings,
-    questions,
     shared_mailbox,
 )
 from belong_mail.meetings.lead_views import lead_meetings
@@ -60,7 +59,7 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, personal_address,
     contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
-    group_settings, questions, group_interests, shared_mailbox, office, office_groups,
+    group_settings, group_interests, shared_mailbox, office, office_groups,
     office_imports, office_newsletters, office_settings, office_trail, people,
     onboarding, meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip

@@ -43,8 +43,8 @@ COMMANDS = [
     "keys status", "purge", "prepare",
     "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
-    "contact", "contact undelivered", "contact resend", "question", "question list",
-    "question approve", "question refuse", "bounce", "bounce status", "bounce accept",
+    "contact", "contact undelivered", "contact resend",
+    "bounce", "bounce status", "bounce accept",
     "bounce undo", "inbound", "inbound explain",
 ]  # fmt: skip
 STATES = [

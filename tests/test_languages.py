@@ -26,10 +26,10 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import NAMES, TELLING
 from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS
-from belong_mail.leads.question_approval import approve_question, propose_question
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.newsletters import service as newsletters
+from belong_mail.office.groups import add_question
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
@@ -221,8 +221,7 @@ def test_words_that_are_in_another_language_than_their_page_say_in_which(
         plan_meeting(session, "the-village", title={"en": "Cup of tea"})
         invitations.invite(session, keyring.opener, keyring.index, group, LEAD)
         own = [{"en": "Black"}, {"en": "Green", "es": "Verde"}]
-        asked = propose_question(session, group, "choice", {"en": "Which tea?"}, own)
-        approve_question(asked)
+        add_question(session, group, "choice", {"en": "Which tea?"}, own)
     marked = {
         "/": ("<h3 lang={}><a", " lang={}>Tea for all</p>", "lang={}>Come in</p>"),
         "/groups/the-village": ("<h1 lang={}>The Village</h1>", "lang={}>Tea for all</p>"),

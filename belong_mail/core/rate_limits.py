@@ -137,8 +137,6 @@ TO_COLLEAGUES_RATE = Rate(6, HOUR)
 ACKNOWLEDGEMENT_RATE = Rate(1, DAY)
 # Messages that were not delivered, sent again: an inbox that is full has time to be emptied.
 RESEND_RATE = Rate(1, timedelta(minutes=10))
-# Emails that tell the office of questions that wait: one says it of all.
-QUESTION_WAITS_RATE = Rate(1, HOUR)
 # Invitations that the office's pages ask for, in all: so many a school year's beginning needs, and
 # whoever breaks into the web and invites more does not flood staff. The worker alone counts.
 INVITATIONS_RATE = Rate(40, DAY)

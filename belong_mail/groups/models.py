@@ -117,10 +117,6 @@ class Question(IdBase):
     # For choices: a list of Words.
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)
     is_required: Mapped[bool] = mapped_column(default=False)
-    # When the office said yes; before, nobody is asked.
-    approved_at: Mapped[datetime | None] = mapped_column(default=now)
-    # When it was suggested; None: before that was kept, or it came with the site.
-    proposed_at: Mapped[datetime | None]
 
 
 class GroupInterest(PublicIdBase):

@@ -4,20 +4,18 @@ from sqlalchemy import delete
 
 from belong_mail.core.retention import ADDRESS_CHANGE_AGE, in_batches, older_than
 from belong_mail.delivery.room import Room
-from belong_mail.leads import emails, question_approval, tasks
+from belong_mail.leads import emails, tasks
 from belong_mail.leads.mailbox import CONFIRM, PROPOSE, REMOVE, MailboxChange
 
 LEADS = Room(
     emails={
         "confirm-mailbox": emails.confirm_mailbox_email,
         "mailbox-changed": emails.mailbox_changed_email,
-        question_approval.WAITS: emails.question_waits_email,
     },
     tasks={
         PROPOSE: tasks.receive_proposal,
         CONFIRM: tasks.receive_confirmation,
         REMOVE: tasks.receive_removal,
-        question_approval.APPROVE: tasks.approve_question,
     },
     lookups=(PROPOSE,),
     retention={

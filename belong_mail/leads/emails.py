@@ -1,4 +1,4 @@
-"""The emails about a group's mailbox, and the one that says that a question waits."""
+"""The emails about a group's mailbox."""
 
 from datetime import timedelta
 
@@ -7,13 +7,12 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.emails import require_lead
-from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.groups.models import Group, Question
+from belong_mail.groups.models import Group
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.members.self_service_emails import plain
 
@@ -56,15 +55,3 @@ def mailbox_changed_email(session: Session, mailer: Mailer, delivery: Delivery) 
         "contact_url": mailer.links.page("contact.write", language),
     }
     return Email(to, language, context)
-
-
-def question_waits_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell the office's inbox that a question waits, whatever the delivery's row says."""
-    question = session.get(Question, delivery.about_id)
-    if question is None or question.approved_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    group = session.get_one(Group, question.group_id)
-    if group.retired_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    context = {"group": group.name, "inbox_url": mailer.links.page("office.inbox", i18n.DEFAULT)}
-    return Email(mailer.office, i18n.DEFAULT, context)

@@ -21,8 +21,7 @@ from belong_mail.delivery import outbox
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import tells_by_address
-from belong_mail.groups.models import Group, Question
-from belong_mail.leads import question_approval
+from belong_mail.groups.models import Group
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.mail.address import normalise
 
@@ -85,20 +84,6 @@ def receive_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     if not wanted["awaited"]:
         session.delete(proposal)
         _change(session, keyring, wanted)
-
-
-def approve_question(session: Session, keyring: Keyring, job: Job) -> None:
-    """Write down the office's yes to a question that no form forbids.
-
-    Whoever broke into the web can say yes too: to what a lead proposed in these words, and never to
-    what asks who somebody is. On a form that it shows it could ask anything as well.
-    """
-    wanted = keyring.open_job(job)
-    question = session.get(Question, wanted["question"])
-    if question is None or question_approval.words_of(question) != wanted["words"]:
-        return
-    if not any(map(question_approval.asks_sensitive, wanted["words"])):
-        question_approval.approve_question(question)
 
 
 def _when_to_ask(

@@ -15,10 +15,10 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.groups.presenters import group_view, localized, resources_of
 from belong_mail.groups.question_types import QUESTION_TYPES
+from belong_mail.groups.questions import question_view
 from belong_mail.leads import interests, mailbox
 from belong_mail.leads import page as group_page
-from belong_mail.leads import question_approval as question_service
-from belong_mail.leads.forms import InterestForm, PageForm, QuestionForm
+from belong_mail.leads.forms import InterestForm, PageForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle, transaction
@@ -103,45 +103,19 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
         mailbox.propose_mailbox(session, services().sealer, group, signed_in(), address, language)
 
 
-questions = Blueprint("questions", __name__, url_prefix="/lead/groups/<slug>/questions")
-
-
-@questions.route("", methods=["GET", "POST"])
+@group_settings.get("/questions")
 @for_leads
-def listed(slug: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        form = QuestionForm()
-        is_full = len(group.questions) >= question_service.MAX_QUESTIONS
-        if not is_full and form.validate_on_submit():
-            question = question_service.propose_question(
-                session, group, form.kind.data, form.typed("label"), form.options()
-            )
-            question_service.tell_office(session, question, services().seal_to_office())
-            return redirect(url_for(".listed", slug=slug, done="proposed"), 303)
-        page = _page(group, form, is_full=is_full)
-    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
-
-
-@questions.post("/<int:question_id>/remove")
-@for_leads
-def remove(slug: str, question_id: int) -> ResponseReturnValue:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        question_service.remove_question(session, group, question_id)
-    return redirect(url_for(".listed", slug=slug, done="removed"), 303)
-
-
-def _page(group: Group, form: QuestionForm, *, is_full: bool) -> str:
+def questions(slug: str) -> str:
+    """List what the group's sign-up form asks; the office writes it."""
     language = str(get_locale())
-    return render_template(
-        "questions/listed.html",
-        group=group_view(group, language),
-        shown=[question_service.question_view(each, language) for each in group.questions],
-        question_types=QUESTION_TYPES,
-        form=form,
-        is_full=is_full,
-    )
+    with transaction() as session:
+        group = accounts.group_for_lead(session, signed_in(), slug)
+        return render_template(
+            "group_settings/questions.html",
+            group=group_view(group, language),
+            shown=[question_view(each, language) for each in group.questions],
+            kinds=QUESTION_TYPES,
+        )
 
 
 group_interests = Blueprint("group_interests", __name__, url_prefix="/lead/groups/<slug>/interests")

@@ -22,6 +22,7 @@ from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
 from belong_mail.groups.question_types import answer_in_words, checkboxes, field_for
+from belong_mail.groups.questions import asked
 from belong_mail.members import staff_codes
 from belong_mail.members.service import SignupData
 from belong_mail.web.forms import (
@@ -154,8 +155,7 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
     names = []
     if group.interests:
         fields["interests"] = _interests(group, language)
-    approved = [question for question in group.questions if question.approved_at]
-    for question in approved if has_leads else ():
+    for question in asked(group) if has_leads else ():
         name = f"question-{question.position}"
         label = localized(question.label, language)
         fields[name] = field_for(question, label, language)

@@ -1,8 +1,10 @@
-"""The office's forms about a group."""
+"""The office's forms about a group, and for a question of its sign-up form."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import cast
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
@@ -17,18 +19,22 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length
 
+from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
 from belong_mail.core.translatable import gettext_noop
+from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
     in_one_line,
+    lines,
+    no_sensitive_topics,
     one_a_line,
     with_newlines,
 )
 from belong_mail.office.groups import Described
 from belong_mail.web.context import services, today
-from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text
-from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
+from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text, strip
+from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
 
 NAME_LENGTH = 60
 # From today to a group's last day: as offered, at least, at most.
@@ -181,3 +187,83 @@ class NewGroupForm(GroupForm):
         validators=[InputRequired(_l("Choose one."))],
     )
     submit = SubmitField(_l("Add the group"))
+
+
+# Options of one question.
+MIN_OPTIONS, MAX_OPTIONS = 2, 10
+OPTION_LENGTH = Length(max=90, message=_l("Use at most 90 characters."))
+QUESTION_LENGTH = Length(max=1000, message=_l("Use at most 1,000 characters."))
+
+
+def _short(field: Field) -> None:
+    if any(len(line) > OPTION_LENGTH.max for line in lines(field.data)):
+        raise ValidationError(OPTION_LENGTH.message)
+
+
+def list_fits_kind(form: "QuestionForm", field: Field) -> None:
+    """Accept a list for a kind that has one, and none for the others."""
+    number, chosen = len(lines(field.data)), QUESTION_TYPES.get(form.kind.data)
+    has_options = chosen is not None and chosen.has_options
+    if has_options and not MIN_OPTIONS <= number <= MAX_OPTIONS:
+        raise ValidationError(_("Write 2 to 10 answers, one per line."))
+    if not has_options and number:
+        raise ValidationError(_("This kind of question has no list. Leave it empty."))
+    _short(field)
+
+
+def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
+    """Accept a list in another language that is empty, or as long as the first."""
+
+    def check(form: "QuestionForm", field: Field) -> None:
+        number, reader = len(lines(field.data)), str(get_locale())
+        if number and number != len(lines(form.fields_of("options")[DEFAULT].data)):
+            raise ValidationError(
+                _(
+                    "Write as many answers in %(language)s as in %(default)s, or none.",
+                    language=language_name(code, reader),
+                    default=language_name(DEFAULT, reader),
+                )
+            )
+        _short(field)
+
+    return check
+
+
+def _options_field(code: str) -> TextAreaField:
+    words = label(
+        code,
+        gettext_noop("The list, one answer per line"),
+        gettext_noop("The list in %(language)s, in the same order"),
+    )
+    hint = _l("Only for answers from a list: 2 to 10 lines.") if code == DEFAULT else ""
+    fits = list_fits_kind if code == DEFAULT else as_many_options(code)
+    validators = [QUESTION_LENGTH, plain_text, no_sensitive_topics, fits]
+    return TextAreaField(words, description=hint, filters=[strip], validators=validators)
+
+
+class QuestionForm(BaseForm, LocalizedForm):
+    labels = LocalizedFields(
+        label=words_field(
+            StringField,
+            gettext_noop("The question"),
+            OPTION_LENGTH,
+            one_line,
+            no_sensitive_topics,
+            needed=_l("Write the question."),
+        )
+    )
+    kind = RadioField(
+        _l("How people answer"),
+        choices=lambda: [SelectChoice(key, _(each.name)) for key, each in QUESTION_TYPES.items()],
+        default="text",
+    )
+    option_lists = LocalizedFields(options=_options_field)
+    submit = SubmitField(_l("Add the question"))
+
+    def options(self) -> list[LocalizedText]:
+        """Return each answer of the list, in every language that has one."""
+        listed = {code: lines(words) for code, words in self.typed("options").items()}
+        return [
+            {code: listed[code][number] for code in listed if listed[code]}
+            for number in range(len(listed.get(DEFAULT, ())))
+        ]

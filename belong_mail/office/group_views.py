@@ -1,4 +1,4 @@
-"""The office's pages about groups: add, describe, order, launch and end one."""
+"""The office's pages about groups: add, describe, order, launch and end one; its questions."""
 
 from typing import Any
 
@@ -12,11 +12,13 @@ from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
+from belong_mail.groups.question_types import QUESTION_TYPES
+from belong_mail.groups.questions import MAX_QUESTIONS, question_view
 from belong_mail.newsletters import group_retirement
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import groups as office
 from belong_mail.office import service
-from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm
+from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
 from belong_mail.web.access import for_office
 from belong_mail.web.context import transaction
 
@@ -110,6 +112,33 @@ def restore(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         group_retirement.restore(session, service.find_group(session, signed_in(), slug))
     return redirect(url_for(".group", slug=slug, done="restored"), 303)
+
+
+@office_groups.route("/groups/<slug>/questions", methods=["GET", "POST"])
+@for_office
+def questions(slug: str) -> ResponseReturnValue:
+    """List what a group's sign-up form asks; a form adds a question."""
+    form, language = QuestionForm(), str(get_locale())
+    with transaction() as session:
+        found = service.find_group(session, signed_in(), slug)
+        is_full = len(found.questions) >= MAX_QUESTIONS
+        if not is_full and form.validate_on_submit():
+            said = form.kind.data, form.typed("label"), form.options()
+            office.add_question(session, found, *said)
+            return redirect(url_for(".questions", slug=slug, done="added"), 303)
+        shown = [question_view(each, language) for each in found.questions]
+        kinds = QUESTION_TYPES
+        page = _page("questions", found, form=form, shown=shown, kinds=kinds, is_full=is_full)
+    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
+
+
+@office_groups.post("/groups/<slug>/questions/<int:question_id>/remove")
+@for_office
+def remove_question(slug: str, question_id: int) -> ResponseReturnValue:
+    with transaction() as session:
+        found = service.find_group(session, signed_in(), slug)
+        office.remove_question(session, found, question_id)
+    return redirect(url_for(".questions", slug=slug, done="removed"), 303)
 
 
 def _stored(session: Session, form: GroupForm, found: Group | None = None) -> Group | None:

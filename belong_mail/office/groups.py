@@ -1,16 +1,18 @@
-"""What the office does with groups: add, describe, mark, order and launch them."""
+"""What the office does with groups: add, describe, mark, order, launch and let them ask."""
 
 from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
+from belong_mail.core.db import required
 from belong_mail.core.email_templates import fixed_words
 from belong_mail.core.i18n import LocalizedText
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet, telling_word
-from belong_mail.groups.models import Group
+from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
 from belong_mail.members.models import WaitlistEntry
 
@@ -118,3 +120,23 @@ def people_waiting(session: Session, group: Group) -> int:
     counted = select(func.count(WaitlistEntry.id)).where(WaitlistEntry.group_id == group.id)
     number = session.scalar(counted) or 0
     return number - number % WAITING_STEP
+
+
+def add_question(
+    session: Session, group: Group, kind: str, label: LocalizedText, options: list[LocalizedText]
+) -> Question:
+    """Put a question at the end of a group's form."""
+    last = max((each.position for each in group.questions), default=0)
+    question = Question(position=last + 1, kind=kind, label=label, options=options)
+    group.questions.append(question)
+    session.flush()
+    audit.record(session, audit.Kind.QUESTION_ADDED, group=group, detail=str(question.id))
+    return question
+
+
+def remove_question(session: Session, group: Group, question_id: int) -> None:
+    """Take a question from its group's form, or raise NotFound."""
+    found = (each for each in group.questions if each.id == question_id)
+    question = required(next(found, None), NotFound)
+    audit.record(session, audit.Kind.QUESTION_REMOVED, group=group, detail=str(question_id))
+    session.delete(question)

@@ -16,8 +16,7 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
-from belong_mail.groups.models import Group, Question
-from belong_mail.leads import question_approval
+from belong_mail.groups.models import Group
 from belong_mail.members import removal
 from belong_mail.newsletters import oversight
 from belong_mail.newsletters.models import Newsletter
@@ -52,10 +51,9 @@ class Waiting:
     # Newsletters whose leads must say whether they still go out.
     held: int
     undelivered: int
-    questions: int
 
     def __bool__(self) -> bool:
-        return bool(self.threads or self.held or self.undelivered or self.questions)
+        return bool(self.threads or self.held or self.undelivered)
 
 
 def waiting(session: Session, account: Account) -> Waiting:
@@ -63,7 +61,7 @@ def waiting(session: Session, account: Account) -> Waiting:
     found = inbox(session, account)
     oldest = min((each.said[-1][0] for each in found.threads), default=None)
     held = sum(each.held_at is not None for each in oversight.open_issues(session))
-    return Waiting(len(found.threads), oldest, held, len(found.undelivered), len(found.questions))
+    return Waiting(len(found.threads), oldest, held, len(found.undelivered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,6 @@ class Inbox:
 
     threads: list[ThreadStatus]
     undelivered: list[tuple[ContactMessage, Delivery]]
-    questions: list[tuple[Group, Question]]
 
 
 def inbox(session: Session, account: Account) -> Inbox:
@@ -80,7 +77,6 @@ def inbox(session: Session, account: Account) -> Inbox:
     return Inbox(
         [each for each in threads(session, account) if each.is_waiting],
         contact.undelivered(session),
-        question_approval.waiting_questions(session),
     )
 
 
@@ -88,18 +84,6 @@ def resend_messages(session: Session, account: Account) -> None:
     """Have messages that were not delivered sent again. Raises NotFound."""
     require_office(account)
     contact.ask_to_resend(session)
-
-
-def approve_question(session: Session, account: Account, sealer: Sealer, question_id: int) -> None:
-    """Let people be asked a question, when the worker has read it. Raises NotFound."""
-    require_office(account)
-    question_approval.ask_to_approve(session, sealer, question_id)
-
-
-def refuse_question(session: Session, account: Account, question_id: int) -> None:
-    """Do away with a question that waits. Raises NotFound."""
-    require_office(account)
-    question_approval.refuse_question(session, question_id)
 
 
 def threads(session: Session, account: Account) -> list[ThreadStatus]:

@@ -7,8 +7,6 @@ from flask_babel import get_locale
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import threads as receipts
 from belong_mail.groups.presenters import group_view
-from belong_mail.groups.question_types import QUESTION_TYPES
-from belong_mail.leads.question_approval import question_view
 from belong_mail.members.removal import TooManyRemovals
 from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
@@ -52,20 +50,9 @@ def thread(reference: str) -> ResponseReturnValue:
 @office.get("/inbox")
 @for_office
 def inbox() -> str:
-    language = str(get_locale())
     with transaction() as session:
         found = service.inbox(session, signed_in())
-        asked = [
-            (group_view(group, language), *question_view(question, language))
-            for group, question in found.questions
-        ]
-        return render_template(
-            "office/inbox.html",
-            found=found,
-            asked=asked,
-            question_types=QUESTION_TYPES,
-            days_since=service.days_since,
-        )
+        return render_template("office/inbox.html", found=found, days_since=service.days_since)
 
 
 @office.post("/inbox/resend")
@@ -74,22 +61,6 @@ def resend() -> ResponseReturnValue:
     with transaction() as session:
         service.resend_messages(session, signed_in())
     return redirect(url_for(".inbox", done="resent"), 303)
-
-
-@office.post("/questions/<int:question_id>/approve")
-@for_office
-def approve_question(question_id: int) -> ResponseReturnValue:
-    with transaction() as session:
-        service.approve_question(session, signed_in(), services().sealer, question_id)
-    return redirect(url_for(".inbox", done="approved"), 303)
-
-
-@office.post("/questions/<int:question_id>/refuse")
-@for_office
-def refuse_question(question_id: int) -> ResponseReturnValue:
-    with transaction() as session:
-        service.refuse_question(session, signed_in(), question_id)
-    return redirect(url_for(".inbox", done="refused"), 303)
 
 
 @office.route("/groups/<slug>/second-ok", methods=["GET", "POST"])

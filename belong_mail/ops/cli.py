@@ -14,7 +14,6 @@ from belong_mail.contact.commands import contact_commands
 from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
 from belong_mail.inbound.commands import bounce_commands, inbound_command
-from belong_mail.leads.commands import question_commands
 from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.ops import user_errors
@@ -52,8 +51,6 @@ EXAMPLES: Final = {
     "lead remove": "belong lead remove --group asian",
     "lead unlink": "belong lead unlink",
     "office remove": "belong office remove",
-    "question approve": "belong question approve 12",
-    "question refuse": "belong question refuse 12",
     "newsletter report": "belong newsletter report ID --json",
     "newsletter release": "belong newsletter release ID",
     "newsletter cancel": "belong newsletter cancel ID",
@@ -146,7 +143,7 @@ def worker(*, drain: bool) -> None:
 web = web_command(lambda: services().settings)
 
 COMMANDS = (
-    group_commands, lead_commands, office_commands, question_commands, newsletter_commands,
+    group_commands, lead_commands, office_commands, newsletter_commands,
     contact_commands, inbound_command, bounce_commands, import_command,
     web, worker,
 )  # fmt: skip

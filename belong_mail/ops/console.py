@@ -17,7 +17,7 @@ from belong_mail.ops import cli
 # Who uses a command; each stands once.
 SECTIONS = {
     "For the office": (
-        "group", "lead", "office", "question", "newsletter", "import", "contact",
+        "group", "lead", "office", "newsletter", "import", "contact",
     ),
     "To run the site": ("setup", "web", "worker", "inbound", "db", "keys", "hold"),
     "To look after the site": ("doctor", "status", "outbox", "bounce", "purge"),

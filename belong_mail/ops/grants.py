@@ -30,7 +30,6 @@ SENT_BY_THE_WEB = (
     "contact-message",
     "contact-received",
     "newsletter-test",
-    "question-waits",
     "approve-issue",
     "office-acted",
     "welcome-member",
@@ -163,9 +162,7 @@ WEB = {
         may_delete=True,
     ),
     "questions": Rights(
-        "group_id position kind label options is_required approved_at proposed_at",
-        may_delete=True,
-        rows=(("INSERT", "approved_at IS NULL"), ("DELETE", "true")),
+        "group_id position kind label options is_required", may_delete=True
     ),
     # The worker alone begins one, after it was mailed.
     "recoveries": Rights(update="used_at", may_delete=True),

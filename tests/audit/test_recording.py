@@ -135,11 +135,6 @@ OF_A_PAGE: tuple[tuple[str, dict[str, str], list[str]], ...] = (
         {"without_mailbox": "y"},
         [Kind.PAGE_CHANGED, Kind.MAILBOX_REMOVED],
     ),
-    (
-        f"{VILLAGE}/questions",
-        {"kind": "text", "label_en": "Which tea?", "label_es": "¿Qué té?"},
-        [Kind.QUESTION_PROPOSED],
-    ),
     (f"{VILLAGE}/meetings/new", MEETING, [Kind.MEETING_ADDED]),
 )
 
@@ -171,11 +166,15 @@ def test_each_step_of_an_interest_is_recorded(lead: Visitor, services: Services)
     assert kinds(services) == wanted
 
 
-def test_question_that_is_taken_back_is_recorded(lead: Visitor, services: Services) -> None:
+def test_question_that_is_added_and_removed_is_recorded(
+    office: Visitor, services: Services
+) -> None:
     asked = {"kind": "text", "label_en": "Which tea?", "label_es": "¿Qué té?"}
-    lead.send(f"{VILLAGE}/questions", **asked)
+    page = "/office/groups/the-village/questions"
+    assert office.send(page, **asked).status_code == 303
     number = newest(services).detail
-    assert pressed(lead, f"{VILLAGE}/questions/{number}/remove") == 303
+    assert newest(services).kind == Kind.QUESTION_ADDED
+    assert pressed(office, f"{page}/{number}/remove") == 303
     assert (newest(services).kind, newest(services).detail) == (Kind.QUESTION_REMOVED, number)
 
 

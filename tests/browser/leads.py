@@ -157,8 +157,6 @@ def _group(page: Page) -> Iterator[str]:
     yield "group-edit-saved"
     press(page, "main .away a")
     yield "questions"
-    press(page, "#main-form .button")
-    yield "questions-with-errors"
 
 
 def _mailbox(page: Page, site: Served, address: str) -> Iterator[str]:
@@ -238,6 +236,10 @@ def _audience(page: Page) -> Iterator[str]:
     yield "office-group"
     press(page, "#main-form .button")
     yield "office-group-saved"
+    press(page, "main .away a[href*=questions]")
+    yield "office-questions"
+    press(page, "#main-form .button")
+    yield "office-questions-with-errors"
 
 
 def _office(page: Page) -> Iterator[str]:

@@ -122,6 +122,7 @@ ERASE = "tests/self_service/test_copy_and_erase.py"
 NUMBERS = "tests/leads/test_numbers.py"
 ENDING = "tests/groups/test_ending.py"
 SITE_SETTINGS = "tests/groups/test_site_settings.py"
+QUESTIONS = "tests/office/test_questions.py"
 OFFICE_GROUPS = "tests/groups/test_office_groups.py"
 RETIRING = "tests/groups/test_retiring.py"
 SECOND_YES = "tests/leads/test_second_yes.py"
@@ -896,10 +897,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-question-is-its-groups",
-        "belong_mail/leads/question_approval.py",
-        "    if question.group_id != group.id:\n        raise NotFound\n    record",
-        "    record",
-        (TABLE,),
+        "belong_mail/office/groups.py",
+        "    found = (each for each in group.questions if each.id == question_id)\n",
+        "    found = (each for each in session.query(Question) if each.id == question_id)\n",
+        (f"{QUESTIONS}::test_the_office_removes_a_question_at_once[sqlite]",),
     ),
     (
         "pages-of-leads-are-marked-by-nobody",
@@ -4898,7 +4899,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-further-language-says-what-is-sensitive",
-        "belong_mail/leads/question_approval.py",
+        "belong_mail/groups/questions.py",
         'for words in sensitive_words("questions")',
         "for words in ()",
         (THIRD_LANGUAGE,),
@@ -5307,11 +5308,11 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{ADDRESSES}::test_an_address_leaves_that_group_alone_and_is_told_of_it[sqlite]",),
     ),
     (
-        "no-approval-puts-a-sensitive-question-on-a-form",
-        "belong_mail/leads/tasks.py",
-        'if not any(map(question_approval.asks_sensitive, wanted["words"])):',
-        "if True:",
-        ("tests/office/test_inbox.py",),
+        "no-sensitive-question-is-on-a-form",
+        "belong_mail/groups/questions.py",
+        " if not any(map(asks_sensitive, words_of(each)))]",
+        "]",
+        (QUESTIONS,),
     ),
     (
         "the-office-reads-no-draft",

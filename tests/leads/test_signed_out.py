@@ -37,7 +37,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "welcome_en": "Come on in\r\nand sit down",
         "mailbox": "shared.box@dpsk12.org",
     },
-    "questions.listed": {"label_en": "Which snack do you like?", "kind": "text"},
+    "office_groups.questions": {"label_en": "Which snack do you like?", "kind": "text"},
     "group_interests.listed_interests": {"label_en": "Bring the tea"},
     "group_interests.rename": {"label_en": "Bring the cake"},
     "lead_meetings.new": {
@@ -79,14 +79,14 @@ WITHOUT_WORDS = {
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_settings.default", "office_settings.copies", "office_settings.remove_alerts",
     "office_health.retry", "office_health.accept", "office_health.undo",
-    "office.resend", "office.approve_question", "office.refuse_question",
+    "office.resend", "office_groups.remove_question",
     "office_newsletters.pause", "office_newsletters.resume", "office_newsletters.stop",
     "office_newsletters.send", "office_newsletters.cancel", "editor.duplicate",
     "approvals.approve", "approvals.decline", "approvals.setting", "office.second_ok",
     "lead.set_language", "sign_in.out", "editor.begin", "editor.save", "editor.preview",
     "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
     "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
-    "questions.remove", "lead_meetings.cancel", "lead_meetings.cancel_day",
+    "lead_meetings.cancel", "lead_meetings.cancel_day",
     "lead_meetings.restore_day", "group_interests.retire",
 }  # fmt: skip
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')

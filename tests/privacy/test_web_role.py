@@ -25,7 +25,6 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, IssueCount
-from belong_mail.groups.models import Question
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
@@ -165,15 +164,10 @@ def test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_none(
 
 
 @on_postgresql
-def test_the_web_asks_no_question_that_the_office_has_not_approved_and_deletes_no_sent_issue(
-    services: Services, web: Engine
-) -> None:
+def test_the_web_deletes_no_sent_issue_and_plans_none(services: Services, web: Engine) -> None:
     with services.writing.begin() as session:
         group_id = queue_issue(session).group_id
-    asked = insert(Question).values(group_id=group_id, position=9, kind="text", label={})
-    assert "violates row-level security" in refusal(web, asked)
     with web.begin() as connection:
-        connection.execute(asked.values(approved_at=None))
         assert connection.execute(delete(Newsletter)).rowcount == 0
     planned = insert(Newsletter).values(group_id=group_id, planned_to=0)
     assert "violates row-level security" in refusal(web, planned)
@@ -289,7 +283,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
         ),
         (f"GRANT SELECT (reason) ON suppressions TO {role}", "SELECT some of suppressions"),
         ("ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY", "such as: ALL ROWS deliveries"),
-        ("CREATE POLICY more ON questions USING (true)", "such as: POLICY questions more"),
+        ("CREATE POLICY more ON groups USING (true)", "such as: POLICY groups more"),
         (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
         ("GRANT INSERT ON leaderships TO PUBLIC", "such as: INSERT leaderships"),
     ):
@@ -301,7 +295,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
         assert run(settings, "db", "upgrade").returncode == 0
         if "POLICY" in change:
             with services.writing.begin() as session:
-                session.execute(text("DROP POLICY more ON questions"))
+                session.execute(text("DROP POLICY more ON groups"))
         assert doctor(settings)[0] == 0
 
 

@@ -18,10 +18,11 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.leads import interests, question_approval
+from belong_mail.leads import interests
 from belong_mail.newsletters import approval, asking
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Newsletter
+from belong_mail.office.groups import add_question
 from belong_mail.web.access import Access
 from belong_mail.worker.loop import Worker
 from tests import crawl
@@ -278,9 +279,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     if slug == OWN:
         asking.ask(session, asked, lead, asking.Wanted(None, 10, is_told=False))
     meeting = plan_meeting(session, slug)
-    question = question_approval.propose_question(
-        session, group, "text", {"en": "Which snack?"}, []
-    )
+    question = add_question(session, group, "text", {"en": "Which snack?"}, [])
     interests.add_interest(session, group, {"en": "Bring the tea"})
     named = {
         "slug": slug,

@@ -85,8 +85,6 @@ COMMANDS = {
     "office_imports.start": "import",
     "group_interests.listed_interests": "group interest",
     "office.resend": "contact resend",
-    "office.approve_question": "question approve",
-    "office.refuse_question": "question refuse",
     "office_health.retry": "outbox retry",
     "office_health.accept": "bounce accept",
     "office_health.undo": "bounce undo",

@@ -21,8 +21,6 @@ VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     "waiting": lambda session, lead, _: office.waiting(session, lead),
     "inbox": lambda session, lead, _: office.inbox(session, lead),
     "resend": lambda session, lead, _: office.resend_messages(session, lead),
-    "approve": lambda session, lead, its: office.approve_question(session, lead, its.sealer, 1),
-    "refuse": lambda session, lead, _: office.refuse_question(session, lead, 1),
     "threads": lambda session, lead, _: office.threads(session, lead),
     "groups": lambda session, lead, _: office.groups(session, lead),
     "group": lambda session, lead, _: office.find_group(session, lead, VILLAGE),

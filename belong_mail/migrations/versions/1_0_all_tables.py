@@ -79,8 +79,6 @@ def _create_groups() -> None:
         sa.Column("label", sa.JSON(), nullable=False),
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("is_required", sa.Boolean(), nullable=False),
-        sa.Column("approved_at", TIME),
-        sa.Column("proposed_at", TIME),
     )
     op.create_table(
         "group_interests",

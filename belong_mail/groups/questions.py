@@ -1,0 +1,67 @@
+"""The questions of a group's sign-up form, and what none may ask."""
+
+import re
+import unicodedata
+
+from belong_mail.core.i18n import TextIn, sensitive_words
+from belong_mail.groups.models import Group, Question
+from belong_mail.groups.presenters import localized
+
+# Questions of one group: nobody should have to fill in a form for long.
+MAX_QUESTIONS = 8
+
+
+def asked(group: Group) -> list[Question]:
+    """List what a group's form asks.
+
+    Whoever broke into the web can write any question down: one that asks identity, health,
+    pronouns, religion, race or orientation is on no form.
+    """
+    return [each for each in group.questions if not any(map(asks_sensitive, words_of(each)))]
+
+
+def question_view(question: Question, language: str) -> tuple[Question, str, list[TextIn]]:
+    """Return a question with its words, and those of its answers, in a language."""
+    options = [localized(each, language) for each in question.options]
+    return question, localized(question.label, language), options
+
+
+def words_of(question: Question) -> list[str]:
+    """List a question's words in all languages, and those of its answers."""
+    return [words for each in (question.label, *question.options) for words in each.values()]
+
+
+def _plain(text: str) -> str:
+    """Return a text without accents and hidden characters, in small letters."""
+    spread = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in spread if unicodedata.category(c) not in {"Mn", "Cf"})
+    return " ".join(plain.split())
+
+
+def _pattern(word: str) -> str:
+    """Return a pattern of a word, with a star at its end for all that begin so."""
+    ending = r"\w*" if word.endswith("*") else ""
+    return re.escape(_plain(word.removesuffix("*"))) + ending
+
+
+SENSITIVE_WORDS = re.compile(
+    r"\b(?:"
+    # English
+    r"identit\w*|identif\w*|diagnos\w*|disabilit\w*|disabled|disorders?|autis\w*|adhd|hiv"
+    r"|illness\w*|diseases?|medical\w*|mental health|pregnan\w*|pronouns?|gender\w*|sex|sexual\w*"
+    r"|transgender\w*|nonbinary|non-binary|orientations?|gay|lesbians?|bisexual\w*|queer"
+    r"|religi\w*|faiths?|church\w*|mosques?|synagogues?|worship\w*|beliefs?|pray\w*"
+    r"|races?|racial\w*|ethnic\w*|skin colou?r|nationalit\w*|immigra\w*|citizenship|ancest\w*"
+    # Spanish, without accents
+    r"|identidad\w*|discapaci\w*|trastornos?|enferm\w*|medic[oa]s?|salud mental|embaraz\w*"
+    r"|pronombres?|generos?|sexo|transgener\w*|no binari[oa]s?|orientacion\w*"
+    r"|lesbianas?|fe|iglesias?|mezquitas?|sinagogas?|creencias?|rezar|rezas?"
+    r"|razas?|etni[ac]\w*|color de piel|nacionalidad\w*|inmigra\w*|ciudadanias?|ascendencias?"
+    + "".join(f"|{_pattern(word)}" for words in sensitive_words("questions") for word in words)
+    + r")\b"
+)
+
+
+def asks_sensitive(text: str) -> bool:
+    """Tell whether words ask identity, diagnosis, pronouns, religion, race or orientation."""
+    return SENSITIVE_WORDS.search(_plain(text)) is not None

@@ -1,0 +1,178 @@
+"""The office writes the questions of a form, its leads read them, and some are never asked."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from belong_mail.core.services import Services
+from belong_mail.groups.models import Question
+from belong_mail.groups.questions import asks_sensitive
+from belong_mail.groups.seeds import INTERESTS, QUESTIONS
+from tests.browser_client import Form, Visitor
+from tests.db_dump import kept_of
+from tests.factories import group_named
+
+PAGE = "/office/groups/the-village/questions"
+OF_LEADS = "/lead/groups/the-village/questions"
+JOIN = "/groups/the-village/join"
+SNACK: dict[str, str] = {
+    "label_en": "Which snack do you like?",
+    "label_es": "¿Qué merienda te gusta?",
+    "kind": "choice",
+    "options_en": "Apples\r\n\r\n  Pears ",
+    "options_es": "Manzanas\r\nPeras",
+}
+
+
+def asked(services: Services) -> list[Question]:
+    """List the questions of The Village."""
+    with services.reading.begin() as session:
+        return list(group_named(session, "the-village").questions)
+
+
+def test_a_question_that_the_office_adds_is_on_the_form(
+    office: Visitor, lead: Visitor, visitor: Visitor, services: Services
+) -> None:
+    answer = office.send(PAGE, **SNACK)
+    assert "Question added." in office.open(answer.location).text
+    question = asked(services)[-1]
+    assert question.label == {"en": SNACK["label_en"], "es": SNACK["label_es"]}
+    assert question.options == [
+        {"en": "Apples", "es": "Manzanas"},
+        {"en": "Pears", "es": "Peras"},
+    ]
+    assert "Which snack do you like?" in visitor.open(JOIN).text
+    spanish = visitor.open(f"{JOIN}?lang=es").text
+    assert "Manzanas" in spanish
+    assert "Apples" not in spanish
+    read = lead.open(OF_LEADS).text
+    assert "Which snack do you like?" in read
+    assert "One of a list: Apples, Pears" in read
+    assert "<form" not in read.partition("<main")[2], "the office writes them"
+
+
+def test_the_office_removes_a_question_at_once(
+    office: Visitor, lead: Visitor, visitor: Visitor, services: Services
+) -> None:
+    """The group has a lead, or its form would ask nothing."""
+    assert lead.open(OF_LEADS).status_code == 200
+    assert "Where do you work with students?" in visitor.open(JOIN).text
+    question_id = asked(services)[0].id
+    token = Form(office.open(PAGE).text).fields["csrf_token"]
+    assert office.press(f"{PAGE}/{question_id}/remove").status_code == 400
+    other = f"/office/groups/asian/questions/{question_id}/remove"
+    assert office.press(other, csrf_token=token).status_code == 404
+    assert "Where do you work with students?" in visitor.open(JOIN).text
+    assert office.press(f"{PAGE}/{question_id}/remove", csrf_token=token).status_code == 303
+    assert "Where do you work with students?" not in visitor.open(JOIN).text
+    assert office.press(f"{PAGE}/{question_id}/remove", csrf_token=token).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "words", [{"label": {"en": "Tea?", "es": "¿Tu género?"}}, {"options": [{"en": "My religion"}]}]
+)
+def test_what_asks_who_somebody_is_is_on_no_form_whoever_wrote_it_down(
+    lead: Visitor, visitor: Visitor, services: Services, words: dict[str, Any]
+) -> None:
+    """Whoever broke into the web can write any question into the database."""
+    assert lead.open(OF_LEADS).status_code == 200
+    said = {"position": 9, "kind": "choices", "label": {"en": "Tea?"}, "options": [{"en": "Yes"}]}
+    with services.writing.begin() as session:
+        group_id = group_named(session, "the-village").id
+        session.add(Question(group_id=group_id, **said))
+    assert "Tea?" in visitor.open(JOIN).text
+    with services.writing.begin() as session:
+        written = update(Question).where(Question.position == said["position"])
+        session.execute(written.values(**words))
+    assert "Tea?" not in visitor.open(JOIN).text
+
+
+BAD: tuple[dict[str, str], ...] = (
+    {"label_en": ""},
+    {"label_en": " "},
+    {"label_en": "a" * 91},
+    {"label_en": "a\x00b"},
+    {"label_en": "a\u202eb"},
+    {"label_en": "What are your pronouns?"},
+    {"label_es": "¿Cuál es tu género?"},
+    {"label_es": "a" * 91},
+    {"kind": "secret"},
+    {"kind": ""},
+    {"kind": "text"},
+    {"options_en": ""},
+    {"options_en": "Only one"},
+    {"options_en": "\n".join(str(number) for number in range(11))},
+    {"options_en": "Apples\n" + "a" * 91},
+    {"options_en": "Apples\nBuddhist religion"},
+    {"options_es": "Manzanas"},
+    {"options_es": "Manzanas\nRaza"},
+)
+
+
+@pytest.mark.parametrize("wrong", BAD, ids=str)
+def test_what_cannot_be_asked_is_explained_and_the_rest_is_kept(
+    office: Visitor, services: Services, wrong: dict[str, str]
+) -> None:
+    before = len(asked(services))
+    answer = office.send(PAGE, **SNACK | wrong)
+    assert answer.status_code == 422
+    assert "Problem: " in answer.text
+    assert len(asked(services)) == before
+    if "label_es" not in wrong:
+        assert Form(answer.text).fields["label_es"] == SNACK["label_es"]
+
+
+def test_markup_is_shown_as_it_is(office: Visitor, lead: Visitor) -> None:
+    words = "<script>alert(1)</script> {{ 7*7 }} %(x)s"
+    assert office.send(PAGE, label_en=words, kind="consent").status_code == 303
+    for page in (office.open(PAGE).text, lead.open(OF_LEADS).text):
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7*7 }} %(x)s" in page
+
+
+def test_a_form_bears_eight_questions(office: Visitor, services: Services) -> None:
+    fields = Form(office.open(PAGE).text).fields | SNACK
+    while len(asked(services)) < 8:
+        assert office.press(PAGE, **fields).status_code == 303
+    assert "Eight questions are the most" in office.open(PAGE).text
+    assert office.press(PAGE, **fields).status_code == 422
+    assert len(asked(services)) == 8
+
+
+def test_leads_and_strangers_write_no_question(
+    lead: Visitor, other_lead: Visitor, visitor: Visitor, services: Services
+) -> None:
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    remove = f"{PAGE}/{asked(services)[0].id}/remove"
+    before = kept_of(services)
+    assert other_lead.open(OF_LEADS).status_code == 404
+    assert lead.open(PAGE).status_code == 404
+    assert lead.press(PAGE, csrf_token=token, **SNACK).status_code == 404
+    assert lead.press(remove, csrf_token=token).status_code == 404
+    for page in (PAGE, OF_LEADS):
+        assert visitor.open(page).status_code == 302
+    assert visitor.press(PAGE, **SNACK).status_code in {400, 403}
+    assert visitor.press(remove).status_code in {400, 403}
+    assert kept_of(services) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "What is your identity?", "Your DIAGNOSIS?", "Pronouns", "Which religion?", "Your race?",
+        "Sexual orientation", "p\u00adronouns", "pro\u200bnouns", "ＰＲＯＮＯＵＮＳ",
+        "Mental\nhealth",
+        "¿Cuál es tu identidad?", "¿Tienes un diagnóstico?", "¿Tus pronombres?", "¿Qué religión?",
+        "¿De qué raza?", "Orientación sexual", "Tu GÉNERO", "¿Qué fe tienes?", "Discapacidad",
+    ],
+)  # fmt: skip
+def test_who_somebody_is_is_never_asked(words: str) -> None:
+    assert asks_sensitive(words)
+
+
+def test_what_groups_ask_today_may_be_asked() -> None:
+    said = [label for questions in QUESTIONS.values() for _kind, label, _options in questions]
+    said += [label for labels in INTERESTS.values() for label in labels]
+    said += [{"en": "Do you trace your interest to a café?", "es": "¿Generosa ayuda, café?"}]
+    assert not [words for each in said for words in each.values() if asks_sensitive(words)]
