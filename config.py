@@ -303,13 +303,6 @@ class Config:
         " over 15 minutes; may list two addresses, with a comma; empty: no one",
         UsedBy.WORKER,
     )
-    canary_address: str = setting(
-        settings.optional(settings.inbox),
-        "",
-        "receives a small test email every five minutes; `status`, `doctor` and /metrics warn when"
-        " the relay has accepted none for 15 minutes; empty: no test emails",
-        UsedBy.WORKER,
-    )
     inbound_url: str = setting(
         settings.secret,
         "",

@@ -31,6 +31,7 @@ from belong_mail.members.calendar_views import own_calendar
 from belong_mail.members.personal_views import personal_address
 from belong_mail.members.self_service_views import address_change, self_service
 from belong_mail.members.views import subscriptions, waiting_list
+from belong_mail.monitoring.views import office_health, operating
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures
 from belong_mail.newsletters.release_views import approvals, releases
@@ -42,7 +43,6 @@ from belong_mail.office.settings_views import office_settings
 from belong_mail.office.trail_views import office_trail
 from belong_mail.office.views import office
 from belong_mail.ops import cli, hold
-from belong_mail.ops.views import office_health, operating
 from belong_mail.pages.dev_mailbox import mailbox
 from belong_mail.pages.directory import directory
 from belong_mail.pages.errors import register_error_pages

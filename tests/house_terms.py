@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from belong_mail.groups import seeds
+from belong_mail.monitoring import commands as monitoring_commands
 from belong_mail.ops import cli, hold
 from belong_mail.ops import commands as ops_commands
 from config import Config
@@ -142,7 +143,11 @@ def _words_of(value: Any, language: str) -> Iterator[str]:
 
 def operators_words() -> Iterator[str]:
     """Find what operators read: help texts of commands and settings, and reasons of a hold."""
-    for command in (*cli.COMMANDS, *ops_commands.COMMANDS.values()):
+    for command in (
+        *cli.COMMANDS,
+        *ops_commands.COMMANDS.values(),
+        *monitoring_commands.COMMANDS.values(),
+    ):
         yield from _help_of(command)
     yield from cli.LAZY_COMMANDS.values()
     yield from (each.metadata["about"] for each in Config.__dataclass_fields__.values())

@@ -55,8 +55,6 @@ READ_MAIL_AGE = timedelta(days=7)
 INBOUND_DIGEST_AGE = DELIVERY_AGE
 # How far such a mailbox is read, after the last try: it is another one by now, or none.
 UNTRIED_MAILBOX_AGE = timedelta(days=1)
-# The emails that show that email leaves: an outage of the last day is seen in them.
-CANARY_AGE = timedelta(days=1)
 # That a member was reminded of a day's meeting: nobody is reminded twice.
 REMINDER_AGE = timedelta(days=30)
 # A thread that a receipt code opens, after its last message: as long as any message to the office.

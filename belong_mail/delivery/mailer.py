@@ -50,16 +50,6 @@ class Email:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedRecipients:
-    """Name somebody who is set as the recipient of a delivery; None: nobody is set."""
-
-    # The office's inbox, for copies of newsletters.
-    copies: Callable[[], bytes] | None
-    operators: tuple[Callable[[], bytes], ...]
-    canary: Callable[[], bytes] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Mailer:
     """What it takes to write an email; the worker alone has one."""
 
@@ -74,8 +64,6 @@ class Mailer:
     office: str
     # The addresses of those who look after this instance.
     operators: tuple[str, ...]
-    # The address that gets the test emails, or nothing.
-    canary: str
     # To whom else we write on the word of a sealed request.
     staff: Staff
     # In which meetings are held.

@@ -70,7 +70,6 @@ class Delivery(Base):
             "ix_deliveries_single", "newsletter_id", "created_at", where="newsletter_id IS NULL"
         ),
         _partial("ix_deliveries_told", "created_at", where="sealed_arguments IS NOT NULL"),
-        _partial("ix_deliveries_canary", "created_at", where="kind = 'canary'"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

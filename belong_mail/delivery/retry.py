@@ -32,9 +32,7 @@ AWAITED = (
 )
 
 
-# The same, and what shows that email leaves: it is to tell so soon after the relay is back.
-RETRIED_SOON = (*AWAITED, "canary")
-# So it leaves within a minute of the relay's return.
+# So each of them leaves within a minute of the relay's return.
 AWAITED_RETRY = timedelta(seconds=45)
 
 
@@ -56,8 +54,6 @@ GIVE_UP_AFTER = {
     "contact-message": timedelta(days=5),
     "introduce-member": timedelta(days=5),
     "invitation": timedelta(days=5),
-    # The next one says more about the relay than an old one.
-    "canary": timedelta(minutes=15),
 }
 
 
@@ -99,7 +95,7 @@ def retry_wait(kind: str, attempts: int, *, is_break: bool, is_about_mailbox: bo
     wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
     if is_break and attempts == 1:
         wait = RETRY_AT_ONCE
-    elif kind in RETRIED_SOON and not is_about_mailbox:
+    elif kind in AWAITED and not is_about_mailbox:
         wait = AWAITED_RETRY
     spread = random.uniform(*RETRY_SPREAD)
     return wait * spread

@@ -22,6 +22,7 @@ from belong_mail.ops.worker_launcher import DRAIN, QUIET, exec_worker
 from belong_mail.web.context import services
 
 COMMANDS_MODULE = "belong_mail.ops.commands"
+MONITORING_MODULE = "belong_mail.monitoring.commands"
 SETUP_MODULE = "belong_mail.ops.setup_command"
 
 
@@ -85,7 +86,8 @@ def _load_command(name: str) -> click.Command:
         setup: click.Command = import_module(SETUP_MODULE).setup_command
         _explain(setup, name)
         return setup
-    command: click.Command = import_module(COMMANDS_MODULE).COMMANDS[name]
+    module = MONITORING_MODULE if name in {"doctor", "status"} else COMMANDS_MODULE
+    command: click.Command = import_module(module).COMMANDS[name]
     _wrap_command(command, name)
     return command
 

@@ -1,6 +1,5 @@
 """The operator's commands: keys, database, doctor, status, outbox, hold; some for development."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,22 +21,20 @@ from belong_mail.ops import (
     backup_retention,
     clock_repair,
     demo_data,
-    doctor,
     figures,
     grants,
-    health,
     hold,
     in_flight,
+    inspection,
     key_check,
     key_rotation,
-    probe_report,
     rooms,
     schema,
     settings,
 )
 from belong_mail.ops import move as database_move
+from belong_mail.ops.findings import Finding
 from belong_mail.ops.host_state import HostStateFile
-from belong_mail.ops.metrics import gather_metrics
 from belong_mail.web.context import read_transaction, services, transaction
 
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
@@ -197,20 +194,12 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         database_backup.opened(file, key_file, place) as copy,
         database_backup.drill(copy, place, given, _hold) as restored,
     ):
-        findings, number = list(doctor.check_database(restored)), count_rows(restored)
+        findings, number = list(inspection.check_database(restored)), count_rows(restored)
         with Session(restored) as session:
-            findings += doctor.check_opening(session, Keyring(*keys_here()))
+            findings += inspection.check_opening(session, Keyring(*keys_here()))
             until = hold.pulse(session)
     as_of = f" A worker last worked on it at {until:%Y-%m-%d %H:%M} UTC." if until else ""
-    _print_findings([health.HealthFinding(f"The copy has {number} rows.{as_of}"), *findings])
-
-
-def _print_findings(findings: list[health.HealthFinding]) -> None:
-    """Print one finding a line; exit with 1 if anything is wrong."""
-    for finding in findings:
-        click.echo(f"{'WRONG' if finding.is_wrong else 'ok'}\t{finding.words}")
-    if any(finding.is_wrong for finding in findings):
-        raise click.exceptions.Exit(1)
+    inspection.print_findings([Finding(f"The copy has {number} rows.{as_of}"), *findings])
 
 
 @database_commands.command("move")
@@ -236,69 +225,6 @@ def move(target: str) -> None:
     say("Name the new one in BELONG_DATABASE_URL. Then run `db upgrade` and `hold release`.")
 
 
-@click.command("doctor")
-@click.option(
-    "--probe", is_flag=True, help="Email ourselves through the relay; judge what arrives."
-)
-@click.option(
-    "--probe-file",
-    type=FILE,
-    help="Judge a newsletter that was saved with all headers.",
-)
-@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
-@click.option("--dns", default="", help="Ask this DNS server (HOST or HOST:PORT).")
-def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) -> None:  # noqa: FBT001 - click's
-    """Check everything and say what to do.
-
-    Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
-    well. With --probe also: what of signature, return path, SPF and DMARC arrives.
-    """
-    settings, lookup = services().settings, doctor.resolver(dns)
-    findings = list(doctor.check_database(services().engine, settings.web_database_role))
-    if not any(finding.is_wrong for finding in findings):
-        with transaction() as session:
-            findings += _check_work(session)
-            if settings.private_keys and settings.index_keys:
-                findings += doctor.check_opening(session, Keyring(*keys_here()))
-    findings += health.check_sharing(settings)
-    findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
-    findings += doctor.check_inbound(settings)
-    if not settings.smtp_url.startswith("mailbox:"):
-        findings += doctor.check_names(settings.mail_domain, lookup)
-        findings += doctor.check_relay_names(settings, lookup)
-    if probe:
-        findings += _probe(lookup, wait)
-    if probe_file:
-        saved = probe_report.read_arrived(settings, probe_file.read_bytes(), lookup)
-        findings += probe_report.judge(saved)
-    _print_findings(findings)
-
-
-def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[health.HealthFinding]:
-    with read_transaction() as session:
-        is_on_hold = hold.is_on(session)
-    if is_on_hold:
-        return [health.failure("No probe was sent: sending is on hold. See `hold status`.")]
-    return list(doctor.check_probe(services(), lookup, seconds))
-
-
-@click.command("status")
-def status_command() -> None:
-    """Report what has been stuck too long, for cron.
-
-    Prints nothing and exits with 0 when all is well; otherwise exits with 1.
-    """
-    findings = [health.check_schema(services().engine)]
-    findings += health.check_sharing(services().settings)
-    if not findings[0].is_wrong:
-        with read_transaction() as session:
-            findings += _check_work(session)
-    wrong = [finding.words for finding in findings if finding.is_wrong]
-    click.echo("\n".join(wrong), nl=bool(wrong))
-    if wrong:
-        raise click.exceptions.Exit(1)
-
-
 @click.group("outbox")
 def outbox_commands() -> None:
     """Retry email that is waiting."""
@@ -313,20 +239,6 @@ def retry() -> None:
     with transaction() as session:
         number = hold.ask_retry(session)
     say(f"Messages due now: {number}. A running worker tries them within seconds.")
-
-
-def _check_work(session: Session) -> list[health.HealthFinding]:
-    settings = services().settings
-    has_relay = not settings.smtp_url.startswith("mailbox:")
-    metrics = gather_metrics(session, settings.uncertain, health.free_bytes(settings))
-    return list(
-        health.check_work(
-            metrics,
-            has_relay=has_relay,
-            has_canary=bool(settings.canary_address),
-            has_backups=bool(settings.backup_recipient),
-        )
-    )
 
 
 @key_commands.command("new")
@@ -581,8 +493,6 @@ def _reason_text(waiting: dict[str, int]) -> str:
 COMMANDS = {
     "db": database_commands,
     "keys": key_commands,
-    "doctor": doctor_command,
-    "status": status_command,
     "outbox": outbox_commands,
     "purge": purge_command,
     "hold": hold_commands,

@@ -1,4 +1,4 @@
-"""What the worker must know for operators: alerts, canaries, and what goes of deliveries and jobs.
+"""What the worker must know for operators: what goes of deliveries and jobs.
 
 Those belong to every room: which deliveries are still needed, a room above them may say.
 """
@@ -25,7 +25,7 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.room import Room
-from belong_mail.ops import alerts, canary, hold
+from belong_mail.ops import hold
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -71,17 +71,12 @@ def _purge_allowances(session: Session, at: datetime) -> int:
 
 
 OPS = Room(
-    emails={
-        **dict.fromkeys(alerts.KINDS, alerts.alert_email),
-        canary.CANARY: alerts.canary_email,
-    },
     tasks={hold.RETRY: hold.retry_email},
     retention={
         "links": in_batches(
             update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments
         ),
         "deliveries": in_batches(delete(Delivery), _done),
-        "canaries": in_batches(delete(Delivery), canary.expired),
         "unreadable requests": in_batches(
             delete(Job), lambda at: (Job.due_at < at - UNREADABLE_AGE, Job.failures > 0)
         ),

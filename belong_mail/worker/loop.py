@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select, update
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, site_settings
 from belong_mail.core.db import NO_DATABASE, error_name, now
@@ -19,7 +19,7 @@ from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services, Settings
 from belong_mail.delivery.engine import Engine
-from belong_mail.delivery.mailer import Mailer, SealedRecipients
+from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.delivery.worker_lock import WorkerLock
@@ -28,10 +28,12 @@ from belong_mail.mail.address import Staff
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.smtp.transport import FolderTransport, SmtpTransport, Transport, parse_relay
 from belong_mail.members import import_tasks, waitlist_tasks, wrapped_fields
+from belong_mail.monitoring import alerts
+from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
-from belong_mail.ops import alerts, clock_repair, hold, key_check
+from belong_mail.ops import clock_repair, hold, key_check
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import ALL
 from belong_mail.worker import registry
@@ -64,20 +66,19 @@ class Worker:
     def __init__(
         self,
         mailer: Mailer,
-        sessions: sessionmaker[Session],
+        services: Services,
         transport: Transport,
         lock: WorkerLock,
         policy: SendPolicy,
-        recipients: SealedRecipients,
         state_file: HostStateFile | None,
         intake: "Intake | None" = None,
     ) -> None:
         self._mailer = mailer
         self._keyring = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
         self._receivers = registry.tasks(mailer)
-        self._sessions = sessions
-        self._seals = recipients
-        self._chores = registry.chores(mailer, recipients, policy)
+        self._services = services
+        self._sessions = sessions = services.writing
+        self._chores = registry.chores(mailer, services.settings, policy)
         self._intake = intake
         self._state_file = state_file
         self._meet_at = self._check_at = self._tell_at = 0.0
@@ -186,12 +187,14 @@ class Worker:
 
     def _tell_of_keys(self) -> None:
         """Let nothing leave but alerts, which need no key but the one we have."""
-        if not self._seals.operators or time.monotonic() < self._tell_at:
+        if time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:
-            alerts.check_alerts(session, self._seals.operators, (alerts.WRONG_KEYS,))
-        self.engine.kinds_alone = alerts.KINDS
+            site = Site(session, self._services.settings, now())
+            to = self._mailer.operators
+            alerts.send_alerts(site, self._keyring, to, (alerts.WRONG_KEYS,))
+        self.engine.kinds_alone = (alerts.ALERT,)
         try:
             while self.engine.work() and not self.engine.stopping.is_set():
                 pass
@@ -247,8 +250,8 @@ class Worker:
         with self._sessions.begin() as session:
             checks = self._choose, self._may_go_out, self._is_fit
             for newsletter in newsletters.queue_due(session, *checks):
-                if self._seals.copies is not None:
-                    newsletters.send_copy(session, newsletter, self._seals.copies())
+                if self._services.settings.copy_to_office:
+                    newsletters.send_copy(session, newsletter, self._services.seal_to_office())
         with self._sessions.begin() as session:
             was_planning = planning.plan_more(self._keyring.opener, session, self.planned_at_once)
         if self._is_purge_due():
@@ -353,7 +356,6 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
         sender=format_mailbox(settings.mail_from, f"belong@{settings.mail_domain}"),
         office=settings.contact_inbox,
         operators=settings.alert_address,
-        canary=settings.canary_address,
         staff=Staff(settings.allowed_domains, settings.refused_local_parts),
         zone=settings.timezone,
         district=District(settings.oidc_issuer, settings.secret_keys),
@@ -364,16 +366,11 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     relay = transport or make_transport(settings)
     state_file = HostStateFile(settings.state_folder)
     lock = WorkerLock(settings.state_folder / "workers")
-    recipients = SealedRecipients(
-        copies=services.seal_to_office if settings.copy_to_office else None,
-        operators=tuple(partial(services.seal_to, each) for each in settings.alert_address),
-        canary=partial(services.seal_to, to) if (to := settings.canary_address) else None,
-    )
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
     intake = None
     if (location := settings.inbound_mailbox) is not None:
         intake = import_module(INTAKE).make_intake(location, services, keyring.index, lock)
-    return Worker(mailer, services.writing, relay, lock, policy, recipients, known, intake)
+    return Worker(mailer, services, relay, lock, policy, known, intake)
 
 
 def make_transport(settings: Settings) -> Transport:

@@ -11,8 +11,9 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import retention
 from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Settings
 from belong_mail.delivery.dispatcher import Compose, SkipDelivery
-from belong_mail.delivery.mailer import Mailer, SealedRecipients
+from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.room import Task
 from belong_mail.delivery.throttle import SendPolicy
@@ -23,13 +24,16 @@ from belong_mail.members import import_tasks, reminders, ticks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
+from belong_mail.monitoring.alerts import ALERT, alert_email, send_alerts
+from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings, group_retirement_tasks
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import settings_tasks
-from belong_mail.ops import alerts, canary, clock_repair, figures, key_rotation
+from belong_mail.ops import clock_repair, figures, key_rotation
 from belong_mail.ops.rooms import ALL
 
 log = logging.getLogger(__name__)
+EMAILS = {**ALL.emails, ALERT: alert_email}
 # May return how many rows it did away with.
 Chore = Callable[[Session], object]
 
@@ -39,7 +43,7 @@ def tasks(mailer: Mailer) -> dict[str, Task]:
     return {**ALL.tasks, **{kind: partial(each, mailer) for kind, each in ALL.mailer_tasks.items()}}
 
 
-def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> dict[str, Chore]:
+def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, Chore]:
     """Return what is done each minute, by what the log says when that fails."""
     keys = Keyring(mailer.opener, mailer.index)
     verify = partial(identity_tasks.verify, opener=mailer.opener, district=mailer.district)
@@ -69,11 +73,9 @@ def chores(mailer: Mailer, recipients: SealedRecipients, policy: SendPolicy) -> 
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
-    if recipients.operators:
-        alarm = partial(alerts.check_alerts, recipients=recipients.operators)
-        found["No alarm is raised"] = alarm
-    if (seal := recipients.canary) is not None:
-        found["No canary leaves"] = lambda session: canary.send_canary(session, seal, now())
+    found["No alert is sent"] = lambda session: send_alerts(
+        Site(session, settings, now()), keys, mailer.operators
+    )
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
     found["Memberships lack a list of ticks"] = partial(ticks.fill_missing, opener=mailer.opener)
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
@@ -165,7 +167,7 @@ def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compos
     if delivery.kind in ALL.copies:
         copy = ALL.copies[delivery.kind](session, mailer, delivery)
         return lambda: copy
-    email = ALL.emails[delivery.kind](session, mailer, delivery)
+    email = EMAILS[delivery.kind](session, mailer, delivery)
     about = groups.as_named(session, email.context.get("group"))
     return partial(mailer.envelope, delivery, email, partial(require_quiet_headers, about))
 

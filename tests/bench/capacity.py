@@ -14,7 +14,10 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from belong_mail.ops.metrics import gather_metrics
+from belong_mail.core.db import now
+from belong_mail.monitoring.measures import Site
+from belong_mail.monitoring.metrics import exposition
+from config import Config
 from tests.bench.delivery import own_folder
 from tests.bench.rig import child, product, requests, rounds, server, sinks, tools
 from tests.bench.rig.capacity_page import PAGE, write_page
@@ -95,7 +98,7 @@ def _measure(url: str, folder: Path, members: int, work: Work, issue: Path) -> d
         row |= _send(house, issue, members)
         row |= _serve(house, work.requests)
         row |= _rest(house, work.rest)
-        row["metrics_ms"] = _metrics(url)
+        row["metrics_ms"] = _metrics(house)
     return row | _retire(house, members)
 
 
@@ -161,13 +164,13 @@ def _rest(house: House, seconds: float) -> dict[str, float]:
     }
 
 
-def _metrics(url: str) -> float:
+def _metrics(house: House) -> float:
     """Return how long /metrics, `status` and `doctor` look at the database: the best of three."""
-    took = []
-    with product.engine_of(url) as engine, Session(engine) as session:
+    took, settings = [], Config.read(house.settings)
+    with product.engine_of(house.database_url) as engine, Session(engine) as session:
         for _ in range(3):
             began = time.perf_counter()
-            gather_metrics(session, None)
+            exposition(Site(session, settings, now()))
             took.append(time.perf_counter() - began)
     return min(took) * 1e3
 

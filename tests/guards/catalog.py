@@ -117,7 +117,7 @@ ATTRIBUTION = "tests/bounces/test_attribution.py"
 LEAVE_BY_EMAIL = "tests/bounces/test_leave_by_email.py"
 MAILBOX = "tests/intake/test_hostile.py"
 PACE = "tests/delivery/test_pace.py"
-SCANS = "tests/operations/test_scans.py"
+SCANS = "tests/monitoring/test_scans.py"
 ERASE = "tests/self_service/test_copy_and_erase.py"
 NUMBERS = "tests/leads/test_numbers.py"
 ENDING = "tests/groups/test_ending.py"
@@ -165,7 +165,7 @@ NEWSLETTERS_HEADERS = "tests/newsletters/test_headers.py"
 LAYOUT = "tests/newsletters/test_layout.py"
 WORDS = "tests/newsletters/test_words.py"
 NEWSLETTERS = "tests/office/test_newsletters.py"
-ALERTS = "tests/operations/test_alerts.py"
+ALERTS = "tests/monitoring/test_alerts.py"
 DECODING = "tests/pictures/test_decoding.py"
 MIGRATIONS = "tests/test_migrations.py"
 
@@ -609,7 +609,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/ops/grants.py",
         '    "leases": READS,\n',
         "",
-        ("tests/operations/test_doctor.py::test_a_message_of_no_known_worker_is_counted",),
+        ("tests/monitoring/test_doctor.py::test_a_message_of_no_known_worker_is_counted",),
     ),
     (
         "refused-twice-is-lost",

@@ -15,7 +15,6 @@ from belong_mail.core.retention import READ_MAIL_AGE
 from belong_mail.core.services import Services
 from belong_mail.inbound.models import InboundDigest, last_look
 from belong_mail.members.models import Subscription
-from belong_mail.ops.metrics import exposition, gather_metrics
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce, complaint
 from tests.bounces.scenario import ADA, BounceScenario
@@ -176,21 +175,6 @@ def test_a_wrong_password_is_told_in_words_and_the_next_looks_are_rarer(
     assert last is not None
     assert (last.failures, last.failed_step) == (0, "")
     assert "The mailbox for bounces opens. Unread messages: 0." in cli.invoke(args="doctor").output
-
-
-@on_sqlite
-def test_the_metrics_say_when_it_was_last_read(
-    worker: Worker, inbox: Inbox, services: Services
-) -> None:
-    del inbox
-    before = int(time.time())
-    look(worker)
-    with services.reading.begin() as session:
-        lines = exposition(gather_metrics(session, None)).splitlines()
-    name = "belong_inbound_last_look_timestamp_seconds "
-    [value] = [each.removeprefix(name) for each in lines if each.startswith(name)]
-    assert before <= int(value) <= time.time() + 1
-    assert "belong_inbound_failures 0" in lines
 
 
 @on_sqlite

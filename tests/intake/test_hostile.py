@@ -15,7 +15,7 @@ from belong_mail.core.services import Services
 from belong_mail.inbound import pipe
 from belong_mail.inbound.mailbox import MAX_BREAKS
 from belong_mail.inbound.models import InboundDigest, InboundMailbox, LastLook, last_look
-from belong_mail.ops import alerts
+from belong_mail.monitoring.checks import CHECKS
 from belong_mail.worker.loop import Worker, make_worker
 from tests.bounces.mail import UNKNOWN, bounce
 from tests.bounces.scenario import ADA, BounceScenario
@@ -23,6 +23,7 @@ from tests.faults import product
 from tests.intake.inbox import jobs_of
 from tests.intake.inbox import look as look_and_read
 from tests.markers import on_sqlite
+from tests.monitoring.looking import wrong_names
 from tests.servers.imap import Action, Conversation, ImapServer, drop, hang, say
 
 COMMANDS = ("CONNECT", "CAPABILITY", "LOGIN", "SELECT", "SEARCH", "FETCH", "MOVE", "LOGOUT")
@@ -269,13 +270,13 @@ def test_an_operator_hears_when_it_was_not_read_for_an_hour(
     scripted.script["LOGIN"] = say("%s NO [AUTHENTICATIONFAILED] No")
     look(worker)
     with services.writing.begin() as session:
-        alerts.check_alerts(session, [lambda: b"sealed"])
-        assert not session.new
-        ago = now() - timedelta(minutes=61)
-        session.execute(update(InboundMailbox).values(first_tried_at=ago))
-        assert [each.kind for each in alerts.ALERTS if each.is_on(session, now())] == [
-            "alert-inbound"
-        ]
+        session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=59)))
+    assert "inbound_seconds" not in wrong_names(services)
+    with services.writing.begin() as session:
+        session.execute(update(InboundMailbox).values(first_tried_at=now() - timedelta(minutes=61)))
+    assert "inbound_seconds" in wrong_names(services)
+    [check] = [check for check in CHECKS if check.name == "inbound_seconds"]
+    assert check.emails
 
 
 def test_a_worker_that_is_killed_at_each_step_loses_and_doubles_nothing(

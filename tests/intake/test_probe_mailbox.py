@@ -5,7 +5,7 @@ import re
 from belong_mail.core.environment import ROOT
 from belong_mail.core.services import Services
 from belong_mail.mail.imap.location import parse_mailbox
-from belong_mail.ops import probe
+from belong_mail.monitoring import probe
 from belong_mail.worker.loop import Worker
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite

@@ -11,8 +11,8 @@ from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.bounces.parser import Kind, parse_report
-from belong_mail.ops import probe
-from belong_mail.ops.probe_report import COVERED
+from belong_mail.monitoring import probe
+from belong_mail.monitoring.probe_report import COVERED
 from belong_mail.worker.loop import Worker
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite

@@ -523,9 +523,7 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
     assert scenario.rows("interests") == 0
 
 
-@pytest.mark.parametrize(
-    "kind", ["newsletter-copy", "alert-operator", "alert-contact", "alert-returns", "canary"]
-)
+@pytest.mark.parametrize("kind", ["newsletter-copy", "alert"])
 def test_what_is_for_the_office_goes_to_no_address_in_a_row(scenario: Scenario, kind: str) -> None:
     with scenario.services.writing.begin() as session:
         issue = queue_issue(session, THEIRS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from belong_mail.core.services import Services
-from belong_mail.ops.probe_report import COVERED
+from belong_mail.monitoring.probe_report import COVERED
 from tests.intake.inbox import Inbox
 from tests.markers import on_sqlite
 from tests.processes import run

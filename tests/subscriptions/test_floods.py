@@ -1,7 +1,6 @@
 """A flood of forms: its own source waits, then everybody a little, and nothing fills up."""
 
 from datetime import datetime, timedelta
-from functools import partial
 
 import pytest
 import time_machine
@@ -13,7 +12,9 @@ from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import Limit
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.ops import alerts
+from belong_mail.monitoring import alerts
+from belong_mail.monitoring.checks import CHECKS
+from belong_mail.monitoring.measures import Site
 from belong_mail.web.context import LONGEST_WAIT
 from tests.browser_client import Form, Visitor, link_to
 from tests.markers import on_both
@@ -22,6 +23,8 @@ from tests.scenario import ADA, VILLAGE, Scenario
 JOIN = f"/groups/{VILLAGE}/join"
 FLOODING, QUIET = "203.0.113.7", "198.51.100.1"
 LEAD = "lead@dpsk12.org"
+OPERATOR = "operator@example.org"
+FLOODED = next(check for check in CHECKS if check.name == "flooded")
 # At once, and within the longest wait.
 FORMS_OF_A_SOURCE = 800
 
@@ -155,12 +158,13 @@ def test_a_lead_who_is_known_signs_in_through_any_flood(app: Flask, scenario: Sc
 
 
 def test_the_operator_hears_of_a_flood_once(scenario: Scenario) -> None:
-    told_to = [partial(scenario.services.seal_to, "operator@example.org")]
+    services = scenario.services
 
     def told() -> int:
-        with scenario.services.writing.begin() as session:
-            alerts.check_alerts(session, told_to)
-            found = select(func.count(Delivery.id)).where(Delivery.kind == "alert-flood")
+        with services.writing.begin() as session:
+            site = Site(session, services.settings, now())
+            alerts.send_alerts(site, scenario.keyring, [OPERATOR], [FLOODED])
+            found = select(func.count(Delivery.id)).where(Delivery.kind == alerts.ALERT)
             return session.scalar(found) or 0
 
     assert told() == 0

@@ -684,7 +684,6 @@ def _create_delivery() -> None:
         postgresql_with={"fillfactor": 50},
     )
     _index_some("ix_deliveries_about_id", "deliveries", ["about_id"], "about_id IS NOT NULL")
-    _index_some("ix_deliveries_canary", "deliveries", ["created_at"], "kind = 'canary'")
     _index_some(
         "ix_deliveries_due", "deliveries", ["newsletter_id", "due_at", "id"], "due_at IS NOT NULL"
     )

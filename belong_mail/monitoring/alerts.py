@@ -1,0 +1,86 @@
+"""Email the operator what is wrong, by the table of checks."""
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.i18n import DEFAULT
+from belong_mail.core.rate_limits import ALERT_RATE, WorkerLimit
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.monitoring.checks import CHECKS, Check
+from belong_mail.monitoring.measures import Site
+
+ALERT = "alert"
+log = logging.getLogger(__name__)
+# Told by a worker that does nothing else.
+WRONG_KEYS = Check(
+    name="wrong_keys",
+    about="1 while the worker's keys do not open the database.",
+    measure=lambda _site: 1.0,
+    limit=0,
+    wrong="The worker's keys don't open the database. It sends no email and reads no request",
+    todo=(
+        "Run `doctor`: it says which keys are wrong. Nothing is lost. Put the right keys in place"
+        " and restart the worker."
+    ),
+)
+EMAILED = tuple(check for check in CHECKS if check.emails)
+BY_NAME = {check.name: check for check in (*CHECKS, WRONG_KEYS)}
+
+
+def send_alerts(
+    site: Site,
+    keyring: Keyring,
+    addresses: Sequence[str],
+    checks: Sequence[Check] = EMAILED,
+) -> None:
+    """Ask for an email to each address about each check that is wrong.
+
+    None is told again within six hours, and none while the relay has not judged the last one.
+    """
+    if not addresses or site.session.scalar(_UNTOLD) is not None:
+        return
+    for check in checks:
+        session, key = site.session, b"alert/" + check.name.encode()
+        if not rate_limits.remaining(session, key, ALERT_RATE, site.at, WorkerLimit):
+            continue
+        value = check.measure(site)
+        if value is None or not check.is_wrong(value):
+            continue
+        if rate_limits.record_use(session, key, ALERT_RATE, site.at, table=WorkerLimit) > site.at:
+            continue  # another worker has just told
+        words = check.sentence(value)
+        log.error("%s Run `doctor`.", words)
+        for address in addresses:
+            post_to_address(
+                session, keyring, ALERT, address, DEFAULT, check=check.name, words=words
+            )
+
+
+_UNTOLD = select(Delivery.id).where(
+    Delivery.kind == ALERT, Delivery.state == State.QUEUED, Delivery.due_at.is_not(None)
+)
+
+
+def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Say what is wrong and what to do, to an address that the settings still name."""
+    try:
+        to, said = read_posted(mailer.opener, delivery)
+    except DecryptionError:
+        raise SkipDelivery(State.WITHDRAWN) from None
+    if to not in mailer.operators:
+        raise SkipDelivery(State.WITHDRAWN)
+    check = BY_NAME[said["check"]]
+    context = {
+        "name": check.wrong,
+        "words": said["words"],
+        "todo": check.todo,
+        "seen_at": delivery.created_at,
+    }
+    return Email(to=to, language=DEFAULT, context=context)

@@ -1,0 +1,336 @@
+"""The one table of checks: what is measured, above which limit it is wrong, and what to do then.
+
+`status`, `doctor`, `/readyz`, `/metrics`, the office's page, the alert email and the rules for
+Prometheus all come from it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from belong_mail.core.translatable import gettext_noop
+from belong_mail.monitoring import measures
+from belong_mail.monitoring.measures import Measure, Site
+from belong_mail.ops.findings import Finding, failure
+from belong_mail.ops.hold import RECENT_WORK, SKEW
+
+MINUTE, HOUR, MEGABYTE = 60, 3600, 1024 * 1024
+LATE: Final = measures.LATE.total_seconds()
+
+
+def _minutes(value: float) -> str:
+    return f"{value // MINUTE:.0f} minutes"
+
+
+def _hours(value: float) -> str:
+    return f"{value // HOUR:.0f} hours"
+
+
+def _megabytes(value: float) -> str:
+    return f"{value // MEGABYTE:.0f} MB"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A figure; with a limit, also what is wrong beyond it, and what to do."""
+
+    # The gauge is `belong_NAME`.
+    name: str
+    about: str
+    # Returns None where the figure does not apply.
+    measure: Measure
+    limit: float = math.inf
+    # Whether it is wrong below the limit, not above it.
+    is_least: bool = False
+    # A sentence without its full stop; the amount follows it.
+    wrong: str = ""
+    amount: Callable[[float], str] | None = None
+    # Says more than the figure does, such as what the relay answered.
+    detail: Callable[[Site], str] | None = None
+    todo: str = ""
+    # What `doctor` says when all is well.
+    fine: str = ""
+    # For the office's page, which translates it; "" where it is nothing for the office.
+    office: str = ""
+    # Whether forms are not answered soon: `/readyz` says 503.
+    stops: bool = False
+    # Whether BELONG_ALERT_ADDRESS is told by email.
+    emails: bool = False
+    # Whether the rule for Prometheus is one to wake somebody.
+    pages: bool = False
+
+    def is_wrong(self, value: float | None) -> bool:
+        if value is None:
+            return False
+        return value < self.limit if self.is_least else value > self.limit
+
+    def sentence(self, value: float) -> str:
+        """Say what is wrong, without advice."""
+        return f"{self.wrong} (now {self.amount(value)})." if self.amount else f"{self.wrong}."
+
+    def finding(self, site: Site) -> Finding | None:
+        """Say what is wrong and what to do, or that all is well; None: nothing is to be said."""
+        value = self.measure(site)
+        if value is not None and self.is_wrong(value):
+            detail = self.detail(site) if self.detail else ""
+            return failure(" ".join(filter(None, (self.sentence(value), detail, self.todo))))
+        return Finding(self.fine) if self.fine and value is not None else None
+
+
+CHECKS: Final = (
+    Check(
+        name="worker_missing",
+        about="1 until a worker has run on this database.",
+        measure=measures.worker_missing,
+        limit=0,
+        wrong="No worker has run on this database yet",
+        todo="Start one: nothing is read or sent.",
+        office=gettext_noop("The program that sends email has never run."),
+        pages=True,
+    ),
+    Check(
+        name="worker_seconds",
+        about="Since the last sign of a worker.",
+        measure=measures.worker_seconds,
+        limit=RECENT_WORK.total_seconds(),
+        wrong="No worker has shown that it is running for two minutes",
+        amount=_minutes,
+        todo="Check its log, and start it again: nothing is read or sent.",
+        fine="A worker is running.",
+        office=gettext_noop("The program that sends email isn’t running."),
+        stops=True,
+        pages=True,
+    ),
+    Check(
+        name="worker_ahead_seconds",
+        about="By how much the last sign of a worker is ahead of this clock.",
+        measure=measures.worker_ahead_seconds,
+        limit=SKEW.total_seconds(),
+        wrong="The last sign of a worker is ahead of this machine's clock",
+        amount=_minutes,
+        todo="Set the clock by NTP, and see `hold status`.",
+        stops=True,
+        pages=True,
+    ),
+    Check(
+        name="on_hold",
+        about="1 while sending is on hold.",
+        measure=measures.on_hold,
+        limit=0,
+        wrong="Sending is on hold",
+        todo="See `hold status`.",
+        office=gettext_noop("Sending is on hold. Nothing is lost."),
+        stops=True,
+        pages=True,
+    ),
+    Check(
+        name="disk_free_bytes",
+        about="What the fullest disk we write to still takes.",
+        measure=measures.disk_free_bytes,
+        # A newsletter to 100,000 takes less, and a nightly copy of a large site.
+        limit=256 * MEGABYTE,
+        is_least=True,
+        wrong="A disk that web and worker write to is nearly full",
+        amount=_megabytes,
+        todo="`df -h` shows which. Make room: a full one stops forms, sending and backups.",
+        fine="The disks that we write to have room.",
+        office=gettext_noop("A disk is nearly full."),
+        stops=True,
+        pages=True,
+    ),
+    Check(
+        name="oldest_due_seconds",
+        about="Age of the oldest waiting message.",
+        measure=measures.oldest_due_seconds,
+        limit=LATE,
+        wrong="Email has been waiting for more than 15 minutes",
+        amount=_minutes,
+        detail=measures.last_answer,
+        todo=(
+            "Run `doctor`: it tries the relay. It’s usually a changed password, a certificate, a"
+            " limit, or the network. Nothing is lost: what waits goes out once that is fixed."
+        ),
+        fine="No message has been waiting for more than 15 minutes.",
+        office=gettext_noop("Email has been waiting for more than 15 minutes."),
+        emails=True,
+        pages=True,
+    ),
+    Check(
+        name="oldest_request_seconds",
+        about="Age of the oldest request.",
+        measure=measures.oldest_request_seconds,
+        limit=LATE,
+        wrong="Requests have been waiting to be read for more than 15 minutes",
+        amount=_minutes,
+        todo="Is a worker running? Read its log.",
+        office=gettext_noop("Forms that people sent have been waiting for more than 15 minutes."),
+        stops=True,
+        pages=True,
+    ),
+    Check(
+        name="requests",
+        about="Requests that the worker has not read.",
+        measure=measures.requests,
+        limit=10_000,
+        wrong="More than 10,000 requests are waiting",
+        amount=_number,
+        todo="See “Floods of forms” in the operators’ guide.",
+    ),
+    Check(
+        name="unreadable_requests",
+        about="Requests that cannot be read.",
+        measure=measures.unreadable_requests,
+        limit=0,
+        wrong="Requests cannot be read, and are deleted after seven days",
+        amount=_number,
+        todo="Is the right private key here? Run `doctor`.",
+        pages=True,
+    ),
+    Check(
+        name="flooded",
+        about="1 while forms are delayed or refused because so many are sent.",
+        measure=measures.flooded,
+        limit=0,
+        wrong="So many forms are being sent that some are delayed, and some are refused for now",
+        todo=(
+            "The district’s own networks (BELONG_TRUSTED_NETWORKS) and group leaders’ browsers"
+            " aren’t affected. If someone is flooding the site, ask the people who run the network"
+            " to block them."
+        ),
+        emails=True,
+    ),
+    Check(
+        name="unusual_lookups",
+        about="1 while more requests than usual look up an address.",
+        measure=measures.unusual_lookups,
+        limit=0,
+        wrong="More people than usual asked to join, sign in or see their groups",
+        todo=(
+            "If a group was just announced, this is normal. Requests over the limit wait their"
+            " turn, and nothing is lost. If not, someone may have broken into the website and be"
+            " testing email addresses: check the web server and who can reach the database. If in"
+            " doubt, take the website down."
+        ),
+        emails=True,
+    ),
+    Check(
+        name="undelivered",
+        about="Messages to the office or to group leaders that were not delivered.",
+        measure=measures.undelivered,
+        limit=0,
+        wrong="Messages to the office or to group leaders were not delivered",
+        amount=_number,
+        todo=(
+            "None is lost. Usually the inbox is full, misspelled in the settings, or refuses our"
+            " email. Once that is fixed, the office’s page “What came in” sends them again."
+        ),
+        office=gettext_noop("Messages to you or to group leaders weren’t delivered."),
+        emails=True,
+    ),
+    Check(
+        name="coming_back",
+        about="1 while very many emails bounce, or because of our setup.",
+        measure=measures.coming_back,
+        limit=0,
+        wrong="More emails bounce than usual, or they bounce because of our setup",
+        todo=(
+            "When many addresses bounce as “not found” at once, no one is removed, and the office’s"
+            " page says so. The worker’s log has details, and `doctor` checks SPF and DMARC."
+        ),
+        emails=True,
+        pages=True,
+    ),
+    Check(
+        name="inbound_seconds",
+        about="For how long the mailbox for bounces could not be read.",
+        measure=measures.inbound_seconds,
+        limit=HOUR,
+        wrong="The mailbox for bounces has not been read for an hour",
+        amount=_minutes,
+        detail=measures.inbound_advice,
+        todo="Run `doctor`. Nothing is lost: bounces wait in the mailbox.",
+        fine="The mailbox for bounces can be read.",
+        office=gettext_noop("The mailbox that bounces come to hasn’t been read for an hour."),
+        emails=True,
+    ),
+    Check(
+        name="overdue_issues",
+        about="Newsletters whose time has passed.",
+        measure=measures.overdue_issues,
+        limit=0,
+        wrong="Newsletters whose time has passed were not sent",
+        amount=_number,
+        todo="Is a worker running? Read its log.",
+        pages=True,
+    ),
+    Check(
+        name="undecided_issues",
+        about="Newsletters that wait for leaders.",
+        measure=measures.undecided_issues,
+        limit=0,
+        wrong="Newsletters have been held, or paused by themselves, for more than a day",
+        amount=_number,
+        detail=measures.undecided_names,
+        todo=(
+            "Ask their group leaders, or use `newsletter release`, `resume`, `cancel` or `stop`."
+        ),
+    ),
+    Check(
+        name="orphans",
+        about="Messages claimed by unknown workers.",
+        measure=measures.orphans,
+        limit=0,
+        wrong="Messages are claimed by unknown workers",
+        amount=_number,
+        todo="A running worker takes them over.",
+    ),
+    Check(
+        name="backup_missing",
+        about="1 while backups are set up and none was made.",
+        measure=measures.backup_missing,
+        limit=0,
+        wrong="No backup has been made yet",
+        todo="Run `db backup`, each night.",
+    ),
+    Check(
+        name="backup_seconds",
+        about="Since `db backup` last made a copy.",
+        measure=measures.backup_seconds,
+        # A nightly copy that came late has been missed by then.
+        limit=36 * HOUR,
+        wrong="The last backup is more than 36 hours old",
+        amount=_hours,
+        todo="Read the log of belong-backup, and run `db backup`.",
+        fine="The last backup is no more than 36 hours old.",
+    ),
+    Check(
+        name="planned",
+        about="Copies of newsletters that no worker has claimed yet.",
+        measure=measures.planned,
+    ),
+    Check(
+        name="last_left_seconds",
+        about="Since a message was last sent.",
+        measure=measures.last_left_seconds,
+    ),
+)
+
+
+def findings(site: Site) -> Iterator[Finding]:
+    """Yield what each check says, for `status` and `doctor`."""
+    yield from filter(None, (check.finding(site) for check in CHECKS))
+
+
+def wrong(site: Site, checks: Iterable[Check] = CHECKS) -> dict[Check, float]:
+    """Return what is wrong, and each figure."""
+    measured = {check: check.measure(site) for check in checks}
+    return {
+        check: value
+        for check, value in measured.items()
+        if value is not None and check.is_wrong(value)
+    }

@@ -1,0 +1,83 @@
+"""The operator's commands that look and change nothing: `doctor` and `status`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from belong_mail.accounts.commands import keys_here
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.terminal import FILE
+from belong_mail.monitoring import checks, doctor, probe_report
+from belong_mail.monitoring.measures import Site
+from belong_mail.ops import hold, inspection
+from belong_mail.ops.findings import Finding, check_schema, failure
+from belong_mail.web.context import read_transaction, services, transaction
+
+
+@click.command("doctor")
+@click.option(
+    "--probe", is_flag=True, help="Email ourselves through the relay; judge what arrives."
+)
+@click.option(
+    "--probe-file",
+    type=FILE,
+    help="Judge a newsletter that was saved with all headers.",
+)
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
+@click.option("--dns", default="", help="Ask this DNS server (HOST or HOST:PORT).")
+def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) -> None:  # noqa: FBT001 - click's
+    """Check everything and say what to do.
+
+    Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
+    well. With --probe also: what of signature, return path, SPF and DMARC arrives.
+    """
+    settings, lookup = services().settings, doctor.resolver(dns)
+    findings = list(inspection.check_database(services().engine, settings.web_database_role))
+    if not any(finding.is_wrong for finding in findings):
+        with transaction() as session:
+            findings += checks.findings(Site(session, services().settings, now()))
+            if settings.private_keys and settings.index_keys:
+                findings += inspection.check_opening(session, Keyring(*keys_here()))
+    findings += inspection.check_sharing(settings)
+    findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
+    findings += doctor.check_inbound(settings)
+    if not settings.smtp_url.startswith("mailbox:"):
+        findings += doctor.check_names(settings.mail_domain, lookup)
+        findings += doctor.check_relay_names(settings, lookup)
+    if probe:
+        findings += _probe(lookup, wait)
+    if probe_file:
+        saved = probe_report.read_arrived(settings, probe_file.read_bytes(), lookup)
+        findings += probe_report.judge(saved)
+    inspection.print_findings(findings)
+
+
+def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[Finding]:
+    with read_transaction() as session:
+        is_on_hold = hold.is_on(session)
+    if is_on_hold:
+        return [failure("No probe was sent: sending is on hold. See `hold status`.")]
+    return list(doctor.check_probe(services(), lookup, seconds))
+
+
+@click.command("status")
+def status_command() -> None:
+    """Report what has been stuck too long, for cron.
+
+    Prints nothing and exits with 0 when all is well; otherwise exits with 1.
+    """
+    findings = [check_schema(services().engine)]
+    findings += inspection.check_sharing(services().settings)
+    if not findings[0].is_wrong:
+        with read_transaction() as session:
+            findings += checks.findings(Site(session, services().settings, now()))
+    wrong = [finding.words for finding in findings if finding.is_wrong]
+    click.echo("\n".join(wrong), nl=bool(wrong))
+    if wrong:
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS: Final[dict[str, click.Command]] = {"doctor": doctor_command, "status": status_command}

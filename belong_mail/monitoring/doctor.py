@@ -1,0 +1,228 @@
+"""Check everything that an operator has to keep right, and say what to do."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dns.resolver
+from dns.inet import is_address
+
+from belong_mail.core.services import Services, Settings
+from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
+from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
+from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
+from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
+from belong_mail.mail.smtp.transport import parse_relay
+from belong_mail.monitoring import probe, probe_report
+from belong_mail.monitoring.measures import INBOUND_ADVICE
+from belong_mail.newsletters.checklist import MAX_WITH_FLYERS
+from belong_mail.ops.findings import Finding, failure
+
+# Of nobody (RFC 5737): to see whether a record can be evaluated at all.
+EXAMPLE_ADDRESS = "192.0.2.1"
+# Seconds in which the mailbox must have opened.
+MAILBOX_SECONDS = 30.0
+
+
+ADVICE = {
+    "CONNECT": "Is its name right? Is it running? Is a firewall in between?",
+    "STARTTLS": (
+        "Is its certificate valid for this name, and signed by whom this machine trusts? An"
+        " authority of your own: add ?ca=FILE to the relay's URL."
+    ),
+    "AUTH": "Are the user and password right? With auth=xoauth2: may this user send by SMTP?",
+    "TOKEN": "Is BELONG_SMTP_CREDENTIALS right, and does the token endpoint answer?",
+    "CERTIFICATE": (
+        "The relay does not accept our client certificate (cert). Is it still valid, signed by"
+        " whom the relay trusts, and for the name that the relay expects?"
+    ),
+}
+
+
+def check_keys(settings: Settings) -> Iterator[Finding]:
+    """Look whether the worker's keys are here, and who can read their files."""
+    if settings.private_keys and settings.index_keys:
+        yield Finding("The worker's keys are here, and they open what the web seals.")
+    else:
+        yield failure("The worker's keys are not here. Run this as the worker, with its settings.")
+    if 0 < len(settings.metrics_token) < MIN_SECRET_CHARACTERS:
+        yield failure("BELONG_METRICS_TOKEN is under 32 characters, so /metrics stays closed.")
+    for kind, forbidden in (("PRIVATE", 0o077), ("INDEX", 0o077), ("SECRET", 0o007)):
+        name = f"BELONG_{kind}_KEYS_FILE"
+        file = os.environ.get(name)
+        if file and stat.S_IMODE(Path(file).stat().st_mode) & forbidden:
+            yield failure(f"{name}: other users can read the file. Fix it with chmod.")
+
+
+def check_relay(settings: Settings) -> Iterator[Finding]:
+    """Connect, secure, log in and say goodbye; no message is begun."""
+    if settings.smtp_url.startswith("mailbox:"):
+        yield Finding("Email stays on this machine (mailbox:).")
+        return
+    relay = relay_of(settings)
+    try:
+        line = connect(relay)
+    except RelayUnavailable as error:
+        yield failure(f"The relay cannot be used, at {error.place}. {ADVICE.get(error.phase, '')}")
+        return
+    size = line.esmtp_features.get("size", "")
+    offered = ", ".join(sorted(name.upper() for name in line.esmtp_features)) or "nothing more"
+    with suppress(OSError, ProtocolError):
+        line.docmd("QUIT")
+    line.close()
+    how = "without TLS, on this machine" if relay.tls == "none" else "over TLS"
+    known = ", takes our sign-in" if relay.username else ""
+    yield Finding(f"The relay answers, {how}{known}, and offers {offered}.")
+    if size.isdecimal() and 0 < int(size) < MAX_WITH_FLYERS:
+        yield failure(
+            f"The relay takes messages of {int(size):,} octets. A newsletter with pictures and"
+            f" flyers can have {MAX_WITH_FLYERS:,}, and would fail. Raise the relay’s limit."
+        )
+
+
+def check_inbound(settings: Settings) -> Iterator[Finding]:
+    """Sign in to the mailbox that email comes back to, and count; nothing is changed or fetched."""
+    location = settings.inbound_mailbox
+    if location is None:
+        return
+    try:
+        until = time.monotonic() + MAILBOX_SECONDS
+        with open_mailbox(location, token_source(location), until) as mailbox:
+            mailbox.select(is_read_only=True)
+    except MailboxUnavailable as error:
+        advice = INBOUND_ADVICE.get(error.step, "")
+        yield failure(f"The mailbox for bounces cannot be used, at {error.step}. {advice}".rstrip())
+        return
+    yield Finding(f"The mailbox for bounces opens. Unread messages: {mailbox.messages}.")
+    if not mailbox.can_remove:
+        yield failure(
+            "The mailbox server can neither move nor remove messages (MOVE, UIDPLUS): what was read"
+            " stays there, marked as deleted. Empty it yourself."
+        )
+
+
+def check_names(domain: str, lookup: Lookup) -> Iterator[Finding]:
+    """Look at what the domain's DNS says about its email."""
+    try:
+        records = len(spf.records_of(domain, lookup))
+        own, policy = len(dmarc.records_of(domain, lookup)), dmarc.policy_for(domain, lookup)
+        has_mx = bool(lookup(domain, "MX"))
+    except dns.exception.DNSException:
+        yield Finding("DNS does not answer from here, so its records were not checked.")
+        return
+    if records == 1:
+        yield Finding("SPF: one record. Check that it names the relay, or run `--probe`.")
+    else:
+        yield failure(f"SPF: {domain} has {records} records. It needs one that names the relay.")
+    if own <= 1 and policy is not None:
+        yield Finding(f"DMARC: the policy of {policy.published_at} is {policy.action}.")
+    else:
+        yield failure(f"DMARC: _dmarc.{domain} has {own} records. It needs one.")
+    if not has_mx:
+        yield failure(f"MX: {domain} accepts no email, so bounces cannot arrive.")
+
+
+def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
+    """Evaluate SPF for the relay's own addresses, and look whether they have names."""
+    domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
+    try:
+        found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
+        public = [address for address in found if not trace.is_private(address)]
+        for address in public[:1] or [EXAMPLE_ADDRESS]:
+            result = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
+            if result.result == spf.PERMERROR:
+                yield failure(f"SPF: the record of {domain} cannot be evaluated: {result.why}.")
+            elif result.result == spf.PASS and public:
+                yield Finding(f"SPF: it names the relay’s address {address} ({result.why}).")
+            elif public:
+                yield Finding(
+                    f"SPF: it does not name the relay’s address {address}. Large relays send from"
+                    " others: `--probe` sees which."
+                )
+        for address in public[:1]:
+            _, confirmed = trace.confirmed_names(address, lookup)
+            has = f"is {confirmed[0]}, which has that address" if confirmed else "has no such name"
+            yield Finding(f"PTR: the relay’s address {address} {has}.")
+    except dns.exception.DNSException:
+        return  # said already
+
+
+def check_probe(services: Services, lookup: Lookup, seconds: float) -> Iterator[Finding]:
+    """Mail ourselves through the relay, and say what arrived in the mailbox for bounces."""
+    settings, location = services.settings, services.settings.inbound_mailbox
+    if settings.smtp_url.startswith("mailbox:"):
+        yield failure("Nothing was sent: email stays on this machine (mailbox:).")
+        return
+    if location is None:
+        yield failure(
+            "Nothing was sent: BELONG_INBOUND_URL is not set, so what arrives cannot be read, and"
+            " signature, alignment, return path, SPF and DMARC were not checked. Save a newsletter"
+            " with all its headers, and run `doctor --probe-file FILE`."
+        )
+        return
+    written, begun = probe.write_probe(services), time.monotonic()
+    try:
+        refusal = probe.hand_over(relay_of(settings), written.envelope)
+    except (RelayUnavailable, ProtocolError, OSError):
+        yield failure("The probe was not sent: the relay cannot be used, as said above.")
+        return
+    if refusal is not None:
+        yield failure(f"The relay refused the probe, at {refusal.verb} ({refusal.code}).")
+        return
+    try:
+        raw = probe.fetch(location, written.mark, seconds)
+    except MailboxUnavailable as error:
+        advice = INBOUND_ADVICE.get(error.step, "")
+        yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")
+        return
+    yield from _judge_probe(services, written, raw, lookup, time.monotonic() - begun)
+
+
+def _judge_probe(
+    services: Services, written: probe.Probe, raw: bytes | None, lookup: Lookup, seconds: float
+) -> Iterator[Finding]:
+    if raw is None:
+        yield failure(
+            f"The relay took the probe, and nothing arrived within {seconds:.0f} seconds. Is b+…@"
+            f"{services.settings.mail_domain} delivered to the mailbox that BELONG_INBOUND_URL"
+            " names? Look into the relay’s log, and into the mailbox’s spam folder."
+        )
+        return
+    yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
+    sent = written.envelope
+    arrived = probe_report.read_arrived(
+        services.settings, raw, lookup, sent.message, sent.return_path
+    )
+    yield from probe_report.judge(arrived)
+
+
+def relay_of(settings: Settings) -> Relay:
+    return parse_relay(
+        settings.smtp_url, ehlo=settings.mail_domain, credentials=settings.smtp_credentials
+    )
+
+
+def resolver(server: str = "") -> Lookup:
+    """Return what asks a DNS server, HOST or HOST:PORT; else the machine's own."""
+    if not server:
+        return partial(look_up, dns.resolver.get_default_resolver())
+    host, _, port = server.partition(":")
+    asked = dns.resolver.Resolver(configure=False)
+    asked.nameservers, asked.port = [host], int(port or 53)
+    return partial(look_up, asked)
+
+
+def look_up(asked: dns.resolver.Resolver, name: str, kind: str) -> list[str]:
+    """Ask a resolver; a name without such a record has none."""
+    try:
+        answer = asked.resolve(name, kind, lifetime=5)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    if kind == "TXT":
+        return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
+    return [str(record) for record in answer]

@@ -1,0 +1,266 @@
+"""Measure how the site is: totals alone, never of a group or a person."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from belong_mail.contact import service as contact
+from belong_mail.core import jobs, rate_limits
+from belong_mail.core.db import in_ids
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Settings
+from belong_mail.delivery.models import (
+    HALTED_NEWSLETTERS,
+    Chunk,
+    Delivery,
+    IssueCount,
+    Lease,
+    SentPerMinute,
+    State,
+)
+from belong_mail.inbound import bounces
+from belong_mail.inbound.models import last_look
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops import figures, hold
+
+# A time that has passed for so long, and a newsletter without its leader's word.
+LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
+# Failures after which a job is left for the operator.
+UNREADABLE = 3
+# How often claimed email is compared with the leases before it is counted row by row.
+LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The instance that is looked at, and the moment of the look."""
+
+    session: Session
+    settings: Settings
+    at: datetime
+    # The web may not read what the worker's limits count.
+    is_web: bool = False
+
+    @property
+    def has_relay(self) -> bool:
+        """Return whether email leaves this machine; in development no worker has to run."""
+        return not self.settings.smtp_url.startswith("mailbox:")
+
+
+Measure = Callable[[Site], float | None]
+
+
+def worker_missing(site: Site) -> float | None:
+    return float(hold.pulse(site.session) is None) if site.has_relay else None
+
+
+def worker_seconds(site: Site) -> float | None:
+    pulse = hold.pulse(site.session)
+    is_known = site.has_relay and pulse is not None
+    return max(0.0, (site.at - pulse).total_seconds()) if is_known and pulse else None
+
+
+def worker_ahead_seconds(site: Site) -> float | None:
+    pulse = hold.pulse(site.session)
+    is_known = site.has_relay and pulse is not None
+    return max(0.0, (pulse - site.at).total_seconds()) if is_known and pulse else None
+
+
+def on_hold(site: Site) -> float:
+    return float(hold.is_on(site.session))
+
+
+def disk_free_bytes(site: Site) -> float | None:
+    """Return what the fullest disk of ours still takes; None: none can be looked at.
+
+    A PostgreSQL server's own disk is another machine's to watch.
+    """
+    url, folders, free = make_url(site.settings.database_url), [site.settings.state_folder], []
+    if url.get_backend_name() == "sqlite" and url.database:
+        folders.append(Path(url.database).parent)
+    for folder in folders:
+        with suppress(OSError):  # it is not there yet, or not ours to see
+            free.append(shutil.disk_usage(folder).free)
+    return min(free, default=None)
+
+
+def oldest_due_seconds(site: Site) -> float:
+    """Return how long the oldest email waits that nobody has paused or stopped.
+
+    Queued email waits since it was asked for: `due_at` moves on while a relay takes nothing.
+    """
+    waiting = (
+        Delivery.state.in_((State.QUEUED, State.DEFERRED, State.UNCERTAIN)),
+        Delivery.due_at.is_not(None),
+        or_(Delivery.newsletter_id.is_(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)),
+    )
+    since = case((Delivery.state == State.QUEUED, Delivery.created_at), else_=Delivery.due_at)
+    return _age(site.session.scalar(select(func.min(since)).where(*waiting)), site.at) or 0.0
+
+
+def last_answer(site: Site) -> str:
+    """Return the relay's answer to one of the emails that wait: its codes, and our phrase."""
+    said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
+        Delivery.state.in_((State.QUEUED, State.DEFERRED)),
+        Delivery.code.is_not(None),
+        Delivery.due_at.is_not(None),
+    )
+    found = site.session.execute(said.order_by(Delivery.due_at.desc()).limit(1)).first()
+    answer = " ".join(str(each) for each in found or () if each)
+    return f"The relay’s last answer: {answer}." if answer else "Is the worker running?"
+
+
+def oldest_request_seconds(site: Site) -> float:
+    readable = Job.failures < UNREADABLE
+    oldest = site.session.scalar(select(func.min(Job.due_at)).where(readable))
+    return _age(oldest, site.at) or 0.0
+
+
+def requests(site: Site) -> float:
+    return site.session.scalar(select(func.count(Job.id))) or 0
+
+
+def unreadable_requests(site: Site) -> float:
+    unreadable = select(func.count(Job.id)).where(Job.failures >= UNREADABLE)
+    return site.session.scalar(unreadable) or 0
+
+
+def planned(site: Site) -> float:
+    waiting = Chunk.inserted.is_(None), Chunk.is_halted.is_(False)
+    return site.session.scalar(select(func.sum(Chunk.planned)).where(*waiting)) or 0
+
+
+def last_left_seconds(site: Site) -> float | None:
+    return _age(site.session.scalar(select(func.max(SentPerMinute.minute))), site.at)
+
+
+def overdue_issues(site: Site) -> float:
+    late = Newsletter.queued_at.is_(None), Newsletter.due_at < site.at - LATE
+    return site.session.scalar(select(func.count(Newsletter.id)).where(*late)) or 0
+
+
+def undecided_issues(site: Site) -> float:
+    return len(_undecided(site))
+
+
+def undecided_names(site: Site) -> str:
+    return f"They are: {' '.join(_undecided(site))}."
+
+
+def _undecided(site: Site) -> list[str]:
+    """List by public id the newsletters that are held, or that paused by themselves."""
+    paused = (
+        Newsletter.paused_at < site.at - UNDECIDED,
+        Newsletter.stopped_at.is_(None),
+        or_(Newsletter.is_late, Newsletter.is_refused),
+    )
+    waiting = or_(Newsletter.held_at < site.at - UNDECIDED, and_(*paused))
+    found = select(Newsletter.public_id).where(waiting).order_by(Newsletter.id)
+    return list(site.session.scalars(found))
+
+
+def undelivered(site: Site) -> float:
+    return len(contact.undelivered(site.session))
+
+
+def coming_back(site: Site) -> float:
+    return float(bounces.is_alarming(site.session, site.at))
+
+
+def inbound_seconds(site: Site) -> float | None:
+    """Return since when every look into the mailbox for bounces failed; None: there is none."""
+    last = last_look(site.session, site.at)
+    if last is None:
+        return None
+    return last.silent_seconds if last.failures else 0.0
+
+
+# What to look at, by the step at which a look into the mailbox ended.
+INBOUND_ADVICE = {
+    "CONNECT": "Are its host and port right? Is its certificate valid for this name?",
+    "TOKEN": "No access token: are the credentials right, and not revoked?",
+    "LOGIN": "Are the user and password, or the credentials, right?",
+    "SELECT": "Is there such a folder, and may we change it?",
+    "FETCH": "A message could not be fetched.",
+    "SEARCH": "Its messages could not be listed.",
+    "MOVE": "Messages could not be moved to the folder for what was read.",
+    "DELETE": "What was read could not be deleted.",
+    "QUEUE": "Too much is waiting to be read. Is the worker running?",
+}
+
+
+def inbound_advice(site: Site) -> str:
+    last = last_look(site.session, site.at)
+    return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
+
+
+def backup_seconds(site: Site) -> float | None:
+    return _age(figures.noted_at(site.session, figures.BACKUP), site.at)
+
+
+def backup_missing(site: Site) -> float | None:
+    """Return 1 where `db backup` has a key and never ran; others may copy in another way."""
+    is_wanted = bool(site.settings.backup_recipient)
+    return float(backup_seconds(site) is None) if is_wanted else None
+
+
+def flooded(site: Site) -> float:
+    return float(rate_limits.is_flooded(site.session, site.at))
+
+
+def unusual_lookups(site: Site) -> float | None:
+    return None if site.is_web else float(jobs.are_unusual(site.session, site.at))
+
+
+def deliveries(session: Session) -> dict[str, int]:
+    """Count all deliveries by state, but for those of issues whose rows are gone."""
+    single = select(Delivery.state, func.count()).where(Delivery.newsletter_id.is_(None))
+    copies = select(IssueCount.state, func.sum(IssueCount.number)).where(
+        Newsletter.id == IssueCount.newsletter_id, Newsletter.counted_at.is_(None)
+    )
+    counts = Counter[str]()
+    for statement in (single.group_by(Delivery.state), copies.group_by(IssueCount.state)):
+        for state, number in session.execute(statement):
+            counts[state] += number
+    return {state.value: counts[state] for state in State}
+
+
+def orphans(site: Site) -> float:
+    """Count what is claimed by a worker that has no lease: nobody takes it over.
+
+    Rows are read only if more is claimed than stands on the leases, and still is when that is
+    looked at again: between two statements a worker may claim some more.
+    """
+    for _ in range(LOOKS):
+        leases = site.session.scalars(select(Lease).execution_options(populate_existing=True))
+        ids = [each for lease in leases for each in lease.ids]
+        if not site.session.scalar(_UNKNOWN, {"ids": ids}):
+            return 0
+    sending = select(IssueCount.newsletter_id).where(IssueCount.state == State.SENDING)
+    issues = sending.group_by(IssueCount.newsletter_id).having(func.sum(IssueCount.number) > 0)
+    places = Delivery.newsletter_id.is_(None), Delivery.newsletter_id.in_(issues)
+    unknown = select(func.count(Delivery.id)).where(_IS_IN_HAND, ~_IS_KNOWN)
+    return sum(site.session.scalar(unknown.where(each)) or 0 for each in places)
+
+
+_IS_IN_HAND = Delivery.state == State.SENDING
+_IS_KNOWN = func.coalesce(Delivery.claimed_by, "").in_(select(Lease.owner))
+_known = select(func.count(Delivery.id)).where(in_ids(Delivery.id, "ids"), _IS_IN_HAND, _IS_KNOWN)
+_single = select(func.count(Delivery.id)).where(Delivery.newsletter_id.is_(None), _IS_IN_HAND)
+_copies = select(func.coalesce(func.sum(IssueCount.number), 0)).where(
+    IssueCount.state == State.SENDING
+)
+# How many more are claimed than stand on the leases, at one moment.
+_UNKNOWN = select(_copies.scalar_subquery() + _single.scalar_subquery() - _known.scalar_subquery())
+
+
+def _age(last: datetime | None, at: datetime) -> float | None:
+    return None if last is None else max(0.0, (at - last).total_seconds())

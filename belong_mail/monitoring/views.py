@@ -1,0 +1,136 @@
+"""Metrics and readiness for monitoring; and for the office, health in words."""
+
+import hmac
+import logging
+from datetime import timedelta
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from belong_mail.core import logs
+from belong_mail.core.db import error_name, now, require_writable
+from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
+from belong_mail.inbound import bounces
+from belong_mail.inbound.models import last_look
+from belong_mail.monitoring import checks
+from belong_mail.monitoring.measures import Site
+from belong_mail.monitoring.metrics import exposition
+from belong_mail.newsletters.service import InvalidState
+from belong_mail.ops import figures, hold
+from belong_mail.ops.findings import check_schema
+from belong_mail.web.access import for_office, public
+from belong_mail.web.context import services, transaction
+
+log = logging.getLogger(__name__)
+
+operating = Blueprint("operating", __name__)
+
+
+def _site(session: Session) -> Site:
+    return Site(session, services().settings, now(), is_web=True)
+
+
+@operating.get("/metrics")
+@public
+def metrics() -> ResponseReturnValue:
+    """Answer like a page that is not there to whoever has not the token."""
+    token = services().settings.metrics_token
+    if len(token) < MIN_SECRET_CHARACTERS:
+        abort(404)
+    given = request.headers.get("Authorization", "").encode("latin-1")
+    if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        abort(404)
+    with transaction() as session:
+        said = exposition(_site(session))
+    return said, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+
+
+@operating.get("/readyz")
+@public
+def readyz() -> ResponseReturnValue:
+    """Ready: the database takes changes and is up to date, and a worker works on it; else say why.
+
+    What is tried changes nothing. A database that no worker has ever met is ready: it waits for
+    its first one.
+    """
+    try:
+        said = _obstacles()
+    except DBAPIError as error:
+        words = f"The database cannot be used: {error_name(error)}"
+        logs.event(log, logging.ERROR, words)
+        said = ["The database does not answer, or takes no changes."]
+    words = "\n".join(said or ["ok"]) + "\n"
+    return words, 503 if said else 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _obstacles() -> list[str]:
+    schema = check_schema(services().engine)
+    if schema.is_wrong:
+        return [schema.words]
+    require_writable(services().engine)
+    stopping = [check for check in checks.CHECKS if check.stops]
+    with transaction() as session:
+        wrong = checks.wrong(_site(session), stopping)
+    return [check.sentence(value) for check, value in wrong.items()]
+
+
+office_health = Blueprint("office_health", __name__, url_prefix="/office/health")
+# Days for which memberships that bounces ended can be brought back.
+UNDO_DAYS = (1, 7, 30)
+
+
+@office_health.get("")
+@for_office
+def show() -> str:
+    """Say how the site is, in words, from what the worker and the database show."""
+    with transaction() as session:
+        at = now()
+        return render_template(
+            "office/health.html",
+            wrong=checks.wrong(_site(session)),
+            inbound=last_look(session, at),
+            backup_at=figures.noted_at(session, figures.BACKUP),
+            breaker_until=bounces.breaker_until(session, at),
+            bounced=bounces.count_bounced(session, at - timedelta(days=UNDO_DAYS[-1])),
+            suppressions=figures.suppressions(session),
+        )
+
+
+@office_health.post("/retry")
+@for_office
+def retry() -> ResponseReturnValue:
+    with transaction() as session:
+        hold.ask_worker_to_retry(session)
+    return redirect(url_for(".show", done="retried"), 303)
+
+
+@office_health.route("/bounces/accept", methods=["GET", "POST"])
+@for_office
+def accept() -> ResponseReturnValue:
+    """Ask on GET; on POST believe that many addresses do not exist."""
+    with transaction() as session:
+        if request.method == "GET":
+            return render_template("office/bounces_accept.html")
+        if bounces.breaker_until(session, now()) is None:
+            raise InvalidState
+        bounces.accept_for_office(session)
+    return redirect(url_for(".show", done="accepted"), 303)
+
+
+@office_health.route("/bounces/undo", methods=["GET", "POST"])
+@for_office
+def undo() -> ResponseReturnValue:
+    """Ask for how many days on GET; on POST bring back memberships that bounces ended in them."""
+    with transaction() as session:
+        at = now()
+        if request.method == "GET":
+            since = [(days, at - timedelta(days=days)) for days in UNDO_DAYS]
+            counts = [(days, bounces.count_bounced(session, moment)) for days, moment in since]
+            return render_template("office/bounces_undo.html", counts=counts)
+        days = request.form.get("days", type=int)
+        if days not in UNDO_DAYS:
+            abort(400)
+        bounces.undo_for_office(session, at - timedelta(days=days))
+    return redirect(url_for(".show", done="undone"), 303)

@@ -1,0 +1,21 @@
+"""Look at a site as the table of checks does."""
+
+from belong_mail.core.db import now
+from belong_mail.core.services import Services
+from belong_mail.monitoring import checks
+from belong_mail.monitoring.measures import Site
+from belong_mail.monitoring.metrics import exposition
+
+
+def wrong_names(services: Services) -> list[str]:
+    """List the checks that are wrong, in the table's order."""
+    with services.reading.begin() as session:
+        return [check.name for check in checks.wrong(Site(session, services.settings, now()))]
+
+
+def figures(services: Services) -> dict[str, str]:
+    """Return what /metrics says, by series without its prefix."""
+    with services.reading.begin() as session:
+        lines = exposition(Site(session, services.settings, now())).splitlines()
+    shown = [line.removeprefix("belong_") for line in lines if not line.startswith("#")]
+    return dict(line.rsplit(" ", 1) for line in shown)

@@ -1,0 +1,132 @@
+"""The operator hears, once, that mail does not leave."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import WorkerLimit
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
+from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.models import Delivery
+from belong_mail.monitoring import alerts
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import make_worker
+from tests.browser_client import text_of
+from tests.delivery.factories import queue
+from tests.factories import queue_issue
+from tests.servers.smtp import Server
+
+OPERATOR, COLLEAGUE = "operator@example.org", "colleague@example.org"
+ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+BOTH = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": f"{OPERATOR}, {COLLEAGUE}"}])
+
+
+def work(services: Services, keyring: Keyring, minutes: int = 0) -> int:
+    """Let so many minutes pass for what waits, and a new worker work; count alerts asked for."""
+    with services.writing.begin() as session:
+        waiting = list(session.scalars(select(Delivery).where(Delivery.due_at.is_not(None))))
+        for delivery in waiting:
+            delivery.created_at -= timedelta(minutes=minutes)
+            delivery.due_at = now() - timedelta(seconds=1)
+    worker = make_worker(services, keyring)
+    worker.drain()
+    worker.engine.close()
+    with services.reading.begin() as session:
+        kinds = select(Delivery.id).where(Delivery.kind == "alert")
+        return len(list(session.scalars(kinds)))
+
+
+@ALARM
+def test_the_operator_hears_once_that_mail_waits(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    assert work(services, keyring) == 0
+    assert work(services, keyring, minutes=14) == 0
+    assert work(services, keyring, minutes=2) == 1
+    assert work(services, keyring, minutes=20) == 1
+    relay.usual()
+    work(services, keyring)
+    [mail] = relay.to(OPERATOR)
+    assert "doctor" in text_of(mail)
+    assert "dpsk12.org" not in text_of(mail)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert len(relay.accepted) == 4
+
+
+@ALARM
+def test_what_waits_because_a_lead_paused_it_is_no_alarm(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    """Even what a worker had in hand just then, which may go on at once."""
+    issue = queue(services, keyring, 3)
+    relay.always("MAIL", "421 4.3.2 Closing")
+    work(services, keyring)
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, issue))
+        session.execute(update(Delivery).values(due_at=now()))
+    assert work(services, keyring, minutes=16) == 0
+
+
+@ALARM
+def test_a_trouble_that_lasts_is_told_again_after_six_hours(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 1
+    relay.usual()
+    work(services, keyring)
+    with services.writing.begin() as session:
+        queue_issue(session)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 1
+    with services.writing.begin() as session:
+        session.execute(update(WorkerLimit).values(used_until=WorkerLimit.used_until - 6 * 3600))
+    assert work(services, keyring) == 2
+
+
+@BOTH
+def test_each_of_two_addresses_is_told_once(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 2
+    relay.usual()
+    work(services, keyring)
+    assert [len(relay.to(each)) for each in (OPERATOR, COLLEAGUE)] == [1, 1]
+
+
+@BOTH
+def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    """Neither a forged one, nor one whose address the settings name no more."""
+    with services.writing.begin() as session:
+        for sealed_to in (services.seal_to("eve@dpsk12.org"), b"forged"):
+            outbox.post(session, alerts.ALERT, sealed_to=sealed_to)
+        for address in ("eve@dpsk12.org", OPERATOR):
+            post_to_address(
+                session, keyring, alerts.ALERT, address, "en", check="flooded", words="Many forms."
+            )
+    work(services, keyring)
+    assert [one.recipient for one in relay.accepted] == [OPERATOR]
+
+
+def test_without_an_address_nobody_is_told(
+    services: Services, keyring: Keyring, relay: Server
+) -> None:
+    queue(services, keyring, 3)
+    relay.always("MAIL", "450 4.2.1 Peak SMTP relay limit exceeded")
+    work(services, keyring)
+    assert work(services, keyring, minutes=16) == 0

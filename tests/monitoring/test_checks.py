@@ -1,0 +1,363 @@
+"""A dead worker, and whatever stands too long, is noticed without the relay's help."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, text, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.encrypted_file import new_key_pair
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.monitoring.checks import CHECKS
+from belong_mail.monitoring.measures import Site
+from belong_mail.monitoring.metrics import exposition
+from belong_mail.newsletters import release
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.ops.hold import Host
+from belong_mail.worker.loop import Worker, make_worker
+from tests.browser_client import Visitor
+from tests.delivery.factories import deliveries, queue
+from tests.factories import make_members, queue_issue
+from tests.markers import on_both, on_sqlite
+from tests.processes import ROOT, flask, run, surroundings
+from tests.servers.smtp import Server, drop
+
+Clock = time_machine.Traveller
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+def status(cli: FlaskCliRunner) -> list[str]:
+    """Ask for what stands too long; the exit code and the words must agree."""
+    ended = cli.invoke(args=["status"])
+    assert ended.exit_code == int(bool(ended.output)), ended.output
+    assert "dpsk12" not in ended.output
+    return ended.output.splitlines()
+
+
+def ready(visitor: Visitor) -> str:
+    answer = visitor.client.get("/readyz")
+    assert answer.status_code == (200 if answer.text == "ok\n" else 503)
+    return answer.text
+
+
+@on_sqlite
+def test_a_backup_that_did_not_come_is_noticed_where_one_ever_came(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services, tmp_path: Path
+) -> None:
+    """From a day and a half on; who backs up in another way is not told of it."""
+    clock.shift(99 * HOUR)
+    worker.drain()
+    assert status(cli) == []
+    assert cli.invoke(args=["db", "backup", str(tmp_path / "copy")]).exit_code == 0
+    clock.shift(36 * HOUR)
+    worker.drain()
+    assert status(cli) == []
+    clock.shift(HOUR)
+    worker.drain()
+    [said] = status(cli)
+    assert said.startswith("The last backup is more than 36 hours old (now 37 hours).")
+    with services.reading.begin() as session:
+        figures = exposition(Site(session, services.settings, now()))
+    assert f"belong_backup_seconds {37 * 60 * 60}\n" in figures
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_BACKUP_RECIPIENT": new_key_pair()[1]}])
+def test_a_backup_that_was_set_up_and_never_made_is_noticed(
+    worker: Worker, cli: FlaskCliRunner
+) -> None:
+    worker.drain()
+    assert status(cli) == ["No backup has been made yet. Run `db backup`, each night."]
+
+
+def test_a_worker_that_died_is_noticed_though_nothing_waits(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, visitor: Visitor
+) -> None:
+    assert status(cli) == [
+        "No worker has run on this database yet. Start one: nothing is read or sent."
+    ]
+    assert ready(visitor) == "ok\n"
+    worker.drain()
+    clock.shift(MINUTE)
+    assert status(cli) == []
+    assert ready(visitor) == "ok\n"
+    clock.shift(2 * MINUTE)
+    [words] = status(cli)
+    dead = "No worker has shown that it is running for two minutes (now 3 minutes)."
+    assert words.startswith(f"{dead} Check its log")
+    assert ready(visitor) == f"{dead}\n"
+    worker.drain()
+    assert status(cli) == []
+
+
+def test_a_worker_that_only_starts_again_and_again_is_a_dead_one(
+    clock: Clock, worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    """Such as one that falls over its first turn: it looks in each time, and does nothing."""
+    worker.drain()
+    for _ in range(5):
+        clock.shift(MINUTE)
+        failing = make_worker(services, keyring)
+        assert failing._is_free()
+        failing.engine.close()
+    assert "(now 5 minutes)" in status(cli)[0]
+
+
+def test_a_long_lived_worker_shows_that_it_lives(
+    clock: Clock, worker: Worker, cli: FlaskCliRunner, services: Services
+) -> None:
+    """Each turn that met the database writes down that the turns before it ended well."""
+    for _ in range(3):
+        worker._meet_at = 0.0
+        worker._turn()
+        clock.shift(90 * timedelta(seconds=1))
+    assert status(cli) == []
+    with services.reading.begin() as session:
+        assert session.scalar(select(Host.worked_at)) == now() - timedelta(seconds=90)
+
+
+def test_a_heartbeat_of_a_clock_that_was_ahead_is_no_sign_of_life(
+    worker: Worker, services: Services, cli: FlaskCliRunner, visitor: Visitor
+) -> None:
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Host).values(worked_at=now() + DAY, seen_at=now() + DAY))
+    ahead = "The last sign of a worker is ahead of this machine's clock"
+    assert status(cli)[0].startswith(f"{ahead} (now 14")
+    assert ready(visitor).startswith(ahead)
+
+
+def test_a_held_worker_is_on_hold_and_not_dead(
+    worker: Worker, cli: FlaskCliRunner, visitor: Visitor
+) -> None:
+    worker.drain()
+    cli.invoke(args=["hold", "begin"])
+    worker._meet_at = 0.0
+    worker.drain()
+    assert status(cli) == ["Sending is on hold. See `hold status`."]
+    assert ready(visitor) == "Sending is on hold.\n"
+
+
+@on_sqlite
+def test_a_disk_that_is_nearly_full_is_noticed_before_it_is_full(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A disk of one megabyte, on which the state folder stands."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("NOT TESTED: disks that are nearly full; mounting needs root")
+    small, free = tmp_path / "small", "A disk that web and worker write to is nearly full (now "
+    small.mkdir()
+    settings = surroundings({**environment, "BELONG_STATE_FOLDER": str(small)})
+    mounting = f'mount -t tmpfs -o size=1m none "{small}" && exec "$@"'
+    asked = flask("status")
+    full = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounting, "sh", *asked],
+        cwd=ROOT, env=settings, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    usual = run({**environment, "BELONG_STATE_FOLDER": str(small)}, "status")
+    assert full.returncode == 1
+    assert re.search(rf"^{re.escape(free)}[01] MB\)\.", full.stdout, re.MULTILINE), full.stdout
+    assert free not in usual.stdout
+
+
+def test_a_nearly_full_disk_is_not_ready_and_stands_in_the_figures(services: Services) -> None:
+    [disk] = [check for check in CHECKS if check.name == "disk_free_bytes"]
+    assert disk.stops
+    assert disk.is_wrong(disk.limit - 1)
+    assert not disk.is_wrong(disk.limit)
+    with services.reading.begin() as session:
+        assert "\nbelong_disk_free_bytes " in exposition(Site(session, services.settings, now()))
+
+
+@on_sqlite
+def test_a_file_that_the_web_cannot_write_to_is_noticed(
+    worker: Worker, cli: FlaskCliRunner, services: Services
+) -> None:
+    """Its folder is shared with a group, and the file, its log or its index is not."""
+    worker.drain()
+    file = Path(services.engine.url.database or "")
+    assert status(cli) == [], "nobody shares the folder"
+    file.parent.chmod(0o2770)
+    for each in file.parent.glob(f"{file.name}*"):
+        each.chmod(0o660)
+    assert status(cli) == []
+    file.chmod(0o640)
+    [words] = status(cli)
+    assert words.startswith("The web cannot write to the database: forms answer 503.")
+    assert words.endswith(f"chgrp {file.parent.stat().st_gid} {file}*; chmod 660 {file}*")
+    assert f"WRONG\t{words}" in cli.invoke(args=["doctor"]).output
+    file.chmod(0o660)
+    log = file.with_name(f"{file.name}-wal")
+    log.touch()
+    log.chmod(0o600)
+    assert status(cli) == [words]
+
+
+def test_requests_that_nobody_reads_are_noticed(
+    clock: Clock, visitor: Visitor, cli: FlaskCliRunner, services: Services
+) -> None:
+    visitor.join("asian", "ada@dpsk12.org")
+    clock.shift(16 * MINUTE)
+    waits = "Requests have been waiting to be read for more than 15 minutes (now 16 minutes)."
+    assert [each for each in status(cli) if each.startswith(waits)]
+    assert ready(visitor) == f"{waits}\n"
+    with services.writing.begin() as session:
+        session.execute(update(Job).values(due_at=now()))
+    assert ready(visitor) == "ok\n"
+
+
+@on_both("migrations")
+def test_an_old_schema_is_not_ready(
+    visitor: Visitor, services: Services, cli: FlaskCliRunner
+) -> None:
+    with services.writing.begin() as session:
+        version = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
+    try:
+        words = "The database schema is not up to date. Run `db upgrade`."
+        assert ready(visitor) == f"{words}\n"
+        assert status(cli) == [words]
+    finally:
+        with services.writing.begin() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
+def test_whatever_stands_in_a_state_too_long_is_said(
+    worker: Worker, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    worker.drain()
+    assert status(cli) == []
+    with services.writing.begin() as session:
+        make_members(session, keyring, 1)
+        lost, overdue, held = (queue_issue(session).id for _ in range(3))
+        names = [session.get_one(Newsletter, each).public_id for each in (lost, overdue, held)]
+    worker.drain()
+    with services.writing.begin() as session:
+        stolen = update(Delivery).where(Delivery.newsletter_id == lost)
+        session.execute(stolen.values(state=State.SENDING, claimed_by="nobody", due_at=None))
+        late = {"queued_at": None, "due_at": now() - HOUR}
+        session.execute(update(Newsletter).where(Newsletter.id == overdue).values(late))
+        waiting = {"queued_at": None, "due_at": None, "held_at": now() - 2 * DAY}
+        session.execute(update(Newsletter).where(Newsletter.id == held).values(waiting))
+        outbox.post(session, "welcome-member", subscription_id=1)
+        session.execute(
+            update(Delivery).where(Delivery.newsletter_id.is_(None)).values(
+                state=State.UNCERTAIN, due_at=now() - HOUR
+            )
+        )  # fmt: skip
+    words = "\n".join(status(cli))
+    assert "Messages are claimed by unknown workers (now 1)." in words
+    assert "Newsletters whose time has passed were not sent (now 1)." in words
+    assert f"They are: {names[2]}." in words
+    assert "Email has been waiting for more than 15 minutes (now 60 minutes)." in words
+
+
+@on_sqlite
+def test_status_without_a_database_is_a_sentence_and_exit_1(
+    cli: FlaskCliRunner, services: Services, tmp_path: Path
+) -> None:
+    services.engine.dispose()
+    (tmp_path / "belong.db").rename(tmp_path / "gone")
+    ended = cli.invoke(args=["status"])
+    assert ended.exit_code == 1
+    assert "The database cannot be used" in ended.output
+    (tmp_path / "gone").rename(tmp_path / "belong.db")
+
+
+@pytest.mark.parametrize("trouble", ["no connection", "421", "451 at RCPT", "breaks at DATA"])
+def test_a_confirmation_leaves_within_a_minute_of_the_relays_return(
+    trouble: str, clock: Clock, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    """However long the relay was away, and whatever it said meanwhile."""
+    {
+        "no connection": lambda: relay.always("CONNECT", drop()),
+        "421": lambda: relay.always("CONNECT", "421 4.3.2 Closing"),
+        "451 at RCPT": lambda: relay.always("RCPT", "451 4.3.0 Lookup failed"),
+        "breaks at DATA": lambda: relay.always("DATA", drop()),
+    }[trouble]()
+    visitor.join("asian", "ada@dpsk12.org")
+    for _ in range(90):
+        worker.drain()
+        clock.shift(MINUTE)
+    assert relay.accepted == []
+    relay.usual()
+    clock.shift(timedelta(seconds=1))
+    worker.drain()
+    assert len(relay.to("ada@dpsk12.org")) == 1
+
+
+def test_a_mailbox_that_is_full_is_not_asked_each_minute(
+    clock: Clock, worker: Worker, relay: Server, visitor: Visitor
+) -> None:
+    relay.always("RCPT", "452 4.2.2 Mailbox full")
+    visitor.join("asian", "ada@dpsk12.org")
+    for _ in range(30):
+        worker.drain()
+        clock.shift(MINUTE)
+    assert len([each for each in relay.commands if each.startswith("RCPT")]) <= 4
+
+
+@on_both("a worker that sleeps")
+def test_try_now_wakes_a_running_worker_that_leaves_the_relay_alone(
+    clock: Clock, worker: Worker, relay: Server, services: Services, keyring: Keyring,
+    cli: FlaskCliRunner,
+) -> None:  # fmt: skip
+    """The password was wrong, for which it waits a quarter of an hour; the quota for an hour."""
+    queue(services, keyring, 3)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    worker.drain()
+    relay.usual()
+    clock.shift(2 * MINUTE)
+    worker.drain()
+    assert relay.accepted == []
+    said = cli.invoke(args=["outbox", "retry"])
+    assert said.output.startswith("Messages due now: 3.")
+    worker._meet_at = 0.0
+    worker.drain()
+    assert len(relay.accepted) == 3
+
+
+def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(
+    worker: Worker, relay: Server, services: Services, keyring: Keyring, cli: FlaskCliRunner
+) -> None:
+    issue = queue(services, keyring, 2)
+    relay.always("DOT", drop())
+    worker.drain()
+    relay.usual()
+    before = [one.due_at for one in deliveries(services)]
+    assert {one.state for one in deliveries(services)} == {State.UNCERTAIN}
+    with services.writing.begin() as session:
+        release.pause(session, session.get_one(Newsletter, issue))
+    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
+    assert [one.due_at for one in deliveries(services)] == before
+
+
+def test_try_now_lets_nothing_out_that_a_limit_has_put_off(
+    clock: Clock, worker: Worker, relay: Server, visitor: Visitor, cli: FlaskCliRunner
+) -> None:
+    """Else a stranger's flood of confirmations would leave with the operator's help."""
+    assert clock
+    for address in ("ada@dpsk12.org", "ada@dpsk12.org", "ada@dpsk12.org"):
+        visitor.join("asian", address)
+        worker.drain()
+    assert len(relay.accepted) == 1
+    assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
+    worker._meet_at = 0.0
+    worker.drain()
+    assert len(relay.accepted) == 1

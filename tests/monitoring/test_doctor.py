@@ -1,0 +1,317 @@
+"""What operators look at: the doctor, the figures, and halting an issue by a command."""
+
+import os
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import dns.exception
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import text, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
+from belong_mail.core.services import Services
+from belong_mail.delivery import dispatcher
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.monitoring import doctor
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.delivery.factories import books, queue
+from tests.markers import on_both, on_sqlite, one_connection
+from tests.processes import run
+from tests.servers.smtp import Server
+
+Settings = dict[str, str]
+TOKEN = "a-token-of-an-operator-with-forty-signs"
+WITH_TOKEN = pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": TOKEN}])
+HOUR = 3600
+
+
+def told(settings: Settings) -> tuple[int, list[str], list[str]]:
+    """Ask the doctor; return the exit code, what is well, and what is wrong."""
+    ended = run({"PGOPTIONS": "-c synchronous_commit=on", **settings}, "doctor")
+    assert "Traceback" not in ended.stderr
+    lines = [line.partition("\t") for line in ended.stdout.splitlines()]
+    return (
+        ended.returncode,
+        [words for mark, _, words in lines if mark == "ok"],
+        [words for mark, _, words in lines if mark == "WRONG"],
+    )
+
+
+@on_both("rights and files")
+def test_all_is_well_where_all_is_well(environment: Settings, services: Services) -> None:
+    assert services
+    code, well, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert (code, bad) == (0, [])
+    assert "The database schema is up to date." in well
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_answers_before_its_disk_does_is_said(
+    environment: Settings, services: Services
+) -> None:
+    assert services
+    careless = {"BELONG_SMTP_URL": "mailbox:", "PGOPTIONS": "-c synchronous_commit=off"}
+    code, _, bad = told({**environment, **careless})
+    expected = "PostgreSQL's synchronous_commit is off, so a power cut loses data. Turn it on."
+    assert (code, bad) == (1, [expected])
+
+
+@on_sqlite
+def test_the_relay_is_greeted_and_no_message_is_begun(
+    environment: Settings, relay: Server, services: Services
+) -> None:
+    assert services
+    _, well, _ = told(environment)
+    assert any("The relay answers, without TLS, on this machine" in words for words in well)
+    assert [command[:4].upper() for command in relay.commands] == ["EHLO", "QUIT"]
+    relay.stop()
+    code, _, bad = told(environment)
+    assert code == 1
+    assert any("The relay cannot be used, at CONNECT. Is its name right" in words for words in bad)
+
+
+@on_sqlite
+def test_a_relay_that_takes_too_small_messages_for_flyers_is_said(
+    environment: Settings, services: Services
+) -> None:
+    assert services
+    for size, is_small in (("9999999", True), ("10000000", False), ("0", False)):
+        with Server(extensions=(f"SIZE {size}",)) as relay:
+            _, _, bad = told(
+                {**environment, "BELONG_SMTP_URL": f"smtp://127.0.0.1:{relay.port}?tls=none"}
+            )
+        assert any("Raise the relay’s limit" in words for words in bad) == is_small
+
+
+def test_what_waits_too_long_and_what_cannot_be_read_is_said(
+    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    relay.always("RCPT", "450 4.2.1 Later")
+    queue(services, keyring, 1)
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(due_at=now().replace(year=2020)))
+        session.add(Job(kind="join", sealed=b"", failures=3))
+    code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert code == 1
+    assert any("Email has been waiting for more than 15 minutes" in words for words in bad)
+    assert any(words.startswith("Requests cannot be read") for words in bad)
+
+
+@on_sqlite
+def test_what_a_relay_has_not_judged_waits_although_it_is_tried_again_and_again(
+    environment: Settings, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> None:
+    queue(services, keyring, 1)
+    relay.always("MAIL", "535 5.7.8 Authentication credentials invalid")
+    worker.drain()
+    with services.writing.begin() as session:
+        session.execute(update(Delivery).values(created_at=now() - timedelta(minutes=16)))
+    _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    [words] = [words for words in bad if "(now 16 minutes)." in words]
+    assert "The relay’s last answer: 535 5.7.8 authentication." in words
+
+
+def test_an_old_schema_is_said(environment: Settings, services: Services) -> None:
+    with services.writing.begin() as session:
+        version = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0.9'"))
+    try:
+        code, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    finally:
+        with services.writing.begin() as session:
+            session.execute(
+                text("UPDATE alembic_version SET version_num = :version"), {"version": version}
+            )
+    assert (code, bad) == (1, ["The database schema is not up to date. Run `db upgrade`."])
+
+
+@on_sqlite
+def test_keys_that_others_can_read_and_keys_that_are_missing_are_said(
+    environment: Settings, services: Services, tmp_path: Path
+) -> None:
+    assert services
+    file = tmp_path / "private"
+    file.write_text(environment["BELONG_PRIVATE_KEYS"])
+    file.chmod(0o640)
+    given = {**environment, "BELONG_SMTP_URL": "mailbox:", "BELONG_PRIVATE_KEYS_FILE": str(file)}
+    del given["BELONG_PRIVATE_KEYS"]
+    assert told(given)[2] == [
+        "BELONG_PRIVATE_KEYS_FILE: other users can read the file. Fix it with chmod."
+    ]
+    file.chmod(0o600)
+    assert told(given)[2] == []
+    given["BELONG_INDEX_KEYS"] = ""
+    assert "The worker's keys are not here" in told(given)[2][0]
+    assert os.environ.get("BELONG_PRIVATE_KEYS_FILE") is None
+
+
+def test_the_records_of_the_mail_domain_are_judged() -> None:
+    good = {
+        ("d.example", "TXT"): ["v=spf1 include:relay.example -all", "something else"],
+        ("_dmarc.d.example", "TXT"): ["v=DMARC1; p=reject"],
+        ("d.example", "MX"): ["10 mx.d.example."],
+    }
+
+    def judged(records: dict[tuple[str, str], list[str]]) -> list[str]:
+        found = doctor.check_names("d.example", lambda *asked: records.get(asked, []))
+        return [finding.words.partition(":")[0] for finding in found if finding.is_wrong]
+
+    assert judged(good) == []
+    assert judged({}) == ["SPF", "DMARC", "MX"]
+    assert judged({**good, ("d.example", "TXT"): ["v=spf1 -all"] * 2}) == ["SPF"]
+
+
+def test_spf_and_names_are_looked_up_for_the_relays_own_address(services: Services) -> None:
+    url = "smtp://relay.d.example:25"
+    settings = replace(services.settings, smtp_url=url, mail_domain="d.example")
+    records = {
+        ("relay.d.example", "A"): ["8.8.8.8"],
+        ("d.example", "TXT"): ["v=spf1 a:relay.d.example -all"],
+        ("8.8.8.8.in-addr.arpa", "PTR"): ["relay.d.example."],
+    }
+
+    def judged(given: dict[tuple[str, str], list[str]]) -> list[tuple[bool, str]]:
+        found = doctor.check_relay_names(settings, lambda *asked: given.get(asked, []))
+        return [(finding.is_wrong, finding.words) for finding in found]
+
+    assert judged(records) == [
+        (False, "SPF: it names the relay’s address 8.8.8.8 (a:relay.d.example)."),
+        (False, "PTR: the relay’s address 8.8.8.8 is relay.d.example, which has that address."),
+    ]
+    others = {**records, ("d.example", "TXT"): ["v=spf1 -all"], ("8.8.8.8.in-addr.arpa", "PTR"): []}
+    assert [is_wrong for is_wrong, _ in judged(others)] == [False, False]
+    looping = {("d.example", "TXT"): ["v=spf1 include:d.example"]}
+    assert judged(looping) == [
+        (True, "SPF: the record of d.example cannot be evaluated: more than 10 terms ask DNS.")
+    ]
+
+
+def test_without_dns_the_records_are_skipped_with_words() -> None:
+    def unreachable(_name: str, _kind: str) -> list[str]:
+        raise dns.exception.Timeout
+
+    [finding] = doctor.check_names("d.example", unreachable)
+    assert not finding.is_wrong
+    assert "not checked" in finding.words
+
+
+def read_figures(app: Flask) -> dict[str, str]:
+    """Return what Prometheus reads, by name."""
+    client = app.test_client(use_cookies=False)
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.mimetype == "text/plain"
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return dict(line.rsplit(" ", 1) for line in lines)
+
+
+@pytest.fixture
+def figures(app: Flask) -> dict[str, str]:
+    return read_figures(app)
+
+
+@WITH_TOKEN
+def test_a_message_of_no_known_worker_is_counted(app: Flask, services: Services) -> None:
+    with services.writing.begin() as session:
+        gone = {"state": State.SENDING, "claimed_by": "gone"}
+        session.add(Delivery(kind="sign-in", sealed_to=b"sealed", **gone))
+    assert read_figures(app)["belong_orphans"] == "1"
+
+
+@on_both("counts")
+@WITH_TOKEN
+def test_the_figures_are_totals_and_name_no_group(figures: dict[str, str]) -> None:
+    assert figures['belong_deliveries{state="queued"}'] == "0"
+    assert figures["belong_on_hold"] == "0"
+    assert figures["belong_worker_missing"] == "1"
+    assert figures["belong_worker_seconds"] == "nan"
+    assert "belong_disk_free_bytes" in figures
+    assert not [name for name in figures if "village" in name or "group" in name]
+
+
+@on_sqlite
+@WITH_TOKEN
+@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer no", f"Basic {TOKEN}", TOKEN])
+def test_without_the_token_there_is_no_such_page(visitor: Visitor, given: str | None) -> None:
+    headers = {} if given is None else {"Authorization": given}
+    answer = visitor.client.get("/metrics", headers=headers)
+    assert answer.status_code == 404
+    assert "belong_" not in answer.text
+
+
+@on_sqlite
+def test_where_no_token_is_set_none_opens_the_figures(visitor: Visitor) -> None:
+    for given in ("Bearer ", "Bearer", ""):
+        assert visitor.client.get("/metrics", headers={"Authorization": given}).status_code == 404
+
+
+@one_connection
+def test_an_issue_is_paused_resumed_and_stopped_by_command(
+    cli: FlaskCliRunner, worker: Worker, relay: Server, services: Services, keyring: Keyring
+) -> None:
+    issue = queue(services, keyring, 30)
+    with services.reading.begin() as session:
+        name = session.get_one(Newsletter, issue).public_id
+
+    said = []
+
+    def act(verb: str, wanted: int = 0) -> None:
+        ended = cli.invoke(args=["newsletter", verb, name])
+        assert ended.exit_code == wanted, ended.output
+        said.append(ended.output)
+
+    def act_at(number: int, verb: str) -> None:
+        """Act, and dawdle until what was read ahead is asked for again."""
+        if len(relay.accepted) == number:
+            act(verb)
+            time.sleep(dispatcher.STALE_SECONDS + 0.1)
+
+    relay.on("after DOT", lambda _: act_at(10, "pause"))
+    worker.drain()
+    paused_at = len(relay.accepted)
+    assert 10 <= paused_at <= 11
+    act("pause", 1)
+    assert "The newsletter is paused, so this cannot be done now." in said[-1]
+    relay.on("after DOT", lambda _: None)
+    act("resume")
+    relay.on("after DOT", lambda _: act_at(20, "stop"))
+    worker.drain()
+    balance = books(services, issue)
+    assert balance["accepted"] == len(relay.accepted) <= 21
+    assert balance["withdrawn"] == 30 - balance["accepted"]
+    act("resume", 1)
+    assert cli.invoke(args=["newsletter", "stop", "no-such"]).exit_code == 2
+
+
+@on_sqlite
+@pytest.mark.parametrize("settings", [{"BELONG_METRICS_TOKEN": "short"}])
+def test_a_token_that_is_too_short_opens_nothing_and_is_said(
+    environment: Settings, app: Flask
+) -> None:
+    client = app.test_client()
+    assert client.get("/metrics", headers={"Authorization": "Bearer short"}).status_code == 404
+    _, _, bad = told({**environment, "BELONG_SMTP_URL": "mailbox:"})
+    assert bad == ["BELONG_METRICS_TOKEN is under 32 characters, so /metrics stays closed."]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "command", [("doctor",), ("keys", "status"), ("db", "upgrade"), ("worker",)]
+)
+def test_wrong_settings_are_all_said_before_anything_starts(
+    command: tuple[str, ...], environment: Settings
+) -> None:
+    wrong = {"BELONG_BASE_URL": "ftp://x", "BELONG_SEND_RATE": "many", "BELONG_COLOUR": "red"}
+    ended = run({**environment, **wrong}, *command)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    for name in wrong:
+        assert f"  - {name} " in ended.stderr

@@ -1,0 +1,246 @@
+"""What is done each minute, and whenever a worker died, reads no large table whole."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import Connection, Engine, event, insert, select, text, update
+
+from belong_mail.core.db import Base, now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import outbox, results
+from belong_mail.delivery.models import Delivery, Lease, State
+from belong_mail.delivery.worker_lock import WorkerLock
+from belong_mail.members.models import Subscription
+from belong_mail.monitoring import checks
+from belong_mail.monitoring.measures import Site, deliveries
+from belong_mail.newsletters import endings, release
+from belong_mail.newsletters import service as newsletters
+from belong_mail.newsletters.models import Newsletter
+from belong_mail.worker.loop import Worker
+from tests.browser_client import Visitor
+from tests.factories import group_named, make_member, queue_issue
+from tests.markers import on_both
+
+pytestmark = on_both("each database plans queries in its own way")
+
+MANY = 8_000
+LARGE = ("deliveries", "subscriptions", "requests")
+# Indexes of a few rows, which may be walked from end to end.
+OF_WHAT_IS_LEFT = re.compile(r"ix_\w+_(due|due_again|told|single|inactive|introduced)")
+READS = re.compile("SELECT|UPDATE|DELETE|INSERT INTO chunks")
+SCAN = re.compile(rf"SCAN ({'|'.join(LARGE)})(?: USING (?:COVERING )?INDEX (\w+))?")
+
+
+class Plans:
+    """Keeps each statement that would read a large table whole."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.wrong: dict[str, str] = {}
+
+    def look(
+        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> None:
+        if not re.match("SELECT|UPDATE|DELETE|INSERT INTO chunks", statement) or isinstance(
+            parameters, list
+        ):
+            return
+        self.seen += 1
+        explain = _explain_sqlite if connection.dialect.name == "sqlite" else _explain_postgresql
+        if scanned := explain(connection.connection.driver_connection, statement, parameters):
+            self.wrong[statement] = scanned
+
+
+def _explain_sqlite(driver: Any, statement: str, parameters: Any) -> str:
+    steps = driver.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    scans = (SCAN.match(step[3]) for step in steps)
+    return ", ".join(
+        scan[0] for scan in scans if scan and not OF_WHAT_IS_LEFT.fullmatch(scan[2] or "")
+    )
+
+
+def _explain_postgresql(driver: Any, statement: str, parameters: Any) -> str:
+    [[plan]] = driver.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchall()
+    return ", ".join(_whole(plan[0]["Plan"]))
+
+
+# Its single messages are few as long as PostgreSQL says so, for it counts them.
+ABOUT = "ix_deliveries_about_id"
+
+
+def _whole(node: dict[str, Any]) -> Iterator[str]:
+    kind, index = node["Node Type"], node.get("Index Name", "")
+    is_index = kind.startswith("Index") and not node.get("Index Cond") and index != ABOUT
+    if node.get("Relation Name") in LARGE and (
+        kind == "Seq Scan" or (is_index and not OF_WHAT_IS_LEFT.fullmatch(index))
+    ):
+        yield json.dumps(node)
+    for inner in node.get("Plans", ()):
+        yield from _whole(inner)
+
+
+@contextmanager
+def watched(engine: Engine) -> Iterator[Plans]:
+    plans = Plans()
+    event.listen(engine, "before_cursor_execute", plans.look)
+    try:
+        yield plans
+    finally:
+        event.remove(engine, "before_cursor_execute", plans.look)
+
+
+@pytest.fixture
+def filled(services: Services, keyring: Keyring) -> Engine:
+    """Many members, an issue that went to them, and requests that wait for later."""
+    engine: Engine = services.writing.kw["bind"]
+    with services.writing.begin() as session:
+        group_id = make_member(session, keyring, "first@dpsk12.org").group_id
+        issue = queue_issue(session).id
+        session.execute(text("UPDATE chunks SET inserted = planned"))
+        at = now()
+        member = {"group_id": group_id, "wrapped_address": b"x" * 60, "language": "en"}
+        member |= {"confirmed_at": at, "is_suppressed": False, "asked_until": 0.0}
+        numbers = range(10, MANY)
+        session.execute(
+            insert(Base.metadata.tables["subscriptions"]),
+            [
+                {**member, "id": each, "public_id": str(each), "address_index": b"%d" % each}
+                for each in numbers
+            ],
+        )
+        sent = {"kind": "newsletter", "newsletter_id": issue, "state": State.ACCEPTED}
+        sent |= {"finished_at": at, "due_at": None, "is_dot_sent": True}
+        session.execute(
+            insert(Base.metadata.tables["deliveries"]),
+            [{**sent, "subscription_id": each} for each in numbers],
+        )
+        later = {"kind": "join", "sealed": b"x" * 100, "due_at": at + timedelta(days=1)}
+        session.execute(insert(Base.metadata.tables["requests"]), [later] * MANY)
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    return engine
+
+
+def age(services: Services) -> None:
+    """Let each kind of thing have something that is over."""
+    month = now() - timedelta(days=40)
+    with services.writing.begin() as session:
+        for member, column in ((11, "ended_at"), (12, "confirmed_at"), (13, "requested_at")):
+            found = session.get_one(Subscription, member)
+            setattr(found, column, None if column == "confirmed_at" else month)
+        found.is_suppressed = True
+        session.get_one(Subscription, 14).wrapped_introduction = b"x"
+        for name, value in (("created_at", month), ("finished_at", month), ("due_at", None)):
+            for one in session.query(Delivery).where(Delivery.newsletter_id.is_(None)):
+                setattr(one, name, value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"BELONG_ALERT_ADDRESS": "o@example.org"}],
+)
+def test_no_chore_reads_a_large_table_whole(
+    visitor: Visitor, worker: Worker, services: Services, filled: Engine
+) -> None:
+    visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
+    with services.writing.begin() as session:
+        outbox.post(session, "welcome-member", subscription_id=10)
+        outbox.post(session, "sign-in", sealed_to=b"x", sealed_arguments=b"x")
+    worker.drain()
+    age(services)
+    with time_machine.travel(now() + timedelta(minutes=2)), watched(filled) as plans:
+        worker.step()
+    assert plans.wrong == {}
+    assert plans.seen > 25
+    with services.reading.begin() as session:
+        assert [session.get(Subscription, each) for each in (11, 12, 13)] == [None] * 3
+        single = session.query(Delivery.kind).where(Delivery.newsletter_id.is_(None))
+        assert list(single) == []
+
+
+def test_to_take_over_what_a_dead_worker_held_no_large_table_is_read_whole(
+    worker: Worker, services: Services, filled: Engine, tmp_path: Any
+) -> None:
+    worker.drain()
+    lost = WorkerLock(tmp_path / "elsewhere" / "workers")
+    with services.writing.begin() as session:
+        results.renew_lease(session, lost.name)
+        session.flush()
+        held = {"who": lost.name, "until": now() - timedelta(minutes=2), "state": State.SENDING}
+        session.execute(
+            text("UPDATE leases SET held = '20,21', until = :until WHERE owner = :who"), held
+        )
+        session.execute(
+            text("UPDATE deliveries SET claimed_by = :who, state = :state WHERE id IN (20, 21)"),
+            held,
+        )
+    with watched(filled) as plans:
+        worker.engine.recover()
+    lost.end()
+    assert plans.wrong == {}
+    with services.reading.begin() as session:
+        assert {session.get_one(Delivery, each).state for each in (20, 21)} == {State.UNCERTAIN}
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_DAILY_QUOTA": "100"}])
+def test_to_count_a_day_no_large_table_is_read_whole(
+    worker: Worker, services: Services, filled: Engine
+) -> None:
+    with services.writing.begin() as session:
+        outbox.post(session, "welcome-member", subscription_id=10)
+    with watched(filled) as plans:
+        worker.drain()
+    assert plans.wrong == {}
+    assert plans.seen > 3
+
+
+def test_a_step_of_planning_an_issue_reads_no_large_table_whole(
+    services: Services, filled: Engine
+) -> None:
+    with services.writing.begin() as session:
+        issue = newsletters.draft(session, group_named(session, "the-village"), "June", "Hello")
+        with watched(filled) as plans:
+            newsletters.queue(session, issue, at_once=100)
+            newsletters.plan_step(session, issue, issue.planned_to or 0, at_once=100)
+    assert plans.wrong == {}
+    assert plans.seen > 3
+
+
+@pytest.mark.parametrize("moment", ["sending", "deferred", "at rest"])
+def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
+    services: Services, filled: Engine, moment: str
+) -> None:
+    """Whatever they wait for: what is in hand is found by the leases, the rest is counted."""
+    with services.writing.begin() as session:
+        in_hand = update(Delivery).where(Delivery.id.between(20, 80))
+        if moment == "sending":
+            session.execute(in_hand.values(state=State.SENDING, claimed_by="worker"))
+            ids = ",".join(map(str, range(20, 81)))
+            session.add(Lease(owner="worker", until=now(), held=ids))
+            session.execute(text("UPDATE chunks SET inserted = NULL"))
+        elif moment == "deferred":
+            session.execute(in_hand.values(state=State.DEFERRED, due_at=now()))
+    with watched(filled) as plans, services.reading.begin() as session:
+        site = Site(session, services.settings, now())
+        found = deliveries(session)
+        wrong_now = [check.name for check in checks.wrong(site)]
+        issue = session.scalars(select(Newsletter)).one()
+        report = newsletters.report(session, issue)
+        release.issue_status(session, issue)
+    with services.writing.begin() as session, watched(filled) as settled:
+        endings.log_endings(session, now())
+    wrong = [*plans.wrong, *settled.wrong]
+    assert [each for each in wrong if "requests" not in each] == []
+    waiting = {"sending": "sending", "deferred": "deferred"}.get(moment)
+    assert "orphans" not in wrong_now
+    for counts in (found, report):
+        assert counts["accepted"] == MANY - 10 - (61 if waiting else 0)
+        assert waiting is None or counts[waiting] == 61
