@@ -415,7 +415,8 @@ def begin_thread(session: Session, services: Services, code: str = "") -> str:
     """Have somebody write to the office without an address; return the reference."""
     written = ContactData("need", "Where is the library?")
     message = contact.receive(session, services.sealer, "office@example.org", written, now())
-    threads.start_thread(session, message, code or threads.new_code(), written.message)
+    code = code or threads.new_code()
+    threads.start_thread(session, message, code, written.message, written.topic)
     return message.reference
 
 

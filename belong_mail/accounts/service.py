@@ -115,13 +115,11 @@ class Invitation:
         return [group for leadership, group in self.groups if leadership.accepted_at is None]
 
 
-def find_invitation(session: Session, name: str) -> Invitation:
+def find_invitation(session: Session, public_id: str) -> Invitation:
     """Find what an invitation's link is about, by its account's public id.
 
-    Links of an older version name a group behind it. Raises BadToken when it is over; one that was
-    accepted is found as long as it is a right.
+    Raises BadToken when it is over; one that was accepted is found as long as it is a right.
     """
-    public_id, _, group_id = name.partition("~")
     account = required(
         session.scalar(
             select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
@@ -134,12 +132,10 @@ def find_invitation(session: Session, name: str) -> Invitation:
         .where(GroupLead.account_id == account.id, Group.retired_at.is_(None))
         .order_by(Group.position)
     )
-    if group_id:
-        found = found.where(Group.public_id == group_id)
     groups = [(row[0], row[1]) for row in session.execute(found)]
     if not groups and account.office_since is None:
         raise BadToken
-    return Invitation(account, groups, account.is_asked_for_office and not group_id)
+    return Invitation(account, groups, account.is_asked_for_office)
 
 
 def accept(session: Session, sealer: Sealer, name: str, only: str = "") -> None:

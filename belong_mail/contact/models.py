@@ -35,8 +35,8 @@ class Thread(IdBase):
     reference: Mapped[str] = mapped_column(unique=True)
     # X25519, public; the private half follows from the code, which is not kept.
     receipt_key: Mapped[bytes] = mapped_column(unique=True)
-    # What it is about, of the list that the form offers; None: begun before that was kept.
-    topic: Mapped[str | None]
+    # What it is about, of the list that the form offers.
+    topic: Mapped[str]
     last_at: Mapped[datetime] = mapped_column(default=now)
 
 

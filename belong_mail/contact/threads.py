@@ -43,7 +43,7 @@ def new_code() -> str:
 
 
 def start_thread(
-    session: Session, message: ContactMessage, code: str, words: str, topic: str | None = None
+    session: Session, message: ContactMessage, code: str, words: str, topic: str
 ) -> None:
     """Keep what a person wrote also for the code, which is stored nowhere."""
     keys = _code_keys(code)

@@ -51,10 +51,11 @@ def pad(data: bytes) -> bytes:
 
 
 def unpad(data: bytes) -> bytes:
-    """Take the filling away; what the first version sealed has none, and is returned as it is."""
+    """Take the filling away, or raise ValueError where there is none."""
     bare, mark, zeros = data.rpartition(b"\x80")
-    is_filled = mark and len(data) % BLOCK_OCTETS == 0 and zeros == bytes(len(zeros))
-    return bare if is_filled else data
+    if not mark or len(data) % BLOCK_OCTETS or zeros != bytes(len(zeros)):
+        raise ValueError("It was not filled up to whole blocks.")
+    return bare
 
 
 class UnlockError(Exception):

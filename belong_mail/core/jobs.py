@@ -47,7 +47,7 @@ class Job(IdBase):
         ForeignKey("subscriptions.id", ondelete="CASCADE")
     )
     sealed: Mapped[bytes | None]
-    created_at: Mapped[datetime | None] = mapped_column(default=now, index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
     # How often reading it failed; after three it is left for the operator.
     failures: Mapped[int] = mapped_column(default=0)

@@ -132,14 +132,5 @@ def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, str]
     return opener.unwrap(to, SEALED_TO, "").decode(), json.loads(said)
 
 
-def bind_to_kind(keyring: Keyring, delivery: Delivery) -> None:
-    """Bind an older version's email to its kind; raise DecryptionError when it is not ours."""
-    to = delivery.sealed_to or b""
-    was_named = hashlib.sha256(to).hexdigest()
-    content = keyring.opener.unwrap(delivery.sealed_arguments or b"", SEALED_ARGUMENTS, was_named)
-    named = _bound_name(delivery.kind, to)
-    delivery.sealed_arguments = keyring.opener.wrap(content, SEALED_ARGUMENTS, named)
-
-
 def _bound_name(kind: str, sealed_to: bytes) -> str:
     return f"{kind}/{hashlib.sha256(sealed_to).hexdigest()}"

@@ -35,7 +35,7 @@ class VerpAddresses:
     ) -> None:
         """Take the secret keys, oldest first: the newest names, all of them read.
 
-        Without the worker's key a Message-ID is as older versions had it, and is not read.
+        Without the worker's key no Message-ID is made or read.
         """
         self._tags = [encryption.hmac_signer(key.encode()) for key in secret_keys]
         self._message_tag = encryption.hmac_signer(message_key) if message_key else None
@@ -46,24 +46,21 @@ class VerpAddresses:
 
         They are the same for every try (RFC 5322, 3.6.4); neither is found from the other.
         """
-        number = delivery_id.to_bytes(ID_OCTETS)
-        tags = self._tags[-1](_USE + number)
-        if self._message_tag is None:
-            message_id = tags[TAG_OCTETS : 2 * TAG_OCTETS]
-        else:
-            tag = self._message_tag(_MESSAGE + number)[:TAG_OCTETS]
-            message_id = tag + self._masked(self._message_tag, number, tag)
-        return_path = number + tags[:TAG_OCTETS]
-        return (
-            f"{_PREFIX}{return_path.hex()}@{self._domain}",
-            f"<{message_id.hex()}@{self._domain}>",
-        )
+        return self.return_path(delivery_id), self.message_id(delivery_id)
 
     def return_path(self, delivery_id: int) -> str:
-        return self.of(delivery_id)[0]
+        number = delivery_id.to_bytes(ID_OCTETS)
+        made = number + self._tags[-1](_USE + number)[:TAG_OCTETS]
+        return f"{_PREFIX}{made.hex()}@{self._domain}"
 
     def message_id(self, delivery_id: int) -> str:
-        return self.of(delivery_id)[1]
+        """Return a delivery's Message-ID; raise ValueError without the worker's key."""
+        if self._message_tag is None:
+            raise ValueError("Only the worker names messages.")
+        number = delivery_id.to_bytes(ID_OCTETS)
+        tag = self._message_tag(_MESSAGE + number)[:TAG_OCTETS]
+        made = tag + self._masked(self._message_tag, number, tag)
+        return f"<{made.hex()}@{self._domain}>"
 
     def leave_address(self, public_id: str) -> str:
         """Return the address at which an email ends a membership, whoever sends it.

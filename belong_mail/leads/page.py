@@ -48,8 +48,7 @@ def undo(session: Session, group: Group) -> None:
     """Bring back what the last change replaced; a second time brings the change back."""
     if group.before is not None:
         current = asdict(page_of(group))
-        # What an older version kept says nothing about texts that it did not have.
-        page = GroupPage(**(current | group.before))
+        page = GroupPage(**group.before)
         group.before = current
         _put(group, page)
         audit.record(session, audit.Kind.PAGE_CHANGED, group=group, detail="undo")

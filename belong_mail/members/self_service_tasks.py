@@ -290,7 +290,7 @@ def move_address(session: Session, keyring: Keyring, job: Job) -> None:
     held = [
         each
         for each in active
-        if is_genuine(keyring, each) and wanted.get("person", "") in ("", person_of(keyring, each))
+        if is_genuine(keyring, each) and wanted["person"] == person_of(keyring, each)
     ]
     if not held:
         return

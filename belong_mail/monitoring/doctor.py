@@ -13,7 +13,6 @@ import dns.resolver
 from dns.inet import is_address
 
 from belong_mail.core.services import Services, Settings
-from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
 from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
@@ -50,8 +49,6 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("The worker's keys are here, and they open what the web seals.")
     else:
         yield failure("The worker's keys are not here. Run this as the worker, with its settings.")
-    if 0 < len(settings.metrics_token) < MIN_SECRET_CHARACTERS:
-        yield failure("BELONG_METRICS_TOKEN is under 32 characters, so /metrics stays closed.")
     for kind, forbidden in (("PRIVATE", 0o077), ("INDEX", 0o077), ("SECRET", 0o007)):
         name = f"BELONG_{kind}_KEYS_FILE"
         file = os.environ.get(name)

@@ -65,7 +65,7 @@ def write_probe(services: Services) -> Probe:
         ("Reply-To", format_mailbox("", settings.contact_inbox)),
         ("Subject", f"{SUBJECT}{mark}"),
         ("Date", date_header(now())),
-        ("Message-ID", names.message_id(number)),
+        ("Message-ID", f"<{secrets.token_hex(_MARK_OCTETS)}@{settings.mail_domain}>"),
         ("List-Id", f"<{names.list_id(secrets.token_bytes(_LABEL_OCTETS))}>"),
         ("List-Unsubscribe", f"<{one_click}>, <mailto:{leave}?subject=unsubscribe>"),
         ("List-Unsubscribe-Post", ONE_CLICK),

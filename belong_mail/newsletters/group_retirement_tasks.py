@@ -30,8 +30,6 @@ def carry_on(session: Session, at: datetime) -> int:
     found = select(Group).where(concerned, Group.emptied_at.is_(None)).order_by(Group.id)
     deleted = 0
     for group in session.scalars(found.with_for_update(skip_locked=True, key_share=True)):
-        if group.retired_at is not None and group.ends_at is None:
-            group.ends_at = group.retired_at  # an older version retired it
         if group.announced_end != group.ends_at:
             _announce(session, group, at)
         if group.has_ended(at) and group.retired_at is None:

@@ -270,8 +270,8 @@ class IssueMailer:
     ) -> IssueTemplate | DecryptionError | None:
         """Return what writes an issue's copies, or why its finished bytes cannot be had.
 
-        None: it was paused here, for it does not pass the gate. An upgrade may have
-        taken away the bytes of an older version: they are made again.
+        None: it was paused here, for it does not pass the gate. What could not be frozen with the
+        claim is tried once more.
         """
         newsletter = session.get_one(Newsletter, newsletter_id)
         frozen = session.get(RenderedIssue, (newsletter_id, language))
@@ -293,7 +293,7 @@ class IssueMailer:
         except DecryptionError as error:
             return error
         wire = MessageTemplate.from_bytes(made)
-        tokens = rendering.tokens(self._mailer.links, at, language)
+        tokens = rendering.tokens(self._mailer.links, at)
         if lint_gate.problems_of(newsletter, wire, language, self._mailer.links.root):
             self._pause(session, newsletter)
             return None

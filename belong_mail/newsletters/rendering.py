@@ -1,10 +1,9 @@
 """Render an issue: Markdown, placeholders, meetings, images."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from markupsafe import Markup
 
@@ -244,12 +243,9 @@ def fallback(name: str, language: str) -> str:
     return catalog(language).gettext(FALLBACKS[name]) if FALLBACKS[name] else ""
 
 
-def tokens(links: Links, at: datetime, language: str) -> Iterator[tuple[str, Token]]:
-    """Yield the slots of links and what fills them; an older version froze slots of whole links."""
-    for name, purpose, reader in (
-        ("leave", Purpose.LEAVE, language),
-        ("one_click", Purpose.ONE_CLICK, None),
-    ):
-        yield name, links.signer(purpose, at)
-        endpoint = f"subscriptions.{name}"
-        yield f"{name}_url", partial(links.signed, endpoint, purpose, at=at, language=reader)
+def tokens(links: Links, at: datetime) -> tuple[tuple[str, Token], ...]:
+    """Return the slots of links and what fills them."""
+    return (
+        ("leave", links.signer(Purpose.LEAVE, at)),
+        ("one_click", links.signer(Purpose.ONE_CLICK, at)),
+    )

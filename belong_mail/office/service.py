@@ -105,7 +105,7 @@ def find(session: Session, account: Account, reference: str) -> Thread:
 
 def thread_status(session: Session, thread: Thread) -> ThreadStatus:
     said = [(each.written_at, each.is_office) for each in receipts.thread_entries(session, thread)]
-    topic = contact.TOPICS.get(thread.topic or "", "")
+    topic = contact.TOPICS.get(thread.topic, "")
     return ThreadStatus(thread.reference, topic, said, thread.last_at + THREAD_MAX_AGE)
 
 

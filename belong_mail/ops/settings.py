@@ -275,11 +275,9 @@ def secrets_list(value: str) -> tuple[str, ...]:
 
 
 def token(value: str) -> str:
-    """Read a token; one that is too short opens nothing, and `doctor` says so.
-
-    It does not stop the services: earlier versions took shorter ones.
-    """
-    if not value.isascii() or (value and not value.isprintable()):
+    if value and (
+        len(value) < MIN_SECRET_CHARACTERS or not value.isascii() or not value.isprintable()
+    ):
         raise ValueError("must be 32 ASCII characters or more, or empty")
     return value
 

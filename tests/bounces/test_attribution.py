@@ -197,7 +197,8 @@ def test_who_can_sign_return_paths_makes_no_message_id(
     copy: Accepted, scenario: BounceScenario, services: Services
 ) -> None:
     """The web can: it would try out guesses while it reads the database."""
-    webs = VerpAddresses(services.settings.secret_keys, services.settings.mail_domain)
+    keys, domain = services.settings.secret_keys, services.settings.mail_domain
+    webs = VerpAddresses(keys, domain, keys[-1].encode())
     with services.reading.begin() as session:
         ids = list(session.scalars(select(Delivery.id)))
     before = kept_of(services)

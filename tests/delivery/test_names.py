@@ -2,6 +2,7 @@
 
 import hmac
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,8 @@ IDS = st.integers(0, 256**ID_OCTETS - 1)
 def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -> None:
     number = delivery_id.to_bytes(ID_OCTETS)
     tags = hmac.digest(NEW.encode(), b"belong/names/v1" + number, "sha256")
-    return_path, message_id = VerpAddresses((OLD, NEW), "example.org").of(delivery_id)
+    return_path = VerpAddresses((OLD, NEW), "example.org").return_path(delivery_id)
     assert return_path == f"b+{(number + tags[:10]).hex()}@example.org"
-    assert message_id == f"<{tags[10:20].hex()}@example.org>"
     workers = VerpAddresses((OLD, NEW), "example.org", WORKERS)
     assert workers.return_path(delivery_id) == return_path
 
@@ -36,7 +36,10 @@ def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int
     assert names.read_message_id(message_id.upper()) == delivery_id
     assert VerpAddresses((NEW,), "example.net", WORKERS).read_message_id(message_id) == delivery_id
     assert VerpAddresses((OLD, NEW), "example.org", ANOTHER).read_message_id(message_id) is None
-    assert VerpAddresses((OLD, NEW), "example.org").read_message_id(message_id) is None
+    keyless = VerpAddresses((OLD, NEW), "example.org")
+    assert keyless.read_message_id(message_id) is None
+    with pytest.raises(ValueError, match="Only the worker"):
+        keyless.message_id(delivery_id)
 
 
 def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours() -> None:

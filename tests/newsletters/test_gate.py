@@ -130,7 +130,7 @@ def test_the_command_line_queues_none_of_it(
 def test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why(
     lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner
 ) -> None:
-    """Whoever can write rows schedules anything; an older version let it pass."""
+    """Whoever can write rows schedules anything."""
     text, said = REFUSED[0]
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", text)
@@ -172,7 +172,7 @@ def test_what_was_queued_without_the_gate_is_paused_before_a_copy_leaves(
 def test_bytes_that_were_made_without_the_gate_do_not_leave(
     services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    """An older version froze them: the gate reads what leaves, not what it was made of."""
+    """The gate reads what leaves, not what it was made of."""
     with services.writing.begin() as session:
         queue_issue(session, SLUG, subject="Tea")
     relay.script("RCPT", *["451 4.3.0 Later"] * 3)

@@ -148,7 +148,7 @@ def test_a_preview_line_that_tells_stops_an_issue_like_a_subject(
 def test_a_scheduled_issue_that_tells_is_held_and_the_lead_is_told_why(
     lead: Visitor, services: Services, worker: Worker, relay: Server, cli: FlaskCliRunner
 ) -> None:
-    """It was scheduled by an older version, or by who can write to the database."""
+    """It was scheduled by who can write to the database."""
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Pride potluck", "Come.")
         issue.due_at = now()

@@ -67,8 +67,6 @@ _SAMPLES: Final = {
     "to": READER, "date": _DATE, "message_id": MESSAGE_ID, "first_name": GREETING,
     "leave": TOKEN, "one_click": TOKEN, "leave_address": f"{TOKEN}@example.org",
 }  # fmt: skip
-# Slots of whole links, which an older version made.
-_OLDER: Final = frozenset(("leave_url", "one_click_url"))
 
 # Random names of ours, in hexadecimal, base 32 or base 64; by chance a word may stand in one.
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
@@ -154,9 +152,8 @@ def _fetching() -> re.Pattern[str]:
 
 def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
     """Look a message through as it will be filled for a reader."""
-    unknown = template.slots - _SAMPLES.keys() - _OLDER
-    older = dict.fromkeys(_OLDER, f"{expected.root}/{TOKEN}")
-    samples = dict.fromkeys(template.slots, "x") | _SAMPLES | older
+    unknown = template.slots - _SAMPLES.keys()
+    samples = dict.fromkeys(template.slots, "x") | _SAMPLES
     filled = template.fill({name: samples[name] for name in template.slots})
     message = BytesParser().parsebytes(filled)
     found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]

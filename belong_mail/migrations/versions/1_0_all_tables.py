@@ -216,7 +216,7 @@ def _create_contact() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("reference", sa.String(), unique=True, nullable=False),
         sa.Column("receipt_key", sa.LargeBinary(), unique=True, nullable=False),
-        sa.Column("topic", sa.String()),
+        sa.Column("topic", sa.String(), nullable=False),
         sa.Column("last_at", TIME, nullable=False),
     )
     op.create_table(
@@ -616,7 +616,7 @@ def _create_core() -> None:
             "subscription_id", sa.Integer(), sa.ForeignKey("subscriptions.id", ondelete="CASCADE")
         ),
         sa.Column("sealed", sa.LargeBinary()),
-        sa.Column("created_at", TIME, index=True),
+        sa.Column("created_at", TIME, index=True, nullable=False),
         sa.Column("due_at", TIME, index=True, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
     )
