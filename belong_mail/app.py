@@ -39,7 +39,6 @@ from belong_mail.office.group_views import office_groups
 from belong_mail.office.import_views import office_imports
 from belong_mail.office.newsletter_views import office_newsletters
 from belong_mail.office.people_views import people
-from belong_mail.office.settings_views import office_settings
 from belong_mail.office.trail_views import office_trail
 from belong_mail.office.views import office
 from belong_mail.ops import cli, hold
@@ -60,7 +59,7 @@ BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, personal_address,
     contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
     group_settings, group_interests, shared_mailbox, office, office_groups,
-    office_imports, office_newsletters, office_settings, office_trail, people,
+    office_imports, office_newsletters, office_trail, people,
     onboarding, meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ PATHS = {
     "onboarding.short": "/g/<number>",
     "office.inbox": "/office/inbox",
     "office.thread": "/office/threads/<reference>",
-    "office_settings.listed": "/office/settings",
+    "office.settings": "/office/settings",
     "own_calendar.feed": "/my-calendar/<token>",
     "people.listed": "/office/leads",
     "releases.sending": "/lead/newsletters/<public_id>/sending",

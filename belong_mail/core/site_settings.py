@@ -24,9 +24,8 @@ EDITABLE: Final = (
     "postal_address",
 )  # fmt: skip
 WRAPPED_COLUMN: Final = "site_settings.wrapped"
-# The line for students' safety, whose name in the database is that of Colorado's.
-STORED: Final = "safe2tell"
-SHOWN: Final = "student-safety"
+# The line for students' safety, as fields of the settings call it.
+SAFETY_LINE: Final = "safe2tell"
 # What a postal line has no use for, and whoever breaks into the web has.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
@@ -47,19 +46,10 @@ class SiteSetting(Base):
     wrapped: Mapped[bytes | None]
 
 
-def name_as_shown(name: str) -> str:
-    """Return the name of a setting as addresses and the trail show it."""
-    return name.replace(STORED, SHOWN)
-
-
-def name_as_stored(name: str) -> str:
-    return name.replace(SHOWN, STORED)
-
-
 def editable(settings: Settings) -> list[str]:
     """List what the office may change: of a line that the district does not have, nothing."""
     has_line = bool(settings.safe2tell_name)
-    return [name for name in EDITABLE if has_line or not name.startswith(STORED)]
+    return [name for name in EDITABLE if has_line or not name.startswith(SAFETY_LINE)]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:
@@ -88,9 +78,7 @@ def _with_values(settings: Settings, found: Iterable[Row[str, str | None]]) -> S
 
 def parse(settings: Settings, name: str, value: str) -> Any:
     """Read a value as the environment's would be read; raise ValueError for one that is not fit."""
-    if name not in EDITABLE:
-        raise ValueError(name)
-    if not value and name != "video_url":
+    if name not in EDITABLE or not value:
         raise ValueError(name)
     if name == "postal_address" and any(sign in value.casefold() for sign in LINK_SIGNS):
         raise ValueError(name)
@@ -98,21 +86,22 @@ def parse(settings: Settings, name: str, value: str) -> Any:
     return read(value)
 
 
-def change(session: Session, settings: Settings, name: str, value: str | None) -> None:
-    """Set a value, or with None go back to the environment's. Raises ValueError."""
-    if value is not None:
+def change(session: Session, settings: Settings, name: str, value: str) -> None:
+    """Set a value; the environment's, or none, counts where none is typed. Raises ValueError."""
+    is_default = value in {"", getattr(settings, name)}
+    if not is_default:
         parse(settings, name, value)
-    store(session, name, value)
+    store(session, name, None if is_default else value)
 
 
 def store(session: Session, name: str, value: str | None) -> None:
     """Keep the value of a setting, and record that it was changed; the same one changes nothing."""
     found = session.get(SiteSetting, name)
+    if value == (found.value if found is not None else None):
+        return
     if found is None:
         found = SiteSetting(name=name)
         session.add(found)
-    elif found.value == value:
-        return
     found.value = value
     audit.record(session, audit.Kind.SETTING_CHANGED, detail=name)
     session.flush()

@@ -1,16 +1,20 @@
 """The office's forms, but for those about a group and about people."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 from flask_wtf.file import FileField
+from sqlalchemy.orm import Session
 from wtforms import (
     Field,
+    Form,
     RadioField,
     SelectChoice,
     SelectField,
+    StringField,
     SubmitField,
     TextAreaField,
     ValidationError,
@@ -21,8 +25,15 @@ from belong_mail.core import site_settings
 from belong_mail.core.audit import Kind
 from belong_mail.core.email_templates import fixed_words
 from belong_mail.core.i18n import DEFAULT, NAMES, at_start
+from belong_mail.core.services import Settings
+from belong_mail.core.site_settings import EDITABLE
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import MAX_CHARACTERS, MAX_WORDS, found_phrase
+from belong_mail.groups.header_words import (
+    MAX_CHARACTERS,
+    MAX_WORDS,
+    change_site_words,
+    found_phrase,
+)
 from belong_mail.groups.models import Group
 from belong_mail.leads.forms import one_a_line
 from belong_mail.mail.address import Staff
@@ -40,31 +51,15 @@ from belong_mail.web.forms import (
     BaseForm,
     LocalDateField,
     email_field,
-    line_field,
     message_field,
+    one_line,
     plain_text,
+    strip,
     well_formed,
 )
 
 # The file, and what a form has around it.
 MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
-# What each setting is, and what it must be.
-LABELS = {
-    "video_url": gettext_noop("Link to the office’s video"),
-    "safe2tell_phone": gettext_noop("Student safety: phone number"),
-    "safe2tell_url": gettext_noop("Student safety: website"),
-    "lifeline_phone": gettext_noop("Crisis line: phone number"),
-    "lifeline_url": gettext_noop("Crisis line: website"),
-    "postal_address": gettext_noop("Postal address below each email"),
-}
-HINTS = {
-    "video_url": gettext_noop("On the list of groups. It begins with https://."),
-    "safe2tell_phone": gettext_noop("On the contact page and in its email, like 800-555-0100."),
-    "safe2tell_url": gettext_noop("On the contact page and in its email. It begins with https://."),
-    "lifeline_phone": gettext_noop("On the contact page and in its email, like 988."),
-    "lifeline_url": gettext_noop("On the contact page and in its email. It begins with https://."),
-    "postal_address": gettext_noop("One line, without a link or an email address."),
-}
 REFUSALS = {
     "phone": gettext_noop("Enter a phone number, like 800-555-0100."),
     "url": gettext_noop("Enter a web address that starts with https://."),
@@ -188,40 +183,73 @@ def kind_in_words(kind: str) -> str:
     return at_start(_(kind))
 
 
-class SettingForm(BaseForm):
-    value = line_field(
-        _l("Value"),
-        DataRequired(_l("Enter a value, or go back to the default below.")),
-        Length(max=200, message=_l("Use at most 200 characters.")),
-    )
-    submit = SubmitField(_l("Save"))
+def setting_field(name: str, label: LazyString, hint: LazyString) -> StringField:
+    """Ask for one setting; what the environment could give is accepted, and links by https alone.
 
-    def __init__(self, name: str, **named: Any) -> None:
-        self.name = name
-        super().__init__(**named)  # type: ignore[no-untyped-call]
-        self.value.label.text = _(LABELS[name])
-        self.value.description = _(HINTS[name])
+    The line for students' safety is not called as in Colorado here.
+    """
 
-    def validate_value(self, field: Field) -> None:
-        """Accept what the environment could give, and links by https alone."""
-        value, kind = field.data or "", self.name.rpartition("_")[2]
+    def fits(_form: Form, field: Field) -> None:
+        value, kind = field.data or "", name.rpartition("_")[2]
         try:
-            site_settings.parse(services().settings, self.name, value)
+            site_settings.parse(services().settings, name, value)
             is_right = kind != "url" or value.startswith("https://")
         except ValueError:
             is_right = False
         if not is_right:
             raise ValidationError(_(REFUSALS[kind]))
 
+    length = Length(max=200, message=_l("Use at most 200 characters."))
+    return StringField(
+        label,
+        description=hint,
+        filters=[strip],
+        validators=[Optional(), length, one_line, fits],
+        name=name.replace("safe2tell", "student_safety"),
+    )
 
-class WordsForm(BaseForm):
-    """The words that no subject of a discreet group may say, one a line."""
 
+class SettingsForm(BaseForm):
+    """What the office changes while the site runs; an empty field goes back to the default."""
+
+    video_url = setting_field(
+        "video_url",
+        _l("Link to the office’s video"),
+        _l("On the list of groups. It begins with https://."),
+    )
+    safe2tell_phone = setting_field(
+        "safe2tell_phone",
+        _l("Student safety: phone number"),
+        _l("On the contact page and in its email, like 800-555-0100."),
+    )
+    safe2tell_url = setting_field(
+        "safe2tell_url",
+        _l("Student safety: website"),
+        _l("On the contact page and in its email. It begins with https://."),
+    )
+    lifeline_phone = setting_field(
+        "lifeline_phone",
+        _l("Crisis line: phone number"),
+        _l("On the contact page and in its email, like 988."),
+    )
+    lifeline_url = setting_field(
+        "lifeline_url",
+        _l("Crisis line: website"),
+        _l("On the contact page and in its email. It begins with https://."),
+    )
+    postal_address = setting_field(
+        "postal_address",
+        _l("Postal address below each email"),
+        _l("One line, without a link or an email address."),
+    )
     words = TextAreaField(
-        _l("Words, one per line"),
+        _l("Words that discreet groups’ emails don’t show"),
         description=_l(
-            "In English, Spanish or both. A star at the end stands for all words that begin this"
-            " way, as in “sunris*”."
+            "One word or phrase per line, in English, Spanish or both. Anyone who sees a reader’s"
+            " screen reads the subject and preview line of an email. The names of discreet groups"
+            " and many words about them are on the list already; words for one group alone are on"
+            " its own page. A star at the end stands for all words that begin this way, as in"
+            " “sunris*”."
         ),
         filters=[one_a_line],
         validators=[
@@ -232,8 +260,21 @@ class WordsForm(BaseForm):
     )
     submit = SubmitField(_l("Save"))
 
+    def __init__(self, current: Settings, words: Iterable[str]) -> None:
+        """Show what counts now; a line that the district does not have is left out."""
+        shown = {name: getattr(current, name) for name in EDITABLE}
+        super().__init__(data={**shown, "words": "\n".join(words)})  # type: ignore[no-untyped-call]
+        for name in set(EDITABLE).difference(site_settings.editable(current)):
+            delattr(self, name)
+
+    def change(self, session: Session, settings: Settings) -> None:
+        """Keep what was typed."""
+        for name in site_settings.editable(settings):
+            site_settings.change(session, settings, name, self[name].data or "")
+        change_site_words(session, self.listed())
+
     def listed(self) -> list[str]:
-        """Return what was typed, word by word."""
+        """Return the words as they were typed."""
         return (self.words.data or "").splitlines()
 
     def validate_words(self, _field: Field) -> None:

@@ -51,6 +51,6 @@ def settings_changed_email(session: Session, mailer: Mailer, delivery: Delivery)
             raise SkipDelivery(State.WITHDRAWN)
         to = invitations.account_address(mailer.opener, mailer.index, account)
         language = account.language
-    url = mailer.links.page("office_settings.listed", language)
+    url = mailer.links.page("office.settings", language)
     context = {"settings_url": url, "is_office": delivery.account_id is not None}
     return Email(to=to, language=language, context=context)

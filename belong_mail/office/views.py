@@ -6,11 +6,13 @@ from flask_babel import get_locale
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import threads as receipts
+from belong_mail.core import site_settings
+from belong_mail.groups import header_words
 from belong_mail.groups.presenters import group_view
 from belong_mail.members.removal import TooManyRemovals
 from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
-from belong_mail.office.forms import AnswerForm, RemovalForm, SecondYesForm
+from belong_mail.office.forms import AnswerForm, RemovalForm, SecondYesForm, SettingsForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
@@ -97,3 +99,19 @@ def addresses() -> ResponseReturnValue:
                 return redirect(url_for(".addresses", done=1), 303)
     page = render_template("office/addresses.html", form=form, is_too_many=is_too_many)
     return page, 429 if is_too_many else 422 if form.errors else 200
+
+
+@office.route("/settings", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def settings() -> ResponseReturnValue:
+    """Change what the office may say of the site; everyone in the office is told."""
+    ours = services().settings
+    with transaction() as session:
+        current = site_settings.with_changes(session, ours)
+        form = SettingsForm(current, header_words.site_words(session))
+        if form.validate_on_submit():
+            form.change(session, ours)
+            return redirect(url_for(".settings", saved=1), 303)
+    page = render_template("office/settings.html", form=form)
+    return page, 422 if form.errors else 200

@@ -31,8 +31,7 @@ NEEDED = "Please confirm that it’s you"
 # What sends a newsletter, changes rights or settings, or how somebody signs in.
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
-    "people.invite", "people.do", "people.hand_over", "office_settings.setting",
-    "office_settings.default", "office_settings.words",
+    "people.invite", "people.do", "people.hand_over", "office.settings",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 
@@ -123,9 +122,9 @@ def page_in(shown: str) -> str:
 
 @ON_SQLITE
 def test_who_signed_in_a_moment_ago_notices_nothing(lead: Visitor, pages: dict[str, str]) -> None:
-    path = pages["office_settings.setting"]
+    path = pages["office.settings"]
     with time_machine.travel(now() + FRESH_PROOF_AGE - timedelta(minutes=1)):
-        answer = lead.send(path, **FORMS["office_settings.setting"])
+        answer = lead.send(path, **FORMS["office.settings"])
     assert answer.status_code == 303
 
 
@@ -141,7 +140,7 @@ def test_pages_are_read_and_newsletters_written_without_a_proof(
 def test_a_proof_lasts_a_quarter_of_an_hour(
     later: Visitor, pages: dict[str, str], worker: Worker, relay: Server
 ) -> None:
-    path, typed = pages["office_settings.setting"], FORMS["office_settings.setting"]
+    path, typed = pages["office.settings"], FORMS["office.settings"]
     later.press(ask(later, worker, relay))
     proven = now()
     with time_machine.travel(proven + FRESH_PROOF_AGE - timedelta(seconds=1), tick=False):
@@ -180,8 +179,8 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
         assert refused.status_code == 403
         assert "only in the browser where you’re signed in" in refused.text
     assert proofs(services) == []
-    typed = FORMS["office_settings.setting"]
-    assert later.send(pages["office_settings.setting"], **typed).status_code == 403
+    typed = FORMS["office.settings"]
+    assert later.send(pages["office.settings"], **typed).status_code == 403
 
 
 @ON_SQLITE

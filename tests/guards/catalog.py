@@ -880,7 +880,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "settings-are-the-offices",
-        "belong_mail/office/settings_views.py",
+        "belong_mail/office/views.py",
         "from belong_mail.web.access import for_office, fresh_proof\n",
         (
             "from belong_mail.web.access import for_accounts as for_office\n"
@@ -1854,7 +1854,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-setting-but-these",
         "belong_mail/core/site_settings.py",
-        "    if name not in EDITABLE:\n        raise ValueError(name)\n",
+        "    if name not in EDITABLE or not value:\n        raise ValueError(name)\n",
         "",
         (f"{SITE_SETTINGS}::test_no_address_of_ours_and_no_secret_is_a_setting_of_the_office",),
     ),

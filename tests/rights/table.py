@@ -54,7 +54,6 @@ OBJECTS = {
     "verb": "button",
     "_button": "button",
     "reference": "message to the office",
-    "name": "setting",
     "month": "month",
     "filename": "file",
     "asked": "time of a form",
