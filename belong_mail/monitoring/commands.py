@@ -1,6 +1,5 @@
 """The operator's commands that look and change nothing: `doctor` and `status`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +17,11 @@ from belong_mail.web.context import read_transaction, services, transaction
 
 
 @click.command("doctor")
-@click.option(
-    "--probe", is_flag=True, help="Email ourselves through the relay; judge what arrives."
-)
+@click.option("--probe", is_flag=True, help="Email ourselves through the relay; say what arrives.")
 @click.option(
     "--probe-file",
     type=FILE,
-    help="Judge a newsletter that was saved with all headers.",
+    help="Say the same of a newsletter that was saved with all headers.",
 )
 @click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for the probe.")
 @click.option("--dns", default="", help="Ask this DNS server (HOST or HOST:PORT).")
@@ -32,7 +29,8 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
     """Check everything and say what to do.
 
     Looks at keys, database, relay, DNS, clocks and what is waiting. Exits with 1 unless all is
-    well. With --probe also: what of signature, return path, SPF and DMARC arrives.
+    well. With --probe also: whether a signature and our return path arrive, and what the receiving
+    server says of DKIM, SPF and DMARC.
     """
     settings, lookup = services().settings, doctor.resolver(dns)
     findings = list(inspection.check_database(services().engine, settings.web_database_role))
@@ -48,19 +46,18 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
         findings += doctor.check_names(settings.mail_domain, lookup)
         findings += doctor.check_relay_names(settings, lookup)
     if probe:
-        findings += _probe(lookup, wait)
+        findings += _probe(wait)
     if probe_file:
-        saved = probe_report.read_arrived(settings, probe_file.read_bytes(), lookup)
-        findings += probe_report.judge(saved)
+        findings += probe_report.judge(probe_report.read_arrived(settings, probe_file.read_bytes()))
     inspection.print_findings(findings)
 
 
-def _probe(lookup: Callable[[str, str], list[str]], seconds: float) -> list[Finding]:
+def _probe(seconds: float) -> list[Finding]:
     with read_transaction() as session:
         is_on_hold = hold.is_on(session)
     if is_on_hold:
         return [failure("No probe was sent: sending is on hold. See `hold status`.")]
-    return list(doctor.check_probe(services(), lookup, seconds))
+    return list(doctor.check_probe(services(), seconds))
 
 
 @click.command("status")

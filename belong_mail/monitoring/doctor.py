@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import dns.resolver
 from dns.inet import is_address
+from dns.reversename import from_address
 
 from belong_mail.core.services import Services, Settings
-from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
+from belong_mail.mail.authentication import Lookup, dmarc, spf
 from belong_mail.mail.imap.mailbox import MailboxUnavailable, open_mailbox, token_source
 from belong_mail.mail.smtp.connection import ProtocolError, Relay, RelayUnavailable, connect
 from belong_mail.mail.smtp.transport import parse_relay
@@ -129,7 +131,7 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
     domain, host = settings.mail_domain, urlsplit(settings.smtp_url).hostname or ""
     try:
         found = [host] if is_address(host) else lookup(host, "A") + lookup(host, "AAAA")
-        public = [address for address in found if not trace.is_private(address)]
+        public = [address for address in found if ip_address(address).is_global]
         for address in public[:1] or [EXAMPLE_ADDRESS]:
             result = spf.evaluate(address, domain, f"belong@{domain}", domain, lookup)
             if result.result == spf.PERMERROR:
@@ -142,14 +144,22 @@ def check_relay_names(settings: Settings, lookup: Lookup) -> Iterator[Finding]:
                     " others: `--probe` sees which."
                 )
         for address in public[:1]:
-            _, confirmed = trace.confirmed_names(address, lookup)
-            has = f"is {confirmed[0]}, which has that address" if confirmed else "has no such name"
+            name = _confirmed_name(address, lookup)
+            has = f"is {name}, which has that address" if name else "has no such name"
             yield Finding(f"PTR: the relay’s address {address} {has}.")
     except dns.exception.DNSException:
         return  # said already
 
 
-def check_probe(services: Services, lookup: Lookup, seconds: float) -> Iterator[Finding]:
+def _confirmed_name(address: str, lookup: Lookup) -> str:
+    """Return a name of an address that leads back to it (FCrDNS, RFC 8499); empty for none."""
+    kind = "AAAA" if ":" in address else "A"
+    names = lookup(from_address(address).to_text().rstrip("."), "PTR")
+    back = (name for name in names if address in lookup(name.rstrip("."), kind))
+    return next(back, "").rstrip(".")
+
+
+def check_probe(services: Services, seconds: float) -> Iterator[Finding]:
     """Mail ourselves through the relay, and say what arrived in the mailbox for bounces."""
     settings, location = services.settings, services.settings.inbound_mailbox
     if settings.smtp_url.startswith("mailbox:"):
@@ -177,11 +187,11 @@ def check_probe(services: Services, lookup: Lookup, seconds: float) -> Iterator[
         advice = INBOUND_ADVICE.get(error.step, "")
         yield failure(f"The probe left, but the mailbox cannot be used, at {error.step}. {advice}")
         return
-    yield from _judge_probe(services, written, raw, lookup, time.monotonic() - begun)
+    yield from _judge_probe(services, written, raw, time.monotonic() - begun)
 
 
 def _judge_probe(
-    services: Services, written: probe.Probe, raw: bytes | None, lookup: Lookup, seconds: float
+    services: Services, written: probe.Probe, raw: bytes | None, seconds: float
 ) -> Iterator[Finding]:
     if raw is None:
         yield failure(
@@ -192,10 +202,9 @@ def _judge_probe(
         return
     yield Finding(f"The probe arrived after {seconds:.0f} seconds, and was removed.")
     sent = written.envelope
-    arrived = probe_report.read_arrived(
-        services.settings, raw, lookup, sent.message, sent.return_path
+    yield from probe_report.judge(
+        probe_report.read_arrived(services.settings, raw, sent.message, sent.return_path)
     )
-    yield from probe_report.judge(arrived)
 
 
 def relay_of(settings: Settings) -> Relay:

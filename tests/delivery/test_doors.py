@@ -17,7 +17,7 @@ from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.smtp import Server
 
 OF_THE_PAGES = {
-    "PIL", "alembic", "asyncio.events", "click", "dkim", "flask", "flask_babel", "flask_wtf",
+    "PIL", "alembic", "asyncio.events", "click", "flask", "flask_babel", "flask_wtf",
     "granian", "icalendar", "psycopg", "segno", "sqlalchemy.dialects.postgresql", "werkzeug",
     "wtforms", "zipfile",
 }  # fmt: skip
@@ -49,7 +49,6 @@ def test_a_worker_loads_nothing_of_the_pages(environment: dict[str, str]) -> Non
     pages = loaded(environment, "wsgi")
     assert pages >= {"flask", "belong_mail.pages.directory"}
     assert "PIL" not in pages, "pictures are decoded by a process of their own"
-    assert "dkim" not in pages, "signatures are verified by the doctor alone"
     of_the_worker = (".declarations", ".emails", ".rooms", ".tasks")
     assert {
         name for name in pages if name.startswith("belong_mail.") and name.endswith(of_the_worker)

@@ -1,22 +1,16 @@
-"""SPF, DMARC, DKIM and names, judged as receivers do."""
+"""What DNS says of a domain's email, and a receiver of one."""
 
 from email.parser import BytesParser
 
-import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dns.exception import Timeout
 
-from belong_mail.mail.authentication import Lookup, dmarc, spf, trace
-from belong_mail.mail.authentication.signatures import Signature, signatures
-from tests.relays.signing import Habits
+from belong_mail.mail.authentication import Lookup, dmarc, spf
+from belong_mail.mail.authentication.results import Verdict, verdict_of
 from tests.servers.dns import Records
 
 US = "192.0.2.7"
 PERMERROR = spf.PERMERROR
-HEADERS = [b"From", b"Subject"]
-MESSAGE = b"From: belong@example.org\r\nSubject: Hello\r\n\r\nHello\r\n"
 
 
 def of(records: Records) -> Lookup:
@@ -122,8 +116,6 @@ def test_the_policy_of_a_domain_above_holds_where_there_is_none() -> None:
     above = dmarc.policy_for("news.example.org", of(records))
     assert above is not None
     assert (above.published_at, above.action) == ("example.org", "quarantine")
-    assert above.is_strict("adkim")
-    assert not above.is_strict("aspf")
     own = dmarc.policy_for("Example.ORG", of(records))
     assert own is not None
     assert own.action == "reject"
@@ -131,61 +123,82 @@ def test_the_policy_of_a_domain_above_holds_where_there_is_none() -> None:
     assert dmarc.policy_for("odd.example", of(records)) is None
 
 
-def test_related_domains_align_unless_the_policy_is_strict() -> None:
-    lookup = of({("_dmarc.example.org", "TXT"): ["v=DMARC1; p=none"]})
-    related = ("mail.example.org", "example.org", lookup)
-    assert dmarc.is_aligned(*related, is_strict=False)
-    assert not dmarc.is_aligned(*related, is_strict=True)
-    assert not dmarc.is_aligned("example.net", "example.org", lookup, is_strict=False)
+BY_GMAIL = """\
+Delivered-To: inbox@example.com
+Received: by 2002:a05:7022:e1a:b0:93:1 with SMTP id x; Mon, 30 Nov 2026 00:00:00 -0800
+Return-Path: <b+1@example.org>
+Received: from relay.example.net (relay.example.net. [192.0.2.7])
+ by mx.google.com with ESMTPS id y; Mon, 30 Nov 2026 00:00:00 -0800
+Authentication-Results: mx.google.com; (a comment (in one); spf=fail)
+ dkim=fail header.i=@list.example; dkim=pass header.i=@Example.org header.s=x header.b=A/b;
+ spf=softfail (google.com: domain of b+1@example.org) smtp.mailfrom="x; dmarc=pass"@example.org;
+ dmarc=fail (p=NONE) header.from=example.org
+Authentication-Results: mx.google.com; dmarc=pass
+Received: from us ([198.51.100.1]) by relay.example.net with ESMTP
+Authentication-Results: relay.example.net; dkim=pass; dmarc=pass
+"""
+BY_MICROSOFT = """\
+Received: from A.namprd12.prod.outlook.com (2603:10b6::23) by B.namprd12.prod.outlook.com; x
+Authentication-Results: spf=pass (sender IP is 192.0.2.7) smtp.mailfrom=example.org;
+ dkim=pass (signature was verified) header.d=example.org;dmarc=pass action=none
+ header.from=example.org;compauth=pass reason=100
+Received: from relay.example.net (192.0.2.7) by C.mail.protection.outlook.com (10.1.2.3); x
+"""
+PASS = "Authentication-Results: {server}; dkim=pass header.d=example.org; dmarc=pass\n"
+RECEIVED = "Received: from relay.example.net ([192.0.2.7]) by mx.example.com; x\n"
 
 
-def signed(old: bytes = b"", new: bytes = b"") -> list[Signature]:
-    """Sign a message, change something, and verify it."""
-    raw, key = MESSAGE, rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    lookup = of(Habits(key=key).records)
-    field = dkim.sign(raw, b"belong", b"example.org", pem, include_headers=HEADERS)
-    whole = field + raw.replace(old, new)
-    return signatures(whole, BytesParser().parsebytes(whole), lookup)
+def verdict(fields: str) -> Verdict | None:
+    return verdict_of(BytesParser().parsebytes(f"{fields}Subject: Hello\n\nHello\n".encode()))
 
 
-def test_a_signature_says_what_it_covers_and_what_was_changed() -> None:
-    [good] = signed()
-    assert (good.fault, good.domain, good.bits) == ("", "example.org", 2048)
-    assert good.covered == {"from", "subject"}
-    assert not good.is_open_ended
-    [changed] = signed(b"Subject: Hello", b"Subject: Bye")
-    assert changed.fault == "what it covers was changed on the way"
-    [other] = signed(b"Hello\r\n", b"Bye\r\n")
-    assert other.fault.endswith("covers another body than the one that arrived")
+def test_the_verdict_of_the_server_that_received_it_is_read() -> None:
+    said = verdict(BY_GMAIL)
+    assert said is not None
+    assert (said.server, said.signers) == ("mx.google.com", ["example.org"])
+    assert [said.of(method) for method in ("dkim", "spf", "dmarc", "arc")] == [
+        "pass", "softfail", "fail", "",
+    ]  # fmt: skip
+    said = verdict(BY_MICROSOFT)
+    assert said is not None
+    assert (said.server, said.signers) == ("", ["example.org"])
+    assert [said.of(method) for method in ("dkim", "spf", "dmarc")] == ["pass"] * 3
 
 
-def test_a_key_that_is_missing_or_a_field_that_is_broken_is_no_good_signature() -> None:
-    [signature] = signed()
-    assert signature.fault == ""
-    for value in (b"v=1", b"", b"v=1; a=rsa-sha256; d=example.org; s=x; h=from; bh=AA; b=AA"):
-        raw = b"DKIM-Signature: " + value + b"\r\n" + MESSAGE
-        [broken] = signatures(raw, BytesParser().parsebytes(raw), of({}))
-        assert broken.fault
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "",
+        PASS.format(server="mx.example.com"),
+        RECEIVED,
+        RECEIVED + PASS.format(server="relay.example.net"),
+        RECEIVED + PASS.format(server="example.net; x"),
+        PASS.format(server="mx.evil.example") + RECEIVED + PASS.format(server="mx.example.com"),
+        RECEIVED + RECEIVED.replace("mx.example.com", "relay.example.net")
+        + PASS.format(server="mx.example.com"),
+        RECEIVED + PASS.replace("{server}; ", ""),
+        "Received: (qmail 1 invoked by uid 9); x\n" + RECEIVED
+        + PASS.format(server="mx.example.com"),
+        RECEIVED.replace("relay.example.net", "by mx.evil.example")
+        + PASS.format(server="mx.evil.example"),
+        "Received: from x (by mx.evil.example) by mx.example.com; x\n"
+        + PASS.format(server="mx.evil.example"),
+        "X-" + BY_GMAIL.partition("Authentication-Results")[0] + "ARC-" + PASS,
+    ],
+    ids=[
+        "no field", "no server that received it", "no verdict", "the relay's", "another's",
+        "another's above the receiver's", "the author's in the receiver's name", "nobody's",
+        "a server that says no name", "a server's name in a greeting", "a name in a comment",
+        "another field",
+    ],
+)  # fmt: skip
+def test_a_verdict_that_another_server_or_the_author_wrote_is_none(fields: str) -> None:
+    assert verdict(fields) is None
 
 
-def test_who_handed_it_over_is_the_last_public_address() -> None:
-    fields = (
-        b"Received: by 10.0.0.1 with SMTP id x\r\n"
-        b"Received: from inner (inner [10.0.0.2]) by mx.example.org\r\n"
-        b"Received: from relay.example.net (relay.example.net. [8.8.8.8])\r\n by mx.example.org\r\n"
-        b"Received: from us ([9.9.9.9]) by relay.example.net\r\n"
-        b"Authentication-Results: mx.example.org; (a comment; spf=fail) spf=pass x=y;\r\n"
-        b" dkim=fail; dkim=pass; dmarc=fail (p=NONE)\r\n"
-        b"Authentication-Results: forged.example; dmarc=pass\r\n"
-    )
-    parsed = BytesParser().parsebytes(fields + MESSAGE)
-    assert trace.handed_over(parsed) == trace.Hop("relay.example.net", "8.8.8.8")
-    assert trace.verdicts(parsed) == {"spf": "pass", "dkim": "pass", "dmarc": "fail"}
-    assert trace.handed_over(BytesParser().parsebytes(MESSAGE)) is None
-
-
-def test_a_name_is_confirmed_by_leading_back_to_the_address() -> None:
-    reverse = ("7.2.0.192.in-addr.arpa", "PTR")
-    records: Records = {reverse: ["a.example.", "b.example."], ("b.example", "A"): [US]}
-    assert trace.confirmed_names(US, of(records)) == (["a.example", "b.example"], ["b.example"])
+def test_servers_of_one_house_speak_for_each_other() -> None:
+    inside = "Received: from mx.example.com by imap.example.com with LMTP; x\n"
+    said = verdict(inside + RECEIVED + PASS.format(server="MX.example.com 1"))
+    assert said is not None
+    assert (said.server, said.of("dmarc")) == ("MX.example.com", "pass")
+    assert verdict(PASS.format(server="mx.example.com") + inside + RECEIVED) is not None

@@ -189,6 +189,8 @@ def test_spf_and_names_are_looked_up_for_the_relays_own_address(services: Servic
     ]
     others = {**records, ("d.example", "TXT"): ["v=spf1 -all"], ("8.8.8.8.in-addr.arpa", "PTR"): []}
     assert [is_wrong for is_wrong, _ in judged(others)] == [False, False]
+    others = {**records, ("8.8.8.8.in-addr.arpa", "PTR"): ["other.d.example."]}
+    assert judged(others)[1][1] == "PTR: the relay’s address 8.8.8.8 has no such name."
     looping = {("d.example", "TXT"): ["v=spf1 include:d.example"]}
     assert judged(looping) == [
         (True, "SPF: the record of d.example cannot be evaluated: more than 10 terms ask DNS.")

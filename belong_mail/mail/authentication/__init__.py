@@ -1,4 +1,4 @@
-"""Judge an email as its receivers do: SPF, DKIM, DMARC, reverse names. For `doctor` alone."""
+"""What DNS says of a domain's email (SPF, DMARC), and a receiver of one: for `doctor` alone."""
 
 from collections.abc import Callable
 

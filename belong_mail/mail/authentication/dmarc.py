@@ -30,10 +30,6 @@ class Policy:
         action = own if is_own else self.tags.get("sp", own)
         return action if action in ("quarantine", "reject") else "none"
 
-    def is_strict(self, tag: str) -> bool:
-        """Tell whether `adkim` or `aspf` wants the same domain; else a related one is enough."""
-        return self.tags.get(tag, "r").lower() == "s"
-
 
 def parse_record(text: str) -> Tags | None:
     """Read a record; None: it is none of DMARC."""
@@ -93,11 +89,3 @@ def policy_for(domain: str, lookup: Lookup) -> Policy | None:
     above = organizational_domain(domain, lookup)
     at = above if above in found else next(reversed(found), "")
     return Policy(domain, at, found[at]) if at else None
-
-
-def is_aligned(one: str, other: str, lookup: Lookup, *, is_strict: bool) -> bool:
-    """Tell whether two domains are the same, or, unless strict, of one organization."""
-    one, other = one.lower().rstrip("."), other.lower().rstrip(".")
-    if one == other or is_strict:
-        return one == other
-    return organizational_domain(one, lookup) == organizational_domain(other, lookup)

@@ -1,0 +1,101 @@
+"""Read what the receiving server found out about a message (Authentication-Results, RFC 8601)."""
+
+import re
+from dataclasses import dataclass
+from email.message import Message
+from typing import Final
+
+# Characters of a field that are read.
+MAX_FIELD: Final = 4096
+# Quoted words and comments: what they hold was written by others.
+_ASIDE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\([^()]*\)')
+_TAKEN_BY: Final = re.compile(r"\s*(?:from\s+\S+\s+)?by\s+([^\s;]+)", re.IGNORECASE)
+_RESULT: Final = re.compile(r"\s*([a-z0-9-]+)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\b", re.IGNORECASE)
+_SIGNER: Final = re.compile(r"\bheader\.(?:d\s*=\s*|i\s*=\s*[^\s@;]*@)([^\s;]+)", re.IGNORECASE)
+# Microsoft's servers write the field into each message, but no name of theirs.
+_MICROSOFT: Final = "outlook.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a method (`spf`, `dkim`, `dmarc`) came to."""
+
+    method: str
+    result: str
+    # Whose signature it is.
+    signer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the server that received a message says of it."""
+
+    server: str
+    results: tuple[Result, ...]
+
+    def of(self, method: str) -> str:
+        """Return a method's result, the best of several signatures'; empty: nothing is said."""
+        found = [each.result for each in self.results if each.method == method]
+        return "pass" if method == "dkim" and "pass" in found else next(iter(found), "")
+
+    @property
+    def signers(self) -> list[str]:
+        """Return whose signatures verify."""
+        good = (each for each in self.results if (each.method, each.result) == ("dkim", "pass"))
+        return sorted({each.signer for each in good if each.signer})
+
+
+def verdict_of(parsed: Message) -> Verdict | None:
+    """Return the topmost verdict if the server that received the message wrote it, else None.
+
+    Each server on the way can write one, and so can the author. It counts with the name of the
+    receiving server, above all that another server wrote.
+    """
+    receiver, verdict = "", None
+    for name, value in parsed.items():
+        if name.lower() == "authentication-results" and verdict is None:
+            verdict = _read(str(value))
+        elif name.lower() == "received":
+            taken_by = _taken_by(str(value))
+            if ":" in taken_by:  # an address: a hop inside one house, as Gmail's
+                continue
+            receiver = receiver or taken_by
+            if not receiver or _house(taken_by) != _house(receiver):
+                break
+    is_receivers = verdict is not None and _house(verdict.server or _MICROSOFT) == _house(receiver)
+    return verdict if is_receivers else None
+
+
+def _taken_by(received: str) -> str:
+    """Return the server that wrote this field; empty: it does not say."""
+    found = _TAKEN_BY.match(_plain(received))
+    return found[1] if found else ""
+
+
+def _house(server: str) -> str:
+    """Return what the names of one house's servers end with."""
+    name = server.lower().rstrip(".")
+    if f".{name}".endswith(f".{_MICROSOFT}"):
+        return _MICROSOFT
+    return name.partition(".")[2] if name.count(".") > 1 else name
+
+
+def _read(value: str) -> Verdict:
+    parts = _plain(value).split(";")
+    server = "" if "=" in parts[0] else parts.pop(0).strip().partition(" ")[0]
+    results = []
+    for part in parts:
+        if found := _RESULT.match(part):
+            signer = _SIGNER.search(part)
+            results.append(
+                Result(found[1].lower(), found[2].lower(), signer[1].lower() if signer else "")
+            )
+    return Verdict(server, tuple(results))
+
+
+def _plain(value: str) -> str:
+    """Leave out quoted words and comments, one of which can stand within another."""
+    value, left = value[:MAX_FIELD], 1
+    while left:
+        value, left = _ASIDE.subn(" ", value)
+    return value
