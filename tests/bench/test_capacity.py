@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.bench.rig import capacity_page, tools
+from tests.markers import night
 from tests.processes import ROOT
 from tests.relays.debian import IS_REQUIRED
 
@@ -17,6 +18,7 @@ LITTLE = ("--sizes", "200", "--requests", "80", "--rest", "3", "--only", "postgr
 MEASURED = {"worker_s", "delivery_octets", "purged_octets", "page.web_ms", "form.web_ms", "read"}
 
 
+@night("benches")
 @pytest.mark.timeout(600)
 def test_a_little_run_measures_email_pages_forms_rest_and_retention(tmp_path: Path) -> None:
     """The bench itself insists on right books, and on answers that were as they must be."""

@@ -16,6 +16,7 @@ import pytest
 from tests.bench import delivery
 from tests.bench.rig import drawing, figures, sinks, tools
 from tests.bench.rig.child import Failed, run
+from tests.markers import night
 from tests.relays.debian import IS_REQUIRED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -69,6 +70,7 @@ def measured(part: str, request: pytest.FixtureRequest) -> dict[str, float]:
     return found
 
 
+@night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["core"])
 def test_a_round_measures_us_as_shipped_beside_the_others(
@@ -83,6 +85,7 @@ def test_a_round_measures_us_as_shipped_beside_the_others(
     assert all(protections.values())
 
 
+@night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["calls"])
 def test_a_message_is_one_send_and_two_receives_at_most(measured: dict[str, float]) -> None:
@@ -90,6 +93,7 @@ def test_a_message_is_one_send_and_two_receives_at_most(measured: dict[str, floa
     assert measured["calls.received"] <= 2.05
 
 
+@night("benches")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", ["mlmmj"])
 def test_mlmmj_sends_the_same_message_to_every_member_of_its_list(

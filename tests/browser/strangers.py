@@ -12,7 +12,7 @@ LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff"
 
 def strangers(page: Page, site: Site, address: str) -> Iterator[str]:
     """Stop at each page and name it; the browser's own language decides what is read."""
-    yield from _public(page)
+    yield from public(page)
     yield from _contact(page, address)
     yield from _join(page, site, address)
     yield from _personal(page, site, address)
@@ -33,7 +33,8 @@ def mails(site: Site, address: str) -> Iterator[tuple[str, str]]:
             yield name, mail.html
 
 
-def _public(page: Page) -> Iterator[str]:
+def public(page: Page) -> Iterator[str]:
+    """Stop at each page that anyone may open."""
     for name, path in {
         "directory": "/",
         "group": f"/groups/{SLUG}",

@@ -7,7 +7,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PHONE
 from tests.browser.site import LEAD, Site, link_in
+from tests.markers import night
 from tests.servers.identity_provider import Provider, identity_provider
+
+pytestmark = night("journeys in a browser")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from belong_mail.core import i18n
 from tests.browser.conftest import Say
 from tests.browser.site import Site, link_in
+from tests.markers import one_by_day
 
 OFFICE = "dps-belong@example.org"
 
@@ -47,6 +48,7 @@ def ask_to_join(page: Page, say: Say, address: str) -> None:
     expect(page.get_by_role("heading", name=say("Now check your inbox"))).to_be_visible()
 
 
+@one_by_day("journeys in a browser", of="language")
 def test_a_teacher_joins_within_a_minute(
     home: Page, say: Say, site: Site, address: str, called: str
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_teacher_joins_within_a_minute(
     assert site.mail_to(address, 2).subject == say("Welcome! You’re in.")
 
 
+@one_by_day("journeys in a browser", of="language")
 def test_a_member_gets_a_newsletter_leaves_and_comes_back(
     home: Page, say: Say, site: Site, address: str, called: str
 ) -> None:
@@ -79,6 +82,7 @@ def test_a_member_gets_a_newsletter_leaves_and_comes_back(
     expect(home.locator("h1")).to_have_text(say("Good to have you back"))
 
 
+@one_by_day("journeys in a browser", of="language")
 def test_somebody_whose_address_was_used_is_left_alone(
     home: Page, say: Say, site: Site, address: str
 ) -> None:
@@ -92,6 +96,7 @@ def test_somebody_whose_address_was_used_is_left_alone(
     expect(home.locator("h1")).to_have_text(say("This request was canceled"))
 
 
+@one_by_day("journeys in a browser", of="language")
 def test_a_person_writes_to_the_office(home: Page, say: Say, site: Site, address: str) -> None:
     home.get_by_role("link", name=say("Write to %(site_name)s")).click()
     home.get_by_label(say("What is it about?")).select_option(say("A concern"))

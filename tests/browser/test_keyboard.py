@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.markers import night
+
 JOIN = "/groups/the-village/join"
 IN_ORDER = [
     "skip", "brand", "Groups", "Calendar", "Contact", "Español", "The Village", "email",
@@ -33,6 +35,7 @@ def test_tab_goes_through_the_form_as_it_is_read(phone: Page) -> None:
     assert [name for name, is_seen in stops if not is_seen] == []
 
 
+@night("journeys in a browser")
 def test_the_first_stop_skips_to_the_main_part(phone: Page) -> None:
     phone.goto(JOIN)
     phone.keyboard.press("Tab")
@@ -41,6 +44,7 @@ def test_the_first_stop_skips_to_the_main_part(phone: Page) -> None:
     assert tab(phone)[0] == "The Village"
 
 
+@night("journeys in a browser")
 @pytest.mark.parametrize("path", [JOIN, JOIN + "?lang=es"])
 def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(
     phone: Page, path: str
@@ -54,6 +58,7 @@ def test_enter_in_a_field_sends_the_form_and_does_not_change_the_language(
     expect(phone.locator("html")).to_have_attribute("lang", language)
 
 
+@night("journeys in a browser")
 def test_a_whole_request_is_made_by_keyboard(phone: Page) -> None:
     phone.goto(JOIN)
     keys = ["keyboard@dpsk12.org", "Tab", "ArrowDown", "Tab", "Ada", "Tab", "Space"]
@@ -92,6 +97,7 @@ def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone: Page) -> Non
         assert f"{name}-error" in described_by.split()
 
 
+@night("journeys in a browser")
 @pytest.mark.expected(422)
 def test_another_language_keeps_what_was_typed(phone: Page) -> None:
     phone.goto("/contact")

@@ -7,6 +7,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.site import SLUG, Site
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 # What is called slow 3G: 400 kbit/s, 400 ms to and fro.
 SLOW = {

@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, Page, Response, ViewportSize
 from belong_mail.core import i18n
 from tests.browser.chromium import PHONE
 from tests.browser.site import Site
-from tests.browser.strangers import mails
+from tests.browser.strangers import mails, public
 from tests.browser.walks import WALKS, Walk
 from tests.browser.watch import Watch
+from tests.markers import night
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Mails are looked at on their own; into a frame without rights axe cannot look.
@@ -55,6 +56,7 @@ UNSEEN = """() => [...document.querySelectorAll(
   })
   .map(it => `${it.localName} “${it.innerText.trim()}”`)"""
 MOST = 15 * 1024
+PUBLIC_PAGES = 15
 
 
 @dataclass
@@ -91,6 +93,17 @@ class Findings:
         self.unseen += [f"{name}: no focus on {each}" for each in page.evaluate(UNSEEN)]
 
 
+@pytest.mark.expected(404)
+def test_public_pages_are_for_everyone_on_any_screen(phone: Page) -> None:
+    """Every other page and mail is looked at during the night."""
+    found = Findings(EVERYTHING)
+    for name in public(phone):
+        found.look(phone, name)
+    assert found == Findings(EVERYTHING, seen=found.seen)
+    assert found.seen >= PUBLIC_PAGES
+
+
+@night("journeys in a browser")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("walk", WALKS, ids=[walk.who for walk in WALKS])

@@ -13,6 +13,9 @@ from tests.browser.leads import FIRST, LAST, type_a_meeting
 from tests.browser.site import LEAD, SLUG, Site, link_in
 from tests.browser.strangers import press
 from tests.browser.watch import Watch
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 WORDS = {
     "en": f"Every other Tuesday, 4:00–5:00 PM, until {format_date(LAST, 'long', 'en')}",

@@ -9,7 +9,10 @@ from playwright.sync_api import Browser, Page
 
 from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
 from tests.browser.site import Site
+from tests.markers import night
 from tests.onboarding.codes import read_png
+
+pytestmark = night("journeys in a browser")
 
 PAGES = re.compile(rb"/Type\s*/Page\b")
 BOX = re.compile(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]")

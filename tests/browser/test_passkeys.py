@@ -16,6 +16,7 @@ from belong_mail.core.rate_limits import Limit
 from tests.browser.chromium import PHONE
 from tests.browser.site import LEAD, Site, link_in
 from tests.browser.test_district import sign_in_by_link
+from tests.markers import night
 
 NAME = "My phone"
 
@@ -74,6 +75,7 @@ def test_a_lead_adds_a_passkey_signs_in_proves_and_removes_it(page: Page, site: 
     expect(page.locator("h1")).to_have_text("We couldn’t sign you in")
 
 
+@night("journeys in a browser")
 def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
     """Whoever cancels, or has no passkey here, reads that it did not work and can go on."""
     page.goto("/sign-in")
@@ -84,6 +86,7 @@ def test_a_device_that_says_no_leaves_the_page_as_it_is(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("Now check your inbox")
 
 
+@night("journeys in a browser")
 def test_without_script_the_page_says_what_works(browser: Browser, site: Site) -> None:
     context = browser.new_context(base_url=site.url, java_script_enabled=False)
     page = context.new_page()
@@ -104,6 +107,7 @@ def let_proofs_age(site: Site) -> None:
     execute(site, update(BrowserSession).values(started_at=long_ago, proven_at=None))
 
 
+@night("journeys in a browser")
 def test_a_lead_who_lost_the_passkey_gets_in_a_day_later(
     page: Page, browser: Browser, site: Site
 ) -> None:

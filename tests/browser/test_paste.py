@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.site import SLUG, Site
+from tests.markers import night
 
 # A lead of each test's own: one account is mailed only so many links an hour.
 NAMES = map("writer.{}".format, count())
@@ -67,6 +68,7 @@ def paste(text: Locator) -> Callable[[str], bool]:
     return put
 
 
+@night("journeys in a browser")
 @pytest.mark.parametrize("program", ["google-docs", "word"])
 def test_what_is_pasted_keeps_headings_marks_lists_and_links(
     page: Page, text: Locator, paste: Callable[[str], bool], program: str
@@ -98,6 +100,7 @@ def test_nothing_pasted_runs_and_plain_words_are_the_browsers(
     assert page.title() == title
 
 
+@night("journeys in a browser")
 def test_keys_and_tools_mark_words_and_leave_no_sample_words(page: Page, text: Locator) -> None:
     text.fill("Come to tea")
     for key, marked in (("b", "**tea**"), ("i", "_tea_"), ("k", "[tea](https://)")):

@@ -4,6 +4,9 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.screen_reader import Heard, listen
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 JOIN = "/groups/the-village/join"
 LANDMARKS = {"banner", "navigation", "main", "contentinfo", "complementary"}

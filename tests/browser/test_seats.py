@@ -12,6 +12,9 @@ from belong_mail.core.db import now
 from tests.browser.conftest import Say
 from tests.browser.hands import Hands
 from tests.browser.site import LEAD, SLUG, Site, link_in
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 # Messages a minute; so that an issue can be paused in the middle.
 SLOWLY = "20"

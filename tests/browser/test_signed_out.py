@@ -7,6 +7,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.site import LEAD, Site, link_in
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 WORDS = "Come to tea.\n\nBring a cup & a “story”."
 

@@ -8,6 +8,9 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 from tests.browser.chromium import PHONE
 from tests.browser.site import Site
 from tests.flyers.samples import flyer
+from tests.markers import night
+
+pytestmark = night("journeys in a browser")
 
 OFFICE, LEAD, SECOND, MISTYPED = (
     f"{name}@dpsk12.org" for name in ("maria.office", "kim.lead", "sam.second", "mistypd")

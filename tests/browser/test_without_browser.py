@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import MISSING
+from tests.markers import one_by_day
 from tests.processes import ROOT
 
 
@@ -26,6 +27,7 @@ def run_without_browser(folder: Path, *arguments: str, required: str) -> tuple[i
     return done.returncode, done.stdout
 
 
+@one_by_day("journeys in a browser")
 @pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["alone", "shared"])
 def test_it_is_said_loudly_what_was_not_tested(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     status, said = run_without_browser(tmp_path, *arguments, required="")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.dev.checkout import Checkout, copy_project, end, words_until
 from tests.dev.pythons import pythons
+from tests.markers import night
 from tests.servers.ports import free_port
 
 INDEX_SETTINGS = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "REQUESTS_CA")
@@ -55,6 +56,7 @@ def computed_by_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@night("installations")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", pythons())
 def test_it_serves_within_a_minute_and_then_within_three_seconds(

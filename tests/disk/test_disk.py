@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.disk.library import COMPILER, build, run
+from tests.markers import night
 
 pytestmark = pytest.mark.skipif(
     COMPILER is None, reason="NOT TESTED: there is no C compiler, so no disk that fails"
 )
-# Of the calls, every eleventh fails in its turn.
-EACH_SO_MANY = 11
+# Of the calls, each that many fails in its turn: every eleventh at night.
+EACH_SO_MANY = (149, pytest.param(11, marks=night("disks that fail")))
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +21,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(420)
+@pytest.mark.parametrize("each_so_many", EACH_SO_MANY)
 def test_whatever_write_or_sync_fails_what_was_taken_is_kept_and_no_copy_is_hidden(
-    library: Path, tmp_path: Path
+    library: Path, tmp_path: Path, each_so_many: int
 ) -> None:
-    ended = run(library, "tests.disk.errors", str(tmp_path), str(EACH_SO_MANY))
+    ended = run(library, "tests.disk.errors", str(tmp_path), str(each_so_many))
     assert ended.returncode == 0, ended.stderr[-3000:]
     *findings, once, for_good = ended.stdout.splitlines()
     assert findings == []

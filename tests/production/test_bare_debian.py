@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.browser_client import Form
+from tests.markers import night
 from tests.processes import ROOT
 from tests.production import debian
 from tests.production.booted import Booted, booted
 from tests.production.client import OUR_OWN_FORM
 
-pytestmark = pytest.mark.timeout(2 * debian.SECONDS)
+pytestmark = [night("installations"), pytest.mark.timeout(2 * debian.SECONDS)]
 GUIDE = ROOT / "docs" / "operators" / "install.md"
 SYSTEMD = "apt-get install -qy --no-install-recommends systemd"
 CERTIFICATE = """

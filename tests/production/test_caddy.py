@@ -7,8 +7,11 @@ import pytest
 
 from tests.browser.site import SLUG, link_in
 from tests.deploy import caddy
+from tests.markers import night
 from tests.production.client import Client
 from tests.production.stage import Stage
+
+pytestmark = night("installations")
 
 
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)

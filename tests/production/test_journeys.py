@@ -11,11 +11,12 @@ from tests.browser.leads import leads, state
 from tests.browser.members import members
 from tests.browser.site import SLUG
 from tests.browser.strangers import ask, press
+from tests.markers import night
 from tests.production.stage import SECONDS_TO_END, Stage
 
 TEACHER, LEAD = "teacher.en@dpsk12.org", "lead.en@dpsk12.org"
 OFFICE = "eps-belong@example.org"
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [night("installations"), pytest.mark.timeout(180)]
 # Makes a browser known in which a lead has signed in; it names nobody.
 KNOWN = "__Host-belong-known"
 

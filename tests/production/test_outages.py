@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.site import SLUG
+from tests.markers import night
 from tests.production.client import Client
 from tests.production.stage import Stage
 from tests.production.users import IS_ROOT
@@ -63,6 +64,7 @@ def has_come_to(answers: Counter[int], number: int) -> bool:
     return answers[200] >= number
 
 
+@night("installations")
 def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) -> None:
     """One after the other dies: what it had in hand may be lost, and nothing after that."""
     stage.wait_until(lambda: listening(stage) == 2)
@@ -78,6 +80,7 @@ def test_a_dead_web_process_is_replaced_while_the_other_answers(stage: Stage) ->
     assert answers[502] <= READERS * len(first)
 
 
+@night("installations")
 def test_a_reload_replaces_both_web_processes_and_the_site_stays_up(stage: Stage) -> None:
     """As `systemctl reload belong-web` does, through the proxy."""
     reload = shlex.split(stage.unit("web").one("ExecReload"))
@@ -141,6 +144,7 @@ def standstill(stage: Stage) -> Iterator[Stage]:
     stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
 
 
+@night("installations")
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
 def test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can(
     standstill: Stage,

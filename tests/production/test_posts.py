@@ -10,8 +10,11 @@ from belong_mail.app import create_app
 from config import Config
 from tests.browser.site import SLUG, link_in
 from tests.browser_client import Form
+from tests.markers import night
 from tests.production.client import OUR_OWN_FORM, Client
 from tests.production.stage import Stage
+
+pytestmark = night("installations")
 
 LEAD = "posting@dpsk12.org"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -19,6 +19,7 @@ from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
 from tests.intake.inbox import READ, Inbox
+from tests.markers import night
 from tests.relays.bounce_run import BounceRun
 from tests.relays.debian import why_not
 from tests.relays.fates import ALIVE, COUNTED, GONE, SMALL, STAFF, Person, people
@@ -37,6 +38,7 @@ USUAL = 19
 A_DAY = 25 / 24
 
 pytestmark = [
+    night("real mail servers"),
     needs_dovecot,
     pytest.mark.skipif(bool(why_not()), reason=f"NOT TESTED: real late bounces; {why_not()}"),
     pytest.mark.timeout(max(600, RECIPIENTS)),

@@ -8,7 +8,7 @@ import pytest
 from belong_mail.core.services import Services
 from belong_mail.monitoring.probe_report import COVERED
 from tests.intake.inbox import Inbox
-from tests.markers import on_sqlite
+from tests.markers import night, on_sqlite
 from tests.processes import run
 from tests.relays.debian import why_not
 from tests.relays.signing import DOMAIN, Habits, signing_relay
@@ -16,6 +16,7 @@ from tests.servers.dns import DnsServer
 from tests.servers.dovecot import PASSWORD, Dovecot, dovecot, needs_dovecot
 
 pytestmark = [
+    night("real mail servers"),
     on_sqlite,
     needs_dovecot,
     pytest.mark.skipif(bool(why_not()), reason=f"NOT TESTED: a relay that signs; {why_not()}"),

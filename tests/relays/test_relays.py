@@ -16,7 +16,7 @@ from tests.factories import group_named, queue_issue
 from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
-from tests.markers import on_sqlite
+from tests.markers import night, on_sqlite
 from tests.processes import SECONDS, feed
 from tests.relays.debian import why_not
 from tests.relays.servers import Log, exim, postfix
@@ -27,6 +27,7 @@ SOME = 40
 Started = Callable[..., AbstractContextManager[tuple[int, Log]]]
 
 pytestmark = [
+    night("real mail servers"),
     on_sqlite,
     pytest.mark.skipif(bool(why_not()), reason=f"NOT TESTED: real mail servers; {why_not()}"),
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.markers import night
 from tests.scale.audit import (
     RECOVERY_SECONDS,
     Troubles,
@@ -34,7 +35,7 @@ AGAIN_SECONDS = 5
 HELD = "SELECT count(*) FROM deliveries WHERE state = 'sending' AND claimed_by = :owner"
 OWNERS = "SELECT owner FROM leases"
 
-pytestmark = pytest.mark.timeout(600 + MEMBERS // 50)
+pytestmark = [night("several hosts"), pytest.mark.timeout(600 + MEMBERS // 50)]
 
 
 @pytest.fixture

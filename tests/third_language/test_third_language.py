@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.markers import night
 from tests.third_language import made_up
 
 # The journey, and the tests of each catalog.
@@ -16,6 +17,7 @@ RUNS = (
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@night("a third language")
 @pytest.mark.timeout(600)
 def test_a_third_language_needs_one_line_and_a_folder(tmp_path: Path) -> None:
     """The journey is another process's: the list of languages is read once, as it starts."""
