@@ -83,7 +83,6 @@ WAITING = "tests/waiting_list/test_secrecy.py"
 OPERATIONS = "tests/operations"
 CLOCKS = f"{OPERATIONS}/test_clocks.py"
 SIGNS = f"{OPERATIONS}/test_signs_of_life.py"
-CANARIES = f"{OPERATIONS}/test_canary_emails.py"
 LATE_ISSUES = f"{OPERATIONS}/test_late_issues.py"
 TROUBLES = f"{OPERATIONS}/test_database_troubles.py"
 FAILOVER = f"{OPERATIONS}/test_failover.py"
@@ -3478,57 +3477,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (
             "tests/leads/test_inviting.py::test_an_address_need_not_be_an_argument_which_the_machine_would_log",
         ),
-    ),
-    (
-        "a-canary-that-is-missed",
-        "belong_mail/ops/health.py",
-        ("    if seconds <= LATE.total_seconds():\n        return HealthFinding("),
-        ("    if seconds >= 0:\n        return HealthFinding("),
-        (f"{CANARIES}::test_when_the_relay_takes_none_for_15_minutes_status_says_so",),
-    ),
-    (
-        "a-canary-that-was-taken",
-        "belong_mail/ops/canary.py",
-        "        IS_CANARY, Delivery.state == State.ACCEPTED, ",
-        "        IS_CANARY, ",
-        (f"{CANARIES}::test_when_the_relay_takes_none_for_15_minutes_status_says_so",),
-    ),
-    (
-        "one-canary-waits",
-        "belong_mail/ops/canary.py",
-        "or_(waits, is_recent)",
-        "is_recent",
-        (f"{CANARIES}::test_while_one_waits_no_other_is_asked_for",),
-    ),
-    (
-        "a-canary-goes-where-the-setting-says",
-        "belong_mail/ops/alerts.py",
-        (
-            "    if not mailer.canary:\n"
-            "        raise SkipDelivery(State.WITHDRAWN)\n"
-            "    return Email(to=mailer.canary,"
-        ),
-        (
-            "    place = 'deliveries.sealed_to'\n"
-            "    return Email(to=mailer.opener.open(_delivery.sealed_to or b'', place).decode(),"
-        ),
-        (f"{EXCHANGED}::test_what_is_for_the_office_goes_to_no_address_in_a_row",),
-    ),
-    (
-        "a-canary-from-the-future",
-        "belong_mail/ops/canary.py",
-        "Delivery.created_at > at - EVERY, Delivery.created_at <= at)",
-        "Delivery.created_at > at - EVERY, True)",
-        (
-            f"{CANARIES}::test_one_that_a_clock_in_the_future_wrote_is_neither_waited_for_nor_believed",
-        ),
-    ),
-    (
-        "canaries-go-after-a-day",
-        "belong_mail/ops/declarations.py",
-        '        "canaries": in_batches(delete(Delivery), canary.expired),\n',
-        "",
-        (f"{CANARIES}::test_they_are_kept_for_a_day",),
     ),
     (
         "a-heartbeat-from-the-future",
