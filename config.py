@@ -172,8 +172,8 @@ class Config:
     smtp_credentials: str = setting(
         settings.secret,
         "",
-        "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of a service account, an authorized"
-        " user (a refresh token) or an app; docs/relays.md says how to get one",
+        "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of an authorized user (a refresh"
+        " token) or of an app, or a token; docs/relays.md says how to get one",
         UsedBy.WORKER,
     )
     secret_keys: tuple[str, ...] = setting(
@@ -322,8 +322,8 @@ class Config:
     inbound_credentials: str = setting(
         settings.secret,
         "",
-        "with oauth2: the JSON key of a service account, or of an authorized user (a refresh"
-        " token); docs/operators.md says how to get one",
+        "with oauth2: the JSON key of an authorized user (a refresh token) or of an app, or a"
+        " token; docs/operators.md says how to get one",
         UsedBy.WORKER,
     )
     inbound_pipe: bool = setting(

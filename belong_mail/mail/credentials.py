@@ -14,7 +14,6 @@ GOOGLE_TOKENS: Final = "https://oauth2.googleapis.com/token"
 # Of each kind of credentials, what it must have.
 _NEEDED: Final = {
     "authorized_user": ("client_id", "refresh_token"),
-    "service_account": ("client_email", "private_key"),
     "client_credentials": ("client_id", "client_secret", "token_uri", "scope"),
 }
 
@@ -51,7 +50,7 @@ def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
         raise InvalidCredentials(f"{setting} is not JSON.") from None
     needed = _NEEDED.get(str(said.get("type")))
     if needed is None:
-        kinds = "authorized_user, service_account or client_credentials"
+        kinds = "authorized_user or client_credentials"
         raise InvalidCredentials(f"The type of the JSON key must be {kinds}.")
     if missing := [name for name in needed if not _is_text(said.get(name))]:
         raise InvalidCredentials(f"The JSON key lacks {' and '.join(missing)}.")

@@ -1,11 +1,10 @@
-"""Get access tokens of OAuth 2.0: from a refresh token, as an app, or as a service account."""
+"""Get access tokens of OAuth 2.0: from a refresh token, or as an app."""
 
 import http.client
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,9 +18,6 @@ MAX_ANSWER: Final = 64 * 1024
 # Seconds for which a token without a lifetime is kept, and before its end at which it is renewed.
 DEFAULT_LIFE, MARGIN = 300.0, 60.0
 MAX_LIFE: Final = 3600
-# What lets one send by SMTP, and read and move mail by IMAP, at Google.
-GOOGLE_SCOPE: Final = "https://mail.google.com/"
-_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class TokenUnavailable(OSError):
@@ -33,7 +29,6 @@ class TokenSource:
     """Keeps a token until shortly before it ends; any thread may ask."""
 
     credentials: Credentials
-    user: str = field(repr=False)
     _token: str = field(default="", repr=False)
     _until: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -60,7 +55,7 @@ class TokenSource:
             credentials = self.credentials.read()
             if credentials["type"] == ACCESS_TOKEN:
                 return str(credentials[ACCESS_TOKEN]), 0.0  # its file may change at any time
-            answer = _post(credentials["token_uri"], _request(credentials, self.user))
+            answer = _post(credentials["token_uri"], _request(credentials))
             token, life = str(answer["access_token"]), float(answer.get("expires_in", DEFAULT_LIFE))
             token.encode("ascii")
         except (
@@ -76,35 +71,12 @@ def bearer(user: str, token: str) -> str:
     return f"user={user}\x01auth=Bearer {token}\x01\x01"
 
 
-def _request(credentials: Mapping[str, Any], user: str) -> dict[str, str]:
-    if credentials["type"] == "service_account":
-        return {"grant_type": _BEARER, "assertion": _assertion(credentials, user)}
+def _request(credentials: Mapping[str, Any]) -> dict[str, str]:
     asked = {"grant_type": "client_credentials"}
     if credentials["type"] == "authorized_user":
         asked = {"grant_type": "refresh_token", "refresh_token": credentials["refresh_token"]}
     names = ("client_id", "client_secret", "scope")
     return asked | {name: str(credentials[name]) for name in names if credentials.get(name)}
-
-
-def _assertion(credentials: Mapping[str, Any], user: str) -> str:
-    """Sign that the service account acts for the mailbox's user (RFC 7523, section 3)."""
-    # Loaded by those who need it: most mailboxes have a password.
-    jwt, jwk = import_module("joserfc.jwt"), import_module("joserfc.jwk")
-    at = int(time.time())
-    claims = {
-        "iss": credentials["client_email"],
-        "sub": user,
-        "scope": credentials.get("scope") or GOOGLE_SCOPE,
-        "aud": credentials["token_uri"],
-        "iat": at,
-        "exp": at + MAX_LIFE,
-    }
-    header = {"alg": "RS256", "typ": "JWT"}
-    if credentials.get("private_key_id"):
-        header["kid"] = str(credentials["private_key_id"])
-    key = jwk.RSAKey.import_key(credentials["private_key"])
-    signed: str = jwt.encode(header, claims, key, algorithms=["RS256"])
-    return signed
 
 
 def _post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:

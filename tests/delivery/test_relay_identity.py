@@ -85,7 +85,7 @@ def auths(server: Server) -> int:
     return sum(command.startswith("AUTH XOAUTH2") for command in server.commands)
 
 
-@pytest.mark.parametrize("kind", ["refreshing", "service_account", "application"])
+@pytest.mark.parametrize("kind", ["refreshing", "application"])
 def test_email_leaves_with_a_token_of_each_kind_of_key(
     kind: str, endpoint: TokenEndpoint, token_relay: Server, authority: Authority,
     environment: Settings, services: Services, keyring: Keyring,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from joserfc.jwk import RSAKey
 
 from belong_mail.core.db import now
 from belong_mail.core.services import Services
@@ -53,6 +52,7 @@ def environment(
     environment: dict[str, str], endpoint: TokenEndpoint, inbox: Inbox, tmp_path: Path, key: str
 ) -> dict[str, str]:
     endpoint.user, endpoint.trouble, endpoint.life = inbox.user, None, 3600
+    endpoint.is_revoked = False
     endpoint.asked.clear()
     file = tmp_path / "key.json"
     file.write_text(getattr(endpoint, key)())
@@ -67,11 +67,10 @@ def failed_step(services: Services) -> str:
     return last.failed_step
 
 
-@pytest.mark.parametrize("key", ["refreshing", "service_account"])
+@pytest.mark.parametrize("key", ["refreshing", "application"])
 def test_a_token_opens_the_mailbox_and_serves_until_it_is_refused(
     worker: Worker, inbox: Inbox, endpoint: TokenEndpoint, services: Services
 ) -> None:
-    """The endpoint verifies the service account's signature, and for whom it acts."""
     for number in range(1, 3):
         inbox.put(b"X-Number: %d\r\n" % number + MESSAGE)
         look(worker)
@@ -96,14 +95,12 @@ def test_a_token_that_ends_is_replaced_in_time(
     assert inbox.counts() == (0, 0)
 
 
-@pytest.mark.parametrize("key", ["service_account"])
 def test_a_key_that_the_endpoint_does_not_know_opens_nothing(
     worker: Worker, inbox: Inbox, endpoint: TokenEndpoint, services: Services
 ) -> None:
     inbox.put(MESSAGE)
-    ours, endpoint.key = endpoint.key, RSAKey.generate_key(2048, {"kid": "first"})
+    endpoint.is_revoked = True
     look(worker)
-    endpoint.key = ours
     assert failed_step(services) == "TOKEN"
     assert inbox.counts() == (1, 0)
 

@@ -10,6 +10,7 @@ from belong_mail.mail.imap.location import InvalidMailbox, parse_mailbox
 from belong_mail.mail.imap.mailbox import _bodies
 
 SERVICE = {"type": "service_account", "client_email": "a@b.example", "private_key": "key"}
+APP = {"type": "client_credentials", "client_id": "one", "client_secret": "two", "scope": "x"}
 REFRESH = {"type": "authorized_user", "client_id": "one", "refresh_token": "two"}
 URL = "imaps://b@example.org@imap.example.org/INBOX"
 
@@ -91,16 +92,13 @@ def test_a_token_is_asked_for_by_setting_or_url_and_the_file_is_read_at_each_loo
             {"auth": "oauth2", "credentials": json.dumps(REFRESH | {"client_id": ""})},
             "client_id",
         ),
-        (
-            URL,
-            {"auth": "oauth2", "credentials": json.dumps({**SERVICE, "private_key": 1})},
-            "private",
-        ),
+        (URL, {"auth": "oauth2", "credentials": json.dumps(SERVICE)}, "type"),
+        (URL, {"auth": "oauth2", "credentials": json.dumps(APP)}, "token_uri"),
         (
             URL,
             {
                 "auth": "oauth2",
-                "credentials": json.dumps(SERVICE | {"token_uri": "http://b.example"}),
+                "credentials": json.dumps(REFRESH | {"token_uri": "http://b.example"}),
             },
             "https://",
         ),

@@ -159,7 +159,7 @@ class Mailbox:
 
 def token_source(location: MailboxLocation) -> TokenSource | None:
     """Return what gets tokens for a mailbox; None: a password opens it."""
-    return TokenSource(location.credentials, location.user) if location.credentials else None
+    return TokenSource(location.credentials) if location.credentials else None
 
 
 @contextmanager

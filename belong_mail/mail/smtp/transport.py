@@ -20,7 +20,6 @@ from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
 
 if TYPE_CHECKING:
     from belong_mail.mail.credentials import Credentials
-    from belong_mail.mail.oauth import TokenSource
 
 # Loaded by those alone whose relay wants tokens.
 CREDENTIALS, OAUTH = "belong_mail.mail.credentials", "belong_mail.mail.oauth"
@@ -83,7 +82,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         tls=tls,
         ca=_certificates(query.get("ca")),
         certificate=_own_certificate(query),
-        tokens=_tokens(by_token, username),
+        tokens=import_module(OAUTH).TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
         pipelining=_truth(query.get("pipelining", "on")),
         timeout=_number(query, "timeout", 300, 0.1, 3600),
@@ -174,10 +173,6 @@ def _credentials(query: Mapping[str, str], given: str) -> "Credentials | None":
     except module.InvalidCredentials as error:
         raise InvalidRelay(str(error)) from None
     return found
-
-
-def _tokens(credentials: "Credentials | None", user: str) -> "TokenSource | None":
-    return import_module(OAUTH).TokenSource(credentials, user) if credentials else None
 
 
 def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
