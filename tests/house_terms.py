@@ -2,10 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -16,8 +13,6 @@ from belong_mail.ops import cli, hold
 from belong_mail.ops import commands as ops_commands
 from config import Config
 
-# Where the words of new groups are; a module that is not there yet is left out.
-SEEDS = ("belong_mail.groups.seeds", "belong_mail.groups.missions")
 # Left out before words are judged: placeholders, tags, web addresses, and names of commands.
 NOT_WORDS = re.compile(r"%\(\w+\)\w|\{+\s*\w+\s*\}+|<[^>]+>|https?://\S*|`[^`]*`|\[[^\]]*\]\(")
 
@@ -113,23 +108,17 @@ def faults(text: str, language: str) -> list[str]:
 @cache
 def _group_names() -> tuple[str, ...]:
     """Return the names of the groups, the longest first."""
-    names = {str(row[1]) for row in (*seeds.ESTABLISHED, *seeds.UPCOMING)}
-    return tuple(sorted(names, key=len, reverse=True))
+    return tuple(sorted((each["name"] for each in seeds.GROUPS), key=len, reverse=True))
 
 
 def seeded(language: str) -> Iterator[str]:
     """Find all words of a language that the groups of a new database begin with."""
-    for module in filter(find_spec, SEEDS):
-        for name, value in vars(import_module(module)).items():
-            if name.isupper():
-                yield from _words_of(value, language)
+    yield from _words_of([seeds.GROUPS, seeds.INTERESTS], language)
 
 
 def _words_of(value: Any, language: str) -> Iterator[str]:
     """Find the texts of a language in whatever holds texts by language."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = [getattr(value, each.name) for each in fields(value)]
-    elif isinstance(value, Mapping) and "en" in value:
+    if isinstance(value, Mapping) and "en" in value:
         said = value.get(language, ())
         yield from (said,) if isinstance(said, str) else said
         return

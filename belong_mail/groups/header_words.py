@@ -17,7 +17,7 @@ from belong_mail.core.i18n import names as site_names
 from belong_mail.core.i18n import sensitive_words
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.models import Group
-from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups.seeds import GROUPS
 from belong_mail.mail.message.lookalikes import readings, skeleton, unreadable
 
 # The setting with the words that the office adds for all discreet groups.
@@ -121,7 +121,7 @@ COMMON: Final = frozenset((
 
 
 # The names of the district's groups when their words were chosen.
-SEEDED: Final = {slug: name for slug, name, *_ in (*ESTABLISHED, *UPCOMING)}
+SEEDED: Final[dict[str, str]] = {each["slug"]: each["name"] for each in GROUPS}
 # Letters; a shorter word is not looked for within an address.
 SHORT: Final = 4
 # Letters from which on a word of a name also stands for longer words.

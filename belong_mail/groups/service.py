@@ -1,7 +1,6 @@
 """Finding groups, and the office's verbs: add, rename, move, launch, end, seed."""
 
 import re
-from typing import Any
 from unicodedata import normalize
 
 from sqlalchemy import func, select
@@ -10,9 +9,8 @@ from sqlalchemy.orm import Session
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT
-from belong_mail.groups.missions import MISSIONS, NO_MISSION
+from belong_mail.groups import seeds
 from belong_mail.groups.models import Group, GroupInterest, Question
-from belong_mail.groups.seeds import ESTABLISHED, INTERESTS, QUESTIONS, UPCOMING
 
 # Interests of one group: who joins should not have to read a long list.
 MAX_INTERESTS = 6
@@ -173,32 +171,27 @@ def mark_retired(session: Session, group: Group) -> None:
     session.flush()
 
 
+# What a seeded group says of itself.
+WORDS = ("summary", "mission", "activities", "audience", "note")
+
+
 def seed(session: Session) -> bool:
     """Write DPS's groups into a database that has none; tell whether it had none."""
     if session.scalar(select(func.count(Group.id))):
         return False
-    rows: list[tuple[Any, ...]] = [(*each, now()) for each in ESTABLISHED]
-    rows += [(*each, {}, None) for each in UPCOMING]
-    for place, (slug, name, summary, note, at) in enumerate(rows, 1):
-        own = MISSIONS.get(slug, NO_MISSION)
+    for place, said in enumerate(seeds.GROUPS, 1):
         group = Group(
-            slug=slug,
-            name=name,
-            summary=summary,
-            mission=own.mission,
-            activities=own.activities,
-            audience=own.audience,
-            note=note,
+            slug=said["slug"],
+            name=said["name"],
             position=place,
-            established_at=at,
-            is_discreet=slug in DISCREET,
-            known_names=[name],
+            established_at=None if said.get("is_upcoming") else now(),
+            is_discreet=said["slug"] in DISCREET,
+            known_names=[said["name"]],
+            **{name: said.get(name, {}) for name in WORDS},
         )
-        for position, (kind, label, options) in enumerate(QUESTIONS.get(slug, ()), 1):
-            group.questions.append(
-                Question(position=position, kind=kind, label=label, options=options)
-            )
-        for words in INTERESTS.get(slug, ()):
-            group.all_interests.append(GroupInterest(label=words))
+        for position, question in enumerate(said.get("questions", ()), 1):
+            group.questions.append(Question(position=position, **{"options": [], **question}))
+        for interest in said.get("interests", ()):
+            group.all_interests.append(GroupInterest(label=seeds.INTERESTS[interest]))
         session.add(group)
     return True

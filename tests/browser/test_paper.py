@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups import seeds
 from tests.browser.site import Site
 from tests.markers import night
 from tests.onboarding.codes import read_png
@@ -18,7 +18,7 @@ PAGES = re.compile(rb"/Type\s*/Page\b")
 BOX = re.compile(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]")
 # The first day of a month that begins on a Saturday and has six weeks.
 FIRST = date(2027, 5, 1)
-ALL = [slug for slug, *_ in (*ESTABLISHED, *UPCOMING)]
+ALL = [each["slug"] for each in seeds.GROUPS]
 # Those with the longest names and words, and one that has not started.
 GROUPS = (
     "african-american-black", "citizens-of-the-world", "deconstructing-privilege",

@@ -14,10 +14,10 @@ from belong_mail.groups.header_words import (
     tells_by_address,
 )
 from belong_mail.groups.models import Group
-from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups.seeds import GROUPS as SEEDED_GROUPS
 from belong_mail.mail.message.lookalikes import readings
 
-GROUPS = {slug: Group(slug=slug, name=name) for slug, name, *_ in (*ESTABLISHED, *UPCOMING)}
+GROUPS = {each["slug"]: Group(slug=each["slug"], name=each["name"]) for each in SEEDED_GROUPS}
 LGBTQ, DISABLED, AUTOIMMUNE = (GROUPS[slug] for slug in TELLING)
 BLACK, VILLAGE, ASIAN = (
     GROUPS[slug] for slug in ("african-american-black", "the-village", "asian")

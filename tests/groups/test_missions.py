@@ -7,8 +7,7 @@ import pytest
 from belong_mail.core.i18n import NAMES
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.groups.missions import MISSIONS
-from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups.seeds import GROUPS
 from tests.browser_client import Visitor
 from tests.factories import group_named
 from tests.words import Reader
@@ -178,18 +177,19 @@ def test_each_fact_is_on_its_groups_page_in_both_languages(visitor: Visitor, slu
 
 
 def test_every_established_group_has_facts_a_mission_and_a_list() -> None:
-    assert set(FACTS) == set(MISSIONS) == {slug for slug, *_ in ESTABLISHED}
-    for own in MISSIONS.values():
-        assert set(own.mission) == set(own.activities) == set(NAMES)
-        assert set(own.audience) in (set(), set(NAMES))
-        lists = [own.activities[code].splitlines() for code in NAMES]
+    established = {each["slug"]: each for each in GROUPS if "is_upcoming" not in each}
+    assert set(FACTS) == set(established)
+    for own in established.values():
+        assert set(own["mission"]) == set(own["activities"]) == set(NAMES)
+        assert set(own.get("audience", {})) in (set(), set(NAMES))
+        lists = [own["activities"][code].splitlines() for code in NAMES]
         assert len({len(each) for each in lists}) == 1
-        assert all(len(words) <= 800 for words in own.mission.values())
+        assert all(len(words) <= 800 for words in own["mission"].values())
         assert all(len(each) <= 10 and max(map(len, each)) <= 250 for each in lists)
 
 
 def test_nothing_is_invented_for_groups_that_are_to_come(visitor: Visitor) -> None:
-    for slug, *_ in UPCOMING:
+    for slug in (each["slug"] for each in GROUPS if "is_upcoming" in each):
         for code in NAMES:
             page = visitor.open(f"/groups/{slug}?lang={code}").text
             assert 'id="mission"' not in page

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from belong_mail.core.services import Services
 from belong_mail.groups import service as groups
-from belong_mail.groups.seeds import ESTABLISHED, UPCOMING
+from belong_mail.groups.seeds import GROUPS
 from belong_mail.pages.onboarding import QUIET_ZONE_MODULES, qr_code
 from tests.browser_client import Visitor
 from tests.db_dump import kept_of
 from tests.factories import group_named, plan_meeting
 from tests.onboarding.codes import drawn_in, painted, read
 
-SLUGS = [*(each[0] for each in ESTABLISHED), *(each[0] for each in UPCOMING)]
-NAMES = [*(each[1] for each in ESTABLISHED), *(each[1] for each in UPCOMING)]
-SUMMARIES = [*(each[2] for each in ESTABLISHED), *(each[2] for each in UPCOMING)]
+SLUGS = [each["slug"] for each in GROUPS]
+NAMES = [each["name"] for each in GROUPS]
+SUMMARIES = [each.get("summary", {}) for each in GROUPS]
 BASE = "http://localhost:5000"
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -29,7 +29,7 @@ from tests.privacy.journey import (
     message_of,
 )
 
-GROUPS = [str(word) for group in (*seeds.ESTABLISHED, *seeds.UPCOMING) for word in group[:2]]
+GROUPS = [group[key] for group in seeds.GROUPS for key in ("slug", "name")]
 TOKEN_PAGES = (
     "/confirm/", "/not-me/", "/leave/", "/undo/", "/one-click/", "/my-groups/", "/change-address/",
     "/sign-in/", "/forget-note/", "/confirm-identity/",
