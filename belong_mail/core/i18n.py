@@ -136,12 +136,9 @@ def list_of(words: Sequence[str], code: str) -> str:
 
 
 def sensitive_words(section: str) -> list[Any]:
-    """Return a section of `translations/CODE/sensitive_words.json`, from each language with one.
-
-    Those of English and Spanish stand beside the code that looks for them.
-    """
-    files = (TRANSLATIONS / code / "sensitive_words.json" for code in OTHER_LANGUAGES)
-    return [json.loads(file.read_bytes())[section] for file in files if file.exists()]
+    """Return a section of `translations/CODE/sensitive_words.json`, from each language."""
+    files = (TRANSLATIONS / code / "sensitive_words.json" for code in NAMES)
+    return [json.loads(file.read_bytes())[section] for file in files]
 
 
 def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
