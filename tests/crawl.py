@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Recovery
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads
@@ -51,7 +51,7 @@ PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
     "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
-    "/sign-in", "/sign-in/sent", "/sign-in/recovery", "/noted",
+    "/sign-in", "/sign-in/sent", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",
 )  # fmt: skip
 # Of the page that takes a code, and a code that it cannot tell from a right one.
@@ -105,7 +105,6 @@ def mailed_links(
         "join-with-code": code_page(services),
         "my-calendar": calendar_link(services),
         "confirm-mailbox": mailbox_link(services, worker, relay),
-        "stop-recovery": recovery_link(services),
         "invitation": invitation_link(services, keyring, worker, relay),
         "confirm-identity": proof_link(services, worker, relay),
     }
@@ -117,17 +116,6 @@ def somebody_who_left(services: Services, keyring: Keyring) -> str:
         gone = make_member(session, keyring, "gone@dpsk12.org")
         gone.ended_at = now()
         return gone.public_id
-
-
-def recovery_link(services: Services) -> str:
-    """Let somebody have lost their passkeys, and return the link that stops it."""
-    with services.writing.begin() as session:
-        [account] = accounts.leads_of(session, group_named(session, SLUG))
-        begun = Recovery(account_id=account.id)
-        session.add(begun)
-        session.flush()
-        name = begun.public_id
-    return page_of(services, "stop-recovery", Purpose.STOP_RECOVERY, name)
 
 
 def page_of(services: Services, page: str, purpose: Purpose, public_id: str) -> str:
@@ -291,7 +279,6 @@ def presses(visitor: Visitor, links: dict[str, str]) -> Iterator[tuple[str, Test
     for verb in ("leave", "undo"):
         yield f"my-groups {verb}", visitor.press(f"{sheet}/{verb}", membership=membership)
     yield "my-groups copy", visitor.press(f"{sheet}/copy")
-    yield "stop-recovery", visitor.press(links["stop-recovery"])
     yield "change-address", visitor.press(links["change-address"])
     yield "email-me-again", visitor.press(links["email-me-again"])
     yield "confirm-mailbox", visitor.press(links["confirm-mailbox"])

@@ -251,7 +251,6 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "subscriptions": 1,
         "interests": 0,
         "passkeys": 0,
-        "recoveries": 0,
         "invitations": 0,
         "imports": 0,
         "invitations from a list": 0,

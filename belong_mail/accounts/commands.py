@@ -92,19 +92,21 @@ def list_leads() -> None:
 def unlink(address: str) -> None:
     """Let ADDRESS sign in by emailed links again.
 
-    For someone who signed in with the district's account and lost it. Ends all their sessions; they
-    and the other leaders of their groups get an email. Works for the office's people too. Without
-    ADDRESS, it asks for one, so that no log of this machine has it.
+    For someone who lost their passkey or their district account: forgets both, and ends all their
+    sessions. They, the office and the other leaders of their groups get an email. Works for the
+    office's people too. Without ADDRESS, it asks for one, so that no log of this machine has it.
     """
     opener, index = keys_here()
     with transaction() as session:
         with refusing(DecryptionError, words=CHANGED):
             account = invitations.find_account(session, index, address)
-            was_linked = account is not None and identity_tasks.unlink(
+            is_let_in = account is not None and identity_tasks.let_in(
                 session, opener, index, account
             )
-        if not was_linked:
-            raise click.ClickException("This address does not sign in with the district's account.")
+        if not is_let_in:
+            raise click.ClickException(
+                "This address signs in with no passkey and no district account."
+            )
     say("This address signs in by emailed links again. All its sessions have ended.")
 
 

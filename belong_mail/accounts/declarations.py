@@ -8,8 +8,6 @@ from belong_mail.accounts import (
     emails,
     identities,
     identity_tasks,
-    recovery,
-    recovery_tasks,
     right_tasks,
     tasks,
 )
@@ -20,14 +18,12 @@ from belong_mail.accounts.models import (
     GroupLead,
     Identity,
     Passkey,
-    Recovery,
     SignIn,
 )
 from belong_mail.accounts.retention import (
     passkeys_of_nobody,
     purge_audit,
     purge_invitations,
-    recoveries_over,
 )
 from belong_mail.accounts.service import HAND_OVER, PASSKEY_CHANGED, PROOF
 from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
@@ -44,9 +40,8 @@ ACCOUNTS = Room(
         PROOF: partial(tasks.link_email, "sign_in.prove", Purpose.PROOF),
         INVITATION: emails.invitation,
         PASSKEY_CHANGED: tasks.change_email,
-        recovery.RECOVERY: recovery_tasks.recovery_email,
-        identity_tasks.LINKED: emails.identity_email,
-        identity_tasks.UNLINKED: emails.identity_email,
+        identity_tasks.LINKED: emails.sign_in_changed,
+        identities.LET_IN: emails.sign_in_changed,
         right_tasks.CHANGED: emails.rights_changed,
         right_tasks.ENDING: emails.right_ends,
     },
@@ -54,9 +49,8 @@ ACCOUNTS = Room(
         "sign-in": tasks.receive_sign_in,
         PROOF: tasks.receive_proof,
         PASSKEY_CHANGED: tasks.receive_change,
-        recovery.RECOVERY: recovery_tasks.receive_recovery,
         identities.LINK: identity_tasks.receive_link,
-        identities.UNLINK: identity_tasks.receive_unlink,
+        identities.LET_IN: identity_tasks.receive_let_in,
         "invite-colleague": right_tasks.receive_invitation,
         HAND_OVER: right_tasks.receive_hand_over,
         "invite-again": right_tasks.receive_repetition,
@@ -70,7 +64,6 @@ ACCOUNTS = Room(
         ),
         "sign ins": in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE)),
         "passkeys": in_batches(delete(Passkey), passkeys_of_nobody),
-        "recoveries": in_batches(delete(Recovery), recoveries_over),
         "invitations": purge_invitations,
         "audit entries": purge_audit,
     },

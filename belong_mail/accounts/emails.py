@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.tokens import Purpose
@@ -118,12 +118,14 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(to, said["language"], {"roles": roles, "is_you": is_you, "people_url": url})
 
 
-def identity_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell somebody that their sign-in has changed, or that of one who leads a group with them."""
+def sign_in_changed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell somebody that they or a colleague sign in otherwise."""
     reader = session.get(Account, delivery.account_id)
-    if reader is None or not accounts.may_sign_in(session, reader):
+    whose = session.get(Account, delivery.about_id)
+    if reader is None or whose is None or not accounts.may_sign_in(session, reader):
         raise SkipDelivery(State.WITHDRAWN)
     to = address_to_mail(session, mailer, reader)
     url = mailer.links.page("contact.write", reader.language)
-    is_own = delivery.about_id == reader.id
-    return Email(to, reader.language, {"is_own": is_own, "contact_url": url})
+    name = right_tasks.plain_name(whose.name)
+    context = {"is_own": whose is reader, "name": name, "contact_url": url}
+    return Email(to, reader.language, context)

@@ -12,7 +12,9 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Settings
 
-LINK, UNLINK = "link-identity", "unlink-identity"
+LINK = "link-identity"
+# The request and the email that somebody signs in by emailed links again.
+LET_IN = "let-in"
 
 
 class UnknownPerson(Exception):

@@ -1,4 +1,4 @@
-"""Link and unlink the district's sign-in, for the worker; and tell those concerned by email.
+"""Link the district's sign-in, or let somebody sign in by email again: for the worker.
 
 The web can ask to link one, and could forge that: so its owner always hears of it, and one that was
 written into the database in another way counts for nothing.
@@ -9,18 +9,19 @@ import json
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.identities import LinkRequest
-from belong_mail.accounts.models import Account, BrowserSession, Identity, SignIn
-from belong_mail.core import audit
+from belong_mail.accounts.identities import LET_IN, LinkRequest
+from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, SignIn
+from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, WorkerLimit
 from belong_mail.delivery import outbox
 
-LINKED, UNLINKED = "identity-linked", "identity-unlinked"
+LINKED = "identity-linked"
 SUBJECT_COLUMN = "identities.wrapped_subject"
 
 
@@ -54,39 +55,49 @@ def receive_link(session: Session, keyring: Keyring, job: Job) -> None:
     outbox.post(session, LINKED, account_id=account.id, about_id=account.id)
 
 
-def receive_unlink(session: Session, keyring: Keyring, job: Job) -> None:
-    """Unlink on the word of a colleague who provably works for the office, never on one's own."""
+def receive_let_in(session: Session, keyring: Keyring, job: Job) -> None:
+    """Let in on the word of a colleague who provably works for the office, never on one's own."""
     said = keyring.open_job(job)
     found = select(Account).where(Account.public_id.in_((said["by"], said["account"])))
     people = {each.public_id: each for each in session.scalars(found)}
     by, account = people.get(said["by"]), people.get(said["account"])
     if by is None or account is None or by is account:
         return
-    if accounts.has_office_right(session, by) and invitations.is_proven_office(keyring.opener, by):
+    if not accounts.has_office_right(session, by):
+        return
+    if not invitations.is_proven_office(keyring.opener, by):
+        return
+    of_account = b"let-in/" + account.public_id.encode()
+    uses = ((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE))
+    if rate_limits.try_uses(session, uses, now(), WorkerLimit):
         audit.set_actor(session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
-        unlink(session, keyring.opener, keyring.index, account)
+        let_in(session, keyring.opener, keyring.index, account)
 
 
-def unlink(session: Session, opener: Opener, index: BlindIndex, account: Account) -> bool:
-    """Let an account sign in by emailed links again; tell whether it did not.
+def let_in(session: Session, opener: Opener, index: BlindIndex, account: Account) -> bool:
+    """Forget an account's passkeys and district account; tell whether it had any.
 
-    Its owner and those who lead a group with them hear of it: whoever wants to get in by its
-    mailbox would begin so. Raises DecryptionError when the account was changed in the database.
+    Then emailed links sign in. Its owner, the office and those who lead a group with them hear of
+    it: whoever wants to get in by its mailbox would begin so. Raises DecryptionError when the
+    account was changed in the database.
     """
     invitations.account_address(opener, index, account)
-    gone = delete(Identity).where(Identity.account_id == account.id).returning(Identity.id)
-    if session.scalar(gone) is None:
+    gone = [
+        session.execute(delete(each).where(each.account_id == account.id).returning(each.id)).all()
+        for each in (Identity, Passkey)
+    ]
+    if not any(gone):
         return False
     _end_access(session, account)
-    audit.record(session, audit.Kind.IDENTITY_UNLINKED, account=account)
-    told = {account.id}
+    audit.record(session, audit.Kind.LET_IN, account=account)
+    told = {account.id, *(each.id for each in right_tasks.office(session, opener))}
     for group in accounts.groups_of(session, account):
         leads = accounts.leads_of(session, group)
         told |= {
             each.id for each in leads if invitations.is_proven_lead(session, opener, each, group)
         }
     for account_id in sorted(told):
-        outbox.post(session, UNLINKED, account_id=account_id, about_id=account.id)
+        outbox.post(session, LET_IN, account_id=account_id, about_id=account.id)
     return True
 
 

@@ -128,14 +128,3 @@ class Passkey(PublicIdBase):
     name: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     used_at: Mapped[datetime | None]
-
-
-class Recovery(PublicIdBase):
-    """Somebody with an account's mailbox says that its passkeys are lost; the worker begins one."""
-
-    __tablename__ = "recoveries"
-
-    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), unique=True)
-    started_at: Mapped[datetime] = mapped_column(default=now)
-    # When an emailed link signed in by it; the worker deletes it once it has told of that.
-    used_at: Mapped[datetime | None]

@@ -22,7 +22,7 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from belong_mail.accounts import identities, passkeys, proof, recovery
+from belong_mail.accounts import identities, passkeys, proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm, SignInForm
@@ -80,7 +80,6 @@ def _sign_in(challenge: bytes, answer: str) -> Response:
             raise PasskeyRefused("no-right", account)
         if identities.is_used(session, services().settings, account):
             raise PasskeyRefused("passkey-district", account)
-        recovery.stop(session, account)  # whoever has the passkey has not lost it
         browsers.start_session(session, account, "passkey")
     return browsers.go_home(account)
 
@@ -112,7 +111,6 @@ def _prove(challenge: bytes, answer: str) -> None:
         way = proof.way(session, services().settings, signed_in())
         if owner.id != signed_in().id or way is not Way.PASSKEY:
             raise PasskeyRefused("passkey-other", owner)
-        recovery.stop(session, owner)
         proof.prove(session, owner, "passkey")
 
 

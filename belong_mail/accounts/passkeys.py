@@ -30,7 +30,6 @@ from fido2.webauthn import (
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import recovery
 from belong_mail.accounts.models import Account, Passkey
 from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound
 from belong_mail.core import audit
@@ -152,7 +151,6 @@ def add(
     session.add(passkey)
     session.flush()
     audit.record(session, Kind.PASSKEY_ADDED, account=account)
-    recovery.stop(session, account)
     _tell(session, sealer, account, "added")
 
 
@@ -202,7 +200,6 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
     audit.record(session, Kind.PASSKEY_REMOVED, account=account)
-    recovery.stop(session, account)
     _tell(session, sealer, account, "removed")
 
 

@@ -10,9 +10,8 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import recovery
-from belong_mail.accounts.identities import UNLINK
-from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead
+from belong_mail.accounts.identities import LET_IN, identity_of
+from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead, Passkey
 from belong_mail.accounts.service import (
     HAND_OVER,
     NotFound,
@@ -194,7 +193,7 @@ def remove(
         audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
     end_sessions(session, person)
     if not may_have_passkeys(session, person):
-        recovery.forget_passkeys(session, person)
+        session.execute(delete(Passkey).where(Passkey.account_id == person.id))
 
 
 def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
@@ -206,34 +205,21 @@ def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> N
         _require_another(session, person)
     person.suspended_at = person.suspended_at or now()
     audit.record(session, Kind.ACCOUNT_SUSPENDED, account=person)
-    recovery.stop(session, person)
     end_sessions(session, person)
     _tell(session, sealer, by, person, "suspended")
 
 
-def unlink(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Ask the worker to let somebody else sign in by emailed links again."""
-    audit.record(session, Kind.UNLINK_ASKED, account=person)
-    seal_job(session, sealer, UNLINK, {"by": by.public_id, "account": person.public_id})
-
-
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Let somebody else sign in by emailed links at once; their passkeys and sessions end.
-
-    They, the office and the other leaders of their groups are told. Raises NotFound.
-    """
-    if person.id == by.id or not has_passkey(session, person):
+    """Ask the worker to let somebody else sign in by emailed links again, or raise NotFound."""
+    if person.id == by.id or not needs_more_than_email(session, person):
         raise NotFound
-    recovery.forget_passkeys(session, person)
-    recovery.tell(session, sealer, person, recovery.LET_IN, by=by.public_id)
-    audit.record(session, Kind.LET_IN, account=person)
+    audit.record(session, Kind.LET_IN_ASKED, account=person)
+    seal_job(session, sealer, LET_IN, {"by": by.public_id, "account": person.public_id})
 
 
-def stop_recovery(session: Session, person: Account) -> None:
-    """Stop that somebody recovers an account by its mailbox, or raise NotFound."""
-    if recovery.find(session, person) is None:
-        raise NotFound
-    recovery.stop(session, person)
+def needs_more_than_email(session: Session, person: Account) -> bool:
+    """Tell whether somebody signs in with a passkey or the district's account."""
+    return has_passkey(session, person) or identity_of(session, person) is not None
 
 
 def lift(session: Session, sealer: Sealer, by: Account, person: Account) -> None:

@@ -2,17 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Exists, Select, delete, exists, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Exists, delete, exists, func, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.accounts.invitations import INVITATION
-from belong_mail.accounts.models import Account, GroupLead, Passkey, Recovery
+from belong_mail.accounts.models import Account, GroupLead, Passkey
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.retention import (
     AUDIT_AGE,
     BATCH_ROWS,
     INVITATION_AGE,
-    RECOVERY_AGE,
     Rule,
     in_batches,
     older_than,
@@ -33,20 +32,9 @@ purge_audit = Rule(_purge_audit, _DELETE_AUDIT.rows)
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
     """Say which passkeys sign in nobody who has a right or is invited to one."""
-    return (Passkey.account_id.not_in(_with_a_right()),)
-
-
-def recoveries_over(at: datetime) -> tuple[ColumnElement[bool]]:
-    """Say which recoveries are over, or of nobody who has a right or is invited to one."""
-    since = func.coalesce(Recovery.used_at, Recovery.started_at)
-    return (or_(since < at - RECOVERY_AGE, Recovery.account_id.not_in(_with_a_right())),)
-
-
-def _with_a_right() -> Select[int]:
     leads = Account.id.in_(select(GroupLead.account_id))
-    return select(Account.id).where(
-        or_(Account.is_office, Account.office_since.is_not(None), leads)
-    )
+    of_office = or_(Account.is_office, Account.office_since.is_not(None))
+    return (Passkey.account_id.not_in(select(Account.id).where(or_(of_office, leads))),)
 
 
 def _unaccepted(at: datetime) -> tuple[ColumnElement[bool], ...]:

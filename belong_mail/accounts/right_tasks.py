@@ -20,7 +20,7 @@ from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -37,7 +37,7 @@ CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # What the person it is about need not be told, or is told in other words.
-ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over", "started", "recovered", "let-in")
+ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over")
 # So long before its end somebody is told that a right ends, and once more.
 REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
 
@@ -158,7 +158,6 @@ def tell(
     groups: Iterable[Group],
     is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
     replaced: Account | None = None,
-    kind: str = CHANGED,
 ) -> None:
     """Email the office, the groups' other leads, and who it is about, unless they just accepted.
 
@@ -172,10 +171,12 @@ def tell(
         said["replaced"] = plain_name(replaced.name)
         told.add(replaced.id)
         if replaced.suspended_at is None:
-            post_to(session, keyring, kind, replaced, groups=_names(groups), from_you="yes", **said)
-    for one in _office(session, keyring):
+            post_to(
+                session, keyring, CHANGED, replaced, groups=_names(groups), from_you="yes", **said
+            )
+    for one in office(session, keyring.opener):
         if one.id not in told:
-            post_to(session, keyring, kind, one, groups=_names(groups), **said)
+            post_to(session, keyring, CHANGED, one, groups=_names(groups), **said)
             told.add(one.id)
     of_lead: dict[int, tuple[Account, list[Group]]] = {}
     for group in groups:
@@ -185,9 +186,9 @@ def tell(
             ):
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
-        post_to(session, keyring, kind, lead, groups=_names(led), **{**said, "office": ""})
+        post_to(session, keyring, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
     if what not in ASKED_OR_ACCEPTED and account.suspended_at is None:
-        post_to(session, keyring, kind, account, groups=_names(groups), is_you="yes", **said)
+        post_to(session, keyring, CHANGED, account, groups=_names(groups), is_you="yes", **said)
 
 
 def end_rights(session: Session, keyring: Keyring) -> None:
@@ -224,7 +225,7 @@ def remind_of_ends(session: Session, keyring: Keyring) -> None:
     for account in {each.account.id: each.account for each in ending}.values():
         own = [each for each in ending if each.account.id == account.id]
         post_to(session, keyring, ENDING, account, roles=_listed(own), is_you="yes")
-    for one in _office(session, keyring) if ending else ():
+    for one in office(session, keyring.opener) if ending else ():
         of_others = [each for each in ending if each.account.id != one.id]
         if of_others:
             post_to(session, keyring, ENDING, one, roles=_listed(of_others))
@@ -321,14 +322,10 @@ def _groups(session: Session, public_ids: object) -> list[Group]:
     return list(session.scalars(found.order_by(Group.position)))
 
 
-def _office(session: Session, keyring: Keyring) -> list[Account]:
+def office(session: Session, opener: Opener) -> list[Account]:
     """List who provably works for the office."""
     found = select(Account).where(Account.is_office).order_by(Account.id)
-    return [
-        each
-        for each in session.scalars(found)
-        if invitations.is_proven_office(keyring.opener, each)
-    ]
+    return [each for each in session.scalars(found) if invitations.is_proven_office(opener, each)]
 
 
 def _has_any_right(session: Session, account: Account) -> bool:

@@ -5,13 +5,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import proof, recovery
+from belong_mail.accounts import proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeySignInForm, ProofForm, SignInForm
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.proof import Way
-from belong_mail.accounts.recovery import Stage
 from belong_mail.accounts.session import signed_in
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.web.access import for_accounts, no_cookie, public
@@ -51,54 +50,22 @@ def sent() -> str:
 @public
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST sign in, if this is the browser that asked."""
+    """Ask on GET; on POST sign in, if this is the browser that asked and there is no passkey."""
     public_id = services().tokens.read(Purpose.SIGN_IN, token)
     with transaction() as session:
         link = accounts.find_sign_in(session, public_id)
         account = session.get_one(Account, link.account_id)
         is_ours = accounts.has_asked(session, link, browsers.asked_as())
-        stage = recovery.stage(session, account)
-        if request.method == "POST" and is_ours and stage is not Stage.WAIT:
-            return _use(session, link, account, stage)
-        if request.method == "POST" and not is_ours:
-            accounts.record_refusal(session, account, "other-browser")
-    page = render_template(
-        "sign_in/confirm.html",
-        action=url_for(".confirm", token=token),
-        stage=stage if is_ours else None,
-        is_private=True,
-    )
-    return page, 200 if request.method != "POST" else 403
-
-
-def _use(session: Session, link: SignIn, account: Account, stage: Stage) -> Response:
-    """Use a link: to sign in, or where there is a passkey to begin or end a recovery."""
-    if stage is Stage.ASK:
-        recovery.ask(session, services().sealer, link, account)
-        return make_response(redirect(url_for(".recovery_asked"), 303))
-    if stage is Stage.RECOVER:
-        recovery.recover(session, services().sealer, account)
-    return _begin(session, link)
-
-
-@sign_in.get("/sign-in/recovery")
-@public
-def recovery_asked() -> str:
-    return render_template("sign_in/recovery_asked.html")
-
-
-@sign_in.route("/stop-recovery/<token>", methods=["GET", "POST"])
-@public
-@no_cookie
-def stop_recovery(token: str) -> ResponseReturnValue:
-    """Ask on GET; on POST stop a recovery that somebody else asked for."""
-    public_id = services().tokens.read(Purpose.STOP_RECOVERY, token)
-    with transaction() as session:
-        owner = recovery.owner_of(session, public_id)
+        has_passkey = accounts.has_passkey(session, account)
+        if request.method == "POST" and is_ours and not has_passkey:
+            return _begin(session, link)
         if request.method == "POST":
-            recovery.stop(session, owner)
-    is_done = request.method == "POST"
-    return render_template("sign_in/stop_recovery.html", action=request.path, is_done=is_done)
+            why = "has-passkey" if is_ours else "other-browser"
+            accounts.record_refusal(session, account, why)
+    action = url_for(".confirm", token=token)
+    shown = {"action": action, "is_ours": is_ours, "has_passkey": has_passkey}
+    page = render_template("sign_in/confirm.html", **shown)
+    return page, 200 if request.method != "POST" else 403
 
 
 def _begin(session: Session, link: SignIn) -> Response:

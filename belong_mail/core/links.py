@@ -31,7 +31,6 @@ PATHS = {
     "sign_in.accept": "/invitation/<token>",
     "sign_in.confirm": "/sign-in/<token>",
     "sign_in.prove": "/confirm-identity/<token>",
-    "sign_in.stop_recovery": "/stop-recovery/<token>",
     "subscriptions.confirm": "/confirm/<token>",
     "subscriptions.join": "/groups/<slug>/join",
     "subscriptions.leave": "/leave/<token>",

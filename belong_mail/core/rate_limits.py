@@ -93,10 +93,10 @@ ROUND_TRIP_RATE = Rate(1, timedelta(minutes=11))
 CHALLENGE_RATE = Rate(1, timedelta(minutes=6))
 # Emails to an account's owner that its passkeys have changed. The worker alone counts.
 PASSKEY_CHANGED_RATE = Rate(20, DAY)
-# Recoveries of an account, each of which is emailed to several people. The worker alone counts.
-RECOVERY_RATE = Rate(3, DAY)
-# The same of all accounts together.
-RECOVERIES_RATE = Rate(100, DAY)
+# How often an account is let in by email again, which several people hear of; and all of them
+# together. The worker alone counts.
+LET_IN_RATE = Rate(3, DAY)
+LET_INS_RATE = Rate(100, DAY)
 # Entries of the audit trail that say of an account, for one reason, that it was refused: whoever
 # asks all day long must not fill the trail.
 SIGN_IN_REFUSED_RATE = Rate(1, HOUR)

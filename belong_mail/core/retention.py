@@ -35,8 +35,6 @@ WAITLIST_AGE = timedelta(days=365)
 INVITATION_AGE = timedelta(days=8)
 # Sign-in links and sessions: they are useless after ten minutes and after twelve hours.
 SESSION_AGE = timedelta(days=1)
-# A recovery of an account with a passkey: it can be used from a day after it began.
-RECOVERY_AGE = timedelta(days=7)
 # The record of a single mail that has ended, and a message to the office or to leads after it was
 # mailed: a bounce may come late, and an operator may be asked what became of it.
 DELIVERY_AGE = timedelta(days=30)

@@ -8,10 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people as verbs
-from belong_mail.accounts import recovery
-from belong_mail.accounts.identities import identity_of
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.service import has_passkey
 from belong_mail.accounts.session import signed_in
 from belong_mail.office.people_forms import HandOverForm, InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
@@ -121,9 +118,7 @@ def _do(session: Session, found: Account, verb: str, role: str) -> None:
         "renew": partial(verbs.renew, session, by, found, slug),
         "suspend": partial(verbs.suspend, session, sealer, by, found),
         "lift": partial(verbs.lift, session, sealer, by, found),
-        "unlink": partial(verbs.unlink, session, sealer, by, found),
         "let_in": partial(verbs.let_in, session, sealer, by, found),
-        "stop_recovery": partial(verbs.stop_recovery, session, found),
         "sign_out": partial(verbs.end_sessions, session, found),
     }
     if verb not in verbs_by_name:
@@ -139,9 +134,7 @@ def _page(name: str, session: Session, found: Account, **context: object) -> str
         f"office/{name}.html",
         person=found,
         roles=verbs.roles_of(session, found),
-        is_linked=identity_of(session, found) is not None,
-        has_passkey=has_passkey(session, found),
-        recovery=recovery.find(session, found),
+        needs_more_than_email=verbs.needs_more_than_email(session, found),
         may_renew_office=verbs.may_renew_office(session, signed_in(), found),
         is_self=found.id == signed_in().id,
         **context,

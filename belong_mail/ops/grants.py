@@ -165,7 +165,6 @@ WEB = {
         "group_id position kind label options is_required", may_delete=True
     ),
     # The worker alone begins one, after it was mailed.
-    "recoveries": Rights(update="used_at", may_delete=True),
     "requests": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),

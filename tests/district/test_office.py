@@ -16,7 +16,7 @@ from tests.district.conftest import LEAD
 from tests.servers.smtp import Server
 
 OFFICE = "office@dpsk12.org"
-BUTTON = "Go back to emailed sign-in links"
+BUTTON = "Lost passkey or account: let them sign in by email"
 
 
 def account_of(services: Services, keyring: Keyring, address: str) -> Account:
@@ -41,14 +41,14 @@ def test_the_office_switches_somebody_back_and_those_concerned_hear_of_it(
     page = f"/office/leads/{account_of(services, keyring, LEAD).public_id}"
     assert BUTTON in office.open(page).text
     token = Form(office.open(page).text).fields["csrf_token"]
-    assert office.press(f"{page}/unlink", csrf_token=token).status_code == 303
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 303
     worker.drain()
     assert not is_linked(services)
     assert BUTTON not in office.open(page).text
     assert linked.open("/lead/").status_code == 302
     assert relay.to(LEAD)[-1]["Subject"] == "A sign-in was switched back to emailed links"
     with services.reading.begin() as session:
-        of_kind = AuditEntry.kind == Kind.IDENTITY_UNLINKED
+        of_kind = AuditEntry.kind == Kind.LET_IN
         [entry] = session.scalars(select(AuditEntry).where(of_kind))
         assert entry.actor == account_of(services, keyring, OFFICE).public_id
 
@@ -66,6 +66,6 @@ def test_the_worker_unlinks_on_the_word_of_a_proven_colleague_alone(
         forged.wrapped_office = None
         for by in (lead.public_id, forged.public_id, "nobody"):
             said = {"by": by, "account": lead.public_id}
-            seal_job(session, services.sealer, identities.UNLINK, said)
+            seal_job(session, services.sealer, identities.LET_IN, said)
     worker.drain()
     assert is_linked(services)

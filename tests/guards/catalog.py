@@ -70,7 +70,7 @@ PROOF = "tests/accounts/test_proof.py"
 PASSKEYS = "tests/accounts/test_passkeys.py"
 PASSKEY_LIES = f"{PASSKEYS}::test_an_answer_that_is_not_honest_signs_nobody_in"
 DISTRICT_PASSKEYS = "tests/district/test_passkeys.py"
-RECOVERY = "tests/accounts/test_recovery.py"
+LET_IN = "tests/accounts/test_let_in.py"
 PASSKEY_PROOF = "tests/accounts/test_passkey_proof.py"
 DISTRICT_PROOF = "tests/district/test_proof.py"
 AUTHENTICATION = "tests/mail/test_authentication.py"
@@ -1454,90 +1454,31 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-mailbox-alone-signs-in-nobody-who-has-a-passkey",
-        "belong_mail/accounts/recovery.py",
-        "    if not has_passkey(session, account):\n        return Stage.SIGN_IN\n",
-        "    if account:\n        return Stage.SIGN_IN\n",
-        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
+        "belong_mail/accounts/views.py",
+        '        if request.method == "POST" and is_ours and not has_passkey:\n',
+        '        if request.method == "POST" and is_ours:\n',
+        (f"{LET_IN}::test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey",),
     ),
     (
-        "a-recovery-waits-for-a-day",
-        "belong_mail/accounts/recovery.py",
-        "    return Stage.RECOVER if recovery.started_at + WAIT <= now() else Stage.WAIT\n",
-        "    return Stage.RECOVER\n",
-        (f"{RECOVERY}::test_after_a_day_a_new_link_removes_the_passkey_and_signs_in",),
+        "whoever-is-let-in-is-signed-out-of-what-was-lost",
+        "belong_mail/accounts/identity_tasks.py",
+        "    _end_access(session, account)\n    audit.record(session, audit.Kind.LET_IN",
+        "    audit.record(session, audit.Kind.LET_IN",
+        (f"{LET_IN}::test_the_office_lets_somebody_in_and_those_concerned_hear_of_it",),
     ),
     (
-        "a-recovery-ends",
-        "belong_mail/accounts/recovery.py",
-        "        Recovery.started_at > now() - RECOVERY_AGE,\n",
-        "",
-        (f"{RECOVERY}::test_a_recovery_that_nobody_used_is_over_after_a_week",),
+        "others-hear-that-somebody-is-let-in",
+        "belong_mail/accounts/identity_tasks.py",
+        "    for account_id in sorted(told):\n",
+        "    for account_id in [account.id]:\n",
+        (f"{LET_IN}::test_the_office_lets_somebody_in_and_those_concerned_hear_of_it",),
     ),
     (
-        "a-recovery-ends-what-the-lost-device-was-signed-in-to",
-        "belong_mail/accounts/recovery.py",
-        "    for table in (Passkey, BrowserSession):\n",
-        "    for table in (Passkey,):\n",
-        (f"{RECOVERY}::test_the_office_lets_somebody_in_sooner_and_it_is_written_down",),
-    ),
-    (
-        "whoever-has-the-passkey-has-not-lost-it",
-        "belong_mail/accounts/passkey_views.py",
-        "        recovery.stop(session, account)  # whoever has the passkey has not lost it\n",
-        "",
-        (f"{RECOVERY}::test_whoever_signs_in_with_the_passkey_has_not_lost_it",),
-    ),
-    (
-        "a-recovery-is-told-to-others",
-        "belong_mail/accounts/recovery_tasks.py",
-        'session, keyring, said["what"], account, groups, is_of_office=False, kind=RECOVERY',
-        'session, keyring, said["what"], account, [], is_of_office=False, kind=RECOVERY',
-        (f"{RECOVERY}::test_a_mailbox_alone_signs_nobody_in_and_others_hear_of_it",),
-    ),
-    (
-        "whoever-recovers-and-adds-a-passkey-is-told-of",
-        "belong_mail/accounts/recovery_tasks.py",
-        '    return said["what"] == RECOVERED and _take_used(session, account)\n',
-        (
-            '    return said["what"] == RECOVERED and not accounts.has_passkey(session, account)'
-            " and _take_used(session, account)\n"
-        ),
-        (f"{RECOVERY}::test_whoever_recovers_and_adds_a_passkey_at_once_is_told_of",),
-    ),
-    (
-        "a-recovery-that-is-told-of-took-a-day",
-        "belong_mail/accounts/recovery_tasks.py",
-        "        Recovery.started_at <= now() - recovery.WAIT + CLOCK_GAP,\n",
-        "",
-        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
-    ),
-    (
-        "no-recovery-ripens-while-an-account-is-suspended",
-        "belong_mail/accounts/people.py",
-        "    recovery.stop(session, person)\n    end_sessions",
-        "    end_sessions",
-        (f"{RECOVERY}::test_no_recovery_ripens_while_an_account_is_suspended",),
-    ),
-    (
-        "whoever-adds-a-passkey-has-not-lost-them",
-        "belong_mail/accounts/passkeys.py",
-        "Kind.PASSKEY_ADDED, account=account)\n    recovery.stop(session, account)\n",
-        "Kind.PASSKEY_ADDED, account=account)\n",
-        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
-    ),
-    (
-        "whoever-removes-a-passkey-has-not-lost-them",
-        "belong_mail/accounts/passkeys.py",
-        "Kind.PASSKEY_REMOVED, account=account)\n    recovery.stop(session, account)\n",
-        "Kind.PASSKEY_REMOVED, account=account)\n",
-        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
-    ),
-    (
-        "whoever-proves-by-a-passkey-has-not-lost-it",
-        "belong_mail/accounts/passkey_views.py",
-        "        recovery.stop(session, owner)\n",
-        "",
-        (f"{RECOVERY}::test_whoever_changes_or_uses_their_passkeys_has_not_lost_them",),
+        "nobody-is-let-in-over-a-limit",
+        "belong_mail/accounts/identity_tasks.py",
+        "    if rate_limits.try_uses(session, uses, now(), WorkerLimit):\n",
+        "    if uses:\n",
+        (f"{LET_IN}::test_nobody_is_let_in_over_a_limit",),
     ),
     (
         "a-proof-is-mailed-to-nobody-who-has-a-passkey",
@@ -1547,13 +1488,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (
             f"{PASSKEY_PROOF}::test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey",
         ),
-    ),
-    (
-        "a-recovery-begins-by-a-sign-in-link",
-        "belong_mail/accounts/recovery_tasks.py",
-        "        exists().where(Delivery.kind == SIGN_IN, Delivery.about_id == SignIn.id),\n",
-        "",
-        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
     ),
     (
         "who-adds-a-passkey-is-signed-out-elsewhere",
@@ -1609,35 +1543,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/accounts/people.py",
         "    if not may_have_passkeys(session, person):\n",
         "    if False:\n",
-        (f"{RECOVERY}::test_whom_the_office_removes_keeps_no_passkey",),
-    ),
-    (
-        "a-recovery-is-taken-once",
-        "belong_mail/accounts/recovery.py",
-        "    if session.scalar(used.values(used_at=at).returning(Recovery.id)) is None:\n",
-        "    if session.execute(used.values(used_at=at)) is None:\n",
-        (f"{RECOVERY}::test_a_recovery_is_taken_in_its_days_and_once",),
-    ),
-    (
-        "a-recovery-begins-by-a-link-that-was-mailed-and-used",
-        "belong_mail/accounts/recovery_tasks.py",
-        "        SignIn.account_id == account.id,\n        SignIn.used_at > now() - HOUR,\n",
-        "        SignIn.public_id.is_not(None),\n",
-        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
-    ),
-    (
-        "a-colleague-of-the-office-alone-lets-somebody-in",
-        "belong_mail/accounts/recovery_tasks.py",
-        'right_tasks.office_account(session, keyring, said["by"])\n',
-        'session.scalar(select(Account).where(Account.public_id == said["by"]))\n',
-        (f"{RECOVERY}::test_a_request_that_the_web_makes_up_begins_nothing_and_mails_nobody",),
+        (f"{LET_IN}::test_whom_the_office_removes_keeps_no_passkey",),
     ),
     (
         "nobody-lets-themselves-in",
         "belong_mail/accounts/people.py",
-        "    if person.id == by.id or not has_passkey(session, person):\n",
-        "    if not has_passkey(session, person):\n",
-        (f"{RECOVERY}::test_nobody_of_the_office_lets_themselves_in",),
+        "    if person.id == by.id or not needs_more_than_email(session, person):\n",
+        "    if not needs_more_than_email(session, person):\n",
+        (f"{LET_IN}::test_nobody_of_the_office_lets_themselves_in",),
     ),
     (
         "a-right-ends",
@@ -5282,11 +5195,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (NEWSLETTERS,),
     ),
     (
-        "a-colleague-of-the-office-alone-unlinks",
+        "a-colleague-of-the-office-alone-lets-somebody-in",
         "belong_mail/accounts/identity_tasks.py",
-        "    if accounts.has_office_right(session, by) and invitations.is_proven_office(",
-        "    if by or invitations.is_proven_office(",
-        (f"{OFFICE}::test_the_worker_unlinks_on_the_word_of_a_proven_colleague_alone",),
+        "    if not invitations.is_proven_office(keyring.opener, by):\n        return\n",
+        "",
+        (
+            f"{OFFICE}::test_the_worker_unlinks_on_the_word_of_a_proven_colleague_alone",
+            f"{LET_IN}::test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone",
+        ),
     ),
     (
         "a-poisoned-newsletter-stops-no-queueing",

@@ -194,20 +194,6 @@ def _create_accounts() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("used_at", TIME),
     )
-    op.create_table(
-        "recoveries",
-        sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column(
-            "account_id",
-            sa.Integer(),
-            sa.ForeignKey("accounts.id", ondelete="CASCADE"),
-            unique=True,
-            nullable=False,
-        ),
-        sa.Column("started_at", TIME, nullable=False),
-        sa.Column("used_at", TIME),
-    )
 
 
 def _create_contact() -> None:

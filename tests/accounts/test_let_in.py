@@ -1,0 +1,206 @@
+"""The office or the operator lets in whoever lost their passkey; a mailbox alone never does."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from belong_mail.accounts.identities import LET_IN
+from belong_mail.accounts.models import Account, Passkey
+from belong_mail.core.audit import AuditEntry, Kind
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
+from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, WorkerLimit, record_use
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
+from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
+from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.clients import sign_in, sign_in_office
+from tests.servers.authenticator import Authenticator
+from tests.servers.smtp import Server
+
+COLLEAGUE, ELSEWHERE, OFFICE = "colleague@dpsk12.org", "else@dpsk12.org", "office@dpsk12.org"
+SUBJECT = "A sign-in was switched back to emailed links"
+BUTTON = "Lost passkey or account: let them sign in by email"
+
+
+@pytest.fixture
+def office(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+) -> Visitor:
+    """Somebody of the office is signed in, a colleague of the lead, and one of another group."""
+    sign_in(app, services, keyring, worker, relay, "the-village", COLLEAGUE)
+    sign_in(app, services, keyring, worker, relay, "asian", ELSEWHERE)
+    return sign_in_office(app, services, keyring, worker, relay, OFFICE)
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    return Authenticator()
+
+
+@pytest.fixture
+def owner(
+    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    device: Authenticator,
+) -> Visitor:  # fmt: skip
+    """A lead whose device has a passkey here."""
+    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    add(lead, device)
+    worker.drain()
+    return lead
+
+
+@pytest.fixture
+def thief(app: Flask) -> Visitor:
+    """Whoever reads the lead's email, in a browser of their own."""
+    return Visitor(app.test_client())
+
+
+def link(browser: Visitor, worker: Worker, relay: Server) -> str:
+    """Have a sign-in link emailed, and return it."""
+    assert browser.send("/sign-in", email=LEAD).location == "/sign-in/sent"
+    worker.drain()
+    return link_to(relay.to(LEAD)[-1], "sign-in")
+
+
+def test_a_mailbox_alone_signs_nobody_in_who_has_a_passkey(
+    owner: Visitor, thief: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    url = link(thief, worker, relay)
+    page = thief.open(url).text
+    assert "This account uses a passkey" in page
+    assert "can let you sign in by email again" in page
+    assert thief.press(url).status_code == 403
+    assert not is_in(thief)
+    assert is_in(owner)
+    assert count(services) == 1
+    assert trail(services, Kind.SIGN_IN_REFUSED) == ["has-passkey"]
+
+
+def test_the_office_lets_somebody_in_and_those_concerned_hear_of_it(
+    office: Visitor, owner: Visitor, device: Authenticator, app: Flask, services: Services,
+    worker: Worker, relay: Server,
+) -> None:  # fmt: skip
+    phone, page = Visitor(app.test_client()), f"/office/leads/{public_id(services)}"
+    assert BUTTON in office.open(page).text
+    token = Form(office.open(page).text).fields["csrf_token"]
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 303
+    worker.drain()
+    for address in (LEAD, COLLEAGUE, OFFICE):
+        assert [str(each["Subject"]) for each in relay.to(address)].count(SUBJECT) == 1
+        assert LEAD not in text_of(relay.to(address)[-1])
+    assert SUBJECT not in [str(each["Subject"]) for each in relay.to(ELSEWHERE)]
+    [(role, who)] = actors(services, Kind.LET_IN)
+    assert [(role, who)] == actors(services, Kind.LET_IN_ASKED)
+    assert role == "account"
+    assert count(services) == 0
+    assert not is_in(owner), "whoever has the lost device is signed out"
+    assert sign_in_by(Visitor(app.test_client()), device).status_code == 403
+    assert phone.press(link(phone, worker, relay)).location == "/lead/?lang=en"
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 404
+
+
+def test_the_operator_lets_in_the_last_one_of_the_office(
+    office: Visitor, app: Flask, services: Services, worker: Worker, relay: Server
+) -> None:
+    add(office, Authenticator())
+    worker.drain()
+    said = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
+    assert said.exit_code == 0, said.output
+    worker.drain()
+    assert count(services) == 0
+    assert not is_in(office)
+    told = relay.to(OFFICE)[-1]
+    assert told["Subject"] == SUBJECT
+    assert "You sign in to DPS Belong by emailed links again" in text_of(told)
+    assert actors(services, Kind.LET_IN) == [("operator", None)]
+    assert office.send("/sign-in", email=OFFICE).location == "/sign-in/sent"
+    worker.drain()
+    given = office.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
+    assert given.location == "/lead/?lang=en"
+    again = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
+    assert (again.exit_code, "with no passkey" in again.output) == (1, True)
+
+
+@pytest.mark.usefixtures("owner")
+def test_whom_the_office_removes_keeps_no_passkey(office: Visitor, services: Services) -> None:
+    page = f"/office/leads/{public_id(services)}"
+    token = Form(office.open(page).text).fields["csrf_token"]
+    given = office.press(f"{page}/remove", csrf_token=token, role="the-village")
+    assert given.status_code == 303
+    assert count(services) == 0
+
+
+def test_nobody_of_the_office_lets_themselves_in(office: Visitor, services: Services) -> None:
+    add(office, Authenticator())
+    page = f"/office/leads/{public_id(services)}"
+    assert BUTTON not in office.open(page).text
+    token = Form(office.open(page).text).fields["csrf_token"]
+    assert office.press(f"{page}/let_in", csrf_token=token).status_code == 404
+    assert count(services) == 1
+
+
+@pytest.mark.usefixtures("office", "owner")
+def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
+    services: Services, worker: Worker, relay: Server
+) -> None:
+    """Neither its owner, nor whoever wrote into a row that they work for the office."""
+    account = public_id(services)
+    with services.writing.begin() as session:
+        strangers = select(Account).where(Account.public_id != account, ~Account.is_office)
+        forged = session.scalars(strangers).first()
+        assert forged is not None
+        forged.is_office = True
+        for by in (account, forged.public_id, "nobody"):
+            seal_job(session, services.sealer, LET_IN, {"by": by, "account": account})
+    before = len(relay.accepted)
+    worker.drain()
+    assert len(relay.accepted) == before
+    assert count(services) == 1
+
+
+@pytest.mark.usefixtures("owner")
+@pytest.mark.parametrize("whose", ["one account's", "all accounts'"])
+def test_nobody_is_let_in_over_a_limit(
+    whose: str, office: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    """Whoever broke into the web could fill inboxes, and do it so often that nobody reads it."""
+    account = public_id(services)
+    key, rate = {
+        "one account's": (b"let-in/" + account.encode(), LET_IN_RATE),
+        "all accounts'": (b"let-in", LET_INS_RATE),
+    }[whose]
+    with services.writing.begin() as session:
+        for _ in range(rate.burst):
+            record_use(session, key, rate, now(), table=WorkerLimit)
+    page, before = f"/office/leads/{account}", len(relay.accepted)
+    token = Form(office.open(page).text).fields["csrf_token"]
+    office.press(f"{page}/let_in", csrf_token=token)
+    worker.drain()
+    assert len(relay.accepted) == before
+    assert count(services) == 1
+
+
+def test_the_page_answers_alike_whoever_has_a_passkey(
+    owner: Visitor, thief: Visitor, worker: Worker, relay: Server
+) -> None:
+    """Only whoever reads the email learns that the account has one."""
+    assert is_in(owner)
+    answers = [thief.send("/sign-in", email=address) for address in (LEAD, "nobody@dpsk12.org")]
+    assert len({(each.status_code, each.location, each.text) for each in answers}) == 1
+    worker.drain()
+    assert relay.to("nobody@dpsk12.org") == []
+
+
+def public_id(services: Services) -> str:
+    """Return the public id of the account that has a passkey."""
+    with services.reading.begin() as session:
+        return session.scalars(select(Account.public_id).join(Passkey)).one()
+
+
+def actors(services: Services, kind: Kind) -> list[tuple[str, str | None]]:
+    """List who did something: role and public id."""
+    found = select(AuditEntry.role, AuditEntry.actor).where(AuditEntry.kind == kind)
+    with services.reading.begin() as session:
+        return [(row[0], row[1]) for row in session.execute(found)]
