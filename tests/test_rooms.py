@@ -80,7 +80,7 @@ def test_every_rooms_declarations_are_joined() -> None:
 
 def test_jobs_that_look_an_address_up_are_jobs() -> None:
     assert set(ALL.lookups) <= ALL.tasks.keys()
-    assert len(ALL.lookups) == 12
+    assert len(ALL.lookups) == 11
 
 
 def test_emails_that_the_pages_may_ask_for_are_emails() -> None:

@@ -25,7 +25,7 @@ from belong_mail.accounts.retention import (
     purge_audit,
     purge_invitations,
 )
-from belong_mail.accounts.service import HAND_OVER, PASSKEY_CHANGED, PROOF
+from belong_mail.accounts.service import PASSKEY_CHANGED, PROOF
 from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.room import Room, WrappedColumn
@@ -52,12 +52,11 @@ ACCOUNTS = Room(
         identities.LINK: identity_tasks.receive_link,
         identities.LET_IN: identity_tasks.receive_let_in,
         "invite-colleague": right_tasks.receive_invitation,
-        HAND_OVER: right_tasks.receive_hand_over,
         "invite-again": right_tasks.receive_repetition,
         "right-accepted": right_tasks.receive_acceptance,
-        "rights-changed": right_tasks.receive_change,
+        "right-removed": right_tasks.receive_removal,
     },
-    lookups=("sign-in", "invite-colleague", HAND_OVER),
+    lookups=("sign-in", "invite-colleague"),
     retention={
         "sessions": in_batches(
             delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)

@@ -1,7 +1,6 @@
 """The emails about rights and sign-ins: what was invited, has changed, or ends soon."""
 
-import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -92,7 +91,7 @@ def _asked(session: Session, mailer: Mailer, account: Account) -> list[tuple[Gro
 
 
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell who is concerned that somebody was invited, accepted, was suspended or leads no more."""
+    """Tell who is concerned that somebody was invited, accepted, or has a right no more."""
     to, said = read_posted(mailer.opener, delivery)
     context = {
         "what": said["what"],
@@ -100,22 +99,15 @@ def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Ema
         "groups": said["groups"].splitlines(),
         "is_for_office": bool(said["office"]),
         "is_you": bool(said.get("is_you")),
-        "replaced": said.get("replaced", ""),
-        "from_you": bool(said.get("from_you")),
     }
     return Email(to, said["language"], context)
 
 
 def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell that rights end soon, and who renews them."""
+    """Tell the office's inbox that rights end soon, and where they are renewed."""
     to, said = read_posted(mailer.opener, delivery)
-    roles = [
-        {"name": name, "group": group, "ends": datetime.fromisoformat(ends)}
-        for name, group, ends in json.loads(said["roles"])
-    ]
     url = mailer.links.page("people.listed", said["language"])
-    is_you = bool(said.get("is_you"))
-    return Email(to, said["language"], {"roles": roles, "is_you": is_you, "people_url": url})
+    return Email(to, said["language"], {"people_url": url})
 
 
 def sign_in_changed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:

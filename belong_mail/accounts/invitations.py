@@ -106,7 +106,7 @@ def is_proven_lead(session: Session, opener: Opener, account: Account, group: Gr
     The row alone says nothing: whoever breaks into the web can write one.
     """
     leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or leadership.accepted_at is None or account.suspended_at is not None:
+    if leadership is None or leadership.accepted_at is None:
         return False
     if leadership.ends_at is not None and leadership.ends_at <= now():
         return False
@@ -151,29 +151,11 @@ def grant_right(opener: Opener, account: Account, group: Group) -> bytes:
 
 
 def grant_right_from(
-    opener: Opener,
-    account: Account,
-    group: Group,
-    begins: datetime | None,
-    replaced: Account | None = None,
+    opener: Opener, account: Account, group: Group, begins: datetime | None
 ) -> bytes:
-    """Make the same for whom a web page asked for: nobody is introduced to them before a time.
-
-    It may name whose place they take once they accept.
-    """
+    """Make the same for whom a web page asked for: nobody is introduced to them before a time."""
     said = {"introduced_from": begins.isoformat() if begins else None}
-    if replaced is not None:
-        said["replaces"] = replaced.public_id
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
-
-
-def replaced_lead(session: Session, opener: Opener, account: Account, group: Group) -> str:
-    """Return the public id of the lead whose place an account takes, by its proof; or nothing."""
-    leadership = session.get(GroupLead, (account.id, group.id))
-    said = opened_right(opener, leadership, account, group) if leadership else None
-    if said is None or said == TRUSTED:
-        return ""
-    return str(json.loads(said).get("replaces", ""))
 
 
 def _named(account: Account, group: Group) -> str:
@@ -227,7 +209,7 @@ def prove_office(opener: Opener, account: Account) -> None:
 
 def is_proven_office(opener: Opener, account: Account) -> bool:
     """Tell whether whoever holds these keys let an account work for the office, and it accepted."""
-    return account.is_office and account.suspended_at is None and may_become_office(opener, account)
+    return account.is_office and may_become_office(opener, account)
 
 
 def may_become_office(opener: Opener, account: Account) -> bool:

@@ -30,8 +30,6 @@ class Account(PublicIdBase):
     office_reminded_at: Mapped[datetime | None]
     # Made where colleagues are invited, for this account: the worker believes it alone.
     wrapped_office: Mapped[bytes | None]
-    # From then on nobody signs in to it, and no email goes there.
-    suspended_at: Mapped[datetime | None]
     # Its owner wants no passkey: none is offered on the first page.
     passkey_declined_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,11 +1,11 @@
-"""What the office does for leads and colleagues: list, invite, hand over, suspend, take back.
+"""What the office does for leads and colleagues: list, invite, renew, remove.
 
 The office names people itself, for the web cannot open an address. What takes a right away acts at
 once; what gives one is sealed for the worker, which checks who asks.
 """
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.identities import LET_IN, identity_of
 from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead, Passkey
 from belong_mail.accounts.service import (
-    HAND_OVER,
+    OFFICE,
     NotFound,
     has_office_besides,
     has_office_right,
@@ -22,14 +22,15 @@ from belong_mail.accounts.service import (
 )
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now, required
+from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 
 # Fewer leads than that and a group stands still when one of them is away.
 ENOUGH_LEADS = 2
+# So long before its end the office may renew a right.
+RENEW_WITHIN = timedelta(days=60)
 
 
 class LastOfficeAccount(Exception):
@@ -60,7 +61,16 @@ class Role:
 
     @property
     def counts(self) -> bool:
-        return not (self.is_pending or self.is_over or self.person.suspended_at)
+        return not (self.is_pending or self.is_over)
+
+    @property
+    def ends_soon(self) -> bool:
+        return self.ends_at is not None and self.ends_at < now() + RENEW_WITHIN
+
+    @property
+    def key(self) -> str:
+        """Name the right in a form: the person's public id, and the group's slug or “office”."""
+        return f"{self.person.public_id}/{self.group.slug if self.group else OFFICE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def find_person(session: Session, account: Account, public_id: str) -> Account:
     """Find somebody who has a role or is invited, for somebody of the office, or raise NotFound."""
     require_office(session, account)
     person = session.scalar(select(Account).where(Account.public_id == public_id))
-    if person is None or not (roles_of(session, person) or person.suspended_at):
+    if person is None or not roles_of(session, person):
         raise NotFound
     return person
 
@@ -172,41 +182,33 @@ def remove(
 ) -> None:
     """End somebody's right to lead a group, or to work for the office, and all their sessions.
 
-    Whose last right it was keeps no passkey. Those concerned are told.
+    Whose last right it was keeps no passkey. The worker tells those concerned.
 
     Raises NotFound, LastOfficeAccount.
     """
+    group = session.scalar(select(Group).where(Group.slug == slug)) if slug else None
     if slug is None:
         _require_another(session, person)
         person.is_office = False
         person.office_since = person.office_ends_at = None
-        _tell(session, sealer, by, person, "removed", groups=[], office=True)
         audit.record(session, Kind.OFFICE_REMOVED, account=person)
     else:
-        group = session.scalar(select(Group).where(Group.slug == slug))
         gone = delete(GroupLead).where(
             GroupLead.account_id == person.id, GroupLead.group_id == (group.id if group else None)
         )
-        if group is None or not session.execute(gone.returning(GroupLead.account_id)).first():
+        if session.execute(gone.returning(GroupLead.account_id)).first() is None:
             raise NotFound
-        _tell(session, sealer, by, person, "removed", groups=[group])
         audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
+    said = {
+        "by": by.public_id,
+        "account": person.public_id,
+        "groups": [group.public_id] if group else [],
+        "office": slug is None,
+    }
+    seal_job(session, sealer, "right-removed", said)
     end_sessions(session, person)
     if not may_have_passkeys(session, person):
         session.execute(delete(Passkey).where(Passkey.account_id == person.id))
-
-
-def suspend(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Let nobody sign in to an account, and no email go there, from now on.
-
-    Raises LastOfficeAccount.
-    """
-    if person.is_office:
-        _require_another(session, person)
-    person.suspended_at = person.suspended_at or now()
-    audit.record(session, Kind.ACCOUNT_SUSPENDED, account=person)
-    end_sessions(session, person)
-    _tell(session, sealer, by, person, "suspended")
 
 
 def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
@@ -222,37 +224,32 @@ def needs_more_than_email(session: Session, person: Account) -> bool:
     return has_passkey(session, person) or identity_of(session, person) is not None
 
 
-def lift(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
-    """Let a suspended account work as before; whoever owns it signs in again."""
-    person.suspended_at = None
-    audit.record(session, Kind.ACCOUNT_LIFTED, account=person)
-    _tell(session, sealer, by, person, "lifted")
-
-
-def renew(session: Session, by: Account, person: Account, slug: str | None) -> None:
-    """Let a right go on for a year from now. Raises NotFound.
+def ending(session: Session, by: Account) -> list[Role]:
+    """List the rights that one of the office may renew now, the first to end first.
 
     Nobody renews their own right to work for the office, unless they are alone there.
     """
+    is_alone = not has_office_besides(session, by)
+    found = [
+        role
+        for team in list_teams(session, by)
+        for role in team.roles
+        if role.ends_soon and (team.group or role.person.id != by.id or is_alone)
+    ]
+    return sorted(found, key=lambda role: role.ends_at or now())
+
+
+def renew(session: Session, by: Account, keys: list[str]) -> None:
+    """Let the rights of these keys, of those that end soon, go on for a year from now."""
     ends = now() + RIGHT_AGE
-    if slug is None:
-        if not person.is_office or (person.id == by.id and has_office_besides(session, person)):
-            raise NotFound
-        person.office_ends_at = ends
-        audit.record(session, Kind.RIGHT_RENEWED, account=person)
-        return
-    found = (
-        select(GroupLead, Group)
-        .join(Group)
-        .where(
-            GroupLead.account_id == person.id,
-            Group.slug == slug,
-            GroupLead.accepted_at.is_not(None),
-        )
-    )
-    row = required(session.execute(found).first(), NotFound)
-    row[0].ends_at = ends
-    audit.record(session, Kind.RIGHT_RENEWED, account=person, group=row[1])
+    for role in ending(session, by):
+        if role.key not in keys:
+            continue
+        if role.group is None:
+            role.person.office_ends_at = ends
+        else:
+            session.get_one(GroupLead, (role.person.id, role.group.id)).ends_at = ends
+        audit.record(session, Kind.RIGHT_RENEWED, account=role.person, group=role.group)
 
 
 def end_sessions(session: Session, person: Account) -> None:
@@ -261,45 +258,15 @@ def end_sessions(session: Session, person: Account) -> None:
     audit.record(session, Kind.SESSIONS_ENDED, account=person)
 
 
-def may_renew_office(session: Session, by: Account, person: Account) -> bool:
-    """Tell whether one of the office may renew another's right, or their own."""
-    return person.id != by.id or not has_office_besides(session, person)
-
-
 def _require_another(session: Session, person: Account) -> None:
     """Raise LastOfficeAccount if only this one works for the office.
 
-    Whoever else removes or suspends one waits for this transaction: all rows are locked.
+    Whoever else removes one waits for this transaction: all rows are locked.
     """
     locked = select(Account).where(Account.is_office).order_by(Account.id).with_for_update()
     list(session.scalars(locked.execution_options(populate_existing=True)))
     if not has_office_besides(session, person):
         raise LastOfficeAccount
-
-
-def _tell(
-    session: Session,
-    sealer: Sealer,
-    by: Account,
-    person: Account,
-    what: str,
-    *,
-    groups: list[Group] | None = None,
-    office: bool = False,
-) -> None:
-    """Have the worker tell those concerned: the person, the office, the group's other leads."""
-    if groups is None:
-        roles = [each for each in roles_of(session, person) if not each.is_pending]
-        groups = [each.group for each in roles if each.group]
-        office = person.is_office
-    said = {
-        "by": by.public_id,
-        "account": person.public_id,
-        "what": what,
-        "groups": [each.public_id for each in groups],
-        "office": office,
-    }
-    seal_job(session, sealer, "rights-changed", said)
 
 
 def _lead_role(leadership: GroupLead, person: Account, group: Group) -> Role:
@@ -310,51 +277,3 @@ def _office_role(person: Account) -> Role:
     since = person.office_since or person.created_at
     accepted_at = since if person.is_office else None
     return Role(person, None, since, accepted_at, person.office_ends_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """Who takes a group over: an account by its public id, or whoever has an address."""
-
-    account: str = ""
-    name: str = ""
-    address: str = ""
-    language: str = DEFAULT
-
-
-def find_led(session: Session, person: Account, slug: str) -> Group:
-    """Find a group that somebody leads, by an accepted right, or raise NotFound."""
-    for role in roles_of(session, person):
-        if role.group is not None and role.group.slug == slug and not role.is_pending:
-            return role.group
-    raise NotFound
-
-
-def possible_successors(teams: list[Team], group: Group) -> list[Account]:
-    """List who could take a group over: they have another role, and do not lead it yet."""
-    roles = [role for each in teams for role in each.roles]
-    leading = {role.person.id for role in roles if _leads(role, group)}
-    others = {
-        role.person.id: role.person
-        for role in roles
-        if role.person.id not in leading and role.person.suspended_at is None
-    }
-    return sorted(others.values(), key=lambda each: (each.name.casefold(), each.id))
-
-
-def hand_over(
-    session: Session, sealer: Sealer, by: Account, person: Account, group: Group, to: Successor
-) -> None:
-    """Ask the worker to invite a successor; until they accept, the leader stays."""
-    said = {
-        "by": by.public_id,
-        "from": person.public_id,
-        "group": group.public_id,
-        "to": asdict(to),
-    }
-    seal_job(session, sealer, HAND_OVER, said)
-    audit.record(session, Kind.HAND_OVER_ASKED, account=person, group=group)
-
-
-def _leads(role: Role, group: Group) -> bool:
-    return role.group is not None and role.group.id == group.id and not role.is_pending

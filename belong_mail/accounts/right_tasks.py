@@ -6,12 +6,12 @@ day than an office does, and every account of the office hears of each right.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
@@ -21,6 +21,7 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
+from belong_mail.core.i18n import DEFAULT
 from belong_mail.core.i18n import NAMES as LANGUAGES
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -37,9 +38,7 @@ CHANGED = "rights-changed"
 ENDING = "right-ends"
 NAME_CHARACTERS = 80
 # What the person it is about need not be told, or is told in other words.
-ASKED_OR_ACCEPTED = ("invited", "accepted", "handing-over")
-# So long before its end somebody is told that a right ends, and once more.
-REMIND_BEFORE = (accounts.ENDS_SOON, timedelta(days=7))
+ASKED_OR_ACCEPTED = ("invited", "accepted")
 
 
 def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
@@ -52,8 +51,6 @@ def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
     if not _may(session, b"rights/invitations", INVITATIONS_RATE):
         return
     account = invitations.get_account(session, keyring.opener, keyring.index, address)
-    if account.suspended_at is not None:
-        return
     if not _has_any_right(session, account):
         account.language = said["language"] if said["language"] in LANGUAGES else account.language
     account.name = account.name or plain_name(str(said["name"]))
@@ -96,13 +93,8 @@ def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
     account = _account(session, said["account"])
     if account is None:
         return
-    groups = []
-    for group in _groups(session, said["groups"]):
-        replaced = invitations.replaced_lead(session, keyring.opener, account, group)
-        if not _begin(session, keyring, account, group):
-            continue
-        if not _take_over(session, keyring, account, group, replaced):
-            groups.append(group)
+    accepted = _groups(session, said["groups"])
+    groups = [group for group in accepted if _begin(session, keyring, account, group)]
     key = b"rights/office/" + account.public_id.encode()
     is_of_office = bool(said["office"]) and invitations.is_proven_office(keyring.opener, account)
     is_news = is_of_office and _may(session, key, SAME_INVITATION_RATE)
@@ -110,44 +102,20 @@ def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
         tell(session, keyring, "accepted", account, groups, is_news)
 
 
-def receive_hand_over(session: Session, keyring: Keyring, job: Job) -> None:
-    """Invite who is to lead a group in somebody's place; who leads it already takes it at once."""
+def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
+    """Tell those concerned that a right was removed, if that is so."""
     said = keyring.open_job(job)
-    by, old = office_account(session, keyring, said["by"]), _account(session, said["from"])
-    group = next(iter(_groups(session, [said["group"]])), None)
-    if by is None or old is None or group is None:
-        return
-    if not invitations.is_proven_lead(session, keyring.opener, old, group):
-        return
-    new = _successor(session, keyring, said["to"])
-    if new is None or new.id == old.id or new.suspended_at is not None:
-        return
-    if not _may(session, b"rights/invitations", INVITATIONS_RATE):
-        return
-    right = invitations.grant_right_from(keyring.opener, new, group, None, replaced=old)
-    leadership = invitations.ask_account(session, keyring.opener, new, group, right)
-    if leadership.accepted_at is not None:
-        _take_over(session, keyring, new, group, old.public_id)
-        return
-    audit.record(session, Kind.LEAD_INVITED, actor=by, account=new, group=group)
-    invitations.post_invitation(session, new)
-    tell(session, keyring, "handing-over", new, [group], is_of_office=False, replaced=old)
-
-
-def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
-    """Tell those concerned that a right ended or an account was suspended, if that is so."""
-    said = keyring.open_job(job)
-    account, what = _account(session, said["account"]), str(said["what"])
+    account, is_of_office = _account(session, said["account"]), bool(said["office"])
     if account is None or office_account(session, keyring, said["by"], account) is None:
         return
     groups = _groups(session, said["groups"])
-    is_of_office = bool(said["office"])
-    if not _is_true(session, account, what, groups, is_of_office):
+    leads_on = [each for each in groups if session.get(GroupLead, (account.id, each.id))]
+    if leads_on or (is_of_office and account.is_office):
         return
-    if what == "removed" and is_of_office:
+    if is_of_office:
         account.wrapped_office = None
     if _may(session, b"rights/changes", RIGHTS_CHANGED_RATE):
-        tell(session, keyring, what, account, groups, is_of_office)
+        tell(session, keyring, "removed", account, groups, is_of_office)
 
 
 def tell(
@@ -157,23 +125,14 @@ def tell(
     account: Account,
     groups: Iterable[Group],
     is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
-    replaced: Account | None = None,
 ) -> None:
     """Email the office, the groups' other leads, and who it is about, unless they just accepted.
 
-    So does who is replaced. A lead reads of the groups alone that they lead. Nothing goes to an
-    account that is suspended.
+    A lead reads of the groups alone that they lead.
     """
     groups = list(groups)
     said = {"what": what, "name": plain_name(account.name), "office": "yes" if is_of_office else ""}
     told = {account.id}
-    if replaced is not None:
-        said["replaced"] = plain_name(replaced.name)
-        told.add(replaced.id)
-        if replaced.suspended_at is None:
-            post_to(
-                session, keyring, CHANGED, replaced, groups=_names(groups), from_you="yes", **said
-            )
     for one in office(session, keyring.opener):
         if one.id not in told:
             post_to(session, keyring, CHANGED, one, groups=_names(groups), **said)
@@ -187,7 +146,7 @@ def tell(
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
         post_to(session, keyring, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
-    if what not in ASKED_OR_ACCEPTED and account.suspended_at is None:
+    if what not in ASKED_OR_ACCEPTED:
         post_to(session, keyring, CHANGED, account, groups=_names(groups), is_you="yes", **said)
 
 
@@ -216,74 +175,33 @@ def end_rights(session: Session, keyring: Keyring) -> None:
                 tell(session, keyring, "ended", account, [], is_of_office=True)
 
 
-def remind_of_ends(session: Session, keyring: Keyring) -> None:
-    """Tell who has a right, and the office, a month and a week before that it ends.
-
-    The office gets one email about all of them.
-    """
-    ending = list(_ending(session, now()))
-    for account in {each.account.id: each.account for each in ending}.values():
-        own = [each for each in ending if each.account.id == account.id]
-        post_to(session, keyring, ENDING, account, roles=_listed(own), is_you="yes")
-    for one in office(session, keyring.opener) if ending else ():
-        of_others = [each for each in ending if each.account.id != one.id]
-        if of_others:
-            post_to(session, keyring, ENDING, one, roles=_listed(of_others))
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """A right that ends soon; no group: to work for the office."""
-
-    account: Account
-    group: Group | None
-    ends_at: datetime
-
-
-def _listed(ending: Iterable[_Ending]) -> str:
-    """Write rights down for an email."""
-    return json.dumps(
-        [
-            (
-                plain_name(each.account.name),
-                each.group.name if each.group else "",
-                each.ends_at.isoformat(),
-            )
-            for each in ending
-        ]
+def tell_what_ends(session: Session, keyring: Keyring, inbox: str) -> None:
+    """Tell the office's inbox once that rights end soon."""
+    at = now()
+    soon, in_service = at + accounts.ENDS_SOON, select(Group.id).where(Group.retired_at.is_(None))
+    leads = (
+        update(GroupLead)
+        .where(GroupLead.ends_at < soon, GroupLead.group_id.in_(in_service))
+        .where(_is_untold(GroupLead.reminded_at, at))
+        .values(reminded_at=at)
     )
-
-
-def _ending(session: Session, at: datetime) -> Iterator[_Ending]:
-    """Find the rights of which somebody is to be reminded now, and note that they were."""
-    soon = at + max(REMIND_BEFORE)
-    found = (
-        select(GroupLead, Account, Group)
-        .join(Account, Account.id == GroupLead.account_id)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.ends_at < soon, accounts.is_held(), Group.retired_at.is_(None))
-        .where(Account.suspended_at.is_(None))
-        .with_for_update(of=GroupLead, skip_locked=True)  # another worker reminds of what it holds
+    of_office = (
+        update(Account)
+        .where(Account.is_office, Account.office_ends_at < soon)
+        .where(_is_untold(Account.office_reminded_at, at))
+        .values(office_reminded_at=at)
     )
-    for leadership, account, group in session.execute(found).all():
-        ends_at = leadership.ends_at or at
-        if _is_due(ends_at, leadership.reminded_at, at):
-            leadership.reminded_at = at
-            yield _Ending(account, group, ends_at)
-    working = select(Account).where(
-        Account.is_office, Account.office_ends_at < soon, Account.suspended_at.is_(None)
-    )
-    for account in session.scalars(working.with_for_update(skip_locked=True)).all():
-        ends_at = account.office_ends_at or at
-        if _is_due(ends_at, account.office_reminded_at, at):
-            account.office_reminded_at = at
-            yield _Ending(account, None, ends_at)
+    ending = [
+        *session.execute(leads.returning(GroupLead.account_id)),
+        *session.execute(of_office.returning(Account.id)),
+    ]
+    if ending:
+        post_to_address(session, keyring, ENDING, inbox, DEFAULT)
 
 
-def _is_due(ends_at: datetime, reminded_at: datetime | None, at: datetime) -> bool:
-    """Tell whether a reminder's day has come and none has left since."""
-    begun = [ends_at - each for each in REMIND_BEFORE if ends_at - each <= at]
-    return bool(begun) and (reminded_at is None or reminded_at < max(begun))
+def _is_untold(told_at: Any, at: datetime) -> ColumnElement[bool]:
+    """Tell of rights that end soon whether that was not told yet; what is older was another end."""
+    return or_(told_at.is_(None), told_at < at - accounts.ENDS_SOON)
 
 
 def plain_name(name: str) -> str:
@@ -355,53 +273,6 @@ def _begin(session: Session, keyring: Keyring, account: Account, group: Group) -
         keyring.opener, account, group, now() + wait
     )
     return True
-
-
-def _take_over(
-    session: Session, keyring: Keyring, account: Account, group: Group, replaced: str
-) -> bool:
-    """End the right of the lead whose place an account takes, and tell; False: there is none."""
-    old = _account(session, replaced) if replaced else None
-    leadership = session.get(GroupLead, (old.id, group.id)) if old else None
-    if old is None or leadership is None:
-        return False
-    session.delete(leadership)
-    session.flush()
-    audit.record(session, Kind.HANDED_OVER, account=old, group=group)
-    tell(session, keyring, "handed-over", account, [group], is_of_office=False, replaced=old)
-    return True
-
-
-def _successor(session: Session, keyring: Keyring, said: object) -> Account | None:
-    """Find who is to take a group over; an address that is staff's gets an account."""
-    to = said if isinstance(said, dict) else {}
-    if to.get("account"):
-        found = _account(session, to["account"])
-        return found if found is not None and _has_any_right(session, found) else None
-    address = str(to.get("address", ""))
-    if not keyring.staff.admits(address):
-        return None
-    account = invitations.get_account(session, keyring.opener, keyring.index, address)
-    if not _has_any_right(session, account):
-        account.language = to["language"] if to["language"] in LANGUAGES else account.language
-    account.name = account.name or plain_name(str(to["name"]))
-    return account
-
-
-def _is_true(
-    session: Session,
-    account: Account,
-    what: str,
-    groups: list[Group],
-    is_of_office: bool,  # noqa: FBT001
-) -> bool:
-    """Tell whether what the web says has happened, by what is stored."""
-    if what == "suspended":
-        return account.suspended_at is not None
-    if what == "lifted":
-        return account.suspended_at is None
-    leads_on = [each for each in groups if session.get(GroupLead, (account.id, each.id))]
-    return what == "removed" and not leads_on and not (is_of_office and account.is_office)
 
 
 def _names(groups: Iterable[Group]) -> str:

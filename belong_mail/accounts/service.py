@@ -20,13 +20,12 @@ from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
-# So long before its end everybody concerned is told that a right ends.
+# So long before its end the office and its holder are told that a right ends.
 ENDS_SOON = timedelta(days=30)
 # How an invitation's form names what is no group.
 OFFICE = "office"
 # The request and the email of a link by which who is signed in proves it again.
 PROOF = "proof"
-HAND_OVER = "hand-over"
 # The request and the email that an account's passkeys have changed.
 PASSKEY_CHANGED = "passkey-changed"
 
@@ -48,7 +47,7 @@ def _leads() -> Select[Account]:
     """Build the statement once, for it is run with every form that is sent."""
     at = bindparam("at", type_=UtcTime())
     found = select(Account).join(GroupLead).where(GroupLead.group_id == bindparam("group_id"))
-    return found.where(is_held(at), Account.suspended_at.is_(None)).order_by(Account.id)
+    return found.where(is_held(at)).order_by(Account.id)
 
 
 class NotFound(Exception):
@@ -65,7 +64,7 @@ def has_office_right(session: Session, account: Account) -> bool:
 
     The last one's right does not end: nobody would be left to renew one.
     """
-    if not account.is_office or account.suspended_at is not None:
+    if not account.is_office:
         return False
     if account.office_ends_at is None or account.office_ends_at > now():
         return True
@@ -76,7 +75,6 @@ def has_office_besides(session: Session, account: Account) -> bool:
     """Tell whether somebody else works for the office, by a right that has not ended."""
     others = select(Account.id).where(
         Account.is_office,
-        Account.suspended_at.is_(None),
         or_(Account.office_ends_at.is_(None), Account.office_ends_at > now()),
         Account.id != account.id,
     )
@@ -84,9 +82,7 @@ def has_office_besides(session: Session, account: Account) -> bool:
 
 
 def may_sign_in(session: Session, account: Account) -> bool:
-    """Tell whether an account works for the office or leads a group, and is not suspended."""
-    if account.suspended_at is not None:
-        return False
+    """Tell whether an account works for the office or leads a group."""
     return has_office_right(session, account) or leads_any(session, account)
 
 
@@ -120,12 +116,8 @@ def find_invitation(session: Session, public_id: str) -> Invitation:
 
     Raises BadToken when it is over; one that was accepted is found as long as it is a right.
     """
-    account = required(
-        session.scalar(
-            select(Account).where(Account.public_id == public_id, Account.suspended_at.is_(None))
-        ),
-        BadToken,
-    )
+    named = select(Account).where(Account.public_id == public_id)
+    account = required(session.scalar(named), BadToken)
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
@@ -200,7 +192,7 @@ def has_passkey(session: Session, account: Account) -> bool:
 
 
 def may_have_passkeys(session: Session, account: Account) -> bool:
-    """Tell whether an account has a right, be it suspended, or is invited to one."""
+    """Tell whether an account has a right or is invited to one."""
     leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
     is_of_office = account.is_office or account.office_since is not None
     return is_of_office or session.scalar(leads.limit(1)) is not None
@@ -241,18 +233,20 @@ def ask_to_sign_in(
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:
-    """Find a link that still works, or raise BadToken."""
+    """Find a link that still works, of somebody who may still sign in, or raise BadToken."""
     found = (
-        select(SignIn)
+        select(SignIn, Account)
         .join(Account)
         .where(
             SignIn.public_id == public_id,
             SignIn.used_at.is_(None),
             SignIn.created_at > now() - LINK_MAX_AGE,
-            Account.suspended_at.is_(None),
         )
     )
-    return required(session.scalar(found), BadToken)
+    link, account = required(session.execute(found).first(), BadToken)
+    if not may_sign_in(session, account):
+        raise BadToken
+    return link
 
 
 def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:

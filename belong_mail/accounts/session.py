@@ -72,7 +72,6 @@ def current_account(session: Session) -> Account | None:
         .where(
             BrowserSession.token_hash == browser_hash(token),
             BrowserSession.started_at > at - MAX_SESSION_AGE,
-            Account.suspended_at.is_(None),
         )
     )
     row = session.execute(found).first()

@@ -145,7 +145,7 @@ def link_email(
     account = session.get(Account, delivery.account_id)
     if sign_in is None or account is None or sign_in.used_at is not None:
         raise SkipDelivery(State.WITHDRAWN)
-    if sign_in.account_id != account.id:
+    if sign_in.account_id != account.id or not accounts.may_sign_in(session, account):
         raise SkipDelivery(State.WITHDRAWN)
     if now() > delivery.created_at + MAX_WAIT:
         raise SkipDelivery(State.EXPIRED)

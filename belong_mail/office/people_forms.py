@@ -1,4 +1,4 @@
-"""The office's forms about people: whom to invite, who takes over, what they are called."""
+"""The office's forms about people: whom to invite, and what they are called."""
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -7,22 +7,19 @@ from wtforms import (
     Field,
     Form,
     SelectChoice,
-    SelectField,
     SelectMultipleField,
     StringField,
     SubmitField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, StopValidation
+from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.accounts.models import Account
-from belong_mail.accounts.people import Successor, WantedColleague
+from belong_mail.accounts.people import WantedColleague
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
     BaseForm,
-    Validator,
     email_field,
     language_field,
     one_line,
@@ -37,13 +34,13 @@ NAME_HINT = _l(
 )
 
 
-def _name_field(required: Validator, description: object) -> StringField:
+def _name_field() -> StringField:
     return StringField(
         _l("What you call this person"),
-        description=description,
+        description=NAME_HINT,
         filters=[strip],
         validators=[
-            required,
+            DataRequired(_l("Enter a name.")),
             Length(max=80, message=_l("Use at most 80 characters.")),
             one_line,
             no_address,
@@ -58,66 +55,14 @@ def no_address(_form: Form, field: Field) -> None:
 
 
 class NameForm(BaseForm):
-    name = _name_field(DataRequired(_l("Enter a name.")), NAME_HINT)
+    name = _name_field()
     submit = SubmitField(_l("Save"))
-
-
-# What the list of people says of who is not in it.
-SOMEONE_NEW = "new"
-
-
-def if_new(words: object) -> Validator:
-    """Let a field be needed, and read, for somebody new alone."""
-
-    def check(form: Form, field: Field) -> None:
-        if form["to"].data != SOMEONE_NEW:
-            raise StopValidation
-        if not field.data:
-            raise StopValidation(str(words))
-
-    return check
-
-
-class HandOverForm(BaseForm):
-    """Names who takes a group over: somebody of the list, or a new address."""
-
-    to = SelectField(
-        _l("Who takes over?"), validators=[InputRequired(_l("Choose someone, or “Someone new”."))]
-    )
-    name = _name_field(
-        if_new(_l("Enter a name.")),
-        _l("Only for someone new. A first name or initials and a school."),
-    )
-    email = email_field(
-        _l("Their %(district_short)s email address"),
-        if_new(_l("Enter their email address.")),
-        staff_address,
-        _l("Only for someone new."),
-    )
-    language = language_field(_l("Language of the invitation"), lambda: DEFAULT)
-    submit = SubmitField(_l("Hand over"))
-
-    def offer(self, people: list[Account]) -> None:
-        """Let one of these be chosen, or somebody new."""
-        named = [SelectChoice(each.public_id, each.name or _("No name yet")) for each in people]
-        self.to.choices = [
-            SelectChoice("", _("Choose …")),
-            *named,
-            SelectChoice(SOMEONE_NEW, _("Someone new")),
-        ]
-
-    def successor(self) -> Successor:
-        """Return who was chosen."""
-        if self.to.data != SOMEONE_NEW:
-            return Successor(account=self.to.data)
-        language = self.language.data or DEFAULT
-        return Successor("", self.name.data or "", self.email.data or "", language)
 
 
 class InviteForm(BaseForm):
     """Invites one person for several groups, for the office, or for both."""
 
-    name = _name_field(DataRequired(_l("Enter a name.")), NAME_HINT)
+    name = _name_field()
     email = email_field(
         _l("Their %(district_short)s email address"),
         DataRequired(_l("Enter their email address.")),

@@ -1,4 +1,4 @@
-"""The office's pages about people: who leads, inviting, handing over, suspending, removing."""
+"""The office's pages about people: who leads, inviting, renewing, removing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,22 +10,25 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import people as verbs
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
-from belong_mail.office.people_forms import HandOverForm, InviteForm, NameForm
+from belong_mail.office.people_forms import InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
 people = Blueprint("people", __name__, url_prefix="/office/leads")
 
-# Buttons of somebody's page that are about one of their roles.
-FOR_ONE_ROLE = {"remove", "renew"}
 
-
-@people.get("")
+@people.route("", methods=["GET", "POST"])
 @for_office
-def listed() -> str:
+@fresh_proof
+def listed() -> ResponseReturnValue:
+    """List who leads and whose rights end soon; on POST renew those, but for who was left out."""
     with transaction() as session:
+        if request.method == "POST":
+            verbs.renew(session, signed_in(), request.form.getlist("right"))
+            return redirect(url_for(".listed", done="renewed"), 303)
         teams = verbs.list_teams(session, signed_in())
-    return render_template("office/people.html", teams=teams)
+        ending = verbs.ending(session, signed_in())
+    return render_template("office/people.html", teams=teams, ending=ending)
 
 
 @people.route("/invite", methods=["GET", "POST"])
@@ -64,33 +67,6 @@ def ask_to_remove(account_id: str) -> str:
         return _page("remove", session, found)
 
 
-@people.get("/<account_id>/suspend")
-@for_office
-def ask_to_suspend(account_id: str) -> str:
-    with transaction() as session:
-        found = verbs.find_person(session, signed_in(), account_id)
-        return _page("suspend", session, found)
-
-
-@people.route("/<account_id>/hand-over/<slug>", methods=["GET", "POST"])
-@for_office
-@fresh_proof
-def hand_over(account_id: str, slug: str) -> ResponseReturnValue:
-    """Ask who takes a group over from its leader; on POST have them invited."""
-    form = HandOverForm()
-    with transaction() as session:
-        found = verbs.find_person(session, signed_in(), account_id)
-        group = verbs.find_led(session, found, slug)
-        teams = verbs.list_teams(session, signed_in())
-        form.offer(verbs.possible_successors(teams, group))
-        if form.validate_on_submit():
-            to = form.successor()
-            verbs.hand_over(session, services().sealer, signed_in(), found, group, to)
-            return redirect(url_for(".person", account_id=account_id, done="hand_over"), 303)
-        page = _page("hand_over", session, found, form=form, group=group)
-    return page, 422 if form.errors else 200
-
-
 @people.post("/<account_id>/<verb>")
 @for_office
 @fresh_proof
@@ -100,7 +76,7 @@ def do(account_id: str, verb: str) -> ResponseReturnValue:
         with transaction() as session:
             found = verbs.find_person(session, signed_in(), account_id)
             _do(session, found, verb, request.form.get("role", ""))
-            is_left = bool(verbs.roles_of(session, found) or found.suspended_at)
+            is_left = bool(verbs.roles_of(session, found))
     except verbs.LastOfficeAccount:
         return redirect(url_for(".person", account_id=account_id, done="last"), 303)
     if not is_left:
@@ -109,21 +85,18 @@ def do(account_id: str, verb: str) -> ResponseReturnValue:
 
 
 def _do(session: Session, found: Account, verb: str, role: str) -> None:
-    """Do it for one role: a group by its slug, or “office”; some verbs are about all of them."""
+    """Do it; “remove” is for one role: a group by its slug, or “office”."""
     by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
     verbs_by_name: dict[str, Callable[[], None]] = {
         "again": partial(verbs.invite_again, session, sealer, by, found),
         "withdraw": partial(verbs.withdraw, session, found),
         "remove": partial(verbs.remove, session, sealer, by, found, slug),
-        "renew": partial(verbs.renew, session, by, found, slug),
-        "suspend": partial(verbs.suspend, session, sealer, by, found),
-        "lift": partial(verbs.lift, session, sealer, by, found),
         "let_in": partial(verbs.let_in, session, sealer, by, found),
         "sign_out": partial(verbs.end_sessions, session, found),
     }
     if verb not in verbs_by_name:
         abort(404)
-    if verb in FOR_ONE_ROLE and not role:
+    if verb == "remove" and not role:
         abort(400)
     verbs_by_name[verb]()
 
@@ -135,7 +108,6 @@ def _page(name: str, session: Session, found: Account, **context: object) -> str
         person=found,
         roles=verbs.roles_of(session, found),
         needs_more_than_email=verbs.needs_more_than_email(session, found),
-        may_renew_office=verbs.may_renew_office(session, signed_in(), found),
         is_self=found.id == signed_in().id,
         **context,
     )

@@ -40,8 +40,7 @@ _kinds = ", ".join(f"'{kind}'" for kind in SENT_BY_THE_WEB)
 # All that the web may read, and what more it may do there.
 WEB = {
     "accounts": Rights(
-        update="language name is_office office_since office_ends_at suspended_at"
-        " passkey_declined_at"
+        update="language name is_office office_since office_ends_at passkey_declined_at"
     ),
     "address_changes": Rights(update="confirmed_at"),
     "alembic_version": READS,

@@ -7,14 +7,13 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, right_tasks
-from belong_mail.accounts.models import Account
 from belong_mail.core import retention
 from belong_mail.core.db import NO_DATABASE, error_name, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Settings
-from belong_mail.delivery.dispatcher import Compose, SkipDelivery
+from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.mailer import Mailer
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.room import Task
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups import service as groups
@@ -68,7 +67,9 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
             session, policy.daily_quota, now()
         ),
         "Rights go on": lambda session: right_tasks.end_rights(session, keys),
-        "Rights end unseen": lambda session: right_tasks.remind_of_ends(session, keys),
+        "Rights end unseen": lambda session: right_tasks.tell_what_ends(
+            session, keys, mailer.office
+        ),
         "The office sees old numbers": figures.count_suppressions,
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
@@ -161,9 +162,6 @@ def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compo
 
 
 def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compose:
-    account = session.get(Account, delivery.account_id) if delivery.account_id else None
-    if account is not None and account.suspended_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
     if delivery.kind in ALL.copies:
         copy = ALL.copies[delivery.kind](session, mailer, delivery)
         return lambda: copy

@@ -398,7 +398,7 @@ def test_a_device_makes_no_answer_of_another_kind(device: Authenticator, phone: 
     assert finish(phone, device.get(asked(phone), "webauthn.create")).status_code == 403
 
 
-@pytest.mark.parametrize("what", ["suspended", "removed", "gone"])
+@pytest.mark.parametrize("what", ["removed", "gone"])
 @pytest.mark.usefixtures("owner")
 def test_who_may_not_sign_in_does_not_by_a_passkey(
     what: str, device: Authenticator, phone: Visitor, services: Services,
@@ -412,15 +412,15 @@ def test_who_may_not_sign_in_does_not_by_a_passkey(
     assert count(services) == (what != "gone"), "a passkey goes with its account"
 
 
-@pytest.mark.parametrize("what", ["suspended", "invited", "removed"])
+@pytest.mark.parametrize("what", ["invited", "removed"])
 @pytest.mark.usefixtures("owner")
 def test_passkeys_of_who_has_no_right_are_deleted(what: str, services: Services) -> None:
-    """Not of who is suspended, or is invited again."""
+    """Not of who is invited again."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         if what == "invited":
             account.office_since = now()
-    end("suspended" if what == "suspended" else "removed", services)
+    end("removed", services)
     with services.writing.begin() as session:
         rooms.purge_all(session, now())
     assert count(services) == (what != "removed")
@@ -430,9 +430,7 @@ def end(what: str, services: Services) -> None:
     """End an account, or its rights."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
-        if what == "suspended":
-            account.suspended_at = now()
-        elif what == "gone":
+        if what == "gone":
             session.delete(account)
         else:
             for right in list(session.scalars(select(GroupLead))):

@@ -1,4 +1,4 @@
-"""The office invites, renews, suspends and removes leads and colleagues, and sees no address."""
+"""The office invites and removes leads and colleagues, and sees no address."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations, people
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.models import Account, BrowserSession, GroupLead
-from belong_mail.accounts.people import Successor
+from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -279,39 +278,32 @@ def test_removing_a_lead_counts_at_once_and_is_told(
     assert subjects(scenario, OFFICE)[-1] == CHANGED
 
 
-def test_a_suspended_lead_is_out_and_gets_no_email_until_it_is_lifted(
+def test_the_sign_in_link_of_a_removed_lead_signs_nobody_in(
     app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
     scenario.invite_lead(LEAD)
-    lead = signed_in(app, scenario, LEAD)
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
     link = link_to(scenario.mails(LEAD)[-1], "sign-in")
-    scenario.enter(ADA)
-    before = len(scenario.mails(LEAD))
-    press(office, scenario, LEAD, "suspend")
-    assert lead.open("/lead/").status_code == 302
+    press(office, scenario, LEAD, "remove", VILLAGE)
     assert waiting.press(link).status_code == 404
+    before = len(scenario.mails(LEAD))
     waiting.send("/sign-in", email=LEAD)
-    scenario.enter("bea@dpsk12.org", first_name="Bea")
     assert len(scenario.mails(LEAD)) == before
     assert "introduce_me" not in scenario.visitor.open(f"/groups/{VILLAGE}/join").text
-    press(office, scenario, LEAD, "lift")
-    assert "can sign in again" in text_of(scenario.mails(LEAD)[-1])
-    signed_in(app, scenario, LEAD)
 
 
-def test_an_email_that_waits_for_a_suspended_lead_is_withdrawn(
+def test_a_link_that_waits_for_a_removed_lead_is_withdrawn(
     scenario: Scenario, office: Visitor
 ) -> None:
     scenario.invite_lead(LEAD)
     scenario.relay.always(f"RCPT {LEAD}", "451 4.7.1 Greylisted, try again in 5 minutes")
     scenario.visitor.send("/sign-in", email=LEAD)
     scenario.worker.drain()
-    press(office, scenario, LEAD, "suspend")
+    press(office, scenario, LEAD, "remove", VILLAGE)
     scenario.relay.usual()
     with time_machine.travel(now() + timedelta(minutes=10)):
-        assert scenario.mails(LEAD) == []
+        assert subjects(scenario, LEAD) == [CHANGED]
 
 
 def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: Visitor) -> None:
@@ -323,13 +315,12 @@ def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: 
     signed_in(app, scenario, LEAD)
 
 
-def test_the_last_office_account_is_neither_removed_nor_suspended(
+def test_the_last_office_account_is_not_removed(
     app: Flask, scenario: Scenario, office: Visitor
 ) -> None:
-    for verb in ("remove", "suspend"):
-        answer = press(office, scenario, OFFICE, verb, "office")
-        assert "done=last" in answer.location
-        assert "Invite a colleague first" in office.open(answer.location).text
+    answer = press(office, scenario, OFFICE, "remove", "office")
+    assert "done=last" in answer.location
+    assert "Invite a colleague first" in office.open(answer.location).text
     assert known(scenario, OFFICE).is_office
     add_office(scenario, COLLEAGUE)
     colleague = signed_in(app, scenario, COLLEAGUE)
@@ -337,14 +328,6 @@ def test_the_last_office_account_is_neither_removed_nor_suspended(
     assert office.open(PAGE).status_code == 302
     assert known(scenario, OFFICE).wrapped_office is None, "the worker forgets the proof too"
     assert "done=last" in press(colleague, scenario, COLLEAGUE, "remove", "office").location
-
-
-def test_an_office_account_that_is_suspended_does_not_count_as_another(
-    scenario: Scenario, office: Visitor
-) -> None:
-    add_office(scenario, COLLEAGUE)
-    press(office, scenario, COLLEAGUE, "suspend")
-    assert "done=last" in press(office, scenario, OFFICE, "remove", "office").location
 
 
 def test_a_group_with_fewer_than_two_leads_is_pointed_out(
@@ -355,7 +338,7 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(
     scenario.invite_lead(LEAD)
     scenario.invite_lead(NEW)
     assert office.open(PAGE).text.count(words) == alone - 1
-    press(office, scenario, NEW, "suspend")
+    press(office, scenario, NEW, "remove", VILLAGE)
     assert office.open(PAGE).text.count(words) == alone
 
 
@@ -376,10 +359,8 @@ def test_somebody_without_a_role_is_not_there(scenario: Scenario, office: Visito
 
 def test_a_right_of_another_group_is_not_removed(scenario: Scenario, office: Visitor) -> None:
     scenario.invite_lead(LEAD)
-    for role in ("asian", "nowhere", "office"):
-        answer = press(office, scenario, LEAD, "renew", role)
-        assert answer.status_code == 404
-    assert press(office, scenario, LEAD, "remove", "asian").status_code == 404
+    for role in ("asian", "nowhere"):
+        assert press(office, scenario, LEAD, "remove", role).status_code == 404
     assert press(office, scenario, LEAD, "remove").status_code == 400
 
 
@@ -417,13 +398,12 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) 
     add_office(scenario, COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, lead = known(scenario, OFFICE), known(scenario, LEAD)
-    for what in ("removed", "suspended", "nonsense"):
-        said = {
-            "by": by.public_id, "account": lead.public_id, "what": what,
-            "groups": [group_id(scenario, VILLAGE)], "office": False,
-        }  # fmt: skip
-        with scenario.services.writing.begin() as session:
-            seal_job(session, scenario.services.sealer, "rights-changed", said)
+    said = {
+        "by": by.public_id, "account": lead.public_id,
+        "groups": [group_id(scenario, VILLAGE)], "office": False,
+    }  # fmt: skip
+    with scenario.services.writing.begin() as session:
+        seal_job(session, scenario.services.sealer, "right-removed", said)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
 
@@ -450,9 +430,6 @@ def test_it_is_written_down_who_invited_and_removed_whom(
 ) -> None:
     invite(office, scenario, NEW, VILLAGE)
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
-    press(office, scenario, NEW, "renew", VILLAGE)
-    press(office, scenario, NEW, "suspend")
-    press(office, scenario, NEW, "lift")
     press(office, scenario, NEW, "remove", VILLAGE)
     by, about = known(scenario, OFFICE).public_id, known(scenario, NEW).public_id
     with scenario.services.reading.begin() as session:
@@ -460,10 +437,6 @@ def test_it_is_written_down_who_invited_and_removed_whom(
     told = [(each.kind, each.actor, each.group_slug) for each in entries if each.account == about]
     assert told == [
         (Kind.LEAD_INVITED, by, VILLAGE),
-        (Kind.RIGHT_RENEWED, by, VILLAGE),
-        (Kind.ACCOUNT_SUSPENDED, by, None),
-        (Kind.SESSIONS_ENDED, by, None),
-        (Kind.ACCOUNT_LIFTED, by, None),
         (Kind.LEAD_REMOVED, by, VILLAGE),
         (Kind.SESSIONS_ENDED, by, None),
     ]
@@ -497,129 +470,3 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
         )
         after = invitations.introduced_from(session, scenario.keyring.opener, account, group)
     assert before == after is not None
-
-
-def test_a_session_row_alone_lets_no_suspended_account_in(
-    app: Flask, scenario: Scenario, office: Visitor
-) -> None:
-    scenario.invite_lead(LEAD)
-    lead = signed_in(app, scenario, LEAD)
-    with scenario.services.writing.begin() as session:
-        session.execute(update(Account).values(suspended_at=now()))
-        assert session.scalars(select(BrowserSession)).all()
-    assert lead.open("/lead/").status_code == 302
-    assert office.open(PAGE).status_code == 302
-    with scenario.services.writing.begin() as session:
-        session.execute(delete(BrowserSession))
-
-
-def hand_over(office: Visitor, scenario: Scenario, old: str, slug: str, **typed: Any) -> Any:
-    page = f"{PAGE}/{known(scenario, old).public_id}/hand-over/{slug}"
-    answer = office.send(page, **{"language": "en", **typed})
-    scenario.worker.drain()
-    return answer
-
-
-def leads(scenario: Scenario, slug: str) -> set[int]:
-    with scenario.services.reading.begin() as session:
-        return {each.id for each in accounts.leads_of(session, group_named(session, slug))}
-
-
-def test_a_group_is_handed_over_when_the_new_leader_has_accepted(
-    scenario: Scenario, office: Visitor
-) -> None:
-    scenario.invite_lead(LEAD)
-    scenario.invite_lead(OTHER)
-    hand_over(office, scenario, LEAD, VILLAGE, to="new", name="Bea, West", email=NEW)
-    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
-    assert "handing this role of yours over to Bea, West" in text_of(scenario.mails(LEAD)[-1])
-    assert "Bea, West was invited to take over" in html_of(scenario.mails(OTHER)[-1])
-    scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
-    assert CHANGED in subjects(scenario, NEW)
-    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (NEW, OTHER)}
-    for address, words in ((LEAD, "from you:"), (NEW, "You took over this role"), (OTHER, "from")):
-        assert words in text_of(scenario.mails(address)[-1])
-        assert "The Village Belong Group" in text_of(scenario.mails(address)[-1])
-        assert "village" not in " ".join(map(str, scenario.mails(address)[-1].values())).lower()
-    with scenario.services.reading.begin() as session:
-        entries = session.scalars(select(AuditEntry.kind).order_by(AuditEntry.id)).all()
-    handed = [Kind.HAND_OVER_ASKED, Kind.LEAD_INVITED, Kind.LEAD_ACCEPTED, Kind.HANDED_OVER]
-    assert [each for each in entries if each in handed] == handed
-
-
-def test_someone_with_a_role_takes_over_another_group(scenario: Scenario, office: Visitor) -> None:
-    scenario.invite_lead(LEAD)
-    scenario.invite_lead(OTHER, "asian")
-    page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}/hand-over/{VILLAGE}").text
-    assert known(scenario, OTHER).public_id in page
-    hand_over(office, scenario, LEAD, VILLAGE, to=known(scenario, OTHER).public_id)
-    scenario.visitor.press(link_to(scenario.mails(OTHER)[-1], "invitation"))
-    scenario.worker.drain()
-    assert leads(scenario, VILLAGE) == {known(scenario, OTHER).id}
-    assert leads(scenario, "asian") == {known(scenario, OTHER).id}
-
-
-def test_a_withdrawn_hand_over_leaves_the_leader(scenario: Scenario, office: Visitor) -> None:
-    scenario.invite_lead(LEAD)
-    hand_over(office, scenario, LEAD, VILLAGE, to="new", name="Bea", email=NEW)
-    link = link_to(scenario.mails(NEW)[-1], "invitation")
-    press(office, scenario, NEW, "withdraw")
-    assert scenario.visitor.press(link).status_code == 404
-    scenario.worker.drain()
-    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
-
-
-def test_a_hand_over_names_a_person_and_a_group_that_the_leader_has(
-    scenario: Scenario, office: Visitor
-) -> None:
-    scenario.invite_lead(LEAD)
-    wrong: tuple[dict[str, str], ...] = (
-        {},
-        {"to": "new", "name": "Bea"},
-        {"to": "new", "name": "B", "email": "b@example.com"},
-    )
-    for typed in wrong:
-        assert hand_over(office, scenario, LEAD, VILLAGE, **typed).status_code == 422
-    person = f"{PAGE}/{known(scenario, LEAD).public_id}"
-    assert office.open(f"{person}/hand-over/asian").status_code == 404
-    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
-
-
-def test_who_does_not_work_for_the_office_hands_nothing_over(scenario: Scenario) -> None:
-    """The web could seal such a request, and a row could say that somebody is of the office."""
-    scenario.invite_lead(LEAD)
-    scenario.invite_lead(OTHER, "asian")
-    with scenario.services.writing.begin() as session:
-        by, to = known(scenario, OTHER), Successor(name="Bea", address=NEW)
-        session.execute(update(Account).where(Account.id == by.id).values(is_office=True))
-        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
-        people.hand_over(session, sealer, by, known(scenario, LEAD), group, to)
-    assert scenario.mails(NEW) == []
-    assert leads(scenario, VILLAGE) == {known(scenario, LEAD).id}
-
-
-def test_who_accepts_for_themselves_ends_no_one_elses_right(scenario: Scenario) -> None:
-    """Whose place somebody takes stands in the proof alone, and only for who was asked so."""
-    scenario.invite_lead(LEAD)
-    scenario.invite_lead(OTHER)
-    with scenario.services.writing.begin() as session:
-        said = {
-            "account": known(scenario, OTHER).public_id,
-            "groups": [group_named(session, VILLAGE).public_id],
-            "office": False,
-            "replaces": known(scenario, LEAD).public_id,
-        }
-        seal_job(session, scenario.services.sealer, "right-accepted", said)
-    scenario.worker.drain()
-    assert leads(scenario, VILLAGE) == {known(scenario, each).id for each in (LEAD, OTHER)}
-
-
-def test_a_group_is_handed_over_to_staff_alone_whatever_the_web_asks(scenario: Scenario) -> None:
-    scenario.invite_lead(LEAD)
-    outside = "somebody@evil.example.org"
-    with scenario.services.writing.begin() as session:
-        group, sealer = group_named(session, VILLAGE), scenario.services.sealer
-        to = Successor(name="Bea", address=outside)
-        people.hand_over(session, sealer, known(scenario, OFFICE), known(scenario, LEAD), group, to)
-    assert scenario.mails(outside) == []
-    assert account_of(scenario, outside) is None

@@ -1,26 +1,30 @@
-"""Rights end after a year unless one press renews them; those concerned hear of it before."""
+"""Rights end after a year unless one press renews them; the office's inbox hears of it before."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.models import Account, GroupLead
+from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, text_of
+from tests.factories import group_named
 from tests.markers import on_both
 from tests.overlapping import do_twice_at_once
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 OFFICE, COLLEAGUE, LEAD = "office@dpsk12.org", "colleague@dpsk12.org", "lead@dpsk12.org"
-SOON, CHANGED = "A role ends soon", "Someone’s role changed"
+INBOX, PEOPLE = "dps-belong@example.org", "/office/leads"
+SOON, CHANGED = "Roles end soon", "Someone’s role changed"
 YEAR = timedelta(days=365)
 
 
@@ -65,31 +69,47 @@ def leads(scenario: Scenario) -> int:
         return len(session.scalars(select(GroupLead)).all())
 
 
-def renew(scenario: Scenario, browser: Visitor, address: str, role: str) -> int:
-    person = f"/office/leads/{public_id(scenario, address)}"
-    token = Form(browser.open(person).text).fields["csrf_token"]
-    return browser.press(f"{person}/renew", csrf_token=token, role=role).status_code
+def ending(browser: Visitor) -> list[str]:
+    """List the rights that the office's page offers to renew."""
+    return re.findall(r'name="right" value="([^"]+)" checked', browser.open(PEOPLE).text)
+
+
+def renew(browser: Visitor, *rights: str) -> None:
+    token = Form(browser.open(PEOPLE).text).fields["csrf_token"]
+    given = browser.press(PEOPLE, csrf_token=token, right=list(rights))
+    assert given.location == f"{PEOPLE}?done=renewed"
 
 
 @on_both("races")
-def test_two_workers_in_the_same_minute_remind_once(scenario: Scenario) -> None:
+def test_two_workers_in_the_same_minute_tell_once(scenario: Scenario, services: Services) -> None:
+    keys = scenario.keyring
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
-        do_twice_at_once(
-            scenario.services, lambda session: right_tasks.remind_of_ends(session, scenario.keyring)
-        )
-        scenario.worker.drain()
-        assert [str(mail["Subject"]) for mail in scenario.mails(LEAD)].count(SOON) == 1
-        assert [str(mail["Subject"]) for mail in scenario.mails(OFFICE)].count(SOON) == 2, "its own"
+        do_twice_at_once(services, lambda session: right_tasks.tell_what_ends(session, keys, INBOX))
+        assert on_day(scenario, now(), INBOX) == [SOON]
 
 
-def test_those_concerned_hear_a_month_and_a_week_before(scenario: Scenario) -> None:
+def test_the_inbox_alone_hears_once_a_month_before(scenario: Scenario) -> None:
     begun = now()
-    assert on_day(scenario, begun + YEAR - timedelta(days=31), LEAD) == []
-    for days, times in ((29, 1), (20, 1), (8, 1), (6, 2), (1, 2)):
+    for days, told in ((31, []), (29, [SOON]), (20, [SOON]), (1, [SOON])):
         moment = begun + YEAR - timedelta(days=days)
-        assert on_day(scenario, moment, LEAD) == [SOON] * times
-        assert on_day(scenario, moment, OFFICE).count(SOON) == 2 * times, "its own too"
-    assert "The Village Belong Group: until" in text_of(scenario.mails(LEAD)[-1])
+        assert on_day(scenario, moment, INBOX) == told
+        assert on_day(scenario, moment, LEAD) == on_day(scenario, moment, OFFICE) == []
+    assert "/office/leads" in text_of(scenario.mails(INBOX)[-1])
+
+
+def test_a_right_that_was_renewed_is_told_of_again(scenario: Scenario, services: Services) -> None:
+    with services.writing.begin() as session:
+        session.execute(update(Account).values(office_ends_at=None))
+        told = {"ends_at": now() + timedelta(days=20), "reminded_at": now() - YEAR}
+        session.execute(update(GroupLead).values(told))
+    assert on_day(scenario, now(), INBOX) == [SOON]
+
+
+def test_of_a_group_that_is_retired_nothing_is_told(scenario: Scenario, services: Services) -> None:
+    with services.writing.begin() as session:
+        group_named(session, VILLAGE).retired_at = now()
+        session.execute(update(Account).values(office_ends_at=None))
+    assert on_day(scenario, now() + YEAR - timedelta(days=29), INBOX) == []
 
 
 def test_a_right_that_no_one_renews_ends(app: Flask, scenario: Scenario) -> None:
@@ -108,35 +128,68 @@ def test_a_right_that_no_one_renews_ends(app: Flask, scenario: Scenario) -> None
         assert leads(scenario) == 0
 
 
-def test_the_office_renews_a_lead_with_one_press(app: Flask, scenario: Scenario) -> None:
+def test_one_press_renews_all_but_who_is_left_out(app: Flask, scenario: Scenario) -> None:
     begun = now()
-    with time_machine.travel(begun + YEAR - timedelta(days=10)):
+    scenario.invite_lead(LEAD, "asian")
+    lead = public_id(scenario, LEAD)
+    with time_machine.travel(begun + YEAR - timedelta(days=61)):
         office = signed_in(app, scenario, OFFICE)
-        assert renew(scenario, office, LEAD, VILLAGE) == 303
-    assert SOON not in on_day(scenario, begun + YEAR + timedelta(days=1), LEAD)[1:]
+        assert ending(office) == []
+        renew(office, f"{lead}/{VILLAGE}")
+    with time_machine.travel(begun + YEAR - timedelta(days=59)):
+        office = signed_in(app, scenario, OFFICE)
+        village, asian = f"{lead}/{VILLAGE}", f"{lead}/asian"
+        assert set(ending(office)) == {village, asian, f"{public_id(scenario, OFFICE)}/office"}
+        renew(office, village, f"{lead}/nowhere", "nobody/office")
+        assert village not in ending(office)
+        assert asian in ending(office)
+        assert trail(scenario.services, Kind.RIGHT_RENEWED) == [VILLAGE]
+    told = on_day(scenario, begun + YEAR + timedelta(days=1), INBOX)
+    assert told == [SOON], "of the one that was left out"
     assert leads(scenario) == 1
-    assert on_day(scenario, begun + 2 * YEAR - timedelta(days=20), LEAD).count(SOON) == 1
+
+
+def test_who_was_left_out_is_left_out_after_a_proof_too(app: Flask, scenario: Scenario) -> None:
+    lead = public_id(scenario, LEAD)
+    rights = [f"{lead}/{slug}" for slug in (VILLAGE, "asian", "lgbtq")]
+    with time_machine.travel(now() + YEAR - timedelta(days=50)):
+        office = signed_in(app, scenario, OFFICE)
+        token = Form(office.open(PEOPLE).text).fields["csrf_token"]
+        with time_machine.travel(now() + timedelta(minutes=20)):
+            asked = office.press(PEOPLE, csrf_token=token, right=rights[:2])
+    assert asked.status_code == 403
+    assert [each in asked.text for each in rights] == [True, True, False]
 
 
 def test_a_colleague_renews_the_office_and_not_oneself(app: Flask, scenario: Scenario) -> None:
     add_office(scenario, COLLEAGUE)
+    own, other = (f"{public_id(scenario, each)}/office" for each in (OFFICE, COLLEAGUE))
     begun = now()
     with time_machine.travel(begun + YEAR - timedelta(days=10)):
         office = signed_in(app, scenario, OFFICE)
-        assert renew(scenario, office, OFFICE, "office") == 404
-        assert renew(scenario, office, COLLEAGUE, "office") == 303
+        assert own not in ending(office)
+        renew(office, own, other)
     with time_machine.travel(begun + YEAR + timedelta(minutes=5)):
         scenario.worker.drain()
         office = Visitor(app.test_client())
         office.send("/sign-in", email=OFFICE)
         came = [str(mail["Subject"]) for mail in scenario.mails(OFFICE)]
         assert came.count("Your sign-in link") == 1, "of a year ago"
-        assert signed_in(app, scenario, COLLEAGUE).open("/office/leads").status_code == 200
+        assert signed_in(app, scenario, COLLEAGUE).open(PEOPLE).status_code == 200
 
 
 def test_the_last_of_the_office_stays_and_renews_themself(app: Flask, scenario: Scenario) -> None:
+    own = f"{public_id(scenario, OFFICE)}/office"
     with time_machine.travel(now() + YEAR + timedelta(days=2)):
         scenario.worker.drain()
         office = signed_in(app, scenario, OFFICE)
-        assert office.open("/office/leads").status_code == 200
-        assert renew(scenario, office, OFFICE, "office") == 303
+        assert ending(office) == [own]
+        renew(office, own)
+        assert ending(office) == []
+
+
+def trail(services: Services, kind: Kind) -> list[str | None]:
+    """List for which groups something was done."""
+    with services.reading.begin() as session:
+        found = select(AuditEntry.group_slug).where(AuditEntry.kind == kind)
+        return list(session.scalars(found))

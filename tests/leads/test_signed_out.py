@@ -264,7 +264,7 @@ def path_for(app: Flask, endpoint: str, pages: dict[str, str]) -> str:
     values: dict[str, Any] = {}
     for path in pages.values():
         values.update(adapter.match(path)[1])
-    values |= {"question_id": 1, "verb": "suspend"}
+    values |= {"question_id": 1, "verb": "sign_out"}
     return str(adapter.build(endpoint, {name: values[name] for name in rule.arguments}, "POST"))
 
 

@@ -287,7 +287,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
         "day": meeting.starts_on.isoformat(),
         "question_id": question.id,
         "interest_id": group.interests[0].public_id,
-        "verb": "renew",
+        "verb": "sign_out",
         "_button": "leave",
         "reference": crawl.begin_thread(session, services, CODE if slug == OWN else ""),
         "month": f"{meeting.starts_on:%Y-%m}",

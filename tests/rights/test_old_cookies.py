@@ -139,30 +139,8 @@ def have_the_office_end_it(world: World) -> None:
     world.by_office("sign_out")
 
 
-def suspend(world: World) -> None:
-    world.by_office("suspend")
-
-
-def suspend_and_lift(world: World) -> None:
-    world.by_office("suspend")
-    world.by_office("lift")
-
-
 def remove_the_right(world: World) -> None:
     world.by_office("remove", VILLAGE)
-
-
-def hand_the_group_over(world: World) -> None:
-    page = f"/office/leads/{world.account(LEAD).public_id}/hand-over/{VILLAGE}"
-    answer = world.office.send(
-        page, to="new", name="Sam", email="successor@dpsk12.org", language="en"
-    )
-    assert answer.status_code == 303, answer.text
-    world.worker.drain()
-    assert world.old.replay()[0] == 200, "until the successor has accepted"
-    accept = link_to(world.relay.to("successor@dpsk12.org")[-1], "invitation")
-    Visitor(world.app.test_client(use_cookies=False)).press(accept)
-    world.worker.drain()
 
 
 def let_the_right_end(world: World) -> AbstractContextManager[Any]:
@@ -226,12 +204,12 @@ def sign_in_by_the_district_from_now_on(world: World) -> None:
 
 EVENTS: list[Event] = [
     sign_out, sign_out_everywhere, end_it_on_another_device, end_all_others_on_another_device,
-    have_the_office_end_it, suspend, suspend_and_lift, remove_the_right, hand_the_group_over,
+    have_the_office_end_it, remove_the_right,
     let_the_right_end, end_the_group, rest, come_back_for_half_a_day, replace_the_key,
     sign_in_by_the_district_from_now_on,
 ]  # fmt: skip
 # The session goes on, and has no right to the group any more.
-SIGNED_IN_WITHOUT_RIGHT = {hand_the_group_over, let_the_right_end, end_the_group}
+SIGNED_IN_WITHOUT_RIGHT = {let_the_right_end, end_the_group}
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
@@ -249,10 +227,6 @@ def remove_the_office(world: World) -> None:
     world.press(world.phone, f"/office/leads/{person}/remove", role="office")
 
 
-def suspend_the_office(world: World) -> None:
-    world.press(world.phone, f"/office/leads/{world.account(OFFICE).public_id}/suspend")
-
-
 def let_the_office_end(world: World) -> AbstractContextManager[Any]:
     with world.services.writing.begin() as session:
         of_office = Account.id == world.account(OFFICE).id
@@ -265,7 +239,6 @@ def let_the_office_end(world: World) -> AbstractContextManager[Any]:
     ("event", "answered"),
     [
         (remove_the_office, (302, 403)),
-        (suspend_the_office, (302, 403)),
         (let_the_office_end, (404, 404)),
     ],
 )

@@ -106,7 +106,6 @@ def _create_accounts() -> None:
         sa.Column("office_ends_at", TIME),
         sa.Column("office_reminded_at", TIME),
         sa.Column("wrapped_office", sa.LargeBinary()),
-        sa.Column("suspended_at", TIME),
         sa.Column("passkey_declined_at", TIME),
         sa.Column("created_at", TIME, nullable=False),
     )
