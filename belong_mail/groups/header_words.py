@@ -18,7 +18,7 @@ from belong_mail.core.i18n import sensitive_words
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import GROUPS
-from belong_mail.mail.message.lookalikes import readings, skeleton, unreadable
+from belong_mail.mail.message.lookalikes import readings, skeleton
 
 # The setting with the words that the office adds for all discreet groups.
 SITE_WORDS = "discreet_words"
@@ -87,22 +87,15 @@ def needs_no_mark(group: Group) -> bool:
 
 
 def telling_word(group: Group, text: str) -> str:
-    """Return what in a header tells which group it is about; empty when nothing does.
-
-    Of a discreet group that is also a word that cannot be judged.
-    """
+    """Return what in a header tells which group it is about; empty when nothing does."""
     drawn = _DRAWN.sub("", text)
     kinds = _kinds(group.slug, _names(group))
     symbols = (sign for kind in kinds for sign in SYMBOLS.get(kind, ()) if sign in drawn)
-    return (
-        next(symbols, "")
-        or _words_of(group).found_in(text)
-        or (unreadable(text) if is_discreet(group) else "")
-    )
+    return next(symbols, "") or _words_of(group).found_in(text)
 
 
 def found_phrase(phrases: Iterable[str], text: str) -> str:
-    """Return one of some phrases that a text says, in whatever disguise; or nothing."""
+    """Return one of some phrases that a text says; or nothing."""
     return _HeaderWords(each.casefold() for each in phrases).found_in(text)
 
 
