@@ -3,19 +3,17 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
 from sqlalchemy.orm import Session
 
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import now
 from belong_mail.core.terminal import FILE, MOMENT, asks, refusing, say
 from belong_mail.delivery.models import UNFINISHED
-from belong_mail.groups import service as groups
-from belong_mail.groups.commands import group_commands, require_group
-from belong_mail.newsletters import approval, group_retirement, oversight
+from belong_mail.groups.commands import require_group
+from belong_mail.newsletters import approval, oversight
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import in_words
@@ -203,50 +201,6 @@ def stop(newsletter_id: str) -> None:
     """Stop a newsletter for good; send no more copies."""
     _run_verb(newsletter_id, issue_release.stop)
     say("Stopped. Copies that had not been sent are withdrawn.")
-
-
-@group_commands.command("retire")
-@click.argument("slug")
-@click.option(
-    "--days",
-    type=click.IntRange(1, 365),
-    help="End it after so many days. Until then no one can join, and its leaders can say goodbye.",
-)
-def retire(slug: str, days: int | None) -> None:
-    """Retire the group SLUG: at once, or in some days.
-
-    From then on it is in no list, nothing is sent to it, and what waits is withdrawn. Its leaders
-    and the office are emailed. Its memberships are deleted a week after that email, or when it
-    ends; until then, `group restore` brings it back.
-    """
-    with transaction() as session:
-        group = require_group(session, slug)
-        if days is None:
-            group_retirement.end_now(session, group)
-            said = f"{slug} is retired. Nothing more is sent to it."
-        else:
-            with refusing(InvalidState, words=f"{slug} already has an end."):
-                group_retirement.end_on(session, group, now() + timedelta(days=days))
-            said = f"{slug} ends in {days} days. No one can join it anymore."
-    click.echo(said)
-
-
-@group_commands.command("restore")
-@click.argument("slug")
-def restore(slug: str) -> None:
-    """Let the group SLUG, which ends or has ended, go on.
-
-    Works until its members are deleted.
-    """
-    with transaction() as session:
-        group = groups.find_of_any_age(session, slug)
-        if group is None:
-            raise click.BadParameter(f"There is no group “{slug}”.")
-        with refusing(
-            InvalidState, words=f"{slug} has no end, or its memberships are deleted already."
-        ):
-            group_retirement.restore_ended(session, group)
-    say(f"{slug} goes on. People can join it.")
 
 
 def _run_verb(newsletter_id: str, verb: Verb) -> None:

@@ -6,7 +6,6 @@ from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
 from belong_mail.groups.models import Group, GroupInterest
 from belong_mail.newsletters import (
     emails,
-    group_retirement_tasks,
     oversight,
     recipients,
     retention,
@@ -31,7 +30,6 @@ NEWSLETTERS = Room(
         "issue-held": emails.held_email,
         "approve-issue": emails.approval_email,
         oversight.OFFICE_ACTED: emails.office_acted_email,
-        group_retirement_tasks.GROUP_ENDS: emails.group_ends_email,
     },
     copies={"newsletter-copy": emails.office_copy, "newsletter-test": emails.test_copy},
     retention={

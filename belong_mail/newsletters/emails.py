@@ -4,22 +4,18 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts.emails import require_lead, to_account
-from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day, known_language
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.groups.models import Group
-from belong_mail.groups.presenters import last_moment
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, date_header
 from belong_mail.mail.message.template import MessageTemplate
 from belong_mail.newsletters import (
     approval,
     approval_proof,
-    group_retirement,
     issue_mailer,
     oversight,
 )
@@ -104,26 +100,6 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
         done=done,
         at=delivery.created_at,
         issue_url=url,
-    )
-
-
-def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a lead, or the office, when a group ends, or that it goes on after all."""
-    account = session.get(Account, delivery.account_id)
-    group = session.get(Group, delivery.about_id)
-    if account is None or group is None:
-        raise SkipDelivery(State.WITHDRAWN)
-    is_lead = invitations.is_proven_lead(session, mailer.opener, account, group)
-    if not is_lead and not invitations.is_proven_office(mailer.opener, account):
-        raise SkipDelivery(State.WITHDRAWN)
-    return to_account(
-        mailer,
-        account,
-        group=group,
-        last_day=last_moment(group.ends_at),
-        has_ended=group.has_ended(now()),
-        kept_until=last_moment(group_retirement.emptied_after(group)),
-        home_url=mailer.links.page("lead.home", account.language),
     )
 
 

@@ -2,9 +2,12 @@
 
 from belong_mail.core.site_settings import WRAPPED_COLUMN, SiteSetting
 from belong_mail.delivery.room import Room, WrappedColumn
-from belong_mail.office import settings_tasks
+from belong_mail.office import group_retirement_tasks, settings_tasks
 
 OFFICE = Room(
-    emails={settings_tasks.SETTINGS_CHANGED: settings_tasks.settings_changed_email},
+    emails={
+        settings_tasks.SETTINGS_CHANGED: settings_tasks.settings_changed_email,
+        group_retirement_tasks.GROUP_ENDS: group_retirement_tasks.group_ends_email,
+    },
     wrapped=(WrappedColumn(SiteSetting.wrapped, WRAPPED_COLUMN, SiteSetting.name),),
 )

@@ -14,10 +14,9 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.groups.questions import MAX_QUESTIONS, question_view
-from belong_mail.newsletters import group_retirement
 from belong_mail.newsletters.service import InvalidState
+from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
-from belong_mail.office import service
 from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
 from belong_mail.web.access import for_office
 from belong_mail.web.context import transaction

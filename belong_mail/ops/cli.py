@@ -16,6 +16,7 @@ from belong_mail.groups.commands import group_commands
 from belong_mail.inbound.commands import bounce_commands, inbound_command
 from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
+from belong_mail.office import commands as _office_commands  # noqa: F401 - ends groups
 from belong_mail.ops import user_errors
 from belong_mail.ops.web_launcher import web_command
 from belong_mail.ops.worker_launcher import DRAIN, QUIET, exec_worker

@@ -25,9 +25,9 @@ from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
 from belong_mail.monitoring.alerts import ALERT, alert_email, send_alerts
 from belong_mail.monitoring.measures import Site
-from belong_mail.newsletters import auto_pause, endings, group_retirement_tasks
+from belong_mail.newsletters import auto_pause, endings
 from belong_mail.newsletters.issue_mailer import IssueMailer
-from belong_mail.office import settings_tasks
+from belong_mail.office import group_retirement_tasks, settings_tasks
 from belong_mail.ops import clock_repair, figures, key_rotation
 from belong_mail.ops.rooms import ALL
 

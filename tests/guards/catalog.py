@@ -1646,7 +1646,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "an-end-that-was-not-announced-deletes-nobody",
-        "belong_mail/newsletters/group_retirement.py",
+        "belong_mail/office/group_retirement.py",
         "(group.announced_at or now()) + NOTICE",
         "group.ends_at",
         (
@@ -1655,7 +1655,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "another-end-is-announced-again",
-        "belong_mail/newsletters/group_retirement_tasks.py",
+        "belong_mail/office/group_retirement_tasks.py",
         "if group.announced_end != group.ends_at:",
         "if group.announced_end is None and group.ends_at is not None:",
         (f"{ENDING}::test_a_group_that_was_to_end_goes_on_and_all_are_told",),
@@ -1685,7 +1685,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-group-that-has-ended-is-emptied",
-        "belong_mail/newsletters/group_retirement_tasks.py",
+        "belong_mail/office/group_retirement_tasks.py",
         "    erasure.forget_subscriptions(session, rows)\n",
         "",
         (f"{ENDING}::test_at_the_end_nothing_leaves_and_every_membership_and_note_goes",),

@@ -9,16 +9,23 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.emails import to_account
 from belong_mail.accounts.models import Account
 from belong_mail.core import audit
+from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
 from belong_mail.delivery import outbox
+from belong_mail.delivery.dispatcher import SkipDelivery
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import last_moment
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.newsletters import release
-from belong_mail.newsletters.group_retirement import IS_ENDING, emptied_after
+from belong_mail.office.group_retirement import IS_ENDING, emptied_after
 
 # The email to leads and office: a group is to end on a day, has ended, or goes on after all.
 GROUP_ENDS = "group-ends"
@@ -60,3 +67,23 @@ def _empty(session: Session, group: Group, at: datetime) -> int:
         group.wrapped_mailbox, group.members_shown, group.emptied_at = None, None, at
         audit.record(session, audit.Kind.GROUP_EMPTIED, group=group)
     return len(rows)
+
+
+def group_ends_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell a lead, or the office, when a group ends, or that it goes on after all."""
+    account = session.get(Account, delivery.account_id)
+    group = session.get(Group, delivery.about_id)
+    if account is None or group is None:
+        raise SkipDelivery(State.WITHDRAWN)
+    is_lead = invitations.is_proven_lead(session, mailer.opener, account, group)
+    if not is_lead and not invitations.is_proven_office(mailer.opener, account):
+        raise SkipDelivery(State.WITHDRAWN)
+    return to_account(
+        mailer,
+        account,
+        group=group,
+        last_day=last_moment(group.ends_at),
+        has_ended=group.has_ended(now()),
+        kept_until=last_moment(emptied_after(group)),
+        home_url=mailer.links.page("lead.home", account.language),
+    )
