@@ -21,7 +21,6 @@ from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
 from belong_mail.leads.home import lead
 from belong_mail.leads.views import (
-    group_interests,
     group_settings,
     shared_mailbox,
 )
@@ -58,7 +57,7 @@ DISTRICT_VIEWS = "belong_mail.accounts.identity_views"
 BLUEPRINTS = (
     directory, subscriptions, waiting_list, self_service, address_change, personal_address,
     contact, sign_in, account, passkey, lead, editor, pictures, flyers, releases, approvals,
-    group_settings, group_interests, shared_mailbox, office, office_groups,
+    group_settings, shared_mailbox, office, office_groups,
     office_imports, office_newsletters, office_trail, people,
     onboarding, meetings, own_calendar, lead_meetings, office_health, operating,
 )  # fmt: skip

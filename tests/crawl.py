@@ -341,7 +341,6 @@ def lead_stops(app: Flask, services: Services) -> Iterator[str]:
             "<reference>": thread,
             "<day>": meeting.starts_on.isoformat(),
             "<name>": "video_url",
-            "<interest_id>": issue.group.interests[0].public_id,
         }
         gone = {
             **own, "<public_id>": sent.public_id, "<picture_id>": seen.public_id,

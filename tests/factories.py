@@ -25,11 +25,6 @@ def group_named(session: Session, slug: str) -> Group:
     return found
 
 
-def interests_of(session: Session, slug: str = "the-village") -> dict[str, str]:
-    """Return what a group's members can tick: public ids, by their words in English."""
-    return {each.label["en"]: each.public_id for each in group_named(session, slug).interests}
-
-
 def make_member(
     session: Session,
     keyring: Keyring,

@@ -113,7 +113,7 @@ def _group_names() -> tuple[str, ...]:
 
 def seeded(language: str) -> Iterator[str]:
     """Find all words of a language that the groups of a new database begin with."""
-    yield from _words_of([seeds.GROUPS, seeds.INTERESTS], language)
+    yield from _words_of([seeds.GROUPS], language)
 
 
 def _words_of(value: Any, language: str) -> Iterator[str]:

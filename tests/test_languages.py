@@ -25,7 +25,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import TELLING
-from belong_mail.groups.seeds import GROUPS, INTERESTS
+from belong_mail.groups.seeds import GROUPS
 from belong_mail.meetings.models import Meeting
 from belong_mail.members import reminders
 from belong_mail.newsletters import service as newsletters
@@ -120,7 +120,6 @@ def test_one_answer_is_singular_and_more_are_plural() -> None:
 
 def test_the_first_words_of_each_group_and_question_are_in_both_languages() -> None:
     words = [each[name] for each in GROUPS for name in ("summary", "note") if name in each]
-    words += INTERESTS.values()
     for question in (one for each in GROUPS for one in each.get("questions", ())):
         words += [question["label"], *question.get("options", ())]
     assert [each for each in words if each.keys() != {"en", "es"}] == []

@@ -270,7 +270,6 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "audit entries": 0,
         "deliveries": 2,
         "unreadable requests": 0,
-        "readers of issues to an interest": 0,
         "copies of old issues": 0,
         "introductions": 0,
         "links": 0,

@@ -41,9 +41,6 @@ DELIVERY_AGE = timedelta(days=30)
 # The record of a copy of a newsletter; from then on its issue has the numbers alone. A mailbox that
 # is full at each of five issues in a year ends a membership, so all five must still be known.
 COPY_AGE = timedelta(days=400)
-# To whom a newsletter to one interest went, after it was queued: it says what they offered to do,
-# and what comes back comes within days.
-INTEREST_READERS_AGE = timedelta(days=7)
 # To whom such a mail went and what only it said, such as a link: it may come back at once, and an
 # operator who is asked looks on the same day.
 ARGUMENTS_AGE = timedelta(days=1)

@@ -67,10 +67,6 @@ class Group(PublicIdBase):
     # When the worker closed its books, or an operator ended it at once.
     retired_at: Mapped[datetime | None]
     questions: Mapped[list["Question"]] = relationship(order_by="Question.position")
-    # Retired ones too.
-    all_interests: Mapped[list["GroupInterest"]] = relationship(
-        order_by="GroupInterest.id", back_populates="group"
-    )
 
     @property
     def is_open(self) -> bool:
@@ -96,11 +92,6 @@ class Group(PublicIdBase):
         """Whether its leads can write to members: established, and not ended."""
         return self.established_at is not None and not self.has_ended(now())
 
-    @property
-    def interests(self) -> list["GroupInterest"]:
-        """Return what members can choose to help with, in the order in which it was added."""
-        return [each for each in self.all_interests if each.retired_at is None]
-
 
 class Question(IdBase):
     """A question of one group's form; `kind` is text, choice, choices or consent.
@@ -117,23 +108,3 @@ class Question(IdBase):
     # For choices: a list of Words.
     options: Mapped[list[Any]] = mapped_column(JSON, default=list)
     is_required: Mapped[bool] = mapped_column(default=False)
-
-
-class GroupInterest(PublicIdBase):
-    """Something that members of one group may offer to help with.
-
-    Who ticked it stands with their memberships, wrapped. The row stays when it is retired: an issue
-    that was sent to it still says so, and never goes to the whole group instead.
-    """
-
-    __tablename__ = "group_interests"
-
-    # Names the interest in what the worker wraps: another one never takes over its ticks.
-    group_id: Mapped[int] = mapped_column(ForeignKey(Group.id), index=True)
-    group: Mapped[Group] = relationship(back_populates="all_interests")
-    label: Mapped[LocalizedText] = mapped_column(JSON)
-    # About how many ticks its leads were told of last, in tens; 0 is fewer than ten.
-    members_shown: Mapped[int | None]
-    retired_at: Mapped[datetime | None]
-    # When the worker had deleted every tick of a retired one.
-    forgotten_at: Mapped[datetime | None]

@@ -10,10 +10,8 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups import seeds
-from belong_mail.groups.models import Group, GroupInterest, Question
+from belong_mail.groups.models import Group, Question
 
-# Interests of one group: who joins should not have to read a long list.
-MAX_INTERESTS = 6
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SLUG_LENGTH = 60
 # Districts whose groups `db upgrade --seed` knows; another one adds its own.
@@ -191,7 +189,5 @@ def seed(session: Session) -> bool:
         )
         for position, question in enumerate(said.get("questions", ()), 1):
             group.questions.append(Question(position=position, **{"options": [], **question}))
-        for interest in said.get("interests", ()):
-            group.all_interests.append(GroupInterest(label=seeds.INTERESTS[interest]))
         session.add(group)
     return True

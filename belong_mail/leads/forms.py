@@ -23,9 +23,8 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import tells_by_address
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK
-from belong_mail.groups.questions import asks_sensitive
 from belong_mail.leads.page import GroupPage
-from belong_mail.web.forms import BaseForm, https_only, one_line, plain_text, staff_address, strip
+from belong_mail.web.forms import BaseForm, https_only, plain_text, staff_address, strip
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 RESOURCES = 4
@@ -196,32 +195,3 @@ class PageForm(BaseForm, LocalizedForm):
         for entry, resource in zip(self.resources, page.resources, strict=False):
             entry.url.data = resource["url"]
             entry.form.fill(title=resource["title"])
-
-
-def no_sensitive_topics(_form: Form, field: Field) -> None:
-    if asks_sensitive(field.data or ""):
-        raise ValidationError(
-            _(
-                "Please ask something else. No one has to say who they are to belong: none of our"
-                " forms ask about identity, health, pronouns, religion, race or orientation."
-            )
-        )
-
-
-# Characters of what members can tick.
-INTEREST_LENGTH = 60
-
-
-class InterestForm(BaseForm, LocalizedForm):
-    labels = LocalizedFields(
-        label=words_field(
-            StringField,
-            gettext_noop("What people can help with"),
-            Length(max=INTEREST_LENGTH, message=_l("Use at most 60 characters.")),
-            one_line,
-            no_sensitive_topics,
-            hint=_l("A few words, like “Planning events”."),
-            needed=_l("Enter what people can help with."),
-        )
-    )
-    submit = SubmitField(_l("Save"))

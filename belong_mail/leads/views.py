@@ -12,13 +12,13 @@ from belong_mail.accounts.session import signed_in
 from belong_mail.core.db import now
 from belong_mail.core.i18n import known_language
 from belong_mail.core.tokens import Purpose
-from belong_mail.groups.models import Group, GroupInterest
-from belong_mail.groups.presenters import group_view, localized, resources_of
+from belong_mail.groups.models import Group
+from belong_mail.groups.presenters import group_view, resources_of
 from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.groups.questions import question_view
-from belong_mail.leads import interests, mailbox
+from belong_mail.leads import mailbox
 from belong_mail.leads import page as group_page
-from belong_mail.leads.forms import InterestForm, PageForm
+from belong_mail.leads.forms import PageForm
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle, transaction
@@ -116,64 +116,6 @@ def questions(slug: str) -> str:
             shown=[question_view(each, language) for each in group.questions],
             kinds=QUESTION_TYPES,
         )
-
-
-group_interests = Blueprint("group_interests", __name__, url_prefix="/lead/groups/<slug>/interests")
-
-
-@group_interests.route("", methods=["GET", "POST"])
-@for_leads
-def listed_interests(slug: str) -> ResponseReturnValue:
-    """List what members can help with; a form adds one."""
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        form, is_full = InterestForm(), interests.is_full(group)
-        if not is_full and form.validate_on_submit():
-            interests.add_interest(session, group, form.typed("label"))
-            return redirect(url_for(".listed_interests", slug=slug, done="added"), 303)
-        page = _interests_page("listed", group, form=form, is_full=is_full)
-    return page, 422 if form.errors or (is_full and form.is_submitted()) else 200
-
-
-@group_interests.route("/<interest_id>", methods=["GET", "POST"])
-@for_leads
-def rename(slug: str, interest_id: str) -> ResponseReturnValue:
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = interests.find_interest(session, group, interest_id)
-        form = InterestForm(data=InterestForm.flat(label=interest.label))
-        if form.validate_on_submit():
-            interests.rename_interest(interest, form.typed("label"))
-            return redirect(url_for(".listed_interests", slug=slug, done="renamed"), 303)
-        page = _interests_page("rename", group, form=form, interest=interest)
-    return page, 422 if form.errors else 200
-
-
-@group_interests.route("/<interest_id>/retire", methods=["GET", "POST"])
-@for_leads
-def retire(slug: str, interest_id: str) -> ResponseReturnValue:
-    """Ask on GET; on POST delete an interest, and who chose it."""
-    with transaction() as session:
-        group = accounts.group_for_lead(session, signed_in(), slug)
-        interest = interests.find_interest(session, group, interest_id)
-        if request.method == "POST":
-            interests.retire_interest(session, interest)
-            return redirect(url_for(".listed_interests", slug=slug, done="retired"), 303)
-        return _interests_page("retire", group, interest=interest)
-
-
-def _interests_page(
-    name: str, group: Group, interest: GroupInterest | None = None, **context: object
-) -> str:
-    language = str(get_locale())
-    return render_template(
-        f"group_interests/{name}.html",
-        group=group_view(group, language),
-        shown=[(each, localized(each.label, language)) for each in group.interests],
-        interest=interest,
-        label=localized(interest.label, language) if interest else "",
-        **context,
-    )
 
 
 shared_mailbox = Blueprint("shared_mailbox", __name__)

@@ -41,7 +41,6 @@ from belong_mail.members.models import (
     Subscription,
     WaitlistEntry,
 )
-from belong_mail.members.ticks import TICKS_COLUMN
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN, NAME_COLUMN
 
 INTRODUCTION_COLUMN = "subscriptions.wrapped_introduction"
@@ -114,7 +113,6 @@ TASKS = {
     "email-again": self_service_tasks.email_again,
     "lift": self_service_tasks.lift,
     "my-copy": self_service_tasks.my_copy,
-    "tick-interests": self_service_tasks.tick_interests,
     "erase": self_service_tasks.erase,
     "change-address": self_service_tasks.change_address,
     "move-address": self_service_tasks.move_address,
@@ -163,10 +161,8 @@ WRAPPED = (
     ),
     WrappedColumn(Subscription.wrapped_name, NAME_COLUMN, Subscription.public_id),
     WrappedColumn(Subscription.wrapped_introduction, INTRODUCTION_COLUMN, Subscription.public_id),
-    WrappedColumn(Subscription.wrapped_ticks, TICKS_COLUMN, Subscription.public_id + "/" + _JOINED),
     WrappedColumn(PendingConfirmation.wrapped_name, NAME_COLUMN, _OWNER),
     WrappedColumn(PendingConfirmation.wrapped_introduction, INTRODUCTION_COLUMN, _OWNER),
-    WrappedColumn(PendingConfirmation.wrapped_ticks, TICKS_COLUMN, _OWNER + "/" + _OWNER_GROUP),
 )
 MEMBERS = Room(
     emails=EMAILS,

@@ -11,7 +11,6 @@ from wtforms import (
     BooleanField,
     EmailField,
     Field,
-    SelectChoice,
     StringField,
     SubmitField,
     ValidationError,
@@ -21,7 +20,7 @@ from wtforms.validators import DataRequired, Length, Optional
 from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
-from belong_mail.groups.question_types import answer_in_words, checkboxes, field_for
+from belong_mail.groups.question_types import answer_in_words, field_for
 from belong_mail.groups.questions import asked
 from belong_mail.members import staff_codes
 from belong_mail.members.service import SignupData
@@ -86,13 +85,10 @@ class JoinForm(PublicForm):
             first_name=self.first_name.data or "",
             is_introduced=is_introduced,
             answers=self._answers() if is_introduced else [],
-            interests=list(self["interests"].data or ()) if "interests" in self else [],
         )
 
     def _answers(self) -> list[list[str]]:
         given = [(label, answer_in_words(self[name])) for name, label in self.question_names]
-        if "interests" in self:
-            given.insert(0, (str(self["interests"].label.text), answer_in_words(self["interests"])))
         return [[label, answer] for label, answer in given if answer]
 
 
@@ -153,8 +149,6 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
     language = str(get_locale())
     fields: dict[str, Any] = {}
     names = []
-    if group.interests:
-        fields["interests"] = _interests(group, language)
     for question in asked(group) if has_leads else ():
         name = f"question-{question.position}"
         label = localized(question.label, language)
@@ -170,20 +164,6 @@ def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) 
         )
     form = type("GroupJoinForm", (base,), {**fields, "question_names": tuple(names)})
     return cast("JoinForm", form())
-
-
-def _interests(group: Group, language: str) -> Any:
-    return checkboxes(
-        _l("Would you like to help?"),
-        [SelectChoice(each.public_id, localized(each.label, language)) for each in group.interests],
-        Optional(),
-        description=_l(
-            "We keep your choices with your membership, encrypted. The group leaders can email"
-            " everyone who chose the same thing. They see who that is only if you ask to be"
-            " introduced. Already in the group? This form doesn’t change your choices: use “My"
-            " groups” instead."
-        ),
-    )
 
 
 class AskForm(PublicForm):

@@ -29,7 +29,6 @@ from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, Import, Import
 from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
 from belong_mail.members.service import SignupData
 from belong_mail.members.tasks import is_barred, start_subscription
-from belong_mail.members.ticks import set_ticks
 
 INVITED: Final = "invited-to-confirm"
 INVITED_AGAIN: Final = "invited-to-confirm-again"
@@ -135,7 +134,6 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
     pending = PendingConfirmation(
         subscription=subscription, language=signup.language, is_invited=True
     )
-    set_ticks(keyring, pending, subscription, ())
     session.add(pending)
     session.flush()
     outbox.post(session, INVITED, subscription_id=subscription.id, about_id=pending.id)

@@ -12,11 +12,8 @@ from belong_mail.members.models import Subscription
 
 LINK_MAX_AGE = timedelta(minutes=30)
 LIST_COLUMN = "sheets.locked"
-# Octets to which a list is filled up: its length does not tell how many memberships it holds, nor
-# what was ticked in them.
+# Octets to which a list is filled up: its length does not tell how many memberships it holds.
 PADDED_OCTETS = 2048
-TICKS_COLUMN = "sheets.ticks"
-PADDED_TICKS_OCTETS = 4096
 
 
 def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
@@ -26,18 +23,16 @@ def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_person
         "slip": base64.b64encode(permit).decode(),
         "is_personal": is_personal,
     }
-    return _lock(secret, content, LIST_COLUMN, PADDED_OCTETS)
+    data = json.dumps(content).encode()
+    padded = data + b" " * (-len(data) % PADDED_OCTETS)
+    return encryption.encrypt_with_secret(secret, padded, LIST_COLUMN)
 
 
-def lock_ticks(secret: str, ticks: dict[str, list[str]]) -> bytes:
-    """Close what is ticked in each membership, so that only the secret opens it again."""
-    return _lock(secret, ticks, TICKS_COLUMN, PADDED_TICKS_OCTETS)
-
-
-def unlock(secret: str, locked: bytes, column: str) -> dict[str, Any]:
+def unlock_list(secret: str, locked: bytes) -> dict[str, Any]:
     """Open what the secret locks, or raise BadToken."""
     try:
-        content: dict[str, Any] = json.loads(encryption.decrypt_with_secret(secret, locked, column))
+        data = encryption.decrypt_with_secret(secret, locked, LIST_COLUMN)
+        content: dict[str, Any] = json.loads(data)
     except encryption.UnlockError as error:
         raise BadToken from error
     return content
@@ -46,8 +41,3 @@ def unlock(secret: str, locked: bytes, column: str) -> dict[str, Any]:
 def digest(secret: str) -> bytes:
     """Name a secret in the database, where it does not stand."""
     return hashlib.sha256(secret.encode()).digest()
-
-
-def _lock(secret: str, content: dict[str, Any], column: str, padded: int) -> bytes:
-    data = json.dumps(content).encode()
-    return encryption.encrypt_with_secret(secret, data + b" " * (-len(data) % padded), column)

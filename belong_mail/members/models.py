@@ -41,7 +41,6 @@ class Subscription(PublicIdBase):
             "id",
             sqlite_where=text("wrapped_introduction IS NOT NULL"),
         ),
-        Index("ix_subscriptions_ticks_due", "id", sqlite_where=text("wrapped_ticks IS NULL")),
     )
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id))
@@ -54,10 +53,6 @@ class Subscription(PublicIdBase):
     wrapped_name: Mapped[bytes | None]
     # What the leads are to be told; gone as soon as they have been.
     wrapped_introduction: Mapped[bytes | None]
-    # Which of the group's interests were ticked; of one length for every membership, also for none.
-    #
-    # NULL only until the worker comes by: rows of older versions.
-    wrapped_ticks: Mapped[bytes | None]
     language: Mapped[str]
 
     requested_at: Mapped[datetime] = mapped_column(default=now)
@@ -132,8 +127,6 @@ class PendingConfirmation(IdBase):
     wrapped_name: Mapped[bytes | None]
     # Both wrapped for their place in the subscription, so that confirming only moves them.
     wrapped_introduction: Mapped[bytes | None]
-    # Wrapped for its place in the subscription too; gone when it has been moved there.
-    wrapped_ticks: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     # The address stood in a list that the office brought: nobody typed it.
     is_invited: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -170,8 +163,6 @@ class ManageSession(IdBase):
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     # The subscriptions' public ids, AES-256-GCM under a key derived from the secret.
     locked: Mapped[bytes]
-    # What each ticked, locked likewise. The worker fills it in; the web says there what was saved.
-    ticks: Mapped[bytes | None]
     expires_at: Mapped[datetime]
 
 

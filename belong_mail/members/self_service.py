@@ -17,13 +17,7 @@ from belong_mail.core.rate_limits import USED_LINK_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
-from belong_mail.members.locked_lists import (
-    LIST_COLUMN,
-    TICKS_COLUMN,
-    digest,
-    lock_ticks,
-    unlock,
-)
+from belong_mail.members.locked_lists import digest, unlock_list
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
 
@@ -35,8 +29,6 @@ class OpenedSession:
     # The same list as the worker wrapped it, which knows by this that it made the list.
     permit: bytes
     until: datetime
-    # What each ticked of its group's interests, by public ids.
-    ticks: dict[str, list[str]]
     # Whether the address is not the district's, and so moves to no other one.
     is_personal: bool
 
@@ -89,13 +81,12 @@ def open_session(session: Session, secret: str) -> OpenedSession:
     that is no longer the person's, or that has been erased.
     """
     found = _manage_session(session, secret)
-    content = unlock(secret, found.locked, LIST_COLUMN)
+    content = unlock_list(secret, found.locked)
     public_ids = _unmoved(session, content["indexes"])
     if not public_ids or len(public_ids) < len(content["indexes"]):
         raise BadToken
-    ticks = unlock(secret, found.ticks, TICKS_COLUMN) if found.ticks else {}
     permit, is_personal = base64.b64decode(content["slip"]), content.get("is_personal", False)
-    return OpenedSession(public_ids, permit, found.expires_at, ticks, is_personal)
+    return OpenedSession(public_ids, permit, found.expires_at, is_personal)
 
 
 def _manage_session(session: Session, secret: str) -> ManageSession:
@@ -159,31 +150,6 @@ def ask_worker(
     """Ask the worker for something that concerns a whole list, or raise BadToken."""
     permit = base64.b64encode(open_session(session, secret).permit).decode()
     seal_job(session, sealer, kind, {"slip": permit, **wanted}, due_at=due_at or now())
-
-
-def tick_interests(
-    session: Session,
-    sealer: Sealer,
-    secret: str,
-    public_id: str,
-    ticked: list[str],
-    due_at: datetime,
-) -> None:
-    """Let the worker keep what a member offers to help with; raise BadToken when they have left.
-
-    The page behind the link says so at once: the web cannot read what the worker keeps.
-    """
-    [public_id] = choose(session, secret, [public_id])
-    subscription = members.get(session, public_id)
-    if not subscription.is_active:
-        raise BadToken
-    known = {each.public_id for each in subscription.group.interests}
-    chosen = [each for each in ticked if each in known]
-    ask_worker(
-        session, sealer, "tick-interests", secret, due_at, membership=public_id, interests=chosen
-    )
-    ticks = {**open_session(session, secret).ticks, public_id: chosen}
-    _manage_session(session, secret).ticks = lock_ticks(secret, ticks)
 
 
 def erase(session: Session, sealer: Sealer, secret: str, language: str) -> None:

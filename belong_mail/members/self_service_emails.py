@@ -14,7 +14,6 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
-from belong_mail.groups.presenters import localized
 from belong_mail.mail.address import normalise
 from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members import self_service_tasks as members_self_service_tasks
@@ -22,7 +21,6 @@ from belong_mail.members.locked_lists import LINK_MAX_AGE, digest
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 from belong_mail.members.self_service_tasks import ADDRESS_CHANGE
 from belong_mail.members.service import noon_utc
-from belong_mail.members.ticks import labels_of
 from belong_mail.members.wrapped_fields import first_name
 
 # So much longer than its link a permission works, for the worker may be down when it is used.
@@ -127,7 +125,6 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
         "is_unreachable": subscription.is_unreachable,
         "paused_until": subscription.pause,
         "is_reminded": subscription.is_reminded,
-        "interests": [localized(each, reader) for each in labels_of(keyring, subscription)],
         "is_introduced": subscription.wrapped_introduction is not None,
     }
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.tokens import Purpose
-from belong_mail.groups.presenters import group_view, localized
+from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.members import own_calendar
@@ -38,7 +38,6 @@ IS_SO: Mapping[str, Callable[[Subscription], bool]] = {
     "language": lambda one: one.is_active and one.language != request.args.get("was"),
     "remind": lambda one: one.is_active and one.is_reminded,
     "no-remind": lambda one: one.is_active and not one.is_reminded,
-    "interests": lambda one: one.is_active,
 }
 
 
@@ -79,26 +78,6 @@ def typed_days(session: Session, secret: str) -> dict[str, str]:
     return {name: request.form[name][:LONGEST_DAY] for name in names if request.form.get(name)}
 
 
-def typed_ticks(which: str) -> list[str]:
-    """List what was ticked on a card, by the public ids of interests."""
-    return request.form.getlist(f"{which}:interests")
-
-
-def _interests(subscription: Subscription, ticked: list[str]) -> list[dict[str, Any]]:
-    """List what a group’s members can help with, and what is ticked: as typed, else as kept."""
-    if request.method == "POST":
-        ticked = typed_ticks(subscription.public_id)
-    language = str(get_locale())
-    return [
-        {
-            "public_id": each.public_id,
-            "label": localized(each.label, language),
-            "is_ticked": each.public_id in ticked,
-        }
-        for each in subscription.group.interests
-    ]
-
-
 def before(done: str, changed: Mapping[str, MemberState]) -> str:
     """Return what undoing a press needs to know of the time before it; empty for most."""
     if len(changed) != 1:
@@ -118,13 +97,7 @@ def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
     is_so = IS_SO.get(done)
     told = {each.public_id for each in found if each.public_id in of and is_so and is_so(each)}
     forms = {which: _form(which) for which in (ALL, *(each.public_id for each in found))}
-    held = [
-        {
-            **_card(session, each, forms[each.public_id]),
-            "interests": _interests(each, listed.ticks.get(each.public_id, [])),
-        }
-        for each in found
-    ]
+    held = [_card(session, each, forms[each.public_id]) for each in found]
     opened = [one for one in held if one["public_id"] in of or one["form"].errors]
     for one in opened or [one for one in held if one["is_active"]][:1]:
         one["is_open"] = True

@@ -31,10 +31,9 @@ from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members.erasure import forget_subscriptions
-from belong_mail.members.locked_lists import LINK_MAX_AGE, digest, lock_list, lock_ticks
+from belong_mail.members.locked_lists import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.tasks import find_verified, is_barred
-from belong_mail.members.ticks import set_ticks, ticks_of
 from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
 
 # How long a copy waits at most; who asks again while some wait gets those.
@@ -97,14 +96,6 @@ def my_copy(session: Session, keyring: Keyring, job: Job) -> None:
         due_at = rate_limits.try_use(session, key, COPY_RATE, now(), COPY_WAIT)
         if due_at is not None:
             post_to_address(session, keyring, "my-copy", address, wanted["language"], due_at=due_at)
-
-
-def tick_interests(session: Session, keyring: Keyring, job: Job) -> None:
-    """Keep what a member offers to help with, in place of what they offered before."""
-    wanted, held = read_permit(session, keyring, job)
-    for subscription in held:
-        if subscription.public_id == wanted["membership"] and subscription.is_active:
-            set_ticks(keyring, subscription, subscription, wanted["interests"])
 
 
 def erase(session: Session, keyring: Keyring, job: Job) -> None:
@@ -199,12 +190,10 @@ def _create_manage_session(session: Session, keyring: Keyring, held: list[Subscr
         "until": (now() + PERMIT_MAX_AGE).timestamp(),
     }
     wrapped = keyring.opener.wrap(json.dumps(permit).encode(), PERMIT, "")
-    ticks = {each.public_id: sorted(ticks_of(keyring, each)) for each in held}
     session.add(
         ManageSession(
             secret_hash=digest(secret),
             locked=lock_list(secret, held, wrapped, is_personal=not _is_ours(keyring, held)),
-            ticks=lock_ticks(secret, ticks),
             expires_at=now() + LINK_MAX_AGE,
         )
     )
@@ -308,8 +297,6 @@ def _move(session: Session, keyring: Keyring, subscription: Subscription, new: s
     other = find_verified(session, keyring, subscription.group, identity)
     if other is not None and other is not subscription:
         if other.is_active:
-            ticked = ticks_of(keyring, other) | ticks_of(keyring, subscription)
-            set_ticks(keyring, other, other, ticked)
             forget_subscriptions(session, [subscription])
             return
         forget_subscriptions(session, [other])

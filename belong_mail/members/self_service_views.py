@@ -85,8 +85,7 @@ def manage(secret: str) -> str:
 
 
 @self_service.get(
-    "/my-groups/<secret>/"
-    "<any(leave, undo, pause, resume, language, remind, interests, copy):_button>"
+    "/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind, copy):_button>"
 )
 @public
 def redirect_to_page(secret: str, _button: str) -> Response:
@@ -177,20 +176,6 @@ def remind(secret: str) -> Response:
         "remind" if is_wanted else "no-remind",
         lambda session, each: members.set_reminders(session, each, is_wanted=is_wanted),
     )
-
-
-@self_service.post("/my-groups/<secret>/interests")
-@public
-@no_cookie
-def interests(secret: str) -> Response:
-    """Let the worker keep what a member offers to help with in one group."""
-    which = request.form.get("membership", "")
-    with transaction() as session:
-        members_self_service.tick_interests(
-            session, services().sealer, secret, which, page.typed_ticks(which), throttle(session)
-        )
-    back = url_for(".manage", secret=secret, done="interests", of=which, _anchor="done")
-    return redirect(back, 303)
 
 
 @self_service.post("/my-groups/<secret>/copy")

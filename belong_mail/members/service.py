@@ -41,8 +41,6 @@ class SignupData:
     is_introduced: bool = False
     # Question and answer, as the person read them.
     answers: list[list[str]] = field(default_factory=list)
-    # What they ticked of the group's interests, by public id.
-    interests: list[str] = field(default_factory=list)
     # The public id of the group: under the seal, so that what was typed for one joins no other.
     group: str = ""
     # What proves staff, where the address is a personal one, and the page that it was typed on.

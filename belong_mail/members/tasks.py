@@ -29,7 +29,6 @@ from belong_mail.members import erasure
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.members.removal import BarredAddress
 from belong_mail.members.service import SignupData
-from belong_mail.members.ticks import grant_ticks, set_ticks, wrap_ticks
 from belong_mail.members.wrapped_fields import (
     address_of,
     indexes_of,
@@ -143,7 +142,7 @@ def _reset(subscription: Subscription) -> None:
     """
     subscription.is_suppressed = subscription.is_reminded = False
     subscription.confirmed_at = subscription.ended_at = subscription.paused_until = None
-    subscription.wrapped_introduction = subscription.wrapped_ticks = None
+    subscription.wrapped_introduction = None
 
 
 def find_by_address(
@@ -167,7 +166,6 @@ def start_subscription(
         group=group,
         **indexes_of(keyring, group, identity),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
-        wrapped_ticks=wrap_ticks(keyring.opener, (), public_id, group.public_id),
         language=signup.language,
         asked_until=0.0,
     )
@@ -190,7 +188,6 @@ def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     subscription = pending.subscription
     if said["is_new"]:
         subscription.wrapped_name = pending.wrapped_name
-    grant_ticks(keyring, pending, is_new=said["is_new"])
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = accounts.leads_of(session, subscription.group)
     if introduction is None or not leads:
@@ -291,7 +288,6 @@ def _fill(
         if signup.is_introduced
         else None
     )
-    set_ticks(keyring, pending, subscription, signup.interests)
 
 
 def introduction(signup: SignupData) -> str:

@@ -63,15 +63,14 @@ def is_open(session: Session, newsletter: Newsletter) -> bool:
 
 
 def digest(session: Session, newsletter: Newsletter) -> bytes:
-    """Return what stands for all that goes out of an issue: words, pictures, flyers, to whom."""
+    """Return what stands for all that goes out of an issue: group, words, pictures, flyers."""
     found = select(Image).where(Image.newsletter_id == newsletter.id).order_by(Image.id)
     pictures = [
         (each.public_id, each.description, each.media_type, _hash(each.content))
         for each in session.scalars(found)
     ]
-    interest = newsletter.interest.public_id if newsletter.interest else ""
     words = (newsletter.subject, newsletter.preheader, newsletter.text)
-    said = [newsletter.group.public_id, interest, *words, pictures, *_flyers(session, newsletter)]
+    said = [newsletter.group.public_id, *words, pictures, *_flyers(session, newsletter)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 

@@ -141,9 +141,6 @@ def links_without_address(text: str) -> list[str]:
 
 
 def _missing(issue: Newsletter) -> Iterator[ChecklistItem]:
-    if newsletters.is_interest_gone(issue):
-        words = gettext_noop("The people it was for can’t be reached: that choice was deleted.")
-        yield _refusal(words)
     if not issue.default_subject.strip():
         yield _refusal(gettext_noop("Add a subject."))
     if not issue.text.get(DEFAULT, "").strip():

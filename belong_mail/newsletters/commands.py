@@ -21,7 +21,6 @@ from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.service import (
     GroupIsRetired,
-    InterestIsRetired,
     InvalidState,
     SubjectNamesGroup,
 )
@@ -157,7 +156,6 @@ def release(newsletter_id: str) -> None:
         newsletter = require_newsletter(session, newsletter_id)
         with (
             refusing(InvalidState, words="This newsletter is not held."),
-            refusing(InterestIsRetired, words="What it was to go to is not offered anymore."),
             refusing(GroupIsRetired, words="The group is retired. Nothing is sent to it."),
             refusing_what_tells(newsletter),
         ):

@@ -1,13 +1,12 @@
 """What the worker must know of newsletters, beside the issues that it sends."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
-from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.models import Group
 from belong_mail.newsletters import (
     emails,
     oversight,
-    recipients,
     retention,
 )
 from belong_mail.newsletters.issue_mailer import TEMPLATE_COLUMN
@@ -19,12 +18,6 @@ _ISSUE = (
     .where(Newsletter.id == RenderedIssue.newsletter_id)
     .scalar_subquery()
 )
-_OF_INTEREST = (
-    select("/" + GroupInterest.public_id)
-    .join(Newsletter, Newsletter.interest_id == GroupInterest.id)
-    .where(Newsletter.id == RenderedIssue.newsletter_id)
-    .scalar_subquery()
-)
 NEWSLETTERS = Room(
     emails={
         "issue-held": emails.held_email,
@@ -33,14 +26,13 @@ NEWSLETTERS = Room(
     },
     copies={"newsletter-copy": emails.office_copy, "newsletter-test": emails.test_copy},
     retention={
-        "readers of issues to an interest": recipients.forget_readers,
         "copies of old issues": retention.remove_old_copies,
     },
     wrapped=(
         WrappedColumn(
             RenderedIssue.wire,
             TEMPLATE_COLUMN,
-            _ISSUE + "/" + RenderedIssue.language + func.coalesce(_OF_INTEREST, ""),
+            _ISSUE + "/" + RenderedIssue.language,
             LARGE_WRAPPED_ROWS,
         ),
     ),

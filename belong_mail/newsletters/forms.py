@@ -1,7 +1,6 @@
 """The forms of the editor, of releasing, of images and flyers."""
 
 from datetime import datetime, timedelta
-from typing import cast
 
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -23,7 +22,6 @@ from wtforms import (
 )
 from wtforms.validators import (
     DataRequired,
-    InputRequired,
     Length,
     Optional,
     Regexp,
@@ -34,8 +32,7 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import format_clock
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.header_words import telling_word
-from belong_mail.groups.models import Group, GroupInterest
-from belong_mail.groups.presenters import localized
+from belong_mail.groups.models import Group
 from belong_mail.mail.message.headers import InvalidHeader, reject_controls
 from belong_mail.newsletters import flyer_reader, rendering
 from belong_mail.newsletters.files import MAX_TITLE
@@ -46,7 +43,6 @@ from belong_mail.newsletters.image_decoder import (
     InvalidImage,
     reencode_image,
 )
-from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, local_moment
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
@@ -166,10 +162,6 @@ class DateTimeField(DateTimeLocalField):
             raise ValueError(_("Choose a date and time.")) from error
 
 
-# Stands for the whole group where an interest's public id would stand.
-EVERYONE = "everyone"
-
-
 class ReleaseForm(BaseForm):
     when = RadioField(
         _l("When should it be sent?"),
@@ -216,16 +208,6 @@ class ReleaseForm(BaseForm):
         if moment < now():
             raise ValidationError(_("This time has already passed."))
 
-    def chosen(self, issue: Newsletter) -> GroupInterest | None:
-        """Return the interest to which the issue is to go; None for the whole group.
-
-        The page of a group without interests asks nothing: what stands there already stays.
-        """
-        if "recipients" not in self:
-            return issue.interest
-        wanted = self["recipients"].data
-        return next((each for each in issue.group.interests if each.public_id == wanted), None)
-
     def is_before_end(self, group: Group) -> bool:
         """Refuse a time at which the group will have ended."""
         if not group.has_ended(self.due_at()):
@@ -238,41 +220,6 @@ class ReleaseForm(BaseForm):
         if self.when.data == "later":
             return local_moment(self.at.data, services().settings.timezone)[0]
         return now() + timedelta(minutes=int(self.minutes.data))
-
-
-def release_form(issue: Newsletter) -> ReleaseForm:
-    """Build the form of an issue; where its group has interests, it asks who gets it."""
-    interests = issue.group.interests
-    if not interests:
-        return ReleaseForm()
-    choices = [(EVERYONE, _everyone(issue.group.members_shown))]
-    choices += [(each.public_id, _people_with(each)) for each in interests]
-    chosen = issue.interest.public_id if issue.interest else EVERYONE
-    is_gone = chosen not in {value for value, _words in choices}
-    recipients = RadioField(
-        _l("Who gets it?"),
-        choices=[SelectChoice(value, words) for value, words in choices],
-        default=None if is_gone else chosen,
-        validators=[InputRequired(_l("Choose who gets it."))],
-    )
-    form = type("RecipientsForm", (ReleaseForm,), {"recipients": recipients})
-    return cast("ReleaseForm", form())
-
-
-def _everyone(number: int | None) -> str:
-    if not number:
-        return _("Everyone in the group: fewer than 10 members")
-    return _("Everyone in the group: about %(number)s members", number=number)
-
-
-def _people_with(interest: GroupInterest) -> str:
-    label = localized(interest.label, str(get_locale()))
-    if interest.members_shown is None:
-        return _("People who chose “%(interest)s”", interest=label)
-    if not interest.members_shown:
-        return _("People who chose “%(interest)s”: fewer than 10", interest=label)
-    number = interest.members_shown
-    return _("People who chose “%(interest)s”: about %(number)s", interest=label, number=number)
 
 
 # Octets that are read at most, so that who chose too large a file hears so beside the field.

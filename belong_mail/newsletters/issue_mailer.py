@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, false, func, not_, null, or_, select, true
+from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
@@ -26,7 +26,6 @@ from belong_mail.mail.message.mime import Envelope, date_header
 from belong_mail.mail.message.template import FastTemplate, MessageTemplate, slot
 from belong_mail.members import erasure
 from belong_mail.members.models import Subscription
-from belong_mail.members.ticks import open_ticks
 from belong_mail.members.wrapped_fields import ADDRESS_COLUMN
 from belong_mail.members.wrapped_fields import row_of as of_member
 from belong_mail.newsletters import attachments, lint_gate, rendering
@@ -62,12 +61,8 @@ def render_issue(session: Session, mailer: Mailer, newsletter: Newsletter) -> bo
 
 
 def issue_row(newsletter: Newsletter, language: str) -> str:
-    """Name an issue as its bytes are wrapped for it.
-
-    Its replies go to its own group's mailbox, and it goes to who ticked its interest alone.
-    """
-    suffix = f"/{newsletter.interest.public_id}" if newsletter.interest else ""
-    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}{suffix}"
+    """Name an issue as its bytes are wrapped for it; its replies go to its group's mailbox."""
+    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}"
 
 
 def build(
@@ -168,8 +163,6 @@ class IssueTemplate:
     group: str
     # The language of its words, which is not each reader's.
     language: str
-    # That of the interest to which it goes; empty for the whole group.
-    interest: str
     # What every copy ends with, where that is long: pictures and flyers.
     end: bytes = field(default=b"", repr=False)
 
@@ -237,8 +230,7 @@ class IssueMailer:
 
         The address opens only for this row in this group. Its index is not computed for each copy:
         no member is looked for here, and under another index the same copy goes to the same person.
-        Raises SkipDelivery when they have left or paused since, or have not ticked its interest,
-        Halted when the issue was paused.
+        Raises SkipDelivery when they have left or paused since, IssuePaused when the issue was.
         """
         number, _, _, is_stopped, is_paused, is_suppressed, is_reader, *own = row
         if is_stopped or not is_reader:
@@ -249,11 +241,7 @@ class IssueMailer:
             raise IssuePaused
         if isinstance(template, DecryptionError):
             raise template
-        (public_id, address, name, ticks), unwrap = own, self._mailer.opener.unwrap
-        if template.interest and template.interest not in open_ticks(
-            self._mailer.opener, ticks, public_id, template.group
-        ):
-            raise SkipDelivery(State.WITHDRAWN)
+        (public_id, address, name), unwrap = own, self._mailer.opener.unwrap
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
         return_path, message_id = self._mailer.names.of(number)
         values = {"to": format_mailbox("", to), "date": template.date, "message_id": message_id}
@@ -301,10 +289,8 @@ class IssueMailer:
         ways = (*tokens, ("leave_address", self._mailer.names.leave_address))
         used = tuple((name, token) for name, token in ways if name in wire.slots)
         spoken = IssueText.from_issue(newsletter).of(language)[2]
-        interest = newsletter.interest.public_id if newsletter.interest else ""
         group = newsletter.group.public_id
-        template = FastTemplate(wire)
-        return IssueTemplate(template, date_header(at), used, group, spoken, interest, end)
+        return IssueTemplate(FastTemplate(wire), date_header(at), used, group, spoken, end)
 
     def _pause_unfit(self, session: Session, newsletter: Newsletter) -> bool:
         """Pause an issue that must not go out as it is, however it came to be queued."""
@@ -336,7 +322,6 @@ _READING = CompiledStatement(
         Subscription.is_suppressed,
         and_(Subscription.is_active, not_(_is_paused)).label("is_reader"),
         *_OWN,
-        case((Newsletter.interest_id.is_not(None), Subscription.wrapped_ticks)).label("ticks"),
     )
     .join(Newsletter, Newsletter.id == Delivery.newsletter_id)
     .join(Group, Group.id == Newsletter.group_id)
@@ -346,8 +331,5 @@ _READING = CompiledStatement(
 
 
 _newsletter_id = bindparam("newsletter_id", type_=Newsletter.id.type)
-# The same of a member who was just chosen: a reader, of an issue that goes out to the whole group.
-_OF_A_READER = (
-    _newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN,
-    null().label("ticks"),
-)  # fmt: skip
+# The same of a member who was just chosen: a reader, of an issue that goes out.
+_OF_A_READER = (_newsletter_id, Subscription.language, false(), false(), false(), true(), *_OWN)

@@ -108,8 +108,6 @@ def _telling(newsletter: Newsletter) -> Callable[[str, str], str]:
     def tells(header: str, words: str) -> str:
         if header == "preheader" and words in ours:
             return ""
-        if header in SHOWN:
-            return newsletters.telling_word_of(newsletter, words)
-        return telling_word(newsletter.group, words) if judges_all else ""
+        return telling_word(newsletter.group, words) if judges_all or header in SHOWN else ""
 
     return tells

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import Base, PublicIdBase, TextByLanguage, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
-from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.models import Group
 
 # What has a meaning in Markdown, or holds a placeholder.
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>&!{}~])")
@@ -33,11 +33,6 @@ class Newsletter(PublicIdBase):
     )
     # Markdown. Where a language has no text, its readers get the default's subject and text.
     text: Mapped[LocalizedText] = mapped_column(TextByLanguage, default=dict)
-    # Who gets it: those who ticked this interest; None: the whole group.
-    interest_id: Mapped[int | None] = mapped_column(ForeignKey(GroupInterest.id))
-    interest: Mapped[GroupInterest | None] = relationship()
-    # When its copies had forgotten their readers, which only those to an interest do.
-    readers_forgotten_at: Mapped[datetime | None]
     # When the rows of its copies were gone, and `issue_counts` had their numbers.
     counted_at: Mapped[datetime | None]
     # What its group's drafts may start from; it never goes out itself.

@@ -10,7 +10,6 @@ from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import at_start, language_name, list_of
 from belong_mail.delivery.models import UNFINISHED, State
-from belong_mail.groups.presenters import localized
 from belong_mail.members.service import COUNT_STEP, steady
 from belong_mail.newsletters import lint_gate
 from belong_mail.newsletters import service as newsletters
@@ -62,28 +61,12 @@ def percent(status: IssueStatus) -> int:
     return min(int(status.share * WHOLE) // STEP * STEP, WHOLE - STEP)
 
 
-def report(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Say what became of an issue; nothing before it has begun.
-
-    Of one to an interest that few ticked it says the same, however few they were.
-    """
-    words = few(issue, status)
-    return [words] if words else _sentences(issue, status)
-
-
-def few(issue: Newsletter, status: IssueStatus) -> str:
-    """Say that an issue went to few who chose its interest; empty for all others."""
-    is_few = issue.interest and issue.queued_at and status.counts["recipients"] < COUNT_STEP
-    return _("When it went out, fewer than 10 people had chosen this, or no one.") if is_few else ""
-
-
 def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]]:
     """Count an issue's copies by what became of them, for the office: as they are, not rounded.
 
-    Copies to few who chose an interest are not counted, nor are those apart who asked for no email
-    from those who left.
+    Those who asked for no email are not counted apart from those who left.
     """
-    if issue.queued_at is None or few(issue, status):
+    if issue.queued_at is None:
         return []
     counts = status.counts
     by_words = (
@@ -102,12 +85,12 @@ def exact_counts(issue: Newsletter, status: IssueStatus) -> list[tuple[str, int]
     return [(words, number) for at, (words, number) in enumerate(by_words) if number or not at]
 
 
-def _sentences(issue: Newsletter, status: IssueStatus) -> list[str]:
-    """Say what became of an issue.
+def report(issue: Newsletter, status: IssueStatus) -> list[str]:
+    """Say what became of an issue; nothing before it has begun.
 
-    Of all, or all but a few, it says what the leads were told of the group, or of the interest.
+    Of all, or all but a few, it says what the leads were told of the group.
     """
-    counts, told = status.counts, (issue.interest or issue.group).members_shown
+    counts, told = status.counts, issue.group.members_shown
     everybody = counts["recipients"]
     is_over = status.state in {"sent", "stopped"}
     said = []
@@ -160,11 +143,6 @@ def _in_doubt(status: IssueStatus) -> list[str]:
         )
         said.append(words)
     return said
-
-
-def recipients(issue: Newsletter) -> str:
-    """Name the interest to which an issue goes; empty for the whole group."""
-    return localized(issue.interest.label, str(get_locale())) if issue.interest else ""
 
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:

@@ -18,7 +18,7 @@ from belong_mail.newsletters import preview as issue_preview
 from belong_mail.newsletters import progress as issue_progress
 from belong_mail.newsletters import release as issue_release
 from belong_mail.newsletters import service as newsletters
-from belong_mail.newsletters.forms import EmptyForm, ReleaseForm, release_form
+from belong_mail.newsletters.forms import EmptyForm, ReleaseForm
 from belong_mail.newsletters.lint_gate import UnfitIssue, require_rendered_fit
 from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES
@@ -35,10 +35,8 @@ approvals = Blueprint("approvals", __name__, url_prefix="/lead")
 def release(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         issue = _issue(session, public_id)
-        form = release_form(issue)
+        form = ReleaseForm()
         is_right = form.validate_on_submit() and form.is_before_end(issue.group)
-        if is_right:
-            newsletters.choose_recipients(issue, form.chosen(issue))
         findings = issue_progress.delivery_findings(issue)
         is_ready = not any(is_refusal for _words, is_refusal in findings)
         if is_right and is_ready:
@@ -140,7 +138,6 @@ def sending(public_id: str) -> str:
             sentences=issue_progress.report(issue, status),
             progress=issue_progress.progress(issue, status, services().settings.send_rate),
             percent=issue_progress.percent(status),
-            recipients=issue_progress.recipients(issue),
             tells=issue_progress.telling(issue, status),
             unfit=issue_progress.unfit(issue, status),
             lacks_yes=status.state == "held" and approval.is_needed(session, issue),
@@ -251,7 +248,6 @@ def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> str:
         state=issue_release.issue_status(session, issue).state,
         expires_at=found.asked_at + approval.REQUEST_AGE if found else None,
         seen=found.digest.hex() if found else "",
-        recipients=issue_progress.recipients(issue),
         members=issue.group.members_shown,
         versions=issue_preview.versions(issue, partial(_image_url, issue.public_id)),
     )

@@ -27,10 +27,10 @@ from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import UtcTime, lock_for_change, now
 from belong_mail.core.i18n import DEFAULT, LocalizedText
 from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Chunk, Delivery, IssueCount, State
+from belong_mail.delivery.models import Chunk, IssueCount, State
 from belong_mail.delivery.throttle import CHUNK_MEMBERS
-from belong_mail.groups.header_words import found_phrase, telling_word
-from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.header_words import telling_word
+from belong_mail.groups.models import Group
 from belong_mail.mail.message import headers, markdown
 from belong_mail.mail.message.headers import InvalidHeader
 from belong_mail.mail.message.mime import clean_text
@@ -39,8 +39,6 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.rendering import fill_slots, is_name_in_link
 
 log = logging.getLogger(__name__)
-# Lists who gets an issue that goes to one interest; the worker's alone.
-Choose = Callable[[Session, Newsletter], list[int]]
 # Tells whether an issue has the second yes that it needs, or is fit as it is rendered; the
 # worker's alone.
 Check = Callable[[Session, Newsletter], bool]
@@ -64,10 +62,6 @@ class SubjectNamesGroup(InvalidState):
 
 class GroupIsRetired(InvalidState):
     """The issue's group is retired: nothing goes out to it any more."""
-
-
-class InterestIsRetired(InvalidState):
-    """The interest that the issue was to go to is retired, or another group's: choose again."""
 
 
 class SecondYesMissing(InvalidState):
@@ -186,10 +180,7 @@ def find_for_lead(session: Session, account: Account, public_id: str) -> Newslet
 
 
 def telling_words(newsletter: Newsletter) -> list[str]:
-    """List what of an issue, as a list of messages shows it, tells which group it is from.
-
-    Or to which interest it goes, whose name would say what its reader offered.
-    """
+    """Return the words in subject, preview line or titles that tell which group it is from."""
     return telling_subjects(newsletter) + telling_titles(newsletter)
 
 
@@ -206,38 +197,14 @@ def telling_titles(newsletter: Newsletter) -> list[str]:
 def _telling(newsletter: Newsletter, shown: Iterable[str]) -> list[str]:
     name = newsletter.group.name
     filled = (fill_slots(clean_text(each), name) for each in shown)
-    return [word for words in filled if (word := telling_word_of(newsletter, words))]
-
-
-def telling_word_of(newsletter: Newsletter, words: str) -> str:
-    """Return what in words tells which group an issue is from, or to which interest it goes."""
-    labels = newsletter.interest.label.values() if newsletter.interest else ()
-    return telling_word(newsletter.group, words) or found_phrase(labels, words)
+    return [word for words in filled if (word := telling_word(newsletter.group, words))]
 
 
 def require_valid(newsletter: Newsletter) -> None:
-    """Raise SubjectNamesGroup, GroupIsRetired or InterestIsRetired for what must not go out."""
+    """Raise SubjectNamesGroup or GroupIsRetired for what must not go out."""
     if newsletter.group.has_ended(now()):
         raise GroupIsRetired
-    if is_interest_gone(newsletter):
-        raise InterestIsRetired
     require_quiet_subject(newsletter)
-
-
-def is_interest_gone(newsletter: Newsletter) -> bool:
-    """Tell whether an issue was to go to an interest that its group has no more."""
-    interest = newsletter.interest
-    return interest is not None and (
-        interest.retired_at is not None or interest.group_id != newsletter.group_id
-    )
-
-
-def choose_recipients(newsletter: Newsletter, interest: GroupInterest | None) -> None:
-    """Let a draft, or a held issue, go to who ticked an interest; with None to the whole group."""
-    if newsletter.interest is not interest:
-        newsletter.interest = interest
-        kind, group = audit.Kind.AUDIENCE_CHANGED, newsletter.group
-        audit.record_of(newsletter, kind, group, newsletter=newsletter)
 
 
 def require_quiet_subject(newsletter: Newsletter) -> None:
@@ -259,45 +226,20 @@ def schedule(newsletter: Newsletter, due_at: datetime) -> None:
     newsletter.due_at = due_at
 
 
-def queue(
-    session: Session,
-    newsletter: Newsletter,
-    choose: Choose | None = None,
-    at_once: int = PLANNED_AT_ONCE,
-) -> None:
+def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
     """Plan an issue for everybody who is a member now, in stretches; a second time does nothing.
 
-    Of a large group these are the first stretches; `planning.plan_more` goes on. For who ticked an
-    interest only the worker can, which chooses them. Raises SubjectNamesGroup, GroupIsRetired and
-    InterestIsRetired, and InvalidState when nobody is there to choose.
+    Of a large group these are the first stretches; `planning.plan_more` goes on. Raises
+    SubjectNamesGroup and GroupIsRetired.
     """
     if newsletter.queued_at is not None:
         return
     require_valid(newsletter)
     session.flush()
-    if newsletter.interest_id is not None and choose is None:
-        raise InvalidState
     newsletter.queued_at = newsletter.due_at = now()
     session.flush()
     logs.event(log, logging.INFO, "newsletter queued", newsletter=newsletter.id)
-    if newsletter.interest_id is None or choose is None:
-        plan_step(session, newsletter, 0, at_once)
-    else:
-        _plan_members(session, newsletter, choose(session, newsletter))
-
-
-def _plan_members(session: Session, newsletter: Newsletter, ids: list[int]) -> None:
-    """Write down the copies of these members at once: whose tick comes later is not meant.
-
-    One stretch without a member counts them, and lets them be paused like any.
-    """
-    copy = {"kind": "newsletter", "newsletter_id": newsletter.id, "due_at": newsletter.queued_at}
-    copy |= {"state": State.QUEUED, "created_at": newsletter.queued_at}
-    if ids:
-        session.add(
-            Chunk(newsletter_id=newsletter.id, low=0, high=0, planned=len(ids), inserted=len(ids))
-        )
-        session.execute(insert(Delivery), [{**copy, "subscription_id": each} for each in ids])
+    plan_step(session, newsletter, 0, at_once)
 
 
 def plan_step(
@@ -346,24 +288,18 @@ def _stretches(newsletter: Newsletter, after: int, last: int) -> Select[Any]:
 
 
 def queue_due(
-    session: Session,
-    choose: Choose | None = None,
-    may_go_out: Check | None = None,
-    is_fit: Check | None = None,
+    session: Session, may_go_out: Check | None = None, is_fit: Check | None = None
 ) -> list[Newsletter]:
     """Queue the issues whose time has come, and return them.
 
     One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks a
-    second yes, is held and its leads are asked; one of a retired group, or to a retired
-    interest, is a draft again. Without who chooses, those to an interest wait.
+    second yes, is held and its leads are asked; one of a retired group is a draft again.
     """
     due = select(Newsletter).where(
         Newsletter.queued_at.is_(None),
         Newsletter.due_at <= now(),
         Newsletter.is_template.is_(False),
     )
-    if choose is None:
-        due = due.where(Newsletter.interest_id.is_(None))
     queued = []
     for newsletter in session.scalars(due.with_for_update(skip_locked=True)):
         try:
@@ -373,14 +309,14 @@ def queue_due(
             )
         except SubjectNamesGroup:
             _hold(session, newsletter)
-        except (GroupIsRetired, InterestIsRetired):
+        except GroupIsRetired:
             newsletter.due_at = None
         else:
             is_late = newsletter.due_at and newsletter.due_at < now() - LATE_AFTER
             if is_late or not is_ready:
                 _hold(session, newsletter)
             else:
-                queue(session, newsletter, choose)
+                queue(session, newsletter)
                 queued.append(newsletter)
     return queued
 

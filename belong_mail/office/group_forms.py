@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
     Field,
+    Form,
     RadioField,
     SelectChoice,
     StringField,
@@ -22,12 +23,12 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from belong_mail.core.i18n import DEFAULT, LocalizedText, language_name
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.question_types import QUESTION_TYPES
+from belong_mail.groups.questions import asks_sensitive
 from belong_mail.leads.forms import (
     LINE_VALIDATORS,
     MISSION_VALIDATORS,
     in_one_line,
     lines,
-    no_sensitive_topics,
     one_a_line,
     with_newlines,
 )
@@ -187,6 +188,16 @@ class NewGroupForm(GroupForm):
         validators=[InputRequired(_l("Choose one."))],
     )
     submit = SubmitField(_l("Add the group"))
+
+
+def no_sensitive_topics(_form: Form, field: Field) -> None:
+    if asks_sensitive(field.data or ""):
+        raise ValidationError(
+            _(
+                "Please ask something else. No one has to say who they are to belong: none of our"
+                " forms ask about identity, health, pronouns, religion, race or orientation."
+            )
+        )
 
 
 # Options of one question.

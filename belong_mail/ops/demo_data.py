@@ -16,7 +16,6 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.members import waitlist_tasks
 from belong_mail.members.models import Subscription
 from belong_mail.members.service import ENOUGH_INTEREST, SignupData
-from belong_mail.members.ticks import wrap_ticks
 from belong_mail.members.wrapped_fields import wrap_address, wrap_field
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
@@ -83,7 +82,6 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
         "group_id": group.id,
         "address_index": keyring.index.member(group.public_id, address),
         "wrapped_address": wrap_address(keyring, address, public_id, group),
-        "wrapped_ticks": wrap_ticks(keyring.opener, (), public_id, group.public_id),
         "wrapped_name": wrap_field(keyring, name, "wrapped_name", public_id),
         "language": "es" if name in {"Carmen", "Inés", "Hugo"} else "en",
         "is_suppressed": False,

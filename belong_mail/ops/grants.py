@@ -76,14 +76,6 @@ WEB = {
     "flyers": Rights(
         "public_id newsletter_id title content size pages is_tagged", may_delete=True
     ),
-    "group_interests": Rights(
-        "public_id group_id label members_shown retired_at forgotten_at",
-        update="label retired_at",
-        rows=(
-            ("INSERT", "members_shown IS NULL AND retired_at IS NULL AND forgotten_at IS NULL"),
-            ("UPDATE", "true"),
-        ),
-    ),
     # The worker alone notes names, tells of an end, and empties a group.
     "groups": Rights(
         "public_id slug name summary mission activities audience note resources welcome before"
@@ -134,19 +126,16 @@ WEB = {
         " is_open spoken access has_families sequence changed_at cancelled_at",
     ),
     "newsletters": Rights(
-        "public_id group_id subject preheader text interest_id is_template created_at changed_at"
+        "public_id group_id subject preheader text is_template created_at changed_at"
         " due_at released_by queued_at paused_at is_refused is_late resumed_at stopped_at held_at"
-        " readers_forgotten_at counted_at planned_to",
-        update="subject preheader text interest_id changed_at due_at released_by paused_at"
+        " counted_at planned_to",
+        update="subject preheader text changed_at due_at released_by paused_at"
         " is_refused is_late resumed_at stopped_at held_at",
         may_delete=True,
         rows=(
             (
                 "INSERT",
-                (
-                    "queued_at IS NULL AND planned_to IS NULL AND readers_forgotten_at IS NULL"
-                    " AND counted_at IS NULL"
-                ),
+                "queued_at IS NULL AND planned_to IS NULL AND counted_at IS NULL",
             ),
             ("UPDATE", "true"),
             ("DELETE", "queued_at IS NULL"),
@@ -178,7 +167,7 @@ WEB = {
             ("UPDATE", "true"),
         ),
     ),
-    "sheets": Rights(update="ticks", may_delete=True),
+    "sheets": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),
     "subscriptions": Rights(
         update="language confirmed_at ended_at is_unreachable paused_until is_reminded asked_at"

@@ -9,7 +9,7 @@ from flask_babel import get_locale
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
-from belong_mail.groups.presenters import group_view, localized, resources_of
+from belong_mail.groups.presenters import group_view, resources_of
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.web.access import public
@@ -45,14 +45,12 @@ def group(slug: str) -> str:
         found = groups.find_even_retired(session, slug) or abort(404)
         language = str(get_locale())
         shown, resources = group_view(found, language), resources_of(found, language)
-        interests = [localized(each.label, language) for each in found.interests]
         zone = services().settings.timezone
         coming = meetings.upcoming(session, zone, now(), NEXT, found)
     return render_template(
         "directory/group.html",
         group=shown,
         resources=resources,
-        interests=interests,
         meetings=[formatting.meeting_view(each, language) for each in coming],
     )
 

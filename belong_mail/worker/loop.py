@@ -31,7 +31,6 @@ from belong_mail.members import import_tasks, waitlist_tasks, wrapped_fields
 from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
-from belong_mail.newsletters import recipients as issue_recipients
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import clock_repair, hold, key_check
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
@@ -92,7 +91,6 @@ class Worker:
         """A key of `hold.REASONS` while we must not work."""
         self._issue_mailer = issue_mailer.IssueMailer(mailer)
         compose = partial(registry.compose_deliveries, mailer, self._issue_mailer)
-        self._choose = partial(issue_recipients.members_with_interest, mailer.opener)
         self._may_go_out = partial(approval_proof.may_go_out, mailer.opener)
         self._import_pace = import_tasks.Pace.within(policy)
         self._is_fit = partial(issue_mailer.is_fit, mailer)
@@ -248,8 +246,7 @@ class Worker:
         was_reading |= self._tell_of_starts()
         was_reading |= self._ask_imported()
         with self._sessions.begin() as session:
-            checks = self._choose, self._may_go_out, self._is_fit
-            for newsletter in newsletters.queue_due(session, *checks):
+            for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
                 if self._services.settings.copy_to_office:
                     newsletters.send_copy(session, newsletter, self._services.seal_to_office())
         with self._sessions.begin() as session:

@@ -19,7 +19,7 @@ from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
-from belong_mail.members import import_tasks, reminders, ticks
+from belong_mail.members import import_tasks, reminders
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.pace import Pace
 from belong_mail.members.service import count_for_leads
@@ -51,10 +51,6 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": partial(count_for_leads, pace=Pace()),
-        "Leads see old numbers of interests": partial(
-            ticks.count_for_leads, opener=mailer.opener, pace=Pace()
-        ),
-        "Ticks of retired interests stay": partial(ticks.forget_retired, opener=mailer.opener),
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
         "District sign-ins are unproven": verify,
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
@@ -78,7 +74,6 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         Site(session, settings, now()), keys, mailer.operators
     )
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
-    found["Memberships lack a list of ticks"] = partial(ticks.fill_missing, opener=mailer.opener)
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
     return found
 

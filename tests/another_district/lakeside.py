@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from belong_mail.groups import service as groups
-from belong_mail.groups.models import Group, GroupInterest
+from belong_mail.groups.models import Group, Question
 
 SETTINGS = {
     "BELONG_SITE_NAME": "Lakeside Together",
@@ -35,7 +35,8 @@ def add_groups(session: Session) -> None:
     """Let the office of Lakeside have added its groups."""
     for slug, name, is_upcoming in GROUPS:
         group = groups.add(session, slug, name, f"{name} at Lakeside.", is_upcoming=is_upcoming)
-        group.all_interests.append(GroupInterest(label={"en": "Bring tea", "es": "Traer té"}))
+        asked = {"en": "Would you bring tea?", "es": "¿Traerías té?"}
+        group.questions.append(Question(position=1, kind="consent", label=asked))
         group.summary = {"en": f"{name} at Lakeside.", "es": f"{name} en Lakeside."}
 
 

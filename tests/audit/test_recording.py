@@ -106,18 +106,6 @@ def test_what_is_done_to_a_newsletter_is_recorded_in_turn(
     assert {each.browser_session for each in entries} == {browser.public_id}
 
 
-def test_to_whom_a_newsletter_goes_is_recorded_when_it_changes(
-    lead: Visitor, services: Services
-) -> None:
-    page = write(lead)
-    with services.reading.begin() as session:
-        interest = group_named(session, "the-village").interests[0].public_id
-    for _ in range(2):
-        lead.send(f"{page}/release", when="now", minutes="10", recipients=interest)
-        act(lead, page, "undo")
-    assert kinds(services).count(Kind.AUDIENCE_CHANGED) == 1
-
-
 MEETING = {
     "title_en": "Tea", "title_es": "Té", "starts_on": "2030-12-10", "starts_at": "16:00",
     "ends_at": "17:00", "repeats": "once", "place": "Room 4", "is_open": "anyone",
@@ -152,18 +140,6 @@ def test_page_that_is_brought_back_is_recorded(lead: Visitor, services: Services
     lead.send(f"{VILLAGE}/page", summary_en="Tea for all")
     assert pressed(lead, f"{VILLAGE}/page/undo") == 303
     assert newest(services).detail == "undo"
-
-
-def test_each_step_of_an_interest_is_recorded(lead: Visitor, services: Services) -> None:
-    with services.writing.begin() as session:
-        interest = group_named(session, "the-village").interests[0].public_id
-    page = f"{VILLAGE}/interests/{interest}"
-    assert lead.send(page, label_en="Pouring tea", label_es="Servir té").status_code == 303
-    assert pressed(lead, f"{page}/retire") == 303
-    added = {"label_en": "Singing", "label_es": "Cantar"}
-    assert lead.send(f"{VILLAGE}/interests", **added).status_code == 303
-    wanted = [Kind.INTEREST_RENAMED, Kind.INTEREST_RETIRED, Kind.INTEREST_ADDED]
-    assert kinds(services) == wanted
 
 
 def test_question_that_is_added_and_removed_is_recorded(

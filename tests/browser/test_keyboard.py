@@ -8,7 +8,7 @@ from tests.markers import night
 JOIN = "/groups/the-village/join"
 IN_ORDER = [
     "skip", "brand", "Groups", "Calendar", "Contact", "Español", "The Village", "email",
-    "language", "first_name", "interests", "interests", "interests", "question-1",
+    "language", "first_name", "question-1", "question-2", "question-2", "question-2",
     "introduce_me", "summary", "submit",
 ]  # fmt: skip
 WHERE = """() => {
@@ -79,14 +79,14 @@ def test_errors_keep_what_was_typed_and_lead_to_their_fields(phone: Page) -> Non
     phone.fill("[name=first_name]", "<Ada>")
     phone.check("[name=introduce_me]")
     phone.locator("[name=question-1]").nth(1).check()
-    phone.locator("[name=interests]").nth(2).check()
+    phone.locator("[name=question-2]").nth(2).check()
     phone.keyboard.press("Enter")
     expect(phone).to_have_title("Problem: Join The Village Belong Group · DPS Belong")
     expect(phone.locator("[name=email]")).to_have_value("ada@gmail.com")
     expect(phone.locator("[name=first_name]")).to_have_value("<Ada>")
     expect(phone.locator("[name=introduce_me]")).to_be_checked()
     expect(phone.locator("[name=question-1]").nth(1)).to_be_checked()
-    expect(phone.locator("[name=interests]").nth(2)).to_be_checked()
+    expect(phone.locator("[name=question-2]").nth(2)).to_be_checked()
     for name in ("email", "first_name"):
         link = phone.get_by_role("alert").locator(f'a[href="#{name}"]')
         link.press("Enter")

@@ -130,12 +130,9 @@ SILENCE = "tests/newsletters/test_silence.py"
 GATE = "tests/newsletters/test_gate.py"
 LINTER = "tests/mail/test_linter.py"
 HEADER_WORDS = "tests/groups/test_header_words.py"
-TICKING = "tests/group_interests/test_ticking.py"
 HOSTILE = "tests/district/test_hostile.py"
 NO_PROOF = f"{HOSTILE}::test_a_proof_that_is_none_is_refused"
 DISTRICT = "tests/district/test_signing_in.py"
-TO_AN_INTEREST = "tests/group_interests/test_newsletters.py"
-WHO_TICKED = "tests/group_interests/test_secrecy.py"
 REASONS = "tests/bounce_parsing/test_reasons.py"
 FLOOD = "tests/bounces/test_flood.py"
 REFUSALS = "tests/bounces/test_refusals.py"
@@ -150,7 +147,6 @@ PRIORITY = "tests/delivery/test_priority.py"
 OFFICE = "tests/district/test_office.py"
 FLYERS = "tests/flyers/test_flyers.py"
 READING = "tests/flyers/test_reading.py"
-LEADS = "tests/group_interests/test_leads.py"
 PROBE_MAILBOX = "tests/intake/test_probe_mailbox.py"
 PAGE = "tests/leads/test_page.py"
 WRITING = "tests/leads/test_writing.py"
@@ -845,13 +841,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
             "from belong_mail.web.access import fresh_proof\n"
         ),
         (TABLE_WRITTEN,),
-    ),
-    (
-        "a-way-to-help-is-its-groups",
-        "belong_mail/leads/interests.py",
-        "        GroupInterest.group_id == group.id,\n        GroupInterest.retired_at",
-        "        GroupInterest.retired_at",
-        (TABLE,),
     ),
     (
         "a-question-is-its-groups",
@@ -4742,121 +4731,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if language != DEFAULT and text.strip():",
         "        if language != DEFAULT:",
         (THIRD_LANGUAGE,),
-    ),
-    (
-        "ticks-open-in-their-own-row-and-group",
-        "belong_mail/members/ticks.py",
-        "return opener.wrap(data, TICKS_COLUMN, row_of(public_id, group_public_id))",
-        'return opener.wrap(data, TICKS_COLUMN, "")',
-        (f"{WHO_TICKED}::test_a_list_opens_in_its_own_row_and_group_alone",),
-    ),
-    (
-        "a-list-has-one-length-whatever-the-web-invents",
-        "belong_mail/members/ticks.py",
-        "return [each for each in named if len(each) == ID_LENGTH][:MAX_INTERESTS]",
-        "return named",
-        (f"{WHO_TICKED}::test_interests_that_the_web_invents_do_not_make_a_list_longer",),
-    ),
-    (
-        "each-membership-has-a-list",
-        "belong_mail/members/tasks.py",
-        "        wrapped_ticks=wrap_ticks(keyring.opener, (), public_id, group.public_id),\n",
-        "",
-        (f"{WHO_TICKED}::test_the_database_tells_of_nobody_what_or_whether_they_ticked",),
-    ),
-    (
-        "a-copy-to-an-interest-opens-its-readers-ticks",
-        "belong_mail/newsletters/issue_mailer.py",
-        "        if template.interest and template.interest not in open_ticks(",
-        "        if not template.group and template.interest not in open_ticks(",
-        (f"{WHO_TICKED}::test_a_copy_for_somebody_who_has_not_ticked_does_not_leave",),
-    ),
-    (
-        "an-issue-is-wrapped-for-its-interest",
-        "belong_mail/newsletters/issue_mailer.py",
-        'suffix = f"/{newsletter.interest.public_id}" if newsletter.interest else ""\n',
-        'suffix = ""\n',
-        (f"{WHO_TICKED}::test_who_gets_an_issue_cannot_be_changed_once_it_is_written",),
-    ),
-    (
-        "an-issue-to-an-interest-goes-to-nobody-else",
-        "belong_mail/newsletters/service.py",
-        "    if newsletter.interest_id is None or choose is None:\n        plan_step",
-        "    if choose is not None:\n        plan_step",
-        (f"{TO_AN_INTEREST}::test_it_reaches_who_ticked_and_nobody_else",),
-    ),
-    (
-        "nobody-but-the-worker-queues-for-an-interest",
-        "belong_mail/newsletters/service.py",
-        "    if newsletter.interest_id is not None and choose is None:\n        raise",
-        "    if newsletter.interest_id == -1:\n        raise",
-        (f"{TO_AN_INTEREST}::test_nobody_but_the_worker_queues_it",),
-    ),
-    (
-        "what-was-for-a-retired-interest-stays-here",
-        "belong_mail/newsletters/service.py",
-        "    if is_interest_gone(newsletter):\n        raise InterestIsRetired\n",
-        "",
-        (
-            (
-                f"{TO_AN_INTEREST}::"
-                "test_an_issue_for_a_retired_interest_is_a_draft_again_when_its_time_comes"
-            ),
-        ),
-    ),
-    (
-        "a-subject-is-silent-about-an-interest",
-        "belong_mail/newsletters/service.py",
-        "telling_word(newsletter.group, words) or found_phrase(labels, words)",
-        "telling_word(newsletter.group, words)",
-        (f"{TO_AN_INTEREST}::test_a_subject_that_says_the_interest_is_refused",),
-    ),
-    (
-        "ticks-change-by-ones-own-list-alone",
-        "belong_mail/members/self_service_tasks.py",
-        "    for subscription in held:\n        if subscription.public_id",
-        "    for subscription in session.query(Subscription):\n        if subscription.public_id",
-        (f"{TICKING}::test_the_worker_takes_choices_for_no_membership_that_is_not_on_the_list",),
-    ),
-    (
-        "a-sign-up-ticks-once",
-        "belong_mail/members/ticks.py",
-        "    pending.wrapped_ticks = None\n",
-        "",
-        (
-            (
-                f"{TICKING}::"
-                "test_a_second_sign_up_adds_to_the_first_and_pressing_again_brings_nothing_back"
-            ),
-        ),
-    ),
-    (
-        "deleting-an-interest-tells-of-nobody",
-        "belong_mail/members/ticks.py",
-        "_rows(session, model, group, model.wrapped_ticks.is_not(None)):",
-        "_rows(session, model, group, model.id == 1):",
-        (f"{WHO_TICKED}::test_who_compares_copies_does_not_see_who_had_ticked_what_was_retired",),
-    ),
-    (
-        "few-readers-and-none-read-alike",
-        "belong_mail/newsletters/progress.py",
-        'issue.queued_at and status.counts["recipients"] < COUNT_STEP\n',
-        'issue.queued_at and not status.counts["recipients"]\n',
-        (f"{TO_AN_INTEREST}::test_a_report_says_the_same_of_one_reader_and_of_none",),
-    ),
-    (
-        "ticks-of-a-deleted-interest-go",
-        "belong_mail/members/ticks.py",
-        "        kept = known & _readable(opener, row, group)\n",
-        "        kept = _readable(opener, row, group)\n",
-        (f"{LEADS}::test_what_is_retired_is_offered_no_more_and_its_ticks_are_deleted",),
-    ),
-    (
-        "who-got-an-issue-to-an-interest-is-forgotten",
-        "belong_mail/newsletters/recipients.py",
-        "over.values(subscription_id=None)",
-        "over.values(phrase=None)",
-        (f"{WHO_TICKED}::test_who_got_an_issue_to_an_interest_is_forgotten_after_a_week",),
     ),
     (
         "audit-entries-are-not-changed",

@@ -210,7 +210,7 @@ def test_a_newsletter_is_duplicated_with_words_and_pictures_and_nothing_else(
     with services.reading.begin() as session:
         old, new = session.scalars(select(Newsletter).order_by(Newsletter.id))
         assert new.images[0].public_id != old.images[0].public_id
-        nothing = (new.due_at, new.queued_at, new.released_by, new.interest_id, new.held_at)
+        nothing = (new.due_at, new.queued_at, new.released_by, new.held_at)
         assert set(nothing) == {None}
     act(lead, copy, "delete")
     assert lead.open(lead.open(page + "/read").text.split('<img src="')[1].split('"')[0]).data

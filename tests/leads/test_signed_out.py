@@ -38,8 +38,6 @@ FORMS: dict[str, dict[str, Any]] = {
         "mailbox": "shared.box@dpsk12.org",
     },
     "office_groups.questions": {"label_en": "Which snack do you like?", "kind": "text"},
-    "group_interests.listed_interests": {"label_en": "Bring the tea"},
-    "group_interests.rename": {"label_en": "Bring the cake"},
     "lead_meetings.new": {
         "title_en": "Tea for everyone",
         "starts_on": SOON,
@@ -87,7 +85,7 @@ WITHOUT_WORDS = {
     "editor.delete", "pictures.remove", "flyers.remove", "releases.test", "releases.undo",
     "releases.pause", "releases.resume", "releases.stop", "group_settings.undo",
     "lead_meetings.cancel", "lead_meetings.cancel_day",
-    "lead_meetings.restore_day", "group_interests.retire",
+    "lead_meetings.restore_day",
 }  # fmt: skip
 TYPED = re.compile('<textarea|<input[^>]*type="(?:text|email|url|date|time|datetime-local|file)"')
 FORM = re.compile(r"<form(?P<given>[^>]*)>(?P<inside>.*?)</form>", re.DOTALL)

@@ -15,7 +15,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.db_dump import kept_of
-from tests.factories import group_named, interests_of, make_member, make_members, queue_issue
+from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
 from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
@@ -98,22 +98,6 @@ def test_exact_numbers_of_copies_are_shown_by_what_became_of_them(
 def count(office: Visitor, page: str, words: str) -> int:
     found = re.search(rf"<dt>{words}</dt><dd>(\d+)</dd>", office.open(page).text)
     return int(found[1]) if found else 0
-
-
-def test_few_who_chose_an_interest_are_not_counted_for_the_office(
-    office: Visitor, services: Services, keyring: Keyring
-) -> None:
-    with services.writing.begin() as session:
-        make_member(session, keyring, "ada@dpsk12.org")
-        public_id = next(iter(interests_of(session).values()))
-        issue = newsletters.draft(session, group_named(session, "the-village"), "Tea", "Come.")
-        chosen = next(each for each in issue.group.interests if each.public_id == public_id)
-        newsletters.choose_recipients(issue, chosen)
-        newsletters.queue(session, issue, lambda _session, _issue: [1])
-        page = f"{LIST}/{issue.public_id}"
-    assert "fewer than 10 people had chosen this" in office.open(page).text
-    assert "<dt>" not in office.open(page).text
-    assert GONE not in office.open(f"{page}/stop").text
 
 
 def test_the_office_reads_a_newsletter_before_and_after_it_went_out(

@@ -18,7 +18,6 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
-from belong_mail.leads import interests
 from belong_mail.newsletters import approval, asking
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Approval, Newsletter
@@ -48,7 +47,7 @@ SETTINGS = {
 }
 # What has a group, and is there for the leaders of that group alone.
 OF_A_GROUP = {
-    "slug", "public_id", "picture_id", "flyer_id", "meeting_id", "question_id", "interest_id",
+    "slug", "public_id", "picture_id", "flyer_id", "meeting_id", "question_id",
 }  # fmt: skip
 # What each part of an address is when it names nothing.
 NOTHING: dict[str, object] = {
@@ -60,7 +59,6 @@ NOTHING: dict[str, object] = {
     "meeting_id": new_public_id(),
     "day": date(2026, 1, 1),
     "question_id": 999_999,
-    "interest_id": new_public_id(),
     "account_id": new_public_id(),
     "verb": "nothing",
     "reference": "NOTHING-1",
@@ -279,14 +277,12 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
         asking.ask(session, asked, lead, asking.Wanted(None, 10, is_told=False))
     meeting = plan_meeting(session, slug)
     question = add_question(session, group, "text", {"en": "Which snack?"}, [])
-    interests.add_interest(session, group, {"en": "Bring the tea"})
     named = {
         "slug": slug,
         "number": group.id,
         "meeting_id": meeting.public_id,
         "day": meeting.starts_on.isoformat(),
         "question_id": question.id,
-        "interest_id": group.interests[0].public_id,
         "verb": "sign_out",
         "_button": "leave",
         "reference": crawl.begin_thread(session, services, CODE if slug == OWN else ""),

@@ -39,9 +39,6 @@ FIELDS = {
     ("office.addresses", "group"): Role.OFFICE,
     ("people.do", "role"): Role.OFFICE,
     ("people.invite", "groups"): Role.OFFICE,
-    ("personal_address.join", "interests"): Role.LINK,
-    ("releases.release", "recipients"): Role.LEAD,
-    ("subscriptions.join", "interests"): Role.STRANGER,
 }
 # Refused: there is no such thing, it is not as it was, or the form is shown again.
 REFUSED = {404, 409, 422}
@@ -124,8 +121,6 @@ def foreign(session: Session, keyring: Keyring) -> dict[str, list[str]]:
         "role": [OTHER, ended.slug],
         "to": [person.public_id, elsewhere.public_id[::-1]],
         "groups": [ended.public_id],
-        "recipients": [each.public_id for each in other.interests],
-        "interests": [each.public_id for each in other.interests],
     }
 
 

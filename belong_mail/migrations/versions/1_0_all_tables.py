@@ -80,16 +80,6 @@ def _create_groups() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("is_required", sa.Boolean(), nullable=False),
     )
-    op.create_table(
-        "group_interests",
-        sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("public_id", sa.String(), unique=True, nullable=False),
-        sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id"), index=True, nullable=False),
-        sa.Column("label", sa.JSON(), nullable=False),
-        sa.Column("members_shown", sa.Integer()),
-        sa.Column("retired_at", TIME),
-        sa.Column("forgotten_at", TIME),
-    )
 
 
 def _create_accounts() -> None:
@@ -356,7 +346,6 @@ def _create_members() -> None:
         sa.Column("wrapped_address", sa.LargeBinary(), nullable=False),
         sa.Column("wrapped_name", sa.LargeBinary()),
         sa.Column("wrapped_introduction", sa.LargeBinary()),
-        sa.Column("wrapped_ticks", sa.LargeBinary()),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("requested_at", TIME, nullable=False),
         sa.Column("confirmed_at", TIME),
@@ -374,7 +363,6 @@ def _create_members() -> None:
     _index_some(
         "ix_subscriptions_introduced", "subscriptions", ["id"], "wrapped_introduction IS NOT NULL"
     )
-    _index_some("ix_subscriptions_ticks_due", "subscriptions", ["id"], "wrapped_ticks IS NULL")
     op.create_table(
         "erasures",
         sa.Column("address_index", sa.LargeBinary(), primary_key=True),
@@ -395,7 +383,6 @@ def _create_members() -> None:
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("wrapped_name", sa.LargeBinary()),
         sa.Column("wrapped_introduction", sa.LargeBinary()),
-        sa.Column("wrapped_ticks", sa.LargeBinary()),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("is_invited", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("is_reminded", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -418,7 +405,6 @@ def _create_members() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("secret_hash", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("locked", sa.LargeBinary(), nullable=False),
-        sa.Column("ticks", sa.LargeBinary()),
         sa.Column("expires_at", TIME, nullable=False),
     )
     op.create_table(
@@ -467,8 +453,6 @@ def _create_newsletters() -> None:
         sa.Column("subject", sa.JSON(), nullable=False),
         sa.Column("preheader", sa.JSON(), nullable=False, server_default="{}"),
         sa.Column("text", sa.JSON(), nullable=False),
-        sa.Column("interest_id", sa.Integer(), sa.ForeignKey("group_interests.id")),
-        sa.Column("readers_forgotten_at", TIME),
         sa.Column("counted_at", TIME),
         sa.Column("is_template", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("created_at", TIME, nullable=False),
