@@ -1,6 +1,7 @@
-"""Tell hosts and networks apart by name or address."""
+"""Read servers' URLs, and tell hosts and networks apart by name or address."""
 
 import ipaddress
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -16,3 +17,25 @@ def is_loopback(host: str) -> bool:
 def is_this_machine(host: str) -> bool:
     """Tell whether a browser takes a host for this machine (RFC 6761 6.3)."""
     return is_loopback(host) or host.endswith(".localhost")
+
+
+def read_url(
+    url: str, options: frozenset[str], refused: type[ValueError]
+) -> tuple[SplitResult, int | None, dict[str, str]]:
+    """Return a server's URL in parts, its port and options; raise `refused`, without a value."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise refused(
+            "The URL cannot be read. In a password, write : / ? # @ % as %3A and so on."
+        ) from None
+    query = dict(pairs)
+    if unknown := sorted(query.keys() - options):
+        raise refused(f"The URL has unknown options: {', '.join(unknown)}.")
+    if len(query) != len(pairs):
+        raise refused("The URL has an option twice.")
+    if not parts.hostname or parts.fragment or not url.isprintable():
+        raise refused("The URL must name a host.")
+    return parts, port, query

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
 from belong_mail.mail.credentials import (
     Credentials,
@@ -11,7 +11,7 @@ from belong_mail.mail.credentials import (
     is_plain,
     parse_credentials,
 )
-from belong_mail.mail.hosts import is_loopback
+from belong_mail.mail.hosts import is_loopback, read_url
 
 PASSWORD, OAUTH2 = "password", "oauth2"
 # Where what has been read goes.
@@ -51,7 +51,9 @@ def parse_mailbox(
 
     imap, without TLS, is for loopback only. Raises InvalidMailbox.
     """
-    parts, port, query = _split(url)
+    parts, port, query = read_url(url, _QUERY, InvalidMailbox)
+    if parts.scheme not in _PORTS:
+        raise InvalidMailbox("It must begin with imaps://.")
     host, user = parts.hostname or "", unquote(parts.username or "")
     given = unquote(parts.password or "") or password
     if not user or not is_plain(user + given):
@@ -73,8 +75,8 @@ def parse_mailbox(
     elif not given:
         raise InvalidMailbox("It needs a password: set BELONG_INBOUND_PASSWORD.")
     return MailboxLocation(
-        host=host, port=port, is_secure=parts.scheme == "imaps", user=user, folder=folder,
-        read_folder=read_folder, ca=ca, password=given, credentials=opened_by,
+        host=host, port=port or _PORTS[parts.scheme], is_secure=parts.scheme == "imaps", user=user,
+        folder=folder, read_folder=read_folder, ca=ca, password=given, credentials=opened_by,
     )  # fmt: skip
 
 
@@ -83,25 +85,6 @@ def _require_fit(credentials: str) -> None:
         parse_credentials(credentials, CREDENTIALS)
     except InvalidCredentials as error:
         raise InvalidMailbox(str(error)) from None
-
-
-def _split(url: str) -> tuple[SplitResult, int, dict[str, str]]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except KeyError:
-        raise InvalidMailbox("It must begin with imaps://.") from None
-    except ValueError:
-        raise InvalidMailbox(
-            "The URL cannot be read. In a password, write : / ? # @ % as %3A and so on."
-        ) from None
-    query = dict(pairs)
-    if unknown := sorted(query.keys() - _QUERY):
-        raise InvalidMailbox(f"The URL has unknown options: {', '.join(unknown)}.")
-    if not parts.hostname or parts.fragment or not url.isprintable() or len(query) != len(pairs):
-        raise InvalidMailbox("The URL must name a host and a user, and each option once.")
-    return parts, port, query
 
 
 def _is_by_token(auth: str, option: str | None) -> bool:

@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import TYPE_CHECKING, Final, Literal, Protocol
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
-from belong_mail.mail.hosts import is_loopback
+from belong_mail.mail.hosts import is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import Relay, load_certificate
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
@@ -58,7 +58,9 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
     auth=xoauth2 what gets a token is given, or in a file, in place of a password.
     Raises InvalidRelay.
     """
-    parts, port, query = _split(url)
+    parts, port, query = read_url(url, _QUERY, InvalidRelay)
+    if parts.path.strip("/"):
+        raise InvalidRelay("The URL must name a host, and no path after it.")
     scheme = parts.scheme
     if scheme not in ("smtp", "smtps", "lmtp"):
         raise InvalidRelay("It must begin with smtp://, smtps:// or lmtp://.")
@@ -111,25 +113,6 @@ class SmtpTransport:
             source.record_start(outgoing)
             drive(smtp_session.line, SmtpPipeline(smtp_session, source).run(outgoing))
             smtp_session.close()
-
-
-def _split(url: str) -> tuple[SplitResult, int | None, dict[str, str]]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError:
-        raise InvalidRelay(
-            "The URL cannot be read. In a password, write : / ? # @ % as %3A and so on."
-        ) from None
-    query = dict(pairs)
-    if unknown := sorted(query.keys() - _QUERY):
-        raise InvalidRelay(f"The URL has unknown options: {', '.join(unknown)}.")
-    if len(query) != len(pairs):
-        raise InvalidRelay("The URL has an option twice.")
-    if not parts.hostname or parts.path.strip("/") or parts.fragment or not url.isprintable():
-        raise InvalidRelay("The URL must name a host, and no path after it.")
-    return parts, port, query
 
 
 def _tls(scheme: str, setting: str | None, host: str) -> Literal["starttls", "implicit", "none"]:
