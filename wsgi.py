@@ -1,5 +1,6 @@
 """The entry point of the web server and the `flask` command; reads the settings."""
 
+import logging
 import os
 import sys
 
@@ -28,8 +29,16 @@ if (arguments := command_arguments("web", sys.argv)) is not None:
     launch_web(arguments, config)
 
 # Below, for only the processes that the web server starts load the pages.
+from flask import Flask
+
 from belong_mail.app import create_app
-from belong_mail.web.server import Server
+from belong_mail.core import logs
 
 app = create_app(config)
-serve = Server(app, log_format=config.log_format)
+
+
+def serve() -> Flask:
+    """Begin to answer, in a process of granian's."""
+    logs.configure(config.log_format, "web")
+    logs.event(logging.getLogger("belong_mail"), logging.INFO, "started", process=os.getpid())
+    return app

@@ -49,7 +49,7 @@ INVITED = "invited@dpsk12.org"
 SLUG = "the-village"
 PLAIN = (
     "/", "/privacy", "/check-your-inbox", "/contact", "/contact/answer", "/healthz", "/readyz",
-    "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico",
+    "/accessibility", "/robots.txt", "/.well-known/security.txt", "/favicon.ico", "/too-long",
     "/my-groups", "/my-groups/sent", "/email-me-again", "/email-me-again/sent",
     "/sign-in", "/sign-in/sent", "/noted",
     "/forget-note/done", "/my-groups/deleted", "/confirm-mailbox/done",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait as wait_for
@@ -13,6 +14,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
 from flask.cli import main
 
@@ -140,3 +142,16 @@ def running(settings: Mapping[str, str], *arguments: str) -> Iterator[subprocess
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def wait_until_served(port: int) -> None:
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)

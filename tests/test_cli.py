@@ -4,11 +4,9 @@ import json
 import re
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from click.testing import Result
@@ -27,7 +25,7 @@ from tests.conftest import KEYS
 from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, members_of
 from tests.markers import on_sqlite
-from tests.processes import ROOT, SECONDS, run, running, surroundings
+from tests.processes import ROOT, SECONDS, run, running, surroundings, wait_until_served
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
 
@@ -449,6 +447,13 @@ def test_development_listens_to_this_machine_alone(host: str, environment: dict[
     assert "BELONG_ENV=production" in ended.stderr
 
 
+def test_production_is_served_behind_a_proxy_alone(environment: dict[str, str]) -> None:
+    ended = run(production(environment), "web", "--port", str(free_port()))
+    assert ended.returncode == 1
+    assert "BELONG_PROXIES is 0" in ended.stderr
+    assert "Set it to 1 behind one nginx or Caddy" in ended.stderr
+
+
 def test_the_web_server_forgets_the_workers_keys(
     environment: dict[str, str], app: object, tmp_path: Path
 ) -> None:
@@ -485,19 +490,6 @@ def production(environment: dict[str, str]) -> dict[str, str]:
         "BELONG_POSTAL_ADDRESS": "Denver",
         "BELONG_CONTACT_INBOX": "dps-belong@example.org",
     }
-
-
-def wait_until_served(port: int) -> None:
-    until = time.monotonic() + SECONDS
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
-                assert answer.status == 200
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
 
 
 def children_of(parent: int) -> list[int]:

@@ -14,6 +14,8 @@ from typing import Final
 TEXT, JSON = "text", "json"
 FORMATS: Final = (TEXT, JSON)
 FIELDS: Final = "fields"
+# Begins what granian appends to the message of an error: a traceback, with the error's values.
+TRACEBACK: Final = "Traceback (most recent call last)"
 # Of the request that is being answered; empty: none is.
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -64,7 +66,7 @@ class LineFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "program": self._program,
-            "event": " ".join(record.getMessage().split()),
+            "event": " ".join(record.getMessage().partition(TRACEBACK)[0].split()),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info and record.exc_info[0] is not None:

@@ -26,8 +26,16 @@ WORKER_ALONE = (
 )
 # How granian writes its own lines, such as that a web worker died: as we write ours.
 SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
-# Seconds before a web worker that ignores SIGTERM during startup is killed.
-WEB_PATIENCE = "5s"
+# For which a request may still run at SIGTERM: a form waits ten seconds for SQLite's lock. After
+# them a process is killed that was told during startup, where granian may miss it.
+WEB_PATIENCE = "15s"
+# Of each process: the pages wait for the database and for each other, not for slow senders.
+THREADS = 2
+NO_PROXY = (
+    "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
+    " whole: a few slow ones would keep everyone out. Set it to 1 behind one nginx or Caddy as in"
+    " deploy/."
+)
 # That a web worker holds at most, idle ones too.
 CONNECTIONS = 512
 # After that a connection ends on which no request has begun, or its headers are not whole.
@@ -63,6 +71,8 @@ def web_command(settings: Callable[[], Settings]) -> click.Command:
                 "--host must be this machine (127.0.0.1) in development, where anyone who can reach"
                 " it can read the mailbox. To serve other people, set BELONG_ENV=production."
             )
+        if not (settings().is_development or settings().proxies):
+            raise click.ClickException(NO_PROXY)
         _exec_web_server(host, port, workers, settings().log_format)
 
     return web
@@ -82,7 +92,8 @@ def _exec_web_server(host: str, port: int, workers: int, log_format: str) -> Non
     environ |= dict.fromkeys(WORKER_ALONE, "")
     environ["BELONG_LOG_FORMAT"] = log_format
     options = (
-        f"--interface rsgi --http 1 --no-ws --backpressure {CONNECTIONS}"
+        f"--interface wsgi --factory --http 1 --no-ws --blocking-threads {THREADS}"
+        f" --backpressure {CONNECTIONS}"
         f" --http1-header-read-timeout {HEADER_MILLISECONDS} --workers-kill-timeout {WEB_PATIENCE}"
         f" --workers {workers} --respawn-failed-workers --no-access-log --log-level warning"
     )

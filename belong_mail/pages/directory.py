@@ -96,6 +96,13 @@ def security() -> Response:
     return Response(text, mimetype="text/plain")
 
 
+@directory.get("/too-long")
+@public
+def too_long() -> ResponseReturnValue:
+    """Be the page for what the proxy refuses: longer than any form or file may be."""
+    abort(413)
+
+
 @directory.get("/healthz")
 @public
 def healthz() -> ResponseReturnValue:

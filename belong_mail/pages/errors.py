@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from traceback import walk_tb
 from urllib.parse import quote
 
 from flask import Flask, render_template, request
@@ -28,11 +29,12 @@ from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.context import SAFE, services, transaction
 from belong_mail.web.security_headers import RETRIED_ARGUMENT, OriginHidden
-from belong_mail.web.server import frames_of
 
 log = logging.getLogger(__name__)
 # Seconds after which trying again is worth it, when nobody knows better.
 RETRY_AFTER_SECONDS = 120
+MOST_FRAMES = 12
+CHUNK_OCTETS = 64 * 1024
 ErrorPage = tuple[str, int, dict[str, str]]
 NOT_HERE = 404
 
@@ -83,7 +85,10 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
     RequestEntityTooLarge: (
         413,
         gettext_noop("That’s too long to send"),
-        gettext_noop("Nothing was saved. Go back, shorten what you wrote, and send it again."),
+        gettext_noop(
+            "Nothing was saved. Go back, shorten what you wrote or choose a smaller file, and send"
+            " it again."
+        ),
     ),
 }
 
@@ -95,6 +100,7 @@ def register_error_pages(app: Flask) -> None:
     app.register_error_handler(OriginHidden, origin_hidden)
     for kind in MESSAGES:
         app.register_error_handler(kind, known_error)
+    app.register_error_handler(RequestEntityTooLarge, too_long)
     app.register_error_handler(DBAPIError, no_database)
     app.register_error_handler(Exception, unexpected)
     app.logger.addFilter(WithoutValues())
@@ -114,6 +120,14 @@ def message_of(error: BaseException) -> str:
     """Tell an error's type, page and lines; values may be addresses, and a URL a secret."""
     page = request.endpoint if request else None
     return f"{type(error).__name__} in {page}, at {frames_of(error)}"
+
+
+def frames_of(error: BaseException) -> str:
+    """Name the lines through which an error came, the last first, without any value."""
+    frames = [
+        f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(error.__traceback__)
+    ]
+    return " < ".join(frames[: -MOST_FRAMES - 1 : -1])
 
 
 def http_error(error: HTTPException) -> ErrorPage:
@@ -137,6 +151,13 @@ def http_error(error: HTTPException) -> ErrorPage:
 def known_error(error: Exception) -> ErrorPage:
     code, title, advice = next(MESSAGES[kind] for kind in type(error).__mro__ if kind in MESSAGES)
     return error_page(code, _(title), _(advice), shows_groups=code == NOT_HERE)
+
+
+def too_long(error: RequestEntityTooLarge) -> ErrorPage:
+    """Read the body away first: where some of it is left, the connection ends without an answer."""
+    while request.environ["wsgi.input"].read(CHUNK_OCTETS):
+        pass
+    return known_error(error)
 
 
 def too_many(error: TooManyRequests) -> ErrorPage:

@@ -15,8 +15,7 @@ import pytest
 from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.ops import cli
 from belong_mail.ops.console import SECTIONS
-from tests.processes import ROOT
-from tests.test_cli import wait_until_served
+from tests.processes import ROOT, wait_until_served
 
 BUILD = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory")
 TREES = (

@@ -11,7 +11,6 @@ SETUP = "tests/operations/test_setup.py"
 REHEARSED = "tests/operations/test_rehearsed_restore.py"
 TRAIL = "tests/audit/test_trail.py"
 PAST = "tests/leads/test_past.py"
-SERVING = "tests/test_serving.py"
 CONFIG = "tests/test_config.py"
 ANOTHER_DISTRICT = "tests/another_district/test_walk.py"
 TABLE = "tests/rights/test_table.py::test_nothing_refused_is_there_or_changes_anything"
@@ -176,6 +175,7 @@ PAGES_FIRST = (
 )
 UNITS = "tests/deploy/test_units.py"
 COMPOSE = "tests/deploy/test_compose.py"
+BODIES = "tests/production/test_bodies.py"
 OUTAGES = f"{PRODUCTION}/test_outages.py"
 INSTALLED = f"{PRODUCTION}/test_files.py"
 AWAY = f"{OUTAGES}::test_no_log_keeps_a_path_or_an_address_when_the_web_is_away"
@@ -872,47 +872,52 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "no-url-in-the-servers-log",
-        "belong_mail/web/server.py",
-        "except Exception as error:  # noqa: BLE001 - granian",
-        "except ArithmeticError as error:  # noqa: BLE001 - granian",
+        "belong_mail/core/logs.py",
+        ".partition(TRACEBACK)[0]",
+        "",
         ("tests/test_serving.py::test_an_app_that_fails_is_logged_without_the_url",),
     ),
     (
-        "slow-bodies-take-no-thread",
-        "belong_mail/web/server.py",
-        "asyncio.wait_for(_read(exchange, length), self._seconds)",
-        "_read(exchange, length)",
-        ("tests/test_serving.py::test_who_sends_a_drop_now_and_then_gets_no_more_time",),
+        "slow-bodies-wait-in-caddy",
+        "deploy/Caddyfile",
+        "\t\t{$BELONG_CADDY_BUFFERS:buffer_requests}\n",
+        "",
+        (f"{BODIES}::test_forms_whose_bodies_never_end_keep_nobody_out[caddy-sqlite]",),
     ),
     (
-        "a-form-cut-short-does-nothing",
-        "belong_mail/web/server.py",
-        "if len(body) != length:",
-        "if False:",
-        ("tests/test_serving.py::test_a_form_that_is_cut_short_does_nothing",),
+        "slow-bodies-wait-in-nginx",
+        "deploy/nginx.conf",
+        "proxy_request_buffering on;",
+        "proxy_request_buffering off;",
+        (f"{BODIES}::test_forms_whose_bodies_never_end_keep_nobody_out",),
     ),
     (
-        "a-query-is-octets",
-        "belong_mail/web/server.py",
-        "as_octets(scope.query_string)",
-        "scope.query_string",
-        ("tests/test_serving.py::test_octets_that_are_no_ascii_are_answered_as_any_other",),
+        "production-has-a-proxy",
+        "belong_mail/ops/web_launcher.py",
+        "if not (settings().is_development or settings().proxies):",
+        'if host == "nowhere":',
+        ("tests/test_cli.py::test_production_is_served_behind_a_proxy_alone",),
     ),
     (
-        "no-header-poses-as-another",
-        "belong_mail/web/server.py",
-        'if "_" in name:',
-        "if False:",
-        (
-            "tests/test_serving.py::test_a_whole_body_and_the_path_reach_the_app_and_no_header_poses_as_another",
-        ),
+        "what-is-too-long-gets-a-sentence",
+        "deploy/nginx.conf",
+        "    error_page 413 = /too-long?lang=$arg_lang;\n",
+        "",
+        (f"{BODIES}::test_what_is_too_long_gets_the_sites_own_page",),
+    ),
+    (
+        "a-request-ends-before-its-process",
+        "belong_mail/ops/web_launcher.py",
+        'WEB_PATIENCE = "15s"',
+        'WEB_PATIENCE = "1s"',
+        (f"{BODIES}::test_a_request_that_runs_at_sigterm_ends_well",),
     ),
     (
         "idle-connections-hold-up-no-page",
         "belong_mail/ops/web_launcher.py",
         "CONNECTIONS = 512",
         "CONNECTIONS = 64",
-        ("tests/test_serving.py::test_unfinished_forms_and_idle_connections_hold_up_no_page",),
+        ("tests/test_serving.py::test_idle_connections_hold_up_no_page",),
     ),
     (
         "largest-body",
@@ -5319,13 +5324,6 @@ ROWS += (
         "    app.request_class = OwnRequest\n",
         "",
         (f"{IMPORT_PAGE}::test_an_upload_is_never_written_to_disk",),
-    ),
-    (
-        "a-long-file-is-not-in-memory",
-        "belong_mail/web/server.py",
-        "if isinstance(pieces, SentFile) and",
-        "if isinstance(pieces, bytes) and",
-        (f"{SERVING}::test_a_long_file_is_sent_from_the_disk_as_it_is_taken[1.1]",),
     ),
     (
         "the-proxy-keeps-forms-in-memory",

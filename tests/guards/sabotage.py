@@ -48,6 +48,8 @@ def copied_checkout() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "checkout"
         shutil.copytree(ROOT, root, ignore=NOT_COPIED)
+        (root / "var").mkdir()
+        (root / "var" / "deploy").symlink_to(ROOT / "var" / "deploy")  # Caddy, where it was fetched
         # A sabotaged file is newer than what was compiled of it; `run` writes nothing of its own.
         compileall.compile_dir(root, quiet=1)
         yield root

@@ -1,0 +1,170 @@
+"""Forms as they come to the proxy: slow, cut short, too long; and a stop meanwhile."""
+
+import socket
+import sqlite3
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core.db import make_engine
+from tests.deploy import caddy
+from tests.production.client import OUR_OWN_FORM, Client
+from tests.production.stage import Stage
+
+pytestmark = pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
+UNFINISHED = 400
+MEGABYTE = 1_000_000
+# Seconds in which a page comes, while this machine may be busy.
+PROMPT = 10.0
+SENTENCE = {
+    "en": ("That’s too long to send", "shorten what you wrote or choose a smaller file"),
+    "es": (
+        "Es demasiado largo para enviarlo",
+        "acorta lo que escribiste o elige un archivo más pequeño",
+    ),
+}
+HALF_A_FORM = (
+    "POST /contact HTTP/1.1\r\nHost: localhost\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+)
+
+
+class Proxied:
+    """A proxy before the stage's web, and what visits it."""
+
+    def __init__(self, stage: Stage, port: int) -> None:
+        self.stage, self.port = stage, port
+        self.context = ssl.create_default_context(cafile=stage.authority.file)
+
+    def client(self) -> Client:
+        return Client(self.port, self.context)
+
+    def connect(self, words: str) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", self.port), 60)
+        connection = self.context.wrap_socket(plain, server_hostname="localhost")
+        connection.sendall(words.encode())
+        return connection
+
+
+@pytest.fixture(params=["nginx", "caddy"])
+def proxied(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterator[Proxied]:
+    if request.param == "nginx":
+        yield Proxied(stage, stage.port)
+        return
+    with caddy.running(tmp_path, stage.authority, stage.web_port) as running:
+        yield Proxied(stage, running.port)
+
+
+def messages(stage: Stage) -> int:
+    """Count the messages of the contact form that are kept."""
+    engine = make_engine(stage.database_url)
+    with Session(engine) as session:
+        found = session.scalar(select(func.count()).select_from(ContactMessage)) or 0
+    engine.dispose()
+    return found
+
+
+def write(client: Client) -> int:
+    """Send the contact form; tell how it was answered."""
+    form = {"topic": "need", "message": "Where? ¿Dónde?"}
+    return client.send("/contact", **form).status_code
+
+
+def test_forms_whose_bodies_never_end_keep_nobody_out(proxied: Proxied) -> None:
+    """By far more than there are threads: four were enough without a proxy that waits for them."""
+    with ExitStack() as all_open:
+        for number in range(UNFINISHED):
+            length = 5 * MEGABYTE if number % 2 else 100
+            words = HALF_A_FORM.format(length=length, body="message=x")
+            all_open.enter_context(proxied.connect(words))
+        visitor = proxied.client()
+        for path in ("/", "/groups/the-village/join", "/static/belong.css"):
+            begun = time.monotonic()
+            assert visitor.get(path).status_code == 200
+            assert time.monotonic() - begun < PROMPT
+        proxied.stage.forget_limits()
+        assert write(visitor) in {200, 303}
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("size", [50 * MEGABYTE, 5 * MEGABYTE, MEGABYTE // 2])
+def test_what_is_too_long_gets_the_sites_own_page(
+    proxied: Proxied, language: str, size: int
+) -> None:
+    """From the proxy above 16 MB, else from the web: a sentence with what the reader can do."""
+    status, page = answer_to_a_long_form(proxied, f"/contact?lang={language}", size)
+    assert status.startswith("HTTP/1.1 413 ")
+    for words in SENTENCE[language]:
+        assert words in page
+
+
+def answer_to_a_long_form(proxied: Proxied, url: str, size: int) -> tuple[str, str]:
+    """Send on while the answer is read, as browsers do; a proxy may end a body that it refuses."""
+    head = f"POST {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in OUR_OWN_FORM.items())
+    head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {size}\r\n\r\n"
+    with proxied.connect(head + "message=") as connection:
+
+        def send() -> None:
+            with suppress(OSError):
+                for _ in range(size // 10_000 + 1):
+                    connection.sendall(b"x" * 10_000)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        said = b""
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                said += piece
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        sending.join()
+    head, _, page = said.decode().partition("\r\n\r\n")
+    return head, page
+
+
+def test_a_form_that_is_cut_short_does_nothing(proxied: Proxied) -> None:
+    before = messages(proxied.stage)
+    token = proxied.client().get("/contact").text.partition('name="csrf_token"')[2]
+    token = token.partition('value="')[2].partition('"')[0]
+    body = f"csrf_token={token}&topic=need&message=half+of+"
+    for _ in range(3):
+        with proxied.connect(HALF_A_FORM.format(length=len(body) + 20, body=body)) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+    proxied.stage.forget_limits()
+    assert write(proxied.client()) in {200, 303}
+    assert messages(proxied.stage) == before + 1
+
+
+def test_a_request_that_runs_at_sigterm_ends_well(proxied: Proxied) -> None:
+    """A form waits for SQLite's lock while the web is told to stop: it is stored and answered."""
+    stage, answers = proxied.stage, []
+    before = messages(stage)
+    stage.forget_limits()
+    visitor = proxied.client()
+    file = stage.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        form = threading.Thread(target=lambda: answers.append(write(visitor)))
+        form.start()
+        time.sleep(2)
+        stage.processes["web"].terminate()
+        time.sleep(2)
+        assert answers == []
+        connection.execute("ROLLBACK")
+    form.join()
+    try:
+        assert stage.processes["web"].wait(30) == 0
+    finally:
+        stage.start("web")
+        stage.wait_until(lambda: stage.client().get("/readyz").status_code == 200)
+    assert answers[0] in {200, 303}
+    assert messages(stage) == before + 1
