@@ -65,14 +65,13 @@ FORMS: dict[str, dict[str, Any]] = {
     "office_groups.group": {"audience_en": "All staff are welcome here"},
     "office.addresses": {"email": "somebody.else@dpsk12.org"},
     "people.invite": {"name": "Ada", "email": "ada@dpsk12.org", "office": "y"},
-    "people.hand_over": {"to": "new", "name": "Bea", "email": "bea@dpsk12.org"},
     "people.person": {"name": "Ada"},
     "passkey.add": {"name": "My phone at home"},
     "office.thread": {"answer": "The library is open\r\non Fridays."},
 }
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
-    "people.do", "account.end", "account.confirm_identity",
+    "people.listed", "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
     "passkey.options", "passkey.remove", "passkey.decline", "passkey.ask_again", "passkey.prove",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
