@@ -92,6 +92,13 @@ def plain(condition: object) -> str:
     return re.sub(r"::\w+|[()]", "", said)
 
 
+def test_tables_are_named_as_their_classes() -> None:
+    for mapper in Base.registry.mappers:
+        singular = re.sub(r"(?<!^)([A-Z])", r"_\1", mapper.class_.__name__).lower()
+        plurals = {f"{singular}s", f"{singular}es", f"{singular.removesuffix('y')}ies"}
+        assert mapper.class_.__tablename__ in plurals
+
+
 TRIGGERS = {
     "sqlite": {
         "audit_entries_refuse_delete",

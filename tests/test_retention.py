@@ -46,16 +46,16 @@ def after(scenario: Scenario, time: timedelta) -> dict[str, int]:
 def test_a_request_that_nobody_confirmed_goes_after_a_week(scenario: Scenario) -> None:
     scenario.ask()
     kept = after(scenario, WEEK - MOMENT)
-    assert (kept["wishes"], kept["subscriptions"]) == (1, 1)
+    assert (kept["pending_confirmations"], kept["subscriptions"]) == (1, 1)
     gone = after(scenario, WEEK + MOMENT)
-    assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
+    assert (gone["pending_confirmations"], gone["subscriptions"]) == (0, 0)
 
 
 def test_a_membership_stays_and_only_the_paper_around_it_goes(scenario: Scenario) -> None:
     scenario.enter(first_name="Ada")
     later = after(scenario, timedelta(days=1000))
     assert later["subscriptions"] == 1
-    assert (later["wishes"], later["requests"], later["deliveries"]) == (0, 0, 0)
+    assert (later["pending_confirmations"], later["jobs"], later["deliveries"]) == (0, 0, 0)
     assert scenario.is_member()
 
 
@@ -78,7 +78,7 @@ def test_who_asks_again_in_the_last_days_can_still_confirm(scenario: Scenario) -
 def test_a_refused_request_goes_at_once(scenario: Scenario) -> None:
     scenario.visitor.press(link_to(scenario.ask(), "not-me"), choice="forget")
     gone = after(scenario, timedelta(0))
-    assert (gone["wishes"], gone["subscriptions"]) == (0, 0)
+    assert (gone["pending_confirmations"], gone["subscriptions"]) == (0, 0)
 
 
 def test_of_who_is_left_alone_only_the_mark_stays(scenario: Scenario) -> None:
@@ -87,7 +87,7 @@ def test_of_who_is_left_alone_only_the_mark_stays(scenario: Scenario) -> None:
     assert after(scenario, timedelta(0))["subscriptions"] == 2, "the request is still to be read"
     scenario.worker.drain()
     gone = after(scenario, timedelta(0))
-    assert (gone["subscriptions"], gone["requests"], gone["suppressions"]) == (0, 0, 1)
+    assert (gone["subscriptions"], gone["jobs"], gone["suppressions"]) == (0, 0, 1)
     assert after(scenario, timedelta(days=10_000))["suppressions"] == 1
 
 
@@ -193,7 +193,11 @@ def test_mail_that_still_waits_is_never_cleared_away(scenario: Scenario) -> None
     scenario.visitor.join(VILLAGE, ADA)
     scenario.worker.drain()
     kept = after(scenario, timedelta(days=5))
-    assert (kept["deliveries"], kept["contact_messages"], kept["wishes"]) == (2, 1, 1)
+    assert (kept["deliveries"], kept["contact_messages"], kept["pending_confirmations"]) == (
+        2,
+        1,
+        1,
+    )
 
 
 def test_a_message_to_the_office_goes_thirty_days_after_it_was_mailed(scenario: Scenario) -> None:
@@ -224,13 +228,13 @@ def test_a_request_that_cannot_be_read_goes_after_a_week(scenario: Scenario) -> 
     for _ in range(4):
         scenario.worker.drain()
     assert scenario.mails() == []
-    assert after(scenario, WEEK - MOMENT)["requests"] == 1
-    assert after(scenario, WEEK + MOMENT)["requests"] == 0
+    assert after(scenario, WEEK - MOMENT)["jobs"] == 1
+    assert after(scenario, WEEK + MOMENT)["jobs"] == 0
 
 
 def test_a_request_that_only_waits_is_never_cleared_away(scenario: Scenario) -> None:
     scenario.visitor.join(VILLAGE, ADA)
-    assert after(scenario, timedelta(days=365))["requests"] == 1
+    assert after(scenario, timedelta(days=365))["jobs"] == 1
 
 
 def test_used_allowances_are_forgotten_when_they_are_whole_again(scenario: Scenario) -> None:
@@ -247,9 +251,9 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
     with scenario.services.writing.begin() as session:
         removed = rooms.purge_all(session, now() + timedelta(days=31))
     assert removed == {
-        "wishes": 1,
+        "pending confirmations": 1,
         "subscriptions": 1,
-        "interests": 0,
+        "waitlist entries": 0,
         "passkeys": 0,
         "invitations": 0,
         "imports": 0,
@@ -262,7 +266,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "contact threads": 1,
         "address changes": 0,
         "mailbox proposals": 0,
-        "sheets": 0,
+        "manage sessions": 0,
         "meetings": 0,
         "reminders": 0,
         "sessions": 0,
@@ -293,7 +297,7 @@ def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
         scenario.worker.step()
         with scenario.services.writing.begin() as session:
             assert sum(rooms.purge_all(session).values()) == 0
-    for table in ("wishes", "subscriptions", "contact_messages", "contact_threads"):
+    for table in ("pending_confirmations", "subscriptions", "contact_messages", "threads"):
         assert scenario.rows(table) == 0
 
 
@@ -334,7 +338,7 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
         issue.due_at = now() + MONTH
 
     def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("DELETE FROM wishes"):
+        if statement.startswith("DELETE FROM pending_confirmations"):
             raise ValueError(ADA)
 
     event.listen(scenario.engine, "before_cursor_execute", fail)
@@ -342,8 +346,8 @@ def test_a_chore_that_fails_is_named_and_stops_nothing_else(
         scenario.worker.drain()
     event.remove(scenario.engine, "before_cursor_execute", fail)
     assert [mail["Subject"] for mail in scenario.relay.to("ben@dpsk12.org")] == ["Tea"]
-    assert (scenario.rows("wishes"), scenario.rows("deliveries")) == (1, 1)
-    assert "What is over stays (wishes): ValueError" in caplog.text
+    assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
+    assert "What is over stays (pending confirmations): ValueError" in caplog.text
     assert ADA not in caplog.text
 
 
@@ -354,14 +358,18 @@ def test_rules_that_fail_together_run_alone_and_the_log_says_so(
     scenario.ask()
 
     def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("SELECT") and "FROM wishes" in statement and "limits" in statement:
+        if (
+            statement.startswith("SELECT")
+            and "FROM pending_confirmations" in statement
+            and "limits" in statement
+        ):
             raise ValueError(ADA)
 
     event.listen(scenario.engine, "before_cursor_execute", fail)
     with time_machine.travel(now() + WEEK + MOMENT):
         scenario.worker.step()
     event.remove(scenario.engine, "before_cursor_execute", fail)
-    assert scenario.rows("wishes") == 0
+    assert scenario.rows("pending_confirmations") == 0
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
         "The chores of a minute failed: ValueError"
     ]

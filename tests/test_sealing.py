@@ -17,7 +17,7 @@ from belong_mail.core.decryption import (
 from belong_mail.core.encryption import Sealer
 
 OLD, NEW, FOREIGN = encryption.new_keys(), encryption.new_keys(), encryption.new_keys()
-PLACE = "requests.sealed"
+PLACE = "jobs.sealed"
 ADDRESS = b"ada.lovelace@dpsk12.org"
 
 sealer = Sealer((OLD["public"],))
@@ -61,7 +61,7 @@ def test_sealed_bytes_open_with_their_own_key_and_place_alone() -> None:
     sealed = sealer.seal(ADDRESS, PLACE)
     with pytest.raises(DecryptionError):
         Opener((FOREIGN["private"],)).open(sealed, PLACE)
-    for place in ("requests.sealed2", "requests.seale", "contact_messages.sealed", ""):
+    for place in ("jobs.sealed2", "jobs.seale", "contact_messages.sealed", ""):
         with pytest.raises(DecryptionError):
             opener.open(sealed, place)
 

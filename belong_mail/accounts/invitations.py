@@ -17,7 +17,7 @@ from belong_mail.mail import address as addresses
 
 INVITATION = "invitation"
 ADDRESS_COLUMN = "accounts.wrapped_address"
-RIGHT = "leaderships.wrapped_right"
+RIGHT = "group_leads.wrapped_right"
 OFFICE_RIGHT = "accounts.wrapped_office"
 # What a right says that an operator gave: its lead is told of new members at once.
 TRUSTED = b"leads"

@@ -79,7 +79,7 @@ class GroupLead(Base):
     Until then nothing goes to the account because of it but the invitation.
     """
 
-    __tablename__ = "leaderships"
+    __tablename__ = "group_leads"
 
     account_id: Mapped[int] = mapped_column(
         ForeignKey(Account.id, ondelete="CASCADE"), primary_key=True

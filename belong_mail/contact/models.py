@@ -20,16 +20,14 @@ class ContactMessage(IdBase):
     received_at: Mapped[datetime] = mapped_column(default=now)
     group: Mapped[Group | None] = relationship()
     # The conversation it belongs to, if its writer gave no address.
-    thread_id: Mapped[int | None] = mapped_column(
-        ForeignKey("contact_threads.id", ondelete="SET NULL")
-    )
+    thread_id: Mapped[int | None] = mapped_column(ForeignKey("threads.id", ondelete="SET NULL"))
     thread: Mapped["Thread | None"] = relationship()
 
 
 class Thread(IdBase):
     """A conversation with somebody of whom we know nothing but that they have its code."""
 
-    __tablename__ = "contact_threads"
+    __tablename__ = "threads"
 
     # That of its first message.
     reference: Mapped[str] = mapped_column(unique=True)
@@ -43,7 +41,7 @@ class Thread(IdBase):
 class ThreadEntry(IdBase):
     """What the writer or the office said, sealed so that the thread's code alone opens it."""
 
-    __tablename__ = "contact_entries"
+    __tablename__ = "thread_entries"
 
     thread_id: Mapped[int] = mapped_column(ForeignKey(Thread.id, ondelete="CASCADE"), index=True)
     is_office: Mapped[bool]

@@ -20,7 +20,7 @@ from belong_mail.core.retention import THREAD_MAX_AGE
 
 # Letters: 98 bits.
 CODE_LENGTH = 20
-KEY_COLUMN, ENTRY_COLUMN = "contact_threads.receipt_key", "contact_entries.sealed"
+KEY_COLUMN, ENTRY_COLUMN = "threads.receipt_key", "thread_entries.sealed"
 
 
 class ThreadNotFound(Exception):

@@ -63,7 +63,7 @@ SLOW_QUERY_CHARACTERS = 300
 # Characters of a public id.
 PUBLIC_ID_LENGTH = 22
 log = logging.getLogger(__name__)
-INSERT_NOTHING = "INSERT INTO requests (kind) SELECT kind FROM requests WHERE 1 = 0"
+INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"
 
 
 class UtcTime(TypeDecorator[datetime]):

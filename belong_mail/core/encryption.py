@@ -42,7 +42,7 @@ def associated_data(where: str) -> bytes:
 
 def sealed_for(kind: str) -> str:
     """Name the place of a job's seal: what was sealed for one kind opens as no other."""
-    return f"requests.sealed/{kind}"
+    return f"jobs.sealed/{kind}"
 
 
 def pad(data: bytes) -> bytes:

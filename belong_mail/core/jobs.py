@@ -31,10 +31,10 @@ RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
 class Job(IdBase):
     """Something a visitor asked for, written down by the blind web for the worker to read."""
 
-    __tablename__ = "requests"
+    __tablename__ = "jobs"
     __table_args__ = (
         Index(
-            "ix_requests_subscription_id",
+            "ix_jobs_subscription_id",
             "subscription_id",
             sqlite_where=text("subscription_id IS NOT NULL"),
         ),

@@ -236,7 +236,7 @@ def count_waiting(session: Session) -> int:
 
 @cache
 def _counting_jobs() -> Select[int]:
-    some = select(literal(1)).select_from(table_named("requests")).limit(MAX_WAITING_JOBS)
+    some = select(literal(1)).select_from(table_named("jobs")).limit(MAX_WAITING_JOBS)
     return select(func.count()).select_from(some.subquery())
 
 

@@ -139,7 +139,7 @@ class Chunk(Base):
 class EndedIssue(Base):
     """An issue of which nothing waits any more: its end was logged."""
 
-    __tablename__ = "settled_issues"
+    __tablename__ = "ended_issues"
 
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey("newsletters.id", ondelete="CASCADE"), primary_key=True
@@ -197,7 +197,7 @@ class Lease(Base):
 class SentPerMinute(Base):
     """How many final dots a worker has written down in a minute: they count against the day."""
 
-    __tablename__ = "sent"
+    __tablename__ = "sent_per_minutes"
 
     # Each worker has rows of its own, so that none waits for another.
     owner: Mapped[str] = mapped_column(primary_key=True)

@@ -24,9 +24,9 @@ RETURNED: Final = "return"
 # Messages that have not been read, and their size: a flood must not fill the disk.
 MAX_WAITING, MAX_WAITING_OCTETS = 10_000, 100_000_000
 DEFAULT_DATABASE: Final = "sqlite:///var/belong.db"
-COUNT: Final = "SELECT count(id), coalesce(sum(length(sealed)), 0) FROM requests WHERE kind = "
+COUNT: Final = "SELECT count(id), coalesce(sum(length(sealed)), 0) FROM jobs WHERE kind = "
 INSERT: Final = (
-    "INSERT INTO requests (kind, sealed, created_at, due_at, failures) VALUES ({}, {}, {}, {}, 0)"
+    "INSERT INTO jobs (kind, sealed, created_at, due_at, failures) VALUES ({}, {}, {}, {}, 0)"
 )
 TOO_MANY: Final = "Too many messages are waiting. Is the worker running?"
 NO_DATABASE: Final = (

@@ -24,7 +24,7 @@ LEADS = Room(
         ),
     },
     short_lived={
-        "mailbox_proposals.wrapped": "shared inboxes waiting for confirmation; deleted after"
+        "mailbox_changes.wrapped": "shared inboxes waiting for confirmation; deleted after"
         f" {ADDRESS_CHANGE_AGE.days} days",
     },
 )

@@ -17,7 +17,7 @@ from belong_mail.groups.models import Group
 class MailboxChange(PublicIdBase):
     """A mailbox that a lead named for a group; until it is confirmed, the old one stays."""
 
-    __tablename__ = "mailbox_proposals"
+    __tablename__ = "mailbox_changes"
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"), unique=True)
     # The address, and hashes of the secrets that are still to come back; the worker's alone.

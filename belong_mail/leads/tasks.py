@@ -26,7 +26,7 @@ from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
 from belong_mail.mail.address import normalise
 
 ASKED, CHANGED = "confirm-mailbox", "mailbox-changed"
-CHANGE_COLUMN = "mailbox_proposals.wrapped"
+CHANGE_COLUMN = "mailbox_changes.wrapped"
 MAX_WAIT = timedelta(days=1)
 
 

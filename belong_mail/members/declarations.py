@@ -123,18 +123,20 @@ RETENTION = {
         update(Subscription).values(wrapped_introduction=None), delivered_introductions
     ),
     "codes that prove staff": in_batches(delete(Delivery), staff_code_tasks.sent_codes),
-    "wishes": in_batches(
+    "pending confirmations": in_batches(
         delete(PendingConfirmation),
         older_than(PendingConfirmation.created_at, PENDING_CONFIRMATION_AGE),
     ),
     "invitations from a list": in_batches(delete(PendingConfirmation), import_tasks.unanswered),
     "imports": in_batches(delete(Import), import_tasks.ended_imports),
-    "sheets": in_batches(delete(ManageSession), older_than(ManageSession.expires_at, NO_AGE)),
+    "manage sessions": in_batches(
+        delete(ManageSession), older_than(ManageSession.expires_at, NO_AGE)
+    ),
     "address changes": in_batches(
         delete(AddressChange), older_than(AddressChange.created_at, ADDRESS_CHANGE_AGE)
     ),
     "subscriptions": in_batches(delete(Subscription), ended_subscriptions),
-    "interests": in_batches(delete(WaitlistEntry), ended_waitlist_entries),
+    "waitlist entries": in_batches(delete(WaitlistEntry), ended_waitlist_entries),
 }
 _OWNER = (
     select(Subscription.public_id)

@@ -11,7 +11,7 @@ from belong_mail.core.tokens import BadToken
 from belong_mail.members.models import Subscription
 
 LINK_MAX_AGE = timedelta(minutes=30)
-LIST_COLUMN = "sheets.locked"
+LIST_COLUMN = "manage_sessions.locked"
 # Octets to which a list is filled up: its length does not tell how many memberships it holds.
 PADDED_OCTETS = 2048
 

@@ -116,7 +116,7 @@ class Erasure(Base):
 class PendingConfirmation(IdBase):
     """What one confirmation mail asks about; its link grants this sign-up and no other."""
 
-    __tablename__ = "wishes"
+    __tablename__ = "pending_confirmations"
 
     confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     subscription_id: Mapped[int] = mapped_column(
@@ -140,7 +140,7 @@ class WaitlistEntry(PublicIdBase):
     Without a time, which would link the rows of one person: a day says when it is given up.
     """
 
-    __tablename__ = "interests"
+    __tablename__ = "waitlist_entries"
     __table_args__ = (UniqueConstraint("group_id", "address_index"),)
 
     group_id: Mapped[int] = mapped_column(ForeignKey(Group.id, ondelete="CASCADE"))
@@ -157,7 +157,7 @@ class WaitlistEntry(PublicIdBase):
 class ManageSession(IdBase):
     """One person's memberships, for half an hour; the mailed link's secret opens the list."""
 
-    __tablename__ = "sheets"
+    __tablename__ = "manage_sessions"
 
     # SHA-256 of the secret in the link.
     secret_hash: Mapped[bytes] = mapped_column(unique=True)

@@ -38,7 +38,7 @@ from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuin
 
 # How long a copy waits at most; who asks again while some wait gets those.
 COPY_WAIT = timedelta(days=1)
-PERMIT = "sheets.slip"
+PERMIT = "manage_sessions.slip"
 # Half an hour for the link to leave, half an hour that it works, and one for the worker to read
 # what it allowed.
 PERMIT_MAX_AGE = timedelta(hours=2)

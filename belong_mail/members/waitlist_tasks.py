@@ -17,7 +17,7 @@ from belong_mail.members import tasks as members_tasks
 from belong_mail.members.models import WaitlistEntry
 from belong_mail.members.service import SignupData, last_day
 
-ENTRY_ADDRESS_COLUMN = "interests.wrapped_address"
+ENTRY_ADDRESS_COLUMN = "waitlist_entries.wrapped_address"
 log = logging.getLogger(__name__)
 
 

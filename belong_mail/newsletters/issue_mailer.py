@@ -33,7 +33,7 @@ from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter, RenderedIssue
 from belong_mail.newsletters.rendering import IssueText, bind, render
 
-TEMPLATE_COLUMN = "frozen_issues.wire"
+TEMPLATE_COLUMN = "rendered_issues.wire"
 log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 # What keeps an issue from being sent as it is.

@@ -120,7 +120,7 @@ class Flyer(PublicIdBase):
 class RenderedIssue(Base):
     """An issue as it goes out in one language of the footer: every worker sends these bytes."""
 
-    __tablename__ = "frozen_issues"
+    __tablename__ = "rendered_issues"
 
     newsletter_id: Mapped[int] = mapped_column(
         ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True

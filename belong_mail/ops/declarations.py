@@ -86,7 +86,7 @@ OPS = Room(
         "deliveries.sealed_arguments": "words of single emails; deleted a day after sending",
         "deliveries.sealed_to": "recipients of single emails, such as the office; deleted"
         f" {DELIVERY_AGE.days} days after sending",
-        "requests.sealed": "requests; deleted once the worker has read them, or after"
+        "jobs.sealed": "requests; deleted once the worker has read them, or after"
         f" {UNREADABLE_AGE.days} days",
     },
 )

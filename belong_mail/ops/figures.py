@@ -18,7 +18,7 @@ COUNT_EVERY = timedelta(hours=1)
 class Figure(Base):
     """A number as the office may read it: rounded, of no group and no person."""
 
-    __tablename__ = "office_figures"
+    __tablename__ = "figures"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     number: Mapped[int]

@@ -59,11 +59,11 @@ WEB = {
         may_delete=True,
     ),
     "chunks": Rights(update="inserted is_halted"),
-    "contact_entries": Rights("thread_id is_office sealed written_at"),
+    "thread_entries": Rights("thread_id is_office sealed written_at"),
     "contact_messages": Rights(
         "reference group_id sealed received_at thread_id", update="thread_id"
     ),
-    "contact_threads": Rights("reference receipt_key topic last_at", update="last_at"),
+    "threads": Rights("reference receipt_key topic last_at", update="last_at"),
     "deliveries": Rights(
         "kind subscription_id account_id sealed_to about_id sealed_arguments"
         " state created_at due_at attempts deaths resent is_dot_sent",
@@ -108,12 +108,12 @@ WEB = {
         update="started_at",
         may_delete=True,
     ),
-    "interests": Rights(may_delete=True),
+    "waitlist_entries": Rights(may_delete=True),
     "issue_counts": READS,
-    "leaderships": Rights(update="accepted_at ends_at", may_delete=True),
+    "group_leads": Rights(update="accepted_at ends_at", may_delete=True),
     "leases": READS,
     "limits": Rights("key used_until", update="used_until"),
-    "mailbox_proposals": Rights(may_delete=True),
+    "mailbox_changes": Rights(may_delete=True),
     "meeting_changes": Rights(
         "meeting_id day is_cancelled held_on starts_at ends_at place link",
         update="is_cancelled held_on starts_at ends_at place link",
@@ -141,7 +141,7 @@ WEB = {
             ("DELETE", "queued_at IS NULL"),
         ),
     ),
-    "office_figures": READS,
+    "figures": READS,
     "operator_releases": READS,
     # Public keys: what signs in here the web may keep, for it may begin sessions too.
     "passkeys": Rights(
@@ -153,11 +153,11 @@ WEB = {
         "group_id position kind label options is_required", may_delete=True
     ),
     # The worker alone begins one, after it was mailed.
-    "requests": Rights(
+    "jobs": Rights(
         "kind group_id subscription_id sealed created_at due_at failures", may_delete=True
     ),
-    "sent": READS,
-    "settled_issues": READS,
+    "sent_per_minutes": READS,
+    "ended_issues": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
         "name value changed_at announced_at announced wrapped",
@@ -167,13 +167,13 @@ WEB = {
             ("UPDATE", "true"),
         ),
     ),
-    "sheets": Rights(may_delete=True),
+    "manage_sessions": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),
     "subscriptions": Rights(
         update="language confirmed_at ended_at is_unreachable paused_until is_reminded asked_at"
         " asked_until",
     ),
-    "wishes": Rights(may_delete=True),
+    "pending_confirmations": Rights(may_delete=True),
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from belong_mail.ops import hold, schema
 
 BATCH_ROWS = 1000
 # The same of tables whose rows may have some megabytes each.
-HEAVY_TABLES, HEAVY_ROWS = ("flyers", "frozen_issues", "images"), 20
+HEAVY_TABLES, HEAVY_ROWS = ("flyers", "rendered_issues", "images"), 20
 # Called with the number of rows that are done since the last call.
 Progress = Callable[[int], object]
 # Called in the end, in the transaction that has kept the source as it was.

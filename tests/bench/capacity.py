@@ -34,7 +34,7 @@ MEGABYTE = 1_000_000
 LATER = 500
 # Seconds for which a worker and a web rest; they begin in a third of that.
 RESTING = 60.0
-WAITING = "SELECT count(*) FROM requests"
+WAITING = "SELECT count(*) FROM jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _rest(house: House, seconds: float) -> dict[str, float]:
     """Let a web and a worker wait for work: what each installation costs when nobody comes."""
     url, port = house.database_url, free_port()
     # What a worker reads late would count as rest.
-    server.order(url, "DELETE FROM requests")
+    server.order(url, "DELETE FROM jobs")
     serving = child.running(flask("web", "--port", str(port)), house.env())
     with child.running(flask("worker"), house.env()) as worker, serving as web:
         wait_until_served(port)

@@ -75,7 +75,7 @@ def test_two_return_paths_are_wrong_use(cli: Any, services: Services) -> None:
 def test_a_message_that_cannot_be_kept_fails_in_a_sentence(cli: Any, services: Services) -> None:
     """So that the mail server keeps it, and tries again."""
     with services.writing.kw["bind"].begin() as connection:
-        connection.exec_driver_sql("DROP TABLE requests")
+        connection.exec_driver_sql("DROP TABLE jobs")
     failed = cli.invoke(args=["inbound"], input=bounce("b+00@example.org", ADA))
     assert failed.exit_code == 1
     assert failed.output.startswith("Error: ")
@@ -199,7 +199,7 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(
     """A schema of its own, for example; a + is a blank, and libpq's own reader leaves it."""
     with services.engine.begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA elsewhere")
-        connection.exec_driver_sql("CREATE TABLE elsewhere.requests (LIKE requests INCLUDING ALL)")
+        connection.exec_driver_sql("CREATE TABLE elsewhere.jobs (LIKE jobs INCLUDING ALL)")
     url = make_url(environment["BELONG_DATABASE_URL"])
     query = {"options": "-c search_path=elsewhere", "connect_timeout": "9"}
     given = url.update_query_dict(query).render_as_string(hide_password=False)
@@ -208,7 +208,7 @@ def test_the_pipe_reads_the_options_of_the_url_as_web_and_worker_do(
         done = feed({**environment, "BELONG_DATABASE_URL": given}, b"Subject: Tea", program=PIPE)
         assert (done.returncode, done.stderr) == (0, b"")
         with services.engine.begin() as connection:
-            kept = "SELECT count(*) FROM elsewhere.requests"
+            kept = "SELECT count(*) FROM elsewhere.jobs"
             assert connection.exec_driver_sql(kept).scalar() == 1
     finally:
         with services.engine.begin() as connection:

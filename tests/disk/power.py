@@ -126,7 +126,7 @@ def _wrong(file: Path, joined: int) -> Iterator[str]:
     try:
         with closing(sqlite3.connect(file)) as connection:
             [(sound,)] = connection.execute("PRAGMA integrity_check").fetchall()
-            [(kept,)] = connection.execute("SELECT count(*) FROM requests").fetchall()
+            [(kept,)] = connection.execute("SELECT count(*) FROM jobs").fetchall()
     except sqlite3.DatabaseError as error:
         yield f"damaged: {error}"
         return

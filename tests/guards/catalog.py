@@ -1543,15 +1543,15 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-a-released-version-sealed-opens",
         "belong_mail/core/encryption.py",
-        '    return f"requests.sealed/{kind}"\n',
+        '    return f"jobs.sealed/{kind}"\n',
         '    return f"wanted.sealed/{kind}"\n',
         ("tests/upgrades/test_upgrades.py",),
     ),
     (
         "a-request-is-of-its-kind",
         "belong_mail/core/encryption.py",
-        '    return f"requests.sealed/{kind}"\n',
-        '    return f"requests.sealed/{kind[:0]}"\n',
+        '    return f"jobs.sealed/{kind}"\n',
+        '    return f"jobs.sealed/{kind[:0]}"\n',
         (f"{EXCHANGED}::test_what_was_asked_as_one_kind_is_not_answered_as_another",),
     ),
     (
@@ -3766,7 +3766,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "ready-to-write-a-file-of-ones-group",
         "belong_mail/core/db.py",
-        'INSERT_NOTHING = "INSERT INTO requests (kind) SELECT kind FROM requests WHERE 1 = 0"',
+        'INSERT_NOTHING = "INSERT INTO jobs (kind) SELECT kind FROM jobs WHERE 1 = 0"',
         'INSERT_NOTHING = "SELECT 1"',
         (f"{OUTAGES}::test_where_the_web_cannot_write_it_is_not_ready_and_after_a_restore_it_can",),
     ),

@@ -40,8 +40,8 @@ REMINDED = "One day left to stay on an email list of DPS Belong"
 # What no longer names anybody: the record of single emails, which is kept for 30 days, and who
 # works when.
 RECORDS = {
-    "deliveries", "hosts", "leases", "sent", "audit_entries", "imports", "limits", "worker_limits",
-    "office_figures",
+    "deliveries", "hosts", "leases", "sent_per_minutes", "audit_entries", "imports", "limits",
+    "worker_limits", "figures",
 }  # fmt: skip
 
 

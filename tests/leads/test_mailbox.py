@@ -142,7 +142,7 @@ def test_the_links_are_too_old_after_three_days_and_the_row_goes(
         assert lead.press(link).status_code == 404
     with time_machine.travel(now() + timedelta(days=8)), services.writing.begin() as session:
         purge_all(session)
-    assert dump_of(services)["mailbox_proposals"] == []
+    assert dump_of(services)["mailbox_changes"] == []
 
 
 def test_another_proposal_and_removing_the_mailbox_end_the_one_that_waits(

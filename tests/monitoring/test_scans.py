@@ -31,7 +31,7 @@ from tests.markers import on_both
 pytestmark = on_both("each database plans queries in its own way")
 
 MANY = 8_000
-LARGE = ("deliveries", "subscriptions", "requests")
+LARGE = ("deliveries", "subscriptions", "jobs")
 # Indexes of a few rows, which may be walked from end to end.
 OF_WHAT_IS_LEFT = re.compile(r"ix_\w+_(due|due_again|told|single|inactive|introduced)")
 READS = re.compile("SELECT|UPDATE|DELETE|INSERT INTO chunks")
@@ -122,7 +122,7 @@ def filled(services: Services, keyring: Keyring) -> Engine:
             [{**sent, "subscription_id": each} for each in numbers],
         )
         later = {"kind": "join", "sealed": b"x" * 100, "due_at": at + timedelta(days=1)}
-        session.execute(insert(Base.metadata.tables["requests"]), [later] * MANY)
+        session.execute(insert(Base.metadata.tables["jobs"]), [later] * MANY)
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
             connection.execute(text("ANALYZE"))
@@ -238,7 +238,7 @@ def test_neither_metrics_nor_pages_nor_reports_read_the_copies_of_an_issue(
     with services.writing.begin() as session, watched(filled) as settled:
         endings.log_endings(session, now())
     wrong = [*plans.wrong, *settled.wrong]
-    assert [each for each in wrong if "requests" not in each] == []
+    assert [each for each in wrong if "jobs" not in each] == []
     waiting = {"sending": "sending", "deferred": "deferred"}.get(moment)
     assert "orphans" not in wrong_now
     for counts in (found, report):

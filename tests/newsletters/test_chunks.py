@@ -141,7 +141,7 @@ def test_an_issue_whose_first_claim_was_not_committed_is_frozen_once_more(
         issue = queue_issue(session).id
 
     def fail(connection: Connection) -> None:
-        if connection.exec_driver_sql("SELECT COUNT(*) FROM frozen_issues").scalar():
+        if connection.exec_driver_sql("SELECT COUNT(*) FROM rendered_issues").scalar():
             event.remove(services.engine, "commit", fail)
             raise OperationalError("COMMIT", None, ConnectionError())
 

@@ -40,7 +40,7 @@ def settle(services: Services) -> None:
         endings.log_endings(session, now())
 
 
-def settled_issues(services: Services) -> list[int]:
+def ended_issues(services: Services) -> list[int]:
     with services.reading.begin() as session:
         return list(session.scalars(select(EndedIssue.newsletter_id)))
 
@@ -238,7 +238,7 @@ def test_an_issue_of_which_something_waits_has_not_ended(
         else:
             release.pause(session, newsletter)
     settle(services)
-    assert settled_issues(services) == []
+    assert ended_issues(services) == []
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))
 
 
@@ -247,7 +247,7 @@ def test_two_workers_log_an_issues_end_once(
 ) -> None:
     caplog.set_level("INFO")
     do_twice_at_once(services, partial(endings.log_endings, at=now()))
-    assert settled_issues(services) == [sent]
+    assert ended_issues(services) == [sent]
     assert [each.getMessage() for each in caplog.records].count("newsletter finished") == 1
 
 
@@ -260,7 +260,7 @@ def test_a_worker_logs_an_issues_end_by_itself(
     for minutes in (2, 6, 10):
         with time_machine.travel(now() + timedelta(minutes=minutes)):
             worker.step()
-    assert settled_issues(services) == [issue]
+    assert ended_issues(services) == [issue]
     said = [(each.getMessage(), getattr(each, logs.FIELDS, {})) for each in caplog.records]
     assert [each for each in said if each[0].startswith("newsletter")] == [
         ("newsletter queued", {"newsletter": issue}),

@@ -33,7 +33,7 @@ SHARED = "leads@dpsk12.org"
 # What is wrapped of each member: the address, and what they offered to help with.
 OF_A_MEMBER = 2
 # Wrapped, and gone after days.
-PASSING = {"mailbox_proposals.wrapped", "address_changes.wrapped"}
+PASSING = {"mailbox_changes.wrapped", "address_changes.wrapped"}
 Settings = dict[str, str]
 
 
@@ -152,7 +152,7 @@ def test_nothing_that_is_wrapped_for_long_is_forgotten() -> None:
         if column.name.startswith("wrapped")
     }
     lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in ALL.wrapped}
-    assert wrapped - PASSING == lasting - {"frozen_issues.wire"}
+    assert wrapped - PASSING == lasting - {"rendered_issues.wire"}
 
 
 def test_what_still_needs_an_older_key_is_explained(
@@ -184,7 +184,7 @@ def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained() -> None:
         if column.name.startswith(("wrapped", "sealed"))
     }
     lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in ALL.wrapped}
-    assert columns - {"contact_entries.sealed"} <= lasting | set(ALL.short_lived)
+    assert columns - {"thread_entries.sealed"} <= lasting | set(ALL.short_lived)
 
 
 def test_with_one_key_nothing_is_wrapped_anew(services: Services, keyring: Keyring) -> None:

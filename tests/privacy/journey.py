@@ -247,7 +247,7 @@ class Walk:
         """Somebody waits for a group, and it starts."""
         self.visitor.send("/groups/autoimmune/tell-me", email=WAITING)
         self.note()
-        wait_until(lambda: bool(dump_of(self.services)["interests"]))
+        wait_until(lambda: bool(dump_of(self.services)["waitlist_entries"]))
         self.note()
         self.keep_files()
         with self.services.writing.begin() as session:
@@ -277,7 +277,7 @@ class Walk:
         wait_until(lambda: sum("bounced" in row for row in self._deliveries()) > len(WHY))
         self.press(link_to(asked, "not-me"), choice="never")
         self.join(MAIN, CANARY)
-        wait_until(lambda: not dump_of(self.services)["requests"])
+        wait_until(lambda: not dump_of(self.services)["jobs"])
         self.note()
 
     def mistakes(self) -> None:

@@ -79,7 +79,7 @@ def test_an_intruder_cannot_put_the_readers_address_into_an_issue(
         "Look.",
         boundary="forged",
     ).to_bytes()
-    for wire in (forged, services.sealer.seal(forged, "frozen_issues.wire")):
+    for wire in (forged, services.sealer.seal(forged, "rendered_issues.wire")):
         with services.writing.begin() as session:
             for frozen in session.scalars(select(RenderedIssue)):
                 frozen.wire = wire
@@ -137,7 +137,7 @@ def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
     content = {"group": "x", "lead": "x", "address": OF_STAFF, "awaited": []}
     with services.writing.begin() as session:
         proposal = session.scalars(select(MailboxChange)).one()
-        place = "mailbox_proposals.wrapped"
+        place = "mailbox_changes.wrapped"
         proposal.wrapped = services.sealer.seal(json.dumps(content).encode(), place)
         shared_mailbox.confirm_mailbox(session, services.sealer, f"{proposal.public_id}.x")
     worker.drain()

@@ -291,7 +291,7 @@ def test_what_was_asked_as_one_kind_is_not_answered_as_another(
         scenario.worker.step()
     with scenario.services.reading.begin() as session:
         assert session.scalars(select(Job.failures)).all() == [3]
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
     assert scenario.relay.accepted == []
 
 
@@ -520,7 +520,7 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
     mailed = [one.recipient for one in scenario.relay.accepted[before:]]
     assert STRANGER not in mailed
     assert set(mailed) <= {"dps-belong@example.org", MALLORY}
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
 
 
 @pytest.mark.parametrize("kind", ["newsletter-copy", "alert"])

@@ -136,7 +136,7 @@ def test_what_names_or_hides_somebody_is_the_workers_alone() -> None:
         for table, name in changeable
         if name.endswith(secret) or name.startswith(("wrapped", "sealed", "locked"))
     ] == []
-    for table in ("accounts", "leaderships", "subscriptions", "suppressions", "frozen_issues"):
+    for table in ("accounts", "group_leads", "subscriptions", "suppressions", "rendered_issues"):
         assert WEB.get(table, grants.READS).insert == ""
     assert {name for rights in WEB.values() for name in rights.insert.split()} <= {
         name for _, name in COLUMNS
@@ -278,14 +278,14 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
     for change, expected in (
         (f"GRANT UPDATE (kind) ON deliveries TO {role}", "1 rights that it must not have"),
         (
-            f"REVOKE DELETE ON sheets FROM {role}",
-            "lacks 1 rights that it needs, such as: DELETE sheets",
+            f"REVOKE DELETE ON manage_sessions FROM {role}",
+            "lacks 1 rights that it needs, such as: DELETE manage_sessions",
         ),
         (f"GRANT SELECT (reason) ON suppressions TO {role}", "SELECT some of suppressions"),
         ("ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY", "such as: ALL ROWS deliveries"),
         ("CREATE POLICY more ON groups USING (true)", "such as: POLICY groups more"),
         (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
-        ("GRANT INSERT ON leaderships TO PUBLIC", "such as: INSERT leaderships"),
+        ("GRANT INSERT ON group_leads TO PUBLIC", "such as: INSERT group_leads"),
     ):
         with services.writing.begin() as session:
             session.execute(text(change))
@@ -336,7 +336,10 @@ def test_a_role_that_cannot_be_the_webs_is_refused_in_a_sentence(
     ("sql", "missing"),
     [
         ("UPDATE deliveries SET kind=? WHERE id = ?", "UPDATE deliveries kind"),
-        ("INSERT INTO wishes (language, note) VALUES (?, ?)", "INSERT wishes language"),
+        (
+            "INSERT INTO pending_confirmations (language, note) VALUES (?, ?)",
+            "INSERT pending_confirmations language",
+        ),
         ("DELETE FROM subscriptions WHERE id = ?", "DELETE subscriptions"),
         ("SELECT reason FROM suppressions", "SELECT suppressions"),
         (

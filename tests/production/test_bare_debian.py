@@ -115,7 +115,7 @@ with sqlite3.connect("/var/lib/belong-mail/belong.db") as database:
 exit(not is_so)
 '"""
 HAS_WORKED = ASK_DATABASE.format("SELECT count(worked_at) > 0 FROM hosts")
-HAS_READ = ASK_DATABASE.format("SELECT count(sealed) = 0 FROM requests")
+HAS_READ = ASK_DATABASE.format("SELECT count(sealed) = 0 FROM jobs")
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def stuck(fleet: Fleet) -> list[str]:
     """Say what waits, is held by nobody, or cannot be read."""
     looks = {
         "chunks": "SELECT count(*) FROM chunks WHERE inserted IS NULL",
-        "requests": "SELECT count(*) FROM requests",
+        "jobs": "SELECT count(*) FROM jobs",
         "waiting": "SELECT count(*) FROM deliveries WHERE state IN"
         " ('queued', 'sending', 'deferred', 'uncertain')",
         "held hosts": "SELECT count(*) FROM hosts WHERE held_because IS NOT NULL",

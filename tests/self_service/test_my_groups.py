@@ -72,7 +72,7 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(
         answers.append((sent.status_code, sent.location, sent.text, page, tuple(statements)))
     event.remove(engine, "before_cursor_execute", note)
     assert len(set(answers)) == 1
-    assert [each for each in statements if each.startswith("INSERT INTO requests")]
+    assert [each for each in statements if each.startswith("INSERT INTO jobs")]
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "\t", "ada", "a@b@dpsk12.org", "x" * 300])

@@ -133,7 +133,7 @@ def test_what_another_press_did_is_seen_once_its_lock_is_gone(scenario: Scenario
 
     with scenario.services.writing.begin() as session:
         wish = session.scalars(select(PendingConfirmation)).one()
-        session.execute(text("DELETE FROM wishes"))
+        session.execute(text("DELETE FROM pending_confirmations"))
         with pytest.raises(BadToken):
             members.confirm(session, scenario.services.sealer, wish.confirm_id)
 

@@ -65,7 +65,7 @@ def test_every_form_asks_and_its_button_fills_the_field(
     assert again["email"] == MEANT
     assert again.get("message") == typed.get("message")
     assert 'role="alert"' not in filled.text
-    assert scenario.rows("requests") == 0
+    assert scenario.rows("jobs") == 0
     assert scenario.visitor.press(path, **again).status_code == 303
 
 
@@ -94,7 +94,7 @@ def test_where_any_address_may_be_typed_it_is_asked_once(scenario: Scenario, pat
     other = scenario.visitor.press(path, **kept | {"email": "eve@dspk12.org"})
     assert other.status_code == 422, "another slip is another question"
     assert scenario.visitor.press(path, **kept).status_code == 303
-    assert scenario.rows("requests") + scenario.rows("contact_messages") == 1
+    assert scenario.rows("jobs") + scenario.rows("contact_messages") == 1
 
 
 @pytest.mark.parametrize("path", [JOIN, TELL_ME])
@@ -103,7 +103,7 @@ def test_where_only_staff_may_join_a_slip_is_never_taken(scenario: Scenario, pat
     assert "as_typed" not in page.text
     forced = Form(page.text).fields | {"as_typed": "ada@dspk12.org"}
     assert scenario.visitor.press(path, **forced).status_code == 422
-    assert scenario.rows("requests") == 0
+    assert scenario.rows("jobs") == 0
 
 
 def test_the_question_is_the_same_for_members_and_strangers(scenario: Scenario) -> None:
@@ -123,4 +123,4 @@ def test_a_button_for_a_field_that_holds_no_address_does_nothing(scenario: Scena
         answer = scenario.visitor.press(JOIN, **fields, use_suggestion=name)
         assert answer.status_code == 200
         assert Form(answer.text).fields["email"] == "ada@gmail.com"
-    assert scenario.rows("requests") == 0
+    assert scenario.rows("jobs") == 0

@@ -54,4 +54,4 @@ def test_a_request_that_another_worker_has_answered_meanwhile_ends_no_worker(
     worker.drain()
     elsewhere.thread.join(10)
     assert "cannot be read" in caplog.text
-    assert dump_of(services)["requests"] == []
+    assert dump_of(services)["jobs"] == []

@@ -76,12 +76,12 @@ def test_a_used_link_says_that_it_is_done_and_asks_nothing_of_the_worker_again(
 ) -> None:
     url = link(alone).partition("?")[0]
     alone.visitor.follow(url)
-    assert alone.rows("requests") == 1
+    assert alone.rows("jobs") == 1
     for _ in range(2):
         assert words in alone.visitor.open(f"{url}?lang={code}").text
         alone.worker.drain()
     alone.visitor.follow(url)
-    assert alone.rows("requests") == 0
+    assert alone.rows("jobs") == 0
     assert not is_alone(alone)
 
 
@@ -128,7 +128,7 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: 
         answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
     event.remove(alone.engine, "before_cursor_execute", note)
     assert len(answers) == 1
-    assert [each for each in statements if each.startswith("INSERT INTO requests")]
+    assert [each for each in statements if each.startswith("INSERT INTO jobs")]
 
 
 def test_the_link_is_over_after_three_days_and_when_one_wants_to_be_left_alone_again(

@@ -147,7 +147,7 @@ def test_a_lead_who_is_one_no_more_is_told_nothing(scenario: Scenario) -> None:
     scenario.invite_lead(LEAD)
     link = scenario.confirm_link(**TYPED)
     with scenario.services.writing.begin() as session:
-        session.connection().exec_driver_sql("DELETE FROM leaderships")
+        session.connection().exec_driver_sql("DELETE FROM group_leads")
     scenario.visitor.follow(link)
     assert scenario.mails(LEAD) == []
     assert kept_answers(scenario) == 0

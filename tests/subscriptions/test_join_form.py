@@ -86,7 +86,7 @@ def leads(scenario: Scenario) -> Scenario:
 
 
 def nothing_is_stored(scenario: Scenario) -> bool:
-    return scenario.rows("requests") == 0
+    return scenario.rows("jobs") == 0
 
 
 def stored(scenario: Scenario, keyring: Keyring) -> SignupData:
@@ -253,13 +253,13 @@ def asks_once_more(scenario: Scenario, answer: TestResponse) -> bool:
     """Tell whether the page asks for one more press, and whether that press is enough."""
     assert answer.status_code == 422
     assert "Please select the button again." in answer.text
-    before = scenario.rows("requests")
+    before = scenario.rows("jobs")
     again = Form(answer.text).fields
     assert again["email"] == ADA
     assert again["first_name"] == "Ada"
     return (
         scenario.visitor.client.post(JOIN, data=again).status_code == 303
-        and scenario.rows("requests") == before + 1
+        and scenario.rows("jobs") == before + 1
     )
 
 
@@ -282,7 +282,7 @@ def test_a_form_with_a_bent_time_asks_for_one_more_press(scenario: Scenario) -> 
     for token in bent:
         data = fields | {"csrf_token": token}
         assert asks_once_more(scenario, scenario.visitor.client.post(JOIN, data=data)), token
-    assert scenario.rows("requests") == len(bent)
+    assert scenario.rows("jobs") == len(bent)
 
 
 def test_a_post_without_a_time_or_with_a_token_for_something_else_asks_again(

@@ -21,7 +21,7 @@ def test_somebody_elses_slip_is_forgotten(scenario: Scenario) -> None:
     assert "We canceled the request" in done.text
     assert scenario.visitor.follow(link_to(mail, "confirm")).status_code == 409
     assert not scenario.is_member()
-    assert scenario.rows("wishes") == 0
+    assert scenario.rows("pending_confirmations") == 0
     assert scenario.rows("suppressions") == 0
 
 
@@ -47,7 +47,7 @@ def test_never_mail_me_again_holds_in_every_group(scenario: Scenario) -> None:
     assert len(scenario.mails()) == got
     assert not scenario.is_member(slug="lgbtq")
     assert scenario.subscription(slug=VILLAGE) is None
-    assert scenario.rows("requests") == 0
+    assert scenario.rows("jobs") == 0
 
 
 def test_mail_that_already_waits_stays_here(scenario: Scenario) -> None:

@@ -34,7 +34,7 @@ HOME = "ada.lovelace@home.example"
 OTHER = "someone@elsewhere.example"
 ASK = f"/groups/{VILLAGE}/join/personal"
 # Tables in which a worker says that it lives, and in what numbers email left.
-ALIVE = {"hosts", "leases", "sent", "office_figures"}
+ALIVE = {"hosts", "leases", "sent_per_minutes", "figures"}
 CODE = re.compile(r"^[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{4}\r?$", re.MULTILINE)
 
 
@@ -166,7 +166,7 @@ def test_an_address_that_is_not_of_the_staff_is_told_at_once(allowing: Scenario)
     assert answer.status_code == 422
     assert "Use your DPS email address." in answer.text
     assert Form(answer.text).fields["email"] == "ada@gmail.com"
-    assert allowing.rows("requests") == 0
+    assert allowing.rows("jobs") == 0
 
 
 def test_the_worker_sends_codes_to_staff_alone_whatever_the_web_wrote(allowing: Scenario) -> None:
@@ -208,7 +208,7 @@ def test_what_is_typed_stays_when_something_is_wrong(allowing: Scenario) -> None
         assert words in answer.text, why
         fields = Form(answer.text).fields
         assert {name: fields[name] for name in given} == given, why
-    assert allowing.rows("requests") == 0
+    assert allowing.rows("jobs") == 0
 
 
 @on_sqlite
@@ -357,7 +357,7 @@ def test_what_was_typed_too_late_is_shown_again(allowing: Scenario, hours: int, 
             shown = Form(answer.text).fields
             assert {name: shown[name] for name in typed} == typed
             assert f'href="{ASK if is_allowed else ASK.removesuffix("/personal")}"' in answer.text
-    assert allowing.rows("requests") == 0
+    assert allowing.rows("jobs") == 0
 
 
 @on_sqlite
@@ -473,13 +473,19 @@ def test_the_two_addresses_are_never_written_down_together(
     answer = allowing.visitor.send(ASK, email=ADA)
     page = path_of(answer.location)
     first = added(before, dump_of(allowing.services))
-    assert set(first) == {"requests", "limits"}
+    assert set(first) == {"jobs", "limits"}
     code = code_in(text_of(allowing.mails(ADA)[0]))
     enter(allowing, page, code)
     with time_machine.travel(now() + timedelta(minutes=2), tick=True):
         allowing.worker.drain()
     after = added(before, dump_of(allowing.services))
-    assert set(after) == {"subscriptions", "wishes", "deliveries", "limits", "worker_limits"}
+    assert set(after) == {
+        "subscriptions",
+        "pending_confirmations",
+        "deliveries",
+        "limits",
+        "worker_limits",
+    }
     with allowing.services.reading.begin() as session:
         [left] = session.scalars(select(Delivery)).all()
         assert left.subscription_id is not None
@@ -542,7 +548,7 @@ def test_a_member_with_a_personal_address_moves_to_no_other_one(allowing: Scenar
     for answer in answers:
         assert "You can’t change a personal email address here" in answer.text
         assert "Join each group with your new address first." in answer.text
-    assert allowing.rows("requests") == 0
+    assert allowing.rows("jobs") == 0
     assert allowing.is_member(HOME)
 
 

@@ -73,7 +73,7 @@ def test_nobody_learns_from_the_page_or_the_statements_who_belongs(town: Scenari
     assert answers[0][0] == 303
     for seen_there in answers:
         assert seen_there == answers[0]
-    assert any("INSERT INTO requests" in statement for statement, _ in statements[0])
+    assert any("INSERT INTO jobs" in statement for statement, _ in statements[0])
     assert all(seen == statements[0] for seen in statements)
 
 

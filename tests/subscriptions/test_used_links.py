@@ -54,7 +54,7 @@ def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: 
     with time_machine.travel(now() + timedelta(days=40)):
         with scenario.services.writing.begin() as session:
             rooms.purge_all(session)
-        assert scenario.rows("wishes") == 0
+        assert scenario.rows("pending_confirmations") == 0
         for answer in (scenario.visitor.open(link), scenario.visitor.follow(link)):
             assert answer.status_code == 200
             assert "You’re already in" in answer.text

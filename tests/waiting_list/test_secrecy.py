@@ -47,7 +47,7 @@ def test_the_page_and_the_statements_are_the_same_for_every_address(town: Scenar
             statements.append(seen)
     assert answers[0][0] == 303
     assert all(each == answers[0] for each in answers)
-    assert sum("INSERT INTO requests" in statement for statement, _ in statements[0]) == 1
+    assert sum("INSERT INTO jobs" in statement for statement, _ in statements[0]) == 1
     assert all(each == statements[0] for each in statements)
 
 
@@ -74,7 +74,7 @@ def test_the_database_never_holds_who_waits(scenario: Scenario) -> None:
 def test_two_notes_of_one_person_have_nothing_in_common(scenario: Scenario) -> None:
     wait_for(scenario)
     wait_for(scenario, slug="people-with-disabilities")
-    one, other = dump_of(scenario.services)["interests"]
+    one, other = dump_of(scenario.services)["waitlist_entries"]
     assert not windows_of(one) & windows_of(other)
     assert COMMON == 8
 
@@ -105,14 +105,14 @@ def test_what_is_wrong_is_said_kindly_and_nothing_typed_is_lost(scenario: Scenar
     trapped = scenario.visitor.send(PATH, email=ADA, trap="robot")
     assert Form(trapped.text).fields["email"] == ADA
     assert scenario.visitor.open("/groups/nowhere/tell-me").status_code == 404
-    assert (scenario.rows("requests"), scenario.rows("interests")) == (0, 0)
+    assert (scenario.rows("jobs"), scenario.rows("waitlist_entries")) == (0, 0)
 
 
 def test_another_language_keeps_what_was_typed(scenario: Scenario) -> None:
     answer = scenario.visitor.send(f"{PATH}?lang=es", email=ADA, switch_language="es")
     assert Form(answer.text).fields["email"] == ADA
     assert "Avísenme cuando empiece" in answer.text
-    assert scenario.rows("requests") == 0
+    assert scenario.rows("jobs") == 0
 
 
 def notes_in(mail_text: str) -> list[str]:
@@ -125,9 +125,9 @@ def test_who_waits_can_take_it_back_by_a_mailed_link_that_asks_first(scenario: S
     [mail] = scenario.mails()
     [link] = notes_in(text_of(mail))
     assert "Autoimmune" in scenario.visitor.open(link).text
-    assert scenario.rows("interests") == 1
+    assert scenario.rows("waitlist_entries") == 1
     assert "We canceled the notification" in scenario.visitor.follow(link).text
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
     assert scenario.visitor.follow(link).status_code == 200
     over = scenario.visitor.open(link)
     assert over.status_code == 410
@@ -160,7 +160,7 @@ def test_a_members_link_copy_erasing_and_move_know_the_note(
     assert notes_in(text_of(scenario.mails(new)[-1])) == []
     with time_machine.travel(now() + timedelta(days=2, minutes=2), tick=True):
         scenario.worker.drain()
-    assert (scenario.rows("interests"), scenario.rows("subscriptions")) == (0, 0)
+    assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (0, 0)
 
 
 def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(

@@ -42,7 +42,7 @@ def test_until_the_group_starts_no_mail_comes_and_nobody_is_a_member(scenario: S
     wait_for(scenario)
     assert scenario.mails() == []
     assert not scenario.is_member(slug=SOON)
-    assert (scenario.rows("interests"), scenario.rows("subscriptions")) == (1, 0)
+    assert (scenario.rows("waitlist_entries"), scenario.rows("subscriptions")) == (1, 0)
 
 
 def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenario) -> None:
@@ -53,7 +53,7 @@ def test_when_it_starts_one_mail_asks_once_and_the_note_is_gone(scenario: Scenar
     assert "Autoimmune has started" not in str(mail["Subject"])
     assert "when the Autoimmune Belong Group starts. It has started." in text_of(mail)
     assert "<strong>the Autoimmune Belong Group</strong>" in html_of(mail)
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
     assert not scenario.is_member(slug=SOON), "only a fresh confirmation makes a member"
     launched_again = [scenario.mails() for _ in range(3)]
     assert [len(each) for each in launched_again] == [1, 1, 1]
@@ -73,7 +73,7 @@ def test_the_link_joins_and_the_welcome_follows(scenario: Scenario) -> None:
 def test_asking_again_and_again_leaves_one_note_and_brings_one_mail(scenario: Scenario) -> None:
     for spelling in (ADA, ADA.upper().replace("DPSK12.ORG", "dpsk12.org"), f" {ADA} "):
         wait_for(scenario, spelling)
-    assert scenario.rows("interests") == 1
+    assert scenario.rows("waitlist_entries") == 1
     launch(scenario)
     assert sum(len(scenario.mails(each)) for each in (ADA, ADA.partition("@")[0].upper())) <= 1
     assert len(scenario.relay.accepted) == 1
@@ -93,7 +93,7 @@ def test_many_wait_and_each_gets_one_mail_and_the_books_balance(scenario: Scenar
     for person in people:
         scenario.visitor.send(PATH, email=person)
     scenario.worker.drain()
-    assert scenario.rows("interests") == 25
+    assert scenario.rows("waitlist_entries") == 25
     launch(scenario)
     assert sorted(mail.recipient for mail in scenario.relay.accepted) == sorted(people)
     with scenario.services.reading.begin() as session:
@@ -105,7 +105,7 @@ def test_a_relay_that_is_down_loses_nobody_and_doubles_nothing(scenario: Scenari
     wait_for(scenario)
     scenario.relay.always("CONNECT", "421 4.3.2 down")
     launch(scenario)
-    assert (len(scenario.relay.accepted), scenario.rows("interests")) == (0, 0)
+    assert (len(scenario.relay.accepted), scenario.rows("waitlist_entries")) == (0, 0)
     assert scenario.rows("deliveries") == 1
     scenario.relay.always("CONNECT", "220 up")
     with time_machine.travel(now() + timedelta(hours=1)):
@@ -118,7 +118,7 @@ def test_who_asks_in_the_minute_of_the_launch_is_told_as_well(scenario: Scenario
     with scenario.services.writing.begin() as session:
         groups.launch(group_named(session, SOON))
     assert len(scenario.mails()) == 1
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
 
 
 def test_when_it_has_started_the_old_address_leads_to_the_sign_up(scenario: Scenario) -> None:
@@ -133,16 +133,16 @@ def test_who_has_joined_already_is_told_nothing(scenario: Scenario) -> None:
         make_member(session, scenario.keyring, ADA, SOON)
     launch(scenario)
     assert scenario.mails() == []
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
 
 
 def test_who_wants_no_mail_ever_is_told_nothing_and_leaves_no_note(scenario: Scenario) -> None:
     wait_for(scenario)
     scenario.visitor.follow(link_to(scenario.ask(), "not-me"), choice="never")
     scenario.worker.drain()
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
     wait_for(scenario)
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
     launch(scenario)
     assert len(scenario.mails()) == 1, "the one that was asked for before"
 
@@ -156,7 +156,7 @@ def test_the_mail_has_a_link_after_which_no_mail_comes_ever(scenario: Scenario) 
     launch(scenario, "people-with-disabilities")
     scenario.visitor.join(VILLAGE, ADA)
     assert len(scenario.mails()) == 1
-    assert (scenario.rows("interests"), scenario.rows("suppressions")) == (0, 1)
+    assert (scenario.rows("waitlist_entries"), scenario.rows("suppressions")) == (0, 1)
 
 
 def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Scenario) -> None:
@@ -164,11 +164,11 @@ def test_a_note_goes_when_its_day_is_over_and_with_a_retired_group(scenario: Sce
     wait_for(scenario, BEN, "people-with-disabilities")
     with scenario.services.writing.begin() as session:
         groups.mark_retired(session, group_named(session, "people-with-disabilities"))
-        assert rooms.purge_all(session, now())["interests"] == 1
+        assert rooms.purge_all(session, now())["waitlist entries"] == 1
     for days, left in ((365, 1), (366, 0)):
         with scenario.services.writing.begin() as session:
             rooms.purge_all(session, now() + timedelta(days=days))
-        assert scenario.rows("interests") == left
+        assert scenario.rows("waitlist_entries") == left
 
 
 def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario: Scenario) -> None:
@@ -176,7 +176,7 @@ def test_the_confirmation_goes_after_a_week_and_nothing_stays(scenario: Scenario
     launch(scenario)
     with scenario.services.writing.begin() as session:
         rooms.purge_all(session, now() + 8 * DAY)
-    assert (scenario.rows("wishes"), scenario.rows("subscriptions")) == (0, 0)
+    assert (scenario.rows("pending_confirmations"), scenario.rows("subscriptions")) == (0, 0)
 
 
 def test_the_mail_counts_among_the_confirmations_that_an_address_gets(scenario: Scenario) -> None:
@@ -196,7 +196,7 @@ def test_a_note_that_was_moved_to_another_group_or_row_opens_nowhere(scenario: S
         session.execute(update(WaitlistEntry).values(group_id=other.id))
     launch(scenario, "people-with-disabilities")
     assert scenario.mails() == []
-    assert scenario.rows("interests") == 0
+    assert scenario.rows("waitlist_entries") == 0
 
 
 def run(cli: FlaskCliRunner, *arguments: str) -> Result:
@@ -226,7 +226,7 @@ def test_who_joins_while_the_launch_mail_waits_is_asked_once(scenario: Scenario)
     launch(scenario)
     scenario.visitor.join(SOON, ADA)
     scenario.worker.drain()
-    assert (scenario.rows("wishes"), scenario.rows("deliveries")) == (1, 1)
+    assert (scenario.rows("pending_confirmations"), scenario.rows("deliveries")) == (1, 1)
 
 
 def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario: Scenario) -> None:
@@ -234,7 +234,9 @@ def test_a_barred_address_leaves_nothing_behind_at_the_launch(scenario: Scenario
     with scenario.services.writing.begin() as session:
         suppressions.suppress(session, scenario.keyring.index, ADA, "asked")
     launch(scenario)
-    assert [scenario.rows(each) for each in ("interests", "subscriptions", "deliveries")] == [
+    assert [
+        scenario.rows(each) for each in ("waitlist_entries", "subscriptions", "deliveries")
+    ] == [
         0,
         0,
         0,

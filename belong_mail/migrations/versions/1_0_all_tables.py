@@ -131,7 +131,7 @@ def _create_accounts() -> None:
         sa.Column("proven_at", TIME),
     )
     op.create_table(
-        "leaderships",
+        "group_leads",
         sa.Column(
             "account_id",
             sa.Integer(),
@@ -187,7 +187,7 @@ def _create_accounts() -> None:
 
 def _create_contact() -> None:
     op.create_table(
-        "contact_threads",
+        "threads",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("reference", sa.String(), unique=True, nullable=False),
         sa.Column("receipt_key", sa.LargeBinary(), unique=True, nullable=False),
@@ -201,17 +201,15 @@ def _create_contact() -> None:
         sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id", ondelete="SET NULL")),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", TIME, nullable=False),
-        sa.Column(
-            "thread_id", sa.Integer(), sa.ForeignKey("contact_threads.id", ondelete="SET NULL")
-        ),
+        sa.Column("thread_id", sa.Integer(), sa.ForeignKey("threads.id", ondelete="SET NULL")),
     )
     op.create_table(
-        "contact_entries",
+        "thread_entries",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column(
             "thread_id",
             sa.Integer(),
-            sa.ForeignKey("contact_threads.id", ondelete="CASCADE"),
+            sa.ForeignKey("threads.id", ondelete="CASCADE"),
             index=True,
             nullable=False,
         ),
@@ -370,7 +368,7 @@ def _create_members() -> None:
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
     )
     op.create_table(
-        "wishes",
+        "pending_confirmations",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("confirm_id", sa.String(), unique=True, nullable=False),
         sa.Column(
@@ -388,7 +386,7 @@ def _create_members() -> None:
         sa.Column("is_reminded", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
     op.create_table(
-        "interests",
+        "waitlist_entries",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         sa.Column(
@@ -401,7 +399,7 @@ def _create_members() -> None:
         sa.UniqueConstraint("group_id", "address_index"),
     )
     op.create_table(
-        "sheets",
+        "manage_sessions",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("secret_hash", sa.LargeBinary(), unique=True, nullable=False),
         sa.Column("locked", sa.LargeBinary(), nullable=False),
@@ -429,7 +427,7 @@ def _create_members() -> None:
 
 def _create_leads() -> None:
     op.create_table(
-        "mailbox_proposals",
+        "mailbox_changes",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("public_id", sa.String(), unique=True, nullable=False),
         sa.Column(
@@ -509,7 +507,7 @@ def _create_newsletters() -> None:
         sa.Column("is_tagged", sa.Boolean(), nullable=False),
     )
     op.create_table(
-        "frozen_issues",
+        "rendered_issues",
         sa.Column(
             "newsletter_id",
             sa.Integer(),
@@ -577,7 +575,7 @@ def _create_core() -> None:
     )
     op.create_index("ix_audit_entries_group_slug_id", "audit_entries", ["group_slug", "id"])
     op.create_table(
-        "requests",
+        "jobs",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("group_id", sa.Integer(), sa.ForeignKey("groups.id")),
@@ -590,8 +588,8 @@ def _create_core() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
     )
     _index_some(
-        "ix_requests_subscription_id",
-        "requests",
+        "ix_jobs_subscription_id",
+        "jobs",
         ["subscription_id"],
         "subscription_id IS NOT NULL",
     )
@@ -688,7 +686,7 @@ def _create_delivery() -> None:
     _index_some("ix_chunks_halted", "chunks", ["newsletter_id"], "is_halted")
     _index_some("ix_chunks_waiting", "chunks", ["id"], "inserted IS NULL")
     op.create_table(
-        "settled_issues",
+        "ended_issues",
         sa.Column(
             "newsletter_id",
             sa.Integer(),
@@ -713,7 +711,7 @@ def _create_delivery() -> None:
         sa.Column("turn", sa.Integer(), nullable=False, server_default="0"),
     )
     op.create_table(
-        "sent",
+        "sent_per_minutes",
         sa.Column("owner", sa.String(), primary_key=True),
         sa.Column("minute", TIME, primary_key=True),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -728,7 +726,7 @@ def _create_delivery() -> None:
 
 def _create_operations() -> None:
     op.create_table(
-        "office_figures",
+        "figures",
         sa.Column("name", sa.String(), primary_key=True),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("noted_at", TIME, nullable=False),
