@@ -3482,7 +3482,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/monitoring/alerts.py",
         "if not rate_limits.remaining(session, key, ALERT_RATE, site.at, WorkerLimit):",
         "if not key:",
-        (f"{ALERTS}::test_the_operator_hears_once_that_mail_waits",),
+        (f"{ALERTS}::test_a_trouble_that_lasts_is_told_again_after_six_hours",),
     ),
     (
         "upgrade-keeps-rows",
