@@ -268,8 +268,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-does-not-pass-is-not-queued",
         "belong_mail/worker/loop.py",
-        "checks = self._choose, self._may_go_out, self._is_fit",
-        "checks = self._choose, self._may_go_out",
+        "newsletters.queue_due(session, self._may_go_out, self._is_fit)",
+        "newsletters.queue_due(session, self._may_go_out)",
         (f"{GATE}::test_what_was_scheduled_without_the_gate_is_held_and_its_lead_reads_why",),
     ),
     (
@@ -1564,8 +1564,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an-issue-is-its-groups",
         "belong_mail/newsletters/issue_mailer.py",
-        '    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}{suffix}"\n',
-        '    return f"{newsletter.public_id}/{language}{suffix}"\n',
+        '    return f"{newsletter.public_id}/{newsletter.group.public_id}/{language}"\n',
+        '    return f"{newsletter.public_id}/{language}"\n',
         (f"{EXCHANGED}::test_replies_to_an_issue_never_go_to_another_groups_mailbox",),
     ),
     (
