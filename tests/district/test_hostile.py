@@ -14,9 +14,14 @@ from flask import Flask
 from belong_mail.accounts import identity_provider as oidc
 from belong_mail.accounts.identity_views import EXTENSION
 from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
+from tests.clients import sign_in
 from tests.district import trips
 from tests.servers.identity_provider import CLIENT_ID, Provider
+from tests.servers.smtp import Server
 
 TRIP = oidc.Trip("s" * 43, "n" * 43, "v" * 43)
 
@@ -251,16 +256,34 @@ def test_a_trip_takes_ten_minutes_at_most(linked: Visitor, browser: Visitor) -> 
         assert browser.open(back).status_code == 403
 
 
-def test_a_trip_to_link_signs_nobody_in_and_one_to_sign_in_links_nobody(
-    lead: Visitor, provider: Provider
+def test_a_trip_to_link_signs_nobody_in(
+    linked: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    """The purpose is part of what ties both ends."""
-    assert provider.issuer
+    """What a trip is for stands in the signed cookie, beside what ties both ends."""
+    assert linked
+    other = sign_in(app, services, keyring, worker, relay, "asian", "other@dpsk12.org")
+    assert trips.link(other).status_code == 403, "the person's account is linked already"
+    assert "asian" in other.open("/lead/").text
+    assert "the-village" not in other.open("/lead/").text
+
+
+def test_a_trip_ends_with_the_session_that_began_it(lead: Visitor) -> None:
     back = trips.at_provider(trips.begin_link(lead))
-    with lead.client.session_transaction() as cookie:
-        cookie["trip"][0] = "sign-in"
-        cookie.modified = True
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    assert lead.press("/sign-out", csrf_token=token).status_code == 303
     assert lead.open(back).status_code == 403
+
+
+def test_a_cookie_that_was_changed_is_on_no_trip(lead: Visitor, app: Flask) -> None:
+    back = trips.at_provider(trips.begin_link(lead))
+    kept = lead.client.get_cookie("belong")
+    assert kept is not None
+    payload, dot, rest = kept.value.rpartition(".")
+    browser = Visitor(app.test_client())
+    browser.client.set_cookie(
+        "belong", f"{payload[:-1]}{'A' if payload[-1] != 'A' else 'B'}{dot}{rest}"
+    )
+    assert browser.open(back).status_code == 403
 
 
 def test_who_has_signed_out_meanwhile_links_nothing(lead: Visitor) -> None:

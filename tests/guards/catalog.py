@@ -4930,16 +4930,16 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-trip-has-an-end",
         "belong_mail/accounts/identity_views.py",
-        "now().timestamp() - at <= MAX_TRIP_SECONDS",
-        "now().timestamp() - at",
+        "now().timestamp() - begun <= MAX_TRIP_SECONDS",
+        "now().timestamp() - begun",
         (f"{HOSTILE}::test_a_trip_takes_ten_minutes_at_most",),
     ),
     (
         "a-trip-has-one-purpose",
         "belong_mail/accounts/identity_views.py",
-        'f"district/{name}\\x00{purpose}\\x00{secret}',
-        'f"district/{name}\\x00{secret}',
-        (f"{HOSTILE}::test_a_trip_to_link_signs_nobody_in_and_one_to_sign_in_links_nobody",),
+        "{SIGN_IN: _sign_in, LINK: _link, PROVE: _prove}[purpose](subject)",
+        "_sign_in(subject)",
+        (f"{HOSTILE}::test_a_trip_to_link_signs_nobody_in",),
     ),
     (
         "another-provider-is-not-mixed-up",
