@@ -261,7 +261,6 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "digests of what came back": 0,
         "mailboxes that nobody reads": 0,
         "codes that prove staff": 0,
-        "canaries": 0,
         "contact messages": 1,
         "contact threads": 1,
         "address changes": 0,

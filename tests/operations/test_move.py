@@ -149,7 +149,7 @@ def test_a_database_that_is_in_use_is_left_alone(services: Services, other: str)
     with Session(target) as session, session.begin():
         session.add(Job(kind="of somebody else"))
     before = dump(target)
-    with pytest.raises(move.InvalidMove, match="The table requests differs there"):
+    with pytest.raises(move.InvalidMove, match="The table jobs differs there"):
         move.move(services.engine, target, lambda _rows: None, left)
     assert dump(target) == before
     target.dispose()
