@@ -62,8 +62,6 @@ class BrowserSession(PublicIdBase):
 
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
-    # Browser and system, such as “Firefox/Windows”: what tells its owner one device from another.
-    device: Mapped[str] = mapped_column(default="", server_default="")
     started_at: Mapped[datetime] = mapped_column(default=now)
     # When its owner last proved again who they are; None: when it began.
     proven_at: Mapped[datetime | None]

@@ -20,6 +20,7 @@ from flask import (
 )
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from belong_mail.accounts import identities, passkeys, proof
@@ -131,7 +132,7 @@ def listed() -> str:
 @fresh_proof
 def add() -> ResponseReturnValue:
     """Ask what the new passkey is called; on POST keep what the browser has made."""
-    form = PasskeyForm(name=_name_of_device())
+    form = PasskeyForm(name=_("My passkey"))
     if form.validate_on_submit() and form.answer.data:
         try:
             _add(_use_challenge(ADD), form)
@@ -216,12 +217,6 @@ def _record_refusal(refused: PasskeyRefused) -> None:
     with transaction() as session:
         account = session.scalar(select(Account).where(Account.public_id == refused.account))
         accounts.record_refusal(session, account, refused.why)
-
-
-def _name_of_device() -> str:
-    """Propose what a passkey is called, such as “Chrome (Mac)”."""
-    browser, system = browsers.parts_of(browsers.device_of(request.headers.get("User-Agent", "")))
-    return f"{browser} ({system})" if browser and system else browser or system
 
 
 def _base_url() -> str:

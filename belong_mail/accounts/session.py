@@ -1,4 +1,4 @@
-"""Sessions: a token in the cookie, its hash in a row that can be ended; and on which device."""
+"""Sessions: a token in the cookie, its hash in a row that can be ended."""
 
 import hashlib
 import secrets
@@ -19,33 +19,12 @@ from belong_mail.web.context import known_cookie, services
 
 IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
-# The first name that stands in a User-Agent counts: browsers also name those they descend from.
-BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("CriOS", "Chrome"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-)
-SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("CrOS", "Chromebook"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "Mac"),
-    ("Linux", "Linux"),
-)
 
 
 def start_session(session: Session, account: Account, how: str = "") -> None:
     """Sign this browser in, under a token it has never had before; `how` is for the trail."""
     token = secrets.token_urlsafe(32)
-    device = device_of(request.headers.get("User-Agent", ""))
-    started = BrowserSession(account_id=account.id, token_hash=browser_hash(token), device=device)
+    started = BrowserSession(account_id=account.id, token_hash=browser_hash(token))
     session.add(started)
     session.flush()
     audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
@@ -203,21 +182,3 @@ def was_signed_in() -> bool:
 
 def browser_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def device_of(user_agent: str) -> str:
-    """Name browser and system, such as “Firefox/Windows”; what is unknown is left out.
-
-    No version and no model is kept: they would tell more than which device it is.
-    """
-    return f"{_first(BROWSERS, user_agent)}/{_first(SYSTEMS, user_agent)}"
-
-
-def parts_of(device: str) -> tuple[str, str]:
-    """Return browser and system of what `device_of` named; either may be empty."""
-    browser, _, system = device.partition("/")
-    return browser, system
-
-
-def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:
-    return next((name for sign, name in names if sign in user_agent), "")

@@ -160,7 +160,7 @@ def sessions() -> str:
     """List where the account is signed in."""
     with transaction() as session:
         found = browsers.sessions_of(session, signed_in())
-    listed = [(each, *browsers.parts_of(each.device), browsers.last_end(each)) for each in found]
+    listed = [(each, browsers.last_end(each)) for each in found]
     return render_template("account/sessions.html", sessions=listed, here_id=browsers.here().id)
 
 

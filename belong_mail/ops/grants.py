@@ -54,7 +54,7 @@ WEB = {
         rows=(("INSERT", "role IN ('account', 'nobody')"),),
     ),
     "browser_sessions": Rights(
-        "public_id account_id token_hash device started_at proven_at",
+        "public_id account_id token_hash started_at proven_at",
         update="proven_at",
         may_delete=True,
     ),

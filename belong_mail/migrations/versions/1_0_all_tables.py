@@ -126,7 +126,6 @@ def _create_accounts() -> None:
             nullable=False,
         ),
         sa.Column("token_hash", sa.LargeBinary(), unique=True, nullable=False),
-        sa.Column("device", sa.String(), nullable=False, server_default=""),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("proven_at", TIME),
     )
