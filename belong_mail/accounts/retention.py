@@ -2,20 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Exists, delete, exists, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type_coerce, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.accounts.invitations import INVITATION
 from belong_mail.accounts.models import Account, GroupLead, Passkey
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.retention import (
-    AUDIT_AGE,
-    BATCH_ROWS,
-    INVITATION_AGE,
-    Rule,
-    in_batches,
-    older_than,
-)
+from belong_mail.core.retention import AUDIT_AGE, INVITATION_AGE, Rule, in_batches, older_than
 from belong_mail.delivery.models import Delivery
 
 _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
@@ -32,9 +25,12 @@ purge_audit = Rule(_purge_audit, _DELETE_AUDIT.rows)
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
     """Say which passkeys sign in nobody who has a right or is invited to one."""
+    return (Passkey.account_id.in_(select(Account.id).where(*_without_a_right())),)
+
+
+def _without_a_right() -> tuple[ColumnElement[bool], ...]:
     leads = Account.id.in_(select(GroupLead.account_id))
-    of_office = or_(Account.is_office, Account.office_since.is_not(None))
-    return (Passkey.account_id.not_in(select(Account.id).where(or_(of_office, leads))),)
+    return ~Account.is_office, Account.office_since.is_(None), ~leads
 
 
 def _unaccepted(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -57,15 +53,16 @@ def _is_waiting(account_id: InstrumentedAttribute[int]) -> Exists:
 
 def _purge_invitations(session: Session, at: datetime) -> int:
     """Remove those that nobody has accepted, and their accounts where nothing else is theirs."""
-    found = select(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
-    over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
-    for lead in over:
-        session.delete(lead)
-    for_office = _end_invitations_to_the_office(session, at)
-    if over or for_office:
-        session.flush()
-        _forget_accounts(session, {*(each.account_id for each in over), *for_office})
-    return len(over) + len(for_office)
+    to_lead = delete(GroupLead).where(*_unaccepted(at), ~_is_waiting(GroupLead.account_id))
+    to_office = update(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
+    taken_back = to_office.values(office_since=None, wrapped_office=None)
+    over = [
+        *session.scalars(to_lead.returning(GroupLead.account_id)),
+        *session.scalars(taken_back.returning(Account.id)),
+    ]
+    if over:
+        _forget_accounts(session, set(over))
+    return len(over)
 
 
 purge_invitations = Rule(
@@ -73,23 +70,8 @@ purge_invitations = Rule(
 )
 
 
-def _end_invitations_to_the_office(session: Session, at: datetime) -> list[int]:
-    """Take back those that nobody has accepted; return their accounts."""
-    found = select(Account).where(*_unaccepted_by_office(at), ~_is_waiting(Account.id))
-    over = list(session.scalars(found.limit(BATCH_ROWS).with_for_update(skip_locked=True)))
-    for account in over:
-        account.office_since = account.wrapped_office = None
-    return [each.id for each in over]
-
-
 def _forget_accounts(session: Session, ids: set[int]) -> None:
     """Delete those of accounts that lead nothing, answer for no office and get nothing."""
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
-    unused = delete(Account).where(
-        Account.id.in_(ids),
-        ~Account.is_office,
-        Account.office_since.is_(None),
-        Account.id.not_in(select(GroupLead.account_id)),
-        ~is_mailed,
-    )
-    session.execute(unused.execution_options(synchronize_session=False))
+    unused = delete(Account).where(Account.id.in_(ids), *_without_a_right(), ~is_mailed)
+    session.execute(unused)
