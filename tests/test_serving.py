@@ -124,7 +124,9 @@ def test_an_app_that_fails_is_logged_without_the_url(tmp_path: Path) -> None:
         )  # fmt: skip
     try:
         wait_for(port)
-        answer = asked(port, "GET /fail/s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = asked(
+            port, "GET /fail/s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
     finally:
         process.terminate()
         process.wait()

@@ -78,7 +78,7 @@ def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
         raise SkipDelivery(State.WITHDRAWN)
     check = BY_NAME[said["check"]]
     context = {
-        "name": check.wrong,
+        "trouble": check.wrong,
         "words": said["words"],
         "todo": check.todo,
         "seen_at": delivery.created_at,

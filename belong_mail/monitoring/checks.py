@@ -290,6 +290,15 @@ CHECKS: Final = (
         todo="A running worker takes them over.",
     ),
     Check(
+        name="unexplained",
+        about="Things that wait because a clock was ahead.",
+        measure=measures.unexplained,
+        limit=0,
+        wrong="Things wait because a clock was ahead",
+        amount=_number,
+        todo="A worker fixes this within a minute. Check that NTP sets the clock.",
+    ),
+    Check(
         name="backup_missing",
         about="1 while backups are set up and none was made.",
         measure=measures.backup_missing,

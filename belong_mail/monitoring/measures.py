@@ -29,7 +29,7 @@ from belong_mail.delivery.models import (
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_look
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import figures, hold
+from belong_mail.ops import clock_repair, figures, hold
 
 # A time that has passed for so long, and a newsletter without its leader's word.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
@@ -200,6 +200,11 @@ INBOUND_ADVICE = {
 def inbound_advice(site: Site) -> str:
     last = last_look(site.session, site.at)
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
+
+
+def unexplained(site: Site) -> float | None:
+    uncertain = site.settings.uncertain
+    return clock_repair.unexplained(site.session, uncertain, site.at)
 
 
 def backup_seconds(site: Site) -> float | None:

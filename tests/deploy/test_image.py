@@ -29,6 +29,7 @@ SETTINGS = {
     "BELONG_STATE_FOLDER": "/var/lib/belong-worker",
     "BELONG_SMTP_URL": "smtp://127.0.0.1:25?tls=none",
     "BELONG_MAIL_DOMAIN": "example.org",
+    "BELONG_PROXIES": "1",
     "BELONG_POSTAL_ADDRESS": "Denver",
     "BELONG_CONTACT_INBOX": "office@example.org",
 }

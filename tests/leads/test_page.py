@@ -2,10 +2,8 @@
 
 import pytest
 
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, text_of
-from tests.factories import group_named
 from tests.servers.smtp import Server
 
 PAGE = "/lead/groups/the-village/page"
@@ -141,21 +139,6 @@ def test_no_other_kind_of_address_is_a_resource(lead: Visitor, typed: str) -> No
     answer = lead.send(PAGE, **resource)
     assert answer.status_code == 422
     assert "Enter a link that begins with https://, or a phone number." in answer.text
-
-
-def test_undo_of_a_change_from_before_there_were_missions_keeps_the_mission(
-    lead: Visitor, services: Services
-) -> None:
-    with services.writing.begin() as session:
-        village = group_named(session, "the-village")
-        old = {"summary": {"en": "The line before."}, "note": {}, "resources": [], "welcome": {}}
-        village.before = old
-        mission = village.mission["en"].partition("\n")[0]
-    token = Form(lead.open(PAGE).text).fields["csrf_token"]
-    assert lead.press(f"{PAGE}/undo", csrf_token=token).status_code == 303
-    public = lead.open("/groups/the-village").text
-    assert "The line before." in public
-    assert mission in public
 
 
 def test_a_lead_cannot_say_whom_the_group_welcomes(lead: Visitor) -> None:

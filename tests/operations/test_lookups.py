@@ -22,6 +22,7 @@ from tests.scenario import ADA, Scenario
 from tests.servers.smtp import Server
 
 OPERATOR = "operator@example.org"
+UNUSUAL = "More people than usual asked to join, sign in or see their groups"
 ALARM = pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
 
 
@@ -75,7 +76,7 @@ def test_the_operator_hears_of_it_once(services: Services, worker: Worker, relay
             worker.drain()
     assert left(services) == 0
     [mail] = relay.to(OPERATOR)
-    assert mail["Subject"] == "Unusually many requests"
+    assert mail["Subject"] == UNUSUAL
     assert "take the website down" in text_of(mail)
 
 
@@ -91,7 +92,7 @@ def test_more_in_a_day_than_people_send_is_told_too(
     assert left(services) == 0
     with time_machine.travel(now() + timedelta(minutes=1)):
         worker.drain()
-    assert [mail["Subject"] for mail in relay.to(OPERATOR)] == ["Unusually many requests"]
+    assert [mail["Subject"] for mail in relay.to(OPERATOR)] == [UNUSUAL]
 
 
 @ALARM

@@ -30,8 +30,6 @@ from tests.waiting_list.upcoming import wait_for
 
 NEW = encryption.new_keys()
 SHARED = "leads@dpsk12.org"
-# What is wrapped of each member: the address, and what they offered to help with.
-OF_A_MEMBER = 2
 # Wrapped, and gone after days.
 PASSING = {"mailbox_changes.wrapped", "address_changes.wrapped"}
 Settings = dict[str, str]
@@ -72,7 +70,7 @@ def test_the_worker_wraps_anew_and_then_the_old_key_may_go(
     relay.script("RCPT member3@dpsk12.org", "450 4.2.1 Later")
     worker_with(keyring.opener).drain()
     assert len(relay.accepted) == 4
-    assert left(services, both) == 5 * OF_A_MEMBER + 2
+    assert left(services, both) == 5 + 2
     worker_with(both).drain()
     assert left(services, both) == 0
     with services.writing.begin() as session:
@@ -94,7 +92,7 @@ def test_it_goes_on_where_it_was_cut_off(
     with services.writing() as session:
         assert key_rotation.rewrap(session, both, 3) == 3
         session.rollback()
-    assert left(services, both) == 7 * OF_A_MEMBER - 3
+    assert left(services, both) == 7 - 3
     worker_with(both).drain()
     assert left(services, both) == 0
     with services.writing.begin() as session:
@@ -111,7 +109,7 @@ def test_who_has_left_stays_away_and_what_cannot_be_opened_stops_nobody(
         last = second.wrapped_address[-1]
         second.wrapped_address = second.wrapped_address[:-1] + bytes([last ^ 1])
     with services.writing.begin() as session:
-        assert key_rotation.rewrap(session, both) == 3 * OF_A_MEMBER - 1
+        assert key_rotation.rewrap(session, both) == 3 - 1
     assert left(services, both) == 1
 
 
@@ -204,7 +202,7 @@ def test_the_commands_print_lists_that_fit_together_and_say_what_is_left(
     given = {**environment, **dict(line.split("=", 1) for line in printed.stdout.splitlines())}
     assert given["BELONG_PRIVATE_KEYS"].startswith(f"{KEYS['private']},")
     said = run(given, "keys", "status")
-    waiting = f"Things that still need an older private key: {2 * OF_A_MEMBER}. Keep the key."
+    waiting = f"Things that still need an older private key: {2}. Keep the key."
     assert (said.returncode, said.stderr) == (1, f"Error: {waiting}\n")
     assert run(given, "worker", "--drain").returncode == 0
     assert run(given, "keys", "status").returncode == 0

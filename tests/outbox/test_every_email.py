@@ -36,7 +36,7 @@ PIXEL = '<img src="https://tracker.example.net/p.gif" alt="">'
 
 
 class Given(Undefined):
-    """Whatever a template asks for: a link of ours, else the name of a discreet group."""
+    """Whatever a template asks for: a link of ours, a word of ours, else a discreet group."""
 
     is_true: ClassVar = True
 
@@ -44,7 +44,7 @@ class Given(Undefined):
         name = str(self._undefined_name)
         if name in {"link", "url", "second"} or name.endswith("_url"):
             return f"{ROOT}/{name}"
-        return "5K2F" if name in {"reference", "topic"} else "LGBTQ+"
+        return "5K2F" if name in {"reference", "topic", "trouble"} else "LGBTQ+"
 
     def __html__(self) -> str:
         return str(Markup.escape(str(self)))
