@@ -50,8 +50,8 @@ def test_the_form_is_read_with_its_hints_and_without_its_traps(phone: Page) -> N
     assert of(heard, "button") == ["Español", "Send me the link"]
     groups = [each.name for each in heard if each.role in {"group", "radiogroup"} and each.name]
     assert groups[:3] == [
-        "Language for our emails", "Would you like to help? optional",
-        "Where do you work with students? optional",
+        "Language for our emails", "Where do you work with students? optional",
+        "Would you like to help? optional",
     ]  # fmt: skip
     assert of(heard, "radio")[:2] == ["English", "Español"]
     assert of(heard, "checkbox")[-1] == "Introduce me to the group leaders"

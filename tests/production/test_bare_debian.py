@@ -249,6 +249,5 @@ END
     assert monotonic() - begun < SECONDS_TO_STOP
     journal = live.must("journalctl -q -o json")
     assert "worker: stopped" in journal
-    assert "web: stopped" in journal
     assert ADDRESS.partition("@")[0] not in journal
     assert ANY_ADDRESS.findall(journal) == []
