@@ -18,7 +18,7 @@ from belong_mail.core.i18n import sensitive_words
 from belong_mail.core.site_settings import SiteSetting
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import GROUPS
-from belong_mail.mail.message.lookalikes import readings, skeleton
+from belong_mail.mail.message.plain_words import plain_words, readings
 
 # The setting with the words that the office adds for all discreet groups.
 SITE_WORDS = "discreet_words"
@@ -129,7 +129,9 @@ class _HeaderWords:
     """Words to look for; compiled once for each group."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._said = [(word, skeleton(word)) for word in dict.fromkeys(words) if skeleton(word)]
+        self._said = [
+            (word, plain_words(word)) for word in dict.fromkeys(words) if plain_words(word)
+        ]
         self._anywhere = [pair for pair in self._said if pair[0].startswith("*")]
         whole = [pair for pair in self._said if not pair[0].startswith("*")]
         self._whole = [word for word, _ in whole]
@@ -157,7 +159,9 @@ class _HeaderWords:
 
 def _pattern(word: str) -> str:
     """Return a pattern of a word or phrase: its spaces may be missing, and its plural counts."""
-    parts = [skeleton(part) + ("[a-z0-9]*" if part.endswith("*") else "") for part in word.split()]
+    parts = [
+        plain_words(part) + ("[a-z0-9]*" if part.endswith("*") else "") for part in word.split()
+    ]
     return " ?".join(parts) + ("" if word.endswith("*") else "(?:e?s)?")
 
 

@@ -1,11 +1,11 @@
 """The questions of a group's sign-up form, and what none may ask."""
 
 import re
-import unicodedata
 
 from belong_mail.core.i18n import TextIn, sensitive_words
 from belong_mail.groups.models import Group, Question
 from belong_mail.groups.presenters import localized
+from belong_mail.mail.message.plain_words import plain
 
 # Questions of one group: nobody should have to fill in a form for long.
 MAX_QUESTIONS = 8
@@ -31,17 +31,10 @@ def words_of(question: Question) -> list[str]:
     return [words for each in (question.label, *question.options) for words in each.values()]
 
 
-def _plain(text: str) -> str:
-    """Return a text without accents and hidden characters, in small letters."""
-    spread = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in spread if unicodedata.category(c) not in {"Mn", "Cf"})
-    return " ".join(plain.split())
-
-
 def _pattern(word: str) -> str:
     """Return a pattern of a word, with a star at its end for all that begin so."""
     ending = r"\w*" if word.endswith("*") else ""
-    return re.escape(_plain(word.removesuffix("*"))) + ending
+    return re.escape(plain(word.removesuffix("*"))) + ending
 
 
 SENSITIVE_WORDS = re.compile(
@@ -53,4 +46,4 @@ SENSITIVE_WORDS = re.compile(
 
 def asks_sensitive(text: str) -> bool:
     """Tell whether words ask identity, diagnosis, pronouns, religion, race or orientation."""
-    return SENSITIVE_WORDS.search(_plain(text)) is not None
+    return SENSITIVE_WORDS.search(" ".join(plain(text).split())) is not None

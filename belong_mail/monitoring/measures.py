@@ -63,15 +63,16 @@ def worker_missing(site: Site) -> float | None:
 
 
 def worker_seconds(site: Site) -> float | None:
-    pulse = hold.pulse(site.session)
-    is_known = site.has_relay and pulse is not None
-    return max(0.0, (site.at - pulse).total_seconds()) if is_known and pulse else None
+    return _age(_pulse(site), site.at)
 
 
 def worker_ahead_seconds(site: Site) -> float | None:
-    pulse = hold.pulse(site.session)
-    is_known = site.has_relay and pulse is not None
-    return max(0.0, (pulse - site.at).total_seconds()) if is_known and pulse else None
+    pulse = _pulse(site)
+    return None if pulse is None else max(0.0, (pulse - site.at).total_seconds())
+
+
+def _pulse(site: Site) -> datetime | None:
+    return hold.pulse(site.session) if site.has_relay else None
 
 
 def on_hold(site: Site) -> float:
@@ -202,9 +203,8 @@ def inbound_advice(site: Site) -> str:
     return INBOUND_ADVICE.get(last.failed_step, "") if last else ""
 
 
-def unexplained(site: Site) -> float | None:
-    uncertain = site.settings.uncertain
-    return clock_repair.unexplained(site.session, uncertain, site.at)
+def unexplained(site: Site) -> float:
+    return clock_repair.unexplained(site.session, site.settings.uncertain, site.at)
 
 
 def backup_seconds(site: Site) -> float | None:

@@ -1,6 +1,5 @@
 """A group's past newsletters, and what a new one starts from: one of them, a template, meetings."""
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from belong_mail.core.db import new_public_id
 from belong_mail.core.i18n import NAMES, LocalizedText, catalog
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
+from belong_mail.mail.message.plain_words import plain
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.newsletters import service as newsletters
@@ -53,7 +53,7 @@ def find_past(session: Session, group: Group, words: str = "", page: int = 1) ->
     )
     in_turn = gone.order_by(Newsletter.queued_at.desc(), Newsletter.id.desc())
     issues = session.scalars(in_turn.execution_options(yield_per=ROWS_AT_ONCE))
-    wanted = _plain(words).split()
+    wanted = plain(words).split()
     found = [each for each in issues if _says(each, wanted)]
     pages = max(1, -(-len(found) // PAGE_SIZE))
     page = min(max(page, 1), pages)
@@ -62,14 +62,8 @@ def find_past(session: Session, group: Group, words: str = "", page: int = 1) ->
 
 def _says(issue: Newsletter, words: list[str]) -> bool:
     texts = (issue.subject, issue.preheader, issue.text)
-    said = _plain("\n".join(text for by_code in texts for text in by_code.values()))
+    said = plain("\n".join(text for by_code in texts for text in by_code.values()))
     return all(word in said for word in words)
-
-
-def _plain(words: str) -> str:
-    """Return words as they are compared: without case and accents."""
-    parts = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(each for each in parts if not unicodedata.combining(each))
 
 
 def duplicate(session: Session, issue: Newsletter, *, is_template: bool = False) -> Newsletter:

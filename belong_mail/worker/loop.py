@@ -185,7 +185,7 @@ class Worker:
 
     def _tell_of_keys(self) -> None:
         """Let nothing leave but alerts, which need no key but the one we have."""
-        if time.monotonic() < self._tell_at:
+        if not self._mailer.operators or time.monotonic() < self._tell_at:
             return
         self._tell_at = time.monotonic() + PURGE_GAP.total_seconds()
         with self._sessions.begin() as session:

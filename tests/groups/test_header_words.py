@@ -15,7 +15,7 @@ from belong_mail.groups.header_words import (
 )
 from belong_mail.groups.models import Group
 from belong_mail.groups.seeds import GROUPS as SEEDED_GROUPS
-from belong_mail.mail.message.lookalikes import readings
+from belong_mail.mail.message.plain_words import readings
 
 GROUPS = {each["slug"]: Group(slug=each["slug"], name=each["name"]) for each in SEEDED_GROUPS}
 LGBTQ, DISABLED, AUTOIMMUNE = (GROUPS[slug] for slug in TELLING)

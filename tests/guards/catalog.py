@@ -424,14 +424,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-cannot-be-seen-is-not-read",
-        "belong_mail/mail/message/lookalikes.py",
+        "belong_mail/mail/message/plain_words.py",
         ' and category != "Cf"',
         "",
         (f"{HEADER_WORDS}::test_a_discreet_groups_name_is_seen_however_it_is_written",),
     ),
     (
         "fillers-are-not-read",
-        "belong_mail/mail/message/lookalikes.py",
+        "belong_mail/mail/message/plain_words.py",
         " and character not in _FILLERS",
         "",
         (f"{HEADER_WORDS}::test_a_filler_that_counts_as_a_letter_parts_no_word",),
@@ -3354,8 +3354,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-dead-worker-is-not-ready",
         "belong_mail/monitoring/measures.py",
-        "return max(0.0, (site.at - pulse).total_seconds()) if is_known",
-        "return max(0.0, (site.at - site.at).total_seconds()) if is_known",
+        "return _age(_pulse(site), site.at)",
+        "return _age(site.at, site.at)",
         (f"{SIGNS}::test_a_worker_that_died_is_noticed_though_nothing_waits",),
     ),
     (

@@ -15,25 +15,30 @@ _SINGLE: Final = re.compile(r"(?<=\b\w) (?=\w\b)")
 _WITHIN: Final = re.compile(r"(?<=\w)[^\w\s]+(?=\w)")
 
 
-def skeleton(text: str) -> str:
-    """Return a text's words in plain small letters."""
-    return _bare(_plain(text))
+def plain(text: str) -> str:
+    """Return a text in small letters, without accents and what cannot be seen."""
+    return _seen(text).casefold()
+
+
+def plain_words(text: str) -> str:
+    """Return a text's words in plain small letters, with one space between."""
+    return _bare(_seen(text))
 
 
 def readings(text: str) -> set[str]:
-    """Return the skeletons of all that an eye may read in a text.
+    """Return in plain words all that an eye may read in a text.
 
     Letters that stand alone are also read together, words also without the signs in them, and an
     encoded word (RFC 2047) also as what it says.
     """
     found = set()
     for each in {text, _THIN.sub("", text), *decoded_words(text)}:
-        plain = _plain(each)
-        found |= {_bare(way) for way in (plain, _CAMEL.sub(" ", plain), _WITHIN.sub("", plain))}
+        seen = _seen(each)
+        found |= {_bare(way) for way in (seen, _CAMEL.sub(" ", seen), _WITHIN.sub("", seen))}
     return found | {_SINGLE.sub("", each) for each in found}
 
 
-def _plain(text: str) -> str:
+def _seen(text: str) -> str:
     """Write letters of any width and style alike (NFKD), without accents and what is not seen."""
     return "".join(each for each in unicodedata.normalize("NFKD", text) if _is_seen(each))
 
@@ -43,5 +48,5 @@ def _is_seen(character: str) -> bool:
     return category[0] != "M" and category != "Cf" and character not in _FILLERS
 
 
-def _bare(plain: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", plain.casefold()))
+def _bare(seen: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", seen.casefold()))
