@@ -16,6 +16,7 @@ from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
+from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.web_launcher import WORKER_ALONE
 from belong_mail.pages import dev_mailbox
@@ -80,6 +81,10 @@ class Served:
             for plan in plans:
                 plan_meeting(session, **plan)
         engine.dispose()
+
+    def forget_meetings(self) -> None:
+        """Leave none of those that other tests have planned."""
+        self._execute(delete(Meeting))
 
     def say_of_group(self, slug: str, **words: dict[str, str]) -> None:
         """Write a group's words as leads and the office do."""

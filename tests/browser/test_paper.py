@@ -50,6 +50,7 @@ def busy(site: Site) -> date:
         {"slug": slug, "repeats": "weekly", "is_open": True, "place": f"{place}, {place}"}
         for slug in GROUPS
     ]  # fmt: skip
+    site.forget_meetings()
     site.plan_meetings(*plans)
     longest = dict.fromkeys(
         ("en", "es"), ("Empowerment and development for every colleague. " * 4)[:160]
