@@ -157,8 +157,8 @@ class BlindIndex:
         return self._name("domain", "", name)
 
     def message_key(self) -> bytes:
-        """Return the key that Message-IDs are made by, and read."""
-        return self._name("message-id", "", "")
+        """Return the key that Message-IDs are made by, and read: 32 octets."""
+        return hmac.digest(self._key, b"message-id\x00\x00", hashlib.sha256)
 
     def permit(self, suppressed: bytes, since: str, until: int) -> bytes:
         """Authenticate that whoever got this by email may lift a suppression before a time."""

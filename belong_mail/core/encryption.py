@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -81,6 +81,23 @@ def decrypt_with_secret(secret: str, locked: bytes, where: str) -> bytes:
 def _cipher(secret: str, where: str) -> AESGCM:
     derived = HKDF(SHA256(), 32, salt=None, info=associated_data(where))
     return AESGCM(derived.derive(secret.encode()))
+
+
+class SivCipher:
+    """Closes data beside a text, with which alone it opens: AES-SIV (RFC 5297), always alike."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESSIV(key)
+
+    def close(self, data: bytes, beside: str) -> bytes:
+        return self._cipher.encrypt(data, [beside.encode()])
+
+    def open(self, closed: bytes, beside: str) -> bytes:
+        """Raise UnlockError for what was closed beside another text, or not here."""
+        try:
+            return self._cipher.decrypt(closed, [beside.encode()])
+        except InvalidTag as error:
+            raise UnlockError(beside) from error
 
 
 class SecretKeyPair:

@@ -59,6 +59,10 @@ LOOKUPS_PER_DAY = Rate(10_000, DAY)
 UNUSUAL_LOOKUPS = Rate(1_000, DAY)
 # For so long it is remembered that some had to wait, so that the operator's next look shows it.
 DELAYED_LOOKUPS = Rate(1, HOUR)
+# Reports that are told by a Message-ID, where a relay rewrote the return path: each also says to
+# whom we wrote. More are not read; and those about one message, of which a server sends a few.
+REPORTS_RATE = Rate(1_000, DAY)
+SAME_MESSAGE_REPORTS_RATE = Rate(5, DAY)
 # Confirmations: anyone may type anyone's address.
 
 # For one address and group: two at once, then one a day, for whoever lost the first one.

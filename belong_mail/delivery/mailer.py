@@ -19,7 +19,7 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
-from belong_mail.mail.address import Staff
+from belong_mail.mail.address import Staff, normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.linter import require_no_remote_content
 from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
@@ -88,7 +88,7 @@ class Mailer:
             ("To", format_mailbox("", email.to)),
             ("Subject", clean_text(rendered.subject)),
             ("Date", date_header(delivery.created_at)),
-            ("Message-ID", self.names.message_id(delivery.id)),
+            ("Message-ID", self.names.message_id(delivery.id, normalise(email.to))),
             ("Auto-Submitted", "auto-generated"),
             ("X-Auto-Response-Suppress", SUPPRESSED_RESPONSES),
         ]

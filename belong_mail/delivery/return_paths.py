@@ -3,21 +3,20 @@
 import base64
 import hmac
 import re
-from collections.abc import Callable
 
 from belong_mail.core import encryption
+from belong_mail.core.encryption import SivCipher, UnlockError
 
 # Octets of a delivery's id.
 ID_OCTETS = 6
-# Octets of the HMAC that makes a name unforgeable.
-TAG_OCTETS = 10
+# Octets of the HMAC that makes a return path unforgeable, and of a Message-ID's (RFC 5297).
+TAG_OCTETS, SIV_OCTETS = 10, 16
 # Octets of a membership's public id.
 PUBLIC_ID_OCTETS = 16
 _USE = b"belong/names/v1"
-_MESSAGE, _MASK = b"belong/message/v1", b"belong/message-mask/v1"
 _LEAVE = b"belong/leave/v1"
 _PREFIX = "b+"
-_MESSAGE_ID = rf"(?<![\w+.-])([0-9a-f]{{{2 * (ID_OCTETS + TAG_OCTETS)}}})@"
+_MESSAGE_ID = re.compile(rf"(?<![\w+.-])([0-9a-f]{{{2 * (SIV_OCTETS + ID_OCTETS)}}})@")
 
 
 class VerpAddresses:
@@ -25,9 +24,8 @@ class VerpAddresses:
 
     The local parts are lower-case hexadecimal, at most 64 octets, and safe under case-folding
     (RFC 5321, 4.5.3.1.1). They tell nothing about recipient or group. A return path is of the
-    secret keys, for the pipe refuses what is forged. A Message-ID is of the worker's key alone: a
-    report that names one is compared with the recipient, and whoever could make one for any
-    delivery, and reads the database, would try out guesses.
+    secret keys, for the pipe refuses what is forged. A Message-ID is of the worker's key, for the
+    delivery and the recipient that was written to: no row says whom a report may name.
     """
 
     def __init__(
@@ -38,28 +36,23 @@ class VerpAddresses:
         Without the worker's key no Message-ID is made or read.
         """
         self._tags = [encryption.hmac_signer(key.encode()) for key in secret_keys]
-        self._message_tag = encryption.hmac_signer(message_key) if message_key else None
+        self._messages = SivCipher(message_key) if message_key else None
         self._domain = domain
-
-    def of(self, delivery_id: int) -> tuple[str, str]:
-        """Return a delivery's return path and its Message-ID.
-
-        They are the same for every try (RFC 5322, 3.6.4); neither is found from the other.
-        """
-        return self.return_path(delivery_id), self.message_id(delivery_id)
 
     def return_path(self, delivery_id: int) -> str:
         number = delivery_id.to_bytes(ID_OCTETS)
         made = number + self._tags[-1](_USE + number)[:TAG_OCTETS]
         return f"{_PREFIX}{made.hex()}@{self._domain}"
 
-    def message_id(self, delivery_id: int) -> str:
-        """Return a delivery's Message-ID; raise ValueError without the worker's key."""
-        if self._message_tag is None:
+    def message_id(self, delivery_id: int, recipient: str) -> str:
+        """Return a delivery's Message-ID, the same for every try (RFC 5322, 3.6.4).
+
+        The recipient is normalised. Raises ValueError without the worker's key.
+        """
+        if self._messages is None:
             raise ValueError("Only the worker names messages.")
         number = delivery_id.to_bytes(ID_OCTETS)
-        tag = self._message_tag(_MESSAGE + number)[:TAG_OCTETS]
-        made = tag + self._masked(self._message_tag, number, tag)
+        made = self._messages.close(number, recipient)
         return f"<{made.hex()}@{self._domain}>"
 
     def leave_address(self, public_id: str) -> str:
@@ -107,20 +100,16 @@ class VerpAddresses:
         is_ours = any(hmac.compare_digest(tag, of(use + name)[:TAG_OCTETS]) for of in self._tags)
         return name if is_ours else None
 
-    def read_message_id(self, text: str) -> int | None:
-        """Return the delivery that a Message-ID in a text names; None: there is none of ours."""
-        if self._message_tag is None:
+    def read_message_id(self, name: str, recipient: str) -> int | None:
+        """Return the delivery to a normalised recipient that a Message-ID names, if any."""
+        if self._messages is None:
             return None
-        for found in re.findall(_MESSAGE_ID, text.lower()):
-            made = bytes.fromhex(found)
-            tag = made[:TAG_OCTETS]
-            number = self._masked(self._message_tag, made[TAG_OCTETS:], tag)
-            if hmac.compare_digest(tag, self._message_tag(_MESSAGE + number)[:TAG_OCTETS]):
-                return int.from_bytes(number)
-        return None
+        try:
+            return int.from_bytes(self._messages.open(bytes.fromhex(name), recipient))
+        except UnlockError:
+            return None
 
-    @staticmethod
-    def _masked(message_tag: Callable[[bytes], bytes], number: bytes, tag: bytes) -> bytes:
-        """Hide a number, or show it again: neighbours of one issue must not look like it."""
-        mask = message_tag(_MASK + tag)[:ID_OCTETS]
-        return (int.from_bytes(number) ^ int.from_bytes(mask)).to_bytes(ID_OCTETS)
+
+def message_names(text: str) -> list[str]:
+    """Find what may be Message-IDs of ours in a text, each without its domain."""
+    return _MESSAGE_ID.findall(text.lower())

@@ -1,29 +1,30 @@
 """Find the delivery that a report is about, and say how much that proves.
 
 By our return path, which is signed: whoever knows it has had the message, headers and all. Else by
-our Message-ID, which replies and forwarded messages carry to others: it counts only where the
-report names the recipient whom the worker wrote to, and ends a membership only where the message
-that came back holds that membership's own way out, which ends it by itself.
+our Message-ID, which replies and forwarded messages carry to others: it opens only with the
+recipient whom the worker wrote to, which the report must name, whatever stands in a row. It ends a
+membership only where the message that came back holds that membership's own way out, which ends it
+by itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.invitations import account_address
-from belong_mail.accounts.models import Account
-from belong_mail.core.decryption import DecryptionError, Keyring
+from belong_mail.core import jobs, rate_limits
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import REPORTS_RATE, SAME_MESSAGE_REPORTS_RATE, WorkerLimit
 from belong_mail.core.tokens import Purpose
-from belong_mail.delivery.mailer import SEALED_TO, Mailer
+from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.delivery.return_paths import VerpAddresses, message_names
 from belong_mail.mail.address import InvalidAddress, normalise
 from belong_mail.mail.bounces.parser import Kind, Report
 from belong_mail.members.models import Subscription
-from belong_mail.members.wrapped_fields import address_of
 
 # A mailbox and where it forwards to; a report that names more could be trying out guesses.
 MAX_RECIPIENTS: Final = 2
@@ -50,15 +51,14 @@ def asks_to_leave(names: VerpAddresses, return_path: str, report: Report) -> str
 
 
 def attribute(
-    session: Session, mailer: Mailer, keyring: Keyring, return_path: str, report: Report
+    session: Session, mailer: Mailer, return_path: str, report: Report
 ) -> Attribution | None:
     """Return the delivery that a report is about, locked; None: it names none of ours."""
     by_path = (mailer.names.read(path) for path in (return_path, *report.paths))
     if (delivery := _first(session, by_path)) is not None:
         return Attribution(delivery, is_proven=True)
-    by_message = (mailer.names.read_message_id(each) for each in report.message_ids)
-    delivery = _first(session, by_message)
-    if delivery is None or not _is_recipient(session, keyring, delivery, report):
+    delivery = _first(session, _by_message_id(session, mailer, report))
+    if delivery is None:
         return None
     return Attribution(delivery, _holds_way_out(session, mailer, delivery, report))
 
@@ -68,30 +68,29 @@ def _first(session: Session, ids: Iterable[int | None]) -> Delivery | None:
     return None if found is None else session.get(Delivery, found, with_for_update=True)
 
 
-def _is_recipient(session: Session, keyring: Keyring, delivery: Delivery, report: Report) -> bool:
-    """Tell whether the report names whom we wrote to; where it names nobody, the message's To."""
+def _by_message_id(session: Session, mailer: Mailer, report: Report) -> Iterator[int | None]:
+    """Try the Message-IDs of a report with whom it names; if nobody, with the message's To."""
     named = {_identity(each) for each in report.recipients or report.sent_to}
-    if not named or len(named) > MAX_RECIPIENTS:
+    if len(named) > MAX_RECIPIENTS:
+        return
+    for name in dict.fromkeys(chain.from_iterable(map(message_names, report.message_ids))):
+        if _may_compare(session, mailer, name):
+            yield from (mailer.names.read_message_id(name, each) for each in named)
+
+
+def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
+    """Count a look at whom a message went to, like those at what visitors type."""
+    of_message = mailer.index.returned(f"message/{name}")
+    rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
+    if not rate_limits.try_uses(session, rates, now(), WorkerLimit):
         return False
-    with suppress(DecryptionError):
-        return _identity(_address(session, keyring, delivery)) in named - {""}
-    return False
+    jobs.count_lookups(session, 1, now())
+    return True
 
 
 def _identity(address: str) -> str:
     with suppress(InvalidAddress):
         return normalise(address)
-    return ""
-
-
-def _address(session: Session, keyring: Keyring, delivery: Delivery) -> str:
-    """Open the address that a delivery went to, or return "" where that is not known any more."""
-    if (member := session.get(Subscription, delivery.subscription_id or 0)) is not None:
-        return address_of(keyring, member)
-    if (account := session.get(Account, delivery.account_id or 0)) is not None:
-        return account_address(keyring.opener, keyring.index, account)
-    if delivery.sealed_to is not None:
-        return keyring.opener.unwrap(delivery.sealed_to, SEALED_TO, "").decode()
     return ""
 
 

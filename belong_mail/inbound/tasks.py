@@ -49,7 +49,7 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     if (public_id := asks_to_leave(mailer.names, path, report)) is not None:
         members.leave_if_there(session, public_id)
         return
-    found = attribute(session, mailer, keyring, path, report)
+    found = attribute(session, mailer, path, report)
     if found is None:
         return
     delivery = found.delivery

@@ -10,6 +10,7 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, date_header
 from belong_mail.mail.message.template import MessageTemplate
@@ -109,7 +110,7 @@ def _copy(
     values = {
         "to": format_mailbox("", to),
         "date": date_header(delivery.created_at),
-        "message_id": mailer.names.message_id(delivery.id),
+        "message_id": mailer.names.message_id(delivery.id, normalise(to)),
         "first_name": first_name("", language),
     }
     message = wire.fill({name: values[name] for name in wire.slots})

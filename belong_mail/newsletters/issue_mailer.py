@@ -21,6 +21,7 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import mailbox
 from belong_mail.groups.header_words import HeaderNamesGroup, require_quiet_headers
 from belong_mail.groups.models import Group
+from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
 from belong_mail.mail.message.mime import Envelope, date_header
 from belong_mail.mail.message.template import FastTemplate, MessageTemplate, slot
@@ -243,14 +244,19 @@ class IssueMailer:
             raise template
         (public_id, address, name), unwrap = own, self._mailer.opener.unwrap
         to = unwrap(address, ADDRESS_COLUMN, of_member(public_id, template.group)).decode()
-        return_path, message_id = self._mailer.names.of(number)
-        values = {"to": format_mailbox("", to), "date": template.date, "message_id": message_id}
+        names = self._mailer.names
+        values = {
+            "to": format_mailbox("", to),
+            "date": template.date,
+            "message_id": names.message_id(number, normalise(to)),
+        }
         for slot_name, token in template.tokens:
             values[slot_name] = token(public_id)
         if "first_name" in template.template.wire.slots:
             named = unwrap(name, "subscriptions.wrapped_name", public_id).decode() if name else ""
             values["first_name"] = rendering.first_name(named, template.language)
         message = template.template.fill(values)
+        return_path = names.return_path(number)
         return Envelope(return_path, to, message, is_verified=True, end=template.end)
 
     def _pen(

@@ -6,13 +6,25 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from belong_mail.accounts.invitations import get_account
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core import jobs
+from belong_mail.core.db import now
+from belong_mail.core.rate_limits import (
+    LOOKUPS_PER_DAY,
+    SAME_MESSAGE_REPORTS_RATE,
+    WorkerLimit,
+    remaining,
+)
 from belong_mail.core.services import Services
+from belong_mail.delivery.mailer import SEALED_TO
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.return_paths import VerpAddresses
+from belong_mail.members.models import Subscription
 from tests.bounces.mail import UNKNOWN
 from tests.bounces.scenario import ADA, BounceScenario
 from tests.browser_client import Visitor, link_to
-from tests.db_dump import kept_of
+from tests.db_dump import Dump, kept_of
 from tests.markers import on_sqlite
 from tests.servers.actions import drop
 from tests.servers.smtp import Accepted
@@ -100,6 +112,12 @@ def copy(scenario: BounceScenario) -> Accepted:
     return scenario.copies()[0]
 
 
+def kept(scenario: BounceScenario) -> Dump:
+    """Read the database without what counts the reports that came."""
+    dump = kept_of(scenario.services)
+    return {table: rows for table, rows in dump.items() if table != "worker_limits"}
+
+
 def states(scenario: BounceScenario) -> list[str]:
     with scenario.services.reading.begin() as session:
         return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
@@ -149,19 +167,64 @@ def test_a_report_that_names_nobody_counts_by_to_whom_the_message_was(
 def test_a_report_that_names_another_recipient_is_about_no_message_of_ours(
     named: tuple[str, ...], copy: Accepted, scenario: BounceScenario
 ) -> None:
-    before = kept_of(scenario.services)
+    before = kept(scenario)
     returned = head_of(copy).replace(f"To: {ADA}", f"To: {BEN}")
     assert returned != head_of(copy)
     scenario.take("", Returned(returned, named).write())
-    assert kept_of(scenario.services) == before
+    assert kept(scenario) == before
 
 
 @on_sqlite
 def test_guesses_are_not_tried_out_many_at_a_time(copy: Accepted, scenario: BounceScenario) -> None:
-    before = kept_of(scenario.services)
+    before = kept(scenario)
     guesses = (f"guess{number}@dpsk12.org" for number in range(2))
     scenario.take("", Returned(head_of(copy), (*guesses, ADA)).write())
-    assert kept_of(scenario.services) == before
+    assert kept(scenario) == before
+
+
+OFFICE = "dps-belong@example.org"
+
+
+@pytest.mark.parametrize("column", ["subscription_id", "account_id", "sealed_to"])
+def test_a_message_to_the_office_tells_nothing_of_whom_its_row_names(
+    column: str, scenario: BounceScenario, visitor: Visitor
+) -> None:
+    """The web names somebody in a row whose email goes to a mailbox that it reads."""
+    scenario.enter(ADA)
+    wrapped = scenario.keyring.opener.wrap(ADA.encode(), SEALED_TO, "")
+    visitor.send("/contact", topic="concern", message="Hello.")
+    with scenario.services.writing.begin() as session:
+        account = get_account(session, scenario.keyring.opener, scenario.keyring.index, ADA)
+        session.flush()
+        member = session.scalars(select(Subscription.id)).one()
+        named = {"subscription_id": member, "account_id": account.id, "sealed_to": wrapped}
+        forged = Delivery(kind="contact-message", **{column: named[column]})
+        forged.about_id = session.scalars(select(ContactMessage.id)).one()
+        session.add(forged)
+    scenario.worker.drain()
+    copy = scenario.copies(OFFICE)[-1]
+    scenario.take("", Returned(head_of(copy), (ADA,)).write())
+    assert State.BOUNCED not in states(scenario)
+    scenario.take("", Returned(head_of(copy), (OFFICE,)).write())
+    assert State.BOUNCED in states(scenario), "it is matched by whom was really written to"
+
+
+def test_guesses_about_one_message_are_few_and_count_as_lookups(
+    copy: Accepted, scenario: BounceScenario
+) -> None:
+    before, burst = lookups_left(scenario), SAME_MESSAGE_REPORTS_RATE.burst
+    for _ in range(burst):
+        scenario.take("", Returned(head_of(copy), (BEN,)).write())
+    assert before - lookups_left(scenario) == burst
+    scenario.take("", Returned(head_of(copy)).write())
+    assert states(scenario).count(State.BOUNCED) == 0
+    assert before - lookups_left(scenario) == burst
+
+
+def lookups_left(scenario: BounceScenario) -> int:
+    """Return how many more addresses may be looked up today."""
+    with scenario.services.reading.begin() as session:
+        return remaining(session, jobs.DAY, LOOKUPS_PER_DAY, now(), WorkerLimit)
 
 
 @on_sqlite
@@ -198,14 +261,14 @@ def test_who_can_sign_return_paths_makes_no_message_id(
 ) -> None:
     """The web can: it would try out guesses while it reads the database."""
     keys, domain = services.settings.secret_keys, services.settings.mail_domain
-    webs = VerpAddresses(keys, domain, keys[-1].encode())
+    webs = VerpAddresses(keys, domain, keys[-1].encode()[:32])
     with services.reading.begin() as session:
         ids = list(session.scalars(select(Delivery.id)))
-    before = kept_of(services)
+    before = kept(scenario)
     for number in ids:
-        forged = head_of(copy).replace(message_id(copy), webs.message_id(number))
+        forged = head_of(copy).replace(message_id(copy), webs.message_id(number, ADA))
         scenario.take("", Returned(forged).write())
-    assert kept_of(services) == before
+    assert kept(scenario) == before
 
 
 @on_sqlite
@@ -270,7 +333,7 @@ def test_a_message_keeps_its_id_when_it_is_tried_again(scenario: BounceScenario)
         [delivery] = session.scalars(select(Delivery))
         assert delivery.due_at is not None
         delivery.due_at -= timedelta(hours=1)
-        made = names_of(scenario).message_id(delivery.id)
+        made = names_of(scenario).message_id(delivery.id, ADA)
     scenario.worker.drain()
     [copy] = scenario.copies()
     assert message_id(copy) == made

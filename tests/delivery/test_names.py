@@ -3,13 +3,15 @@
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.delivery.return_paths import ID_OCTETS, VerpAddresses
+from belong_mail.delivery.return_paths import ID_OCTETS, VerpAddresses, message_names
 
 OLD, NEW = ("a" * 40, "b" * 100)
-WORKERS, ANOTHER = (b"w" * 16, b"x" * 16)
+WORKERS, ANOTHER = (b"w" * 32, b"x" * 32)
+ADA, BEN = "ada@dpsk12.org", "ben@dpsk12.org"
 IDS = st.integers(0, 256**ID_OCTETS - 1)
 
 
@@ -27,35 +29,42 @@ def test_a_delivery_has_the_names_that_every_version_gave_it(delivery_id: int) -
 def test_a_message_id_is_read_and_made_by_the_workers_key_alone(delivery_id: int) -> None:
     """Whoever has the secret keys, as the web has, makes none and reads none."""
     names = VerpAddresses((OLD, NEW), "example.org", WORKERS)
-    number = delivery_id.to_bytes(ID_OCTETS)
-    tag = hmac.digest(WORKERS, b"belong/message/v1" + number, "sha256")[:10]
-    mask = hmac.digest(WORKERS, b"belong/message-mask/v1" + tag, "sha256")[:ID_OCTETS]
-    hidden = bytes(one ^ other for one, other in zip(number, mask, strict=True))
-    message_id = names.message_id(delivery_id)
-    assert message_id == f"<{(tag + hidden).hex()}@example.org>"
-    assert names.read_message_id(message_id.upper()) == delivery_id
-    assert VerpAddresses((NEW,), "example.net", WORKERS).read_message_id(message_id) == delivery_id
-    assert VerpAddresses((OLD, NEW), "example.org", ANOTHER).read_message_id(message_id) is None
+    message_id = names.message_id(delivery_id, ADA)
+    made = AESSIV(WORKERS).encrypt(delivery_id.to_bytes(ID_OCTETS), [ADA.encode()]).hex()
+    assert message_id == f"<{made}@example.org>"
+    [name] = message_names(f"References: <a@b> {message_id.upper()}")
+    assert names.read_message_id(name, ADA) == delivery_id
+    assert VerpAddresses((NEW,), "example.net", WORKERS).read_message_id(name, ADA) == delivery_id
+    assert VerpAddresses((OLD, NEW), "example.org", ANOTHER).read_message_id(name, ADA) is None
     keyless = VerpAddresses((OLD, NEW), "example.org")
-    assert keyless.read_message_id(message_id) is None
+    assert keyless.read_message_id(name, ADA) is None
     with pytest.raises(ValueError, match="Only the worker"):
-        keyless.message_id(delivery_id)
+        keyless.message_id(delivery_id, ADA)
+
+
+@given(IDS, st.text(max_size=40))
+def test_a_message_id_opens_only_with_whom_it_was_made_for(delivery_id: int, guess: str) -> None:
+    names = VerpAddresses((NEW,), "example.org", WORKERS)
+    [name] = message_names(names.message_id(delivery_id, ADA))
+    for other in (guess, BEN, "", ADA.upper()):
+        assert names.read_message_id(name, other) == (delivery_id if other == ADA else None)
 
 
 def test_neither_name_is_taken_for_the_other_nor_a_bent_one_for_ours() -> None:
     names = VerpAddresses((NEW,), "example.org", WORKERS)
-    return_path, message_id = names.of(7)
+    return_path, message_id = names.return_path(7), names.message_id(7, ADA)
     assert names.read(message_id.strip("<>")) is None
-    assert names.read_message_id(return_path.removeprefix("b+")) is None
-    for place in range(1, 33):
+    assert message_names(return_path.removeprefix("b+")) == []
+    for place in range(1, 45):
         bent = "0" if message_id[place] != "0" else "1"
-        assert names.read_message_id(message_id[:place] + bent + message_id[place + 1 :]) is None
+        [name] = message_names(message_id[:place] + bent + message_id[place + 1 :])
+        assert names.read_message_id(name, ADA) is None
 
 
 def test_the_message_ids_of_one_issue_do_not_show_that_they_are_neighbours() -> None:
     names = VerpAddresses((NEW,), "example.org", WORKERS)
-    made = [names.message_id(number)[1:33] for number in range(1, 200)]
-    assert all(len({each[place] for each in made}) == 16 for place in range(32))
+    made = [names.message_id(number, ADA)[1:45] for number in range(1, 200)]
+    assert all(len({each[place] for each in made}) == 16 for place in range(44))
 
 
 def test_a_return_path_is_read_under_every_key_and_no_other() -> None:
