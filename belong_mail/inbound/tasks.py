@@ -61,7 +61,7 @@ def receive_returned(mailer: Mailer, session: Session, keyring: Keyring, job: Jo
     elif report.kind is Kind.BOUNCE and not found.is_proven:
         outcomes.apply_bounce(delivery, *UNPROVEN)
     elif report.kind is Kind.BOUNCE:
-        _bounce(session, keyring, mailer.staff.domains, found.delivery, report)
+        _bounce(session, keyring, mailer.staff.domains, delivery, report)
     elif found.is_proven and _is_wish_to_leave(report):
         _let_go(session, delivery, is_complaint=report.kind is Kind.COMPLAINT)
 
@@ -77,7 +77,7 @@ def _bounce(
     delivery: Delivery,
     report: Report,
 ) -> None:
-    is_own = _is_own(session, keyring, domains, delivery, report)
+    is_own = _is_own(domains, delivery, report)
     why = (report.code, report.status, report.phrase) if is_own else OTHER_DOMAIN
     if not outcomes.apply_bounce(delivery, *why):
         return
@@ -87,27 +87,16 @@ def _bounce(
     bounces.handle_bounce(session, partial(domain_name, keyring), delivery.id)
 
 
-def _is_own(
-    session: Session,
-    keyring: Keyring,
-    domains: tuple[str, ...],
-    delivery: Delivery,
-    report: Report,
-) -> bool:
+def _is_own(domains: tuple[str, ...], delivery: Delivery, report: Report) -> bool:
     """Tell whether it may be the member's own address that failed, not one they forward to.
 
     Beside the address that was tried last a report may name the one that we wrote to, which works.
-    The domain decides, never the member's address: whoever can forge a report and sees what
-    follows would learn from that whether somebody whom it names is the member. A personal address
-    has a domain of its own, whose bounces count, and those of the district don't.
+    The district's domains decide, never the member's address nor its domain: whoever can forge a
+    report and sees what follows would learn from that whom, or whose provider, it named well.
     """
     if delivery.subscription_id is None or not report.recipients:
         return True
     names = {addresses.domain(each) for each in report.last_tried or report.recipients}
-    own = domain_name(keyring, session.get(Subscription, delivery.subscription_id))
-    if own and own not in map(keyring.index.domain, domains):
-        hashes = map(keyring.index.domain, names)
-        return own in hashes or any(each.endswith(PROVIDER_DOMAINS) for each in names)
     inner = (*(f".{each}" for each in domains), *PROVIDER_DOMAINS)
     return any(each in domains or each.endswith(inner) for each in names)
 

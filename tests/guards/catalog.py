@@ -4519,18 +4519,11 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{LOST}::test_the_address_that_was_tried_last_is_the_one_that_failed",),
     ),
     (
-        "a-dead-personal-address-ends-its-membership",
+        "a-report-tells-no-domain",
         "belong_mail/inbound/tasks.py",
-        "return own in hashes or any(",
-        "return any(",
-        (f"{LOST}::test_a_personal_address_is_weighed_by_its_own_domain",),
-    ),
-    (
-        "the-district-fails-for-no-personal-address",
-        "belong_mail/inbound/tasks.py",
-        "if own and own not in map(keyring.index.domain, domains):",
-        "if False:",
-        (f"{LOST}::test_a_personal_address_is_weighed_by_its_own_domain",),
+        "    return any(each in domains or each.endswith(inner) for each in names)\n",
+        "    return delivery.id % 2 == 1\n",
+        (f"{LOST}::test_a_report_tells_no_domain_of_a_personal_address",),
     ),
     (
         "what-comes-back-twice-counts-once",
