@@ -287,12 +287,6 @@ class Config:
         "text",
         "how web and worker log: text; json: one object a line",
     )
-    access_log: bool = setting(
-        settings.yes_or_no,
-        "no",
-        "log ordinary answers of the web too, by the page's name, without path or address",
-        UsedBy.WEB,
-    )
     metrics_token: str = setting(
         settings.token, "", "the token that opens /metrics; empty: no such page", UsedBy.WEB
     )

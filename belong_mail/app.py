@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> Flask:
         WTF_CSRF_SSL_STRICT=False,
     )
     app.extensions["belong"] = make_services(settings)
-    request_log.init_request_log(app, is_every=settings.access_log)
+    request_log.init_request_log(app)
     request_log.init_proxy_check(app, settings.proxies)
     csrf = _guard(app, settings)
     i18n.init_i18n(app, settings)

@@ -156,24 +156,6 @@ def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
     assert "request" not in later
 
 
-@pytest.mark.parametrize("settings", [{"BELONG_ACCESS_LOG": "yes"}])
-def test_every_answer_is_logged_where_an_operator_asks_for_it_by_the_name_of_its_page(
-    visitor: Visitor, lines: Lines
-) -> None:
-    visitor.open("/groups/lgbtq?lang=es")
-    visitor.open("/calendar?group=lgbtq")
-    visitor.join("lgbtq", ADDRESS)
-    for line in lines():
-        assert line["event"] == "request"
-        assert line["level"] == "info"
-    pages = [line["page"] for line in lines()]
-    assert pages[0] == "directory.group"
-    assert "subscriptions.join" in pages
-    assert "meetings.calendar" in pages
-    for word in ("lgbtq", ADDRESS, "lang", "/", "127.0.0.1"):
-        assert word not in str(lines()), word
-
-
 @on_sqlite
 @pytest.mark.parametrize("style", [logs.TEXT, logs.JSON])
 def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(

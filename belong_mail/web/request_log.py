@@ -11,8 +11,8 @@ from werkzeug.exceptions import SecurityError
 
 from belong_mail.core import logs
 
-# Ordinary answers are not logged unless an operator asks for it: who reads which page is nobody's
-# business. Even then no path is, which names a group or holds a secret.
+# Ordinary answers are not logged: who reads which page is nobody's business. No path ever is, which
+# names a group or holds a secret.
 SLOW_SECONDS: Final = 1.0
 # Whoever asks this machine by these names comes through no proxy.
 LOCAL: Final = ("localhost", "127.0.0.1")
@@ -20,8 +20,8 @@ LOCAL: Final = ("localhost", "127.0.0.1")
 log = logging.getLogger(__name__)
 
 
-def init_request_log(app: Flask, *, is_every: bool) -> None:
-    """Begin before all other hooks, and end after them; log every answer, if that is wanted."""
+def init_request_log(app: Flask) -> None:
+    """Begin before all other hooks, and end after them."""
 
     @app.before_request
     def begin() -> None:
@@ -31,8 +31,7 @@ def init_request_log(app: Flask, *, is_every: bool) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.get("began_at", time.perf_counter())
-        is_bad = response.status_code >= HTTPStatus.BAD_REQUEST
-        if is_every or is_bad or seconds >= SLOW_SECONDS:
+        if response.status_code >= HTTPStatus.BAD_REQUEST or seconds >= SLOW_SECONDS:
             _log(response.status_code, seconds)
         return response
 
@@ -63,11 +62,10 @@ def init_proxy_check(app: Flask, proxies: int) -> None:
 def _log(status: int, seconds: float) -> None:
     is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     is_slow = seconds >= SLOW_SECONDS
-    ordinary = "request was slow" if is_slow else "request"
     logs.event(
         log,
         logging.ERROR if is_fault else logging.WARNING if is_slow else logging.INFO,
-        "request failed" if status >= HTTPStatus.BAD_REQUEST else ordinary,
+        "request failed" if status >= HTTPStatus.BAD_REQUEST else "request was slow",
         status=status,
         method=request.method if request.routing_exception is None else "",
         page=request.endpoint or "",
