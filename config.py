@@ -146,12 +146,6 @@ class Config:
     program_name: str = setting(
         settings.name, "Belong", "the groups' own word: “Together” makes “the Together office”"
     )
-    time_place: str = setting(
-        settings.optional(settings.name),
-        "",
-        "whose time is shown, as in “Lakeside time”; empty: the city that the time zone is called"
-        " after",
-    )
     database_url: str = setting(
         settings.database,
         "sqlite:///var/belong.db",
@@ -249,7 +243,9 @@ class Config:
         settings.pattern, "", "a pattern for addresses that are not staff, such as students'"
     )
     timezone: ZoneInfo = setting(
-        settings.zone, "America/Denver", "the time zone of displayed times and of `--at`"
+        settings.zone,
+        "America/Denver",
+        "the time zone of displayed times, called after its city (“Chicago time”), and of `--at`",
     )
     send_rate: int | None = setting(
         settings.number, "", "messages a minute that the relay accepts; empty: no limit"
@@ -367,7 +363,6 @@ class Config:
             self.district_short,
             self.program_name,
             self.timezone,
-            self.time_place,
         )
 
     @property

@@ -35,15 +35,13 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The site's and the district's names, the groups' own word, and whose time is shown."""
+    """The site's and the district's names, the groups' own word, and their time zone."""
 
     site_name: str
     district_name: str
     district_short: str
     program_name: str
     time_zone: ZoneInfo
-    # Empty: the city that the time zone is called after.
-    time_place: str = ""
 
     def placeholders(self) -> dict[str, str]:
         """Return what stands for each placeholder."""
@@ -53,7 +51,7 @@ class Names:
             "district_name": self.district_name,
             "district_short": self.district_short,
             "program_name": self.program_name,
-            "time_place": self.time_place or city,
+            "time_place": city,
         }
 
 

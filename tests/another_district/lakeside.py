@@ -11,7 +11,6 @@ SETTINGS = {
     "BELONG_DISTRICT_SHORT": "Lakeside",
     "BELONG_PROGRAM_NAME": "Together",
     "BELONG_TIMEZONE": "America/Chicago",
-    "BELONG_TIME_PLACE": "Lakeside",
     "BELONG_MAIL_DOMAIN": "together.lakeside.example",
     "BELONG_POSTAL_ADDRESS": "Lakeside Together, 1 Pier Road, Lakeside, IL 60000",
     "BELONG_CONTACT_INBOX": "together@lakeside.example",

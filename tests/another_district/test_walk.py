@@ -116,8 +116,8 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
     assert found == {}
     # The email that is shown there is nobody's.
     assert [name for name in nameless if not re.match("/dev/mailbox/.*/html", name)] == []
-    for own in ("Lakeside Public Schools", "SafeTip", "800-555-0100", "Lakeside time",
-                "hora de Lakeside", "Together office", "oficina de Together", "@lakeside.example",
+    for own in ("Lakeside Public Schools", "SafeTip", "800-555-0100", "Chicago time",
+                "hora de Chicago", "Together office", "oficina de Together", "@lakeside.example",
                 *(name for _slug, name, _is_upcoming in GROUPS)):  # fmt: skip
         assert own in whole, own
 
