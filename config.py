@@ -297,23 +297,14 @@ class Config:
         settings.secret,
         "",
         "the mailbox that email comes back to, which the worker reads each minute:"
-        " imaps://user@host/folder; empty: a mail server hands it over",
-        UsedBy.WORKER,
-    )
-    inbound_password: str = setting(
-        settings.secret, "", "the password, or app password, of that mailbox", UsedBy.WORKER
-    )
-    inbound_auth: str = setting(
-        settings.optional(settings.one_of("password", "oauth2")),
-        "",
-        "password, or oauth2 (XOAUTH2); empty: password",
+        " imaps://user:password@host/folder; empty: a mail server hands it over",
         UsedBy.WORKER,
     )
     inbound_credentials: str = setting(
         settings.secret,
         "",
-        "with oauth2: the JSON key of an authorized user (a refresh token) or of an app, or a"
-        " token; docs/operators.md says how to get one",
+        "with auth=xoauth2 in BELONG_INBOUND_URL: the JSON key of an authorized user (a refresh"
+        " token) or of an app, or a token; docs/operators.md says how to get one",
         UsedBy.WORKER,
     )
     inbound_pipe: bool = setting(
@@ -376,7 +367,7 @@ class Config:
     @property
     def inbound_mailbox(self) -> "MailboxLocation | None":
         """Return where email that comes back is read; None: nowhere."""
-        return _mailbox_of({each.name: getattr(self, each.name) for each in fields(self)})
+        return _mailbox_of(self.inbound_url, self.inbound_credentials)
 
     @property
     def is_development(self) -> bool:
@@ -536,24 +527,21 @@ def _half_named(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complain about a mailbox that cannot be used, or what would open one that is not named."""
-    if values.get("inbound_url"):
+    """Complain about a mailbox that cannot be used, or credentials that open none."""
+    url, credentials = values.get("inbound_url", ""), values.get("inbound_credentials", "")
+    if url:
         try:
-            _mailbox_of(values)
+            _mailbox_of(url, credentials)
         except import_module(MAILBOXES).InvalidMailbox as error:
             yield f"BELONG_INBOUND_URL cannot be used. {error}"
-        return
-    for name in ("inbound_password", "inbound_credentials"):
-        if values.get(name):
-            yield f"{PREFIX}{name.upper()} is for the mailbox that BELONG_INBOUND_URL names."
+    if credentials and "auth=xoauth2" not in url:
+        yield "BELONG_INBOUND_CREDENTIALS is for auth=xoauth2 in BELONG_INBOUND_URL."
 
 
-def _mailbox_of(values: Mapping[str, Any]) -> "MailboxLocation | None":
-    if not (url := values.get("inbound_url")):
+def _mailbox_of(url: str, credentials: str) -> "MailboxLocation | None":
+    if not url:
         return None
-    names = ("inbound_password", "inbound_auth", "inbound_credentials")
-    given = (values.get(name, "") for name in names)
-    found: MailboxLocation = import_module(MAILBOXES).parse_mailbox(url, ROOT, *given)
+    found: MailboxLocation = import_module(MAILBOXES).parse_mailbox(url, ROOT, credentials)
     return found
 
 

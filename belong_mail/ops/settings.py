@@ -62,7 +62,7 @@ def relay(value: str) -> str:
 
 
 def secret(value: str) -> str:
-    """Strip it; `mail.imap.location.parse_mailbox` reads it, with the other settings of it."""
+    """Strip it; those who use it read it whole, with the other settings of it."""
     return value.strip()
 
 

@@ -21,7 +21,6 @@ WORKER_ALONE = (
     "BELONG_INDEX_KEYS",
     "BELONG_SMTP_CREDENTIALS",
     "BELONG_INBOUND_URL",
-    "BELONG_INBOUND_PASSWORD",
     "BELONG_INBOUND_CREDENTIALS",
 )
 # How granian writes its own lines, such as that a web worker died: as we write ours.

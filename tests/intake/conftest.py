@@ -10,7 +10,7 @@ from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.bounces.scenario import BounceScenario
 from tests.intake.inbox import Inbox
-from tests.servers.dovecot import PASSWORD, Dovecot, dovecot
+from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.imap import ImapServer
 from tests.servers.smtp import Server
 
@@ -38,8 +38,7 @@ def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> 
     """Read the mailbox, or the scripted server, that a test asks for."""
     if "inbox" in request.fixturenames:
         inbox: Inbox = request.getfixturevalue("inbox")
-        given = {"BELONG_INBOUND_URL": inbox.imap.url(inbox.user)}
-        return environment | given | {"BELONG_INBOUND_PASSWORD": PASSWORD}
+        return environment | {"BELONG_INBOUND_URL": inbox.imap.url(inbox.user)}
     if "scripted" in request.fixturenames:
         scripted: ImapServer = request.getfixturevalue("scripted")
         return environment | {"BELONG_INBOUND_URL": scripted.url}

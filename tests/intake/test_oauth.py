@@ -56,8 +56,11 @@ def environment(
     endpoint.asked.clear()
     file = tmp_path / "key.json"
     file.write_text(getattr(endpoint, key)())
-    ours = {"BELONG_INBOUND_AUTH": "oauth2", "BELONG_INBOUND_CREDENTIALS_FILE": str(file)}
-    return environment | ours | {"BELONG_INBOUND_PASSWORD": ""}
+    url = inbox.imap.url(inbox.user, password="", options="&auth=xoauth2")
+    return environment | {
+        "BELONG_INBOUND_URL": url,
+        "BELONG_INBOUND_CREDENTIALS_FILE": str(file),
+    }
 
 
 def failed_step(services: Services) -> str:

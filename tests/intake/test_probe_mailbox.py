@@ -9,14 +9,14 @@ from belong_mail.monitoring import probe
 from belong_mail.worker.loop import Worker
 from tests.intake.inbox import READ, Inbox, jobs_of, look
 from tests.markers import on_sqlite
-from tests.servers.dovecot import PASSWORD, needs_dovecot
+from tests.servers.dovecot import needs_dovecot
 
 pytestmark = [needs_dovecot, on_sqlite]
 OTHER = b"Subject: Something else\r\n\r\nHello\r\n"
 
 
 def test_the_probe_is_taken_out_alone_wherever_it_lies(inbox: Inbox, services: Services) -> None:
-    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT, PASSWORD)
+    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
     written, another = probe.write_probe(services), probe.write_probe(services)
     message = written.envelope.message
     report = f"Subject: Undeliverable: Belong Mail probe {written.mark}\r\n\r\nSorry\r\n".encode()
@@ -41,7 +41,7 @@ def test_a_worker_that_reads_the_probe_first_does_nothing_with_it(
     look(worker)
     with services.reading.begin() as session:
         assert jobs_of(session) == 0
-    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT, PASSWORD)
+    location = parse_mailbox(inbox.imap.url(inbox.user), ROOT)
     found = probe.fetch(location, written.mark, 0)
     assert found is not None
     assert found.endswith(written.envelope.message)

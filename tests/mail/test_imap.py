@@ -13,10 +13,11 @@ SERVICE = {"type": "service_account", "client_email": "a@b.example", "private_ke
 APP = {"type": "client_credentials", "client_id": "one", "client_secret": "two", "scope": "x"}
 REFRESH = {"type": "authorized_user", "client_id": "one", "refresh_token": "two"}
 URL = "imaps://b@example.org@imap.example.org/INBOX"
+BY_TOKEN = f"{URL}?auth=xoauth2"
 
 
-def parsed(url: str, **given: str) -> Any:
-    return parse_mailbox(url, Path("/nowhere"), **given)
+def parsed(url: str, credentials: str = "") -> Any:
+    return parse_mailbox(url, Path("/nowhere"), credentials)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,7 @@ def test_a_body_is_found_wherever_the_server_puts_its_number(
 
 
 def test_a_url_names_user_server_and_folder() -> None:
-    place = parsed(
-        "imaps://b@example.org@imap.example.org/Bounces%20here?read=Done", password="x y"
-    )
+    place = parsed("imaps://b@example.org:x%20y@imap.example.org/Bounces%20here?read=Done")
     assert (place.user, place.host, place.port) == ("b@example.org", "imap.example.org", 993)
     assert (place.folder, place.read_folder, place.password) == ("Bounces here", "Done", "x y")
     assert place.is_secure
@@ -47,20 +46,17 @@ def test_a_url_names_user_server_and_folder() -> None:
     assert "b@example" not in repr(place)
 
 
-def test_a_password_may_stand_in_the_url() -> None:
+def test_a_password_may_have_any_sign_and_the_folder_is_the_inbox_if_none_is_named() -> None:
     assert parsed("imaps://b:a%2Fb@imap.example.org").password == "a/b"
     assert parsed("imaps://b:a%2Fb@imap.example.org").folder == "INBOX"
 
 
-def test_a_token_is_asked_for_by_setting_or_url_and_the_file_is_read_at_each_look(
-    tmp_path: Path,
-) -> None:
-    for url, auth in ((URL, "oauth2"), (f"{URL}?auth=xoauth2", ""), (f"{URL}?auth=oauth2", "")):
-        place = parsed(url, auth=auth, credentials=json.dumps(REFRESH))
-        assert place.credentials is not None
-        assert place.credentials.read()["token_uri"] == "https://oauth2.googleapis.com/token"
+def test_a_token_is_asked_for_by_the_url_and_the_file_is_read_at_each_look(tmp_path: Path) -> None:
+    place = parsed(BY_TOKEN, json.dumps(REFRESH))
+    assert place.credentials is not None
+    assert place.credentials.read()["token_uri"] == "https://oauth2.googleapis.com/token"
     file = tmp_path / "token"
-    place = parsed(f"{URL}?auth=xoauth2&token_file={file}")
+    place = parsed(f"{BY_TOKEN}&token_file={file}")
     for token in ("first", "second"):
         file.write_text(f"{token}\n")
         assert place.credentials is not None
@@ -68,46 +64,36 @@ def test_a_token_is_asked_for_by_setting_or_url_and_the_file_is_read_at_each_loo
 
 
 @pytest.mark.parametrize(
-    ("url", "given", "complaint"),
+    ("url", "credentials", "complaint"),
     [
-        ("pop3://b@example.org", {}, "imaps://"),
-        ("imap://b:x@imap.example.org", {}, "on this machine"),
-        ("imaps://imap.example.org", {"password": "x"}, "name a user"),
-        ("imaps://b@imap.example.org", {"password": "pässword"}, "ASCII"),
-        ("imaps://b@imap.example.org", {"password": "a\r\nb"}, "ASCII"),
-        ("imaps://b@imap.example.org", {}, "BELONG_INBOUND_PASSWORD"),
-        ("imaps://b:x@imap.example.org:99999", {}, "cannot be read"),
-        ("imaps://b:x@imap.example.org?tls=none", {}, "unknown options"),
-        ("imaps://b:x@imap.example.org/A?read=A", {}, "two ASCII names"),
-        ("imaps://b:x@imap.example.org?ca=no-such-file", {}, "does not exist"),
-        ("imaps://b:x@imap.example.org?auth=digest", {}, "password or oauth2"),
-        (f"{URL}?auth=xoauth2", {"auth": "password"}, "password or oauth2"),
-        (URL, {"auth": "oauth2"}, "BELONG_INBOUND_CREDENTIALS"),
-        (URL, {"auth": "oauth2", "credentials": "{]"}, "not JSON"),
-        (URL, {"auth": "oauth2", "credentials": "two words"}, "neither"),
-        (URL, {"auth": "oauth2", "credentials": json.dumps({"type": "x"})}, "type"),
-        (URL, {"auth": "oauth2", "credentials": '{"type": [1]}'}, "type"),
-        (
-            URL,
-            {"auth": "oauth2", "credentials": json.dumps(REFRESH | {"client_id": ""})},
-            "client_id",
-        ),
-        (URL, {"auth": "oauth2", "credentials": json.dumps(SERVICE)}, "type"),
-        (URL, {"auth": "oauth2", "credentials": json.dumps(APP)}, "token_uri"),
-        (
-            URL,
-            {
-                "auth": "oauth2",
-                "credentials": json.dumps(REFRESH | {"token_uri": "http://b.example"}),
-            },
-            "https://",
-        ),
+        ("pop3://b@example.org", "", "imaps://"),
+        ("imap://b:x@imap.example.org", "", "on this machine"),
+        ("imaps://:x@imap.example.org", "", "name a user"),
+        ("imaps://b:p%C3%A4ssword@imap.example.org", "", "ASCII"),
+        ("imaps://b:a%0D%0Ab@imap.example.org", "", "ASCII"),
+        (URL, "", "It must have a password"),
+        ("imaps://b:x@imap.example.org?auth=xoauth2", json.dumps(REFRESH), "and none"),
+        ("imaps://b:x@imap.example.org:99999", "", "cannot be read"),
+        ("imaps://b:x@imap.example.org?tls=none", "", "unknown options"),
+        ("imaps://b:x@imap.example.org/A?read=A", "", "two ASCII names"),
+        ("imaps://b:x@imap.example.org?ca=no-such-file", "", "does not exist"),
+        ("imaps://b:x@imap.example.org?auth=digest", "", "password or xoauth2"),
+        ("imaps://b:x@imap.example.org?token_file=x", "", "needs auth=xoauth2"),
+        (BY_TOKEN, "", "BELONG_INBOUND_CREDENTIALS"),
+        (BY_TOKEN, "{]", "not JSON"),
+        (BY_TOKEN, "two words", "neither"),
+        (BY_TOKEN, json.dumps({"type": "x"}), "type"),
+        (BY_TOKEN, '{"type": [1]}', "type"),
+        (BY_TOKEN, json.dumps(REFRESH | {"client_id": ""}), "client_id"),
+        (BY_TOKEN, json.dumps(SERVICE), "type"),
+        (BY_TOKEN, json.dumps(APP), "token_uri"),
+        (BY_TOKEN, json.dumps(REFRESH | {"token_uri": "http://b.example"}), "https://"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words_without_a_value(
-    url: str, given: dict[str, str], complaint: str
+    url: str, credentials: str, complaint: str
 ) -> None:
     with pytest.raises(InvalidMailbox, match=complaint) as refused:
-        parsed(url, **given)
+        parsed(url, credentials)
     for value in ("imap.example.org", "pässword", "digest", "b.example"):
         assert value not in str(refused.value)

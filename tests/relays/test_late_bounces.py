@@ -24,7 +24,7 @@ from tests.relays.bounce_run import BounceRun
 from tests.relays.debian import why_not
 from tests.relays.fates import ALIVE, COUNTED, GONE, SMALL, STAFF, Person, people
 from tests.relays.late import DOMAIN, late_relay
-from tests.servers.dovecot import PASSWORD, Dovecot, dovecot, needs_dovecot
+from tests.servers.dovecot import Dovecot, dovecot, needs_dovecot
 from tests.servers.ledger import Copy
 from tests.servers.smtp import Server
 
@@ -62,7 +62,6 @@ def run(
             "BELONG_MAIL_DOMAIN": DOMAIN,
             "BELONG_ALLOWED_DOMAINS": f"{STAFF}, {SMALL}, {GONE}",
             "BELONG_INBOUND_URL": imap.url(user),
-            "BELONG_INBOUND_PASSWORD": PASSWORD,
             "BELONG_UNCERTAIN": "0",
         }
         members = list(people(RECIPIENTS))

@@ -13,7 +13,7 @@ from tests.processes import run
 from tests.relays.debian import why_not
 from tests.relays.signing import DOMAIN, Habits, signing_relay
 from tests.servers.dns import DnsServer
-from tests.servers.dovecot import PASSWORD, Dovecot, dovecot, needs_dovecot
+from tests.servers.dovecot import Dovecot, dovecot, needs_dovecot
 
 pytestmark = [
     night("real mail servers"),
@@ -47,7 +47,6 @@ def probe(environment: dict[str, str], inbox: Inbox, habits: Habits, wait: str =
             "BELONG_SMTP_URL": f"smtp://127.0.0.1:{port}?tls=none",
             "BELONG_MAIL_DOMAIN": DOMAIN,
             "BELONG_INBOUND_URL": inbox.imap.url(inbox.user),
-            "BELONG_INBOUND_PASSWORD": PASSWORD,
         }
         assert run(settings, "worker", "--drain").returncode == 0
         ended = run(settings, "doctor", "--probe", "--wait", wait, "--dns", names.address)

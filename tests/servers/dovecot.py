@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pytest
 
@@ -86,9 +87,10 @@ class Dovecot:
     tls_port: int
     ca: Path
 
-    def url(self, user: str, options: str = "") -> str:
-        """Return the URL of somebody's mailbox, by TLS, without a password."""
-        return f"imaps://{user}@localhost:{self.tls_port}/INBOX?ca={self.ca}{options}"
+    def url(self, user: str, password: str = PASSWORD, options: str = "") -> str:
+        """Return the URL of somebody's mailbox, by TLS."""
+        opened = f"{user}:{quote(password)}" if password else user
+        return f"imaps://{opened}@localhost:{self.tls_port}/INBOX?ca={self.ca}{options}"
 
     @contextmanager
     def as_user(self, user: str) -> Iterator[imaplib.IMAP4]:
