@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from belong_mail.core import encryption, logs
-from belong_mail.core.district import HelpLine, HelpLines, Names
+from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
@@ -53,7 +53,7 @@ OF_DISTRICT = (
     *NAMES_OF_DISTRICT,
     "BELONG_ALLOWED_DOMAINS",
     "BELONG_TIMEZONE",
-    "BELONG_SAFE2TELL_NAME",
+    "BELONG_HELP_LINES",
 )
 KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in encryption.KINDS}
 # Identity providers where anyone can have an account.
@@ -77,7 +77,7 @@ value. Settings in bold have a default for development alone and are required in
 `flask --app wsgi keys new` prints a key of each kind; [operators.md](operators.md) says where each
 one goes.
 
-The office may change the video, the crisis lines and the postal line at `/office/settings`: what is
+The office may change the video, the help lines and the postal line at `/office/settings`: what is
 given here is their default.
 """
 # How the tables call the types of settings.
@@ -92,6 +92,7 @@ VALUES: dict[Any, str] = {
     re.Pattern[str] | None: "regular expression",
     tuple[str, ...]: "list",
     tuple[Network, ...]: "list of networks",
+    HelpLines: "list of lines",
 }
 
 
@@ -214,22 +215,12 @@ class Config:
         "the office's inbox: receives messages to the office, and replies to newsletters of groups"
         " without a shared inbox",
     )
-    safe2tell_name: str = setting(
-        settings.name_or_none,
-        "Safe2Tell",
-        "the line for a student's safety, on the contact page and in its email; none: no such line",
-    )
-    safe2tell_phone: str = setting(settings.phone, "877-542-7233", "its phone number")
-    safe2tell_url: str = setting(
-        settings.https_address, "https://safe2tell.org", "the same, on the web"
-    )
-    lifeline_phone: str = setting(
-        settings.phone,
-        "988",
-        "phone number to call or text in a crisis, on the contact page and in its email",
-    )
-    lifeline_url: str = setting(
-        settings.https_address, "https://988lifeline.org", "the same, on the web"
+    help_lines: HelpLines = setting(
+        settings.help_lines,
+        "Safe2Tell 877-542-7233 https://safe2tell.org, 988 Lifeline 988 https://988lifeline.org",
+        "lines to call, on the contact page and in its email: name, phone number and web address of"
+        " each, with commas between them; the last is for anyone in a crisis, those before it for a"
+        " student's safety",
     )
     copy_to_office: bool = setting(
         settings.yes_or_no,
@@ -354,14 +345,6 @@ class Config:
             self.district_short,
             self.program_name,
             self.timezone,
-        )
-
-    @property
-    def help_lines(self) -> HelpLines:
-        own = HelpLine(self.safe2tell_phone, self.safe2tell_url, self.safe2tell_name)
-        return HelpLines(
-            safe2tell=own if self.safe2tell_name else None,
-            lifeline=HelpLine(self.lifeline_phone, self.lifeline_url),
         )
 
     @property
@@ -520,10 +503,6 @@ def _half_named(given: Mapping[str, str]) -> Iterator[str]:
         for name in OF_DISTRICT:
             if not given.get(name):
                 yield f"{name} is missing: a district with names of its own says all of them."
-    if "BELONG_SAFE2TELL_NAME" in own and given["BELONG_SAFE2TELL_NAME"] != "none":
-        for name in ("BELONG_SAFE2TELL_PHONE", "BELONG_SAFE2TELL_URL"):
-            if not given.get(name):
-                yield f"{name} is missing: it goes with BELONG_SAFE2TELL_NAME."
 
 
 def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:

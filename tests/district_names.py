@@ -5,7 +5,6 @@ from config import SETTINGS
 DISTRICT = {
     f"BELONG_{name}": SETTINGS[f"BELONG_{name}"].metadata["default"]
     for name in (
-        "SITE_NAME", "DISTRICT_NAME", "DISTRICT_SHORT", "SAFE2TELL_NAME", "SAFE2TELL_PHONE",
-        "SAFE2TELL_URL", "ALLOWED_DOMAINS", "TIMEZONE",
+        "SITE_NAME", "DISTRICT_NAME", "DISTRICT_SHORT", "HELP_LINES", "ALLOWED_DOMAINS", "TIMEZONE",
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, make_url
 
 import config
 from belong_mail.core import drivers, encryption
-from belong_mail.core.district import HelpLine
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.environment import ROOT
 from belong_mail.ops import settings
 from belong_mail.ops.web_launcher import WORKER_ALONE
@@ -41,6 +41,24 @@ def complaints(settings: dict[str, str]) -> list[str]:
     return [line.removeprefix("  - ") for line in said.splitlines()[1:]]
 
 
+# What operators script against: a name that comes or goes needs a line in CHANGELOG.
+NAMES = {
+    "ENV", "BASE_URL", "SITE_NAME", "DISTRICT_NAME", "DISTRICT_SHORT", "PROGRAM_NAME",
+    "DATABASE_URL", "WEB_DATABASE_ROLE", "SMTP_URL", "SMTP_CREDENTIALS", "SECRET_KEYS",
+    "PUBLIC_KEYS", "PRIVATE_KEYS", "INDEX_KEYS", "BACKUP_RECIPIENT", "MAIL_DOMAIN", "MAIL_FROM",
+    "POSTAL_ADDRESS", "CONTACT_INBOX", "HELP_LINES", "ALLOWED_DOMAINS", "REFUSED_LOCAL_PARTS",
+    "TIMEZONE", "SEND_RATE", "DAILY_QUOTA", "UNCERTAIN", "PROXIES", "TRUSTED_NETWORKS",
+    "METRICS_TOKEN", "ALERT_ADDRESS", "VIDEO_URL", "COPY_TO_OFFICE", "STATE_FOLDER", "INBOUND_URL",
+    "INBOUND_CREDENTIALS", "INBOUND_PIPE", "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET",
+    "OIDC_REQUIRED_CLAIM", "LOG_FORMAT",
+}  # fmt: skip
+
+
+def test_the_settings_are_these_and_no_more() -> None:
+    assert {f"BELONG_{name}" for name in NAMES} == {*SETTINGS}
+    assert len(SETTINGS) == 41
+
+
 def test_development_needs_keys_alone() -> None:
     read = Config.read(GIVEN)
     assert read.is_development
@@ -52,10 +70,10 @@ def test_development_needs_keys_alone() -> None:
     assert (read.send_rate, read.daily_quota) == (None, None)
     assert read.uncertain == timedelta(minutes=15)
     assert read.state_folder == ROOT / "var"
-    assert read.help_lines.safe2tell == HelpLine(
-        "877-542-7233", "https://safe2tell.org", "Safe2Tell"
+    assert read.help_lines == HelpLines(
+        (HelpLine("Safe2Tell", "877-542-7233", "https://safe2tell.org"),),
+        HelpLine("988 Lifeline", "988", "https://988lifeline.org"),
     )
-    assert read.help_lines.lifeline == HelpLine("988", "https://988lifeline.org")
 
 
 @pytest.mark.parametrize(
@@ -146,14 +164,17 @@ def test_a_district_that_says_one_name_of_its_own_says_all_that_is_denvers(name:
     )
 
 
-def test_a_line_for_safety_of_ones_own_has_a_number_and_an_address() -> None:
-    unnamed = {each: value for each, value in PRODUCTION.items() if each not in DISTRICT}
-    said = complaints({**unnamed, "BELONG_SAFE2TELL_NAME": "SafeTip"})
-    assert {line.partition(" ")[0] for line in said} == {
-        "BELONG_SAFE2TELL_PHONE",
-        "BELONG_SAFE2TELL_URL",
-    }
-    assert Config.read({**unnamed, "BELONG_SAFE2TELL_NAME": "none"}).help_lines.safe2tell is None
+@pytest.mark.parametrize("between", [", ", ",", "\n", "\n\n"])
+def test_help_lines_are_read_by_commas_or_one_a_line_and_the_last_is_for_a_crisis(
+    between: str,
+) -> None:
+    safety, crisis = "Safe Tip 800-555-0100 https://tip.example.org", "988 988 https://988.example"
+    given = {**PRODUCTION, "BELONG_HELP_LINES": f"{safety}{between}{crisis}"}
+    read = Config.read(given).help_lines
+    assert read.safety == (HelpLine("Safe Tip", "800-555-0100", "https://tip.example.org"),)
+    assert read.crisis == HelpLine("988", "988", "https://988.example")
+    assert str(read) == f"{safety}\n{crisis}"
+    assert Config.read({**given, "BELONG_HELP_LINES": crisis}).help_lines.safety == ()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +207,7 @@ def test_a_line_for_safety_of_ones_own_has_a_number_and_an_address() -> None:
         ("POSTAL_ADDRESS", "one\ntwo"),
         ("SITE_NAME", "<b>Belong</b>"), ("SITE_NAME", "Belong & Co"), ("SITE_NAME", "x" * 61),
         ("DISTRICT_NAME", "%(group)s"), ("DISTRICT_SHORT", "{{ x }}"), ("PROGRAM_NAME", 'a"b'),
-        ("SAFE2TELL_NAME", "x@y"), ("SAFE2TELL_NAME", "-"),
+        ("HELP_LINES", "x@y 988 https://a.example"), ("HELP_LINES", "- 988 https://a.example"),
         ("CONTACT_INBOX", "dps-belong"), ("CONTACT_INBOX", "a@b.org, c@d.org"),
         ("CONTACT_INBOX", "Belong <a@b.org>"), ("CONTACT_INBOX", "a@b.org\r\nBcc: c@d.org"),
         ("ALLOWED_DOMAINS", "@dpsk12.org"), ("ALLOWED_DOMAINS", ","),
@@ -203,13 +224,16 @@ def test_a_line_for_safety_of_ones_own_has_a_number_and_an_address() -> None:
         ("TRUSTED_NETWORKS", "10.0.0.1/8"), ("TRUSTED_NETWORKS", "here"),
         ("WEB_DATABASE_ROLE", "belong web"),
         ("VIDEO_URL", "javascript:alert(1)"), ("VIDEO_URL", "video"),
-        ("SAFE2TELL_PHONE", "call us"), ("SAFE2TELL_URL", "safe2tell.org"), ("SAFE2TELL_URL", "http://safe2tell.org"),
+        ("HELP_LINES", "Line call-us https://a.example"), ("HELP_LINES", "Line 988 a.example"),
+        ("HELP_LINES", "Line 988 http://a.example"), ("HELP_LINES", "988 https://a.example"),
         ("OIDC_ISSUER", "login"), ("OIDC_ISSUER", "http://login.example.org"),
         ("OIDC_ISSUER", "https://login.microsoftonline.com/common/v2.0"),
         ("OIDC_ISSUER", "https://login.example.org/?x=1"),
         ("OIDC_CLIENT_ID", "two words"), ("OIDC_CLIENT_SECRET", "gehëim"),
         ("OIDC_REQUIRED_CLAIM", "hd"), ("OIDC_REQUIRED_CLAIM", "hd=a b"),
-        ("LIFELINE_PHONE", "988;ext=1"), ("LIFELINE_URL", "javascript:alert(1)"),
+        ("HELP_LINES", "Line 988;ext=1 https://a.example"), ("HELP_LINES", ","),
+        ("HELP_LINES", "Line 988 javascript:alert(1)"),
+        ("HELP_LINES", ",".join(["Line 988 https://a.example"] * 6)),
     ],
     ids=lambda word: word if len(word) < 40 else "long",
 )  # fmt: skip

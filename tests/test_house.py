@@ -301,7 +301,7 @@ def test_every_mail_has_three_parts_and_a_writer() -> None:
 
 
 def test_every_mail_compiles() -> None:
-    lines = HelpLines(HelpLine("2", "https://a.example"), HelpLine("3", "https://b.example"))
+    lines = HelpLines((), HelpLine("Line", "3", "https://b.example"))
     renderer = Renderer(
         site_names(), "DPS Belong", "1860 Lincoln St, Denver", "o@example.org", lines
     )

@@ -68,11 +68,14 @@ def filler(names: Names | None) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class HelpLine:
-    """A number to call and a web address; a line of the district's own has a name besides."""
+    """A line to call: its name, its number and its web address."""
 
+    name: str
     phone: str
     url: str
-    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.phone} {self.url}"
 
     @property
     def site(self) -> str:
@@ -82,7 +85,11 @@ class HelpLine:
 
 @dataclass(frozen=True, slots=True)
 class HelpLines:
-    """About a student's safety, if the district has one, and for whoever is having a hard time."""
+    """Lines for a student's safety, if the district has any, and one for anyone in a crisis."""
 
-    safe2tell: HelpLine | None
-    lifeline: HelpLine
+    safety: tuple[HelpLine, ...]
+    crisis: HelpLine
+
+    def __str__(self) -> str:
+        """Write one a line, as the setting is read."""
+        return "\n".join(str(each) for each in (*self.safety, self.crisis))

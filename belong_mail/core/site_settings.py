@@ -19,13 +19,8 @@ from belong_mail.core.db import Base, now
 from belong_mail.core.services import Settings
 
 # What may be changed: each is a field of the settings.
-EDITABLE: Final = (
-    "video_url", "safe2tell_phone", "safe2tell_url", "lifeline_phone", "lifeline_url",
-    "postal_address",
-)  # fmt: skip
+EDITABLE: Final = ("video_url", "help_lines", "postal_address")
 WRAPPED_COLUMN: Final = "site_settings.wrapped"
-# The line for students' safety, as fields of the settings call it.
-SAFETY_LINE: Final = "safe2tell"
 # What a postal line has no use for, and whoever breaks into the web has.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
@@ -44,12 +39,6 @@ class SiteSetting(Base):
     announced: Mapped[str | None]
     # What the worker alone writes and reads: an address, or of what it has told and when.
     wrapped: Mapped[bytes | None]
-
-
-def editable(settings: Settings) -> list[str]:
-    """List what the office may change: of a line that the district does not have, nothing."""
-    has_line = bool(settings.safe2tell_name)
-    return [name for name in EDITABLE if has_line or not name.startswith(SAFETY_LINE)]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:
@@ -88,7 +77,7 @@ def parse(settings: Settings, name: str, value: str) -> Any:
 
 def change(session: Session, settings: Settings, name: str, value: str) -> None:
     """Set a value; the environment's, or none, counts where none is typed. Raises ValueError."""
-    is_default = value in {"", getattr(settings, name)}
+    is_default = value in {"", str(getattr(settings, name))}
     if not is_default:
         parse(settings, name, value)
     store(session, name, None if is_default else value)

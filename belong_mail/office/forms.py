@@ -61,9 +61,12 @@ from belong_mail.web.forms import (
 # The file, and what a form has around it.
 MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
 REFUSALS = {
-    "phone": gettext_noop("Enter a phone number, like 800-555-0100."),
-    "url": gettext_noop("Enter a web address that starts with https://."),
-    "address": gettext_noop("Enter one line, without a link or an email address."),
+    "video_url": gettext_noop("Enter a web address that starts with https://."),
+    "help_lines": gettext_noop(
+        "Enter each line as name, phone number and web address, like 988 Lifeline 988"
+        " https://988lifeline.org."
+    ),
+    "postal_address": gettext_noop("Enter one line, without a link or an email address."),
 }
 
 
@@ -183,62 +186,47 @@ def kind_in_words(kind: str) -> str:
     return at_start(_(kind))
 
 
-def setting_field(name: str, label: LazyString, hint: LazyString) -> StringField:
-    """Ask for one setting; what the environment could give is accepted, and links by https alone.
+def fits_setting(_form: Form, field: Field) -> None:
+    """Accept what the environment could give, and links by https alone."""
+    value = field.data or ""
+    try:
+        site_settings.parse(services().settings, field.name, value)
+        is_right = field.name != "video_url" or value.startswith("https://")
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ValidationError(_(REFUSALS[field.name]))
 
-    The line for students' safety is not called as in Colorado here.
-    """
 
-    def fits(_form: Form, field: Field) -> None:
-        value, kind = field.data or "", name.rpartition("_")[2]
-        try:
-            site_settings.parse(services().settings, name, value)
-            is_right = kind != "url" or value.startswith("https://")
-        except ValueError:
-            is_right = False
-        if not is_right:
-            raise ValidationError(_(REFUSALS[kind]))
-
+def setting_field(label: LazyString, hint: LazyString) -> StringField:
+    """Ask for a setting of one line."""
     length = Length(max=200, message=_l("Use at most 200 characters."))
-    return StringField(
-        label,
-        description=hint,
-        filters=[strip],
-        validators=[Optional(), length, one_line, fits],
-        name=name.replace("safe2tell", "student_safety"),
-    )
+    validators = [Optional(), length, one_line, fits_setting]
+    return StringField(label, description=hint, filters=[strip], validators=validators)
 
 
 class SettingsForm(BaseForm):
     """What the office changes while the site runs; an empty field goes back to the default."""
 
     video_url = setting_field(
-        "video_url",
-        _l("Link to the office’s video"),
-        _l("On the list of groups. It begins with https://."),
+        _l("Link to the office’s video"), _l("On the list of groups. It begins with https://.")
     )
-    safe2tell_phone = setting_field(
-        "safe2tell_phone",
-        _l("Student safety: phone number"),
-        _l("On the contact page and in its email, like 800-555-0100."),
-    )
-    safe2tell_url = setting_field(
-        "safe2tell_url",
-        _l("Student safety: website"),
-        _l("On the contact page and in its email. It begins with https://."),
-    )
-    lifeline_phone = setting_field(
-        "lifeline_phone",
-        _l("Crisis line: phone number"),
-        _l("On the contact page and in its email, like 988."),
-    )
-    lifeline_url = setting_field(
-        "lifeline_url",
-        _l("Crisis line: website"),
-        _l("On the contact page and in its email. It begins with https://."),
+    help_lines = TextAreaField(
+        _l("Help lines"),
+        description=_l(
+            "On the contact page and in its email. One per line: its name, phone number and web"
+            " address, like 988 Lifeline 988 https://988lifeline.org. The last one is for anyone in"
+            " a crisis, those before it are for students’ safety."
+        ),
+        filters=[one_a_line],
+        validators=[
+            Optional(),
+            Length(max=1000, message=_l("Use at most 1,000 characters.")),
+            plain_text,
+            fits_setting,
+        ],
     )
     postal_address = setting_field(
-        "postal_address",
         _l("Postal address below each email"),
         _l("One line, without a link or an email address."),
     )
@@ -261,15 +249,13 @@ class SettingsForm(BaseForm):
     submit = SubmitField(_l("Save"))
 
     def __init__(self, current: Settings, words: Iterable[str]) -> None:
-        """Show what counts now; a line that the district does not have is left out."""
-        shown = {name: getattr(current, name) for name in EDITABLE}
+        """Show what counts now."""
+        shown = {name: str(getattr(current, name)) for name in EDITABLE}
         super().__init__(data={**shown, "words": "\n".join(words)})  # type: ignore[no-untyped-call]
-        for name in set(EDITABLE).difference(site_settings.editable(current)):
-            delattr(self, name)
 
     def change(self, session: Session, settings: Settings) -> None:
         """Keep what was typed."""
-        for name in site_settings.editable(settings):
+        for name in EDITABLE:
             site_settings.change(session, settings, name, self[name].data or "")
         change_site_words(session, self.listed())
 

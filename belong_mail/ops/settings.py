@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.drivers import split_url
 from belong_mail.core.environment import ROOT
 from belong_mail.core.tokens import MIN_SECRET_CHARACTERS
@@ -24,6 +25,7 @@ _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}([.]{_LABEL})*")
 _CLAIM = re.compile("[A-Za-z_]{1,40}=[A-Za-z0-9._-]{1,200}")
 MAX_NAME = 60
+MAX_HELP_LINES = 5
 # No sign that HTML, a catalog's placeholder or a header would read as more than a sign.
 _NAME = re.compile(rf"[^\W_](?:[^\W_]|[ .,’'()-]){{0,{MAX_NAME - 1}}}")
 _PHONE = re.compile("[+]?[0-9][0-9-]{1,18}")
@@ -144,14 +146,29 @@ def name(value: str) -> str:
     return value.strip()
 
 
-def name_or_none(value: str) -> str:
-    return "" if value == "none" else name(value)
-
-
 def phone(value: str) -> str:
     if not _PHONE.fullmatch(value):
-        raise ValueError("is a phone number like 800-555-0100")
+        raise ValueError("must be a phone number like 800-555-0100")
     return value
+
+
+def help_lines(value: str) -> HelpLines:
+    """Read name, phone number and web address of each, by commas or newlines."""
+    parts = [part for part in re.split("[,\n]", value) if part.strip()]
+    if not 1 <= len(parts) <= MAX_HELP_LINES:
+        raise ValueError(f"must have 1 to {MAX_HELP_LINES} lines")
+    *safety, crisis = [_help_line(part) for part in parts]
+    return HelpLines(tuple(safety), crisis)
+
+
+def _help_line(value: str) -> HelpLine:
+    try:
+        title, number, url = value.rsplit(None, 2)
+        return HelpLine(name(title), phone(number), https_address(url))
+    except ValueError:
+        raise ValueError(
+            "must be lines like 988 Lifeline 988 https://988lifeline.org, with commas between them"
+        ) from None
 
 
 def database(value: str) -> str:

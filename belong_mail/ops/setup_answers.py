@@ -12,8 +12,8 @@ ETC, DATA, STATE = "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-
 KEYS = f"{ETC}/keys"
 DATABASE = f"{DATA}/belong.db"
 SQLITE = "sqlite"
-# What a district without a line for students' safety answers.
-NO_LINE = "none"
+# The line of the whole country, for anyone in a crisis.
+CRISIS_LINE = "988 Lifeline 988 https://988lifeline.org"
 SMTPS_PORT = 465
 # What the shell or systemd would read otherwise than it stands there, whatever the quotes.
 UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
@@ -37,7 +37,7 @@ class Answers:
     mail_domain: str
     postal_address: str
     site_name: str
-    safety_line: str
+    help_lines: str
 
     @property
     def is_sqlite(self) -> bool:
@@ -58,7 +58,7 @@ class Answers:
             "short": (settings.name, self.short),
             "site-name": (settings.name, self.site_name),
             "timezone": (settings.zone, self.timezone),
-            "safety-line": (read_line, self.safety_line),
+            "help-lines": (settings.help_lines, self.help_lines),
             "domains": (settings.domains, self.domains),
             "office": (settings.inbox, self.office),
             "mail-domain": (settings.domain, self.mail_domain),
@@ -85,7 +85,6 @@ class Answers:
 
     def common(self) -> dict[str, str]:
         """Return the settings of both web and worker."""
-        line = zip(("NAME", "PHONE", "URL"), read_line(self.safety_line), strict=True)
         return {
             "BELONG_ENV": "production",
             "BELONG_BASE_URL": self.base_url.rstrip("/"),
@@ -93,7 +92,7 @@ class Answers:
             "BELONG_DISTRICT_NAME": self.district,
             "BELONG_DISTRICT_SHORT": self.short,
             "BELONG_TIMEZONE": self.timezone,
-            **{f"BELONG_SAFE2TELL_{name}": value for name, value in line if value},
+            "BELONG_HELP_LINES": self.help_lines,
             **({"BELONG_DATABASE_URL": f"sqlite:///{DATABASE}"} if self.is_sqlite else {}),
             "BELONG_STATE_FOLDER": STATE,
             "BELONG_SECRET_KEYS_FILE": f"{KEYS}/secret",
@@ -118,17 +117,6 @@ class Answers:
             **own,
             **({"BELONG_WEB_DATABASE_ROLE": self.web_role} if self.web_role else {}),
         }
-
-
-def read_line(given: str) -> tuple[str, str, str]:
-    """Take the line for students' safety apart: name, phone number, web address."""
-    if given == NO_LINE:
-        return NO_LINE, "", ""
-    parts = given.rsplit(None, 2)
-    if len(parts) != len(("name", "phone", "url")):
-        raise ValueError("must be none, or NAME PHONE https://ADDRESS")
-    name, phone, url = parts
-    return settings.name(name), settings.phone(phone), settings.https_address(url)
 
 
 def relay_url(relay: str, password: str) -> str:

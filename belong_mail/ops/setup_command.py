@@ -15,7 +15,7 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.terminal import FILE
 from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_answers
-from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, NO_LINE, SQLITE, Answers
+from belong_mail.ops.setup_answers import CRISIS_LINE, DATABASE, ETC, KEYS, SQLITE, Answers
 
 # Where the units and the script `belong` expect the program.
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
@@ -40,7 +40,9 @@ QUESTIONS = {
     "database": "Database: sqlite (a file here), or a PostgreSQL URL",
 }
 # The same, which may be left out.
-SAFETY_LINE = "Line for a student's safety: NAME PHONE https://ADDRESS, or none"
+HELP_LINES = (
+    "Help lines, with commas between them: NAME PHONE https://ADDRESS, the crisis line last"
+)
 NEXT = f"""\
 Next:
  1. Copy {KEYS} to a safe place that no backup of this machine reaches. Without these keys, no
@@ -66,7 +68,7 @@ class NewFile(NamedTuple):
 @click.option("--short", default="", help=f"{QUESTIONS['short']}.")
 @click.option("--site-name", default="", help="What the site is called; SHORT Belong if not given.")
 @click.option("--timezone", default="", help=f"{QUESTIONS['timezone']}.")
-@click.option("--safety-line", default="", help=f"{SAFETY_LINE}; none if not given.")
+@click.option("--help-lines", default="", help=f"{HELP_LINES}; 988 alone if not given.")
 @click.option("--domains", default="", help=f"{QUESTIONS['domains']}.")
 @click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
 @click.option("--relay-password-file", type=FILE, help="A file with the relay's password.")
@@ -158,9 +160,9 @@ def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
     for name in left_out:
         default = SQLITE if name == "database" else None
         said[name] = click.prompt(QUESTIONS[name], default=default).strip()
-    line = given["safety_line"]
-    if may_ask and not line:
-        line = click.prompt(SAFETY_LINE, default=NO_LINE).strip()
+    help_lines = given["help_lines"] or CRISIS_LINE
+    if may_ask and not given["help_lines"]:
+        help_lines = click.prompt(HELP_LINES, default=CRISIS_LINE).strip()
     relay, database = said.pop("relay"), said.pop("database")
     web_database = given["web_database"]
     if "database" in left_out and database != SQLITE and not web_database:
@@ -172,7 +174,7 @@ def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
         web_database=_url(web_database),
         mail_domain=given["mail_domain"] or said["office"].rpartition("@")[2],
         site_name=given["site_name"] or f"{said['short']} Belong",
-        safety_line=line or NO_LINE,
+        help_lines=help_lines,
     )
     if complaints := answers.complaints():
         raise click.UsageError("\n".join(complaints))

@@ -14,9 +14,9 @@ SETTINGS = {
     "BELONG_MAIL_DOMAIN": "together.lakeside.example",
     "BELONG_POSTAL_ADDRESS": "Lakeside Together, 1 Pier Road, Lakeside, IL 60000",
     "BELONG_CONTACT_INBOX": "together@lakeside.example",
-    "BELONG_SAFE2TELL_NAME": "SafeTip",
-    "BELONG_SAFE2TELL_PHONE": "800-555-0100",
-    "BELONG_SAFE2TELL_URL": "https://safetip.example",
+    "BELONG_HELP_LINES": (
+        "SafeTip 800-555-0100 https://safetip.example, 988 Lifeline 988 https://988lifeline.org"
+    ),
     # The second one is that of the addresses on the walk past every page.
     "BELONG_ALLOWED_DOMAINS": "lakeside.example,dpsk12.org",
 }

@@ -17,6 +17,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.email_templates import EMAILS
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.ops.setup_answers import CRISIS_LINE
 from belong_mail.worker.loop import Worker
 from config import Config
 from tests import crawl
@@ -170,7 +171,7 @@ def test_without_a_line_for_students_safety_nothing_speaks_of_one(
     with_line = services.renderer.render("contact-received", "en", reference="5K2F")
     assert "SafeTip" in with_line.text
     assert "SafeTip" in with_line.html
-    without = Config.read({**environment, "BELONG_SAFE2TELL_NAME": "none"})
+    without = Config.read({**environment, "BELONG_HELP_LINES": CRISIS_LINE})
     other = create_app(without)
     page = Visitor(other.test_client(use_cookies=False)).open("/contact").text
     email = other.extensions["belong"].renderer.render("contact-received", "en", reference="5K2F")

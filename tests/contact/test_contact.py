@@ -343,10 +343,9 @@ def test_no_topic_is_chosen_beforehand_and_one_is_asked_for(
 
 
 HELP = {
-    "BELONG_SAFE2TELL_PHONE": "800-555-0101",
-    "BELONG_SAFE2TELL_URL": "https://tell.example.org",
-    "BELONG_LIFELINE_PHONE": "555",
-    "BELONG_LIFELINE_URL": "https://lifeline.example.org",
+    "BELONG_HELP_LINES": (
+        "Tell us 800-555-0101 https://tell.example.org, Line 555 https://lifeline.example.org"
+    ),
     "BELONG_CONTACT_INBOX": INBOX,
 }
 

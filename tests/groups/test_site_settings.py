@@ -27,6 +27,7 @@ LEAD = "lead-of-asian@dpsk12.org"
 INBOX = "dps-belong@example.org"
 CHANGED = "Settings of the DPS Belong site were changed"
 VIDEO = "https://video.example.org/belong"
+HELP = "Line 555 https://one.example.org\nCrisis line 800-555-0199 https://two.example.org"
 
 
 def minutes_later(worker: Worker, minutes: int = 2) -> None:
@@ -40,17 +41,18 @@ def test_pages_show_at_once_what_the_office_has_set_and_the_default_again(
 ) -> None:
     for name, value, page in (
         ("video_url", VIDEO, "/"),
-        ("lifeline_phone", "800-555-0199", "/contact"),
-        ("student_safety_url", "https://tell.example.org", "/contact"),
+        ("help_lines", HELP, "/contact"),
+        ("help_lines", "Line 555 https://tell.example.org", "/contact"),
     ):
-        assert value not in visitor.open(page).text
+        shown = value.split()[-1]
+        assert shown not in visitor.open(page).text
         answer = office.send(SETTINGS, **{name: value})
         assert answer.status_code == 303
         assert "Saved." in office.open(answer.location).text
-        assert value in visitor.open(page).text
+        assert shown in visitor.open(page).text
         assert value in office.open(SETTINGS).text
         assert office.send(SETTINGS, **{name: ""}).status_code == 303
-        assert value not in visitor.open(page).text
+        assert shown not in visitor.open(page).text
 
 
 def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
@@ -74,7 +76,7 @@ def test_emails_have_the_new_postal_line_and_the_office_is_told_once(
 def test_the_inbox_is_told_when_rows_say_that_nobody_is_of_the_office(
     office: Visitor, services: Services, worker: Worker, relay: Server
 ) -> None:
-    office.send(SETTINGS, lifeline_phone="800-555-0199")
+    office.send(SETTINGS, help_lines=HELP)
     with services.writing.begin() as session:
         session.execute(update(Account).values(is_office=False))
     minutes_later(worker)
@@ -128,8 +130,10 @@ def test_two_workers_at_once_tell_of_a_change_once(office: Visitor, services: Se
     [
         ("video_url", "http://video.example.org"),
         ("video_url", "javascript:alert(1)"),
-        ("lifeline_phone", "call us"),
-        ("student_safety_url", "tell.example.org"),
+        ("help_lines", "Line call-us https://tell.example.org"),
+        ("help_lines", "Line 555 tell.example.org"),
+        ("help_lines", "https://evil.example.org 555 https://tell.example.org"),
+        ("help_lines", "\n".join(["Line 555 https://tell.example.org"] * 6)),
         ("postal_address", "Verify at https://evil.example.org"),
         ("postal_address", "Write to help@evil.example.org"),
         ("postal_address", "x" * 201),
@@ -144,8 +148,7 @@ def test_what_a_setting_cannot_be_is_explained_and_not_used(
     assert "Problem: " in answer.text
     with services.writing.begin() as session:
         assert session.scalars(select(SiteSetting)).all() == []
-        stored = name.replace("student_safety", "safe2tell")
-        session.add(SiteSetting(name=stored, value=wrong))
+        session.add(SiteSetting(name=name, value=wrong))
         session.flush()
         current = site_settings.with_changes(session, services.settings)
         is_weak = name == "video_url" and wrong.startswith("http:")

@@ -14,10 +14,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from belong_mail.core import encryption
-from belong_mail.core.district import HelpLine
 from belong_mail.core.services import Services
 from belong_mail.ops import setup_answers
-from belong_mail.ops.setup_answers import ETC
+from belong_mail.ops.setup_answers import CRISIS_LINE, ETC
 from belong_mail.ops.setup_command import (
     PROGRAM,
     QUESTIONS,
@@ -44,6 +43,7 @@ FLAGS = {
     "postal-address": "LPS Belong, 1 Main St, Lakeside",
     "database": "sqlite",
 }
+SAFE_TIP = f"SafeTip 800-555-0100 https://tip.example.org, {CRISIS_LINE}"
 POSTGRESQL = "postgresql+psycopg://{}:pa55@db.example.org/belong"
 NOBODY = 65_534
 # Mode, owner, group of what has a secret in it, or is written by both.
@@ -136,7 +136,7 @@ def test_setup_makes_all_that_web_and_worker_need_and_no_more_than_each_may_read
     web, worker = (Config.read(environment(root, name)) for name in ("web", "worker"))
     assert (web.private_keys, web.index_keys) == ((), ())
     assert worker.private_keys
-    assert worker.help_lines.safe2tell is None
+    assert str(worker.help_lines) == CRISIS_LINE
     assert encryption.validate_keys(web.public_keys, worker.private_keys, worker.index_keys) == []
     assert web.allowed_domains == ("example.org", "staff.example.org")
     assert worker.smtp_url == "smtp://relay.example.org:587"
@@ -227,7 +227,7 @@ def test_a_database_of_a_server_that_is_in_use_shows(
 
 
 def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
-    answers = [*FLAGS.values(), "SafeTip 800-555-0100 https://tip.example.org", "pa55/w0rd", "y"]
+    answers = [*FLAGS.values(), SAFE_TIP, "pa55/w0rd", "y"]
     answers[5] = "sam@relay.example.org:465"
     said = done(setup(root, answers="\n".join(answers) + "\n"))
     assert [question for question in QUESTIONS.values() if said.count(question) != 1] == []
@@ -237,13 +237,12 @@ def test_it_asks_what_it_needs_and_a_password(root: Path) -> None:
     assert worker.smtp_url == "smtps://sam:pa55%2Fw0rd@relay.example.org:465"
     assert (worker.site_name, worker.district_short) == ("LPS Belong", "LPS")
     assert worker.timezone.key == "America/Chicago"
-    line = worker.help_lines.safe2tell
-    assert line == HelpLine("800-555-0100", "https://tip.example.org", "SafeTip")
+    assert str(worker.help_lines) == SAFE_TIP.replace(", ", "\n")
 
 
 def test_who_says_no_gets_nothing(root: Path) -> None:
     before = standing(root)
-    assert setup(root, answers="\n".join([*FLAGS.values(), "none", "n"]) + "\n").exit_code == 1
+    assert setup(root, answers="\n".join([*FLAGS.values(), "", "n"]) + "\n").exit_code == 1
     assert standing(root) == before
 
 
@@ -263,11 +262,11 @@ def test_wrong_answers_are_all_said_at_once_and_nothing_is_made(root: Path) -> N
     before = standing(root)
     wrong = setup(
         root, base_url="http://belong.example.org", domains="@", short="<b>", timezone="Lakeside",
-        safety_line="SafeTip", office="nobody",
+        help_lines="SafeTip", office="nobody",
         relay="smtp://u:pa55@relay.example.org?tls=none", postal_address='5 "$HOME" St',
     )  # fmt: skip
     assert wrong.exit_code == 2
-    for flag in (*FLAGS.keys() - {"district", "database"}, "safety-line"):
+    for flag in (*FLAGS.keys() - {"district", "database"}, "help-lines"):
         assert f"--{flag}" in wrong.output
     assert "pa55" not in wrong.output
     assert CliRunner().invoke(setup_command, ["--yes", "--root", str(root)]).exit_code == 2

@@ -30,7 +30,9 @@ from tests.markers import on_sqlite
 ROOT = "https://belong.example.org"
 # A newsletter holds the words of a lead, which have a gate of their own.
 KINDS = sorted({folder.name for folder in EMAILS.iterdir() if folder.is_dir()} - {"newsletter"})
-HELP = HelpLines(HelpLine("2", "https://a.example"), HelpLine("3", "https://b.example"))
+HELP = HelpLines(
+    (HelpLine("Line", "2", "https://a.example"),), HelpLine("Line", "3", "https://b.example")
+)
 DISCREET = [Group(slug=slug, name=slug) for slug in ("lgbtq", "people-with-disabilities")]
 PIXEL = '<img src="https://tracker.example.net/p.gif" alt="">'
 

@@ -200,7 +200,7 @@ def _settings(keys: Mapping[str, str], relay: str) -> dict[str, str]:
         "BELONG_SITE_NAME": "DPS Belong",
         "BELONG_DISTRICT_NAME": "Denver Public Schools",
         "BELONG_DISTRICT_SHORT": "DPS",
-        "BELONG_SAFE2TELL_NAME": "none",
+        "BELONG_HELP_LINES": "988 Lifeline 988 https://988lifeline.org",
         "BELONG_ALLOWED_DOMAINS": "dpsk12.org",
         "BELONG_TIMEZONE": "America/Denver",
         "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver, CO 80203",
