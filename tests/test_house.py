@@ -328,6 +328,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
     list(pressed(visitor, links))
     assert {page.status_code for page in used(visitor, worker, relay)} == {200}
     assert open_thread(visitor, services).status_code == 200
+    assert visitor.client.post("/contact", headers={"Origin": "null"}).status_code == 403
     lead = sign_in(app, services, keyring, worker, relay)
     for _page in (*all_of_a_lead(lead, services), *prove_again(lead, worker, relay)):
         pass

@@ -52,3 +52,17 @@ def test_the_test_above_sees_what_it_is_for() -> None:
 def test_nothing_is_fetched_by_the_style_sheet() -> None:
     assert "url(" not in STYLE.read_text()
     assert "@import" not in STYLE.read_text()
+
+
+def test_colors_that_every_page_needs_are_known_to_old_browsers() -> None:
+    """Chrome before 111 and Firefox before 113 know no `oklch()`: hues alone may use it."""
+    css = COMMENT.sub("", STYLE.read_text())
+    for block in re.findall(r":root \{([^}]*)\}", css):
+        assert "oklch(" not in block
+    assert "@supports not (color: oklch(0 0 0))" in css
+
+
+def test_scripts_load_in_safari_15() -> None:
+    """A lookbehind in one expression keeps the whole script from running before Safari 16.4."""
+    for script in STYLE.parent.glob("*.js"):
+        assert not re.search(r"\(\?<[=!]", script.read_text()), script.name

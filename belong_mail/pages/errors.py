@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from traceback import walk_tb
-from urllib.parse import quote
 
 from flask import Flask, render_template, request
 from flask_babel import get_locale
@@ -28,7 +27,6 @@ from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.context import SAFE, services, transaction
-from belong_mail.web.security_headers import RETRIED_ARGUMENT, OriginHidden
 
 log = logging.getLogger(__name__)
 # Seconds after which trying again is worth it, when nobody knows better.
@@ -97,7 +95,6 @@ def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(TooManyRequests, too_many)
     app.register_error_handler(ServiceUnavailable, database_busy)
-    app.register_error_handler(OriginHidden, origin_hidden)
     for kind in MESSAGES:
         app.register_error_handler(kind, known_error)
     app.register_error_handler(RequestEntityTooLarge, too_long)
@@ -208,18 +205,6 @@ def _later(
     return error_page(error.code, title, " ".join(advice), retry_after=wait)
 
 
-def origin_hidden(_error: OriginHidden) -> ErrorPage:
-    """Offer the page of the button again, this time so that an older browser says whose it is."""
-    is_page = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
-    path = quote(request.path if is_page else request.path.rpartition("/")[0] or "/")
-    return error_page(
-        403,
-        _("Select the button again"),
-        _("Your browser didn’t tell us which page the button was on, so nothing was changed."),
-        again_url=f"{path}?{RETRIED_ARGUMENT}=1&lang={get_locale()}",
-    )
-
-
 def no_database(error: DBAPIError) -> ErrorPage:
     """Show a page although nothing can be read or stored."""
     log.error("The database cannot be used: %s", error_name(error))
@@ -246,13 +231,11 @@ def error_page(
     *,
     shows_groups: bool = False,
     retry_after: int = 0,
-    again_url: str = "",
 ) -> ErrorPage:
     page = render_template(
         "errors/error.html",
         title=title,
         advice=advice,
-        again_url=again_url,
         groups=_groups() if shows_groups else [],
         is_private=True,
     )

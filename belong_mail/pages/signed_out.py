@@ -1,4 +1,4 @@
-"""Keep what somebody typed when their session has ended, or when they are to prove who they are.
+"""Keep what somebody typed when a form was not taken: signed out, to be proved, or of no origin.
 
 Nothing is stored: a page carries the words, and the browser sends them again. A form that comes
 with the token of an earlier session is shown again, filled in, and never acted on.
@@ -22,6 +22,7 @@ from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.access import ProofNeeded, SignedOut
 from belong_mail.web.context import only_read, read_transaction, services, show_again
 from belong_mail.web.forms import LANGUAGE_SWITCH
+from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
 SHOWN = 200
@@ -31,6 +32,7 @@ def register_signed_out_pages(app: Flask) -> None:
     app.register_error_handler(SignedOut, signed_out)
     app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(ProofNeeded, ask_for_proof)
+    app.register_error_handler(OriginHidden, origin_hidden)
 
 
 def signed_out(error: SignedOut) -> ResponseReturnValue:
@@ -38,9 +40,7 @@ def signed_out(error: SignedOut) -> ResponseReturnValue:
 
     A body as large as a picture's is read only where a lead has signed in before.
     """
-    usual = current_app.config["MAX_CONTENT_LENGTH"]
-    is_read = (request.content_length or 0) <= usual or was_signed_in()
-    return _kept_page(is_read=is_read), error.code or 403
+    return _kept_page(is_read=_is_small() or was_signed_in()), error.code or 403
 
 
 def stale_form(error: CSRFError) -> ResponseReturnValue:
@@ -60,6 +60,11 @@ def stale_form(error: CSRFError) -> ResponseReturnValue:
     return shown
 
 
+def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
+    """Offer to send the form again, from a page that is ours for certain."""
+    return _kept_page("errors/send_again.html", is_read=_is_small()), error.code or 403
+
+
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask who is signed in to prove it, beside this page, which keeps what was typed.
 
@@ -76,6 +81,11 @@ def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     proof.remember_page()
     given: dict[str, Any] = {"form": ProofForm(formdata=None), "way": way}
     return _kept_page("account/proof_needed.html", **given), error.code or 403
+
+
+def _is_small() -> bool:
+    usual: int = current_app.config["MAX_CONTENT_LENGTH"]
+    return (request.content_length or 0) <= usual
 
 
 def _kept_page(

@@ -172,5 +172,5 @@ function marked(run, before, after) {
 // Signs that were typed stay signs; {first_name} and [[buttons]](…) keep their meaning.
 function escaped(text, isLink) {
   const marks = isLink ? /[\\*`[\]]/g : /[\\*`]/g;
-  return text.replace(marks, "\\$&").replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, "\\_");
+  return text.replace(marks, "\\$&").replace(/([\p{L}\p{N}]?)_(?=([\p{L}\p{N}])?)/gu, (_all, before, after) => before && after ? `${before}_` : `${before}\\_`);
 }

@@ -21,29 +21,23 @@ CONTENT_POLICY = "; ".join((  # noqa: FLY002 - one a line
 ))  # fmt: skip
 
 
+# Under `no-referrer` a browser without Sec-Fetch-Site (Safari before 16.4) would hide the origin of
+# our own forms; with `same-origin` it names it, and tells other sites nothing either.
 HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
 
-# In the query of a page that an older browser opens again: the page allows a Referer to our own
-# site, and with it the browser names its origin in place of "null".
-RETRIED_ARGUMENT = "again"
-
-
 class OriginHidden(Forbidden):
-    """A form came without Sec-Fetch-Site, from the origin "null": ours, or any other site's.
-
-    Under `no-referrer` older browsers (Safari before 16.4) hide the origin of our own forms too.
-    """
+    """A form came without Sec-Fetch-Site, from the origin "null": ours, or any other site's."""
 
 
 def init_security_headers(app: Flask, base_url: str) -> None:
@@ -55,15 +49,8 @@ def init_security_headers(app: Flask, base_url: str) -> None:
 
     _refuse_foreign_requests(app, origin)
 
-    @app.url_defaults
-    def keep_naming_the_origin(endpoint: str, values: dict[str, object]) -> None:
-        if request and RETRIED_ARGUMENT in request.args and endpoint != "static":
-            values.setdefault(RETRIED_ARGUMENT, "1")
-
     @app.after_request
     def set_headers(response: Response) -> Response:
-        if RETRIED_ARGUMENT in request.args:
-            response.headers["Referrer-Policy"] = "same-origin"
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if {"token", "secret"} & (request.view_args or {}).keys():
@@ -81,7 +68,7 @@ def _refuse_foreign_requests(app: Flask, origin: str) -> None:
 
     @app.before_request
     def refuse_other_sites() -> None:
-        if request.method in SAFE or has_access(Access.FROM_ANYWHERE):
+        if request.method in SAFE or request.url_rule is None or has_access(Access.FROM_ANYWHERE):
             return
         site = request.headers.get("Sec-Fetch-Site")
         given = request.headers.get("Origin", origin)

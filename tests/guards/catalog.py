@@ -1974,10 +1974,10 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (HEADERS,),
     ),
     (
-        "older-browsers-are-asked-again",
+        "older-browsers-name-their-origin",
         "belong_mail/web/security_headers.py",
-        'response.headers["Referrer-Policy"] = "same-origin"',
-        "pass",
+        '"Referrer-Policy": "same-origin"',
+        '"Referrer-Policy": "no-referrer"',
         (HEADERS,),
     ),
     (
@@ -1988,11 +1988,11 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{HEADERS}::test_no_button_of_a_page_leads_to_a_site_that_its_address_names",),
     ),
     (
-        "no-button-leads-to-where-its-address-says",
-        "belong_mail/pages/errors.py",
-        "path = quote(request.path",
-        "path = str(request.path",
-        (f"{HEADERS}::test_no_button_of_a_page_leads_to_a_site_that_its_address_names",),
+        "no-form-leads-to-a-page-that-is-not-there",
+        "belong_mail/web/security_headers.py",
+        "request.url_rule is None or ",
+        "",
+        (f"{HEADERS}::test_a_form_whose_origin_is_hidden_comes_back_with_what_was_typed",),
     ),
     (
         "one-click-from-any-site",

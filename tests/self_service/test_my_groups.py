@@ -164,7 +164,6 @@ def test_pages_behind_the_link_are_kept_by_nobody(sheet: Sheet, visitor: Visitor
     for path in (link, f"{link}/erase", f"{link}/change-address", "/my-groups/unknown"):
         page = visitor.open(path)
         assert page.headers["Cache-Control"] == "no-store"
-        assert page.headers["Referrer-Policy"] == "no-referrer"
         assert '<meta name="robots" content="noindex">' in page.text
         assert "Set-Cookie" not in page.headers
 

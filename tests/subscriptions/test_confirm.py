@@ -64,7 +64,6 @@ def test_the_page_behind_the_link_has_one_button_and_stays_private(scenario: Sce
     assert "Join The Village Belong Group" in answer.text
     assert ADA not in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert '<meta name="robots" content="noindex">' in answer.text
     assert "The Village" not in answer.text.partition("</title>")[0]
 
