@@ -26,10 +26,8 @@ from belong_mail.leads.views import (
 )
 from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
-from belong_mail.members.calendar_views import own_calendar
-from belong_mail.members.personal_views import personal_address
-from belong_mail.members.self_service_views import address_change, self_service
-from belong_mail.members.views import subscriptions, waiting_list
+from belong_mail.members.self_service_views import address_change, own_calendar, self_service
+from belong_mail.members.views import personal_address, subscriptions, waiting_list
 from belong_mail.monitoring.views import office_health, operating
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures

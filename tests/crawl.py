@@ -28,7 +28,7 @@ from belong_mail.groups import service as groups
 from belong_mail.leads import mailbox
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.transport import FolderTransport
-from belong_mail.members import own_calendar, staff_codes
+from belong_mail.members import self_service, staff_codes
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Flyer, Image, Newsletter
@@ -135,7 +135,7 @@ def calendar_link(services: Services) -> str:
     """Return the link to the file for a member's own calendar."""
     with services.reading.begin() as session:
         active = select(Subscription).where(Subscription.is_active)
-        name = own_calendar.link_id(session.scalars(active).first() or Subscription())
+        name = self_service.calendar_name(session.scalars(active).first() or Subscription())
     return page_of(services, "my-calendar", Purpose.MEMBER_CALENDAR, name)
 
 

@@ -14,7 +14,7 @@ from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.leads.mailbox import LINK_MAX_AGE, MailboxChange
-from belong_mail.members.self_service_emails import plain
+from belong_mail.members.emails import plain
 
 TIME_TO_ANSWER = timedelta(hours=6)
 

@@ -175,3 +175,14 @@ class AddressChange(PublicIdBase):
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
     confirmed_at: Mapped[datetime | None]
+
+
+class BarredAddress(Base):
+    """An address that cannot join a group, known by a keyed hash of both; the worker's alone."""
+
+    __tablename__ = "barred_addresses"
+
+    group_id: Mapped[int] = mapped_column(
+        ForeignKey(Group.id, ondelete="CASCADE"), primary_key=True
+    )
+    address_index: Mapped[bytes] = mapped_column(primary_key=True)

@@ -1,15 +1,18 @@
-"""Self-service without an account: the link to one's groups, and a new address."""
+"""Self-service without an account: the link to one's groups, a new address, one's own calendar."""
 
 import base64
+import hashlib
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.core import rate_limits
+from belong_mail.core import encryption, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
@@ -17,8 +20,15 @@ from belong_mail.core.rate_limits import USED_LINK_RATE
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
-from belong_mail.members.locked_lists import digest, unlock_list
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
+
+LINK_MAX_AGE = timedelta(minutes=30)
+LIST_COLUMN = "manage_sessions.locked"
+# Octets to which a list is filled up: its length does not tell how many memberships it holds.
+PADDED_OCTETS = 2048
+# Hexadecimal digits; the signature protects the link, these only tell one membership from the next.
+STAMP_DIGITS = 16
+SEPARATOR = "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +184,54 @@ def confirm_change(session: Session, sealer: Sealer, public_id: str) -> None:
     if change.confirmed_at is None:
         change.confirmed_at = now()
         seal_job(session, sealer, "move-address", {"change": public_id})
+
+
+def lock_list(secret: str, held: list[Subscription], permit: bytes, *, is_personal: bool) -> bytes:
+    """Close a list, of rows as they are now, so that only the secret opens it again."""
+    content = {
+        "indexes": {each.public_id: each.address_index.hex() for each in held},
+        "slip": base64.b64encode(permit).decode(),
+        "is_personal": is_personal,
+    }
+    data = json.dumps(content).encode()
+    padded = data + b" " * (-len(data) % PADDED_OCTETS)
+    return encryption.encrypt_with_secret(secret, padded, LIST_COLUMN)
+
+
+def unlock_list(secret: str, locked: bytes) -> dict[str, Any]:
+    """Open what the secret locks, or raise BadToken."""
+    try:
+        data = encryption.decrypt_with_secret(secret, locked, LIST_COLUMN)
+        content: dict[str, Any] = json.loads(data)
+    except encryption.UnlockError as error:
+        raise BadToken from error
+    return content
+
+
+def digest(secret: str) -> bytes:
+    """Name a secret in the database, where it does not stand."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def calendar_name(subscription: Subscription) -> str:
+    """Return what the link of a member's calendar signs.
+
+    It changes when the member leaves and joins again, and when the address moves: what was mailed
+    to an address that somebody else may read by now opens nothing.
+    """
+    return f"{subscription.public_id}{SEPARATOR}{_stamp(subscription)}"
+
+
+def calendar_owner(session: Session, signed: str) -> Subscription:
+    """Return whose calendar a link opens, or raise BadToken when they have left or moved."""
+    public_id, _, stamp = signed.partition(SEPARATOR)
+    subscription = members.get(session, public_id)
+    if not subscription.is_active or stamp != _stamp(subscription):
+        raise BadToken
+    return subscription
+
+
+def _stamp(subscription: Subscription) -> str:
+    since = subscription.confirmed_at.timestamp() if subscription.confirmed_at else 0.0
+    said = subscription.address_index + f"{since:.0f}".encode()
+    return hashlib.sha256(said).hexdigest()[:STAMP_DIGITS]

@@ -14,7 +14,6 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.groups.presenters import group_view
 from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
-from belong_mail.members import own_calendar
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
@@ -138,7 +137,7 @@ def _card(session: Session, subscription: Subscription, form: PauseForm) -> dict
         "day_before": _day_before(form),
         "meetings": [formatting.meeting_view(each, language, is_member=True) for each in coming],
         "calendar": services().tokens.sign(
-            Purpose.MEMBER_CALENDAR, own_calendar.link_id(subscription), now()
+            Purpose.MEMBER_CALENDAR, members_self_service.calendar_name(subscription), now()
         ),
         "form": form,
     }

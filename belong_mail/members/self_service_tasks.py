@@ -31,8 +31,8 @@ from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members.erasure import forget_subscriptions
-from belong_mail.members.locked_lists import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
+from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
 from belong_mail.members.tasks import find_verified, is_barred
 from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
 

@@ -1,12 +1,14 @@
-"""The pages of self-service: my groups, and a new address."""
+"""The pages of self-service: my groups, a new address, one's own calendar."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Response as FlaskResponse
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -14,13 +16,15 @@ from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
+from belong_mail.meetings import ical, recurrence
+from belong_mail.meetings import service as meetings
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import self_service_page as page
 from belong_mail.members import service as members
 from belong_mail.members.forms import AgainForm, AskForm, MoveForm
 from belong_mail.members.self_service import MemberState
 from belong_mail.web.access import no_cookie, public
-from belong_mail.web.context import services, throttle, transaction
+from belong_mail.web.context import read_transaction, services, throttle, transaction
 
 self_service = Blueprint("self_service", __name__)
 # By when everything is deleted, told a little later than it is: the worker may be busy.
@@ -292,3 +296,56 @@ def confirm(token: str) -> ResponseReturnValue:
             is_old = "pressed" not in request.args
             return render_template("address_change/confirmed.html", is_old=is_old, is_private=True)
     return render_template("address_change/confirm.html", action=request.path, is_private=True)
+
+
+own_calendar = Blueprint("own_calendar", __name__)
+
+
+@own_calendar.errorhandler(BadToken)
+def calendar_is_over(_error: BadToken) -> tuple[str, int]:
+    """Show one page for links that are damaged, unknown, or of somebody who has left."""
+    return render_template("self_service/calendar_over.html", is_private=True), 404
+
+
+@own_calendar.get("/my-calendar/<token>")
+@public
+def feed(token: str) -> FlaskResponse:
+    """Give all meetings of one membership's group, under a name that tells no group."""
+    signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
+    with read_transaction() as session:
+        group = members_self_service.calendar_owner(session, signed).group
+        found = meetings.listed(session, group)
+        zone, language = services().settings.timezone, str(get_locale())
+        name = _("%(program_name)s meetings")
+        content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
+    return _file(content, "meetings.ics")
+
+
+@own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
+@public
+def event(token: str, meeting_id: str, day: str) -> FlaskResponse:
+    """Give one day of a meeting of the membership's group; any other group's is not there."""
+    signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
+    with read_transaction() as session:
+        member = members_self_service.calendar_owner(session, signed)
+        meeting = meetings.find(session, meeting_id)
+        if meeting is None or meeting.group_id != member.group_id:
+            abort(404)
+        zone, language = services().settings.timezone, str(get_locale())
+        occurrence = recurrence.find_occurrence(meeting, zone, _day(day)) or abort(404)
+        content = ical.calendar_of_day(occurrence, zone, language, is_member=True)
+    return _file(content, "meeting.ics")
+
+
+def _file(content: bytes, name: str) -> FlaskResponse:
+    """Answer with a calendar that no cache keeps: after leaving it must be gone."""
+    answer = FlaskResponse(content, content_type="text/calendar; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        abort(404)

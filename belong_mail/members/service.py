@@ -9,9 +9,12 @@ from sqlalchemy import delete, func, select, union
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
+from belong_mail.core import audit, rate_limits
+from belong_mail.core.audit import Kind
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job, seal_job
+from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft
 from belong_mail.core.translatable import gettext_noop
@@ -291,6 +294,30 @@ def undo_leave(session: Session, public_id: str) -> Subscription:
     if not subscription.is_active:
         raise BadToken
     return subscription
+
+
+# One address that the office types: taken out of a group, barred from it, or let in again.
+REMOVAL = "office-removal"
+REMOVE, BAR, LET_IN = "remove", "bar", "let-in"
+RECORDED = {REMOVE: Kind.ADDRESS_REMOVED, BAR: Kind.ADDRESS_BARRED, LET_IN: Kind.ADDRESS_LET_IN}
+REMOVALS = b"office/removals"
+
+
+class TooManyRemovals(Exception):
+    """The office has typed as many addresses as anybody means in a day."""
+
+
+def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, what: str) -> None:
+    """Write down, sealed, what the office wants done with an address; raise TooManyRemovals.
+
+    The answer is alike whether it is known or not: the worker alone can tell. The trail keeps for
+    which group, and not which address.
+    """
+    if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now()) is None:
+        raise TooManyRemovals
+    audit.record(session, RECORDED[what], group=group)
+    wanted = {"group": group.public_id, "address": address, "what": what}
+    seal_job(session, sealer, REMOVAL, wanted)
 
 
 INTEREST = "interest"

@@ -2,7 +2,7 @@
 
 import hmac
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -17,12 +17,10 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_USED_RATE,
     WorkerLimit,
 )
-from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, post_to_address
-from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.models import Delivery
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
-from belong_mail.members.self_service_emails import plain
 from belong_mail.members.service import SignupData
 from belong_mail.members.staff_codes import (
     CODE,
@@ -40,8 +38,6 @@ HOURS_AFTER = 3
 # So long ago a form was sent at most, whatever its row says, when its code is judged: the worker
 # may have been busy, or down, and believes no row for longer.
 GRACE = timedelta(hours=1)
-# Letters of a code that are read at a time.
-LETTERS_TOGETHER = 4
 
 
 def send_code(session: Session, keyring: Keyring, job: Job) -> None:
@@ -130,19 +126,6 @@ def code_of(index: BlindIndex, group: Group, nonce: str, hour: int) -> str:
 
 def _hour(at: datetime) -> int:
     return int(at.timestamp()) // HOUR_SECONDS
-
-
-def code_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Say the code, and nothing of the group that it is for; no link leads to the page."""
-    letter, said = plain(session, mailer, delivery)
-    code = said["code"]
-    parts = [
-        code[start : start + LETTERS_TOGETHER] for start in range(0, len(code), LETTERS_TOGETHER)
-    ]
-    expires = datetime.fromtimestamp(int(said["until"]), UTC)
-    if expires < now():
-        raise SkipDelivery(State.EXPIRED)
-    return Email(letter.to, letter.language, {"code": "-".join(parts), "expires": expires})
 
 
 def sent_codes(_at: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -20,15 +20,17 @@ from belong_mail.core.rate_limits import (
     CONFIRM_PERSON_RATE,
     CONFIRM_PERSON_RATE_ALL_SOURCES,
     CONFIRMATION_GAP,
+    REMOVAL_RATE,
+    WorkerLimit,
 )
 from belong_mail.delivery import outbox, suppressions
+from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.mail import address
 from belong_mail.members import erasure
-from belong_mail.members.models import PendingConfirmation, Subscription
-from belong_mail.members.removal import BarredAddress
-from belong_mail.members.service import SignupData
+from belong_mail.members.models import BarredAddress, PendingConfirmation, Subscription
+from belong_mail.members.service import BAR, LET_IN, REMOVALS, SignupData
 from belong_mail.members.wrapped_fields import (
     address_of,
     indexes_of,
@@ -38,6 +40,7 @@ from belong_mail.members.wrapped_fields import (
 )
 
 CONFIRM = "confirm-subscription"
+REMOVED = "removed-by-office"
 # The mails that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
@@ -351,3 +354,39 @@ def _use_overall_allowance(
     person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
     of_person = rate_limits.try_use(session, person, CONFIRM_PERSON_RATE_ALL_SOURCES, at, MAX_WAIT)
     return min(latest, max(at + timedelta(seconds=allowed - at.timestamp()), of_person or latest))
+
+
+def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
+    """Do what the office asked for with an address; who was a member is told by email.
+
+    Whoever broke into the web can ask for it as well: for few addresses a day, and each member
+    whom it concerns hears of it.
+    """
+    wanted = keyring.open_job(job)
+    group = session.scalar(select(Group).where(Group.public_id == wanted["group"]))
+    if group is None or not rate_limits.try_use(
+        session, REMOVALS, REMOVAL_RATE, now(), table=WorkerLimit
+    ):
+        return
+    identity = address.normalise(wanted["address"])
+    key = group.id, keyring.index.barred(group.public_id, identity)
+    barred = session.get(BarredAddress, key)
+    if wanted["what"] == LET_IN:
+        if barred is not None:
+            session.delete(barred)
+        return
+    if wanted["what"] == BAR and barred is None:
+        session.add(BarredAddress(group_id=key[0], address_index=key[1]))
+    _take_out(session, keyring, group, identity)
+
+
+def _take_out(session: Session, keyring: Keyring, group: Group, identity: str) -> None:
+    """Delete a membership, so that no link and no one who writes rows brings it back."""
+    subscription = find_verified(session, keyring, group, identity)
+    if subscription is None:
+        return
+    to, language = address_of(keyring, subscription), subscription.language
+    is_told = subscription.is_active
+    erasure.forget_subscriptions(session, [subscription])
+    if is_told:
+        post_to_address(session, keyring, REMOVED, to, language, group=group.name)

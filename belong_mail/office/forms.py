@@ -43,7 +43,7 @@ from belong_mail.members.address_list import (
     UnusableFile,
     read_addresses,
 )
-from belong_mail.members.removal import BAR, LET_IN, REMOVE
+from belong_mail.members.service import BAR, LET_IN, REMOVE
 from belong_mail.newsletters import approval
 from belong_mail.office.trail import Wanted
 from belong_mail.web.context import services

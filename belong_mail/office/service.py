@@ -17,7 +17,7 @@ from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
-from belong_mail.members import removal
+from belong_mail.members import service as members
 from belong_mail.newsletters import oversight
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IssueStatus, issue_status
@@ -172,7 +172,7 @@ def remove_address(
     session: Session, account: Account, sealer: Sealer, slug: str, address: str, what: str
 ) -> None:
     """Have an address taken out of a group, barred or let in. Raises NotFound, TooManyRemovals."""
-    removal.ask_to_remove(session, sealer, find_group(session, account, slug), address, what)
+    members.ask_to_remove(session, sealer, find_group(session, account, slug), address, what)
 
 
 def require_office(account: Account) -> None:

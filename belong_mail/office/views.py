@@ -9,7 +9,7 @@ from belong_mail.contact import threads as receipts
 from belong_mail.core import site_settings
 from belong_mail.groups import header_words
 from belong_mail.groups.presenters import group_view
-from belong_mail.members.removal import TooManyRemovals
+from belong_mail.members.service import TooManyRemovals
 from belong_mail.newsletters import approval, asking
 from belong_mail.office import service
 from belong_mail.office.forms import AnswerForm, RemovalForm, SecondYesForm, SettingsForm

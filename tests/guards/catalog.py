@@ -2912,7 +2912,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "sheet-secret-is-hashed",
-        "belong_mail/members/locked_lists.py",
+        "belong_mail/members/self_service.py",
         "    return hashlib.sha256(secret.encode()).digest()\n",
         "    return secret.encode()\n",
         (SECRETS,),
@@ -3152,21 +3152,21 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "own-calendar-ends-with-the-membership",
-        "belong_mail/members/own_calendar.py",
+        "belong_mail/members/self_service.py",
         "if not subscription.is_active or stamp != _stamp(subscription):",
         "if stamp != _stamp(subscription):",
         (f"{OWN_CALENDAR}::test_it_tells_nothing_once_the_membership_is_over",),
     ),
     (
         "own-calendar-of-an-old-address",
-        "belong_mail/members/own_calendar.py",
+        "belong_mail/members/self_service.py",
         "if not subscription.is_active or stamp != _stamp(subscription):",
         "if not subscription.is_active:",
         (f"{OWN_CALENDAR}::test_it_tells_nothing_once_the_membership_is_over",),
     ),
     (
         "own-calendar-has-no-other-groups-meeting",
-        "belong_mail/members/calendar_views.py",
+        "belong_mail/members/self_service_views.py",
         "if meeting is None or meeting.group_id != member.group_id:",
         "if meeting is None:",
         (f"{OWN_CALENDAR}::test_another_groups_meetings_are_not_in_it",),
@@ -5011,14 +5011,17 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the-office-types-few-addresses",
-        "belong_mail/members/removal_tasks.py",
-        "if group is None or not try_use(session, ASKED, REMOVAL_RATE, now(), table=WorkerLimit):",
+        "belong_mail/members/tasks.py",
+        (
+            "if group is None or not rate_limits.try_use(\n"
+            "        session, REMOVALS, REMOVAL_RATE, now(), table=WorkerLimit\n    ):"
+        ),
         "if group is None:",
         (f"{ADDRESSES}::test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may",),
     ),
     (
         "who-is-taken-out-is-told",
-        "belong_mail/members/removal_tasks.py",
+        "belong_mail/members/tasks.py",
         "is_told = subscription.is_active",
         "is_told = False",
         (f"{ADDRESSES}::test_an_address_leaves_that_group_alone_and_is_told_of_it[sqlite]",),

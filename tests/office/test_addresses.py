@@ -10,7 +10,7 @@ from belong_mail.core import audit
 from belong_mail.core.encryption import sealed_for
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE
-from belong_mail.members import removal
+from belong_mail.members import service as members
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
@@ -137,7 +137,7 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(
 def test_the_trail_keeps_who_did_it_for_which_group_and_never_the_address(
     office: Visitor, scenario: Scenario
 ) -> None:
-    for what in (removal.REMOVE, removal.BAR, removal.LET_IN):
+    for what in (members.REMOVE, members.BAR, members.LET_IN):
         ask(office, what=what)
     scenario.worker.drain()
     kinds = [audit.Kind.ADDRESS_REMOVED, audit.Kind.ADDRESS_BARRED, audit.Kind.ADDRESS_LET_IN]
@@ -167,11 +167,11 @@ def test_a_break_in_to_the_web_tries_no_more_guesses_than_the_office_may(
     with scenario.services.writing.begin() as session:
         group = group_named(session, VILLAGE)
         for address in sealed:
-            wanted = {"group": group.public_id, "address": address, "what": removal.REMOVE}
+            wanted = {"group": group.public_id, "address": address, "what": members.REMOVE}
             made = scenario.services.sealer.seal(
-                json.dumps(wanted).encode(), sealed_for(removal.JOB)
+                json.dumps(wanted).encode(), sealed_for(members.REMOVAL)
             )
-            session.add(Job(kind=removal.JOB, sealed=made))
+            session.add(Job(kind=members.REMOVAL, sealed=made))
     scenario.worker.drain()
     assert scenario.is_member()
     assert office

@@ -88,7 +88,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "address_change.ask_new_address": {"email": "moved.again@dpsk12.org"},
     "subscriptions.join": {"email": "new@dpsk12.org"},
     "personal_address.ask_code": {"email": "new@dpsk12.org"},
-    "personal_address.join": {"email": "new@home.example", "code": crawl.STAFF_CODE},
+    "personal_address.join_with_code": {"email": "new@home.example", "code": crawl.STAFF_CODE},
     "waiting_list.ask": {"email": "new@dpsk12.org"},
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "self_service.ask": {"email": "new@dpsk12.org"},

@@ -20,7 +20,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import staff_codes
-from belong_mail.members.removal import BarredAddress
+from belong_mail.members.models import BarredAddress
 from belong_mail.members.service import SignupData
 from belong_mail.members.staff_codes import CodeRequest, end_of_day
 from tests.browser_client import Form, html_of, link_to, links_in, path_of, text_of
