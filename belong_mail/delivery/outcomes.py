@@ -8,7 +8,8 @@ from belong_mail.core.db import now
 from belong_mail.delivery import retry
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.retry import RELAY_LATE, RELAY_RESTS, RETRY_AT_ONCE
-from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply, known_phrase
+from belong_mail.mail.phrases import known_phrase
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 SENDER_FAULTS = {ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.CREDENTIALS, ReplyClass.SENDER}
 

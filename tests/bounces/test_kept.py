@@ -5,7 +5,8 @@ import pytest
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound import hard_bounces
 from belong_mail.mail.bounces.parser import Kind, parse_report
-from belong_mail.mail.smtp.replies import PHRASES, Reply, ReplyClass, classify_reply, known_phrase
+from belong_mail.mail.phrases import known_phrase, reply_phrases
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 from tests.bounce_parsing.samples import SAMPLES, Sample
 from tests.mail.test_outcomes import CASES
 
@@ -36,6 +37,6 @@ def test_a_refusal_at_once_is_weighed_as_it_was_judged(verb: str, text: str) -> 
     assert kept is (classify_reply(reply) is ReplyClass.REFUSED)
 
 
-@pytest.mark.parametrize("phrase", PHRASES)
+@pytest.mark.parametrize("phrase", reply_phrases())
 def test_a_phrase_says_the_same_as_its_name(phrase: str) -> None:
     assert phrase in {known_phrase(phrase), known_phrase(f"5.7.0 {phrase}")}

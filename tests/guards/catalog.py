@@ -2320,9 +2320,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-recipients-limit-stops-nobody-else",
-        "belong_mail/mail/smtp/replies.py",
-        " if name not in _RELAY_PHRASES or not theirs.search(beginning))",
-        ")",
+        "belong_mail/mail/phrases.py",
+        "            phrase.unless and ",
+        "            False and ",
         (f"{OUTCOMES}::test_a_reply_means",),
     ),
     (
@@ -3507,7 +3507,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the-beginning-of-a-reply-is-judged",
-        "belong_mail/mail/smtp/replies.py",
+        "belong_mail/mail/phrases.py",
         "text[:MAX_REPLY_CHARACTERS]",
         "text",
         ("tests/mail/test_outcomes.py::test_the_longest_reply_there_can_be_costs_little",),
@@ -4647,7 +4647,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-a-person-passes-on-is-no-bounce",
         "belong_mail/mail/bounces/heuristics.py",
-        " or _matches(_QUOTED_HEAD, message.written())",
+        ' or is_said("quoted_head", message.written())',
         "",
         (f"{CAUSES}::test_a_message_is_read_for_what_it_is",),
     ),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply, known_phrase
+from belong_mail.mail.phrases import known_phrase
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 ACCEPTED, DEFER, HOST, QUOTA, FAIL = (
     ReplyClass.ACCEPTED, ReplyClass.DEFER, ReplyClass.HOST, ReplyClass.QUOTA, ReplyClass.FAIL

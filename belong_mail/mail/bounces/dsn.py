@@ -7,6 +7,7 @@ from typing import Final
 
 from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of, first
 from belong_mail.mail.bounces.reasons import classify_bounce
+from belong_mail.mail.phrases import is_said
 
 DELIVERY: Final = ("message/delivery-status", "message/global-delivery-status")
 FEEDBACK: Final = "message/feedback-report"
@@ -15,17 +16,6 @@ _RECIPIENTS: Final = ("final-recipient", "original-recipient", "x-actual-recipie
 _HOTMAILS = "x-hmxmroriginalrecipient"
 _ARRIVED: Final = frozenset({"delivered", "relayed", "expanded"})
 _HARMLESS = frozenset({"not-spam", "auth-failure", "miscategorized", "virus", "dmarc"})
-# What stands before a message that came back where nobody has filled in the fields.
-_REPORTED = (
-    r"^\W{0,3}(?:this is an? (?:e-?mail )?(?:abuse|spam|feedback) report\b|spamcop v[\d.]+"
-    r"|(?:the |this |an? )?(?:e-?mail |following )?(?:message|mail)\b[^\n]{0,80} (?:marked"
-    r"|reported)"
-    r" (?:as|it as) (?:spam|junk|unwanted)\b|we (?:have )?received an? (?:spam |abuse )?complaint"
-    r"|a (?:user|customer|member|subscriber|recipient) of (?:ours|our)\b[^\n]{0,80} (?:spam|junk"
-    r"|complain)"
-    r"|(?:an?|one of our) (?:\w+ )?(?:user|customer|member|subscriber|recipient)s? (?:has )?"
-    r"(?:reported|marked|flagged)\b[^\n]{0,80} (?:spam|junk|unwanted|abus))"
-)
 _FEEDBACK_FIELD = r"^feedback-type: *[a-z-]+$"
 
 
@@ -98,11 +88,11 @@ class Complaint:
 def complaint_of(message: Message, report_text: str, returned: Fields) -> Complaint | None:
     """Return what a feedback report says, also where it is not quite in the format."""
     report = message.text_of(FEEDBACK)
-    words = f"{_REPORTED}|{_FEEDBACK_FIELD}" if returned else _FEEDBACK_FIELD
     if (
         report is None
         and _HOTMAILS not in returned
-        and not re.search(words, report_text, re.IGNORECASE | re.MULTILINE)
+        and not re.search(_FEEDBACK_FIELD, report_text, re.IGNORECASE | re.MULTILINE)
+        and not (returned and is_said("complaint", report_text))
     ):
         return None
     fields = fields_of(report_text if report is None else report)

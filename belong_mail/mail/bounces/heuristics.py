@@ -7,16 +7,9 @@ from itertools import takewhile
 from typing import Final
 
 from belong_mail.mail.bounces.mime import Fields, Message, addresses_in, fields_of
+from belong_mail.mail.phrases import is_said, message_phrase
 
-_DAEMON = (
-    r"mail(?:er)?.?da?emon|post.?master|\bmdaemon|mail.?delivery.?(?:sub|system|service|notif)"
-    r"|(?:mail|system) administrator|microsoftexchange|<@?>"
-)
-_PASSED_ON = r"(?:re|aw|sv|fwd?|wg|tr|rv)\s?:"
-
-
-# Above what a person passes on, mail programs write whose it was.
-_QUOTED_HEAD = (
+_HEAD = (
     r"^[ >|*]{0,9}(?:from|von|de|da|van|från|от|发件人|寄件者|差出人)\*? ?[:：][^\n]{1,300}\n[ >"
     r"|*]{0,9}"
     r"(?:sent|date|to|subject|reply-to|cc|gesendet|datum|an|betreff|enviad[oa]|fecha|data|para"
@@ -121,8 +114,6 @@ _GUESSED = r"^[45]\d\d [45]\.\d\.\d .*\.\.\. .*$"
 _DAEMON_WROTE, _ENOUGH = 2, 3
 # A payload for a program, whoever mails it.
 _DATA = r"\s*[\[{]\s*[\"{]"
-_ADVICE = r"\b(?:may|might|maybe|please|perhaps|possibl[ey]|if|either|check|sure|why|usually)\b"
-_BRACKETED_ADVICE = rf"\([^()]{{0,200}}{_ADVICE}[^()]{{0,200}}\)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +132,9 @@ class BounceText:
 
     def statements(self) -> str:
         """Return the sentences that say something, without those that only advise."""
-        told = re.sub(_BRACKETED_ADVICE, " ", self.report_text[:8_000], flags=re.IGNORECASE)
+        told = message_phrase("advice_in_brackets").sub(" ", self.report_text[:8_000])
         sentences = re.split(r"(?<=[.!?])\s|\n\s*\n", told)
-        return "\n".join(s for s in sentences if not re.search(_ADVICE, s, re.IGNORECASE))
+        return "\n".join(each for each in sentences if not is_said("advice", each))
 
     def recipients(self) -> Iterator[str]:
         """Yield the addresses that lines begin with, else those beside an answer, else all."""
@@ -157,8 +148,8 @@ class BounceText:
                 yield from named
                 return
 
-    def _holds(self, pattern: str) -> bool:
-        return _matches(pattern, self.report_text[:4_000])
+    def _says(self, name: str) -> bool:
+        return is_said(name, self.report_text[:4_000])
 
     def outcome(self, message: Message) -> str:
         """Return "failed", "delayed" or "delivered", as the words say, or "": no server wrote."""
@@ -166,30 +157,30 @@ class BounceText:
         trust = _trust(message)
         if re.match(_DATA, message.written()):
             return ""
-        is_passed_on = _matches(rf"\A{_PASSED_ON}", subject)
-        if trust < _DAEMON_WROTE and (is_passed_on or _matches(_QUOTED_HEAD, message.written())):
+        is_passed_on = message_phrase("passed_on").match(subject) is not None
+        if trust < _DAEMON_WROTE and (is_passed_on or is_said("quoted_head", message.written())):
             return ""
-        is_named = _matches(_FAILED, subject) or _matches(_DELAYED, subject)
-        if trust and not is_named and _matches(_DELIVERED, subject):
+        is_named = is_said("failed_in_subject", subject) or is_said("delayed", subject)
+        if trust and not is_named and is_said("delivered_in_subject", subject):
             return "delivered"
-        if trust and not is_named and self._holds(_SUCCESS) and not self._holds(_SAYS_FAILED):
+        if trust and not is_named and self._says("delivered") and not self._says("failed"):
             return "delivered"
-        hints = is_named + self._holds(_SAYS_FAILED) + self._is_formal(trust)
+        hints = is_named + self._says("failed") + self._is_formal(trust)
         if "x-failed-recipients" not in message.fields and hints + trust < _ENOUGH + is_passed_on:
             return ""
-        is_late = self._holds(_DELAYED) and not self._holds(_FINAL)
-        is_late = is_late and not _matches(_FINAL_REPLY, self.report_text)
-        return "delayed" if _matches(_DELAYED, subject) or is_late else "failed"
+        is_late = self._says("delayed") and not self._says("gave_up")
+        is_late = is_late and not re.search(_FINAL_REPLY, self.report_text)
+        return "delayed" if is_said("delayed", subject) or is_late else "failed"
 
     def _is_formal(self, trust: int) -> bool:
-        return self._holds(_FORM) or (trust > 0 and self.replies() != "")
+        return self._says("servers_form") or (trust > 0 and self.replies() != "")
 
 
 def bounce_text_of(message: Message) -> BounceText:
     """Divide what was written from what came back with it."""
     written = message.written()
     returned = message.text_of("message/rfc822", "text/rfc822-headers", "message/global")
-    cut = re.search(_ORIGINAL, written, re.IGNORECASE | re.MULTILINE)
+    cut = message_phrase("original_below").search(written)
     if cut and returned is None:
         returned = re.sub(r"^[ >|]+(?=\S)", "", written[cut.start() :], flags=re.MULTILINE)
     head = re.search(_HEAD, returned or "", re.IGNORECASE | re.MULTILINE | re.DOTALL)
@@ -206,15 +197,11 @@ def is_from_server(message: Message) -> bool:
 def _trust(message: Message) -> int:
     sender = message.first("from").strip()
     content = message.first("content-type").replace(" ", "").lower()
-    if _matches(_DAEMON, sender) or "report-type=delivery-status" in content:
+    if is_said("from_server", sender) or "report-type=delivery-status" in content:
         return _DAEMON_WROTE
     if message.is_of_a_list:
         return -1
     return int(message.has_null_path)
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def _lines_from_reply(block: str) -> Iterator[str]:
@@ -226,96 +213,14 @@ def _lines_from_reply(block: str) -> Iterator[str]:
 
 
 RECEIPT: Final = "message/disposition-notification"
-
-
 _MARKS: Final = frozenset({
     "x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-autoreply-from",
     "x-autoreply-domain", "x-auto-response", "x-mail-autoreply", "x-autogenerated", "x-vacation",
     "x-ms-exchange-inbox-rules-loop", "x-autoresponse",
 })  # fmt: skip
-
-
 _QUIET: Final = frozenset({"x-auto-response-suppress", "x-precedence", "precedence"})
-
-
-_AWAY = (
-    r"(?:(?:i am|i'm|currently) )?out of (?:the |my )?office|auto(?:matic|mated"
-    r"|mat)?[ -]?(?:reply|response|antwort|svar"
-    r"|respuesta)|automati(?:c|sche|skt?|sch) (?:reply|response|antwoord|antwort|rückmeldung|svar)"
-    r"|auto:|(?:on|away on) (?:leave|holiday|vacation|annual leave)|(?:i am|i'm) away|away from"
-    r"|vacation|ooo\b|(?:respuesta|contestaci[oó]n|mensaje) autom[aá]tic[ao]|fuera de (?:la |mi )?"
-    r"oficina|ausen(?:te|cia)|r[ée]ponse automatique|absen(?:ce|t) (?:du|de)(?: bureau)?|absence\b"
-    r"|message (?:automatique|d.absence)|abwesen(?:heit(?:snotiz)?|d)|nicht im (?:büro|haus)"
-    r"|risposta automatica|resposta autom[aá]tica|odpowied[zź] automatyczna|trả lời tự động"
-    r"|автоответ|автоматический ответ|自动[回答]复|自動(?:回覆|返信|応答|回答)|자동 회신|不在"
-    r"|afwezig(?:heid)?|fuori ufficio|fora do escrit[óo]rio|nieobecno[śs][ćc]|poza biurem"
-    r"|frånvaro(?:meddelande)?|fravær(?:smelding|sbesked)?|ikke til stede|poissa|부재 ?중"
-    r"|(?:меня )?нет в офисе|ofis dışında|otomatik yan[ıi]t|automaattinen vastaus"
-    r"|automatikus v[áa]lasz|automatick[áa] odpov[ěe][ďd]|r[ăa]spuns automat|автоматична відповідь"
-    r"|αυτόματη απάντηση"
-    r"|رد تلقائي|תשובה אוטומטית|ตอบกลับอัตโนมัติ"
-)
-
-
-# Nothing marks it, but it begins with saying what it is.
-_SAYS_SO = (
-    r"(?:this is an? |i apologize for this )(?:automat(?:ed|ic)|auto-generated)"
-    r" (?:e-?mail|message|reply|response)\b|este es un (?:mensaje|correo) automático\b"
-)
 # Lotus Notes marks nothing but the subject.
 _NOTES = r"auto:\s"
-_AWAY_IN_WORDS = (
-    r"out of (?:the )?office|automated (?:response|reply)|(?:on|away on) (?:leave|holiday|vacation)"
-    r"|returning|i (?:am|will be) (?:away|absent|out)|abwesen|automatische antwort|absent"
-    r"|fuera de|ausente|no longer (?:works?|with)"
-)
-# Our message waits for somebody's leave, or for a sign that a person wrote it.
-_WAITS = (
-    r"(?:message|mail|e-?mail|post|posting|mensagem|mensaje|nachricht)\b.{0,160}?\b(?:held"
-    r"|quarantin|waiting|pending|awaits?"
-    r"|not (?:yet )?"
-    r"(?:been )?deliver|wait-?listed|retid[ao]|retenid[ao]|retenue?|zurückgehalten|placed in"
-    r"|will be delivered (?:once|when|as soon)|has(?:n.t| not) been)"
-    r"|(?:message|mail|e-?mail)\b.{0,60} requires?\b.{0,60}(?:verif|confirm)"
-    r"|protect(?:s|ed|ing)? (?:my|your|him|her|them)sel(?:f|ves) (?:from|against)"
-    r"|(?:junk|spam|unsolicited).{0,30}(?:filter|protect|prevent|stop)"
-)
-_ASKS = (
-    r"moderat|approv|(?:confirm|verif)\w* (?:\w+ ){0,4}(?:message|e-?mail|mail|human|person"
-    r"|sender|address)"
-    r"|(?:verification|confirmation|challenge|authori[sz]ation) (?:required|process|request|link"
-    r"|e-?mail)"
-    r"|(?:simply |just |please )?(?:reply|respond) to this (?:e-?mail|message|mail|challenge)"
-    r"|click .{0,40}(?:link|here|below|button)|follow (?:this|the) link"
-)
-# A list that does not take our message has not delivered it.
-_LIST_REFUSES = (
-    r"not (?:allowed|permitted|authori[sz]ed|eligible) to (?:post|send|submit|mail|write)\b"
-    r"|only (?:list )?(?:subscribers|members|moderators|owners) (?:may|can|are)\b|members.only"
-    r"|(?:rejected|refused|returned|discarded) by (?:the )?(?:list )?(?:moderator|owner|editor)"
-    r"|request to (?:the )?mailing list .{0,60} rejected"
-    r"|pas autorisée? à (?:écrire|envoyer|diffuser|poster)|nicht berechtigt.{0,60}(?:send|schreib)"
-    r"|no (?:est[áa] autorizad[oa]|tiene permiso).{0,20} (?:para|a) (?:enviar|escribir|publicar)"
-)
-_LISTS_MAIL = (
-    r"[-+](?:bounces?|owner|request|admin|moderators?)\b[^@]{0,60}@|\b(?:majordomo?|listserv"
-    r"|mailman|sympa"
-    r"|ecartis|listproc|owner-[^@]{1,60})@"
-)
-
-
-_LEAVING = (
-    r"(?:(?:hi|hello) )?(?:please )?(?:unsubscribe|remove|signoff|sign off|opt.?out)(?: me)?"
-    r"(?: from (?:this|the|your) (?:(?:mailing|e-?mail) )?list)?(?: please)?"
-    r"(?: (?:thank you|thanks))?|list-unsubscribe|(?:por favor )?(?:baja|dar(?:se"
-    r"|me)? de baja|(?:darse|quiero) baja|cancelar(?: la)? suscripci[oó]n"
-    r"|desuscribir(?:me)?)(?: por favor)?|d[ée]sinscription|d[ée]sabonner|se d[ée]sinscrire"
-    r"|abmelde?n|abmeldung|abbestellen|stop|(?:please )?take me off (?:of )?(?:this|the"
-    r"|your) (?:mailing )?list|退订|退訂|取消订阅|配信停止|отписаться"
-)
-
-
-_QUOTING = r".{0,200}(?:wrote|escribió|écrit|schrieb)\s?:|-- ?$|_{5,}|-{5,}|(?:sent from|enviado)\b"
 
 
 def waits_for_confirmation(message: Message, report_text: str) -> bool:
@@ -323,28 +228,28 @@ def waits_for_confirmation(message: Message, report_text: str) -> bool:
     if is_from_server(message):
         return False
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
-    is_list_owners = _matches(_LISTS_MAIL, message.first("from"))
+    is_list_owners = is_said("from_list", message.first("from"))
     if message.is_of_a_list and not is_list_owners:
         return False
-    return _matches(_WAITS, words) and _matches(_ASKS, words)
+    return is_said("held", words) and is_said("asks_for_approval", words)
 
 
 def is_refused_by_list(message: Message, report_text: str) -> bool:
     """Tell whether the program of a mailing list says that it does not take our message."""
     words = " ".join(f"{message.first('subject')} {report_text[:3_000]}".split())
-    return _matches(_LISTS_MAIL, message.first("from")) and _matches(_LIST_REFUSES, words)
+    return is_said("from_list", message.first("from")) and is_said("refused_by_list", words)
 
 
 def is_out_of_office(message: Message) -> bool:
     """Tell whether the subject answers for a person: then no word below it is a bounce."""
     subject = message.first("subject").strip()
     if re.match(_NOTES, subject, re.IGNORECASE):
-        return _matches(_AWAY_IN_WORDS, f"{subject}\n{message.written()[:2_000]}")
-    return re.match(_AWAY, subject, re.IGNORECASE) is not None and bool(
+        return is_said("away_in_words", f"{subject}\n{message.written()[:2_000]}")
+    return message_phrase("away").match(subject) is not None and bool(
         message.fields.keys() & _QUIET
         or message.first("auto-submitted")
         or message.has_null_path
-        or re.match(rf"(?:{_AWAY})\W{{0,3}}(?:(?:re|aw)?\s?[:：]|$)", subject, re.IGNORECASE)
+        or message_phrase("away_alone").match(subject)
     )
 
 
@@ -354,7 +259,7 @@ def is_automatic_reply(message: Message) -> bool:
     precedence = message.first("precedence").lower().replace("-", "_").strip()
     return not message.is_of_a_list and bool(
         submitted not in {"", "no"}
-        or re.match(_SAYS_SO, message.written().lstrip(), re.IGNORECASE)
+        or message_phrase("automatic").match(message.written().lstrip())
         or message.fields.keys() & _MARKS
         or precedence == "auto_reply"
         or message.text_of(RECEIPT) is not None
@@ -378,10 +283,10 @@ def asks_to_unsubscribe(message: Message, report_text: str) -> bool:
     if _is_apples_button(message):
         return True
     lines = [line for line in report_text.split("\n") if line.strip() and not line.startswith(">")]
-    own = takewhile(lambda line: re.match(_QUOTING, line, re.IGNORECASE) is None, lines)
+    own = takewhile(lambda line: not message_phrase("end_of_own_words").match(line), lines)
     return _is_wish(message.first("subject")) or _is_wish(" ".join(own))
 
 
 def _is_wish(text: str) -> bool:
     words = " ".join(re.findall(r"[\w-]+", text[:200].lower()))
-    return re.fullmatch(_LEAVING, words) is not None
+    return message_phrase("wish_to_leave").fullmatch(words) is not None

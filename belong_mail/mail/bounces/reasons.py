@@ -8,64 +8,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.mail.bounces.mime import WIDE
-from belong_mail.mail.smtp.replies import (
-    Reply,
-    ReplyClass,
-    classify_reply,
-    known_phrase,
-    match_phrases,
-)
+from belong_mail.mail.phrases import idioms, is_said, known_phrase, phrases_in_reply, reply_phrases
+from belong_mail.mail.smtp.replies import Reply, ReplyClass, classify_reply
 
 MAX_REASON_CHARACTERS: Final = 2_000
 _AN_ADDRESS = rf"[^\s{WIDE}]+@(?:[^\W{WIDE}]|[.-])+"
 _ENHANCED = r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)"
-
-
 _CODE = (
     r"(?:^|[:;<>(\[#]\s{0,3}|(?:said|error|code|reply|response|with|status|returned"
     r"|server)[: ]{1,3})([45][0-5]\d)(?=[ \-)\]:.,;]|$)"
     r"|(?<![\d.])([45][0-5]\d)[ \-]{1,2}[(#]{0,2}[45]\.\d{1,3}\.\d"
 )
-
-
 _VERB = r"(?:in reply to|after)(?: end of| pipelined)? (MAIL|RCPT|DATA|data|HELO|EHLO|AUTH)\b"
-
-
-_EXPIRED = (
-    r"expired|time.?out|timed out|too (?:long|old)|been failing|retry time"
-    r"|connection (?:refused|reset|timed)|(?:not|unable to) (?:connect|be reached)|unreachable"
-    r"|no route to host|(?:for|within|after|last) (?:more than )?\d+ (?:hours|days)|retr(?:y|ies) "
-)
-
-
-# Where no enhanced code is told (RFC 3463), the subject and detail that the words stand for.
-_STANDS_FOR: Final = {
-    "session limit": "7.0",
-    "sender's limit": "4.5",
-    "relay limit": "4.5",
-    "sender's domain not authenticated": "7.26",
-    "restricted recipient": "7.1",
-    "sender refused": "1.8",
-    "authentication": "7.0",
-    "encryption required": "7.10",
-    "greylisted": "7.1",
-    "sending rate": "7.0",
-    "slow down": "7.0",
-    "relaying denied": "7.1",
-    "spam or reputation": "7.1",
-    "mailbox full": "2.2",
-    "used-up quota": "2.2",
-    "recipient's limit": "2.2",
-    "relay out of order": "3.0",
-    "message too large": "3.4",
-    "content refused": "6.0",
-    "account disabled": "2.1",
-    "domain not found": "1.2",
-    "no such user": "1.1",
-    "policy": "7.1",
-}
-
-
 _PASSING = frozenset({"greylisted", "session limit", "sending rate", "slow down"})
 # Then it is not kept what the same words would mean of a recipient.
 _BECAUSE_OF_US: Final = {ReplyClass.SENDER: "sender refused", ReplyClass.QUOTA: "relay limit"}
@@ -82,41 +36,8 @@ _ASIDE = (
     rf"|\b(?i:for|more) (an? )?(explanation|information|details),? (please )?\w{{1,20}}( \w+)?"
     rf" {_URL}"
 )
-_END = r"\W*$"
-
-
-@dataclass(frozen=True, slots=True)
-class Idiom:
-    """Words that may mean anything, and with such codes mean that there is no address.
-
-    They count only where the text says nothing else that we know, except perhaps `despite`.
-    """
-
-    words: str
-    statuses: str = ".*"
-    codes: str = ".*"
-    despite: frozenset[str] = frozenset()
-
-
-_VAGUE = r"|5\.[0-5]\.0|5\.1\.[16]"
-IDIOMS: Final = (
-    # Microsoft's directory at the edge, which knows all addresses of the domain.
-    Idiom(r"recipient address rejected: access denied", r"5\.4\.1", despite=frozenset({"policy"})),
-    # Hotmail, GMX, and whoever quotes RFC 5321; what follows the words would be another reason.
-    Idiom(
-        rf"mailbox (is )?(unavailable|not found|not local)( or not (local|found))?{_END}",
-        _VAGUE,
-        "550|None",
-    ),
-    Idiom(rf"(?<!sender )address (was |is )?rejected{_END}", r"5\.1\.[01]"),
-    Idiom(r"> recipient rejected", r"5\.1\.1"),
-    # RFC 5321, 3.4: the mailbox is elsewhere, if anywhere.
-    Idiom(r"not (a )?local\b|not our (user|customer)|try <>|\bmoved\b", _VAGUE, "551"),
-    Idiom(r"not our (user|customer)", _VAGUE),
-)
 # With words that tell of an unknown user alone, these mean no more than that it was refused.
 _SAYS_LITTLE = r"5\.7\.[01]|4\.1\.1"
-
 # What stands between a server's own words and the answer that it had.
 _WRAPPED = (
     r"(?: - [A-Za-z][\w ()]{3,60} |-> ?|last (?:answer|error|reply|response):? )(?=[45][0-5]\d\b)"
@@ -185,11 +106,11 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     code, found = _codes(lines)
     status = _more_specific(status if status[:1] in "45" else "", found)
     verb = _verb(words, beside)
-    phrases = frozenset(match_phrases(words))
+    phrases = frozenset(phrases_in_reply(words))
     if verb == "RCPT" and _is_idiom(words, phrases, status, code):
         words = f"{words} ({_UNKNOWN})"
     told = re.sub(_URL, " ", words)
-    if verb == "RCPT" and status == "5.1.1" and frozenset(match_phrases(told)) == {_UNKNOWN}:
+    if verb == "RCPT" and status == "5.1.1" and frozenset(phrases_in_reply(told)) == {_UNKNOWN}:
         words = told
     phrase = known_phrase(words)
     is_guessed = code and status in _GUESSES and status != found
@@ -197,11 +118,8 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
         status = ""
     elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_SAYS_LITTLE, status):
         status = "5.1.1"
-    elif _vagueness(status) > 1 and str(code)[0] == "4" and phrase != _UNKNOWN:
-        status = "4.0.0"
-    is_final = str(code).startswith("5") or phrase in {_UNKNOWN, *_OF_ANOTHER_KIND}
-    if _vagueness(status) > 1 and not is_final and re.search(_EXPIRED, words, re.IGNORECASE):
-        status = "4.4.7"
+    if _vagueness(status) > 1:
+        status = _passing_status(code, phrase, words) or status
     if not (status or code or phrase):
         return BounceReason("", None, None, "")
     first = status[:1] or str(code or 5)[0]
@@ -213,14 +131,24 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
 
 
+def _passing_status(code: int | None, phrase: str, words: str) -> str:
+    """Return the status of a failure that only time explains, or ""."""
+    if code and str(code)[0] == "5":
+        return ""
+    is_of_words = phrase == _UNKNOWN or phrase in _OF_ANOTHER_KIND
+    if not is_of_words and is_said("expired", words):
+        return "4.4.7"
+    return "4.0.0" if code and phrase != _UNKNOWN else ""
+
+
 def _is_idiom(words: str, phrases: frozenset[str], status: str, code: int | None) -> bool:
     told = re.sub(_ASIDE, " ", words)
     return any(
         phrases <= idiom.despite
-        and re.fullmatch(idiom.statuses, status)
-        and re.fullmatch(idiom.codes, str(code))
-        and re.search(idiom.words, told, re.IGNORECASE)
-        for idiom in IDIOMS
+        and idiom.statuses.fullmatch(status)
+        and idiom.codes.fullmatch(str(code))
+        and idiom.words.search(told)
+        for idiom in idioms()
     )
 
 
@@ -257,7 +185,7 @@ def _verb(words: str, beside: str) -> str:
 
 def _refined(status: str, first: str, phrase: str, verdict: ReplyClass) -> str:
     """Return the code that the words stand for where the told one is vague."""
-    detail = _STANDS_FOR.get(phrase, "0.0")
+    detail = reply_phrases()[phrase].status if phrase in reply_phrases() else "0.0"
     if first == "5" and (
         (detail == "1.1" and verdict is not ReplyClass.REFUSED) or phrase in _PASSING
     ):
