@@ -27,18 +27,6 @@ if TYPE_CHECKING:
 
 # Loaded by those alone who have one.
 MAILBOXES = "belong_mail.mail.imap.location"
-TESTS = (
-    "REQUIRE_BROWSER",
-    "REQUIRE_NGINX",
-    "REQUIRE_NETWORK",
-    "REQUIRE_DOVECOT",
-    "REQUIRE_RELAYS",
-    "KILLS",
-    "SEED",
-    "RECIPIENTS",
-    "RESTARTS",
-)
-TEST_NAMES = {PREFIX + name for name in TESTS}
 # What production must give and development has a default for.
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
@@ -434,7 +422,7 @@ def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
     complaints += [
         f"{name} is not a setting; .env.example lists them all."
         for name in environ
-        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in {*known, *TEST_NAMES}
+        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known
     ]
     given: dict[str, str] = {}
     for name in known:

@@ -19,5 +19,5 @@ MISSING = (
     "NOT TESTED: the journeys in a browser, keyboard, axe, widths and weight (tests/browser)."
     " There is no chromium: apt-get install -y --no-install-recommends chromium"
 )
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_BROWSER") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
 PHONE: ViewportSize = {"width": 360, "height": 740}

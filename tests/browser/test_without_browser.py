@@ -19,7 +19,7 @@ def run_without_browser(folder: Path, *arguments: str, required: str) -> tuple[i
     done = subprocess.run(
         [sys.executable, "-m", "pytest", test, *arguments],
         cwd=ROOT,
-        env=env | {"BELONG_REQUIRE_BROWSER": required},
+        env=env | {"REQUIRE_BROWSER": required},
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ import pytest
 
 from tests.deploy.fetching import UNPACKED
 
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_DEPLOY") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_DEPLOY") == "1"
 
 
 def program(name: str) -> Path:

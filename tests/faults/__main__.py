@@ -16,14 +16,14 @@ def main() -> int:
     parser.add_argument("--recipients", type=int, help="of the storm with faults, such as 10,000")
     parser.add_argument("--restarts", type=int, help="restart as often as well, such as 100")
     given = parser.parse_args()
-    os.environ["BELONG_KILLS"] = str(given.kills)
+    os.environ["KILLS"] = str(given.kills)
     if given.seed is not None:
-        os.environ["BELONG_SEED"] = str(given.seed)
+        os.environ["SEED"] = str(given.seed)
     if given.recipients is not None:
-        os.environ["BELONG_RECIPIENTS"] = str(given.recipients)
+        os.environ["RECIPIENTS"] = str(given.recipients)
     tests = ["tests/faults/test_storm.py"]
     if given.restarts is not None:
-        os.environ["BELONG_RESTARTS"] = str(given.restarts)
+        os.environ["RESTARTS"] = str(given.restarts)
         tests.append(RESTARTS)
     pytest = [sys.executable, "-m", "pytest", *tests, "-s", "-n", "0", "--night", "-k", given.only]
     return subprocess.run(pytest, check=False).returncode

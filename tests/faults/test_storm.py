@@ -11,14 +11,14 @@ from tests.faults.storm import Storm
 from tests.markers import night
 
 # 20 at night, 40 in that of `.ci/run`, any number by `python -m tests.faults`.
-KILLS = int(os.environ.get("BELONG_KILLS", "20"))
+KILLS = int(os.environ.get("KILLS", "20"))
 # Of the storm with faults; from 10,000 on it has as many kills as the one without.
-RECIPIENTS = int(os.environ.get("BELONG_RECIPIENTS", "200"))
+RECIPIENTS = int(os.environ.get("RECIPIENTS", "200"))
 MANY = 10_000
 DATABASES = 2
 
 
-SEED = int(os.environ.get("BELONG_SEED", secrets.randbelow(10**6)))
+SEED = int(os.environ.get("SEED", secrets.randbelow(10**6)))
 
 
 def blow(storm: Storm, scene: Scene) -> None:

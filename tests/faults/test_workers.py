@@ -99,7 +99,7 @@ def test_what_a_lost_host_held_is_taken_over_after_a_minute(scene: Scene) -> Non
 @pytest.mark.timeout(1800)
 def test_restarts_one_after_the_other_leave_nothing_in_doubt(scene: Scene) -> None:
     """SIGTERM lets a worker finish what it has in hand."""
-    restarts = int(os.environ.get("BELONG_RESTARTS", "8"))
+    restarts = int(os.environ.get("RESTARTS", "8"))
     members = max(MANY, 5 * restarts * BETWEEN)
     issue = scene.queue(members)
     scene.relay.delay = 0.02

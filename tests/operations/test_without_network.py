@@ -15,7 +15,7 @@ from tests.servers.network import MISSING
 def test_it_is_said_loudly_or_fails_where_networks_are_required(
     tmp_path: Path, required: str, outcome: str
 ) -> None:
-    env = os.environ | {"PATH": str(tmp_path), "BELONG_REQUIRE_NETWORK": required}
+    env = os.environ | {"PATH": str(tmp_path), "REQUIRE_NETWORK": required}
     ask = "from tests.servers.network import require; require()"
     done = subprocess.run(
         [sys.executable, "-c", ask], cwd=ROOT, env=env, capture_output=True, text=True, check=False

@@ -17,7 +17,7 @@ MISSING = (
     "NOT TESTED: the units, as systemd runs them. It takes root, iproute2, and a kernel that allows"
     " namespaces and a cgroup (version 2) of its own"
 )
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_SYSTEMD") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_SYSTEMD") == "1"
 # Seconds that a start of systemd, or a script under it, may take beside other work.
 PATIENCE = 120
 UNSHARE = ("--mount", "--pid", "--uts", "--ipc", "--net", "--fork", "--kill-child")

@@ -8,7 +8,7 @@ MISSING = (
     "NOT TESTED: production behind a TLS proxy (tests/production)."
     " There is no nginx: apt-get install -y --no-install-recommends nginx"
 )
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_NGINX") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_NGINX") == "1"
 # As Debian has it: it logs whom it answers, and compresses, unless a server says otherwise.
 MAIN = """
 daemon off;

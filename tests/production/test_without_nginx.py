@@ -16,7 +16,7 @@ def run_without_nginx(folder: Path, *, required: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", test],
         cwd=ROOT,
-        env=env | {"BELONG_REQUIRE_NGINX": required},
+        env=env | {"REQUIRE_NGINX": required},
         capture_output=True,
         text=True,
         check=False,

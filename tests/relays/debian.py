@@ -31,7 +31,7 @@ ENVIRONMENT = {
 SECONDS = 20
 # A command may go through a whole queue.
 LONG_SECONDS = 600
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_RELAYS") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_RELAYS") == "1"
 
 
 def why_not() -> str:

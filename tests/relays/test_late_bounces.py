@@ -29,7 +29,7 @@ from tests.servers.ledger import Copy
 from tests.servers.smtp import Server
 
 # 5,000 at night; within the suite so many that more of the large domain are unknown than is usual.
-RECIPIENTS = int(os.environ.get("BELONG_BOUNCES", "360"))
+RECIPIENTS = int(os.environ.get("BOUNCES", "360"))
 # Kills while a round's issue is sent, and as many while it is read what comes back.
 KILLS = (3, 2) if RECIPIENTS >= 1_000 else (1, 1)
 # More of a domain are not believed within an hour.

@@ -1,6 +1,6 @@
 """Two webs and two workers on one database: what fails in the middle of an issue costs nothing.
 
-`BELONG_SCALE` says to how many the issue goes: 100,000 at night, and little within the suite.
+`SCALE` says to how many the issue goes: 100,000 at night, and little within the suite.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.scale.fleet import Fleet, fleet
 from tests.scale.visitors import Crowd, visitors
 from tests.servers.network import require
 
-MEMBERS = int(os.environ.get("BELONG_SCALE", "1500"))
+MEMBERS = int(os.environ.get("SCALE", "1500"))
 # Within the suite the host that was killed is back before its lease ends; at night it is not.
 IS_NIGHT = MEMBERS >= 20_000
 # Messages a minute: the issue takes some minutes, so that all happens in the middle of it.

@@ -22,7 +22,7 @@ from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
 PROGRAM = shutil.which("dovecot", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_DOVECOT") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_DOVECOT") == "1"
 PASSWORD = 'a secret + with % and "quotes"'
 SECONDS = 20
 CONFIG = """\
@@ -125,7 +125,7 @@ class Dovecot:
 def dovecot(passdb: str = "") -> Iterator[Dovecot]:
     """Run Dovecot until the block is left."""
     if PROGRAM is None:
-        raise AssertionError("BELONG_REQUIRE_DOVECOT is set, and there is no Dovecot.")
+        raise AssertionError("REQUIRE_DOVECOT is set, and there is no Dovecot.")
     with TemporaryDirectory(prefix="belong-imap-") as name:
         folder = Path(name)
         authority = Authority.make(folder)

@@ -19,7 +19,7 @@ import pytest
 from tests.servers.tunnel import Tunnel
 
 MISSING = "NOT TESTED: packets that get lost; network namespaces need root and iproute2"
-IS_REQUIRED = os.environ.get("BELONG_REQUIRE_NETWORK") == "1"
+IS_REQUIRED = os.environ.get("REQUIRE_NETWORK") == "1"
 # The first address of those that are for measuring networks (RFC 2544): nobody else has them.
 FIRST = IPv4Address("198.18.0.0")
 NETWORKS = 2**14
