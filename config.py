@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from belong_mail import settings
 from belong_mail.core import encryption, logs
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.hosts import Network, is_this_machine
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
-from belong_mail.ops import settings
 
 if TYPE_CHECKING:
     from belong_mail.mail.imap.location import MailboxLocation

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
@@ -30,7 +31,6 @@ from belong_mail.ops import (
     key_rotation,
     rooms,
     schema,
-    settings,
 )
 from belong_mail.ops import move as database_move
 from belong_mail.ops.findings import Finding

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from belong_mail import settings
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
-from belong_mail.ops import settings
 
 ETC, DATA, STATE = "/etc/belong-mail", "/var/lib/belong-mail", "/var/lib/belong-worker"
 KEYS = f"{ETC}/keys"

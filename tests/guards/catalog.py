@@ -4497,7 +4497,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-short-token-opens-nothing",
-        "belong_mail/ops/settings.py",
+        "belong_mail/settings.py",
         "        len(value) < MIN_SECRET_CHARACTERS or not value.isascii()",
         "        not value.isascii()",
         (
@@ -5356,7 +5356,7 @@ ROWS += (
     ),
     (
         "a-name-is-no-html",
-        "belong_mail/ops/settings.py",
+        "belong_mail/settings.py",
         "if not _NAME.fullmatch(value.strip()):",
         "if False:",
         (f"{CONFIG}::test_each_bad_value_gets_one_clear_complaint",),
