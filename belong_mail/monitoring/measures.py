@@ -29,7 +29,7 @@ from belong_mail.delivery.models import (
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_look
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops import clock_repair, figures, hold
+from belong_mail.ops import figures, hold, outbox
 
 # A time that has passed for so long, and a newsletter without its leader's word.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
@@ -204,7 +204,7 @@ def inbound_advice(site: Site) -> str:
 
 
 def unexplained(site: Site) -> float:
-    return clock_repair.unexplained(site.session, site.settings.uncertain, site.at)
+    return outbox.unexplained(site.session, site.at)
 
 
 def backup_seconds(site: Site) -> float | None:

@@ -17,7 +17,7 @@ from belong_mail.monitoring import checks
 from belong_mail.monitoring.measures import Site
 from belong_mail.monitoring.metrics import exposition
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.ops import figures, hold
+from belong_mail.ops import figures, outbox
 from belong_mail.ops.findings import check_schema
 from belong_mail.web.access import for_office, public
 from belong_mail.web.context import services, transaction
@@ -101,7 +101,7 @@ def show() -> str:
 @for_office
 def retry() -> ResponseReturnValue:
     with transaction() as session:
-        hold.ask_worker_to_retry(session)
+        outbox.ask_worker_to_retry(session)
     return redirect(url_for(".show", done="retried"), 303)
 
 

@@ -20,7 +20,6 @@ from belong_mail.groups.commands import require_group
 from belong_mail.ops import backup as database_backup
 from belong_mail.ops import (
     backup_retention,
-    clock_repair,
     demo_data,
     figures,
     grants,
@@ -29,6 +28,7 @@ from belong_mail.ops import (
     inspection,
     key_check,
     key_rotation,
+    outbox,
     rooms,
     schema,
 )
@@ -212,11 +212,6 @@ def move(target: str) -> None:
     interruption, run it again: it continues. The old database stays as it was, on hold.
     """
     _require_no_worker()
-    with read_transaction() as session:
-        if hold.hold_reason(session, _state_file().seen()) == hold.LEFT:
-            raise click.ClickException(
-                "This database was moved already. Name the new one in BELONG_DATABASE_URL."
-            )
     source, other = services().engine, make_engine(_database_url(target))
     bad = refusing(database_move.InvalidMove, SchemaInconsistent)
     with bad, progress(count_rows(source), "Rows") as bar:
@@ -237,7 +232,7 @@ def retry() -> None:
     Use it when the relay accepts email again.
     """
     with transaction() as session:
-        number = hold.ask_retry(session)
+        number = outbox.ask_retry(session)
     say(f"Messages due now: {number}. A running worker tries them within seconds.")
 
 
@@ -323,7 +318,7 @@ def _hold(copied: Engine) -> None:
 
 def _leave(session: Session) -> None:
     """Hold every host that a database knows which was moved, and this one."""
-    hold.start_hold(session, hold.LEFT, _state_file().seen())
+    hold.start_hold(session, "asked", _state_file().seen())
 
 
 def _database_url(given: str) -> str:
@@ -404,6 +399,7 @@ def status() -> None:
     seen = _state_file().seen()
     with transaction() as session:
         because = hold.hold_reason(session, seen)
+        changes = hold.changes(session, seen) if because == hold.CHANGED else []
         others, waiting = hold.other_hosts(session, seen), hold.waiting(session)
     if others:
         click.echo(f"Other hosts on hold: {others}.")
@@ -411,6 +407,7 @@ def status() -> None:
         click.echo("Sending is not on hold.")
         return
     click.echo(f"Sending is on hold: {hold.REASONS[because]}")
+    click.echo("".join(f"What changed: {words}.\n" for words in changes), nl=False)
     click.echo(f"{_reason_text(waiting)} {hold.way_out(because)}")
     with read_transaction() as session:
         listed = _listed(session)
@@ -431,14 +428,12 @@ def release(*, doubt: bool) -> None:
     Says what it will send.
     """
     with _state_file().locked_update() as seen, transaction() as session:
-        because, ahead = hold.hold_reason(session, seen), hold.seconds_ahead(session, seen)
+        because = hold.hold_reason(session, seen)
         if because is not None:
             if doubt:
                 number = in_flight.uncertain(session, services().settings.uncertain)
                 say(f"Newsletters paused: {number}. {AFTER_DOUBT if number else ''}".rstrip())
             hold.release_hold(session, seen)
-            if ahead:
-                clock_repair.pull_back(session, ahead, now())
         waiting = hold.waiting(session)
     if because is None:
         click.echo("Sending is not on hold.")

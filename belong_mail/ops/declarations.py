@@ -25,7 +25,7 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.room import Room
-from belong_mail.ops import hold
+from belong_mail.ops import outbox
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -71,7 +71,7 @@ def _purge_allowances(session: Session, at: datetime) -> int:
 
 
 OPS = Room(
-    tasks={hold.RETRY: hold.retry_email},
+    tasks={outbox.RETRY: outbox.retry_email},
     retention={
         "links": in_batches(
             update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from belong_mail.core import audit
 from belong_mail.core.db import NO_DATABASE, IdBase, now
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import RETRY_RATE, WorkerLimit, try_use
 from belong_mail.delivery.models import Chunk, Delivery, State
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.host_state import HostState, machine_id
@@ -23,7 +22,7 @@ class Host(IdBase):
     __tablename__ = "hosts"
 
     folder: Mapped[str] = mapped_column(unique=True)
-    # Grows while a worker works; the state file in the state folder grows with it.
+    # Grows from 0 while a worker works; the state file in the state folder grows with it.
     epoch: Mapped[int]
     # A key of `REASONS`; None: it may send.
     held_because: Mapped[str | None]
@@ -33,57 +32,36 @@ class Host(IdBase):
     worked_at: Mapped[datetime | None]
     # Its workers are to try the relay now, although it was to be left alone for a while.
     retry_asked_at: Mapped[datetime | None]
-    # Of PostgreSQL's timelines the last on which nothing was missing that this host knew of.
+    # Of PostgreSQL's timelines the one on which this host last worked.
     timeline: Mapped[str] = mapped_column(default="", server_default="")
 
 
-# Of a database that was moved to another one.
-LEFT = "left"
+CHANGED = "changed"
 REASONS = {
-    "unknown": "this host's state folder has not worked on this database before, nor on any other."
-    " The host or its folder is new, or the database is a copy. If this is the database in use,"
-    " release the hold, and this host joins the others. If it is a copy, do not: email that waits"
-    " in it would be sent twice.",
-    "another": "this host's state folder knows another database. This one is new: nothing was sent"
-    " from it, and email was queued before its first worker started. If that is what you want,"
-    " release the hold. If not, correct BELONG_DATABASE_URL.",
-    "forgotten": "this host's state folder knows another database, or a later state of this one,"
-    " and has not worked on this database as it is now, although email was sent from it. It is an"
-    " older copy, or another host's database. Check BELONG_DATABASE_URL. Email sent after a copy"
-    " was made would be sent again.",
-    "older": "the database is older than what this host last saw: it is a restored copy. Email"
-    " sent since then would be sent again.",
-    "behind": "the database lacks transactions that a host has made: a standby took over before it"
-    " had them, or an older copy was restored. Email sent in those seconds would be sent again,"
-    " from any host, so all are on hold. Look at what is waiting, then release each host.",
-    "failover": "a standby has taken over, and another host has not confirmed yet that nothing it"
-    " did is missing. This host goes on by itself once the other has. If that host is gone for"
-    " good, release this one.",
-    "newer": "the database is newer than what this host last saw: a copy of this host works on it"
-    " too, or the state folder is a restored copy.",
-    "elsewhere": "the database is not the same file or cluster that this host last saw: it is a"
-    " copy, or it was moved.",
-    "moved": "the state folder comes from another machine: this one is a clone, or it was moved.",
-    "clock": "this machine's clock is days behind, or two months ahead of, the time that the"
-    " database last saw. Correct the clock, and all goes on. If it is right, release the hold.",
+    "asked": "someone ran `hold begin` or `db move`. A database that was moved away stays on hold:"
+    " name the new one in BELONG_DATABASE_URL.",
     "restored": "the database was restored from a copy. Email sent since then would be sent again.",
+    CHANGED: "this host and the database are not as they last met; `hold status` says what changed."
+    " If one of them is a copy, email that waits here may have been sent already.",
     "keys": "this worker's keys do not open what is in the database. `doctor` says which. Put the"
     " right ones in place and restart the worker. Nothing is lost.",
-    LEFT: "`db move` has copied this database to another one, which is in use now. Name that in"
-    " BELONG_DATABASE_URL.",
-    "asked": "someone ran `hold begin`.",
 }
-# Email that waits may have been sent since; for the others, releasing sends nothing twice.
-PERHAPS_SENT = frozenset({"forgotten", "older", "behind", "newer", "elsewhere", "restored"})
-# Releasing sends nothing until the cause is gone.
-TO_CORRECT = frozenset({"keys", LEFT})
-# The job that has waiting email tried again.
-RETRY = "retry-email"
-RETRIED = b"office/retried"
+WAYS_OUT = {
+    "asked": "`hold release` ends the hold, and what waits is sent.",
+    "keys": "Correct that first.",
+}
+DOUBT = (
+    "`hold release --doubt` if it may have been sent since: newsletters pause, so that nobody gets"
+    " them twice. `hold release` if not: what waits is sent."
+)
+LACKING = (
+    "when a worker last looked, the database lacked what that had done (an older copy was restored,"
+    " or a standby took over), or something has changed back since"
+)
 # Two hosts' clocks may differ by so much.
 SKEW = timedelta(minutes=2)
-# A clock that is further off would let things expire, or wait, that must not.
-CLOCK_BACK, CLOCK_TOO_FAR = timedelta(days=2), timedelta(days=60)
+# A clock that is further ahead of what the database last saw would let things expire that must not.
+CLOCK_TOO_FAR = timedelta(days=60)
 SEEN_LATELY = timedelta(seconds=30)
 RECENT_WORK = timedelta(minutes=2)
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"
@@ -94,57 +72,59 @@ DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
 def hold_reason(session: Session, seen: HostState) -> str | None:
     """Return why a host that has seen this must not work here, a key of REASONS; None: it may."""
     host = _host(session, seen)
-    if host is None:
-        return _why_unknown(session, seen)
-    if host.held_because is not None:
+    if host is not None and host.held_because is not None:
         return host.held_because
+    return CHANGED if changes(session, seen) else None
+
+
+def changes(session: Session, seen: HostState) -> list[str]:
+    """Say what is not as this host last saw it."""
+    host = _host(session, seen)
+    if host is None or host.epoch == 0:
+        words = "this host's state folder has not worked on this database"
+        return [words] if _is_used(session, seen) else []
+    current, machines = timeline(session), {seen.machine, machine_id()}
     differences = {
-        "older": host.epoch < seen.epoch,
-        "newer": host.epoch > seen.epoch + seen.is_pending,
-        "elsewhere": seen.place not in {"", database_identity(session)},
-        "clock": not -CLOCK_BACK < now() - host.seen_at < CLOCK_TOO_FAR,
-        "moved": "" not in {seen.machine, machine_id()} and seen.machine != machine_id(),
-        "failover": _has_retry_call(session, host),
+        "the database is older than what this host last saw": host.epoch < seen.epoch,
+        "another copy of this host works on the database, or the state folder was restored": (
+            host.epoch > seen.epoch + seen.is_pending
+        ),
+        "the database is another file or cluster": (
+            seen.place not in {"", database_identity(session)}
+        ),
+        "the state folder comes from another machine": "" not in machines and len(machines) > 1,
+        "a standby took over, or PostgreSQL was restored: it may lack the last seconds": (
+            "" not in {host.timeline, current} and host.timeline != current
+        ),
+        "this machine's clock is two months ahead of what the database last saw; once it is right,"
+        " all goes on": _is_clock_ahead(host),
     }
-    return next((reason for reason, is_so in differences.items() if is_so), None)
+    found = [words for words, is_so in differences.items() if is_so]
+    return found or ([LACKING] if host.held_because == CHANGED else [])
 
 
 def way_out(because: str) -> str:
     """Say which command ends a hold of a reason."""
-    if because in TO_CORRECT:
-        return "Correct that first."
-    if because in PERHAPS_SENT:
-        return (
-            "`hold release --doubt` if it may have been sent since: newsletters pause, so that"
-            " nobody gets them twice. `hold release` if not: what waits is sent."
-        )
-    return "`hold release` ends the hold, and what waits is sent."
-
-
-def seconds_ahead(session: Session, seen: HostState) -> timedelta:
-    """Return by how much this host's clock was ahead when it last looked; 0: it was not."""
-    host = _host(session, seen)
-    by = host.seen_at - now() if host is not None else timedelta(0)
-    return by if by > SKEW else timedelta(0)
+    return WAYS_OUT.get(because, DOUBT)
 
 
 def check_host(session: Session, seen: HostState, *, is_behind: bool = False) -> str | None:
     """Tell as `hold_reason` does, and record it on both sides, in `HostStateFile.locked_update`.
 
     Where all is well the epoch goes on: an older database is known from now on. One that
-    `is_behind` lacks what this host has done, and no host may do it again.
+    `is_behind` lacks what this host has done, and no host may do it again. Nothing is recorded by a
+    clock that is far ahead.
     """
     if is_behind:
-        free = update(Host).where(Host.held_because.is_(None))
-        session.execute(free.values(held_because="behind"))
+        session.execute(
+            update(Host).where(Host.held_because.is_(None)).values(held_because=CHANGED)
+        )
     because = hold_reason(session, seen)
     host = _host(session, seen)
     if host is None:
-        host = Host(folder=seen.folder, epoch=seen.epoch)
+        host = Host(folder=seen.folder, epoch=0)
         session.add(host)
-    if because == "failover":
-        host.timeline = timeline(session)
-    if because in {"clock", "failover"}:
+    elif _is_clock_ahead(host):
         return because
     host.held_because, host.seen_at = because, now()
     if because is None:
@@ -156,58 +136,18 @@ def start_hold(session: Session, because: str, seen: HostState) -> None:
     """Hold every host that has worked on this database, and this one."""
     session.execute(update(Host).values(held_because=because))
     if _host(session, seen) is None:
-        session.add(Host(folder=seen.folder, epoch=seen.epoch, held_because=because))
+        session.add(Host(folder=seen.folder, epoch=0, held_because=because))
 
 
 def release_hold(session: Session, seen: HostState) -> None:
     """Let this host work on this database from now on, within `HostStateFile.locked_update`."""
     host = _host(session, seen)
     if host is None:
-        host = Host(folder=seen.folder, epoch=seen.epoch)
+        host = Host(folder=seen.folder, epoch=0)
         session.add(host)
     host.held_because = None
-    session.execute(update(Host).values(timeline=""))
     audit.record(session, audit.Kind.HOLD_RELEASED)
     _go_on(session, host, seen)
-
-
-def take_retry_call(session: Session, seen: HostState) -> bool:
-    """Tell whether somebody has asked since to try the relay now."""
-    host = _host(session, seen)
-    if host is None or host.retry_asked_at is None:
-        return False
-    host.retry_asked_at = None
-    return True
-
-
-def ask_worker_to_retry(session: Session) -> None:
-    """Have the worker try what waits: the web may not touch these deliveries."""
-    audit.record(session, audit.Kind.RETRY_ASKED)
-    session.add(Job(kind=RETRY))
-
-
-def retry_email(session: Session, _keyring: object, _job: Job) -> None:
-    """Let what waits for its next try be tried, unless that was just done.
-
-    Whoever broke into the web can ask for it too, and so as seldom: a relay that is down is not
-    knocked at without end.
-    """
-    if try_use(session, RETRIED, RETRY_RATE, now(), table=WorkerLimit):
-        ask_retry(session)
-
-
-def ask_retry(session: Session) -> int:
-    """Let all that waits for its next try be tried now; return how much that is.
-
-    What is uncertain keeps its time, what is paused its pause, and what a limit has put off waits
-    as long as that says: it is dated later.
-    """
-    at = now()
-    waits = Delivery.state.in_((State.QUEUED, State.DEFERRED)), Delivery.due_at > at
-    later = update(Delivery).where(*waits, Delivery.created_at <= at).values(due_at=at)
-    number = session.execute(later.returning(Delivery.id)).scalars().all()
-    session.execute(update(Host).values(retry_asked_at=at))
-    return len(number)
 
 
 def beat(session: Session, seen: HostState) -> None:
@@ -301,19 +241,8 @@ def timeline(session: Session) -> str:
         return ""
 
 
-def _has_retry_call(session: Session, host: Host) -> bool:
-    """Tell whether a host that worked when we did last has yet to look at a standby that took over.
-
-    It alone knows what it did in the seconds that may be missing.
-    """
-    current = timeline(session)
-    others = exists().where(
-        Host.folder != host.folder,
-        Host.held_because.is_(None),
-        Host.timeline.not_in(["", current]),
-        Host.seen_at > host.seen_at - RECENT_WORK,
-    )
-    return bool(current) and bool(session.scalar(select(others)))
+def _is_clock_ahead(host: Host) -> bool:
+    return now() - host.seen_at > CLOCK_TOO_FAR
 
 
 def _host(session: Session, seen: HostState) -> Host | None:
@@ -321,20 +250,15 @@ def _host(session: Session, seen: HostState) -> Host | None:
     return session.scalar(found.execution_options(populate_existing=True))
 
 
-def _why_unknown(session: Session, seen: HostState) -> str | None:
-    """Tell a new host from a new database and from a copy.
+def _is_used(session: Session, seen: HostState) -> bool:
+    """Tell whether somebody has worked on a database that this host does not know.
 
-    Nobody has worked here, and this host nowhere else, or nothing has ever been sent from here: so
-    a new installation begins to work by itself.
+    A new installation begins by itself, also where email was asked for before its first worker
+    started; but no host that knows another database takes that for its own.
     """
-    is_met = session.scalar(select(exists().where(Host.id.is_not(None))))
-    if seen.epoch == 0:
-        return "unknown" if is_met else None
-    has_left = exists().where(Delivery.state != State.QUEUED)
-    if is_met or session.scalar(select(has_left)):
-        return "forgotten"
-    is_used = exists().where(Delivery.id.is_not(None)) | exists().where(Chunk.id.is_not(None))
-    return "another" if session.scalar(select(is_used)) else None
+    is_met = exists().where(Host.id.is_not(None))
+    waits = exists().where(Delivery.id.is_not(None)) | exists().where(Chunk.id.is_not(None))
+    return bool(session.scalar(select(is_met | waits if seen.epoch else is_met)))
 
 
 def _go_on(session: Session, host: Host, seen: HostState) -> None:

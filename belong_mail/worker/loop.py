@@ -32,7 +32,7 @@ from belong_mail.monitoring import alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, planning
 from belong_mail.newsletters import service as newsletters
-from belong_mail.ops import clock_repair, hold, key_check
+from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import ALL
 from belong_mail.worker import registry
@@ -206,14 +206,11 @@ class Worker:
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
         with self._state_file.locked_update() as seen, self._sessions.begin() as session:
-            ahead = hold.seconds_ahead(session, seen)
             is_behind = self.engine.is_behind(session)
             because = hold.check_host(session, seen, is_behind=is_behind)
             if self._has_worked:
                 hold.beat(session, seen)
-            if because is None and ahead:
-                clock_repair.pull_back(session, ahead, now())
-            if because is None and hold.take_retry_call(session, seen):
+            if because is None and outbox.take_retry_call(session, seen):
                 self.engine.retry()
         self._met = self._connections
         if is_behind:

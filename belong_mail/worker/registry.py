@@ -28,7 +28,7 @@ from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import group_retirement_tasks, settings_tasks
-from belong_mail.ops import clock_repair, figures, key_rotation
+from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import ALL
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,6 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "District sign-ins are unproven": verify,
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
             session, keys, now()
-        ),
-        "A clock's error stays": lambda session: clock_repair.repair_clocks(
-            session, policy.uncertain, now()
         ),
         "Late issues leave": lambda session: auto_pause.pause_late(
             session, policy.daily_quota, now()

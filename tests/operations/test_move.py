@@ -237,13 +237,13 @@ def test_who_runs_it_goes_on_in_the_other_database(
         worker.communicate(timeout=SECONDS)
     moved = run(environment, "db", "move", str(named))
     again = run(environment, "db", "move", str(named))
-    assert (again.returncode, "was moved already" in again.stderr) == (1, True)
+    assert again.returncode == 1
     assert moved.returncode == 0, moved.stdout + moved.stderr
     assert re.search(r"Moved and compared: \d+ rows", moved.stdout)
     there = {**environment, "BELONG_DATABASE_URL": other}
     assert run(environment, "hold", "status").returncode == 1
     held = run(environment, "worker", "--drain")
-    assert (held.returncode, "has copied this database" in held.stderr) == (1, True)
+    assert (held.returncode, "`db move`" in held.stderr) == (1, True)
     assert run(there, "hold", "release").returncode == 0
     assert run(there, "worker", "--drain").returncode == 0
     assert sorted(each.recipient for each in relay.accepted) == sorted(

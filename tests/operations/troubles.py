@@ -14,6 +14,7 @@ from belong_mail.core.db import Base
 # Octets: enough for a state file, too few for a page of a database.
 LITTLE = 1000
 TRIES = 5
+OTHER_TIMELINE = "UPDATE hosts SET timeline = 'FFFFFFFF' WHERE timeline <> ''"
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
 
 
@@ -67,13 +68,13 @@ def keep(url: str) -> None:
     run(url, "DROP SCHEMA IF EXISTS past CASCADE", "CREATE SCHEMA past", *kept)
 
 
-def go_back(url: str) -> None:
-    """Let the standby take over: end each connection, and be what was kept, on another timeline."""
+def go_back(url: str, *, is_failover: bool = True) -> None:
+    """End each connection and be what was kept, after a failover on another timeline."""
     tables = [table.name for table in Base.metadata.sorted_tables]
     engine = create_engine(url)
     for _ in range(TRIES):
         try:
-            _put_back(engine, tables)
+            _put_back(engine, tables, is_failover=is_failover)
             break
         except OperationalError:  # who was just at work waits for us as we wait for them
             continue
@@ -82,7 +83,7 @@ def go_back(url: str) -> None:
     engine.dispose()
 
 
-def _put_back(engine: Engine, tables: list[str]) -> None:
+def _put_back(engine: Engine, tables: list[str], *, is_failover: bool) -> None:
     with engine.begin() as connection:
         for statement in (
             f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE",
@@ -90,7 +91,7 @@ def _put_back(engine: Engine, tables: list[str]) -> None:
             *(f"DELETE FROM {name}" for name in reversed(tables)),  # noqa: S608 - our own names
             *(f"INSERT INTO {name} TABLE past.{name}" for name in tables),
             "ALTER TABLE deliveries ENABLE TRIGGER USER",
-            "UPDATE hosts SET timeline = 'FFFFFFFF' WHERE timeline <> ''",
+            *([OTHER_TIMELINE] if is_failover else ()),
             "SELECT setval('deliveries_id_seq', (SELECT max(id) FROM deliveries))",
             "DROP SCHEMA past CASCADE",
             f"{CUT} datname = current_database() AND pid <> pg_backend_pid()",

@@ -1,0 +1,108 @@
+"""Try waiting email now, and find what waits for a time that no rule explains."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from belong_mail.core import audit, jobs
+from belong_mail.core.db import now
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import RETRY_RATE, Limit, Table, WorkerLimit, try_use
+from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.retry import LONGEST_RETRY, RETRY_SPREAD
+from belong_mail.delivery.throttle import MINUTE_KEY
+from belong_mail.ops.hold import SKEW, Host
+from belong_mail.ops.host_state import HostState
+
+# The job that has waiting email tried again.
+RETRY = "retry-email"
+RETRIED = b"office/retried"
+LONGEST_WAIT = LONGEST_RETRY * RETRY_SPREAD[1] + SKEW
+# A rate limit dates a message no later than this, and is itself used up no longer than that.
+LONGEST_LIMIT, LONGEST_ALLOWANCE = timedelta(days=8), timedelta(days=10)
+# The relay's pace is counted ahead by less.
+RELAY_MINUTE = timedelta(minutes=2)
+
+
+def ask_worker_to_retry(session: Session) -> None:
+    """Have the worker try what waits: the web may not touch these deliveries."""
+    audit.record(session, audit.Kind.RETRY_ASKED)
+    session.add(Job(kind=RETRY))
+
+
+def retry_email(session: Session, _keyring: object, _job: Job) -> None:
+    """Let what waits for its next try be tried, unless that was just done.
+
+    Whoever broke into the web can ask for it too, and so as seldom: a relay that is down is not
+    knocked at without end.
+    """
+    if try_use(session, RETRIED, RETRY_RATE, now(), table=WorkerLimit):
+        ask_retry(session)
+
+
+def ask_retry(session: Session) -> int:
+    """Let all that waits for its next try be tried now; return how much that is.
+
+    What is uncertain keeps its time, what is paused its pause, and what a limit has put off waits
+    as long as that says: it is dated later. What a clock that was ahead has put off is due now.
+    """
+    at = now()
+    is_far = Delivery.due_at > at + LONGEST_LIMIT
+    later = update(Delivery).where(_waits(at), or_(~_is_put_off(at), is_far))
+    dated = case((Delivery.created_at > at, at), else_=Delivery.created_at)
+    values = {"due_at": at, "created_at": dated}
+    number = len(session.execute(later.values(values).returning(Delivery.id)).all())
+    early = update(Job).where(_is_early(at)).values(due_at=at, created_at=at)
+    number += len(session.execute(early.returning(Job.id)).all())
+    _free_limits(session, at)
+    session.execute(update(Host).values(retry_asked_at=at))
+    return number
+
+
+def take_retry_call(session: Session, seen: HostState) -> bool:
+    """Tell whether somebody has asked since to try the relay now."""
+    host = session.scalar(select(Host).where(Host.folder == seen.folder))
+    if host is None or host.retry_asked_at is None:
+        return False
+    host.retry_asked_at = None
+    return True
+
+
+def unexplained(session: Session, at: datetime) -> int:
+    """Count what waits for a time that no rule explains: a clock was ahead."""
+    longest = case((_is_put_off(at), at + LONGEST_LIMIT), else_=at + LONGEST_WAIT)
+    deliveries = select(func.count(Delivery.id)).where(_waits(at), Delivery.due_at > longest)
+    jobs = select(func.count(Job.id)).where(_is_early(at))
+    return (session.scalar(deliveries) or 0) + (session.scalar(jobs) or 0)
+
+
+def _waits(at: datetime) -> ColumnElement[bool]:
+    return and_(Delivery.state.in_((State.QUEUED, State.DEFERRED)), Delivery.due_at > at)
+
+
+def _is_put_off(at: datetime) -> ColumnElement[bool]:
+    """Tell whether a limit has put a single message off: it is dated later, and was never tried."""
+    return and_(
+        Delivery.state == State.QUEUED,
+        Delivery.newsletter_id.is_(None),
+        Delivery.created_at > at,
+    )
+
+
+def _is_early(at: datetime) -> ColumnElement[bool]:
+    """Tell whether a job was written at a time that is still to come."""
+    return and_(Job.due_at > at + SKEW, Job.created_at > at + SKEW)
+
+
+def _free_limits(session: Session, at: datetime) -> None:
+    """Let a limit that is used up for longer than any rule says start anew."""
+    limits: tuple[tuple[Table, ColumnElement[bool], timedelta], ...] = (
+        (Limit, true(), LONGEST_ALLOWANCE),
+        (WorkerLimit, true(), LONGEST_ALLOWANCE),
+        (Limit, Limit.key == MINUTE_KEY, RELAY_MINUTE),
+        *((WorkerLimit, WorkerLimit.key == key, rate.per + SKEW) for key, rate in jobs.RATES),
+    )
+    for table, which, most in limits:
+        beyond = update(table).where(which, table.used_until > (at + most).timestamp())
+        session.execute(beyond.values(used_until=at.timestamp()))
