@@ -18,7 +18,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, WorkerLimit
+from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE
 from belong_mail.delivery import outbox
 
 LINKED = "identity-linked"
@@ -69,7 +69,7 @@ def receive_let_in(session: Session, keyring: Keyring, job: Job) -> None:
         return
     of_account = b"let-in/" + account.public_id.encode()
     uses = ((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE))
-    if rate_limits.try_uses(session, uses, now(), WorkerLimit):
+    if rate_limits.try_uses(session, uses, now()):
         audit.set_actor(session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
         let_in(session, keyring.opener, keyring.index, account)
 

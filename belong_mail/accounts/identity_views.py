@@ -119,7 +119,8 @@ def _complete(code: str, trip: Trip) -> ResponseReturnValue:
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT)
         used = hashlib.sha256(f"trip/{trip.state}".encode()).digest()
-        if rate_limits.try_use(session, used, rate_limits.ROUND_TRIP_RATE, now()) is None:
+        rate, counts = rate_limits.ROUND_TRIP_RATE, rate_limits.Limit
+        if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             return _refused()
     try:
         subject = _provider().subject_of(code, trip, begun if purpose == PROVE else None)

@@ -208,7 +208,8 @@ def _use_challenge(purpose: str) -> bytes:
     known_as = browsers.known_as() if purpose == SIGN_IN else browsers.here().public_id
     with transaction() as session:
         throttle(session, rate_limits.NO_WAIT, known_as=known_as)
-        if rate_limits.try_use(session, used, rate_limits.CHALLENGE_RATE, now()) is None:
+        rate, counts = rate_limits.CHALLENGE_RATE, rate_limits.Limit
+        if rate_limits.try_use(session, used, rate, now(), table=counts) is None:
             raise PasskeyRefused
     return challenge
 

@@ -29,7 +29,6 @@ from belong_mail.core.rate_limits import (
     RIGHTS_CHANGED_RATE,
     SAME_INVITATION_RATE,
     Rate,
-    WorkerLimit,
 )
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups.models import Group
@@ -215,7 +214,7 @@ def plain_name(name: str) -> str:
 
 def _may(session: Session, key: bytes, rate: Rate) -> bool:
     """Count a use where the worker alone counts, unless it is used up."""
-    return rate_limits.try_use(session, key, rate, now(), table=WorkerLimit) is not None
+    return rate_limits.try_use(session, key, rate, now()) is not None
 
 
 def _account(session: Session, public_id: object) -> Account | None:

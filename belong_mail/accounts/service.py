@@ -16,7 +16,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import UtcTime, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
-from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE
+from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
@@ -262,14 +262,16 @@ def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> boo
     return session.scalar(asked.limit(1)) is not None
 
 
-def record_refusal(session: Session, account: Account | None, why: str) -> None:
+def record_refusal(
+    session: Session, account: Account | None, why: str, table: rate_limits.Table = Limit
+) -> None:
     """Write down that somebody was not let in: once an hour for an account and a reason.
 
     Of an address that is nobody's account, the trail keeps no trace that tells it.
     """
     name = account.public_id if account is not None else ""
     key = hashlib.sha256(f"sign-in-refused/{why}/{name}".encode()).digest()[:16]
-    if rate_limits.try_use(session, key, SIGN_IN_REFUSED_RATE, now()):
+    if rate_limits.try_use(session, key, SIGN_IN_REFUSED_RATE, now(), table=table):
         audit.record(session, audit.Kind.SIGN_IN_REFUSED, account=account, detail=why)
 
 

@@ -54,7 +54,8 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     found = select(Account).where(Account.address_index == keyring.index.account(identity))
     account = session.scalar(found)
     if account is None or not accounts.may_sign_in(session, account):
-        accounts.record_refusal(session, account, "no-right" if account else "no-account")
+        why = "no-right" if account else "no-account"
+        accounts.record_refusal(session, account, why, WorkerLimit)
         return
     invitations.account_address(keyring.opener, keyring.index, account)
     if identity_tasks.is_linked(session, keyring, account):
@@ -63,7 +64,7 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     session.add(sign_in)
     session.flush()
     if not rate_limits.try_uses(session, _uses(keyring.index, account, identity, asking), now()):
-        accounts.record_refusal(session, account, "too-often")
+        accounts.record_refusal(session, account, "too-often", WorkerLimit)
         return
     _post_link(session, keyring, SIGN_IN, sign_in, asking.language)
 
@@ -169,7 +170,7 @@ def receive_change(session: Session, keyring: Keyring, job: Job) -> None:
     if account is None or said["what"] not in CHANGES or not accounts.may_sign_in(session, account):
         return
     key = b"passkey/" + account.public_id.encode()
-    if not try_use(session, key, PASSKEY_CHANGED_RATE, now(), table=WorkerLimit):
+    if not try_use(session, key, PASSKEY_CHANGED_RATE, now()):
         return
     post_to(session, keyring, PASSKEY_CHANGED, account, what=said["what"])
 

@@ -16,7 +16,7 @@ from belong_mail.contact.service import (
 )
 from belong_mail.core import i18n, jobs, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, Limit
+from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, WorkerLimit
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer
@@ -89,6 +89,6 @@ def _is_first_today(session: Session, mailer: Mailer, delivery: Delivery, identi
     """Count this delivery for its writer's day, once however often it is tried."""
     at = delivery.created_at
     key = mailer.index.limited(f"ack/{identity}")
-    used_until = session.scalar(select(Limit.used_until).where(Limit.key == key))
+    used_until = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key))
     is_counted = used_until == at.timestamp() + ACKNOWLEDGEMENT_RATE.per.total_seconds()
     return is_counted or rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, at) is not None

@@ -14,7 +14,7 @@ from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import RESEND_RATE, WorkerLimit
+from belong_mail.core.rate_limits import RESEND_RATE
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
@@ -143,7 +143,7 @@ def resend_messages(session: Session, _keyring: object, _job: Job) -> None:
 
     Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
     """
-    if rate_limits.try_use(session, RESENT, RESEND_RATE, now(), table=WorkerLimit):
+    if rate_limits.try_use(session, RESENT, RESEND_RATE, now()):
         resend(session)
 
 

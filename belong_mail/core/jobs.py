@@ -18,13 +18,14 @@ from belong_mail.core.db import IdBase, now
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.rate_limits import (
     DELAYED_LOOKUPS,
+    JOBS_RATE,
     LOOKUPS_PER_DAY,
     LOOKUPS_PER_MINUTE,
     UNUSUAL_LOOKUPS,
 )
 
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
-WAITED = b"lookups/waited"
+WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
 
 
@@ -61,8 +62,7 @@ def seal_job(session: Session, sealer: Sealer, kind: str, said: Any, **columns: 
 
 def remaining_lookups(session: Session, at: datetime) -> int:
     """Return how many such requests may be read now."""
-    of_table = rate_limits.WorkerLimit
-    return min(rate_limits.remaining(session, key, rate, at, of_table) for key, rate in RATES)
+    return min(rate_limits.remaining(session, key, rate, at) for key, rate in RATES)
 
 
 def count_lookups(session: Session, number: int, at: datetime) -> None:
@@ -70,18 +70,28 @@ def count_lookups(session: Session, number: int, at: datetime) -> None:
     if not number:
         return
     for key, rate in (*RATES, (NOTICE, UNUSUAL_LOOKUPS)):
-        rate_limits.record_use(session, key, rate, at, number, rate_limits.WorkerLimit)
+        rate_limits.record_use(session, key, rate, at, number)
+
+
+def count_read(session: Session, number: int, at: datetime) -> None:
+    """Count what people asked for, whatever it is, for the alarm of a flood."""
+    if number:
+        rate_limits.record_use(session, FLOOD, JOBS_RATE, at, number)
+
+
+def is_flooded(session: Session, at: datetime) -> bool:
+    """Tell whether requests come in such numbers that forms are put off or refused."""
+    return not rate_limits.remaining(session, FLOOD, JOBS_RATE, at)
 
 
 def note_excess(session: Session, at: datetime) -> None:
     """Remember that some had to wait."""
-    if rate_limits.remaining(session, WAITED, DELAYED_LOOKUPS, at, rate_limits.WorkerLimit):
-        rate_limits.record_use(session, WAITED, DELAYED_LOOKUPS, at, table=rate_limits.WorkerLimit)
+    rate_limits.try_use(session, WAITED, DELAYED_LOOKUPS, at)
 
 
 def are_unusual(session: Session, at: datetime) -> bool:
     """Tell whether there are, or were within the hour, more than people send on a usual day."""
     return not all(
-        rate_limits.remaining(session, key, rate, at, rate_limits.WorkerLimit)
+        rate_limits.remaining(session, key, rate, at)
         for key, rate in ((NOTICE, UNUSUAL_LOOKUPS), (WAITED, DELAYED_LOOKUPS))
     )

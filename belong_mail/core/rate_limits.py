@@ -4,6 +4,9 @@ The generic cell rate algorithm: a row remembers until when its key's allowance 
 over a limit happens later (`record_use`). Where strangers can use up what somebody else needs, the
 wait has an end, and what is refused costs nothing (`try_use`).
 
+The web counts in a table of its own. All that the worker reads it counts in another one, which the
+web's role in PostgreSQL does not reach, and which is meant where no table is named.
+
 Every rate stands here with its reason, by subject; two are settings: the relay's messages a minute
 and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`, in `delivery.throttle`).
 """
@@ -11,14 +14,12 @@ and a day (`BELONG_SEND_RATE`, `BELONG_DAILY_QUOTA`, in `delivery.throttle`).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Float, Select, bindparam, case, func, literal, select
+from sqlalchemy import case, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from belong_mail.core.db import Base, CompiledStatement, dialect_insert
+from belong_mail.core.db import Base, dialect_insert
 
 NO_WAIT = timedelta(0)
 # How far sums of seconds since 1970 may be off.
@@ -45,6 +46,8 @@ ALL_FORMS = b"forms"
 ALL_FORMS_RATE = Rate(6000, HOUR)
 # Requests that may wait for the worker: more would wait for longer than a person does.
 MAX_WAITING_JOBS = 20_000
+# Jobs that people ask for, of whatever kind: where more come the operator hears of a flood.
+JOBS_RATE = Rate(3_000, HOUR)
 # From so many on each source has a tenth of its limit, so that no few sources fill the rest.
 BUSY_WAITING_JOBS = MAX_WAITING_JOBS // 2
 BUSY_PART = 10
@@ -180,6 +183,8 @@ def busy_rate(rate: Rate) -> Rate:
 
 
 class Limit(Base):
+    """What the web counts: sources, forms, challenges, used links."""
+
     __tablename__ = "limits"
 
     # A keyed hash of what is limited; it names nobody.
@@ -189,7 +194,7 @@ class Limit(Base):
 
 
 class WorkerLimit(Base):
-    """The same for what the worker alone counts: the web's role in PostgreSQL does not reach it."""
+    """What the worker counts, and its alarms read."""
 
     __tablename__ = "worker_limits"
 
@@ -208,12 +213,14 @@ def next_use(used_until: float, rate: Rate, at: float) -> tuple[float, float]:
 
 
 def available_at(session: Session, key: bytes, at: datetime) -> datetime:
-    """Return when the allowance of a key that has no burst is whole again."""
-    used = session.scalar(select(Limit.used_until).where(Limit.key == key)) or 0.0
+    """Return when the allowance of a key of the worker's that has no burst is whole again."""
+    used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key)) or 0.0
     return max(at, datetime.fromtimestamp(used, UTC))
 
 
-def remaining(session: Session, key: bytes, rate: Rate, at: datetime, table: Table = Limit) -> int:
+def remaining(
+    session: Session, key: bytes, rate: Rate, at: datetime, table: Table = WorkerLimit
+) -> int:
     """Return how many more uses of a key may happen now."""
     used = session.scalar(select(table.used_until).where(table.key == key)) or 0.0
     period = rate.per.total_seconds()
@@ -221,33 +228,12 @@ def remaining(session: Session, key: bytes, rate: Rate, at: datetime, table: Tab
     return max(0, int(left * rate.burst / period))
 
 
-def record_use(
-    session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1, table: Table = Limit
-) -> datetime:
+def record_use(session: Session, key: bytes, rate: Rate, at: datetime, uses: int = 1) -> datetime:
     """Count uses of a key and return when the last of them may happen: now, or later."""
-    start = at.timestamp()
-    connection = session.connection()
-    said = {"what": key, "start": start, "step": uses * rate.per.total_seconds() / rate.burst}
-    [[used]], _ = _admitting(connection.dialect.name, table).run(connection, said)
-    allowed = max(start, used - rate.per.total_seconds())
+    start, per = at.timestamp(), rate.per.total_seconds()
+    used = _count(session, WorkerLimit, key, start, uses * per / rate.burst)
+    allowed = max(start, (used or start) - per)
     return at if allowed == start else datetime.fromtimestamp(allowed, UTC)
-
-
-def count_waiting(session: Session) -> int:
-    """Count the requests that wait for the worker, up to what is too much."""
-    return session.connection().scalar(_counting_jobs()) or 0
-
-
-@cache
-def _counting_jobs() -> Select[int]:
-    some = select(literal(1)).select_from(table_named("jobs")).limit(MAX_WAITING_JOBS)
-    return select(func.count()).select_from(some.subquery())
-
-
-def is_flooded(session: Session, at: datetime) -> bool:
-    """Tell whether forms come in such numbers that a further one would be put off or refused."""
-    left = ALL_FORMS_RATE.per * (1 - 1 / ALL_FORMS_RATE.burst)
-    return available_at(session, ALL_FORMS, at) - at > left
 
 
 def try_use(
@@ -256,21 +242,14 @@ def try_use(
     rate: Rate,
     at: datetime,
     most_wait: timedelta = NO_WAIT,
-    table: Table = Limit,
+    table: Table = WorkerLimit,
 ) -> datetime | None:
     """Count a use that may happen within a wait and return when; a refused one costs nothing."""
     start, per = at.timestamp(), rate.per.total_seconds()
-    connection = session.connection()
-    said = {
-        "what": key,
-        "start": start,
-        "step": per / rate.burst,
-        "most": start + per + most_wait.total_seconds() + ROUNDING_SECONDS,
-    }
-    found, _ = _trying(connection.dialect.name, table).run(connection, said)
-    if not found:
+    most = start + per + most_wait.total_seconds() + ROUNDING_SECONDS
+    used = _count(session, table, key, start, per / rate.burst, most)
+    if used is None:
         return None
-    [[used]] = found
     return at if used - per <= start + ROUNDING_SECONDS else datetime.fromtimestamp(used - per, UTC)
 
 
@@ -278,7 +257,7 @@ def try_uses(
     session: Session,
     uses: Iterable[tuple[bytes, Rate]],
     at: datetime,
-    table: Table = Limit,
+    table: Table = WorkerLimit,
 ) -> bool:
     """Count a use of each of several keys now, or of none where one of them is used up."""
     with session.begin_nested() as savepoint:
@@ -288,31 +267,33 @@ def try_uses(
     return False
 
 
-@cache
-def _admitting(dialect: str, table: Table) -> CompiledStatement:
-    """Build the statement once, for it is run with every form that is sent."""
-    counted, set_to = _counting(dialect, table)
-    counting = counted.on_conflict_do_update(
-        index_elements=[table.key], set_={"used_until": set_to}
+def count_waiting(session: Session) -> int:
+    """Count the requests that wait for the worker, up to what is too much."""
+    some = select(literal(1)).select_from(table_named("jobs")).limit(MAX_WAITING_JOBS)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def _count(
+    session: Session,
+    table: Table,
+    key: bytes,
+    start: float,
+    step: float,
+    most: float | None = None,
+) -> float | None:
+    """Use up so many seconds of a key's allowance, in one statement, and return until when it is.
+
+    None, and nothing is counted, where that would be later than allowed.
+    """
+    connection = session.connection()
+    later = case((table.used_until > start, table.used_until), else_=start) + step
+    first = dialect_insert(connection.dialect.name)(table.__table__).values(
+        key=key, used_until=start + step
     )
-    return CompiledStatement(counting.returning(table.used_until))
-
-
-@cache
-def _trying(dialect: str, table: Table) -> CompiledStatement:
-    """Build the statement that counts nothing, and returns no row, over a limit."""
-    counted, set_to = _counting(dialect, table)
-    counting = counted.on_conflict_do_update(
+    counted = first.on_conflict_do_update(
         index_elements=[table.key],
-        set_={"used_until": set_to},
-        where=set_to <= bindparam("most", type_=Float()),
+        set_={"used_until": later},
+        where=None if most is None else later <= most,
     )
-    return CompiledStatement(counting.returning(table.used_until))
-
-
-def _counting(dialect: str, table: Table) -> tuple[Any, Any]:
-    """Return what inserts a key's first use, and what a further one sets its time to."""
-    start, step = bindparam("start", type_=Float()), bindparam("step", type_=Float())
-    later = case((table.used_until > start, table.used_until), else_=start)
-    first = dialect_insert(dialect)(table).values(key=bindparam("what"), used_until=start + step)
-    return first, later + step
+    used: float | None = connection.scalar(counted.returning(table.used_until))
+    return used

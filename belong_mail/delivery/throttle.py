@@ -47,7 +47,7 @@ class Capacity:
 def capacity(session: Session, policy: SendPolicy, limit: int) -> Capacity:
     """Return how many messages may be claimed now, at most so many.
 
-    A day is the last 24 hours. Workers count one after the other, for the row of `limits` is
+    A day is the last 24 hours. Workers count one after the other, for the row of `worker_limits` is
     theirs until they commit.
     """
     at = now()

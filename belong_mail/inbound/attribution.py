@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import REPORTS_RATE, SAME_MESSAGE_REPORTS_RATE, WorkerLimit
+from belong_mail.core.rate_limits import REPORTS_RATE, SAME_MESSAGE_REPORTS_RATE
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
@@ -82,7 +82,7 @@ def _may_compare(session: Session, mailer: Mailer, name: str) -> bool:
     """Count a look at whom a message went to, like those at what visitors type."""
     of_message = mailer.index.returned(f"message/{name}")
     rates = ((b"reports", REPORTS_RATE), (of_message, SAME_MESSAGE_REPORTS_RATE))
-    if not rate_limits.try_uses(session, rates, now(), WorkerLimit):
+    if not rate_limits.try_uses(session, rates, now()):
         return False
     jobs.count_lookups(session, 1, now())
     return True

@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session, aliased
 
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, Limit
+from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import BOUNCE_BREAKER_RATE, DAY, HOUR, OUR_FAULT_RATE, WorkerLimit
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.hard_bounces import UNKNOWN, BounceRule, rule_of
 from belong_mail.members import service as members
 from belong_mail.members.models import Subscription
 
 log = logging.getLogger(__name__)
+# The job that believes what the breaker held back.
+ACCEPT: Final = "accept-bounces"
 # Mails to one member that are looked back at.
 LOOKBACK = 50
 RECENT = timedelta(days=60)
@@ -30,7 +33,7 @@ LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
 BREAKER: Final = b"returns/unknown"
 # Each domain has a breaker of its own: a slash, and a keyed hash of its name.
-BREAKERS: Final = and_(Limit.key >= BREAKER, Limit.key < BREAKER + b"0")
+BREAKERS: Final = and_(WorkerLimit.key >= BREAKER, WorkerLimit.key < BREAKER + b"0")
 # Of the addresses of a domain that had had mail before, more than this share, and no fewer than
 # these, are not said to be gone in one day unless its directory errs.
 MAX_SHARE, SHARE_COUNTS_FROM = 0.05, 10
@@ -60,7 +63,7 @@ def handle_bounce(session: Session, domain_of: DomainName, delivery_id: int) -> 
 
 def override_breaker(session: Session) -> int:
     """Believe after all that addresses do not exist; return how many memberships have ended."""
-    closed = update(Limit).where(BREAKERS)
+    closed = update(WorkerLimit).where(BREAKERS)
     session.execute(closed.values(used_until=0.0))
     is_recent = Delivery.finished_at > now() - RECENT
     told = select(Delivery).where(is_recent, Delivery.state.in_(REPORTED))
@@ -71,10 +74,10 @@ def override_breaker(session: Session) -> int:
     return sum(_apply(session, each, rule_of(each)) for each in last.values())
 
 
-def accept_for_office(session: Session) -> None:
-    """Believe, by the office's word, that addresses do not exist; it is written down who did."""
+def ask_to_accept(session: Session) -> None:
+    """Let the worker, which counts, believe that addresses do not exist; it is written down."""
     audit.record(session, audit.Kind.BOUNCES_ACCEPTED)
-    override_breaker(session)
+    session.add(Job(kind=ACCEPT))
 
 
 def undo_for_office(session: Session, since: datetime) -> None:
@@ -122,7 +125,7 @@ def ended_by_day(session: Session) -> dict[date, int]:
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
     """Return until when nobody believes that addresses do not exist; None: all is as usual."""
-    used = session.scalar(select(func.max(Limit.used_until)).where(BREAKERS)) or 0.0
+    used = session.scalar(select(func.max(WorkerLimit.used_until)).where(BREAKERS)) or 0.0
     until = datetime.fromtimestamp(used, UTC) - HOUR
     return until if until > at else None
 

@@ -17,7 +17,6 @@ from belong_mail.core.rate_limits import (
     IMPORT_MINUTE_RATE,
     IMPORT_PERSON_RATE,
     Rate,
-    WorkerLimit,
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
 from belong_mail.delivery import outbox, suppressions
@@ -73,7 +72,7 @@ def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
     if batch is None:
         return None
     room = min(
-        rate_limits.remaining(session, key, rate, at, WorkerLimit)
+        rate_limits.remaining(session, key, rate, at)
         for key, rate in ((MINUTE, pace.minute), (DAY, pace.day))
     )
     return batch if room >= BATCH_SIZE and _backlog(session) < MAX_BACKLOG else None
@@ -104,7 +103,7 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
         raise DecryptionError(BATCH_COLUMN)
     at = now()
     for key, rate in ((MINUTE, pace.minute), (DAY, pace.day)):
-        rate_limits.record_use(session, key, rate, at, len(addresses), WorkerLimit)
+        rate_limits.record_use(session, key, rate, at, len(addresses))
     for address in addresses if group.is_open else ():
         ask(session, keyring, group, SignupData(address, said["language"]))
     session.delete(batch)
@@ -144,7 +143,7 @@ def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: s
     mark = keyring.index.limited(f"import/{group.public_id}/{person}")
     of_person = keyring.index.limited(f"import//{person}")
     rates = (mark, IMPORT_AGAIN_RATE), (of_person, IMPORT_PERSON_RATE)
-    return rate_limits.try_uses(session, rates, now(), WorkerLimit)
+    return rate_limits.try_uses(session, rates, now())
 
 
 def _may_be_asked(session: Session, keyring: Keyring, group: Group, identity: str) -> bool:
@@ -201,7 +200,7 @@ def remind(session: Session) -> None:
             subscription_id=pending.subscription_id,
             about_id=pending.id,
         )
-        rate_limits.record_use(session, DAY, IMPORT_DAY_RATE, at, table=WorkerLimit)
+        rate_limits.record_use(session, DAY, IMPORT_DAY_RATE, at)
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:

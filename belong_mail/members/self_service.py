@@ -16,7 +16,7 @@ from belong_mail.core import encryption, rate_limits
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
-from belong_mail.core.rate_limits import USED_LINK_RATE
+from belong_mail.core.rate_limits import USED_LINK_RATE, Limit
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 from belong_mail.members import service as members
@@ -70,13 +70,13 @@ def ask_to_lift(session: Session, sealer: Sealer, permission: str) -> None:
 
     A second time does nothing more: that a link was used is remembered for as long as it works.
     """
-    if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now()) is not None:
+    if rate_limits.try_use(session, _used(permission), USED_LINK_RATE, now(), table=Limit):
         seal_job(session, sealer, "lift", {"permission": permission})
 
 
 def is_lift_asked(session: Session, permission: str) -> bool:
     """Tell whether a mailed link's permission was handed on already."""
-    return rate_limits.remaining(session, _used(permission), USED_LINK_RATE, now()) == 0
+    return rate_limits.remaining(session, _used(permission), USED_LINK_RATE, now(), Limit) == 0
 
 
 def _used(permission: str) -> bytes:

@@ -14,7 +14,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job, seal_job
-from belong_mail.core.rate_limits import REMOVAL_RATE
+from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft
 from belong_mail.core.translatable import gettext_noop
@@ -313,7 +313,7 @@ def ask_to_remove(session: Session, sealer: Sealer, group: Group, address: str, 
     The answer is alike whether it is known or not: the worker alone can tell. The trail keeps for
     which group, and not which address.
     """
-    if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now()) is None:
+    if rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now(), table=Limit) is None:
         raise TooManyRemovals
     audit.record(session, RECORDED[what], group=group)
     wanted = {"group": group.public_id, "address": address, "what": what}

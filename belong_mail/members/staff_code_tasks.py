@@ -15,7 +15,6 @@ from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
     STAFF_CODE_SOURCE_RATE,
     STAFF_CODE_USED_RATE,
-    WorkerLimit,
 )
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.delivery.models import Delivery
@@ -79,7 +78,7 @@ def _count(session: Session, index: BlindIndex, wanted: CodeRequest) -> bool:
         (index.limited(f"staff-code-from/{wanted.source}/{identity}"), STAFF_CODE_SOURCE_RATE),
         (index.limited(f"staff-code-to/{identity}"), STAFF_CODE_RATE),
     )
-    return rate_limits.try_uses(session, uses, end_of_day(now()), WorkerLimit)
+    return rate_limits.try_uses(session, uses, end_of_day(now()))
 
 
 def join(session: Session, keyring: Keyring, job: Job) -> None:
@@ -115,7 +114,7 @@ def _use(session: Session, index: BlindIndex, group: Group, nonce: str) -> bool:
     """Use a code up, or tell that it was: by a keyed hash of its page, never of an address."""
     key = index.limited(f"staff-code-used/{group.public_id}/{nonce}")
     at = end_of_day(now())
-    used = rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, at, table=WorkerLimit)
+    used = rate_limits.try_use(session, key, STAFF_CODE_USED_RATE, at)
     return used is not None
 
 

@@ -21,7 +21,6 @@ from belong_mail.core.rate_limits import (
     CONFIRM_PERSON_RATE_ALL_SOURCES,
     CONFIRMATION_GAP,
     REMOVAL_RATE,
-    WorkerLimit,
 )
 from belong_mail.delivery import outbox, suppressions
 from belong_mail.delivery.mailer import post_to_address
@@ -364,9 +363,7 @@ def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
     """
     wanted = keyring.open_job(job)
     group = session.scalar(select(Group).where(Group.public_id == wanted["group"]))
-    if group is None or not rate_limits.try_use(
-        session, REMOVALS, REMOVAL_RATE, now(), table=WorkerLimit
-    ):
+    if group is None or not rate_limits.try_use(session, REMOVALS, REMOVAL_RATE, now()):
         return
     identity = address.normalise(wanted["address"])
     key = group.id, keyring.index.barred(group.public_id, identity)

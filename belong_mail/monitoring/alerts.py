@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core import rate_limits
 from belong_mail.core.decryption import DecryptionError, Keyring
 from belong_mail.core.i18n import DEFAULT
-from belong_mail.core.rate_limits import ALERT_RATE, WorkerLimit
+from belong_mail.core.rate_limits import ALERT_RATE
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery, State
@@ -48,12 +48,12 @@ def send_alerts(
         return
     for check in checks:
         session, key = site.session, b"alert/" + check.name.encode()
-        if not rate_limits.remaining(session, key, ALERT_RATE, site.at, WorkerLimit):
+        if not rate_limits.remaining(session, key, ALERT_RATE, site.at):
             continue
         value = check.measure(site)
         if value is None or not check.is_wrong(value):
             continue
-        if rate_limits.record_use(session, key, ALERT_RATE, site.at, table=WorkerLimit) > site.at:
+        if rate_limits.record_use(session, key, ALERT_RATE, site.at) > site.at:
             continue  # another worker has just told
         words = check.sentence(value)
         log.error("%s Run `doctor`.", words)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
-from belong_mail.core import jobs, rate_limits
+from belong_mail.core import jobs
 from belong_mail.core.db import in_ids
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Settings
@@ -172,8 +172,8 @@ def undelivered(site: Site) -> float:
     return len(contact.undelivered(site.session))
 
 
-def coming_back(site: Site) -> float:
-    return float(bounces.is_alarming(site.session, site.at))
+def coming_back(site: Site) -> float | None:
+    return None if site.is_web else float(bounces.is_alarming(site.session, site.at))
 
 
 def inbound_seconds(site: Site) -> float | None:
@@ -217,8 +217,8 @@ def backup_missing(site: Site) -> float | None:
     return float(backup_seconds(site) is None) if is_wanted else None
 
 
-def flooded(site: Site) -> float:
-    return float(rate_limits.is_flooded(site.session, site.at))
+def flooded(site: Site) -> float | None:
+    return None if site.is_web else float(jobs.is_flooded(site.session, site.at))
 
 
 def unusual_lookups(site: Site) -> float | None:

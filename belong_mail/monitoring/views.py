@@ -91,7 +91,7 @@ def show() -> str:
             wrong=checks.wrong(_site(session)),
             inbound=last_look(session, at),
             backup_at=figures.noted_at(session, figures.BACKUP),
-            breaker_until=bounces.breaker_until(session, at),
+            breaker_until=figures.breaker_until(session),
             bounced=bounces.count_bounced(session, at - timedelta(days=UNDO_DAYS[-1])),
             suppressions=figures.suppressions(session),
         )
@@ -112,9 +112,9 @@ def accept() -> ResponseReturnValue:
     with transaction() as session:
         if request.method == "GET":
             return render_template("office/bounces_accept.html")
-        if bounces.breaker_until(session, now()) is None:
+        if figures.breaker_until(session) is None:
             raise InvalidState
-        bounces.accept_for_office(session)
+        bounces.ask_to_accept(session)
     return redirect(url_for(".show", done="accepted"), 303)
 
 

@@ -11,7 +11,7 @@ from belong_mail.accounts import service as accounts
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE
+from belong_mail.core.rate_limits import TEST_RATE, TO_COLLEAGUES_RATE, Limit
 from belong_mail.groups.presenters import group_view
 from belong_mail.newsletters import approval, asking
 from belong_mail.newsletters import preview as issue_preview
@@ -52,8 +52,8 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
         later = form.due_at() if form.when.data == "later" else None
         minutes = int(form.minutes.data or UNDO_MINUTES[1])
         key = limit_key(f"approve/{issue.group.public_id}")
-        is_told = rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now()) is not None
-        wanted = asking.Wanted(later, minutes, is_told=is_told)
+        told = rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now(), table=Limit)
+        wanted = asking.Wanted(later, minutes, is_told=told is not None)
         asking.ask(session, issue, signed_in(), wanted)
         return url_for("approvals.approve", public_id=issue.public_id)
     issue_release.release(session, issue, form.due_at(), signed_in().id)
@@ -84,7 +84,8 @@ def _may_test(session: Session, issue: Newsletter, *, has_others: bool) -> bool:
     """Count a test: of one lead, and of one group where it goes to others too."""
     own = limit_key(f"test/{signed_in().public_id}"), TEST_RATE
     of_group = limit_key(f"test-others/{issue.group.public_id}"), TO_COLLEAGUES_RATE
-    return rate_limits.try_uses(session, [own, *([of_group] if has_others else [])], now())
+    uses = [own, *([of_group] if has_others else [])]
+    return rate_limits.try_uses(session, uses, now(), Limit)
 
 
 @releases.post("/undo")

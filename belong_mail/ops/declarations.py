@@ -25,7 +25,8 @@ from belong_mail.core.retention import (
 )
 from belong_mail.delivery.models import Delivery, SentPerMinute
 from belong_mail.delivery.room import Room
-from belong_mail.ops import outbox
+from belong_mail.inbound import bounces
+from belong_mail.ops import figures, outbox
 
 
 def _old_arguments(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -71,7 +72,7 @@ def _purge_allowances(session: Session, at: datetime) -> int:
 
 
 OPS = Room(
-    tasks={outbox.RETRY: outbox.retry_email},
+    tasks={outbox.RETRY: outbox.retry_email, bounces.ACCEPT: figures.accept_bounces},
     retention={
         "links": in_batches(
             update(Delivery).values(sealed_to=None, sealed_arguments=None), _old_arguments

@@ -7,10 +7,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core.db import Base, dialect_insert, now
+from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Suppression
+from belong_mail.inbound import bounces
 from belong_mail.members.service import steady
 
-BACKUP, SUPPRESSED, COUNTED = "backup", "suppressed/", "counted"
+BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
 # Between counts of the suppressions.
 COUNT_EVERY = timedelta(hours=1)
 
@@ -25,16 +27,38 @@ class Figure(Base):
     noted_at: Mapped[datetime] = mapped_column(default=now)
 
 
-def note(session: Session, name: str, number: int = 0) -> None:
+def note(session: Session, name: str, number: int = 0, at: datetime | None = None) -> None:
     """Write a figure down, in the place of an older one; another worker may do so just now."""
     insert = dialect_insert(session.connection().dialect.name)
-    noted = insert(Figure).values(name=name, number=number, noted_at=now())
+    noted = insert(Figure).values(name=name, number=number, noted_at=at or now())
     newer = {"number": noted.excluded.number, "noted_at": noted.excluded.noted_at}
     session.execute(noted.on_conflict_do_update(index_elements=[Figure.name], set_=newer))
 
 
 def noted_at(session: Session, name: str) -> datetime | None:
     return session.scalar(select(Figure.noted_at).where(Figure.name == name))
+
+
+def note_breaker(session: Session) -> None:
+    """Write down until when nobody believes that addresses do not exist."""
+    until = bounces.breaker_until(session, now())
+    if until is not None or breaker_until(session) is not None:
+        note(session, BREAKER, at=until)
+
+
+def accept_bounces(session: Session, _keyring: object, _job: Job) -> None:
+    """Believe, by the office's word, that addresses do not exist.
+
+    Whoever broke into the web can ask for it too, and can end these memberships without it.
+    """
+    bounces.override_breaker(session)
+    note_breaker(session)
+
+
+def breaker_until(session: Session) -> datetime | None:
+    """Return what the worker wrote down last; None: all is as usual."""
+    until = noted_at(session, BREAKER)
+    return until if until is not None and until > now() else None
 
 
 def count_suppressions(session: Session) -> None:

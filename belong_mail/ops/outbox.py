@@ -37,7 +37,7 @@ def retry_email(session: Session, _keyring: object, _job: Job) -> None:
     Whoever broke into the web can ask for it too, and so as seldom: a relay that is down is not
     knocked at without end.
     """
-    if try_use(session, RETRIED, RETRY_RATE, now(), table=WorkerLimit):
+    if try_use(session, RETRIED, RETRY_RATE, now()):
         ask_retry(session)
 
 

@@ -20,7 +20,7 @@ from werkzeug.utils import cached_property
 
 from belong_mail.core import audit, logs, rate_limits, site_settings
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import SOURCE_RATE, TRUSTED_SOURCE_RATE
+from belong_mail.core.rate_limits import SOURCE_RATE, TRUSTED_SOURCE_RATE, Limit
 from belong_mail.core.services import Services
 
 log = logging.getLogger(__name__)
@@ -136,13 +136,14 @@ def throttle(session: Session, most_wait: timedelta = LONGEST_WAIT, known_as: st
     if waiting >= rate_limits.BUSY_WAITING_JOBS:
         rate = rate_limits.busy_rate(rate)
     whose = known_as or f"{at.date()}/{_subscriber(source)}"
-    due_at = rate_limits.try_use(session, _keyed_hash(f"source/{whose}"), rate, at, most_wait)
+    key = _keyed_hash(f"source/{whose}")
+    due_at = rate_limits.try_use(session, key, rate, at, most_wait, Limit)
     if due_at is None:
         raise TooManyRequests(retry_after=at + AGAIN_AFTER)
     if is_trusted or known_as or due_at > at:
         return due_at
     of_all = rate_limits.try_use(
-        session, rate_limits.ALL_FORMS, rate_limits.ALL_FORMS_RATE, at, LONGEST_WAIT
+        session, rate_limits.ALL_FORMS, rate_limits.ALL_FORMS_RATE, at, LONGEST_WAIT, Limit
     )
     if of_all is None:
         raise ServiceUnavailable(retry_after=at + AGAIN_AFTER)

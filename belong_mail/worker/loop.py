@@ -273,18 +273,18 @@ class Worker:
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now: of those that look an address up, not too many."""
         is_lookup = Job.kind.in_(ALL.lookups)
-        due = select(Job.id, is_lookup).where(Job.due_at <= at)
+        due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < MAX_FAILURES)
         people_first = due.order_by(Job.kind == pipe.RETURNED, Job.id).limit(JOBS_AT_ONCE)
-        found = [(number, bool(is_one)) for number, is_one in session.execute(people_first)]
-        asking = [number for number, is_one in found if is_one]
+        found = list(session.execute(people_first))
+        asking = [row for row in found if row[1]]
         room = jobs.remaining_lookups(session, at) if asking else 0
         jobs.count_lookups(session, min(room, len(asking)), at)
-        if room >= len(asking):
-            return [number for number, _ in found]
-        jobs.note_excess(session, at)
-        behind = session.execute(people_first.where(~is_lookup))
-        return asking[:room] + [number for number, _ in behind]
+        if room < len(asking):
+            jobs.note_excess(session, at)
+            found = asking[:room] + list(session.execute(people_first.where(~is_lookup)))
+        jobs.count_read(session, sum(not is_returned for _, _, is_returned in found), at)
+        return [number for number, _, _ in found]
 
     def _tell_of_starts(self) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""

@@ -64,6 +64,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
             session, keys, mailer.office
         ),
         "The office sees old numbers": figures.count_suppressions,
+        "The office does not see that many bounces are not believed": figures.note_breaker,
         "People of a list are not asked again": import_tasks.remind,
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }

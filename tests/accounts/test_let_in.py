@@ -10,7 +10,7 @@ from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import seal_job
-from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, WorkerLimit, record_use
+from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, record_use
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import LEAD, add, count, is_in, sign_in_by, trail
@@ -173,7 +173,7 @@ def test_nobody_is_let_in_over_a_limit(
     }[whose]
     with services.writing.begin() as session:
         for _ in range(rate.burst):
-            record_use(session, key, rate, now(), table=WorkerLimit)
+            record_use(session, key, rate, now())
     page, before = f"/office/leads/{account}", len(relay.accepted)
     token = Form(office.open(page).text).fields["csrf_token"]
     office.press(f"{page}/let_in", csrf_token=token)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.rate_limits import Limit
+from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.members.models import Subscription
@@ -102,4 +102,6 @@ def _earlier(session: Session, ago: timedelta) -> None:
     for member in session.query(Subscription):
         if member.ended_at:
             member.ended_at -= ago
-    session.execute(update(Limit).values(used_until=Limit.used_until - ago.total_seconds()))
+    session.execute(
+        update(WorkerLimit).values(used_until=WorkerLimit.used_until - ago.total_seconds())
+    )

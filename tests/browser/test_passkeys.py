@@ -5,13 +5,12 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from sqlalchemy import Delete, Update, delete, update
+from sqlalchemy import Delete, Update, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.db import make_engine, now
-from belong_mail.core.rate_limits import Limit
 from tests.browser.chromium import PHONE
 from tests.browser.site import LEAD, Site, link_in
 from tests.browser.test_district import sign_in_by_link
@@ -23,7 +22,7 @@ NAME = "My phone"
 @pytest.fixture
 def context(browser: Browser, site: Site) -> Iterator[BrowserContext]:
     site.flask("office", "invite", LEAD)
-    execute(site, delete(Limit))  # other tests have asked for links, too
+    site.forget_limits()  # other tests have asked for links, too
     context = browser.new_context(base_url=site.url, viewport=PHONE, has_touch=True)
     yield context
     context.close()

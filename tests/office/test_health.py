@@ -13,7 +13,7 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import Limit
+from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Delivery, State
@@ -184,7 +184,8 @@ def broken(services: Services, keyring: Keyring) -> None:
                     )
                 )  # fmt: skip
         until = (now() + timedelta(hours=3)).timestamp()
-        session.merge(Limit(key=bounces.BREAKER, used_until=until))
+        session.merge(WorkerLimit(key=bounces.BREAKER, used_until=until))
+        figures.note_breaker(session)
 
 
 def active(services: Services) -> int:
@@ -195,13 +196,14 @@ def active(services: Services) -> int:
 @on_both("locks")
 @pytest.mark.usefixtures("broken")
 def test_many_unknown_addresses_are_believed_when_the_office_says_so_and_brought_back(
-    office: Visitor, services: Services
+    office: Visitor, services: Services, worker: Worker
 ) -> None:
     assert "Many addresses bounced as unknown within an hour." in words(office)
     before = kept_of(services)
     assert "Have these people really left?" in words(office, f"{PAGE}/bounces/accept")
     assert kept_of(services) == before
     assert press(office, f"{PAGE}/bounces/accept").status_code == 303
+    worker.drain()
     assert active(services) == 0
     said = words(office)
     assert "No more email bounces than usual." in said

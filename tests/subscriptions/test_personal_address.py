@@ -13,7 +13,6 @@ from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.rate_limits import (
     STAFF_CODE_RATE,
     STAFF_CODE_SOURCE_RATE,
-    Limit,
     WorkerLimit,
 )
 from belong_mail.delivery import suppressions
@@ -423,8 +422,8 @@ def test_a_join_with_a_code_leaves_no_trace_of_where_it_came_from(allowing: Scen
     assert subscription is not None
     with allowing.services.reading.begin() as session:
         for name in (subscription.public_id, HOME):
-            assert session.get(Limit, index.limited(f"confirm//{name}")) is not None
-            assert session.get(Limit, index.limited(f"confirm/somewhere/{name}")) is None
+            assert session.get(WorkerLimit, index.limited(f"confirm//{name}")) is not None
+            assert session.get(WorkerLimit, index.limited(f"confirm/somewhere/{name}")) is None
 
 
 def test_a_code_lets_in_no_address_that_is_the_districts_or_no_address(allowing: Scenario) -> None:
