@@ -4,7 +4,6 @@ import os
 import sys
 
 import belong_mail.worker.postponed_imports  # noqa: F401 - before SQLAlchemy
-from belong_mail.ops.worker_launcher import DRAIN, QUIET
 from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings
 
@@ -13,4 +12,4 @@ if __name__ == "__main__":
         config = Config.read(os.environ)
     except InvalidSettings as refusal:
         sys.exit(str(refusal))
-    run_worker(config, is_draining=DRAIN in sys.argv, is_quiet=QUIET in sys.argv)
+    run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)

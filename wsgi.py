@@ -4,29 +4,22 @@ import logging
 import os
 import sys
 
-from belong_mail.ops.worker_launcher import (
-    command_arguments,
-    disable_core_dumps,
-    exec_worker,
-    worker_arguments,
-)
+from belong_mail.ops import launcher
 
-if (arguments := worker_arguments(sys.argv)) is not None:
-    exec_worker(arguments)
+if (arguments := launcher.worker_arguments(sys.argv)) is not None:
+    launcher.exec_worker(arguments)
 
 # Below, for a worker needs nothing of this: it starts sooner, in a third less memory.
 from config import Config, InvalidSettings
 
 try:
-    disable_core_dumps()
+    launcher.disable_core_dumps()
     config = Config.read(os.environ)
 except InvalidSettings as error:
     sys.exit(str(error))
 
-if (arguments := command_arguments("web", sys.argv)) is not None:
-    from belong_mail.ops.web_launcher import launch_web
-
-    launch_web(arguments, config)
+if (arguments := launcher.command_arguments("web", sys.argv)) is not None:
+    launcher.web_command(lambda: config).main(arguments, prog_name="flask web")
 
 # Below, for only the processes that the web server starts load the pages.
 from flask import Flask

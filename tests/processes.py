@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from flask.cli import main
 
-from belong_mail.ops.worker_launcher import disable_core_dumps, worker_arguments
+from belong_mail.ops.launcher import disable_core_dumps, worker_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60

@@ -12,7 +12,7 @@ from belong_mail import settings
 from belong_mail.core import drivers, encryption
 from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.environment import ROOT
-from belong_mail.ops.web_launcher import WORKER_ALONE
+from belong_mail.ops.launcher import WORKER_ALONE
 from config import NAMES_OF_DISTRICT, OF_DISTRICT, SETTINGS, Config, InvalidSettings
 from tests.district_names import DISTRICT
 

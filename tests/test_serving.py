@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from belong_mail.ops.web_launcher import SERVER_LOGS
+from belong_mail.ops.launcher import SERVER_LOGS
 from tests.browser_client import Form
 from tests.conftest import KEYS
 from tests.processes import ROOT, run

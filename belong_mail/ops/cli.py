@@ -18,8 +18,7 @@ from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.office import commands as _office_commands  # noqa: F401 - ends groups
 from belong_mail.ops import user_errors
-from belong_mail.ops.web_launcher import web_command
-from belong_mail.ops.worker_launcher import DRAIN, QUIET, exec_worker
+from belong_mail.ops.launcher import exec_worker, web_command
 from belong_mail.web.context import services
 
 COMMANDS_MODULE = "belong_mail.ops.commands"
@@ -140,7 +139,7 @@ def worker(*, drain: bool) -> None:
 
     On SIGTERM it finishes the current message first.
     """
-    exec_worker([*([DRAIN] if drain else []), *([QUIET] if is_quiet() else [])])
+    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])
 
 
 web = web_command(lambda: services().settings)

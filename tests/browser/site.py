@@ -18,7 +18,7 @@ from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.ops.web_launcher import WORKER_ALONE
+from belong_mail.ops.launcher import WORKER_ALONE
 from belong_mail.pages import dev_mailbox
 from belong_mail.pages.dev_mailbox import StoredMail
 from tests.factories import plan_meeting

@@ -10,7 +10,7 @@ import pytest
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.ops.worker_launcher import worker_arguments
+from belong_mail.ops.launcher import worker_arguments
 from tests.delivery.factories import queue
 from tests.markers import on_sqlite
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings

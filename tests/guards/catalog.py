@@ -894,7 +894,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "production-has-a-proxy",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         "if not (settings().is_development or settings().proxies):",
         'if host == "nowhere":',
         ("tests/test_cli.py::test_production_is_served_behind_a_proxy_alone",),
@@ -908,14 +908,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-request-ends-before-its-process",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         'WEB_PATIENCE = "15s"',
         'WEB_PATIENCE = "1s"',
         (f"{BODIES}::test_a_request_that_runs_at_sigterm_ends_well",),
     ),
     (
         "idle-connections-hold-up-no-page",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         "CONNECTIONS = 512",
         "CONNECTIONS = 64",
         ("tests/test_serving.py::test_idle_connections_hold_up_no_page",),
@@ -1920,7 +1920,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "development-listens-to-this-machine",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         "if settings().is_development and not is_this_machine(host):",
         'if host == "nowhere":',
         ("tests/test_cli.py::test_development_listens_to_this_machine_alone",),
@@ -2657,7 +2657,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "web-is-blind",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         '    environ |= dict.fromkeys(WORKER_ALONE, "")\n',
         "    environ = dict(os.environ)\n",
         (CANARY,),
@@ -3781,7 +3781,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "dead-web-process-is-replaced",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         " --respawn-failed-workers",
         "",
         (f"{OUTAGES}::test_a_dead_web_process_is_replaced_while_the_other_answers",),
@@ -3802,7 +3802,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "no-core-of-the-worker",
-        "belong_mail/ops/worker_launcher.py",
+        "belong_mail/ops/launcher.py",
         ("    disable_core_dumps()\n    environment"),
         "    environment",
         (CORES,),
@@ -3817,7 +3817,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-core-of-the-web",
         "wsgi.py",
-        "    disable_core_dumps()\n",
+        "    launcher.disable_core_dumps()\n",
         "",
         (CORES,),
     ),
@@ -4176,7 +4176,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "what-gets-a-token-is-kept-from-the-web",
-        "belong_mail/ops/web_launcher.py",
+        "belong_mail/ops/launcher.py",
         '    "BELONG_SMTP_CREDENTIALS",\n',
         "",
         ("tests/test_config.py::test_what_opens_mailbox_and_relay_is_kept_from_the_web_server",),

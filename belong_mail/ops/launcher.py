@@ -1,21 +1,26 @@
-"""Replace the `flask web` process by the web server, before any page is loaded."""
+"""Turn the process of `flask` or `belong` into the web server or the worker, before pages load."""
 
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from belong_mail.core.environment import IS_INSTALLED, ROOT
+from belong_mail.core.environment import ENTRY_POINTS, IS_INSTALLED, ROOT
 from belong_mail.mail.hosts import is_this_machine
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the services load the database, which this process does not need
     from belong_mail.core.services import Settings
-else:  # the services load the database, which this process does not need
-    Settings = Any
 
+# Options of `flask` itself whose value stands apart.
+WITH_VALUE = ("-A", "--app", "-e", "--env-file")
+# For the worker: no columns for tracebacks, which it does not write, and no docstrings: 4 MB less.
+INTERPRETER_OPTIONS = ("-OO", "-X", "no_debug_ranges")
+# For all threads: those that open connections would each begin a heap of their own.
+ARENA_SETTING = {"MALLOC_ARENA_MAX": "1"}
 WORKER_ALONE = (
     "BELONG_PRIVATE_KEYS",
     "BELONG_INDEX_KEYS",
@@ -30,18 +35,55 @@ SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
 WEB_PATIENCE = "15s"
 # Of each process: the pages wait for the database and for each other, not for slow senders.
 THREADS = 2
+# That a web process holds at most, idle ones too.
+CONNECTIONS = 512
+# After that a connection ends on which no request has begun, or its headers are not whole.
+HEADER_MILLISECONDS = 10_000
 NO_PROXY = (
     "BELONG_PROXIES is 0, and in production the web needs a proxy before it that takes each form"
     " whole: a few slow ones would keep everyone out. Set it to 1 behind one nginx or Caddy as in"
     " deploy/."
 )
-# That a web worker holds at most, idle ones too.
-CONNECTIONS = 512
-# After that a connection ends on which no request has begun, or its headers are not whole.
-HEADER_MILLISECONDS = 10_000
 
 
-def web_command(settings: Callable[[], Settings]) -> click.Command:
+def command_arguments(command: str, arguments: Sequence[str]) -> list[str] | None:
+    """Return what stands behind a command in the arguments of `flask`; None for another command.
+
+    `belong` takes the same arguments.
+    """
+    program, *rest = arguments
+    if not {"flask", "belong"} & {Path(program).name, Path(program).parent.name}:
+        return None
+    while rest and rest[0].startswith("-"):
+        if rest[0] == "--help":  # of `flask` itself, which asks nobody to run
+            return None
+        del rest[: 2 if rest[0] in WITH_VALUE else 1]
+    return rest[1:] if rest[:1] == [command] else None
+
+
+def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
+    """Return what a worker is asked to do by the arguments of `flask`; None for all else.
+
+    Whatever is unusual, such as `worker --help`, is left to the command in `cli`.
+    """
+    rest = command_arguments("worker", arguments)
+    return rest if rest in ([], ["--drain"]) else None
+
+
+def exec_worker(arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by work.py, which loads nothing of the pages; id and settings stay."""
+    program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py"), *arguments]
+    disable_core_dumps()
+    environment = {**ARENA_SETTING, **os.environ}
+    os.execve(sys.executable, program, environment)  # noqa: S606 - no shell, our own arguments
+
+
+def disable_core_dumps() -> None:
+    """Let a crash write no image of the memory, in which keys and addresses stand; for good."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def web_command(settings: "Callable[[], Settings]") -> click.Command:
     """Make the command `web`, which asks for the settings when it is called."""
 
     @click.command()
@@ -72,17 +114,13 @@ def web_command(settings: Callable[[], Settings]) -> click.Command:
             )
         if not (settings().is_development or settings().proxies):
             raise click.ClickException(NO_PROXY)
-        _exec_web_server(host, port, workers, settings().log_format)
+        exec_web_server(host, port, workers, settings().log_format)
 
     return web
 
 
-def launch_web(arguments: Sequence[str], settings: Settings) -> None:
-    """Be `flask web` with these arguments."""
-    web_command(lambda: settings).main(arguments, prog_name="flask web")
-
-
-def _exec_web_server(host: str, port: int, workers: int, log_format: str) -> None:
+def exec_web_server(host: str, port: int, workers: int, log_format: str) -> NoReturn:
+    """Replace this process by granian, without what is for the worker alone."""
     environ = {
         name: value
         for name, value in os.environ.items()
