@@ -8,19 +8,17 @@ no address that the web could open.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from belong_mail.core import audit
-from belong_mail.core.db import Base, now
+from belong_mail.core.db import Base
 from belong_mail.core.services import Settings
 
 # What may be changed: each is a field of the settings.
 EDITABLE: Final = ("video_url", "help_lines", "postal_address")
-WRAPPED_COLUMN: Final = "site_settings.wrapped"
 # What a postal line has no use for, and whoever breaks into the web has.
 LINK_SIGNS: Final = ("@", "://", "www.")
 
@@ -32,13 +30,8 @@ class SiteSetting(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str | None]
-    changed_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
-    # When the worker told the office of this value.
-    announced_at: Mapped[datetime | None]
-    # The value that it told of.
+    # The value that the worker told the office of.
     announced: Mapped[str | None]
-    # What the worker alone writes and reads: an address, or of what it has told and when.
-    wrapped: Mapped[bytes | None]
 
 
 def with_changes(session: Session, settings: Settings) -> Settings:

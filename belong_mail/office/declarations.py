@@ -1,7 +1,6 @@
 """What the worker must know of the office."""
 
-from belong_mail.core.site_settings import WRAPPED_COLUMN, SiteSetting
-from belong_mail.delivery.room import Room, WrappedColumn
+from belong_mail.delivery.room import Room
 from belong_mail.office import group_retirement_tasks, settings_tasks
 
 OFFICE = Room(
@@ -9,5 +8,4 @@ OFFICE = Room(
         settings_tasks.SETTINGS_CHANGED: settings_tasks.settings_changed_email,
         group_retirement_tasks.GROUP_ENDS: group_retirement_tasks.group_ends_email,
     },
-    wrapped=(WrappedColumn(SiteSetting.wrapped, WRAPPED_COLUMN, SiteSetting.name),),
 )

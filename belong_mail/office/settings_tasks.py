@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account
 from belong_mail.core import site_settings
-from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import outbox
@@ -26,7 +25,7 @@ def apply_changes(session: Session, mailer: Mailer) -> None:
     mailer.renderer.use(postal_address=current.postal_address, help_lines=current.help_lines)
     changed = site_settings.unannounced(session)
     for each in changed:
-        each.announced, each.announced_at = each.value, now()
+        each.announced = each.value
     if changed:
         _tell(session, mailer)
     session.flush()

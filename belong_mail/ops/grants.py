@@ -160,12 +160,9 @@ WEB = {
     "ended_issues": READS,
     # The worker alone says what the office was told of.
     "site_settings": Rights(
-        "name value changed_at announced_at announced wrapped",
-        update="value changed_at",
-        rows=(
-            ("INSERT", "announced_at IS NULL AND announced IS NULL AND wrapped IS NULL"),
-            ("UPDATE", "true"),
-        ),
+        "name value announced",
+        update="value",
+        rows=(("INSERT", "announced IS NULL"), ("UPDATE", "true")),
     ),
     "manage_sessions": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),

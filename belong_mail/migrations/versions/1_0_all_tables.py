@@ -606,10 +606,7 @@ def _create_core() -> None:
         "site_settings",
         sa.Column("name", sa.String(), primary_key=True),
         sa.Column("value", sa.String()),
-        sa.Column("changed_at", TIME, nullable=False),
-        sa.Column("announced_at", TIME),
         sa.Column("announced", sa.String()),
-        sa.Column("wrapped", sa.LargeBinary()),
     )
 
 
