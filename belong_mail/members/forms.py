@@ -1,31 +1,37 @@
 """The forms of sign-up, waiting list and self-service."""
 
 from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
+from sqlalchemy.orm import Session
 from wtforms import (
     BooleanField,
     EmailField,
     Field,
+    SelectField,
     StringField,
     SubmitField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from belong_mail.core import i18n
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import localized
 from belong_mail.groups.question_types import answer_in_words, field_for
 from belong_mail.groups.questions import asked
+from belong_mail.members import service as members
 from belong_mail.members import staff_codes
 from belong_mail.members.service import SignupData
+from belong_mail.web.context import services, today
 from belong_mail.web.forms import (
     BaseForm,
+    LocalDateField,
     PublicForm,
     Validator,
     email_field,
@@ -36,6 +42,8 @@ from belong_mail.web.forms import (
     strip,
     well_formed,
 )
+
+LONGEST_PAUSE = timedelta(days=365)
 
 
 def not_a_link(_form: PublicForm, field: Field) -> None:
@@ -218,3 +226,53 @@ class TellMeForm(PublicForm):
         return SignupData(
             address=self.email.data or "", language=i18n.known_language(self.language.data)
         )
+
+
+class PressForm(BaseForm):
+    """What one press of a member brings along; the link that led to the button is the authority."""
+
+    class Meta:
+        csrf = False
+
+    until = LocalDateField(
+        _l("No newsletters until"), validators=[InputRequired(_l("Choose a date."))]
+    )
+    language = SelectField(choices=tuple(i18n.NAMES))
+    remind = SelectField(choices=("yes", "no"))
+
+    def __init__(self, verb: str, **named: Any) -> None:
+        super().__init__(**named)  # type: ignore[no-untyped-call]
+        self.verb = verb
+        for field, of in (("until", "pause"), ("language", "language"), ("remind", "remind")):
+            if verb != of:
+                del self[field]
+
+    @property
+    def first(self) -> date:
+        return today() + timedelta(days=1)
+
+    @property
+    def last(self) -> date:
+        return today() + LONGEST_PAUSE
+
+    def validate_until(self, field: Field) -> None:
+        if field.data is not None and not self.first <= field.data <= self.last:
+            raise ValidationError(_("Choose a date after today and within a year."))
+
+    def act(self, session: Session, public_id: str) -> None:
+        """Do it to one membership, or raise BadToken where it cannot be done any more."""
+        match self.verb:
+            case "leave":
+                members.leave(session, public_id)
+            case "undo":
+                members.undo_leave(session, public_id)
+            case "pause":
+                day = cast("date", self.until.data)
+                until = datetime.combine(day, time(), services().settings.timezone)
+                members.pause(session, public_id, until)
+            case "resume":
+                members.resume(session, public_id)
+            case "language":
+                members.set_language(session, public_id, cast("str", self.language.data))
+            case "remind":
+                members.set_reminders(session, public_id, is_wanted=self.remind.data == "yes")

@@ -22,6 +22,8 @@ from belong_mail.groups.models import Group
 from belong_mail.members import service as members
 from belong_mail.members.models import AddressChange, ManageSession, Subscription
 
+# Stands where a form means every membership.
+ALL = "all"
 LINK_MAX_AGE = timedelta(minutes=30)
 LIST_COLUMN = "manage_sessions.locked"
 # Octets to which a list is filled up: its length does not tell how many memberships it holds.
@@ -41,20 +43,6 @@ class OpenedSession:
     until: datetime
     # Whether the address is not the district's, and so moves to no other one.
     is_personal: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MemberState:
-    """What a member can change in one group."""
-
-    is_active: bool
-    pause: datetime | None
-    language: str
-    is_reminded: bool
-
-    @classmethod
-    def of(cls, one: Subscription) -> "MemberState":
-        return cls(one.is_active, one.pause, one.language, one.is_reminded)
 
 
 def ask_for_link(
@@ -121,32 +109,41 @@ def list_memberships(session: Session, listed: OpenedSession) -> list[Subscripti
 
 
 def choose(session: Session, secret: str, public_ids: list[str]) -> list[str]:
-    """Return the public ids of some memberships of the list; raise BadToken for any other."""
-    if not public_ids or set(public_ids) - set(open_session(session, secret).public_ids):
+    """Return the public ids of some memberships of the list; raise BadToken for any other.
+
+    All, as one word, are those that are not paused yet.
+    """
+    listed = open_session(session, secret)
+    if public_ids == [ALL]:
+        held = list_memberships(session, listed)
+        return [each.public_id for each in held if each.is_active and each.pause is None]
+    if not public_ids or set(public_ids) - set(listed.public_ids):
         raise BadToken
     return public_ids
 
 
 def change_each(
     session: Session, public_ids: list[str], change: Callable[[Session, str], object]
-) -> dict[str, MemberState]:
+) -> list[str]:
     """Do the same to each membership, as if its own button were pressed.
 
-    Returns those that it changed, as they were before. What cannot be changed any more, such as the
-    pause of a group that was left meanwhile, stays. All are locked in one order, so that two who
-    press at once do not wait for each other for ever.
+    Returns those that it changed. What cannot be changed any more, such as the pause of a group
+    that was left meanwhile, stays. All are locked in one order, so that two who press at once do
+    not wait for each other for ever.
     """
     rows = select(Subscription).where(Subscription.public_id.in_(public_ids))
     before = {
-        each: MemberState.of(each)
+        each: _state(each)
         for each in session.scalars(rows.order_by(Subscription.id).with_for_update())
     }
     for each in before:
         with suppress(BadToken):
             change(session, each.public_id)
-    return {
-        each.public_id: state for each, state in before.items() if MemberState.of(each) != state
-    }
+    return [each.public_id for each, state in before.items() if _state(each) != state]
+
+
+def _state(one: Subscription) -> tuple[object, ...]:
+    return one.is_active, one.pause, one.language, one.is_reminded
 
 
 def ask_worker(

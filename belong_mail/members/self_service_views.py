@@ -1,6 +1,5 @@
 """The pages of self-service: my groups, a new address, one's own calendar."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,6 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.groups.presenters import group_view
@@ -20,9 +18,8 @@ from belong_mail.meetings import ical, recurrence
 from belong_mail.meetings import service as meetings
 from belong_mail.members import self_service as members_self_service
 from belong_mail.members import self_service_page as page
-from belong_mail.members import service as members
-from belong_mail.members.forms import AgainForm, AskForm, MoveForm
-from belong_mail.members.self_service import MemberState
+from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
+from belong_mail.members.self_service import choose
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import read_transaction, services, throttle, transaction
 
@@ -113,73 +110,24 @@ def leave_all(secret: str) -> ResponseReturnValue:
     return render_template("self_service/leave_all.html", secret=secret, held=held, is_private=True)
 
 
-@self_service.post("/my-groups/<secret>/leave")
+@self_service.post("/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind):press>")
 @public
 @no_cookie
-def leave(secret: str) -> Response:
-    return _press(secret, "leave", members.leave)
-
-
-@self_service.post("/my-groups/<secret>/undo")
-@public
-@no_cookie
-def undo(secret: str) -> Response:
-    return _press(secret, "undo", members.undo_leave)
-
-
-@self_service.post("/my-groups/<secret>/resume")
-@public
-@no_cookie
-def resume(secret: str) -> Response:
-    return _press(secret, "resume", members.resume)
-
-
-@self_service.post("/my-groups/<secret>/pause")
-@public
-@no_cookie
-def pause(secret: str) -> ResponseReturnValue:
-    """Pause one membership or all; a day that cannot be is asked for again, on the page itself."""
-    which = page.to_pause()
-    form = page.pause_form(which)
+def act(secret: str, press: str) -> ResponseReturnValue:
+    """Do what a button says to each membership that its form names, in one transaction."""
+    named, is_pause = page.named_memberships(), press == "pause"
+    form = page.pause_form("".join(named[:1])) if is_pause else PressForm(press)
     with transaction() as session:
-        if form.is_turned:
-            return _manage_page(session, secret)
-        meant = page.meant_by(session, secret, which)
-        if not which or not form.validate():
-            # With Enter and several days it is said what to press.
-            wrong = {"wrong": which} if which else {"done": "which", "_anchor": "done"}
-            asked: dict[str, Any] = page.typed_days(session, secret) | wrong
-            return redirect(url_for(".manage", secret=secret, **asked), 303)
-        moment = form.moment
-        changed = members_self_service.change_each(
-            session, meant, lambda session, each: members.pause(session, each, moment)
-        )
-    return _back(secret, "pause", meant, changed)
-
-
-@self_service.post("/my-groups/<secret>/language")
-@public
-@no_cookie
-def language(secret: str) -> Response:
-    code = request.form.get("language", "")
-    if code not in i18n.NAMES:
-        abort(400)
-    return _press(
-        secret, "language", lambda session, each: members.set_language(session, each, code)
-    )
-
-
-@self_service.post("/my-groups/<secret>/remind")
-@public
-@no_cookie
-def remind(secret: str) -> Response:
-    """Email the member the day before a meeting of one group, or do so no more."""
-    is_wanted = request.form.get("remind") == "yes"
-    return _press(
-        secret,
-        "remind" if is_wanted else "no-remind",
-        lambda session, each: members.set_reminders(session, each, is_wanted=is_wanted),
-    )
+        meant = choose(session, secret, named) if named or not is_pause else []
+        if is_pause and not (named and form.is_sent()):
+            return _manage_page(session, secret), 200 if form.is_turned else 422
+        if not form.is_sent():
+            abort(400)
+        changed = members_self_service.change_each(session, meant, form.act)
+    said: dict[str, Any] = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
+    if changed:
+        said = {"done": press, "of": changed, "_anchor": "done"}
+    return redirect(url_for(".manage", secret=secret, **said), 303)
 
 
 @self_service.post("/my-groups/<secret>/copy")
@@ -227,28 +175,8 @@ def _ask(form: AskForm | AgainForm, kind: str, page: str, sent: str) -> Response
     return render_template(f"self_service/{page}.html", form=form), 422 if form.errors else 200
 
 
-def _press(secret: str, done: str, change: Callable[[Session, str], object]) -> Response:
-    """Do what a button says to each membership that its form names, in one transaction."""
-    with transaction() as session:
-        meant = members_self_service.choose(session, secret, request.form.getlist("membership"))
-        changed = members_self_service.change_each(session, meant, change)
-    return _back(secret, done, meant, changed)
-
-
-def _back(secret: str, done: str, meant: list[str], changed: dict[str, MemberState]) -> Response:
-    """Lead back to the card; what changed nothing says so little as that nothing is done."""
-    said: dict[str, Any]
-    if changed:
-        was = page.before(done, changed) or None
-        said = {"done": done, "of": list(changed), "was": was, "_anchor": "done"}
-    else:
-        said = {"of": meant, "_anchor": meant[0] if len(meant) == 1 else None}
-    return redirect(url_for(".manage", secret=secret, **said), 303)
-
-
 def _manage_page(session: Session, secret: str) -> str:
-    listed = members_self_service.open_session(session, secret)
-    said = page.page_context(session, listed)
+    said = page.page_context(session, members_self_service.open_session(session, secret))
     return render_template("self_service/manage.html", secret=secret, is_private=True, **said)
 
 

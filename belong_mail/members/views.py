@@ -26,6 +26,7 @@ from belong_mail.members import staff_codes
 from belong_mail.members.forms import (
     CodeForm,
     PersonalJoinForm,
+    PressForm,
     TellMeForm,
     form_for,
     personal_form_for,
@@ -35,7 +36,6 @@ from belong_mail.members.self_service import calendar_name
 from belong_mail.members.staff_codes import CodeRequest
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
-from belong_mail.web.forms import PauseForm
 
 # Its pages behind a token need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
@@ -229,49 +229,20 @@ def leave(token: str) -> ResponseReturnValue:
     return redirect(url_for(".leave", token=token), 303)
 
 
-@subscriptions.post("/leave/<token>/pause")
+@subscriptions.post("/leave/<token>/<any(pause, resume, language, remind):press>")
 @public
 @no_cookie
-def pause(token: str) -> ResponseReturnValue:
-    """Pause this group's issues from a newsletter, or end the pause."""
+def act(token: str, press: str) -> ResponseReturnValue:
+    """Change from a newsletter what a member can change, in this group alone."""
     public_id = services().tokens.read(Purpose.LEAVE, token)
-    form = PauseForm()
+    form = PressForm(press)
     with transaction() as session:
-        if form.is_resume:
-            members.resume(session, public_id)
-        elif form.validate_on_submit():
-            members.pause(session, public_id, form.moment)
-        else:
-            return _manage(members.get(session, public_id), form), 422 if form.errors else 200
-    done = "resume" if form.is_resume else "pause"
-    return redirect(url_for(".leave", token=token, done=done), 303)
-
-
-@subscriptions.post("/leave/<token>/language")
-@public
-@no_cookie
-def language(token: str) -> ResponseReturnValue:
-    """From a newsletter: this group's mails in another language."""
-    public_id = services().tokens.read(Purpose.LEAVE, token)
-    code = request.form.get("language", "")
-    if code not in i18n.NAMES:
-        abort(400)
-    with transaction() as session:
-        members.set_language(session, public_id, code)
-    return redirect(url_for(".leave", token=token, done="language"), 303)
-
-
-@subscriptions.post("/leave/<token>/remind")
-@public
-@no_cookie
-def remind(token: str) -> ResponseReturnValue:
-    """From a newsletter: a mail the day before this group's meetings, or none any more."""
-    public_id = services().tokens.read(Purpose.LEAVE, token)
-    is_wanted = request.form.get("remind") == "yes"
-    with transaction() as session:
-        members.set_reminders(session, public_id, is_wanted=is_wanted)
-    done = "remind" if is_wanted else "no-remind"
-    return redirect(url_for(".leave", token=token, done=done), 303)
+        if form.is_sent():
+            form.act(session, public_id)
+            return redirect(url_for(".leave", token=token, done=press), 303)
+        if press != "pause":
+            abort(400)
+        return _manage(members.get(session, public_id), form), 422 if form.errors else 200
 
 
 @subscriptions.route("/undo/<token>", methods=["GET", "POST"])
@@ -323,7 +294,7 @@ def _left_page(subscription: Subscription) -> str:
     )
 
 
-def _manage(subscription: Subscription, form: PauseForm | None = None) -> str:
+def _manage(subscription: Subscription, form: PressForm | None = None) -> str:
     """Show what can be done from a newsletter: this group only, for mail is forwarded."""
     if not subscription.is_active:
         return _left_page(subscription)
@@ -331,7 +302,7 @@ def _manage(subscription: Subscription, form: PauseForm | None = None) -> str:
         "leave",
         subscription.group,
         token=services().tokens.sign(Purpose.LEAVE, subscription.public_id, now()),
-        form=form or PauseForm(formdata=None),
+        form=form or PressForm("pause", formdata=None),
         paused_until=subscription.pause,
         mail_language=subscription.language,
         is_reminded=subscription.is_reminded,

@@ -1,8 +1,7 @@
 """What forms share: filters, validators, a form without cookies, a trap for robots."""
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from typing import Any, cast
+from typing import Any
 from unicodedata import category
 from urllib.parse import urlsplit
 
@@ -19,22 +18,20 @@ from wtforms import (
     RadioField,
     SelectChoice,
     StringField,
-    SubmitField,
     TextAreaField,
     TimeField,
     ValidationError,
 )
 from wtforms.csrf.core import CSRF, CSRFTokenField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import Length
 
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
-from belong_mail.web.context import is_shown_again, services, today
+from belong_mail.web.context import is_shown_again, services
 
 Validator = Callable[[Form, Field], object]
-LONGEST_PAUSE = timedelta(days=365)
 # Name of the button that shows the page in another language, with everything kept.
 LANGUAGE_SWITCH = "switch_language"
 # Name of the button that puts a suggested address into its field, whose name is its value.
@@ -252,37 +249,3 @@ class LocalTimeField(TimeField):
             super().process_formdata(compact)  # type: ignore[no-untyped-call]
         except ValueError as error:
             raise ValueError(_("Enter a time, like 4:30 PM.")) from error
-
-
-class PauseForm(BaseForm):
-    """Until when no issues are to come. The link of its page is its authority."""
-
-    class Meta:
-        csrf = False
-
-    until = LocalDateField(
-        _l("No newsletters until"), validators=[InputRequired(_l("Choose a date."))]
-    )
-    resume = SubmitField(_l("Resume newsletters"))
-
-    @property
-    def is_resume(self) -> bool:
-        return bool(self.resume.data)
-
-    @property
-    def first(self) -> date:
-        return today() + timedelta(days=1)
-
-    @property
-    def last(self) -> date:
-        return today() + LONGEST_PAUSE
-
-    @property
-    def moment(self) -> datetime:
-        """The chosen day's first moment, in local time."""
-        day = cast("date", self.until.data)
-        return datetime.combine(day, time(), services().settings.timezone)
-
-    def validate_until(self, field: Field) -> None:
-        if field.data is not None and not self.first <= field.data <= self.last:
-            raise ValidationError(_("Choose a date after today and within a year."))

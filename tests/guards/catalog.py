@@ -2721,8 +2721,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "scope-of-a-sheet",
         "belong_mail/members/self_service.py",
-        "set(public_ids) - set(open_session(session, secret).public_ids):\n",
-        "not open_session(session, secret).public_ids:\n",
+        "set(public_ids) - set(listed.public_ids):\n",
+        "not listed.public_ids:\n",
         (MY_GROUPS,),
     ),
     (
@@ -3055,7 +3055,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "pausing-all-leaves-a-pause-from-before",
-        "belong_mail/members/self_service_page.py",
+        "belong_mail/members/self_service.py",
         "if each.is_active and each.pause is None]",
         "if each.is_active]",
         (MY_GROUPS,),
@@ -3564,8 +3564,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "form-read-beside-who-writes",
         "belong_mail/members/views.py",
-        "with read_transaction() as session",
-        "with transaction() as session",
+        "with read_transaction() as session:\n        group = groups.find_even",
+        "with transaction() as session:\n        group = groups.find_even",
         (JOIN,),
     ),
     (
@@ -3962,8 +3962,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "enter-pauses-no-group-by-guessing",
         "belong_mail/members/self_service_page.py",
-        "    if len(typed) != 1:\n",
-        "    if not typed:\n",
+        "if len(typed) == 1 else []",
+        "if typed else []",
         (MY_GROUPS,),
     ),
     (

@@ -3,7 +3,7 @@
 import io
 import re
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from flask import Flask
@@ -68,7 +68,7 @@ NOTHING: dict[str, object] = {
     "secret": "nothing",
 }
 # What is shown whatever it names: no page of its own depends on it.
-ANYTHING = {"asked", "_button"}
+ANYTHING = {"asked", "_button", "press"}
 # Pages about newsletters that have left, and about those that wait for a second yes.
 OF_SENT = {"releases.pause", "releases.resume", "releases.stop", "releases.sending",
            "releases.state", "releases.read", "editor.duplicate"}  # fmt: skip
@@ -76,11 +76,10 @@ OF_ASKED = {"approvals.approve", "approvals.decline"}
 # What is typed or chosen besides what a page's form says.
 BODIES: dict[str, dict[str, Any]] = {
     **FORMS,
-    "subscriptions.language": {"language": "es"},
-    "subscriptions.remind": {"remind": "yes"},
+    "subscriptions.act": {"remind": "yes"},
     "subscriptions.not_me": {"choice": "never"},
     "subscriptions.one_click": {"List-Unsubscribe": "One-Click"},
-    "self_service.language": {"language": "es"},
+    "self_service.act": {"remind": "yes"},
     "lead.set_language": {"language": "es"},
     "office_groups.move": {"to": "up"},
     "office_health.undo": {"days": "7"},
@@ -93,7 +92,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "sign_in.ask": {"email": "new@dpsk12.org"},
     "self_service.ask": {"email": "new@dpsk12.org"},
     "self_service.ask_again": {"email": "new@dpsk12.org"},
-    "subscriptions.pause": {"until": f"{now() + timedelta(days=9):%Y-%m-%d}"},
     "contact.answer": {"code": CODE},
     "contact.write": {"message": "Where is the ramp?", "topic": "need"},
 }
@@ -285,6 +283,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
         "question_id": question.id,
         "verb": "sign_out",
         "_button": "leave",
+        "press": "remind",
         "reference": crawl.begin_thread(session, services, CODE if slug == OWN else ""),
         "month": f"{meeting.starts_on:%Y-%m}",
         "filename": "belong.css",

@@ -52,6 +52,7 @@ OBJECTS = {
     "account_id": "account",
     "verb": "button",
     "_button": "button",
+    "press": "button",
     "reference": "message to the office",
     "month": "month",
     "filename": "file",

@@ -33,9 +33,7 @@ pytestmark = [
 # Each field of a form that carries an id, by where the form is sent, and who may send it.
 FIELDS = {
     ("account.end", "session"): Role.LEAD,
-    ("self_service.language", "membership"): Role.LINK,
-    ("self_service.leave", "membership"): Role.LINK,
-    ("self_service.remind", "membership"): Role.LINK,
+    ("self_service.act", "membership"): Role.LINK,
     ("office.addresses", "group"): Role.OFFICE,
     ("people.do", "role"): Role.OFFICE,
     ("people.invite", "groups"): Role.OFFICE,

@@ -163,7 +163,7 @@ def test_a_newsletter_lets_its_reader_leave_pause_or_change_language_in_that_gro
     answer = visitor.press(f"{link}/pause", until=in_days(20))
     page = visitor.open(answer.location).text
     assert "Newsletters are paused." in page
-    answer = visitor.press(f"{link}/pause", resume="yes")
+    answer = visitor.press(f"{link}/resume")
     assert "You’ll get newsletters again." in visitor.open(answer.location).text
     visitor.press(f"{link}/language", language="es")
     with time_machine.travel(now() + timedelta(seconds=5)):

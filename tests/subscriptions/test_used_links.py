@@ -153,7 +153,7 @@ def test_a_membership_that_ended_because_email_came_back_says_so(scenario: Scena
     ("verb", "typed"),
     [
         ("pause", {"until": "in nine days"}),
-        ("pause", {"resume": "yes"}),
+        ("resume", {}),
         ("remind", {"remind": "yes"}),
         ("remind", {"remind": "no"}),
         ("language", {"language": "es"}),
