@@ -3,11 +3,10 @@
 It would fail all mail, wrap new rows under the wrong key, and take every address for a new one.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Integer, Select, func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from belong_mail.contact.models import ContactMessage
@@ -35,11 +34,10 @@ def key_faults(session: Session, keyring: Keyring) -> list[str]:
     A key that is not here shows in many rows, or in all that there are; one bad row says nothing.
     """
     tried = {}
-    spans = dict(session.connection().execute(_spans()).mappings().one())
     for column, place, row, batch in ALL.wrapped:
         name = f"{column.class_.__tablename__}.{column.key}"
         most = SAMPLED_ROWS if batch > LARGE_WRAPPED_ROWS else 1
-        rows = _ends(session, column, row, most, spans)
+        rows = _ends(session, column, row, most)
         tried[name] = [_opens(keyring, *each, place) for each in rows]
     is_any_open = any(True in opened for opened in tried.values())
     found = [
@@ -89,47 +87,17 @@ def unread_messages(session: Session, keyring: Keyring) -> list[str]:
     return [f"The private keys here do not open the last {closed} contact_messages.sealed."]
 
 
-@cache
-def _spans() -> Select[Any]:
-    """Select the first and the last number of each table in one row; made once."""
-    keys = {_key(column.class_.__table__) for column, *_ in ALL.wrapped}
-    return select(
-        *(
-            select(end).where(key > 0).scalar_subquery().label(f"{name} of {key.table.name}")
-            for key in keys
-            if _is_numbered(key)
-            for name, end in (("first", func.min(key)), ("last", func.max(key)))
-        )
-    )
-
-
-def _ends(
-    session: Session, column: Column, row: Any, most: int, spans: Mapping[Any, int | None]
-) -> list[tuple[bytes, str]]:
+def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[bytes, str]]:
     """Return the first and the last rows of a kind, each once: what is wrapped, and its name.
 
-    They are found by their numbers, so that no table is read whole; where rows have none, the first
-    are taken.
+    They are found by their key, so that no table is read whole.
     """
-    number = _key(column.class_.__table__)
-    found = select(column, row)
-    if _is_numbered(number):
-        first, last = (spans[f"{end} of {number.table.name}"] for end in ("first", "last"))
-        if first is None or last is None:
-            return []
-        at_ends = number.between(first, first + most - 1), number.between(last - most + 1, last)
-        found = found.where(or_(*at_ends))
-    else:
-        found = found.order_by(number).limit(most)
-    return [(made, name) for made, name in session.execute(found) if made and made[:1] == WRAPPED]
-
-
-def _key(table: Any) -> Any:
-    return next(iter(table.primary_key.columns))
-
-
-def _is_numbered(key: Any) -> bool:
-    return isinstance(key.type, Integer)
+    key = next(iter(column.class_.__table__.primary_key.columns))
+    found: set[tuple[bytes | None, str]] = set()
+    for order in (key, key.desc()):
+        rows = session.execute(select(column, row).order_by(order).limit(most))
+        found.update((made, name) for made, name in rows)
+    return [(made, name) for made, name in found if made and made[:1] == WRAPPED]
 
 
 def _opens(keyring: Keyring, wrapped: bytes, row: str, place: str) -> bool | None:
@@ -150,8 +118,7 @@ def _bearing(session: Session, column: Column, name: bytes) -> int:
 
 def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
     """Say that the index key is another's: no member who can be opened bears its name."""
-    last = session.scalar(select(func.max(Subscription.id)).where(Subscription.id > 0)) or 0
-    found = select(Subscription).where(Subscription.id.between(last - SAMPLED_ROWS + 1, last))
+    found = select(Subscription).order_by(Subscription.id.desc()).limit(SAMPLED_ROWS)
     fits = []
     for each in session.scalars(found.options(selectinload(Subscription.group))):
         try:
