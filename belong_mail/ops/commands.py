@@ -208,8 +208,8 @@ def move(target: str) -> None:
     """Copy everything to the empty database URL.
 
     From SQLite to PostgreSQL, or back. Compares every row. URL can also be a file with the URL in
-    it, so that no list of processes shows its password. Stop web and workers first. After an
-    interruption, run it again: it continues. The old database stays as it was, on hold.
+    it, so that no list of processes shows its password. Stop web and workers first. The old
+    database stays as it was, on hold.
     """
     _require_no_worker()
     source, other = services().engine, make_engine(_database_url(target))

@@ -24,7 +24,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    tuple_,
     type_coerce,
 )
 from sqlalchemy.exc import DataError, IntegrityError
@@ -48,11 +47,10 @@ class InvalidMove(Exception):
 
 
 def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> int:
-    """Copy all rows into a database that is empty, or has the first of them; return how many.
+    """Copy all rows into an empty database, and compare each; return how many there are.
 
-    What an interrupted move has copied is compared, and the rest is added. The source takes no
-    write meanwhile. In the end every row is compared again, and `leave` marks the source in the
-    same transaction. Raises InvalidMove.
+    The source takes no write meanwhile; in the end `leave` marks it in the same transaction. Raises
+    InvalidMove.
     """
     if differences := schema.differences(source):
         raise InvalidMove(f"Differences found: {len(differences)}. Run `db upgrade` first.")
@@ -61,13 +59,11 @@ def move(source: Engine, target: Engine, progress: Progress, leave: Leave) -> in
         raise InvalidMove("This is the database in use. Name another one.")
     with _unchanging(source) as reader:
         for table in Base.metadata.sorted_tables:
-            _compare(reader, target, table, is_whole=False)
+            _require_empty(target, table)
         for table in Base.metadata.sorted_tables:
             _copy(reader, target, table, progress)
         _set_sequences(reader, target)
-        number = sum(
-            _compare(reader, target, table, is_whole=True) for table in Base.metadata.sorted_tables
-        )
+        number = sum(_compare(reader, target, table) for table in Base.metadata.sorted_tables)
         with Session(reader, join_transaction_mode="rollback_only") as session:
             leave(session)
             session.flush()
@@ -92,17 +88,24 @@ def _unchanging(source: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
-    """Add the rows that come after the last one there, a transaction for each batch."""
+def _require_empty(target: Engine, table: Table) -> None:
     with target.connect() as connection:
-        last_first = [each.desc() for each in _order(table, target.dialect.name)]
-        keys = select(*table.primary_key).order_by(*last_first).limit(1)
-        last = connection.execute(keys).first()
-        done = connection.scalar(select(func.count()).select_from(table)) or 0
-    progress(done)
+        if connection.execute(select(*table.primary_key).limit(1)).first() is not None:
+            raise InvalidMove(_difference(table))
+
+
+def _difference(table: Table) -> str:
+    return (
+        f"The table {table.name} differs there. The other database is in use, or a move into it was"
+        " cut off. If nothing uses it, drop it, or delete its file, and start again."
+    )
+
+
+def _copy(reader: Connection, target: Engine, table: Table, progress: Progress) -> None:
+    """Add all rows, a transaction for each batch."""
     adding = insert_stored(table, target.dialect.name)
-    with closing(_rows(reader, table, tuple(last) if last else None)) as missing:
-        for rows in missing.partitions(_batch(table)):
+    with closing(_rows(reader, table)) as found:
+        for rows in found.partitions(_batch(table)):
             _add(target, table, adding, rows)
             progress(len(rows))
 
@@ -123,8 +126,8 @@ def _add(target: Engine, table: Table, adding: Insert, rows: Sequence[Any]) -> N
         ) from None
 
 
-def _compare(reader: Connection, target: Engine, table: Table, *, is_whole: bool) -> int:
-    """Compare the rows on both sides in order, all or those that are there; return how many."""
+def _compare(reader: Connection, target: Engine, table: Table) -> int:
+    """Compare the rows on both sides in order; return how many."""
     count = 0
     with (
         target.execution_options(has_time=True).connect() as connection,
@@ -132,25 +135,16 @@ def _compare(reader: Connection, target: Engine, table: Table, *, is_whole: bool
         closing(_rows(connection, table)) as theirs,
     ):
         for one, other in zip_longest(ours, theirs):
-            if other is None and not is_whole:
-                break
             if one is None or other is None or tuple(one) != tuple(other):
-                raise InvalidMove(
-                    f"The table {table.name} differs there. The other database is in use, or the"
-                    " source has changed since the move began. If nothing uses the other one, drop"
-                    " it, or delete its file, and start again."
-                )
+                raise InvalidMove(_difference(table))
             count += 1
     return count
 
 
-def _rows(connection: Connection, table: Table, after: tuple[Any, ...] | None = None) -> Any:
-    """Read rows as they are stored, in the order of their keys, from behind one of them."""
+def _rows(connection: Connection, table: Table) -> Any:
+    """Read rows as they are stored, in the order of their keys."""
     dialect = connection.dialect.name
-    order = _order(table, dialect)
-    found = select_stored(table, dialect).order_by(*order)
-    if after is not None:
-        found = found.where(tuple_(*order) > after)
+    found = select_stored(table, dialect).order_by(*_order(table, dialect))
     return connection.execute(found, execution_options={"yield_per": _batch(table)})
 
 
