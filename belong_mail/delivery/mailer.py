@@ -21,7 +21,6 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.mail.address import Staff, normalise
 from belong_mail.mail.message.headers import format_mailbox
-from belong_mail.mail.message.linter import require_no_remote_content
 from belong_mail.mail.message.mime import Envelope, clean_text, compose, date_header
 
 # MS-OXCMAIL 2.1.3.2.20: everything but NDR, the bounces we need.
@@ -78,11 +77,10 @@ class Mailer:
     def envelope(self, delivery: Delivery, email: Email, check: HeaderCheck) -> Envelope:
         """Write a single message: automatic, quiet about the group in every header.
 
-        Raises what `check` raises, and RemoteContent.
+        Raises what `check` raises.
         """
         rendered = self.renderer.render(delivery.kind, email.language, **email.context)
         check((self.sender, rendered.subject, rendered.preheader))
-        require_no_remote_content(rendered.html)
         headers = [
             ("From", self.sender),
             ("To", format_mailbox("", email.to)),

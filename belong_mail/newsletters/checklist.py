@@ -47,10 +47,6 @@ _GATE = {
         "A line of the email that inboxes show names the group or says what it’s about:"
         " “%(named)s”. Anyone who sees the reader’s screen would know. Choose other words."
     ),
-    Rule.REMOTE: gettext_noop(
-        "The email would load or run something on its own: “%(named)s”. Its owner could see who"
-        " reads it. Remove it from the text."
-    ),
     Rule.LINK: gettext_noop(
         "A link doesn’t go where it says: “%(named)s”. Type the web address itself, or use other"
         " words for the link."

@@ -309,34 +309,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{GATE}::test_a_lead_reads_why_an_issue_is_not_sent",),
     ),
     (
-        "tags-of-others-are-problems",
-        "belong_mail/mail/message/linter.py",
-        "        if tag not in _TAGS and tag not in self._further:",
-        "        if False:",
-        (f"{LINTER}::test_whatever_a_message_would_fetch_or_run_is_named",),
-    ),
-    (
-        "attributes-of-others-are-problems",
-        "belong_mail/mail/message/linter.py",
-        "            if name not in _ATTRIBUTES and name not in further:",
-        "            if False:",
-        (f"{LINTER}::test_whatever_a_message_would_fetch_or_run_is_named",),
-    ),
-    (
-        "styles-that-fetch-are-problems",
-        "belong_mail/mail/message/linter.py",
-        '        if name == "style" and _ACTIVE_STYLE.search(value):',
-        "        if False:",
-        (f"{LINTER}::test_whatever_a_message_would_fetch_or_run_is_named",),
-    ),
-    (
-        "pictures-come-with-the-message",
-        "belong_mail/mail/message/linter.py",
-        'value.removeprefix("cid:") in self._cids',
-        "value",
-        (f"{LINTER}::test_whatever_a_message_would_fetch_or_run_is_named",),
-    ),
-    (
         "links-are-ours-or-as-typed",
         "belong_mail/mail/message/linter.py",
         "target not in expected.targets",
@@ -398,13 +370,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    found += [Problem(Rule.HEADER, word) for word in told if word]",
         "",
         (f"{LINTER}::test_the_preview_line_is_a_header_and_the_body_is_not",),
-    ),
-    (
-        "single-emails-fetch-nothing",
-        "belong_mail/delivery/mailer.py",
-        "        require_no_remote_content(rendered.html)\n",
-        "",
-        ("tests/outbox/test_every_email.py",),
     ),
     (
         "a-queued-subject-is-judged-again",

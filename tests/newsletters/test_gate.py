@@ -1,5 +1,7 @@
 """The gate: what a newsletter would fetch, tell or pass on stops it, wherever it is let go."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from tests.clients import sign_in
 from tests.factories import group_named, make_members, queue_issue
 from tests.leads.test_release import act, begin
 from tests.markers import on_sqlite
+from tests.remote_content import remote_content
 from tests.servers.smtp import Server
 
 SLUG = "lgbtq"
@@ -69,14 +72,25 @@ def members(services: Services, keyring: Keyring) -> None:
         make_members(session, keyring, 3, SLUG)
 
 
-def problems(services: Services, **words: Any) -> list[str]:
+@contextmanager
+def issue_of(services: Services, **words: Any) -> Iterator[Newsletter]:
     with services.writing.begin() as session:
         issue = newsletters.draft(session, group_named(session, SLUG), "Tea", "Come.")
         for column, value in words.items():
             setattr(issue, column, value)
+        yield issue
+        session.rollback()
+
+
+def rendered(services: Services, **words: Any) -> list[lint_gate.Rendering]:
+    with issue_of(services, **words) as issue:
+        return lint_gate.render_each(issue, services.renderer, services.links)
+
+
+def problems(services: Services, **words: Any) -> list[str]:
+    with issue_of(services, **words) as issue:
         made = lint_gate.render_each(issue, services.renderer, services.links)
         found = lint_gate.find_problems(issue, made, services.links)
-        session.rollback()
     return [f"{each.rule} {each.named}" for each in found]
 
 
@@ -85,7 +99,9 @@ def problems(services: Services, **words: Any) -> list[str]:
 def test_what_a_lead_pastes_fetches_nothing_once_it_is_rendered(
     services: Services, text: str
 ) -> None:
-    assert problems(services, text={"en": text, "es": text}, subject={"en": "A", "es": "B"}) == []
+    words = {"text": {"en": text, "es": text}, "subject": {"en": "A", "es": "B"}}
+    assert problems(services, **words) == []
+    assert [remote_content(each.rendered.html) for each in rendered(services, **words)] == [[], []]
 
 
 @on_sqlite

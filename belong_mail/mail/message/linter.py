@@ -1,7 +1,6 @@
-"""Lint a finished message as a mail program reads it: headers, HTML, links, each reader's own.
+"""Lint a finished message as a mail program reads it: headers, links, each reader's own.
 
-What is not known to be harmless is a problem: a tag or attribute that no email of ours has, a
-function in a style, a slot of another name.
+What it may hold besides, `mail.message.markdown` and our templates decide.
 """
 
 import re
@@ -12,7 +11,6 @@ from email.message import Message
 from email.parser import BytesParser
 from email.utils import collapse_rfc2231_value
 from enum import StrEnum
-from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
@@ -27,8 +25,6 @@ class Rule(StrEnum):
 
     # A header, a file's name or the preview line says which group it is.
     HEADER = "header"
-    # Something is fetched, run or sent when the message is opened.
-    REMOTE = "remote"
     # A link that is neither ours nor a lead's as typed, or that leads elsewhere than it says.
     LINK = "link"
     # A link through a site that sees who follows it.
@@ -81,26 +77,6 @@ _FIXED: Final = frozenset((
 ))  # fmt: skip
 _PICTURES: Final = frozenset(("picture.jpg", "picture.png"))
 
-# All tags and attributes of our emails, and of what Markdown becomes.
-_TAGS: Final = frozenset((
-    "html", "head", "meta", "title", "style", "body", "div", "span", "table", "tbody", "thead",
-    "tr", "td", "th", "a", "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li",
-    "strong", "em", "blockquote", "pre", "code", "img",
-))  # fmt: skip
-_ATTRIBUTES: Final = frozenset((
-    "lang", "dir", "class", "style", "role", "width", "height", "cellpadding", "cellspacing",
-    "border", "align", "bgcolor", "aria-hidden", "alt", "title", "start", "scope",
-))  # fmt: skip
-# Attributes that hold words or have a check of their own.
-_OF_WORDS: Final = frozenset(("style", "title", "alt"))
-_FURTHER: Final = {"a": {"href"}, "img": {"src"}, "meta": {"charset", "name", "content"}}
-# What Outlook for Windows alone reads.
-_FOR_OUTLOOK: Final = re.compile(r"\[if mso\]>(.*)<!\[endif\]", re.DOTALL)
-_OUTLOOK_TAGS: Final = frozenset(("xml", "o:officedocumentsettings", "o:pixelsperinch"))
-_OUTLOOK_ATTRIBUTES: Final = frozenset(("xmlns:o",))
-# Whatever may fetch something, or say so in disguise.
-_ACTIVE_STYLE: Final = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
-
 # However many slashes stand behind an address's scheme, a browser reads two.
 SLASHES: Final = re.compile(r"(?<=^http:)[/\\]*|(?<=^https:)[/\\]*", re.IGNORECASE)
 _WORDS_ARE_ADDRESS: Final = re.compile(
@@ -128,28 +104,6 @@ _SHARED: Final = re.compile(
 )
 
 
-class RemoteContent(Exception):
-    """A message would fetch, run or send something when it is opened."""
-
-
-def require_no_remote_content(html: str) -> None:
-    """Raise RemoteContent for HTML without pictures that is not as harmless as ours."""
-    if _fetching().search(html):
-        raise RemoteContent
-
-
-@cache
-def _fetching() -> re.Pattern[str]:
-    """Return a pattern of all that HTML may fetch or run; compiled when the first email comes."""
-    names = "|".join(sorted(_TAGS | _OUTLOOK_TAGS))
-    return re.compile(
-        rf"<(?!/?(?:{names})[\s>]|!doctype html>|!--\[if mso\]>|!\[endif\]-->)"
-        r"|<[^>]*\s(?:src|srcset|background|poster|ping|data|action|http-equiv|on\w+)\s*="
-        r"|<[^>]*\sstyle=[^>]*?[\w-]\(|<style[^>]*>[^<]*(?:[\w-]\(|@(?!media\b)|\\)",
-        re.IGNORECASE,
-    )
-
-
 def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
     """Look a message through as it will be filled for a reader."""
     unknown = template.slots - _SAMPLES.keys()
@@ -157,13 +111,12 @@ def lint(template: MessageTemplate, expected: Expected) -> list[Problem]:
     filled = template.fill({name: samples[name] for name in template.slots})
     message = BytesParser().parsebytes(filled)
     found = [Problem(Rule.PERSONAL, name) for name in sorted(unknown)]
-    cids = {str(part["Content-ID"]).strip("<>") for part in message.walk() if part["Content-ID"]}
     for part in message.walk():
         found += _lint_headers(part, expected)
         kind = part.get_content_type()
         if kind in {"text/html", "text/plain"}:
             words = bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
-            found += lint_html(words, expected, cids) if kind.endswith("html") else []
+            found += lint_html(words, expected) if kind.endswith("html") else []
             found += _lint_personal(words, expected, is_html=kind.endswith("html"))
     return list(dict.fromkeys(found))
 
@@ -200,17 +153,16 @@ def _file_names(part: Message) -> set[str]:
     return {str(make_header(decode_header(each))) for each in names}
 
 
-def lint_html(html: str, expected: Expected, cids: set[str] | None = None) -> list[Problem]:
-    """Find what HTML fetches, runs or sends, and links that do not lead where they say."""
-    reader = _Reader(cids or set())
+def lint_html(html: str, expected: Expected) -> list[Problem]:
+    """Find a preview line that tells, and links that do not lead where they say."""
+    reader = _Reader()
     reader.feed(html)
     reader.close()
-    found = [Problem(Rule.REMOTE, named) for named in reader.active]
     shown = " ".join(reader.preheader.split())
     told = (expected.tells("preheader", each) for each in dict.fromkeys((shown, unquote(shown))))
-    found += [Problem(Rule.HEADER, word) for word in told if word]
-    for target, words in reader.links:
-        found += _lint_link(target, words, expected)
+    found = [Problem(Rule.HEADER, word) for word in told if word]
+    for link in reader.links:
+        found += _lint_link(link.target, "".join(link.words), expected)
     return found
 
 
@@ -288,90 +240,29 @@ class _Link:
 
 
 class _Reader(HTMLParser):
-    """Reads what our own renderer wrote, and names whatever it does not know."""
+    """Hears the preview line, and the words of each link."""
 
-    def __init__(self, cids: set[str], further: frozenset[str] = frozenset()) -> None:
-        super().__init__(convert_charrefs=False)
-        self._cids, self._further = cids, further
-        self._open: list[_Link] = []
-        self._is_style = self._is_preheader = False
-        self._found: list[_Link] = []
-        self.active: list[str] = []
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._hearing: list[_Link] = []
+        self._is_preheader = False
+        self.links: list[_Link] = []
         self.preheader = ""
 
-    @property
-    def links(self) -> list[tuple[str, str]]:
-        """List each link's target and words."""
-        return [(link.target, "".join(link.words)) for link in self._found]
-
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _TAGS and tag not in self._further:
-            self.active.append(f"<{tag}>")
-        further = _OUTLOOK_ATTRIBUTES if tag in self._further else _FURTHER.get(tag, set())
-        for name, value in attrs:
-            if name not in _ATTRIBUTES and name not in further:
-                self.active.append(name)
-            self._look_at(tag, name, value or "")
+        target = dict(attrs).get("href")
         if tag == "a":
-            target = next((value or "" for name, value in attrs if name == "href"), None)
-            self._open = [_Link(target)] if target is not None else []
-            self._found += self._open
-        self._is_style = tag == "style"
+            self._hearing = [_Link(target)] if target is not None else []
+            self.links += self._hearing
         self._is_preheader |= ("class", "preheader") in attrs
 
-    def _look_at(self, tag: str, name: str, value: str) -> None:
-        """Judge an attribute that a mail program acts on by itself."""
-        if name == "style" and _ACTIVE_STYLE.search(value):
-            self.active.append("style")
-        if name == "src" and not (tag == "img" and value.removeprefix("cid:") in self._cids):
-            self.active.append(value)
-        if name == "src" and not value.startswith("cid:"):
-            self.active.append(value)
-        if name not in _OF_WORDS and name in _ATTRIBUTES and re.search(r"//|\(|:", value):
-            self.active.append(value)
-
     def handle_endtag(self, tag: str) -> None:
-        self._is_style = self._is_style and tag != "style"
         self._is_preheader = self._is_preheader and tag != "div"
         if tag == "a":
-            self._open = []
+            self._hearing = []
 
     def handle_data(self, data: str) -> None:
-        if self._is_style and _ACTIVE_STYLE.search(data):
-            self.active.append("style")
-        if not self._is_style and "<" in data:
-            self.active.append("<")
-        self._hear(data)
-
-    def handle_entityref(self, name: str) -> None:
-        self._hear(unescape(f"&{name};"))
-
-    def handle_charref(self, name: str) -> None:
-        self._hear(unescape(f"&#{name};"))
-
-    def _hear(self, words: str) -> None:
-        for link in self._open:
-            link.words.append(words)
+        for link in self._hearing:
+            link.words.append(data)
         if self._is_preheader:
-            self.preheader += words
-
-    def handle_comment(self, data: str) -> None:
-        found = _FOR_OUTLOOK.fullmatch(data)
-        if found is None:
-            self.active.append("<!--")
-            return
-        within = _Reader(self._cids, _OUTLOOK_TAGS)
-        within.feed(found[1])
-        within.close()
-        self.active += within.active
-        self._found += [_Link(target, [words]) for target, words in within.links]
-
-    def handle_decl(self, decl: str) -> None:
-        if decl.lower() != "doctype html":
-            self.active.append("<!")
-
-    def handle_pi(self, data: str) -> None:
-        self.active.append(f"<?{data}")
-
-    def unknown_decl(self, data: str) -> None:
-        self.active.append(f"<![{data}")
+            self.preheader += data
