@@ -232,7 +232,7 @@ def stops(services: Services, links: dict[str, str], reference: str) -> Iterator
         yield Stop("new-colleagues", f"/new-colleagues{path}")
     yield Stop("short", "/g/1")
     for name in ("belong.css", "colors.css", "month.css", "paper.css", "logo.svg", "compose.js",
-                 "paste.js", "progress.js", "passkey.js"):  # fmt: skip
+                 "autosave.js", "paste.js", "progress.js", "passkey.js"):  # fmt: skip
         yield Stop("style", f"/static/{name}")
     for name in ("change-address", "leave-all", "erase"):
         yield Stop(name, f"{bare(links['my-groups'])}/{name}", is_private=True)

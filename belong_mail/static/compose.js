@@ -1,34 +1,12 @@
 // Saves a draft while it is written, shows the preview, and adds a toolbar; the page works without.
+import { autosave } from "./autosave.js";
 import { markdownOf } from "./paste.js";
 
 const form = document.getElementById("main-form");
-const saved = document.getElementById("saved");
-const notSaved = document.getElementById("not-saved");
 const WIDE = "preview-wide";
 const views = [...document.querySelectorAll("button[formtarget]")];
 let view = views[0];
-let waiting = 0;
 let writing = form.elements.text;
-
-async function save() {
-  const answer = await fetch(form.dataset.save, { method: "POST", body: new FormData(form) }).catch(() => null);
-  const isOurs = answer && !answer.redirected;
-  if (isOurs && answer.ok) {
-    form.elements.seen.value = (await answer.json()).seen;
-    saved.textContent = saved.dataset.saved;
-    say("");
-    view.click();
-  } else if (isOurs && answer.status === 422) {
-    say((await answer.json()).problem || notSaved.dataset.lost);
-  } else {
-    say(isOurs && answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.lost);
-  }
-}
-
-// Said to screen readers, and only when it is news.
-function say(problem) {
-  if (notSaved.textContent !== problem) notSaved.textContent = problem;
-}
 
 function frame(name) {
   return document.querySelector(`iframe[name="${name}"]`);
@@ -116,14 +94,8 @@ for (const button of views) {
     frame(WIDE).hidden = button.formTarget !== WIDE;
   });
 }
-form.addEventListener("input", () => {
-  saved.textContent = "";
-  clearTimeout(waiting);
-  waiting = setTimeout(save, 2000);
-});
-form.addEventListener("submit", (event) => {
-  if (!event.submitter?.formTarget) clearTimeout(waiting);
-});
+const byId = (id) => document.getElementById(id);
+autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId("kept"), onSaved: () => view.click() });
 // What the toolbar puts at the cursor need not be put at the end.
 form.querySelector("[name=meetings]").remove();
 frame(WIDE).hidden = true;

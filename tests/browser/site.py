@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from playwright.sync_api import Page, expect
 from sqlalchemy import Delete, Update, delete, update
 from sqlalchemy.orm import Session
 
@@ -192,3 +193,13 @@ def links_in(mail: StoredMail, page: str) -> list[str]:
 def link_in(mail: StoredMail, page: str) -> str:
     """Return the first of them."""
     return links_in(mail, page)[0]
+
+
+def sign_in(page: Page, site: Site) -> None:
+    """Sign a leader in: type the address on the page, and open the link that comes."""
+    before = len(site.mails_to(LEAD))
+    page.get_by_role("textbox", name="Your email address").fill(LEAD)
+    page.get_by_role("button", name="Send me the link").click()
+    page.goto(link_in(site.mail_to(LEAD, before + 1), "sign-in"))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("h1")).to_have_text("Groups I lead")

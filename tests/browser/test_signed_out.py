@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.site import LEAD, Site, link_in
+from tests.browser.site import Site, sign_in
 from tests.markers import night
 
 pytestmark = night("journeys in a browser")
@@ -17,16 +17,6 @@ WORDS = "Come to tea.\n\nBring a cup & a “story”."
 @pytest.fixture
 def context_args(context_args: dict[str, Any], *, has_script: bool) -> dict[str, Any]:
     return {**context_args, "java_script_enabled": has_script}
-
-
-def sign_in(page: Page, site: Site) -> None:
-    """Type the address on the page that asks for it, and open the link that comes."""
-    before = len(site.mails_to(LEAD))
-    page.get_by_role("textbox", name="Your email address").fill(LEAD)
-    page.get_by_role("button", name="Send me the link").click()
-    page.goto(link_in(site.mail_to(LEAD, before + 1), "sign-in"))
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("h1")).to_have_text("Groups I lead")
 
 
 @pytest.mark.expected(400, 403)

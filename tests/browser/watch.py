@@ -7,14 +7,15 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebErro
 
 @dataclass
 class Watch:
-    """Collects complaints; `expected` are the statuses whose console message is meant to be."""
+    """Collects complaints; `expected` are statuses, or words, of messages that are meant."""
 
     complaints: list[str] = field(default_factory=list)
-    expected: set[int] = field(default_factory=set)
+    expected: set[int | str] = field(default_factory=set)
 
     def over(self, context: BrowserContext, url: str) -> None:
         def heard(message: ConsoleMessage) -> None:
-            if not any(f"status of {status} " in message.text for status in self.expected):
+            meant = [f"status of {e} " if isinstance(e, int) else e for e in self.expected]
+            if not any(words in message.text for words in meant):
                 self.complaints.append(f"{message.type}: {message.text}")
 
         def asked(request: Request) -> None:

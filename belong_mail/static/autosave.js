@@ -1,0 +1,124 @@
+// Keeps what is written: on the server two seconds after the last key, and in this tab until it is there.
+const PAUSE = 2;
+// Seconds until the next try, while nothing answers or somebody is signed out.
+const RETRIES = [2, 5, 10, 20, 60];
+
+export function autosave(form, { saved, notSaved, offer, onSaved }) {
+  const key = form.dataset.save;
+  let edits = "unsaved" in form.dataset ? 1 : 0;
+  let onServer = 0;
+  let tries = 0;
+  let waiting = 0;
+  let isSaving = false;
+  let isLeaving = false;
+
+  function saveIn(seconds) {
+    clearTimeout(waiting);
+    waiting = setTimeout(save, 1000 * seconds);
+  }
+
+  async function save() {
+    // Two at once would seem to be two people.
+    if (isSaving) return saveIn(PAUSE);
+    isSaving = true;
+    const sent = edits;
+    const answer = await fetch(key, { method: "POST", body: new FormData(form) }).catch(() => null);
+    isSaving = false;
+    if (answer?.ok && !answer.redirected) {
+      form.elements.seen.value = (await answer.json()).seen;
+      onServer = sent;
+      tries = 0;
+      say("");
+      if (edits !== onServer) return;
+      sessionStorage.removeItem(key);
+      saved.textContent = saved.dataset.saved;
+      onSaved();
+    } else if (answer?.status === 422) {
+      say((await answer.json()).problem || notSaved.dataset.lost);
+    } else if (answer?.status === 409 || answer?.status === 413) {
+      say(answer.status === 409 ? notSaved.dataset.stale : notSaved.dataset.long);
+    } else {
+      // Whoever has signed in again has another token.
+      if (answer?.status === 400) await renewToken();
+      say(reason(answer));
+      saveIn(RETRIES[Math.min(tries++, RETRIES.length - 1)]);
+    }
+  }
+
+  function reason(answer) {
+    if (!answer) return notSaved.dataset.offline;
+    return answer.redirected || [400, 403].includes(answer.status) ? notSaved.dataset.out : notSaved.dataset.lost;
+  }
+
+  // Said to screen readers, and only when it is news.
+  function say(problem) {
+    if (notSaved.textContent !== problem) notSaved.textContent = problem;
+  }
+
+  async function renewToken() {
+    const answer = await fetch(location.pathname).catch(() => null);
+    if (!answer?.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const token = page.querySelector("#main-form [name=csrf_token]");
+    if (token) form.elements.csrf_token.value = token.value;
+  }
+
+  function words() {
+    return [...form.querySelectorAll("[id]:is(input, textarea)")].filter((field) => field.type !== "hidden");
+  }
+
+  // A copy that was sent with a button is needed only where the server's version did not move.
+  function keepHere(isSent) {
+    const typed = Object.fromEntries(words().map((field) => [field.name, field.value]));
+    sessionStorage.setItem(key, JSON.stringify({ typed, seen: form.elements.seen.value, isSent }));
+  }
+
+  function offerKept() {
+    const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
+    if (!kept) return;
+    const differ = words().some((field) => field.name in kept.typed && field.value.trim() !== kept.typed[field.name].trim());
+    if (!differ || (kept.isSent && kept.seen !== form.elements.seen.value)) {
+      sessionStorage.removeItem(key);
+      return;
+    }
+    offer.hidden = false;
+    const [bringBack, discard] = offer.querySelectorAll("button");
+    bringBack.addEventListener("click", () => {
+      offer.hidden = true;
+      // The version that they were written on: a change since then is told, never overwritten.
+      form.elements.seen.value = kept.seen;
+      for (const field of words()) field.value = kept.typed[field.name] ?? field.value;
+      words()[0].dispatchEvent(new Event("input", { bubbles: true }));
+      words().at(-1).focus();
+    });
+    discard.addEventListener("click", () => {
+      offer.hidden = true;
+      sessionStorage.removeItem(key);
+      words()[0].focus();
+    });
+  }
+
+  form.addEventListener("input", () => {
+    edits += 1;
+    tries = 0;
+    saved.textContent = "";
+    keepHere(false);
+    saveIn(PAUSE);
+  });
+  form.addEventListener("submit", (event) => {
+    if (event.submitter?.formTarget) return;
+    clearTimeout(waiting);
+    if (!navigator.onLine) {
+      event.preventDefault();
+      save();
+      return;
+    }
+    isLeaving = true;
+    keepHere(true);
+  });
+  for (const name of ["online", "focus"]) addEventListener(name, () => { if (notSaved.textContent) save(); });
+  addEventListener("beforeunload", (event) => { if (edits !== onServer && !isLeaving) event.preventDefault(); });
+  // A page from the cache of “back” may have lost its fields; this tab has the words.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  offerKept();
+}

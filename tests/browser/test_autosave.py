@@ -1,0 +1,103 @@
+"""No word of a newsletter goes: network cut, session ended, page left, another writer."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+
+from tests.browser.site import Site, sign_in
+from tests.markers import night
+
+CUT = pytest.mark.expected("ERR_INTERNET_DISCONNECTED", 409)
+pytestmark = night("journeys in a browser")
+
+WORDS = "Come to tea.\n\nBring a cup & a “story”."
+NO_CONNECTION = re.compile("No connection")
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: Site) -> Page:
+    """Begin a newsletter."""
+    page = context.new_page()
+    page.goto("/sign-in")
+    sign_in(page, site)
+    page.get_by_role("button", name="Write a newsletter").first.click()
+    # The scripts have loaded.
+    expect(page.get_by_role("button", name="Bold").first).to_be_visible()
+    return page
+
+
+def is_saved(page: Page) -> None:
+    expect(page.locator("#saved")).to_have_text("Saved.")
+    expect(page.locator("#not-saved")).to_be_empty()
+
+
+@CUT
+def test_without_a_network_it_says_so_and_saves_when_it_is_back(page: Page) -> None:
+    page.context.set_offline(True)
+    page.fill("[name=text]", WORDS)
+    expect(page.locator("#not-saved")).to_have_text(NO_CONNECTION)
+    page.locator("#main-form").get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("[name=text]")).to_have_value(WORDS)
+    page.context.set_offline(False)
+    is_saved(page)
+    page.reload()
+    expect(page.locator("[name=text]")).to_have_value(WORDS)
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+@CUT
+def test_leaving_warns_while_something_is_unsaved_and_the_tab_keeps_it(page: Page) -> None:
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.context.set_offline(True)
+    page.locator("[name=text]").press_sequentially("Come to tea.")
+    page.context.set_offline(False)
+    page.reload()
+    assert asked == ["beforeunload"]
+    expect(page.locator("[name=text]")).to_have_value("")
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+    is_saved(page)
+    page.reload()
+    assert asked == ["beforeunload"]
+    expect(page.locator("[name=text]")).to_have_value("Come to tea.")
+
+
+@pytest.mark.expected(400, 403)
+def test_after_signing_in_in_another_tab_it_saves_again(page: Page, site: Site) -> None:
+    other = page.context.new_page()
+    other.goto("/lead/")
+    other.get_by_role("button", name="Sign out", exact=True).first.click()
+    page.fill("[name=text]", WORDS)
+    expect(page.locator("#not-saved")).to_have_text(re.compile("You were signed out"))
+    other.goto("/sign-in")
+    sign_in(other, site)
+    is_saved(page)
+    expect(page.locator("[name=text]")).to_have_value(WORDS)
+
+
+@CUT
+def test_words_brought_back_do_not_overwrite_what_somebody_else_wrote(
+    page: Page, browser: Browser
+) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.fill("[name=text]", "First.")
+    is_saved(page)
+    page.context.set_offline(True)
+    page.locator("[name=text]").press_sequentially(" Mine.")
+    other = browser.new_context(storage_state=page.context.storage_state())
+    theirs = other.new_page()
+    theirs.goto(page.url)
+    theirs.fill("[name=text]", "Theirs.")
+    is_saved(theirs)
+    other.close()
+    page.context.set_offline(False)
+    page.reload()
+    page.get_by_role("button", name="Bring them back").click()
+    expect(page.locator("#not-saved")).to_have_text(re.compile("someone else changed"))
