@@ -3,17 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from secrets import compare_digest
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
-from belong_mail.core.db import UtcTime, now, required
+from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
@@ -30,24 +28,16 @@ PROOF = "proof"
 PASSKEY_CHANGED = "passkey-changed"
 
 
-def is_held(at: Any = None) -> ColumnElement[bool]:
-    """Tell of rights to lead whether they are accepted and have not ended, now or at a time."""
-    at = now() if at is None else at
-    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > at)
+def is_held() -> ColumnElement[bool]:
+    """Tell of rights to lead whether they are accepted and have not ended."""
+    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
     return and_(GroupLead.accepted_at.is_not(None), has_not_ended)
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
     """List who leads a group; who has only been invited does not."""
-    return list(session.scalars(_leads(), {"group_id": group.id, "at": now()}))
-
-
-@cache
-def _leads() -> Select[Account]:
-    """Build the statement once, for it is run with every form that is sent."""
-    at = bindparam("at", type_=UtcTime())
-    found = select(Account).join(GroupLead).where(GroupLead.group_id == bindparam("group_id"))
-    return found.where(is_held(at)).order_by(Account.id)
+    found = select(Account).join(GroupLead).where(GroupLead.group_id == group.id, is_held())
+    return list(session.scalars(found.order_by(Account.id)))
 
 
 class NotFound(Exception):

@@ -3,14 +3,14 @@
 import json
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.core import rate_limits
-from belong_mail.core.db import CompiledStatement, new_public_id, now
+from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -45,19 +45,6 @@ CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
-# Compiled once: for most who join, neither finds a row.
-_FINDING_BARRED = CompiledStatement(
-    select(literal(1)).where(
-        BarredAddress.group_id == bindparam("group"),
-        BarredAddress.address_index == bindparam("index"),
-    )
-)
-_FINDING_MEMBER = CompiledStatement(
-    select(Subscription.id).where(
-        Subscription.group_id == bindparam("group"),
-        Subscription.address_index == bindparam("index"),
-    )
-)
 
 
 def join(session: Session, keyring: Keyring, job: Job) -> None:
@@ -119,9 +106,8 @@ def ask_confirmation(
 
 def is_barred(session: Session, index: BlindIndex, group: Group, identity: str) -> bool:
     """Tell whether the office keeps a normalised address out of a group."""
-    session.flush()
-    barred = {"group": group.id, "index": index.barred(group.public_id, identity)}
-    return bool(_FINDING_BARRED.run(session.connection(), barred)[0])
+    key = group.id, index.barred(group.public_id, identity)
+    return session.get(BarredAddress, key) is not None
 
 
 def find_verified(
@@ -151,10 +137,11 @@ def find_by_address(
     session: Session, index: BlindIndex, group: Group, identity: str
 ) -> Subscription | None:
     """Find the subscription that claims a normalised address; `find_verified` checks the claim."""
-    session.flush()
-    sought = {"group": group.id, "index": index.member(group.public_id, identity)}
-    found, _ = _FINDING_MEMBER.run(session.connection(), sought)
-    return session.get(Subscription, found[0][0]) if found else None
+    found = select(Subscription).where(
+        Subscription.group_id == group.id,
+        Subscription.address_index == index.member(group.public_id, identity),
+    )
+    return session.scalar(found)
 
 
 def start_subscription(

@@ -1495,7 +1495,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-right-ends",
         "belong_mail/accounts/service.py",
-        "    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > at)\n",
+        "    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())\n",
         "    has_not_ended = GroupLead.group_id.is_not(None)\n",
         (f"{RIGHT_ENDS}::test_a_right_that_no_one_renews_ends",),
     ),
@@ -2644,8 +2644,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "no-introduction-to-who-is-only-invited",
         "belong_mail/accounts/service.py",
-        "found.where(is_held(at)).order_by",
-        "found.order_by",
+        "GroupLead.group_id == group.id, is_held())\n    return",
+        "GroupLead.group_id == group.id)\n    return",
         (f"{INVITING}::test_no_member_is_asked_to_be_introduced_to_somebody_who_has_not_accepted",),
     ),
     (
