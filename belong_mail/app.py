@@ -13,9 +13,8 @@ from belong_mail.accounts import proof
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.passkey_views import passkey
 from belong_mail.accounts.service import NotFound
-from belong_mail.accounts.views import account, sign_in
+from belong_mail.accounts.views import account, passkey, sign_in
 from belong_mail.contact.views import contact
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services

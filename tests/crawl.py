@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from belong_mail.accounts import invitations
+from belong_mail.accounts import invitations, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
@@ -166,7 +166,7 @@ def proof_link(services: Services, worker: Worker, relay: Server) -> str:
         session.add(signed_in)
         session.flush()
         said = {"account": account.public_id, "session": signed_in.public_id, "language": "en"}
-        seal_job(session, services.sealer, accounts.PROOF, said)
+        seal_job(session, services.sealer, signing_in.PROOF, said)
     worker.drain()
     return link_to(relay.to(LEAD)[-1], "confirm-identity")
 

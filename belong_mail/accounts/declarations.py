@@ -25,7 +25,7 @@ from belong_mail.accounts.retention import (
     purge_audit,
     purge_invitations,
 )
-from belong_mail.accounts.service import PASSKEY_CHANGED, PROOF
+from belong_mail.accounts.signing_in import PASSKEY_CHANGED, PROOF
 from belong_mail.core.retention import SESSION_AGE, in_batches, older_than
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery.room import Room, WrappedColumn

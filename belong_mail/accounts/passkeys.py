@@ -31,7 +31,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account, Passkey
-from belong_mail.accounts.service import PASSKEY_CHANGED, NotFound
+from belong_mail.accounts.service import NotFound
+from belong_mail.accounts.signing_in import PASSKEY_CHANGED
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now

@@ -17,9 +17,8 @@ from belong_mail.accounts.service import (
     NotFound,
     has_office_besides,
     has_office_right,
-    has_passkey,
-    may_have_passkeys,
 )
+from belong_mail.accounts.signing_in import has_passkey, may_have_passkeys
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now

@@ -16,8 +16,8 @@ from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import identities
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
-from belong_mail.accounts.service import PROOF, has_passkey
 from belong_mail.accounts.session import here
+from belong_mail.accounts.signing_in import PROOF, has_passkey
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer

@@ -1,20 +1,17 @@
-"""Find leads, say what a lead may touch, and sign in by a link."""
+"""Rights: who leads a group or works for the office, who is invited, what they may touch."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from secrets import compare_digest
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead, Passkey, SignIn
-from belong_mail.core import audit, rate_limits
+from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
+from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
-from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
 from belong_mail.core.tokens import BadToken
 from belong_mail.groups.models import Group
 
@@ -22,10 +19,6 @@ from belong_mail.groups.models import Group
 ENDS_SOON = timedelta(days=30)
 # How an invitation's form names what is no group.
 OFFICE = "office"
-# The request and the email of a link by which who is signed in proves it again.
-PROOF = "proof"
-# The request and the email that an account's passkeys have changed.
-PASSKEY_CHANGED = "passkey-changed"
 
 
 def is_held() -> ColumnElement[bool]:
@@ -173,102 +166,3 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
 def set_language(session: Session, account: Account, language: str) -> None:
     """Write to a lead in this language from now on."""
     session.get_one(Account, account.id).language = language
-
-
-def has_passkey(session: Session, account: Account) -> bool:
-    """Tell whether an account's owner signs in with a passkey."""
-    found = select(Passkey.id).where(Passkey.account_id == account.id)
-    return session.scalar(found.limit(1)) is not None
-
-
-def may_have_passkeys(session: Session, account: Account) -> bool:
-    """Tell whether an account has a right or is invited to one."""
-    leads = select(GroupLead.group_id).where(GroupLead.account_id == account.id)
-    is_of_office = account.is_office or account.office_since is not None
-    return is_of_office or session.scalar(leads.limit(1)) is not None
-
-
-def browser_proof(account: Account, nonce: str) -> str:
-    """Prove that an account has signed in in a browser before; it names the account to nobody."""
-    digest = hashlib.sha256(f"known-browser/{nonce}/{account.public_id}".encode()).hexdigest()
-    return nonce + digest
-
-
-def is_known_browser(proof: str, account: Account) -> bool:
-    nonce = proof[: -2 * hashlib.sha256().digest_size]
-    return compare_digest(proof.encode(), browser_proof(account, nonce).encode())
-
-
-LINK_MAX_AGE = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class SignInRequest:
-    """Who wants to sign in, and what tells them from others who type the same address."""
-
-    address: str
-    language: str
-    # In hexadecimal: SHA-256 of what the asking browser keeps in its cookie.
-    browser_hash: str
-    source: str = ""
-    # A proof that the account has signed in in this browser before; see `is_known_browser`.
-    known_as: str = ""
-
-
-def ask_to_sign_in(
-    session: Session, sealer: Sealer, asking: SignInRequest, due_at: datetime
-) -> None:
-    """Write down, sealed, that somebody wants to sign in; the worker knows whether they may."""
-    seal_job(session, sealer, "sign-in", asking, due_at=due_at)
-
-
-def find_sign_in(session: Session, public_id: str) -> SignIn:
-    """Find a link that still works, of somebody who may still sign in, or raise BadToken."""
-    found = (
-        select(SignIn, Account)
-        .join(Account)
-        .where(
-            SignIn.public_id == public_id,
-            SignIn.used_at.is_(None),
-            SignIn.created_at > now() - LINK_MAX_AGE,
-        )
-    )
-    link, account = required(session.execute(found).first(), BadToken)
-    if not may_sign_in(session, account):
-        raise BadToken
-    return link
-
-
-def has_asked(session: Session, link: SignIn, browser_hash: bytes | None) -> bool:
-    """Tell whether a browser asked to sign in to a link's account while links of then still work.
-
-    Whoever asks while very many do gets no email of their own. The newest one serves them.
-    """
-    asked = select(SignIn.id).where(
-        SignIn.account_id == link.account_id,
-        SignIn.browser_hash == browser_hash,
-        SignIn.created_at > now() - LINK_MAX_AGE,
-    )
-    return session.scalar(asked.limit(1)) is not None
-
-
-def record_refusal(
-    session: Session, account: Account | None, why: str, table: rate_limits.Table = Limit
-) -> None:
-    """Write down that somebody was not let in: once an hour for an account and a reason.
-
-    Of an address that is nobody's account, the trail keeps no trace that tells it.
-    """
-    name = account.public_id if account is not None else ""
-    key = hashlib.sha256(f"sign-in-refused/{why}/{name}".encode()).digest()[:16]
-    if rate_limits.try_use(session, key, SIGN_IN_REFUSED_RATE, now(), table=table):
-        audit.record(session, audit.Kind.SIGN_IN_REFUSED, account=account, detail=why)
-
-
-def use_sign_in(session: Session, sign_in: SignIn) -> int:
-    """Use a link up and return its account's id; raise BadToken if somebody was faster."""
-    used = update(SignIn).where(SignIn.id == sign_in.id, SignIn.used_at.is_(None))
-    account_id: int | None = session.scalar(used.values(used_at=now()).returning(SignIn.account_id))
-    if account_id is None:
-        raise BadToken
-    return account_id

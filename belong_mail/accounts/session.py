@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
-from belong_mail.accounts.service import NotFound, browser_proof, has_office_right
+from belong_mail.accounts.service import NotFound, has_office_right
+from belong_mail.accounts.signing_in import browser_proof
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose

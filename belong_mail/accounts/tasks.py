@@ -3,11 +3,11 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identity_tasks, invitations
+from belong_mail.accounts import identity_tasks, invitations, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession, SignIn
 from belong_mail.accounts.right_tasks import post_to
-from belong_mail.accounts.service import PASSKEY_CHANGED, PROOF, SignInRequest
+from belong_mail.accounts.signing_in import PASSKEY_CHANGED, PROOF, SignInRequest
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring
@@ -55,7 +55,7 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     account = session.scalar(found)
     if account is None or not accounts.may_sign_in(session, account):
         why = "no-right" if account else "no-account"
-        accounts.record_refusal(session, account, why, WorkerLimit)
+        signing_in.record_refusal(session, account, why, WorkerLimit)
         return
     invitations.account_address(keyring.opener, keyring.index, account)
     if identity_tasks.is_linked(session, keyring, account):
@@ -64,7 +64,7 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     session.add(sign_in)
     session.flush()
     if not rate_limits.try_uses(session, _uses(keyring.index, account, identity, asking), now()):
-        accounts.record_refusal(session, account, "too-often", WorkerLimit)
+        signing_in.record_refusal(session, account, "too-often", WorkerLimit)
         return
     _post_link(session, keyring, SIGN_IN, sign_in, asking.language)
 
@@ -93,7 +93,7 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
         return
     account, browser_session = row
     invitations.account_address(keyring.opener, keyring.index, account)
-    if accounts.has_passkey(session, account):
+    if signing_in.has_passkey(session, account):
         return
     if identity_tasks.is_linked(session, keyring, account):
         return
@@ -122,7 +122,7 @@ def _uses(
     def allowance(whose: str) -> bytes:
         return index.limited(f"sign-in/{whose}/{identity}")
 
-    if accounts.is_known_browser(asking.known_as, account):
+    if signing_in.is_known_browser(asking.known_as, account):
         known = allowance(f"known/{asking.known_as}")
         return [
             (known, SIGN_IN_KNOWN_BROWSER_RATE),

@@ -5,7 +5,7 @@ from flask_babel import get_locale
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from belong_mail.accounts import identities
+from belong_mail.accounts import identities, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
@@ -46,7 +46,7 @@ def home() -> str:
 
 def _offers_passkey(session: Session, account: Account) -> bool:
     """Tell whether who is signed in has no passkey, could use one, and has not said no."""
-    if account.passkey_declined_at is not None or accounts.has_passkey(session, account):
+    if account.passkey_declined_at is not None or signing_in.has_passkey(session, account):
         return False
     return not identities.is_used(session, services().settings, account)
 

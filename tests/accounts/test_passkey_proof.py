@@ -7,7 +7,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import signing_in
 from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
@@ -95,7 +95,7 @@ def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
             select(Account, BrowserSession).join(BrowserSession)
         ).one()
         said = {"account": account.public_id, "session": browser_session.public_id}
-        seal_job(session, services.sealer, accounts.PROOF, {**said, "language": "en"})
+        seal_job(session, services.sealer, signing_in.PROOF, {**said, "language": "en"})
     worker.drain()
     assert len(relay.accepted) == before
     assert owner.open("/lead/").status_code == 200

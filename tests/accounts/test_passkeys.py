@@ -13,11 +13,11 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from belong_mail.accounts import service as accounts
+from belong_mail.accounts import signing_in
 from belong_mail.accounts.models import Account, GroupLead, Passkey
-from belong_mail.accounts.passkey_views import CHALLENGE_MAX_AGE
 from belong_mail.accounts.passkeys import MAX_PASSKEYS
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
+from belong_mail.accounts.views import CHALLENGE_MAX_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -504,9 +504,11 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
         said = {"account": account.public_id, "what": "stolen"}
-        seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, said)
+        seal_job(session, services.sealer, signing_in.PASSKEY_CHANGED, said)
         for _ in range(30):
-            seal_job(session, services.sealer, accounts.PASSKEY_CHANGED, {**said, "what": "added"})
+            seal_job(
+                session, services.sealer, signing_in.PASSKEY_CHANGED, {**said, "what": "added"}
+            )
     before = len(relay.to(LEAD))
     worker.drain()
     assert len(relay.to(LEAD)) - before == PASSKEY_CHANGED_RATE.burst - 1

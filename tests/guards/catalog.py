@@ -1193,7 +1193,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-link-signs-in-nobody-who-was-removed",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         "    if not may_sign_in(session, account):\n        raise BadToken\n",
         "",
         (f"{PEOPLE}::test_the_sign_in_link_of_a_removed_lead_signs_nobody_in",),
@@ -1331,35 +1331,35 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-challenge-is-used-up-once",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "session, used, rate, now(), table=counts) is None:",
         "session, used, rate, now(), table=counts) == 0:",
         (f"{PASSKEYS}::test_an_answer_serves_once_even_with_an_older_cookie",),
     ),
     (
         "a-challenge-is-for-one-purpose",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "    if not isinstance(kept, list) or kept[0] != purpose:\n",
         "    if not isinstance(kept, list):\n",
         (f"{PASSKEYS}::test_what_was_asked_to_add_a_passkey_signs_nobody_in",),
     ),
     (
         "a-challenge-ends-after-five-minutes",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "    if not 0 <= now().timestamp() - kept[2] <= CHALLENGE_MAX_AGE.total_seconds():\n",
         "    if False:\n",
         (f"{PASSKEYS}::test_an_answer_comes_within_five_minutes",),
     ),
     (
         "who-may-not-sign-in-does-not-by-a-passkey",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "        if not accounts.may_sign_in(session, account):\n",
         "        if False:\n",
         (f"{PASSKEYS}::test_who_may_not_sign_in_does_not_by_a_passkey",),
     ),
     (
         "who-signs-in-by-the-district-does-not-by-a-passkey",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "        if identities.is_used(session, services().settings, account):\n",
         "        if False:\n",
         (f"{DISTRICT_PASSKEYS}::test_a_passkey_signs_nobody_in_who_has_switched_to_the_district",),
@@ -1373,7 +1373,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-passkey-proves-who-is-signed-in-and-nobody-else",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "        if owner.id != signed_in().id or way is not Way.PASSKEY:\n",
         "        if way is not Way.PASSKEY:\n",
         (f"{PASSKEY_PROOF}::test_the_passkey_of_somebody_else_proves_nothing",),
@@ -1423,7 +1423,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-proof-is-mailed-to-nobody-who-has-a-passkey",
         "belong_mail/accounts/tasks.py",
-        "    if accounts.has_passkey(session, account):\n        return\n",
+        "    if signing_in.has_passkey(session, account):\n        return\n",
         "",
         (
             f"{PASSKEY_PROOF}::test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey",
@@ -1431,28 +1431,28 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "who-adds-a-passkey-is-signed-out-elsewhere",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "signed_in(), *said)\n        browsers.end_others(session, signed_in())\n",
         "signed_in(), *said)\n",
         (f"{PASSKEYS}::test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else",),
     ),
     (
         "who-removes-a-passkey-is-signed-out-elsewhere",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "signed_in(), name)\n        browsers.end_others(session, signed_in())\n",
         "signed_in(), name)\n",
         (f"{PASSKEYS}::test_who_adds_or_removes_a_passkey_is_signed_out_everywhere_else",),
     ),
     (
         "a-known-browser-begins-a-passkey-during-a-flood",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "throttle(session, rate_limits.NO_WAIT, known_as=browsers.known_as())",
         "throttle(session, rate_limits.NO_WAIT)",
         (f"{PASSKEYS}::test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms",),
     ),
     (
         "a-known-browser-ends-a-passkey-during-a-flood",
-        "belong_mail/accounts/passkey_views.py",
+        "belong_mail/accounts/views.py",
         "throttle(session, rate_limits.NO_WAIT, known_as=known_as)",
         "throttle(session, rate_limits.NO_WAIT)",
         (f"{PASSKEYS}::test_whoever_is_known_uses_a_passkey_while_strangers_flood_the_forms",),
@@ -2727,21 +2727,21 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "sign-in-in-the-same-browser",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         "        SignIn.browser_hash == browser_hash,\n",
         "",
         (SIGN_IN,),
     ),
     (
         "sign-in-link-for-its-own-account",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         "        SignIn.account_id == link.account_id,\n",
         "",
         (f"{LOCKOUT}::test_who_asked_for_another_lead_cannot_use_a_leads_link",),
     ),
     (
         "who-asked-long-ago-uses-no-newer-link",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         (
             "        SignIn.created_at > now() - LINK_MAX_AGE,\n"
             "    )\n"
@@ -2851,13 +2851,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-known-browser-has-links-of-its-own",
         "belong_mail/accounts/tasks.py",
-        "    if accounts.is_known_browser(asking.known_as, account):\n",
+        "    if signing_in.is_known_browser(asking.known_as, account):\n",
         "    if False:\n",
         (f"{LOCKOUT}::test_a_browser_in_which_a_lead_has_signed_in_gets_its_link_during_a_flood",),
     ),
     (
         "a-known-browser-is-of-one-account",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         "/{nonce}/{account.public_id}",
         "/{nonce}",
         (f"{LOCKOUT}::test_a_proof_of_one_account_gives_nothing_to_another",),
@@ -2871,7 +2871,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "sign-in-once",
-        "belong_mail/accounts/service.py",
+        "belong_mail/accounts/signing_in.py",
         "            SignIn.public_id == public_id,\n            SignIn.used_at.is_(None),\n",
         "            SignIn.public_id == public_id,\n",
         (SIGN_IN,),

@@ -73,7 +73,8 @@ FORMS: dict[str, dict[str, Any]] = {
 WITHOUT_WORDS = {
     "people.listed", "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
-    "passkey.options", "passkey.remove", "passkey.decline", "passkey.ask_again", "passkey.prove",
+    "passkey.options", "passkey.remove", "passkey.decline", "passkey.begin_proof",
+    "passkey.finish_proof",
     "office_groups.move", "office_groups.launch", "office_groups.restore",
     "office_health.retry", "office_health.accept", "office_health.undo",
     "office.resend", "office_groups.remove_question",

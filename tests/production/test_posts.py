@@ -27,7 +27,7 @@ FROM_MAIL = {"subscriptions.one_click"}
 # possible as things are: a group that has started is not launched again.
 ANSWERS = {200, 302, 303, 404, 409, 422}
 # Taken, and refused for want of a passkey's answer, by a page that says so.
-REFUSED = {"passkey.prove": "with the passkey that you sign in with here"}
+REFUSED = {"passkey.finish_proof": "with the passkey that you sign in with here"}
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "contact.write": {"message": "Where is the ramp?", "topic": "need"},
 }
 # Buttons whose form stands on another page than the one they lead to.
-FORM_PAGES = dict.fromkeys(("passkey.begin", "passkey.sign_in"), "/sign-in")
+FORM_PAGES = dict.fromkeys(("passkey.begin", "passkey.finish"), "/sign-in")
 MEMBERSHIP = re.compile(r'name="membership" value="([^"]+)"')
 TOKEN = re.compile(r'(name="csrf_token"[^>]*value=")[^"]*')
 

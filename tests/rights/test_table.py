@@ -42,8 +42,8 @@ TOO_LATE = {
 NEEDS_MORE = {
     "sign_in.confirm POST",
     "sign_in.prove POST",
-    "passkey.prove POST",
-    "passkey.sign_in POST",
+    "passkey.finish_proof POST",
+    "passkey.finish POST",
     "district.back GET",
     "district.back POST",
 }
