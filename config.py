@@ -437,10 +437,11 @@ def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
 
 def _development_defaults(given: Mapping[str, str]) -> dict[str, str]:
     """Return what development needs no setting for; keys are made in var/keys when missing."""
-    if KEYS.keys() <= given.keys():
+    missing = {name: kind for name, kind in KEYS.items() if name not in given}
+    if not missing:
         return DEVELOPMENT
-    kept = encryption.load_or_create_keys(ROOT / "var" / "keys")
-    return DEVELOPMENT | {name: kept[kind] for name, kind in KEYS.items()}
+    kept = encryption.load_or_create_keys(ROOT / "var" / "keys", missing.values())
+    return DEVELOPMENT | {name: kept[kind] for name, kind in missing.items()}
 
 
 def _odd_pairs(values: Mapping[str, Any]) -> list[str]:

@@ -40,6 +40,14 @@ CHECKS = {
     "djlint": ("djlint", "templates", "emails", "--lint"),
 }
 C_LIBRARY = ctypes.CDLL(None)
+LOCKS = {
+    "run": "pyproject.toml",
+    "build": "--group build",
+    "test": "pyproject.toml --group test --group lint",
+}
+NOT_INSTALLED = """The packages could not be installed: pip says why above. Is this machine online?
+Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL. Then start again."""
+PORT = 5000
 SECONDS_TO_SERVE = 60
 SECONDS_TO_END = 20
 
@@ -59,11 +67,9 @@ def set_up(lock: str) -> None:
         if is_set_up(lock):
             return
         print(f"Setting up .venv from requirements/{lock}.txt; this is done once …", flush=True)
-        only_tests_are_missing = is_set_up("run") and not stamp("test").exists()
-        for each in ("run", "test"):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                stamp(each).unlink()
-        if not only_tests_are_missing:
+        if is_set_up("run") and not stamp("test").exists():
+            stamp("run").unlink()  # the packages of a server that may run stay
+        else:
             make_venv(VENV)
         install(VENV, "--require-hashes", "-r", REQUIREMENTS / f"{lock}.txt")
         for each in ("run", lock):
@@ -99,40 +105,15 @@ def make_venv(folder: Path) -> None:
 
 
 def install(folder: Path, *what: str | Path) -> None:
-    """Install by uv where it is at hand and works, else by pip; else say kindly why not."""
-    uv = shutil.which("uv")
-    if uv:
-        how = ("--quiet", "--compile-bytecode", "--python", tool("python", folder))
-        if run_through(uv, "pip", "install", *how, *what).returncode == 0:
-            return
-        print("uv could not install the packages. Trying pip …", flush=True)
+    """Install by the machine's pip."""
+    if run_through(PYTHON, "-c", "import pip").returncode != 0:
+        raise SystemExit("This Python has no pip. On Debian and Ubuntu: apt install python3-pip")
+    pip = (PYTHON, "-m", "pip", "--python", tool("python", folder))
     # Python compiles what it imports, which is a fifth of it: pip would compile all.
     quietly = ("--quiet", "--no-input", "--no-compile", "--disable-pip-version-check")
-    attempt = run_through(*pip(folder), "install", *quietly, *what)
+    attempt = run_through(*pip, "install", *quietly, *what)
     if attempt.returncode != 0:
-        raise SystemExit(f"{attempt.stdout[-2000:]}\n{advice(attempt.stdout)}")
-
-
-def pip(folder: Path) -> tuple[str | Path, ...]:
-    """Return a pip that installs into the folder: the machine's, or the one that Python brings."""
-    python = tool("python", folder)
-    if run_through(PYTHON, "-c", "import pip").returncode == 0:
-        return PYTHON, "-m", "pip", "--python", python
-    if run_through(python, "-m", "ensurepip").returncode == 0:
-        return python, "-m", "pip"
-    raise SystemExit("This Python has no pip. On Debian and Ubuntu: apt install python3-pip")
-
-
-def advice(last_words: str) -> str:
-    """Turn what pip said as it gave up into what can be done now."""
-    if "DO NOT MATCH THE HASHES" in last_words:
-        return "A package does not match the lock, so it was not installed."
-    if "No space left" in last_words:
-        return "The disk is full. Make room, then start again."
-    if re.search("connection|timed out|resolve|No matching dist", last_words, re.IGNORECASE):
-        return """pip could not get the packages from its index. Is this machine online?
-Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL. Then start again."""
-    return "pip could not install the packages. Fix what it says above, then start again."
+        raise SystemExit(f"{attempt.stdout[-2000:]}\n{NOT_INSTALLED}")
 
 
 # ---- Processes ----
@@ -212,23 +193,19 @@ def become(*arguments: str) -> NoReturn:
 
 
 def run(port: int) -> int:
-    """Serve the app on this machine until Ctrl-C: web and worker, each with its own keys."""
+    """Serve the app on this machine until Ctrl-C; `web` keeps no key of the worker."""
     refuse_taken(port)
     set_up("run")
     address = f"http://localhost:{port}"
     env = dict(os.environ)
     if not is_set("BELONG_BASE_URL"):
         env["BELONG_BASE_URL"] = address
-    web = flask("web", "--port", str(port), "--workers", "1")
     with suppress(KeyboardInterrupt), together() as ours:
-        if (VAR / "keys").is_dir():
-            ours["The web server"] = start(*web, env=blind(env | key_files()))
         prepared = run_through(*flask("prepare"), env=env)
         if prepared.returncode != 0:
             raise SystemExit(f"{prepared.stdout}\nThe app could not be set up: see above.")
-        env |= key_files()
-        if "The web server" not in ours:
-            ours["The web server"] = start(*web, env=blind(env))
+        web = flask("web", "--port", str(port), "--workers", "1")
+        ours["The web server"] = start(*web, env=env)
         ours["The worker"] = start(*flask("worker"), env=env)
         wait_until_served(port, ours)
         print(f"\nBelong Mail   {address}/\nIts mailbox   {address}/dev/mailbox")
@@ -240,25 +217,10 @@ def run(port: int) -> int:
 
 
 def refuse_taken(port: int) -> None:
-    trouble = trouble_with(port)
-    if trouble:
-        free = next((each for each in range(5001, 5100) if not trouble_with(each)), 8000)
-        raise SystemExit(f"Port {port} {trouble}. Choose another: python3 dev.py run --port {free}")
-
-
-def trouble_with(port: int) -> str:
-    """Say why the port cannot be ours, if so; macOS lends one that somebody listens on already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            return "needs administrator rights"
-        except OSError:
-            return "is taken"
+    """Raise SystemExit if somebody listens there; macOS would let us too, beside them."""
     with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
-        return "is taken"
-    return ""
+        other = PORT + 1 if port == PORT else PORT
+        raise SystemExit(f"Port {port} is taken. Choose another: python3 dev.py run --port {other}")
 
 
 def flask(*arguments: str) -> tuple[str | Path, ...]:
@@ -271,20 +233,6 @@ def is_set(name: str) -> bool:
     text = dotenv.read_text() if dotenv.is_file() else ""
     in_text = re.search(rf"^\s*(export\s+)?{name}(_FILE)?\s*=", text, re.MULTILINE)
     return name in os.environ or f"{name}_FILE" in os.environ or in_text is not None
-
-
-def key_files() -> dict[str, str]:
-    """Name the files of those keys that nobody set."""
-    kinds = ("secret", "public", "private", "index")
-    files = {f"BELONG_{kind.upper()}_KEYS": str(VAR / "keys" / kind) for kind in kinds}
-    return {f"{name}_FILE": file for name, file in files.items() if not is_set(name)}
-
-
-def blind(env: Mapping[str, str]) -> dict[str, str]:
-    """Leave out the keys that open and that index; empty means none, whatever .env says."""
-    names = ("BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS")
-    left = {name: value for name, value in env.items() if not name.startswith(names)}
-    return left | dict.fromkeys(names, "")
 
 
 def wait_until_served(port: int, ours: Mapping[str, subprocess.Popen[str]]) -> None:
@@ -376,54 +324,18 @@ def docs() -> int:
 
 
 def lock() -> int:
-    """Renew the locks from pyproject.toml; nothing is written unless all are sound."""
-    VAR.mkdir(exist_ok=True)
-    uv = find_uv()
-    locks = {
-        "run": solve(uv, "pyproject.toml"),
-        "build": solve(uv, "--group", "build"),
-        "test": solve(uv, "pyproject.toml", "--group", "test", "--group", "lint"),
-    }
-    differing = (pins(locks["run"]) | pins(locks["build"])) - pins(locks["test"])
-    if differing:
-        raise SystemExit(f"The tests would not try what runs: {', '.join(sorted(differing))}")
-    for name, text in locks.items():
-        (REQUIREMENTS / f"{name}.txt").write_text(text)
-        print(f"requirements/{name}.txt holds {len(pins(text))} packages.", flush=True)
-    return 0
-
-
-def find_uv() -> str | Path:
-    """Return uv: the machine's where it works, else one of our own in var/."""
-    uv = shutil.which("uv")
-    if uv and run_through(uv, "--version").returncode == 0:
-        return uv
+    """Renew the locks from pyproject.toml; a package that is locked stays as long as it fits."""
     own = VAR / "uv"
     if not tool("uv", own).exists():
         make_venv(own)
         install(own, "uv")
-    return tool("uv", own)
-
-
-def solve(uv: str | Path, *what: str) -> str:
-    """Return a lock's text, which names no index, no address and no path of this machine."""
-    out = VAR / "lock.txt"
-    out.unlink(missing_ok=True)
-    how = ("--universal", "--generate-hashes", "--no-header", "--python-version", "3.11")
-    solved = run_through(uv, "pip", "compile", "-q", *how, *what, "-o", out)
-    if solved.returncode != 0:
-        raise SystemExit(
-            f"{solved.stdout}\nThe locks could not be renewed. They stay as they were."
-        )
-    text = out.read_text()
-    foreign = re.search(r"^-.*|^.*(://|\s/).*", text, re.MULTILINE)
-    if foreign:
-        raise SystemExit(f"A lock may name no index and no path of this machine: {foreign[0]}")
-    return text
-
-
-def pins(text: str) -> set[str]:
-    return set(re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE))
+    how = "pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11"
+    for name, what in LOCKS.items():
+        out = f"requirements/{name}.txt"
+        solved = run_through(tool("uv", own), *how.split(), *what.split(), "-o", out)
+        if solved.returncode != 0:
+            raise SystemExit(f"{solved.stdout}\n{out} could not be renewed.")
+    return 0
 
 
 # ---- Begin ----
@@ -457,7 +369,7 @@ def commands() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__)
     named = parser.add_subparsers(required=True, metavar="COMMAND")
     running = named.add_parser("run", help="run the app here, with sample groups and a mailbox")
-    running.add_argument("--port", type=port_number, default=5000)
+    running.add_argument("--port", type=port_number, default=PORT)
     running.set_defaults(command=run)
     named.add_parser(
         "test",

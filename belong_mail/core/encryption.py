@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -144,13 +144,13 @@ def new_keys() -> dict[str, str]:
     }
 
 
-def load_or_create_keys(folder: Path) -> dict[str, str]:
-    """Return the keys in a folder, one file each (0600); the first call makes them."""
+def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return keys of a folder, one file each (0600); the first call makes all of them."""
     if not all((folder / kind).exists() for kind in KINDS):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kind, key in new_keys().items():
             _write(folder / kind, key)
-    return {kind: (folder / kind).read_text().strip() for kind in KINDS}
+    return {kind: (folder / kind).read_text().strip() for kind in wanted}
 
 
 def validate_keys(

@@ -17,6 +17,12 @@ SITE = """
 import os, sys
 if "HIDE_PIP" in os.environ and sys.prefix == sys.base_prefix:
     sys.modules["pip"] = None
+if "SLOW_PIP" in os.environ and "install" in sys.orig_argv:
+    import pathlib, time
+
+    pathlib.Path(".venv/half").touch()
+    pathlib.Path("var/pip.pid").write_text(f"{os.getpid()}\\n")
+    time.sleep(60)
 if "INTERRUPT_IN_DESTRUCTOR" in os.environ and "dev.py" in "".join(sys.orig_argv):
     import http.client, signal
 
@@ -61,12 +67,6 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def add_program(self, name: str, script: str) -> None:
-        """Put a shell script on the PATH."""
-        file = self.programs / name
-        file.write_text(f"#!/bin/sh\n{script}\n")
-        file.chmod(0o755)
 
     def noted(self, name: str) -> dict[str, Any]:
         """Wait for what the stand-in writes down."""

@@ -58,8 +58,6 @@ def ready(_ready: Checkout) -> Iterator[Checkout]:
     """Return a checkout that is set up; do it no harm."""
     _ready.forget()
     yield _ready
-    for program in _ready.programs.iterdir():
-        program.unlink()
     for settings in _ready.root.glob(".env"):
         settings.unlink()
 

@@ -1,4 +1,4 @@
-"""`dev.py run`: two processes, each with its own keys, that begin and end together."""
+"""`dev.py run`: two processes that begin and end together."""
 
 import os
 import signal
@@ -13,8 +13,6 @@ import pytest
 
 from tests.dev.checkout import Checkout, end, is_alive, wait_for, words_until
 from tests.servers.ports import free_port
-
-WORKERS_OWN = {"BELONG_PRIVATE_KEYS", "BELONG_INDEX_KEYS"}
 
 
 @contextmanager
@@ -41,33 +39,6 @@ def test_it_prints_where_to_go_and_what_the_app_has_to_say(ready: Checkout) -> N
     assert f"http://localhost:{port}/dev/mailbox\n" in said
     assert "Sign in as the sample lead." in said
     assert ready.noted("web")["port"] == port
-
-
-def test_each_process_gets_only_its_own_keys(ready: Checkout) -> None:
-    secret = {f"{name}{way}": "kept from the web" for name in WORKERS_OWN for way in ("", "_FILE")}
-    (ready.root / ".env").write_text("export BELONG_PRIVATE_KEYS_FILE=elsewhere\n")
-    with serving(ready, **secret):
-        web, worker = ready.noted("web")["settings"], ready.noted("worker")["settings"]
-    assert "kept from the web" not in web.values()
-    assert {name: web[name] for name in web if "PRIVATE" in name or "INDEX" in name} == (
-        dict.fromkeys(WORKERS_OWN, "")
-    )
-    assert secret.items() <= worker.items()
-
-
-def test_keys_that_nobody_set_are_read_from_their_files(ready: Checkout) -> None:
-    with serving(ready, BELONG_SECRET_KEYS="our own"):
-        prepare = ready.noted("prepare")["settings"]
-        web, worker = ready.noted("web")["settings"], ready.noted("worker")["settings"]
-    assert not [name for name in prepare if name.endswith("_FILE")]
-    kept = ready.root / "var" / "keys"
-    assert {name: value for name, value in worker.items() if name.endswith("_FILE")} == {
-        "BELONG_PUBLIC_KEYS_FILE": str(kept / "public"),
-        "BELONG_PRIVATE_KEYS_FILE": str(kept / "private"),
-        "BELONG_INDEX_KEYS_FILE": str(kept / "index"),
-    }
-    assert web["BELONG_PUBLIC_KEYS_FILE"] == worker["BELONG_PUBLIC_KEYS_FILE"]
-    assert web["BELONG_SECRET_KEYS"] == worker["BELONG_SECRET_KEYS"] == "our own"
 
 
 def test_mailed_links_lead_here_unless_a_setting_says_otherwise(ready: Checkout) -> None:

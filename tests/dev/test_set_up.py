@@ -14,12 +14,6 @@ from tests.dev.conftest import Bare, NewCheckout
 from tests.dev.pythons import pythons
 from tests.servers.ports import free_port
 
-SLOW_UV = """
-: > .venv/half
-echo $$ > var/uv.pid
-exec /bin/sleep 60
-"""
-
 
 def is_set_up_anew(answer: subprocess.CompletedProcess[str]) -> bool:
     assert answer.returncode == 0, answer.stdout
@@ -36,33 +30,10 @@ def test_the_second_time_nothing_is_installed_and_nobody_asked(ready: Checkout) 
     assert not is_set_up_anew(ready.dev("test", "-x", HIDE_PIP="1"))
 
 
-def test_a_machine_without_pip_uses_the_one_inside_python(checkout: Checkout) -> None:
-    checkout.python = pythons()[0]
-    assert is_set_up_anew(checkout.dev("test", "-x", HIDE_PIP="1"))
-
-
 def test_a_machine_with_no_pip_at_all_is_told_what_to_install(checkout: Checkout) -> None:
     answer = checkout.dev("lint", HIDE_PIP="1")
     assert answer.returncode == 1
     assert answer.stdout.endswith("apt install python3-pip\n")
-
-
-def test_uv_is_used_where_it_is_at_hand(checkout: Checkout) -> None:
-    install = "--python .venv/bin/python install -q --require-hashes -r requirements/test.txt"
-    checkout.add_program(
-        "uv", f'echo "$@" > var/uv-was-told\nexec {checkout.python} -m pip {install}'
-    )
-    assert is_set_up_anew(checkout.dev("test", "-x"))
-    told = (checkout.root / "var" / "uv-was-told").read_text()
-    assert told.startswith("pip install")
-    assert "--require-hashes" in told
-
-
-def test_where_uv_fails_pip_takes_over(checkout: Checkout) -> None:
-    checkout.add_program("uv", "exit 127")
-    answer = checkout.dev("test", "-x")
-    assert is_set_up_anew(answer)
-    assert "Trying pip" in answer.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -72,16 +43,14 @@ def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
 ) -> None:
     if before == "a server":
         set_up_to_run(checkout)
-    checkout.add_program("uv", SLOW_UV)
-    process = checkout.start("test", "-x")
-    pid_file = checkout.root / "var" / "uv.pid"
+    process = checkout.start("test", "-x", SLOW_PIP="1")
+    pid_file = checkout.root / "var" / "pip.pid"
     wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
     assert (checkout.root / ".venv" / "half").exists()
     process.send_signal(number)
     process.communicate(timeout=60)
     wait_for(lambda: not is_alive(int(pid_file.read_text())))
 
-    (checkout.programs / "uv").unlink()
     assert is_set_up_anew(checkout.dev("test", "-x"))
     assert not (checkout.root / ".venv" / "half").exists()
 
@@ -167,7 +136,7 @@ def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> 
     for _ in range(2):
         answer = checkout.dev("test", "-x")
         assert answer.returncode == 1
-        assert "does not match the lock" in answer.stdout
+        assert "DO NOT MATCH THE HASHES" in answer.stdout
 
     lock.write_text(sound)
     assert is_set_up_anew(checkout.dev("test", "-x"))
