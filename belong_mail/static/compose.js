@@ -88,6 +88,7 @@ for (const source of document.querySelectorAll(".pictures code")) {
 for (const button of views) {
   button.addEventListener("click", () => {
     view = button;
+    for (const each of views) each.setAttribute("aria-pressed", each === button);
     // A new frame: what an old one opens would be one more step for “back”.
     const old = frame(button.formTarget);
     old.replaceWith(old.cloneNode());
@@ -99,4 +100,4 @@ autosave(form, { saved: byId("saved"), notSaved: byId("not-saved"), offer: byId(
 // What the toolbar puts at the cursor need not be put at the end.
 form.querySelector("[name=meetings]").remove();
 frame(WIDE).hidden = true;
-if (form.elements.text.value) view.click();
+view.click();

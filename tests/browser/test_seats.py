@@ -135,7 +135,7 @@ def test_a_stranger_in_a_leads_seat_writes_tests_releases_pauses_and_reads_what_
     hands = come_in(seat, language)
     sign_in(hands, say, slow)
     write(hands, say)
-    to_release = seat.get_by_role("button", name=say("Save, then send or schedule"))
+    to_release = seat.get_by_role("button", name=say("Send or schedule"))
     hands.press(to_release)
     heading(seat, say("Send or schedule"))
     hands.press(seat.get_by_role("button", name=say("Send me a test copy")))

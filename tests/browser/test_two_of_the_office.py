@@ -90,7 +90,7 @@ def open_group(office: Page, site: Site) -> None:
 
 
 def ask_to_send(lead: Page) -> None:
-    press(lead, "Save, then send or schedule")
+    press(lead, "Send or schedule")
     lead.get_by_label("Now").check()
     lead.get_by_label("1 minute").check()
     press(lead, "Ask for a second OK")
@@ -106,7 +106,7 @@ def write_with_a_flyer(lead: Page) -> None:
     press(lead, "Write a newsletter")
     lead.get_by_label("Subject").first.fill("Seeds in September")
     lead.locator("[name=text]").fill("Hello. We share **seeds**.")
-    press(lead, "Save, then add flyers (PDF)")
+    press(lead, "Add flyers (PDF)")
     lead.get_by_label("Title").fill("Seed fair")
     file = FilePayload(name="seeds.pdf", mimeType="application/pdf", buffer=flyer())
     lead.locator("[type=file]").set_input_files([file])
