@@ -64,6 +64,24 @@ PERSONAL = [
 ]
 WORDED = [
     Case(
+        "a text message gateway that is no daemon by its name",
+        FINAL,
+        mail(
+            f"Message could not be delivered to mobile.\n\nTo: {ADA}",
+            sender="5555550100@text.example",
+            subject="Undeliverable message",
+        ),
+    ),
+    Case(
+        "a person writes of what came back from a phone",
+        OTHER,
+        mail(
+            "It says that my message could not be delivered to mobile. Do you know why?",
+            sender=PERSON,
+            subject="Re: News for July",
+        ),
+    ),
+    Case(
         "unknown, with advice in brackets",
         GONE,
         mail(

@@ -2285,6 +2285,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (OUTCOMES,),
     ),
     (
+        "an-address-that-nobody-could-verify-is-not-gone",
+        "belong_mail/mail/smtp/replies.py",
+        '    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("verification timed out")),\n',
+        "",
+        (f"{OUTCOMES}::test_a_reply_means",),
+    ),
+    (
         "a-recipients-limit-stops-nobody-else",
         "belong_mail/mail/phrases.py",
         "            phrase.unless and ",

@@ -30,6 +30,10 @@ _OF_ANOTHER_KIND = frozenset({
 # What sendmail writes for every bare 550, 553 or 551: there the words count.
 _GUESSES: Final = frozenset({"5.1.1", "5.1.3", "5.1.6"})
 _UNKNOWN: Final = "no such user"
+_UNVERIFIED: Final = "verification timed out"
+# The server closes the connection (RFC 5321, 3.8): that says nothing of an address, however a
+# report that gave up on it puts it.
+_CLOSING: Final = 421
 _URL = r"https?://\S+"
 _ASIDE = (
     r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]"
@@ -105,6 +109,8 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
     words = re.sub(_SERVER, "", " ".join(" ".join(lines).split()))
     code, found = _codes(lines)
     status = _more_specific(status if status[:1] in "45" else "", found)
+    if code == _CLOSING and found[:1] != "5":
+        status = found
     verb = _verb(words, beside)
     phrases = frozenset(phrases_in_reply(words))
     if verb == "RCPT" and _is_idiom(words, phrases, status, code):
@@ -114,7 +120,9 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
         words = told
     phrase = known_phrase(words)
     is_guessed = code and status in _GUESSES and status != found
-    if is_guessed or (phrase in _OF_ANOTHER_KIND and status[1:3] == ".1"):
+    if sure := _sure_status(code, phrases, words):
+        status = sure
+    elif is_guessed or (phrase in _OF_ANOTHER_KIND and status[1:3] == ".1"):
         status = ""
     elif verb == "RCPT" and phrases == {_UNKNOWN} and re.fullmatch(_SAYS_LITTLE, status):
         status = "5.1.1"
@@ -129,6 +137,13 @@ def _classified(lines: list[str], status: str, beside: str) -> BounceReason:
         verdict = ReplyClass.FAIL
     phrase = _BECAUSE_OF_US.get(verdict, phrase)
     return BounceReason(_refined(status, first, phrase, verdict), kept, verdict, phrase)
+
+
+def _sure_status(code: int | None, phrases: frozenset[str], words: str) -> str:
+    """Return the status that words stand for whatever the codes say, or ""."""
+    if _UNVERIFIED in phrases:
+        return "4.4.3"
+    return "5.1.2" if code is None and is_said("no_such_domain", words) else ""
 
 
 def _passing_status(code: int | None, phrase: str, words: str) -> str:

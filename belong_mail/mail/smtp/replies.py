@@ -111,6 +111,7 @@ RULES: Final = (
     ReplyRule(ReplyClass.CREDENTIALS, "5", r"5\.7\.(3|8|9|10|11|57|139)"),
     ReplyRule(ReplyClass.SENDER, "5", r"5\.1\.[78]|5\.7\.60"),
     ReplyRule(ReplyClass.SENDER, "5", says=_matches_phrase("sender refused")),
+    ReplyRule(ReplyClass.FAIL, "5", says=_matches_phrase("verification timed out")),
     ReplyRule(
         ReplyClass.CREDENTIALS, "5", says=_matches_phrase("authentication", "encryption required")
     ),
