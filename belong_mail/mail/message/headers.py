@@ -15,11 +15,12 @@ FOLD_AT: Final = 76
 # So that "Reply-To: " and a word still fit on one line.
 _MAX_WORD: Final = 66
 _ADDRESS_HEADERS = frozenset({"from", "reply-to", "sender", "to"})
-_FOLDED = _ADDRESS_HEADERS | {"subject"}
+_FOLDED = _ADDRESS_HEADERS | {"subject", "list-unsubscribe"}
 _OURS_ALONE = frozenset({"bcc", "mime-version", "return-path", "received"})
 _PLAIN_ADDRESS = r"[A-Za-z0-9._+-]{1,64}@(?![.-])[A-Za-z0-9.-]{1,189}(?<![.-])"
 PLAIN: Final = dict.fromkeys(_ADDRESS_HEADERS, ("x" * 64 + "@" + "x" * 189, _PLAIN_ADDRESS))
 PLAIN["subject"] = "x" * 24, "[!-<>@-~]{1,24}"
+PLAIN["list-unsubscribe"] = "x" * 200, "[!-<>@-~]{1,200}"
 # The longest value that a FastTemplate may leave as it is, and a pattern of such: none has = or ?.
 PLAIN_ELSEWHERE: Final = "x" * 200, "(?! )[ -<>@-~]{1,200}(?<! )"
 _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{1,60}")
@@ -69,7 +70,8 @@ def format_header(name: str, value: str) -> bytes:
     """Return the header as it goes on the wire, folded, with its CRLF, or raise InvalidHeader.
 
     Subject may be any text. An address header holds one mailbox as `mailbox` writes it.
-    All others are printable ASCII and neither encoded nor folded.
+    All others are printable ASCII and not encoded; List-Unsubscribe is folded between its ways,
+    never within one.
     """
     kind = name.lower()
     if kind == "subject":
