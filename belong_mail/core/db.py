@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import stat
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib import import_module
@@ -155,38 +155,51 @@ class CompiledStatement:
 
     def run(self, connection: Connection, values: dict[str, Any]) -> tuple[list[Any], Any]:
         """Return the rows, and the driver's cursor, which counts what was changed."""
-        dialect: Any = connection.dialect
+        [found] = run_together(connection, (self, values))
+        return found
+
+    def bind(self, dialect: Any, values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+        """Return what a driver executes: SQL, parameters, options."""
         if dialect.name not in self._made:
             self._made[dialect.name] = self._make(dialect)
         sql, given, processors, order, options = self._made[dialect.name]
         given = given | values
-        for name, process in processors:
+        for name, process in processors.items():
             given[name] = process(given[name])
-        parameters = given if order is None else [given[name] for name in order]
-        driver: Any = connection.connection.driver_connection
-        error_of = dialect.loaded_dbapi.Error
-        try:
-            cursor = driver.execute(sql, parameters, **options)
-            return cursor.fetchall() if cursor.description else [], cursor
-        except error_of as error:
-            if is_cut := dialect.is_disconnect(error, driver, None):
-                connection.invalidate(error)
-            details = {
-                "hide_parameters": True,
-                "connection_invalidated": is_cut,
-                "dialect": dialect,
-            }
-            raise DBAPIError.instance(sql, None, error, error_of, **details) from error
+        return sql, given if order is None else [given[name] for name in order], options
 
     def _make(self, dialect: Any) -> tuple[Any, ...]:
         made = self._statement.compile(dialect=dialect)
-        processors = [
-            (name, process)
+        processors = {
+            name: process
             for bind, name in made.bind_names.items()
             if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        ]
+        }
         options = {} if dialect.positional else {"binary": True}
         return str(made), made.params, processors, made.positiontup, options
+
+
+def run_together(
+    connection: Connection, *calls: tuple[CompiledStatement, dict[str, Any]]
+) -> list[tuple[list[Any], Any]]:
+    """Run statements of which none needs what another found: PostgreSQL gets them at once.
+
+    So does it get the BEGIN before the first: a database that is far away costs one round trip.
+    """
+    dialect: Any = connection.dialect
+    driver: Any = connection.connection.driver_connection
+    bound = [statement.bind(dialect, values) for statement, values in calls]
+    error_of = dialect.loaded_dbapi.Error
+    try:
+        with nullcontext() if dialect.positional else driver.pipeline():
+            cursors = [driver.execute(sql, values, **options) for sql, values, options in bound]
+        return [(each.fetchall() if each.description else [], each) for each in cursors]
+    except error_of as error:
+        if is_cut := dialect.is_disconnect(error, driver, None):
+            connection.invalidate(error)
+        details = {"hide_parameters": True, "connection_invalidated": is_cut, "dialect": dialect}
+        statements = "; ".join(sql for sql, _, _ in bound)
+        raise DBAPIError.instance(statements, None, error, error_of, **details) from error
 
 
 Found = TypeVar("Found")

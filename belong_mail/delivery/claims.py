@@ -44,25 +44,38 @@ def claim_next(
     Returned are deliveries, or a chunk with what writes it. What workers died at is taken only
     when nothing else is in hand; a single message of that kind need not wait for an issue's end.
     """
-    if is_looking and _due_ids(session, _SINGLE_SUSPECT, 1):
+    due = _kinds_due(session) if is_looking else set()
+    if _SINGLE_SUSPECT in due:
         return (claim_suspect(session, owner) if is_free else []), None
-    ids = claim_due(session, owner, limit) if is_looking else []
+    ids = claim_due(session, owner, limit, due) if is_looking else []
     if ids:
         return ids, None
     chunk = claim_chunk(session, owner, members, limit)
     if chunk:
         return [], chunk
-    ids = [] if is_looking else claim_due(session, owner, limit)
-    if is_free and not ids and chunk is None:
+    if not is_looking:
+        due = _kinds_due(session)
+        ids = claim_due(session, owner, limit, due)
+    if is_free and not ids and chunk is None and due:
         ids = claim_suspect(session, owner)
     return ids, chunk
 
 
-def claim_due(session: Session, owner: str, limit: int) -> list[int]:
+def _kinds_due(session: Session) -> set[CompiledStatement]:
+    """Return which of the statements that claim would find anything: one is asked, not five."""
+    session.flush()
+    [flags], _ = _LOOKING.run(session.connection(), {"at": now()})
+    return {due for due, is_any in zip(_ALL_DUE, flags, strict=True) if is_any}
+
+
+def claim_due(
+    session: Session, owner: str, limit: int, kinds: set[CompiledStatement] | None = None
+) -> list[int]:
     """Take what is due: what somebody waits for, other single messages, second tries of issues."""
+    kinds = _kinds_due(session) if kinds is None else kinds
     ids: list[int] = []
     for due in (_AWAITED, _SINGLE, _OF_ISSUES):
-        if len(ids) < limit:
+        if due in kinds and len(ids) < limit:
             ids += _due_ids(session, due, limit - len(ids))
     return _claim(session, owner, ids)
 
@@ -127,16 +140,19 @@ def _due_ids(session: Session, due: CompiledStatement, limit: int) -> list[int]:
 
 
 def _due(*which: ColumnElement[bool]) -> CompiledStatement:
-    is_due = Delivery.due_at <= bindparam("at", type_=UtcTime())
-    is_waiting = or_(*(Delivery.state == state for state in WAITING))
     due = (
-        select(Delivery.id)
-        .where(*which, is_due, is_waiting)
+        _waiting(*which)
         .order_by(Delivery.due_at, Delivery.id)
         .limit(bindparam("limit", type_=Integer))
         .with_for_update(skip_locked=True)
     )
     return CompiledStatement(due)
+
+
+def _waiting(*which: ColumnElement[bool]) -> Select[int]:
+    is_due = Delivery.due_at <= bindparam("at", type_=UtcTime())
+    is_waiting = or_(*(Delivery.state == state for state in WAITING))
+    return select(Delivery.id).where(*which, is_due, is_waiting)
 
 
 def _insert_deliveries(
@@ -204,11 +220,17 @@ _NEXT_CHUNK = CompiledStatement(
 
 _IS_SINGLE = Delivery.newsletter_id.is_(None)
 _IS_AWAITED = or_(*(Delivery.kind == kind for kind in AWAITED))
-_AWAITED = _due(_IS_SINGLE, Delivery.deaths == 0, _IS_AWAITED)
-_SINGLE = _due(_IS_SINGLE, Delivery.deaths == 0, not_(_IS_AWAITED))
 _IS_GOING = and_(
     Delivery.newsletter_id.is_not(None), Delivery.newsletter_id.not_in(HALTED_NEWSLETTERS)
 )
-_OF_ISSUES = _due(_IS_GOING, Delivery.deaths == 0)
-_SINGLE_SUSPECT = _due(_IS_SINGLE, Delivery.deaths > 0)
-_SUSPECT = _due(_IS_GOING, Delivery.deaths > 0)
+_WHICH = (
+    (_IS_SINGLE, Delivery.deaths == 0, _IS_AWAITED),
+    (_IS_SINGLE, Delivery.deaths == 0, not_(_IS_AWAITED)),
+    (_IS_GOING, Delivery.deaths == 0),
+    (_IS_SINGLE, Delivery.deaths > 0),
+    (_IS_GOING, Delivery.deaths > 0),
+)
+_ALL_DUE = _AWAITED, _SINGLE, _OF_ISSUES, _SINGLE_SUSPECT, _SUSPECT = tuple(
+    _due(*which) for which in _WHICH
+)
+_LOOKING = CompiledStatement(select(*(_waiting(*which).exists() for which in _WHICH)))

@@ -76,11 +76,14 @@ class ConnectionPool:
             self._threads.add(thread)
             thread.start()
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float) -> bool:
         """Drive the conversations until there is news for the database, or for so long."""
         until = time.monotonic() + seconds
-        while not self._source.pop_wakeup() and (left := until - time.monotonic()) > 0:
+        while not self._source.pop_wakeup():
+            if (left := until - time.monotonic()) <= 0:
+                return False
             self.poll(left)
+        return True
 
     def poll(self, seconds: float) -> None:
         """Take the next steps; wait so long for the first of them."""

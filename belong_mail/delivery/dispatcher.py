@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from math import ceil
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Select
@@ -16,7 +17,7 @@ from belong_mail.core.decryption import UnknownKey
 from belong_mail.delivery import outcomes
 from belong_mail.delivery.journal import Journal, JournalEntry
 from belong_mail.delivery.models import State
-from belong_mail.delivery.outcomes import GIVE_BACK, Outcome
+from belong_mail.delivery.outcomes import GIVE_BACK, STALE, Outcome
 from belong_mail.delivery.throttle import CHUNK_MEMBERS, MAX_IN_HAND, ConcurrencyLimit
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.mail.smtp.connection import RelayUnavailable
@@ -89,8 +90,8 @@ def compose_message(pending: PendingMessage) -> Envelope | Outcome:
 
 # Seconds after which it is asked again whether a message's reader still wants it.
 STALE_SECONDS = 2.0
-# When so few in hand have no result, it is time for a transaction and for more.
-REFILL_BELOW = MAX_IN_HAND - CHUNK_MEMBERS
+# When so large a share in hand has a result, it is time for a transaction and for more.
+REFILL_SHARE = CHUNK_MEMBERS / MAX_IN_HAND
 
 
 class Dispatcher:
@@ -108,6 +109,8 @@ class Dispatcher:
         self.is_open = False
         self.on_wakeup: Callable[[], object] = bool
         self._idle = 0
+        self.most = MAX_IN_HAND
+        """How many may be in hand: no more than can leave before they grow stale."""
         self.held: set[int] = set()
         """Deliveries claimed whose outcome the database does not have."""
         self.is_ours_until = float("inf")
@@ -119,7 +122,11 @@ class Dispatcher:
         """Remember that deliveries have been claimed; older news is about fewer."""
         self._has_news = False
         self.held.update(ids)
-        self._has_rung = len(self.held) <= REFILL_BELOW
+        self._has_rung = len(self.held) <= self._refill_below
+
+    @property
+    def _refill_below(self) -> float:
+        return self.most * (1 - REFILL_SHARE)
 
     def put(self, messages: Iterable[PendingMessage]) -> None:
         """Let messages leave, unless the relay objected while they were claimed."""
@@ -157,6 +164,8 @@ class Dispatcher:
     def written(self) -> None:
         """Forget the results that were returned last: the database has them."""
         ids = [delivery_id for delivery_id, _ in self._unwritten]
+        if not any(outcome is STALE for _, outcome in self._unwritten):
+            self.most = min(MAX_IN_HAND, self.most + ceil(len(ids) / 4))
         self.held.difference_update(ids)
         self._journal.forget(ids)
         self._unwritten = []
@@ -168,6 +177,13 @@ class Dispatcher:
     def due_in(self) -> float | None:
         with self._lock:
             return self._first(time.monotonic())
+
+    def grows_stale_within(self, seconds: float) -> bool:
+        """Tell whether something waits that could not leave any more after so long."""
+        with self._lock:
+            at = time.monotonic()
+            self._first(at)
+            return bool(self._waiting) and at + seconds - self._waiting[0].made_at > STALE_SECONDS
 
     def next_message(self, patience: float) -> OutgoingMessage | None:
         while (pending := self._next(patience)) is not None:
@@ -256,7 +272,10 @@ class Dispatcher:
         while self._waiting:
             first = self._waiting[0]
             if at - first.made_at > STALE_SECONDS:
-                self._record(self._waiting.popleft().id, GIVE_BACK)
+                # As many as have left in that time may be in hand, and work for each connection.
+                few = 2 * self._limit.allowed
+                self.most = max(few, min(self.most, len(self.held)) - 1)
+                self._record(self._waiting.popleft().id, STALE)
             else:
                 return max(0.0, first.not_before - at)
         return None
@@ -266,7 +285,7 @@ class Dispatcher:
             self._journal.note(delivery_id, mark)
         self._results.append((delivery_id, outcome))
         left = len(self.held) - len(self._unwritten) - len(self._results)
-        if left <= 0 or (left <= REFILL_BELOW and not self._has_rung):
+        if left <= 0 or (left <= self._refill_below and not self._has_rung):
             self._has_rung = True
             self._tell()
 

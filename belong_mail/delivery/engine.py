@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
 from belong_mail.core.db import now
@@ -22,6 +23,8 @@ from belong_mail.delivery import retry as delivery_retry
 from belong_mail.delivery.connections import ConnectionPool
 from belong_mail.delivery.delivery_log import DeliveryLog
 from belong_mail.delivery.dispatcher import (
+    REFILL_SHARE,
+    STALE_SECONDS,
     Compose,
     ComposeMany,
     Dispatcher,
@@ -32,13 +35,16 @@ from belong_mail.delivery.models import LEASE
 from belong_mail.delivery.worker_lock import WorkerLock, WorkerStatus
 from belong_mail.mail.smtp.transport import Transport
 
-# Seconds of work between looks at what else there is to do.
-WORK_SLICE_SECONDS = 0.5
+# Seconds of work between looks at what else there is to do: more where these take long, for the
+# database is far away, or the processor busy.
+WORK_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.5, 5.0
+WORK_SHARE = 4
 # Seconds after which results are written down, however few.
 RESULT_WAIT_SECONDS = 0.05
 # Seconds after which single messages and second tries overtake the chunks of an issue.
 LOOK_GAP_SECONDS = 0.2
 RECOVER_GAP_SECONDS = 1.0
+RECOVER_SHARE = 10
 RENEW_GAP_SECONDS = 15.0
 # Seconds before the end of a lease after which nothing more leaves: clocks do not agree.
 LEASE_MARGIN_SECONDS = 5.0
@@ -76,7 +82,10 @@ class Engine:
         """The last transaction may have been made or not: we may hold what we do not know of."""
         self._rest: Span | None = None
         self._paced: Span | None = None
-        self._recovered_at = self._renewed_at = self._looked_at = float("-inf")
+        self._recover_at = self._renewed_at = self._looked_at = float("-inf")
+        self._left_at: float | None = None
+        self._away = 0.0
+        """Seconds for which the connections were last left alone between two slices of work."""
         self.stopping = threading.Event()
         self._log = DeliveryLog()
         self.kinds_alone: tuple[str, ...] | None = None
@@ -84,6 +93,7 @@ class Engine:
 
     def recover(self) -> None:
         """Take over what dead workers left, on a database that we know."""
+        began = time.monotonic()
         with self._sessions.begin() as session:
             session.connection()
             if not self._is_met():
@@ -92,16 +102,24 @@ class Engine:
         for name in dead:
             if self._lock.status_of(name) not in {WorkerStatus.ALIVE, WorkerStatus.STILL}:
                 self._lock.remove_worker_files(name)
-        self._recovered_at = time.monotonic()
+        at = time.monotonic()
+        self._recover_at = at + max(RECOVER_GAP_SECONDS, RECOVER_SHARE * (at - began))
 
     def work(self) -> bool:
         """Send for a while; tell whether there is more to do now."""
         self._log.tell()
-        if time.monotonic() - self._recovered_at > RECOVER_GAP_SECONDS:
+        self._left_at = self._left_at or time.monotonic()
+        if time.monotonic() > self._recover_at:
             self.recover()
-        until = time.monotonic() + WORK_SLICE_SECONDS
+        slice_seconds = min(MAX_SLICE_SECONDS, max(WORK_SLICE_SECONDS, WORK_SHARE * self._away))
+        with self._sessions.kw["bind"].connect() as connection:
+            return self._work_until(time.monotonic() + slice_seconds, connection)
+
+    def _work_until(self, until: float, connection: Connection) -> bool:
+        """Send for so long, over one connection: whether it answers is not asked at each turn."""
         while True:
-            has_moved = self._turn()
+            began = time.monotonic()
+            has_moved = self._turn(connection)
             if not self._is_met():
                 return True
             if not (self._dispatcher.held or self._lock.is_writable()):
@@ -109,17 +127,40 @@ class Engine:
             if not (has_moved or self._dispatcher.held or self._paced):
                 self._pool.poll(0)
                 return False
-            if self.stopping.is_set() or time.monotonic() >= until:
+            if self.stopping.is_set():
                 return True
+            turn_seconds = time.monotonic() - began
+            self._drive(turn_seconds)
+            is_over = time.monotonic() >= until
+            self._let_leave(self._away if is_over else turn_seconds)
+            if is_over:
+                self._left_at = time.monotonic()
+                return True
+
+    def _drive(self, turn_seconds: float) -> None:
+        """Let the connections go on until there is news, at least as long as the database had."""
+        at = time.monotonic()
+        if self._left_at is not None:
+            self._away, self._left_at = at - self._left_at, None
+        until = at + min(STALE_SECONDS, max(RESULT_WAIT_SECONDS, turn_seconds))
+        while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.ensure_connections()
-            if self._dispatcher.held or self._paced:  # else nobody has news for us
-                self._pool.run(RESULT_WAIT_SECONDS)
+            is_expecting = self._dispatcher.held or self._paced  # else nobody has news for us
+            if not is_expecting or self._pool.run(min(RESULT_WAIT_SECONDS, left)):
+                break
+
+    def _let_leave(self, seconds: float) -> None:
+        """Let leave what would grow stale if nobody drove the connections for so long."""
+        while not self.stopping.is_set() and self._dispatcher.grows_stale_within(seconds):
+            self._pool.ensure_connections()
+            self._pool.run(RESULT_WAIT_SECONDS)
 
     def rest(self, seconds: float) -> None:
         """Let what is under way go on for so long, or until we are told to stop."""
         until = time.monotonic() + seconds
         while not self.stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._pool.poll(left)
+            self._left_at = time.monotonic()
 
     def retry(self) -> None:
         """Try the relay now, although it was to be left alone for a while."""
@@ -170,7 +211,7 @@ class Engine:
             self._lock.remove_worker_files(name)
         self._has_failed = False
 
-    def _turn(self, *, is_last: bool = False) -> bool:
+    def _turn(self, connection: Connection | None = None, *, is_last: bool = False) -> bool:
         """Write down results and claim what comes next; tell whether there was any of it."""
         self._consider_rest()
         results = self._dispatcher.results()
@@ -182,7 +223,8 @@ class Engine:
         self._has_failed, had_failed = True, self._has_failed
         if is_renewal:
             self._lock.journal.move(began)
-        with self._sessions.begin() as session:
+        bind = {} if connection is None else {"bind": connection}
+        with self._sessions(**bind) as session, session.begin():
             session.connection()
             is_ours = (
                 not is_renewal
@@ -238,8 +280,9 @@ class Engine:
             self._dispatcher.close()
             return 0
         self._rest = self._paced = None
-        room = throttle.MAX_IN_HAND - (len(self._dispatcher.held) - written)
-        return room if room >= throttle.CHUNK_MEMBERS else 0
+        most = self._dispatcher.most
+        room = most - (len(self._dispatcher.held) - written)
+        return room if room >= most * REFILL_SHARE else 0
 
     def _claim(
         self, session: Session, limit: int, *, is_free: bool
@@ -259,7 +302,10 @@ class Engine:
         if self.kinds_alone is not None:
             ids = claims.claim_kinds(session, self._lock.name, self.kinds_alone, room.limit)
             return list(self._compose(session, ids)) if ids else None
-        is_looking = time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
+        is_looking = (
+            room.limit < throttle.CHUNK_MEMBERS  # what did not fit is waiting, as single messages
+            or time.monotonic() - self._looked_at > LOOK_GAP_SECONDS
+        )
         taking = session, self._lock.name, self._members, room.limit
         ids, chunk = claims.claim_next(*taking, is_looking=is_looking, is_free=is_free)
         if ids or chunk is not None:

@@ -203,6 +203,8 @@ class SentPerMinute(Base):
     owner: Mapped[str] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     number: Mapped[int]
+    # How many it gave back that minute because their turn did not come in time.
+    stale: Mapped[int] = mapped_column(default=0)
 
 
 class Suppression(Base):

@@ -52,11 +52,18 @@ class Outcome:
     def is_about_us(self) -> bool:
         return self.state is None and self.code is not None
 
+    @property
+    def is_given_back(self) -> bool:
+        """Whether nobody said anything: it waits as it did before."""
+        return self.state is None and self.code is None
+
 
 ACCEPTED: Final = Outcome(State.ACCEPTED, 250, is_dot_sent=True)
 # No answer came after the final dot: a copy may have arrived.
 LOST: Final = Outcome(State.UNCERTAIN, is_dot_sent=True)
 GIVE_BACK: Final = Outcome(None)
+# The same, told apart: no connection took it before it had to be read again.
+STALE: Final = Outcome(None)
 DEADLY: Final = Outcome(State.FAILED, phrase="workers died at it")
 UNWRITABLE: Final = Outcome(State.FAILED, phrase="cannot be written")
 

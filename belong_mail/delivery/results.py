@@ -1,12 +1,12 @@
 """Write down what became of many deliveries at once, also for a worker that is dead."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core.db import CompiledStatement, UtcTime, in_ids, now
+from belong_mail.core.db import CompiledStatement, UtcTime, in_ids, now, run_together
 from belong_mail.delivery import outcomes, retry, throttle
 from belong_mail.delivery.journal import JournalEntry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, State
@@ -20,7 +20,7 @@ UNDELIVERED = (State.BOUNCED, State.FAILED)
 def apply_results(
     session: Session,
     owner: str,
-    results: Iterable[tuple[int, outcomes.Outcome]],
+    results: Collection[tuple[int, outcomes.Outcome]],
     uncertain: timedelta | None,
     rest_until: datetime | None,
 ) -> list[int]:
@@ -30,23 +30,54 @@ def apply_results(
     Returned are those that will never arrive.
     """
     accepted: list[int] = []
-    undelivered: list[int] = []
-    dots = 0
-    session.flush()
+    given_back: dict[timedelta | None, list[int]] = {}
+    others: dict[int, outcomes.Outcome] = {}
     for delivery_id, outcome in results:
         if outcome is outcomes.ACCEPTED:
             accepted.append(delivery_id)
-            continue
-        delivery = session.get(Delivery, delivery_id, with_for_update=True)
-        if delivery and delivery.state == State.SENDING and delivery.claimed_by == owner:
-            outcomes.apply_outcome(delivery, outcome, uncertain, rest_until)
-            dots += outcome.is_dot_sent and outcome.state not in (None, State.DEFERRED)
-            if outcome.state in UNDELIVERED:
-                undelivered.append(delivery_id)
+        elif outcome.is_given_back:
+            given_back.setdefault(outcome.again, []).append(delivery_id)
+        else:
+            others.setdefault(delivery_id, outcome)
+    session.flush()
+    stale = sum(outcome is outcomes.STALE for _, outcome in results)
+    for again, ids in given_back.items():
+        _give_back(session, owner, ids, now() + again if again else rest_until)
+    dots, undelivered = _apply_others(session, owner, others, uncertain, rest_until)
     if accepted:
-        dots += _accept(session, owner, accepted)
-    throttle.count_sent(session, owner, dots)
+        _accept(session, owner, accepted, dots, stale)
+    else:
+        throttle.count_sent(session, owner, dots, stale)
     return undelivered
+
+
+def _apply_others(
+    session: Session,
+    owner: str,
+    others: dict[int, outcomes.Outcome],
+    uncertain: timedelta | None,
+    rest_until: datetime | None,
+) -> tuple[int, list[int]]:
+    """Write down one by one what has more to say; return how many dots, and what never arrives."""
+    if not others:
+        return 0, []
+    found = select(Delivery).where(Delivery.id.in_(others), *_held_by(owner)).order_by(Delivery.id)
+    dots, undelivered = 0, []
+    for delivery in session.scalars(found.with_for_update()).all():
+        outcome = others[delivery.id]
+        outcomes.apply_outcome(delivery, outcome, uncertain, rest_until)
+        dots += outcome.is_dot_sent and outcome.state not in (None, State.DEFERRED)
+        if outcome.state in UNDELIVERED:
+            undelivered.append(delivery.id)
+    return dots, undelivered
+
+
+def _give_back(session: Session, owner: str, ids: list[int], due_at: datetime | None) -> None:
+    """Let deliveries wait as they did before they were claimed, until a time."""
+    answer = {"code": None, "enhanced": None, "phrase": None}
+    again = requeued() | answer | ({"due_at": due_at} if due_at else {})
+    giving = update(Delivery).where(Delivery.id.in_(ids), *_held_by(owner)).values(again)
+    session.execute(giving.execution_options(synchronize_session=False))
 
 
 def renew_lease(session: Session, owner: str) -> bool:
@@ -122,9 +153,13 @@ def release_unknown_claims(session: Session, owner: str, ids: set[int]) -> None:
 
 def _claimed(session: Session, owner: str) -> tuple[ColumnElement[bool], ...]:
     """Select what an owner holds: some of what stands on its lease, or else of everything."""
-    held = Delivery.claimed_by == owner, Delivery.state == State.SENDING
+    held = _held_by(owner)
     lease = session.get(Lease, owner, populate_existing=True)
     return held if lease is None or lease.held is None else (Delivery.id.in_(lease.ids), *held)
+
+
+def _held_by(owner: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Delivery.claimed_by == owner, Delivery.state == State.SENDING
 
 
 def requeued() -> dict[str, object]:
@@ -151,16 +186,18 @@ def _is_dead(standing: WorkerStatus, lease_until: datetime, at: datetime) -> boo
     return is_gone or (standing is WorkerStatus.UNKNOWN and lease_until < at)
 
 
-def _accept(session: Session, owner: str, ids: list[int]) -> int:
-    """Write acceptances; return how many dots that are: what was taken from the owner was counted.
+def _accept(session: Session, owner: str, ids: list[int], dots: int, stale: int) -> None:
+    """Write acceptances, and count them beside other dots.
 
-    A second look, at that, is rarely needed.
+    What was taken from the owner was counted then; that second look is rarely needed.
     """
     connection, said = session.connection(), {"ids": ids, "owner": owner, "at": now()}
-    _, found = _ACCEPTING.run(connection, {**said, "before": State.SENDING})
+    accepting = _ACCEPTING, {**said, "before": State.SENDING}
+    counting = throttle.counting(connection, owner, dots + len(ids), stale)
+    (_, found), _ = run_together(connection, accepting, counting)
     if found.rowcount < len(ids):
         _ACCEPTING.run(connection, {**said, "before": State.UNCERTAIN})
-    return int(found.rowcount)
+        throttle.count_sent(session, owner, found.rowcount - len(ids))
 
 
 def _accepting() -> Update:

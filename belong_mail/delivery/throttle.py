@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, String, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, String, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import rate_limits
-from belong_mail.core.db import CompiledStatement, dialect_insert, in_ids, now
+from belong_mail.core.db import CompiledStatement, dialect_insert, in_ids, now, run_together
 from belong_mail.delivery import outcomes, retry
 from belong_mail.delivery.models import LEASE, Delivery, Lease, SentPerMinute, State
 from belong_mail.mail.smtp.replies import Reply
@@ -82,19 +82,35 @@ def _used(session: Session, at: datetime) -> int:
     return session.scalar(used, {"ids": ids}) or 0
 
 
-def count_sent(session: Session, owner: str, dots: int) -> None:
-    """Count final dots whose outcome a worker writes down: they are part of the relay's day."""
-    if dots:
+def count_sent(session: Session, owner: str, dots: int, stale: int = 0) -> None:
+    """Count final dots whose outcome a worker writes down: they are part of the relay's day.
+
+    Beside them, what grew stale before its turn came: more of it means that we are too slow.
+    """
+    if dots or stale:
         connection = session.connection()
-        minute = now().replace(second=0, microsecond=0)
-        said = {"owner": owner, "minute": minute, "number": dots}
-        _counting(connection.dialect.name).run(connection, said)
+        run_together(connection, counting(connection, owner, dots, stale))
+
+
+def last_left(session: Session) -> datetime | None:
+    """Return the minute in which a final dot was last counted."""
+    return session.scalar(select(func.max(SentPerMinute.minute)).where(SentPerMinute.number > 0))
+
+
+def counting(
+    connection: Connection, owner: str, dots: int, stale: int
+) -> tuple[CompiledStatement, dict[str, Any]]:
+    """Return the statement that counts, and its values."""
+    minute = now().replace(second=0, microsecond=0)
+    said = {"owner": owner, "minute": minute, "number": dots, "stale": stale}
+    return _counting(connection.dialect.name), said
 
 
 @cache
 def _counting(dialect: str) -> CompiledStatement:
-    first = _entering(dialect, SentPerMinute.owner, SentPerMinute.minute, SentPerMinute.number)
-    counted = {SentPerMinute.number: SentPerMinute.number + first.excluded.number}
+    columns = SentPerMinute.number, SentPerMinute.stale
+    first = _entering(dialect, SentPerMinute.owner, SentPerMinute.minute, *columns)
+    counted = {each: each + first.excluded[each.key] for each in columns}
     return CompiledStatement(
         first.on_conflict_do_update(
             index_elements=[SentPerMinute.owner, SentPerMinute.minute], set_=counted

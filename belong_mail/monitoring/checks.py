@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from belong_mail.core.translatable import gettext_noop
+from belong_mail.delivery import throttle
 from belong_mail.monitoring import measures
 from belong_mail.monitoring.measures import Measure, Site
 from belong_mail.ops.findings import Finding, failure
@@ -158,6 +159,19 @@ CHECKS: Final = (
         fine="No message has been waiting for more than 15 minutes.",
         office=gettext_noop("Email has been waiting for more than 15 minutes."),
         emails=True,
+        pages=True,
+    ),
+    Check(
+        name="given_back",
+        about="Messages given back unsent in ten minutes, beyond those sent.",
+        measure=measures.given_back,
+        limit=throttle.MAX_IN_HAND,
+        wrong="More messages are claimed and given back than are sent",
+        amount=_number,
+        todo=(
+            "The database or the relay is very slow, or the worker gets no processor time. Nothing"
+            " is lost. See “A slow database” in the operators’ guide."
+        ),
         pages=True,
     ),
     Check(

@@ -17,6 +17,7 @@ from belong_mail.core import jobs
 from belong_mail.core.db import in_ids
 from belong_mail.core.jobs import Job
 from belong_mail.core.services import Settings
+from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
     HALTED_NEWSLETTERS,
     Chunk,
@@ -33,6 +34,7 @@ from belong_mail.ops import figures, hold, outbox
 
 # A time that has passed for so long, and a newsletter without its leader's word.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
+GIVEN_BACK_WITHIN = timedelta(minutes=10)
 # Failures after which a job is left for the operator.
 UNREADABLE = 3
 # How often claimed email is compared with the leases before it is counted row by row.
@@ -107,6 +109,13 @@ def oldest_due_seconds(site: Site) -> float:
     return _age(site.session.scalar(select(func.min(since)).where(*waiting)), site.at) or 0.0
 
 
+def given_back(site: Site) -> float:
+    """Return how many more grew stale in the worker's hands than were sent, lately."""
+    lately = SentPerMinute.minute > site.at - GIVEN_BACK_WITHIN
+    more = func.sum(SentPerMinute.stale - SentPerMinute.number)
+    return max(0, site.session.scalar(select(more).where(lately)) or 0)
+
+
 def last_answer(site: Site) -> str:
     """Return the relay's answer to one of the emails that wait: its codes, and our phrase."""
     said = select(Delivery.code, Delivery.enhanced, Delivery.phrase).where(
@@ -140,7 +149,7 @@ def planned(site: Site) -> float:
 
 
 def last_left_seconds(site: Site) -> float | None:
-    return _age(site.session.scalar(select(func.max(SentPerMinute.minute))), site.at)
+    return _age(throttle.last_left(site.session), site.at)
 
 
 def overdue_issues(site: Site) -> float:

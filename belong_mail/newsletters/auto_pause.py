@@ -93,7 +93,7 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
         return
     late = at - STILL_LATE
     _expire(session, at)
-    if (last := session.scalar(select(func.max(SentPerMinute.minute)))) is not None and last > late:
+    if (last := throttle.last_left(session)) is not None and last > late:
         return
     if daily_quota is not None and _sent_since(session, late - throttle.DAY) >= daily_quota:
         return

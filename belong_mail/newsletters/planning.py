@@ -1,12 +1,17 @@
 """Go on planning a large issue: in steps, each a short transaction of the worker."""
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import Opener
 from belong_mail.members import erasure
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
+
+
+def is_any_unfinished(session: Session) -> bool:
+    """Tell whether the planning of any issue goes on."""
+    return session.scalar(select(exists().where(Newsletter.planned_to.is_not(None)))) is True
 
 
 def plan_more(opener: Opener, session: Session, at_once: int = newsletters.PLANNED_AT_ONCE) -> bool:

@@ -287,6 +287,19 @@ def _stretches(newsletter: Newsletter, after: int, last: int) -> Select[Any]:
     ).order_by(each.c.place)
 
 
+def is_any_due(session: Session) -> bool:
+    """Tell whether the time of any issue has come."""
+    return session.scalar(select(_due().exists())) is True
+
+
+def _due() -> Select[Newsletter]:
+    return select(Newsletter).where(
+        Newsletter.queued_at.is_(None),
+        Newsletter.due_at <= now(),
+        Newsletter.is_template.is_(False),
+    )
+
+
 def queue_due(
     session: Session, may_go_out: Check | None = None, is_fit: Check | None = None
 ) -> list[Newsletter]:
@@ -295,13 +308,8 @@ def queue_due(
     One that is an hour late, for we were down, that is not fit as it is rendered, or that lacks a
     second yes, is held and its leads are asked; one of a retired group is a draft again.
     """
-    due = select(Newsletter).where(
-        Newsletter.queued_at.is_(None),
-        Newsletter.due_at <= now(),
-        Newsletter.is_template.is_(False),
-    )
     queued = []
-    for newsletter in session.scalars(due.with_for_update(skip_locked=True)):
+    for newsletter in session.scalars(_due().with_for_update(skip_locked=True)):
         try:
             require_valid(newsletter)
             is_ready = all(

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -47,8 +48,10 @@ IDLE_SECONDS = 0.5
 # Seconds between looks when the database does not answer.
 NO_DATABASE_SECONDS = 5.0
 PURGE_GAP = timedelta(minutes=1)
-# Seconds; a copy of the database that is older than this is known for one.
-HOST_CHECK_SECONDS = 10.0
+# Seconds; a copy of the database that is older than this is known for one. Where the database is
+# far away a look at it takes seconds: then it is a tenth of the time.
+HOST_CHECK_SECONDS, MAX_HOST_CHECK_SECONDS = 10.0, 30.0
+HOST_CHECK_SHARE = 10
 # How often a terminal hears what still waits.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
@@ -56,6 +59,23 @@ MAX_FAILURES = 3
 # Why we are on hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Todo:
+    """What a turn finds to do beside sending."""
+
+    requests: list[int]
+    entries: list[int]
+    batch: int | None
+    is_issue_due: bool
+    is_planning: bool
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there may be more of it; entries that cannot be told stay."""
+        has_batch = self.batch is not None
+        return bool(self.requests) or has_batch or self.is_issue_due or self.is_planning
 
 
 class Worker:
@@ -205,6 +225,7 @@ class Worker:
         is_fresh = self.held_because in {None, WRONG_KEYS} and time.monotonic() < self._meet_at
         if self._state_file is None or (is_fresh and self._is_met() and not self._is_purge_due()):
             return True
+        began = time.monotonic()
         with self._state_file.locked_update() as seen, self._sessions.begin() as session:
             is_behind = self.engine.is_behind(session)
             because = hold.check_host(session, seen, is_behind=is_behind)
@@ -221,7 +242,9 @@ class Worker:
         if self.held_because != WRONG_KEYS or because is not None:
             self.held_because = because
         self._has_worked = False
-        self._meet_at = time.monotonic() + HOST_CHECK_SECONDS
+        took = HOST_CHECK_SHARE * (time.monotonic() - began)
+        gap = min(MAX_HOST_CHECK_SECONDS, max(HOST_CHECK_SECONDS, took))
+        self._meet_at = time.monotonic() + gap
         return because is None
 
     def _is_met(self) -> bool:
@@ -239,36 +262,43 @@ class Worker:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         if self._intake is not None:
             self._intake.look_if_due()
-        was_reading = self._read_requests()
-        was_reading |= self._tell_of_starts()
-        was_reading |= self._ask_imported()
-        with self._sessions.begin() as session:
-            for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
-                if self._services.settings.copy_to_office:
-                    newsletters.send_copy(session, newsletter, self._services.seal_to_office())
-        with self._sessions.begin() as session:
-            was_planning = planning.plan_more(self._keyring.opener, session, self.planned_at_once)
+        todo = self._read_requests()
+        was_telling = self._tell_of_starts(todo.entries)
+        if todo.batch is not None:
+            self._ask_imported(todo.batch)
+        if todo.is_issue_due:
+            self._queue_due()
+        if todo.is_planning:
+            with self._sessions.begin() as session:
+                planning.plan_more(self._keyring.opener, session, self.planned_at_once)
         if self._is_purge_due():
             at = now()
             with self._sessions.begin() as session:
                 is_tidy = registry.run_chores(session, self._chores)
             self._purge_at = at + PURGE_GAP if is_tidy else at
-        is_busy = self.engine.work() or was_reading or was_planning
+        is_busy = self.engine.work()
         self._has_worked = True
-        return is_busy
+        return is_busy or was_telling or todo.is_busy
 
     def waiting(self) -> dict[str, int]:
         """Count what waits for later."""
         with self._sessions.begin() as session:
             return hold.waiting(session)
 
-    def _read_requests(self) -> bool:
+    def _read_requests(self) -> Todo:
+        """Look what there is to do, in one transaction for all of it, and answer requests."""
         at = now()
         with self._sessions.begin() as session:
-            waiting = self._waiting(session, at)
-        for request_id in waiting:
+            todo = Todo(
+                requests=self._waiting(session, at),
+                entries=waitlist_tasks.waiting_entries(session, JOBS_AT_ONCE),
+                batch=import_tasks.next_batch(session, self._import_pace, at),
+                is_issue_due=newsletters.is_any_due(session),
+                is_planning=planning.is_any_unfinished(session),
+            )
+        for request_id in todo.requests:
             self._read_request(request_id)
-        return bool(waiting)
+        return todo
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now: of those that look an address up, not too many."""
@@ -286,12 +316,16 @@ class Worker:
         jobs.count_read(session, sum(not is_returned for _, _, is_returned in found), at)
         return [number for number, _, _ in found]
 
-    def _tell_of_starts(self) -> bool:
+    def _queue_due(self) -> None:
+        with self._sessions.begin() as session:
+            for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
+                if self._services.settings.copy_to_office:
+                    newsletters.send_copy(session, newsletter, self._services.seal_to_office())
+
+    def _tell_of_starts(self, entries: list[int]) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""
         told = 0
-        with self._sessions.begin() as session:
-            waiting = waitlist_tasks.waiting_entries(session, JOBS_AT_ONCE)
-        for entry_id in waiting:
+        for entry_id in entries:
             try:
                 with self._sessions.begin() as session:
                     waitlist_tasks.tell_launched(session, self._keyring, entry_id)
@@ -302,12 +336,8 @@ class Worker:
                 log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
         return told > 0
 
-    def _ask_imported(self) -> bool:
-        """Ask a few people of an imported list, if it is time to; a batch is one transaction."""
-        with self._sessions.begin() as session:
-            batch_id = import_tasks.next_batch(session, self._import_pace, now())
-        if batch_id is None:
-            return False
+    def _ask_imported(self, batch_id: int) -> None:
+        """Ask a few people of an imported list; a batch is one transaction."""
         try:
             with self._sessions.begin() as session:
                 import_tasks.ask_batch(session, self._keyring, self._import_pace, batch_id)
@@ -317,7 +347,6 @@ class Worker:
             log.error("Import batch %d cannot be read: %s", batch_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 import_tasks.put_aside(session, batch_id)
-        return True
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""

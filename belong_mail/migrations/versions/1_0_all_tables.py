@@ -711,6 +711,7 @@ def _create_delivery() -> None:
         sa.Column("owner", sa.String(), primary_key=True),
         sa.Column("minute", TIME, primary_key=True),
         sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("stale", sa.Integer(), nullable=False),
     )
     op.create_table(
         "suppressions",

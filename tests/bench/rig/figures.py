@@ -59,6 +59,16 @@ FIGURES = (
         "Messages a second at 20 ms round trip, to smtp-source", "far.rate", "far source.rate",
         3.8, 3.5, is_least=True,
     ),
+    *(
+        Figure(
+            f"Messages a second, database {each} ms away, to 0 ms", f"away {each}.rate",
+            "away 0.rate", aim, bound, is_least=True,
+        )
+        for each, aim, bound in ((1, 0.9, 0.6), (5, 0.6, 0.3), (20, 0.25, 0.1))
+    ),
+    Figure(
+        "Messages a second, database 100 ms away", "away 100.rate", "", 60, 10, "/s", is_least=True
+    ),
     Figure("Peak memory, many recipients to some", "many.peak", "sqlite.peak", 1.02, 1.05),
     Figure("Peak memory of a worker", "many.peak", "", 60, 80, "MB"),
     Figure("First message after queueing many", "first.seconds", "", 1, 2, "s"),

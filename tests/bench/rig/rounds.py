@@ -3,14 +3,17 @@
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.bench.rig import child, mailman, moments, peers, product, sinks, visitors
 from tests.bench.rig.letter import Letter, sent_by, write
 from tests.bench.rig.product import House, Sent
+from tests.servers.link import far_database
 
 ROUND_TRIP = 0.02
+# Milliseconds to the database and back.
+AWAY = (0, 1, 5, 20, 100)
 MEGABYTE = 1_000_000
 MICRO, MILLI = 1e6, 1e3
 
@@ -166,6 +169,19 @@ def far(bench: Bench) -> Measures:
     return named("far source", source) | named("far", ours)
 
 
+def away(bench: Bench) -> Measures:
+    """A database that is far away."""
+    measured = {}
+    for milliseconds in AWAY:
+        with (
+            bench.opened(bench.plan.far, "postgresql") as (here, _),
+            far_database(here.database_url, milliseconds / MILLI) as url,
+        ):
+            sent = replace(here, database_url=url).send(bench.letter.issue)
+        measured[f"away {milliseconds}.rate"] = sent.rate
+    return measured
+
+
 def scale(bench: Bench) -> Measures:
     """Many recipients, and few."""
     plan = bench.plan
@@ -212,6 +228,7 @@ PARTS: dict[str, Part] = {
     "mailman": post,
     "mlmmj": mlmmj,
     "far": far,
+    "away": away,
     "scale": scale,
     "first": first,
     "pages": pages,

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rig import child, tools
+from tests.servers import link
 from tests.servers.ports import free_port
 from tests.servers.tls import Authority
 
@@ -82,8 +82,7 @@ def behind_tls(sink: Sink, folder: Path) -> Iterator[Sink]:
 def far_away(sink: Sink, round_trip: float) -> Iterator[Sink]:
     """Put a link in front of a sink that takes so many seconds there and back."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.rig.link"]
-    command += [str(port), str(sink.port), str(round_trip / 2)]
+    command = link.command(port, str(sink.port), round_trip)
     with child.running(command, dict(os.environ), core=child.SINK):
         _wait_for(port)
         yield Sink(port, sink.count)

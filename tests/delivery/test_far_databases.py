@@ -1,0 +1,138 @@
+"""A database that is far away, or a relay that is slow: what is claimed has its chance."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select, update
+
+from belong_mail.core.db import now
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.services import Services
+from belong_mail.delivery import throttle
+from belong_mail.delivery.delivery_log import DeliveryLog
+from belong_mail.delivery.dispatcher import STALE_SECONDS, Dispatcher, PendingMessage
+from belong_mail.delivery.journal import Journal
+from belong_mail.delivery.models import SentPerMinute
+from belong_mail.delivery.outcomes import ACCEPTED, GIVE_BACK, STALE
+from belong_mail.delivery.throttle import MAX_IN_HAND, ConcurrencyLimit
+from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.smtp.protocol import WELCOME
+from tests.delivery.factories import books, queue
+from tests.faults import product
+from tests.markers import on_both
+from tests.servers.link import far_database
+from tests.servers.smtp import Server
+
+MEMBERS = 200
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_issue_leaves_by_a_database_that_is_far_away(
+    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
+) -> None:
+    """At 40 ms a round trip, none of what is claimed grows stale before its turn comes."""
+    issue = queue(services, keyring, MEMBERS)
+    with far_database(environment["BELONG_DATABASE_URL"], 0.04) as url:
+        said = product.run({**environment, "BELONG_DATABASE_URL": url}, "worker", "--drain")
+    assert said.code == 0
+    assert books(services, issue) == {"recipients": MEMBERS, "accepted": MEMBERS}
+    assert len({each.recipient for each in relay.accepted}) == len(relay.accepted) == MEMBERS
+    with services.reading.begin() as session:
+        assert session.scalar(select(func.sum(SentPerMinute.stale))) == 0
+
+
+@pytest.fixture
+def dispatcher(tmp_path: Path) -> Dispatcher:
+    return Dispatcher(Journal(tmp_path / "worker.journal"), ConcurrencyLimit(5))
+
+
+def claim(dispatcher: Dispatcher, too_late: int = 0) -> None:
+    """Claim as many as may be in hand just now, but for the last ones, which grew stale."""
+    ids, letter, at = range(dispatcher.most), Envelope("", "", b""), time.monotonic()
+    dispatcher.hold(ids)
+    made = [at if number < len(ids) - too_late else at - STALE_SECONDS - 1 for number in ids]
+    dispatcher.put(PendingMessage(number, lambda: letter, made_at=made[number]) for number in ids)
+
+
+def send(dispatcher: Dispatcher, number: int) -> None:
+    """Let so many leave, and then be written down."""
+    for _ in range(number):
+        outgoing = dispatcher.next_message(0)
+        assert outgoing is not None
+        dispatcher.record_reply(outgoing, WELCOME)
+
+
+def settle(dispatcher: Dispatcher) -> None:
+    dispatcher.results()
+    dispatcher.written()
+
+
+def test_no_more_is_claimed_than_left_in_time(dispatcher: Dispatcher) -> None:
+    claim(dispatcher, too_late=70)
+    send(dispatcher, 30)
+    assert dispatcher.next_message(0) is None
+    results = dispatcher.results()
+    assert [outcome for _, outcome in results].count(STALE) == 70
+    settle(dispatcher)
+    assert dispatcher.most == 30
+
+
+def test_more_is_claimed_again_while_all_leaves_in_time(dispatcher: Dispatcher) -> None:
+    dispatcher.most, before = 10, 10
+    while dispatcher.most < MAX_IN_HAND:
+        claim(dispatcher)
+        send(dispatcher, dispatcher.most)
+        settle(dispatcher)
+        assert before < dispatcher.most <= 1.25 * before + 1
+        before = dispatcher.most
+    settle(dispatcher)
+    assert dispatcher.most == MAX_IN_HAND
+
+
+def test_what_would_grow_stale_while_nobody_drives_is_known(dispatcher: Dispatcher) -> None:
+    assert not dispatcher.grows_stale_within(60)
+    claim(dispatcher)
+    assert dispatcher.grows_stale_within(STALE_SECONDS + 0.1)
+    assert not dispatcher.grows_stale_within(STALE_SECONDS / 2)
+
+
+def test_more_given_back_than_sent_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    told = DeliveryLog()
+    told.note([(number, STALE) for number in range(3)] + [(number, ACCEPTED) for number in (4, 5)])
+    told.tell(is_last=True)
+    [said] = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert said == "more given back than sent"
+    caplog.clear()
+    told.note([(1, STALE), (2, ACCEPTED), (3, GIVE_BACK)])
+    told.tell(is_last=True)
+    assert "WARNING" not in {each.levelname for each in caplog.records}
+
+
+@on_both("an upsert counts")
+def test_more_given_back_than_sent_is_wrong_for_ten_minutes(
+    services: Services, cli: FlaskCliRunner
+) -> None:
+    """A relay that is late once gives back a window; that alone is nothing."""
+    with services.writing.begin() as session:
+        throttle.count_sent(session, "a", 5, MAX_IN_HAND + 5)
+    assert "given back" not in cli.invoke(args=["status"]).output
+    with services.writing.begin() as session:
+        throttle.count_sent(session, "b", 0, 1)
+    assert "More messages are claimed and given back than are sent (now 101)." in (
+        cli.invoke(args=["status"]).output
+    )
+    with services.writing.begin() as session:
+        session.execute(update(SentPerMinute).values(minute=now() - timedelta(minutes=11)))
+    assert "given back" not in cli.invoke(args=["status"]).output
+
+
+@on_both("an upsert counts")
+def test_what_was_only_given_back_has_not_left(services: Services) -> None:
+    with services.writing.begin() as session:
+        throttle.count_sent(session, "a", 0, 70)
+        assert throttle.last_left(session) is None
+        throttle.count_sent(session, "a", 1, 0)
+        assert throttle.last_left(session) is not None

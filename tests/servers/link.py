@@ -1,0 +1,123 @@
+"""A link that takes its time: each chunk of bytes is held so long in each direction.
+
+Run as a process of its own: PORT TARGET SECONDS. The target is a port, or the path of a socket.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import make_url
+
+from tests.servers.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTING_SECONDS = 60.0
+
+
+class End(asyncio.Protocol):
+    """One side of a connection; hands what comes to the other side, later."""
+
+    def __init__(self, delay: float, other: "End | None" = None) -> None:
+        self._delay = delay
+        self._other = other
+        self._transport: asyncio.Transport | None = None
+        self._early: list[bytes] = []
+        self.loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        for data in self._early:
+            self._transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on when its time has come; acknowledge at once, or a sink would wait for that."""
+        assert self._transport is not None
+        own: Any = self._transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_QUICKACK") and own.family == socket.AF_INET:
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if self._other is not None:
+            self.loop.call_later(self._delay, self._other.write, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        if self._other is not None:
+            self.loop.call_later(self._delay, self._other.close)
+
+    def join(self, other: "End") -> None:
+        self._other = other
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None:
+            self._early.append(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Near(End):
+    """The side that a sender connects to; it opens the far side."""
+
+    def __init__(self, delay: float, target: str) -> None:
+        far = End(delay, self)
+        super().__init__(delay, far)
+        opening: Any = (
+            self.loop.create_connection(lambda: far, "127.0.0.1", int(target))
+            if target.isdigit()
+            else self.loop.create_unix_connection(lambda: far, target)
+        )
+        self._opening = self.loop.create_task(opening)
+
+
+async def serve(port: int, target: str, delay: float) -> None:
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Near(delay, target), "127.0.0.1", port
+    )
+    await server.serve_forever()
+
+
+def command(port: int, target: str, round_trip: float) -> list[str]:
+    """Return what runs a link that takes so many seconds there and back."""
+    return [sys.executable, "-m", __name__, str(port), target, str(round_trip / 2)]
+
+
+@contextmanager
+def far_database(url: str, round_trip: float) -> Iterator[str]:
+    """Yield the URL of a PostgreSQL database behind a link that takes so long there and back."""
+    port, near = free_port(), make_url(url)
+    folder = str(near.query.get("host", near.host or ""))
+    is_file = folder.startswith("/")
+    target = f"{folder}/.s.PGSQL.{near.port or 5432}" if is_file else str(near.port or 5432)
+    with subprocess.Popen(command(port, target, round_trip), cwd=ROOT, env=os.environ) as link:
+        try:
+            _wait_for(port)
+            far = near.set(host="127.0.0.1", port=port).difference_update_query(["host", "port"])
+            yield far.render_as_string(hide_password=False)
+        finally:
+            link.kill()
+
+
+def _wait_for(port: int) -> None:
+    until = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))
