@@ -3,6 +3,7 @@
 Each template is rendered without anybody's data: whatever it asks for is there, and once is not.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -154,3 +155,24 @@ def test_every_email_is_quiet_and_fetches_nothing(
 @pytest.mark.parametrize("html", FETCHING)
 def test_what_an_email_would_fetch_or_run_is_known(html: str) -> None:
     assert remote_content(html, {CID})
+
+
+def luminance(color: str) -> float:
+    """Return how light a color is (WCAG 2.2, relative luminance)."""
+    parts = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_preview_line_has_no_color_of_what_is_to_be_hidden() -> None:
+    """Filters take words in the color of their background for a trick."""
+    light, dark = (EMAILS / "layout.html").read_text().split("@media (prefers-color-scheme: dark)")
+    for scheme in (light, dark):
+        colors = []
+        for rule in (r"\.hidden \{[^}]*?\bcolor: ", r"\bbody[^{}]*\{[^}]*?background: "):
+            found = re.search(rf"{rule}(#[0-9a-f]{{6}})", scheme)
+            assert found is not None
+            colors.append(luminance(found[1]))
+        assert (max(colors) + 0.05) / (min(colors) + 0.05) >= 7
