@@ -1,9 +1,8 @@
 """End memberships whose email bounces again and again."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
@@ -27,7 +26,6 @@ LOOKBACK = 50
 RECENT = timedelta(days=60)
 # Of these it is known whether they arrived; what was not sent at all says nothing.
 REPORTED = (State.ACCEPTED, State.BOUNCED, State.FAILED)
-REMEMBERED = datetime.min.replace(tzinfo=UTC)
 # More is not counted up, so that a flood is over two hours after its last address.
 LONG_AGO = timedelta(hours=3)
 OUR_FAULT_KEY: Final = b"returns/ours"
@@ -83,7 +81,7 @@ def ask_to_accept(session: Session) -> None:
 def undo_for_office(session: Session, since: datetime) -> None:
     """Bring back, by the office's word, who was lost since a time; it is written down who did."""
     audit.record(session, audit.Kind.BOUNCES_UNDONE)
-    restore(bounced_members(session, since, now()))
+    restore(bounced_members(session, since))
 
 
 def record_our_fault(session: Session) -> None:
@@ -91,10 +89,9 @@ def record_our_fault(session: Session) -> None:
     rate_limits.record_use(session, OUR_FAULT_KEY, OUR_FAULT_RATE, now())
 
 
-def bounced_members(session: Session, since: datetime, until: datetime) -> list[Subscription]:
-    """List the memberships that ended within a time because mail came back."""
-    ended = Subscription.ended_at.between(since, until)
-    found = select(Subscription).where(Subscription.is_unreachable, ended)
+def bounced_members(session: Session, since: datetime) -> list[Subscription]:
+    """List the memberships that ended since a time because mail came back."""
+    found = select(Subscription).where(Subscription.is_unreachable, Subscription.ended_at >= since)
     return list(session.scalars(found.with_for_update()))
 
 
@@ -111,16 +108,6 @@ def count_bounced(session: Session, since: datetime) -> int:
         Subscription.is_unreachable, Subscription.ended_at >= since
     )
     return session.scalar(ended) or 0
-
-
-def ended_by_day(session: Session) -> dict[date, int]:
-    """Count the lost memberships that are still kept by the day (in UTC) on which they ended."""
-    days = (
-        each.ended_at.date()
-        for each in bounced_members(session, REMEMBERED, now())
-        if each.ended_at
-    )
-    return dict(sorted(Counter(days).items()))
 
 
 def breaker_until(session: Session, at: datetime) -> datetime | None:
@@ -155,7 +142,7 @@ def _is_believed(session: Session, domain_of: DomainName, member: Subscription |
         is_new = True
     if is_new:
         log.warning("Too many addresses of a domain are said not to exist: no membership ends.")
-        lost = bounced_members(session, at - HOUR, at)
+        lost = bounced_members(session, at - HOUR)
         restore(each for each in lost if domain_of(each) == domain)
     return not wait
 

@@ -1,25 +1,19 @@
-"""The operator's commands: a message that came back, and what bounces did to memberships."""
+"""The operator's commands: take in a message that came back, or explain one."""
 
 import json
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from belong_mail.accounts.commands import keys_here
-from belong_mail.core.db import now
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import FILE, MOMENT, refusing, say
+from belong_mail.core.terminal import FILE, refusing
 from belong_mail.delivery.return_paths import VerpAddresses
-from belong_mail.inbound import bounces, pipe
+from belong_mail.inbound import pipe
 from belong_mail.inbound.attribution import asks_to_leave
-from belong_mail.mail.address import normalise
 from belong_mail.mail.bounces import MAX_OCTETS
 from belong_mail.mail.bounces.parser import Kind, parse_report
-from belong_mail.members.wrapped_fields import address_of
-from belong_mail.web.context import services, transaction
+from belong_mail.web.context import services
 
 RETURN_PATH_ARGUMENT = "belong.return_path"
 
@@ -82,61 +76,3 @@ def explain(files: tuple[Path, ...]) -> None:
             "recipients": list(report.recipients),
         }
         click.echo(json.dumps(said))
-
-
-@click.group("bounce")
-def bounce_commands() -> None:
-    """List and restore memberships that bounces ended."""
-
-
-@bounce_commands.command("status")
-def status() -> None:
-    """Count memberships that bounces ended, by day.
-
-    Exits with 1 while bounces of unknown addresses are being ignored.
-    """
-    with transaction() as session:
-        until = bounces.breaker_until(session, now())
-        by_day = bounces.ended_by_day(session)
-    for day, number in by_day.items():
-        click.echo(f"{day}\t{number}")
-    if until is None:
-        click.echo("Normal: an address that bounces as unknown on two days is removed.")
-        return
-    click.echo(
-        "Very many addresses bounced as unknown within an hour. No membership ends because of this"
-        f" until {until:%Y-%m-%d %H:%M} UTC. If they really are gone, run `bounce accept`."
-    )
-    raise click.exceptions.Exit(1)
-
-
-@bounce_commands.command("accept")
-def accept() -> None:
-    """End the memberships of the many unknown addresses.
-
-    Use it when the addresses really are gone, such as after a summer. People who have received
-    email since then stay members.
-    """
-    with transaction() as session:
-        ended = bounces.override_breaker(session)
-    say(f"Memberships ended: {ended}.")
-
-
-@bounce_commands.command(
-    "undo", epilog='Example: belong bounce undo --since "2026-11-25 08:00" --domain example.org'
-)
-@click.option("--since", type=MOMENT, required=True, help="Local time.")
-@click.option("--until", type=MOMENT, help="Local time. Default: now.")
-@click.option("--domain", help="Only addresses in this domain; needs the worker's keys.")
-def undo(since: datetime, until: datetime | None, domain: str | None) -> None:
-    """Restore memberships that bounces ended in a time range."""
-    zone = services().settings.timezone
-    until = until.replace(tzinfo=zone) if until else now()
-    keyring = Keyring(*keys_here()) if domain else None
-    with transaction() as session:
-        lost = bounces.bounced_members(session, since.replace(tzinfo=zone), until)
-        if keyring is not None and domain is not None:
-            end = f"@{domain.lower()}"
-            lost = [each for each in lost if normalise(address_of(keyring, each)).endswith(end)]
-        bounces.restore(lost)
-    say(f"Memberships restored: {len(lost)}.")

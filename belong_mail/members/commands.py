@@ -1,4 +1,4 @@
-"""The operator's commands: a list that moves in, and how many wait for a group."""
+"""The operator's command for a list that moves in."""
 
 from pathlib import Path
 
@@ -7,11 +7,10 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
 from belong_mail.core.terminal import FILE, refusing, say
-from belong_mail.groups.commands import group_commands, require_group
+from belong_mail.groups.commands import require_group
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import Staff
 from belong_mail.members import imports
-from belong_mail.members import service as members
 from belong_mail.members.address_list import (
     MAX_FILE_OCTETS,
     AddressList,
@@ -20,15 +19,6 @@ from belong_mail.members.address_list import (
 )
 from belong_mail.members.imports import Report, announcement
 from belong_mail.web.context import services, transaction
-
-
-@group_commands.command("interest")
-@click.argument("slug")
-def entry(slug: str) -> None:
-    """Say roughly how many people wait for the group SLUG."""
-    with transaction() as session:
-        warmth = members.interest_level(session, require_group(session, slug))
-    click.echo(warmth.value)
 
 
 @click.command(

@@ -10,10 +10,9 @@ from flask import Flask
 from flask.cli import with_appcontext
 
 from belong_mail.accounts.commands import lead_commands, office_commands
-from belong_mail.contact.commands import contact_commands
 from belong_mail.core.terminal import is_quiet, quiet_option
 from belong_mail.groups.commands import group_commands
-from belong_mail.inbound.commands import bounce_commands, inbound_command
+from belong_mail.inbound.commands import inbound_command
 from belong_mail.members.commands import import_command
 from belong_mail.newsletters.commands import newsletter_commands
 from belong_mail.office import commands as _office_commands  # noqa: F401 - ends groups
@@ -46,7 +45,6 @@ EXAMPLES: Final = {
     "worker": "belong worker --drain",
     "inbound explain": "belong inbound explain bounce.eml",
     "group launch": "belong group launch autoimmune",
-    "group interest": "belong group interest autoimmune",
     "group retire": "belong group retire asian --days 30",
     "group restore": "belong group restore asian",
     "lead remove": "belong lead remove --group asian",
@@ -146,7 +144,7 @@ web = web_command(lambda: services().settings)
 
 COMMANDS = (
     group_commands, lead_commands, office_commands, newsletter_commands,
-    contact_commands, inbound_command, bounce_commands, import_command,
+    inbound_command, import_command,
     web, worker,
 )  # fmt: skip
 

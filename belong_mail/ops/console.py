@@ -17,10 +17,10 @@ from belong_mail.ops import cli
 # Who uses a command; each stands once.
 SECTIONS = {
     "For the office": (
-        "group", "lead", "office", "newsletter", "import", "contact",
+        "group", "lead", "office", "newsletter", "import",
     ),
     "To run the site": ("setup", "web", "worker", "inbound", "db", "keys", "hold"),
-    "To look after the site": ("doctor", "status", "outbox", "bounce", "purge"),
+    "To look after the site": ("doctor", "status", "outbox", "purge"),
     "In development": ("prepare", "demo"),
 }  # fmt: skip
 

@@ -278,7 +278,7 @@ def test_newsletter_of_a_command_is_recorded(services: Services, cli: Any, tmp_p
 def test_any_other_command_that_changes_something_is_recorded_by_its_name(
     services: Services, cli: Any, program: str
 ) -> None:
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+    assert cli.invoke(args=["hold", "status"]).exit_code == 0
     assert kinds(services) == [], "it only looks"
     assert cli.invoke(args=["hold", "begin"], prog_name=program).exit_code == 0
     entry = newest(services)

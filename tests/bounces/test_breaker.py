@@ -1,7 +1,6 @@
 """When very many addresses are said not to exist at once, it is the mail system that errs."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -33,6 +32,21 @@ def refuse_all(scenario: BounceScenario) -> None:
     scenario.relay.usual()
 
 
+def is_ignoring(scenario: BounceScenario) -> bool:
+    with scenario.services.reading.begin() as session:
+        return bounces.breaker_until(session, now()) is not None
+
+
+def accept(scenario: BounceScenario) -> int:
+    with scenario.services.writing.begin() as session:
+        return bounces.override_breaker(session)
+
+
+def bring_back(scenario: BounceScenario, since: timedelta) -> None:
+    with scenario.services.writing.begin() as session:
+        bounces.restore(bounces.bounced_members(session, now() - since))
+
+
 def test_a_hundred_unknown_at_once_are_not_believed(scenario: BounceScenario) -> None:
     """On neither of two days, and of those within the hour nobody is lost either."""
     enter(scenario, MANY)
@@ -57,13 +71,13 @@ def test_reports_that_come_later_are_counted_in_the_same_way(scenario: BounceSce
 
 
 @on_sqlite
-def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario, cli: Any) -> None:
+def test_a_flood_is_over_two_hours_after_its_end(scenario: BounceScenario) -> None:
     enter(scenario, MANY)
     refuse_all(scenario)
     scenario.pass_days(1.5 / 24)
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
+    assert is_ignoring(scenario)
     scenario.pass_days(0.6 / 24)
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+    assert not is_ignoring(scenario)
 
 
 @on_sqlite
@@ -129,20 +143,20 @@ def test_a_large_share_of_those_who_had_mail_is_not_believed(
 
 
 @on_sqlite
-def test_an_operator_believes_a_share_after_all(scenario: BounceScenario, cli: Any) -> None:
+def test_the_office_believes_a_share_after_all(scenario: BounceScenario) -> None:
     enter(scenario, 40)
     scenario.issue()
     for day in (1, 1):
         scenario.pass_days(day)
         refuse_some(scenario, 12)
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 1
-    assert cli.invoke(args=["bounce", "accept"]).output == "Memberships ended: 12.\n"
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+    assert is_ignoring(scenario)
+    assert accept(scenario) == 12
+    assert not is_ignoring(scenario)
 
 
 @pytest.mark.parametrize(("comes_again", "ended"), [(False, 30), (True, 0)])
-def test_an_operator_says_that_they_do_not_exist(
-    scenario: BounceScenario, cli: Any, ended: int, *, comes_again: bool
+def test_the_office_says_that_they_do_not_exist(
+    scenario: BounceScenario, ended: int, *, comes_again: bool
 ) -> None:
     """After a summer many colleagues have gone at once; who has had mail since has not."""
     enter(scenario, 30)
@@ -151,12 +165,10 @@ def test_an_operator_says_that_they_do_not_exist(
         refuse_all(scenario)
     if comes_again:
         scenario.issue()
-    status = cli.invoke(args=["bounce", "status"])
-    assert (status.exit_code, "bounce accept" in status.output) == (1, True)
-    accepted = cli.invoke(args=["bounce", "accept"])
-    assert accepted.output == f"Memberships ended: {ended}.\n"
+    assert is_ignoring(scenario)
+    assert accept(scenario) == ended
     assert scenario.members() == 30 - ended
-    assert cli.invoke(args=["bounce", "status"]).exit_code == 0
+    assert not is_ignoring(scenario)
 
 
 @ALARM
@@ -223,36 +235,21 @@ def test_nobody_is_alarmed_by_one_who_has_gone_or_forwards_to_where_we_are_not_l
 
 
 @on_both("times")
-@pytest.mark.parametrize(
-    "settings", [{"BELONG_ALLOWED_DOMAINS": "dpsk12.org, schools.example.org"}]
-)
-def test_an_operator_undoes_what_happened_between_two_times(
-    scenario: BounceScenario, cli: Any
-) -> None:
-    scenario.enter(ADA, "ben@dpsk12.org", "cleo@schools.example.org")
-    scenario.enter("dan@dpsk12.org")
+def test_the_office_undoes_what_happened_since_a_time(scenario: BounceScenario) -> None:
+    scenario.enter(ADA, "ben@dpsk12.org", "cleo@dpsk12.org")
     for day in (0, 1):
         scenario.pass_days(day)
         scenario.issue()
-        for address in (ADA, "cleo@schools.example.org"):
+        for address in (ADA, "cleo@dpsk12.org"):
             scenario.send_back(address)
-    assert scenario.members() == 2
-    assert cli.invoke(args=["bounce", "status"]).output.startswith(f"{now().date()}\t2\n")
-    hour = timedelta(hours=1)
-    zone = scenario.services.settings.timezone
-    since, until = (f"{(now() + d).astimezone(zone):%Y-%m-%dT%H:%M:%S}" for d in (-hour, hour))
-    early = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01", "--until", since])
-    assert early.output == "Memberships restored: 0.\n"
-    args = ["bounce", "undo", "--since", since, "--until", until]
-    assert cli.invoke(args=[*args, "--domain", "DPSK12.org"]).output == "Memberships restored: 1.\n"
+    assert scenario.members() == 1
+    bring_back(scenario, -timedelta(hours=1))
+    assert scenario.members() == 1
+    bring_back(scenario, timedelta(hours=1))
     assert scenario.members() == 3
-    assert cli.invoke(args=args).output == "Memberships restored: 1.\n"
-    assert scenario.members() == 4
 
 
-def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(
-    scenario: BounceScenario, cli: Any
-) -> None:
+def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(scenario: BounceScenario) -> None:
     """It was planned without them, and its books must stay right; the next one comes."""
     scenario.enter("ada0@dpsk12.org", ADA, "ben@dpsk12.org")
     for day in (0, 1):
@@ -261,16 +258,16 @@ def test_who_is_brought_back_while_an_issue_waits_is_not_in_it(
         scenario.send_back()
     with scenario.services.writing.begin() as session:
         issue = queue_issue(session).public_id
-    undone = cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"])
-    assert undone.output == "Memberships restored: 1.\n"
+    bring_back(scenario, timedelta(days=1))
+    assert scenario.members() == 3
     scenario.worker.drain()
     assert scenario.books(issue) == {"recipients": 2, "accepted": 2}
     assert scenario.books(scenario.issue()) == {"recipients": 3, "accepted": 3}
 
 
 @on_sqlite
-def test_who_left_is_not_brought_back_by_an_operator(
-    scenario: BounceScenario, visitor: Visitor, cli: Any
+def test_who_left_is_not_brought_back_by_the_office(
+    scenario: BounceScenario, visitor: Visitor
 ) -> None:
     scenario.enter(ADA)
     for day in (0, 1):
@@ -279,7 +276,5 @@ def test_who_left_is_not_brought_back_by_an_operator(
         scenario.send_back(why=UNKNOWN)
     assert scenario.members() == 0
     visitor.follow(link_to(scenario.copies()[0].message, "leave"))
-    assert (
-        cli.invoke(args=["bounce", "undo", "--since", "2020-01-01"]).output
-        == "Memberships restored: 0.\n"
-    )
+    bring_back(scenario, timedelta(days=1))
+    assert scenario.members() == 0

@@ -10,12 +10,13 @@ from email.policy import SMTP
 
 import pytest
 
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.inbound import bounces
 from belong_mail.inbound.hard_bounces import rule_of
 from tests.bounces.mail import apple, complaint
 from tests.bounces.scenario import pass_days
-from tests.faults import product
 from tests.faults.audit import Expected, audit
 from tests.faults.storm import IN_HAND
 from tests.intake.inbox import READ, Inbox
@@ -99,12 +100,11 @@ def accept_and_audit(run: BounceRun, members: set[str]) -> None:
     """The office hears that bounces are doubted, and believes them."""
     gone = {each.address for each in run.dead if each.fate in {"unknown", "gone"}}
     lost = gone - {each.address for each in run.dead if is_believed(run, each)}
-    status = product.run(run.settings, "bounce", "status")
-    assert (status.code, "bounce accept" in status.said) == (1, True)
-    accepted = product.run(run.settings, "bounce", "accept")
-    assert accepted.said == f"Memberships ended: {len(lost)}.\n"
+    with run.services.writing.begin() as session:
+        assert bounces.breaker_until(session, now()) is not None
+        assert bounces.override_breaker(session) == len(lost)
+        assert bounces.breaker_until(session, now()) is None
     assert run.active() == members - gone
-    assert product.run(run.settings, "bounce", "status").code == 0
     assert run.books(run.queue())["recipients"] == len(members - gone)
 
 
