@@ -38,7 +38,7 @@ COMMANDS = [
     "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
     "newsletter stop", "doctor", "demo",
     "db drill", "db move", "keys new", "keys backup", "keys rotate",
-    "keys status", "purge", "prepare",
+    "purge", "prepare",
     "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
     "inbound", "inbound explain",

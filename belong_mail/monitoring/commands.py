@@ -38,7 +38,9 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
         with transaction() as session:
             findings += checks.findings(Site(session, services().settings, now()))
             if settings.private_keys and settings.index_keys:
-                findings += inspection.check_opening(session, Keyring(*keys_here()))
+                keyring = Keyring(*keys_here())
+                findings += inspection.check_opening(session, keyring)
+                findings += inspection.check_older_keys(session, keyring.opener)
     findings += inspection.check_sharing(settings)
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
     findings += doctor.check_inbound(settings)

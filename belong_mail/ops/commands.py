@@ -26,8 +26,6 @@ from belong_mail.ops import (
     hold,
     in_flight,
     inspection,
-    key_check,
-    key_rotation,
     outbox,
     rooms,
     schema,
@@ -279,29 +277,7 @@ def rotate_keys() -> None:
         click.echo(f"BELONG_{kind.upper()}_KEYS={','.join([*old, made[kind]])}")
     click.echo("1. Save the private keys and restart the worker.", err=True)
     click.echo("2. Save the public and secret keys and restart web and worker.", err=True)
-    click.echo("3. Run `keys status`. It says when the old private key can go.", err=True)
-
-
-@key_commands.command("status")
-def key_status() -> None:
-    """Say what still needs an old private key.
-
-    Exits with 1 if anything does.
-    """
-    keyring = Keyring(*keys_here())
-    with transaction() as session:
-        faults = key_check.key_faults(session, keyring)
-        left = key_rotation.rows_left(session, keyring.opener)
-    for words, number in left.items():
-        click.echo(f"{number}\t{words}")
-    if faults:
-        raise click.ClickException(" ".join(faults))
-    if left:
-        number = sum(left.values())
-        raise click.ClickException(
-            f"Things that still need an older private key: {number}. Keep the key."
-        )
-    click.echo("Nothing needs an older private key. Copies made earlier may still need it.")
+    click.echo("3. Run `doctor`. It says when the old private key can go.", err=True)
 
 
 def _give_rights() -> None:

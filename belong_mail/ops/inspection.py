@@ -12,9 +12,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import UtcTime, now
-from belong_mail.core.decryption import Keyring
+from belong_mail.core.decryption import Keyring, Opener
 from belong_mail.core.services import Settings
-from belong_mail.ops import grants, key_check
+from belong_mail.ops import grants, key_check, key_rotation
 from belong_mail.ops.findings import Finding, check_schema, failure
 from belong_mail.ops.hold import SKEW
 
@@ -55,6 +55,19 @@ def check_opening(session: Session, keyring: Keyring) -> Iterator[Finding]:
     )
     if not faults:
         yield Finding("The keys here open rows of every kind in the database.")
+
+
+def check_older_keys(session: Session, opener: Opener) -> Iterator[Finding]:
+    """Say what still needs an older private key, and until when."""
+    if not opener.old_key_ids:
+        return
+    left = key_rotation.rows_left(session, opener)
+    for words, number in left.items():
+        yield Finding(f"An older private key is still needed, by {number} {words}.")
+    if not left:
+        yield Finding(
+            "Nothing here needs an older private key. Copies made earlier may still need it."
+        )
 
 
 def check_database(engine: Engine, web_role: str = "") -> Iterator[Finding]:
