@@ -8,9 +8,7 @@ from typing import Any
 import click
 
 from belong_mail.groups import seeds
-from belong_mail.monitoring import commands as monitoring_commands
 from belong_mail.ops import cli, hold
-from belong_mail.ops import commands as ops_commands
 from config import Config
 
 # Left out before words are judged: placeholders, tags, web addresses, and names of commands.
@@ -132,13 +130,9 @@ def _words_of(value: Any, language: str) -> Iterator[str]:
 
 def operators_words() -> Iterator[str]:
     """Find what operators read: help texts of commands and settings, and reasons of a hold."""
-    for command in (
-        *cli.COMMANDS,
-        *ops_commands.COMMANDS.values(),
-        *monitoring_commands.COMMANDS.values(),
-    ):
-        yield from _help_of(command)
-    yield from cli.LAZY_COMMANDS.values()
+    for name, entry in cli.ENTRIES.items():
+        yield from _help_of(cli.load(name))
+        yield entry.words
     yield from (each.metadata["about"] for each in Config.__dataclass_fields__.values())
     yield from hold.REASONS.values()
 

@@ -11,10 +11,7 @@ import pytest
 
 import config
 import dev
-from belong_mail.monitoring import commands as monitoring_commands
 from belong_mail.ops import cli
-from belong_mail.ops import commands as ops_commands
-from belong_mail.ops.setup_command import setup_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
@@ -114,8 +111,7 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
 
 def operator_commands() -> dict[str, click.Command]:
     """Return the commands of `flask --app wsgi`, by name."""
-    found = {str(each.name): each for each in cli.COMMANDS}
-    return found | {"setup": setup_command, **ops_commands.COMMANDS, **monitoring_commands.COMMANDS}
+    return {name: cli.load(name) for name in cli.ENTRIES}
 
 
 def complaint_about(words: list[str]) -> str:

@@ -26,7 +26,7 @@ from tests.processes import ROOT, SECONDS, flask, run, surroundings
 def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """List all commands by their whole names; those of groups that are loaded late, too."""
     if isinstance(command, cli_module.LazyCommand):
-        command = cli_module._load_command(name)
+        command = cli_module.load(name)
     if isinstance(command, click.Group):
         if command.invoke_without_command:
             yield name, command

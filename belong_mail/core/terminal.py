@@ -1,7 +1,6 @@
 """What a command says beside its result: sentences, a bar, a question; none with --quiet."""
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ from click._termui_impl import ProgressBar
 # In the context of a command, when it was asked to say no more than its result.
 QUIET = "belong.quiet"
 QUIET_FLAG = "--quiet"
-TICK_SECONDS = 1.0
 # Files that are read.
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A local day, or a time of one, with or without seconds.
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
+TIMES = (f"{between}%H:%M{end}" for between in " T" for end in ("", ":%S"))
+MOMENT = click.DateTime(["%Y-%m-%d", *(f"%Y-%m-%d{time}" for time in TIMES)])
 
 
 def quiet_option() -> click.Option:
@@ -99,24 +98,16 @@ def refusing(
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
-    """Show on the terminal for how long something has been at work whose end no one can tell."""
+    """Show on the terminal what is at work whose end no one can tell, and then how long it was."""
     if is_quiet() or not sys.stderr.isatty():
         yield
         return
-    begun, is_over = time.monotonic(), threading.Event()
-
-    def tick() -> None:
-        while not is_over.wait(TICK_SECONDS):
-            click.echo(f"\r{label} {time.monotonic() - begun:.0f} s", nl=False, err=True)
-
-    clock = threading.Thread(target=tick, daemon=True)
-    clock.start()
+    begun = time.monotonic()
+    click.echo(label, nl=False, err=True)
     try:
         yield
     finally:
-        is_over.set()
-        clock.join()
-        click.echo(f"\r{label} {time.monotonic() - begun:.1f} s", err=True)
+        click.echo(f" {time.monotonic() - begun:.1f} s", err=True)
 
 
 def progress(length: int, label: str, file: TextIO | None = None) -> ProgressBar[Any]:

@@ -1,7 +1,6 @@
 """The operator's commands that look and change nothing: `doctor` and `status`."""
 
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -77,6 +76,3 @@ def status_command() -> None:
     click.echo("\n".join(wrong), nl=bool(wrong))
     if wrong:
         raise click.exceptions.Exit(1)
-
-
-COMMANDS: Final[dict[str, click.Command]] = {"doctor": doctor_command, "status": status_command}

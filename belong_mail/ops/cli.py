@@ -1,42 +1,85 @@
-"""The operator's commands; each room brings its own."""
+"""The commands of `belong` in one table; each is loaded when it is asked for."""
 
 from collections.abc import Callable
 from functools import cache, wraps
-from importlib import import_module
-from typing import Any, Final
+from pkgutil import resolve_name
+from typing import Any, Final, NamedTuple
 
 import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from belong_mail.accounts.commands import lead_commands, office_commands
-from belong_mail.core.terminal import is_quiet, quiet_option
-from belong_mail.groups.commands import group_commands
-from belong_mail.inbound.commands import inbound_command
-from belong_mail.members.commands import import_command
-from belong_mail.newsletters.commands import newsletter_commands
-from belong_mail.office import commands as _office_commands  # noqa: F401 - ends groups
+from belong_mail.core.terminal import quiet_option
 from belong_mail.ops import user_errors
-from belong_mail.ops.launcher import exec_worker, web_command
-from belong_mail.web.context import services
-
-COMMANDS_MODULE = "belong_mail.ops.commands"
-MONITORING_MODULE = "belong_mail.monitoring.commands"
-SETUP_MODULE = "belong_mail.ops.setup_command"
 
 
-# Commands that need what neither web nor worker needs: it is loaded with them.
-LAZY_COMMANDS = {
-    "setup": "Write the settings and keys of this machine.",
-    "db": "Upgrade, check, back up and restore the database.",
-    "keys": "Make new keys, and replace old ones.",
-    "doctor": "Check everything and say what to do.",
-    "status": "Report what has been stuck too long, for cron.",
-    "outbox": "Retry email that is waiting.",
-    "purge": "Delete what is past its retention time, now.",
-    "hold": "Hold sending, or release the hold.",
-    "demo": "Add made-up members to a group, in development.",
-    "prepare": "Set up a development site with sample data.",
+class Entry(NamedTuple):
+    """A command, or a group of them."""
+
+    # Who uses it.
+    section: str
+    # Where it is, below `belong_mail`.
+    place: str
+    # What a list of commands says of it: its own first line.
+    words: str
+
+
+OFFICE, RUN, CARE = "For the office", "To run the site", "To look after the site"
+DEVELOPMENT: Final = "In development"
+ENTRIES: Final = {
+    "group": Entry(OFFICE, "office.commands:group_commands", "List, add and retire groups."),
+    "lead": Entry(
+        OFFICE, "accounts.commands:lead_commands", "Invite, remove and count group leaders."
+    ),
+    "office": Entry(
+        OFFICE,
+        "accounts.commands:office_commands",
+        "Invite and remove people who work for the office.",
+    ),
+    "newsletter": Entry(
+        OFFICE,
+        "newsletters.commands:newsletter_commands",
+        "Send newsletters, control them and read their reports.",
+    ),
+    "import": Entry(
+        OFFICE,
+        "members.commands:import_command",
+        "Ask the people of a list if they want to join a group.",
+    ),
+    "setup": Entry(
+        RUN, "ops.setup_command:setup_command", "Write the settings and keys of this machine."
+    ),
+    "web": Entry(RUN, "ops.commands:web", "Run the production web server."),
+    "worker": Entry(RUN, "ops.commands:worker", "Read requests and send email."),
+    "inbound": Entry(
+        RUN,
+        "inbound.commands:inbound_command",
+        "Take in one returned message, from a mail server's pipe.",
+    ),
+    "db": Entry(
+        RUN, "ops.commands:database_commands", "Upgrade, check, back up and restore the database."
+    ),
+    "keys": Entry(RUN, "ops.commands:key_commands", "Make new keys, and replace old ones."),
+    "hold": Entry(RUN, "ops.commands:hold_commands", "Hold sending, or release the hold."),
+    "doctor": Entry(
+        CARE, "monitoring.commands:doctor_command", "Check everything and say what to do."
+    ),
+    "status": Entry(
+        CARE, "monitoring.commands:status_command", "Report what has been stuck too long, for cron."
+    ),
+    "outbox": Entry(CARE, "ops.commands:outbox_commands", "Retry email that is waiting."),
+    "purge": Entry(
+        CARE, "ops.commands:purge_command", "Delete what is past its retention time, now."
+    ),
+    "demo": Entry(
+        DEVELOPMENT, "ops.commands:demo", "Add made-up members to a group, in development."
+    ),
+}
+# Part of no list: `dev.py run` calls it.
+HIDDEN: Final = {
+    "prepare": Entry(
+        DEVELOPMENT, "ops.commands:prepare", "Set up a development site with sample data."
+    )
 }
 COPY: Final = "/var/lib/belong-worker/2027-06-01"
 # Of commands that take something; the others are called as they are.
@@ -71,33 +114,33 @@ EXAMPLES: Final = {
 
 
 class LazyCommand(click.Command):
-    """Stands for a command of `operating` until that is wanted."""
+    """Stands for a command until that is wanted."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        return _load_command(self.name or "").make_context(*arguments, **options)
+        return load(self.name or "").make_context(*arguments, **options)
 
 
 @cache
-def _load_command(name: str) -> click.Command:
+def load(name: str) -> click.Command:
     """Load a command; setup runs before there are settings, so it gets no app."""
+    command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
     if name == "setup":
-        setup: click.Command = import_module(SETUP_MODULE).setup_command
-        _explain(setup, name)
-        return setup
-    module = MONITORING_MODULE if name in {"doctor", "status"} else COMMANDS_MODULE
-    command: click.Command = import_module(module).COMMANDS[name]
-    _wrap_command(command, name)
+        _explain(command, name)
+    else:
+        _wrap_command(command, name)
     return command
 
 
 def every_command() -> tuple[click.Command, ...]:
-    lazy = (LazyCommand(name, help=words) for name, words in LAZY_COMMANDS.items())
-    return (*COMMANDS, *lazy)
+    """Return what stands for each command that is listed."""
+    return tuple(LazyCommand(name, help=entry.words) for name, entry in ENTRIES.items())
 
 
 def register(app: Flask) -> None:
     for command in every_command():
         app.cli.add_command(command)
+    for name in HIDDEN:
+        app.cli.add_command(LazyCommand(name, hidden=True))
 
 
 def _wrap_command(command: click.Command, name: str) -> None:
@@ -128,26 +171,3 @@ def _with_error_message(callback: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(user_errors.error_message(error)) from None
 
     return called
-
-
-@click.command()
-@click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
-def worker(*, drain: bool) -> None:
-    """Read requests and send email.
-
-    On SIGTERM it finishes the current message first.
-    """
-    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])
-
-
-web = web_command(lambda: services().settings)
-
-COMMANDS = (
-    group_commands, lead_commands, office_commands, newsletter_commands,
-    inbound_command, import_command,
-    web, worker,
-)  # fmt: skip
-
-
-for each_command in COMMANDS:
-    _wrap_command(each_command, str(each_command.name))

@@ -13,7 +13,7 @@ from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
 from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.terminal import FILE, asks, progress, refusing, say, working
+from belong_mail.core.terminal import FILE, asks, is_quiet, progress, refusing, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
 from belong_mail.groups import service as groups
 from belong_mail.groups.commands import require_group
@@ -33,6 +33,7 @@ from belong_mail.ops import (
 from belong_mail.ops import move as database_move
 from belong_mail.ops.findings import Finding
 from belong_mail.ops.host_state import HostStateFile
+from belong_mail.ops.launcher import exec_worker, web_command
 from belong_mail.web.context import read_transaction, services, transaction
 
 PLAIN = "Done. The copy opens nothing without the keys: keep those elsewhere."
@@ -461,12 +462,14 @@ def _reason_text(waiting: dict[str, int]) -> str:
     return f"Waiting: {hold.in_words(waiting)}." if waiting else "Nothing is waiting."
 
 
-COMMANDS = {
-    "db": database_commands,
-    "keys": key_commands,
-    "outbox": outbox_commands,
-    "purge": purge_command,
-    "hold": hold_commands,
-    "demo": demo,
-    "prepare": prepare,
-}
+web = web_command(lambda: services().settings)
+
+
+@click.command()
+@click.option("--drain", is_flag=True, help="Work until nothing is due now, then exit.")
+def worker(*, drain: bool) -> None:
+    """Read requests and send email.
+
+    On SIGTERM it finishes the current message first.
+    """
+    exec_worker([*(["--drain"] if drain else []), *(["--quiet"] if is_quiet() else [])])

@@ -2,9 +2,9 @@
 
 import sys
 import tomllib
-from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 
 import click
 from flask import Flask
@@ -14,32 +14,19 @@ from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.core.environment import ENTRY_POINTS
 from belong_mail.ops import cli
 
-# Who uses a command; each stands once.
-SECTIONS = {
-    "For the office": (
-        "group", "lead", "office", "newsletter", "import",
-    ),
-    "To run the site": ("setup", "web", "worker", "inbound", "db", "keys", "hold"),
-    "To look after the site": ("doctor", "status", "outbox", "purge"),
-    "In development": ("prepare", "demo"),
-}  # fmt: skip
-
 
 class BelongGroup(FlaskGroup):
     """Flask's group with no other commands than ours; `--help` needs no settings."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         _ = ctx
-        return [name for section in SECTIONS.values() for name in section]
+        return list(cli.ENTRIES)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, names in SECTIONS.items():
+        _ = ctx
+        for title, entries in groupby(cli.ENTRIES.items(), lambda each: each[1].section):
             with formatter.section(title):
-                formatter.write_dl(self._described(ctx, names))
-
-    def _described(self, ctx: click.Context, names: Iterable[str]) -> list[tuple[str, str]]:
-        commands = ((name, self.get_command(ctx, name)) for name in names)
-        return [(name, each.get_short_help_str(70)) for name, each in commands if each is not None]
+                formatter.write_dl([(name, entry.words) for name, entry in entries])
 
 
 def _load_app() -> Flask:
