@@ -1,7 +1,7 @@
 """What `belong setup` asks, and the settings that it makes of the answers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -21,86 +21,87 @@ UNSAFE = re.compile(r"[\"$`\\\x00-\x1f\x7f]")
 PLAIN = re.compile(r"[\w.,:/@%+=?-]*", re.ASCII)
 
 
+@dataclass(frozen=True)
+class Question:
+    """A setting of web and worker, asked or given by a flag; its default may need the others."""
+
+    name: str
+    setting: str
+    read: Callable[[str], object]
+    words: str
+    default: Callable[[Mapping[str, str]], str] | None = None
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+
+QUESTIONS = (
+    Question("base_url", "BELONG_BASE_URL", settings.https_address,
+             "Public address of the site, such as https://belong.example.org"),
+    Question("district", "BELONG_DISTRICT_NAME", settings.name,
+             "The district's whole name, such as Lakeside Public Schools"),
+    Question("short", "BELONG_DISTRICT_SHORT", settings.name,
+             "Its short name, as in “your LPS address”"),
+    Question("site_name", "BELONG_SITE_NAME", settings.name,
+             "What the site is called", lambda given: f"{given['short']} Belong"),
+    Question("timezone", "BELONG_TIMEZONE", settings.zone, "Time zone, such as America/Chicago"),
+    Question("domains", "BELONG_ALLOWED_DOMAINS", settings.domains,
+             "Email domains of your staff, with commas between them"),
+    Question("office", "BELONG_CONTACT_INBOX", settings.inbox, "The office's email address"),
+    Question("mail_domain", "BELONG_MAIL_DOMAIN", settings.domain,
+             "Domain of our emails", lambda given: given["office"].rpartition("@")[2]),
+    Question("postal_address", "BELONG_POSTAL_ADDRESS", settings.text,
+             "Postal address in the footer of our emails"),
+    Question("help_lines", "BELONG_HELP_LINES", settings.help_lines,
+             "Help lines, by commas: NAME PHONE https://ADDRESS of each, the crisis line last",
+             lambda _given: CRISIS_LINE),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answers:
     """What was asked; `complaints` checks it as the settings will be."""
 
-    base_url: str
-    district: str
-    short: str
-    timezone: str
-    domains: str
+    # By the names of the questions.
+    given: Mapping[str, str]
     relay_url: str
-    office: str
     database: str
-    web_database: str = ""
-    mail_domain: str
-    postal_address: str
-    site_name: str
-    help_lines: str
+    web_database: str
 
     @property
     def is_sqlite(self) -> bool:
         return self.database == SQLITE
 
-    @property
-    def web_role(self) -> str:
-        """The web's own role in PostgreSQL, if it has one."""
-        roles = [urlsplit(url).username for url in (self.database, self.web_database)]
-        return (roles[1] or "") if self.web_database and roles[0] != roles[1] else ""
-
-    def complaints(self) -> list[str]:
+    def complaints(self) -> Iterator[str]:
         """Say all that is wrong with the answers."""
-        found = []
-        checks = {
-            "base-url": (settings.https_address, self.base_url),
-            "district": (settings.name, self.district),
-            "short": (settings.name, self.short),
-            "site-name": (settings.name, self.site_name),
-            "timezone": (settings.zone, self.timezone),
-            "help-lines": (settings.help_lines, self.help_lines),
-            "domains": (settings.domains, self.domains),
-            "office": (settings.inbox, self.office),
-            "mail-domain": (settings.domain, self.mail_domain),
-            "postal-address": (settings.text, self.postal_address),
-        }
+        read = [(each.flag, each.read, self.given[each.name]) for each in QUESTIONS]
         if not self.is_sqlite:
-            checks["database"] = (settings.database, self.database)
-            checks["web-database"] = (settings.database, self.web_database or self.database)
-        for name, (read, value) in checks.items():
+            read.append(("--database", settings.database, self.database))
+            read.append(("--web-database", settings.database, self.web_database))
+        for flag, reader, value in read:
             try:
-                read(value)
+                reader(value)
             except ValueError as error:
-                found.append(f"--{name} {error}.")
+                yield f"{flag} {error}."
             if UNSAFE.search(value):
-                found.append(f'--{name} must not have a ", $, ` or \\ in it.')
+                yield f'{flag} must not have a ", $, ` or \\ in it.'
         try:
             parse_relay(self.relay_url, ehlo="example.org")
             if UNSAFE.search(for_the_web(self.relay_url)):
-                found.append('--relay must not have a ", $, ` or \\ in its host.')
+                yield '--relay must not have a ", $, ` or \\ in its host.'
         except (InvalidRelay, OSError, ValueError) as error:
-            why = error if isinstance(error, InvalidRelay) else "It cannot be read."
-            found.append(f"--relay: {why}")
-        return found
+            yield f"--relay: {error if isinstance(error, InvalidRelay) else 'It cannot be read.'}"
 
     def common(self) -> dict[str, str]:
         """Return the settings of both web and worker."""
         return {
             "BELONG_ENV": "production",
-            "BELONG_BASE_URL": self.base_url.rstrip("/"),
-            "BELONG_SITE_NAME": self.site_name,
-            "BELONG_DISTRICT_NAME": self.district,
-            "BELONG_DISTRICT_SHORT": self.short,
-            "BELONG_TIMEZONE": self.timezone,
-            "BELONG_HELP_LINES": self.help_lines,
+            **{each.setting: self.given[each.name] for each in QUESTIONS},
             **({"BELONG_DATABASE_URL": f"sqlite:///{DATABASE}"} if self.is_sqlite else {}),
             "BELONG_STATE_FOLDER": STATE,
             "BELONG_SECRET_KEYS_FILE": f"{KEYS}/secret",
             "BELONG_PUBLIC_KEYS_FILE": f"{KEYS}/public",
-            "BELONG_ALLOWED_DOMAINS": self.domains,
-            "BELONG_MAIL_DOMAIN": self.mail_domain,
-            "BELONG_POSTAL_ADDRESS": self.postal_address,
-            "BELONG_CONTACT_INBOX": self.office,
             "BELONG_PROXIES": "1",
         }
 
@@ -109,13 +110,14 @@ class Answers:
         return {"BELONG_SMTP_URL": for_the_web(self.relay_url), **own}
 
     def of_worker(self) -> dict[str, str]:
-        own = {} if self.is_sqlite else {"BELONG_DATABASE_URL_FILE": f"{KEYS}/database"}
+        role = urlsplit(self.web_database).username or ""
+        has_own_role = role != (urlsplit(self.database).username or "")
         return {
             "BELONG_PRIVATE_KEYS_FILE": f"{KEYS}/private",
             "BELONG_INDEX_KEYS_FILE": f"{KEYS}/index",
             "BELONG_SMTP_URL_FILE": f"{KEYS}/relay",
-            **own,
-            **({"BELONG_WEB_DATABASE_ROLE": self.web_role} if self.web_role else {}),
+            **({} if self.is_sqlite else {"BELONG_DATABASE_URL_FILE": f"{KEYS}/database"}),
+            **({"BELONG_WEB_DATABASE_ROLE": role} if has_own_role else {}),
         }
 
 

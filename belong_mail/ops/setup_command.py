@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from belong_mail.core.db import make_engine
 from belong_mail.core.terminal import FILE
 from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_answers
-from belong_mail.ops.setup_answers import CRISIS_LINE, DATABASE, ETC, KEYS, SQLITE, Answers
+from belong_mail.ops.setup_answers import DATABASE, ETC, KEYS, QUESTIONS, SQLITE, Answers
 
 # Where the units and the script `belong` expect the program.
 PROGRAM = "/opt/belong-mail/.venv/bin/belong"
@@ -27,22 +27,8 @@ OF_THE_WORKER = ("private", "index")
 # Runs a command of ours with the settings of web or worker, as the units do.
 RUN = f'set -a; . {ETC}/common.env; . {ETC}/$0.env; umask 007; exec {PROGRAM} "$@"'
 USERS_FIRST = "Make users and folders first, as docs/operators/install.md says."
-# Flags that `--yes` wants, with what is asked without them.
-QUESTIONS = {
-    "base_url": "Public address of the site, such as https://belong.example.org",
-    "district": "The district's whole name, such as Lakeside Public Schools",
-    "short": "Its short name, as in “your LPS address”",
-    "timezone": "Time zone, such as America/Chicago",
-    "domains": "Email domains of your staff, with commas between them",
-    "relay": "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password",
-    "office": "The office's email address",
-    "postal_address": "Postal address in the footer of our emails",
-    "database": "Database: sqlite (a file here), or a PostgreSQL URL",
-}
-# The same, which may be left out.
-HELP_LINES = (
-    "Help lines, with commas between them: NAME PHONE https://ADDRESS, the crisis line last"
-)
+RELAY = "Mail relay: HOST:PORT, or USER@HOST:PORT if it wants a password"
+WHERE = "Database: sqlite (a file here), or a PostgreSQL URL, or a file with the URL in it"
 NEXT = f"""\
 Next:
  1. Copy {KEYS} to a safe place that no backup of this machine reaches. Without these keys, no
@@ -62,25 +48,21 @@ class NewFile(NamedTuple):
     group: str = "root"
 
 
+def _with_questions(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flag of each question."""
+    for each in reversed(QUESTIONS):
+        command = click.option(each.flag, default="", help=f"{each.words}.")(command)
+    return command
+
+
 @click.command("setup", epilog="Example: sudo /opt/belong-mail/.venv/bin/belong setup")
-@click.option("--base-url", default="", help=f"{QUESTIONS['base_url']}.")
-@click.option("--district", default="", help=f"{QUESTIONS['district']}.")
-@click.option("--short", default="", help=f"{QUESTIONS['short']}.")
-@click.option("--site-name", default="", help="What the site is called; SHORT Belong if not given.")
-@click.option("--timezone", default="", help=f"{QUESTIONS['timezone']}.")
-@click.option("--help-lines", default="", help=f"{HELP_LINES}; 988 alone if not given.")
-@click.option("--domains", default="", help=f"{QUESTIONS['domains']}.")
-@click.option("--relay", default="", help=f"{QUESTIONS['relay']}; or its URL.")
+@_with_questions
+@click.option("--relay", default="", help=f"{RELAY}; or its URL.")
 @click.option("--relay-password-file", type=FILE, help="A file with the relay's password.")
-@click.option("--office", default="", help=f"{QUESTIONS['office']}.")
-@click.option(
-    "--database", default="", help="sqlite, a PostgreSQL URL, or a file with the URL in it."
-)
+@click.option("--database", default="", help=f"{WHERE}.")
 @click.option(
     "--web-database", default="", help="For PostgreSQL: the same with the web's own role."
 )
-@click.option("--mail-domain", default="", help="Domain of our emails; the office's if not given.")
-@click.option("--postal-address", default="", help=f"{QUESTIONS['postal_address']}.")
 @click.option("--seed", type=click.Choice(SEEDS), help="Begin with the groups of this district.")
 @click.option("--yes", is_flag=True, help="Ask nothing; for scripts.")
 @click.option(
@@ -100,7 +82,7 @@ def setup_command(root: Path, *, yes: bool, **given: Any) -> None:
     is_written = all(_place(root, f"{ETC}/{name}").exists() for name in SETTINGS)
     answers = None if is_written else _read_answers(given, may_ask=not yes)
     if answers is None:
-        _say_unused(given)
+        click.echo(f"Settings are there, and no flag changes them: edit the files in {ETC}.")
     missing = [file for file in _files(root, answers) if not _place(root, file.path).exists()]
     if missing and not yes:
         click.confirm(f"Files to write to {ETC}: {len(missing)}. Go on?", abort=True)
@@ -140,45 +122,36 @@ def _number(root: Path, database: str, name: str) -> int:
     raise click.ClickException(f"{name} is not in /etc/{database}. {USERS_FIRST}")
 
 
-def _say_unused(given: Mapping[str, Any]) -> None:
-    """Name the flags that change nothing: the settings that they are for are there."""
-    flags = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
-    if flags:
-        click.echo(
-            f"Settings are there already, so these flags were not used: {', '.join(flags)}. To"
-            f" change a setting, edit the files in {ETC}."
-        )
-
-
 def _read_answers(given: Mapping[str, Any], *, may_ask: bool) -> Answers:
     """Take the flags, and ask for what they leave out. Raises UsageError for all that is wrong."""
-    said = {name: given[name] for name in QUESTIONS}
-    left_out = [name for name, value in said.items() if not value]
-    if left_out and not may_ask:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in left_out)
-        raise click.UsageError(f"With --yes these are needed: {flags}.")
-    for name in left_out:
-        default = SQLITE if name == "database" else None
-        said[name] = click.prompt(QUESTIONS[name], default=default).strip()
-    help_lines = given["help_lines"] or CRISIS_LINE
-    if may_ask and not given["help_lines"]:
-        help_lines = click.prompt(HELP_LINES, default=CRISIS_LINE).strip()
-    relay, database = said.pop("relay"), said.pop("database")
-    web_database = given["web_database"]
-    if "database" in left_out and database != SQLITE and not web_database:
-        web_database = click.prompt("The same with the web's own role", default=database)
+    needed = [each.flag for each in QUESTIONS if each.default is None and not given[each.name]]
+    needed += [f"--{name}" for name in ("relay", "database") if not given[name]]
+    if needed and not may_ask:
+        raise click.UsageError(f"With --yes these are needed: {', '.join(needed)}.")
+    said: dict[str, str] = {}
+    for each in QUESTIONS:
+        default = each.default(said) if each.default else None
+        asked = _ask(each.words, default) if may_ask and not given[each.name] else default
+        said[each.name] = given[each.name] or asked or ""
+    relay = given["relay"] or _ask(RELAY)
+    password = _password(relay, given["relay_password_file"])
+    database = _url(given["database"] or _ask(WHERE, SQLITE))
+    web_database = "" if database == SQLITE else _url(given["web_database"]) or database
+    if web_database == database and not given["database"]:
+        web_database = _url(_ask("The same with the web's own role", database))
     answers = Answers(
-        **said,
-        relay_url=setup_answers.relay_url(relay, _password(relay, given["relay_password_file"])),
-        database=_url(database),
-        web_database=_url(web_database),
-        mail_domain=given["mail_domain"] or said["office"].rpartition("@")[2],
-        site_name=given["site_name"] or f"{said['short']} Belong",
-        help_lines=help_lines,
+        given=said,
+        relay_url=setup_answers.relay_url(relay, password),
+        database=database,
+        web_database=web_database,
     )
-    if complaints := answers.complaints():
+    if complaints := list(answers.complaints()):
         raise click.UsageError("\n".join(complaints))
     return answers
+
+
+def _ask(words: str, default: str | None = None) -> str:
+    return str(click.prompt(words, default=default)).strip()
 
 
 def _password(relay: str, file: Path | None) -> str:
@@ -236,8 +209,7 @@ def _of_answers(answers: Answers) -> list[NewFile]:
     secrets = [_key("relay", answers.relay_url, is_shared=False)]
     if not answers.is_sqlite:
         secrets.append(_key("database", answers.database, is_shared=False))
-        of_web = answers.web_database or answers.database
-        secrets.append(_key("web-database", of_web, is_shared=True))
+        secrets.append(_key("web-database", answers.web_database, is_shared=True))
     given = zip(SETTINGS, (answers.common(), answers.of_web(), answers.of_worker()), strict=True)
     settings = (NewFile(f"{ETC}/{name}", setup_answers.lines(each)) for name, each in given)
     return [*secrets, *settings]
