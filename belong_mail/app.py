@@ -18,11 +18,7 @@ from belong_mail.accounts.views import account, passkey, sign_in
 from belong_mail.contact.views import contact
 from belong_mail.core.environment import RESOURCES
 from belong_mail.core.services import Settings, make_services
-from belong_mail.leads.home import lead
-from belong_mail.leads.views import (
-    group_settings,
-    shared_mailbox,
-)
+from belong_mail.leads.views import group_settings, lead, shared_mailbox
 from belong_mail.meetings.lead_views import lead_meetings
 from belong_mail.meetings.views import meetings
 from belong_mail.members.self_service_views import address_change, own_calendar, self_service
@@ -31,12 +27,8 @@ from belong_mail.monitoring.views import office_health, operating
 from belong_mail.newsletters.editor_views import editor
 from belong_mail.newsletters.file_views import flyers, pictures
 from belong_mail.newsletters.release_views import approvals, releases
-from belong_mail.office.group_views import office_groups
-from belong_mail.office.import_views import office_imports
-from belong_mail.office.newsletter_views import office_newsletters
-from belong_mail.office.people_views import people
-from belong_mail.office.trail_views import office_trail
-from belong_mail.office.views import office
+from belong_mail.office.group_views import office_groups, office_imports, office_newsletters
+from belong_mail.office.views import office, office_trail, people
 from belong_mail.ops import cli, hold
 from belong_mail.pages.dev_mailbox import mailbox
 from belong_mail.pages.directory import directory

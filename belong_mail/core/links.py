@@ -23,7 +23,7 @@ PATHS = {
     "office.thread": "/office/threads/<reference>",
     "office.settings": "/office/settings",
     "own_calendar.feed": "/my-calendar/<token>",
-    "people.listed": "/office/leads",
+    "people.teams": "/office/leads",
     "releases.sending": "/lead/newsletters/<public_id>/sending",
     "shared_mailbox.confirm": "/confirm-mailbox/<token>",
     "sign_in.accept": "/invitation/<token>",

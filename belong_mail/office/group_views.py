@@ -1,25 +1,35 @@
-"""The office's pages about groups: add, describe, order, launch and end one; its questions."""
+"""The office's pages about groups: what they are, the lists they bring, what goes out to them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
+from belong_mail.core import i18n
+from belong_mail.core.db import required
 from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import group_view, last_moment
 from belong_mail.groups.question_types import QUESTION_TYPES
 from belong_mail.groups.questions import MAX_QUESTIONS, question_view
+from belong_mail.members import imports
+from belong_mail.members.imports import announcement
+from belong_mail.newsletters import approval, files, oversight, preview, progress, release
+from belong_mail.newsletters.downloads import download
+from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.office import group_retirement, service
 from belong_mail.office import groups as office
+from belong_mail.office.forms import MAX_BODY, ImportForm
 from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
-from belong_mail.web.access import for_office
-from belong_mail.web.context import transaction
+from belong_mail.web.access import for_office, fresh_proof
+from belong_mail.web.context import allow_uploads, services, transaction
 
 office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
 STEPS = {"up": -1, "down": 1}
@@ -30,15 +40,15 @@ STEPS = {"up": -1, "down": 1}
 def listed() -> str:
     language = str(get_locale())
     with transaction() as session:
-        found = service.groups(session, signed_in())
+        found = group_service.listed(session)
         shown = [(group_view(each, language), is_discreet(each)) for each in found]
-        ended = [group_view(each, language) for each in service.ended_groups(session, signed_in())]
+        ended = [group_view(each, language) for each in group_service.listed_ended(session)]
     return render_template("office/groups.html", groups=shown, ended=ended)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])
 @for_office
-def add() -> ResponseReturnValue:
+def new() -> ResponseReturnValue:
     form = NewGroupForm()
     with transaction() as session:
         if form.validate_on_submit() and (added := _stored(session, form)) is not None:
@@ -52,9 +62,9 @@ def add() -> ResponseReturnValue:
 def group(slug: str) -> ResponseReturnValue:
     form = GroupForm()
     with transaction() as session:
-        if (ended := service.find_ended_group(session, signed_in(), slug)) is not None:
+        if (ended := service.find_ended_group(session, slug)) is not None:
             return _ended(ended), 200 if request.method == "GET" else 409
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         if request.method != "POST":
             form.show(office.described(found))
         elif form.validate_on_submit() and _stored(session, form, found) is not None:
@@ -68,7 +78,7 @@ def group(slug: str) -> ResponseReturnValue:
 @for_office
 def move(slug: str) -> ResponseReturnValue:
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         group_service.move(session, found, STEPS.get(request.form.get("to", ""), 0))
     return redirect(url_for(".listed", _anchor=slug), 303)
 
@@ -78,7 +88,7 @@ def move(slug: str) -> ResponseReturnValue:
 def launch(slug: str) -> ResponseReturnValue:
     """Ask on GET; on POST let an upcoming group start. The worker tells those who wait."""
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         if request.method == "POST":
             try:
                 group_service.launch(found)
@@ -94,7 +104,7 @@ def end(slug: str) -> ResponseReturnValue:
     """Say on GET what the end of a group means; on POST set it."""
     form = EndForm()
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         if form.validate_on_submit():
             group_retirement.end_on(session, found, form.moment)
             return redirect(url_for(".group", slug=slug, done="ending"), 303)
@@ -109,7 +119,7 @@ def end(slug: str) -> ResponseReturnValue:
 @for_office
 def restore(slug: str) -> ResponseReturnValue:
     with transaction() as session:
-        group_retirement.restore(session, service.find_group(session, signed_in(), slug))
+        group_retirement.restore(session, service.find_group(session, slug))
     return redirect(url_for(".group", slug=slug, done="restored"), 303)
 
 
@@ -119,7 +129,7 @@ def questions(slug: str) -> ResponseReturnValue:
     """List what a group's sign-up form asks; a form adds a question."""
     form, language = QuestionForm(), str(get_locale())
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         is_full = len(found.questions) >= MAX_QUESTIONS
         if not is_full and form.validate_on_submit():
             said = form.kind.data, form.typed("label"), form.options()
@@ -135,7 +145,7 @@ def questions(slug: str) -> ResponseReturnValue:
 @for_office
 def remove_question(slug: str, question_id: int) -> ResponseReturnValue:
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         office.remove_question(session, found, question_id)
     return redirect(url_for(".questions", slug=slug, done="removed"), 303)
 
@@ -169,3 +179,211 @@ def _ended(group: Group) -> str:
 def _page(name: str, found: Group, **context: Any) -> str:
     shown = group_view(found, str(get_locale()))
     return render_template(f"office/{name}.html", group=shown, **context)
+
+
+# Why the audit trail says nothing of a file that is only checked.
+CHECKED = "Nobody is asked before it is started."
+office_imports = Blueprint("office_imports", __name__, url_prefix="/office/groups/<slug>/import")
+allow_uploads(office_imports, MAX_BODY)
+
+
+@office_imports.route("", methods=["GET", "POST"])
+@for_office
+def add(slug: str) -> ResponseReturnValue:
+    """Check a file on POST, and store its addresses, sealed, until it is started."""
+    form = ImportForm()
+    is_right = form.validate_on_submit()  # before a transaction: reading a file takes a while
+    with transaction(unrecorded=CHECKED) as session:
+        group = service.find_group(session, slug)
+        if is_right and form.found is not None:
+            language = form.language.data or i18n.DEFAULT
+            try:
+                imports.replace(session, services().sealer, group, form.found, language)
+            except (imports.NotOpen, imports.AlreadyWaiting) as error:
+                raise InvalidState from error
+            return redirect(url_for(".add", slug=slug, checked=1), 303)
+        page = _import_page(session, group, form)
+    return page, 422 if form.errors else 200
+
+
+@office_imports.post("/start")
+@for_office
+@fresh_proof
+def start(slug: str) -> ResponseReturnValue:
+    with transaction() as session:
+        group = service.find_group(session, slug)
+        seen = required(_seen(session, group), InvalidState)
+        try:
+            imports.start(session, seen)
+        except imports.NotOpen as error:
+            raise InvalidState from error
+    return redirect(url_for(".add", slug=slug, started=1), 303)
+
+
+@office_imports.post("/discard")
+@for_office
+def discard(slug: str) -> ResponseReturnValue:
+    """Ask nobody more: what is left of the file is deleted."""
+    with transaction() as session:
+        group = service.find_group(session, slug)
+        seen = _seen(session, group)
+        if seen is not None:
+            imports.discard(session, seen)
+    return redirect(url_for(".add", slug=slug, discarded=1), 303)
+
+
+def _seen(session: Session, group: Group) -> imports.Import | None:
+    """Return the newest file, which must be the one that the page was about."""
+    latest = imports.latest(session, group)
+    if latest is not None and latest.public_id != request.form.get("seen"):
+        raise InvalidState
+    return latest
+
+
+def _import_page(session: Session, group: Group, form: ImportForm) -> str:
+    latest = imports.latest(session, group)
+    sender = f"belong@{services().settings.mail_domain}"
+    return render_template(
+        "office/import.html",
+        group=group_view(group, str(get_locale())),
+        is_open=group.is_open,
+        form=form,
+        latest=latest,
+        report=latest and latest.found,
+        progress=latest and imports.progress(session, latest),
+        texts={code: announcement(group, services().links, sender, code) for code in i18n.NAMES},
+    )
+
+
+office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
+Verb = Callable[[Session, Newsletter], None]
+
+
+@office_newsletters.get("")
+@for_office
+def issues() -> str:
+    page = max(1, request.args.get("page", 1, type=int))
+    with transaction() as session:
+        found = service.issues(session, page)
+        return render_template("office/newsletters.html", found=found, page=page)
+
+
+@office_newsletters.get("/<public_id>")
+@for_office
+def show(public_id: str) -> str:
+    """Show where an issue stands, with exact counts, and what can be done about it."""
+    with transaction() as session:
+        issue = oversight.find_released(session, public_id)
+        status = release.issue_status(session, issue)
+        return _issue_page(
+            "newsletter",
+            issue,
+            status=status,
+            progress=progress.progress(issue, status, services().settings.send_rate),
+            counts=progress.exact_counts(issue, status),
+            credits=progress.credits_of(session, issue, signed_in()),
+            tells=progress.telling(issue, status),
+            unfit=progress.unfit(issue, status),
+            needs_yes=approval.is_needed(session, issue),
+        )
+
+
+@office_newsletters.get("/<public_id>/read")
+@for_office
+def read(public_id: str) -> str:
+    with transaction() as session:
+        issue = oversight.find_released(session, public_id)
+        return _issue_page(
+            "newsletter_read", issue, versions=preview.versions(issue, partial(_image_url, issue))
+        )
+
+
+@office_newsletters.get("/<public_id>/pictures/<picture_id>")
+@for_office
+def picture(public_id: str, picture_id: str) -> Response:
+    with transaction() as session:
+        image = files.find(session, oversight.find_released(session, public_id), Image, picture_id)
+        return Response(image.content, mimetype=image.media_type)
+
+
+@office_newsletters.get("/<public_id>/flyers/<flyer_id>")
+@for_office
+def flyer(public_id: str, flyer_id: str) -> Response:
+    with transaction() as session:
+        return download(
+            files.find(session, oversight.find_released(session, public_id), Flyer, flyer_id)
+        )
+
+
+@office_newsletters.post("/<public_id>/pause")
+@for_office
+def pause(public_id: str) -> ResponseReturnValue:
+    return _do(public_id, release.pause)
+
+
+@office_newsletters.post("/<public_id>/resume")
+@for_office
+def resume(public_id: str) -> ResponseReturnValue:
+    return _do(public_id, release.resume)
+
+
+@office_newsletters.route("/<public_id>/stop", methods=["GET", "POST"])
+@for_office
+def stop(public_id: str) -> ResponseReturnValue:
+    """Ask on GET, and say how many copies have left; on POST stop for good."""
+    if request.method == "POST":
+        return _do(public_id, release.stop)
+    return _ask(public_id, "newsletter_stop")
+
+
+@office_newsletters.route("/<public_id>/send", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def send(public_id: str) -> ResponseReturnValue:
+    """Ask on GET; on POST send what is held."""
+    if request.method == "POST":
+        return _do(public_id, partial(release.release_held, account_id=signed_in().id))
+    return _ask(public_id, "newsletter_send")
+
+
+@office_newsletters.route("/<public_id>/cancel", methods=["GET", "POST"])
+@for_office
+def cancel(public_id: str) -> ResponseReturnValue:
+    """Ask on GET; on POST turn what is scheduled or held back into a draft of its group's."""
+    if request.method == "GET":
+        return _ask(public_id, "newsletter_cancel")
+    _do(public_id, release.undo)
+    return redirect(url_for(".issues", done="canceled"), 303)
+
+
+def _do(public_id: str, verb: Verb) -> ResponseReturnValue:
+    """Do something with an issue, and have the leads of its group told."""
+    with transaction() as session:
+        issue = oversight.find_released(session, public_id)
+        verb(session, issue)
+        session.refresh(issue)
+        oversight.tell_leads(session, services().sealer, issue, signed_in())
+    return redirect(url_for(".show", public_id=public_id, done=1), 303)
+
+
+def _ask(public_id: str, name: str) -> str:
+    with transaction() as session:
+        issue = oversight.find_released(session, public_id)
+        status = release.issue_status(session, issue)
+        return _issue_page(
+            name,
+            issue,
+            status=status,
+            tells=progress.telling(issue, status),
+            unfit=progress.unfit(issue, status),
+            members=issue.group.members_shown,
+        )
+
+
+def _image_url(issue: Newsletter, image: Image) -> str:
+    return url_for(".picture", public_id=issue.public_id, picture_id=image.public_id)
+
+
+def _issue_page(name: str, issue: Newsletter, **context: object) -> str:
+    shown = group_view(issue.group, str(get_locale()))
+    return render_template(f"office/{name}.html", issue=issue, group=shown, **context)

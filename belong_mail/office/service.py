@@ -1,4 +1,4 @@
-"""What the office does: answer threads without seeing them; and who may act for it."""
+"""What the office reads: what waits for it, threads without their words, what goes out."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,18 +6,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound
 from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core.db import now, required
-from belong_mail.core.encryption import Sealer
 from belong_mail.core.retention import THREAD_MAX_AGE
 from belong_mail.delivery.models import Delivery
 from belong_mail.groups import service as group_service
 from belong_mail.groups.models import Group
-from belong_mail.members import service as members
 from belong_mail.newsletters import oversight
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IssueStatus, issue_status
@@ -56,9 +53,9 @@ class Waiting:
         return bool(self.threads or self.held or self.undelivered)
 
 
-def waiting(session: Session, account: Account) -> Waiting:
-    """Tell what waits for the office. Raises NotFound."""
-    found = inbox(session, account)
+def waiting(session: Session) -> Waiting:
+    """Tell what waits for the office."""
+    found = inbox(session)
     oldest = min((each.said[-1][0] for each in found.threads), default=None)
     held = sum(each.held_at is not None for each in oversight.open_issues(session))
     return Waiting(len(found.threads), oldest, held, len(found.undelivered))
@@ -72,31 +69,23 @@ class Inbox:
     undelivered: list[tuple[ContactMessage, Delivery]]
 
 
-def inbox(session: Session, account: Account) -> Inbox:
-    """List what came in and waits, the oldest first. Raises NotFound."""
+def inbox(session: Session) -> Inbox:
+    """List what came in and waits, the oldest first."""
     return Inbox(
-        [each for each in threads(session, account) if each.is_waiting],
+        [each for each in threads(session) if each.is_waiting],
         contact.undelivered(session),
     )
 
 
-def resend_messages(session: Session, account: Account) -> None:
-    """Have messages that were not delivered sent again. Raises NotFound."""
-    require_office(account)
-    contact.ask_to_resend(session)
-
-
-def threads(session: Session, account: Account) -> list[ThreadStatus]:
-    """List the threads that are open, those that wait for an answer first. Raises NotFound."""
-    require_office(account)
+def threads(session: Session) -> list[ThreadStatus]:
+    """List the threads that are open, those that wait for an answer first."""
     found = select(Thread).where(Thread.last_at > now() - THREAD_MAX_AGE).order_by(Thread.last_at)
     standings = [thread_status(session, thread) for thread in session.scalars(found)]
     return sorted(standings, key=lambda each: not each.is_waiting)
 
 
-def find(session: Session, account: Account, reference: str) -> Thread:
-    """Find an open thread for somebody who answers for the office, or raise NotFound."""
-    require_office(account)
+def find(session: Session, reference: str) -> Thread:
+    """Find an open thread, or raise NotFound."""
     found = select(Thread).where(
         Thread.reference == reference, Thread.last_at > now() - THREAD_MAX_AGE
     )
@@ -114,12 +103,6 @@ def days_since(at: datetime) -> int:
     return (now() - at).days
 
 
-def find_issue(session: Session, account: Account, public_id: str) -> Newsletter:
-    """Find an issue of any group that is no draft, or raise NotFound."""
-    require_office(account)
-    return oversight.find_released(session, public_id)
-
-
 @dataclass(frozen=True, slots=True)
 class IssuePage:
     """What waits, on the first page alone, and a part of what has gone out."""
@@ -129,9 +112,8 @@ class IssuePage:
     has_more: bool
 
 
-def issues(session: Session, account: Account, page: int) -> IssuePage:
-    """List the issues of all groups, without drafts. Raises NotFound."""
-    require_office(account)
+def issues(session: Session, page: int) -> IssuePage:
+    """List the issues of all groups, without drafts."""
     waiting = oversight.open_issues(session) if page == 1 else []
     skipped = (page - 1) * ISSUES_PER_PAGE
     gone = oversight.queued_issues(session, skipped, ISSUES_PER_PAGE + 1)
@@ -143,39 +125,12 @@ def issues(session: Session, account: Account, page: int) -> IssuePage:
     )
 
 
-def groups(session: Session, account: Account) -> list[Group]:
-    """List the groups that are not retired, in the directory's order. Raises NotFound."""
-    require_office(account)
-    return group_service.listed(session)
-
-
-def ended_groups(session: Session, account: Account) -> list[Group]:
-    """List the groups that are retired, the latest first. Raises NotFound."""
-    require_office(account)
-    return group_service.listed_ended(session)
-
-
-def find_group(session: Session, account: Account, slug: str) -> Group:
-    """Find a group for somebody of the office. Raises NotFound, GroupHasEnded for a retired one."""
-    require_office(account)
+def find_group(session: Session, slug: str) -> Group:
+    """Find a group. Raises NotFound, and GroupHasEnded for a retired one."""
     return required(group_service.find_even_retired(session, slug), NotFound)
 
 
-def find_ended_group(session: Session, account: Account, slug: str) -> Group | None:
-    """Find a group to which nothing goes out any more; None for another. Raises NotFound."""
-    require_office(account)
+def find_ended_group(session: Session, slug: str) -> Group | None:
+    """Find a group to which nothing goes out any more; None for another."""
     group = group_service.find_of_any_age(session, slug)
     return group if group is not None and group.has_ended(now()) else None
-
-
-def remove_address(
-    session: Session, account: Account, sealer: Sealer, slug: str, address: str, what: str
-) -> None:
-    """Have an address taken out of a group, barred or let in. Raises NotFound, TooManyRemovals."""
-    members.ask_to_remove(session, sealer, find_group(session, account, slug), address, what)
-
-
-def require_office(account: Account) -> None:
-    """Raise NotFound for an account that does not answer for the office."""
-    if not account.is_office:
-        raise NotFound

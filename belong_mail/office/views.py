@@ -1,18 +1,37 @@
-"""The office's pages: what waits for it, threads, and answering one."""
+"""The office's pages: what waits for it, threads, settings, people, and the trail."""
 
-from flask import Blueprint, redirect, render_template, url_for
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
+from belong_mail.accounts import people as verbs
+from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
+from belong_mail.contact import service as contact
 from belong_mail.contact import threads as receipts
 from belong_mail.core import site_settings
+from belong_mail.core.audit import AuditEntry, Role
 from belong_mail.groups import header_words
+from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import group_view
+from belong_mail.members import service as members
 from belong_mail.members.service import TooManyRemovals
 from belong_mail.newsletters import approval, asking
-from belong_mail.office import service
-from belong_mail.office.forms import AnswerForm, RemovalForm, SecondYesForm, SettingsForm
+from belong_mail.office import service, trail
+from belong_mail.office.forms import (
+    AnswerForm,
+    RemovalForm,
+    SecondYesForm,
+    SettingsForm,
+    TrailForm,
+    kind_in_words,
+)
+from belong_mail.office.people_forms import InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
 
@@ -23,7 +42,7 @@ office = Blueprint("office", __name__, url_prefix="/office")
 @for_office
 def home() -> str:
     with transaction() as session:
-        waiting = service.waiting(session, signed_in())
+        waiting = service.waiting(session)
     return render_template("office/home.html", waiting=waiting)
 
 
@@ -31,7 +50,7 @@ def home() -> str:
 @for_office
 def threads() -> str:
     with transaction() as session:
-        found = service.threads(session, signed_in())
+        found = service.threads(session)
     return render_template("office/threads.html", threads=found, days_since=service.days_since)
 
 
@@ -40,7 +59,7 @@ def threads() -> str:
 def thread(reference: str) -> ResponseReturnValue:
     form = AnswerForm()
     with transaction() as session:
-        found = service.find(session, signed_in(), reference)
+        found = service.find(session, reference)
         if form.validate_on_submit():
             receipts.add_entry(session, found, form.answer.data or "", is_office=True)
             return redirect(url_for(".thread", reference=reference, answered=1), 303)
@@ -53,7 +72,7 @@ def thread(reference: str) -> ResponseReturnValue:
 @for_office
 def inbox() -> str:
     with transaction() as session:
-        found = service.inbox(session, signed_in())
+        found = service.inbox(session)
         return render_template("office/inbox.html", found=found, days_since=service.days_since)
 
 
@@ -61,7 +80,7 @@ def inbox() -> str:
 @for_office
 def resend() -> ResponseReturnValue:
     with transaction() as session:
-        service.resend_messages(session, signed_in())
+        contact.ask_to_resend(session)
     return redirect(url_for(".inbox", done="resent"), 303)
 
 
@@ -71,7 +90,7 @@ def resend() -> ResponseReturnValue:
 def second_ok(slug: str) -> ResponseReturnValue:
     """Say when a group's newsletters need a second leader's yes."""
     with transaction() as session:
-        found = service.find_group(session, signed_in(), slug)
+        found = service.find_group(session, slug)
         form = SecondYesForm(data={"second_yes": found.second_yes})
         if form.validate_on_submit():
             asking.choose(session, found, form.second_yes.data)
@@ -88,11 +107,12 @@ def addresses() -> ResponseReturnValue:
     """Take one address out of a group; the answer is the same whether it was in it or not."""
     form, is_too_many = RemovalForm(), False
     with transaction() as session:
-        form.offer(service.groups(session, signed_in()))
+        form.offer(groups.listed(session))
         if form.validate_on_submit():
-            typed = form.group.data, form.email.data or "", form.what.data
+            found = service.find_group(session, form.group.data)
+            address, what = form.email.data or "", form.what.data
             try:
-                service.remove_address(session, signed_in(), services().sealer, *typed)
+                members.ask_to_remove(session, services().sealer, found, address, what)
             except TooManyRemovals:
                 is_too_many = True
             else:
@@ -115,3 +135,148 @@ def settings() -> ResponseReturnValue:
             return redirect(url_for(".settings", saved=1), 303)
     page = render_template("office/settings.html", form=form)
     return page, 422 if form.errors else 200
+
+
+people = Blueprint("people", __name__, url_prefix="/office/leads")
+
+
+@people.route("", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def teams() -> ResponseReturnValue:
+    """List who leads and whose rights end soon; on POST renew those, but for who was left out."""
+    with transaction() as session:
+        if request.method == "POST":
+            verbs.renew(session, signed_in(), request.form.getlist("right"))
+            return redirect(url_for(".teams", done="renewed"), 303)
+        found = verbs.list_teams(session, signed_in())
+        ending = verbs.ending(session, signed_in())
+    return render_template("office/people.html", teams=found, ending=ending)
+
+
+@people.route("/invite", methods=["GET", "POST"])
+@for_office
+@fresh_proof
+def invite() -> ResponseReturnValue:
+    with transaction() as session:
+        groups = [each.group for each in verbs.list_teams(session, signed_in()) if each.group]
+        form = InviteForm.about(groups, request.args.get("group", ""))
+        if form.validate_on_submit():
+            verbs.invite(session, services().sealer, signed_in(), form.wanted())
+            return redirect(url_for(".teams", done="invited"), 303)
+    page = render_template("office/invite.html", form=form)
+    return page, 422 if form.errors else 200
+
+
+@people.route("/<account_id>", methods=["GET", "POST"])
+@for_office
+def person(account_id: str) -> ResponseReturnValue:
+    """Show somebody's roles; a form changes how the office calls them."""
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        form = NameForm(obj=found)
+        if form.validate_on_submit():
+            verbs.rename(session, found, form.name.data or "")
+            return redirect(url_for(".person", account_id=account_id, saved=1), 303)
+        page = _person_page("person", session, found, form=form)
+    return page, 422 if form.errors else 200
+
+
+@people.get("/<account_id>/remove")
+@for_office
+def ask_to_remove(account_id: str) -> str:
+    with transaction() as session:
+        found = verbs.find_person(session, signed_in(), account_id)
+        return _person_page("remove", session, found)
+
+
+@people.post("/<account_id>/<verb>")
+@for_office
+@fresh_proof
+def do(account_id: str, verb: str) -> ResponseReturnValue:
+    """Do what a button says, at once."""
+    try:
+        with transaction() as session:
+            found = verbs.find_person(session, signed_in(), account_id)
+            _do(session, found, verb, request.form.get("role", ""))
+            is_left = bool(verbs.roles_of(session, found))
+    except verbs.LastOfficeAccount:
+        return redirect(url_for(".person", account_id=account_id, done="last"), 303)
+    if not is_left:
+        return redirect(url_for(".teams", done=verb), 303)
+    return redirect(url_for(".person", account_id=account_id, done=verb), 303)
+
+
+def _do(session: Session, found: Account, verb: str, role: str) -> None:
+    """Do it; “remove” is for one role: a group by its slug, or “office”."""
+    by, sealer, slug = signed_in(), services().sealer, None if role == "office" else role
+    verbs_by_name: dict[str, Callable[[], None]] = {
+        "again": partial(verbs.invite_again, session, sealer, by, found),
+        "withdraw": partial(verbs.withdraw, session, found),
+        "remove": partial(verbs.remove, session, sealer, by, found, slug),
+        "let_in": partial(verbs.let_in, session, sealer, by, found),
+        "sign_out": partial(verbs.end_sessions, session, found),
+    }
+    if verb not in verbs_by_name:
+        abort(404)
+    if verb == "remove" and not role:
+        abort(400)
+    verbs_by_name[verb]()
+
+
+def _person_page(name: str, session: Session, found: Account, **context: object) -> str:
+    """Show a page about somebody."""
+    return render_template(
+        f"office/{name}.html",
+        person=found,
+        roles=verbs.roles_of(session, found),
+        needs_more_than_email=verbs.needs_more_than_email(session, found),
+        is_self=found.id == signed_in().id,
+        **context,
+    )
+
+
+office_trail = Blueprint("office_trail", __name__, url_prefix="/office")
+
+
+@office_trail.get("/audit")
+@for_office
+def entries() -> ResponseReturnValue:
+    with transaction() as session:
+        form = TrailForm(request.args)
+        form.offer(trail.groups_in(session))
+        before, zone = request.args.get("before", type=int), services().settings.timezone
+        found = trail.find(session, form.wanted(), zone, before)
+        page = render_template(
+            "office/trail.html",
+            form=form,
+            found=found,
+            before=before,
+            readable=trail.readable(session, found.entries),
+            groups=dict(form.group.choices),
+            accounts=_accounts(session, found.entries),
+            who=_who,
+            reference=trail.reference,
+            in_words=kind_in_words,
+        )
+    return page, 422 if form.errors else 200
+
+
+def _accounts(session: Session, entries: Sequence[AuditEntry]) -> dict[str, str]:
+    """Call each account as the office does, or by its reference."""
+    named = trail.accounts_in(session, entries)
+    return {
+        public_id: name or _("Account %(reference)s", reference=trail.reference(public_id))
+        for public_id, name in named.items()
+    }
+
+
+def _who(entry: AuditEntry, accounts: Mapping[str, str]) -> str:
+    if entry.actor:
+        return accounts.get(entry.actor, trail.reference(entry.actor))
+    said = {
+        Role.OPERATOR: _("An operator, on the server"),
+        Role.WORKER: _("The system"),
+        Role.NOBODY: _("Someone who wasn’t signed in"),
+    }
+    return said.get(Role(entry.role), entry.role)

@@ -31,7 +31,7 @@ NEEDED = "Please confirm that it’s you"
 # What sends a newsletter, changes rights or settings, or how somebody signs in.
 MARKED = {
     "releases.release", "approvals.approve", "office_newsletters.send", "office.second_ok",
-    "people.invite", "people.do", "people.listed", "office.settings",
+    "people.invite", "people.do", "people.teams", "office.settings",
     "passkey.add", "passkey.options", "passkey.remove", "office_imports.start",
 }  # fmt: skip
 

@@ -818,7 +818,7 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "pages-of-leads-are-marked-by-nobody",
-        "belong_mail/leads/home.py",
+        "belong_mail/leads/views.py",
         '@lead.get("/")\n',
         '@lead.get("/")\n@__import__("belong_mail.web.access").web.access.public\n',
         (f"{ACCESS}::test_no_page_of_leads_or_of_the_office_is_public",),
@@ -1564,20 +1564,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (BREAK_IN,),
     ),
     (
-        "office-alone-answers",
-        "belong_mail/office/service.py",
-        "    if not account.is_office:\n",
-        "    if False:\n",
-        (VERBS,),
-    ),
-    (
-        "office-alone-says-whom-a-group-welcomes",
-        "belong_mail/office/service.py",
-        "    require_office(account)\n    return required(group_service.find_even_retired(",
-        "    return required(group_service.find_even_retired(",
-        (VERBS,),
-    ),
-    (
         "the-environment-says-whether-the-office-gets-copies",
         "belong_mail/worker/loop.py",
         "if self._services.settings.copy_to_office:",
@@ -1597,13 +1583,6 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if to not in mailer.operators:",
         "if to is None:",
         (f"{ALERTS}::test_no_row_lets_an_alert_go_to_anyone_who_is_not_set",),
-    ),
-    (
-        "an-ended-group-is-the-offices-alone",
-        "belong_mail/office/service.py",
-        "    require_office(account)\n    group = group_service.find_of_any_age(session, slug)\n",
-        "    group = group_service.find_of_any_age(session, slug)\n",
-        (VERBS,),
     ),
     (
         "an-end-that-was-not-announced-deletes-nobody",
@@ -5305,7 +5284,7 @@ ROWS += (
     ),
     (
         "only-the-file-that-was-looked-at-is-started",
-        "belong_mail/office/import_views.py",
+        "belong_mail/office/group_views.py",
         'if latest is not None and latest.public_id != request.form.get("seen"):',
         "if False:",
         (f"{IMPORT_PAGE}::test_only_the_file_that_was_looked_at_is_started_or_deleted[sqlite]",),

@@ -50,7 +50,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "releases.release": {"when": "now", "minutes": "60"},
     "pictures.add": {"description": "Twelve people around a table"},
     "flyers.add": {"title": "Tea on Friday"},
-    "office_groups.add": {
+    "office_groups.new": {
         "name": "Night shift",
         "summary_en": "For the night",
         "starts": "upcoming",
@@ -71,7 +71,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 # A press and at most a choice, which is made again in a moment; and what the editor's script sends.
 WITHOUT_WORDS = {
-    "people.listed", "people.do", "account.end", "account.confirm_identity",
+    "people.teams", "people.do", "account.end", "account.confirm_identity",
     "office_imports.start", "office_imports.discard",
     "passkey.options", "passkey.remove", "passkey.decline", "passkey.begin_proof",
     "passkey.finish_proof",
