@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,13 +19,9 @@ from belong_mail.core import encryption, logs
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import PREFIX, ROOT, value_of
 from belong_mail.mail.hosts import Network, is_this_machine
+from belong_mail.mail.imap.location import InvalidMailbox, MailboxLocation, parse_mailbox
 from belong_mail.mail.smtp.transport import InvalidRelay, parse_relay
 
-if TYPE_CHECKING:
-    from belong_mail.mail.imap.location import MailboxLocation
-
-# Loaded by those alone who have one.
-MAILBOXES = "belong_mail.mail.imap.location"
 # What production must give and development has a default for.
 DEVELOPMENT = {
     "BELONG_BASE_URL": "http://localhost:5000",
@@ -336,9 +331,10 @@ class Config:
         )
 
     @property
-    def inbound_mailbox(self) -> "MailboxLocation | None":
+    def inbound_mailbox(self) -> MailboxLocation | None:
         """Return where email that comes back is read; None: nowhere."""
-        return _mailbox_of(self.inbound_url, self.inbound_credentials)
+        url = self.inbound_url
+        return parse_mailbox(url, ROOT, self.inbound_credentials) if url else None
 
     @property
     def is_development(self) -> bool:
@@ -355,9 +351,8 @@ class Config:
         values: dict[str, Any] = {}
         is_development = given.get("BELONG_ENV", "") in {"", "development"}
         defaults = _development_defaults(given) if is_development else {}
-        for each in fields(cls):
-            name, default = PREFIX + each.name.upper(), each.metadata["default"]
-            raw = given.get(name, "")
+        for name, each in SETTINGS.items():
+            default, raw = each.metadata["default"], given.get(name, "")
             # The web has no key that opens: its empty value is one.
             is_kept_out = name in KEYS and name in given and default == ""
             if not raw and not is_kept_out:
@@ -382,14 +377,12 @@ SETTINGS = {PREFIX + each.name.upper(): each for each in fields(Config)}
 def example() -> str:
     """Write `.env.example`: what each setting is for, and its default."""
     paragraphs = [PREAMBLE]
-    for each in fields(Config):
-        name = PREFIX + each.name.upper()
-        default, about = each.metadata["default"], each.metadata["about"]
-        value = DEVELOPMENT.get(name, "") if default is None else default
-        needed = "" if default is not None else " (required in production)"
+    for name, each in SETTINGS.items():
+        value = _default(name)
+        needed = " (required in production)" if each.metadata["default"] is None else ""
         quoted = f"'{value}'" if " " in value else value
-        comment = textwrap.fill(f"{about}{needed}", 98, break_on_hyphens=False)
-        paragraphs.append(f"{textwrap.indent(comment, '# ')}\n#{name}={quoted}\n")
+        about = textwrap.fill(f"{each.metadata['about']}{needed}", 98, break_on_hyphens=False)
+        paragraphs.append(f"{textwrap.indent(about, '# ')}\n#{name}={quoted}\n")
     return "\n".join(paragraphs)
 
 
@@ -399,33 +392,37 @@ def reference() -> str:
     for used_by in UsedBy:
         parts.append(f"\n## {used_by.value}\n\n| setting | default | kind | what it is |\n")
         parts.append("|---|---|---|---|\n")
-        parts += [_row(each) for each in fields(Config) if each.metadata["used_by"] is used_by]
+        for name, each in SETTINGS.items():
+            if each.metadata["used_by"] is used_by:
+                parts.append(_row(name, each))
     return "".join(parts)
 
 
-def _row(each: Field[Any]) -> str:
+def _row(name: str, each: Field[Any]) -> str:
     """Describe a setting in a row of Markdown; bold: production must give it."""
-    name, default = PREFIX + each.name.upper(), each.metadata["default"]
+    shown = f"`{_default(name)}`" if _default(name) else ""
     if name in KEYS:
         shown = "made in `var/keys`"
-    else:
-        value = DEVELOPMENT.get(name, "") if default is None else default
-        shown = f"`{value}`" if value else ""
-    label = f"**`{name}`**" if default is None else f"`{name}`"
+    label = f"**`{name}`**" if each.metadata["default"] is None else f"`{name}`"
     about = each.metadata["about"].replace("|", "\\|")
     return f"| {label} | {shown} | {VALUES[each.type]} | {about} |\n"
 
 
+def _default(name: str) -> str:
+    """Return the default of a setting, of development where production must give it."""
+    default: str | None = SETTINGS[name].metadata["default"]
+    return DEVELOPMENT.get(name, "") if default is None else default
+
+
 def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
     """Collect the BELONG_… values, those in files read; unknown names are complaints."""
-    known = [PREFIX + each.name.upper() for each in fields(Config)]
     complaints += [
         f"{name} is not a setting; .env.example lists them all."
         for name in environ
-        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in known
+        if name.startswith(PREFIX) and name.removesuffix("_FILE") not in SETTINGS
     ]
     given: dict[str, str] = {}
-    for name in known:
+    for name in SETTINGS:
         try:
             value = value_of(name, environ)
         except (OSError, UnicodeDecodeError):
@@ -499,18 +496,11 @@ def _odd_mailbox(values: Mapping[str, Any]) -> Iterator[str]:
     url, credentials = values.get("inbound_url", ""), values.get("inbound_credentials", "")
     if url:
         try:
-            _mailbox_of(url, credentials)
-        except import_module(MAILBOXES).InvalidMailbox as error:
+            parse_mailbox(url, ROOT, credentials)
+        except InvalidMailbox as error:
             yield f"BELONG_INBOUND_URL cannot be used. {error}"
     if credentials and "auth=xoauth2" not in url:
         yield "BELONG_INBOUND_CREDENTIALS is for auth=xoauth2 in BELONG_INBOUND_URL."
-
-
-def _mailbox_of(url: str, credentials: str) -> "MailboxLocation | None":
-    if not url:
-        return None
-    found: MailboxLocation = import_module(MAILBOXES).parse_mailbox(url, ROOT, credentials)
-    return found
 
 
 def _odd_provider(values: Mapping[str, Any], *, is_production: bool) -> Iterator[str]:
