@@ -278,7 +278,7 @@ def _names(groups: Iterable[Group]) -> str:
     return "\n".join(each.name for each in groups)
 
 
-def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: str) -> None:
+def post_to(session: Session, keyring: Keyring, kind: str, account: Account, **said: Any) -> None:
     """Ask for an email to an account's owner; one whose row was changed gets none."""
     with suppress(DecryptionError):
         address = invitations.account_address(keyring.opener, keyring.index, account)

@@ -1,6 +1,6 @@
 """Email an account: a link to sign in or to prove it again, and that its passkeys changed."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, invitations, signing_in
@@ -9,7 +9,7 @@ from belong_mail.accounts.models import MAX_SESSION_AGE, Account, BrowserSession
 from belong_mail.accounts.right_tasks import post_to
 from belong_mail.accounts.signing_in import PASSKEY_CHANGED, PROOF, SignInRequest
 from belong_mail.core import rate_limits
-from belong_mail.core.db import now
+from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
@@ -25,15 +25,20 @@ from belong_mail.core.rate_limits import (
     WorkerLimit,
     try_use,
 )
-from belong_mail.core.tokens import Purpose
-from belong_mail.delivery import outbox
+from belong_mail.core.tokens import Purpose, name_of
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
+from belong_mail.delivery.mailer import (
+    Email,
+    Mailer,
+    Rows,
+    post_to_address,
+    read_posted,
+    signed_from,
+)
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail import address
 
 SIGN_IN = "sign-in"
-LANGUAGE_COLUMN = "deliveries.sealed_arguments"
 # For how long somebody looks for a link that they asked for.
 MAX_WAIT = HOUR
 CHANGES = ("added", "removed")
@@ -57,16 +62,14 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
         why = "no-right" if account else "no-account"
         signing_in.record_refusal(session, account, why, WorkerLimit)
         return
-    invitations.account_address(keyring.opener, keyring.index, account)
     if identity_tasks.is_linked(session, keyring, account):
         return
-    sign_in = SignIn(account_id=account.id, browser_hash=bytes.fromhex(asking.browser_hash))
-    session.add(sign_in)
-    session.flush()
+    secret = new_public_id()
+    sign_in = _add_link(session, account, secret, bytes.fromhex(asking.browser_hash))
     if not rate_limits.try_uses(session, _uses(keyring.index, account, identity, asking), now()):
         signing_in.record_refusal(session, account, "too-often", WorkerLimit)
         return
-    _post_link(session, keyring, SIGN_IN, sign_in, asking.language)
+    _post_link(session, keyring, SIGN_IN, account, sign_in, secret, asking.language)
 
 
 def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
@@ -101,17 +104,31 @@ def receive_proof(session: Session, keyring: Keyring, job: Job) -> None:
     of_account = keyring.index.limited(f"proofs/{account.public_id}")
     uses = [(of_session, PROOF_RATE), (of_account, PROOFS_RATE)]
     if rate_limits.try_uses(session, uses, now()):
-        link = SignIn(account_id=account.id, browser_hash=browser_session.token_hash)
-        session.add(link)
-        session.flush()
-        _post_link(session, keyring, PROOF, link, said["language"])
+        secret = new_public_id()
+        link = _add_link(session, account, secret, browser_session.token_hash)
+        _post_link(session, keyring, PROOF, account, link, secret, said["language"])
 
 
-def _post_link(session: Session, keyring: Keyring, kind: str, link: SignIn, language: str) -> None:
-    wrapped = keyring.opener.wrap(language.encode(), LANGUAGE_COLUMN, link.public_id)
-    outbox.post(
-        session, kind, account_id=link.account_id, about_id=link.id, sealed_arguments=wrapped
-    )
+def _add_link(session: Session, account: Account, secret: str, browser_hash: bytes) -> SignIn:
+    link = SignIn(public_id=name_of(secret), account_id=account.id, browser_hash=browser_hash)
+    session.add(link)
+    session.flush()
+    return link
+
+
+def _post_link(
+    session: Session,
+    keyring: Keyring,
+    kind: str,
+    account: Account,
+    link: SignIn,
+    secret: str,
+    language: str,
+) -> None:
+    """Mail a link to an account's own address, which is checked; its secret stands there alone."""
+    to = invitations.account_address(keyring.opener, keyring.index, account)
+    rows = Rows(account_id=account.id, about_id=link.id)
+    post_to_address(session, keyring, kind, to, language, None, rows, secret=secret)
 
 
 def _uses(
@@ -142,20 +159,12 @@ def link_email(
 
     After an hour nobody waits for it.
     """
-    sign_in = session.get(SignIn, delivery.about_id)
-    account = session.get(Account, delivery.account_id)
-    if sign_in is None or account is None or sign_in.used_at is not None:
-        raise SkipDelivery(State.WITHDRAWN)
-    if sign_in.account_id != account.id or not accounts.may_sign_in(session, account):
-        raise SkipDelivery(State.WITHDRAWN)
+    to, said = read_posted(mailer.opener, delivery)
     if now() > delivery.created_at + MAX_WAIT:
         raise SkipDelivery(State.EXPIRED)
-    sign_in.created_at = signed_from(delivery, purpose)
-    language = mailer.opener.unwrap(
-        delivery.sealed_arguments or b"", LANGUAGE_COLUMN, sign_in.public_id
-    ).decode()
-    link = mailer.links.signed(endpoint, purpose, sign_in.public_id, sign_in.created_at, language)
-    to = invitations.account_address(mailer.opener, mailer.index, account)
+    at, language = signed_from(delivery, purpose), said["language"]
+    session.execute(update(SignIn).where(SignIn.id == delivery.about_id).values(created_at=at))
+    link = mailer.links.signed(endpoint, purpose, said["secret"], at, language)
     return Email(to=to, language=language, context={"link_url": link})
 
 

@@ -32,7 +32,7 @@ from belong_mail.accounts.proof import Way
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.tokens import BadToken, Purpose
+from belong_mail.core.tokens import BadToken, Purpose, name_of
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import asking_source, services, throttle, transaction
 
@@ -71,7 +71,7 @@ def sent() -> str:
 @no_cookie
 def confirm(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST sign in, if this is the browser that asked and there is no passkey."""
-    public_id = services().tokens.read(Purpose.SIGN_IN, token)
+    public_id = name_of(services().tokens.read(Purpose.SIGN_IN, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
         account = session.get_one(Account, link.account_id)
@@ -100,7 +100,7 @@ def _begin(session: Session, link: SignIn) -> Response:
 @no_cookie
 def prove(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST prove again who is signed in, if this is the session that asked."""
-    public_id = services().tokens.read(Purpose.PROOF, token)
+    public_id = name_of(services().tokens.read(Purpose.PROOF, token))
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
         account = browsers.current_account(session)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import case, delete, func, literal, select
 from sqlalchemy import table as table_named
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -265,6 +265,11 @@ def try_uses(
             return True
         savepoint.rollback()
     return False
+
+
+def forget(session: Session, *keys: bytes) -> None:
+    """Let keys of the worker's be as if they had not been used."""
+    session.execute(delete(WorkerLimit).where(WorkerLimit.key.in_(keys)))
 
 
 def count_waiting(session: Session) -> int:

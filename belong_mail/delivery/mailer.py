@@ -1,10 +1,10 @@
 """Emails: what is said to whom, and how it becomes an envelope."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, Keyring, Opener
 from belong_mail.core.district import District
 from belong_mail.core.email_templates import Renderer
+from belong_mail.core.i18n import known_language
 from belong_mail.core.links import Links
 from belong_mail.core.services import Settings
 from belong_mail.core.tokens import Purpose
@@ -101,34 +102,52 @@ SEALED_TO = "deliveries.sealed_to"
 SEALED_ARGUMENTS = "deliveries.sealed_arguments"
 
 
+class Rows(NamedTuple):
+    """The rows that an email belongs to, for those who look for it; it is written without them."""
+
+    subscription_id: int | None = None
+    account_id: int | None = None
+    about_id: int | None = None
+
+
+NO_ROWS = Rows()
+
+
 def post_to_address(
     session: Session,
     keyring: Keyring,
     kind: str,
     address: str,
-    language: str,
+    language: str | None,
     due_at: datetime | None = None,
-    **said: str,
+    rows: Rows = NO_ROWS,
+    **said: Any,
 ) -> None:
-    """Ask for an email to an address, not to one membership.
+    """Ask for an email that is fixed now: to whom, in which language, and what it says.
 
-    What it says opens only beside that address, and in a mail of this kind: who can write rows must
-    not make one mail of another.
+    All that opens only in an email of this kind; what is written into rows meanwhile neither
+    changes nor stops it.
     """
-    to = keyring.opener.wrap(address.encode(), SEALED_TO, "")
-    content = json.dumps({"language": language, **said}).encode()
-    arguments = keyring.opener.wrap(content, SEALED_ARGUMENTS, _bound_name(kind, to))
-    outbox.post(session, kind, sealed_to=to, sealed_arguments=arguments, due_at=due_at)
-
-
-def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, str]]:
-    """Return to whom such a mail goes and what it says, or raise DecryptionError."""
-    to = delivery.sealed_to or b""
-    said = opener.unwrap(
-        delivery.sealed_arguments or b"", SEALED_ARGUMENTS, _bound_name(delivery.kind, to)
+    said |= {"to": address, "language": known_language(language)}
+    is_alone = rows.subscription_id is None and rows.account_id is None
+    outbox.post(
+        session,
+        kind,
+        subscription_id=rows.subscription_id,
+        account_id=rows.account_id,
+        about_id=rows.about_id,
+        sealed_to=keyring.opener.wrap(address.encode(), SEALED_TO, "") if is_alone else None,
+        sealed_arguments=keyring.opener.wrap(json.dumps(said).encode(), _place(kind), ""),
+        due_at=due_at,
     )
-    return opener.unwrap(to, SEALED_TO, "").decode(), json.loads(said)
 
 
-def _bound_name(kind: str, sealed_to: bytes) -> str:
-    return f"{kind}/{hashlib.sha256(sealed_to).hexdigest()}"
+def read_posted(opener: Opener, delivery: Delivery) -> tuple[str, dict[str, Any]]:
+    """Return to whom such a mail goes and what it says, or raise DecryptionError."""
+    said = json.loads(opener.unwrap(delivery.sealed_arguments or b"", _place(delivery.kind), ""))
+    return said["to"], said
+
+
+def _place(kind: str) -> str:
+    """Bind what an email says to its kind: who can write rows makes not one of another."""
+    return f"{SEALED_ARGUMENTS}/{kind}"

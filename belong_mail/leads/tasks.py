@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -59,8 +60,9 @@ def receive_proposal(session: Session, keyring: Keyring, job: Job) -> None:
     session.add(proposal)
     for identity, address in asked.items():
         named = f"{proposal.public_id}.{links[identity]}"
-        said = {"group": group.name, "named": named}
-        post_to_address(session, keyring, ASKED, address, wanted["language"], due_at=due_at, **said)
+        language = wanted["language"]
+        said: dict[str, Any] = {"group": group.name, "named": named}
+        post_to_address(session, keyring, ASKED, address, language, due_at, **said)
 
 
 def receive_removal(session: Session, _keyring: Keyring, job: Job) -> None:

@@ -84,7 +84,7 @@ EMAILS = {
     "confirm-subscription": emails.confirmation_email,
     "group-starts": emails.confirmation_email,
     "welcome-member": emails.welcome_email,
-    "already-member": emails.welcome_email,
+    "already-member": emails.already_email,
     "introduce-member": emails.introduction_email,
     "my-groups": emails.link_email,
     "no-groups": emails.no_groups_email,

@@ -2,8 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations
@@ -28,8 +29,8 @@ from belong_mail.members.models import (
     Subscription,
 )
 from belong_mail.members.self_service import LINK_MAX_AGE, calendar_name, digest
-from belong_mail.members.self_service_tasks import ADDRESS_CHANGE, messages_of, subscriptions_of
-from belong_mail.members.service import confirmation_name, noon_utc
+from belong_mail.members.self_service_tasks import messages_of, subscriptions_of
+from belong_mail.members.service import noon_utc
 from belong_mail.members.wrapped_fields import address_of, first_name
 
 # Meetings that a welcome names.
@@ -42,17 +43,31 @@ CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
 LETTERS_TOGETHER = 4
 
 
+class GroupName(NamedTuple):
+    """The name of a group as it was when an email was asked for."""
+
+    name: str
+
+
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the sign-up is the reader's own; nothing that was typed stands in it."""
-    pending = _pending(session, delivery)
-    require_group(pending.subscription)
     at = signed_from(delivery, Purpose.CONFIRM)
-    pending.created_at = max(pending.created_at, at)
-    return _asking(session, mailer, pending, at)
+    found = update(PendingConfirmation).where(PendingConfirmation.id == delivery.about_id)
+    session.execute(found.where(PendingConfirmation.created_at < at).values(created_at=at))
+    return _asking(session, mailer, delivery, at)
+
+
+def already_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
+    """Tell a member who asked to join again that they are in."""
+    letter, said = plain(session, mailer, delivery)
+    at, language = delivery.created_at, letter.language
+    leave = mailer.links.signed("subscriptions.leave", Purpose.LEAVE, said["member"], at, language)
+    context = {"group": GroupName(said["group"]), "leave_url": leave}
+    return Email(letter.to, language, context)
 
 
 def welcome_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a new member that they are in; the same words serve who asked to join again."""
+    """Tell a new member that they are in."""
     subscription = require_member(session, delivery)
     language = subscription.language
     coming = meetings.next_held(session, mailer.zone, now(), MEETINGS_SHOWN, subscription.group)
@@ -154,50 +169,37 @@ def recipient_address(session: Session, mailer: Mailer, subscription: Subscripti
 
 def invitation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the reader wants to join; both emails' links end when the address is deleted."""
-    pending = _pending(session, delivery)
-    subscription, at = pending.subscription, pending.created_at
-    if subscription.confirmed_at or subscription.ended_at or at + CONFIRM_WITHIN <= now():
-        raise SkipDelivery(State.WITHDRAWN)
-    require_group(subscription)
-    return _asking(session, mailer, pending, at)
+    _, said = read_posted(mailer.opener, delivery)
+    at = datetime.fromtimestamp(said["asked_at"], UTC)
+    if at + CONFIRM_WITHIN <= now():
+        raise SkipDelivery(State.EXPIRED)
+    return _asking(session, mailer, delivery, at)
 
 
-def _pending(session: Session, delivery: Delivery) -> PendingConfirmation:
-    pending = session.get(PendingConfirmation, delivery.about_id)
-    if pending is None or pending.subscription_id != delivery.subscription_id:
-        raise SkipDelivery(State.WITHDRAWN)
-    return pending
-
-
-def _asking(session: Session, mailer: Mailer, pending: PendingConfirmation, at: datetime) -> Email:
+def _asking(session: Session, mailer: Mailer, delivery: Delivery, at: datetime) -> Email:
     """Ask with links that count from a time."""
-    subscription, language, link = pending.subscription, pending.language, mailer.links.signed
-    public_id, name = subscription.public_id, confirmation_name(pending)
-    return Email(
-        to=recipient_address(session, mailer, subscription),
-        language=language,
-        context={
-            "group": subscription.group,
-            "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
-            "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id, at, language),
-            "expires": at + CONFIRM_WITHIN,
-            "join_url": mailer.links.page(
-                "subscriptions.join", language, slug=subscription.group.slug
-            ),
-        },
-    )
+    letter, said = plain(session, mailer, delivery)
+    language, link, public_id = letter.language, mailer.links.signed, said["member"]
+    name = said["secret"] + public_id
+    context = {
+        "group": GroupName(said["group"]),
+        "confirm_url": link("subscriptions.confirm", Purpose.CONFIRM, name, at, language),
+        "not_me_url": link("subscriptions.not_me", Purpose.REFUSE, public_id, at, language),
+        "expires": at + CONFIRM_WITHIN,
+        "join_url": mailer.links.page("subscriptions.join", language, slug=said["slug"]),
+    }
+    return Email(letter.to, language, context)
 
 
 def link_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Write the link; its half hour begins when the mail leaves."""
     letter, said = plain(session, mailer, delivery)
-    found = select(ManageSession).where(ManageSession.secret_hash == digest(said["secret"]))
-    manage_session = session.scalar(found)
-    if manage_session is None or manage_session.expires_at < now():
+    if now() > delivery.created_at + LINK_MAX_AGE:
         raise SkipDelivery(State.EXPIRED)
-    manage_session.expires_at = now() + LINK_MAX_AGE
+    found = update(ManageSession).where(ManageSession.secret_hash == digest(said["secret"]))
+    session.execute(found.values(expires_at=now() + LINK_MAX_AGE))
     url = mailer.links.page("self_service.manage", letter.language, secret=said["secret"])
-    context = {"sheet_url": url, "notes": _waitlist(session, mailer, delivery, letter)}
+    context = {"sheet_url": url, "notes": _waitlist(mailer, delivery, letter.language, said)}
     return Email(letter.to, letter.language, context)
 
 
@@ -218,9 +220,9 @@ def email_again_email(session: Session, mailer: Mailer, delivery: Delivery) -> E
 
 
 def no_groups_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    letter, _said = plain(session, mailer, delivery)
+    letter, said = plain(session, mailer, delivery)
     url = mailer.links.page("directory.index", letter.language)
-    context = {"directory_url": url, "notes": _waitlist(session, mailer, delivery, letter)}
+    context = {"directory_url": url, "notes": _waitlist(mailer, delivery, letter.language, said)}
     return Email(letter.to, letter.language, context)
 
 
@@ -246,7 +248,7 @@ def copy_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(letter.to, letter.language, context)
 
 
-def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, str]]:
+def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, dict[str, Any]]:
     """Address an email to whom its delivery is for; return beside it what only it says."""
     to, said = read_posted(mailer.opener, delivery)
     if suppressions.is_suppressed(session, mailer.index, normalise(to)):
@@ -255,21 +257,13 @@ def plain(session: Session, mailer: Mailer, delivery: Delivery) -> tuple[Email, 
 
 
 def _waitlist(
-    session: Session, mailer: Mailer, delivery: Delivery, email: Email
+    mailer: Mailer, delivery: Delivery, language: str, said: dict[str, Any]
 ) -> list[tuple[str, str]]:
     """List the groups a person waits for, each with the link that takes this back."""
-    at, language = delivery.created_at, email.language
-    keyring = Keyring(mailer.opener, mailer.index)
-    identity = normalise(email.to)
+    link, at = mailer.links.signed, delivery.created_at
     return [
-        (
-            each.group.name,
-            mailer.links.signed(
-                "waiting_list.forget", Purpose.FORGET_NOTE, each.public_id, at, language
-            ),
-        )
-        for each in waitlist_tasks.entries_of(session, keyring, identity)
-        if not erasure.is_being_erased(session, keyring, identity, each.public_id)
+        (name, link("waiting_list.forget", Purpose.FORGET_NOTE, public_id, at, language))
+        for name, public_id in said["notes"]
     ]
 
 
@@ -290,19 +284,15 @@ def _status_text(keyring: Keyring, subscription: Subscription, reader: str) -> d
 
 def confirm_change_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask at the new address; neither the old one nor a group stands in it."""
-    change = session.get(AddressChange, delivery.about_id)
-    if change is None or not change.wrapped:
-        raise SkipDelivery(State.WITHDRAWN)
-    wanted = json.loads(mailer.opener.unwrap(change.wrapped, ADDRESS_CHANGE, change.public_id))
-    if suppressions.is_suppressed(session, mailer.index, normalise(wanted["new"])):
-        raise SkipDelivery(State.SUPPRESSED)
+    letter, said = plain(session, mailer, delivery)
     at = signed_from(delivery, Purpose.CHANGE_ADDRESS)
-    change.created_at = max(change.created_at, at)
+    found = update(AddressChange).where(AddressChange.id == delivery.about_id)
+    session.execute(found.where(AddressChange.created_at < at).values(created_at=at))
     url = mailer.links.signed(
-        "address_change.confirm", Purpose.CHANGE_ADDRESS, change.public_id, at, wanted["language"]
+        "address_change.confirm", Purpose.CHANGE_ADDRESS, said["secret"], at, letter.language
     )
     context = {"confirm_url": url, "expires": at + CHANGE_WITHIN}
-    return Email(wanted["new"], wanted["language"], context)
+    return Email(letter.to, letter.language, context)
 
 
 def removed_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:

@@ -1,6 +1,7 @@
 """Ask the people of an imported list: a few at a time, each once, and remind each once."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,15 +20,16 @@ from belong_mail.core.rate_limits import (
     Rate,
 )
 from belong_mail.core.retention import IMPORT_AGE, INVITED_AGE, UNSTARTED_IMPORT_AGE
-from belong_mail.delivery import outbox, suppressions
+from belong_mail.core.tokens import name_of
+from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import UNFINISHED, Delivery, State
 from belong_mail.delivery.throttle import SendPolicy
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise, untagged
-from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
+from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, Import, ImportBatch
 from belong_mail.members.models import Erasure, PendingConfirmation, Subscription
 from belong_mail.members.service import SignupData
-from belong_mail.members.tasks import is_barred, start_subscription
+from belong_mail.members.tasks import is_barred, post_question, start_subscription
 
 INVITED: Final = "invited-to-confirm"
 INVITED_AGAIN: Final = "invited-to-confirm-again"
@@ -37,7 +39,7 @@ MAX_BACKLOG: Final = 100
 # Reminders of one minute.
 MAX_REMINDERS: Final = 100
 MAX_FAILURES: Final = 3
-MINUTE, DAY = b"imports/minute", b"imports/day"
+MINUTE = b"imports/minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def next_batch(session: Session, pace: Pace, at: datetime) -> int | None:
         return None
     room = min(
         rate_limits.remaining(session, key, rate, at)
-        for key, rate in ((MINUTE, pace.minute), (DAY, pace.day))
+        for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day))
     )
     return batch if room >= BATCH_SIZE and _backlog(session) < MAX_BACKLOG else None
 
@@ -102,7 +104,7 @@ def ask_batch(session: Session, keyring: Keyring, pace: Pace, batch_id: int) -> 
     if said["group"] != group.public_id or not 0 < len(addresses) <= BATCH_SIZE:
         raise DecryptionError(BATCH_COLUMN)
     at = now()
-    for key, rate in ((MINUTE, pace.minute), (DAY, pace.day)):
+    for key, rate in ((MINUTE, pace.minute), (ASKED_TODAY, pace.day)):
         rate_limits.record_use(session, key, rate, at, len(addresses))
     for address in addresses if group.is_open else ():
         ask(session, keyring, group, SignupData(address, said["language"]))
@@ -130,12 +132,15 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
     if not _is_little_asked(session, keyring, group, untagged(identity)):
         return
     subscription = start_subscription(session, keyring, group, signup)
+    secret = keyring.index.list_secret(subscription.public_id)
     pending = PendingConfirmation(
-        subscription=subscription, language=signup.language, is_invited=True
+        subscription=subscription,
+        confirm_id=name_of(secret),
+        language=signup.language,
+        is_invited=True,
     )
     session.add(pending)
-    session.flush()
-    outbox.post(session, INVITED, subscription_id=subscription.id, about_id=pending.id)
+    post_question(session, keyring, pending, INVITED, secret)
 
 
 def _is_little_asked(session: Session, keyring: Keyring, group: Group, person: str) -> bool:
@@ -170,7 +175,7 @@ def _wants_no_email(session: Session, keyring: Keyring, group: Group, identity: 
     )
 
 
-def remind(session: Session) -> None:
+def remind(session: Session, keyring: Keyring) -> None:
     """Ask once more who was asked two days ago, by an email that arrived, and has not answered."""
     at = now()
     arrived = exists().where(
@@ -194,13 +199,10 @@ def remind(session: Session) -> None:
     )
     for pending in session.scalars(found):
         pending.is_reminded = True
-        outbox.post(
-            session,
-            INVITED_AGAIN,
-            subscription_id=pending.subscription_id,
-            about_id=pending.id,
-        )
-        rate_limits.record_use(session, DAY, IMPORT_DAY_RATE, at)
+        with suppress(DecryptionError):
+            secret = keyring.index.list_secret(pending.subscription.public_id)
+            post_question(session, keyring, pending, INVITED_AGAIN, secret)
+        rate_limits.record_use(session, ASKED_TODAY, IMPORT_DAY_RATE, at)
 
 
 def unanswered(at: datetime) -> tuple[ColumnElement[bool], ...]:

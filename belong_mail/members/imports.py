@@ -26,6 +26,8 @@ from belong_mail.members.service import COUNT_STEP
 
 # Addresses that are sealed together and asked in one transaction.
 BATCH_SIZE: Final = 10
+# Names what the worker counts of those whom it asked.
+ASKED_TODAY = b"imports/day"
 BATCH_COLUMN: Final = "import_batches.sealed"
 # Rows that a report names; of more it says the number.
 MAX_ROWS_NAMED: Final = 100

@@ -67,11 +67,6 @@ class Subscription(PublicIdBase):
     # Left alone on request; without a time, which would link the rows of one person.
     is_suppressed: Mapped[bool] = mapped_column(default=False)
 
-    # When the last email that a stranger's request caused was due.
-    asked_at: Mapped[datetime | None]
-    # Until when the allowance of such emails is used up, in seconds since 1970.
-    asked_until: Mapped[float] = mapped_column(default=0.0)
-
     @hybrid_property
     def is_active(self) -> bool:
         return self.confirmed_at is not None and self.ended_at is None and not self.is_suppressed
@@ -118,6 +113,7 @@ class PendingConfirmation(IdBase):
 
     __tablename__ = "pending_confirmations"
 
+    # SHA-256 of the secret in the link.
     confirm_id: Mapped[str] = mapped_column(default=new_public_id, unique=True)
     subscription_id: Mapped[int] = mapped_column(
         ForeignKey(Subscription.id, ondelete="CASCADE"), index=True

@@ -6,6 +6,7 @@ import logging
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -24,8 +25,9 @@ from belong_mail.core.rate_limits import (
     MY_GROUPS_RATE,
     NO_GROUPS_RATE,
 )
-from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.mailer import SEALED_TO, post_to_address
+from belong_mail.core.tokens import name_of
+from belong_mail.delivery import suppressions
+from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
@@ -33,7 +35,7 @@ from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members.erasure import forget_subscriptions
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
-from belong_mail.members.tasks import find_verified, is_barred
+from belong_mail.members.tasks import NAME_CHARACTERS, find_verified, is_barred
 from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
 
 # How long a copy waits at most; who asks again while some wait gets those.
@@ -60,11 +62,23 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
     if held and rate_limits.try_use(session, b"my-groups/" + name, MY_GROUPS_RATE, now()):
         secret = _create_manage_session(session, keyring, held)
         address = address_of(keyring, held[0])
-        post_to_address(session, keyring, "my-groups", address, wanted["language"], secret=secret)
+        said: dict[str, Any] = {"secret": secret, "notes": _notes_of(session, keyring, identity)}
+        post_to_address(session, keyring, "my-groups", address, wanted["language"], **said)
     elif held or not keyring.staff.admits(wanted["address"]):
         return
     elif rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None:
-        post_to_address(session, keyring, "no-groups", wanted["address"], wanted["language"])
+        notes = _notes_of(session, keyring, identity)
+        to, language = wanted["address"], wanted["language"]
+        post_to_address(session, keyring, "no-groups", to, language, notes=notes)
+
+
+def _notes_of(session: Session, keyring: Keyring, identity: str) -> list[tuple[str, str]]:
+    """List the groups that a normalised address waits for, each with the public id of its note."""
+    return [
+        (each.group.name[:NAME_CHARACTERS], each.public_id)
+        for each in waitlist_tasks.entries_of(session, keyring, identity)
+        if not erasure.is_being_erased(session, keyring, identity, each.public_id)
+    ]
 
 
 def email_again(session: Session, keyring: Keyring, job: Job) -> None:
@@ -238,7 +252,8 @@ def change_address(session: Session, keyring: Keyring, job: Job) -> None:
     due_at = rate_limits.try_use(session, key, CHANGE_ADDRESS_RATE, now(), MAX_WAIT)
     if due_at is None:
         return
-    public_id = new_public_id()
+    secret = new_public_id()
+    public_id = name_of(secret)
     ids = [each.public_id for each in held]
     content = {
         "new": wanted["new"],
@@ -250,12 +265,15 @@ def change_address(session: Session, keyring: Keyring, job: Job) -> None:
     change = AddressChange(public_id=public_id, wrapped=wrapped)
     session.add(change)
     session.flush()
-    outbox.post(
+    post_to_address(
         session,
+        keyring,
         "change-address",
-        sealed_to=keyring.opener.wrap(wanted["new"].encode(), SEALED_TO, ""),
-        about_id=change.id,
-        due_at=due_at,
+        wanted["new"],
+        wanted["language"],
+        due_at,
+        Rows(about_id=change.id),
+        secret=secret,
     )
 
 

@@ -16,7 +16,7 @@ from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import Job, seal_job
 from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
-from belong_mail.core.tokens import BadToken, NothingLeft
+from belong_mail.core.tokens import BadToken, NothingLeft, name_of
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
@@ -79,16 +79,9 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
     return pending
 
 
-def confirmation_name(pending: PendingConfirmation) -> str:
-    """Name a confirmation in its link, with the subscription that it leads to."""
-    return pending.confirm_id + pending.subscription.public_id
-
-
 def split_confirmation_name(name: str) -> tuple[str, str]:
-    """Return a confirmation's id and its subscription's; older links have no second one."""
-    if len(name) != 2 * PUBLIC_ID_LENGTH:
-        return name, ""
-    return name[:PUBLIC_ID_LENGTH], name[PUBLIC_ID_LENGTH:]
+    """Return the ids of a confirmation, by the secret of its link, and of its subscription."""
+    return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 
 def outcome_of_request(session: Session, public_id: str) -> Subscription:
@@ -191,7 +184,6 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     if not subscription.is_active:
         subscription.confirmed_at = now()
         subscription.ended_at = None
-        subscription.asked_at, subscription.asked_until = None, 0.0
         subscription.language = pending.language
         subscription.paused_until = None
         subscription.is_reminded = False
@@ -227,7 +219,6 @@ def leave(session: Session, public_id: str) -> Subscription:
     )
     if subscription.ended_at is None:
         subscription.ended_at = now()
-        subscription.asked_at, subscription.asked_until = None, 0.0
     subscription.is_unreachable = False
     return subscription
 

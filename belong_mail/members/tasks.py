@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,8 +23,9 @@ from belong_mail.core.rate_limits import (
     CONFIRMATION_GAP,
     REMOVAL_RATE,
 )
+from belong_mail.core.tokens import name_of
 from belong_mail.delivery import outbox, suppressions
-from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
 from belong_mail.mail import address
@@ -43,6 +45,9 @@ REMOVED = "removed-by-office"
 # The mails that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
+# Of a group's name; the web wrote it, and an email that is too large does not leave.
+NAME_CHARACTERS = 100
+GAP_RATE = rate_limits.Rate(1, CONFIRMATION_GAP)
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
 
@@ -64,7 +69,7 @@ def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData)
         return
     member = ask_confirmation(session, keyring, group, wanted, CONFIRM)
     if member is not None:
-        _say_already(session, member)
+        _say_already(session, keyring, member)
 
 
 def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, SignupData]:
@@ -156,7 +161,6 @@ def start_subscription(
         **indexes_of(keyring, group, identity),
         wrapped_address=wrap_address(keyring, signup.address, public_id, group),
         language=signup.language,
-        asked_until=0.0,
     )
     session.add(subscription)
     return subscription
@@ -177,6 +181,7 @@ def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     subscription = pending.subscription
     if said["is_new"]:
         subscription.wrapped_name = pending.wrapped_name
+        rate_limits.forget(session, *_own_keys(keyring, subscription))
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = accounts.leads_of(session, subscription.group)
     if introduction is None or not leads:
@@ -219,15 +224,11 @@ def never_mail(session: Session, keyring: Keyring, job: Job) -> str | None:
     return identity
 
 
-def _say_already(session: Session, subscription: Subscription) -> None:
+def _say_already(session: Session, keyring: Keyring, subscription: Subscription) -> None:
     """Tell a member, once a day at most, that they are in: the page could not."""
-    at = now()
-    allowed, used = rate_limits.next_use(
-        subscription.asked_until, ALREADY_MEMBER_RATE, at.timestamp()
-    )
-    if allowed <= at.timestamp():
-        subscription.asked_until = used
-        outbox.post(session, "already-member", subscription_id=subscription.id)
+    key = keyring.index.limited(f"already/{subscription.public_id}")
+    if rate_limits.try_use(session, key, ALREADY_MEMBER_RATE, now()):
+        _post_to_member(session, keyring, subscription, "already-member", subscription.language)
 
 
 def _post_confirmation(
@@ -235,11 +236,61 @@ def _post_confirmation(
 ) -> None:
     """Ask for an email that confirms this sign-up."""
     due_at = _when_to_ask(session, keyring, subscription, signup.source)
-    pending = PendingConfirmation(subscription=subscription)
+    secret = new_public_id()
+    pending = PendingConfirmation(subscription=subscription, confirm_id=name_of(secret))
     _fill(keyring, pending, subscription, signup)
     session.add(pending)
+    post_question(session, keyring, pending, kind, secret, due_at)
+
+
+def post_question(
+    session: Session,
+    keyring: Keyring,
+    pending: PendingConfirmation,
+    kind: str,
+    secret: str,
+    due_at: datetime | None = None,
+) -> None:
+    """Ask for an email that asks whether its reader wants to join, by a link with a secret."""
     session.flush()
-    outbox.post(session, kind, subscription_id=subscription.id, about_id=pending.id, due_at=due_at)
+    group = pending.subscription.group
+    _post_to_member(
+        session,
+        keyring,
+        pending.subscription,
+        kind,
+        pending.language,
+        due_at,
+        pending.id,
+        secret=secret,
+        slug=group.slug,
+        asked_at=pending.created_at.timestamp(),
+    )
+
+
+def _post_to_member(
+    session: Session,
+    keyring: Keyring,
+    subscription: Subscription,
+    kind: str,
+    language: str,
+    due_at: datetime | None = None,
+    about_id: int | None = None,
+    **said: Any,
+) -> None:
+    """Ask for an email to who is a member or may be one, fixed now."""
+    post_to_address(
+        session,
+        keyring,
+        kind,
+        address_of(keyring, subscription),
+        language,
+        due_at,
+        Rows(subscription_id=subscription.id, about_id=about_id),
+        member=subscription.public_id,
+        group=subscription.group.name[:NAME_CHARACTERS],
+        **said,
+    )
 
 
 def _join_waiting(
@@ -294,10 +345,15 @@ def _when_to_ask(
             for key, rate in _source_allowances(keyring, subscription, source)
         ),
         _use_overall_allowance(session, keyring, subscription, at),
-        subscription.asked_at + CONFIRMATION_GAP if subscription.asked_at else at,
     )
-    subscription.asked_at = due_at
-    return due_at
+    gap, _ = _own_keys(keyring, subscription)
+    return rate_limits.record_use(session, gap, GAP_RATE, due_at)
+
+
+def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:
+    """Name what is counted of one member: the gap between two emails, and all that was asked."""
+    limited, public_id = keyring.index.limited, subscription.public_id
+    return limited(f"confirm-gap/{public_id}"), limited(f"confirm/{public_id}")
 
 
 def _ask_sooner(
@@ -312,7 +368,7 @@ def _ask_sooner(
         return
     due_at = _use_overall_allowance(session, keyring, subscription, at)
     if due_at < waiting.created_at:
-        waiting.due_at = waiting.created_at = subscription.asked_at = due_at
+        waiting.due_at = waiting.created_at = due_at
 
 
 def _source_allowances(
@@ -331,15 +387,14 @@ def _use_overall_allowance(
     session: Session, keyring: Keyring, subscription: Subscription, at: datetime
 ) -> datetime:
     """Count one confirmation for all sources; over a day's wait it is that, and costs nothing."""
-    latest = at + MAX_WAIT
-    allowed, asked_until = rate_limits.next_use(
-        subscription.asked_until, CONFIRM_MEMBER_RATE_ALL_SOURCES, at.timestamp()
+    _, of_member = _own_keys(keyring, subscription)
+    of_person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
+    uses = (
+        (of_member, CONFIRM_MEMBER_RATE_ALL_SOURCES),
+        (of_person, CONFIRM_PERSON_RATE_ALL_SOURCES),
     )
-    if allowed <= latest.timestamp():
-        subscription.asked_until = asked_until
-    person = keyring.index.limited(address.normalise(address_of(keyring, subscription)))
-    of_person = rate_limits.try_use(session, person, CONFIRM_PERSON_RATE_ALL_SOURCES, at, MAX_WAIT)
-    return min(latest, max(at + timedelta(seconds=allowed - at.timestamp()), of_person or latest))
+    due = (rate_limits.try_use(session, key, rate, at, MAX_WAIT) for key, rate in uses)
+    return max(each or at + MAX_WAIT for each in due)
 
 
 def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:

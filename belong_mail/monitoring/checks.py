@@ -219,6 +219,19 @@ CHECKS: Final = (
         emails=True,
     ),
     Check(
+        name="asked_of_lists",
+        about="People who were asked to join lately because an imported list named them.",
+        measure=measures.asked_of_lists,
+        limit=0,
+        wrong="People of an imported list are asked to join",
+        amount=_number,
+        todo=(
+            "The office imports lists on its page. If it did not, someone tries out addresses: take"
+            " the website down, and read docs/threats.md."
+        ),
+        emails=True,
+    ),
+    Check(
         name="unusual_lookups",
         about="1 while more requests than usual look up an address.",
         measure=measures.unusual_lookups,

@@ -13,9 +13,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from belong_mail.contact import service as contact
-from belong_mail.core import jobs
+from belong_mail.core import jobs, rate_limits
 from belong_mail.core.db import in_ids
 from belong_mail.core.jobs import Job
+from belong_mail.core.rate_limits import IMPORT_DAY_RATE
 from belong_mail.core.services import Settings
 from belong_mail.delivery import throttle
 from belong_mail.delivery.models import (
@@ -29,6 +30,7 @@ from belong_mail.delivery.models import (
 )
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_look
+from belong_mail.members.imports import ASKED_TODAY
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import figures, hold, outbox
 
@@ -232,6 +234,14 @@ def flooded(site: Site) -> float | None:
 
 def unusual_lookups(site: Site) -> float | None:
     return None if site.is_web else float(jobs.are_unusual(site.session, site.at))
+
+
+def asked_of_lists(site: Site) -> float | None:
+    """Count, as the worker does, who was asked to join lately because a list named them."""
+    if site.is_web:
+        return None
+    left = rate_limits.remaining(site.session, ASKED_TODAY, IMPORT_DAY_RATE, site.at)
+    return float(IMPORT_DAY_RATE.burst - left)
 
 
 def deliveries(session: Session) -> dict[str, int]:

@@ -85,7 +85,6 @@ def _member(keyring: Keyring, group: Group, address: str, name: str) -> dict[str
         "wrapped_name": wrap_field(keyring, name, "wrapped_name", public_id),
         "language": "es" if name in {"Carmen", "Inés", "Hugo"} else "en",
         "is_suppressed": False,
-        "asked_until": 0.0,
     }
 
 

@@ -167,8 +167,7 @@ WEB = {
     "manage_sessions": Rights(may_delete=True),
     "sign_ins": Rights(update="used_at"),
     "subscriptions": Rights(
-        update="language confirmed_at ended_at is_unreachable paused_until is_reminded asked_at"
-        " asked_until",
+        update="language confirmed_at ended_at is_unreachable paused_until is_reminded",
     ),
     "pending_confirmations": Rights(may_delete=True),
 }  # fmt: skip

@@ -65,7 +65,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         ),
         "The office sees old numbers": figures.count_suppressions,
         "The office does not see that many bounces are not believed": figures.note_breaker,
-        "People of a list are not asked again": import_tasks.remind,
+        "People of a list are not asked again": lambda session: import_tasks.remind(session, keys),
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
     found["No alert is sent"] = lambda session: send_alerts(

@@ -194,10 +194,29 @@ def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
     token = signing_in.rpartition("/")[2]
     assert later.press(f"/{PAGE}/{token}").status_code == 404
     assert later.press(f"/sign-in/{confirming.rpartition('/')[2]}").status_code == 404
+    named = (Purpose.SIGN_IN, signing_in), (Purpose.PROOF, confirming)
+    secrets = [
+        services.tokens.read(purpose, link.rpartition("/")[2].partition("?")[0])
+        for purpose, link in named
+    ]
+    own = [services.tokens.sign(Purpose.PROOF, secret, now()) for secret in secrets]
+    assert [later.press(f"/{PAGE}/{each}").status_code for each in own].count(303) == 1
+
+
+@ON_SQLITE
+def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
+    later: Visitor, worker: Worker, relay: Server, services: Services
+) -> None:
+    """Of a link's secret, which stands in the email alone, the row has a hash."""
+    later.send("/sign-in", email=crawl.LEAD)
+    worker.drain()
+    ask(later, worker, relay)
     with services.reading.begin() as session:
         names = session.scalars(select(SignIn.public_id)).all()
-    own = [services.tokens.sign(Purpose.PROOF, name, now()) for name in names]
-    assert [later.press(f"/{PAGE}/{each}").status_code for each in own].count(303) == 1
+    assert len(names) > 1
+    for purpose, page in ((Purpose.SIGN_IN, "sign-in"), (Purpose.PROOF, PAGE)):
+        forged = [services.tokens.sign(purpose, name, now()) for name in names]
+        assert {later.press(f"/{page}/{each}").status_code for each in forged} == {404}
 
 
 @ON_SQLITE

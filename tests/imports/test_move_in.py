@@ -21,8 +21,8 @@ from belong_mail.delivery.models import Delivery, State
 from belong_mail.inbound.bounces import breaker_until
 from belong_mail.members import imports
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.import_tasks import DAY, INVITED, INVITED_AGAIN, MAX_FAILURES
-from belong_mail.members.imports import BATCH_COLUMN, BATCH_SIZE, ImportBatch
+from belong_mail.members.import_tasks import INVITED, INVITED_AGAIN, MAX_FAILURES
+from belong_mail.members.imports import ASKED_TODAY, BATCH_COLUMN, BATCH_SIZE, ImportBatch
 from tests.bounces.mail import complaint, hand_back
 from tests.browser_client import html_of, link_to, text_of
 from tests.canary import found_in
@@ -396,7 +396,7 @@ def test_a_reminder_counts_within_the_day(scenario: Scenario, bring: Import, lat
     scenario.worker.drain()
     assert subjects(scenario) == [ASKED, REMINDED]
     with scenario.services.reading.begin() as session:
-        used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == DAY))
+        used = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == ASKED_TODAY))
     assert used is not None
     assert used > begun
 

@@ -106,7 +106,7 @@ def filled(services: Services, keyring: Keyring) -> Engine:
         session.execute(text("UPDATE chunks SET inserted = planned"))
         at = now()
         member = {"group_id": group_id, "wrapped_address": b"x" * 60, "language": "en"}
-        member |= {"confirmed_at": at, "is_suppressed": False, "asked_until": 0.0}
+        member |= {"confirmed_at": at, "is_suppressed": False}
         numbers = range(10, MANY)
         session.execute(
             insert(Base.metadata.tables["subscriptions"]),

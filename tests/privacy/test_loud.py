@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import text
 
 from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import (
+    IMPORT_DAY_RATE,
     JOBS_RATE,
     UNUSUAL_LOOKUPS,
     Limit,
@@ -17,11 +19,14 @@ from belong_mail.core.rate_limits import (
     remaining,
 )
 from belong_mail.core.services import Services
+from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
+from belong_mail.members.service import SignupData, ask_to_join
 from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
+from tests.factories import group_named
 from tests.markers import on_both
-from tests.scenario import Scenario
+from tests.scenario import VILLAGE, Scenario
 from tests.servers.smtp import Server
 
 pytestmark = on_both("rights of the web's role")
@@ -29,6 +34,7 @@ pytestmark = on_both("rights of the web's role")
 # Seconds since 1970.
 FAR = 9e9
 OPERATOR = "operator@example.org"
+MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
 
 
 @pytest.fixture
@@ -56,6 +62,67 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario: Scenario
         scenario.ask("ben@dpsk12.org")
         assert len(scenario.relay.to(OPERATOR)) == 1
         assert requests_left(scenario) < before
+
+
+# What the web may do, on PostgreSQL too, once the worker has decided on an email.
+SILENCERS = {
+    "the membership": "UPDATE subscriptions SET confirmed_at = NULL, ended_at = '2020-01-01'",
+    "the language": "UPDATE subscriptions SET language = 'zz'",
+    "a pause": "UPDATE subscriptions SET paused_until = '9000-01-01'",
+    "the confirmation": "DELETE FROM pending_confirmations",
+    "the list": "DELETE FROM manage_sessions",
+    "the note": "DELETE FROM waitlist_entries",
+    "the change": "UPDATE address_changes SET confirmed_at = '2020-01-01'",
+    "the sign-in": "UPDATE sign_ins SET used_at = '2020-01-01'",
+    "the group": "UPDATE groups SET ends_at = '2020-01-01', established_at = NULL",
+    "its words": "UPDATE groups SET name = 'x', is_discreet = :yes, telling_words = :words",
+    "the right": "UPDATE group_leads SET accepted_at = NULL, ends_at = '2020-01-01'",
+    "the office": "UPDATE accounts SET language = 'zz', is_office = :no",
+}
+
+
+@pytest.mark.parametrize("silencer", SILENCERS)
+def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
+    silencer: str, scenario: Scenario
+) -> None:
+    """Of whoever is guessed: a member, somebody who is not, a leader, at every door."""
+    scenario.invite_lead(LEAD)
+    scenario.enter(MEMBER)
+    before = len(scenario.relay.accepted)
+    scenario.visitor.join(VILLAGE, MEMBER)
+    scenario.visitor.join(VILLAGE, STRANGER)
+    scenario.visitor.send("/my-groups", email=MEMBER)
+    scenario.visitor.send("/sign-in", email=LEAD)
+    assert scenario.worker._read_requests()
+    values = {"yes": True, "no": False, "words": '["request", "link", "confirm"]'}
+    statement = SILENCERS[silencer]
+    with scenario.services.writing.begin() as session:
+        given = {name: value for name, value in values.items() if f":{name}" in statement}
+        session.execute(text(statement), given)
+    scenario.worker.drain()
+    told = sorted(each.recipient for each in scenario.relay.accepted[before:])
+    assert told == sorted([MEMBER, STRANGER, MEMBER, LEAD])
+
+
+def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:
+    with scenario.services.writing.begin() as session:
+        group = group_named(session, VILLAGE)
+        wanted = SignupData(MEMBER, "zz", group=group.public_id)
+        ask_to_join(session, scenario.services.sealer, group, wanted, now())
+    assert len(scenario.mails(MEMBER)) == 1
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+def test_the_operator_hears_that_a_list_is_asked(
+    scenario: Scenario, settings: dict[str, str]
+) -> None:
+    """Of a list members are not told: it would be a way to try out guesses unheard."""
+    assert settings
+    with scenario.services.writing.begin() as session:
+        record_use(session, ASKED_TODAY, IMPORT_DAY_RATE, now(), BATCH_SIZE)
+    scenario.worker.drain()
+    [mail] = scenario.relay.to(OPERATOR)
+    assert mail["Subject"] == "People of an imported list are asked to join"
 
 
 def requests_left(scenario: Scenario) -> int:

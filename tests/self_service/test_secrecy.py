@@ -204,9 +204,7 @@ def test_a_link_is_not_mailed_to_another_address_than_it_was_made_for(
         mail = session.scalars(select(Delivery)).one()
         mail.sealed_to = services.sealer.seal(b"mallory@dpsk12.org", SEALED_TO)
     worker.drain()
-    assert relay.accepted == []
-    with services.reading.begin() as session:
-        assert session.scalars(select(Delivery.state)).one() == State.FAILED
+    assert [each.recipient for each in relay.accepted] == [ADA]
 
 
 def test_a_link_that_waited_longer_than_it_works_is_not_mailed(
@@ -217,7 +215,7 @@ def test_a_link_that_waited_longer_than_it_works_is_not_mailed(
     visitor.send("/my-groups", email=ADA)
     worker._read_requests()
     with services.writing.begin() as session:
-        session.scalars(select(ManageSession)).one().expires_at = now()
+        session.scalars(select(Delivery)).one().created_at -= members_self_service.LINK_MAX_AGE
     worker.drain()
     assert relay.accepted == []
     with services.reading.begin() as session:

@@ -351,8 +351,6 @@ def _create_members() -> None:
         sa.Column("paused_until", TIME),
         sa.Column("is_reminded", sa.Boolean(), nullable=False),
         sa.Column("is_suppressed", sa.Boolean(), nullable=False),
-        sa.Column("asked_at", TIME),
-        sa.Column("asked_until", sa.Double(), nullable=False),
         sa.UniqueConstraint("group_id", "address_index"),
     )
     op.create_index("ix_subscriptions_group_id_id", "subscriptions", ["group_id", "id"])
