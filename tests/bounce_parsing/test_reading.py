@@ -4,10 +4,10 @@ import pytest
 
 from belong_mail.mail.bounces.parser import MAX_NAMED, Kind, Report, parse_report
 from belong_mail.mail.smtp.replies import ReplyClass
-from tests.bounce_parsing.samples import SAMPLES, Sample, said
+from tests.bounce_parsing.samples import RETURN_PATH, SAMPLES, said
 
 BOUNCES = {Kind.BOUNCE, Kind.DELAYED}
-RETURN_PATH = "b+mfrggzdfmztwq2lk@belong.example.org"
+FILES = sorted({each.name.partition(":")[0] for each in SAMPLES})
 
 
 def sample(name: str) -> Report:
@@ -15,34 +15,39 @@ def sample(name: str) -> Report:
     return parse_report(found.data)
 
 
-def test_the_samples_are_many_and_more_than_half_are_no_bounces() -> None:
-    assert len(SAMPLES) >= 130
+def test_the_samples_are_many_and_not_all_are_bounces() -> None:
+    assert len(SAMPLES) >= 740
     assert len({each.name for each in SAMPLES}) == len(SAMPLES)
-    assert len([each for each in SAMPLES if each.expected[0] not in BOUNCES]) >= 70
+    assert len([each for each in SAMPLES if each.expected[0] not in BOUNCES]) >= 140
     assert {each.expected[0] for each in SAMPLES} == set(Kind)
 
 
-@pytest.mark.parametrize("each", SAMPLES, ids=str)
-def test_a_sample_is_read_as_it_says(each: Sample) -> None:
-    report = parse_report(each.data)
-    assert said(report) == each.expected
-    assert each.recipients in {(), report.recipients}
+@pytest.mark.parametrize("file", FILES)
+def test_samples_are_read_as_they_say(file: str) -> None:
+    misread = {}
+    for each in SAMPLES:
+        if each.name.startswith(f"{file}:"):
+            report = parse_report(each.data)
+            told = said(report)[: len(each.expected)]
+            if told != each.expected or each.recipients not in {(), report.recipients}:
+                misread[each.name] = told
+    assert misread == {}
 
 
-@pytest.mark.parametrize("each", SAMPLES, ids=str)
-def test_the_ends_of_lines_make_no_difference(each: Sample) -> None:
-    report = parse_report(each.data)
-    assert parse_report(each.data.replace(b"\n", b"\r\n")) == report
-    assert parse_report(each.data.replace(b"\n", b"\r")) == report
+def test_the_ends_of_lines_make_no_difference() -> None:
+    for each in SAMPLES:
+        report = parse_report(each.data)
+        assert parse_report(each.data.replace(b"\n", b"\r\n")) == report, each
+        assert parse_report(each.data.replace(b"\n", b"\r")) == report, each
 
 
-@pytest.mark.parametrize("each", SAMPLES, ids=str)
-def test_only_an_unknown_address_and_a_complaint_suppress(each: Sample) -> None:
-    report = parse_report(each.data)
-    if report.suppress and report.kind is not Kind.COMPLAINT:
-        assert report.kind is Kind.BOUNCE
-        assert report.permanence == "permanent"
-        assert report.verdict is ReplyClass.REFUSED
+def test_only_an_unknown_address_and_a_complaint_suppress() -> None:
+    for each in SAMPLES:
+        report = parse_report(each.data)
+        if report.suppress and report.kind is not Kind.COMPLAINT:
+            assert report.kind is Kind.BOUNCE, each
+            assert report.permanence == "permanent", each
+            assert report.verdict is ReplyClass.REFUSED, each
 
 
 def test_a_message_that_a_mailing_list_passes_on_ends_no_membership() -> None:

@@ -30,7 +30,7 @@ DIALOGUE = "tests/mail/test_dialogue.py"
 ANNOUNCEMENTS = "tests/faults/test_announcements.py"
 LATE = "tests/faults/test_late_greetings.py"
 LONG_BODIES = "tests/faults/test_long_bodies.py"
-CAUSES = "tests/bounce_parsing/test_causes.py"
+RETURNED = "tests/bounce_parsing/test_reading.py"
 OUTCOMES = "tests/mail/test_outcomes.py"
 CHUNKS = "tests/newsletters/test_chunks.py"
 STEPS = "tests/newsletters/test_planning.py"
@@ -4596,14 +4596,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/mail/bounces/dsn.py",
         'self.action in _ARRIVED or (not self.action and self.status[:1] == "2")',
         "True",
-        (f"{CAUSES}::test_a_message_is_read_for_what_it_is",),
+        (f"{RETURNED}::test_samples_are_read_as_they_say",),
     ),
     (
         "an-inner-answer-wins-over-its-wrapper",
         "belong_mail/mail/bounces/reasons.py",
         "if inner := _inner_answer(lines, status):",
         'if inner := "":',
-        (f"{CAUSES}::test_a_message_is_read_for_what_it_is",),
+        (f"{RETURNED}::test_samples_are_read_as_they_say",),
     ),
     (
         "beside-a-policy-only-an-unknown-user-alone-counts",
@@ -4617,14 +4617,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/mail/bounces/reasons.py",
         'verb == "RCPT" and _is_idiom(',
         "_is_idiom(",
-        (f"{CAUSES}::test_a_message_is_read_for_what_it_is",),
+        (f"{RETURNED}::test_samples_are_read_as_they_say",),
     ),
     (
         "what-a-person-passes-on-is-no-bounce",
         "belong_mail/mail/bounces/heuristics.py",
         ' or is_said("quoted_head", message.written())',
         "",
-        (f"{CAUSES}::test_a_message_is_read_for_what_it_is",),
+        (f"{RETURNED}::test_samples_are_read_as_they_say",),
     ),
     (
         "a-refusal-at-once-counts-too",
