@@ -23,13 +23,17 @@ from belong_mail.leads import mailbox
 from belong_mail.leads import page as group_page
 from belong_mail.leads.forms import PageForm
 from belong_mail.meetings import service as meetings
+from belong_mail.meetings.formatting import meeting_view
 from belong_mail.members import service as members
-from belong_mail.newsletters import approval, archive, release
+from belong_mail.newsletters import approval, archive, progress, release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_accounts, for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle, transaction
+
+# Dates of a group that stand beside its newsletters.
+MEETINGS = 3
 
 lead = Blueprint("lead", __name__, url_prefix="/lead")
 
@@ -63,14 +67,26 @@ def _offers_passkey(session: Session, account: Account) -> bool:
 
 def _group_at_home(session: Session, group: Group, language: str) -> dict[str, object]:
     """Return what the page shows of a group."""
-    zone = services().settings.timezone
+    coming = meetings.next_held(session, services().settings.timezone, now(), MEETINGS, group)
     return {
         "card": group_view(group, language),
-        "issues": [(issue, _state(session, issue)) for issue in newsletters.latest(session, group)],
+        "issues": [_issue_at_home(session, issue) for issue in newsletters.latest(session, group)],
         "template": archive.template_of(session, group),
-        "has_meetings": bool(meetings.next_held(session, zone, now(), 1, group)),
+        "coming": [meeting_view(each, language) for each in coming],
         "members": group.members_shown,
         "warmth": members.interest_level(session, group),
+    }
+
+
+def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
+    """Return what the page shows of an issue: state and date, and of a draft its writers."""
+    state = _state(session, issue)
+    is_written = state in {"draft", "asked"}
+    return {
+        "issue": issue,
+        "state": state,
+        "at": issue.changed_at if is_written else issue.due_at or issue.queued_at,
+        "credits": progress.credits_of(session, issue, signed_in()) if is_written else [],
     }
 
 
