@@ -140,13 +140,76 @@ def test_no_function_is_longer_than_40_lines() -> None:
     assert too_long(ours(), 40) == []
 
 
+def modules_with_pages() -> list[Path]:
+    return [file for file in modules(PACKAGE) if " = Blueprint(" in file.read_text()]
+
+
 def test_no_view_is_longer_than_20_lines() -> None:
-    """Views are the modules that the app alone may import, by the contract of that name."""
-    [joined] = [each for each in contracts() if each["name"] == "Views are joined by the app alone"]
-    patterns = [f"{name.replace('.', '/')}.py" for name in joined["protected_modules"]]
-    views = [file for pattern in patterns for file in ROOT.glob(pattern)]
+    views = modules_with_pages()
     assert set(views) >= {*PACKAGE.glob("*/views.py"), *PACKAGE.glob("*/*_views.py")}
     assert too_long([*views, PACKAGE / "pages" / "errors.py"], 20) == []
+
+
+@cache
+def imports() -> grimp.ImportGraph:
+    """Read who imports what, of other packages too; what only annotations need does not count."""
+    return grimp.build_graph(
+        "belong_mail",
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
+
+
+def called(*words: str) -> set[str]:
+    """Name the modules that are called so, alone or after another word, as `right_tasks` is."""
+    return {name for name in imports().modules if re.split(r"[._]", name)[-1] in words}
+
+
+def views() -> set[str]:
+    found = {
+        ".".join(each.relative_to(ROOT).with_suffix("").parts) for each in modules_with_pages()
+    }
+    assert len(found) >= 15
+    return found
+
+
+def test_views_are_joined_by_the_app_alone() -> None:
+    users = {each: imports().find_modules_that_directly_import(each) for each in views()}
+    assert [each for each, by in users.items() if not by <= {"belong_mail.app"}] == []
+
+
+def test_views_and_forms_use_neither_tasks_nor_emails() -> None:
+    of_the_worker = called("tasks", "emails")
+    used = {
+        each: imports().find_modules_directly_imported_by(each) & of_the_worker
+        for each in views() | called("forms")
+    }
+    assert {each: by for each, by in used.items() if by} == {}
+
+
+def test_no_view_or_form_reaches_decryption_directly_or_through_others() -> None:
+    keys = "belong_mail.core.decryption"
+    blind = views() | called("forms") | {"belong_mail.web.context"}
+    reaching = imports().find_downstream_modules(keys) & blind
+    assert [imports().find_shortest_chain(each, keys) for each in reaching] == []
+
+
+# They have no pages of their own, and need the request or a form's fields.
+FLASK_USERS = {
+    "belong_mail.accounts.proof", "belong_mail.accounts.session", "belong_mail.app",
+    "belong_mail.groups.question_types", "belong_mail.members.self_service_page",
+    "belong_mail.newsletters.downloads", "belong_mail.newsletters.progress", "belong_mail.ops.cli",
+    "belong_mail.ops.console", "belong_mail.pages.errors", "belong_mail.pages.signed_out",
+}  # fmt: skip
+
+
+def test_flask_and_its_forms_stay_in_views_forms_and_web() -> None:
+    users: set[str] = set()
+    for package in ("flask", "flask_babel", "flask_wtf", "wtforms"):
+        users |= imports().find_modules_that_directly_import(package)
+    elsewhere = users - views() - called("forms")
+    assert {each for each in elsewhere if not each.startswith("belong_mail.web.")} == FLASK_USERS
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
@@ -163,25 +226,6 @@ def test_the_contracts_about_imports_hold() -> None:
         [program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stdout
-
-
-def modules_with_pages() -> list[Path]:
-    return [file for file in modules(PACKAGE) if " = Blueprint(" in file.read_text()]
-
-
-def test_every_module_with_pages_stands_in_the_contracts_about_views() -> None:
-    """A pattern stands for whole names alone: `*.views` is not `lead_views`."""
-    lists = [
-        {name.removeprefix("belong_mail.") for name in listed}
-        for contract in contracts()
-        for key in ("source_modules", "protected_modules", "allowed_importers")
-        if "belong_mail.*.views" in (listed := contract.get(key, []))
-    ]
-    assert len(lists) == 4
-    views = [f"{file.parent.name}.{file.stem}" for file in modules_with_pages()]
-    assert len(views) >= 15
-    for listed in lists:
-        assert [name for name in views if name not in listed and not name.endswith(".views")] == []
 
 
 def test_nothing_is_patched_in_a_test() -> None:

@@ -3209,14 +3209,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "belong_mail/contact/service.py",
         "from belong_mail.core.encryption import Sealer\n",
         ("import belong_mail.core.decryption\nfrom belong_mail.core.encryption import Sealer\n"),
-        (CONTRACTS,),
+        (f"{HOUSE}::test_no_view_or_form_reaches_decryption_directly_or_through_others",),
     ),
     (
         "flask-at-the-doors",
         "belong_mail/ops/rooms.py",
         "from belong_mail.delivery.room import Room\n",
         "import flask as flask\n\nfrom belong_mail.delivery.room import Room\n",
-        (CONTRACTS,),
+        (f"{HOUSE}::test_flask_and_its_forms_stay_in_views_forms_and_web",),
     ),
     (
         "hold",
