@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask_babel import get_locale
+from flask_babel import format_decimal, get_locale
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
@@ -49,7 +49,7 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 def approximate_count(number: int, told: int | None = 0) -> str:
     """Say a number of people, rounded; near what was told of the whole group, the same again."""
     near = steady(number, told or 0)
-    return _("about %(number)s", number=near) if near else _("a few")
+    return _("about %(number)s", number=format_decimal(near)) if near else _("a few")
 
 
 def percent(status: IssueStatus) -> int:

@@ -152,12 +152,12 @@ def state(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         issue = _issue(session, public_id)
         status = issue_release.issue_status(session, issue)
-        progress = issue_progress.progress(issue, status, services().settings.send_rate)
-    return {
-        "state": status.state,
-        "percent": issue_progress.percent(status),
-        "words": progress,
-    }
+        return {
+            "state": status.state,
+            "percent": issue_progress.percent(status),
+            "words": issue_progress.progress(issue, status, services().settings.send_rate),
+            "results": issue_progress.report(issue, status),
+        }
 
 
 @releases.get("/read")

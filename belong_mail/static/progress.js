@@ -9,7 +9,15 @@ async function look() {
   if (now.state !== standing.dataset.state) await renew(standing);
   const bar = document.getElementById("progress");
   if (bar) bar.value = now.percent;
+  const results = document.getElementById("results");
+  if (results) results.replaceChildren(...now.results.map(asItem));
   if (words.textContent !== now.words) words.textContent = now.words;
+}
+
+function asItem(sentence) {
+  const item = document.createElement("li");
+  item.textContent = sentence;
+  return item;
 }
 
 // Takes what belongs to the new state from the page itself, such as buttons, so that nobody who

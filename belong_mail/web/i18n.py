@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from babel.support import NullTranslations
 from flask import Flask, Response, g, request, url_for
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, format_decimal, get_locale
 from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
@@ -120,6 +120,7 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters["local_month"] = lambda day: i18n.format_month(day, str(get_locale()))
     app.jinja_env.filters["local_weekday"] = lambda day: i18n.format_weekday(day, str(get_locale()))
     app.jinja_env.filters["local_date"] = partial(in_words, i18n.format_date)
+    app.jinja_env.filters["local_number"] = format_decimal
     app.jinja_env.filters["at_start"] = i18n.at_start
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from html import unescape
 
 import time_machine
 from sqlalchemy import select, update
@@ -10,6 +11,7 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.pace import Pace
 from belong_mail.members.self_service_tasks import _move
@@ -156,7 +158,16 @@ def test_how_much_of_a_small_issue_has_left_is_not_told_before_its_end(
     page = write(lead)
     in_the_middle(lead, page, services, worker, 10)
     assert percent(lead, page) == 50
+    results = json.loads(lead.open(f"{page}/sending/state").text)["results"]
+    assert results
+    assert all(sentence in unescape(lead.open(f"{page}/sending").text) for sentence in results)
     assert relay.accepted
+
+
+def test_thousands_have_a_comma(lead: Visitor, services: Services) -> None:
+    with services.writing.begin() as session:
+        session.execute(update(Group).values(members_shown=3000))
+    assert "About 3,000 members" in lead.open("/lead/").text
 
 
 def test_an_issues_report_says_the_same_of_all_members_as_the_first_page(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import time_machine
 from sqlalchemy import select, update
 
+from belong_mail.core import i18n
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -133,3 +134,16 @@ def test_a_newsletter_starts_with_the_next_meetings_in_each_language(
         assert year in text
     assert shown["text"] != shown["text_es"]
     assert lead.send(f"{page}/release", when="now", minutes="60").status_code == 303
+
+
+def test_the_first_page_shows_since_when_a_draft_is_there_by_whom_and_the_next_dates(
+    lead: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        plan_meeting(session)
+    lead.send(begin(lead), **WORDS)
+    home = lead.open("/lead/").text
+    row = home.partition(">Tea</a>")[2].partition("</li>")[0]
+    assert i18n.format_date(now(), i18n.DEFAULT, services.settings.timezone) in row
+    assert "Written by you." in row
+    assert "4:00–5:00 PM" in home.partition("Next meetings")[2]
