@@ -51,8 +51,10 @@ ACCOUNTS = Room(
         PASSKEY_CHANGED: tasks.receive_change,
         identities.LINK: identity_tasks.receive_link,
         identities.LET_IN: identity_tasks.receive_let_in,
-        "invite-colleague": right_tasks.receive_invitation,
         "invite-again": right_tasks.receive_repetition,
+    },
+    mailer_tasks={
+        "invite-colleague": right_tasks.receive_invitation,
         "right-accepted": right_tasks.receive_acceptance,
         "right-removed": right_tasks.receive_removal,
     },

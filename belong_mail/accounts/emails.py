@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, right_tasks
@@ -20,32 +20,25 @@ ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
 
 
 def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Ask whether the reader wants what they are invited to, but for what they have accepted."""
-    account = session.get(Account, delivery.account_id)
-    if account is None:
-        raise SkipDelivery(State.WITHDRAWN)
-    asked = _asked(session, mailer, account)
-    is_for_office = account.is_asked_for_office and invitations.may_become_office(
-        mailer.opener, account
-    )
-    if not (asked or is_for_office):
-        raise SkipDelivery(State.WITHDRAWN)
-    to = address_to_mail(session, mailer, account)
+    """Ask whether the reader wants what they are invited to."""
+    to, said = read_posted(mailer.opener, delivery)
+    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
+        raise SkipDelivery(State.SUPPRESSED)
     at = signed_from(delivery, Purpose.INVITATION)
-    for leadership, _group in asked:
-        leadership.since = at
-    if is_for_office:
-        account.office_since = at
+    asked = GroupLead.account_id == delivery.account_id, GroupLead.accepted_at.is_(None)
+    session.execute(update(GroupLead).where(*asked).values(since=at))
+    of_office = Account.id == delivery.account_id, Account.office_since.is_not(None)
+    session.execute(update(Account).where(*of_office, ~Account.is_office).values(office_since=at))
     url = mailer.links.signed(
-        "sign_in.accept", Purpose.INVITATION, account.public_id, at, account.language
+        "sign_in.accept", Purpose.INVITATION, said["secret"], at, said["language"]
     )
     context = {
-        "groups": [group.name for _leadership, group in asked],
-        "is_for_office": is_for_office,
+        "groups": said["groups"],
+        "is_for_office": said["is_for_office"],
         "accept_url": url,
         "expires": at + ACCEPT_WITHIN,
     }
-    return Email(to, account.language, context)
+    return Email(to, said["language"], context)
 
 
 def address_to_mail(session: Session, mailer: Mailer, account: Account) -> str:
@@ -72,22 +65,6 @@ def require_lead(
     if not invitations.is_proven_lead(session, mailer.opener, lead, group):
         raise SkipDelivery(State.WITHDRAWN)
     return lead, group
-
-
-def _asked(session: Session, mailer: Mailer, account: Account) -> list[tuple[GroupLead, Group]]:
-    """List the groups that an account is provably invited to lead."""
-    found = (
-        select(GroupLead, Group)
-        .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
-        .where(Group.retired_at.is_(None))
-        .order_by(Group.position)
-    )
-    return [
-        (leadership, group)
-        for leadership, group in session.execute(found).all()
-        if invitations.opened_right(mailer.opener, leadership, account, group) is not None
-    ]
 
 
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
 from belong_mail.core import audit
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.decryption import BlindIndex, DecryptionError, Opener
-from belong_mail.delivery import outbox
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.tokens import name_of
+from belong_mail.delivery.mailer import Rows, post_to_address
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 
@@ -21,6 +22,10 @@ RIGHT = "group_leads.wrapped_right"
 OFFICE_RIGHT = "accounts.wrapped_office"
 # What a right says that an operator gave: its lead is told of new members at once.
 TRUSTED = b"leads"
+# The same of the office: of who has accepted, and of who was only invited.
+OFFICE, ASKED = b"office", b"asked"
+# Of a group's name: the web wrote it, and an email that is too large does not leave.
+NAME_CHARACTERS = 100
 # For so long after somebody accepted what the office asked no member is introduced to them: whoever
 # broke into the web could have asked, and those who are told have time to say so.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
@@ -34,7 +39,9 @@ def invite(
     Who leads already keeps everything. Raises InvalidAddress, DecryptionError when the address's
     account was changed in the database.
     """
-    account, leadership = _invited(session, opener, index, group, address, None)
+    account = get_account(session, opener, index, address)
+    right = grant_right(opener, account, group)
+    leadership = ask_account(session, opener, account, group, right)
     leadership.accepted_at = leadership.accepted_at or now()
     leadership.ends_at = leadership.ends_at or now() + RIGHT_AGE
     return account
@@ -53,34 +60,55 @@ def ask_to_lead(
     Returns False, and mails nothing, for an address that leads the group already. Raises
     InvalidAddress.
     """
-    account, leadership = _invited(session, opener, index, group, address, language)
+    account = get_account(session, opener, index, address)
+    account.language = language or account.language
+    right = grant_right_from(opener, account, group, None, is_trusted=True)
+    leadership = ask_account(session, opener, account, group, right)
     if leadership.accepted_at is not None:
         return False
     leadership.since = now()
-    post_invitation(session, account)
+    post_invitation(session, Keyring(opener, index), account)
     audit.record(session, audit.Kind.LEAD_INVITED, group=group, account=account)
     return True
 
 
-def post_invitation(session: Session, account: Account) -> None:
-    """Ask for the one email that says all that an account is invited to."""
-    outbox.post(session, INVITATION, account_id=account.id)
-
-
-def _invited(
-    session: Session,
-    opener: Opener,
-    index: BlindIndex,
-    group: Group,
-    address: str,
-    language: str | None,
-) -> tuple[Account, GroupLead]:
-    """Find or make an account and its leadership of a group, which is not accepted yet."""
-    account = get_account(session, opener, index, address)
-    account.language = language or account.language
-    return account, ask_account(
-        session, opener, account, group, grant_right(opener, account, group)
+def post_invitation(session: Session, keyring: Keyring, account: Account) -> None:
+    """Ask for the one email that says all that an account is invited to, if there is anything."""
+    session.flush()
+    groups = [
+        group.name[:NAME_CHARACTERS]
+        for leadership, group in _asked(session, account)
+        if opened_right(keyring.opener, leadership, account, group) is not None
+    ]
+    is_for_office = account.is_asked_for_office and may_become_office(keyring.opener, account)
+    if not (groups or is_for_office):
+        return
+    secret = keyring.index.link_secret(INVITATION, account.public_id)
+    account.invited_as = name_of(secret)
+    post_to_address(
+        session,
+        keyring,
+        INVITATION,
+        account_address(keyring.opener, keyring.index, account),
+        account.language,
+        None,
+        Rows(account_id=account.id),
+        secret=secret,
+        groups=groups,
+        is_for_office=is_for_office,
     )
+
+
+def _asked(session: Session, account: Account) -> list[tuple[GroupLead, Group]]:
+    """List what an account has not accepted to lead."""
+    found = (
+        select(GroupLead, Group)
+        .join(Group, Group.id == GroupLead.group_id)
+        .where(GroupLead.account_id == account.id, GroupLead.accepted_at.is_(None))
+        .where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))
+        .order_by(Group.position)
+    )
+    return [(leadership, group) for leadership, group in session.execute(found)]
 
 
 def ask_account(
@@ -110,7 +138,13 @@ def is_proven_lead(session: Session, opener: Opener, account: Account, group: Gr
         return False
     if leadership.ends_at is not None and leadership.ends_at <= now():
         return False
-    return opened_right(opener, leadership, account, group) is not None
+    return has_accepted(opener, leadership, account, group)
+
+
+def has_accepted(opener: Opener, leadership: GroupLead, account: Account, group: Group) -> bool:
+    """Tell whether the invited person provably accepted, whatever marks the web has set since."""
+    said = opened_right(opener, leadership, account, group)
+    return said == TRUSTED or bool(said and json.loads(said)["introduced_from"])
 
 
 def opened_right(
@@ -145,16 +179,33 @@ def may_meet_members(session: Session, opener: Opener, account: Account, group: 
     return begins is not None and begins <= now()
 
 
+def has_proven_right(session: Session, opener: Opener, account: Account) -> bool:
+    """Tell whether somebody provably accepted any right, whatever marks the web has set since."""
+    found = select(GroupLead, Group).join(Group, Group.id == GroupLead.group_id)
+    led = session.execute(found.where(GroupLead.account_id == account.id)).all()
+    return has_accepted_office(opener, account) or any(
+        has_accepted(opener, leadership, account, group) for leadership, group in led
+    )
+
+
 def grant_right(opener: Opener, account: Account, group: Group) -> bytes:
     """Make what proves to the worker that an account may lead a group."""
     return opener.wrap(TRUSTED, RIGHT, _named(account, group))
 
 
 def grant_right_from(
-    opener: Opener, account: Account, group: Group, begins: datetime | None
+    opener: Opener,
+    account: Account,
+    group: Group,
+    begins: datetime | None,
+    *,
+    is_trusted: bool = False,
 ) -> bytes:
-    """Make the same for whom a web page asked for: nobody is introduced to them before a time."""
-    said = {"introduced_from": begins.isoformat() if begins else None}
+    """Make the same for who is invited: it counts from a time; None: they have not accepted yet.
+
+    Whom an operator invites waits for nothing once they accept.
+    """
+    said = {"introduced_from": begins.isoformat() if begins else None, "is_trusted": is_trusted}
     return opener.wrap(json.dumps(said).encode(), RIGHT, _named(account, group))
 
 
@@ -190,7 +241,7 @@ def ask_for_office(
     if is_proven_office(opener, account):
         return False
     ask_account_for_office(opener, account)
-    post_invitation(session, account)
+    post_invitation(session, Keyring(opener, index), account)
     audit.record(session, audit.Kind.OFFICE_INVITED, account=account)
     return True
 
@@ -199,25 +250,33 @@ def ask_account_for_office(opener: Opener, account: Account) -> None:
     """Let an account accept that it works for the office."""
     account.is_office, account.office_ends_at = False, None
     account.office_since = now()
-    prove_office(opener, account)
+    account.wrapped_office = opener.wrap(ASKED, OFFICE_RIGHT, account.public_id)
 
 
 def prove_office(opener: Opener, account: Account) -> None:
-    """Make what proves to the worker that an account may work for the office, once it accepts."""
-    account.wrapped_office = opener.wrap(b"office", OFFICE_RIGHT, account.public_id)
+    """Make what proves to the worker that an account works for the office, and accepted it."""
+    account.wrapped_office = opener.wrap(OFFICE, OFFICE_RIGHT, account.public_id)
 
 
 def is_proven_office(opener: Opener, account: Account) -> bool:
     """Tell whether whoever holds these keys let an account work for the office, and it accepted."""
-    return account.is_office and may_become_office(opener, account)
+    return account.is_office and has_accepted_office(opener, account)
+
+
+def has_accepted_office(opener: Opener, account: Account) -> bool:
+    """Tell whether somebody provably works for the office, whatever the web has marked since."""
+    return _office_proof(opener, account) == OFFICE
 
 
 def may_become_office(opener: Opener, account: Account) -> bool:
     """Tell whether whoever holds these keys has invited an account to work for the office."""
+    return _office_proof(opener, account) is not None
+
+
+def _office_proof(opener: Opener, account: Account) -> bytes | None:
     with suppress(DecryptionError):
-        opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)
-        return True
-    return False
+        return opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)
+    return None
 
 
 def find_account(session: Session, index: BlindIndex, address: str) -> Account | None:

@@ -7,7 +7,7 @@ once; what gives one is sealed for the worker, which checks who asks.
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.identities import LET_IN, identity_of
@@ -15,6 +15,7 @@ from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, Grou
 from belong_mail.accounts.service import (
     OFFICE,
     NotFound,
+    has_not_ended,
     has_office_besides,
     has_office_right,
 )
@@ -108,6 +109,7 @@ def list_teams(session: Session, account: Account) -> list[Team]:
     found = (
         select(GroupLead, Account)
         .join(Account, Account.id == GroupLead.account_id)
+        .where(has_not_ended())
         .order_by(Account.name, Account.id)
     )
     by_group: dict[int, list[tuple[GroupLead, Account]]] = {}
@@ -128,7 +130,7 @@ def roles_of(session: Session, person: Account) -> list[Role]:
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == person.id, Group.retired_at.is_(None))
+        .where(GroupLead.account_id == person.id, has_not_ended(), Group.retired_at.is_(None))
         .order_by(Group.position)
     )
     roles = [_lead_role(row[0], person, row[1]) for row in session.execute(found)]
@@ -163,8 +165,8 @@ def invite_again(session: Session, sealer: Sealer, by: Account, person: Account)
 
 def withdraw(session: Session, person: Account) -> None:
     """Take back all that somebody is invited to and has not accepted: the link is dead at once."""
-    pending = GroupLead.accepted_at.is_(None)
-    session.execute(delete(GroupLead).where(GroupLead.account_id == person.id, pending))
+    pending = update(GroupLead).where(GroupLead.account_id == person.id, has_not_ended())
+    session.execute(pending.where(GroupLead.accepted_at.is_(None)).values(ends_at=now()))
     if person.is_asked_for_office:
         person.office_since = None
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
@@ -192,11 +194,11 @@ def remove(
         person.office_since = person.office_ends_at = None
         audit.record(session, Kind.OFFICE_REMOVED, account=person)
     else:
-        gone = delete(GroupLead).where(
-            GroupLead.account_id == person.id, GroupLead.group_id == (group.id if group else None)
-        )
-        if session.execute(gone.returning(GroupLead.account_id)).first() is None:
+        leadership = session.get(GroupLead, (person.id, group.id if group else 0))
+        if leadership is None or (leadership.ends_at is not None and leadership.ends_at <= now()):
             raise NotFound
+        leadership.ends_at = now()
+        session.flush()
         audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
     said = {
         "by": by.public_id,

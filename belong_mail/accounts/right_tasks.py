@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from secrets import compare_digest
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -30,7 +31,7 @@ from belong_mail.core.rate_limits import (
     SAME_INVITATION_RATE,
     Rate,
 )
-from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.mailer import Mailer, post_to_address
 from belong_mail.groups.models import Group
 
 CHANGED = "rights-changed"
@@ -40,7 +41,7 @@ NAME_CHARACTERS = 80
 ASKED_OR_ACCEPTED = ("invited", "accepted")
 
 
-def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
+def receive_invitation(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
     """Make account and rights, not accepted yet, mail the invitation, and tell those concerned."""
     said = keyring.open_job(job)
     by = office_account(session, keyring, said["by"])
@@ -65,8 +66,8 @@ def receive_invitation(session: Session, keyring: Keyring, job: Job) -> None:
     for group in groups:
         audit.record(session, Kind.LEAD_INVITED, actor=by, account=account, group=group)
     if groups or is_for_office:
-        invitations.post_invitation(session, account)
-        tell(session, keyring, "invited", account, groups, is_for_office)
+        invitations.post_invitation(session, keyring, account)
+        tell(session, keyring, mailer.office, "invited", account, groups, is_for_office)
 
 
 def receive_repetition(session: Session, keyring: Keyring, job: Job) -> None:
@@ -80,88 +81,114 @@ def receive_repetition(session: Session, keyring: Keyring, job: Job) -> None:
     if not _may(session, b"rights/invitations", INVITATIONS_RATE):
         return
     if _may(session, key, SAME_INVITATION_RATE):
-        invitations.post_invitation(session, account)
+        invitations.post_invitation(session, keyring, account)
 
 
-def receive_acceptance(session: Session, keyring: Keyring, job: Job) -> None:
+def receive_acceptance(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
     """Let the waiting time of accepted rights begin, by the worker's clock, and tell about them.
 
-    What was accepted before is left as it is: nothing becomes older or newer by asking again.
+    The secret of the emailed link proves that the invited person accepts: no row has it. What was
+    accepted before is left as it is: nothing becomes older or newer by asking again.
     """
     said = keyring.open_job(job)
     account = _account(session, said["account"])
     if account is None:
         return
+    secret = keyring.index.link_secret(invitations.INVITATION, account.public_id)
+    if not compare_digest(str(said["secret"]).encode(), secret.encode()):
+        return
     accepted = _groups(session, said["groups"])
     groups = [group for group in accepted if _begin(session, keyring, account, group)]
     key = b"rights/office/" + account.public_id.encode()
-    is_of_office = bool(said["office"]) and invitations.is_proven_office(keyring.opener, account)
+    is_of_office = bool(said["office"]) and account.is_office
+    is_of_office = is_of_office and invitations.may_become_office(keyring.opener, account)
+    if is_of_office:
+        invitations.prove_office(keyring.opener, account)
     is_news = is_of_office and _may(session, key, SAME_INVITATION_RATE)
     if groups or is_news:
-        tell(session, keyring, "accepted", account, groups, is_news)
+        tell(session, keyring, mailer.office, "accepted", account, groups, is_news)
 
 
-def receive_removal(session: Session, keyring: Keyring, job: Job) -> None:
-    """Tell those concerned that a right was removed, if that is so."""
+def receive_removal(mailer: Mailer, session: Session, keyring: Keyring, job: Job) -> None:
+    """Delete a right that the office has ended, and tell those concerned."""
     said = keyring.open_job(job)
     account, is_of_office = _account(session, said["account"]), bool(said["office"])
     if account is None or office_account(session, keyring, said["by"], account) is None:
         return
     groups = _groups(session, said["groups"])
-    leads_on = [each for each in groups if session.get(GroupLead, (account.id, each.id))]
+    rows = [session.get(GroupLead, (account.id, each.id)) for each in groups]
+    ended = [each for each in rows if each is not None]
+    leads_on = any(each.ends_at is None or each.ends_at > now() for each in ended)
     if leads_on or (is_of_office and account.is_office):
         return
+    for leadership in ended:
+        session.delete(leadership)
     if is_of_office:
         account.wrapped_office = None
+    session.flush()
     if _may(session, b"rights/changes", RIGHTS_CHANGED_RATE):
-        tell(session, keyring, "removed", account, groups, is_of_office)
+        tell(session, keyring, mailer.office, "removed", account, groups, is_of_office)
 
 
 def tell(
     session: Session,
     keyring: Keyring,
+    inbox: str,
     what: str,
     account: Account,
     groups: Iterable[Group],
     is_of_office: bool,  # noqa: FBT001 - what it is about, as the two before
 ) -> None:
-    """Email the office, the groups' other leads, and who it is about, unless they just accepted.
+    """Email the office's inbox and people, the groups' other leads, and who it is about.
 
-    A lead reads of the groups alone that they lead.
+    Whoever just accepted is not told. Proofs say who is of the office and who leads, not marks,
+    which the web may set. A lead reads of the groups alone that they lead.
     """
     groups = list(groups)
-    said = {"what": what, "name": plain_name(account.name), "office": "yes" if is_of_office else ""}
+    said: dict[str, Any] = {"what": what, "name": plain_name(account.name)}
+    said["office"] = "yes" if is_of_office else ""
+    names = _names(groups)
+    post_to_address(session, keyring, CHANGED, inbox, DEFAULT, None, groups=names, **said)
     told = {account.id}
     for one in office(session, keyring.opener):
         if one.id not in told:
-            post_to(session, keyring, CHANGED, one, groups=_names(groups), **said)
+            post_to(session, keyring, CHANGED, one, groups=names, **said)
             told.add(one.id)
     of_lead: dict[int, tuple[Account, list[Group]]] = {}
     for group in groups:
-        for lead in accounts.leads_of(session, group):
-            if lead.id not in told and invitations.is_proven_lead(
-                session, keyring.opener, lead, group
-            ):
+        for lead in _proven_leads(session, keyring.opener, group):
+            if lead.id not in told:
                 of_lead.setdefault(lead.id, (lead, []))[1].append(group)
     for lead, led in of_lead.values():
         post_to(session, keyring, CHANGED, lead, groups=_names(led), **{**said, "office": ""})
     if what not in ASKED_OR_ACCEPTED:
-        post_to(session, keyring, CHANGED, account, groups=_names(groups), is_you="yes", **said)
+        post_to(session, keyring, CHANGED, account, groups=names, is_you="yes", **said)
 
 
-def end_rights(session: Session, keyring: Keyring) -> None:
-    """End what nobody has renewed, and tell those concerned; the last of the office stays."""
+def _proven_leads(session: Session, opener: Opener, group: Group) -> list[Account]:
+    """List who provably accepted to lead a group."""
+    found = select(GroupLead, Account).join(Account, Account.id == GroupLead.account_id)
+    rows = session.execute(found.where(GroupLead.group_id == group.id).order_by(Account.id))
+    return [
+        account
+        for leadership, account in rows
+        if invitations.has_accepted(opener, leadership, account, group)
+    ]
+
+
+def end_rights(session: Session, keyring: Keyring, inbox: str) -> None:
+    """End what nobody has renewed or was removed, and tell; the last of the office stays."""
     at = now()
     over = select(GroupLead).where(GroupLead.ends_at <= at).with_for_update(skip_locked=True)
     for leadership in session.scalars(over).all():
         account = session.get_one(Account, leadership.account_id)
         group = session.get_one(Group, leadership.group_id)
-        is_proven = invitations.opened_right(keyring.opener, leadership, account, group)
+        is_proven = invitations.has_accepted(keyring.opener, leadership, account, group)
         session.delete(leadership)
         session.flush()
-        audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
-        if is_proven is not None:
-            tell(session, keyring, "ended", account, [group], is_of_office=False)
+        if is_proven:
+            audit.record(session, Kind.RIGHT_ENDED, account=account, group=group)
+            tell(session, keyring, inbox, "ended", account, [group], is_of_office=False)
     working = select(Account).where(Account.is_office).with_for_update(skip_locked=True)
     people = session.scalars(working).all()
     if any(each.office_ends_at is None or each.office_ends_at > at for each in people):
@@ -171,7 +198,7 @@ def end_rights(session: Session, keyring: Keyring) -> None:
                 account.office_since = account.office_ends_at = account.wrapped_office = None
                 session.flush()
                 audit.record(session, Kind.RIGHT_ENDED, account=account)
-                tell(session, keyring, "ended", account, [], is_of_office=True)
+                tell(session, keyring, inbox, "ended", account, [], is_of_office=True)
 
 
 def tell_what_ends(session: Session, keyring: Keyring, inbox: str) -> None:
@@ -241,8 +268,10 @@ def _groups(session: Session, public_ids: object) -> list[Group]:
 
 def office(session: Session, opener: Opener) -> list[Account]:
     """List who provably works for the office."""
-    found = select(Account).where(Account.is_office).order_by(Account.id)
-    return [each for each in session.scalars(found) if invitations.is_proven_office(opener, each)]
+    found = select(Account).where(Account.wrapped_office.is_not(None)).order_by(Account.id)
+    return [
+        each for each in session.scalars(found) if invitations.has_accepted_office(opener, each)
+    ]
 
 
 def _has_any_right(session: Session, account: Account) -> bool:
@@ -258,16 +287,15 @@ def _ask(session: Session, keyring: Keyring, account: Account, group: Group) -> 
 
 
 def _begin(session: Session, keyring: Keyring, account: Account, group: Group) -> bool:
-    """Note when a right was accepted, if it is proven and that was not noted before."""
+    """Note when a right was accepted, if it was given and that was not noted before."""
     leadership = session.get(GroupLead, (account.id, group.id))
-    if leadership is None or not invitations.is_proven_lead(
-        session, keyring.opener, account, group
-    ):
+    if leadership is None or leadership.accepted_at is None:
         return False
     said = invitations.opened_right(keyring.opener, leadership, account, group)
-    if said != invitations.TRUSTED and json.loads(said or b"{}").get("introduced_from"):
+    if said is None or invitations.has_accepted(keyring.opener, leadership, account, group):
         return False
-    wait = timedelta(0) if said == invitations.TRUSTED else invitations.WAIT_AFTER_ACCEPTING
+    is_trusted = json.loads(said)["is_trusted"]
+    wait = timedelta(0) if is_trusted else invitations.WAIT_AFTER_ACCEPTING
     leadership.wrapped_right = invitations.grant_right_from(
         keyring.opener, account, group, now() + wait
     )

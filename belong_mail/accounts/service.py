@@ -12,7 +12,7 @@ from belong_mail.core.audit import Kind
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.jobs import seal_job
-from belong_mail.core.tokens import BadToken
+from belong_mail.core.tokens import BadToken, name_of
 from belong_mail.groups.models import Group
 
 # So long before its end the office and its holder are told that a right ends.
@@ -23,8 +23,15 @@ OFFICE = "office"
 
 def is_held() -> ColumnElement[bool]:
     """Tell of rights to lead whether they are accepted and have not ended."""
-    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
-    return and_(GroupLead.accepted_at.is_not(None), has_not_ended)
+    return and_(GroupLead.accepted_at.is_not(None), has_not_ended())
+
+
+def has_not_ended() -> ColumnElement[bool]:
+    """Tell of rights, accepted or not, whether they are none that has ended or was removed.
+
+    What the office removes ends; the worker deletes it, for it alone knows which were proven.
+    """
+    return or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())
 
 
 def leads_of(session: Session, group: Group) -> list[Account]:
@@ -76,7 +83,7 @@ def leads_any(session: Session, account: Account) -> bool:
 def count_pending_invitations(session: Session, group: Group) -> int:
     """Count who has been invited to lead a group and has not accepted."""
     found = select(func.count()).where(
-        GroupLead.group_id == group.id, GroupLead.accepted_at.is_(None)
+        GroupLead.group_id == group.id, GroupLead.accepted_at.is_(None), has_not_ended()
     )
     return session.scalar(found) or 0
 
@@ -94,17 +101,17 @@ class Invitation:
         return [group for leadership, group in self.groups if leadership.accepted_at is None]
 
 
-def find_invitation(session: Session, public_id: str) -> Invitation:
-    """Find what an invitation's link is about, by its account's public id.
+def find_invitation(session: Session, secret: str) -> Invitation:
+    """Find what an invitation's link is about, by its secret, of which the account has a hash.
 
     Raises BadToken when it is over; one that was accepted is found as long as it is a right.
     """
-    named = select(Account).where(Account.public_id == public_id)
+    named = select(Account).where(Account.invited_as == name_of(secret))
     account = required(session.scalar(named), BadToken)
     found = (
         select(GroupLead, Group)
         .join(Group, Group.id == GroupLead.group_id)
-        .where(GroupLead.account_id == account.id, Group.retired_at.is_(None))
+        .where(GroupLead.account_id == account.id, has_not_ended(), Group.retired_at.is_(None))
         .order_by(Group.position)
     )
     groups = [(row[0], row[1]) for row in session.execute(found)]
@@ -113,13 +120,13 @@ def find_invitation(session: Session, public_id: str) -> Invitation:
     return Invitation(account, groups, account.is_asked_for_office)
 
 
-def accept(session: Session, sealer: Sealer, name: str, only: str = "") -> None:
+def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> None:
     """Accept an invitation, or one thing of it: a group by its public id, or “office”.
 
-    Raises BadToken when it is over; a second time changes nothing. The worker is told: it counts
-    from then on.
+    Raises BadToken when it is over; a second time changes nothing. The worker is told, with
+    the link's secret: it counts from then on.
     """
-    invitation = find_invitation(session, name)
+    invitation = find_invitation(session, secret)
     account = invitation.account
     at = now()
     accepted = []
@@ -133,7 +140,12 @@ def accept(session: Session, sealer: Sealer, name: str, only: str = "") -> None:
         account.is_office, account.office_ends_at = True, at + RIGHT_AGE
         audit.record(session, Kind.OFFICE_ACCEPTED, actor=account)
     if accepted or is_for_office:
-        said = {"account": account.public_id, "groups": accepted, "office": is_for_office}
+        said = {
+            "account": account.public_id,
+            "groups": accepted,
+            "office": is_for_office,
+            "secret": secret,
+        }
         seal_job(session, sealer, "right-accepted", said)
 
 

@@ -58,7 +58,10 @@ def receive_sign_in(session: Session, keyring: Keyring, job: Job) -> None:
     identity = address.normalise(asking.address)
     found = select(Account).where(Account.address_index == keyring.index.account(identity))
     account = session.scalar(found)
-    if account is None or not accounts.may_sign_in(session, account):
+    if account is None or not (
+        accounts.may_sign_in(session, account)
+        or invitations.has_proven_right(session, keyring.opener, account)
+    ):
         why = "no-right" if account else "no-account"
         signing_in.record_refusal(session, account, why, WorkerLimit)
         return

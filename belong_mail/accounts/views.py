@@ -124,12 +124,12 @@ def prove(token: str) -> ResponseReturnValue:
 def accept(token: str) -> ResponseReturnValue:
     """Ask on GET; on POST let the invited person do what they accept, and sign in."""
     try:
-        name = services().tokens.read(Purpose.INVITATION, token)
+        secret = services().tokens.read(Purpose.INVITATION, token)
         with transaction() as session:
             if request.method == "POST":
-                accounts.accept(session, services().sealer, name, request.form.get("accept", ""))
+                accounts.accept(session, services().sealer, secret, request.form.get("accept", ""))
                 return redirect(url_for(".ask", done="accepted"), 303)
-            invitation = accounts.find_invitation(session, name)
+            invitation = accounts.find_invitation(session, secret)
     except BadToken:
         return render_template("sign_in/no_invitation.html"), 404
     return render_template("sign_in/invitation.html", invitation=invitation, action=request.path)

@@ -164,9 +164,9 @@ class BlindIndex:
         """Authenticate that whoever got this by email may lift a suppression before a time."""
         return self._name("lift", f"{suppressed.hex()}\x00{since}", str(until))
 
-    def list_secret(self, member_public_id: str) -> str:
-        """Return the secret of the links by which we ask who stood in a list, twice."""
-        return encryption.encode(self._name("list-secret", "", member_public_id)).rstrip("=")
+    def link_secret(self, use: str, public_id: str) -> str:
+        """Return the secret of a link that is emailed several times; no row has it."""
+        return encryption.encode(self._name(f"link/{use}", "", public_id)).rstrip("=")
 
     def staff_code(self, group_public_id: str, nonce: str, hour: int) -> bytes:
         """Return what a code for one group, one page and one hour is made from."""

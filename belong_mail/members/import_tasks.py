@@ -132,7 +132,7 @@ def ask(session: Session, keyring: Keyring, group: Group, signup: SignupData) ->
     if not _is_little_asked(session, keyring, group, untagged(identity)):
         return
     subscription = start_subscription(session, keyring, group, signup)
-    secret = keyring.index.list_secret(subscription.public_id)
+    secret = keyring.index.link_secret("list", subscription.public_id)
     pending = PendingConfirmation(
         subscription=subscription,
         confirm_id=name_of(secret),
@@ -200,7 +200,7 @@ def remind(session: Session, keyring: Keyring) -> None:
     for pending in session.scalars(found):
         pending.is_reminded = True
         with suppress(DecryptionError):
-            secret = keyring.index.list_secret(pending.subscription.public_id)
+            secret = keyring.index.link_secret("list", pending.subscription.public_id)
             post_question(session, keyring, pending, INVITED_AGAIN, secret)
         rate_limits.record_use(session, ASKED_TODAY, IMPORT_DAY_RATE, at)
 

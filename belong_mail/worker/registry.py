@@ -59,7 +59,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "Late issues leave": lambda session: auto_pause.pause_late(
             session, policy.daily_quota, now()
         ),
-        "Rights go on": lambda session: right_tasks.end_rights(session, keys),
+        "Rights go on": lambda session: right_tasks.end_rights(session, keys, mailer.office),
         "Rights end unseen": lambda session: right_tasks.tell_what_ends(
             session, keys, mailer.office
         ),

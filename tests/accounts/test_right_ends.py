@@ -145,7 +145,7 @@ def test_one_press_renews_all_but_who_is_left_out(app: Flask, scenario: Scenario
         assert asian in ending(office)
         assert trail(scenario.services, Kind.RIGHT_RENEWED) == [VILLAGE]
     told = on_day(scenario, begun + YEAR + timedelta(days=1), INBOX)
-    assert told == [SOON], "of the one that was left out"
+    assert told.count(SOON) == 1, "of the one that was left out"
     assert leads(scenario) == 1
 
 

@@ -520,9 +520,9 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a-retired-group-seeks-no-lead",
-        "belong_mail/accounts/emails.py",
-        "        .where(Group.retired_at.is_(None))\n",
-        "",
+        "belong_mail/accounts/invitations.py",
+        ".where(GroupLead.ends_at.is_(None), Group.retired_at.is_(None))\n",
+        ".where(GroupLead.ends_at.is_(None))\n",
         (f"{RETIRING}::test_nobody_is_invited_to_lead_a_retired_group",),
     ),
     (
@@ -1167,9 +1167,30 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the-office-is-proven-before-it-invites",
         "belong_mail/accounts/invitations.py",
-        '        opener.unwrap(account.wrapped_office or b"", OFFICE_RIGHT, account.public_id)\n',
-        "",
+        "    return account.is_office and has_accepted_office(opener, account)\n",
+        "    return account.is_office\n",
         (f"{PEOPLE}::test_a_row_that_says_office_invites_no_one",),
+    ),
+    (
+        "an-acceptance-needs-the-secret-of-its-email",
+        "belong_mail/accounts/right_tasks.py",
+        '    if not compare_digest(str(said["secret"]).encode(), secret.encode()):\n',
+        "    if not secret:\n",
+        (f"{LOUD}::test_nobody_accepts_without_the_email",),
+    ),
+    (
+        "marks-silence-no-one-who-leads",
+        "belong_mail/accounts/right_tasks.py",
+        "        if invitations.has_accepted(opener, leadership, account, group)\n",
+        "        if invitations.is_proven_lead(session, opener, account, group)\n",
+        (f"{LOUD}::test_no_mark_keeps_from_whom_a_new_leader_is_told",),
+    ),
+    (
+        "the-inbox-hears-of-each-right",
+        "belong_mail/accounts/right_tasks.py",
+        "post_to_address(session, keyring, CHANGED, inbox, DEFAULT, None, groups=names, **said)",
+        "assert inbox",
+        (f"{LOUD}::test_no_mark_keeps_from_whom_a_new_leader_is_told",),
     ),
     (
         "the-office-invites-staff-alone",
@@ -1181,8 +1202,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "what-was-accepted-is-noted-once",
         "belong_mail/accounts/right_tasks.py",
-        'json.loads(said or b"{}").get("introduced_from"):\n',
-        "False:\n",
+        "if said is None or invitations.has_accepted(",
+        "if said is None and invitations.has_accepted(",
         (f"{PEOPLE}::test_a_right_that_was_accepted_is_not_made_older_by_accepting_again",),
     ),
     (
@@ -1498,8 +1519,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a-right-ends",
         "belong_mail/accounts/service.py",
-        "    has_not_ended = or_(GroupLead.ends_at.is_(None), GroupLead.ends_at > now())\n",
-        "    has_not_ended = GroupLead.group_id.is_not(None)\n",
+        "    return and_(GroupLead.accepted_at.is_not(None), has_not_ended())\n",
+        "    return and_(GroupLead.accepted_at.is_not(None), GroupLead.group_id.is_not(None))\n",
         (f"{RIGHT_ENDS}::test_a_right_that_no_one_renews_ends",),
     ),
     (

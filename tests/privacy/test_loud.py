@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from belong_mail.accounts.invitations import find_account, invite_office, is_proven_lead
+from belong_mail.accounts.models import Account
 from belong_mail.core import jobs
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import (
     IMPORT_DAY_RATE,
     JOBS_RATE,
@@ -23,7 +26,7 @@ from belong_mail.members.imports import ASKED_TODAY, BATCH_SIZE
 from belong_mail.members.service import SignupData, ask_to_join
 from belong_mail.ops.grants import WEB
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor
+from tests.browser_client import Visitor, link_to, text_of
 from tests.factories import group_named
 from tests.markers import on_both
 from tests.scenario import VILLAGE, Scenario
@@ -34,6 +37,8 @@ pytestmark = on_both("rights of the web's role")
 # Seconds since 1970.
 FAR = 9e9
 OPERATOR = "operator@example.org"
+OFFICE, COLLEAGUE, NEW = "office@dpsk12.org", "colleague@dpsk12.org", "new@dpsk12.org"
+INBOX = "dps-belong@example.org"
 MEMBER, STRANGER, LEAD = "ada@dpsk12.org", "ben@dpsk12.org", "lead@dpsk12.org"
 
 
@@ -94,14 +99,101 @@ def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
     scenario.visitor.send("/my-groups", email=MEMBER)
     scenario.visitor.send("/sign-in", email=LEAD)
     assert scenario.worker._read_requests()
-    values = {"yes": True, "no": False, "words": '["request", "link", "confirm"]'}
-    statement = SILENCERS[silencer]
-    with scenario.services.writing.begin() as session:
-        given = {name: value for name, value in values.items() if f":{name}" in statement}
-        session.execute(text(statement), given)
+    silence(scenario, SILENCERS[silencer])
     scenario.worker.drain()
     told = sorted(each.recipient for each in scenario.relay.accepted[before:])
     assert told == sorted([MEMBER, STRANGER, MEMBER, LEAD])
+
+
+def test_no_mark_keeps_a_link_to_sign_in_from_who_leads(scenario: Scenario) -> None:
+    """Else the audit trail would say unheard that a guess is a leader's."""
+    scenario.invite_lead(LEAD)
+    silence(scenario, SILENCERS["the right"])
+    scenario.visitor.send("/sign-in", email=LEAD)
+    assert [mail for mail in scenario.mails(LEAD) if "/sign-in/" in text_of(mail)]
+
+
+def silence(scenario: Scenario, statement: str) -> None:
+    """Do what the web may do."""
+    values = {"yes": True, "no": False, "words": '["request", "link", "confirm"]'}
+    given = {name: value for name, value in values.items() if f":{name}" in statement}
+    with scenario.services.writing.begin() as session:
+        session.execute(text(statement), given)
+
+
+def seal(scenario: Scenario, kind: str, **said: object) -> None:
+    with scenario.services.writing.begin() as session:
+        seal_job(session, scenario.services.sealer, kind, said)
+
+
+def ids(scenario: Scenario, address: str) -> tuple[str, str]:
+    """Return the public ids of an account and of The Village."""
+    with scenario.services.reading.begin() as session:
+        account = find_account(session, scenario.keyring.index, address)
+        assert account is not None
+        return account.public_id, group_named(session, VILLAGE).public_id
+
+
+def is_proven(scenario: Scenario, address: str) -> bool:
+    with scenario.services.reading.begin() as session:
+        account = find_account(session, scenario.keyring.index, address)
+        assert account is not None
+        group = group_named(session, VILLAGE)
+        return is_proven_lead(session, scenario.keyring.opener, account, group)
+
+
+def invite_quietly(scenario: Scenario) -> None:
+    """Let the web invite an address of its own, in the name of somebody of the office."""
+    with scenario.services.writing.begin() as session:
+        invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
+    by, group = ids(scenario, OFFICE)
+    wanted = {"name": "New", "address": NEW, "language": "en", "groups": [group], "office": False}
+    seal(scenario, "invite-colleague", by=by, **wanted)
+    scenario.worker.drain()
+
+
+def test_nobody_accepts_without_the_email(scenario: Scenario) -> None:
+    """The secret stands in the invited person's mailbox alone; the web's marks accept nothing."""
+    invite_quietly(scenario)
+    account, group = ids(scenario, NEW)
+    silence(scenario, "UPDATE group_leads SET accepted_at = '2026-01-01 00:00:00+00:00'")
+    with scenario.services.reading.begin() as session:
+        [kept] = session.scalars(select(Account.invited_as).where(Account.invited_as.is_not(None)))
+    for secret in ("", str(kept), account):
+        said = {"account": account, "groups": [group], "office": False, "secret": secret}
+        seal(scenario, "right-accepted", **said)
+    scenario.worker.drain()
+    assert not is_proven(scenario, NEW)
+    silence(scenario, "UPDATE group_leads SET accepted_at = NULL")
+    link = link_to(scenario.relay.to(NEW)[0], "invitation")
+    scenario.visitor.press(link)
+    scenario.worker.drain()
+    assert is_proven(scenario, NEW)
+
+
+@pytest.mark.parametrize("silencer", ["the right", "the office"])
+def test_no_mark_keeps_from_whom_a_new_leader_is_told(silencer: str, scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    with scenario.services.writing.begin() as session:
+        invite_office(session, scenario.keyring.opener, scenario.keyring.index, COLLEAGUE)
+        invite_office(session, scenario.keyring.opener, scenario.keyring.index, OFFICE)
+    by, group = ids(scenario, OFFICE)
+    silence(scenario, SILENCERS[silencer])
+    with scenario.services.writing.begin() as session:
+        session.query(Account).filter_by(public_id=by).one().is_office = True
+    wanted = {"name": "New", "address": NEW, "language": "en", "groups": [group], "office": False}
+    seal(scenario, "invite-colleague", by=by, **wanted)
+    scenario.worker.drain()
+    told = {each.recipient for each in scenario.relay.accepted}
+    assert told == {NEW, LEAD, COLLEAGUE, OFFICE, INBOX}
+
+
+def test_a_right_that_the_web_ends_by_a_row_is_told(scenario: Scenario) -> None:
+    scenario.invite_lead(LEAD)
+    silence(scenario, SILENCERS["the right"])
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        scenario.worker.drain()
+    assert {each.recipient for each in scenario.relay.accepted} == {LEAD, INBOX}
 
 
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:

@@ -96,6 +96,7 @@ def _create_accounts() -> None:
         sa.Column("office_ends_at", TIME),
         sa.Column("office_reminded_at", TIME),
         sa.Column("wrapped_office", sa.LargeBinary()),
+        sa.Column("invited_as", sa.String(), unique=True),
         sa.Column("passkey_declined_at", TIME),
         sa.Column("created_at", TIME, nullable=False),
     )
