@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any, BinaryIO, Final
 
 from belong_mail.core import drivers
@@ -93,7 +92,8 @@ def _store_in_sqlite(url: str, sealed: bytes) -> None:
 
 
 def _store_in_postgresql(url: str, sealed: bytes) -> None:
-    psycopg = import_module("psycopg")  # loaded by those who have one
+    import psycopg  # noqa: PLC0415 - dear, and SQLite does without
+
     milliseconds = round(drivers.STATEMENT_SECONDS * 1000)
     told: dict[str, Any] = {**drivers.POSTGRESQL_LINK, **drivers.parse_postgresql_url(url)}
     # What the URL says counts more: it stands behind ours.

@@ -36,6 +36,36 @@ class Credentials:
         return parse_credentials(text, self.setting)
 
 
+def credentials_for(
+    options: Mapping[str, str],
+    given: str,
+    setting: str,
+    root: Path,
+    refused: type[ValueError],
+    *,
+    is_needed: bool = False,
+) -> Credentials | None:
+    """Return what gets tokens, by a URL's options auth and token_file; None: a password is wanted.
+
+    A file's path starts at the root. Raises `refused`, without a value.
+    """
+    auth, file = options.get("auth", "password"), options.get("token_file")
+    if auth not in ("password", "xoauth2"):
+        raise refused("auth must be password or xoauth2.")
+    if auth == "password":
+        if file is not None:
+            raise refused("A token_file needs auth=xoauth2.")
+        return None
+    if file:
+        return Credentials(setting, file=root / file)
+    try:
+        if given or is_needed:
+            parse_credentials(given, setting)
+    except InvalidCredentials as error:
+        raise refused(str(error)) from None
+    return Credentials(setting, given)
+
+
 def parse_credentials(text: str, setting: str) -> Mapping[str, Any]:
     """Read a JSON key of OAuth 2.0, or a bare access token (under `access_token`)."""
     if not text:

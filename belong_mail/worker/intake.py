@@ -42,15 +42,14 @@ class Intake:
     def __init__(
         self,
         location: MailboxLocation,
-        reader: Reader,
-        sessions: sessionmaker[Session],
+        services: Services,
+        index: BlindIndex,
         lock: WorkerLock,
     ) -> None:
         self._location = location
         self._tokens = token_source(location)
-        self._reader = reader
-        self._sessions = sessions
-        self._lock = lock
+        self._reader = Reader(index.intake(location.name), lock.name, services.sealer, index)
+        self._sessions = services.writing
         # Known before their deliveries are taken over, with which their files go.
         self._dead = frozenset(lock.dead())
         self._stopping = threading.Event()
@@ -129,13 +128,6 @@ class Intake:
         except LeaseLost:
             return LOOK_GAP_SECONDS
         return min(LOOK_GAP_SECONDS * 2.0 ** min(failures - 1, 9), MAX_GAP_SECONDS)
-
-
-def make_intake(
-    location: MailboxLocation, services: Services, index: BlindIndex, lock: WorkerLock
-) -> Intake:
-    reader = Reader(index.intake(location.name), lock.name, services.sealer, index)
-    return Intake(location, reader, services.writing, lock)
 
 
 class _Look:

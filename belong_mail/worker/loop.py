@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select, update
@@ -41,8 +40,6 @@ from belong_mail.worker import registry
 if TYPE_CHECKING:
     from belong_mail.worker.intake import Intake
 
-# Loaded where a mailbox is set.
-INTAKE = "belong_mail.worker.intake"
 # Seconds between looks when there was nothing to do.
 IDLE_SECONDS = 0.5
 # Seconds between looks when the database does not answer.
@@ -392,7 +389,9 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
     intake = None
     if (location := settings.inbound_mailbox) is not None:
-        intake = import_module(INTAKE).make_intake(location, services, keyring.index, lock)
+        from belong_mail.worker.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
+
+        intake = Intake(location, services, keyring.index, lock)
     return Worker(mailer, services, relay, lock, policy, known, intake)
 
 

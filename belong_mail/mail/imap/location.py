@@ -1,17 +1,11 @@
 """Read where the mailbox is that email comes back to, and what opens it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from belong_mail.mail.credentials import (
-    Credentials,
-    InvalidCredentials,
-    is_plain,
-    parse_credentials,
-)
+from belong_mail.mail.credentials import Credentials, credentials_for, is_plain
 from belong_mail.mail.hosts import is_loopback, read_url
 
 # Where what has been read goes.
@@ -65,28 +59,12 @@ def parse_mailbox(url: str, root: Path, credentials: str = "") -> MailboxLocatio
     ca = str(root / query["ca"]) if "ca" in query else None
     if ca is not None and not Path(ca).is_file():
         raise InvalidMailbox("The file of certificates (ca) does not exist.")
-    by_token = _credentials(query, root, credentials)
+    by_token = credentials_for(
+        query, credentials, CREDENTIALS, root, InvalidMailbox, is_needed=True
+    )
     if (by_token is None) != bool(password):
         raise InvalidMailbox("It must have a password, or auth=xoauth2 and none.")
     return MailboxLocation(
         host=host, port=port or _PORTS[parts.scheme], is_secure=parts.scheme == "imaps", user=user,
         folder=folder, read_folder=read_folder, ca=ca, password=password, credentials=by_token,
     )  # fmt: skip
-
-
-def _credentials(query: Mapping[str, str], root: Path, given: str) -> Credentials | None:
-    """Return what gets tokens; None: the mailbox wants a password."""
-    auth = query.get("auth", "password")
-    if auth not in ("password", "xoauth2"):
-        raise InvalidMailbox("auth must be password or xoauth2.")
-    if auth == "password":
-        if "token_file" in query:
-            raise InvalidMailbox("A token_file needs auth=xoauth2.")
-        return None
-    if "token_file" in query:
-        return Credentials(CREDENTIALS, "", root / query["token_file"])
-    try:
-        parse_credentials(given, CREDENTIALS)
-    except InvalidCredentials as error:
-        raise InvalidMailbox(str(error)) from None
-    return Credentials(CREDENTIALS, given, None)

@@ -6,23 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 from urllib.parse import SplitResult, unquote
 
+from belong_mail.mail.credentials import credentials_for
 from belong_mail.mail.hosts import is_loopback, read_url
 from belong_mail.mail.message.mime import Envelope
+from belong_mail.mail.oauth import TokenSource
 from belong_mail.mail.smtp.connection import Relay, load_certificate
 from belong_mail.mail.smtp.protocol import WELCOME, MessageSource, RunSession
 from belong_mail.mail.smtp.session import SmtpPipeline, SmtpSession
-
-if TYPE_CHECKING:
-    from belong_mail.mail.credentials import Credentials
-
-# Loaded by those alone whose relay wants tokens.
-CREDENTIALS, OAUTH = "belong_mail.mail.credentials", "belong_mail.mail.oauth"
 
 SMTP_CREDENTIALS: Final = "BELONG_SMTP_CREDENTIALS"
 # Seconds that a thread without a connection waits for work.
@@ -66,7 +61,8 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         raise InvalidRelay("It must begin with smtp://, smtps:// or lmtp://.")
     if not _HOST_NAME.fullmatch(ehlo):
         raise InvalidRelay("The name for EHLO must be a host name.")
-    by_token = _credentials(query, credentials)
+    # The web has none.
+    by_token = credentials_for(query, credentials, SMTP_CREDENTIALS, Path(), InvalidRelay)
     username, password = _user(parts, is_by_token=by_token is not None)
     host = parts.hostname or ""
     tls = _tls(scheme, query.get("tls"), host)
@@ -84,7 +80,7 @@ def parse_relay(url: str, *, ehlo: str, credentials: str = "") -> Relay:
         tls=tls,
         ca=_certificates(query.get("ca")),
         certificate=_own_certificate(query),
-        tokens=import_module(OAUTH).TokenSource(by_token) if by_token else None,
+        tokens=TokenSource(by_token) if by_token else None,
         connections=int(_number(query, "connections", 5, 1, 200)),
         pipelining=_truth(query.get("pipelining", "on")),
         timeout=_number(query, "timeout", 300, 0.1, 3600),
@@ -136,26 +132,6 @@ def _user(parts: SplitResult, *, is_by_token: bool) -> tuple[str, str]:
     if not f"{username}{password}".isprintable():
         raise InvalidRelay("The user or password has a control character.")
     return username, password
-
-
-def _credentials(query: Mapping[str, str], given: str) -> "Credentials | None":
-    """Return what gets tokens; None: the relay wants a password, or nothing."""
-    auth, file = query.get("auth", "password"), query.get("token_file")
-    if auth not in ("password", "xoauth2"):
-        raise InvalidRelay("auth must be password or xoauth2.")
-    if auth == "password":
-        if file is not None:
-            raise InvalidRelay("A token_file needs auth=xoauth2.")
-        return None
-    module = import_module(CREDENTIALS)
-    text, path = ("", Path(file)) if file else (given, None)
-    found: Credentials = module.Credentials(SMTP_CREDENTIALS, text, path)
-    try:
-        if text:  # the web has none
-            found.read()
-    except module.InvalidCredentials as error:
-        raise InvalidRelay(str(error)) from None
-    return found
 
 
 def _own_certificate(query: Mapping[str, str]) -> tuple[str, str] | None:
