@@ -482,7 +482,6 @@ def test_the_two_addresses_are_never_written_down_together(
         "subscriptions",
         "pending_confirmations",
         "deliveries",
-        "limits",
         "worker_limits",
     }
     with allowing.services.reading.begin() as session:
