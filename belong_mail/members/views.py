@@ -58,21 +58,34 @@ def too_late(_error: members.NotAMember) -> ResponseReturnValue:
 @no_cookie
 def join(slug: str) -> ResponseReturnValue:
     with read_transaction() as session:
-        group = groups.find_even_retired(session, slug) or abort(404)
-        groups.require_not_ending(group)
-        if not group.is_open:
-            abort(404)
+        group = _joinable(groups.find_even_retired(session, slug))
         form = form_for(group, has_leads=bool(accounts.leads_of(session, group)))
         if not form.is_sent():
             page = render_template("subscriptions/join.html", group=_shown(group), form=form)
             return page, 422 if form.errors else 200
-    wanted = replace(form.wanted(), source=asking_source())
+    return _ask_to_join(group, replace(form.wanted(), source=asking_source()))
+
+
+def _joinable(group: Group | None) -> Group:
+    """Return a group that people can join, or say that it ends, or that it is not there."""
+    if group is None:
+        abort(404)
+    groups.require_not_ending(group)
+    if not group.is_open:
+        abort(404)
+    return group
+
+
+def _ask_to_join(
+    group: Group, wanted: members.SignupData, kind: str = "join"
+) -> ResponseReturnValue:
+    """Have the worker ask by email; the next page is the same whoever it is."""
     with transaction() as session:
         due_at = throttle(session)
-        members.ask_to_join(session, services().sealer, group, wanted, due_at)
+        members.ask_to_join(session, services().sealer, group, wanted, due_at, kind)
     name = f"{group.public_id}{due_at.timestamp():.0f}"
     asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
-    return redirect(url_for(".check_your_inbox", asked=asked), 303)
+    return redirect(url_for("subscriptions.check_your_inbox", asked=asked), 303)
 
 
 @subscriptions.get("/check-your-inbox")
@@ -384,14 +397,7 @@ def join_with_code(token: str) -> ResponseReturnValue:
             return _kept(group, form, "off") if is_typed else (_open("no_personal", group), 404)
         if not form.is_sent():
             return _code_page(group, form), 422 if form.errors else 200
-    wanted = form.wanted()
-    with transaction() as session:
-        due_at = throttle(session)
-        kind = staff_codes.JOIN
-        members.ask_to_join(session, services().sealer, group, wanted, due_at, kind)
-    name = f"{group.public_id}{due_at.timestamp():.0f}"
-    asked = services().tokens.sign(Purpose.CHECK_INBOX, name, now())
-    return redirect(url_for("subscriptions.check_your_inbox", asked=asked), 303)
+    return _ask_to_join(group, form.wanted(), staff_codes.JOIN)
 
 
 def _code_page(group: Group, form: PersonalJoinForm, problem: str = "") -> str:
@@ -403,14 +409,6 @@ def _code_page(group: Group, form: PersonalJoinForm, problem: str = "") -> str:
 def _kept(group: Group, form: PersonalJoinForm, problem: str) -> ResponseReturnValue:
     """Show what was typed into a form that can lead to nothing any more, and say why."""
     return _code_page(group, form, problem), 422
-
-
-def _joinable(group: Group | None) -> Group:
-    """Return a group that people can join, or answer as if the page were not there."""
-    if group is None or not group.is_open:
-        abort(404)
-    groups.require_not_ending(group)
-    return group
 
 
 def _is_allowing(group: Group) -> bool:

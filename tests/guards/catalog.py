@@ -3553,8 +3553,14 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "form-read-beside-who-writes",
         "belong_mail/members/views.py",
-        "with read_transaction() as session:\n        group = groups.find_even",
-        "with transaction() as session:\n        group = groups.find_even",
+        (
+            "with read_transaction() as session:\n"
+            "        group = _joinable(groups.find_even_retired(session, slug))\n        form"
+        ),
+        (
+            "with transaction() as session:\n"
+            "        group = _joinable(groups.find_even_retired(session, slug))\n        form"
+        ),
         (JOIN,),
     ),
     (
