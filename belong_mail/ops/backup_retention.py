@@ -1,14 +1,17 @@
-"""Which of a folder's copies are kept: the last ones of some days and weeks, never none."""
+"""Which of a folder's copies are kept: the last ones of days, weeks and steps, never none."""
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from belong_mail.core import encrypted_file
 
 # What `db backup` names a copy in a folder; nothing else there is looked at.
-NAME = re.compile(r"belong-(\d{8}T\d{6}Z)[.]backup")
+NAME = re.compile(r"belong-(\d{8}T\d{6}Z)(?:-step(\d[\d.]*))?[.]backup")
+# For so long the last copy of a step of the schema stays, whatever else was copied on its day: we
+# promise that no copy is kept for longer.
+STEP_AGE = timedelta(days=30)
 # Of those that are being made, and what SQLite has beside them.
 PARTS = "belong-*.backup.part*"
 FORM = "%Y%m%dT%H%M%SZ"
@@ -16,8 +19,10 @@ FORM = "%Y%m%dT%H%M%SZ"
 PLAIN = (b"SQLite format 3\0", b"PGDMP")
 
 
-def file_name(moment: datetime) -> str:
-    return f"belong-{moment.astimezone(UTC).strftime(FORM)}.backup"
+def file_name(moment: datetime, step: str | None = None) -> str:
+    """Name a copy by its time, in UTC, and by the schema's step."""
+    named = f"-step{step}" if step else ""
+    return f"belong-{moment.astimezone(UTC).strftime(FORM)}{named}.backup"
 
 
 def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
@@ -25,12 +30,14 @@ def delete_old(folder: Path, days: int, weeks: int) -> list[Path]:
 
     So what is kept is whole, as far as that shows without a key, and a broken file is seen.
     """
-    copies = {
-        datetime.strptime(named[1], FORM).replace(tzinfo=UTC): file
-        for file in folder.iterdir()
-        if (named := NAME.fullmatch(file.name)) and _looks_good(file)
-    }
-    gone = [copies[moment] for moment in sorted(copies.keys() - kept(copies, days, weeks))]
+    copies, steps = {}, {}
+    for file in folder.iterdir():
+        if (named := NAME.fullmatch(file.name)) and _looks_good(file):
+            moment = datetime.strptime(named[1], FORM).replace(tzinfo=UTC)
+            copies[moment] = file
+            steps[moment] = named[2]
+    stay = kept(copies, days, weeks) | last_of_steps(steps)
+    gone = [copies[moment] for moment in sorted(copies.keys() - stay)]
     for file in gone:
         file.unlink()
     return gone
@@ -50,6 +57,12 @@ def kept(moments: Iterable[datetime], days: int, weeks: int) -> set[datetime]:
         *sorted(by_day.values(), reverse=True)[:days],
         *sorted(by_week.values(), reverse=True)[:weeks],
     }
+
+
+def last_of_steps(steps: Mapping[datetime, str | None]) -> set[datetime]:
+    """Choose the newest copy of each step of the schema: who goes back to a version needs it."""
+    last = {step: moment for moment, step in sorted(steps.items()) if step}
+    return {moment for moment in last.values() if max(steps) - moment < STEP_AGE}
 
 
 def _looks_good(file: Path) -> bool:

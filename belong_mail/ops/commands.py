@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from belong_mail import settings
 from belong_mail.accounts.commands import GROUP_HELP, keys_here
 from belong_mail.core import encrypted_file, encryption
-from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now
+from belong_mail.core.db import SchemaInconsistent, count_rows, make_engine, now, schema_step
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.terminal import FILE, asks, is_quiet, progress, refusing, say, working
 from belong_mail.delivery.worker_lock import is_worker_running
@@ -121,7 +121,7 @@ def backup(file: Path, keep: tuple[int, int] | None) -> None:
         raise click.UsageError("--keep is for a folder of copies.")
     key = given.backup_recipient
     recipient = database_backup.Recipient(key, given.state_folder) if key else None
-    place = file / backup_retention.file_name(now()) if is_folder else file
+    place = file / backup_retention.file_name(now(), _step()) if is_folder else file
     database_backup.sweep(given.state_folder, file if is_folder else None)
     with refusing(database_backup.InvalidBackup), working("Copying the database …"):
         database_backup.backup(services().engine, place, _hold, recipient)
@@ -279,6 +279,12 @@ def rotate_keys() -> None:
     click.echo("1. Save the private keys and restart the worker.", err=True)
     click.echo("2. Save the public and secret keys and restart web and worker.", err=True)
     click.echo("3. Run `doctor`. It says when the old private key can go.", err=True)
+
+
+def _step() -> str | None:
+    """Return the step that the schema is at; None: there is none."""
+    with services().engine.connect() as connection:
+        return schema_step(connection)
 
 
 def _give_rights() -> None:

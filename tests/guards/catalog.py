@@ -5127,6 +5127,13 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{ENCRYPTED}::test_copies_in_a_folder_are_named_by_time_and_the_last_whole_one_stays",),
     ),
     (
+        "the-last-copy-of-a-step-stays",
+        "belong_mail/ops/backup_retention.py",
+        "kept(copies, days, weeks) | last_of_steps(steps)",
+        "kept(copies, days, weeks)",
+        (f"{ENCRYPTED}::test_the_copy_before_an_upgrade_outlives_the_nightly_one_of_its_day",),
+    ),
+    (
         "setup-makes-no-new-keys-where-some-are-left",
         "belong_mail/ops/setup_command.py",
         "    if there and len(there) < len(encryption.KINDS):\n",

@@ -55,6 +55,7 @@ SECRETS = {
     "var/lib/belong-mail": (0o2770, "belong-worker", "belong"),
     "var/lib/belong-worker": (0o700, "belong-worker", "belong-worker"),
     "var/lib/belong-worker/copies": (0o700, "belong-worker", "belong-worker"),
+    "var/lib/belong-worker/before-upgrades": (0o700, "belong-worker", "belong-worker"),
 }
 
 
