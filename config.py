@@ -39,6 +39,11 @@ OF_DISTRICT = (
     "BELONG_HELP_LINES",
 )
 KEYS = {f"{PREFIX}{kind.upper()}_KEYS": kind for kind in encryption.KINDS}
+DATABASE = f"{PREFIX}DATABASE_URL"
+NO_NEW_KEYS = (
+    "The database has been in use, and new keys would open nothing in it. Run this with the"
+    " settings of its installation, or give the keys that it was made with."
+)
 # Identity providers where anyone can have an account.
 ANYONES = {"accounts.google.com"}
 PREAMBLE = """\
@@ -350,7 +355,7 @@ class Config:
         given = _given(environ, complaints)
         values: dict[str, Any] = {}
         is_development = given.get("BELONG_ENV", "") in {"", "development"}
-        defaults = _development_defaults(given) if is_development else {}
+        defaults = _development_defaults(given, complaints) if is_development else {}
         for name, each in SETTINGS.items():
             default, raw = each.metadata["default"], given.get(name, "")
             # The web has no key that opens: its empty value is one.
@@ -432,13 +437,28 @@ def _given(environ: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
     return given
 
 
-def _development_defaults(given: Mapping[str, str]) -> dict[str, str]:
+def _development_defaults(given: Mapping[str, str], complaints: list[str]) -> dict[str, str]:
     """Return what development needs no setting for; keys are made in var/keys when missing."""
     missing = {name: kind for name, kind in KEYS.items() if name not in given}
     if not missing:
         return DEVELOPMENT
-    kept = encryption.load_or_create_keys(ROOT / "var" / "keys", missing.values())
+    folder = ROOT / "var" / "keys"
+    if not encryption.are_kept(folder) and _is_in_use(given):
+        complaints.append(NO_NEW_KEYS)
+        return DEVELOPMENT
+    kept = encryption.load_or_create_keys(folder, missing.values())
     return DEVELOPMENT | {name: kept[kind] for name, kind in missing.items()}
+
+
+def _is_in_use(given: Mapping[str, str]) -> bool:
+    """Tell whether the database has been made already, with other keys."""
+    from belong_mail.core.db import has_tables  # noqa: PLC0415 - dear, and needed once
+
+    [database] = (each for each in fields(Config) if each.name == "database_url")
+    try:
+        return has_tables(settings.database(given.get(DATABASE) or database.metadata["default"]))
+    except ValueError:
+        return False
 
 
 def _odd_pairs(values: Mapping[str, Any]) -> list[str]:

@@ -13,19 +13,25 @@ from alembic.script import ScriptDirectory
 from click.testing import Result
 from flask.testing import FlaskCliRunner
 from sqlalchemy import Engine, Index, inspect, text
+from sqlalchemy.orm import Session
 from sqlalchemy.schema import CheckConstraint
 
 from belong_mail.app import create_app
+from belong_mail.core import encryption
 from belong_mail.core.db import NEWEST_REVISION, Base, make_engine
+from belong_mail.core.decryption import Keyring, worker_keys
 from belong_mail.core.services import Services
 from belong_mail.ops import schema
 from config import Config
 from tests.conftest import KEYS
+from tests.db_dump import dump
+from tests.factories import make_members
 from tests.markers import on_both
 from tests.postgres import drop_all, postgresql
 from tests.processes import ROOT, run, surroundings
 
 pytestmark = on_both("migrations")
+OTHER = encryption.new_keys()
 MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
 
 
@@ -240,12 +246,15 @@ def later_version(folder: Path, step: str) -> Path:
     return folder
 
 
-def in_version(folder: Path, engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
+def in_version(
+    folder: Path, engine: Engine, *arguments: str, keys: dict[str, str] = KEYS
+) -> subprocess.CompletedProcess[str]:
     """Run a command of another checkout."""
+    given = {f"BELONG_{kind.upper()}_KEYS": key for kind, key in (KEYS | keys).items()}
     return subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
         cwd=folder,
-        env={**surroundings(settings_for(engine)), "PYTHONPATH": str(folder)},
+        env={**surroundings(settings_for(engine) | given), "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -274,6 +283,24 @@ def test_a_later_step_keeps_every_row_up_and_down(empty: Engine, tmp_path: Path)
         assert _groups(empty, "name") == before
         empty.dispose()
     assert command(empty, "db", "check").exit_code == 0
+
+
+def test_a_later_step_waits_for_keys_that_open_what_is_there(empty: Engine, tmp_path: Path) -> None:
+    keyring = Keyring(*worker_keys((KEYS["private"],), (KEYS["index"],)))
+    assert command(empty, "db", "upgrade", "--seed", "dps").exit_code == 0
+    with Session(empty) as session, session.begin():
+        make_members(session, keyring, 3)
+    before = dump(empty)
+    later = later_version(tmp_path / "later", LATER.replace(FAILING, ""))
+    for other in (("public", "private"), ("index",)):
+        refused = in_version(
+            later, empty, "db", "upgrade", keys={each: OTHER[each] for each in other}
+        )
+        assert refused.returncode == 1
+        assert refused.stderr.endswith("Put the right keys in place. Nothing was changed.\n")
+        assert dump(empty) == before
+        empty.dispose()
+    assert in_version(later, empty, "db", "upgrade").returncode == 0
 
 
 def test_a_later_step_that_fails_half_way_leaves_everything_as_it_was(

@@ -424,6 +424,17 @@ class SchemaInconsistent(Exception):
     """Says why the steps cannot be taken from here; nothing was changed."""
 
 
+def has_tables(url: str) -> bool:
+    """Tell whether a database is in use; one that cannot be reached says so later."""
+    engine = make_engine(url)
+    try:
+        return bool(inspect(engine).get_table_names())
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
+
+
 def schema_step(connection: Connection) -> str | None:
     """Return the last step that was taken, or None before the first.
 

@@ -144,9 +144,14 @@ def new_keys() -> dict[str, str]:
     }
 
 
+def are_kept(folder: Path) -> bool:
+    """Tell whether a folder has a key of each kind."""
+    return all((folder / kind).exists() for kind in KINDS)
+
+
 def load_or_create_keys(folder: Path, wanted: Iterable[str]) -> dict[str, str]:
     """Return keys of a folder, one file each (0600); the first call makes all of them."""
-    if not all((folder / kind).exists() for kind in KINDS):
+    if not are_kept(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kind, key in new_keys().items():
             _write(folder / kind, key)

@@ -163,12 +163,15 @@ def _empty_file(file: Path) -> Path:
     return file
 
 
-def restore(engine: Engine, file: Path, mark: BackupMark) -> None:
-    """Put a copy in the place of the database: whole, up to date, on hold. Raises InvalidBackup."""
+def restore(engine: Engine, file: Path, mark: BackupMark, check: schema.Check) -> None:
+    """Put a copy in the place of the database: whole, up to date, on hold. Raises InvalidBackup.
+
+    An older copy takes steps of the schema only if `check` lets it.
+    """
     if engine.dialect.name != "sqlite":
         _refuse_other_schema(engine, file)
         _tool("pg_restore", engine, *REPLACING, str(file.absolute()))
-        schema.upgrade(engine)
+        schema.upgrade(engine, check)
         mark(engine)
         return
     place = Path(engine.url.database or "")
@@ -176,7 +179,7 @@ def restore(engine: Engine, file: Path, mark: BackupMark) -> None:
         with closing(_sqlite(file)) as source:
             _dump(source, part)
         ready = make_engine(f"sqlite:///{part}")
-        schema.upgrade(ready)
+        schema.upgrade(ready, check)
         mark(ready)
         _finish(ready)
         create(engine)
@@ -192,7 +195,9 @@ def _hand_over(file: Path) -> None:
 
 
 @contextmanager
-def drill(file: Path, folder: Path, url: str, mark: BackupMark) -> Iterator[Engine]:
+def drill(
+    file: Path, folder: Path, url: str, mark: BackupMark, check: schema.Check
+) -> Iterator[Engine]:
     """Put a copy in a place of its own, yield it up to date, and remove it again.
 
     A copy of SQLite goes into a new folder below this one; one of PostgreSQL needs the URL of an
@@ -203,14 +208,14 @@ def drill(file: Path, folder: Path, url: str, mark: BackupMark) -> Iterator[Engi
         if inspect(place).get_table_names():
             raise InvalidBackup("The database for the drill is not empty. Nothing was done.")
         try:
-            restore(place, file, mark)
+            restore(place, file, mark, check)
             yield place
         finally:
             _drop_tables(place)
         return
     with _scratch(folder) as own:
         place = make_engine(f"sqlite:///{own}/belong.db")
-        restore(place, file, mark)
+        restore(place, file, mark, check)
         try:
             yield place
         finally:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,7 @@ from belong_mail.ops import (
     hold,
     in_flight,
     inspection,
+    key_check,
     outbox,
     rooms,
     schema,
@@ -65,7 +66,7 @@ def upgrade(seed: str | None) -> None:
 
     A new database has no groups. The office adds them on the site, or `group add` does.
     """
-    schema.upgrade(services().engine)
+    schema.upgrade(services().engine, _require_keys)
     _give_rights()
     if seed:
         with transaction() as session:
@@ -83,6 +84,7 @@ def downgrade() -> None:
     1.0 is never undone: it would drop everything.
     """
     _require_no_worker()
+    _require_keys_here()
     with refusing(schema.CannotGoBack):
         step = schema.downgrade(services().engine)
     say(f"The database is at step {step}. Install the version that it belongs to, and run")
@@ -165,7 +167,7 @@ def restore(file: Path, key_file: Path | None) -> None:
         working("Restoring the copy …"),
         database_backup.opened(file, key_file, scratch) as copy,
     ):
-        database_backup.restore(services().engine, copy, _hold)
+        database_backup.restore(services().engine, copy, _hold, _require_keys)
     _give_rights()
     say("Restored, and on hold. Start the worker, run `hold status`, then `hold release --doubt`.")
 
@@ -191,7 +193,7 @@ def drill(file: Path, url: str, key_file: Path | None) -> None:
         refusing(database_backup.InvalidBackup, SchemaInconsistent),
         working("Trying the copy …"),
         database_backup.opened(file, key_file, place) as copy,
-        database_backup.drill(copy, place, given, _hold) as restored,
+        database_backup.drill(copy, place, given, _hold, _require_keys) as restored,
     ):
         findings, number = list(inspection.check_database(restored)), count_rows(restored)
         with Session(restored) as session:
@@ -211,6 +213,7 @@ def move(target: str) -> None:
     database stays as it was, on hold.
     """
     _require_no_worker()
+    _require_keys_here()
     source, other = services().engine, make_engine(_database_url(target))
     bad = refusing(database_move.InvalidMove, SchemaInconsistent)
     with bad, progress(count_rows(source), "Rows") as bar:
@@ -269,7 +272,7 @@ def rotate_keys() -> None:
     Changes nothing by itself: write the lists to your settings in the order that it says.
     """
     settings, made = services().settings, encryption.new_keys()
-    keys_here()[0]
+    _require_keys_here()
     lists = {
         "private": settings.private_keys, "public": settings.public_keys,
         "secret": settings.secret_keys,
@@ -313,6 +316,24 @@ def _database_url(given: str) -> str:
         raise click.ClickException(f"{given} cannot be read.") from error
     except ValueError as error:
         raise click.ClickException(f"The URL {error}") from error
+
+
+def _require_keys_here() -> None:
+    with services().engine.connect() as connection:
+        _require_keys(connection)
+
+
+def _require_keys(connection: Connection) -> None:
+    """Refuse to write anew what the keys here do not open: it would be lost."""
+    keyring = Keyring(*keys_here())
+    if schema_step(connection) is None:
+        return
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        faults = key_check.key_faults(session, keyring)
+    if faults:
+        raise click.ClickException(
+            f"{' '.join(faults)} Put the right keys in place. Nothing was changed."
+        )
 
 
 def _require_no_worker() -> None:

@@ -6,8 +6,8 @@ It would fail all mail, wrap new rows under the wrong key, and take every addres
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import Inspector, func, inspect, select, update
+from sqlalchemy.orm import Session, load_only, selectinload
 
 from belong_mail.contact.models import ContactMessage
 from belong_mail.contact.service import MESSAGE_COLUMN
@@ -16,6 +16,7 @@ from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.encryption import SEALED, WRAPPED
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Column
+from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import open_address
 from belong_mail.ops.key_rotation import head
@@ -33,8 +34,10 @@ def key_faults(session: Session, keyring: Keyring) -> list[str]:
 
     A key that is not here shows in many rows, or in all that there are; one bad row says nothing.
     """
-    tried = {}
+    tried, database = {}, inspect(session.connection())
     for column, place, row, batch in ALL.wrapped:
+        if not _is_there(database, column):
+            continue
         name = f"{column.class_.__tablename__}.{column.key}"
         most = SAMPLED_ROWS if batch > LARGE_WRAPPED_ROWS else 1
         rows = _ends(session, column, row, most)
@@ -100,6 +103,14 @@ def _ends(session: Session, column: Column, row: Any, most: int) -> list[tuple[b
     return [(made, name) for made, name in found if made and made[:1] == WRAPPED]
 
 
+def _is_there(database: Inspector, column: Column) -> bool:
+    """Tell whether a database has a column; one of an older step may not."""
+    table = column.class_.__tablename__
+    return database.has_table(table) and column.key in {
+        each["name"] for each in database.get_columns(table)
+    }
+
+
 def _opens(keyring: Keyring, wrapped: bytes, row: str, place: str) -> bool | None:
     """Tell whether a row opens; None: its key is not here."""
     if not keyring.opener.has(wrapped):
@@ -118,9 +129,12 @@ def _bearing(session: Session, column: Column, name: bytes) -> int:
 
 def _index_fault(session: Session, keyring: Keyring) -> Iterator[str]:
     """Say that the index key is another's: no member who can be opened bears its name."""
+    needed = ("public_id", "group_id", "wrapped_address", "address_index")
+    of_member = load_only(*(getattr(Subscription, name) for name in needed))
+    of_group = selectinload(Subscription.group).load_only(Group.public_id)
     found = select(Subscription).order_by(Subscription.id.desc()).limit(SAMPLED_ROWS)
     fits = []
-    for each in session.scalars(found.options(selectinload(Subscription.group))):
+    for each in session.scalars(found.options(of_member, of_group)):
         try:
             _, is_indexed = open_address(keyring, each)
         except DecryptionError:

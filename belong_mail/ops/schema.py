@@ -1,6 +1,6 @@
 """The database's schema: Alembic, with our engine and one transaction for each step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,18 +32,26 @@ OTHERWISE = (
 DIFFERS = ("duplicate column", "already exists", "no such")
 
 
+# Looks at a database before it is changed.
+Check = Callable[[Connection], None]
+
+
 class CannotGoBack(Exception):
     """Says why no step is undone; nothing was changed."""
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, check: Check | None = None) -> None:
     """Take the steps that are missing; of several who do so at once, the others wait.
 
-    Raises SchemaInconsistent if steps cannot be taken; nothing is changed then.
+    Before a database that has some takes one more, `check` may refuse by an error. Raises
+    SchemaInconsistent if steps cannot be taken. Nothing is changed then.
     """
     create(engine)
     with _steps(engine) as config:
-        schema_step(config.attributes["connection"])
+        connection = config.attributes["connection"]
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        if check is not None and schema_step(connection) not in {None, newest}:
+            check(connection)
         _take_steps(config)
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from sqlalchemy import inspect
-from sqlalchemy.exc import DBAPIError
 
 from belong_mail.core import encryption
-from belong_mail.core.db import make_engine
+from belong_mail.core.db import has_tables
 from belong_mail.core.terminal import FILE
 from belong_mail.groups.service import SEEDS
 from belong_mail.ops import setup_answers
@@ -221,17 +219,6 @@ def _signs_of_use(root: Path, answers: Answers | None) -> list[str]:
     if answers and not answers.is_sqlite and root == Path("/") and has_tables(answers.database):
         used.append("the tables in the database that you named")
     return used
-
-
-def has_tables(url: str) -> bool:
-    """Tell whether a database is in use; one that cannot be reached says so later."""
-    engine = make_engine(url)
-    try:
-        return bool(inspect(engine).get_table_names())
-    except DBAPIError:
-        return False
-    finally:
-        engine.dispose()
 
 
 def _write(root: Path, file: NewFile) -> None:

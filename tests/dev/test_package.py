@@ -116,6 +116,17 @@ def test_a_site_is_made_and_worked_in_the_folder_one_is_in(wheel: Path, site: Pa
     assert not (wheel / "var").exists()
 
 
+def test_no_new_keys_are_made_beside_a_database_that_is_there(
+    wheel: Path, site: Path, tmp_path: Path
+) -> None:
+    """As by someone who runs a command in another folder, without the settings of the site."""
+    named = f"sqlite:///{site / 'var/belong.db'}"
+    said = belong(wheel, tmp_path, "db", "upgrade", BELONG_DATABASE_URL=named)
+    assert said.returncode == 1
+    assert "new keys would open nothing in it" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_setup_needs_no_settings_and_leaves_no_keys_of_development(
     wheel: Path, tmp_path: Path
 ) -> None:

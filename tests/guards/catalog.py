@@ -4428,6 +4428,22 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{WRONG_KEYS}::{ANOTHER_HOST}",),
     ),
     (
+        "a-step-waits-for-the-right-keys",
+        "belong_mail/ops/schema.py",
+        "            check(connection)\n",
+        "            pass\n",
+        (
+            "tests/test_migrations.py::test_a_later_step_waits_for_keys_that_open_what_is_there[sqlite]",
+        ),
+    ),
+    (
+        "no-new-keys-beside-a-database",
+        "config.py",
+        "not encryption.are_kept(folder) and _is_in_use(given)",
+        "False",
+        ("tests/dev/test_package.py::test_no_new_keys_are_made_beside_a_database_that_is_there",),
+    ),
+    (
         "one-bad-row-fails-alone",
         "belong_mail/ops/key_check.py",
         "            opener.dismiss(name)\n",

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from belong_mail.core import encryption
+from belong_mail.core.db import has_tables
 from belong_mail.core.services import Services
 from belong_mail.ops import setup_answers
 from belong_mail.ops.setup_answers import CRISIS_LINE, ETC, QUESTIONS
@@ -21,7 +22,6 @@ from belong_mail.ops.setup_command import (
     PROGRAM,
     USED,
     _number,
-    has_tables,
     setup_command,
 )
 from config import Config

@@ -1,6 +1,7 @@
 """A worker whose keys do not open the database waits, says so, and loses nothing."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -19,7 +20,7 @@ from tests.browser_client import Visitor, text_of
 from tests.conftest import KEYS
 from tests.delivery.factories import books
 from tests.factories import make_member, make_members, queue_issue
-from tests.markers import on_both
+from tests.markers import on_both, on_sqlite
 from tests.processes import run
 from tests.scenario import ADA
 from tests.servers.smtp import Server
@@ -91,6 +92,20 @@ def test_doctor_names_each_kind_that_does_not_open(
     assert said.returncode == 1
     assert "do not open 3 of 3 subscriptions.wrapped_address" in said.stdout
     assert "contact_messages.sealed" in said.stdout
+
+
+@on_sqlite
+@pytest.mark.parametrize("arguments", ["keys rotate", "db downgrade", "db move sqlite:///{}"])
+def test_nothing_that_keys_must_open_later_is_begun_with_others(
+    arguments: str, environment: Settings, services: Services, keyring: Keyring, tmp_path: Path
+) -> None:
+    issue_for(services, keyring, 3)
+    there = tmp_path / "there.db"
+    refused = run(pair(environment, OTHER), *arguments.format(there).split())
+    assert refused.returncode == 1
+    assert "do not open 3 of 3 subscriptions.wrapped_address" in refused.stderr
+    assert refused.stdout == ""
+    assert not there.exists()
 
 
 def test_a_key_that_was_taken_away_too_soon_is_missed(
