@@ -408,6 +408,12 @@ def error_name(error: Exception) -> str:
     return kind if code in {None, kind} else f"{kind}: {code}"
 
 
+def is_too_slow(error: Exception) -> bool:
+    """Tell whether PostgreSQL ended a statement, or its wait for a lock, that took too long."""
+    cause = type(getattr(error, "orig", None)).__name__
+    return cause in {"QueryCanceled", "LockNotAvailable"}
+
+
 def is_disk_full(error: Exception) -> bool:
     """Tell whether a database had no room for what it was to write."""
     cause = getattr(error, "orig", None)

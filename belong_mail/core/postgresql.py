@@ -15,8 +15,13 @@ from belong_mail.core.drivers import CONNECT_SECONDS, POSTGRESQL_LINK, STATEMENT
 PING_SECONDS = 3.0
 # Seconds for which a server that was silent is not asked again: whoever comes is told at once.
 REST_SECONDS = 3.0
-# How long a session waits for another one's lock, and keeps its own while it does nothing.
-SESSION_LIMITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "15s"}
+# How long a session waits for another one's lock, lets a statement run, and keeps its locks while
+# it does nothing. The server ends a statement before we stop waiting: its session can go on.
+SESSION_LIMITS = {
+    "lock_timeout": "5s",
+    "statement_timeout": f"{STATEMENT_SECONDS - 1:.0f}s",
+    "idle_in_transaction_session_timeout": "15s",
+}
 # Sets limits, unless the URL, the role, the database or the server's file says something else.
 _LIMIT = """
 SELECT set_config(name, value, false) FROM pg_settings

@@ -22,7 +22,7 @@ from belong_mail.core.links import Links
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Group
 from belong_mail.members.address_list import AddressList
-from belong_mail.members.service import COUNT_STEP
+from belong_mail.members.counts import COUNT_STEP
 
 # Addresses that are sealed together and asked in one transaction.
 BATCH_SIZE: Final = 10

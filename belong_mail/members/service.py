@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
-from sqlalchemy import delete, func, select, union
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import PUBLIC_ID_LENGTH, now, required
@@ -22,11 +21,8 @@ from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
-from belong_mail.members.pace import Pace
 
 UNDO_WINDOW = timedelta(hours=1)
-# People; leads read no finer numbers.
-COUNT_STEP = 10
 GRANTED = "granted"
 
 
@@ -114,49 +110,6 @@ def is_invited(session: Session, subscription: Subscription) -> bool:
         PendingConfirmation.subscription_id == subscription.id, PendingConfirmation.is_invited
     )
     return session.scalar(found.limit(1)) is not None
-
-
-def count_for_leads(session: Session, pace: Pace) -> None:
-    """Count the members of each group of which a lead has signed in, or asked to, within hours.
-
-    A large group's are counted less often: its number is old for a hundred times what that takes.
-    """
-    for group in watched_groups(session):
-        if pace.is_due(group.id):
-            with pace.measured(group.id):
-                count_members(session, group)
-
-
-def watched_groups(session: Session) -> list[Group]:
-    """List the groups of which a lead has signed in, or asked to, within hours.
-
-    Nobody else sees the numbers, and counting reads all members of a group.
-    """
-    since = now() - MAX_SESSION_AGE
-    signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
-    asking = select(SignIn.account_id).where(SignIn.created_at > since)
-    led = select(GroupLead.group_id).where(GroupLead.account_id.in_(union(signed_in, asking)))
-    return list(session.scalars(select(Group).where(Group.id.in_(led))))
-
-
-def count_members(session: Session, group: Group) -> None:
-    """Count a group's members for its leads, in tens; 0 is “a few”.
-
-    What they were told before stands until the number has moved by a whole step: so nobody's coming
-    or going shows, also not to a lead who stands at its edge by joining and leaving themselves.
-    """
-    person = func.coalesce(Subscription.counted_index, Subscription.address_index)
-    counted = select(func.count(person.distinct())).where(
-        Subscription.group_id == group.id, Subscription.is_active
-    )
-    group.members_shown = steady(session.scalar(counted) or 0, group.members_shown or 0)
-
-
-def steady(number: int, told: int) -> int:
-    """Return what to say of a number after another was told: the same, unless it is far from it."""
-    if abs(number - told) < COUNT_STEP:
-        return told
-    return 0 if number < COUNT_STEP else round(number, -1)
 
 
 def get(session: Session, public_id: str) -> Subscription:

@@ -10,7 +10,7 @@ from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
 from belong_mail.core.i18n import at_start, language_name, list_of
 from belong_mail.delivery.models import UNFINISHED, State
-from belong_mail.members.service import COUNT_STEP, steady
+from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import lint_gate
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_findings

@@ -10,7 +10,7 @@ from belong_mail.core.db import Base, dialect_insert, now
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.models import Suppression
 from belong_mail.inbound import bounces
-from belong_mail.members.service import steady
+from belong_mail.members.counts import steady
 
 BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
 # Between counts of the suppressions.

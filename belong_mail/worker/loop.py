@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from belong_mail.core import jobs, site_settings
-from belong_mail.core.db import NO_DATABASE, error_name, now
+from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
 from belong_mail.core.jobs import Job
@@ -36,6 +36,7 @@ from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import ALL
 from belong_mail.worker import registry
+from belong_mail.worker.chores import Backoff, Chores
 
 if TYPE_CHECKING:
     from belong_mail.worker.intake import Intake
@@ -53,6 +54,8 @@ HOST_CHECK_SHARE = 10
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
 MAX_FAILURES = 3
+# Until a request is tried again whose statement took too long.
+SLOW_REQUEST_REST = timedelta(minutes=5)
 # Why we are on hold while our keys do not open what is in the database.
 WRONG_KEYS = "keys"
 log = logging.getLogger(__name__)
@@ -62,17 +65,11 @@ log = logging.getLogger(__name__)
 class Todo:
     """What a turn finds to do beside sending."""
 
-    requests: list[int]
-    entries: list[int]
-    batch: int | None
-    is_issue_due: bool
-    is_planning: bool
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether there may be more of it; entries that cannot be told stay."""
-        has_batch = self.batch is not None
-        return bool(self.requests) or has_batch or self.is_issue_due or self.is_planning
+    requests: list[int] = field(default_factory=list)
+    entries: list[int] = field(default_factory=list)
+    batch: int | None = None
+    is_issue_due: bool = False
+    is_planning: bool = False
 
 
 class Worker:
@@ -94,7 +91,9 @@ class Worker:
         self._receivers = registry.tasks(mailer)
         self._services = services
         self._sessions = sessions = services.writing
-        self._chores = registry.chores(mailer, services.settings, policy)
+        self._backoff = Backoff()
+        chores = registry.chores(mailer, services.settings, policy)
+        self._chores = Chores(sessions, chores, self._backoff)
         self._intake = intake
         self._state_file = state_file
         self._meet_at = self._check_at = self._tell_at = 0.0
@@ -259,23 +258,29 @@ class Worker:
         """Read requests, queue issues that are due, send a batch; tell whether there was any."""
         if self._intake is not None:
             self._intake.look_if_due()
-        todo = self._read_requests()
-        was_telling = self._tell_of_starts(todo.entries)
-        if todo.batch is not None:
-            self._ask_imported(todo.batch)
-        if todo.is_issue_due:
-            self._queue_due()
-        if todo.is_planning:
-            with self._sessions.begin() as session:
-                planning.plan_more(self._keyring.opener, session, self.planned_at_once)
+        was_busy = self._do_all(self._read_requests())
         if self._is_purge_due():
             at = now()
-            with self._sessions.begin() as session:
-                is_tidy = registry.run_chores(session, self._chores)
+            is_tidy = self._chores.run()
             self._purge_at = at + PURGE_GAP if is_tidy else at
         is_busy = self.engine.work()
         self._has_worked = True
-        return is_busy or was_telling or todo.is_busy
+        return is_busy or was_busy
+
+    def _do_all(self, todo: Todo) -> bool:
+        """Do what a look found; tell whether anything was done. None of it stops the sending."""
+        tell, ask = self._tell_of_starts, self._ask_imported
+        tasks: dict[str, Callable[[], bool]] = {}
+        if todo.entries:
+            tasks["Nobody is told of a start"] = partial(tell, todo.entries)
+        if todo.batch is not None:
+            tasks["Nobody of a list is asked"] = partial(ask, todo.batch)
+        if todo.is_issue_due:
+            tasks["No newsletter is queued"] = self._queue_due
+        if todo.is_planning:
+            tasks["No newsletter is planned"] = self._plan_more
+        done = [self._backoff.run(complaint, task) for complaint, task in tasks.items()]
+        return any(done) or bool(todo.requests)
 
     def waiting(self) -> dict[str, int]:
         """Count what waits for later."""
@@ -283,19 +288,23 @@ class Worker:
             return hold.waiting(session)
 
     def _read_requests(self) -> Todo:
-        """Look what there is to do, in one transaction for all of it, and answer requests."""
+        """See what there is to do, and answer requests."""
+        todo = self._backoff.run("Nothing is read", self._look) or Todo()
+        for request_id in todo.requests:
+            self._read_request(request_id)
+        return todo
+
+    def _look(self) -> Todo:
+        """See what there is to do, in one transaction: the database may be far away."""
         at = now()
         with self._sessions.begin() as session:
-            todo = Todo(
+            return Todo(
                 requests=self._waiting(session, at),
                 entries=waitlist_tasks.waiting_entries(session, JOBS_AT_ONCE),
                 batch=import_tasks.next_batch(session, self._import_pace, at),
                 is_issue_due=newsletters.is_any_due(session),
                 is_planning=planning.is_any_unfinished(session),
             )
-        for request_id in todo.requests:
-            self._read_request(request_id)
-        return todo
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now: of those that look an address up, not too many."""
@@ -313,11 +322,16 @@ class Worker:
         jobs.count_read(session, sum(not is_returned for _, _, is_returned in found), at)
         return [number for number, _, _ in found]
 
-    def _queue_due(self) -> None:
+    def _queue_due(self) -> bool:
         with self._sessions.begin() as session:
             for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
                 if self._services.settings.copy_to_office:
                     newsletters.send_copy(session, newsletter, self._services.seal_to_office())
+        return True
+
+    def _plan_more(self) -> bool:
+        with self._sessions.begin() as session:
+            return planning.plan_more(self._keyring.opener, session, self.planned_at_once)
 
     def _tell_of_starts(self, entries: list[int]) -> bool:
         """Tell, each in a transaction of its own, those who wait for a group that has started."""
@@ -333,7 +347,7 @@ class Worker:
                 log.error("Waiting-list entry %d waits: %s", entry_id, type(error).__name__)  # noqa: TRY400
         return told > 0
 
-    def _ask_imported(self, batch_id: int) -> None:
+    def _ask_imported(self, batch_id: int) -> bool:
         """Ask a few people of an imported list; a batch is one transaction."""
         try:
             with self._sessions.begin() as session:
@@ -344,6 +358,7 @@ class Worker:
             log.error("Import batch %d cannot be read: %s", batch_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:
                 import_tasks.put_aside(session, batch_id)
+        return True
 
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""
@@ -353,8 +368,13 @@ class Worker:
                 if request is not None:
                     self._receivers[request.kind](session, self._keyring, request)
                     session.delete(request)
-        except NO_DATABASE:
-            raise
+        except NO_DATABASE as error:
+            if not is_too_slow(error):
+                raise
+            log.error("Request %d waits: %s", request_id, error_name(error))  # noqa: TRY400
+            with self._sessions.begin() as session:
+                waits = update(Job).where(Job.id == request_id)
+                session.execute(waits.values(due_at=now() + SLOW_REQUEST_REST))
         except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
             log.error("Request %d cannot be read: %s", request_id, type(error).__name__)  # noqa: TRY400
             with self._sessions.begin() as session:

@@ -1,14 +1,13 @@
 """The registry: who writes each kind of email, does each kind of job, and each chore."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identity_tasks, right_tasks
-from belong_mail.core import retention
-from belong_mail.core.db import NO_DATABASE, error_name, now
+from belong_mail.core.db import NO_DATABASE, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Settings
 from belong_mail.delivery.dispatcher import Compose
@@ -21,8 +20,7 @@ from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders
 from belong_mail.members import self_service_tasks as members_self_service_tasks
-from belong_mail.members.pace import Pace
-from belong_mail.members.service import count_for_leads
+from belong_mail.members.counts import MemberCounts
 from belong_mail.monitoring.alerts import ALERT, alert_email, send_alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
@@ -30,11 +28,10 @@ from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import group_retirement_tasks, settings_tasks
 from belong_mail.ops import figures, key_rotation
 from belong_mail.ops.rooms import ALL
+from belong_mail.worker.chores import Chore
 
 log = logging.getLogger(__name__)
 EMAILS = {**ALL.emails, ALERT: alert_email}
-# May return how many rows it did away with.
-Chore = Callable[[Session], object]
 
 
 def tasks(mailer: Mailer) -> dict[str, Task]:
@@ -50,7 +47,7 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
-        "Leads see old numbers": partial(count_for_leads, pace=Pace()),
+        "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
         "District sign-ins are unproven": verify,
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
@@ -74,58 +71,6 @@ def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, 
     found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
     return found
-
-
-def run_chores(session: Session, chores: dict[str, Chore]) -> bool:
-    """Do chores; False: as much as one transaction should do is done, and there is more.
-
-    What fails leaves nothing behind, is named, no more, and stops no other. As a rule none fails:
-    then they share a savepoint, for one each takes as long as what they do.
-    """
-    try:
-        with session.begin_nested():
-            return _do_together(session, chores)
-    except NO_DATABASE:
-        raise
-    except Exception as error:  # noqa: BLE001 - all is undone, and done again but for what fails
-        log.error("The chores of a minute failed: %s", error_name(error))  # noqa: TRY400
-        return _do_each_alone(session, chores)
-
-
-def _do_together(session: Session, chores: dict[str, Chore]) -> bool:
-    left = retention.BATCH_ROWS
-    rules = [chore for chore in chores.values() if isinstance(chore, retention.Rule)]
-    due: set[retention.Rule] | None = None
-    for chore in chores.values():
-        if isinstance(chore, retention.Rule):
-            due = retention.due(session, rules) if due is None else due
-            if chore not in due:
-                continue
-        done = chore(session)
-        session.flush()
-        if done:  # which may be what another rule waits for
-            due = None
-        left -= done if isinstance(done, int) else 0
-        if left <= 0:
-            return False
-    return True
-
-
-def _do_each_alone(session: Session, chores: dict[str, Chore]) -> bool:
-    left = retention.BATCH_ROWS
-    for complaint, chore in chores.items():
-        try:
-            with session.begin_nested():
-                done = chore(session)
-        except NO_DATABASE:
-            raise
-        except Exception as error:  # noqa: BLE001 - a poisoned row must not stop the others
-            log.error("%s: %s", complaint, type(error).__name__)  # noqa: TRY400
-            continue
-        left -= done if isinstance(done, int) else 0
-        if left <= 0:
-            return False
-    return True
 
 
 def compose_deliveries(

@@ -12,10 +12,9 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups.models import Group
+from belong_mail.members.counts import MemberCounts
 from belong_mail.members.models import Subscription
-from belong_mail.members.pace import Pace
 from belong_mail.members.self_service_tasks import _move
-from belong_mail.members.service import count_for_leads, count_members
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
@@ -30,7 +29,7 @@ SLUG = "the-village"
 def told(lead: Visitor, services: Services) -> str:
     """Count anew, as the worker does each minute, and return what the first page says then."""
     with services.writing.begin() as session:
-        count_for_leads(session, Pace())
+        MemberCounts().go_on(session)
     return lead.open("/lead/").text
 
 
@@ -58,24 +57,19 @@ def test_a_number_stands_until_the_true_one_has_moved_by_a_whole_step(
     ]  # fmt: skip
 
 
-def test_a_group_that_takes_long_to_count_is_counted_in_a_hundredth_of_the_time(
-    lead: Visitor, services: Services, keyring: Keyring
+def test_a_large_group_is_counted_in_steps_and_its_number_stands_until_the_last(
+    services: Services, keyring: Keyring
 ) -> None:
-    """Counting a million takes seconds: not each minute."""
-    told(lead, services)
-    clock = [0.0]
-    pace = Pace(lambda: clock[-1])
+    """Counting a million takes seconds: no statement looks at more than a step."""
+    counts, shown = MemberCounts(at_once=10), []
     with services.writing.begin() as session:
-        make_members(session, keyring, 30)
+        make_member(session, keyring, "member29+tag@dpsk12.org")
+        make_members(session, keyring, 34)
         group = group_named(session, SLUG)
-        with pace.measured(group.id):
-            clock.append(3.0)
-        shown = []
-        for seconds in (4.0, 60.0, 236.0, 241.0):
-            clock.append(seconds)
-            count_for_leads(session, pace)
-            shown.append(group.members_shown)
-    assert shown == [0, 0, 0, 30]
+        for _ in range(5):
+            is_last = counts.count(session, group)
+            shown.append((is_last, group.members_shown))
+    assert shown == [(False, None)] * 3 + [(True, 30), (False, 30)]
 
 
 def test_looking_again_counts_nothing_anew(
@@ -113,11 +107,11 @@ def test_an_address_that_is_moved_is_counted_by_its_new_one(
         other = make_member(session, keyring, "other@dpsk12.org")
         _move(session, keyring, other, "lead+x@dpsk12.org")
         group = group_named(session, SLUG)
-        count_members(session, group)
+        MemberCounts().count(session, group)
         assert group.members_shown == 10
         session.execute(update(Subscription).values(counted_index=None))
         group.members_shown = 1
-        count_members(session, group)
+        MemberCounts().count(session, group)
         assert group.members_shown == 10
 
 

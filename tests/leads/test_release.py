@@ -7,8 +7,7 @@ import time_machine
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.members.pace import Pace
-from belong_mail.members.service import count_for_leads
+from belong_mail.members.counts import MemberCounts
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, text_of
 from tests.factories import make_members
@@ -42,7 +41,7 @@ def test_a_lead_writes_tests_and_releases(
 ) -> None:
     with services.writing.begin() as session:
         make_members(session, keyring, 12)
-        count_for_leads(session, Pace())
+        MemberCounts().go_on(session)
     page = write(lead)
     assert "about 10 members" in lead.open(f"{page}/release").text
     act(lead, page, "test")

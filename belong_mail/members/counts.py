@@ -1,0 +1,106 @@
+"""Count members for leads: in tens, and of a large group in steps."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select, union
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.models import MAX_SESSION_AGE, BrowserSession, GroupLead, SignIn
+from belong_mail.core.db import now
+from belong_mail.groups.models import Group
+from belong_mail.members.models import Subscription
+
+# People; leads read no finer numbers.
+COUNT_STEP = 10
+# Memberships that one statement looks at: a group that has more is counted in several minutes.
+COUNTED_AT_ONCE = 100_000
+# Indexes that one statement names.
+INDEXES_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the count of a group has come."""
+
+    after: int = 0
+    people: int = 0
+    # Who joined by an address with a tag, perhaps several times, by the index without it.
+    tagged: set[bytes] = field(default_factory=set)
+
+
+class MemberCounts:
+    """Counts the members of groups, for leads; remembers what it has begun."""
+
+    def __init__(self, at_once: int = COUNTED_AT_ONCE) -> None:
+        self._at_once = at_once
+        self._begun: dict[int, Progress] = {}
+
+    def go_on(self, session: Session) -> None:
+        """Take the next step for each group whose lead has signed in, or asked to, within hours."""
+        for group in watched_groups(session):
+            self.count(session, group)
+
+    def count(self, session: Session, group: Group) -> bool:
+        """Take the next step of a group's count; tell whether that was the last one.
+
+        0 is “a few”. What leads were told before stands until the number has moved by a whole
+        step: so nobody's coming or going shows, also not to a lead who stands at its edge by
+        joining and leaving themselves.
+        """
+        begun = self._begun.setdefault(group.id, Progress())
+        if not _step(session, group, begun, self._at_once):
+            return False
+        del self._begun[group.id]
+        number = begun.people + len(begun.tagged) - _counted_twice(session, group, begun.tagged)
+        group.members_shown = steady(number, group.members_shown or 0)
+        return True
+
+
+def _step(session: Session, group: Group, begun: Progress, at_once: int) -> bool:
+    """Count among the next memberships; tell whether they were the last."""
+    is_active = Subscription.is_active.label("is_active")
+    seen = (
+        select(Subscription.id, Subscription.counted_index.label("tagged"), is_active)
+        .where(Subscription.group_id == group.id, Subscription.id > begun.after)
+        .order_by(Subscription.id)
+        .limit(at_once)
+        .subquery()
+    )
+    is_one = seen.c.is_active, seen.c.tagged.is_(None)
+    counted = select(func.count(), func.max(seen.c.id), func.count().filter(*is_one))
+    number, last, people = session.execute(counted).one()
+    begun.people += people
+    tagged = select(seen.c.tagged).where(seen.c.is_active, seen.c.tagged.is_not(None))
+    begun.tagged.update(session.scalars(tagged))
+    begun.after = last or begun.after
+    return bool(number < at_once)
+
+
+def _counted_twice(session: Session, group: Group, tagged: set[bytes]) -> int:
+    """Count those who are members by their plain address as well."""
+    plain = Subscription.group_id == group.id, Subscription.is_active
+    known, found = list(tagged), 0
+    for first in range(0, len(known), INDEXES_AT_ONCE):
+        some = Subscription.address_index.in_(known[first : first + INDEXES_AT_ONCE])
+        same = select(func.count()).where(*plain, Subscription.counted_index.is_(None), some)
+        found += session.scalar(same) or 0
+    return found
+
+
+def watched_groups(session: Session) -> list[Group]:
+    """List the groups of which a lead has signed in, or asked to, within hours.
+
+    Nobody else sees the numbers, and counting reads all members of a group.
+    """
+    since = now() - MAX_SESSION_AGE
+    signed_in = select(BrowserSession.account_id).where(BrowserSession.started_at > since)
+    asking = select(SignIn.account_id).where(SignIn.created_at > since)
+    led = select(GroupLead.group_id).where(GroupLead.account_id.in_(union(signed_in, asking)))
+    return list(session.scalars(select(Group).where(Group.id.in_(led))))
+
+
+def steady(number: int, told: int) -> int:
+    """Return what to say of a number after another was told: the same, unless it is far from it."""
+    if abs(number - told) < COUNT_STEP:
+        return told
+    return 0 if number < COUNT_STEP else round(number, -1)
