@@ -15,7 +15,7 @@ _NAME = r"\{([a-z_]+)\}"
 
 @dataclass(frozen=True, slots=True)
 class ReplyPhrase:
-    """What a server says, the end of the status that it stands for, and what takes its place."""
+    """A phrase of replies, the end of the status it stands for, and what overrules it."""
 
     pattern: re.Pattern[str]
     status: str = "0.0"

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+from belong_mail.mail.oauth import TokenSource, bearer
 from belong_mail.mail.smtp.replies import Reply
-
-if TYPE_CHECKING:
-    from belong_mail.mail.oauth import TokenSource
 
 MAX_REPLY_LINE: Final = 2000
 MAX_REPLY_LINES: Final = 100
@@ -42,7 +40,7 @@ class WaitFor(Enum):
     READ = "read"
     WRITE = "write"
     # Nothing is under way; it goes on with the message that it is sent, or ends with None.
-    MESSAGE = "parcel"
+    MESSAGE = "message"
 
 
 # Takes the next step when it is resumed; TimeoutError, thrown in, says that it is too late.
@@ -53,7 +51,7 @@ class SmtpConnection(smtplib.SMTP):
     """smtplib's EHLO and AUTH over a reader and a writer of our own.
 
     A phase has one deadline, however many bytes it takes. A reply is whole, capped and well
-    formed, or Broken is raised; what goes wrong below is an OSError.
+    formed, or ProtocolError is raised; what goes wrong below is an OSError.
     """
 
     def __init__(self, ehlo: str, *, timeout: float, dot_timeout: float, is_lmtp: bool) -> None:
@@ -106,13 +104,13 @@ class SmtpConnection(smtplib.SMTP):
         return sock.fileno()
 
     def expect_silence(self) -> None:
-        """Raise Broken when the other side said something unasked, or hung up."""
+        """Raise ProtocolError when the other side said something unasked, or hung up."""
         with suppress(*_NOT_NOW):
             self._receive()
         self.expect_no_more()
 
     def expect_no_more(self) -> None:
-        """Raise Broken when more has come than was asked for."""
+        """Raise ProtocolError when more has come than was asked for."""
         if self._unread:
             raise ProtocolError("a reply to nothing")
 
@@ -270,7 +268,7 @@ class Relay:
     # Files of the certificate that we show to the relay, and of its key.
     certificate: tuple[str, str] | None = None
     # What gets a token for the user, in place of a password (XOAUTH2).
-    tokens: "TokenSource | None" = None
+    tokens: TokenSource | None = None
     connections: int = 5
     pipelining: bool = True
     # For connecting and each command (RFC 5321 4.5.3.2); DATA and the body have a share of it.
@@ -298,7 +296,7 @@ def connect(relay: Relay) -> SmtpConnection:
     return _connect(relay, _token(relay.tokens))
 
 
-def _token(tokens: "TokenSource") -> str:
+def _token(tokens: TokenSource) -> str:
     try:
         return tokens.token()
     except OSError:
@@ -418,7 +416,7 @@ def _show_token(connection: SmtpConnection, user: str, token: str, offered: list
     if "XOAUTH2" not in offered:
         raise ProtocolError("XOAUTH2 is not offered")
     # A refusal comes with a challenge, which wants an empty answer before the relay says 535.
-    said = f"user={user}\x01auth=Bearer {token}\x01\x01"
+    said = bearer(user, token)
     connection.auth("XOAUTH2", lambda challenge=None: said if challenge is None else "")
 
 
