@@ -147,7 +147,8 @@ def go_home(account: Account) -> Response:
     Its cookie names nobody; it gives the account's owner sign-in links that strangers cannot use
     up, and no right besides.
     """
-    answer = make_response(redirect(url_for("lead.home"), 303))
+    home = "office.home" if account.is_office else "lead.home"
+    answer = make_response(redirect(url_for(home), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(
         known_cookie(),

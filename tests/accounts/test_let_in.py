@@ -118,7 +118,7 @@ def test_the_operator_lets_in_the_last_one_of_the_office(
     assert office.send("/sign-in", email=OFFICE).location == "/sign-in/sent"
     worker.drain()
     given = office.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
-    assert given.location == "/lead/?lang=en"
+    assert given.location == "/office?lang=en"
     again = app.test_cli_runner().invoke(args=["lead", "unlink", OFFICE])
     assert (again.exit_code, "with no passkey" in again.output) == (1, True)
 

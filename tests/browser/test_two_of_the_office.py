@@ -56,6 +56,7 @@ def sign_in(page: Page, site: Site, address: str) -> None:
 
 
 def invite(office: Page, name: str, address: str) -> None:
+    press(office, "Groups")
     press(office, "People")
     press(office, "Invite someone")
     office.get_by_label("What you call this person").fill(name)
@@ -66,7 +67,6 @@ def invite(office: Page, name: str, address: str) -> None:
 
 def open_group(office: Page, site: Site) -> None:
     """Open a group, invite two leaders, and take back a third invitation, to a wrong address."""
-    press(office, "The office’s pages")
     press(office, "Groups")
     press(office, "Add a group")
     office.get_by_label("Name").first.fill("Gardeners")
@@ -75,6 +75,7 @@ def open_group(office: Page, site: Site) -> None:
     for name, address in (("Kim", LEAD), ("Sam", SECOND), ("Lee", MISTYPED)):
         invite(office, name, address)
     site.link_to(MISTYPED, "invitation")
+    press(office, "Groups")
     press(office, "People")
     press(office, "Lee")
     press(office, "Withdraw it")
@@ -139,7 +140,7 @@ def stop_and_end(office: Page) -> None:
     press(office, "End this group …")
     press(office, "End the group")
     expect(office.locator("main")).to_contain_text("The end is set.")
-    press(office, "Who did what")
+    press(office, "Log")
     for words in (
         "Group added",
         "Invitation withdrawn",
