@@ -1,5 +1,8 @@
 """Write calendars (RFC 5545); neither a person nor a request stands in them."""
 
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from itertools import pairwise
@@ -19,12 +22,33 @@ HOUR = timedelta(hours=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 # The changes of the clocks are described from here on, so that they hold for every meeting.
 YEAR = recurrence.FIRST.year - 1
+log = logging.getLogger(__name__)
 
 
 def calendar_of_meetings(
     meetings: list[Meeting], zone: ZoneInfo, language: str, name: str, *, is_member: bool = False
 ) -> bytes:
-    """Write meetings with all their days; the same rows give the same bytes."""
+    """Write meetings with all their days; the same rows give the same bytes.
+
+    A meeting that cannot be written, whoever made its row, is left out and logged.
+    """
+    write = partial(_calendar_of, zone=zone, language=language, name=name, is_member=is_member)
+    with suppress(ValueError):
+        return write(meetings)
+    return write([each for each in meetings if _is_writable(each, write)])
+
+
+def _is_writable(meeting: Meeting, write: Callable[[list[Meeting]], bytes]) -> bool:
+    try:
+        return bool(write([meeting]))
+    except ValueError:
+        log.error("Meeting %d is left out of calendars.", meeting.id)  # noqa: TRY400 - it may quote it
+        return False
+
+
+def _calendar_of(
+    meetings: list[Meeting], zone: ZoneInfo, language: str, name: str, *, is_member: bool
+) -> bytes:
     calendar = _calendar(zone, name)
     for meeting in meetings:
         for event in _events(meeting, zone, language, is_member=is_member):

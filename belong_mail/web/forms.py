@@ -192,7 +192,8 @@ def one_line(form: Form, field: Field) -> None:
         raise ValidationError(_("This contains a character we can’t read. Please retype it."))
 
 
-def https_only(_form: Form, field: Field) -> None:
+def https_only(form: Form, field: Field) -> None:
+    one_line(form, field)
     parts = urlsplit(field.data or "")
     if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
         raise ValidationError(_("Enter a web address that starts with https://."))

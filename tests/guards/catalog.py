@@ -3487,6 +3487,20 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{LOUD}::test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm",),
     ),
     (
+        "no-line-breaks-in-links",
+        "belong_mail/web/forms.py",
+        "    one_line(form, field)\n    parts",
+        "    parts",
+        ("tests/meetings/test_planning.py",),
+    ),
+    (
+        "a-bad-meeting-takes-no-calendar-away",
+        "belong_mail/meetings/ical.py",
+        "[each for each in meetings if _is_writable(each, write)]",
+        "meetings",
+        (f"{FEEDS}::test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar",),
+    ),
+    (
         "one-alert",
         "belong_mail/monitoring/alerts.py",
         "if not rate_limits.remaining(session, key, ALERT_RATE, site.at):",

@@ -300,3 +300,19 @@ def test_a_feed_says_where_it_comes_from_and_is_well_formed(
     assert max(map(len, body.split(b"\r\n"))) <= 75
     [event] = events(body.decode())
     assert event.summary == "The Village: Tea, cake; and\\more"
+
+
+def test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar(
+    services: Services, visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line break in a link, by whoever writes rows, took the whole district's calendar away."""
+    stored(services, title={"en": "Good"})
+    stored(
+        services, title={"en": "Bad"}, link="https://meet.example.org/\r\nX-EVIL:1", is_open=True
+    )
+    for path in ("/calendar.ics", FEED):
+        answer = visitor.open(path)
+        assert answer.status_code == 200, path
+        assert "Good" in answer.text
+        assert "EVIL" not in answer.text
+    assert "is left out of calendars" in caplog.text

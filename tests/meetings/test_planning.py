@@ -153,6 +153,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a mail address": ({"contact": "ana@dpsk12.org"}, "Leave out email addresses."),
     "an address as place": ({"place": "ask ana@dpsk12.org"}, "Leave out email addresses."),
     "no https": ({"link": "http://meet.example.org"}, "Enter a web address that starts with https://."),
+    "a line break": (
+        {"link": "https://meet.example.org/\tX"},
+        "This contains a character we can’t read. Please retype it.",
+    ),
     "a script": ({"link": "javascript:alert(1)"}, "Enter a web address that starts with https://."),
     "a long place": ({"place": "x" * 201}, "Use at most 200 characters."),
     "a hidden turn": ({"title_en": "Tea\u202e"}, "This contains a character we can’t read."),
