@@ -158,7 +158,7 @@ class IdentityProvider:
                 {"nonce": nonce, "client_id": ours.client_id},
             )
             claims.validate(leeway=CLOCK_SKEW_SECONDS)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ProofRefused from error
         subject = claims["sub"]
         if claims["aud"] not in (ours.client_id, [ours.client_id]):

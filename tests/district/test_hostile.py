@@ -1,6 +1,7 @@
 """What is not an honest provider's answer to this browser's own question signs nobody in."""
 
 import time
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -54,10 +55,11 @@ def is_out(browser: Visitor) -> bool:
         {"alg": "HS256"},
         {"kid": "of nobody"},
         {"is_stranger": True},
+        {"id_token": urlsafe_b64encode(b"[" * 10_000).decode() + ".e30.e30"},
         {"status": {"/token": 400}},
         {"status": {"/token": 302}, "location": "https://login.example.org/token"},
     ],
-    ids=str,
+    ids=lambda lie: str(lie)[:60],
 )
 def test_a_proof_that_is_none_is_refused(lie: dict[str, Any], provider: Provider) -> None:
     provider.set(**lie)
