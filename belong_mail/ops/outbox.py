@@ -100,7 +100,7 @@ def _free_limits(session: Session, at: datetime) -> None:
     limits: tuple[tuple[Table, ColumnElement[bool], timedelta], ...] = (
         (Limit, true(), LONGEST_ALLOWANCE),
         (WorkerLimit, true(), LONGEST_ALLOWANCE),
-        (Limit, Limit.key == MINUTE_KEY, RELAY_MINUTE),
+        (WorkerLimit, WorkerLimit.key == MINUTE_KEY, RELAY_MINUTE),
         *((WorkerLimit, WorkerLimit.key == key, rate.per + SKEW) for key, rate in jobs.RATES),
     )
     for table, which, most in limits:
