@@ -37,10 +37,11 @@ class Rate:
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Forms, counted by the web before they reach the worker.
 
-# What one source sends: a whole school may stand behind one address, and sign up at one moment.
-SOURCE_RATE = Rate(400, timedelta(minutes=15))
-# The same from the district's own networks, behind which all of its staff may stand.
-TRUSTED_SOURCE_RATE = Rate(4000, timedelta(minutes=15))
+# What one source sends: 30 at once, then one each 20 seconds. Who types strangers' addresses emails
+# few of them soon, and an honest person at a busy one waits for seconds.
+SOURCE_RATE = Rate(30, timedelta(minutes=10))
+# The same from the district's own networks: a whole staff meeting may sign up at one moment.
+TRUSTED_SOURCE_RATE = Rate(300, timedelta(minutes=15))
 # All forms that strangers send, from everywhere: a flood of many sources ends here.
 ALL_FORMS = b"forms"
 ALL_FORMS_RATE = Rate(6000, HOUR)
