@@ -268,7 +268,7 @@ def test_services_never_commit_and_only_the_doors_begin() -> None:
         "web/context.py",
         "worker/loop.py",
         "worker/chores.py",
-        "worker/intake.py",
+        "inbound/intake.py",
         "ops/schema.py",
         "ops/backup.py",
         "ops/move.py",

@@ -39,7 +39,7 @@ from belong_mail.worker import registry
 from belong_mail.worker.chores import Backoff, Chores
 
 if TYPE_CHECKING:
-    from belong_mail.worker.intake import Intake
+    from belong_mail.inbound.intake import Intake
 
 # Seconds between looks when there was nothing to do.
 IDLE_SECONDS = 0.5
@@ -409,7 +409,7 @@ def make_worker(services: Services, keyring: Keyring, transport: Transport | Non
     known = None if settings.smtp_url.startswith("mailbox:") else state_file
     intake = None
     if (location := settings.inbound_mailbox) is not None:
-        from belong_mail.worker.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
+        from belong_mail.inbound.intake import Intake  # noqa: PLC0415 - imaplib, for a mailbox alone
 
         intake = Intake(location, services, keyring.index, lock)
     return Worker(mailer, services, relay, lock, policy, known, intake)

@@ -82,15 +82,17 @@ class Intake:
             self._thread.join(END_SECONDS)
 
     def _look(self) -> None:
+        gap = LOOK_GAP_SECONDS
         try:
             gap = self._gap_after_look()
+        except LeaseLost:
+            log.debug("Another worker reads the mailbox by now.")
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             log.error("The mailbox was not read: %s", type(error).__name__)  # noqa: TRY400
-            gap = LOOK_GAP_SECONDS
         self.look_at = time.monotonic() + gap
 
     def _gap_after_look(self) -> float:
-        """Look; return for how many seconds not to look again."""
+        """Look; return for how many seconds not to look again. Raises LeaseLost."""
         with self._sessions.begin() as session:
             if not self._reader.lease(session, self._dead):
                 return LOOK_GAP_SECONDS
@@ -99,8 +101,6 @@ class Intake:
             is_all = self._read(look)
             with self._sessions.begin() as session:
                 self._reader.succeed(session)
-        except LeaseLost:
-            return LOOK_GAP_SECONDS
         except MailboxUnavailable as error:
             if self._tokens is not None:
                 self._tokens.forget()
@@ -122,11 +122,8 @@ class Intake:
 
     def _note_failure(self, step: str, uid: int) -> float:
         log.warning("The mailbox for email that comes back could not be used, at %s.", step)
-        try:
-            with self._sessions.begin() as session:
-                failures = self._reader.fail(session, step, uid)
-        except LeaseLost:
-            return LOOK_GAP_SECONDS
+        with self._sessions.begin() as session:
+            failures = self._reader.fail(session, step, uid)
         return min(LOOK_GAP_SECONDS * 2.0 ** min(failures - 1, 9), MAX_GAP_SECONDS)
 
 
