@@ -37,7 +37,7 @@ COMMANDS = [
     "newsletter send", "newsletter list", "newsletter report",
     "newsletter release", "newsletter cancel", "newsletter pause", "newsletter resume",
     "newsletter stop", "doctor", "demo",
-    "db drill", "db move", "keys new", "keys backup", "keys rotate",
+    "db drill", "db move", "keys new", "keys backup", "keys rotate", "keys check",
     "purge", "prepare",
     "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",

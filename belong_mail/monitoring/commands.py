@@ -40,6 +40,7 @@ def doctor_command(probe: bool, probe_file: Path | None, wait: float, dns: str) 
                 keyring = Keyring(*keys_here())
                 findings += inspection.check_opening(session, keyring)
                 findings += inspection.check_older_keys(session, keyring.opener)
+                findings.append(inspection.check_key_copy(session))
     findings += inspection.check_sharing(settings)
     findings += [*doctor.check_keys(settings), *doctor.check_relay(settings)]
     findings += doctor.check_inbound(settings)

@@ -105,6 +105,7 @@ EXAMPLES: Final = {
     "db move": "belong db move /etc/belong-mail/keys/database",
     "keys new": "belong keys new > /root/belong-keys",
     "keys backup": "belong keys backup /media/stick/backup-key",
+    "keys check": "sudo -u belong-worker belong keys check - < /media/usb/belong-keys.tar",
     "keys rotate": "belong keys rotate > /root/belong-keys",
     "hold release": "belong hold release --doubt",
     "doctor": "belong doctor --probe --wait 300",

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from sqlalchemy import Connection, Engine
@@ -27,6 +28,7 @@ from belong_mail.ops import (
     in_flight,
     inspection,
     key_check,
+    key_copy,
     outbox,
     rooms,
     schema,
@@ -263,6 +265,23 @@ def backup_key(file: Path) -> None:
     click.echo(
         "Put this line into worker.env. Keep the file away from this machine, twice.", err=True
     )
+
+
+@key_commands.command("check")
+@click.argument("file", type=click.File("rb"))
+def check_key_copy(file: BinaryIO) -> None:
+    """Say whether the copy of the keys in FILE opens this database.
+
+    FILE is a tar of the folder of keys, or what `keys new` prints; “-” is standard input. Try yours
+    once a year: without the keys, no one can be emailed again.
+    """
+    keys = key_copy.read_copy(file.read(key_copy.MAX_OCTETS))
+    with transaction() as session:
+        faults = key_copy.copy_faults(session, keys, services().settings)
+        if faults:
+            raise click.ClickException(" ".join(faults))
+        figures.note(session, figures.KEYS_TRIED)
+    say("The copy opens this database, and has every key that is in use here.")
 
 
 @key_commands.command("rotate")

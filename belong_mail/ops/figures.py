@@ -13,6 +13,7 @@ from belong_mail.inbound import bounces
 from belong_mail.members.counts import steady
 
 BACKUP, SUPPRESSED, COUNTED, BREAKER = "backup", "suppressed/", "counted", "breaker"
+KEYS_TRIED = "keys-tried"
 # Between counts of the suppressions.
 COUNT_EVERY = timedelta(hours=1)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import UtcTime, now
 from belong_mail.core.decryption import Keyring, Opener
 from belong_mail.core.services import Settings
-from belong_mail.ops import grants, key_check, key_rotation
+from belong_mail.ops import figures, grants, key_check, key_rotation
 from belong_mail.ops.findings import Finding, check_schema, failure
 from belong_mail.ops.hold import SKEW
 
@@ -68,6 +68,17 @@ def check_older_keys(session: Session, opener: Opener) -> Iterator[Finding]:
         yield Finding(
             "Nothing here needs an older private key. Copies made earlier may still need it."
         )
+
+
+def check_key_copy(session: Session) -> Finding:
+    """Say since when no copy of the keys was tried: one that nobody tried is the one that fails."""
+    tried = figures.noted_at(session, figures.KEYS_TRIED)
+    if tried is None:
+        return Finding(
+            "No copy of the keys has been tried yet. `keys check FILE` does. Without the keys, no"
+            " one can be emailed again."
+        )
+    return Finding(f"A copy of the keys was last tried on {tried:%Y-%m-%d}.")
 
 
 def check_database(engine: Engine, web_role: str = "") -> Iterator[Finding]:

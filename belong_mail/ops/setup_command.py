@@ -30,7 +30,7 @@ WHERE = "Database: sqlite (a file here), or a PostgreSQL URL, or a file with the
 NEXT = f"""\
 Next:
  1. Copy {KEYS} to a safe place that no backup of this machine reaches. Without these keys, no
-    backup can be read.
+    backup can be read, and no one can be emailed: everyone would have to join again.
  2. Start the services, and put a proxy that speaks TLS before 127.0.0.1:5000.
  3. Ask the doctor: sudo -u belong-worker belong doctor
 docs/operators/install.md has each step."""

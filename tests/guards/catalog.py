@@ -4468,6 +4468,24 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "a-copy-of-the-keys-must-open-the-database",
+        "belong_mail/ops/key_copy.py",
+        "        *key_check.key_faults(session, keyring),\n",
+        "",
+        (
+            f"{OPERATIONS}/test_key_copy.py::test_a_copy_that_opens_the_database_is_told_from_others_and_remembered",
+        ),
+    ),
+    (
+        "a-copy-of-the-keys-has-what-is-in-use",
+        "belong_mail/ops/key_copy.py",
+        "if not set(used) <= set(keys[kind])",
+        "if not set(keys[kind])",
+        (
+            f"{OPERATIONS}/test_key_copy.py::test_a_copy_that_opens_the_database_is_told_from_others_and_remembered",
+        ),
+    ),
+    (
         "no-new-keys-beside-a-database",
         "config.py",
         "not encryption.are_kept(folder) and _is_in_use(given)",
