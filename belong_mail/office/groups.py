@@ -1,6 +1,6 @@
 """What the office does with groups: add, describe, mark, order, launch and let them ask."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -46,15 +46,8 @@ class Described:
 
 
 def described(group: Group) -> Described:
-    return Described(
-        name=group.name,
-        summary=dict(group.summary),
-        mission=dict(group.mission),
-        audience=dict(group.audience),
-        is_discreet=is_discreet(group),
-        telling_words=dict(group.telling_words),
-        allows_personal_addresses=group.allows_personal_addresses,
-    )
+    said = Described(**{each.name: getattr(group, each.name) for each in fields(Described)})
+    return replace(said, is_discreet=is_discreet(group))
 
 
 def add(session: Session, said: Described, *, is_upcoming: bool) -> Group:
@@ -106,10 +99,8 @@ def _changes(group: Group, said: Described) -> list[audit.Kind]:
 
 def _put(group: Group, said: Described) -> None:
     """Raise TellsInOurEmails where a discreet group's words would keep back our emails about it."""
-    group.name, group.audience = said.name, said.audience
-    group.summary, group.mission = said.summary, said.mission
-    group.is_discreet, group.telling_words = said.is_discreet, said.telling_words
-    group.allows_personal_addresses = said.allows_personal_addresses
+    for each in fields(said):
+        setattr(group, each.name, getattr(said, each.name))
     for words in sorted(fixed_words()) if is_discreet(group) else ():
         if word := telling_word(group, words):
             raise TellsInOurEmails(word)
