@@ -119,9 +119,11 @@ def require_quiet_headers(group: object, shown: Iterable[str]) -> None:
     """
     if isinstance(group, str):
         group = Group(slug="", name=group)
-    if not isinstance(group, Group) or not is_discreet(group):
+    if group is None:
         return
-    if any(telling_word(group, each) for each in shown):
+    if not isinstance(group, Group):
+        raise TypeError("An email is about a group, the name of one, or none.")
+    if is_discreet(group) and any(telling_word(group, each) for each in shown):
         raise HeaderNamesGroup
 
 

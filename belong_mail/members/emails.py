@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -43,10 +43,14 @@ CHANGE_WITHIN = timedelta(seconds=Purpose.CHANGE_ADDRESS.max_age or 0)
 LETTERS_TOGETHER = 4
 
 
-class GroupName(NamedTuple):
-    """The name of a group as it was when an email was asked for."""
+class GroupName(str):
+    """The name of a group as it was when an email was asked for; the gate finds the group by it."""
 
-    name: str
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return str(self)
 
 
 def confirmation_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email:

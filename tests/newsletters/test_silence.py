@@ -298,6 +298,9 @@ def test_a_single_email_that_would_tell_is_not_written(services: Services) -> No
             with pytest.raises(HeaderNamesGroup):
                 require_quiet_headers(group.name, (telling, ""))
         require_quiet_headers(group, ("DPS Belong", "Welcome! You’re in."))
+        require_quiet_headers(None, ("DPS Belong", telling))
+        with pytest.raises(TypeError):
+            require_quiet_headers([group.name], ("DPS Belong", telling))
         require_quiet_headers(group_named(session, "the-village"), ("The Village",))
 
 
