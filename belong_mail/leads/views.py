@@ -82,10 +82,11 @@ def _issue_at_home(session: Session, issue: Newsletter) -> dict[str, object]:
     """Return what the page shows of an issue: state and date, and of a draft its writers."""
     state = _state(session, issue)
     is_written = state in {"draft", "asked"}
+    moment = issue.held_at or issue.due_at or issue.queued_at
     return {
         "issue": issue,
         "state": state,
-        "at": issue.changed_at if is_written else issue.due_at or issue.queued_at,
+        "at": issue.changed_at if is_written else moment,
         "credits": progress.credits_of(session, issue, signed_in()) if is_written else [],
     }
 
