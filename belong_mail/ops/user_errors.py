@@ -1,5 +1,7 @@
 """Say in a sentence, without a traceback, what ends a command or a worker."""
 
+import re
+
 from sqlalchemy.exc import DatabaseError, ProgrammingError
 
 from belong_mail.core.db import (
@@ -19,6 +21,37 @@ DAMAGED = (
 )
 
 
+# By what PostgreSQL, its library or SQLite says, in our words: theirs quote names.
+FAULTS = {
+    r"password authentication failed|no password supplied": (
+        "The server refuses the password in BELONG_DATABASE_URL. Put the right one in place."
+    ),
+    r'database ".*" does not exist': (
+        "The server has no database of that name. Make it, or correct BELONG_DATABASE_URL. Then run"
+        " `belong db upgrade` as the worker."
+    ),
+    r'role ".*" does not exist': "The server does not know the user in BELONG_DATABASE_URL.",
+    r"no pg_hba[.]conf entry": (
+        "The server lets no one in from here as this user: see its pg_hba.conf."
+    ),
+    r"canceling statement|server is silent": (
+        "A statement took too long: the server is slow or busy, or another session holds a lock."
+        " Nothing was changed. Try again."
+    ),
+    r"database is locked": "Another process writes to it. Nothing was changed. Try again.",
+    r"too many clients|too many connections|remaining connection slots": (
+        "The server has no connection left. Try again, or let it have more."
+    ),
+    r"certificate": (
+        "The server's certificate cannot be checked. See sslmode and sslrootcert in"
+        " BELONG_DATABASE_URL."
+    ),
+    r"refused|resolve|translate|timeout|unreachable|closed the|a moment ago|shutting|starting": (
+        "The server does not answer. Is it running, and are host and port in BELONG_DATABASE_URL"
+        " right? If the database is new, run `belong db upgrade` as the worker once it answers."
+    ),
+}
+OTHER_FAULT = "Check BELONG_DATABASE_URL, and run `belong db upgrade` as the worker."
 FULL = "The disk of the database is full. Make room, and try again. Nothing was changed."
 
 
@@ -30,15 +63,19 @@ def folder_error_message(error: OSError) -> str:
     )
 
 
+def _what_to_do(error: Exception) -> str:
+    said = str(getattr(error, "orig", None) or "")
+    return next(
+        (words for pattern, words in FAULTS.items() if re.search(pattern, said)), OTHER_FAULT
+    )
+
+
 def error_message(error: Exception) -> str:
     """Say what is wrong; raise the error again when an operator cannot fix it."""
     if is_disk_full(error):
         return FULL
     if isinstance(error, (*NO_DATABASE, ProgrammingError, SchemaOutdated)):
-        return (
-            f"The database cannot be used ({error_name(error)}). Check BELONG_DATABASE_URL, and run"
-            " `belong db upgrade` as the worker."
-        )
+        return f"The database cannot be used ({error_name(error)}). {_what_to_do(error)}"
     if type(error) is DatabaseError:
         return DAMAGED
     if isinstance(error, InvalidRelay):
