@@ -3501,6 +3501,19 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (f"{FEEDS}::test_a_meeting_that_cannot_be_written_is_left_out_of_every_calendar",),
     ),
     (
+        "an-answer-reads-no-row-of-the-webs",
+        "belong_mail/members/emails.py",
+        '    language, link, public_id = letter.language, mailer.links.signed, said["member"]\n',
+        (
+            '    language, link, public_id = letter.language, mailer.links.signed, said["member"]\n'
+            "    session.get_one(PendingConfirmation, delivery.about_id)\n"
+        ),
+        (
+            f"{LOUD}::test_nothing_that_the_web_changes_afterwards_withdraws_an_email",
+            f"{LOUD}::test_extremes_of_a_table_keep_no_guess_unheard",
+        ),
+    ),
+    (
         "one-alert",
         "belong_mail/monitoring/alerts.py",
         "if not rate_limits.remaining(session, key, ALERT_RATE, site.at):",
