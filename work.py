@@ -3,7 +3,6 @@
 import os
 import sys
 
-import belong_mail.worker.postponed_imports  # noqa: F401 - before SQLAlchemy
 from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings
 

@@ -10,7 +10,6 @@ import time
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -55,8 +54,6 @@ NAMES = {
 # What comes of a database that is locked, full, read-only, down, cut off or silent: it may come
 # back.
 NO_DATABASE = (InterfaceError, InternalError, OperationalError)
-# Loaded by those who have one: its driver takes some megabytes.
-POSTGRESQL = "belong_mail.core.postgresql"
 # From when on a statement is logged, and how much of it: the rest is a long list of columns.
 SLOW_QUERY_SECONDS = 1.0
 SLOW_QUERY_CHARACTERS = 300
@@ -243,24 +240,20 @@ class PublicIdBase(IdBase):
     public_id: Mapped[str] = mapped_column(default=new_public_id, unique=True, sort_order=-1)
 
 
-def make_engine(url: str, compiled: int = 500) -> Engine:
-    """Connect to SQLite or PostgreSQL; so many statements stay compiled.
+def make_engine(url: str) -> Engine:
+    """Connect to SQLite or PostgreSQL.
 
     Transactions of `engine.execution_options(is_reading=True)` cannot write, on either database;
     on SQLite the others take the write lock when they begin, so that none reads what another is
     about to change. On PostgreSQL no statement takes longer than a page may, unless
     `execution_options(has_time=True)` says that it has time.
     """
-    hidden = partial(
-        create_engine,
-        url,
-        hide_parameters=True,
-        query_cache_size=compiled,
-        json_deserializer=parse_json,
-    )
+    hidden = partial(create_engine, url, hide_parameters=True, json_deserializer=parse_json)
     if not url.startswith("sqlite"):
+        from belong_mail.core import postgresql  # noqa: PLC0415 - some megabytes, for some alone
+
         engine = hidden(pool_pre_ping=True)
-        import_module(POSTGRESQL).configure_engine(engine)
+        postgresql.configure_engine(engine)
         _log_slow_queries(engine)
         return engine
     file, timeout = drivers.parse_sqlite_url(url)
@@ -383,7 +376,13 @@ def _begin_immediate(connection: Any, timeout: float) -> None:
 @cache
 def dialect_insert(dialect: str) -> Any:
     """Return the dialect's `insert`; the other's is not loaded, for it takes 3 MB."""
-    return import_module(f"sqlalchemy.dialects.{dialect}").insert
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+    return postgresql.insert
 
 
 # The last step: each is named by the version that brings it, as `1_0_all_tables.py` is step 1.0.

@@ -49,11 +49,11 @@ class Services:
         return self.sealer.seal(address.encode(), "deliveries.sealed_to")
 
 
-def make_services(settings: Settings, compiled: int = 500) -> Services:
-    """Make the services that the settings ask for; so many statements stay compiled."""
+def make_services(settings: Settings) -> Services:
+    """Make the services that the settings ask for."""
     use_names(settings.names)
     tokens = Tokens(settings.secret_keys)
-    engine = make_engine(settings.database_url, compiled)
+    engine = make_engine(settings.database_url)
     return Services(
         settings=settings,
         writing=sessionmaker(engine, expire_on_commit=False),

@@ -1,13 +1,10 @@
 """The worker process: priority, signals, exit."""
 
-import gc
 import logging
 import os
 import signal
 import sys
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from belong_mail.core import db, logs
 from belong_mail.core.decryption import Keyring, worker_keys
@@ -17,10 +14,6 @@ from belong_mail.worker.loop import Worker, make_worker
 
 log = logging.getLogger(__name__)
 NICENESS = 10
-# Of the session that a process leads.
-AUTOGROUP = Path("/proc/self/autogroup")
-# Statements that stay compiled: those of each turn; those of each minute are compiled anew.
-COMPILED_STATEMENTS = 16
 
 
 def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False) -> None:
@@ -43,24 +36,18 @@ def run_worker(settings: Settings, *, is_draining: bool, is_quiet: bool = False)
 
 
 def _yield_to_pages() -> None:
-    """Let whoever waits for a page have the processor first (setpriority(2), sched(7)).
+    """Let whoever waits for a page have the processor first.
 
-    Linux weighs sessions against each other, not their processes, where it makes groups of them.
     Not on SQLite: who has its one lock must not wait for a processor, or all wait for both.
     """
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    if os.getsid(0) == os.getpid():
-        with suppress(OSError):
-            AUTOGROUP.write_text(str(NICENESS))
 
 
 def _make_ready(settings: Settings) -> Worker:
-    services = make_services(settings, compiled=COMPILED_STATEMENTS)
+    services = make_services(settings)
     db.require_current_schema(services.engine)
     keyring = Keyring(*worker_keys(settings.private_keys, settings.index_keys))
     worker = make_worker(services, keyring)
-    gc.collect()
-    gc.freeze()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.engine.stop())
     return worker

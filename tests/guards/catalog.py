@@ -3875,8 +3875,8 @@ ROWS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "pages-come-before-email",
         "belong_mail/worker/process.py",
-        "            AUTOGROUP.write_text(str(NICENESS))\n",
-        "            pass\n",
+        "max(NICENESS, ",
+        "max(0, ",
         (f"{PAGES_FIRST}[postgresql]",),
     ),
     (
