@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from belong_mail.core import i18n
-from belong_mail.core.db import NO_DATABASE, CompiledStatement, UtcTime, dialect_insert, in_ids, now
+from belong_mail.core.db import NO_DATABASE, UtcTime, dialect_insert, in_ids, now
 from belong_mail.core.decryption import DecryptionError, UnknownKey
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.delivery import pause
@@ -213,8 +213,7 @@ class IssueMailer:
 
     def read(self, session: Session, ids: list[int]) -> Iterator[tuple[int, Compose]]:
         """Read what it takes to write these members' copies, in one query; others are left out."""
-        rows, _ = _READING.run(session.connection(), {"ids": ids, "at": now()})
-        return self.writings(session, rows)
+        return self.writings(session, session.execute(_READING, {"ids": ids, "at": now()}))
 
     def writings(self, session: Session, rows: Iterable[Any]) -> Iterator[tuple[int, Compose]]:
         """Turn what was read of members into what writes their copies."""
@@ -318,7 +317,7 @@ _at = bindparam("at", type_=UtcTime())
 _is_paused = func.coalesce(Subscription.paused_until > _at, false())
 
 
-_READING = CompiledStatement(
+_READING = (
     select(
         Delivery.id,
         Delivery.newsletter_id,

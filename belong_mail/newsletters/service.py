@@ -2,12 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    Integer,
     Select,
     bindparam,
     case,
@@ -227,9 +226,9 @@ def schedule(newsletter: Newsletter, due_at: datetime) -> None:
 
 
 def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ONCE) -> None:
-    """Plan an issue for everybody who is a member now, in stretches; a second time does nothing.
+    """Plan an issue for everybody who is a member now, in chunks; a second time does nothing.
 
-    Of a large group these are the first stretches; `planning.plan_more` goes on. Raises
+    Of a large group these are the first chunks; `planning.plan_more` goes on. Raises
     SubjectNamesGroup and GroupIsRetired.
     """
     if newsletter.queued_at is not None:
@@ -245,46 +244,39 @@ def queue(session: Session, newsletter: Newsletter, at_once: int = PLANNED_AT_ON
 def plan_step(
     session: Session, newsletter: Newsletter, after: int, at_once: int = PLANNED_AT_ONCE
 ) -> None:
-    """Plan stretches of the next memberships of an issue's group; its row is ours until we commit.
+    """Plan chunks of the next memberships of an issue's group; its row is ours until we commit.
 
     Of an issue that has been paused or stopped meanwhile they are halted or withdrawn.
     """
     of_group = Subscription.group_id == newsletter.group_id, Subscription.id > after
     seen = select(Subscription.id).where(*of_group).order_by(Subscription.id).limit(at_once)
     found = seen.subquery()
-    number, last = session.execute(select(func.count(), func.max(found.c.id))).one()
-    if number:
-        stretches = _stretches(newsletter, after, last)
-        columns = ("newsletter_id", "low", "high", "planned", "inserted", "is_halted")
-        session.execute(insert(Chunk).from_select(columns, stretches))
+    number, last = session.execute(
+        select(func.count(), func.coalesce(func.max(found.c.id), after))
+    ).one()
+    receiving = select(Subscription.id).where(
+        *of_group, Subscription.id <= last, *receives(newsletter.queued_at)
+    )
+    ids = session.scalars(receiving.order_by(Subscription.id)).all()
+    is_stopped = newsletter.stopped_at is not None
+    how = {
+        "newsletter_id": newsletter.id,
+        "inserted": 0 if is_stopped else None,
+        "is_halted": newsletter.paused_at is not None and not is_stopped,
+    }
+    if chunks := [{**how, **chunk} for chunk in _chunks(ids, after + 1, last)]:
+        session.execute(insert(Chunk), chunks)
     newsletter.planned_to = last if number == at_once else None
     session.flush()
 
 
-def _stretches(newsletter: Newsletter, after: int, last: int) -> Select[Any]:
-    """Select stretches that leave no gap: who comes back in time is in one of them."""
-    place = (func.row_number().over(order_by=Subscription.id) - 1) // CHUNK_MEMBERS
-    receiving = select(Subscription.id, place.label("place")).where(
-        Subscription.group_id == newsletter.group_id,
-        Subscription.id.between(after + 1, last),
-        *receives(newsletter.queued_at),
-    )
-    members = receiving.subquery()
-    counted = select(
-        members.c.place, func.max(members.c.id).label("high"), func.count().label("planned")
-    )
-    each = counted.group_by(members.c.place).subquery()
-    before = func.lag(each.c.high).over(order_by=each.c.place)
-    is_last = func.lead(each.c.high).over(order_by=each.c.place).is_(None)
-    is_stopped = newsletter.stopped_at is not None
-    return select(
-        literal(newsletter.id),
-        func.coalesce(before, after) + 1,
-        case((is_last, last), else_=each.c.high),
-        each.c.planned,
-        literal(0 if is_stopped else None, Integer),
-        literal(newsletter.paused_at is not None and not is_stopped),
-    ).order_by(each.c.place)
+def _chunks(ids: Sequence[int], low: int, last: int) -> Iterator[dict[str, int]]:
+    """Part members into chunks that leave no gap: who comes back in time is in one of them."""
+    for first in range(0, len(ids), CHUNK_MEMBERS):
+        some = ids[first : first + CHUNK_MEMBERS]
+        high = last if some[-1] == ids[-1] else some[-1]
+        yield {"low": low, "high": high, "planned": len(some)}
+        low = high + 1
 
 
 def is_any_due(session: Session) -> bool:
