@@ -409,7 +409,7 @@ def begin_thread(session: Session, services: Services, code: str = "") -> str:
 def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:
     """Open every page of a lead, with an issue that is a draft and one that is released."""
     places = list(lead_stops(lead.client.application, services))
-    for place in (*places, f"/office/groups/{ended_group(services)}"):
+    for place in (*places, f"/office/groups/{ended_group(services)}", "/office/groups?order=1"):
         yield lead.open(place)
     [release] = [place for place in places if place.endswith("/release")]
     write = release.removesuffix("/release")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
 from belong_mail.core import i18n
-from belong_mail.core.db import required
+from belong_mail.core.db import now, required
 from belong_mail.groups import service as group_service
 from belong_mail.groups.header_words import is_discreet, needs_no_mark
 from belong_mail.groups.models import Group
@@ -38,12 +38,16 @@ STEPS = {"up": -1, "down": 1}
 @office_groups.get("/groups")
 @for_office
 def listed() -> str:
-    language = str(get_locale())
+    """List the groups with what the office looks for; `?order=1`: to put them in another order."""
+    language, zone = str(get_locale()), services().settings.timezone
     with transaction() as session:
-        found = group_service.listed(session)
-        shown = [(group_view(each, language), is_discreet(each)) for each in found]
+        found = office.glance(session, signed_in(), zone, now())
+        shown = [
+            (group_view(each.group, language), is_discreet(each.group), each) for each in found
+        ]
         ended = [group_view(each, language) for each in group_service.listed_ended(session)]
-    return render_template("office/groups.html", groups=shown, ended=ended)
+    name = "order" if "order" in request.args else "groups"
+    return render_template(f"office/{name}.html", groups=shown, ended=ended)
 
 
 @office_groups.route("/new-group", methods=["GET", "POST"])
@@ -80,7 +84,7 @@ def move(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         found = service.find_group(session, slug)
         group_service.move(session, found, STEPS.get(request.form.get("to", ""), 0))
-    return redirect(url_for(".listed", _anchor=slug), 303)
+    return redirect(url_for(".listed", order=1, _anchor=slug), 303)
 
 
 @office_groups.route("/groups/<slug>/launch", methods=["GET", "POST"])

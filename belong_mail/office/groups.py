@@ -1,10 +1,15 @@
 """What the office does with groups: add, describe, mark, order, launch and let them ask."""
 
 from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts import people
+from belong_mail.accounts.models import Account
+from belong_mail.accounts.people import Team
 from belong_mail.accounts.service import NotFound
 from belong_mail.core import audit
 from belong_mail.core.db import required
@@ -14,10 +19,14 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.groups.models import Group, Question
 from belong_mail.leads import page as group_page
+from belong_mail.meetings import service as meetings
 from belong_mail.members.models import WaitlistEntry
+from belong_mail.newsletters.models import Newsletter
 
 # People waiting are told in steps of so many; below that, only that there are fewer.
 WAITING_STEP = 10
+# Of all groups, a year ahead.
+MOST_MEETINGS = 2000
 
 
 class NameTaken(Exception):
@@ -43,6 +52,32 @@ class Described:
     is_discreet: bool
     telling_words: LocalizedText
     allows_personal_addresses: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAtAGlance:
+    """A group with its leaders, the day of its last newsletter and that of its next meeting."""
+
+    group: Group
+    team: Team
+    sent_on: date | None
+    meets_on: date | None
+
+
+def glance(session: Session, by: Account, zone: ZoneInfo, at: datetime) -> list[GroupAtAGlance]:
+    """List the groups that have not ended, in their order; raise NotFound for others' accounts."""
+    sent = select(Newsletter.group_id, func.max(Newsletter.queued_at)).group_by(Newsletter.group_id)
+    newest = session.execute(sent.where(Newsletter.queued_at.is_not(None)))
+    sent_on = {group_id: moment.astimezone(zone).date() for group_id, moment in newest if moment}
+    meets_on: dict[int, date] = {}
+    for each in meetings.upcoming(session, zone, at, MOST_MEETINGS):
+        if not each.is_cancelled:
+            meets_on.setdefault(each.meeting.group_id, each.day)
+    return [
+        GroupAtAGlance(team.group, team, sent_on.get(team.group.id), meets_on.get(team.group.id))
+        for team in people.list_teams(session, by)
+        if team.group is not None
+    ]
 
 
 def described(group: Group) -> Described:

@@ -120,6 +120,7 @@ def _add_template_filters(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters["local_month"] = lambda day: i18n.format_month(day, str(get_locale()))
     app.jinja_env.filters["local_weekday"] = lambda day: i18n.format_weekday(day, str(get_locale()))
     app.jinja_env.filters["local_date"] = partial(in_words, i18n.format_date)
+    app.jinja_env.filters["local_day"] = lambda day: i18n.format_day(day, str(get_locale()), "long")
     app.jinja_env.filters["local_number"] = format_decimal
     app.jinja_env.filters["at_start"] = i18n.at_start
 

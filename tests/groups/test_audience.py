@@ -23,7 +23,6 @@ def test_the_office_says_whom_a_group_welcomes_in_every_language(
     spanish = visitor.open("/groups/asian?lang=es").text
     assert "<li>Las amistades son bienvenidas</li>" in spanish
     assert "Friends are welcome" in visitor.open("/groups/asian/poster").text
-    assert "Friends are welcome" in office.open("/office/groups").text
     assert Form(office.open(PAGE).text).fields["audience_en"] == "Friends are welcome"
     assert office.send(PAGE, audience_en="", audience_es="").status_code == 303
     assert "welcome" not in visitor.open("/groups/asian").text.partition('class="columns"')[0]
@@ -33,7 +32,6 @@ def test_the_office_finds_every_group_from_its_first_page(office: Visitor) -> No
     assert 'href="/office/groups"' in office.open("/office").text
     page = office.open("/office/groups").text
     assert page.count('href="/office/groups/') == 10
-    assert "All staff are welcome" in page
     assert page.count("Not written yet: who is welcome") == 9
 
 

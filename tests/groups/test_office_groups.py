@@ -1,6 +1,6 @@
 """The office adds, describes, marks, orders and launches groups; the quiet-mail gate follows."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -283,3 +283,17 @@ def test_the_trail_says_what_the_office_did_with_a_group(
         ("group no longer marked as discreet", "account"),
         ("group moved in the list", "account"),
     ]
+
+
+def test_the_list_says_who_leads_and_when_a_group_last_wrote_and_meets_next(
+    office: Visitor, services: Services
+) -> None:
+    with services.writing.begin() as session:
+        plan_meeting(session, "asian", starts_on=date(2027, 3, 2))
+        issue = queue_issue(session, "asian")
+        issue.queued_at = datetime(2026, 9, 9, 18, tzinfo=UTC)
+    rows = office.open("/office/groups").text.split('<tr role="row"')
+    [asian] = [row for row in rows if 'id="asian"' in row]
+    assert "Fewer than two" in asian
+    assert "September 9, 2026" in asian
+    assert "March 2, 2027" in asian
