@@ -44,6 +44,8 @@ SYMBOLS: Final[dict[str, tuple[str, ...]]] = {
     "lgbtq": (
         *"🌈⚧⚢⚣⚤⚥⚦⚨⚩👬👭", "👨\u200d👨", "👩\u200d👩", "👨\u200d❤\u200d👨", "👩\u200d❤\u200d👩",
         "👨\u200d❤\u200d💋\u200d👨", "👩\u200d❤\u200d💋\u200d👩",
+        # The colors of a rainbow, or of a flag, in a row.
+        "🧡💛💚", "🟧🟨🟩", "🟠🟡🟢", "🩵🩷🤍", "💙🩷🤍",
     ),
     "people-with-disabilities": (*"♿🦽🦼🦯🦻🧏🦮🦾🦿🤟♾", "🐕\u200d🦺"),
     "autoimmune": tuple("🎗💉💊"),

@@ -82,6 +82,10 @@ def test_a_filler_that_counts_as_a_letter_parts_no_word(filler: str) -> None:
         (DISABLED, "🐕‍🦺"), (DISABLED, "♾️ day"), (DISABLED, "🧑🏽‍🦽"), (DISABLED, "Inválidos"),
         (DISABLED, "Lengua de señas"), (AUTOIMMUNE, "💉"),
         (AUTOIMMUNE, "autoimmune"), (AUTOIMMUNE, "Auto-immune day"), (AUTOIMMUNE, "Autoinmune"),
+        (LGBTQ, "Out & proud"), (LGBTQ, "Gender-affirming care"), (LGBTQ, "TDOV"),
+        (LGBTQ, "Lunch ❤️🧡💛💚💙💜"), (LGBTQ, "Afirmación de género"),
+        (DISABLED, "Hearing loss"), (DISABLED, "ASL class"), (DISABLED, "Pérdida auditiva"),
+        (AUTOIMMUNE, "MS walk"), (AUTOIMMUNE, "Insulina"),
         (AUTOIMMUNE, "Lupus"), (AUTOIMMUNE, "Enfermedades crónicas"),
     ],
 )  # fmt: skip
