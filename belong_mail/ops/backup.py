@@ -36,6 +36,8 @@ BESIDE = ("-wal", "-shm", "-journal")
 FAILED = "{} failed, see above. Is it as new as the server?"
 # In PostgreSQL.
 TRIGGER_FUNCTIONS = "deliveries_count_insert(), deliveries_count_update()"
+# At the lowest level: most of what is kept is encrypted and cannot be made smaller.
+DUMPING = ("--format=custom", "--compress=1")
 REPLACING = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
 
 
@@ -109,7 +111,7 @@ def backup(engine: Engine, file: Path, mark: BackupMark, recipient: Recipient | 
 def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
     if engine.dialect.name != "sqlite":
         with part.open("wb") as out:
-            _tool("pg_dump", engine, "--format=custom", stdout=out)
+            _tool("pg_dump", engine, *DUMPING, stdout=out)
         return
     with closing(_sqlite(engine.url.database or "")) as source:
         _dump(source, part)
@@ -120,7 +122,7 @@ def _copy(engine: Engine, part: Path, mark: BackupMark) -> None:
 
 def _encrypt_dump(engine: Engine, part: Path, public_key: str) -> None:
     """Encrypt what pg_dump says while it says it: nothing is in the clear on this disk."""
-    command, environment = _call("pg_dump", engine, "--format=custom")
+    command, environment = _call("pg_dump", engine, *DUMPING)
     with (
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as dump,  # noqa: S603 - our own
         part.open("wb") as out,

@@ -295,7 +295,7 @@ def test_an_issue_is_paused_resumed_and_stopped_by_command(
 
 @on_sqlite
 @pytest.mark.parametrize(
-    "command", [("doctor",), ("keys", "status"), ("db", "upgrade"), ("worker",)]
+    "command", [("doctor",), ("keys", "rotate"), ("db", "upgrade"), ("worker",)]
 )
 def test_wrong_settings_are_all_said_before_anything_starts(
     command: tuple[str, ...], environment: Settings

@@ -147,6 +147,7 @@ def test_a_drill_opens_a_copy_apart_and_leaves_nothing(
     before = dump_of(services)
     said = succeed(given, *drill_of(place, copy))
     assert "ok\tThe keys here open rows of every kind" in said
+    assert "role" not in said, "the web does not use the database of a drill"
     assert dump_of(services) == before
     assert relay.accepted == []
     if not drill_of(place, copy)[3:]:
