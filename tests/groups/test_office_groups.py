@@ -294,6 +294,5 @@ def test_the_list_says_who_leads_and_when_a_group_last_wrote_and_meets_next(
         issue.queued_at = datetime(2026, 9, 9, 18, tzinfo=UTC)
     rows = office.open("/office/groups").text.split('<tr role="row"')
     [asian] = [row for row in rows if 'id="asian"' in row]
-    assert "Fewer than two" in asian
     assert "September 9, 2026" in asian
     assert "March 2, 2027" in asian
