@@ -1,50 +1,48 @@
-"""Leads in their seats: signed in through the mailed link, as a browser does it."""
+"""Leads and the office in their seats; `tests/test_sign_in.py` goes there by the mailed link."""
 
 from flask import Flask
+from flask import session as cookie
 
 from belong_mail.accounts import invitations
+from belong_mail.accounts import session as browsers
+from belong_mail.core.db import required
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import Visitor
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 
-def sign_in(
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-    slug: str,
-    address: str = "",
-) -> Visitor:
+def sign_in(app: Flask, keyring: Keyring, slug: str, address: str = "") -> Visitor:
+    """Return a browser in which somebody is signed in who leads a group."""
     address = address or f"lead-of-{slug}@dpsk12.org"
+    services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
-        invitations.invite(
-            session, keyring.opener, keyring.index, group_named(session, slug), address
-        )
-    lead = Visitor(app.test_client())
-    lead.send("/sign-in", email=address)
-    worker.drain()
-    lead.press(link_to(relay.to(address)[-1], "sign-in"))
-    return lead
+        group = group_named(session, slug)
+        invitations.invite(session, keyring.opener, keyring.index, group, address)
+    return signed_in(app, keyring, address)
 
 
-def sign_in_office(
-    app: Flask,
-    services: Services,
-    keyring: Keyring,
-    worker: Worker,
-    relay: Server,
-    address: str = "office@dpsk12.org",
-) -> Visitor:
+def sign_in_office(app: Flask, keyring: Keyring, address: str = "office@dpsk12.org") -> Visitor:
     """Return a browser in which somebody is signed in who works for the office and leads none."""
+    services: Services = app.extensions["belong"]
     with services.writing.begin() as session:
         invitations.invite_office(session, keyring.opener, keyring.index, address)
-    office = Visitor(app.test_client())
-    office.send("/sign-in", email=address)
-    worker.drain()
-    office.press(link_to(relay.to(address)[-1], "sign-in"))
-    return office
+    return signed_in(app, keyring, address)
+
+
+def signed_in(
+    app: Flask, keyring: Keyring, address: str, browser: Visitor | None = None
+) -> Visitor:
+    """Sign an account in, as the page of a mailed link does, without the email."""
+    browser = browser or Visitor(app.test_client())
+    services: Services = app.extensions["belong"]
+    with app.test_request_context(), services.writing.begin() as session:
+        found = invitations.find_account(session, keyring.index, address)
+        account = required(found, LookupError)
+        browsers.start_session(session, account)
+        answer = browsers.go_home(account)
+        app.session_interface.save_session(app, cookie, answer)
+    for each in answer.headers.getlist("Set-Cookie"):
+        name, _, value = each.partition(";")[0].partition("=")
+        browser.client.set_cookie(name, value)
+    return browser

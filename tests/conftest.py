@@ -174,16 +174,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def lead(app: Flask, keyring: Keyring) -> Visitor:
     """A signed-in lead of The Village."""
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+    return sign_in(app, keyring, "the-village")
 
 
 @pytest.fixture
-def other_lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def other_lead(app: Flask, keyring: Keyring) -> Visitor:
     """A signed-in lead of another group."""
-    return sign_in(app, services, keyring, worker, relay, "asian")
+    return sign_in(app, keyring, "asian")

@@ -36,6 +36,7 @@ from belong_mail.pages import dev_mailbox
 from belong_mail.web.access import Access, endpoints
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to, path_of
+from tests.clients import signed_in
 from tests.factories import group_named, make_member, plan_meeting, queue_issue
 from tests.servers.smtp import Server
 
@@ -308,16 +309,10 @@ def invite(services: Services, keyring: Keyring) -> None:
         invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
 
 
-def sign_in(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    """Return a browser, with its cookie, in which a lead is signed in."""
-    invite(services, keyring)
-    lead = Visitor(app.test_client())
-    lead.send("/sign-in", email=LEAD)
-    worker.drain()
-    assert lead.press(link_to(relay.to(LEAD)[-1], "sign-in")).status_code == 303
-    return lead
+def sign_in(app: Flask, keyring: Keyring) -> Visitor:
+    """Return a browser in which somebody is signed in who leads a group and is of the office."""
+    invite(app.extensions["belong"], keyring)
+    return signed_in(app, keyring, LEAD)
 
 
 def lead_stops(app: Flask, services: Services) -> Iterator[str]:

@@ -21,12 +21,10 @@ from belong_mail.web.access import (
     no_cookie,
     public,
 )
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in, sign_in_office
 from tests.district_names import DISTRICT
 from tests.factories import group_named
-from tests.servers.smtp import Server
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PRODUCTION = pytest.mark.parametrize(
@@ -78,13 +76,13 @@ def test_app_does_not_start_with_a_page_that_says_not_who_may_open_it(app: Flask
     ],
 )
 def test_page_is_opened_by_whom_its_mark_names(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    app: Flask, services: Services, keyring: Keyring,
     mark: Mark, seats: str,
 ) -> None:  # fmt: skip
     """Whatever the view itself does; the right that ends while somebody is signed in counts."""
     add_page(app, mark(lambda: PAGE))
-    lead = sign_in(app, services, keyring, worker, relay, "asian")
-    office = sign_in_office(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring, "asian")
+    office = sign_in_office(app, keyring)
     for name, browser in (("lead", lead), ("office", office)):
         answer = browser.open("/new")
         is_named = name in seats.split()

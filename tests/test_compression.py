@@ -75,7 +75,7 @@ def test_no_answer_with_a_secret_or_a_strangers_words_is_compressed(
     services: Services,
     keyring: Keyring,
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     reference = reference_of(visitor)
     places = [stop.url for stop in stops(services, links, reference) if stop.is_private]

@@ -195,12 +195,10 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
     app: Flask,
     services: Services,
     keyring: Keyring,
-    worker: Worker,
-    relay: Server,
     sent: dict[str, str],
 ) -> None:
     """Our pages forbid a Referer, so no browser sends one, and `Origin` is null in most."""
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     ours = {"X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin", **sent}
     lead.headers = ours
     new = "/lead/groups/the-village/newsletters"

@@ -374,7 +374,7 @@ def test_every_template_compiles_and_every_page_of_them_is_shown_somewhere(
     assert {page.status_code for page in used(visitor, worker, relay)} == {200}
     assert open_thread(visitor, services).status_code == 200
     assert visitor.client.post("/contact", headers={"Origin": "null"}).status_code == 403
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     for _page in (*all_of_a_lead(lead, services), *prove_again(lead, worker, relay)):
         pass
     environment = app.jinja_env
@@ -460,11 +460,9 @@ def test_whom_we_do_not_know_is_refused_where_a_lead_is_let_in(
     app: Flask,
     services: Services,
     keyring: Keyring,
-    worker: Worker,
-    relay: Server,
     visitor: Visitor,
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     places = list(lead_stops(app, services))
     assert len(places) >= 8
     for place in places:
@@ -481,7 +479,7 @@ def test_reading_any_page_or_mailed_link_changes_nothing(
     services: Services,
     keyring: Keyring,
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     lead_places = list(lead_stops(app, services))
     links = mailed_links(visitor, worker, relay, services, keyring)
     places = list(stops(services, links, reference_of(visitor)))

@@ -200,9 +200,9 @@ def test_a_slow_query_is_logged_without_values(services: Services, lines: Lines)
 
 @on_sqlite
 def test_who_signs_in_is_logged_as_that_somebody_did(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server, lines: Lines
+    app: Flask, keyring: Keyring, lines: Lines
 ) -> None:
-    sign_in(app, services, keyring, worker, relay, "asian")
+    sign_in(app, keyring, "asian")
     kinds = [each["kind"] for each in lines() if each["event"] == "recorded"]
     assert "signed_in" in kinds
     assert "@" not in str(lines())

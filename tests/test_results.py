@@ -101,10 +101,8 @@ def test_nobody_is_said_to_get_no_email_who_has_not_asked_for_it(
     assert told in visitor.open(asked).text
 
 
-def test_what_came_of_a_press_is_in_the_title(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+def test_what_came_of_a_press_is_in_the_title(app: Flask, keyring: Keyring) -> None:
+    lead = sign_in(app, keyring, "the-village")
     page = "/lead/groups/the-village/page"
     assert "<title>Saved: " not in lead.open(page).text
     saved = lead.send(page, summary_en="Tea for everyone")

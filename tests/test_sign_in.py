@@ -58,10 +58,10 @@ def test_a_lead_signs_in_once_and_out_again(
 @pytest.mark.parametrize("everywhere", [{}, {"everywhere": "1"}], ids=["here", "everywhere"])
 def test_signing_out_empties_the_browser_where_it_may_be_told_to(
     everywhere: dict[str, str],
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    app: Flask, services: Services, keyring: Keyring,
 ) -> None:  # fmt: skip
     """Signing out leaves nothing but what makes the browser known; "everywhere" takes that too."""
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     token = Form(lead.open("/lead/").text).fields["csrf_token"]
     answer = lead.press("/sign-out", csrf_token=token, **everywhere)
     is_secure = services.settings.base_url.startswith("https:")

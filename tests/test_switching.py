@@ -49,7 +49,7 @@ def form_pages(
     keyring: Keyring,
 ) -> Iterator[tuple[Visitor, str]]:
     """Find every page with a form to fill in, and who can open it."""
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     places = pages_of(services, links, reference_of(visitor))
     for who, paths in ((visitor, places), (lead, list(lead_stops(app, services)))):
@@ -88,9 +88,9 @@ def test_a_form_shows_itself_in_another_language_with_everything_typed(
 
 
 def test_a_draft_that_somebody_changed_meanwhile_is_not_overwritten_after_a_switch(
-    app: Flask, worker: Worker, relay: Server, services: Services, keyring: Keyring
+    app: Flask, services: Services, keyring: Keyring
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     [path] = [
         place
         for place in lead_stops(app, services)
@@ -112,7 +112,7 @@ def test_every_page_that_can_be_opened_offers_the_other_language(
     services: Services,
     keyring: Keyring,
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     places = pages_of(services, links, reference_of(visitor))
     for who, paths in ((visitor, places), (lead, list(lead_stops(app, services)))):

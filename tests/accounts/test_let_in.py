@@ -25,13 +25,11 @@ BUTTON = "Lost passkey or account: let them sign in by email"
 
 
 @pytest.fixture
-def office(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def office(app: Flask, keyring: Keyring) -> Visitor:
     """Somebody of the office is signed in, a colleague of the lead, and one of another group."""
-    sign_in(app, services, keyring, worker, relay, "the-village", COLLEAGUE)
-    sign_in(app, services, keyring, worker, relay, "asian", ELSEWHERE)
-    return sign_in_office(app, services, keyring, worker, relay, OFFICE)
+    sign_in(app, keyring, "the-village", COLLEAGUE)
+    sign_in(app, keyring, "asian", ELSEWHERE)
+    return sign_in_office(app, keyring, OFFICE)
 
 
 @pytest.fixture
@@ -41,11 +39,11 @@ def device() -> Authenticator:
 
 @pytest.fixture
 def owner(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    app: Flask, keyring: Keyring, worker: Worker,
     device: Authenticator,
 ) -> Visitor:  # fmt: skip
     """A lead whose device has a passkey here."""
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     add(lead, device)
     worker.drain()
     return lead

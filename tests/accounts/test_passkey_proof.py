@@ -26,10 +26,8 @@ PROOF, BEGIN, FINISH = "/account/proof", "/account/proof/passkey", "/account/pro
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+def lead(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, "the-village")
 
 
 @pytest.fixture
@@ -112,10 +110,10 @@ def test_a_link_that_was_asked_for_before_the_passkey_proves_nothing(
 
 
 def test_the_passkey_of_somebody_else_proves_nothing(
-    owner: Visitor, device: Authenticator, app: Flask, services: Services, keyring: Keyring,
-    worker: Worker, relay: Server,
+    owner: Visitor, device: Authenticator, app: Flask, keyring: Keyring,
+
 ) -> None:  # fmt: skip
-    theirs, other = Authenticator(), sign_in(app, services, keyring, worker, relay, "asian")
+    theirs, other = Authenticator(), sign_in(app, keyring, "asian")
     add(other, theirs)
     given = owner.press(FINISH, csrf_token=token_of(owner), answer=answer_of(owner, theirs))
     assert given.status_code == 403

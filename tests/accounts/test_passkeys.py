@@ -38,10 +38,8 @@ BEGIN, FINISH = "/sign-in/passkey", "/sign-in/passkey/finish"
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+def lead(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, "the-village")
 
 
 @pytest.fixture
@@ -188,9 +186,9 @@ def remove_newest(owner: Visitor) -> TestResponse:
 
 
 def test_nobody_removes_the_passkey_of_somebody_else(
-    owner: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    owner: Visitor, app: Flask, services: Services, keyring: Keyring
 ) -> None:
-    other = sign_in(app, services, keyring, worker, relay, "asian")
+    other = sign_in(app, keyring, "asian")
     theirs = Form(owner.open(PAGE).text)
     token = Form(other.open("/lead/").text).fields["csrf_token"]
     given = other.press(theirs.action, csrf_token=token, passkey=theirs.fields["passkey"])
@@ -459,9 +457,9 @@ def test_a_count_that_goes_back_stands_in_the_trail(
 
 def test_a_passkey_is_added_to_one_account_once(
     owner: Visitor, device: Authenticator, app: Flask, services: Services, keyring: Keyring,
-    worker: Worker, relay: Server,
+
 ) -> None:  # fmt: skip
-    other = sign_in(app, services, keyring, worker, relay, "asian")
+    other = sign_in(app, keyring, "asian")
     for phone in (owner, other):
         assert add(phone, device).status_code == 422
     assert count(services) == 1

@@ -20,6 +20,7 @@ from belong_mail.leads import mailbox
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.clients import signed_in
 from tests.factories import group_named
 from tests.markers import on_both, on_sqlite
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -43,20 +44,12 @@ def scenario(
 
 @pytest.fixture
 def office(app: Flask, scenario: Scenario) -> Visitor:
-    return signed_in(app, scenario, OFFICE)
+    return signed_in(app, scenario.keyring, OFFICE)
 
 
 def add_office(scenario: Scenario, address: str) -> None:
     with scenario.services.writing.begin() as session:
         invitations.invite_office(session, scenario.keyring.opener, scenario.keyring.index, address)
-
-
-def signed_in(app: Flask, scenario: Scenario, address: str) -> Visitor:
-    browser = Visitor(app.test_client())
-    browser.send("/sign-in", email=address)
-    browser.press(link_to(scenario.mails(address)[-1], "sign-in"))
-    assert browser.open("/lead/").status_code == 200
-    return browser
 
 
 def group_id(scenario: Scenario, slug: str) -> str:
@@ -113,7 +106,7 @@ def test_one_invitation_for_two_groups_is_accepted_with_one_press(
         assert "The Village Belong Group" in words
         assert "The Asian Belong Group" in words
     assert scenario.visitor.press(link_to(mail, "invitation")).status_code == 303
-    lead = signed_in(app, scenario, NEW)
+    lead = signed_in(app, scenario.keyring, NEW)
     assert "The Village" in lead.open("/lead/").text
     assert "Asian" in lead.open("/lead/").text
     assert "hasn’t accepted" not in office.open(PAGE).text
@@ -140,7 +133,7 @@ def test_a_colleague_has_the_offices_pages_only_after_accepting(
     assert mail["Subject"] == INVITED
     assert "work for the Belong office" in text_of(mail)
     scenario.visitor.press(link_to(mail, "invitation"))
-    assert signed_in(app, scenario, COLLEAGUE).open(PAGE).status_code == 200
+    assert signed_in(app, scenario.keyring, COLLEAGUE).open(PAGE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -266,7 +259,7 @@ def test_removing_a_lead_counts_at_once_and_is_told(
 ) -> None:
     scenario.invite_lead(LEAD)
     scenario.invite_lead(NEW)
-    lead = signed_in(app, scenario, LEAD)
+    lead = signed_in(app, scenario.keyring, LEAD)
     page = office.open(f"{PAGE}/{known(scenario, LEAD).public_id}/remove").text
     assert "Leader of The Village Belong Group" in page
     assert press(office, scenario, LEAD, "remove", VILLAGE).status_code == 303
@@ -309,11 +302,11 @@ def test_a_link_that_waits_leaves_and_opens_nothing_for_a_removed_lead(
 
 def test_sessions_of_somebody_are_ended(app: Flask, scenario: Scenario, office: Visitor) -> None:
     scenario.invite_lead(LEAD)
-    lead = signed_in(app, scenario, LEAD)
+    lead = signed_in(app, scenario.keyring, LEAD)
     assert press(office, scenario, LEAD, "sign_out").status_code == 303
     assert lead.open("/lead/").status_code == 302
     assert office.open(PAGE).status_code == 200
-    signed_in(app, scenario, LEAD)
+    signed_in(app, scenario.keyring, LEAD)
 
 
 def test_the_last_office_account_is_not_removed(
@@ -324,7 +317,7 @@ def test_the_last_office_account_is_not_removed(
     assert "Invite a colleague first" in office.open(answer.location).text
     assert known(scenario, OFFICE).is_office
     add_office(scenario, COLLEAGUE)
-    colleague = signed_in(app, scenario, COLLEAGUE)
+    colleague = signed_in(app, scenario.keyring, COLLEAGUE)
     assert "done=last" not in press(colleague, scenario, OFFICE, "remove", "office").location
     assert office.open(PAGE).status_code == 302
     assert known(scenario, OFFICE).wrapped_office is None, "the worker forgets the proof too"

@@ -20,7 +20,7 @@ from belong_mail.web.access import Access, endpoints
 from belong_mail.worker.loop import Worker
 from tests import crawl
 from tests.browser_client import Form, Visitor, link_to
-from tests.clients import sign_in
+from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
 from tests.leads.test_signed_out import FORMS, WITHOUT_WORDS, fill_in, path_for
 from tests.servers.smtp import Server
@@ -37,11 +37,9 @@ MARKED = {
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def lead(app: Flask, keyring: Keyring) -> Visitor:
     """Sign in somebody who leads a group and works for the office."""
-    return crawl.sign_in(app, services, keyring, worker, relay)
+    return crawl.sign_in(app, keyring)
 
 
 @pytest.fixture
@@ -169,11 +167,8 @@ def test_the_link_proves_no_other_session_of_the_same_account_or_of_another(
 ) -> None:  # fmt: skip
     """Who took a cookie asks for a link, and has its owner open it: that raises nobody."""
     link = ask(later, worker, relay)
-    other = sign_in(app, services, keyring, worker, relay, "asian", "other@dpsk12.org")
-    same = Visitor(app.test_client())
-    same.send("/sign-in", email=crawl.LEAD)
-    worker.drain()
-    same.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in"))
+    other = sign_in(app, keyring, "asian", "other@dpsk12.org")
+    same = signed_in(app, keyring, crawl.LEAD)
     for browser in (other, same, Visitor(app.test_client())):
         refused = browser.press(link)
         assert refused.status_code == 403

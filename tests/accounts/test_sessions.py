@@ -13,6 +13,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, link_to
+from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
@@ -31,14 +32,6 @@ def scenario(
     return scenario
 
 
-def signed_in(app: Flask, scenario: Scenario, address: str = LEAD) -> Visitor:
-    browser = Visitor(app.test_client())
-    browser.send("/sign-in", email=address)
-    browser.press(link_to(scenario.mails(address)[-1], "sign-in"))
-    assert browser.open("/lead/").status_code == 200
-    return browser
-
-
 def rows(scenario: Scenario) -> list[str]:
     """List the sessions, the first to begin first."""
     with scenario.services.reading.begin() as session:
@@ -46,7 +39,7 @@ def rows(scenario: Scenario) -> list[str]:
 
 
 def test_ones_sessions_are_listed_and_one_is_ended(app: Flask, scenario: Scenario) -> None:
-    phone, here = signed_in(app, scenario), signed_in(app, scenario)
+    phone, here = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, LEAD)
     page = here.open(PAGE).text
     assert page.count("Since ") == 2
     assert page.count("This one, where you are now") == 1
@@ -66,8 +59,8 @@ def test_of_a_browser_nothing_is_kept(app: Flask, scenario: Scenario) -> None:
 
 
 def test_all_but_this_one_are_ended_with_one_press(app: Flask, scenario: Scenario) -> None:
-    others = [signed_in(app, scenario) for _ in range(2)]
-    here, elses = signed_in(app, scenario), signed_in(app, scenario, OTHER)
+    others = [signed_in(app, scenario.keyring, LEAD) for _ in range(2)]
+    here, elses = signed_in(app, scenario.keyring, LEAD), signed_in(app, scenario.keyring, OTHER)
     token = Form(here.open(PAGE).text).fields["csrf_token"]
     here.press(f"{PAGE}/end", csrf_token=token, others="1")
     assert [each.open("/lead/").status_code for each in others] == [302, 302]
@@ -78,7 +71,7 @@ def test_all_but_this_one_are_ended_with_one_press(app: Flask, scenario: Scenari
 def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
     app: Flask, scenario: Scenario
 ) -> None:
-    elses, here = signed_in(app, scenario, OTHER), signed_in(app, scenario)
+    elses, here = signed_in(app, scenario.keyring, OTHER), signed_in(app, scenario.keyring, LEAD)
     page = here.open(PAGE).text
     other, _own = rows(scenario)
     assert other not in page
@@ -90,7 +83,7 @@ def test_a_session_of_somebody_else_is_neither_listed_nor_ended(
 def test_each_page_says_until_when_one_is_signed_in(app: Flask, scenario: Scenario) -> None:
     zone = scenario.services.settings.timezone
     with time_machine.travel(now(), tick=False) as clock:
-        lead = signed_in(app, scenario)
+        lead = signed_in(app, scenario.keyring, LEAD)
         begun = now()
 
         def says(ends: timedelta) -> bool:

@@ -79,7 +79,7 @@ def pages(
         yield name, answer
     for answer in crawl.used(visitor, worker, relay):
         yield "used", answer
-    lead = crawl.sign_in(app, services, keyring, worker, relay)
+    lead = crawl.sign_in(app, keyring)
     for path in list(crawl.lead_stops(app, services)):
         yield from in_each_language(lead, path)
     for answer in crawl.all_of_a_lead(lead, services):

@@ -38,13 +38,11 @@ def write(visitor: Visitor, **typed: str) -> str:
 
 
 @pytest.fixture
-def office(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def office(app: Flask, services: Services, keyring: Keyring) -> Visitor:
     """Somebody who answers for the office, and leads a group besides."""
     with services.writing.begin() as session:
         invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
-    return sign_in(app, services, keyring, worker, relay, "asian")
+    return sign_in(app, keyring, "asian")
 
 
 def answer(office: Visitor, worker: Worker, relay: Server, words: str = ANSWERED) -> None:
@@ -174,11 +172,9 @@ def test_nobody_else_answers_a_lead_neither(
     app: Flask,
     services: Services,
     keyring: Keyring,
-    worker: Worker,
-    relay: Server,
 ) -> None:
     write(visitor)
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     with services.reading.begin() as session:
         reference = session.scalars(select(Thread.reference)).one()
     assert 'href="/office"' not in lead.open("/lead/").text

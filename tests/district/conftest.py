@@ -6,13 +6,11 @@ import pytest
 from flask import Flask
 
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in as sign_in_by_link
 from tests.district import trips
 from tests.servers.identity_provider import Provider, identity_provider
-from tests.servers.smtp import Server
 
 LEAD = "lead-of-the-village@dpsk12.org"
 
@@ -37,11 +35,9 @@ def settings(provider: Provider) -> dict[str, str]:
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def lead(app: Flask, keyring: Keyring) -> Visitor:
     """A lead who has signed in by a mailed link."""
-    return sign_in_by_link(app, services, keyring, worker, relay, "the-village")
+    return sign_in_by_link(app, keyring, "the-village")
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_the_office_switches_somebody_back_and_those_concerned_hear_of_it(
 ) -> None:  # fmt: skip
     with services.writing.begin() as session:
         invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
-    office = sign_in(app, services, keyring, worker, relay, "lgbtq", OFFICE)
+    office = sign_in(app, keyring, "lgbtq", OFFICE)
     page = f"/office/leads/{account_of(services, keyring, LEAD).public_id}"
     assert BUTTON in office.open(page).text
     token = Form(office.open(page).text).fields["csrf_token"]

@@ -65,9 +65,9 @@ def test_no_link_is_mailed_to_who_signs_in_by_the_district_and_the_page_does_not
 
 
 def test_links_that_are_on_their_way_and_other_sessions_end_with_linking(
-    app: Flask, services: Services, keyring: Keyring, lead: Visitor, worker: Worker, relay: Server
+    app: Flask, keyring: Keyring, lead: Visitor, worker: Worker, relay: Server
 ) -> None:
-    other = sign_in_by_link(app, services, keyring, worker, relay, "the-village")
+    other = sign_in_by_link(app, keyring, "the-village")
     waiting = Visitor(app.test_client())
     waiting.send("/sign-in", email=LEAD)
     worker.drain()
@@ -178,11 +178,11 @@ def test_signing_in_replaces_the_session_that_the_browser_had(
 
 def test_one_person_of_the_district_is_one_account(
     app: Flask, services: Services, keyring: Keyring, linked: Visitor, worker: Worker,
-    relay: Server,
+
 ) -> None:  # fmt: skip
     """Neither a second account of theirs nor a second person of one account is linked."""
     assert linked
-    other = sign_in_by_link(app, services, keyring, worker, relay, "lgbtq")
+    other = sign_in_by_link(app, keyring, "lgbtq")
     assert trips.link(other).status_code == 403
     worker.drain()
     with services.reading.begin() as session:
@@ -191,9 +191,9 @@ def test_one_person_of_the_district_is_one_account(
 
 def test_the_worker_links_nobody_twice_whatever_the_web_asks(
     app: Flask, services: Services, keyring: Keyring, lead: Visitor, worker: Worker,
-    relay: Server,
+
 ) -> None:  # fmt: skip
-    other = sign_in_by_link(app, services, keyring, worker, relay, "lgbtq")
+    other = sign_in_by_link(app, keyring, "lgbtq")
     assert trips.link(lead).status_code == trips.link(other).status_code == 303
     worker.drain()
     with services.reading.begin() as session:

@@ -335,7 +335,7 @@ def test_a_file_has_a_name_that_every_system_knows(title: str, name: str) -> Non
 
 
 def test_the_office_reads_the_flyers_of_a_newsletter(
-    app: Flask, lead: Visitor, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, lead: Visitor, services: Services, keyring: Keyring
 ) -> None:
     page = begin(lead)
     write(lead, page)
@@ -343,7 +343,7 @@ def test_the_office_reads_the_flyers_of_a_newsletter(
     [one] = kept(services)
     with services.writing.begin() as session:
         session.execute(update(Newsletter).values(due_at=now() + timedelta(days=1)))
-    office = crawl.sign_in(app, services, keyring, worker, relay)
+    office = crawl.sign_in(app, keyring)
     there = page.replace("/lead/", "/office/")
     assert f"{there}/flyers/{one.public_id}" in office.open(f"{there}/read").text
     answer = office.open(f"{there}/flyers/{one.public_id}")

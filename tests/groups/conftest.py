@@ -6,19 +6,15 @@ from flask import Flask
 from belong_mail.accounts import invitations
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor
 from tests.clients import sign_in
-from tests.servers.smtp import Server
 
 LEAD = "lead-of-asian@dpsk12.org"
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "asian")
+def lead(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, "asian")
 
 
 @pytest.fixture

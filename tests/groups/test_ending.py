@@ -22,8 +22,8 @@ from belong_mail.newsletters import release
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Form, Visitor, link_to, text_of
-from tests.clients import sign_in
+from tests.browser_client import Form, Visitor, text_of
+from tests.clients import sign_in, signed_in
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
 from tests.scenario import Scenario
@@ -37,11 +37,9 @@ GOES_ON = "One of the Belong groups goes on after all"
 
 
 @pytest.fixture
-def office(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def office(app: Flask, services: Services, keyring: Keyring) -> Visitor:
     """Sign in somebody who leads the group and answers for the office."""
-    visitor = sign_in(app, services, keyring, worker, relay, SLUG)
+    visitor = sign_in(app, keyring, SLUG)
     with services.writing.begin() as session:
         invitations.invite_office(session, keyring.opener, keyring.index, LEAD)
     return visitor
@@ -262,7 +260,7 @@ def test_a_group_that_was_to_end_goes_on_and_all_are_told(
 
 def sign_in_again(office: Visitor, scenario: Scenario) -> Visitor:
     app = office.client.application
-    lead = sign_in(app, scenario.services, scenario.keyring, scenario.worker, scenario.relay, SLUG)
+    lead = sign_in(app, scenario.keyring, SLUG)
     assert lead.open(PAGE).status_code == 200
     return lead
 
@@ -342,8 +340,6 @@ def test_the_office_reads_of_an_ended_group_when_that_was_and_what_becomes_of_it
     assert (after.name, after.retired_at) == (before.name, before.retired_at)
     later(scenario, clock, days=4)
     later(scenario, clock, days=4)
-    office.send("/sign-in", email=LEAD)
-    scenario.worker.drain()
-    office.press(link_to(scenario.relay.to(LEAD)[-1], "sign-in"))
+    signed_in(office.client.application, scenario.keyring, LEAD, office)
     assert "All of its memberships were deleted on" in office.open(PAGE).text
     assert scenario.visitor.open(PAGE).status_code in {302, 303}

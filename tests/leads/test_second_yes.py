@@ -79,7 +79,7 @@ class Room:
 def room(
     lead: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> Room:
-    second = sign_in(app, services, keyring, worker, relay, "the-village", SECOND)
+    second = sign_in(app, keyring, "the-village", SECOND)
     with services.writing.begin() as session:
         make_members(session, keyring, 1)
         group_named(session, "the-village").second_yes = "always"
@@ -256,13 +256,13 @@ def test_an_operators_command_needs_no_second_yes_until_its_words_change(
 
 
 def test_a_discreet_group_with_two_leaders_asks_by_default(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring
 ) -> None:
-    first = sign_in(app, services, keyring, worker, relay, "lgbtq")
+    first = sign_in(app, keyring, "lgbtq")
     page = begin(first, "lgbtq")
     first.send(page, subject="Tea", text="Come.")
     assert "Ask for a second OK" not in first.open(f"{page}/release").text
-    sign_in(app, services, keyring, worker, relay, "lgbtq", SECOND)
+    sign_in(app, keyring, "lgbtq", SECOND)
     assert "Ask for a second OK" in first.open(f"{page}/release").text
     with services.reading.begin() as session:
         assert approval.is_wanted(session, group_named(session, "lgbtq"))
@@ -270,12 +270,12 @@ def test_a_discreet_group_with_two_leaders_asks_by_default(
 
 
 def test_leaders_turn_it_on_and_only_the_office_turns_it_off(
-    lead: Visitor, app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, app: Flask, services: Services, keyring: Keyring
 ) -> None:
     setting = "/lead/groups/the-village/second-ok"
     assert "at least two leaders" in lead.open(setting).text
     act(lead, "/lead/groups/the-village", "second-ok", 409)
-    sign_in(app, services, keyring, worker, relay, "the-village", SECOND)
+    sign_in(app, keyring, "the-village", SECOND)
     assert lead.send(setting).status_code == 303
     assert "Only the office can turn this off." in lead.open(setting).text
     page = write(lead)

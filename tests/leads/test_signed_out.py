@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -17,15 +18,13 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.web.access import Access, endpoints
-from belong_mail.worker.loop import Worker
 from tests import crawl
-from tests.browser_client import Form, Visitor, link_to, path_of
-from tests.clients import sign_in
+from tests.browser_client import Form, Visitor, path_of
+from tests.clients import sign_in, signed_in
 from tests.db_dump import kept_of
 from tests.flyers.samples import flyer
 from tests.pictures.samples import picture
 from tests.servers.authenticator import Authenticator
-from tests.servers.smtp import Server
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SOON = f"{now() + timedelta(days=30):%Y-%m-%d}"
@@ -115,11 +114,9 @@ ENDS = pytest.mark.parametrize("end", [sit_still, sign_out_elsewhere, sign_out_e
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
+def lead(app: Flask, keyring: Keyring) -> Visitor:
     """Sign in somebody who leads a group and answers for the office."""
-    return crawl.sign_in(app, services, keyring, worker, relay)
+    return crawl.sign_in(app, keyring)
 
 
 @pytest.fixture
@@ -130,15 +127,9 @@ def pages(app: Flask, services: Services) -> dict[str, str]:
 
 
 @pytest.fixture
-def again(worker: Worker, relay: Server) -> Callable[[Visitor], None]:
+def again(app: Flask, keyring: Keyring) -> Callable[[Visitor], Visitor]:
     """Sign in once more in the same browser, as in another tab."""
-
-    def sign_in_again(lead: Visitor) -> None:
-        lead.send("/sign-in", email=crawl.LEAD)
-        worker.drain()
-        assert lead.press(link_to(relay.to(crawl.LEAD)[-1], "sign-in")).status_code == 303
-
-    return sign_in_again
+    return partial(signed_in, app, keyring, crawl.LEAD)
 
 
 def forms_in(page: str, path: str) -> Iterator[str]:
@@ -189,7 +180,7 @@ def assert_shown(answer: TestResponse, typed: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("endpoint", FORMS)
 def test_what_was_typed_is_saved_after_signing_in_again(
     endpoint: str, end: End, lead: Visitor, pages: dict[str, str], services: Services,
-    again: Callable[[Visitor], None],
+    again: Callable[[Visitor], Visitor],
 ) -> None:  # fmt: skip
     typed, path = FORMS[endpoint], pages[endpoint]
     sent = fill_in(lead, path, typed)
@@ -225,7 +216,7 @@ def test_what_was_typed_is_saved_after_signing_in_again(
 
 @ENDS
 def test_a_form_in_another_language_is_kept_in_it(
-    end: End, lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], None]
+    end: End, lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], Visitor]
 ) -> None:
     path, typed = pages["editor.write"], FORMS["editor.write"]
     sent = fill_in(lead, path, typed)
@@ -267,7 +258,7 @@ def path_for(app: Flask, endpoint: str, pages: dict[str, str]) -> str:
 
 
 def test_a_picture_has_to_be_chosen_again_and_its_description_stays(
-    lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], None]
+    lead: Visitor, pages: dict[str, str], again: Callable[[Visitor], Visitor]
 ) -> None:
     typed, path = FORMS["pictures.add"], pages["pictures.add"]
     sent = fill_in(lead, path, typed)
@@ -300,11 +291,11 @@ def test_words_of_another_site_are_not_even_shown(lead: Visitor, pages: dict[str
 
 
 def test_somebody_else_who_signs_in_gets_nothing_of_it_saved(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
+    app: Flask, keyring: Keyring,
     pages: dict[str, str],
 ) -> None:  # fmt: skip
     """The group is not theirs: what was typed is not shown as if it could be saved."""
-    other = sign_in(app, services, keyring, worker, relay, "asian")
+    other = sign_in(app, keyring, "asian")
     answer = other.press(pages["editor.write"], text="Mine now", csrf_token="old")
     assert answer.status_code == 400
     fresh = Form(answer.text)

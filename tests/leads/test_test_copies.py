@@ -39,10 +39,8 @@ def inboxes(worker: Worker, relay: Server) -> Inboxes:
 
 
 @pytest.fixture
-def second(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village", SECOND)
+def second(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, "the-village", SECOND)
 
 
 def ask(lead: Visitor, page: str, whom: str) -> str:

@@ -83,11 +83,11 @@ def test_two_pages_at_once_lose_nothing(lead: Visitor) -> None:
 
 
 def test_two_leads_of_one_group_share_its_drafts(
-    lead: Visitor, app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    lead: Visitor, app: object, keyring: Keyring
 ) -> None:
     page = begin(lead)
     lead.send(page, subject="Ours", text="Only ours")
-    second = sign_in(app, services, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+    second = sign_in(app, keyring, "the-village")  # type: ignore[arg-type]
     assert "Only ours" in second.open(page).text
 
 
@@ -270,10 +270,8 @@ def test_a_preview_line_is_kept_with_the_draft(lead: Visitor) -> None:
     assert "would learn the reader’s name" in lead.open(f"{unsafe}/release").text
 
 
-def test_a_quiet_groups_subject_never_names_it(
-    app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    quiet = sign_in(app, services, keyring, worker, relay, "lgbtq")  # type: ignore[arg-type]
+def test_a_quiet_groups_subject_never_names_it(app: object, keyring: Keyring) -> None:
+    quiet = sign_in(app, keyring, "lgbtq")  # type: ignore[arg-type]
     for subject in ("LGBTQ+ tea on Friday", "our lgbtq+ group", "Tea (LGBTQ+)"):
         page = draft(quiet, "lgbtq", subject=subject)
         assert quiet.send(f"{page}/release", when="now", minutes="1").status_code == 422

@@ -152,9 +152,9 @@ def test_a_group_in_a_text_is_called_as_in_a_sentence(
 
 @pytest.mark.parametrize("settings", [{"BELONG_COPY_TO_OFFICE": "yes"}])
 def test_copies_for_a_leader_and_the_office_say_so_and_leave_no_group(
-    app: Any, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    app: Any, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     page = begin(lead)
     assert lead.send(page, subject="Tea", text="Come.").status_code == 303
     act(lead, page, "test")

@@ -3,11 +3,11 @@
 import pytest
 from flask import Flask
 
-from belong_mail.accounts import invitations
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, link_to
+from tests.browser_client import Visitor
+from tests.clients import sign_in_office
 from tests.scenario import Scenario
 from tests.servers.smtp import Server
 
@@ -15,16 +15,8 @@ OFFICE = "office@dpsk12.org"
 
 
 @pytest.fixture
-def office(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    with services.writing.begin() as session:
-        invitations.invite_office(session, keyring.opener, keyring.index, OFFICE)
-    visitor = Visitor(app.test_client())
-    visitor.send("/sign-in", email=OFFICE)
-    worker.drain()
-    visitor.press(link_to(relay.to(OFFICE)[-1], "sign-in"))
-    return visitor
+def office(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in_office(app, keyring, OFFICE)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def kinds(services: Services) -> list[str]:
 
 
 def test_all_is_said_to_be_well_when_it_is(office: Visitor, worker: Worker) -> None:
-    worker.step()
+    worker.drain()
     said = words(office)
     for sentence in (
         "All is well: email goes out, and the forms that people send are read right away.",
@@ -64,7 +64,7 @@ def test_all_is_said_to_be_well_when_it_is(office: Visitor, worker: Worker) -> N
 def test_a_dead_worker_and_old_email_are_told(
     office: Visitor, services: Services, worker: Worker
 ) -> None:
-    worker.step()
+    worker.drain()
     with services.writing.begin() as session:
         session.add(
             Delivery(
@@ -100,7 +100,10 @@ def test_it_is_told_when_the_mailbox_for_bounces_was_last_read(
     assert "El buzón al que llegan los correos devueltos lleva una hora sin leerse." in spanish
 
 
-def test_a_hold_is_told_without_a_command(office: Visitor, services: Services) -> None:
+def test_a_hold_is_told_without_a_command(
+    office: Visitor, services: Services, worker: Worker
+) -> None:
+    worker.drain()
     with services.writing.begin() as session:
         session.execute(update(hold.Host).values(held_because="asked"))
     assert "Sending is on hold. Nothing is lost." in words(office)
@@ -116,6 +119,7 @@ def test_waiting_email_is_tried_by_a_press_and_again_after_five_minutes(
             later.state, later.due_at = State.DEFERRED, now() + timedelta(hours=1)
 
     visitor.send("/contact", topic="need", message="We need a room.", email="", name="")
+    worker.drain()
     wait()
     for expected in (2, 2):
         assert press(office, f"{PAGE}/retry").status_code == 303

@@ -117,7 +117,7 @@ def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left
     page = queued(services, keyring)
     assert press(office, page, "pause") == 303
     worker.drain()
-    assert relay.accepted[1:] == []
+    assert relay.accepted == []
     before = kept_of(services)
     asked = office.open(f"{page}/stop").text
     assert f"{GONE}: 0 of 12." in asked
@@ -128,7 +128,7 @@ def test_a_wrong_newsletter_is_stopped_after_a_page_that_says_how_many_have_left
     assert press(office, page, "stop") == 409
     assert press(office, page, "resume") == 409
     worker.drain()
-    assert relay.accepted[1:] == []
+    assert relay.accepted == []
 
 
 def test_a_paused_newsletter_goes_on_when_the_office_says_so(
@@ -139,7 +139,7 @@ def test_a_paused_newsletter_goes_on_when_the_office_says_so(
     assert "Paused" in office.open(LIST).text.partition("Sent, or on their way")[0]
     assert press(office, page, "resume") == 303
     worker.drain()
-    assert len(relay.accepted) == 13
+    assert len(relay.accepted) == 12
     assert state_of(services, page) == "sent"
 
 

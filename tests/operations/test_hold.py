@@ -345,10 +345,8 @@ def test_leads_read_on_their_pages_that_sending_is_on_hold(
 
 
 @pytest.fixture
-def make_lead(
-    app: object, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Callable[[], Visitor]:
-    return lambda: sign_in(app, services, keyring, worker, relay, "the-village")  # type: ignore[arg-type]
+def make_lead(app: object, keyring: Keyring) -> Callable[[], Visitor]:
+    return lambda: sign_in(app, keyring, "the-village")  # type: ignore[arg-type]
 
 
 def test_hold_status_lists_what_would_leave_again_and_release_can_take_it_for_uncertain(

@@ -34,11 +34,9 @@ def clock() -> Iterator[Clock]:
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server, clock: Clock
-) -> Visitor:
+def lead(app: Flask, keyring: Keyring, clock: Clock) -> Visitor:
     assert clock
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+    return sign_in(app, keyring, "the-village")
 
 
 def wait(clock: Clock, worker: Worker, minutes: int) -> None:
@@ -109,7 +107,7 @@ def test_an_issue_in_the_middle_of_which_the_relay_went_away_sends_the_rest_when
     relay.usual()
     done = len(relay.accepted)
     assert 0 < done < 6
-    lead = sign_in(app, services, keyring, worker, relay, "the-village")
+    lead = sign_in(app, keyring, "the-village")
     page = f"/lead/newsletters/{_name(services, issue)}"
     assert "because no email could go out for an hour" in lead.open(f"{page}/sending").text
     assert books(services, issue)["accepted"] == done

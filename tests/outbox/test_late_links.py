@@ -46,10 +46,8 @@ def scenario(
 
 
 @pytest.fixture
-def seat(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, VILLAGE)
+def seat(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, VILLAGE)
 
 
 def ask(about: str, scenario: Scenario, seat: Visitor, cli: Any) -> None:

@@ -120,7 +120,7 @@ def test_an_intruder_does_not_get_them_by_confirming_a_mailbox_of_their_own(
     app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
 ) -> None:
     """They may ask in a lead’s name, forge links and rows; the lead’s own mail is out of reach."""
-    visitor = sign_in(app, services, keyring, worker, relay, "the-village")
+    visitor = sign_in(app, keyring, "the-village")
     with services.writing.begin() as session:
         group = group_named(session, "the-village")
         [row] = session.scalars(select(GroupLead).where(GroupLead.group_id == group.id))

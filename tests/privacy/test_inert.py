@@ -78,7 +78,7 @@ def test_so_do_the_links_of_the_mails_that_only_tell(
     services: Services,
     keyring: Keyring,
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     links = mailed_links(visitor, worker, relay, services, keyring)
     sheet = bare(links["my-groups"])
     with services.writing.begin() as session:

@@ -26,10 +26,8 @@ from tests.servers.smtp import Server
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_a_session_in_use_ends_after_half_a_day(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+def test_a_session_in_use_ends_after_half_a_day(app: Flask, keyring: Keyring) -> None:
+    lead = sign_in(app, keyring)
     start = now()
     for minutes in itertools.chain(range(20, 12 * 60, 20), [12 * 60 + 1]):
         with time_machine.travel(start + timedelta(minutes=minutes)):
@@ -50,9 +48,9 @@ def test_a_sign_in_link_ends_after_ten_minutes_to_the_minute(
 
 
 def test_the_preview_is_shut_in_by_the_page_and_by_its_own_answer(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring
 ) -> None:
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     [delete] = [place for place in lead_stops(app, services) if place.endswith("/delete")]
     page = lead.open(delete.removesuffix("/delete"))
     frames = [tag for tag in page.text.split("<") if tag.startswith("iframe")]

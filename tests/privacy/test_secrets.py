@@ -36,7 +36,7 @@ def test_neither_a_sheets_nor_a_sessions_secret_stands_in_the_database(
     visitor.send("/my-groups", email=ADA)
     worker.drain()
     sheet = bare(link_to(relay.to(ADA)[-1], "my-groups")).rpartition("/")[2]
-    lead = sign_in(app, services, keyring, worker, relay)
+    lead = sign_in(app, keyring)
     rows = b"\n".join(cells_of([dump_of(services)]))
     assert len(sheet) >= 40
     assert not stands_in(rows, sheet)

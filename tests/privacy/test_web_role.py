@@ -220,7 +220,7 @@ def test_a_whole_life_with_two_roles(
     worker.drain()
     assert "Ada" in text_of(relay.to("ada@dpsk12.org")[-1])
     assert "Ada" in text_of(relay.to(crawl.LEAD)[-1])
-    lead = crawl.sign_in(site, services, keyring, worker, relay)
+    lead = crawl.sign_in(site, keyring)
     for answer in crawl.all_of_a_lead(lead, services):
         assert answer.status_code < 500
     proved = [each.status_code for each in crawl.prove_again(lead, worker, relay)]

@@ -234,10 +234,10 @@ def make_site(
         group = group_named(session, OWN)
         invitations.invite(session, keyring.opener, keyring.index, group, "person@dpsk12.org")
     seats = {
-        Role.LEAD: sign_in(app, services, keyring, worker, relay, OWN, "lead@dpsk12.org"),
-        Role.SECOND_LEAD: sign_in(app, services, keyring, worker, relay, OWN, "two@dpsk12.org"),
-        Role.OTHER_LEAD: sign_in(app, services, keyring, worker, relay, OTHER, "else@dpsk12.org"),
-        Role.OFFICE: sign_in_office(app, services, keyring, worker, relay),
+        Role.LEAD: sign_in(app, keyring, OWN, "lead@dpsk12.org"),
+        Role.SECOND_LEAD: sign_in(app, keyring, OWN, "two@dpsk12.org"),
+        Role.OTHER_LEAD: sign_in(app, keyring, OTHER, "else@dpsk12.org"),
+        Role.OFFICE: sign_in_office(app, keyring),
     }
     actors = {role: Actor(role, browser) for role, browser in seats.items()}
     for actor in actors.values():

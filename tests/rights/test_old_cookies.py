@@ -22,8 +22,8 @@ from belong_mail.core.services import Services
 from belong_mail.groups.models import Group
 from belong_mail.worker.loop import Worker
 from config import Config
-from tests.browser_client import Form, Visitor, link_to
-from tests.clients import sign_in, sign_in_office
+from tests.browser_client import Form, Visitor
+from tests.clients import sign_in, sign_in_office, signed_in
 from tests.db_dump import kept_of
 from tests.rights.site import SETTINGS
 from tests.servers.smtp import Server
@@ -100,16 +100,12 @@ def world(
     app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server,
     environment: dict[str, str],
 ) -> World:  # fmt: skip
-    tools = (app, services, keyring, worker, relay)
-    browser = sign_in(*tools, VILLAGE, LEAD)
-    sign_in(*tools, VILLAGE, OTHER)
-    phone = Visitor(app.test_client())
-    phone.send("/sign-in", email=LEAD)
-    worker.drain()
-    phone.press(link_to(relay.to(LEAD)[-1], "sign-in"))
-    office = sign_in_office(*tools, OFFICE)
+    browser = sign_in(app, keyring, VILLAGE, LEAD)
+    sign_in(app, keyring, VILLAGE, OTHER)
+    phone = signed_in(app, keyring, LEAD)
+    office = sign_in_office(app, keyring, OFFICE)
     old = copied(app, browser, PAGE, BEGIN)
-    return World(*tools, environment, browser, phone, office, old)
+    return World(app, services, keyring, worker, relay, environment, browser, phone, office, old)
 
 
 Event = Callable[[World], AbstractContextManager[Any] | None]
@@ -246,8 +242,7 @@ def test_a_cookie_of_the_office_is_worth_nothing_after(
     world: World, event: Event, answered: tuple[int, int]
 ) -> None:
     """A colleague acts; so does time, before the worker has taken the right away."""
-    tools = (world.app, world.services, world.keyring, world.worker, world.relay)
-    world.phone = sign_in_office(*tools, "colleague@dpsk12.org")
+    world.phone = sign_in_office(world.app, world.keyring, "colleague@dpsk12.org")
     listed, move = "/office/groups?order=1", "/office/groups/asian/move"
     old = copied(world.app, world.office, listed, move, to="down")
     assert old.replay() == (200, 303)

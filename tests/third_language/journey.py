@@ -35,10 +35,8 @@ MEETING = {"starts_on": "2027-01-05", "starts_at": "16:00", "ends_at": "17:00", 
 
 
 @pytest.fixture
-def lead(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
-) -> Visitor:
-    return sign_in(app, services, keyring, worker, relay, "the-village")
+def lead(app: Flask, keyring: Keyring) -> Visitor:
+    return sign_in(app, keyring, "the-village")
 
 
 @pytest.fixture
@@ -176,12 +174,12 @@ def test_no_form_asks_in_it_what_must_not_be_asked(office: Visitor) -> None:
 
 
 def test_its_words_are_guarded_as_those_of_the_others_are(
-    app: Flask, services: Services, keyring: Keyring, worker: Worker, relay: Server
+    app: Flask, services: Services, keyring: Keyring
 ) -> None:
     """No subject tells what a group is about."""
     with services.writing.begin() as session:
         group_named(session, "autoimmune").established_at = now()
-    lead = sign_in(app, services, keyring, worker, relay, "autoimmune")
+    lead = sign_in(app, keyring, "autoimmune")
     page = begin(lead, "autoimmune")
     words = {"subject": "Tea", "text": "Come.", f"text_{CODE}": "Venu."}
     lead.send(page, **words, **{f"subject_{CODE}": "Nia malsano"})

@@ -9,6 +9,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.tokens import Purpose
 from tests.browser_client import Form, Visitor, link_to, text_of
 from tests.canary import found_in
+from tests.clients import sign_in
 from tests.db_dump import dump_of, kept_of
 from tests.privacy.journey import cells_of
 from tests.privacy.test_secrets import COMMON, windows_of
@@ -180,10 +181,7 @@ def test_after_a_move_the_old_address_is_told_nothing_and_the_new_one_is(
 
 
 def test_a_lead_of_an_upcoming_group_reads_words(scenario: Scenario) -> None:
-    lead = Visitor(scenario.visitor.client.application.test_client())
-    scenario.invite_lead("lead@dpsk12.org", SOON)
-    lead.send("/sign-in", email="lead@dpsk12.org")
-    lead.press(link_to(scenario.mails("lead@dpsk12.org")[-1], "sign-in"))
+    lead = sign_in(scenario.visitor.client.application, scenario.keyring, SOON)
     assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
     wait_for(scenario)
     assert "Fewer than 10 people have asked about it so far." in lead.open("/lead/").text
