@@ -8,6 +8,7 @@ from belong_mail.accounts import session as browsers
 from belong_mail.core.db import required
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.web.context import transaction
 from tests.browser_client import Visitor
 from tests.factories import group_named
 
@@ -35,8 +36,7 @@ def signed_in(
 ) -> Visitor:
     """Sign an account in, as the page of a mailed link does, without the email."""
     browser = browser or Visitor(app.test_client())
-    services: Services = app.extensions["belong"]
-    with app.test_request_context(), services.writing.begin() as session:
+    with app.test_request_context(method="POST"), transaction() as session:
         found = invitations.find_account(session, keyring.index, address)
         account = required(found, LookupError)
         browsers.start_session(session, account)

@@ -20,13 +20,14 @@ from tests.processes import SECONDS, complaints_in
 from tests.servers.smtp import hang
 
 CONNECTIONS = 5
-MANY = 400
+MANY = 250
 # Seconds within which a leave acts.
 AT_ONCE = 2.0
 # Mails between two restarts, so that each worker has begun before it is told to stop.
 BETWEEN = 20
 
 
+@on_both("claims and leases")
 def test_workers_that_share_an_issue_send_no_second_copy(scene: Scene) -> None:
     """Also when the second was started by mistake."""
     issue = scene.queue(MANY)

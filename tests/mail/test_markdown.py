@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from belong_mail.mail.message.markdown import to_html, to_text
 from belong_mail.mail.message.template import slot
+from tests.markers import night
 
 NEWSLETTER = f"""\
 # Spring
@@ -143,6 +144,8 @@ HOSTILE = {
     "entities": "&" * 100_000,
     "controls": "\0\r\x0b" * 33_333,
 }
+# Longer texts of these have too many marks, and stay as they are typed.
+DEAREST_PART = {"brackets": 16, "images": 16, "stars": 2, "rows": 8, "controls": 2}
 
 
 class Reader(HTMLParser):
@@ -278,7 +281,7 @@ def test_half_a_character_is_replaced() -> None:
     assert to_text("a \ud800") == "a \ufffd\n"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300) | st.text("[]()<>!*_`#-+|>\\& \n\t:/.@aw1", max_size=300))
 def test_nothing_that_is_typed_breaks_it(source: str) -> None:
     assert_harmless(to_html(source))
@@ -304,8 +307,15 @@ def work(source: str) -> int:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_takes_no_more_work_than_a_long_newsletter(kind: str) -> None:
-    for part in (1, 2, 4, 8, 16):
-        assert work(HOSTILE[kind][: len(HOSTILE[kind]) // part]) <= MOST_WORK
+    text = HOSTILE[kind]
+    assert work(text[: len(text) // DEAREST_PART.get(kind, 1)]) <= MOST_WORK
+
+
+@night("each length of hostile Markdown")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_of_no_length_takes_more_work(kind: str) -> None:
+    text = HOSTILE[kind]
+    assert max(work(text[: len(text) // part]) for part in (1, 2, 4, 8, 16)) <= MOST_WORK
 
 
 def test_a_long_newsletter_keeps_its_marks() -> None:

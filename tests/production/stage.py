@@ -105,7 +105,8 @@ class Stage(Served):
 
     def kill(self, name: str) -> None:
         """End all processes of a service at once."""
-        os.killpg(self.processes[name].pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 
     def pids(self, name: str) -> list[int]:
@@ -118,9 +119,9 @@ class Stage(Served):
         return found
 
     def _kill(self) -> None:
-        for name, process in self.processes.items():
-            if process.poll() is None:
-                self.kill(name)
+        """Leave nothing behind, not even of one that has lost its first process."""
+        for name in self.processes:
+            self.kill(name)
 
     def _start_nginx(self) -> None:
         folder, tls = self.folder / "nginx", self.folder / "etc" / "ssl" / "belong"

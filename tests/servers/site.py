@@ -1,11 +1,12 @@
 """The product as it runs: a web server's processes and a worker's, and a browser to visit them."""
 
 import http.client
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -104,9 +105,10 @@ class Site:
         assert codes[1] == 0, self.words().decode()
 
     def kill(self) -> None:
-        """End both at once, whatever they do."""
+        """End both at once, whatever they do, and what they started."""
         for process in (self.web, self.worker):
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def let_worker_begin(self) -> None:
@@ -129,6 +131,7 @@ class Site:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
     def words(self) -> bytes:
