@@ -3,13 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
-from flask import Response as FlaskResponse
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
-from werkzeug.wrappers import Response
 
 from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose, name_of
@@ -89,7 +87,7 @@ def manage(secret: str) -> str:
     "/my-groups/<secret>/<any(leave, undo, pause, resume, language, remind, copy):_button>"
 )
 @public
-def redirect_to_page(secret: str, _button: str) -> Response:
+def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
     """Lead whoever opens the address of a button back to the page: opening presses nothing."""
     return redirect(url_for(".manage", secret=secret), 303)
 
@@ -133,7 +131,7 @@ def act(secret: str, press: str) -> ResponseReturnValue:
 @self_service.post("/my-groups/<secret>/copy")
 @public
 @no_cookie
-def copy(secret: str) -> Response:
+def copy(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         language, due_at = str(get_locale()), throttle(session)
         members_self_service.ask_worker(
@@ -237,7 +235,7 @@ def calendar_is_over(_error: BadToken) -> tuple[str, int]:
 
 @own_calendar.get("/my-calendar/<token>")
 @public
-def feed(token: str) -> FlaskResponse:
+def feed(token: str) -> Response:
     """Give all meetings of one membership's group, under a name that tells no group."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     with read_transaction() as session:
@@ -251,7 +249,7 @@ def feed(token: str) -> FlaskResponse:
 
 @own_calendar.get("/my-calendar/<token>/<meeting_id>/<day>.ics")
 @public
-def event(token: str, meeting_id: str, day: str) -> FlaskResponse:
+def event(token: str, meeting_id: str, day: str) -> Response:
     """Give one day of a meeting of the membership's group; any other group's is not there."""
     signed = services().tokens.read(Purpose.MEMBER_CALENDAR, token)
     with read_transaction() as session:
@@ -265,9 +263,9 @@ def event(token: str, meeting_id: str, day: str) -> FlaskResponse:
     return _file(content, "meeting.ics")
 
 
-def _file(content: bytes, name: str) -> FlaskResponse:
+def _file(content: bytes, name: str) -> Response:
     """Answer with a calendar that no cache keeps: after leaving it must be gone."""
-    answer = FlaskResponse(content, content_type="text/calendar; charset=utf-8")
+    answer = Response(content, content_type="text/calendar; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
