@@ -2,8 +2,7 @@
 
 import sys
 
-from tests.guards.catalog import SABOTAGES
-from tests.guards.sabotage import copied_checkout, run, trial
+from tests.guards.sabotage import copied_checkout, read_catalog, run, trial
 
 # Where the suite has just been green: it is not run without a sabotage first.
 IS_GREEN = "--green"
@@ -12,11 +11,12 @@ IS_GREEN = "--green"
 def main(arguments: list[str]) -> int:
     """Try the named sabotages, or all; return how many went unnoticed."""
     names = [each for each in arguments if each != IS_GREEN]
-    unknown = set(names) - {each.name for each in SABOTAGES}
+    catalog = read_catalog()
+    unknown = set(names) - {each.name for each in catalog}
     if unknown:
         sys.stderr.write(f"There is no guard {', '.join(sorted(unknown))}.\n")
         return 2
-    chosen = [each for each in SABOTAGES if not names or each.name in names]
+    chosen = [each for each in catalog if not names or each.name in names]
     missed = 0
     with copied_checkout() as root:
         tests = tuple(sorted({test for each in chosen for test in each.tests}))

@@ -1,45 +1,183 @@
-"""What a sabotage is, and how the suite is tried with one."""
+"""What a sabotage is, where it applies, and how the suite is tried with one."""
 
+import ast
 import compileall
+import io
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tokenize
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+CATALOG = Path(__file__).with_name("catalog.toml")
 # What is compiled is copied along: it is as old as its source, which keeps its age.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", ".hypothesis")
 # What pytest answers when tests have failed; anything else says that they did not run.
 RED = 1
+LAYOUT = {
+    tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT,
+    tokenize.ENDMARKER,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """A piece of a file: from one character to another."""
+
+    file: Path
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Token:
+    text: str
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Sabotage:
-    """The smallest change that switches a guard off, and the tests that must notice."""
+    """The smallest change that switches a guard off, and the tests that must notice.
+
+    `where` is a function, a class or a constant of the product, wherever that stands, or a file.
+    `old` is what is replaced there, however its lines are broken.
+    """
 
     name: str
-    file: str
+    where: str
     old: str
     new: str
     tests: tuple[str, ...]
 
-    def applies(self, root: Path) -> bool:
-        """Tell whether the text to replace stands in the file exactly once."""
-        return (root / self.file).read_text().count(self.old) == 1
+    def place(self, root: Path) -> Place | None:
+        """Return where the text to replace stands, if it does so exactly once."""
+        scope = scope_of(root, self.where)
+        if scope is None:
+            return None
+        text = scope.file.read_text()[scope.begin : scope.end]
+        found = (_by_tokens if scope.file.suffix == ".py" else _by_letters)(text, self.old)
+        if len(found) != 1:
+            return None
+        [(begin, end)] = found
+        return Place(scope.file, scope.begin + begin, scope.begin + end)
+
+    def sabotaged(self, place: Place) -> str:
+        sound = place.file.read_text()
+        return sound[: place.begin] + self.new + sound[place.end :]
 
     @contextmanager
-    def applied(self, root: Path) -> Iterator[None]:
-        file = root / self.file
-        sound = file.read_text()
-        file.write_text(sound.replace(self.old, self.new))
+    def applied(self, place: Place) -> Iterator[None]:
+        sound = place.file.read_text()
+        place.file.write_text(self.sabotaged(place))
         try:
             yield
         finally:
-            file.write_text(sound)
+            place.file.write_text(sound)
+
+
+def read_catalog() -> list[Sabotage]:
+    """Read all guards; those of any subject have a name of their own."""
+    subjects = tomllib.loads(CATALOG.read_text()).values()
+    return [
+        Sabotage(name, where, old, new, tuple(f"tests/{each}" for each in tests))
+        for subject in subjects
+        for name, (where, old, new, *tests) in subject.items()
+    ]
+
+
+def scope_of(root: Path, where: str) -> Place | None:
+    """Return the place of a file, or of the one thing of the product that has this name."""
+    file = root / where
+    if file.is_file():
+        return Place(file, 0, len(file.read_text()))
+    found = definitions(root).get(where, [])
+    return found[0] if len(found) == 1 else None
+
+
+@cache
+def definitions(root: Path) -> dict[str, list[Place]]:
+    """Find functions, classes and constants by name: `name`, `Class.name` or `module.name`."""
+    found: dict[str, list[Place]] = {}
+    for file in [*root.glob("[cw]*.py"), *root.glob("belong_mail/**/*.py")]:
+        text = file.read_text()
+        lines = _begins_of_lines(text)
+        for name, first, last in _defined(ast.parse(text), ""):
+            place = Place(file, lines[first - 1], lines[last])
+            found.setdefault(name, []).append(place)
+            found.setdefault(f"{file.stem}.{name}", []).append(place)
+    return found
+
+
+def _defined(node: ast.AST, within: str) -> Iterator[tuple[str, int, int]]:
+    """List what is defined: its name, its first line and its last."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.FunctionDef | ast.ClassDef):
+            first = min([each.lineno, *(mark.lineno for mark in each.decorator_list)])
+            yield within + each.name, first, each.end_lineno or first
+            yield from _defined(each, f"{within}{each.name}.")
+        elif isinstance(each, ast.Assign | ast.AnnAssign):
+            to = each.targets[0] if isinstance(each, ast.Assign) else each.target
+            if isinstance(node, ast.Module | ast.ClassDef) and isinstance(to, ast.Name):
+                yield within + to.id, each.lineno, each.end_lineno or each.lineno
+        else:
+            yield from _defined(each, within)
+
+
+def _begins_of_lines(text: str) -> list[int]:
+    return [0, *accumulate(map(len, text.splitlines(keepends=True)))]
+
+
+def _by_letters(text: str, old: str) -> list[tuple[int, int]]:
+    return [(found.start(), found.end()) for found in re.finditer(re.escape(old), text)]
+
+
+def _by_tokens(text: str, old: str) -> list[tuple[int, int]]:
+    """Find a piece as it is, or else whatever comma stands before a bracket that closes."""
+    there, wanted = tokens(text), tokens(old)
+    return _find(there, wanted) or _find(_without_last_commas(there), _without_last_commas(wanted))
+
+
+def _find(there: list[Token], wanted: list[Token]) -> list[tuple[int, int]]:
+    length, words = len(wanted), [each.text for each in wanted]
+    texts = [each.text for each in there]
+    return [
+        (there[number].begin, there[number + length - 1].end)
+        for number in range(len(there) - length + 1)
+        if texts[number : number + length] == words
+    ]
+
+
+def _without_last_commas(found: list[Token]) -> list[Token]:
+    following = [*(after.text for _, after in pairwise(found)), ""]
+    return [
+        each
+        for each, after in zip(found, following, strict=True)
+        if each.text != "," or after not in {")", "]", "}"}
+    ]
+
+
+def tokens(text: str) -> list[Token]:
+    """Split a piece of Python, however its lines are broken."""
+    lines = _begins_of_lines(text)
+    found = []
+    try:
+        for each in tokenize.generate_tokens(io.StringIO(text).readline):
+            if each.type not in LAYOUT:
+                (row, column), (last, end) = each.start, each.end
+                found.append(Token(each.string, lines[row - 1] + column, lines[last - 1] + end))
+    except (tokenize.TokenError, IndentationError):
+        pass  # a piece need not end what it begins
+    return found
 
 
 @contextmanager
@@ -57,9 +195,10 @@ def copied_checkout() -> Iterator[Path]:
 
 def trial(root: Path, sabotage: Sabotage) -> str:
     """Run a sabotage's tests with the sabotage in place; say what came of it."""
-    if not sabotage.applies(root):
+    place = sabotage.place(root)
+    if place is None:
         return "does not apply any more"
-    with sabotage.applied(root):
+    with sabotage.applied(place):
         code = run(root, sabotage.tests).returncode
     return "red" if code == RED else f"NOT NOTICED (pytest answered {code})"
 
