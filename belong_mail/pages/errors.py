@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from traceback import walk_tb
 
-from flask import Flask, render_template, request
+from flask import Flask, render_template, request, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
@@ -91,6 +91,26 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
 }
 
 
+# Where a link that doesn’t work leads whom it was for: what to do, the page, and its button.
+SIGN_IN = (
+    gettext_noop("Ask for a new link. We’ll email it to you."),
+    "sign_in.ask",
+    gettext_noop("Sign in"),
+)
+MY_GROUPS = (
+    gettext_noop("On “My groups” you can leave a group, pause it, or come back."),
+    "self_service.ask",
+    gettext_noop("My groups"),
+)
+NEXT_STEPS = {
+    "sign_in.confirm": SIGN_IN,
+    "sign_in.prove": SIGN_IN,
+    "subscriptions.leave": MY_GROUPS,
+    "subscriptions.undo": MY_GROUPS,
+    "subscriptions.act": MY_GROUPS,
+}
+
+
 def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(TooManyRequests, too_many)
@@ -147,6 +167,9 @@ def http_error(error: HTTPException) -> ErrorPage:
 
 def known_error(error: Exception) -> ErrorPage:
     code, title, advice = next(MESSAGES[kind] for kind in type(error).__mro__ if kind in MESSAGES)
+    if isinstance(error, BadToken) and request.endpoint in NEXT_STEPS and code == NOT_HERE:
+        advice, endpoint, button = NEXT_STEPS[request.endpoint]
+        return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(button)))
     return error_page(code, _(title), _(advice), shows_groups=code == NOT_HERE)
 
 
@@ -231,12 +254,14 @@ def error_page(
     *,
     shows_groups: bool = False,
     retry_after: int = 0,
+    button: tuple[str, str] | None = None,
 ) -> ErrorPage:
     page = render_template(
         "errors/error.html",
         title=title,
         advice=advice,
         groups=_groups() if shows_groups else [],
+        button=button,
         is_private=True,
     )
     return page, code, {"Retry-After": str(retry_after)} if retry_after else {}

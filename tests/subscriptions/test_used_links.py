@@ -12,7 +12,7 @@ from belong_mail.groups import service as groups
 from belong_mail.members import service as members
 from belong_mail.members.models import PendingConfirmation, Subscription
 from belong_mail.ops import rooms
-from tests.browser_client import link_to
+from tests.browser_client import Visitor, link_to
 from tests.db_dump import kept_of
 from tests.factories import group_named, make_member, queue_issue
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -258,3 +258,16 @@ def test_an_undo_link_that_was_used_says_that_they_are_in(scenario: Scenario) ->
     page = scenario.visitor.open(undo).text
     assert "You’re still a member" in page
     assert "You’ve left" not in page
+
+
+def test_a_link_that_does_not_work_leads_on_whom_it_was_for(visitor: Visitor) -> None:
+    for path, leads_to in (
+        ("/sign-in/x", "/sign-in"),
+        ("/confirm-identity/x", "/sign-in"),
+        ("/leave/x", "/my-groups"),
+        ("/undo/x", "/my-groups"),
+        ("/confirm/x", "/groups/the-village"),
+    ):
+        page = visitor.open(path)
+        assert page.status_code == 404, path
+        assert f'href="{leads_to}"' in page.text.partition("<h1>")[2].partition("</main>")[0], path
