@@ -8,7 +8,15 @@ from sqlalchemy.orm import Session
 from belong_mail.core import audit, jobs
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import RETRY_RATE, Limit, Table, WorkerLimit, try_use
+from belong_mail.core.rate_limits import (
+    ALL_FORMS,
+    ALL_FORMS_RATE,
+    RETRY_RATE,
+    Limit,
+    Table,
+    WorkerLimit,
+    try_use,
+)
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.delivery.retry import LONGEST_RETRY, RETRY_SPREAD
 from belong_mail.delivery.throttle import MINUTE_KEY
@@ -100,6 +108,7 @@ def _free_limits(session: Session, at: datetime) -> None:
     limits: tuple[tuple[Table, ColumnElement[bool], timedelta], ...] = (
         (Limit, true(), LONGEST_ALLOWANCE),
         (WorkerLimit, true(), LONGEST_ALLOWANCE),
+        (Limit, Limit.key == ALL_FORMS, ALL_FORMS_RATE.per + SKEW),
         (WorkerLimit, WorkerLimit.key == MINUTE_KEY, RELAY_MINUTE),
         *((WorkerLimit, WorkerLimit.key == key, rate.per + SKEW) for key, rate in jobs.RATES),
     )
