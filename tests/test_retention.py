@@ -275,7 +275,7 @@ def test_the_clock_says_what_it_removed(scenario: Scenario) -> None:
         "unreadable requests": 0,
         "copies of old issues": 0,
         "introductions": 0,
-        "links": 0,
+        "links": 1,
         "allowances": 0,
     }
 

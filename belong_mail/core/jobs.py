@@ -27,6 +27,8 @@ from belong_mail.core.rate_limits import (
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
+# All that is counted by a rate, so that an error of a clock is found.
+COUNTED = (*RATES, (FLOOD, JOBS_RATE))
 
 
 class Job(IdBase):

@@ -77,6 +77,8 @@ def find_pending(session: Session, confirm_id: str) -> PendingConfirmation:
 
 def split_confirmation_name(name: str) -> tuple[str, str]:
     """Return the ids of a confirmation, by the secret of its link, and of its subscription."""
+    if len(name) != 2 * PUBLIC_ID_LENGTH:
+        return name_of(name), ""
     return name_of(name[:PUBLIC_ID_LENGTH]), name[PUBLIC_ID_LENGTH:]
 
 

@@ -219,6 +219,20 @@ CHECKS: Final = (
         emails=True,
     ),
     Check(
+        name="unwritable",
+        about="Single emails of the last day that could not be written.",
+        measure=measures.unwritable,
+        limit=0,
+        wrong="Emails to people could not be written, so they were not sent",
+        amount=_number,
+        todo=(
+            "Their subject or sender would have named a group, or a row was changed. Check the"
+            " names and words of groups on the office’s page. If no one changed them, read"
+            " docs/threats.md."
+        ),
+        emails=True,
+    ),
+    Check(
         name="asked_of_lists",
         about="People who were asked to join lately because an imported list named them.",
         measure=measures.asked_of_lists,

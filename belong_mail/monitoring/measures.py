@@ -28,6 +28,7 @@ from belong_mail.delivery.models import (
     SentPerMinute,
     State,
 )
+from belong_mail.delivery.outcomes import UNWRITABLE
 from belong_mail.inbound import bounces
 from belong_mail.inbound.models import last_look
 from belong_mail.members.imports import ASKED_TODAY
@@ -242,6 +243,13 @@ def asked_of_lists(site: Site) -> float | None:
         return None
     left = rate_limits.remaining(site.session, ASKED_TODAY, IMPORT_DAY_RATE, site.at)
     return float(IMPORT_DAY_RATE.burst - left)
+
+
+def unwritable(site: Site) -> float:
+    """Count the single emails of a day that could not be written, whatever row was in their way."""
+    failed = Delivery.newsletter_id.is_(None), Delivery.phrase == UNWRITABLE.phrase
+    found = select(func.count(Delivery.id)).where(*failed, Delivery.state == State.FAILED)
+    return site.session.scalar(found.where(Delivery.finished_at > site.at - UNDECIDED)) or 0
 
 
 def deliveries(session: Session) -> dict[str, int]:

@@ -110,7 +110,7 @@ def _free_limits(session: Session, at: datetime) -> None:
         (WorkerLimit, true(), LONGEST_ALLOWANCE),
         (Limit, Limit.key == ALL_FORMS, ALL_FORMS_RATE.per + SKEW),
         (WorkerLimit, WorkerLimit.key == MINUTE_KEY, RELAY_MINUTE),
-        *((WorkerLimit, WorkerLimit.key == key, rate.per + SKEW) for key, rate in jobs.RATES),
+        *((WorkerLimit, WorkerLimit.key == key, rate.per + SKEW) for key, rate in jobs.COUNTED),
     )
     for table, which, most in limits:
         beyond = update(table).where(which, table.used_until > (at + most).timestamp())

@@ -84,7 +84,6 @@ SILENCERS = {
     "the change": "UPDATE address_changes SET confirmed_at = '2020-01-01'",
     "the sign-in": "UPDATE sign_ins SET used_at = '2020-01-01'",
     "the group": "UPDATE groups SET ends_at = '2020-01-01', established_at = NULL",
-    "its words": "UPDATE groups SET name = 'x', is_discreet = :yes, telling_words = :words",
     "the right": "UPDATE group_leads SET accepted_at = NULL, ends_at = '2020-01-01'",
     "the office": "UPDATE accounts SET language = 'zz', is_office = :no",
 }
@@ -302,6 +301,22 @@ def test_extremes_of_a_column_keep_no_guess_unheard(
     name: str, column: str, scenario: Scenario
 ) -> None:
     require_loud(scenario, name, [column])
+
+
+@pytest.mark.parametrize("settings", [{"BELONG_ALERT_ADDRESS": OPERATOR}])
+def test_the_operator_hears_of_an_email_that_the_gate_for_headers_keeps_back(
+    scenario: Scenario, settings: dict[str, str]
+) -> None:
+    """The web writes a group's words, and could make any subject one that must not leave."""
+    assert settings
+    scenario.enter(MEMBER)
+    silence(scenario, "UPDATE groups SET is_discreet = :yes, telling_words = :words")
+    guess(scenario, "join", MEMBER)
+    scenario.worker.drain()
+    with time_machine.travel(now() + timedelta(minutes=2)):
+        scenario.worker.drain()
+    subjects = {mail["Subject"] for mail in scenario.relay.to(OPERATOR)}
+    assert subjects == {"Emails to people could not be written, so they were not sent"}
 
 
 def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario) -> None:
