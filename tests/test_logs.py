@@ -22,7 +22,7 @@ from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
 from tests.clients import sign_in
 from tests.delivery.factories import deliveries, queue
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.processes import ROOT, running
 from tests.servers.ports import free_port
 from tests.servers.smtp import Server
@@ -156,6 +156,7 @@ def test_two_requests_have_ids_of_their_own_and_good_ones_are_not_logged(
     assert "request" not in later
 
 
+@one_by_day("each style of log")
 @on_sqlite
 @pytest.mark.parametrize("style", [logs.TEXT, logs.JSON])
 def test_the_web_server_tells_of_a_dead_process_in_a_line_like_all_others(

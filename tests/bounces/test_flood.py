@@ -44,21 +44,25 @@ def test_a_flood_that_nobody_reads_is_left_to_the_mail_server(cli: Any, services
 
 
 def test_what_strangers_send_to_return_paths_that_we_did_not_sign_is_refused(
-    environment: dict[str, str], scenario: BounceScenario
+    environment: dict[str, str], scenario: BounceScenario, cli: Any
 ) -> None:
     """Whoever has no mail of ours cannot fill the disk; the mail server says: no such user."""
     scenario.enter(ADA)
     issue = scenario.issue()
     path = scenario.copies()[0].return_path
     forged = f"b+{int(path[2:34], 16) ^ 1:032x}@example.org"
-    for address in (forged, forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
-        done = feed(environment, bounce(address, ADA), "inbound", address)
-        assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
+    done = feed(environment, bounce(forged, ADA), "inbound", forged)
+    assert (done.returncode, done.stdout, done.stderr) == (67, b"", b"")
+    for address in (forged.upper(), "b+00@example.org", "b+@example.org", f"<{forged}>"):
+        result = cli.invoke(args=["inbound", address], input=bounce(address, ADA))
+        assert (result.exit_code, result.output) == (67, "")
     with scenario.services.reading.begin() as session:
         assert session.scalar(select(func.count(Job.id))) == 0
-    for address in (path.upper(), "b@example.org", ""):
-        done = feed(environment, bounce(path, ADA), "inbound", *filter(None, [address]))
-        assert (done.returncode, done.stderr) == (0, b"")
+    done = feed(environment, bounce(path, ADA), "inbound", path.upper())
+    assert (done.returncode, done.stderr) == (0, b"")
+    for arguments in (["b@example.org"], []):
+        result = cli.invoke(args=["inbound", *arguments], input=bounce(path, ADA))
+        assert (result.exit_code, result.output) == (0, "")
     scenario.worker.drain()
     assert scenario.books(issue) == {"recipients": 1, "bounced": 1}
 

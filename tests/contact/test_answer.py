@@ -13,6 +13,7 @@ from belong_mail.contact import threads
 from belong_mail.contact.models import Thread, ThreadEntry
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.rate_limits import SOURCE_RATE
 from belong_mail.core.services import Services
 from belong_mail.ops.rooms import purge_all
 from belong_mail.worker.loop import Worker
@@ -282,9 +283,11 @@ def test_many_looks_at_once_are_put_off_with_a_time_and_the_code_kept(
     visitor.client.environ_base["REMOTE_ADDR"] = "203.0.113.77"
     fields = Form(visitor.open("/contact/answer").text).fields | {"code": code}
     with time_machine.travel(now(), tick=False):
-        codes = [visitor.press("/contact/answer", **fields).status_code for _ in range(420)]
+        codes = [
+            visitor.press("/contact/answer", **fields).status_code for _ in range(SOURCE_RATE.burst)
+        ]
         late = visitor.press("/contact/answer", **fields)
-    assert codes[0] == 200
+    assert set(codes) == {200}
     assert late.status_code == 429
     assert "Select the button again after" in late.text
     assert code in late.text
