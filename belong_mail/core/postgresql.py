@@ -1,10 +1,12 @@
 """Time-outs for PostgreSQL: a silent server, or a host frozen with locks, stops nobody long."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection, OperationalError, Pipeline
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
@@ -54,6 +56,20 @@ class Silence:
             return True
 
 
+class SyncedPipeline(Pipeline):
+    """Ends with a Sync: after psycopg’s own last word, a Flush, PostgreSQL times no idle session.
+
+    A host that froze then would keep its locks for ever.
+    """
+
+    def _exit_gen(self) -> Iterator[Any]:  # type: ignore[override]
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
+
+
 class Impatient(Connection[Any]):
     """A connection that is given up when the server does not answer in time."""
 
@@ -71,6 +87,16 @@ class Impatient(Connection[Any]):
             self.pgconn.finish()
             self.silence.start()
             raise ConnectionTimeout("the server is silent") from None
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """Send what is executed in the block at once, in one round trip."""
+        self._pipeline = together = SyncedPipeline(self)
+        try:
+            with together:
+                yield together
+        finally:
+            self._pipeline = None
 
 
 def configure_engine(engine: Engine) -> None:

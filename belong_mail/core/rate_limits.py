@@ -79,6 +79,7 @@ CONFIRM_MEMBER_RATE_ALL_SOURCES = Rate(4, timedelta(days=4))
 CONFIRM_PERSON_RATE_ALL_SOURCES = Rate(24, timedelta(hours=192))
 # Between two of them: whoever sends the form twice gets one email.
 CONFIRMATION_GAP = timedelta(minutes=15)
+CONFIRMATION_GAP_RATE = Rate(1, CONFIRMATION_GAP)
 # To a member who signs up again: the page could not say that they are in, and once is enough.
 ALREADY_MEMBER_RATE = Rate(1, DAY)
 # Links to sign in, for one account: each also says to an inbox that somebody wants to.

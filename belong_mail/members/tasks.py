@@ -21,6 +21,7 @@ from belong_mail.core.rate_limits import (
     CONFIRM_PERSON_RATE,
     CONFIRM_PERSON_RATE_ALL_SOURCES,
     CONFIRMATION_GAP,
+    CONFIRMATION_GAP_RATE,
     REMOVAL_RATE,
 )
 from belong_mail.core.tokens import name_of
@@ -47,7 +48,6 @@ CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
 # Of a group's name; the web wrote it, and an email that is too large does not leave.
 NAME_CHARACTERS = 100
-GAP_RATE = rate_limits.Rate(1, CONFIRMATION_GAP)
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
 
@@ -347,7 +347,7 @@ def _when_to_ask(
         _use_overall_allowance(session, keyring, subscription, at),
     )
     gap, _ = _own_keys(keyring, subscription)
-    return rate_limits.record_use(session, gap, GAP_RATE, due_at)
+    return rate_limits.record_use(session, gap, CONFIRMATION_GAP_RATE, due_at)
 
 
 def _own_keys(keyring: Keyring, subscription: Subscription) -> tuple[bytes, bytes]:

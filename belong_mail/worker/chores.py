@@ -28,8 +28,13 @@ class Backoff:
         self._failures = Counter[str]()
         self._due_at: dict[str, float] = {}
 
-    def run(self, complaint: str, task: Callable[[], Done]) -> Done | None:
-        """Do a task; None: it rests, or took too long, which is no reason to stop others."""
+    def run(
+        self, complaint: str, task: Callable[[], Done], *, most: float = MAX_REST_SECONDS
+    ) -> Done | None:
+        """Do a task; None: it rests, or took too long, which is no reason to stop others.
+
+        It rests for so many seconds at most.
+        """
         if self._clock() < self._due_at.get(complaint, 0.0):
             return None
         try:
@@ -37,7 +42,7 @@ class Backoff:
         except NO_DATABASE as error:
             if not is_too_slow(error):
                 raise
-            wait = min(MAX_REST_SECONDS, REST_SECONDS * 2 ** self._failures[complaint])
+            wait = min(most, REST_SECONDS * 2 ** self._failures[complaint])
             self._failures[complaint] += 1
             self._due_at[complaint] = self._clock() + wait
             log.error("%s for %.0f s: %s", complaint, wait, error_name(error))  # noqa: TRY400

@@ -36,7 +36,7 @@ from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
 from belong_mail.ops.rooms import ALL
 from belong_mail.worker import registry
-from belong_mail.worker.chores import Backoff, Chores
+from belong_mail.worker.chores import REST_SECONDS, Backoff, Chores
 
 if TYPE_CHECKING:
     from belong_mail.inbound.intake import Intake
@@ -279,7 +279,8 @@ class Worker:
             tasks["No newsletter is queued"] = self._queue_due
         if todo.is_planning:
             tasks["No newsletter is planned"] = self._plan_more
-        done = [self._backoff.run(complaint, task) for complaint, task in tasks.items()]
+        run = partial(self._backoff.run, most=REST_SECONDS)
+        done = [run(complaint, task) for complaint, task in tasks.items()]
         return any(done) or bool(todo.requests)
 
     def waiting(self) -> dict[str, int]:
@@ -289,7 +290,8 @@ class Worker:
 
     def _read_requests(self) -> Todo:
         """See what there is to do, and answer requests."""
-        todo = self._backoff.run("Nothing is read", self._look) or Todo()
+        most = NO_DATABASE_SECONDS
+        todo = self._backoff.run("Nothing is read", self._look, most=most) or Todo()
         for request_id in todo.requests:
             self._read_request(request_id)
         return todo

@@ -171,7 +171,7 @@ def test_what_was_accepted_is_accepted_though_its_worker_is_taken_for_dead(
     settled = issues.settle("one", outcomes.ACCEPTED)
     for order in in_every_order(gated, issues.begin_claimed, settled, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "accepted": MEMBERS}, order
-        assert sum(issues.rows(SentPerMinute, "number")) == MEMBERS, order
+        assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
 def test_what_was_accepted_is_accepted_though_its_issue_is_stopped(
@@ -187,7 +187,7 @@ def test_two_that_take_over_from_one_dead_worker_count_its_dots_once(
 ) -> None:
     for order in in_every_order(gated, issues.begin_claimed, issues.recover, issues.recover):
         assert issues.books() == {"recipients": MEMBERS, "uncertain": MEMBERS}, order
-        assert sum(issues.rows(SentPerMinute, "number")) == MEMBERS, order
+        assert sum(filter(None, issues.rows(SentPerMinute, "number"))) == MEMBERS, order
 
 
 def test_a_worker_that_renews_in_time_keeps_what_it_holds(

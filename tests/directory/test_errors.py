@@ -48,7 +48,7 @@ def test_an_error_is_logged_by_its_type_and_lines_without_a_value_or_the_url(
         assert kept not in caplog.text, kept
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/groups/NOWHERE", "/confirm/x", "/leave/x"])
+@pytest.mark.parametrize("path", ["/nowhere", "/groups/NOWHERE", "/confirm/x"])
 def test_what_is_not_here_shows_the_groups_that_are(visitor: Visitor, path: str) -> None:
     for language in ("en", "es"):
         answer = visitor.open(f"{path}?lang={language}")

@@ -33,6 +33,7 @@ from config import Config
 from tests import crawl
 from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
+from tests.clients import signed_in
 from tests.counts import count_faults
 from tests.factories import make_member, members_of, queue_issue
 from tests.markers import on_both
@@ -220,7 +221,7 @@ def test_a_whole_life_with_two_roles(
     worker.drain()
     assert "Ada" in text_of(relay.to("ada@dpsk12.org")[-1])
     assert "Ada" in text_of(relay.to(crawl.LEAD)[-1])
-    lead = crawl.sign_in(site, keyring)
+    lead = signed_in(site, keyring, crawl.LEAD)
     for answer in crawl.all_of_a_lead(lead, services):
         assert answer.status_code < 500
     proved = [each.status_code for each in crawl.prove_again(lead, worker, relay)]

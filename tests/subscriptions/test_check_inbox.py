@@ -8,7 +8,7 @@ import time_machine
 
 from belong_mail.core import i18n, rate_limits
 from belong_mail.core.db import now
-from belong_mail.core.rate_limits import CONFIRMATION_GAP, SOURCE_RATE
+from belong_mail.core.rate_limits import CONFIRMATION_GAP, TRUSTED_SOURCE_RATE
 from belong_mail.core.tokens import Purpose
 from tests.browser_client import link_to
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -62,7 +62,7 @@ def test_once_that_time_has_come_the_page_says_that_it_is_now(scenario: Scenario
 def test_the_page_says_when_a_form_that_was_put_off_is_answered(scenario: Scenario) -> None:
     scenario.visitor.join(VILLAGE, ADA)
     with scenario.services.writing.begin() as session:
-        used = {"used_until": (now() + SOURCE_RATE.per).timestamp() + 300}
+        used = {"used_until": (now() + TRUSTED_SOURCE_RATE.per).timestamp() + 300}
         for row in session.query(rate_limits.Limit):
             row.used_until = used["used_until"]
     page = scenario.visitor.open(scenario.visitor.join(VILLAGE, ADA).location).text
