@@ -12,6 +12,7 @@ import pytest
 import config
 import dev
 from belong_mail.ops import cli
+from tests.relays import signing
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "belong_mail"
@@ -274,3 +275,10 @@ def test_the_changelog_has_one_line_a_change_and_says_each_once() -> None:
         assert [line for line in lines if not line.startswith(("### ", "- "))] == []
         assert [line for line in lines if len(line.split()) > 31] == []
         assert len(lines) == len(set(lines))
+
+
+def test_the_guide_signs_as_the_tests_of_relays_do() -> None:
+    guide = (ROOT / "docs" / "relays.md").read_text()
+    [lines] = re.findall(r"```\n((?: *\w+ .*\n)*? *SignHeaders .*\n) *```", guide)
+    ours = signing.OPENDKIM.replace("{signed}", signing.ALL)
+    assert {line.strip() for line in lines.splitlines()} <= set(ours.splitlines())
