@@ -65,7 +65,11 @@ def keep(url: str) -> None:
     """Keep what a PostgreSQL database is now, as a standby has it that lags behind from here on."""
     tables = [table.name for table in Base.metadata.sorted_tables]
     kept = (f"CREATE TABLE past.{name} AS TABLE {name}" for name in tables)
-    run(url, "DROP SCHEMA IF EXISTS past CASCADE", "CREATE SCHEMA past", *kept)
+    engine = create_engine(url, isolation_level="REPEATABLE READ")
+    with engine.begin() as connection:  # of one moment
+        for statement in ("DROP SCHEMA IF EXISTS past CASCADE", "CREATE SCHEMA past", *kept):
+            connection.execute(text(statement))
+    engine.dispose()
 
 
 def go_back(url: str, *, is_failover: bool = True) -> None:

@@ -115,8 +115,8 @@ def answer_to_a_long_form(proxied: Proxied, url: str, size: int) -> tuple[str, s
 
         def send() -> None:
             with suppress(OSError):
-                for _ in range(size // 10_000 + 1):
-                    connection.sendall(b"x" * 10_000)
+                for sent in range(len("message="), size, 10_000):
+                    connection.sendall(b"x" * min(10_000, size - sent))
 
         sending = threading.Thread(target=send)
         sending.start()
