@@ -86,6 +86,7 @@ def _sign_in(page: Page, site: Served, address: str) -> Iterator[str]:
     page.goto(link)
     yield "sign-in-confirm"
     press(page)
+    page.goto("/lead/")
     yield "lead"
 
 
@@ -94,13 +95,13 @@ def _write(page: Page) -> Iterator[str]:
     yield "write"
     page.fill("[name=subject]", "Tea {who} on Friday")
     page.fill("[name=text]", TEXT)
-    press(page, "#main-form .actions .button")
+    press(page, "#main-form .bar .button")
     yield "write-with-errors"
     page.fill("[name=subject]", "Tea on Friday")
-    press(page, "#main-form .actions .button")
+    press(page, "#main-form .bar .button")
     expect(page.frame_locator("iframe.phone").get_by_role("heading").first).to_be_visible()
     yield "write-saved"
-    press(page, "#main-form .actions [name=pictures]")
+    press(page, "#main-form [name=pictures]")
     yield "pictures"
     press(page)
     yield "pictures-with-errors"
@@ -113,7 +114,7 @@ def _write(page: Page) -> Iterator[str]:
 
 
 def _release(page: Page, site: Served) -> Iterator[str]:
-    press(page, "#main-form .actions [name=release]")
+    press(page, "#main-form [name=release]")
     yield "release"
     press(page, "main form[action*=test] button")
     page.check("[value=later]")
