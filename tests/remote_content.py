@@ -16,10 +16,10 @@ ATTRIBUTES = frozenset((
 FURTHER = {"a": {"href"}, "img": {"src"}, "meta": {"charset", "name", "content"}}
 # Attributes that hold words or have a check of their own.
 OF_WORDS = frozenset(("style", "title", "alt"))
-# What Outlook for Windows alone reads.
+# The part that Outlook for Windows alone reads.
 FOR_OUTLOOK = re.compile(r"\[if mso\]>(.*)<!\[endif\]", re.DOTALL)
 OUTLOOK_TAGS = frozenset(("xml", "o:officedocumentsettings", "o:pixelsperinch"))
-# Whatever in a style may fetch something, or say so in disguise.
+# Parts of a style that may fetch something, or say so in disguise.
 ACTIVE_STYLE = re.compile(r"\\|@(?!media\b)|[\w-]\(|behavio|binding|<|/\*", re.IGNORECASE)
 
 

@@ -41,7 +41,7 @@ def complaints(settings: dict[str, str]) -> list[str]:
     return [line.removeprefix("  - ") for line in said.splitlines()[1:]]
 
 
-# What operators script against: a name that comes or goes needs a line in CHANGELOG.
+# Operators script against these: a name that comes or goes needs a line in CHANGELOG.
 NAMES = {
     "ENV", "BASE_URL", "SITE_NAME", "DISTRICT_NAME", "DISTRICT_SHORT", "PROGRAM_NAME",
     "DATABASE_URL", "WEB_DATABASE_ROLE", "SMTP_URL", "SMTP_CREDENTIALS", "SECRET_KEYS",

@@ -197,7 +197,7 @@ def test_over_https_a_lead_needs_no_referer_but_a_token_and_our_own_origin(
     keyring: Keyring,
     sent: dict[str, str],
 ) -> None:
-    """Our pages forbid a Referer, so no browser sends one, and `Origin` is null in most."""
+    """Some browsers send no Referer, and `Origin` is null in some."""
     lead = sign_in(app, keyring, "the-village")
     ours = {"X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin", **sent}
     lead.headers = ours

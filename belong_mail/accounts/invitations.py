@@ -24,8 +24,6 @@ OFFICE_RIGHT = "accounts.wrapped_office"
 TRUSTED = b"leads"
 # The same of the office: of who has accepted, and of who was only invited.
 OFFICE, ASKED = b"office", b"asked"
-# Of a group's name: the web wrote it, and an email that is too large does not leave.
-NAME_CHARACTERS = 100
 # For so long after somebody accepted what the office asked no member is introduced to them: whoever
 # broke into the web could have asked, and those who are told have time to say so.
 WAIT_AFTER_ACCEPTING = timedelta(hours=24)
@@ -76,7 +74,7 @@ def post_invitation(session: Session, keyring: Keyring, account: Account) -> Non
     """Ask for the one email that says all that an account is invited to, if there is anything."""
     session.flush()
     groups = [
-        group.name[:NAME_CHARACTERS]
+        group.name_in_emails
         for leadership, group in _asked(session, account)
         if opened_right(keyring.opener, leadership, account, group) is not None
     ]

@@ -26,7 +26,7 @@ LINK_MAX_AGE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """Who wants to sign in, and what tells them from others who type the same address."""
+    """Hold an address, and what tells this request from others who type the same one."""
 
     address: str
     language: str

@@ -37,8 +37,8 @@ class Rate:
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Forms, counted by the web before they reach the worker.
 
-# What one source sends: 30 at once, then one each 20 seconds. Who types strangers' addresses emails
-# few of them soon, and an honest person at a busy one waits for seconds.
+# One source sends 30 at once, then one each 20 seconds. A stranger who types others' addresses
+# emails few of them soon, and an honest person at a busy source waits for seconds.
 SOURCE_RATE = Rate(30, timedelta(minutes=10))
 # The same from the district's own networks: a whole staff meeting may sign up at one moment.
 TRUSTED_SOURCE_RATE = Rate(300, timedelta(minutes=15))
@@ -185,7 +185,7 @@ def busy_rate(rate: Rate) -> Rate:
 
 
 class Limit(Base):
-    """What the web counts: sources, forms, challenges, used links."""
+    """Count for the web: sources, forms, challenges, used links."""
 
     __tablename__ = "limits"
 
@@ -196,7 +196,7 @@ class Limit(Base):
 
 
 class WorkerLimit(Base):
-    """What the worker counts, and its alarms read."""
+    """Count for the worker and its alarms; the web has no right on it."""
 
     __tablename__ = "worker_limits"
 

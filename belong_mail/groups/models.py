@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from belong_mail.core.db import IdBase, PublicIdBase, now
 from belong_mail.core.i18n import LocalizedText
 
+# The web writes a group's name, and an email that is too large does not leave.
+NAME_CHARACTERS = 100
+
 
 class Group(PublicIdBase):
     """A Belong group: established, upcoming or retired; what happened is kept as times."""
@@ -67,6 +70,10 @@ class Group(PublicIdBase):
     # When the worker closed its books, or an operator ended it at once.
     retired_at: Mapped[datetime | None]
     questions: Mapped[list["Question"]] = relationship(order_by="Question.position")
+
+    @property
+    def name_in_emails(self) -> str:
+        return self.name[:NAME_CHARACTERS]
 
     @property
     def is_open(self) -> bool:

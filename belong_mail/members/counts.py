@@ -24,7 +24,7 @@ class Progress:
 
     after: int = 0
     people: int = 0
-    # Who joined by an address with a tag, perhaps several times, by the index without it.
+    # People who joined by an address with a tag, some several times, by the index without it.
     tagged: set[bytes] = field(default_factory=set)
 
 

@@ -229,7 +229,7 @@ class TellMeForm(PublicForm):
 
 
 class PressForm(BaseForm):
-    """What one press of a member brings along; the link that led to the button is the authority."""
+    """Read one press of a member; the link that led to the button is the authority."""
 
     class Meta:
         csrf = False

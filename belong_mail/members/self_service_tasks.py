@@ -35,7 +35,7 @@ from belong_mail.members import erasure, waitlist_tasks
 from belong_mail.members.erasure import forget_subscriptions
 from belong_mail.members.models import AddressChange, ManageSession, Subscription, WaitlistEntry
 from belong_mail.members.self_service import LINK_MAX_AGE, digest, lock_list
-from belong_mail.members.tasks import NAME_CHARACTERS, find_verified, is_barred
+from belong_mail.members.tasks import find_verified, is_barred
 from belong_mail.members.wrapped_fields import address_of, indexes_of, is_genuine, wrap_address
 
 # How long a copy waits at most; who asks again while some wait gets those.
@@ -75,7 +75,7 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
 def _notes_of(session: Session, keyring: Keyring, identity: str) -> list[tuple[str, str]]:
     """List the groups that a normalised address waits for, each with the public id of its note."""
     return [
-        (each.group.name[:NAME_CHARACTERS], each.public_id)
+        (each.group.name_in_emails, each.public_id)
         for each in waitlist_tasks.entries_of(session, keyring, identity)
         if not erasure.is_being_erased(session, keyring, identity, each.public_id)
     ]

@@ -46,8 +46,6 @@ REMOVED = "removed-by-office"
 # The mails that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
 MAX_WAIT = timedelta(days=1)
-# Of a group's name; the web wrote it, and an email that is too large does not leave.
-NAME_CHARACTERS = 100
 # So soon the worker has read that an invitation was accepted.
 TIME_TO_READ_ACCEPTANCE = timedelta(hours=1)
 
@@ -288,7 +286,7 @@ def _post_to_member(
         due_at,
         Rows(subscription_id=subscription.id, about_id=about_id),
         member=subscription.public_id,
-        group=subscription.group.name[:NAME_CHARACTERS],
+        group=subscription.group.name_in_emails,
         **said,
     )
 

@@ -340,7 +340,7 @@ def _shown(group: Group) -> GroupView:
 
 
 personal_address = Blueprint("personal_address", __name__)
-# Of the email with the code.
+# The subject of the email with the code.
 CODE_SUBJECT = gettext_noop("Your code from %(program_name)s")
 
 

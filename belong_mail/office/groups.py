@@ -25,7 +25,7 @@ from belong_mail.newsletters.models import Newsletter
 
 # People waiting are told in steps of so many; below that, only that there are fewer.
 WAITING_STEP = 10
-# Of all groups, a year ahead.
+# Meetings of all groups together, a year ahead.
 MOST_MEETINGS = 2000
 
 

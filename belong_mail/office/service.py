@@ -1,4 +1,4 @@
-"""What the office reads: what waits for it, threads without their words, what goes out."""
+"""Find what the office reads: what waits for it, threads without their words, what goes out."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Which of a folder's copies are kept: the last ones of days, weeks and steps, never none."""
+"""Keep a folder's last copies of days, weeks and schema steps, and never none."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -16,11 +16,11 @@ from belong_mail.ops import user_errors
 class Entry(NamedTuple):
     """A command, or a group of them."""
 
-    # Who uses it.
+    # One of the headings below: for whom it is.
     section: str
-    # Where it is, below `belong_mail`.
+    # Its module and function, below `belong_mail`.
     place: str
-    # What a list of commands says of it: its own first line.
+    # The first line of its help.
     words: str
 
 

@@ -32,7 +32,7 @@ class Host(IdBase):
     worked_at: Mapped[datetime | None]
     # Its workers are to try the relay now, although it was to be left alone for a while.
     retry_asked_at: Mapped[datetime | None]
-    # Of PostgreSQL's timelines the one on which this host last worked.
+    # The timeline of PostgreSQL on which this host last worked.
     timeline: Mapped[str] = mapped_column(default="", server_default="")
 
 

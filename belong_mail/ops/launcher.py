@@ -35,7 +35,7 @@ SERVER_LOGS = Path(__file__).parents[1] / "web" / "server_logs.json"
 WEB_PATIENCE = "15s"
 # Of each process: the pages wait for the database and for each other, not for slow senders.
 THREADS = 2
-# That a web process holds at most, idle ones too.
+# Connections that a web process holds at most, idle ones too.
 CONNECTIONS = 512
 # After that a connection ends on which no request has begun, or its headers are not whole.
 HEADER_MILLISECONDS = 10_000

@@ -91,7 +91,7 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
 }
 
 
-# Where a link that doesn’t work leads whom it was for: what to do, the page, and its button.
+# The way on from a link that doesn’t work, by its page: what to do, the next page, its button.
 SIGN_IN = (
     gettext_noop("Ask for a new link. We’ll email it to you."),
     "sign_in.ask",

@@ -52,7 +52,7 @@ class Backoff:
 
 
 class Chores:
-    """What is done each minute, each in a transaction of its own: none stops another."""
+    """Do what is due each minute, each chore in a transaction of its own: none stops another."""
 
     def __init__(
         self, sessions: sessionmaker[Session], chores: dict[str, Chore], backoff: Backoff

@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Todo:
-    """What a turn finds to do beside sending."""
+    """List what a turn finds to do beside sending."""
 
     requests: list[int] = field(default_factory=list)
     entries: list[int] = field(default_factory=list)

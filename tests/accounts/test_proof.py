@@ -202,7 +202,7 @@ def test_a_link_to_sign_in_and_one_to_confirm_are_not_each_other(
 def test_what_the_database_and_the_webs_keys_tell_signs_nobody_in(
     later: Visitor, worker: Worker, relay: Server, services: Services
 ) -> None:
-    """Of a link's secret, which stands in the email alone, the row has a hash."""
+    """The row has a hash of the link's secret, which stands in the email alone."""
     later.send("/sign-in", email=crawl.LEAD)
     worker.drain()
     ask(later, worker, relay)

@@ -180,7 +180,7 @@ def test_the_address_that_was_tried_last_is_the_one_that_failed(
 def test_a_report_tells_no_domain_of_a_personal_address(
     scenario: BounceScenario, failed: str
 ) -> None:
-    """Whoever can forge one, and reads what follows, would try out providers."""
+    """Forged reports would try out providers, if their answers differed."""
     others = "grace@mailbox.example.net"
     with scenario.services.writing.begin() as session:
         for address in (PERSONAL, others):

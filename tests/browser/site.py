@@ -12,9 +12,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import Delete, Update, delete, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.models import GroupLead
+from belong_mail.accounts import invitations
 from belong_mail.core import encryption
 from belong_mail.core.db import make_engine, now
+from belong_mail.core.decryption import worker_keys
 from belong_mail.core.rate_limits import Limit, WorkerLimit
 from belong_mail.groups.models import Group
 from belong_mail.meetings.models import Meeting
@@ -22,7 +23,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops.launcher import WORKER_ALONE
 from belong_mail.pages import dev_mailbox
 from belong_mail.pages.dev_mailbox import StoredMail
-from tests.factories import plan_meeting
+from tests.factories import group_named, plan_meeting
 from tests.processes import run
 from tests.servers.ports import free_port
 from tests.servers.site import running
@@ -163,8 +164,7 @@ class Site(Served):
 
     def __enter__(self) -> Self:
         self.flask("db", "upgrade", "--seed", "dps")
-        self.flask("lead", "invite", LEAD, "--group", SLUG)
-        self._execute(update(GroupLead).values(accepted_at=now()))
+        self._add_lead()
         blind = dict.fromkeys(WORKER_ALONE, "")
         served = running(self._environment, self.folder, self._port, for_web=blind)
         self.processes = self._ends.enter_context(served)
@@ -172,6 +172,15 @@ class Site(Served):
 
     def __exit__(self, *_: object) -> None:
         self._ends.close()
+
+    def _add_lead(self) -> None:
+        """Let somebody lead the group, who was not asked and gets no email of it."""
+        private, index = (self._environment[f"BELONG_{kind}_KEYS"] for kind in ("PRIVATE", "INDEX"))
+        opener, blind_index = worker_keys((private,), (index,))
+        engine = make_engine(self.database_url)
+        with Session(engine) as session, session.begin():
+            invitations.invite(session, opener, blind_index, group_named(session, SLUG), LEAD)
+        engine.dispose()
 
     def flask(self, *arguments: str) -> str:
         done = run(self._environment, *arguments)

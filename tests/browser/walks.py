@@ -19,7 +19,7 @@ class Walk:
 
 
 WALKS = (
-    Walk("strangers", strangers.strangers, 58),
+    Walk("strangers", strangers.strangers, 59),
     Walk("members", members.members, 23),
     Walk("leads", leads.leads, 68),
 )

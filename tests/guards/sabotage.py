@@ -1,4 +1,4 @@
-"""What a sabotage is, where it applies, and how the suite is tried with one."""
+"""Describe a sabotage, find where it applies, and try the suite with one."""
 
 import ast
 import compileall

@@ -31,7 +31,7 @@ HELP = HelpLines(
 DISCREET = [Group(slug=slug, name=slug) for slug in ("lgbtq", "people-with-disabilities")]
 CID = "abc@belong-mail"
 TRACKER = "https://tracker.example.net/p.gif"
-# What a mail program would fetch, run or send, in many spellings.
+# Spellings of content that a mail program would fetch, run or send.
 FETCHING = [
     f'<img src="{TRACKER}">',
     f'<img alt="" src="cid:{CID}" srcset="{TRACKER} 2x">',

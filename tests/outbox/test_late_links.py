@@ -25,7 +25,7 @@ from tests.servers.smtp import Server
 SOMEBODY, NEW, LEAD = "somebody@dpsk12.org", "new@dpsk12.org", "lead-of-the-village@dpsk12.org"
 MAILBOX, INVITED = "village-leads@dpsk12.org", "invited@dpsk12.org"
 DOWN = "535 5.7.8 Authentication credentials invalid"
-# Who gets each link, and after how many hours it still leaves, and does not.
+# The recipient of each link, and the hours after which it still leaves, and does not.
 STILL_SENT: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
     "confirm": (SOMEBODY, (70, 160), ()),
     "sign-in": (LEAD, (0.9,), (1.5,)),

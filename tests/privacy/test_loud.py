@@ -1,4 +1,4 @@
-"""Whatever the web writes, a guess at a member emails or alarms somebody, and is counted."""
+"""A guess at a member emails or alarms somebody, and is counted, whatever the web writes."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
@@ -73,7 +73,7 @@ def test_no_limit_of_the_webs_holds_back_an_email_or_an_alarm(scenario: Scenario
         assert used(scenario, jobs.FLOOD) > before
 
 
-# What the web may do, on PostgreSQL too, once the worker has decided on an email.
+# Changes that the web may make, on PostgreSQL too, once the worker has decided on an email.
 SILENCERS = {
     "the membership": "UPDATE subscriptions SET confirmed_at = NULL, ended_at = '2020-01-01'",
     "the language": "UPDATE subscriptions SET language = 'zz'",
@@ -93,7 +93,7 @@ SILENCERS = {
 def test_nothing_that_the_web_changes_afterwards_withdraws_an_email(
     silencer: str, scenario: Scenario
 ) -> None:
-    """Of whoever is guessed: a member, somebody who is not, a leader, at every door."""
+    """A member, a stranger or a leader is guessed, at every door."""
     scenario.invite_lead(LEAD)
     scenario.enter(MEMBER)
     before = len(scenario.relay.accepted)
@@ -331,7 +331,7 @@ def test_a_guess_in_a_language_that_nobody_speaks_is_told_too(scenario: Scenario
 def test_the_operator_hears_that_a_list_is_asked(
     scenario: Scenario, settings: dict[str, str]
 ) -> None:
-    """Of a list members are not told: it would be a way to try out guesses unheard."""
+    """Members of a list are not told: it would be a way to try out guesses unheard."""
     assert settings
     with scenario.services.writing.begin() as session:
         record_use(session, ASKED_TODAY, IMPORT_DAY_RATE, now(), BATCH_SIZE)

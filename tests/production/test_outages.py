@@ -15,7 +15,7 @@ import pytest
 
 from tests.browser.site import SLUG
 from tests.markers import night
-from tests.production.client import Client
+from tests.production.client import OUR_OWN_FORM, Client
 from tests.production.stage import Stage
 from tests.production.users import IS_ROOT
 
@@ -107,9 +107,11 @@ def outage(stage: Stage) -> Iterator[Stage]:
 
 def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage: Stage) -> None:
     client = outage.client()
+    came_from = {**OUR_OWN_FORM, "Referer": f"https://localhost/my-groups/{SECRET}"}
     for _ in range(3):
         assert client.get(f"/my-groups/{SECRET}").status_code == 502
-        assert client.post(f"/my-groups/{SECRET}/leave", {"email": SECRET}).status_code == 502
+        typed = {"email": SECRET}
+        assert client.post(f"/my-groups/{SECRET}/leave", typed, came_from).status_code == 502
     logs = [*outage.log.glob("*"), *outage.installation.logs.glob("*")]
     assert outage.installation.logs / "belong.log" in logs
     for log in logs:

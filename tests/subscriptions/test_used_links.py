@@ -62,7 +62,7 @@ def test_a_confirmation_link_says_so_long_after_it_stopped_to_confirm(scenario: 
 
 
 def test_what_the_database_and_the_webs_keys_tell_confirms_nobody(scenario: Scenario) -> None:
-    """Of a link's secret, which stands in the email alone, the row has a hash."""
+    """The row has a hash of the link's secret, which stands in the email alone."""
     scenario.confirm_link()
     with scenario.services.reading.begin() as session:
         [pending] = session.scalars(select(PendingConfirmation))
