@@ -70,7 +70,7 @@ def in_the_middle_of_an_issue(stage: Stage, page: Page) -> Iterator[None]:
     press(page, f"main form[action*='{SLUG}/newsletters'] button")
     page.fill("[name=subject]", "Tea again")
     page.fill("[name=text]", "Come to tea.")
-    press(page, "#main-form .actions [name=release]")
+    press(page, "#main-form [name=release]")
     page.check("[name=when][value=now]")
     press(page, "#main-form .button")
     has_come, may_answer = threading.Event(), threading.Event()
