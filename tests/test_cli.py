@@ -31,7 +31,8 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 COMMANDS = [
-    "setup", "db upgrade", "db downgrade", "db check", "db backup", "db restore", "web", "worker",
+    "setup", "upgrade", "db upgrade", "db downgrade", "db check", "db backup", "db restore",
+    "web", "worker",
     "group list", "group add", "group launch", "group retire",
     "lead invite", "lead remove", "lead list", "office invite", "office remove", "office",
     "newsletter send", "newsletter list", "newsletter report",

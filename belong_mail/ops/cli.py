@@ -49,6 +49,9 @@ ENTRIES: Final = {
     "setup": Entry(
         RUN, "ops.setup_command:setup_command", "Write the settings and keys of this machine."
     ),
+    "upgrade": Entry(
+        RUN, "ops.upgrade_command:upgrade_command", "Upgrade this machine to the newest version."
+    ),
     "web": Entry(RUN, "ops.commands:web", "Run the production web server."),
     "worker": Entry(RUN, "ops.commands:worker", "Read requests and send email."),
     "inbound": Entry(
@@ -81,6 +84,8 @@ HIDDEN: Final = {
         DEVELOPMENT, "ops.commands:prepare", "Set up a development site with sample data."
     )
 }
+# Before there are settings, and while they may be those of another version.
+WITHOUT_SETTINGS: Final = ("setup", "upgrade")
 COPY: Final = "/var/lib/belong-worker/2027-06-01"
 # Of commands that take something; the others are called as they are.
 EXAMPLES: Final = {
@@ -123,9 +128,9 @@ class LazyCommand(click.Command):
 
 @cache
 def load(name: str) -> click.Command:
-    """Load a command; setup runs before there are settings, so it gets no app."""
+    """Load a command; what runs without settings gets no app."""
     command: click.Command = resolve_name(f"belong_mail.{(ENTRIES | HIDDEN)[name].place}")
-    if name == "setup":
+    if name in WITHOUT_SETTINGS:
         _explain(command, name)
     else:
         _wrap_command(command, name)
