@@ -62,8 +62,8 @@ start at the project's root. `.env.example` lists the same settings to copy from
 
 The app reports all invalid settings at once, unknown `BELONG_*` names included, and quotes no
 value. Settings in bold have a default for development alone and are required in production.
-`flask --app wsgi keys new` prints a key of each kind; [operators.md](operators.md) says where each
-one goes.
+`flask --app wsgi keys new` prints a key of each kind; [Install](operators/install.md) says where
+each one goes.
 
 The office may change the video, the help lines and the postal line at `/office/settings`: what is
 given here is their default.
@@ -156,7 +156,7 @@ class Config:
         settings.secret,
         "",
         "with auth=xoauth2 in BELONG_SMTP_URL: the JSON key of an authorized user (a refresh"
-        " token) or of an app, or a token; docs/relays.md says how to get one",
+        " token) or of an app, or a token; docs/operators/relays.md says how to get one",
         UsedBy.WORKER,
     )
     secret_keys: tuple[str, ...] = setting(
@@ -283,7 +283,7 @@ class Config:
         settings.secret,
         "",
         "with auth=xoauth2 in BELONG_INBOUND_URL: the JSON key of an authorized user (a refresh"
-        " token) or of an app, or a token; docs/operators.md says how to get one",
+        " token) or of an app, or a token; docs/operators/bounces.md says how to get one",
         UsedBy.WORKER,
     )
     inbound_pipe: bool = setting(
@@ -309,7 +309,7 @@ class Config:
     oidc_client_id: str = setting(
         settings.ascii_text,
         "",
-        "how the provider calls us; docs/operators.md says how to register",
+        "how the provider calls us; docs/operators/sign-in.md says how to register",
         UsedBy.WEB,
     )
     oidc_client_secret: str = setting(

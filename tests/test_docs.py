@@ -11,6 +11,7 @@ import pytest
 
 import config
 import dev
+from belong_mail.monitoring import checks
 from belong_mail.ops import cli
 from tests.relays import signing
 
@@ -261,6 +262,15 @@ def test_tests_that_the_threat_model_quotes_exist() -> None:
         assert any(all(part in name for part in parts) for name in names), quote
 
 
+def test_headings_that_the_program_sends_operators_to_exist() -> None:
+    said = " ".join(" ".join(each.todo.split()) for each in checks.CHECKS)
+    told = re.findall("See “(.+?)” in the operators’ guide", said)
+    pages = [text_of(each) for each in DOCUMENTS if each.startswith("docs/operators/")]
+    there = set(re.findall(r"^#+ (.+)$", "\n".join(pages), re.MULTILINE))
+    assert told
+    assert set(told) <= there
+
+
 def test_configuration_is_what_config_says() -> None:
     """Write it anew with: python3 dev.py docs."""
     written = text_of("docs/configuration.md")
@@ -278,7 +288,7 @@ def test_the_changelog_has_one_line_a_change_and_says_each_once() -> None:
 
 
 def test_the_guide_signs_as_the_tests_of_relays_do() -> None:
-    guide = (ROOT / "docs" / "relays.md").read_text()
+    guide = (ROOT / "docs" / "operators" / "relays.md").read_text()
     [lines] = re.findall(r"```\n((?: *\w+ .*\n)*? *SignHeaders .*\n) *```", guide)
     ours = signing.OPENDKIM.replace("{signed}", signing.ALL)
     assert {line.strip() for line in lines.splitlines()} <= set(ours.splitlines())

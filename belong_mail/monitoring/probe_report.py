@@ -137,7 +137,7 @@ def _judge_return_path(arrived: Arrived) -> Iterator[Finding]:
     yield failure(
         f"The relay rewrote the return path; reports now go to {where}. Bounces count only if the"
         " relay sends its own report to our return path, or if a report reaches us and quotes our"
-        " Message-ID. docs/relays.md says how to keep it."
+        " Message-ID. docs/operators/relays.md says how to keep it."
     )
 
 

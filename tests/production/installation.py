@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.processes import ROOT
 from tests.production.users import IS_ROOT, sudo, with_numbers
 
-GUIDE = ROOT / "docs" / "operators.md"
+GUIDE = ROOT / "docs" / "operators" / "install.md"
 NOT_INSTALLED = shutil.ignore_patterns(
     ".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis", ".env", "tests"
 )
@@ -21,10 +21,13 @@ NOT_NEEDED = shutil.ignore_patterns(
 )
 # Where the guide puts things; each stands below the installation's folder instead.
 PLACES = re.compile(
-    "/(opt/belong-mail|etc/belong-mail|etc/ssl/belong|etc/nginx|etc/systemd|var/lib/belong-"
-    "|var/log/nginx|usr/local/bin|root/belong-keys)"
+    "/(opt/belong-mail|etc/belong-mail|etc/ssl/belong|etc/nginx|etc/systemd|etc/sysusers.d"
+    "|etc/tmpfiles.d|var/lib/belong-|var/log/nginx|usr/local/bin|root/belong-keys)"
 )
-DONE_OTHERWISE = ("groupadd", "useradd", "git", "python3", "nginx", "systemctl")
+DONE_OTHERWISE = (
+    "groupadd", "useradd", "systemd-sysusers", "systemd-tmpfiles", "apt-get", "git", "python3",
+    "nginx", "systemctl",
+)  # fmt: skip
 FLASK = "#!{python}\nimport sys\nfrom flask.cli import main\nsys.exit(main())\n"
 BELONG = "#!{python}\nimport sys\nfrom belong_mail.ops.console import main\nsys.exit(main())\n"
 
@@ -52,10 +55,10 @@ class Installation:
         self.logs.mkdir(parents=True)
         self._make_shims()
         self._make_python()
-        before, after = guide().split("### 4.")
-        self._follow(before)
+        users, keys, settings, database = step("By hand")
+        self._follow(users, *step("1. The program"), keys, settings)
         self._name_relay(relay_url)
-        self._follow(after)
+        self._follow(database, *step("5. The proxy"))
 
     def _here(self, text: str) -> str:
         text = PLACES.sub(lambda place: f"{self.folder}{place[0]}", text)
@@ -63,9 +66,8 @@ class Installation:
             text = text.replace(old, new)
         return text
 
-    def _follow(self, part: str) -> None:
-        """Run what stands in a part of the guide, as a shell that ends at the first failure."""
-        blocks = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+    def _follow(self, *blocks: str) -> None:
+        """Run blocks of the guide, as a shell that ends at the first failure."""
         script = with_numbers(self._here("\n".join(blocks)))
         done = subprocess.run(
             ["sh", "-eux", "-c", "umask 022\n" + script],
@@ -109,9 +111,10 @@ class Installation:
         _write_program(venv / "bin" / "pip", "#!/bin/sh\n")
 
 
-def guide() -> str:
-    """Return the part of the guide that installs."""
-    return GUIDE.read_text().partition("## Install\n")[2].partition("\n## PostgreSQL")[0]
+def step(name: str) -> list[str]:
+    """Return the shell blocks below a heading of the guide."""
+    below = GUIDE.read_text().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", below, re.DOTALL)
 
 
 def _write_program(file: Path, text: str) -> None:

@@ -28,11 +28,11 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=belong.example.org -days 2 \
 
 def steps() -> dict[int, str]:
     """Return the shell blocks of the guide by the number of their step."""
-    parts = re.split(r"^## (\d+)[.] ", GUIDE.read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## ", GUIDE.read_text(), flags=re.MULTILINE)
     return {
-        int(number): "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-        for number, text in zip(parts[::2], parts[1::2], strict=True)
-    }
+        int(part[0]): "\n".join(re.findall(r"^```sh\n(.*?)^```", part, re.MULTILINE | re.DOTALL))
+        for part in parts if re.match(r"\d[.] ", part)
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ MEMBERS = int(os.environ.get("SCALE", "1500"))
 IS_NIGHT = MEMBERS >= 20_000
 # Messages a minute: the issue takes some minutes, so that all happens in the middle of it.
 RATE = max(1_500, MEMBERS // 4)
-# Seconds: a lease and the look of another worker for those that have ended (docs/operators.md).
+# Seconds: a lease, and the look of another worker for those that have ended.
 LEASE_SECONDS, LOOK_SECONDS = 60.0, 10.0
 AGAIN_SECONDS = 5
 HELD = "SELECT count(*) FROM deliveries WHERE state = 'sending' AND claimed_by = :owner"
