@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from belong_mail.accounts import invitations, signing_in
+from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.jobs import SendProofLink
 from belong_mail.accounts.models import Account, BrowserSession, GroupLead
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.contact import service as contact
@@ -20,7 +21,6 @@ from belong_mail.contact import threads
 from belong_mail.contact.service import ContactData
 from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.core.tokens import Purpose
 from belong_mail.delivery import suppressions
@@ -166,8 +166,8 @@ def proof_link(services: Services, worker: Worker, relay: Server) -> str:
         signed_in = BrowserSession(account_id=account.id, token_hash=b"of a browser")
         session.add(signed_in)
         session.flush()
-        said = {"account": account.public_id, "session": signed_in.public_id, "language": "en"}
-        seal_job(session, services.sealer, signing_in.PROOF, said)
+        asked = SendProofLink(account.public_id, signed_in.public_id, "en")
+        asked.ask(session, services.sealer)
     worker.drain()
     return link_to(relay.to(LEAD)[-1], "confirm-identity")
 

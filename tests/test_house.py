@@ -26,8 +26,8 @@ from belong_mail.core.district import HelpLine, HelpLines
 from belong_mail.core.email_templates import EMAILS, Renderer
 from belong_mail.core.i18n import names as site_names
 from belong_mail.core.services import Services
+from belong_mail.ops import rooms
 from belong_mail.web.access import Access, endpoints
-from belong_mail.worker import registry
 from belong_mail.worker.loop import Worker
 from config import Config
 from tests.browser_client import Visitor, path_of
@@ -340,7 +340,7 @@ def test_rooms_stand_in_the_readme_in_the_order_in_which_they_may_import() -> No
 
 def test_every_mail_has_three_parts_and_a_writer() -> None:
     folders = {folder.name: folder for folder in EMAILS.iterdir() if folder.is_dir()}
-    assert folders.keys() == registry.EMAILS.keys() | {"newsletter"}
+    assert folders.keys() == rooms.EMAILS.keys() | {"newsletter"}
     for folder in folders.values():
         assert {file.name for file in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
 

@@ -24,6 +24,7 @@ HEAD = '''"""Tries what was added."""
 import pytest
 from sqlalchemy import select
 
+from belong_mail.accounts import jobs
 from belong_mail.core.jobs import Job
 from belong_mail.delivery.mailer import post_to_address
 from belong_mail.groups.models import Group
@@ -121,30 +122,42 @@ EMAIL = Recipe(
 )
 JOB = Recipe(
     "job",
-    "leads",
+    "accounts",
     {},
     (
         (
-            "belong_mail/leads/tasks.py",
-            "MAX_WAIT = timedelta(days=1)\n",
+            "belong_mail/accounts/jobs.py",
+            "from belong_mail.core.jobs import SealedJob\n",
             (
-                "\n\ndef close_group(session: Session, keyring: Keyring, job: Job) -> None:\n"
-                '    session.get_one(Group, job.group_id).note = "closed for the summer"\n'
+                '\n\n@dataclass(frozen=True)\nclass CloseGroup(SealedJob, kind="close-group"):\n'
+                "    group: str\n    note: str\n"
             ),
         ),
         (
-            "belong_mail/leads/declarations.py",
-            "    tasks={\n",
-            '        "close-group": tasks.close_group,\n',
+            "belong_mail/accounts/tasks.py",
+            'CHANGES = ("added", "removed")\n',
+            (
+                "\n\n@does(CloseGroup)\ndef close_group(work: Work, asked: CloseGroup) -> None:\n"
+                "    named = select(Group).where(Group.public_id == asked.group)\n"
+                "    work.session.scalars(named).one().note = asked.note\n"
+            ),
+        ),
+        (
+            "belong_mail/accounts/tasks.py",
+            "from sqlalchemy import select, update\n",
+            (
+                "from belong_mail.accounts.jobs import CloseGroup\n"
+                "from belong_mail.groups.models import Group\n"
+            ),
         ),
     ),
     "def test_job(services, worker):\n"
     "    with services.writing.begin() as session:\n"
     "        group = session.scalars(select(Group).order_by(Group.id)).first()\n"
-    '        session.add(Job(kind="close-group", group_id=group.id))\n'
+    '        jobs.CloseGroup(group.public_id, "closed").ask(session, services.sealer)\n'
     "    worker.drain()\n"
     "    with services.reading.begin() as session:\n"
-    '        assert session.get(Group, group.id).note == "closed for the summer"\n'
+    '        assert session.get(Group, group.id).note == "closed"\n'
     "        assert session.scalar(select(Job.id)) is None\n",
 )
 RETENTION = Recipe(

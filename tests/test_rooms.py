@@ -2,93 +2,69 @@
 
 import subprocess
 import sys
-from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from sqlalchemy.orm import Session
 
 from belong_mail.core.db import Base
-from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import Job
-from belong_mail.core.retention import Rule
-from belong_mail.delivery.mailer import Email, Mailer
-from belong_mail.delivery.models import Delivery
+from belong_mail.core.jobs import JobKind, SealedJob
 from belong_mail.delivery.retry import AWAITED, GIVE_UP_AFTER
-from belong_mail.delivery.room import Room, WrappedColumn
-from belong_mail.groups.models import Group
+from belong_mail.delivery.work import Declared, DeclaredTwice
 from belong_mail.ops import schema
 from belong_mail.ops.grants import SENT_BY_THE_WEB
-from belong_mail.ops.rooms import ALL, ROOMS, DeclaredTwice, joined
+from belong_mail.ops.rooms import COPIES, EMAILS, LOOKUPS, SHORT_LIVED, TASKS
 
 PACKAGE = Path(schema.__file__).parents[1]
 
 
-def write_reply(_session: Session, _mailer: Mailer, _delivery: Delivery) -> Email:
-    return Email("ada@dpsk12.org", "en")
+def kinds_of_jobs(base: type[JobKind] = JobKind) -> list[type[JobKind]]:
+    """List the classes of jobs that any room has."""
+    for file in PACKAGE.glob("*/jobs.py"):
+        import_module(f"belong_mail.{file.parent.name}.jobs")
+    listed = [each for each in base.__subclasses__() if each is not SealedJob]
+    return [*listed, *(one for each in base.__subclasses__() for one in kinds_of_jobs(each))]
 
 
-def do_nothing(_session: Session, _keyring: Keyring, _job: Job) -> None:
-    return
-
-
-def do_with_mailer(_mailer: Mailer, _session: Session, _keyring: Keyring, _job: Job) -> None:
-    return
-
-
-def remove_none(_session: Session, _at: datetime) -> int:
-    return 0
-
-
-def test_all_that_a_room_declares_is_joined_with_what_others_do() -> None:
-    column = WrappedColumn(Group.wrapped_mailbox, "groups.other", Group.public_id)
-    one = Room(
-        emails={"reply": write_reply},
-        tasks={"answer": do_nothing},
-        mailer_tasks={"forward": do_with_mailer},
-        lookups=("answer",),
-        retention={"replies": Rule(remove_none, ())},
-        wrapped=(column,),
-        short_lived={"replies.sealed": "replies; gone after a day"},
-    )
-    found = joined([*ROOMS, one])
-    assert found.emails.keys() == ALL.emails.keys() | {"reply"}
-    assert found.emails["reply"] is write_reply
-    assert found.tasks.keys() == ALL.tasks.keys() | {"answer"}
-    assert found.mailer_tasks.keys() == ALL.mailer_tasks.keys() | {"forward"}
-    assert found.lookups == (*ALL.lookups, "answer")
-    assert list(found.retention) == [*ALL.retention, "replies"]
-    assert found.wrapped == (*ALL.wrapped, column)
-    assert found.short_lived.keys() == ALL.short_lived.keys() | {"replies.sealed"}
-    assert len(ALL.emails) >= 20
-
-
-@pytest.mark.parametrize("kind", ["sign-in", "join"])
-def test_no_room_takes_a_kind_of_anothers(kind: str) -> None:
-    other = Room(emails={"sign-in": write_reply}, tasks={"join": do_nothing})
-    one = Room(emails={kind: write_reply}) if kind in ALL.emails else Room(tasks={kind: do_nothing})
-    with pytest.raises(DeclaredTwice, match=kind):
-        joined([one, other])
-
-
-def test_every_rooms_declarations_are_joined() -> None:
-    declaring = {file.parent.name for file in PACKAGE.glob("*/declarations.py")}
-    lines = (PACKAGE / "ops/rooms.py").read_text().splitlines()
-    assert declaring == {line.split(".")[1] for line in lines if ".declarations import" in line}
-    assert len(ROOMS) == len(set(map(id, ROOMS))) == len(declaring)
+def test_every_kind_of_job_has_one_function() -> None:
+    kinds = [each.kind for each in kinds_of_jobs() if each.kind]
+    assert len(kinds) == len(set(kinds))
+    assert set(kinds) <= TASKS.keys()
+    assert len(TASKS) >= 25
 
 
 def test_jobs_that_look_an_address_up_are_jobs() -> None:
-    assert set(ALL.lookups) <= {*ALL.tasks, *ALL.mailer_tasks}
-    assert len(ALL.lookups) == 11
+    assert TASKS.keys() >= LOOKUPS
+    assert len(LOOKUPS) == 11
+
+
+def test_nothing_is_declared_twice() -> None:
+    declared = Declared[int]()
+    declared["sign-in"] = 1
+    with pytest.raises(DeclaredTwice, match="sign-in"):
+        declared.of("sign-out", "sign-in")(2)
+    assert declared["sign-in"] == 1
+
+
+def test_all_that_declares_something_is_loaded_by_the_worker() -> None:
+    declaring = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for file in PACKAGE.rglob("*.py")
+        if "from belong_mail.delivery.work import" in file.read_text()
+    }
+    code = "import sys, work; print(*sys.modules)"
+    program = [sys.executable, "-c", code]
+    known = subprocess.run(program, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert len(declaring) > 10
+    assert declaring - set(known.stdout.split()) == set()
 
 
 def test_emails_that_the_pages_may_ask_for_are_emails() -> None:
-    assert set(SENT_BY_THE_WEB) <= ALL.emails.keys() | ALL.copies.keys()
+    assert set(SENT_BY_THE_WEB) <= EMAILS.keys() | COPIES.keys()
 
 
 def test_times_of_delivery_are_those_of_emails_that_there_are() -> None:
-    kinds = ALL.emails.keys() | {"newsletter"}
+    kinds = EMAILS.keys() | {"newsletter"}
     assert set(AWAITED) | GIVE_UP_AFTER.keys() <= kinds
 
 
@@ -104,7 +80,7 @@ def test_columns_that_are_not_wrapped_anew_are_columns() -> None:
         for table in Base.metadata.sorted_tables
         for column in table.columns
     }
-    assert ALL.short_lived.keys() <= columns
+    assert SHORT_LIVED.keys() <= columns
 
 
 def test_the_schema_alone_knows_every_table() -> None:

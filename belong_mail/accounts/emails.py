@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts import identity_tasks, invitations, right_tasks
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.tokens import Purpose
@@ -13,12 +13,14 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, read_posted, signed_from
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.groups.models import Group
 from belong_mail.mail.address import normalise
 
 ACCEPT_WITHIN = timedelta(seconds=Purpose.INVITATION.max_age or 0)
 
 
+@writes(invitations.INVITATION)
 def invitation(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Ask whether the reader wants what they are invited to."""
     to, said = read_posted(mailer.opener, delivery)
@@ -67,6 +69,7 @@ def require_lead(
     return lead, group
 
 
+@writes(right_tasks.CHANGED)
 def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell who is concerned that somebody was invited, accepted, or has a right no more."""
     to, said = read_posted(mailer.opener, delivery)
@@ -80,6 +83,7 @@ def rights_changed(_session: Session, mailer: Mailer, delivery: Delivery) -> Ema
     return Email(to, said["language"], context)
 
 
+@writes(right_tasks.ENDING)
 def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell the office's inbox that rights end soon, and where they are renewed."""
     to, said = read_posted(mailer.opener, delivery)
@@ -87,6 +91,7 @@ def right_ends(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     return Email(to, said["language"], {"people_url": url})
 
 
+@writes(identity_tasks.LINKED, identity_tasks.LET_IN)
 def sign_in_changed(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Tell somebody that they or a colleague sign in otherwise."""
     reader = session.get(Account, delivery.account_id)

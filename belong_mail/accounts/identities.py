@@ -1,35 +1,18 @@
 """Find whom the district's sign-in belongs to, and ask the worker to link one."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.jobs import LinkIdentity
 from belong_mail.accounts.models import Account, Identity
 from belong_mail.core.district import District
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Settings
-
-LINK = "link-identity"
-# The request and the email that somebody signs in by emailed links again.
-LET_IN = "let-in"
 
 
 class UnknownPerson(Exception):
     """The district's proof belongs to no account that may sign in; nobody is told why."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRequest:
-    """Whose sign-in the district's is to be from now on, as the web seals it."""
-
-    # Public ids of the account, and of the browser session that stays signed in.
-    account: str
-    browser_session: str
-    issuer: str
-    subject: str
 
 
 def account_of(session: Session, district: District, subject: str) -> Account:
@@ -64,5 +47,5 @@ def ask_to_link(
     )
     if session.scalar(taken.limit(1)) is not None:
         raise UnknownPerson
-    asked = LinkRequest(account.public_id, browser_session, district.issuer, subject)
-    seal_job(session, sealer, LINK, asked)
+    asked = LinkIdentity(account.public_id, browser_session, district.issuer, subject)
+    asked.ask(session, sealer)

@@ -9,45 +9,54 @@ import json
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import invitations, right_tasks
+from belong_mail.accounts import invitations, proven, right_tasks
 from belong_mail.accounts import service as accounts
-from belong_mail.accounts.identities import LET_IN, LinkRequest
+from belong_mail.accounts.jobs import LetIn, LinkIdentity
 from belong_mail.accounts.models import Account, BrowserSession, Identity, Passkey, SignIn
-from belong_mail.core import audit, rate_limits
+from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener, UnknownKey
-from belong_mail.core.district import District
-from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE
 from belong_mail.delivery import outbox
+from belong_mail.delivery.work import (
+    WRAPPED_COLUMNS,
+    Refused,
+    Work,
+    WrappedColumn,
+    does,
+    each_minute,
+)
 
-LINKED = "identity-linked"
+LINKED, LET_IN = "identity-linked", "let-in"
 SUBJECT_COLUMN = "identities.wrapped_subject"
+_OWNER = select(Account.public_id).where(Account.id == Identity.account_id).scalar_subquery()
+WRAPPED_COLUMNS.append(WrappedColumn(Identity.wrapped_subject, SUBJECT_COLUMN, _OWNER))
 
 
 class AnotherProvider(Exception):
     """BELONG_OIDC_ISSUER of the worker is not the web's: nobody can be linked."""
 
 
-def receive_link(session: Session, keyring: Keyring, job: Job) -> None:
+@does(LinkIdentity)
+def receive_link(work: Work, asked: LinkIdentity) -> None:
     """Link a sign-in to an account that has none, end its other sessions, and tell its owner."""
-    asked = LinkRequest(**keyring.open_job(job))
-    if not keyring.district.issuer or asked.issuer != keyring.district.issuer:
+    session, keys = work.session, work.keys
+    if not keys.district.issuer or asked.issuer != keys.district.issuer:
         raise AnotherProvider
-    account = session.scalar(select(Account).where(Account.public_id == asked.account))
-    if account is None or not accounts.may_sign_in(session, account):
-        return
-    invitations.account_address(keyring.opener, keyring.index, account)
-    verify(session, keyring.opener, keyring.district)
-    taken = Identity.name.in_(keyring.district.names(asked.subject))
+    account = proven.account(work, asked.account)
+    if not accounts.may_sign_in(session, account):
+        raise Refused
+    invitations.account_address(keys.opener, keys.index, account)
+    verify(work)
+    taken = Identity.name.in_(keys.district.names(asked.subject))
     found = select(Identity.id).where((Identity.account_id == account.id) | taken)
     if session.scalar(found.limit(1)) is not None:
-        return
+        raise Refused
     said = json.dumps([asked.issuer, asked.subject]).encode()
     identity = Identity(
         account_id=account.id,
-        name=keyring.district.name(asked.subject),
-        wrapped_subject=keyring.opener.wrap(said, SUBJECT_COLUMN, account.public_id),
+        name=keys.district.name(asked.subject),
+        wrapped_subject=keys.opener.wrap(said, SUBJECT_COLUMN, account.public_id),
     )
     session.add(identity)
     _end_access(session, account, but=asked.browser_session)
@@ -55,23 +64,16 @@ def receive_link(session: Session, keyring: Keyring, job: Job) -> None:
     outbox.post(session, LINKED, account_id=account.id, about_id=account.id)
 
 
-def receive_let_in(session: Session, keyring: Keyring, job: Job) -> None:
+@does(LetIn)
+def receive_let_in(work: Work, asked: LetIn) -> None:
     """Let in on the word of a colleague who provably works for the office, never on one's own."""
-    said = keyring.open_job(job)
-    found = select(Account).where(Account.public_id.in_((said["by"], said["account"])))
-    people = {each.public_id: each for each in session.scalars(found)}
-    by, account = people.get(said["by"]), people.get(said["account"])
-    if by is None or account is None or by is account:
-        return
-    if not accounts.has_office_right(session, by):
-        return
-    if not invitations.is_proven_office(keyring.opener, by):
-        return
+    by, account = proven.office(work, asked.by), proven.account(work, asked.account)
+    if by is account or not accounts.has_office_right(work.session, by):
+        raise Refused
     of_account = b"let-in/" + account.public_id.encode()
-    uses = ((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE))
-    if rate_limits.try_uses(session, uses, now()):
-        audit.set_actor(session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
-        let_in(session, keyring.opener, keyring.index, account)
+    work.use_each(((of_account, LET_IN_RATE), (b"let-in", LET_INS_RATE)))
+    audit.set_actor(work.session, audit.Actor(audit.Role.ACCOUNT, by.public_id))
+    let_in(work.session, work.keys.opener, work.keys.index, account)
 
 
 def let_in(session: Session, opener: Opener, index: BlindIndex, account: Account) -> bool:
@@ -108,16 +110,17 @@ def is_linked(session: Session, keyring: Keyring, account: Account) -> bool:
     return said is not None and said[0] == keyring.district.issuer
 
 
-def verify(session: Session, opener: Opener, district: District) -> int:
+@each_minute("District sign-ins are unproven")
+def verify(work: Work) -> int:
     """Remove what nobody with these keys has linked, and name the rest by the newest key.
 
     Who breaks into the web could otherwise stay in, as somebody whose sign-in is theirs. Returns
     how many rows were wrong.
     """
-    wrong = 0
+    session, district, wrong = work.session, work.keys.district, 0
     found = select(Identity, Account.public_id).join(Account)
     for identity, public_id in session.execute(found).all():
-        said = _subject(opener, identity.wrapped_subject, public_id)
+        said = _subject(work.keys.opener, identity.wrapped_subject, public_id)
         if said is None:
             session.delete(identity)
             wrong += 1

@@ -13,6 +13,7 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.core.tokens import name_of
 from belong_mail.delivery.mailer import Rows, post_to_address
+from belong_mail.delivery.work import WRAPPED_COLUMNS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.mail import address as addresses
 
@@ -20,6 +21,13 @@ INVITATION = "invitation"
 ADDRESS_COLUMN = "accounts.wrapped_address"
 RIGHT = "group_leads.wrapped_right"
 OFFICE_RIGHT = "accounts.wrapped_office"
+_LEAD = select(Account.public_id).where(Account.id == GroupLead.account_id).scalar_subquery()
+_GROUP = select(Group.public_id).where(Group.id == GroupLead.group_id).scalar_subquery()
+WRAPPED_COLUMNS += (
+    WrappedColumn(Account.wrapped_address, ADDRESS_COLUMN, Account.public_id),
+    WrappedColumn(Account.wrapped_office, OFFICE_RIGHT, Account.public_id),
+    WrappedColumn(GroupLead.wrapped_right, RIGHT, _LEAD + "/" + _GROUP),
+)
 # What a right says that an operator gave: its lead is told of new members at once.
 TRUSTED = b"leads"
 # The same of the office: of who has accepted, and of who was only invited.

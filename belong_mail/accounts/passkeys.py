@@ -30,15 +30,14 @@ from fido2.webauthn import (
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.jobs import TellPasskeyChanged
 from belong_mail.accounts.models import Account, Passkey
 from belong_mail.accounts.service import NotFound
-from belong_mail.accounts.signing_in import PASSKEY_CHANGED
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.i18n import names
-from belong_mail.core.jobs import seal_job
 
 MAX_PASSKEYS = 10
 MAX_ANSWER_CHARACTERS = 16 * 1024
@@ -152,7 +151,7 @@ def add(
     session.add(passkey)
     session.flush()
     audit.record(session, Kind.PASSKEY_ADDED, account=account)
-    _tell(session, sealer, account, "added")
+    TellPasskeyChanged(account.public_id, "added").ask(session, sealer)
 
 
 def find_owner(session: Session, base_url: str, challenge: bytes, answer: str) -> Account:
@@ -201,16 +200,12 @@ def remove(session: Session, sealer: Sealer, account: Account, public_id: str) -
     if session.execute(gone.returning(Passkey.id)).first() is None:
         raise NotFound
     audit.record(session, Kind.PASSKEY_REMOVED, account=account)
-    _tell(session, sealer, account, "removed")
+    TellPasskeyChanged(account.public_id, "removed").ask(session, sealer)
 
 
 def decline(session: Session, account: Account) -> None:
     """Offer a passkey no more on the first page."""
     session.get_one(Account, account.id).passkey_declined_at = now()
-
-
-def _tell(session: Session, sealer: Sealer, account: Account, what: str) -> None:
-    seal_job(session, sealer, PASSKEY_CHANGED, {"account": account.public_id, "what": what})
 
 
 def _handle(account: Account) -> bytes:

@@ -4,13 +4,14 @@ The office names people itself, for the web cannot open an address. What takes a
 once; what gives one is sealed for the worker, which checks who asks.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.identities import LET_IN, identity_of
+from belong_mail.accounts.identities import identity_of
+from belong_mail.accounts.jobs import EndRights, InviteAgain, InviteColleague, LetIn
 from belong_mail.accounts.models import RIGHT_AGE, Account, BrowserSession, GroupLead, Passkey
 from belong_mail.accounts.service import (
     OFFICE,
@@ -24,7 +25,6 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 
 # Fewer leads than that and a group stands still when one of them is away.
@@ -85,17 +85,6 @@ class Team:
         return sum(each.counts for each in self.roles) < ENOUGH_LEADS
 
 
-@dataclass(frozen=True, slots=True)
-class WantedColleague:
-    """Whom the office invites, to lead which groups (public ids) or to work for the office."""
-
-    name: str
-    address: str
-    language: str
-    groups: list[str]
-    office: bool
-
-
 def require_office(session: Session, account: Account) -> None:
     """Raise NotFound for whoever does not work for the office any more, by what is stored now."""
     stored = session.get(Account, account.id)
@@ -148,18 +137,16 @@ def find_person(session: Session, account: Account, public_id: str) -> Account:
     return person
 
 
-def invite(session: Session, sealer: Sealer, by: Account, wanted: WantedColleague) -> None:
+def invite(session: Session, sealer: Sealer, by: Account, asked: InviteColleague) -> None:
     """Ask the worker to invite somebody; it alone knows whether the address is one already."""
     require_office(session, by)
-    said = {"by": by.public_id, **asdict(wanted)}
-    seal_job(session, sealer, "invite-colleague", said)
+    asked.ask(session, sealer)
     audit.record(session, Kind.INVITATION_ASKED)
 
 
 def invite_again(session: Session, sealer: Sealer, by: Account, person: Account) -> None:
     """Ask the worker to mail somebody what they are invited to once more."""
-    said = {"by": by.public_id, "account": person.public_id}
-    seal_job(session, sealer, "invite-again", said)
+    InviteAgain(by.public_id, person.public_id).ask(session, sealer)
     audit.record(session, Kind.INVITED_AGAIN, account=person)
 
 
@@ -200,13 +187,8 @@ def remove(
         leadership.ends_at = now()
         session.flush()
         audit.record(session, Kind.LEAD_REMOVED, account=person, group=group)
-    said = {
-        "by": by.public_id,
-        "account": person.public_id,
-        "groups": [group.public_id] if group else [],
-        "office": slug is None,
-    }
-    seal_job(session, sealer, "right-removed", said)
+    groups = [group.public_id] if group else []
+    EndRights(by.public_id, person.public_id, groups, slug is None).ask(session, sealer)
     end_sessions(session, person)
     if not may_have_passkeys(session, person):
         session.execute(delete(Passkey).where(Passkey.account_id == person.id))
@@ -217,7 +199,7 @@ def let_in(session: Session, sealer: Sealer, by: Account, person: Account) -> No
     if person.id == by.id or not needs_more_than_email(session, person):
         raise NotFound
     audit.record(session, Kind.LET_IN_ASKED, account=person)
-    seal_job(session, sealer, LET_IN, {"by": by.public_id, "account": person.public_id})
+    LetIn(by.public_id, person.public_id).ask(session, sealer)
 
 
 def needs_more_than_email(session: Session, person: Account) -> bool:

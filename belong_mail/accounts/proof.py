@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import identities
+from belong_mail.accounts.jobs import SendProofLink
 from belong_mail.accounts.models import Account, BrowserSession, SignIn
 from belong_mail.accounts.session import here
-from belong_mail.accounts.signing_in import PROOF, has_passkey
+from belong_mail.accounts.signing_in import has_passkey
 from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Settings
 
 # Long enough to read a newsletter once more and send it, or to invite some leads; shorter than the
@@ -53,8 +53,7 @@ def way(session: Session, settings: Settings, account: Account) -> Way:
 
 def ask_for_link(session: Session, sealer: Sealer, account: Account, language: str) -> None:
     """Ask the worker to email a link that proves it for this session alone."""
-    said = {"account": account.public_id, "session": here().public_id, "language": language}
-    seal_job(session, sealer, PROOF, said)
+    SendProofLink(account.public_id, here().public_id, language).ask(session, sealer)
     audit.record(session, audit.Kind.PROOF_ASKED)
 
 

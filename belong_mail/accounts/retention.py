@@ -6,10 +6,18 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, func, select, type
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from belong_mail.accounts.invitations import INVITATION
-from belong_mail.accounts.models import Account, GroupLead, Passkey
+from belong_mail.accounts.models import Account, BrowserSession, GroupLead, Passkey, SignIn
 from belong_mail.core.audit import AuditEntry
-from belong_mail.core.retention import AUDIT_AGE, INVITATION_AGE, Rule, in_batches, older_than
+from belong_mail.core.retention import (
+    AUDIT_AGE,
+    INVITATION_AGE,
+    SESSION_AGE,
+    Rule,
+    in_batches,
+    older_than,
+)
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import RETENTION
 
 _DELETE_AUDIT = in_batches(delete(AuditEntry), older_than(AuditEntry.at, AUDIT_AGE))
 
@@ -18,9 +26,6 @@ def _purge_audit(session: Session, at: datetime) -> int:
     """Delete entries that are over by the database's clock too: a worker's may be years ahead."""
     told = session.scalar(select(type_coerce(func.current_timestamp(), AuditEntry.at.type)))
     return _DELETE_AUDIT(session, min(at, told or at))
-
-
-purge_audit = Rule(_purge_audit, _DELETE_AUDIT.rows)
 
 
 def passkeys_of_nobody(_at: datetime) -> tuple[ColumnElement[bool]]:
@@ -65,13 +70,19 @@ def _purge_invitations(session: Session, at: datetime) -> int:
     return len(over)
 
 
-purge_invitations = Rule(
-    _purge_invitations, ((GroupLead, _unaccepted), (Account, _unaccepted_by_office))
-)
-
-
 def _forget_accounts(session: Session, ids: set[int]) -> None:
     """Delete those of accounts that lead nothing, answer for no office and get nothing."""
     is_mailed = exists().where(Delivery.account_id == Account.id, Delivery.finished_at.is_(None))
     unused = delete(Account).where(Account.id.in_(ids), *_without_a_right(), ~is_mailed)
     session.execute(unused)
+
+
+RETENTION["sessions"] = in_batches(
+    delete(BrowserSession), older_than(BrowserSession.started_at, SESSION_AGE)
+)
+RETENTION["sign ins"] = in_batches(delete(SignIn), older_than(SignIn.created_at, SESSION_AGE))
+RETENTION["passkeys"] = in_batches(delete(Passkey), passkeys_of_nobody)
+RETENTION["invitations"] = Rule(
+    _purge_invitations, ((GroupLead, _unaccepted), (Account, _unaccepted_by_office))
+)
+RETENTION["audit entries"] = Rule(_purge_audit, _DELETE_AUDIT.rows)

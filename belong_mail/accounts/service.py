@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.accounts.jobs import AcceptRights
 from belong_mail.accounts.models import RIGHT_AGE, Account, GroupLead
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.tokens import BadToken, name_of
 from belong_mail.groups.models import Group
 
@@ -140,13 +140,7 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> Non
         account.is_office, account.office_ends_at = True, at + RIGHT_AGE
         audit.record(session, Kind.OFFICE_ACCEPTED, actor=account)
     if accepted or is_for_office:
-        said = {
-            "account": account.public_id,
-            "groups": accepted,
-            "office": is_for_office,
-            "secret": secret,
-        }
-        seal_job(session, sealer, "right-accepted", said)
+        AcceptRights(account.public_id, accepted, is_for_office, secret).ask(session, sealer)
 
 
 def groups_of(session: Session, account: Account) -> list[Group]:

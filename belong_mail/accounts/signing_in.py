@@ -1,8 +1,7 @@
 """Sign in: by a link, in a browser that is known again, with a passkey or without."""
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from secrets import compare_digest
 
 from sqlalchemy import select, update
@@ -12,36 +11,10 @@ from belong_mail.accounts.models import Account, GroupLead, Passkey, SignIn
 from belong_mail.accounts.service import has_not_ended, may_sign_in
 from belong_mail.core import audit, rate_limits
 from belong_mail.core.db import now, required
-from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import SIGN_IN_REFUSED_RATE, Limit
 from belong_mail.core.tokens import BadToken
 
-# The request and the email of a link by which who is signed in proves it again.
-PROOF = "proof"
-# The request and the email that an account's passkeys have changed.
-PASSKEY_CHANGED = "passkey-changed"
 LINK_MAX_AGE = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class SignInRequest:
-    """Hold an address, and what tells this request from others who type the same one."""
-
-    address: str
-    language: str
-    # In hexadecimal: SHA-256 of what the asking browser keeps in its cookie.
-    browser_hash: str
-    source: str = ""
-    # A proof that the account has signed in in this browser before; see `is_known_browser`.
-    known_as: str = ""
-
-
-def ask_to_sign_in(
-    session: Session, sealer: Sealer, asking: SignInRequest, due_at: datetime
-) -> None:
-    """Write down, sealed, that somebody wants to sign in; the worker knows whether they may."""
-    seal_job(session, sealer, "sign-in", asking, due_at=due_at)
 
 
 def find_sign_in(session: Session, public_id: str) -> SignIn:

@@ -26,6 +26,7 @@ from belong_mail.accounts import identities, passkeys, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
 from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm, ProofForm, SignInForm
+from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
 from belong_mail.accounts.proof import Way
@@ -45,7 +46,7 @@ sign_in = Blueprint("sign_in", __name__)
 def ask() -> ResponseReturnValue:
     form = SignInForm()
     if form.is_sent():
-        asking = signing_in.SignInRequest(
+        asking = SendSignInLink(
             address=form.email.data or "",
             language=str(get_locale()),
             browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),
@@ -54,7 +55,7 @@ def ask() -> ResponseReturnValue:
         )
         with transaction() as session:
             due_at = throttle(session, known_as=asking.known_as)
-            signing_in.ask_to_sign_in(session, services().sealer, asking, due_at)
+            asking.ask(session, services().sealer, due_at=due_at)
         return redirect(url_for(".sent"), 303)
     page = render_template("sign_in/ask.html", form=form, passkey_form=PasskeySignInForm())
     return page, 422 if form.errors else 200

@@ -1,4 +1,4 @@
-"""Jobs: what the web seals for the worker to read.
+"""Jobs: what the web seals for the worker to read. Each kind is a dataclass of a room's `jobs.py`.
 
 How many of those that look an address up are read is limited, so that nobody can test a list:
 whoever breaks into the web and may write can seal guesses, and see in the database which of them
@@ -6,9 +6,9 @@ are known. The worker reads no more than people could mean; the rest waits its t
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self, get_args, get_origin
 
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -43,7 +43,7 @@ class Job(IdBase):
         ),
     )
 
-    # What is wanted; a room's `declarations.py` names who reads each kind.
+    # What is wanted: the `kind` of a class below.
     kind: Mapped[str]
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))
     subscription_id: Mapped[int | None] = mapped_column(
@@ -54,6 +54,59 @@ class Job(IdBase):
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
     # How often reading it failed; after three it is left for the operator.
     failures: Mapped[int] = mapped_column(default=0)
+
+
+class Opens(Protocol):
+    """What only the worker has: `decryption.Opener`."""
+
+    def open(self, sealed: bytes, where: str) -> bytes: ...
+
+
+class JobKind:
+    """A job without words: what the web asks for, or the row that it names, says all.
+
+    Whoever breaks into the web can write one.
+    """
+
+    # Stored: it keeps its spelling forever.
+    kind: ClassVar[str]
+    # Whether it looks an address up that anyone may have typed.
+    looks_up: ClassVar[bool]
+
+    def __init_subclass__(cls, *, kind: str = "", looks_up: bool = False) -> None:
+        cls.kind, cls.looks_up = kind, looks_up
+
+    def write(self, session: Session, **columns: Any) -> None:
+        """Write the job down; the worker does it, not before `due_at`."""
+        session.add(Job(kind=self.kind, **columns))
+
+    @classmethod
+    def open(cls, _opener: Opens, _job: Job) -> Self:
+        return cls()
+
+
+class SealedJob(JobKind):
+    """A job with words that the worker alone can read: a frozen dataclass of text, yes and no."""
+
+    def ask(self, session: Session, sealer: Sealer, **columns: Any) -> None:
+        """Write the job down, sealed for its kind; the worker does it, not before `due_at`."""
+        said = json.dumps(asdict(self)).encode()  # type: ignore[call-overload]
+        self.write(session, sealed=sealer.seal(said, sealed_for(self.kind)), **columns)
+
+    @classmethod
+    def open(cls, opener: Opens, job: Job) -> Self:
+        """Return what was sealed; raise DecryptionError, or TypeError for another form."""
+        said = cls(**json.loads(opener.open(job.sealed or b"", sealed_for(cls.kind))))
+        for field in fields(cls):  # type: ignore[arg-type]
+            if not _is_of(getattr(said, field.name), field.type):
+                raise TypeError(f"{cls.kind}: {field.name}")
+        return said
+
+
+def _is_of(value: object, form: Any) -> bool:
+    if get_origin(form) is list:
+        return type(value) is list and all(_is_of(each, *get_args(form)) for each in value)
+    return type(value) is form
 
 
 def seal_job(session: Session, sealer: Sealer, kind: str, said: Any, **columns: Any) -> None:

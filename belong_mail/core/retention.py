@@ -1,6 +1,6 @@
 """What is kept how long: every age, with its reason; and how rows that are over are removed.
 
-Which rows an age is meant for stands in their room's `retention.py` or `declarations.py`.
+Which rows an age is meant for stands in their room's `retention.py`.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,19 +1,19 @@
 """What a room declares in its `declarations.py`: its emails, jobs, retention and wrapped columns.
 
-`ops.rooms` joins the declarations of all rooms; nothing else needs to know of a new one.
+It goes: what is new is entered by the decorators of `delivery.work`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.retention import Rule
 from belong_mail.delivery.mailer import Email, Mailer
 from belong_mail.delivery.models import Delivery
+from belong_mail.delivery.work import WrappedColumn
 from belong_mail.mail.message.mime import Envelope
 
 # Says what an email says and to whom, or raises SkipDelivery; its templates have the kind's name.
@@ -23,19 +23,6 @@ CopyWriter = Callable[[Session, Mailer, Delivery], Envelope]
 # Does what a job asks for; the job is deleted in the same transaction.
 Task = Callable[[Session, Keyring, Job], None]
 MailerTask = Callable[[Mailer, Session, Keyring, Job], None]
-Column = InstrumentedAttribute[Any]
-# Rows that are wrapped anew in one transaction; issues, which may be of megabytes.
-WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
-
-
-class WrappedColumn(NamedTuple):
-    """A column that is wrapped anew when the worker's key changes."""
-
-    column: Column
-    # What the wrapping is bound to: the column's place, and an expression that names the row.
-    place: str
-    row: Any
-    batch_rows: int = WRAPPED_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What the worker must know of groups."""
 
-from belong_mail.delivery.room import Room, WrappedColumn
+from belong_mail.delivery.room import Room
+from belong_mail.delivery.work import WrappedColumn
 from belong_mail.groups.mailbox import MAILBOX_COLUMN
 from belong_mail.groups.models import Group
 

@@ -15,7 +15,8 @@ from belong_mail.core.retention import (
     older_than,
 )
 from belong_mail.delivery.models import UNFINISHED, Delivery
-from belong_mail.delivery.room import Room, WrappedColumn
+from belong_mail.delivery.room import Room
+from belong_mail.delivery.work import WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.members import (
     emails,

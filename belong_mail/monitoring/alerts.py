@@ -13,6 +13,7 @@ from belong_mail.core.rate_limits import ALERT_RATE
 from belong_mail.delivery.dispatcher import SkipDelivery
 from belong_mail.delivery.mailer import Email, Mailer, post_to_address, read_posted
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.delivery.work import writes
 from belong_mail.monitoring.checks import CHECKS, Check
 from belong_mail.monitoring.measures import Site
 
@@ -68,6 +69,7 @@ _UNTOLD = select(Delivery.id).where(
 )
 
 
+@writes(ALERT)
 def alert_email(_session: Session, mailer: Mailer, delivery: Delivery) -> Email:
     """Say what is wrong and what to do, to an address that the settings still name."""
     try:

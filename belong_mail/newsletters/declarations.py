@@ -2,7 +2,8 @@
 
 from sqlalchemy import select
 
-from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Room, WrappedColumn
+from belong_mail.delivery.room import Room
+from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, WrappedColumn
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import (
     emails,

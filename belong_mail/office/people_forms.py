@@ -15,7 +15,8 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from belong_mail.accounts.people import WantedColleague
+from belong_mail.accounts.jobs import InviteColleague
+from belong_mail.accounts.models import Account
 from belong_mail.core.i18n import DEFAULT
 from belong_mail.groups.models import Group
 from belong_mail.web.forms import (
@@ -93,9 +94,9 @@ class InviteForm(BaseForm):
         if not field.data and not self.office.data:
             raise ValidationError(_("Choose at least one group, or the office."))
 
-    def wanted(self) -> WantedColleague:
-        """Return who is to be invited to what."""
-        return WantedColleague(
+    def asked(self, by: Account) -> InviteColleague:
+        return InviteColleague(
+            by=by.public_id,
             name=self.name.data or "",
             address=self.email.data or "",
             language=self.language.data or DEFAULT,

@@ -162,7 +162,7 @@ def invite() -> ResponseReturnValue:
         groups = [each.group for each in verbs.list_teams(session, signed_in()) if each.group]
         form = InviteForm.about(groups, request.args.get("group", ""))
         if form.validate_on_submit():
-            verbs.invite(session, services().sealer, signed_in(), form.wanted())
+            verbs.invite(session, services().sealer, signed_in(), form.asked(signed_in()))
             return redirect(url_for(".teams", done="invited"), 303)
     page = render_template("office/invite.html", form=form)
     return page, 422 if form.errors else 200

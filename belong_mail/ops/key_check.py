@@ -15,12 +15,12 @@ from belong_mail.core.db import now
 from belong_mail.core.decryption import DecryptionError, Keyring, Opener
 from belong_mail.core.encryption import SEALED, WRAPPED
 from belong_mail.core.jobs import Job
-from belong_mail.delivery.room import LARGE_WRAPPED_ROWS, Column
+from belong_mail.delivery.work import LARGE_WRAPPED_ROWS, Column
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.members.wrapped_fields import open_address
 from belong_mail.ops.key_rotation import head
-from belong_mail.ops.rooms import ALL
+from belong_mail.ops.rooms import WRAPPED_COLUMNS
 
 # Rows of a kind, the first and the last, that are opened.
 SAMPLED_ROWS = 20
@@ -35,7 +35,7 @@ def key_faults(session: Session, keyring: Keyring) -> list[str]:
     A key that is not here shows in many rows, or in all that there are; one bad row says nothing.
     """
     tried, database = {}, inspect(session.connection())
-    for column, place, row, batch in ALL.wrapped:
+    for column, place, row, batch in WRAPPED_COLUMNS:
         if not _is_there(database, column):
             continue
         name = f"{column.class_.__tablename__}.{column.key}"
@@ -59,7 +59,7 @@ def check_unknown_keys(session: Session, keyring: Keyring) -> list[str]:
     """
     opener, found = keyring.opener, []
     for name in list(opener.unknown):
-        number = max(_bearing(session, column, name) for column, *_ in ALL.wrapped)
+        number = max(_bearing(session, column, name) for column, *_ in WRAPPED_COLUMNS)
         if number < MIN_FAILED_ROWS:
             opener.dismiss(name)
         else:

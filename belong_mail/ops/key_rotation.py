@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from belong_mail.core.db import Base
 from belong_mail.core.decryption import DecryptionError, Opener
 from belong_mail.core.encryption import HEAD_OCTETS, SEALED, WRAPPED
-from belong_mail.delivery.room import WRAPPED_ROWS, WrappedColumn
-from belong_mail.ops.rooms import ALL
+from belong_mail.delivery.work import WRAPPED_ROWS, WrappedColumn
+from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
 
 SOON = "the worker wraps them again, hundreds a minute"
 
@@ -22,7 +22,7 @@ def rewrap(session: Session, opener: Opener, most: int = WRAPPED_ROWS) -> int:
     """
     done = 0
     if opener.old_key_ids:
-        for wrapped in ALL.wrapped:
+        for wrapped in WRAPPED_COLUMNS:
             done += _rewrap(session, opener, wrapped, min(wrapped.batch_rows, most - done))
     return done
 
@@ -36,7 +36,7 @@ def rows_left(session: Session, opener: Opener) -> dict[str, int]:
             if older and isinstance(column.type, LargeBinary):
                 number = session.scalar(select(func.count()).where(head(column).in_(older)))
                 name = f"{table.name}.{column.name}"
-                counts[f"{name}: {ALL.short_lived.get(name, SOON)}"] = number or 0
+                counts[f"{name}: {SHORT_LIVED.get(name, SOON)}"] = number or 0
     return {words: number for words, number in counts.items() if number}
 
 

@@ -1,21 +1,34 @@
-"""What all rooms declare, joined: a new room is entered here, what it has in its declarations.
+"""All that rooms declare for the worker: a new room is entered here.
 
-`purge_all` removes at once what the worker removes each minute.
+Rows are removed in the order of rooms, so that a message to the office goes before the record of
+its delivery. `purge_all` removes at once what the worker removes each minute.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable
 from datetime import datetime
-from itertools import chain
 
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts.declarations import ACCOUNTS
+import belong_mail.accounts.emails
+import belong_mail.accounts.identity_tasks
+import belong_mail.accounts.retention
+import belong_mail.accounts.right_tasks
+import belong_mail.accounts.tasks
 from belong_mail.contact.declarations import CONTACT
 from belong_mail.core.db import now
 from belong_mail.core.retention import BATCH_ROWS
-from belong_mail.delivery.room import Room
+from belong_mail.delivery.room import MailerTask, Room, Task
+from belong_mail.delivery.work import (
+    CHORES,
+    COPIES,
+    EMAILS,
+    LOOKUPS,
+    RETENTION,
+    SHORT_LIVED,
+    TASKS,
+    WRAPPED_COLUMNS,
+    JobWork,
+)
 from belong_mail.groups.declarations import GROUPS
 from belong_mail.inbound.declarations import INBOUND
 from belong_mail.leads.declarations import LEADS
@@ -25,41 +38,47 @@ from belong_mail.newsletters.declarations import NEWSLETTERS
 from belong_mail.office.declarations import OFFICE
 from belong_mail.ops.declarations import OPS
 
-
-class DeclaredTwice(Exception):
-    """Two rooms declare the same kind."""
-
-
-def joined(rooms: Iterable[Room]) -> Room:
-    """Return all declarations as if of one room, in the order of rooms, or raise DeclaredTwice."""
-    listed = list(rooms)
-    values: dict[str, object] = {}
-    for name in (each.name for each in fields(Room)):
-        declared = [getattr(room, name) for room in listed]
-        if isinstance(declared[0], Mapping):
-            _refuse_twice(name, declared)
-            values[name] = dict(chain.from_iterable(each.items() for each in declared))
-        else:
-            values[name] = tuple(chain.from_iterable(declared))
-    return Room(**values)  # type: ignore[arg-type]
+# Whoever reads these takes them from here, where all is entered.
+__all__ = [
+    "CHORES", "COPIES", "EMAILS", "LOOKUPS", "RETENTION", "SHORT_LIVED", "TASKS", "WRAPPED_COLUMNS",
+]  # fmt: skip
 
 
-def _refuse_twice(name: str, declared: Iterable[Mapping[str, object]]) -> None:
-    counts = Counter(chain.from_iterable(declared))
-    if twice := [kind for kind, number in counts.items() if number > 1]:
-        raise DeclaredTwice(f"{name}: {', '.join(twice)}")
+def _task(do: Task) -> Callable[[JobWork], None]:
+    return lambda work: do(work.session, work.keys, work.job)
 
 
-# In this order rows are removed: a message to the office before the record of its delivery.
-ROOMS = (GROUPS, ACCOUNTS, CONTACT, MEETINGS, MEMBERS, INBOUND, NEWSLETTERS, LEADS, OFFICE, OPS)
-ALL = joined(ROOMS)
+def _mailer_task(do: MailerTask) -> Callable[[JobWork], None]:
+    return lambda work: do(work.mailer, work.session, work.keys, work.job)
+
+
+def _enter(room: Room) -> None:
+    """Enter what a room declares in a table."""
+    for kind, email in room.emails.items():
+        EMAILS[kind] = email
+    for kind, copy in room.copies.items():
+        COPIES[kind] = copy
+    for kind, task in room.tasks.items():
+        TASKS[kind] = _task(task)
+    for kind, mailer_task in room.mailer_tasks.items():
+        TASKS[kind] = _mailer_task(mailer_task)
+    for name, rule in room.retention.items():
+        RETENTION[name] = rule
+    for name, words in room.short_lived.items():
+        SHORT_LIVED[name] = words
+    LOOKUPS.update(room.lookups)
+    WRAPPED_COLUMNS.extend(room.wrapped)
+
+
+for each in (GROUPS, CONTACT, MEETINGS, MEMBERS, INBOUND, NEWSLETTERS, LEADS, OFFICE, OPS):
+    _enter(each)
 
 
 def purge_all(session: Session, at: datetime | None = None) -> dict[str, int]:
     """Remove all that is over; return how many rows of each kind went."""
     at = at or now()
-    removed = dict.fromkeys(ALL.retention, 0)
-    for name, rule in ALL.retention.items():
+    removed = dict.fromkeys(RETENTION, 0)
+    for name, rule in RETENTION.items():
         gone = BATCH_ROWS
         while gone == BATCH_ROWS:
             gone = rule(session, at)

@@ -22,6 +22,7 @@ from belong_mail.delivery.engine import Engine
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.return_paths import VerpAddresses
 from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.delivery.work import JobWork, Refused
 from belong_mail.delivery.worker_lock import WorkerLock
 from belong_mail.inbound import pipe
 from belong_mail.mail.address import Staff
@@ -34,7 +35,7 @@ from belong_mail.newsletters import approval_proof, auto_pause, issue_mailer, pl
 from belong_mail.newsletters import service as newsletters
 from belong_mail.ops import hold, key_check, outbox
 from belong_mail.ops.host_state import HostStateFile, StateFolderError
-from belong_mail.ops.rooms import ALL
+from belong_mail.ops.rooms import LOOKUPS, TASKS
 from belong_mail.worker import registry
 from belong_mail.worker.chores import REST_SECONDS, Backoff, Chores
 
@@ -88,7 +89,7 @@ class Worker:
     ) -> None:
         self._mailer = mailer
         self._keyring = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
-        self._receivers = registry.tasks(mailer)
+        self._tasks = dict(TASKS)
         self._services = services
         self._sessions = sessions = services.writing
         self._backoff = Backoff()
@@ -310,7 +311,7 @@ class Worker:
 
     def _waiting(self, session: Session, at: datetime) -> list[int]:
         """List requests that may be read now: of those that look an address up, not too many."""
-        is_lookup = Job.kind.in_(ALL.lookups)
+        is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
         due = due.where(Job.failures < MAX_FAILURES)
         people_first = due.order_by(Job.kind == pipe.RETURNED, Job.id).limit(JOBS_AT_ONCE)
@@ -362,13 +363,17 @@ class Worker:
                 import_tasks.put_aside(session, batch_id)
         return True
 
+    def _work(self, session: Session, job: Job) -> JobWork:
+        return JobWork(session=session, keys=self._keyring, mailer=self._mailer, at=now(), job=job)
+
     def _read_request(self, request_id: int) -> None:
         """Answer one request in a transaction of its own; what cannot be read is put aside."""
         try:
             with self._sessions.begin() as session:
                 request = session.get(Job, request_id, with_for_update={"skip_locked": True})
                 if request is not None:
-                    self._receivers[request.kind](session, self._keyring, request)
+                    with suppress(Refused):
+                        self._tasks[request.kind](self._work(session, request))
                     session.delete(request)
         except NO_DATABASE as error:
             if not is_too_slow(error):

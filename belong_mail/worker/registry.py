@@ -1,74 +1,66 @@
 """The registry: who writes each kind of email, does each kind of job, and each chore."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import identity_tasks, right_tasks
 from belong_mail.core.db import NO_DATABASE, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Settings
 from belong_mail.delivery.dispatcher import Compose
 from belong_mail.delivery.mailer import Mailer
 from belong_mail.delivery.models import Delivery
-from belong_mail.delivery.room import Task
 from belong_mail.delivery.throttle import SendPolicy
+from belong_mail.delivery.work import Work
 from belong_mail.groups import service as groups
 from belong_mail.groups.header_words import require_quiet_headers
 from belong_mail.mail.message.mime import Envelope
 from belong_mail.members import import_tasks, reminders
 from belong_mail.members import self_service_tasks as members_self_service_tasks
 from belong_mail.members.counts import MemberCounts
-from belong_mail.monitoring.alerts import ALERT, alert_email, send_alerts
+from belong_mail.monitoring.alerts import send_alerts
 from belong_mail.monitoring.measures import Site
 from belong_mail.newsletters import auto_pause, endings
 from belong_mail.newsletters.issue_mailer import IssueMailer
 from belong_mail.office import group_retirement_tasks, settings_tasks
 from belong_mail.ops import figures, key_rotation
-from belong_mail.ops.rooms import ALL
+from belong_mail.ops.rooms import CHORES, COPIES, EMAILS, RETENTION
 from belong_mail.worker.chores import Chore
 
 log = logging.getLogger(__name__)
-EMAILS = {**ALL.emails, ALERT: alert_email}
-
-
-def tasks(mailer: Mailer) -> dict[str, Task]:
-    """Return what does each kind of job."""
-    return {**ALL.tasks, **{kind: partial(each, mailer) for kind, each in ALL.mailer_tasks.items()}}
 
 
 def chores(mailer: Mailer, settings: Settings, policy: SendPolicy) -> dict[str, Chore]:
     """Return what is done each minute, by what the log says when that fails."""
-    keys = Keyring(mailer.opener, mailer.index)
-    verify = partial(identity_tasks.verify, opener=mailer.opener, district=mailer.district)
+    keys = Keyring(mailer.opener, mailer.index, mailer.staff, mailer.district)
+
+    def work(do: Callable[[Work], object], session: Session) -> object:
+        return do(Work(session=session, keys=keys, mailer=mailer, at=now()))
+
     found: dict[str, Chore] = {
         "Changed settings are not used": partial(settings_tasks.apply_changes, mailer=mailer),
         "Groups do not end": lambda session: group_retirement_tasks.carry_on(session, now()),
         "Names of groups are not kept": groups.note_names,
         "Leads see old numbers": MemberCounts().go_on,
         "Older keys stay in use": lambda session: bool(key_rotation.rewrap(session, mailer.opener)),
-        "District sign-ins are unproven": verify,
         "What is to be erased stays": lambda session: members_self_service_tasks.carry_on_erasing(
             session, keys, now()
         ),
         "Late issues leave": lambda session: auto_pause.pause_late(
             session, policy.daily_quota, now()
         ),
-        "Rights go on": lambda session: right_tasks.end_rights(session, keys, mailer.office),
-        "Rights end unseen": lambda session: right_tasks.tell_what_ends(
-            session, keys, mailer.office
-        ),
         "The office sees old numbers": figures.count_suppressions,
         "The office does not see that many bounces are not believed": figures.note_breaker,
         "People of a list are not asked again": lambda session: import_tasks.remind(session, keys),
         "Nobody is reminded": lambda session: reminders.queue_due(session, mailer.zone, now()),
     }
+    found |= {complaint: partial(work, do) for complaint, do in CHORES.items()}
     found["No alert is sent"] = lambda session: send_alerts(
         Site(session, settings, now()), keys, mailer.operators
     )
-    found |= {f"What is over stays ({name})": rule for name, rule in ALL.retention.items()}
+    found |= {f"What is over stays ({name})": rule for name, rule in RETENTION.items()}
     found["No end of an issue is logged"] = lambda session: endings.log_endings(session, now())
     return found
 
@@ -100,8 +92,8 @@ def _compose_single(mailer: Mailer, session: Session, delivery_id: int) -> Compo
 
 
 def _read_single(mailer: Mailer, session: Session, delivery: Delivery) -> Compose:
-    if delivery.kind in ALL.copies:
-        copy = ALL.copies[delivery.kind](session, mailer, delivery)
+    if delivery.kind in COPIES:
+        copy = COPIES[delivery.kind](session, mailer, delivery)
         return lambda: copy
     email = EMAILS[delivery.kind](session, mailer, delivery)
     about = groups.as_named(session, email.context.get("group"))

@@ -4,12 +4,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts.identities import LET_IN
+from belong_mail.accounts.jobs import LetIn
 from belong_mail.accounts.models import Account, Passkey
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import LET_IN_RATE, LET_INS_RATE, record_use
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
@@ -151,7 +150,7 @@ def test_the_worker_lets_in_on_the_word_of_a_proven_colleague_alone(
         assert forged is not None
         forged.is_office = True
         for by in (account, forged.public_id, "nobody"):
-            seal_job(session, services.sealer, LET_IN, {"by": by, "account": account})
+            LetIn(by, account).ask(session, services.sealer)
     before = len(relay.accepted)
     worker.drain()
     assert len(relay.accepted) == before

@@ -7,13 +7,12 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts import signing_in
+from belong_mail.accounts.jobs import SendProofLink
 from belong_mail.accounts.models import Account, BrowserSession
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.accounts.test_passkeys import ADD, LEAD, add, options_to_add, trail
@@ -92,8 +91,8 @@ def test_a_request_that_the_web_makes_up_mails_no_link_to_who_has_a_passkey(
         account, browser_session = session.execute(
             select(Account, BrowserSession).join(BrowserSession)
         ).one()
-        said = {"account": account.public_id, "session": browser_session.public_id}
-        seal_job(session, services.sealer, signing_in.PROOF, {**said, "language": "en"})
+        asked = SendProofLink(account.public_id, browser_session.public_id, "en")
+        asked.ask(session, services.sealer)
     worker.drain()
     assert len(relay.accepted) == before
     assert owner.open("/lead/").status_code == 200

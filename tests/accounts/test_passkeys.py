@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from belong_mail.accounts import signing_in
+from belong_mail.accounts.jobs import TellPasskeyChanged
 from belong_mail.accounts.models import Account, GroupLead, Passkey
 from belong_mail.accounts.passkeys import MAX_PASSKEYS
 from belong_mail.accounts.proof import FRESH_PROOF_AGE
@@ -21,7 +21,6 @@ from belong_mail.accounts.views import CHALLENGE_MAX_AGE
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.rate_limits import ALL_FORMS, ALL_FORMS_RATE, PASSKEY_CHANGED_RATE, Limit
 from belong_mail.core.services import Services
 from belong_mail.ops import rooms
@@ -501,12 +500,8 @@ def test_who_signs_in_with_a_passkey_is_mailed_only_that_it_was_added(
     """A request that a broken web makes up mails no one else, and no more than some a day."""
     with services.writing.begin() as session:
         account = session.scalars(select(Account)).one()
-        said = {"account": account.public_id, "what": "stolen"}
-        seal_job(session, services.sealer, signing_in.PASSKEY_CHANGED, said)
-        for _ in range(30):
-            seal_job(
-                session, services.sealer, signing_in.PASSKEY_CHANGED, {**said, "what": "added"}
-            )
+        for what in ("stolen", *["added"] * 30):
+            TellPasskeyChanged(account.public_id, what).ask(session, services.sealer)
     before = len(relay.to(LEAD))
     worker.drain()
     assert len(relay.to(LEAD)) - before == PASSKEY_CHANGED_RATE.burst - 1

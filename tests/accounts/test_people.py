@@ -8,13 +8,13 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select, update
 
-from belong_mail.accounts import invitations, people
+from belong_mail.accounts import invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.jobs import AcceptRights, EndRights, InviteColleague
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.leads import mailbox
 from belong_mail.ops import rooms
@@ -375,8 +375,8 @@ def test_the_worker_invites_staff_alone_and_not_more_than_an_office_does(
 
     def ask(address: str) -> None:
         with scenario.services.writing.begin() as session:
-            wanted = people.WantedColleague("Sam", address, "en", groups, office=False)
-            people.invite(session, scenario.services.sealer, by, wanted)
+            asked = InviteColleague(by.public_id, "Sam", address, "en", groups, office=False)
+            asked.ask(session, scenario.services.sealer)
         scenario.worker.drain()
 
     ask("eve@elsewhere.org")
@@ -392,26 +392,24 @@ def test_what_the_web_says_ended_and_has_not_is_told_no_one(scenario: Scenario) 
     add_office(scenario, COLLEAGUE)
     scenario.invite_lead(LEAD)
     by, lead = known(scenario, OFFICE), known(scenario, LEAD)
-    said = {
-        "by": by.public_id, "account": lead.public_id,
-        "groups": [group_id(scenario, VILLAGE)], "office": False,
-    }  # fmt: skip
+    asked = EndRights(by.public_id, lead.public_id, [group_id(scenario, VILLAGE)], office=False)
     with scenario.services.writing.begin() as session:
-        seal_job(session, scenario.services.sealer, "right-removed", said)
+        asked.ask(session, scenario.services.sealer)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
 
 
 def test_a_name_carries_no_link_into_an_email(scenario: Scenario, office: Visitor) -> None:
     with scenario.services.writing.begin() as session:
-        wanted = people.WantedColleague(
+        asked = InviteColleague(
+            known(scenario, OFFICE).public_id,
             "Visit https://evil.example/x now",
             NEW,
             "en",
             [group_id(scenario, VILLAGE)],
             office=False,
         )
-        people.invite(session, scenario.services.sealer, known(scenario, OFFICE), wanted)
+        asked.ask(session, scenario.services.sealer)
     words = text_of(scenario.mails(OFFICE)[-1])
     assert "https" in words
     assert "evil.example" not in words
@@ -444,17 +442,16 @@ def test_a_right_that_was_accepted_is_not_made_older_by_accepting_again(
     scenario.visitor.press(link_to(scenario.mails(NEW)[-1], "invitation"))
     scenario.worker.drain()
     told = len(scenario.mails(OFFICE))
-    said = {
-        "account": known(scenario, NEW).public_id, "groups": [group_id(scenario, VILLAGE)],
-        "office": False,
-    }  # fmt: skip
+    public_id = known(scenario, NEW).public_id
+    secret = scenario.keyring.index.link_secret(invitations.INVITATION, public_id)
+    asked = AcceptRights(public_id, [group_id(scenario, VILLAGE)], office=False, secret=secret)
     with scenario.services.writing.begin() as session:
         group, account = (
             group_named(session, VILLAGE),
             session.get_one(Account, known(scenario, NEW).id),
         )
         before = invitations.introduced_from(session, scenario.keyring.opener, account, group)
-        seal_job(session, scenario.services.sealer, "right-accepted", said)
+        asked.ask(session, scenario.services.sealer)
     with time_machine.travel(now() + timedelta(hours=5)):
         assert len(scenario.mails(OFFICE)) == told
     with scenario.services.reading.begin() as session:

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, right_tasks
 from belong_mail.accounts.models import Account, GroupLead
@@ -14,6 +15,7 @@ from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
+from belong_mail.delivery.work import Work
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor, text_of
 from tests.clients import signed_in
@@ -75,9 +77,13 @@ def renew(browser: Visitor, *rights: str) -> None:
 
 @on_both("races")
 def test_two_workers_in_the_same_minute_tell_once(scenario: Scenario, services: Services) -> None:
-    keys = scenario.keyring
+
+    def work(session: Session) -> Work:
+        mailer = scenario.worker._mailer
+        return Work(session=session, keys=scenario.keyring, mailer=mailer, at=now())
+
     with time_machine.travel(now() + YEAR - timedelta(days=29)):
-        do_twice_at_once(services, lambda session: right_tasks.tell_what_ends(session, keys, INBOX))
+        do_twice_at_once(services, lambda session: right_tasks.tell_what_ends(work(session)))
         assert on_day(scenario, now(), INBOX) == [SOON]
 
 

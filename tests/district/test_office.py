@@ -3,11 +3,11 @@
 from flask import Flask
 from sqlalchemy import select
 
-from belong_mail.accounts import identities, invitations
+from belong_mail.accounts import invitations
+from belong_mail.accounts.jobs import LetIn
 from belong_mail.accounts.models import Account, Identity
 from belong_mail.core.audit import AuditEntry, Kind
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.jobs import seal_job
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Form, Visitor
@@ -65,7 +65,6 @@ def test_the_worker_unlinks_on_the_word_of_a_proven_colleague_alone(
         assert forged is not None
         forged.wrapped_office = None
         for by in (lead.public_id, forged.public_id, "nobody"):
-            said = {"by": by, "account": lead.public_id}
-            seal_job(session, services.sealer, identities.LET_IN, said)
+            LetIn(by, lead.public_id).ask(session, services.sealer)
     worker.drain()
     assert is_linked(services)

@@ -17,7 +17,7 @@ from belong_mail.members import service as members
 from belong_mail.members import waitlist_tasks
 from belong_mail.members.models import Subscription, WaitlistEntry
 from belong_mail.ops import key_rotation
-from belong_mail.ops.rooms import ALL
+from belong_mail.ops.rooms import SHORT_LIVED, WRAPPED_COLUMNS
 from belong_mail.worker.loop import Worker, make_worker
 from tests.browser_client import Visitor
 from tests.conftest import KEYS
@@ -156,7 +156,7 @@ def test_nothing_that_is_wrapped_for_long_is_forgotten() -> None:
         for column in table.columns
         if column.name.startswith("wrapped")
     }
-    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in ALL.wrapped}
+    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in WRAPPED_COLUMNS}
     assert wrapped - PASSING == lasting - {"rendered_issues.wire"}
 
 
@@ -185,8 +185,8 @@ def test_all_that_is_sealed_or_wrapped_is_wrapped_anew_or_explained() -> None:
         for column in table.columns
         if column.name.startswith(("wrapped", "sealed"))
     }
-    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in ALL.wrapped}
-    assert columns - {"thread_entries.sealed"} <= lasting | set(ALL.short_lived)
+    lasting = {f"{column.class_.__tablename__}.{column.key}" for column, *_rest in WRAPPED_COLUMNS}
+    assert columns - {"thread_entries.sealed"} <= lasting | SHORT_LIVED.keys()
 
 
 def test_with_one_key_nothing_is_wrapped_anew(services: Services, keyring: Keyring) -> None:

@@ -70,7 +70,7 @@ def test_email_leaves_while_a_count_takes_too_long(
 def test_a_request_that_takes_too_long_waits_and_is_not_given_up(
     worker: Worker, services: Services
 ) -> None:
-    worker._receivers["a-kind"] = count_for_long
+    worker._tasks["a-kind"] = lambda work: count_for_long(work.session)
     with services.writing.begin() as session:
         session.add(Job(kind="a-kind", sealed=b""))
     worker.drain()

@@ -15,7 +15,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.accounts import signing_in
+from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.contact import service as contact
 from belong_mail.core.db import Base, new_public_id, now
@@ -571,8 +571,8 @@ def test_a_sign_in_link_goes_to_no_account_with_anothers_index(scenario: Scenari
     with scenario.services.writing.begin() as session:
         lead, mallory = account(session, LEAD, scenario), account(session, MALLORY, scenario)
         exchange(session, lead, mallory, "address_index")
-        asking = signing_in.SignInRequest(MALLORY, "en", b"browser".hex())
-        signing_in.ask_to_sign_in(session, scenario.services.sealer, asking, now())
+        asked = SendSignInLink(MALLORY, "en", b"browser".hex())
+        asked.ask(session, scenario.services.sealer)
     scenario.worker.drain()
     assert scenario.relay.accepted == []
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.invitations import find_account, invite_office, is_proven_lead
+from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account
-from belong_mail.accounts.signing_in import SignInRequest, ask_to_sign_in
 from belong_mail.core import jobs
 from belong_mail.core.db import Base, now
 from belong_mail.core.decryption import Keyring
@@ -256,7 +256,7 @@ def guess(scenario: Scenario, door: str, address: str) -> None:
         if door == "join":
             ask_to_join(session, sealer, group, SignupData(address, "en"), now())
         elif door == "sign-in":
-            ask_to_sign_in(session, sealer, SignInRequest(address, "en", "00" * 32), now())
+            SendSignInLink(address, "en", "00" * 32).ask(session, sealer)
         else:
             seal_job(session, sealer, door, {"address": address, "language": "en"})
 

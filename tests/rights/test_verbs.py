@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts import invitations, people
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.jobs import InviteColleague
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.service import NotFound
 from belong_mail.core.decryption import Keyring
@@ -14,7 +15,7 @@ from belong_mail.core.services import Services
 from tests.factories import group_named
 from tests.scenario import ADA, VILLAGE
 
-WANTED = people.WantedColleague("Eve", "eve@dpsk12.org", "en", [], office=True)
+WANTED = InviteColleague("", "Eve", "eve@dpsk12.org", "en", [], office=True)
 VERBS: dict[str, Callable[[Session, Account, Services], object]] = {
     "list_teams": lambda session, lead, _: people.list_teams(session, lead),
     "person": lambda session, lead, _: people.find_person(session, lead, lead.public_id),

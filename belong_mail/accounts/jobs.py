@@ -1,0 +1,93 @@
+"""What the web asks the worker for, of leads and the office; accounts by their public ids."""
+
+from dataclasses import dataclass
+
+from belong_mail.core.jobs import SealedJob
+
+
+@dataclass(frozen=True)
+class SendSignInLink(SealedJob, kind="sign-in", looks_up=True):
+    """Hold an address, and what tells this request from others who type the same one."""
+
+    address: str
+    language: str
+    # In hexadecimal: SHA-256 of what the asking browser keeps in its cookie.
+    browser_hash: str
+    source: str = ""
+    # A proof that the account has signed in in this browser before; see `is_known_browser`.
+    known_as: str = ""
+
+
+@dataclass(frozen=True)
+class SendProofLink(SealedJob, kind="proof"):
+    """Asks for a link by which who is signed in proves it again."""
+
+    account: str
+    # The public id of the browser session that it is for.
+    session: str
+    language: str
+
+
+@dataclass(frozen=True)
+class TellPasskeyChanged(SealedJob, kind="passkey-changed"):
+    account: str
+    # “added” or “removed”.
+    what: str
+
+
+@dataclass(frozen=True)
+class LinkIdentity(SealedJob, kind="link-identity"):
+    """Says whose sign-in the district's is to be from now on."""
+
+    account: str
+    # The public id of the browser session that stays signed in.
+    browser_session: str
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class LetIn(SealedJob, kind="let-in"):
+    """Asks that somebody sign in by emailed links again."""
+
+    by: str
+    account: str
+
+
+@dataclass(frozen=True)
+class InviteColleague(SealedJob, kind="invite-colleague", looks_up=True):
+    """Whom the office invites, to lead which groups (public ids) or to work for the office."""
+
+    by: str
+    name: str
+    address: str
+    language: str
+    groups: list[str]
+    office: bool
+
+
+@dataclass(frozen=True)
+class InviteAgain(SealedJob, kind="invite-again"):
+    by: str
+    account: str
+
+
+@dataclass(frozen=True)
+class AcceptRights(SealedJob, kind="right-accepted"):
+    """What somebody has accepted: groups, by their public ids, and the office."""
+
+    account: str
+    groups: list[str]
+    office: bool
+    # Of the emailed link.
+    secret: str
+
+
+@dataclass(frozen=True)
+class EndRights(SealedJob, kind="right-removed"):
+    """What the office has taken from somebody."""
+
+    by: str
+    account: str
+    groups: list[str]
+    office: bool

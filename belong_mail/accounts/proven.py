@@ -1,0 +1,39 @@
+"""What the worker believes of accounts; what it doesn't raises Refused.
+
+Whoever breaks into the web can write a row, and seal any job in anybody's name.
+"""
+
+from sqlalchemy import select
+
+from belong_mail.accounts import invitations
+from belong_mail.accounts.models import Account
+from belong_mail.delivery.work import Refused, Work
+from belong_mail.groups.models import Group
+
+
+def account(work: Work, public_id: str) -> Account:
+    """Find an account that a job is about; that proves no right of its own."""
+    found = work.session.scalar(select(Account).where(Account.public_id == public_id))
+    if found is None:
+        raise Refused
+    return found
+
+
+def office(work: Work, public_id: str, leaving: Account | None = None) -> Account:
+    """Find who asks, if a holder of the keys let them work for the office.
+
+    Who ends their own right has it no more, and still has its proof.
+    """
+    by = account(work, public_id)
+    is_proven = invitations.may_become_office if by is leaving else invitations.is_proven_office
+    if not is_proven(work.keys.opener, by):
+        raise Refused
+    return by
+
+
+def lead(work: Work, public_id: str, group: Group) -> Account:
+    """Find who asks, if they provably lead a group."""
+    by = account(work, public_id)
+    if not invitations.is_proven_lead(work.session, work.keys.opener, by, group):
+        raise Refused
+    return by

@@ -1,0 +1,129 @@
+"""What the worker does: each function is entered here, by a decorator, under the kind it is for.
+
+`ops.rooms` loads the modules that have one. Nothing else needs to know of a new one.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from belong_mail.core import rate_limits
+from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job, JobKind
+from belong_mail.core.rate_limits import NO_WAIT, Rate
+from belong_mail.core.retention import Rule
+from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.models import Delivery
+from belong_mail.mail.message.mime import Envelope
+
+V = TypeVar("V")
+K = TypeVar("K", bound=JobKind)
+Column = InstrumentedAttribute[Any]
+# Rows that are wrapped anew in one transaction; issues, which may be of megabytes.
+WRAPPED_ROWS, LARGE_WRAPPED_ROWS = 500, 5
+
+
+class Refused(Exception):
+    """A job is over without more: it isn't believed, isn't wanted any more, or was done enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the worker works with: one transaction, the keys, what writes email, and the moment."""
+
+    session: Session
+    keys: Keyring
+    mailer: Mailer
+    at: datetime
+
+    def use(self, key: bytes, rate: Rate, most_wait: timedelta = NO_WAIT) -> datetime:
+        """Count a use that may happen within a wait, and return when; or raise Refused."""
+        may_at = rate_limits.try_use(self.session, key, rate, self.at, most_wait)
+        if may_at is None:
+            raise Refused
+        return may_at
+
+    def use_each(self, uses: Iterable[tuple[bytes, Rate]]) -> None:
+        """Count a use of each key, or of none and raise Refused where one is used up."""
+        if not rate_limits.try_uses(self.session, uses, self.at):
+            raise Refused
+
+    def require_staff(self, address: str) -> None:
+        """Raise Refused for an address that isn't one of the staff's."""
+        if not self.keys.staff.admits(address):
+            raise Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWork(Work):
+    """The same for a job, with its row; the web wrote all of that's columns."""
+
+    job: Job
+
+
+class DeclaredTwice(Exception):
+    """There is a function for this kind already."""
+
+
+class Declared(dict[str, V]):
+    """What is declared for each kind: once."""
+
+    def __setitem__(self, kind: str, what: V) -> None:
+        if kind in self:
+            raise DeclaredTwice(kind)
+        super().__setitem__(kind, what)
+
+    def of(self, *kinds: str) -> Callable[[V], V]:
+        """Enter a function, as its decorator."""
+
+        def enter(what: V) -> V:
+            for kind in kinds:
+                self[kind] = what
+            return what
+
+        return enter
+
+
+class WrappedColumn(NamedTuple):
+    """A column that is wrapped anew when the worker's key changes."""
+
+    column: Column
+    # What the wrapping is bound to: the column's place, and an expression that names the row.
+    place: str
+    row: Any
+    batch_rows: int = WRAPPED_ROWS
+
+
+# By kind of delivery: says what an email says and to whom, or raises SkipDelivery.
+EMAILS = Declared[Callable[[Session, Mailer, Delivery], Email]]()
+# The same for a copy of an issue, which is composed as the issue is.
+COPIES = Declared[Callable[[Session, Mailer, Delivery], Envelope]]()
+# By kind of job.
+TASKS = Declared[Callable[[JobWork], None]]()
+# Those of them that look an address up: `core.jobs` limits them.
+LOOKUPS: set[str] = set()
+# Done each minute, by what the log says when that fails.
+CHORES = Declared[Callable[[Work], object]]()
+# By what `belong purge` calls the rows that go.
+RETENTION = Declared[Rule]()
+# What is kept for long.
+WRAPPED_COLUMNS: list[WrappedColumn] = []
+# Columns that are not: what that is, and when it goes, in words for an operator.
+SHORT_LIVED = Declared[str]()
+
+writes, writes_copy, each_minute = EMAILS.of, COPIES.of, CHORES.of
+
+
+def does(job: type[K]) -> Callable[[Callable[[JobWork, K], None]], Callable[[JobWork, K], None]]:
+    """Let a function do a kind of job, which is deleted with it; it may raise Refused."""
+
+    def enter(do: Callable[[JobWork, K], None]) -> Callable[[JobWork, K], None]:
+        TASKS[job.kind] = lambda work: do(work, job.open(work.keys.opener, work.job))
+        if job.looks_up:
+            LOOKUPS.add(job.kind)
+        return do
+
+    return enter
