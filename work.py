@@ -3,6 +3,7 @@
 import os
 import sys
 
+from belong_mail.core import memory
 from belong_mail.worker.process import run_worker
 from config import Config, InvalidSettings
 
@@ -11,4 +12,6 @@ if __name__ == "__main__":
         config = Config.read(os.environ)
     except InvalidSettings as refusal:
         sys.exit(str(refusal))
+    if not config.is_development:
+        memory.hide()
     run_worker(config, is_draining="--drain" in sys.argv, is_quiet="--quiet" in sys.argv)

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from belong_mail.core import memory
 from belong_mail.ops import launcher
 
 if (arguments := launcher.worker_arguments(sys.argv)) is not None:
@@ -13,10 +14,12 @@ if (arguments := launcher.worker_arguments(sys.argv)) is not None:
 from config import Config, InvalidSettings
 
 try:
-    launcher.disable_core_dumps()
+    memory.disable_core_dumps()
     config = Config.read(os.environ)
 except InvalidSettings as error:
     sys.exit(str(error))
+if not config.is_development:
+    memory.hide()
 
 if (arguments := launcher.command_arguments("web", sys.argv)) is not None:
     launcher.web_command(lambda: config).main(arguments, prog_name="flask web")

@@ -18,7 +18,8 @@ from urllib.request import urlopen
 
 from flask.cli import main
 
-from belong_mail.ops.launcher import disable_core_dumps, worker_arguments
+from belong_mail.core import memory
+from belong_mail.ops.launcher import worker_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60
@@ -119,7 +120,7 @@ def _become(env: Mapping[str, str], arguments: tuple[str, ...], said: str, compl
     if (rest := worker_arguments(sys.argv)) is None:
         main()
     else:
-        disable_core_dumps()
+        memory.disable_core_dumps()
         sys.argv = [str(ROOT / "work.py"), *rest]
         run_path(sys.argv[0], run_name="__main__")
 

@@ -1,7 +1,6 @@
 """Turn the process of `flask` or `belong` into the web server or the worker, before pages load."""
 
 import os
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from belong_mail.core import memory
 from belong_mail.core.environment import ENTRY_POINTS, IS_INSTALLED, ROOT
 from belong_mail.mail.hosts import is_this_machine
 
@@ -73,14 +73,9 @@ def worker_arguments(arguments: Sequence[str]) -> list[str] | None:
 def exec_worker(arguments: Sequence[str]) -> NoReturn:
     """Replace this process by work.py, which loads nothing of the pages; id and settings stay."""
     program = [sys.executable, *INTERPRETER_OPTIONS, str(ENTRY_POINTS / "work.py"), *arguments]
-    disable_core_dumps()
+    memory.disable_core_dumps()
     environment = {**ARENA_SETTING, **os.environ}
     os.execve(sys.executable, program, environment)  # noqa: S606 - no shell, our own arguments
-
-
-def disable_core_dumps() -> None:
-    """Let a crash write no image of the memory, in which keys and addresses stand; for good."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def web_command(settings: "Callable[[], Settings]") -> click.Command:
@@ -114,12 +109,12 @@ def web_command(settings: "Callable[[], Settings]") -> click.Command:
             )
         if not (settings().is_development or settings().proxies):
             raise click.ClickException(NO_PROXY)
-        exec_web_server(host, port, workers, settings().log_format)
+        exec_web_server(host, port, workers, settings())
 
     return web
 
 
-def exec_web_server(host: str, port: int, workers: int, log_format: str) -> NoReturn:
+def exec_web_server(host: str, port: int, workers: int, settings: "Settings") -> NoReturn:
     """Replace this process by granian, without what is for the worker alone."""
     environ = {
         name: value
@@ -127,7 +122,7 @@ def exec_web_server(host: str, port: int, workers: int, log_format: str) -> NoRe
         if name.removesuffix("_FILE") not in WORKER_ALONE
     }
     environ |= dict.fromkeys(WORKER_ALONE, "")
-    environ["BELONG_LOG_FORMAT"] = log_format
+    environ["BELONG_LOG_FORMAT"] = settings.log_format
     options = (
         f"--interface wsgi --factory --http 1 --no-ws --blocking-threads {THREADS}"
         f" --backpressure {CONNECTIONS}"
@@ -135,7 +130,8 @@ def exec_web_server(host: str, port: int, workers: int, log_format: str) -> NoRe
         f" --workers {workers} --respawn-failed-workers --no-access-log --log-level warning"
     )
     address = ["--host", host, "--port", str(port), "--log-config", str(SERVER_LOGS)]
-    arguments = [sys.executable, "-m", "granian", *options.split(), *address, "wsgi:serve"]
+    server = "granian" if settings.is_development else "belong_mail.web.server"
+    arguments = [sys.executable, "-m", server, *options.split(), *address, "wsgi:serve"]
     if not IS_INSTALLED:
         os.chdir(ROOT)
     os.execve(sys.executable, arguments, environ)  # noqa: S606 - no shell, our own arguments

@@ -93,5 +93,23 @@ def test_each_service_is_hardened_alike() -> None:
     assert set(parts.values()) == {parts["belong-worker"]}
 
 
+def test_no_service_reads_another_processs_memory(analyze: str) -> None:
+    """What `@system-service` allows of that is taken away; `ptrace` it does not allow."""
+    sets = run(analyze, "syscall-filter").stdout
+    said = Unit(DEPLOY / "belong-worker.service").said["SystemCallFilter"]
+    assert said == ["@system-service", "~@privileged process_vm_readv process_vm_writev"]
+    whole = _calls_of("@system-service", sets)
+    assert whole >= {"process_vm_readv", "process_vm_writev", "read"}
+    assert "ptrace" not in whole
+
+
+def _calls_of(name: str, sets: str) -> set[str]:
+    """List the system calls in a set, and in those that it names."""
+    found: set[str] = set()
+    for line in sets.partition(f"{name}\n")[2].partition("\n\n")[0].split():
+        found |= _calls_of(line, sets) if line.startswith("@") else {line}
+    return found
+
+
 def test_the_web_itself_ends_its_processes_so_that_a_stop_is_no_crash() -> None:
     assert Unit(DEPLOY / "belong-web.service").one("KillMode") == "mixed"

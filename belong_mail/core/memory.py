@@ -1,0 +1,17 @@
+"""Keep what a process has in its memory, such as keys and addresses, out of files and of reach."""
+
+import ctypes
+import resource
+
+# prctl(2)
+SET_DUMPABLE = 4
+
+
+def disable_core_dumps() -> None:
+    """Let a crash write no image of the memory, in which keys and addresses stand; for good."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def hide() -> None:
+    """Let no other process of this user read this one's memory or environment, until it execs."""
+    ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
