@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         MAX_FORM_PARTS=100,
-        TRUSTED_HOSTS=_hosts(settings.base_url),
+        TRUSTED_HOSTS=[urlsplit(settings.base_url).hostname, *security_headers.LOOPBACK],
         SESSION_COOKIE_NAME="belong" if settings.is_development else "__Host-belong",
         SESSION_COOKIE_SECURE=not settings.is_development,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -89,11 +89,6 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _hosts(base_url: str) -> list[str]:
-    """The Host headers we answer to; no link is ever built from one."""
-    return [urlsplit(base_url).hostname or "", "localhost", "127.0.0.1", "[::1]"]
-
-
 def _may_open(session: Session, account: Account) -> bool:
     """Tell whether who is signed in may open the page, by what its view says; if nothing, no."""
     marks = access.asked_for()
@@ -116,7 +111,7 @@ def _guard(app: Flask, settings: Settings) -> CSRFProtect:
         )
     opened = Access.PUBLIC | Access.DEVELOPMENT if settings.is_development else Access.PUBLIC
     csrf = CSRFProtect()
-    security_headers.init_security_headers(app, settings.base_url)
+    security_headers.init_security_headers(app, settings)
 
     @app.before_request
     def require_login() -> BaseResponse | None:

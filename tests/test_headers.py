@@ -80,12 +80,13 @@ def test_the_policy_allows_nothing_from_elsewhere_and_no_script_in_a_page(visito
 
 HTTPS = {
     "BELONG_ENV": "production",
-    "BELONG_BASE_URL": "https://belong.example.org",
+    "BELONG_BASE_URL": "https://localhost",
     **DISTRICT,
     "BELONG_MAIL_DOMAIN": "example.org",
     "BELONG_POSTAL_ADDRESS": "1860 Lincoln St, Denver",
     "BELONG_CONTACT_INBOX": "office@example.org",
 }
+NAMED = HTTPS | {"BELONG_BASE_URL": "https://belong.example.org"}
 
 
 @pytest.mark.parametrize("settings", [{}, HTTPS], ids=["development", "production"])
@@ -263,6 +264,22 @@ def test_a_foreign_host_is_refused(visitor: Visitor, services: Services, host: s
     answer = visitor.client.post("/contact", data={"message": "x"}, headers={"Host": host})
     assert answer.status_code == 400
     assert kept_of(services) == before
+
+
+@pytest.mark.parametrize("settings", [NAMED])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:5000", "LOCALHOST"])
+def test_in_production_machines_alone_ask_by_this_machines_own_name(
+    app: Flask, services: Services, host: str
+) -> None:
+    client, before = app.test_client(), kept_of(services)
+    for path in ("/", "/groups/the-village/join", "/sign-in", "/lead/", "/metrics", "/nowhere"):
+        assert client.get(path, headers={"Host": host}).status_code == 400
+    assert client.post("/contact", data={"message": "x"}, headers={"Host": host}).status_code == 400
+    for path in ("/healthz", "/readyz"):
+        expected = 400 if host.isupper() else 200
+        assert client.get(path, headers={"Host": host}).status_code == expected
+    assert kept_of(services) == before
+    assert client.get("/", headers={"Host": "belong.example.org"}).status_code == 200
 
 
 @pytest.mark.timeout(30)

@@ -3,7 +3,7 @@
 import ctypes
 import resource
 
-# prctl(2)
+# Of the system call `prctl`.
 SET_DUMPABLE = 4
 
 

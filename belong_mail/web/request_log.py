@@ -10,12 +10,11 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import SecurityError
 
 from belong_mail.core import logs
+from belong_mail.web.security_headers import LOOPBACK
 
 # Ordinary answers are not logged: who reads which page is nobody's business. No path ever is, which
 # names a group or holds a secret.
 SLOW_SECONDS: Final = 1.0
-# Whoever asks this machine by these names comes through no proxy.
-LOCAL: Final = ("localhost", "127.0.0.1")
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +47,11 @@ def init_proxy_check(app: Flask, proxies: int) -> None:
 
     @app.before_request
     def check() -> None:
+        # Whoever asks this machine by its own names comes through no proxy.
         host = request.headers.get("Host", "")
         given = request.headers.get("X-Forwarded-For", "").split(",")
         is_lost = len(given) < proxies or not all(each.strip() for each in given)
-        if is_lost and not told.is_set() and host.partition(":")[0] not in LOCAL:
+        if is_lost and not told.is_set() and host.partition(":")[0] not in LOOPBACK:
             told.set()
             log.warning(
                 "No proxy told the web where a visitor is: X-Forwarded-For is missing, or shorter"

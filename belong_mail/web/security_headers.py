@@ -1,10 +1,12 @@
 """Security headers and the refusal of foreign requests, in one place."""
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import Forbidden, SecurityError
 
+from belong_mail.core.services import Settings
 from belong_mail.web.access import Access, has_access
 from belong_mail.web.context import SAFE
 
@@ -36,18 +38,23 @@ HEADERS = {
 }
 
 
+# How this machine may call itself; in production only where a machine asks how we are.
+LOOPBACK = ("localhost", "127.0.0.1")
+FOR_MACHINES = frozenset(("directory.healthz", "operating.readyz"))
+
+
 class OriginHidden(Forbidden):
     """A form came without Sec-Fetch-Site, from the origin "null": ours, or any other site's."""
 
 
-def init_security_headers(app: Flask, base_url: str) -> None:
+def init_security_headers(app: Flask, settings: Settings) -> None:
     """Set every header on every response, and refuse what another site's page sends us.
 
     Any site may post to views that say so: their URL alone is the authority.
     """
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(base_url))
-
-    _refuse_foreign_requests(app, origin)
+    own = urlsplit(settings.base_url)
+    _refuse_other_hosts(app, () if settings.is_development else {*LOOPBACK} - {own.hostname})
+    _refuse_other_sites(app, f"{own.scheme}://{own.netloc}")
 
     @app.after_request
     def set_headers(response: Response) -> Response:
@@ -58,14 +65,20 @@ def init_security_headers(app: Flask, base_url: str) -> None:
         return response
 
 
-def _refuse_foreign_requests(app: Flask, origin: str) -> None:
+def _refuse_other_hosts(app: Flask, only_for_machines: Collection[str]) -> None:
     @app.before_request
     def refuse_other_hosts() -> Response | None:
         """Answer without a page: its links could not be built for a Host that is not ours."""
-        if isinstance(request.routing_exception, SecurityError):
-            return Response("Bad Request\n", 400, mimetype="text/plain")
-        return None
+        is_ours = not isinstance(request.routing_exception, SecurityError)
+        if is_ours and request.endpoint not in FOR_MACHINES:
+            is_ours = urlsplit(f"//{request.host}").hostname not in only_for_machines
+        if is_ours:
+            return None
+        request.routing_exception = SecurityError()
+        return Response("Bad Request\n", 400, mimetype="text/plain")
 
+
+def _refuse_other_sites(app: Flask, origin: str) -> None:
     @app.before_request
     def refuse_other_sites() -> None:
         if request.method in SAFE or request.url_rule is None or has_access(Access.FROM_ANYWHERE):
