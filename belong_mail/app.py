@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_NAME="belong" if settings.is_development else "__Host-belong",
         SESSION_COOKIE_SECURE=not settings.is_development,
         SESSION_COOKIE_SAMESITE="Lax",
+        WTF_I18N_ENABLED=False,  # ours is `BaseForm.Meta.locales`
         WTF_CSRF_TIME_LIMIT=None,
         # It wants a Referer over https, which our pages forbid; `headers` looks at the origin.
         WTF_CSRF_SSL_STRICT=False,

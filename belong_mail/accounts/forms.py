@@ -1,10 +1,10 @@
 """The sign-in form: an address; and the button to have a link emailed."""
 
-from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, SubmitField
 from wtforms.validators import DataRequired, Length
 
 from belong_mail.web.forms import BaseForm, PublicForm, email_field, line_field, well_formed
+from belong_mail.web.language import lazy_gettext as _l
 
 
 class SignInForm(PublicForm):

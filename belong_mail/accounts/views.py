@@ -17,8 +17,6 @@ from flask import (
 )
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -36,6 +34,8 @@ from belong_mail.core.db import now
 from belong_mail.core.tokens import BadToken, Purpose, name_of
 from belong_mail.web.access import for_accounts, fresh_proof, no_cookie, public
 from belong_mail.web.context import asking_source, services, throttle, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 sign_in = Blueprint("sign_in", __name__)
 
@@ -48,7 +48,7 @@ def ask() -> ResponseReturnValue:
     if form.is_sent():
         asking = SendSignInLink(
             address=form.email.data or "",
-            language=str(get_locale()),
+            language=request_language(),
             browser_hash=browsers.browser_hash(browsers.asking_browser()).hex(),
             source=asking_source(),
             known_as=browsers.known_as(),
@@ -167,7 +167,7 @@ def confirm_identity() -> ResponseReturnValue:
         way = proof.way(session, services().settings, signed_in())
         if form.validate_on_submit() and way is not Way.PASSKEY:
             throttle(session, known_as=browsers.here().public_id)
-            language = str(get_locale())
+            language = request_language()
             proof.ask_for_link(session, services().sealer, signed_in(), language)
             return redirect(url_for(".confirm_identity", asked=1), 303)
     back = proof.page_to_go_back_to()

@@ -2,9 +2,6 @@
 
 from typing import cast
 
-from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import (
     Field,
     HiddenField,
@@ -28,6 +25,9 @@ from belong_mail.web.forms import (
     strip,
     well_formed,
 )
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 
 # No group is called so.
 OFFICE = ""
@@ -62,7 +62,7 @@ class ContactForm(PublicForm):
 
     def offer(self, groups: list[Group]) -> None:
         """Offer the office and the leads of groups."""
-        language = str(get_locale())
+        language = request_language()
         self.groups = {group.slug: group for group in groups}
         self.to.choices = [
             SelectChoice(OFFICE, _("The %(program_name)s office")),

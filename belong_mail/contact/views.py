@@ -2,7 +2,6 @@
 
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
@@ -15,6 +14,7 @@ from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
+from belong_mail.web.language import request_language
 
 contact = Blueprint("contact", __name__)
 
@@ -130,6 +130,6 @@ def _receive(form: ContactForm, code: str) -> str:
         if code:
             threads.start_thread(session, message, code, written.message, written.topic)
         if form.is_of_staff:
-            language = str(get_locale())
+            language = request_language()
             service.acknowledge(session, sealer, message, written.address, language, due_at)
         return message.reference

@@ -17,6 +17,7 @@ from babel.dates import format_time as babel_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 from belong_mail.core.district import Names, filler
 from belong_mail.core.environment import RESOURCES
@@ -32,6 +33,10 @@ LocalizedText = dict[str, str]
 TRANSLATIONS = RESOURCES / "translations"
 # Where a language has another pattern for a whole day than CLDR's: “martes 3 de marzo de 2026”.
 FULL_DAY = {"es": "EEEE d 'de' MMMM 'de' y"}
+
+
+# Rules of languages, each read once.
+_locale = cache(Locale.parse)
 
 
 def known_language(code: str | None) -> str:
@@ -122,7 +127,7 @@ def group_in_sentence(name: str, language: str) -> str:
 
 def language_name(code: str, reader: str) -> str:
     """Return what readers of a language call another, as in “Spanish” or “español”."""
-    return Locale.parse(code).get_display_name(reader) or NAMES[code]
+    return _locale(code).get_display_name(reader) or NAMES[code]
 
 
 def language_list(codes: Iterable[str], reader: str) -> str:
@@ -132,7 +137,7 @@ def language_list(codes: Iterable[str], reader: str) -> str:
 
 def list_of(words: Sequence[str], code: str) -> str:
     """List words, as in “one, two, and three”."""
-    return format_list(words, locale=code)
+    return format_list(words, locale=_locale(code))
 
 
 def sensitive_words(section: str) -> list[Any]:
@@ -149,24 +154,24 @@ def format_date(moment: datetime, code: str, zone: ZoneInfo) -> str:
 def format_day(day: date, code: str, width: str = "full") -> str:
     """Return a day: `full` with its weekday, `long` without, `short` without its year."""
     if width == "short":
-        return format_skeleton("MMMMd", day, locale=code)
+        return format_skeleton("MMMMd", day, locale=_locale(code))
     pattern = FULL_DAY.get(code, width) if width == "full" else width
-    return babel_date(day, pattern, locale=code)
+    return babel_date(day, pattern, locale=_locale(code))
 
 
 def format_month(day: date, code: str) -> str:
     """Return a month, as in “March 2026”."""
-    return format_skeleton("yMMMM", day, locale=code)
+    return format_skeleton("yMMMM", day, locale=_locale(code))
 
 
 def format_weekday(day: date, code: str) -> str:
     """Return a weekday, as in “Tuesday”."""
-    return babel_date(day, "EEEE", locale=code)
+    return babel_date(day, "EEEE", locale=_locale(code))
 
 
 def format_short(day: date, code: str, part: str) -> str:
     """Return a part of a day where there is little room: `EEE` its weekday, `MMM` its month."""
-    return babel_date(day, part, locale=code).rstrip(".")
+    return babel_date(day, part, locale=_locale(code)).rstrip(".")
 
 
 def format_time(moment: datetime, code: str, zone: ZoneInfo) -> str:
@@ -195,11 +200,16 @@ def at_start(words: str) -> str:
 
 def _clock_parts(clock: time, code: str) -> tuple[str, str]:
     """Return hours and half of the day; people in the US read twelve hours in any language."""
-    half = babel_time(clock, "a", locale=code)
-    return babel_time(clock, "h:mm", locale=code), " ".join(half.split())
+    half = babel_time(clock, "a", locale=_locale(code))
+    return babel_time(clock, "h:mm", locale=_locale(code)), " ".join(half.split())
+
+
+def format_number(number: int, code: str) -> str:
+    """Return a number, as in “12,000”."""
+    return format_decimal(number, locale=_locale(code))
 
 
 def format_wait(wait: timedelta, code: str) -> str:
     """Return how long to wait in whole minutes, as in “5 minutes”, rounded up."""
     minutes = max(1, -(-int(wait.total_seconds()) // 60))
-    return format_timedelta(timedelta(minutes=minutes), threshold=2, locale=code)
+    return format_timedelta(timedelta(minutes=minutes), threshold=2, locale=_locale(code))

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel.speaklater import LazyString
+from babel.support import LazyProxy
 from wtforms import BooleanField, Field, RadioField, SelectMultipleField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
@@ -16,6 +14,8 @@ from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.models import Question
 from belong_mail.groups.presenters import localized
 from belong_mail.web.forms import plain_text, strip
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
 
 Validator = Callable[..., object]
 
@@ -31,7 +31,7 @@ class QuestionType:
 
 
 def checkboxes(
-    label: str | LazyString, choices: list[SelectChoice], validator: Validator, **said: Any
+    label: str | LazyProxy, choices: list[SelectChoice], validator: Validator, **said: Any
 ) -> Any:
     """Return a field that takes any of a list."""
     return SelectMultipleField(

@@ -2,8 +2,6 @@
 
 import re
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
     EmailField,
@@ -25,6 +23,8 @@ from belong_mail.groups.models import Group
 from belong_mail.groups.presenters import PHONE as PHONE_LINK
 from belong_mail.leads.page import GroupPage
 from belong_mail.web.forms import BaseForm, https_only, plain_text, staff_address, strip
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 RESOURCES = 4

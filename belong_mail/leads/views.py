@@ -4,7 +4,6 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import identities, signing_in
@@ -31,6 +30,7 @@ from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.preview import POLICY as EMAIL_POLICY
 from belong_mail.web.access import for_accounts, for_leads, no_cookie, public
 from belong_mail.web.context import services, services_as_set, throttle, transaction
+from belong_mail.web.language import request_language
 
 # Dates of a group that stand beside its newsletters.
 MEETINGS = 3
@@ -41,7 +41,7 @@ lead = Blueprint("lead", __name__, url_prefix="/lead")
 @lead.get("/")
 @for_accounts
 def home() -> str:
-    language = str(get_locale())
+    language = request_language()
     with transaction() as session:
         led = accounts.groups_of(session, signed_in())
         groups = [_group_at_home(session, group, language) for group in led]
@@ -144,7 +144,7 @@ def undo(slug: str) -> ResponseReturnValue:
 def _form(session: Session, group: Group, form: PageForm) -> str:
     return render_template(
         "group_settings/page.html",
-        group=group_view(group, str(get_locale())),
+        group=group_view(group, request_language()),
         of=group,
         form=form,
         asked_at=mailbox.asked_at(session, group),
@@ -154,7 +154,7 @@ def _form(session: Session, group: Group, form: PageForm) -> str:
 
 def _preview(group: Group, form: PageForm) -> str:
     """Show the public page as it would be; nothing is stored."""
-    language = str(get_locale())
+    language = request_language()
     would_be = Group(
         slug=group.slug,
         name=group.name,
@@ -186,7 +186,7 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
     if form.without_mailbox.data:
         mailbox.remove_mailbox(session, group)
     elif form.mailbox.data:
-        address, language = form.mailbox.data, str(get_locale())
+        address, language = form.mailbox.data, request_language()
         mailbox.propose_mailbox(session, services().sealer, group, signed_in(), address, language)
 
 
@@ -194,7 +194,7 @@ def _keep_mailbox(session: Session, group: Group, form: PageForm) -> None:
 @for_leads
 def questions(slug: str) -> str:
     """List what the group's sign-up form asks; the office writes it."""
-    language = str(get_locale())
+    language = request_language()
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         return render_template(

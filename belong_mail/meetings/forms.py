@@ -6,9 +6,6 @@ from datetime import date, datetime, time
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
     Field,
@@ -41,6 +38,9 @@ from belong_mail.web.forms import (
     one_line,
     strip,
 )
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 REPEAT_CHOICES = {
@@ -73,7 +73,7 @@ def choices(named: dict[str, str]) -> list[SelectChoice]:
 
 def spoken_choices() -> list[SelectChoice]:
     """List the languages in which a meeting can be held."""
-    reader = str(get_locale())
+    reader = request_language()
     return [SelectChoice(key, formatting.spoken_text(key, reader)) for key in formatting.SPOKEN]
 
 
@@ -151,7 +151,7 @@ class TimesForm(BaseForm):
         """Say at their fields what is wrong, and tell whether nothing is."""
         wrong = list(found)
         for each in wrong:
-            words = each.text(str(get_locale()))
+            words = each.text(request_language())
             self[each.field].errors = [*self[each.field].errors, words]
         return not wrong
 

@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -22,6 +21,7 @@ from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.meetings.service import LISTED_AHEAD
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import services, transaction
+from belong_mail.web.language import request_language
 
 lead_meetings = Blueprint("lead_meetings", __name__, url_prefix="/lead")
 # Days of each meeting that a lead's list shows.
@@ -34,7 +34,7 @@ def listed(slug: str) -> str:
     with transaction() as session:
         group = accounts.group_for_lead(session, signed_in(), slug)
         found = [_listed(each) for each in meetings.meetings_for_lead(session, signed_in(), group)]
-        shown = group_view(group, str(get_locale()))
+        shown = group_view(group, request_language())
     return render_template("lead_meetings/listed.html", group=shown, meetings=found)
 
 
@@ -94,7 +94,7 @@ def change_day(meeting_id: str, day: str) -> ResponseReturnValue:
             meetings.change_day(meeting, occurrence.day, form.other())
             return _back(meeting, "day-saved")
         shown = {
-            "each": formatting.meeting_view(occurrence, str(get_locale()), is_member=True),
+            "each": formatting.meeting_view(occurrence, request_language(), is_member=True),
             "meeting": meeting if is_stale else None,
             **_named(meeting),
         }
@@ -139,13 +139,13 @@ def _listed(meeting: Meeting) -> dict[str, object]:
     """Return a meeting with its next days, as a lead sees them."""
     today = now().astimezone(_zone()).date()
     found = recurrence.occurrences(meeting, _zone(), today, today + 2 * LISTED_AHEAD)[:NEXT]
-    days = [formatting.meeting_view(each, str(get_locale()), is_member=True) for each in found]
+    days = [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
     is_series = meeting.repeats != "once"
     return {**_named(meeting), "meeting": meeting, "days": days, "is_series": is_series}
 
 
 def _named(meeting: Meeting) -> dict[str, object]:
-    language = str(get_locale())
+    language = request_language()
     return {
         "group": group_view(meeting.group, language),
         "title": formatting.title(meeting, language),
@@ -162,7 +162,7 @@ def _form(
     is_stale: bool = False,
 ) -> str:
     """Show the form; with a preview in words when all of it is right, and what is stored now."""
-    language = str(get_locale())
+    language = request_language()
     return render_template(
         "lead_meetings/form.html",
         group=group_view(group, language),

@@ -7,8 +7,6 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, render_template, request
-from flask_babel import get_locale
-from flask_babel import gettext as _
 
 from belong_mail.core.db import now
 from belong_mail.groups import service as groups
@@ -19,6 +17,8 @@ from belong_mail.meetings import formatting, ical, recurrence, service
 from belong_mail.meetings.recurrence import Occurrence
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 meetings = Blueprint("meetings", __name__)
 AHEAD = timedelta(days=92)
@@ -35,7 +35,7 @@ GROUP = "group"
 @public
 def calendar() -> str:
     """Show three months of meetings, by month, of all groups or of one."""
-    language, today = str(get_locale()), now().astimezone(_zone()).date()
+    language, today = request_language(), now().astimezone(_zone()).date()
     with transaction() as session:
         group = _chosen(groups.listed(session))
         found = service.held_between(session, _zone(), today, today + AHEAD)
@@ -58,7 +58,7 @@ def calendar() -> str:
 def month(month: str) -> str:
     """Show a month on one sheet, to be printed."""
     first = _day(f"{month}-01")
-    language = str(get_locale())
+    language = request_language()
     weeks = Calendar(SUNDAY).monthdatescalendar(first.year, first.month)
     with transaction() as session:
         group = _chosen(groups.listed(session))
@@ -83,7 +83,7 @@ def feed() -> Response:
     with transaction() as session:
         found = service.listed(session)
         content = ical.calendar_of_meetings(
-            found, _zone(), str(get_locale()), _("%(program_name)s meetings")
+            found, _zone(), request_language(), _("%(program_name)s meetings")
         )
     return Response(content, content_type=CALENDAR)
 
@@ -95,7 +95,7 @@ def group_feed(slug: str) -> Response:
         group = groups.find(session, slug) or abort(404)
         name = _("%(program_name)s meetings") if is_discreet(group) else group.name
         found = service.listed(session, group)
-        content = ical.calendar_of_meetings(found, _zone(), str(get_locale()), name)
+        content = ical.calendar_of_meetings(found, _zone(), request_language(), name)
     return Response(content, content_type=CALENDAR)
 
 
@@ -106,7 +106,7 @@ def event(meeting_id: str, day: str) -> Response:
     with transaction() as session:
         meeting = service.find(session, meeting_id) or abort(404)
         occurrence = recurrence.find_occurrence(meeting, _zone(), _day(day)) or abort(404)
-        content = ical.calendar_of_day(occurrence, _zone(), str(get_locale()))
+        content = ical.calendar_of_day(occurrence, _zone(), request_language())
     answer = Response(content, content_type=CALENDAR)
     answer.headers["Content-Disposition"] = 'attachment; filename="meeting.ics"'
     return answer

@@ -4,10 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
-from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel.speaklater import LazyString
+from babel.support import LazyProxy
 from sqlalchemy.orm import Session
 from wtforms import (
     BooleanField,
@@ -42,6 +39,9 @@ from belong_mail.web.forms import (
     strip,
     well_formed,
 )
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 
 LONGEST_PAUSE = timedelta(days=365)
 
@@ -52,7 +52,7 @@ def not_a_link(_form: PublicForm, field: Field) -> None:
         raise ValidationError(_("Enter only a first name, without symbols."))
 
 
-def _address(label: LazyString, description: LazyString, check: Validator) -> EmailField:
+def _address(label: LazyProxy, description: LazyProxy, check: Validator) -> EmailField:
     """Ask for an email address, which a validator checks."""
     required = DataRequired(_l("Enter your email address."))
     return email_field(label, required, check, description)
@@ -66,7 +66,7 @@ class JoinForm(PublicForm):
         _l("Use an email address that only you can read. We’ll email you a link to confirm."),
         staff_address,
     )
-    language = language_field(_l("Language for our emails"), lambda: str(get_locale()))
+    language = language_field(_l("Language for our emails"), request_language)
     first_name = StringField(
         _l("First name"),
         filters=[strip],
@@ -154,7 +154,7 @@ def personal_form_for(group: Group, nonce: str, *, has_leads: bool) -> PersonalJ
 
 def form_for(group: Group, base: type[JoinForm] = JoinForm, *, has_leads: bool) -> JoinForm:
     """Build a group's form; without a lead there is nobody to be introduced to."""
-    language = str(get_locale())
+    language = request_language()
     fields: dict[str, Any] = {}
     names = []
     for question in asked(group) if has_leads else ():
@@ -219,7 +219,7 @@ class TellMeForm(PublicForm):
         _l("Use an email address that only you can read."),
         staff_address,
     )
-    language = language_field(_l("Language for our emails"), lambda: str(get_locale()))
+    language = language_field(_l("Language for our emails"), request_language)
     submit = SubmitField(_l("Tell me when it starts"))
 
     def wanted(self) -> SignupData:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import request
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -18,6 +17,7 @@ from belong_mail.members.forms import PressForm
 from belong_mail.members.models import Subscription
 from belong_mail.members.self_service import ALL, OpenedSession
 from belong_mail.web.context import services
+from belong_mail.web.language import request_language
 
 UNTIL = ":until"
 # Meetings that stand on each card.
@@ -72,7 +72,7 @@ def page_context(session: Session, listed: OpenedSession) -> dict[str, Any]:
 
 
 def _card(session: Session, subscription: Subscription, form: PressForm) -> dict[str, Any]:
-    zone, language = services().settings.timezone, str(get_locale())
+    zone, language = services().settings.timezone, request_language()
     coming = meetings.upcoming(session, zone, now(), NEXT, subscription.group)
     ended_at = subscription.ended_at
     return {

@@ -5,8 +5,6 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
-from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.core.db import now
@@ -20,6 +18,8 @@ from belong_mail.members.forms import AgainForm, AskForm, MoveForm, PressForm
 from belong_mail.members.self_service import choose
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import read_transaction, services, throttle, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 self_service = Blueprint("self_service", __name__)
 # By when everything is deleted, told a little later than it is: the worker may be busy.
@@ -96,7 +96,7 @@ def redirect_to_page(secret: str, _button: str) -> ResponseReturnValue:
 @public
 def leave_all(secret: str) -> ResponseReturnValue:
     """Ask once before all groups are left; the button sends what each group's own would."""
-    language = str(get_locale())
+    language = request_language()
     with transaction() as session:
         listed = members_self_service.open_session(session, secret)
         found = members_self_service.list_memberships(session, listed)
@@ -133,7 +133,7 @@ def act(secret: str, press: str) -> ResponseReturnValue:
 @no_cookie
 def copy(secret: str) -> ResponseReturnValue:
     with transaction() as session:
-        language, due_at = str(get_locale()), throttle(session)
+        language, due_at = request_language(), throttle(session)
         members_self_service.ask_worker(
             session, services().sealer, "my-copy", secret, due_at, language=language
         )
@@ -146,7 +146,7 @@ def copy(secret: str) -> ResponseReturnValue:
 def erase(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         if request.method == "POST":
-            members_self_service.erase(session, services().sealer, secret, str(get_locale()))
+            members_self_service.erase(session, services().sealer, secret, request_language())
             by = int((now() + ERASED_WITHIN).timestamp())
             return redirect(url_for(".erased", by=by), 303)
         until = members_self_service.open_session(session, secret).until
@@ -165,7 +165,7 @@ def erased() -> str:
 def _ask(form: AskForm | AgainForm, kind: str, page: str, sent: str) -> ResponseReturnValue:
     """Have the worker email a link, of a kind, to an address that is typed."""
     if form.is_sent():
-        address, language, sealer = form.email.data or "", str(get_locale()), services().sealer
+        address, language, sealer = form.email.data or "", request_language(), services().sealer
         with transaction() as session:
             due_at = throttle(session)
             members_self_service.ask_for_link(session, sealer, kind, address, language, due_at)
@@ -195,7 +195,7 @@ def ask_new_address(secret: str) -> ResponseReturnValue:
     with transaction() as session:
         listed = members_self_service.open_session(session, secret)
         if not listed.is_personal and form.validate_on_submit():
-            wanted = {"new": form.email.data, "language": str(get_locale())}
+            wanted = {"new": form.email.data, "language": request_language()}
             sealer, due_at = services().sealer, throttle(session)
             members_self_service.ask_worker(
                 session, sealer, "change-address", secret, due_at, **wanted
@@ -241,7 +241,7 @@ def feed(token: str) -> Response:
     with read_transaction() as session:
         group = members_self_service.calendar_owner(session, signed).group
         found = meetings.listed(session, group)
-        zone, language = services().settings.timezone, str(get_locale())
+        zone, language = services().settings.timezone, request_language()
         name = _("%(program_name)s meetings")
         content = ical.calendar_of_meetings(found, zone, language, name, is_member=True)
     return _file(content, "meetings.ics")
@@ -257,7 +257,7 @@ def event(token: str, meeting_id: str, day: str) -> Response:
         meeting = meetings.find(session, meeting_id)
         if meeting is None or meeting.group_id != member.group_id:
             abort(404)
-        zone, language = services().settings.timezone, str(get_locale())
+        zone, language = services().settings.timezone, request_language()
         occurrence = recurrence.find_occurrence(meeting, zone, _day(day)) or abort(404)
         content = ical.calendar_of_day(occurrence, zone, language, is_member=True)
     return _file(content, "meeting.ics")

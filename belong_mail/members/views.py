@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
-from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -36,6 +34,8 @@ from belong_mail.members.self_service import calendar_name
 from belong_mail.members.staff_codes import CodeRequest
 from belong_mail.web.access import from_anywhere, no_cookie, public
 from belong_mail.web.context import asking_source, read_transaction, services, throttle, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 # Its pages behind a token need no cookie; the token is the authority.
 subscriptions = Blueprint("subscriptions", __name__)
@@ -106,7 +106,7 @@ def check_your_inbox(asked: str = "") -> str:
 
 def _inbox_times(due_at: datetime) -> dict[str, str]:
     """Say when the email leaves, if not at once, and when another one may, if not now."""
-    zone, language = services().settings.timezone, str(get_locale())
+    zone, language = services().settings.timezone, request_language()
     times = {
         "leaves_at": (due_at, now() + SOON),
         "again_at": (due_at + CONFIRMATION_GAP, now()),
@@ -332,11 +332,11 @@ def _page(name: str, group: Group, **context: object) -> str:
 def _next(session: Session, subscription: Subscription) -> list[formatting.MeetingView]:
     """Say the next meeting to somebody who has just become a member."""
     found = meetings.next_held(session, services().settings.timezone, now(), 1, subscription.group)
-    return [formatting.meeting_view(each, str(get_locale()), is_member=True) for each in found]
+    return [formatting.meeting_view(each, request_language(), is_member=True) for each in found]
 
 
 def _shown(group: Group) -> GroupView:
-    return group_view(group, str(get_locale()))
+    return group_view(group, request_language())
 
 
 personal_address = Blueprint("personal_address", __name__)
@@ -374,7 +374,7 @@ def ask_code(slug: str) -> ResponseReturnValue:
         if not form.is_sent():
             page = _open("ask_code", group, form=form, is_late="late" in request.args)
             return page, 422 if form.errors else 200
-    nonce, language = new_public_id(), str(get_locale())
+    nonce, language = new_public_id(), request_language()
     wanted = CodeRequest(form.address, language, group.public_id, nonce, asking_source())
     with transaction() as session:
         staff_codes.ask_for_code(session, services().sealer, wanted, throttle(session))
@@ -439,7 +439,7 @@ def ask(slug: str) -> ResponseReturnValue:
             wanted = form.wanted()
             members.ask_to_join(session, services().sealer, group, wanted, due_at, members.INTEREST)
             return redirect(url_for(".noted"), 303)
-        shown = group_view(group, str(get_locale()))
+        shown = group_view(group, request_language())
     last_day = members.noon_utc(members.last_day())
     page = render_template("waiting_list/ask.html", group=shown, form=form, last_day=last_day)
     return page, 422 if form.errors else 200
@@ -460,7 +460,7 @@ def forget(token: str) -> ResponseReturnValue:
         if request.method == "POST":
             members.ask_to_forget(session, public_id)
             return redirect(url_for(".forgotten"), 303)
-        shown = group_view(members.get_entry(session, public_id).group, str(get_locale()))
+        shown = group_view(members.get_entry(session, public_id).group, request_language())
     return render_template(
         "waiting_list/forget.html", group=shown, action=request.path, is_private=True
     )

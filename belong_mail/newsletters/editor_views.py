@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -17,6 +16,7 @@ from belong_mail.newsletters.forms import SearchForm, WriteForm
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import services, services_as_set, transaction
+from belong_mail.web.language import request_language
 
 editor = Blueprint("editor", __name__, url_prefix="/lead")
 
@@ -43,7 +43,7 @@ def past(slug: str) -> ResponseReturnValue:
         form, number = SearchForm(request.args), request.args.get("page", 1, type=int)
         words = form.words.data if form.validate() else ""
         found = archive.find_past(session, group, words or "", number)
-        shown = group_view(group, str(get_locale()))
+        shown = group_view(group, request_language())
         page = render_template("editor/past.html", group=shown, form=form, found=found)
     return page, 422 if form.errors else 200
 
@@ -172,7 +172,7 @@ def _at_the_end(text: LocalizedText, added: LocalizedText) -> LocalizedText:
 def _page(session: Session, issue: Newsletter, form: WriteForm, *, is_stale: bool) -> str:
     form.seen.data = form.seen.data or newsletters.version(issue)
     form.say_what_tells(issue.group)
-    shown = group_view(issue.group, str(get_locale()))
+    shown = group_view(issue.group, request_language())
     return render_template(
         "editor/write.html",
         issue=issue,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
@@ -17,6 +16,7 @@ from belong_mail.newsletters.models import Flyer, Image, Newsletter
 from belong_mail.web.access import for_leads
 from belong_mail.web.context import allow_uploads, transaction
 from belong_mail.web.forms import BaseForm
+from belong_mail.web.language import request_language
 
 pictures = Blueprint("pictures", __name__, url_prefix="/lead/newsletters/<public_id>/pictures")
 flyers = Blueprint("flyers", __name__, url_prefix="/lead/newsletters/<public_id>/flyers")
@@ -98,7 +98,7 @@ def _add(
         is_full = files.is_full(session, issue, kind)
         if is_right and not is_full and is_added(session, issue):
             return redirect(url_for(".add", public_id=public_id, added=1), 303)
-        group = group_view(issue.group, str(get_locale()))
+        group = group_view(issue.group, request_language())
         page = render_template(
             f"{request.blueprint}/add.html", issue=issue, group=group, form=form, is_full=is_full
         )

@@ -2,9 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from werkzeug.datastructures import FileStorage
@@ -47,6 +44,9 @@ from belong_mail.newsletters.release import UNDO_MINUTES, InvalidLocalTime, loca
 from belong_mail.newsletters.service import MAX_PREHEADER, MAX_SUBJECT, MAX_TEXT
 from belong_mail.web.context import services
 from belong_mail.web.forms import BaseForm, plain_text, strip
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, words_field
 
 
@@ -202,7 +202,7 @@ class ReleaseForm(BaseForm):
                 _(
                     "The clocks go forward that night, so this time doesn’t exist."
                     " How about %(time)s?",
-                    time=format_clock(error.instead.time(), str(get_locale())),
+                    time=format_clock(error.instead.time(), request_language()),
                 )
             ) from error
         if moment < now():

@@ -2,13 +2,11 @@
 
 from datetime import timedelta
 
-from flask_babel import format_decimal, get_locale
-from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.models import Account
 from belong_mail.core.db import now
-from belong_mail.core.i18n import at_start, language_name, list_of
+from belong_mail.core.i18n import at_start, format_number, language_name, list_of
 from belong_mail.delivery.models import UNFINISHED, State
 from belong_mail.members.counts import COUNT_STEP, steady
 from belong_mail.newsletters import lint_gate
@@ -17,6 +15,8 @@ from belong_mail.newsletters.checklist import ChecklistItem, checklist, gate_fin
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.newsletters.release import IssueStatus
 from belong_mail.web.context import services
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 # Percent; finer steps would count single members of a small group.
 STEP = 5
@@ -34,7 +34,7 @@ def delivery_findings(issue: Newsletter) -> list[tuple[str, bool]]:
 def _said(finding: ChecklistItem) -> str:
     named = {"named": finding.named} if finding.named else {}
     if finding.language:
-        named["language"] = language_name(finding.language, str(get_locale()))
+        named["language"] = language_name(finding.language, request_language())
     return _(finding.words, **named)
 
 
@@ -49,7 +49,11 @@ def unfit(issue: Newsletter, status: IssueStatus) -> list[str]:
 def approximate_count(number: int, told: int | None = 0) -> str:
     """Say a number of people, rounded; near what was told of the whole group, the same again."""
     near = steady(number, told or 0)
-    return _("about %(number)s", number=format_decimal(near)) if near else _("a few")
+    return (
+        _("about %(number)s", number=format_number(near, request_language()))
+        if near
+        else _("a few")
+    )
 
 
 def percent(status: IssueStatus) -> int:
@@ -147,7 +151,7 @@ def _in_doubt(status: IssueStatus) -> list[str]:
 
 def credits_of(session: Session, issue: Newsletter, reader: Account) -> list[str]:
     """Say who wrote an issue, and who sent it, as far as it is known."""
-    language, said = str(get_locale()), []
+    language, said = request_language(), []
     if writers := newsletters.writers_of(session, issue):
         people = list_of([_called(each, reader) for each in writers], language)
         said.append(_("Written by %(people)s.", people=people))

@@ -4,7 +4,6 @@ from functools import partial
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import service as accounts
@@ -24,6 +23,7 @@ from belong_mail.newsletters.models import Image, Newsletter
 from belong_mail.newsletters.release import UNDO_MINUTES
 from belong_mail.web.access import for_leads, for_second_lead, fresh_proof
 from belong_mail.web.context import limit_key, services, transaction
+from belong_mail.web.language import request_language
 
 releases = Blueprint("releases", __name__, url_prefix="/lead/newsletters/<public_id>")
 approvals = Blueprint("approvals", __name__, url_prefix="/lead")
@@ -192,7 +192,7 @@ def _issue(session: Session, public_id: str) -> Newsletter:
 
 
 def _page(name: str, issue: Newsletter, **context: object) -> str:
-    shown = group_view(issue.group, str(get_locale()))
+    shown = group_view(issue.group, request_language())
     return render_template(f"releases/{name}.html", issue=issue, group=shown, **context)
 
 
@@ -229,7 +229,7 @@ def setting(slug: str) -> ResponseReturnValue:
             asking.turn_on(session, group)
             return redirect(url_for(".setting", slug=slug, saved=1), 303)
         shown = {
-            "group": group_view(group, str(get_locale())),
+            "group": group_view(group, request_language()),
             "is_wanted": approval.is_wanted(session, group),
             "has_two": len(accounts.leads_of(session, group)) >= approval.TWO,
         }
@@ -241,7 +241,7 @@ def _approval_page(session: Session, issue: Newsletter, form: EmptyForm) -> str:
     return render_template(
         "approvals/approve.html",
         issue=issue,
-        group=group_view(issue.group, str(get_locale())),
+        group=group_view(issue.group, request_language()),
         form=form,
         found=found,
         is_open=is_open,

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel.speaklater import LazyString
+from babel.support import LazyProxy
 from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
 from wtforms import (
@@ -57,6 +55,8 @@ from belong_mail.web.forms import (
     strip,
     well_formed,
 )
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
 
 # The file, and what a form has around it.
 MAX_BODY: Final = MAX_FILE_OCTETS + 64 * 1024
@@ -198,7 +198,7 @@ def fits_setting(_form: Form, field: Field) -> None:
         raise ValidationError(_(REFUSALS[field.name]))
 
 
-def setting_field(label: LazyString, hint: LazyString) -> StringField:
+def setting_field(label: LazyProxy, hint: LazyProxy) -> StringField:
     """Ask for a setting of one line."""
     length = Length(max=200, message=_l("Use at most 200 characters."))
     validators = [Optional(), length, one_line, fits_setting]

@@ -4,9 +4,6 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import cast
 
-from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
     Field,
@@ -35,6 +32,9 @@ from belong_mail.leads.forms import (
 from belong_mail.office.groups import Described
 from belong_mail.web.context import services, today
 from belong_mail.web.forms import BaseForm, LocalDateField, line_field, one_line, plain_text, strip
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 from belong_mail.web.localized_fields import LocalizedFields, LocalizedForm, label, words_field
 
 NAME_LENGTH = 60
@@ -226,7 +226,7 @@ def as_many_options(code: str) -> Callable[["QuestionForm", Field], None]:
     """Accept a list in another language that is empty, or as long as the first."""
 
     def check(form: "QuestionForm", field: Field) -> None:
-        number, reader = len(lines(field.data)), str(get_locale())
+        number, reader = len(lines(field.data)), request_language()
         if number and number != len(lines(form.fields_of("options")[DEFAULT].data)):
             raise ValidationError(
                 _(

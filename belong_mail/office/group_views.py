@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts.session import signed_in
@@ -30,6 +29,7 @@ from belong_mail.office.forms import MAX_BODY, ImportForm
 from belong_mail.office.group_forms import EndForm, GroupForm, NewGroupForm, QuestionForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import allow_uploads, services, transaction
+from belong_mail.web.language import request_language
 
 office_groups = Blueprint("office_groups", __name__, url_prefix="/office")
 STEPS = {"up": -1, "down": 1}
@@ -39,7 +39,7 @@ STEPS = {"up": -1, "down": 1}
 @for_office
 def listed() -> str:
     """List the groups with what the office looks for; `?order=1`: to put them in another order."""
-    language, zone = str(get_locale()), services().settings.timezone
+    language, zone = request_language(), services().settings.timezone
     with transaction() as session:
         found = office.glance(session, signed_in(), zone, now())
         shown = [
@@ -131,7 +131,7 @@ def restore(slug: str) -> ResponseReturnValue:
 @for_office
 def questions(slug: str) -> ResponseReturnValue:
     """List what a group's sign-up form asks; a form adds a question."""
-    form, language = QuestionForm(), str(get_locale())
+    form, language = QuestionForm(), request_language()
     with transaction() as session:
         found = service.find_group(session, slug)
         is_full = len(found.questions) >= MAX_QUESTIONS
@@ -181,7 +181,7 @@ def _ended(group: Group) -> str:
 
 
 def _page(name: str, found: Group, **context: Any) -> str:
-    shown = group_view(found, str(get_locale()))
+    shown = group_view(found, request_language())
     return render_template(f"office/{name}.html", group=shown, **context)
 
 
@@ -249,7 +249,7 @@ def _import_page(session: Session, group: Group, form: ImportForm) -> str:
     sender = f"belong@{services().settings.mail_domain}"
     return render_template(
         "office/import.html",
-        group=group_view(group, str(get_locale())),
+        group=group_view(group, request_language()),
         is_open=group.is_open,
         form=form,
         latest=latest,
@@ -389,5 +389,5 @@ def _image_url(issue: Newsletter, image: Image) -> str:
 
 
 def _issue_page(name: str, issue: Newsletter, **context: object) -> str:
-    shown = group_view(issue.group, str(get_locale()))
+    shown = group_view(issue.group, request_language())
     return render_template(f"office/{name}.html", issue=issue, group=shown, **context)

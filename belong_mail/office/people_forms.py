@@ -1,7 +1,5 @@
 """The office's forms about people: whom to invite, and what they are called."""
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
     Field,
@@ -27,6 +25,8 @@ from belong_mail.web.forms import (
     staff_address,
     strip,
 )
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
 
 NAME_HINT = _l(
     "A first name or initials and a school, so that you recognize the person. This site can’t show"

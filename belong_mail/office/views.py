@@ -5,8 +5,6 @@ from functools import partial
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
-from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people as verbs
@@ -34,6 +32,8 @@ from belong_mail.office.forms import (
 from belong_mail.office.people_forms import InviteForm, NameForm
 from belong_mail.web.access import for_office, fresh_proof
 from belong_mail.web.context import services, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 office = Blueprint("office", __name__, url_prefix="/office")
 
@@ -95,7 +95,7 @@ def second_ok(slug: str) -> ResponseReturnValue:
         if form.validate_on_submit():
             asking.choose(session, found, form.second_yes.data)
             return redirect(url_for(".second_ok", slug=slug, saved=1), 303)
-        shown = group_view(found, str(get_locale()))
+        shown = group_view(found, request_language())
         is_wanted = approval.is_wanted(session, found)
     page = render_template("office/second_ok.html", group=shown, form=form, is_wanted=is_wanted)
     return page, 422 if form.errors else 200

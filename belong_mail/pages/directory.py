@@ -4,7 +4,6 @@ from datetime import UTC, datetime, time, timedelta
 
 from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 
 from belong_mail.core import site_settings
 from belong_mail.core.db import now
@@ -14,6 +13,7 @@ from belong_mail.meetings import formatting
 from belong_mail.meetings import service as meetings
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.language import request_language
 
 # For how long `security.txt` may be believed; RFC 9116, section 2.5.5, advises under a year.
 PROMISED = timedelta(days=180)
@@ -25,7 +25,7 @@ NEXT = 3
 @directory.get("/")
 @public
 def index() -> str:
-    language = str(get_locale())
+    language = request_language()
     with transaction() as session:
         cards = [group_view(group, language) for group in groups.listed(session)]
         video_url = site_settings.with_changes(session, services().settings).video_url
@@ -43,7 +43,7 @@ def index() -> str:
 def group(slug: str) -> str:
     with transaction() as session:
         found = groups.find_even_retired(session, slug) or abort(404)
-        language = str(get_locale())
+        language = request_language()
         shown, resources = group_view(found, language), resources_of(found, language)
         zone = services().settings.timezone
         coming = meetings.upcoming(session, zone, now(), NEXT, found)

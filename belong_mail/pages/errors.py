@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from traceback import walk_tb
 
 from flask import Flask, render_template, request, url_for
-from flask_babel import get_locale
-from flask_babel import gettext as _
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import (
     HTTPException,
@@ -27,6 +25,8 @@ from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
 from belong_mail.web.context import SAFE, services, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language
 
 log = logging.getLogger(__name__)
 # Seconds after which trying again is worth it, when nobody knows better.
@@ -220,7 +220,7 @@ def _later(
         else now() + timedelta(seconds=given or RETRY_AFTER_SECONDS)
     )
     wait = max(1, round((at - now()).total_seconds()))
-    language = str(get_locale())
+    language = request_language()
     in_words = i18n.format_wait(timedelta(seconds=wait), language)
     clock = at.astimezone(services().settings.timezone).time()
     said = say(in_words, i18n.format_clock(clock, language))
@@ -281,6 +281,6 @@ def _groups() -> list[GroupView]:
     """List the groups to choose from; none where the database does not answer."""
     try:
         with transaction() as session:
-            return [group_view(group, str(get_locale())) for group in groups.listed(session)]
+            return [group_view(group, request_language()) for group in groups.listed(session)]
     except DBAPIError:
         return []

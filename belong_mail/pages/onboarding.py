@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import segno
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import force_locale, get_locale
-from flask_babel import gettext as _
 from markupsafe import Markup
 
 from belong_mail.core import i18n
@@ -21,6 +19,8 @@ from belong_mail.meetings import service as meetings
 from belong_mail.meetings.formatting import meeting_view
 from belong_mail.web.access import public
 from belong_mail.web.context import services, transaction
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import request_language, speaking
 
 MOST_DATES = 3
 onboarding = Blueprint("onboarding", __name__)
@@ -29,7 +29,7 @@ onboarding = Blueprint("onboarding", __name__)
 @onboarding.get("/new-colleagues")
 @public
 def index() -> str:
-    return render_template("onboarding/index.html", entries=_entries(), code=str(get_locale()))
+    return render_template("onboarding/index.html", entries=_entries(), code=request_language())
 
 
 @onboarding.get("/new-colleagues/sheet")
@@ -38,7 +38,7 @@ def handout() -> str:
     """Show one sheet for everybody's packet, in all languages at once."""
     words, soon = {}, {}
     for code in i18n.NAMES:
-        with force_locale(code):
+        with speaking(code):
             words[code] = Markup(render_template("onboarding/words.html"))  # noqa: S704 - escaped
             soon[code] = _("Starts this year")
     return render_template(
@@ -54,7 +54,7 @@ def handout() -> str:
 @public
 def mail() -> str:
     """Show an email that others send, from their own mailbox."""
-    code = str(get_locale())
+    code = request_language()
     return render_template(
         "onboarding/mail.html",
         entries=[(each.said[code], each.url) for each in _entries()],
@@ -66,7 +66,7 @@ def mail() -> str:
 @public
 def poster(slug: str) -> str:
     """Show a page for the wall, with the group's next dates."""
-    language = str(get_locale())
+    language = request_language()
     zone = services().settings.timezone
     with transaction() as session:
         group = groups.find(session, slug) or abort(404)

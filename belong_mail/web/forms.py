@@ -5,10 +5,8 @@ from typing import Any
 from unicodedata import category
 from urllib.parse import urlsplit
 
+from babel.support import LazyProxy
 from flask import request
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from wtforms import (
     DateField,
@@ -26,10 +24,13 @@ from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import Length
 
 from belong_mail.core.db import new_public_id, now
-from belong_mail.core.i18n import NAMES, TextIn
+from belong_mail.core.i18n import DEFAULT, NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
 from belong_mail.web.context import is_shown_again, services
+from belong_mail.web.language import gettext as _
+from belong_mail.web.language import lazy_gettext as _l
+from belong_mail.web.language import request_language
 
 Validator = Callable[[Form, Field], object]
 # Name of the button that shows the page in another language, with everything kept.
@@ -98,6 +99,11 @@ class PublicForm(BaseForm):
         csrf = True
         csrf_class = TimedCSRF
 
+        @property
+        def locales(self) -> tuple[str, ...]:
+            """Return in which language the library itself says what is wrong."""
+            return request_language(), DEFAULT
+
     # For robots: people do not see it. Named so that no browser fills it in.
     trap = StringField(_l("Leave this empty"))
 
@@ -155,7 +161,7 @@ def _suggestion(typed: str) -> str | None:
     return correct_domain(typed, services().settings.allowed_domains)
 
 
-def _refuse_typo(field: Field, words: LazyString) -> None:
+def _refuse_typo(field: Field, words: LazyProxy) -> None:
     """Ask whether a domain like the district's was meant, beside a button that puts it there."""
     meant = _suggestion(field.data or "")
     if meant is not None:
@@ -200,7 +206,7 @@ def https_only(form: Form, field: Field) -> None:
 
 
 def email_field(
-    label: LazyString, required: Validator, check: Validator, description: object = ""
+    label: LazyProxy, required: Validator, check: Validator, description: object = ""
 ) -> EmailField:
     """Ask for an address. `required` says what happens without one, `check` reads one."""
     length = Length(max=254, message=_l("Use at most 254 characters."))
@@ -209,20 +215,20 @@ def email_field(
 
 
 def line_field(
-    label: LazyString, required: Validator, length: Length, description: object = ""
+    label: LazyProxy, required: Validator, length: Length, description: object = ""
 ) -> StringField:
     """Ask for one line of plain words. `required` says what happens without one."""
     validators = [required, length, one_line]
     return StringField(label, description=description, filters=[strip], validators=validators)
 
 
-def message_field(label: LazyString, required: Validator) -> TextAreaField:
+def message_field(label: LazyProxy, required: Validator) -> TextAreaField:
     """Ask for a message to the office, or for its answer."""
     length = Length(max=5000, message=_l("Use at most 5,000 characters."))
     return TextAreaField(label, filters=[strip], validators=[required, length, plain_text])
 
 
-def language_field(label: LazyString, default: Callable[[], str]) -> RadioField:
+def language_field(label: LazyProxy, default: Callable[[], str]) -> RadioField:
     """Ask for one of our languages, each by its own name."""
     choices = [SelectChoice(code, TextIn(name, code)) for code, name in NAMES.items()]
     return RadioField(label, choices=choices, default=default)

@@ -1,51 +1,28 @@
-"""A page's language: from the URL or the browser, without a cookie."""
+"""The templates' words: of the request's language, and times, groups and links in it."""
 
-import gettext
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache, partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
-from zoneinfo import ZoneInfo
 
-from babel.support import NullTranslations
 from flask import Flask, Response, g, request, url_for
-from flask_babel import Babel, Domain, format_decimal, get_locale
 from markupsafe import Markup, escape
 
 from belong_mail.core import i18n
 from belong_mail.core.services import Settings
 from belong_mail.web.context import is_shown_again
+from belong_mail.web.language import page_gettext, page_ngettext, request_language
 
 # Arguments by which a page says what a press has done, in each language.
 SAID = ("pressed", "by")
 CACHEABLE_STATUSES = {200, 206, 304}
-Words = Callable[[datetime, str, ZoneInfo], str]
-
-
-class PoDomain(Domain):
-    """Reads the .po files themselves, once; nothing needs to be compiled."""
-
-    def get_translations(self) -> NullTranslations:
-        return _with_methods(i18n.catalog(str(get_locale() or i18n.DEFAULT)))
-
-
-@cache
-def _with_methods(catalog: gettext.NullTranslations) -> NullTranslations:
-    """Give a catalog the names of methods that Flask-Babel calls."""
-    found = NullTranslations()
-    found.add_fallback(catalog)
-    return found
-
-
-class RequestI18n(Babel):
-    domain_instance = PoDomain()
 
 
 def init_i18n(app: Flask, settings: Settings) -> None:
-    """Choose each request's language and give the templates their words."""
-    RequestI18n(app, locale_selector=_chosen, default_locale=i18n.DEFAULT)
+    """Give the templates their words, and keep the language that was chosen in links."""
+    _add_words(app)
 
     versions = versions_of(Path(app.static_folder or ""))
 
@@ -65,12 +42,21 @@ def init_i18n(app: Flask, settings: Settings) -> None:
             ):
                 response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         else:
-            response.headers["Content-Language"] = str(get_locale())
+            response.headers["Content-Language"] = request_language()
             response.vary.add("Accept-Language")
         return response
 
     _add_template_globals(app, settings, versions)
     _add_template_filters(app, settings)
+
+
+def _add_words(app: Flask) -> None:
+    """Let templates say words by `_`, `ngettext` and `trans` (Jinja's i18n, newstyle)."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
+    app.jinja_env.globals |= {
+        "_": page_gettext, "gettext": page_gettext, "ngettext": page_ngettext,
+    }  # fmt: skip
 
 
 def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str, str]) -> None:
@@ -87,13 +73,13 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
         return {
             "is_signed_in": "account" in g,
             "is_shown_again": is_shown_again(),
-            "language": str(get_locale()),
-            "text_direction": i18n.text_direction(str(get_locale() or i18n.DEFAULT)),
+            "language": request_language(),
+            "text_direction": i18n.text_direction(request_language()),
             "languages": i18n.NAMES,
             "default_language": i18n.DEFAULT,
             "other_languages": i18n.OTHER_LANGUAGES,
-            "language_name": lambda code: i18n.language_name(code, str(get_locale())),
-            "language_list": lambda codes: i18n.language_list(codes, str(get_locale())),
+            "language_name": lambda code: i18n.language_name(code, request_language()),
+            "language_list": lambda codes: i18n.language_list(codes, request_language()),
             "language_url": _language_url,
             "static": lambda file: url_for("static", filename=file, v=versions[file], lang=None),
             "is_development": settings.is_development,
@@ -106,23 +92,27 @@ def _add_template_globals(app: Flask, settings: Settings, versions: Mapping[str,
 
 def _add_template_filters(app: Flask, settings: Settings) -> None:
     """Give the templates times in words, groups in sentences, and marks of languages."""
+    zone = settings.timezone
 
-    def in_words(say: Words, moment: datetime) -> str:
-        return say(moment, str(get_locale()), settings.timezone)
+    def spoken(say: Callable[..., str], *more: object) -> Callable[[Any], str]:
+        return lambda value: say(value, request_language(), *more)
 
-    app.jinja_env.filters["local_time"] = partial(in_words, i18n.format_time)
-    app.jinja_env.filters["local_clock"] = lambda moment: i18n.format_clock(
-        moment.astimezone(settings.timezone).time(), str(get_locale())
-    )
-    app.jinja_env.filters["in_sentence"] = in_sentence
-    app.jinja_env.filters["lang_attr"] = lang_attr
-    app.jinja_env.filters["with_lang"] = with_lang
-    app.jinja_env.filters["local_month"] = lambda day: i18n.format_month(day, str(get_locale()))
-    app.jinja_env.filters["local_weekday"] = lambda day: i18n.format_weekday(day, str(get_locale()))
-    app.jinja_env.filters["local_date"] = partial(in_words, i18n.format_date)
-    app.jinja_env.filters["local_day"] = lambda day: i18n.format_day(day, str(get_locale()), "long")
-    app.jinja_env.filters["local_number"] = format_decimal
-    app.jinja_env.filters["at_start"] = i18n.at_start
+    def clock(moment: datetime) -> str:
+        return i18n.format_clock(moment.astimezone(zone).time(), request_language())
+
+    app.jinja_env.filters |= {
+        "local_time": spoken(i18n.format_time, zone),
+        "local_date": spoken(i18n.format_date, zone),
+        "local_clock": clock,
+        "local_day": spoken(i18n.format_day, "long"),
+        "local_month": spoken(i18n.format_month),
+        "local_weekday": spoken(i18n.format_weekday),
+        "local_number": spoken(i18n.format_number),
+        "in_sentence": in_sentence,
+        "at_start": i18n.at_start,
+        "lang_attr": lang_attr,
+        "with_lang": with_lang,
+    }
 
 
 def lang_attr(words: str, page: str = "") -> Markup:
@@ -131,7 +121,7 @@ def lang_attr(words: str, page: str = "") -> Markup:
     Screen readers then say them right (WCAG 3.1.2): `<p{{ group.summary|lang_attr }}>`. The page's
     language is the request's, unless it is named.
     """
-    page = page or str(get_locale())
+    page = page or request_language()
     language = words.language if words and isinstance(words, i18n.TextIn) else page
     return Markup(' lang="{}"').format(language) if language != page else Markup("")
 
@@ -144,7 +134,7 @@ def with_lang(words: str) -> Markup:
 
 def in_sentence(name: str) -> Markup:
     """Return how a sentence calls a group, with the language of its name where it is another."""
-    before, _name, after = i18n.group_in_sentence(name, str(get_locale())).partition(name)
+    before, _name, after = i18n.group_in_sentence(name, request_language()).partition(name)
     return Markup("{}{}{}").format(before, with_lang(name), after)
 
 
@@ -168,11 +158,3 @@ def versions_of(folder: Path) -> dict[str, str]:
 
 def _hashed(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
-
-
-def _chosen() -> str:
-    """Take the language of the URL, else the browser's, else our own."""
-    wanted = request.args.get("lang")
-    if wanted in i18n.NAMES:
-        return wanted
-    return i18n.known_language(request.accept_languages.best_match(i18n.NAMES))

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flask_babel import get_locale, lazy_gettext
-from flask_babel.speaklater import LazyString
+from babel.support import LazyProxy
 from wtforms import Field, Form, StringField
 from wtforms.validators import DataRequired, Optional
 
 from belong_mail.core.i18n import DEFAULT, NAMES, LocalizedText, language_name, text_direction
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.web.forms import Validator, strip
+from belong_mail.web.language import lazy_gettext, request_language
 
 # Labels a field below the one for the default language.
 SAME = gettext_noop("The same in %(language)s")
@@ -84,15 +84,15 @@ def _marked(field: Any, code: str) -> Any:
     return field
 
 
-def label(code: str, first: str, other: str) -> LazyString:
+def label(code: str, first: str, other: str) -> LazyProxy:
     """Label a field: `first` for the default language; `other` names its %(language)s."""
     if code == DEFAULT:
         return lazy_gettext(first)
-    return lazy_gettext(other, language=LazyString(_named, code))
+    return lazy_gettext(other, language=LazyProxy(_named, code, enable_cache=False))
 
 
 def _named(code: str) -> str:
-    return language_name(code, str(get_locale()))
+    return language_name(code, request_language())
 
 
 def words_field(
@@ -101,7 +101,7 @@ def words_field(
     *validators: Validator,
     other: str = SAME,
     hint: object = "",
-    needed: LazyString | None = None,
+    needed: LazyProxy | None = None,
     clean: Callable[[str | None], str | None] = strip,
 ) -> MakeField:
     """Make a text field for each language, labeled as `label` does.

@@ -17,7 +17,7 @@ from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.smtp import Server
 
 OF_THE_PAGES = {
-    "PIL", "alembic", "click", "flask", "flask_babel", "flask_wtf",
+    "PIL", "alembic", "click", "flask", "flask_wtf",
     "granian", "icalendar", "psycopg", "segno", "sqlalchemy.dialects.postgresql", "werkzeug",
     "wtforms",
 }  # fmt: skip

@@ -1,0 +1,63 @@
+"""The language of a request, without a cookie, and the site's words in it."""
+
+import gettext as catalogs
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from babel.support import LazyProxy
+from flask import g, has_request_context, request
+from markupsafe import Markup
+
+from belong_mail.core import i18n
+
+
+def request_language() -> str:
+    """Return the code of the URL's language, else the browser's, else our own."""
+    if not has_request_context():
+        return i18n.DEFAULT
+    if "language" not in g:
+        named = request.args.get("lang")
+        preferred = request.accept_languages.best_match(i18n.NAMES)
+        g.language = named if named in i18n.NAMES else i18n.known_language(preferred)
+    return str(g.language)
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak another language than the request's for a while."""
+    before = request_language()
+    g.language = code
+    try:
+        yield
+    finally:
+        g.language = before
+
+
+def gettext(message: str, **values: object) -> str:
+    """Return words in the request's language, with values in the places of their names."""
+    words = _catalog().gettext(message)
+    return words % values if values else words
+
+
+def lazy_gettext(message: str, **values: object) -> LazyProxy:
+    """Return words, such as the label of a form, that are looked up each time they are shown."""
+    return LazyProxy(gettext, message, enable_cache=False, **values)
+
+
+def page_gettext(message: str, **values: object) -> Markup:
+    """Return words for a page, which may have markup; in values, markup is escaped."""
+    return _marked_up(_catalog().gettext(message), values)
+
+
+def page_ngettext(one: str, many: str, num: int, **values: object) -> Markup:
+    """Return words for a page for a number of things, as `page_gettext` does."""
+    return _marked_up(_catalog().ngettext(one, many, num), {"num": num, **values})
+
+
+def _catalog() -> catalogs.NullTranslations:
+    return i18n.catalog(request_language())
+
+
+def _marked_up(words: str, values: dict[str, object]) -> Markup:
+    """Fill in values; a percent sign of ours is written twice on every page."""
+    return Markup(words) % values if "%" in words else Markup(words)  # noqa: S704 - our own words
