@@ -69,7 +69,7 @@ def upgrade_command() -> None:
 
     It is the newest tag of the repository that the program was installed from. Copies the
     database, stops the services, changes the version and the database, starts, and asks the doctor.
-    Read CHANGELOG first. Run it again if it was cut off, or when you have mended what stopped it.
+    Read CHANGELOG first. Run it again if it was cut off, or when what stopped it is fixed.
     """
     if os.geteuid() != 0:
         raise click.ClickException("This changes the program and the services. Run it with sudo.")
