@@ -1,17 +1,19 @@
 """What is marked for the night is left out of a change's tests, and said; the night has it all."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.dev.checkout import ROOT
 
-NOTHING_RAN = 5
-CONFTEST = 'pytest_plugins = ("tests.night",)\n'
+RUN_EACH = """
+import sys, pytest
+for arguments in sys.argv[1:]:
+    given = f"-p xdist -p tests.night -p no:cacheprovider -vv {arguments}"
+    pytest.main(given.split())
+"""
+COMMITS = [f"a{number}{'f' * 10}" for number in range(5)]
 DEAR = """
 import pytest
 
@@ -53,65 +55,40 @@ def test_killed_while_it_locks(url): pass
 """
 
 
-def suite(folder: Path, *arguments: str) -> str:
-    """Run six files of one cheap test and three dear ones; return the last lines."""
-    (folder / "conftest.py").write_text(CONFTEST)
+def suite(folder: Path, *runs: str) -> str:
+    """Run eight files of cheap tests and dear ones once or more, and return what was said."""
     for number in range(6):
         (folder / f"test_{number}.py").write_text(DEAR)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode in {0, NOTHING_RAN}, answer.stdout + answer.stderr
-    return answer.stdout
+    (folder / "test_cases.py").write_text(CASES)
+    (folder / "test_databases.py").write_text(DATABASES)
+    return subprocess.run(
+        [sys.executable, "-c", RUN_EACH, *runs],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_what_is_left_for_the_night_is_counted_by_its_reason(
-    tmp_path: Path, processes: str
-) -> None:
-    said = suite(tmp_path, "-n", processes)
-    assert "6 passed" in said
-    assert "Left for the night (dev.py test --night): 18 kills.\n" in said
-
-
-def test_the_night_leaves_nothing(tmp_path: Path) -> None:
-    said = suite(tmp_path, "--night")
-    assert "24 passed" in said
-    assert "Left" not in said
-
-
-def test_five_slices_are_the_whole_night_and_nothing_else(tmp_path: Path) -> None:
-    passed = 0
-    for commit in ("a0", "a1", "a2", "a3", "a4"):
-        said = suite(tmp_path, "--night-slice", commit + "f" * 10)
-        assert re.search(r"^Slice [1-5] of 5 of the night, by the commit\.$", said, re.MULTILINE)
-        found = re.search(r"(\d+) passed", said)
-        passed += int(found[1]) if found else 0
-    assert passed == 18
-
-
-def test_what_is_named_runs_at_any_time(tmp_path: Path) -> None:
+def test_what_is_dear_is_left_for_the_night_and_counted_by_its_reason(tmp_path: Path) -> None:
+    said = suite(tmp_path, "-n 2")
+    by_day = (
+        "test_cheap", "test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_code[1]",
+        "test_statement[sqlite]", "test_lock[sqlite]", "test_lock[postgresql]",
+        "test_role[postgresql]",
+    )  # fmt: skip
+    assert [name for name in by_day if f"::{name}" not in said] == []
+    assert "13 passed" in said
+    left = "6 faults, 20 kills, 1 repeats on PostgreSQL"
+    assert f"Left for the night (dev.py test --night): {left}.\n" in said
     assert "3 passed" in suite(tmp_path, "test_0.py::test_dear")
 
 
-def test_what_is_repeated_on_postgresql_without_a_reason_waits_for_the_night(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "test_databases.py").write_text(DATABASES)
-    said = suite(tmp_path, "-vv")
-    for each in ("statement[sqlite]", "lock[sqlite]", "lock[postgresql]", "role[postgresql]"):
-        assert f"test_{each} PASSED" in said
-    assert "statement[postgresql] PASSED" not in said
-    assert "1 repeats on PostgreSQL" in said
-
-
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_of_many_cases_one_of_each_runs_by_day(tmp_path: Path, processes: str) -> None:
-    (tmp_path / "test_cases.py").write_text(CASES)
-    said = suite(tmp_path, "-vv", "-n", processes)
-    for each in ("test_refusal[MAIL-1]", "test_refusal[DOT-2]", "test_code[1]"):
-        assert each in said
-    assert "9 passed" in said
-    assert "6 faults" in said
+def test_five_slices_are_the_whole_night_which_leaves_nothing(tmp_path: Path) -> None:
+    said = suite(tmp_path, *(f"--night-slice {commit}" for commit in COMMITS))
+    assert all(f"Slice {each} of 5 of the night, by the commit." in said for each in range(1, 6))
+    assert said.count(" PASSED") == 27
+    night = suite(tmp_path, "--night")
+    assert "40 passed" in night
+    assert "Left" not in night
