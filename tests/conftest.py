@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,8 @@ from tests.servers.smtp import Server
 from tests.web_role import give_rights, pages_as_web
 
 pytest_plugins = ("tests.night",)
+# Whoever asks a run to end lets it end what it has started, as Ctrl-C does.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 KEYS = encryption.new_keys()
 compile_once()

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ def postgresql() -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         server = get_server(folder, cleanup_mode="delete")
+        watch = _stop_when_we_are_gone(folder)
         try:
             uri = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
             _hurry(uri)
@@ -34,6 +36,19 @@ def postgresql() -> Iterator[str]:
                 yield url
         finally:
             server.cleanup()
+            watch.communicate()
+
+
+def _stop_when_we_are_gone(folder: str) -> subprocess.Popen[bytes]:
+    """Wait for the end of this process, even if it is killed; then stop a server that is left."""
+    stop = f"cat; if cd {folder}; then kill -INT $(head -1 postmaster.pid); rm -r {folder}; fi"
+    return subprocess.Popen(
+        ["sh", "-c", stop],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def empty(engine: Engine) -> None:
