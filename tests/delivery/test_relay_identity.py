@@ -1,5 +1,6 @@
-"""How we show a relay who we are: by a token that ends, and by a certificate of ours."""
+"""How a relay and we show who we are: certificates of both, a password, a token that ends."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from flask import Flask
 
+from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from belong_mail.worker.loop import Worker, make_worker
@@ -22,6 +25,7 @@ from tests.servers.tokens import CLIENT_SECRET, REFRESH_TOKEN, TokenEndpoint
 
 pytestmark = on_sqlite
 USER = "belong@example.org"
+PASSWORD = "correct-horse"
 DAY = timedelta(days=1)
 Settings = dict[str, str]
 
@@ -83,6 +87,49 @@ def with_token(
 
 def auths(server: Server) -> int:
     return sum(command.startswith("AUTH XOAUTH2") for command in server.commands)
+
+
+def with_password(environment: Settings, server: Server, ca: Path, password: str) -> Settings:
+    url = f"smtp://belong:{password}@localhost:{server.port}?timeout=20&dot_timeout=20&ca={ca}"
+    return {**environment, "BELONG_SMTP_URL": url}
+
+
+def test_email_leaves_by_a_password_and_a_wrong_one_is_tried_once_and_stays_out_of_the_log(
+    authority: Authority, caplog: pytest.LogCaptureFixture,
+    environment: Settings, services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    issue = queue(services, keyring, 2)
+    users = {"belong": PASSWORD}
+    with Server(tls="starttls", context=authority.server(), users=users) as server:
+        wrong = with_password(environment, server, authority.file, "wr0ng")
+        worker = worker_of(wrong, services, keyring)
+        worker.drain()
+        drain(worker)
+        assert sum(command.startswith("AUTH") for command in server.commands) == 1
+        assert books(services, issue) == {"recipients": 2, "queued": 2}
+        assert "wr0ng" not in caplog.text
+        right = with_password(environment, server, authority.file, PASSWORD)
+        with time_machine.travel(now() + DAY / 24):
+            drain(worker_of(right, services, keyring))
+        assert books(services, issue) == {"recipients": 2, "accepted": 2}
+
+
+def test_nothing_is_told_to_a_relay_whose_certificate_is_wrong_and_email_waits(
+    authority: Authority, caplog: pytest.LogCaptureFixture,
+    environment: Settings, services: Services, keyring: Keyring,
+) -> None:  # fmt: skip
+    """Each flaw of a certificate is tried in tests/mail/test_connection.py."""
+    issue = queue(services, keyring, 2)
+    context, users = authority.server(is_self_signed=True), {"belong": PASSWORD}
+    with Server(tls="starttls", context=context, users=users) as server:
+        settings = with_password(environment, server, authority.file, PASSWORD)
+        drain(worker_of(settings, services, keyring))
+        assert not [c for c in server.commands if c.startswith(("AUTH", "MAIL", "RCPT"))]
+    assert books(services, issue) == {"recipients": 2, "queued": 2}
+    told = re.search(r"The relay could not be used, at \w+ \((.+)\)", caplog.text)
+    assert told
+    assert "certificate" in told[1]
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["refreshing", "application"])
