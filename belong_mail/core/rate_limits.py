@@ -80,8 +80,6 @@ CONFIRM_PERSON_RATE_ALL_SOURCES = Rate(24, timedelta(hours=192))
 # Between two of them: whoever sends the form twice gets one email.
 CONFIRMATION_GAP = timedelta(minutes=15)
 CONFIRMATION_GAP_RATE = Rate(1, CONFIRMATION_GAP)
-# To a member who signs up again: the page could not say that they are in, and once is enough.
-ALREADY_MEMBER_RATE = Rate(1, DAY)
 # Links to sign in, for one account: each also says to an inbox that somebody wants to.
 
 # Asked for by one browser, from one source, and by all of those in which it has not signed in
@@ -112,9 +110,8 @@ SIGN_IN_REFUSED_RATE = Rate(1, HOUR)
 # Self-service, for one address.
 
 # Links to its groups: the link lives for half an hour, and is asked for again when it is over.
+# Staff who are in none are told so as often, so that no number of emails tells who is.
 MY_GROUPS_RATE = Rate(5, HOUR)
-# That it is in no group: staff who are not may be told so, not flooded with it.
-NO_GROUPS_RATE = Rate(1, DAY)
 # Links that lift “never email me”: the one email that a suppressed address gets.
 EMAIL_AGAIN_RATE = Rate(1, timedelta(days=7))
 # That such a link was used, for as long as it works: so its page says that it is done.

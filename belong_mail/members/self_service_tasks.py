@@ -23,7 +23,6 @@ from belong_mail.core.rate_limits import (
     COPY_RATE,
     EMAIL_AGAIN_RATE,
     MY_GROUPS_RATE,
-    NO_GROUPS_RATE,
 )
 from belong_mail.core.tokens import name_of
 from belong_mail.delivery import suppressions
@@ -49,7 +48,10 @@ log = logging.getLogger(__name__)
 
 
 def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
-    """Mail the link to somebody's memberships; to the staff alone, that there are none."""
+    """Mail the link to somebody's memberships; to the staff alone, that there are none.
+
+    Both as often: how many emails an address got must not tell who is a member.
+    """
     wanted = keyring.open_job(job)
     identity = addresses.normalise(wanted["address"])
     if suppressions.is_suppressed(session, keyring.index, identity):
@@ -58,16 +60,18 @@ def my_groups(session: Session, keyring: Keyring, job: Job) -> None:
     held = [
         each for each in found if each.is_active and is_not_being_erased(session, keyring, each)
     ]
-    name = keyring.index.limited(identity)
-    if held and rate_limits.try_use(session, b"my-groups/" + name, MY_GROUPS_RATE, now()):
+    if not held and not keyring.staff.admits(wanted["address"]):
+        return
+    key = b"my-groups/" + keyring.index.limited(identity)
+    if rate_limits.try_use(session, key, MY_GROUPS_RATE, now()) is None:
+        return
+    notes = _notes_of(session, keyring, identity)
+    if held:
         secret = _create_manage_session(session, keyring, held)
         address = address_of(keyring, held[0])
-        said: dict[str, Any] = {"secret": secret, "notes": _notes_of(session, keyring, identity)}
+        said: dict[str, Any] = {"secret": secret, "notes": notes}
         post_to_address(session, keyring, "my-groups", address, wanted["language"], **said)
-    elif held or not keyring.staff.admits(wanted["address"]):
-        return
-    elif rate_limits.try_use(session, b"none/" + name, NO_GROUPS_RATE, now()) is not None:
-        notes = _notes_of(session, keyring, identity)
+    else:
         to, language = wanted["address"], wanted["language"]
         post_to_address(session, keyring, "no-groups", to, language, notes=notes)
 

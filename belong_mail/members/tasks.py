@@ -15,7 +15,6 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring
 from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import (
-    ALREADY_MEMBER_RATE,
     CONFIRM_MEMBER_RATE,
     CONFIRM_MEMBER_RATE_ALL_SOURCES,
     CONFIRM_PERSON_RATE,
@@ -41,7 +40,7 @@ from belong_mail.members.wrapped_fields import (
     wrap_field,
 )
 
-CONFIRM = "confirm-subscription"
+CONFIRM, ALREADY = "confirm-subscription", "already-member"
 REMOVED = "removed-by-office"
 # The mails that ask for a confirmation.
 CONFIRMATION_KINDS = (CONFIRM, "group-starts")
@@ -67,7 +66,7 @@ def let_in(session: Session, keyring: Keyring, group: Group, wanted: SignupData)
         return
     member = ask_confirmation(session, keyring, group, wanted, CONFIRM)
     if member is not None:
-        _say_already(session, keyring, member)
+        _say_already(session, keyring, member, wanted.source)
 
 
 def read_signup(session: Session, keyring: Keyring, job: Job) -> tuple[Group, SignupData]:
@@ -222,11 +221,16 @@ def never_mail(session: Session, keyring: Keyring, job: Job) -> str | None:
     return identity
 
 
-def _say_already(session: Session, keyring: Keyring, subscription: Subscription) -> None:
-    """Tell a member, once a day at most, that they are in: the page could not."""
-    key = keyring.index.limited(f"already/{subscription.public_id}")
-    if rate_limits.try_use(session, key, ALREADY_MEMBER_RATE, now()):
-        _post_to_member(session, keyring, subscription, "already-member", subscription.language)
+def _say_already(
+    session: Session, keyring: Keyring, subscription: Subscription, source: str
+) -> None:
+    """Tell a member that they are in, as the page could not: as often as others confirm."""
+    waiting = outbox.waiting(session, (ALREADY,), subscription.id)
+    if waiting is not None:
+        _ask_sooner(session, keyring, subscription, source, waiting)
+        return
+    due_at = _when_to_ask(session, keyring, subscription, source)
+    _post_to_member(session, keyring, subscription, ALREADY, subscription.language, due_at)
 
 
 def _post_confirmation(
