@@ -42,7 +42,7 @@ COMMANDS = [
     "purge", "prepare",
     "db", "group", "lead", "newsletter", "keys",
     "hold status", "hold release", "hold begin", "hold", "status", "outbox retry", "outbox",
-    "inbound", "inbound explain",
+    "inbound", "inbound explain", "explain",
 ]  # fmt: skip
 STATES = [
     "queued", "sending", "deferred", "accepted", "bounced", "failed", "suppressed", "withdrawn",

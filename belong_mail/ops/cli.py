@@ -70,6 +70,7 @@ ENTRIES: Final = {
     "status": Entry(
         CARE, "monitoring.commands:status_command", "Report what has been stuck too long, for cron."
     ),
+    "explain": Entry(CARE, "ops.explain:explain_command", "Say why an address got no email."),
     "outbox": Entry(CARE, "ops.commands:outbox_commands", "Retry email that is waiting."),
     "purge": Entry(
         CARE, "ops.commands:purge_command", "Delete what is past its retention time, now."

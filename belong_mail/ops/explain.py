@@ -1,0 +1,187 @@
+"""`belong explain`: why an address got no email that answers something its owner did.
+
+No command looks up members, so nothing here asks what an address belongs to. Listed is what was
+typed with it and what was sent to it for that, and these are alike for members and others: emails
+that differ for them answer one act here, are sent as often, and are known for equally long. All
+that could be the address's is opened, so that the time says nothing either.
+"""
+
+from typing import Final, NamedTuple
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from belong_mail.accounts.commands import address_argument, keys_here
+from belong_mail.contact import service as contact
+from belong_mail.core.db import now
+from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
+from belong_mail.core.rate_limits import (
+    ACKNOWLEDGEMENT_RATE,
+    CONFIRM_PERSON_RATE_ALL_SOURCES,
+    EMAIL_AGAIN_RATE,
+    MY_GROUPS_RATE,
+    SIGN_IN_STRANGERS_RATE,
+    Rate,
+    remaining,
+)
+from belong_mail.core.retention import ARGUMENTS_AGE
+from belong_mail.core.terminal import refusing
+from belong_mail.delivery.mailer import read_posted
+from belong_mail.delivery.models import Delivery, Suppression
+from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
+from belong_mail.ops import key_check
+from belong_mail.web.context import services, transaction
+
+ACKNOWLEDGED = "contact-received"
+HOUR_MINUTES = 60
+# Of other addresses than staff's, members alone get an answer.
+MY_GROUPS = "My groups"
+
+
+class Act(NamedTuple):
+    """Something that a person does, and the emails that answer it; which of them is not told."""
+
+    words: str
+    kinds: tuple[str, ...]
+    rate: Rate
+    # How the limit that all sources share names an address: before and within the keyed hash.
+    prefix: bytes
+    name: str
+    # Who gets no email.
+    silence: str
+
+    def key(self, index: BlindIndex, identity: str) -> bytes:
+        """Name a normalised address for the limit."""
+        return self.prefix + index.limited(self.name.format(identity))
+
+
+ACTS: Final = (
+    Act(
+        "Join a group",
+        ("confirm-subscription", "already-member"),
+        CONFIRM_PERSON_RATE_ALL_SOURCES,
+        b"",
+        "{}",
+        "For one group two at once, then one a day, and a quarter of an hour between two. None to"
+        " an address that the office bars, or that is not staff's and no code lets in.",
+    ),
+    Act(MY_GROUPS, ("my-groups", "no-groups"), MY_GROUPS_RATE, b"my-groups/", "{}", ""),
+    Act(
+        "Email me again",
+        ("email-again",),
+        EMAIL_AGAIN_RATE,
+        b"email-again/",
+        "{}",
+        "None unless its owner asked for no email ever.",
+    ),
+    Act(
+        "Sign in",
+        ("sign-in", "proof"),
+        SIGN_IN_STRANGERS_RATE,
+        b"",
+        "sign-in/strangers/{}",
+        "None to who leads no group and is not of the office, or signs in by a passkey or the"
+        " district's account.",
+    ),
+    Act(
+        "Write to the office",
+        (ACKNOWLEDGED,),
+        ACKNOWLEDGEMENT_RATE,
+        b"",
+        "ack/{}",
+        "None to an address that is not staff's.",
+    ),
+)
+LEFT_OUT = (
+    "It is said alike of members and others. Newsletters, reminders and all that only members get"
+    " are left out: no command looks up members. What was sent is known for a day. The page “My"
+    " groups” shows its owner the rest."
+)
+TOLD_TOPIC = "An operator asked about an address"
+TOLD = (
+    "Someone who runs this site used the command `belong explain`. It says why an email address got"
+    " no email: limits, and what was sent to it in the last day for what its owner did. It names no"
+    " group and tells no member from others. If nobody asked for that, ask the people who run this"
+    " site."
+)
+
+
+@click.command("explain", epilog="Example: belong explain")
+@address_argument
+def explain_command(address: str) -> None:
+    """Say why an address got no email.
+
+    Covers emails that answer what its owner did: their times, limits, the “never email” mark and
+    the relay's answers. Names no group, leaves newsletters out, and answers alike for members and
+    others. The trail and the office's inbox hear that it was asked. Without ADDRESS, it asks for
+    one, so that no log of this machine has it.
+    """
+    opener, index = keys_here()
+    with refusing(InvalidAddress, words="This is not an email address.", kind=click.BadParameter):
+        identity = normalise(check(address))
+    given = services().settings
+    staff = Staff(given.allowed_domains, given.refused_local_parts)
+    with transaction() as session:
+        if faults := key_check.key_faults(session, Keyring(opener, index)):
+            raise click.ClickException(" ".join(faults))
+        lines = explain(session, opener, index, identity, is_staff=staff.admits(identity))
+        told = contact.ContactData(TOLD_TOPIC, TOLD)
+        contact.receive(session, services().sealer, given.contact_inbox, told, now())
+    click.echo("\n".join(lines))
+
+
+def explain(
+    session: Session, opener: Opener, index: BlindIndex, identity: str, *, is_staff: bool
+) -> list[str]:
+    """Say of a normalised address what is marked, limited, and was sent for what its owner did."""
+    since = session.scalar(
+        select(Suppression.since).where(Suppression.address_index == index.suppressed(identity))
+    )
+    mark = f"yes, since {since}. Only “Email me again” reaches it." if since else "no."
+    lines, sent = [f"Never email: {mark}"], _sent_to(session, opener, identity)
+    for act in ACTS:
+        if act.words == MY_GROUPS and not is_staff:
+            lines.append(f"{act.words}: nothing is told of an address that is not staff's.")
+            continue
+        left = remaining(session, act.key(index, identity), act.rate, now())
+        state = "free" if left else "used up"
+        lines.append(f"{act.words}: {_allowance(act.rate)}; {state} now. {act.silence}".rstrip())
+        lines += [_line(each) for each in sent if each.kind in act.kinds] or ["  No email."]
+    return [*lines, LEFT_OUT]
+
+
+def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
+    """Find what answers any act and went to an address, by opening all of a day."""
+    found = select(Delivery).where(
+        Delivery.kind.in_([kind for act in ACTS for kind in act.kinds]),
+        Delivery.sealed_arguments.is_not(None),
+        Delivery.created_at > now() - ARGUMENTS_AGE,
+    )
+    rows = session.scalars(found.order_by(Delivery.created_at)).all()
+    return [each for each in rows if _recipient(opener, each) == identity]
+
+
+def _recipient(opener: Opener, delivery: Delivery) -> str:
+    """Return the normalised address that an email is for; empty where it does not open."""
+    try:
+        if delivery.kind == ACKNOWLEDGED:
+            opened = opener.open(delivery.sealed_to or b"", contact.RECIPIENT_COLUMN)
+            return normalise(opened.decode())
+        return normalise(read_posted(opener, delivery)[0])
+    except (DecryptionError, ValueError):
+        return ""
+
+
+def _allowance(rate: Rate) -> str:
+    minutes = rate.per.total_seconds() / rate.burst / 60
+    each = f"{minutes / 60:g} hours" if minutes > HOUR_MINUTES else f"{minutes:g} minutes"
+    return f"{rate.burst} at once, then one each {each}"
+
+
+def _line(delivery: Delivery) -> str:
+    zone = services().settings.timezone
+    answer = [str(each) for each in (delivery.code, delivery.enhanced, delivery.phrase) if each]
+    again = f"; due {delivery.due_at.astimezone(zone):%H:%M}" if delivery.due_at else ""
+    at = delivery.created_at.astimezone(zone)
+    return f"  {at:%Y-%m-%d %H:%M} {' '.join([delivery.state, *answer])}{again}"
