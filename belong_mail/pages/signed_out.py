@@ -25,7 +25,7 @@ from belong_mail.web.forms import LANGUAGE_SWITCH
 from belong_mail.web.security_headers import OriginHidden
 
 CSRF_FIELD = "csrf_token"
-SHOWN = 200
+SHOWN, WRONG = 200, 422
 
 
 def register_signed_out_pages(app: Flask) -> None:
@@ -68,14 +68,15 @@ def origin_hidden(error: OriginHidden) -> ResponseReturnValue:
 def ask_for_proof(error: ProofNeeded) -> ResponseReturnValue:
     """Ask who is signed in to prove it, beside this page, which keeps what was typed.
 
-    The language button of a form acts on nothing: its page is shown in that language.
+    Nobody proves it for what would be refused: the page's own view says first what is wrong, while
+    the database refuses to write and no form acts. So does the language button of a form.
     """
-    if LANGUAGE_SWITCH in request.form:
-        only_read()
-        with suppress(HTTPException, NotFound, InvalidState, DBAPIError):
-            shown = current_app.make_response(current_app.dispatch_request())
-            if shown.status_code == SHOWN:
-                return shown
+    only_read()
+    with suppress(HTTPException, NotFound, InvalidState, DBAPIError):
+        shown = current_app.make_response(current_app.dispatch_request())
+        is_turned = LANGUAGE_SWITCH in request.form and shown.status_code == SHOWN
+        if is_turned or shown.status_code == WRONG:
+            return shown
     with read_transaction() as session:
         way = proof.way(session, services().settings, signed_in())
     proof.remember_page()

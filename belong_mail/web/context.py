@@ -63,10 +63,14 @@ def only_read() -> None:
     g.is_only_read = True
 
 
+def is_only_read() -> bool:
+    return bool(g.get("is_only_read", False))
+
+
 def _is_reading() -> bool:
     if not has_request_context():
         return False
-    return request.method in SAFE or is_shown_again() or bool(g.get("is_only_read", False))
+    return request.method in SAFE or is_shown_again() or is_only_read()
 
 
 @contextmanager

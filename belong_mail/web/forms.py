@@ -27,7 +27,8 @@ from belong_mail.core.db import new_public_id, now
 from belong_mail.core.i18n import DEFAULT, NAMES, TextIn
 from belong_mail.core.tokens import BadToken, Purpose
 from belong_mail.mail.address import InvalidAddress, check_typed, correct_domain, domain
-from belong_mail.web.context import is_shown_again, services
+from belong_mail.web.access import ProofNeeded
+from belong_mail.web.context import is_only_read, is_shown_again, services
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
 from belong_mail.web.language import request_language
@@ -79,6 +80,13 @@ class BaseForm(FlaskForm):
         """Tell whether the form was sent to be acted on."""
         is_shown = {LANGUAGE_SWITCH, USE_SUGGESTION} & request.form.keys() or is_shown_again()
         return not is_shown and bool(super().is_submitted())  # type: ignore[no-untyped-call]
+
+    def validate(self, *args: Any, **kwargs: Any) -> bool:
+        """Check what was typed; nothing acts on a form that is right, but waits for a proof."""
+        is_right = bool(super().validate(*args, **kwargs))
+        if is_right and is_only_read():
+            raise ProofNeeded
+        return is_right
 
     def is_sent(self) -> bool:
         """Tell whether the form was sent to be acted on, and is right."""

@@ -83,7 +83,7 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
 ) -> None:  # fmt: skip
     """The press changes nothing, its page keeps all of it, and Continue does what it would have."""
     path = pages[endpoint] if endpoint in FORMS else path_for(app, endpoint, pages)
-    typed = FORMS.get(endpoint, {"role": "the-village", "second_yes": "all"})
+    typed = FORMS.get(endpoint, {"role": "the-village", "second_yes": "always"})
     with time_machine.travel(now() + FRESH_PROOF_AGE, tick=False):
         sent = {**Form(lead.open("/lead/").text).fields, **typed}
         if endpoint in FORMS:
@@ -104,6 +104,27 @@ def test_what_was_entered_waits_for_the_proof_and_then_counts(
         assert answer.status_code != 403
         assert answer.mimetype == "application/zip" or NEEDED not in answer.text
     assert proofs(services) == ["link"]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("endpoint", "wrong", "words"),
+    [
+        ("office.settings", {"help_lines": "Somebody abc"}, "Enter each line as name, phone"),
+        ("people.invite", {"email": "somebody@example.com"}, "Use your DPS email address"),
+        ("releases.release", {"when": "later", "day": "tomorrow"}, "Choose a date"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_proof_is_asked_for(
+    endpoint: str, wrong: dict[str, str], words: str, later: Visitor, pages: dict[str, str],
+    services: Services,
+) -> None:  # fmt: skip
+    before = kept_of(services)
+    sent = fill_in(later, pages[endpoint], FORMS[endpoint])
+    refused = later.press(pages[endpoint], **{**sent, **wrong})
+    assert (refused.status_code, NEEDED in refused.text) == (422, False)
+    assert words in refused.text
+    assert kept_of(services) == before
 
 
 def form_of(page: str, path: str) -> dict[str, str]:
