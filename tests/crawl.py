@@ -423,7 +423,9 @@ def prove_again(lead: Visitor, worker: Worker, relay: Server) -> Iterator[TestRe
     """Press what wants a fresh proof, a while after signing in, and prove who it is by a link."""
     with time_machine.travel(now() + FRESH_PROOF_AGE):
         token = Form(lead.open("/lead/").text).fields["csrf_token"]
-        yield lead.press("/office/settings", csrf_token=token, video_url="x")
+        yield lead.press(
+            "/office/settings", csrf_token=token, video_url="https://video.example.org"
+        )
         yield lead.open("/account/proof")
         yield lead.press("/account/proof", csrf_token=token)
         worker.drain()

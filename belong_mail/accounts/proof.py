@@ -9,10 +9,8 @@ of the latter two proves it by no email: a mailbox alone does not decide.
 from datetime import timedelta
 from enum import StrEnum
 
-from flask import current_app, request
 from flask import session as cookie
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import HTTPException
 
 from belong_mail.accounts import identities
 from belong_mail.accounts.jobs import SendProofLink
@@ -23,6 +21,7 @@ from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
 from belong_mail.core.services import Settings
+from belong_mail.web.context import page_of_press
 
 # Long enough to read a newsletter once more and send it, or to invite some leads; shorter than the
 # half hour after which a browser that was left alone is signed out.
@@ -75,16 +74,8 @@ def prove(session: Session, account: Account, how: str) -> None:
 
 
 def remember_page() -> None:
-    """Keep in this browser's signed cookie the page of the press: its own, or the one above it."""
-    adapter, path = current_app.url_map.bind(""), request.path
-    while path.count("/") > 1:
-        try:
-            adapter.match(path, "GET")
-        except HTTPException:
-            path = path.rpartition("/")[0]
-        else:
-            break
-    cookie[BACK_KEY] = path
+    """Keep in this browser's signed cookie the page of the press."""
+    cookie[BACK_KEY] = page_of_press()
 
 
 def page_to_go_back_to() -> str | None:

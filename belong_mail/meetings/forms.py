@@ -198,7 +198,7 @@ class MeetingForm(TimesForm, LocalizedForm):
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Look at the fields, and then at the days that come of them all."""
-        is_right = super().validate(extra_validators)  # type: ignore[no-untyped-call]
+        is_right = super().validate(extra_validators)
         zone = services().settings.timezone
         return is_right and self.accepts(field_errors(Meeting(**self.planned()), zone))
 
@@ -228,7 +228,7 @@ class DayForm(TimesForm):
     submit = SubmitField(_l("Save"))
 
     def validate(self, extra_validators: Any = None) -> bool:
-        if not super().validate(extra_validators):  # type: ignore[no-untyped-call]
+        if not super().validate(extra_validators):
             return False
         other, zone = self.other(), services().settings.timezone
         found = field_errors_of_day(other.held_on, other.starts_at, other.ends_at, zone)

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
 from babel.support import LazyProxy
+from dateutil.relativedelta import relativedelta
 from sqlalchemy.orm import Session
 from wtforms import (
     BooleanField,
@@ -235,7 +236,8 @@ class PressForm(BaseForm):
         csrf = False
 
     until = LocalDateField(
-        _l("No newsletters until"), validators=[InputRequired(_l("Choose a date."))]
+        _l("Or choose a day: no newsletters until"),
+        validators=[InputRequired(_l("Choose a date."))],
     )
     language = SelectField(choices=tuple(i18n.NAMES))
     remind = SelectField(choices=("yes", "no"))
@@ -254,6 +256,12 @@ class PressForm(BaseForm):
     @property
     def last(self) -> date:
         return today() + LONGEST_PAUSE
+
+    @property
+    def offers(self) -> list[tuple[str, date]]:
+        """List the usual pauses: the words of each button, and the day it sends."""
+        words = {1: _("Pause for one month"), 3: _("Pause for three months")}
+        return [(said, _in_months(months)) for months, said in words.items()]
 
     def validate_until(self, field: Field) -> None:
         if field.data is not None and not self.first <= field.data <= self.last:
@@ -276,3 +284,8 @@ class PressForm(BaseForm):
                 members.set_language(session, public_id, cast("str", self.language.data))
             case "remind":
                 members.set_reminders(session, public_id, is_wanted=self.remind.data == "yes")
+
+
+def _in_months(months: int) -> date:
+    day: date = today() + relativedelta(months=months)  # type: ignore[no-untyped-call]
+    return day

@@ -24,7 +24,7 @@ from belong_mail.groups import service as groups
 from belong_mail.groups.presenters import GroupView, group_view
 from belong_mail.groups.service import GroupHasEnded, GroupIsEnding
 from belong_mail.newsletters.service import InvalidState
-from belong_mail.web.context import SAFE, services, transaction
+from belong_mail.web.context import SAFE, page_of_press, services, transaction
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import request_language
 
@@ -78,14 +78,6 @@ MESSAGES: dict[type[Exception], tuple[int, str, str]] = {
         gettext_noop(
             "Someone made a change before you, or the page was out of date."
             " Nothing was changed. Open the page again."
-        ),
-    ),
-    RequestEntityTooLarge: (
-        413,
-        gettext_noop("That’s too long to send"),
-        gettext_noop(
-            "Nothing was saved. Go back, shorten what you wrote or choose a smaller file, and send"
-            " it again."
         ),
     ),
 }
@@ -168,16 +160,34 @@ def http_error(error: HTTPException) -> ErrorPage:
 def known_error(error: Exception) -> ErrorPage:
     code, title, advice = next(MESSAGES[kind] for kind in type(error).__mro__ if kind in MESSAGES)
     if isinstance(error, BadToken) and request.endpoint in NEXT_STEPS and code == NOT_HERE:
-        advice, endpoint, button = NEXT_STEPS[request.endpoint]
-        return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(button)))
-    return error_page(code, _(title), _(advice), shows_groups=code == NOT_HERE)
+        advice, endpoint, words = NEXT_STEPS[request.endpoint]
+        return error_page(code, _(title), _(advice), button=(url_for(endpoint), _(words)))
+    button = _open_again() if isinstance(error, InvalidState) else None
+    return error_page(code, _(title), _(advice), button=button, shows_groups=code == NOT_HERE)
 
 
-def too_long(error: RequestEntityTooLarge) -> ErrorPage:
+def too_long(_error: RequestEntityTooLarge) -> ErrorPage:
     """Read the body away first: where some of it is left, the connection ends without an answer."""
     while request.environ["wsgi.input"].read(CHUNK_OCTETS):
         pass
-    return known_error(error)
+    if request.mimetype == "multipart/form-data":
+        said = _(
+            "Nothing was added. Open the page again and choose a smaller file: it says how large."
+        )
+        return error_page(413, _("That file is too large"), said, button=_open_again())
+    return error_page(
+        413,
+        _("That’s too long to send"),
+        _(
+            "Nothing was saved, but what you typed isn’t lost. Select your browser’s Back button,"
+            " shorten it, and send it again."
+        ),
+    )
+
+
+def _open_again() -> tuple[str, str]:
+    """Return the way back to the page of a form, and its words."""
+    return page_of_press(), _("Open the page again")
 
 
 def too_many(error: TooManyRequests) -> ErrorPage:

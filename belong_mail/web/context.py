@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import IO, cast
+from urllib.parse import urlsplit
 
 import click
 from flask import Blueprint, Request, current_app, g, has_request_context, request
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import ImmutableMultiDict
-from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 from werkzeug.utils import cached_property
 
 from belong_mail.core import audit, logs, rate_limits, site_settings
@@ -47,6 +48,25 @@ def services_as_set(session: Session) -> Services:
 def today() -> date:
     """Return the day that it is here, in local time."""
     return now().astimezone(services().settings.timezone).date()
+
+
+def page_of_press() -> str:
+    """Return the page that this request's form stood on, or the next page above it.
+
+    Our own pages tell the browser to say where that was, ours alone.
+    """
+    path, referrer = request.path, request.referrer or ""
+    if referrer.startswith(services().settings.base_url + "/"):
+        path = urlsplit(referrer).path
+    adapter = current_app.url_map.bind("")
+    while path.count("/") > 1:
+        try:
+            adapter.match(path, "GET")
+        except HTTPException:
+            path = path.rpartition("/")[0]
+        else:
+            break
+    return path
 
 
 def show_again() -> None:

@@ -83,7 +83,7 @@ class BaseForm(FlaskForm):
 
     def validate(self, *args: Any, **kwargs: Any) -> bool:
         """Check what was typed; nothing acts on a form that is right, but waits for a proof."""
-        is_right = bool(super().validate(*args, **kwargs))
+        is_right = bool(super().validate(*args, **kwargs))  # type: ignore[no-untyped-call]
         if is_right and is_only_read():
             raise ProofNeeded
         return is_right

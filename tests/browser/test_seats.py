@@ -173,7 +173,7 @@ def test_a_member_pauses_changes_the_language_leaves_and_comes_back(
     heading(phone, say("My groups"))
     village = i18n.group_in_sentence("The Village", language)
     later = f"{now() + timedelta(days=9):%m%d%Y}"
-    hands.type(phone.get_by_label(say("No newsletters until")), later, "Enter")
+    hands.type(phone.get_by_label(say("Or choose a day: no newsletters until")), later, "Enter")
     paused = say("Newsletters from %(group)s are paused until %(date)s.", group=village, date="")
     told(phone, paused.rstrip("."))
     other_code = "es" if language == "en" else "en"

@@ -185,16 +185,18 @@ def test_a_far_too_large_body_is_refused_and_a_large_one_on_every_other_page(
 ) -> None:
     page = begin(lead)
 
-    def announce(url: str, octets: int) -> int:
+    def announce(url: str, octets: int) -> TestResponse:
         kind = "multipart/form-data; boundary=b"
         length = {"CONTENT_LENGTH": str(octets)}
-        answer = lead.client.post(url, data=b"--b", content_type=kind, environ_overrides=length)
-        return answer.status_code
+        return lead.client.post(url, data=b"--b", content_type=kind, environ_overrides=length)
 
-    assert announce(f"{page}/pictures", MAX_BODY + 1) == 413
-    assert announce(f"{page}/pictures", MAX_BODY) == 400
+    refused = announce(f"{page}/pictures", MAX_BODY + 1)
+    assert refused.status_code == 413
+    assert "That file is too large" in refused.text
+    assert f'href="{page}/pictures">Open the page again' in refused.text
+    assert announce(f"{page}/pictures", MAX_BODY).status_code == 400
     for other in (page, f"{page}/save", f"{page}/preview", f"{page}/pictures/x/remove"):
-        assert announce(other, 300_000) == 413
+        assert announce(other, 300_000).status_code == 413
     assert added(services) == []
 
 
@@ -244,8 +246,10 @@ def test_what_was_released_keeps_its_pictures(
     [image] = added(services)
     write(lead, page, image.source)
     assert lead.send(f"{page}/release", when="now", minutes="10").status_code == 303
+    lead.headers["Referer"] = f"http://localhost:5000{page}/pictures?added=1"
     removal = lead.press(f"{page}/pictures/{image.public_id}/remove", csrf_token=token(lead))
     assert removal.status_code == 409
+    assert f'href="{page}/pictures">Open the page again' in removal.text
     assert lead.open(f"{page}/pictures").location.endswith("/sending")
     assert len(added(services)) == 1
 

@@ -25,10 +25,10 @@ MEGABYTE = 1_000_000
 # Seconds in which a page comes, while this machine may be busy.
 PROMPT = 10.0
 SENTENCE = {
-    "en": ("That’s too long to send", "shorten what you wrote or choose a smaller file"),
+    "en": ("That’s too long to send", "Select your browser’s Back button"),
     "es": (
         "Es demasiado largo para enviarlo",
-        "acorta lo que escribiste o elige un archivo más pequeño",
+        "Presiona el botón Atrás de tu navegador",
     ),
 }
 HALF_A_FORM = (

@@ -50,7 +50,7 @@ def test_a_lead_and_the_office_press_every_button(stage: Stage, seat: Page) -> N
     assert {cookie["name"] for cookie in cookies} == {"__Host-belong", KNOWN}
     assert {(cookie["secure"], cookie["httpOnly"]) for cookie in cookies} == {(True, True)}
     with in_the_middle_of_an_issue(stage, seat):
-        seat.get_by_role("button", name="Pause").click()
+        seat.get_by_role("button", name="Pause", exact=True).click()
         expect(seat.locator("#words")).to_contain_text("Paused.")
     seat.get_by_role("button", name="Resume", exact=True).click()
     state(seat, "sent")

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from dateutil.relativedelta import relativedelta
 from sqlalchemy import event, func, select
 
 from belong_mail.core.db import now
@@ -382,6 +383,20 @@ def test_who_is_in_no_group_any_more_is_asked_nothing_about_all(
 def a_day(public_id: str, day: object) -> dict[str, str]:
     """Return what the button beside one group's day sends."""
     return {"membership": public_id, f"{public_id}:until": str(day)}
+
+
+def test_one_press_pauses_for_a_month_or_for_three(
+    join: Join, link: Link, visitor: Visitor, services: Services
+) -> None:
+    both, zone = join(ADA, "the-village", "lgbtq"), services.settings.timezone
+    path, today = link(ADA), now().astimezone(zone).date()
+    for each, months in zip(both, (1, 3), strict=True):
+        found = re.findall(f'name="{each}:until" value="([^"]+)">Pause', visitor.open(path).text)
+        days = [today + relativedelta(months=ahead) for ahead in (1, 3)]  # type: ignore[no-untyped-call]
+        assert found == [str(day) for day in days]
+        day = found[0] if months == 1 else found[1]
+        visitor.press(f"{path}/pause", **a_day(each, day))
+        assert state_of(services, each)[1].astimezone(zone).date() == date.fromisoformat(day)
 
 
 @LANGUAGES

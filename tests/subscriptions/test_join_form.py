@@ -337,7 +337,7 @@ def test_a_group_that_cannot_be_joined_has_no_form(scenario: Scenario) -> None:
 
 
 def test_ten_megabytes_are_refused_in_the_readers_language(scenario: Scenario) -> None:
-    for language, words in {"en": "That’s too long to send", "es": "demasiado"}.items():
+    for language, words in {"en": "Select your browser’s Back button", "es": "demasiado"}.items():
         answer = scenario.visitor.client.post(
             f"{JOIN}?lang={language}", data={"email": "a" * 10_000_000}
         )
