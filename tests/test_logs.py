@@ -209,6 +209,29 @@ def test_who_signs_in_is_logged_as_that_somebody_did(
     assert "@" not in str(lines())
 
 
+@pytest.mark.parametrize(("form", "typed"), [
+    ("/groups/the-village/join", {}),
+    ("/my-groups", {}),
+    ("/contact", {"topic": "need", "message": "Hello"}),
+])  # fmt: skip
+def test_a_message_is_followed_from_its_form_to_the_relay_without_an_address(
+    visitor: Visitor, worker: Worker, relay: Server, lines: Lines, form: str, typed: dict[str, str]
+) -> None:
+    assert visitor.send(form, email=ADDRESS, **typed).status_code == 303
+    [stored] = lines()
+    assert (stored["event"], len(stored["request"])) == ("stored", 8)
+    worker.drain()
+    delivery = stored.get("delivery")
+    if delivery is None:
+        [read] = [each for each in lines() if each["event"] == "job read"]
+        assert read["job"] == int(stored["job"])
+        delivery = read["delivery"]
+    begins = [f"b+{int(each):012x}" for each in delivery.split(",")]
+    assert [each.return_path[:14] for each in relay.accepted] == begins
+    assert "@" not in str(lines())
+    assert "join" not in str(lines())
+
+
 def test_deliveries_that_fail_are_told_one_by_one_and_all_in_numbers(
     services: Services, keyring: Keyring, worker: Worker, relay: Server, lines: Lines
 ) -> None:

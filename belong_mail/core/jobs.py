@@ -10,10 +10,10 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self, get_args, get_origin
 
-from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ForeignKey, Index, event, text
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
-from belong_mail.core import rate_limits
+from belong_mail.core import logs, rate_limits
 from belong_mail.core.db import IdBase, now
 from belong_mail.core.encryption import Sealer, sealed_for
 from belong_mail.core.rate_limits import (
@@ -54,6 +54,13 @@ class Job(IdBase):
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
     # How often reading it failed; after three it is left for the operator.
     failures: Mapped[int] = mapped_column(default=0)
+
+
+@event.listens_for(Job, "after_insert")
+def _note(_mapper: object, _connection: object, job: Job) -> None:
+    """Have the log name a job that was written down."""
+    if session := object_session(job):
+        logs.note(session.info, "job", job.id)
 
 
 class Opens(Protocol):

@@ -9,11 +9,12 @@ import os
 import secrets
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 TEXT, JSON = "text", "json"
 FORMATS: Final = (TEXT, JSON)
 FIELDS: Final = "fields"
+NOTED: Final = "logs.noted"
 # Begins what granian appends to the message of an error: a traceback, with the error's values.
 TRACEBACK: Final = "Traceback (most recent call last)"
 # Of the request that is being answered; empty: none is.
@@ -42,6 +43,16 @@ def web_server_formatter() -> "LineFormatter":
 def event(log: logging.Logger, level: int, what: str, **fields: object) -> None:
     """Log what happened, with fields by name; those that say nothing are left out."""
     log.log(level, what, extra={FIELDS: {key: each for key, each in fields.items() if each != ""}})
+
+
+def note(info: dict[Any, Any], name: str, number: int) -> None:
+    """Remember in a transaction (`Session.info`) what a line will name once it is committed."""
+    info.setdefault(NOTED, {}).setdefault(name, []).append(number)
+
+
+def noted(info: dict[Any, Any]) -> dict[str, str]:
+    """Return fields that name what was noted in a transaction."""
+    return {name: ",".join(map(str, all_)) for name, all_ in info.get(NOTED, {}).items()}
 
 
 def begin_request() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from belong_mail.core import logs
 from belong_mail.delivery.models import Delivery, State
 
 # Run by the connection: the ORM would build its own for each email.
@@ -40,7 +41,8 @@ def post(
     }
     given = {column: value for column, value in said.items() if value is not None}
     session.flush()
-    session.connection().execute(_INSERTING, {"kind": kind, **given})
+    made = session.connection().execute(_INSERTING, {"kind": kind, **given})
+    logs.note(session.info, "delivery", made.inserted_primary_key[0])  # type: ignore[index]
 
 
 def waiting(session: Session, kinds: Iterable[str], subscription_id: int) -> Delivery | None:

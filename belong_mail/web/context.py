@@ -114,6 +114,8 @@ def transaction(unrecorded: str = "") -> Iterator[Session]:
             _close_gap(session, actor)
     for kind in audit.recorded(session):
         logs.event(log, logging.INFO, "recorded", kind=kind)
+    if said := logs.noted(session.info):
+        logs.event(log, logging.INFO, "stored", **said)
 
 
 def _close_gap(session: Session, actor: audit.Actor) -> None:

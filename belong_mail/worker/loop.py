@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
-from belong_mail.core import jobs, site_settings
+from belong_mail.core import jobs, logs, site_settings
 from belong_mail.core.db import NO_DATABASE, error_name, is_too_slow, now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.district import District
@@ -375,6 +375,8 @@ class Worker:
                     with suppress(Refused):
                         self._tasks[request.kind](self._work(session, request))
                     session.delete(request)
+            if posted := logs.noted(session.info).get("delivery"):
+                logs.event(log, logging.INFO, "job read", job=request_id, delivery=posted)
         except NO_DATABASE as error:
             if not is_too_slow(error):
                 raise
