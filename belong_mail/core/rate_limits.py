@@ -80,15 +80,17 @@ CONFIRM_PERSON_RATE_ALL_SOURCES = Rate(24, timedelta(hours=192))
 # Between two of them: whoever sends the form twice gets one email.
 CONFIRMATION_GAP = timedelta(minutes=15)
 CONFIRMATION_GAP_RATE = Rate(1, CONFIRMATION_GAP)
-# Links to sign in, for one account: each also says to an inbox that somebody wants to.
+# Links to sign in, for one account: each also says to an inbox that somebody wants to. Each rate
+# allows the next one by the time the last one ends, after ten minutes: whoever asks gets a link, or
+# may use the newest one.
 
 # Asked for by one browser, from one source, and by all of those in which it has not signed in
 # before: a stranger who uses one up leaves the next one to others.
-SIGN_IN_BROWSER_RATE = Rate(3, HOUR)
-SIGN_IN_SOURCE_RATE = Rate(4, HOUR)
+SIGN_IN_BROWSER_RATE = Rate(3, timedelta(minutes=30))
+SIGN_IN_SOURCE_RATE = Rate(4, timedelta(minutes=40))
 SIGN_IN_STRANGERS_RATE = Rate(6, HOUR)
 # The same for a browser in which it has, and for all of those: strangers cannot use these up.
-SIGN_IN_KNOWN_BROWSER_RATE = Rate(5, HOUR)
+SIGN_IN_KNOWN_BROWSER_RATE = Rate(5, timedelta(minutes=50))
 SIGN_IN_KNOWN_BROWSERS_RATE = Rate(10, HOUR)
 # Links by which who is signed in proves it again: for one session, so that another one of the same
 # account, in whoever's hands, uses none of them up; and for an account, to spare its inbox.

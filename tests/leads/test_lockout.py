@@ -8,6 +8,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from belong_mail.accounts.models import Account
+from belong_mail.accounts.signing_in import LINK_MAX_AGE
+from belong_mail.core import rate_limits
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
@@ -107,6 +109,38 @@ def test_who_gets_no_link_of_their_own_uses_the_newest_that_was_mailed(
     assert browser(app).press(link).status_code == 403, "who has not asked may not"
     assert lead.press(link).status_code == 303
     assert lead.open("/lead/").status_code == 200
+
+
+@pytest.mark.parametrize("minutes", [3, 9, 11, 14])
+def test_a_leads_new_device_waits_for_no_stranger_at_the_same_source(
+    app: Flask, scenario: Scenario, minutes: int
+) -> None:
+    """Their links ended after ten minutes, and the next one came after fifteen."""
+    begun = now()
+    flood(app, scenario, 6)
+    for step in range(minutes):
+        with time_machine.travel(begun + timedelta(minutes=step, seconds=30)):
+            flood(app, scenario, 1)
+    with time_machine.travel(begun + timedelta(minutes=minutes)):
+        lead = browser(app)
+        gets_a_link(scenario, lead)
+        assert lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in")).status_code == 303
+        assert lead.open("/lead/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        rate_limits.SIGN_IN_BROWSER_RATE,
+        rate_limits.SIGN_IN_SOURCE_RATE,
+        rate_limits.SIGN_IN_STRANGERS_RATE,
+        rate_limits.SIGN_IN_KNOWN_BROWSER_RATE,
+        rate_limits.SIGN_IN_KNOWN_BROWSERS_RATE,
+        rate_limits.PROOF_RATE,
+    ],
+)
+def test_a_link_comes_before_the_one_before_it_has_ended(rate: rate_limits.Rate) -> None:
+    assert rate.per / rate.burst <= LINK_MAX_AGE
 
 
 def test_a_lead_signs_in_at_any_hour_of_a_day_of_flooding_from_everywhere(
