@@ -17,6 +17,7 @@ from belong_mail.core.i18n import (
 )
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.groups.presenters import localized
+from belong_mail.mail.message.linter import is_direct
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence, nth
 
@@ -82,7 +83,10 @@ class MeetingView:
 
 
 def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = False) -> MeetingView:
-    """Say an occurrence; what members alone may know stands there for members alone."""
+    """Say an occurrence; what members alone may know stands there for members alone.
+
+    A link that no newsletter may have is left out, whoever wrote its row.
+    """
     meeting = occurrence.meeting
     may_know = is_member or meeting.is_open
     held_on = format_day(occurrence.held_on, language)
@@ -99,7 +103,7 @@ def meeting_view(occurrence: Occurrence, language: str, *, is_member: bool = Fal
         iso=occurrence.starts.isoformat(),
         title=title(meeting, language),
         place=occurrence.place if may_know else "",
-        link=occurrence.link if may_know else "",
+        link=occurrence.link if may_know and is_direct(occurrence.link) else "",
         contact=meeting.contact if may_know else "",
         details=details(meeting, language),
         is_cancelled=occurrence.is_cancelled,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from wtforms import (
@@ -25,6 +26,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from belong_mail.core.i18n import DEFAULT, format_day, format_weekday
 from belong_mail.core.translatable import gettext_noop
+from belong_mail.mail.message.linter import redirector
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import FIRST, LAST, NonexistentLocalTime
@@ -85,6 +87,18 @@ def without_address(_form: Form, field: Field) -> None:
         )
 
 
+def direct(_form: Form, field: Field) -> None:
+    """Accept no link through a site that passes on, as a newsletter has none."""
+    if redirector(field.data or ""):
+        raise ValidationError(
+            _(
+                "A link goes through “%(named)s”, which sees who follows it. Use the address it"
+                " leads to.",
+                named=urlsplit(field.data or "").hostname,
+            )
+        )
+
+
 def listed_days(_form: Form, field: Field) -> None:
     """Accept dates, one a line, as in 2027-01-31."""
     for line in (field.data or "").split():
@@ -134,7 +148,7 @@ class TimesForm(BaseForm):
     link = StringField(
         _l("Link to join online"),
         filters=[strip],
-        validators=[Optional(), URL_LENGTH, https_only],
+        validators=[Optional(), URL_LENGTH, https_only, direct],
     )
 
     # How often the meeting had been changed when this page was opened.

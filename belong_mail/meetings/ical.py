@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from itertools import pairwise
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
 from belong_mail.core.i18n import catalog
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.groups.header_words import is_discreet
+from belong_mail.groups.header_words import is_discreet, telling_word
+from belong_mail.groups.models import Group
 from belong_mail.meetings import formatting, recurrence
 from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.recurrence import Occurrence
@@ -93,7 +96,7 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
     """Describe an occurrence as anyone may see it, or a member.
 
     A discreet group is never named, nor what its meeting is called: of it anyone sees nothing but
-    the time, and a member besides where to be.
+    the time, and a member besides where to be, unless those words would name it.
     """
     meeting = occurrence.meeting
     event = Event()
@@ -108,9 +111,10 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
     shown = formatting.meeting_view(occurrence, language, is_member=is_member)
     if is_discreet(meeting.group):
         event.add("summary", catalog(language).gettext(formatting.TITLE))
-        lines = _joining(language, shown)
         if not is_member:
             return event
+        shown = _quiet(meeting.group, shown)
+        lines = [*_joining(language, shown), *_elsewhere(language, shown)]
     else:
         event.add("summary", f"{meeting.group.name}: {shown.title}")
         lines = _description(language, shown)
@@ -123,14 +127,25 @@ def _event(occurrence: Occurrence, language: str, uid: str, *, is_member: bool) 
     return event
 
 
+def _quiet(group: Group, shown: formatting.MeetingView) -> formatting.MeetingView:
+    """Leave out where a discreet group meets, if that says which group it is."""
+    said = (shown.place, shown.link)
+    place, link = ("" if telling_word(group, unquote(each)) else each for each in said)
+    return replace(shown, place=place, link=link, is_for_members=(place, link) != said)
+
+
 def _description(language: str, shown: formatting.MeetingView) -> list[str]:
     say = catalog(language).gettext
     lines = [*(said for _key, said in shown.details), *_joining(language, shown)]
     if shown.contact:
         lines.append(say(gettext_noop("Contact person: %(name)s")) % {"name": shown.contact})
-    if shown.is_for_members:
-        lines.append(say(gettext_noop("Members get the location by email.")))
-    return lines
+    return [*lines, *_elsewhere(language, shown)]
+
+
+def _elsewhere(language: str, shown: formatting.MeetingView) -> list[str]:
+    """Say where the location stands, if it does not stand here."""
+    words = catalog(language).gettext(gettext_noop("Members get the location by email."))
+    return [words] if shown.is_for_members else []
 
 
 def _joining(language: str, shown: formatting.MeetingView) -> list[str]:

@@ -9,6 +9,7 @@ from ical.event import Event
 from sqlalchemy import select
 
 from belong_mail.core.db import now
+from belong_mail.meetings.models import Meeting
 from belong_mail.members.models import Subscription
 from tests.browser_client import html_of, link_to, path_of, text_of
 from tests.db_dump import kept_of
@@ -167,3 +168,16 @@ def test_a_discreet_groups_calendar_says_where_and_never_of_what(scenario: Scena
     assert event.description == f"Join online: {LINK}"
     assert not re.search("lgbtq|Rainbow|Ana", text, re.IGNORECASE)
     assert "Reunión de Belong" in scenario.visitor.open(link.replace("lang=en", "lang=es")).text
+
+
+def test_where_a_discreet_group_meets_is_left_out_of_its_calendar_if_it_names_it(
+    scenario: Scenario,
+) -> None:
+    link = calendar_link(scenario, "lgbtq")
+    with scenario.services.writing.begin() as session:
+        found = select(Meeting).where(Meeting.group == group_named(session, "lgbtq"))
+        meeting = session.scalars(found).one()
+        meeting.place, meeting.link = "The LGBTQ+ room", "https://meet.example.org/j/l%67btq-belong"
+    [event] = events(scenario.visitor.open(link).text)
+    assert (event.location, event.url) == (None, None)
+    assert event.description == "Members get the location by email."

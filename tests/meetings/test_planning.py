@@ -153,6 +153,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a mail address": ({"contact": "ana@dpsk12.org"}, "Leave out email addresses."),
     "an address as place": ({"place": "ask ana@dpsk12.org"}, "Leave out email addresses."),
     "no https": ({"link": "http://meet.example.org"}, "Enter a web address that starts with https://."),
+    "a site that passes on": (
+        {"link": "https://bit.ly/3x"},
+        "A link goes through “bit.ly”, which sees who follows it.",
+    ),
     "a line break": (
         {"link": "https://meet.example.org/\tX"},
         "This contains a character we can’t read. Please retype it.",

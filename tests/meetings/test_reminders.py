@@ -18,7 +18,7 @@ from belong_mail.meetings.models import Meeting
 from belong_mail.meetings.service import DayOverride
 from belong_mail.members import reminders
 from belong_mail.members.models import Subscription
-from tests.browser_client import link_to, text_of
+from tests.browser_client import html_of, link_to, text_of
 from tests.db_dump import dump_of
 from tests.factories import make_member, plan_meeting
 from tests.markers import on_both
@@ -116,6 +116,30 @@ def test_two_workers_at_once_remind_once(scenario: Scenario, clock: Traveller) -
         other.start()
     other.join()
     assert len(states(scenario)) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "javascript:alert(1)",
+        "http://meet.example.org/tea",
+        "https://meet.example.org@evil.example/tea",
+        "https://bit.ly/3x",
+        "https://www.google.com/url?q=https://meet.example.org",
+        "https://nam01.safelinks.protection.outlook.com/?url=x",
+    ],
+)
+def test_a_link_that_no_newsletter_may_have_is_left_out(
+    scenario: Scenario, clock: Traveller, link: str
+) -> None:
+    """The form refuses it; whoever writes the row is not asked."""
+    with scenario.services.writing.begin() as session:
+        session.scalars(select(Meeting)).one().link = link
+    clock.shift(HOUR)
+    [mail] = mails(scenario)
+    assert "Room 4" in text_of(mail)
+    assert "Join online" not in text_of(mail) + html_of(mail)
+    assert link.partition(":")[2] not in text_of(mail) + html_of(mail)
 
 
 def test_the_worker_itself_looks(scenario: Scenario, clock: Traveller) -> None:

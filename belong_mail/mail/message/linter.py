@@ -185,6 +185,16 @@ def _lint_link(target: str, words: str, expected: Expected) -> Iterator[Problem]
         yield Problem(Rule.REDIRECT, host)
 
 
+def is_direct(target: str) -> bool:
+    """Tell whether a link leads by https where it says, through no site that passes on."""
+    try:
+        parts = urlsplit(SLASHES.sub("//", target))
+        is_plain = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
+    return is_plain and not redirector(target)
+
+
 def is_ours(target: str, root: str) -> bool:
     """Tell whether a link leads to our own site."""
     return target == root or target.startswith((f"{root}/", f"{root}?"))
