@@ -69,7 +69,8 @@ class GatedCursor(psycopg.Cursor[Any]):
 class GatedDatabase:
     """Connections whose statements take turns, to one PostgreSQL database."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, most_orders: int) -> None:
+        self.most_orders = most_orders
         self._engine = create_engine(url, connect_args={"cursor_factory": GatedCursor})
         event.listen(self._engine, "commit", _arrive_to_commit)
         self.sessions = sessionmaker(self._engine, expire_on_commit=False)

@@ -14,6 +14,7 @@ import pytest
 
 from belong_mail.core.db import NEWEST_REVISION
 from belong_mail.ops import cli
+from tests.markers import night
 from tests.processes import ROOT, wait_until_served
 
 BUILD = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory")
@@ -136,6 +137,7 @@ def test_setup_needs_no_settings_and_leaves_no_keys_of_development(
     assert list(tmp_path.iterdir()) == []
 
 
+@night("installations")
 def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -152,6 +154,7 @@ def test_the_web_server_starts_from_the_wheel(wheel: Path, site: Path) -> None:
         server.wait(20)
 
 
+@night("installations")
 def test_pages_emails_and_pictures_are_made_from_the_wheel(wheel: Path, site: Path) -> None:
     """By one process far from the checkout, which says what it found."""
     code = """

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.dev.checkout import ROOT, Checkout, is_alive, wait_for
 from tests.dev.conftest import Bare, NewCheckout
 from tests.dev.pythons import pythons
+from tests.markers import one_by_day
 from tests.servers.ports import free_port
 
 
@@ -36,6 +38,7 @@ def test_a_machine_with_no_pip_at_all_is_told_what_to_install(checkout: Checkout
     assert answer.stdout.endswith("apt install python3-pip\n")
 
 
+@one_by_day("installations", of="before")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("before", ["nothing", "a server"])
 def test_a_set_up_killed_half_way_leaves_nobody_and_heals(
@@ -79,18 +82,24 @@ def break_by_a_new_lock(venv: Path) -> None:
         lock.write("# renewed\n")
 
 
-def test_whatever_became_of_the_environment_it_is_made_whole(checkout: Checkout) -> None:
-    checkout.dev("test", "-x")
-    for harm in (
+@one_by_day("installations")
+@pytest.mark.parametrize(
+    "harm",
+    [
+        break_by_a_new_lock,
         break_into_a_file,
         break_into_a_loose_link,
         break_the_python,
         break_the_stamp,
-        break_by_a_new_lock,
-    ):
-        harm(checkout.root / ".venv")
-        assert is_set_up_anew(checkout.dev("test", "-x")), harm.__name__
-        assert not is_set_up_anew(checkout.dev("test", "-x")), harm.__name__
+    ],
+)
+def test_whatever_became_of_the_environment_it_is_made_whole(
+    checkout: Checkout, harm: Callable[[Path], None]
+) -> None:
+    checkout.dev("test", "-x")
+    harm(checkout.root / ".venv")
+    assert is_set_up_anew(checkout.dev("test", "-x"))
+    assert not is_set_up_anew(checkout.dev("test", "-x"))
 
 
 def test_a_checkout_that_moved_is_set_up_where_it_is_now(checkout: Checkout) -> None:

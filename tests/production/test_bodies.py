@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import make_engine
 from tests.deploy import caddy
+from tests.markers import one_by_day
 from tests.production.client import OUR_OWN_FORM, Client
 from tests.production.stage import Stage
 
@@ -78,6 +79,7 @@ def write(client: Client) -> int:
     return client.send("/contact", **form).status_code
 
 
+@one_by_day("a second proxy")
 def test_forms_whose_bodies_never_end_keep_nobody_out(proxied: Proxied) -> None:
     """By far more than there are threads: four were enough without a proxy that waits for them."""
     with ExitStack() as all_open:
