@@ -30,7 +30,7 @@ from tests.markers import on_both
 
 pytestmark = on_both("each database plans queries in its own way")
 
-MANY = 8_000
+MANY = 3_000
 LARGE = ("deliveries", "subscriptions", "jobs")
 # Indexes of a few rows, which may be walked from end to end.
 OF_WHAT_IS_LEFT = re.compile(r"ix_\w+_(due|due_again|told|single|inactive|introduced)")

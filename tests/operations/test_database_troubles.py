@@ -20,7 +20,7 @@ from belong_mail.ops.user_errors import FULL, error_message
 from tests.browser_client import Form, Visitor
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_both, on_sqlite
+from tests.markers import on_both, on_sqlite, one_by_day
 from tests.operations.troubles import LITTLE, cut, down, full, locked, once, read_only
 from tests.processes import ROOT, SECONDS, flask, run, running, surroundings
 from tests.servers.actions import Conversation
@@ -34,7 +34,7 @@ pytestmark = on_both("troubles of a database")
 Settings = dict[str, str]
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 AT_ONCE = pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "0"}])
-MOMENTS = pytest.mark.parametrize("moment", ["EHLO", "MAIL", "DATA", "DOT"])
+MOMENTS = pytest.mark.parametrize("moment", ["DOT", "EHLO", "MAIL", "DATA"])
 WORDS = "We need an interpreter for the meeting."
 WRITER = "writer@example.org"
 
@@ -134,6 +134,7 @@ def test_an_answer_that_comes_while_the_database_cannot_be_used_outlives_a_kill(
     assert len(relay.accepted) == 1
 
 
+@one_by_day("faults")
 @on_postgresql
 @AT_ONCE
 @MOMENTS
@@ -149,6 +150,7 @@ def test_a_connection_that_is_cut_loses_nothing_and_doubles_only_after_the_dot(
     finish(environment, relay, services, issue, 3, doubled="DOT" in moment)
 
 
+@one_by_day("faults")
 @on_sqlite
 @AT_ONCE
 @MOMENTS
@@ -249,14 +251,14 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("arguments", [["worker"], ["worker", "--drain"]])
+@on_sqlite
 def test_a_state_folder_that_is_full_at_the_start_is_said_in_a_sentence(
-    arguments: list[str], environment: Settings, relay: Server, services: Services, keyring: Keyring
+    environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
     """And nothing of the worker that could not begin stays there."""
     issue = queue(services, keyring, 1)
     ended = subprocess.run(
-        ["prlimit", f"--fsize={LITTLE}", *flask(*arguments)], cwd=ROOT, check=False,
+        ["prlimit", f"--fsize={LITTLE}", *flask("worker")], cwd=ROOT, check=False,
         env=surroundings(environment), capture_output=True, text=True, timeout=SECONDS,
     )  # fmt: skip
     assert ended.returncode == 1

@@ -11,6 +11,7 @@ import pytest
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.delivery.factories import books, queue
+from tests.markers import one_by_day
 from tests.operations.test_database_troubles import end, is_said, on_postgresql
 from tests.operations.troubles import go_back, keep
 from tests.processes import SECONDS, run, running
@@ -19,7 +20,7 @@ from tests.servers.smtp import Server
 pytestmark = on_postgresql
 
 Settings = dict[str, str]
-MANY = 400
+MANY = 250
 HELD = "Sending is on hold: this host and the database are not as they last met"
 TOOK_OVER = "a standby took over, or PostgreSQL was restored"
 LACKS = "the database lacked what that had done"
@@ -84,6 +85,7 @@ def test_a_running_worker_is_on_hold_and_says_why(
     assert states["accepted"] + states.get("uncertain", 0) == MANY
 
 
+@one_by_day("faults")
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
 def test_the_next_worker_knows_what_one_that_was_killed_or_stopped_had_done(
     ending: signal.Signals, environment: Settings, issue: int, relay: Server, database_url: str

@@ -54,9 +54,7 @@ def modes(file: Path) -> dict[str, int]:
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    ("command", "umask"), [("upgrade", 0o022), ("upgrade", 0o077), ("restore", 0o007)]
-)
+@pytest.mark.parametrize(("command", "umask"), [("upgrade", 0o022), ("restore", 0o077)])
 def test_a_new_database_is_its_groups_to_write_and_nobody_elses_to_read(
     command: str, umask: int, environment: Settings, services: Services, tmp_path: Path
 ) -> None:

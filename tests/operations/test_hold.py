@@ -26,7 +26,7 @@ from tests.markers import on_both, on_sqlite
 from tests.processes import run
 from tests.servers.smtp import Server
 
-pytestmark = on_both("traces of a copied database")
+on_both_traces = on_both("traces of a copied database")
 
 Settings = dict[str, str]
 NOTHING_WAITS = "Nothing is waiting.\n"
@@ -68,6 +68,7 @@ def copy_of(settings: Settings, tmp_path: Path) -> Settings:
     return {**settings, "BELONG_DATABASE_URL": f"sqlite:///{copy}"}
 
 
+@on_both_traces
 def test_a_new_installation_begins_by_itself_and_goes_on_after_each_restart(
     environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
@@ -130,6 +131,7 @@ def _put_back(services: Services, rows: list[tuple[str, int]]) -> None:
         session.add_all(Host(folder=folder, epoch=epoch) for folder, epoch in rows)
 
 
+@on_both_traces
 def test_an_older_database_under_the_same_host_is_on_hold(
     environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_host_that_knows_another_database_takes_no_other_for_its_own(
     assert relay.accepted == []
 
 
+@on_both_traces
 def test_a_twin_of_this_host_is_noticed_by_its_traces(
     environment: Settings, services: Services
 ) -> None:
@@ -187,6 +190,7 @@ def test_a_twin_of_this_host_is_noticed_by_its_traces(
     assert services
 
 
+@on_both_traces
 @pytest.mark.parametrize(
     ("key", "words"),
     [("machine", "comes from another machine"), ("place", "another file or cluster")],
@@ -230,6 +234,7 @@ def test_a_worker_that_is_cut_off_between_database_and_witness_goes_on(
     assert not is_held(environment)
 
 
+@on_both_traces
 def test_what_is_begun_by_hand_holds_every_host_until_each_is_released(
     environment: Settings, relay: Server, services: Services, keyring: Keyring
 ) -> None:

@@ -11,7 +11,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
 from tests.conftest import KEYS
 from tests.factories import make_members
-from tests.markers import on_both
+from tests.markers import on_both, one_by_day
 from tests.processes import run
 
 OTHER = encryption.new_keys()
@@ -43,6 +43,7 @@ def used(environment: Settings, services: Services, keyring: Keyring) -> Setting
     return {**environment, **quiet}
 
 
+@one_by_day("each form of a copy", of="database_url")
 @on_both("the worker's own rights")
 @pytest.mark.parametrize("form", [lines, archive])
 def test_a_copy_that_opens_the_database_is_told_from_others_and_remembered(

@@ -18,7 +18,7 @@ from tests.browser_client import Visitor, text_of
 from tests.clients import sign_in
 from tests.delivery.factories import books, queue
 from tests.factories import queue_issue
-from tests.markers import on_both
+from tests.markers import on_both, one_by_day
 from tests.servers.smtp import Server, drop
 
 Clock = time_machine.Traveller
@@ -57,6 +57,7 @@ def asked(relay: Server) -> int:
     return sum("is paused" in mail["Subject"] for mail in relay.to(LEAD))
 
 
+@one_by_day("a paced worker", of="database_url")
 @on_both("times")
 @pytest.mark.parametrize("settings", [{}, {"BELONG_SEND_RATE": "6000"}], ids=["", "paced"])
 def test_an_issue_that_no_relay_took_for_an_hour_waits_for_its_lead(
