@@ -38,17 +38,6 @@ def test_no_rule_names_a_side_of_the_screen() -> None:
     assert physical(css) == []
 
 
-def test_the_test_above_sees_what_it_is_for() -> None:
-    wrong = (
-        "margin-left: 1px", "float: left", "text-align: right", "width: 1px", "left: 0",
-        "border-top: 1px solid", "padding: 0 1px 0 2px", "border-width: 1px 0 0 1px",
-        "max-height: 2px", "border-top-left-radius: 2px", "margin: 0 -0.5rem 1px var(--gap)",
-    )  # fmt: skip
-    assert [rule for rule in wrong if not physical(f"a {{ {rule}; }}")] == []
-    right = ("margin-inline: 1px 2px", "inline-size: 1px", "stroke-width: 2px", "margin: 0 1px")
-    assert [rule for rule in right if physical(f"a {{ {rule}; }}")] == []
-
-
 def test_nothing_is_fetched_by_the_style_sheet() -> None:
     assert "url(" not in STYLE.read_text()
     assert "@import" not in STYLE.read_text()
