@@ -6,6 +6,7 @@ A test that is named by itself (`tests/file.py::test_name`) runs at any time.
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Generator
 from zlib import crc32
 
 import pytest
@@ -104,6 +105,12 @@ def slice_of(item: pytest.Item) -> int:
 
 def picked(commit: str) -> int:
     return int(commit[:12], 16) % SLICES
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Run one process more than there are cores: where two tests wait, a third one works."""
+    return (yield) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
