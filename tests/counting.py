@@ -1,4 +1,4 @@
-"""Counts what our side of conversations asks of the kernel, and how often mails are rendered."""
+"""Counts what is asked of the kernel and of the database, and how often mails are rendered."""
 
 import sys
 import threading
@@ -8,8 +8,25 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from sqlalchemy import Engine, event
+
 from belong_mail.core.email_templates import Renderer
 from belong_mail.mail.smtp import connection
+
+
+@contextmanager
+def statements_of(engine: Engine) -> Iterator[list[str]]:
+    """Keep each statement that an engine is given."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from belong_mail.newsletters.retention import remove_old_copies
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, link_to
+from tests.counting import statements_of
 from tests.db_dump import dump_of
 from tests.factories import group_named, make_member, make_members, queue_issue
 from tests.markers import on_both
@@ -303,15 +304,8 @@ def test_the_worker_leaves_nothing_that_is_over(scenario: Scenario) -> None:
 def test_a_minute_in_which_nothing_is_over_takes_few_statements(scenario: Scenario) -> None:
     """One asks of all that could be over: each rule on its own takes twice as many in all."""
     scenario.enter()
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(scenario.engine, "before_cursor_execute", note)
-    with time_machine.travel(now() + MOMENT):
+    with time_machine.travel(now() + MOMENT), statements_of(scenario.engine) as statements:
         scenario.worker.step()
-    event.remove(scenario.engine, "before_cursor_execute", note)
     assert len(statements) < 45
 
 

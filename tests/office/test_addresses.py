@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from belong_mail.core import audit
 from belong_mail.core.encryption import sealed_for
@@ -12,6 +12,7 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.rate_limits import REMOVAL_RATE
 from belong_mail.members import service as members
 from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.counting import statements_of
 from tests.db_dump import dump_of, kept_of
 from tests.factories import group_named
 from tests.scenario import ADA, VILLAGE, Scenario
@@ -119,18 +120,11 @@ def test_the_page_answers_alike_in_the_same_statements_for_every_address(
     scenario.enter()
     ask(office, "first@dpsk12.org")
     scenario.worker.drain()
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
-
-    event.listen(scenario.engine, "before_cursor_execute", note)
     answers = set()
     for address in (ADA, BOB, "somebody@example.org"):
-        statements.clear()
-        answer = ask(office, address)
+        with statements_of(scenario.engine) as statements:
+            answer = ask(office, address)
         answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
-    event.remove(scenario.engine, "before_cursor_execute", note)
     assert len(answers) == 1
 
 

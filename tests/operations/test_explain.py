@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from belong_mail.core.audit import AuditEntry
 from belong_mail.core.db import now
@@ -18,6 +18,7 @@ from belong_mail.groups.models import Group
 from belong_mail.ops.explain import ACTS, LEFT_OUT
 from belong_mail.worker.loop import Worker
 from tests.browser_client import Visitor, text_of
+from tests.counting import statements_of
 from tests.factories import make_member
 from tests.scenario import ADA, VILLAGE, Scenario
 from tests.servers.smtp import Server
@@ -77,15 +78,11 @@ def test_the_same_is_read_for_members_and_others(scenario: Scenario, cli: Any) -
     for each in range(5):
         act(scenario, f"colleague{each}@dpsk12.org")
     scenario.worker.drain()
-    statements: list[str] = []
-    event.listen(
-        scenario.engine, "before_cursor_execute", lambda _c, _u, sql, *_: statements.append(sql)
-    )
     asked = []
     for address in (STRANGER, MEMBER):
-        statements.clear()
-        explained(cli, address)
-        asked.append(list(statements))
+        with statements_of(scenario.engine) as statements:
+            explained(cli, address)
+        asked.append(statements)
     assert asked[0] == asked[1]
 
 

@@ -1,11 +1,10 @@
 """“Never email me” is lifted by its owner alone: asked by email, granted by the link in it."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from belong_mail.core.db import now
 from belong_mail.core.jobs import Job
@@ -15,6 +14,7 @@ from belong_mail.delivery import suppressions
 from belong_mail.delivery.models import Suppression
 from belong_mail.members import self_service as members_self_service
 from tests.browser_client import html_of, link_to, text_of
+from tests.counting import statements_of
 from tests.db_dump import kept_of
 from tests.scenario import ADA, VILLAGE, Scenario
 
@@ -117,18 +117,11 @@ def test_another_reason_than_having_asked_is_lifted_by_nobody(alone: Scenario) -
 
 
 def test_the_page_answers_alike_in_the_same_statements_for_every_address(alone: Scenario) -> None:
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
-
-    event.listen(alone.engine, "before_cursor_execute", note)
     answers = set()
     for address in (ADA, BOB, "somebody@example.org"):
-        statements.clear()
-        answer = alone.visitor.send(PAGE, email=address)
+        with statements_of(alone.engine) as statements:
+            answer = alone.visitor.send(PAGE, email=address)
         answers.add((answer.status_code, answer.location, answer.text, tuple(statements)))
-    event.remove(alone.engine, "before_cursor_execute", note)
     assert len(answers) == 1
     assert [each for each in statements if each.startswith("INSERT INTO jobs")]
 
