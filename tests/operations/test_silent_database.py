@@ -21,6 +21,7 @@ from belong_mail.delivery.models import Delivery
 from belong_mail.ops.hold import Host
 from tests.delivery.factories import books, queue
 from tests.factories import make_members, queue_issue
+from tests.markers import one_by_day
 from tests.operations.test_database_troubles import is_said, on_postgresql, wait_until
 from tests.processes import SECONDS, run, running
 from tests.servers.network import FarTunnel, Network, require
@@ -77,6 +78,7 @@ def look(site: Site, path: str) -> tuple[int, float]:
     return status, time.monotonic() - began
 
 
+@one_by_day("networks that fail")
 def test_while_the_database_is_silent_each_page_says_so_soon_and_the_process_stays_alive(
     site: Site, tunnel: Tunnel, services: Services
 ) -> None:
@@ -94,6 +96,7 @@ def test_while_the_database_is_silent_each_page_says_so_soon_and_the_process_sta
     wait_until(lambda: _is_met(services, carried_at))
 
 
+@one_by_day("networks that fail")
 def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
     beyond: Settings, tunnel: Tunnel, relay: Server, services: Services, keyring: Keyring
 ) -> None:
@@ -112,7 +115,8 @@ def test_a_worker_that_is_told_to_stop_while_the_database_is_silent_ends(
     assert books(services, issue) == {"recipients": 3, "accepted": 3}
 
 
-@pytest.mark.parametrize("tunnel", ["silent", "dropped", "deaf"], indirect=True)
+@one_by_day("networks that fail")
+@pytest.mark.parametrize("tunnel", ["dropped", "silent", "deaf"], indirect=True)
 @pytest.mark.parametrize("settings", [{"BELONG_UNCERTAIN": "hold"}])
 def test_a_worker_goes_on_after_a_silence_and_has_lost_and_doubled_nothing(
     beyond: Settings, tunnel: Tunnel, relay: Server, services: Services, keyring: Keyring

@@ -18,7 +18,6 @@ from belong_mail.core.tokens import Purpose
 from belong_mail.members.service import SignupData
 from tests.browser_client import Visitor
 from tests.factories import make_member
-from tests.markers import on_both
 from tests.privacy.journey import BYSTANDER, CANARY, MAIN, WEB_KEYS, Evidence, cells_of
 
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b", "blake2s")
@@ -52,7 +51,6 @@ def web_secrets(evidence: Evidence) -> list[bytes]:
     return [b"", secret.encode(), public.encode(), encryption.decode(public), *salted]
 
 
-@on_both("what is stored")
 def test_no_hash_of_a_guess_stands_in_the_database(evidence: Evidence) -> None:
     cells = b"\n".join(set(cells_of(evidence.rows)))
     octets, letters = (windows(cells, size) for size in (SHORTEST, 2 * SHORTEST))
