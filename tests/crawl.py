@@ -395,10 +395,10 @@ def open_thread(visitor: Visitor, services: Services) -> TestResponse:
 def begin_thread(session: Session, services: Services, code: str = "") -> str:
     """Have somebody write to the office without an address; return the reference."""
     written = ContactData("need", "Where is the library?")
-    message = contact.receive(session, services.sealer, "office@example.org", written, now())
-    code = code or threads.new_code()
-    threads.start_thread(session, message, code, written.message, written.topic)
-    return message.reference
+    reference = contact.new_reference()
+    thread = threads.start_thread(session, reference, code or threads.new_code(), written)
+    contact.receive(session, services.sealer, reference, written, now(), thread)
+    return reference
 
 
 def all_of_a_lead(lead: Visitor, services: Services) -> Iterator[TestResponse]:

@@ -14,8 +14,7 @@ from belong_mail.core.jobs import JobKind, SealedJob
 from belong_mail.delivery.retry import AWAITED, GIVE_UP_AFTER
 from belong_mail.delivery.work import Declared, DeclaredTwice
 from belong_mail.ops import schema
-from belong_mail.ops.grants import SENT_BY_THE_WEB
-from belong_mail.ops.rooms import COPIES, EMAILS, LOOKUPS, SHORT_LIVED, TASKS
+from belong_mail.ops.rooms import EMAILS, LOOKUPS, SHORT_LIVED, TASKS
 
 PACKAGE = Path(schema.__file__).parents[1]
 DECLARING = re.compile(
@@ -63,10 +62,6 @@ def test_all_that_declares_something_is_loaded_by_the_worker() -> None:
     known = subprocess.run(program, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert len(declaring) > 10
     assert declaring - set(known.stdout.split()) == set()
-
-
-def test_emails_that_the_pages_may_ask_for_are_emails() -> None:
-    assert set(SENT_BY_THE_WEB) <= EMAILS.keys() | COPIES.keys()
 
 
 def test_times_of_delivery_are_those_of_emails_that_there_are() -> None:

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, exists
 
-from belong_mail.contact import emails, service
+from belong_mail.contact import emails, service, tasks
+from belong_mail.contact.jobs import SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
 from belong_mail.core.retention import DELIVERY_AGE, THREAD_MAX_AGE, in_batches, older_than
 from belong_mail.delivery.models import Delivery, State
@@ -24,8 +25,8 @@ def _mailed(at: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 CONTACT = Room(
-    emails={service.KIND: emails.contact_email, "contact-received": emails.acknowledgement},
-    tasks={service.RESEND: service.resend_messages},
+    emails={service.KIND: emails.contact_email, tasks.RECEIPT: emails.acknowledgement},
+    tasks={SendMessage.KIND: tasks.send_message, service.RESEND: tasks.resend_messages},
     retention={
         "contact messages": in_batches(delete(ContactMessage), _mailed),
         "contact threads": in_batches(delete(Thread), older_than(Thread.last_at, THREAD_MAX_AGE)),

@@ -2,24 +2,14 @@
 
 import json
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from belong_mail.contact.models import ContactMessage
-from belong_mail.contact.service import (
-    ARGUMENTS_COLUMN,
-    MESSAGE_COLUMN,
-    RECIPIENT_COLUMN,
-    REFERENCE,
-    TOPICS,
-    ContactData,
-)
-from belong_mail.core import i18n, jobs, rate_limits
-from belong_mail.core.db import now
-from belong_mail.core.rate_limits import ACKNOWLEDGEMENT_RATE, WorkerLimit
+from belong_mail.contact.service import MESSAGE_COLUMN, TOPICS, ContactData
+from belong_mail.core import i18n
 from belong_mail.delivery import suppressions
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import Email, Mailer, read_posted
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.groups import mailbox as mailboxes
 from belong_mail.mail.address import normalise
@@ -58,37 +48,8 @@ def contact_email(session: Session, mailer: Mailer, delivery: Delivery) -> Email
 
 
 def acknowledgement(session: Session, mailer: Mailer, delivery: Delivery) -> Email:
-    """Tell a writer of the staff that we have a message, in fixed words: once a day, if not barred.
-
-    All silences look alike in the books, so that they tell no guess apart: also when the words
-    could not be written, or when more addresses were looked up than people mean.
-    """
-    message = session.get(ContactMessage, delivery.about_id)
-    to = mailer.opener.open(delivery.sealed_to or b"", RECIPIENT_COLUMN).decode()
-    language = mailer.opener.open(delivery.sealed_arguments or b"", ARGUMENTS_COLUMN).decode()
-    identity = normalise(to)
-    is_barred = not mailer.staff.admits(to) or suppressions.is_suppressed(
-        session, mailer.index, identity
-    )
-    if message is None or not REFERENCE.fullmatch(message.reference) or is_barred:
+    """Tell a writer of the staff that we have a message, in fixed words."""
+    to, said = read_posted(mailer.opener, delivery)
+    if suppressions.is_suppressed(session, mailer.index, normalise(to)):
         raise SkipDelivery(State.WITHDRAWN)
-    if not _may_look_up(session) or not _is_first_today(session, mailer, delivery, identity):
-        raise SkipDelivery(State.WITHDRAWN)
-    return Email(to, i18n.known_language(language), {"reference": message.reference})
-
-
-def _may_look_up(session: Session) -> bool:
-    """Count a look at whether an address is barred, like what visitors type elsewhere."""
-    has_room = jobs.remaining_lookups(session, now()) > 0
-    if has_room:
-        jobs.count_lookups(session, 1, now())
-    return has_room
-
-
-def _is_first_today(session: Session, mailer: Mailer, delivery: Delivery, identity: str) -> bool:
-    """Count this delivery for its writer's day, once however often it is tried."""
-    at = delivery.created_at
-    key = mailer.index.limited(f"ack/{identity}")
-    used_until = session.scalar(select(WorkerLimit.used_until).where(WorkerLimit.key == key))
-    is_counted = used_until == at.timestamp() + ACKNOWLEDGEMENT_RATE.per.total_seconds()
-    return is_counted or rate_limits.try_use(session, key, ACKNOWLEDGEMENT_RATE, at) is not None
+    return Email(to, said["language"], {"reference": said["reference"]})

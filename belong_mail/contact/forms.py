@@ -21,7 +21,6 @@ from belong_mail.web.forms import (
     email_field,
     line_field,
     message_field,
-    staff_address,
     strip,
     well_formed,
 )
@@ -87,15 +86,6 @@ class ContactForm(PublicForm):
         """Tell whether an answer can reach the writer by a receipt code alone."""
         return not self.email.data and self.to.data == OFFICE
 
-    @property
-    def is_of_staff(self) -> bool:
-        """Tell whether the writer gave an address of the district's staff."""
-        try:
-            staff_address(self, self.email)
-        except ValidationError:
-            return False
-        return True
-
     def written(self) -> ContactData:
         group = self.groups.get(self.to.data or OFFICE)
         return ContactData(
@@ -104,6 +94,7 @@ class ContactForm(PublicForm):
             name=self.name.data or "",
             address=self.email.data or "",
             to=group.public_id if group else "",
+            language=request_language(),
         )
 
 

@@ -4,17 +4,17 @@ import json
 import re
 import secrets
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from belong_mail.contact.jobs import SendMessage
 from belong_mail.contact.models import ContactMessage, Thread
-from belong_mail.core import audit, rate_limits
+from belong_mail.core import audit
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.core.jobs import Job
-from belong_mail.core.rate_limits import RESEND_RATE
+from belong_mail.core.jobs import MAX_FAILURES, Job, seal_job
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery import outbox
 from belong_mail.delivery.models import Delivery, State
@@ -23,12 +23,11 @@ from belong_mail.groups.models import Group
 KIND = "contact-message"
 # The job that sends what was not delivered again.
 RESEND = "resend-messages"
-RESENT = b"contact/resent"
+# After so long the worker should have read a message.
+UNREAD_AFTER = timedelta(minutes=15)
 # An uncertain one may have arrived, or not: when it is not due, its second try is over too.
 UNDELIVERED = (State.BOUNCED, State.FAILED, State.EXPIRED, State.UNCERTAIN)
 MESSAGE_COLUMN = "contact_messages.sealed"
-RECIPIENT_COLUMN = "deliveries.sealed_to"
-ARGUMENTS_COLUMN = "deliveries.sealed_arguments"
 # Without the letters that look like another.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 REFERENCE = re.compile(f"[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}")
@@ -49,6 +48,12 @@ TOPICS = {
 FURTHER_MESSAGE = gettext_noop("Another message")
 
 
+def new_reference() -> str:
+    """Make what a writer is told, such as K7QM-2XRD."""
+    code = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    return f"{code[:4]}-{code[4:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class ContactData:
     """What a person wrote; name and address may be empty."""
@@ -59,6 +64,8 @@ class ContactData:
     address: str = ""
     # The public id of the group whose leads it is for; empty: for the office.
     to: str = ""
+    # Of the page, for the receipt.
+    language: str = ""
 
 
 def addressees(session: Session) -> list[Group]:
@@ -72,61 +79,42 @@ def addressees(session: Session) -> list[Group]:
 
 
 def receive(
-    session: Session, sealer: Sealer, inbox: str, written: ContactData, due_at: datetime
-) -> ContactMessage:
-    """Store a message, sealed, and ask for the mail to whom it is for."""
-    code = "".join(secrets.choice(ALPHABET) for _ in range(8))
-    reference = f"{code[:4]}-{code[4:]}"
-    sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
-    group = session.scalar(select(Group).where(Group.public_id == written.to))
-    message = ContactMessage(reference=reference, sealed=sealed, group=group)
-    session.add(message)
-    session.flush()
-    outbox.post(
-        session,
-        KIND,
-        sealed_to=sealer.seal(inbox.encode(), RECIPIENT_COLUMN),
-        about_id=message.id,
-        due_at=due_at,
-    )
-    return message
-
-
-def write_again(session: Session, sealer: Sealer, inbox: str, thread: Thread, words: str) -> None:
-    """Store a further message of a thread, for the office."""
-    message = receive(session, sealer, inbox, ContactData(FURTHER_MESSAGE, words), now())
-    message.thread_id = thread.id
-
-
-def acknowledge(
     session: Session,
     sealer: Sealer,
-    message: ContactMessage,
-    address: str,
-    language: str,
+    reference: str,
+    written: ContactData,
     due_at: datetime,
+    thread: Thread | None = None,
 ) -> None:
-    """Ask for the mail that tells a writer, at an address of the staff, that we have a message."""
-    outbox.post(
-        session,
-        "contact-received",
-        sealed_to=sealer.seal(address.encode(), RECIPIENT_COLUMN),
-        about_id=message.id,
-        sealed_arguments=sealer.seal(language.encode(), ARGUMENTS_COLUMN),
-        due_at=due_at,
-    )
+    """Store a message, sealed, and have the worker email it, not before a time."""
+    sealed = sealer.seal(json.dumps(asdict(written)).encode(), MESSAGE_COLUMN)
+    group = session.scalar(select(Group).where(Group.public_id == written.to))
+    at = now()
+    message = ContactMessage(reference=reference, sealed=sealed, group=group, received_at=at)
+    message.thread = thread
+    session.add(message)
+    asked = SendMessage(reference)
+    seal_job(session, sealer, SendMessage.KIND, asked, created_at=at, due_at=due_at)
 
 
-def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery]]:
-    """List what has not reached whom it was for, nor will by itself, and its delivery.
+def undelivered(session: Session) -> list[tuple[ContactMessage, Delivery | None]]:
+    """List what has not reached whom it was for, nor will by itself, the oldest first.
 
-    The oldest comes first. The few messages are walked through, not the many deliveries that are
-    about something.
+    Either its delivery has ended, or the worker has made none: its job was put aside, or is gone.
+    The few messages are walked through, not the many deliveries that are about something.
     """
+    about = and_(Delivery.about_id == ContactMessage.id + 0, Delivery.kind == KIND)
+    has_ended = and_(Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
+    put_aside = exists().where(
+        Job.kind == SendMessage.KIND,
+        Job.created_at == ContactMessage.received_at,
+        Job.failures >= MAX_FAILURES,
+    )
+    is_late = or_(ContactMessage.received_at < now() - UNREAD_AFTER, put_aside)
     found = (
         select(ContactMessage, Delivery)
-        .join(Delivery, Delivery.about_id == ContactMessage.id + 0)
-        .where(Delivery.kind == KIND, Delivery.state.in_(UNDELIVERED), Delivery.due_at.is_(None))
+        .outerjoin(Delivery, about)
+        .where(or_(has_ended, and_(Delivery.id.is_(None), is_late)))
         .order_by(ContactMessage.id)
     )
     return [(message, delivery) for message, delivery in session.execute(found)]
@@ -138,22 +126,21 @@ def ask_to_resend(session: Session) -> None:
     session.add(Job(kind=RESEND))
 
 
-def resend_messages(session: Session, _keyring: object, _job: Job) -> None:
-    """Put what has not arrived back into the queue, where that was not just done.
-
-    Whoever broke into the web can ask for it too: one may arrive twice, at the inbox it is for.
-    """
-    if rate_limits.try_use(session, RESENT, RESEND_RATE, now()):
-        resend(session)
-
-
 def resend(session: Session) -> int:
     """Put what has not arrived back into the queue; return how many messages that are."""
     again = undelivered(session)
-    for _message, delivery in again:
+    for message, delivery in again:
+        if delivery is None:
+            post(session, message)
+            continue
         delivery.state, delivery.due_at, delivery.finished_at = State.QUEUED, now(), None
         delivery.created_at, delivery.attempts = now(), 0
     return len(again)
+
+
+def post(session: Session, message: ContactMessage) -> None:
+    """Ask for the email of a message; its writer chose under the seal to whom it goes."""
+    outbox.post(session, KIND, sealed_to=outbox.UNNAMED, about_id=message.id)
 
 
 def find(session: Session, reference: str) -> ContactMessage | None:

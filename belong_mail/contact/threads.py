@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from belong_mail.contact.models import ContactMessage, Thread, ThreadEntry
-from belong_mail.contact.service import ALPHABET
+from belong_mail.contact.models import Thread, ThreadEntry
+from belong_mail.contact.service import ALPHABET, ContactData
 from belong_mail.core import audit, encryption
 from belong_mail.core.db import now, required
 from belong_mail.core.encryption import Sealer, SecretKeyPair, UnlockError
@@ -42,16 +42,14 @@ def new_code() -> str:
     return "-".join(code[start : start + 4] for start in range(0, CODE_LENGTH, 4))
 
 
-def start_thread(
-    session: Session, message: ContactMessage, code: str, words: str, topic: str
-) -> None:
+def start_thread(session: Session, reference: str, code: str, written: ContactData) -> Thread:
     """Keep what a person wrote also for the code, which is stored nowhere."""
     keys = _code_keys(code)
-    thread = Thread(reference=message.reference, receipt_key=keys.public, topic=topic)
+    thread = Thread(reference=reference, receipt_key=keys.public, topic=written.topic)
     session.add(thread)
     session.flush()
-    message.thread_id = thread.id
-    add_entry(session, thread, words, is_office=False)
+    add_entry(session, thread, written.message, is_office=False)
+    return thread
 
 
 def find_thread(session: Session, code: str) -> Thread:

@@ -8,13 +8,14 @@ from werkzeug.exceptions import TooManyRequests
 
 from belong_mail.contact import service, threads
 from belong_mail.contact.forms import CodeForm, ContactForm
+from belong_mail.contact.service import ContactData
 from belong_mail.core import site_settings
+from belong_mail.core.db import now
 from belong_mail.core.district import HelpLines
 from belong_mail.core.rate_limits import NO_WAIT
 from belong_mail.groups.models import Group
 from belong_mail.web.access import no_cookie, public
 from belong_mail.web.context import AGAIN_AFTER, read_transaction, services, throttle, transaction
-from belong_mail.web.language import request_language
 
 contact = Blueprint("contact", __name__)
 
@@ -83,10 +84,10 @@ def _read(session: Session, form: CodeForm) -> list[threads.ThreadMessage] | Non
         form.refuse()
         return None
     if form.message.data and not form.is_turned:
-        inbox = services().settings.contact_inbox
-        words = form.message.data
-        service.write_again(session, services().sealer, inbox, thread, words)
-        threads.add_entry(session, thread, words, is_office=False)
+        written = ContactData(service.FURTHER_MESSAGE, form.message.data)
+        reference = service.new_reference()
+        service.receive(session, services().sealer, reference, written, now(), thread)
+        threads.add_entry(session, thread, written.message, is_office=False)
     return threads.read_entries(session, thread, code)
 
 
@@ -120,16 +121,9 @@ def _groups_and_help_lines() -> tuple[list[Group] | None, HelpLines]:
 
 def _receive(form: ContactForm, code: str) -> str:
     """Store what was written, also for the code if there is one, and return its reference."""
-    sealer = services().sealer
+    written, reference = form.written(), service.new_reference()
     with transaction() as session:
         due_at = throttle(session)
-        written = form.written()
-        message = service.receive(
-            session, sealer, services().settings.contact_inbox, written, due_at
-        )
-        if code:
-            threads.start_thread(session, message, code, written.message, written.topic)
-        if form.is_of_staff:
-            language = request_language()
-            service.acknowledge(session, sealer, message, written.address, language, due_at)
-        return message.reference
+        thread = threads.start_thread(session, reference, code, written) if code else None
+        service.receive(session, services().sealer, reference, written, due_at, thread)
+    return reference

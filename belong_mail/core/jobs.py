@@ -24,6 +24,8 @@ from belong_mail.core.rate_limits import (
     UNUSUAL_LOOKUPS,
 )
 
+# After so many failures a job is left for the operator.
+MAX_FAILURES = 3
 MINUTE, DAY, NOTICE = b"lookups/minute", b"lookups/day", b"lookups/notice"
 WAITED, FLOOD = b"lookups/waited", b"jobs/flood"
 RATES = ((MINUTE, LOOKUPS_PER_MINUTE), (DAY, LOOKUPS_PER_DAY))
@@ -52,7 +54,7 @@ class Job(IdBase):
     sealed: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     due_at: Mapped[datetime] = mapped_column(default=now, index=True)
-    # How often reading it failed; after three it is left for the operator.
+    # How often reading it failed.
     failures: Mapped[int] = mapped_column(default=0)
 
 

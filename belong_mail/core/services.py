@@ -40,14 +40,6 @@ class Services:
         assert isinstance(engine, Engine)  # noqa: S101 - make_services binds it
         return engine
 
-    def seal_to_office(self) -> bytes:
-        """Name the office's inbox as the recipient of a delivery."""
-        return self.seal_to(self.settings.contact_inbox)
-
-    def seal_to(self, address: str) -> bytes:
-        """Name an address of the settings as the recipient of a delivery."""
-        return self.sealer.seal(address.encode(), "deliveries.sealed_to")
-
 
 def make_services(settings: Settings) -> Services:
     """Make the services that the settings ask for."""

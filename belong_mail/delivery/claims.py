@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.core.db import CompiledStatement, UtcTime, now
 from belong_mail.delivery.dispatcher import Compose, IssuePaused, MemberQuery
-from belong_mail.delivery.models import HALTED_NEWSLETTERS, Chunk, Delivery, State
+from belong_mail.delivery.models import HALTED_NEWSLETTERS, IS_MARKED, Chunk, Delivery, State
 from belong_mail.delivery.retry import AWAITED
 
 WAITING = (State.QUEUED, State.DEFERRED, State.UNCERTAIN)
@@ -203,7 +203,7 @@ def _inserting(members: FromClause) -> Insert:
 
 _next = (
     select(Chunk.id)
-    .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False))
+    .where(Chunk.inserted.is_(None), Chunk.is_halted.is_(False), ~IS_MARKED)
     .order_by(Chunk.id)
     .limit(1)
     .with_for_update(skip_locked=True)

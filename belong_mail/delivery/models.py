@@ -10,7 +10,11 @@ from sqlalchemy import (
     Index,
     Integer,
     UniqueConstraint,
+    column,
+    exists,
+    or_,
     select,
+    table,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -171,6 +175,13 @@ class IssueCount(Base):
 IssueCount.__table__.add_is_dependent_on(Delivery.__table__)  # type: ignore[attr-defined]
 # The issues that are paused.
 HALTED_NEWSLETTERS = select(Chunk.newsletter_id).where(Chunk.is_halted)
+_issues = table("newsletters", column("id"), column("paused_at"), column("stopped_at"))
+# Whether a chunk's issue bears a mark by which nothing leaves: the worker may not have read the job
+# yet that halts its chunks.
+IS_MARKED = exists().where(
+    _issues.c.id == Chunk.newsletter_id,
+    or_(_issues.c.paused_at.is_not(None), _issues.c.stopped_at.is_not(None)),
+)
 # What a worker holds is its own for so long; it renews the lease while it lives.
 LEASE = timedelta(minutes=1)
 

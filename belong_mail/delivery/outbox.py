@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from belong_mail.core import logs
 from belong_mail.delivery.models import Delivery, State
 
+# The recipient of email that goes where a seal or the worker's settings say: its row names nobody.
+UNNAMED: Final = b""
 # Run by the connection: the ORM would build its own for each email.
 _INSERTING = insert(Delivery)
 

@@ -17,7 +17,6 @@ from belong_mail.core.rate_limits import REMOVAL_RATE, Limit
 from belong_mail.core.retention import WAITLIST_AGE
 from belong_mail.core.tokens import BadToken, NothingLeft, name_of
 from belong_mail.core.translatable import gettext_noop
-from belong_mail.delivery import outbox
 from belong_mail.groups.models import Group
 from belong_mail.groups.service import GroupHasEnded, require_not_ending
 from belong_mail.members.models import PendingConfirmation, Subscription, WaitlistEntry
@@ -130,8 +129,8 @@ def get_for_update(session: Session, public_id: str) -> Subscription:
 def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
     """Grant a sign-up: the person is in. The second time nothing more happens.
 
-    It is read again under the lock: who leaves in the same moment has left. What is wrapped in it,
-    name and introduction, the worker moves: the web writes nothing that is wrapped.
+    It is read again under the lock: who leaves in the same moment has left. The worker welcomes,
+    and moves what is wrapped, name and introduction: the web writes neither.
     """
     subscription = get_for_update(session, find_pending(session, confirm_id).subscription.public_id)
     pending = find_pending(session, confirm_id)
@@ -142,7 +141,6 @@ def confirm(session: Session, sealer: Sealer, confirm_id: str) -> Subscription:
         subscription.language = pending.language
         subscription.paused_until = None
         subscription.is_reminded = False
-        outbox.post(session, "welcome-member", subscription_id=subscription.id)
     seal_job(session, sealer, GRANTED, granted, subscription_id=subscription.id)
     return subscription
 

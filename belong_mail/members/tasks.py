@@ -179,6 +179,7 @@ def complete_confirmation(session: Session, keyring: Keyring, job: Job) -> None:
     if said["is_new"]:
         subscription.wrapped_name = pending.wrapped_name
         rate_limits.forget(session, *_own_keys(keyring, subscription))
+        outbox.post(session, "welcome-member", subscription_id=subscription.id)
     introduction, pending.wrapped_introduction = pending.wrapped_introduction, None
     leads = accounts.leads_of(session, subscription.group)
     if introduction is None or not leads:

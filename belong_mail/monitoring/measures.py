@@ -38,8 +38,6 @@ from belong_mail.ops import figures, hold, outbox
 # A time that has passed for so long, and a newsletter without its leader's word.
 LATE, UNDECIDED = timedelta(minutes=15), timedelta(days=1)
 GIVEN_BACK_WITHIN = timedelta(minutes=10)
-# Failures after which a job is left for the operator.
-UNREADABLE = 3
 # How often claimed email is compared with the leases before it is counted row by row.
 LOOKS = 3
 
@@ -132,7 +130,7 @@ def last_answer(site: Site) -> str:
 
 
 def oldest_request_seconds(site: Site) -> float:
-    readable = Job.failures < UNREADABLE
+    readable = Job.failures < jobs.MAX_FAILURES
     oldest = site.session.scalar(select(func.min(Job.due_at)).where(readable))
     return _age(oldest, site.at) or 0.0
 
@@ -142,7 +140,7 @@ def requests(site: Site) -> float:
 
 
 def unreadable_requests(site: Site) -> float:
-    unreadable = select(func.count(Job.id)).where(Job.failures >= UNREADABLE)
+    unreadable = select(func.count(Job.id)).where(Job.failures >= jobs.MAX_FAILURES)
     return site.session.scalar(unreadable) or 0
 
 

@@ -10,14 +10,14 @@ from belong_mail.accounts.models import Account
 from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
-from belong_mail.delivery import outbox
+from belong_mail.core.encryption import Sealer
+from belong_mail.core.jobs import seal_job
 from belong_mail.groups.models import Group
 from belong_mail.newsletters import approval
 from belong_mail.newsletters import release as issue_release
+from belong_mail.newsletters.jobs import AskForApproval
 from belong_mail.newsletters.models import Approval, Newsletter
 from belong_mail.newsletters.service import InvalidState, require_valid
-
-ASKED = "approve-issue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Wanted:
     is_told: bool = True
 
 
-def ask(session: Session, newsletter: Newsletter, account: Account, wanted: Wanted) -> None:
+def ask(
+    session: Session, sealer: Sealer, newsletter: Newsletter, account: Account, wanted: Wanted
+) -> None:
     """Ask the group's other leads to approve an issue as it is.
 
     Raises what `require_valid` raises, and InvalidState for what is on its way, or where nobody
@@ -55,8 +57,8 @@ def ask(session: Session, newsletter: Newsletter, account: Account, wanted: Want
     )
     session.flush()
     session.expire(newsletter, ["approval"])
-    for lead in others if wanted.is_told else ():
-        outbox.post(session, ASKED, account_id=lead.id, about_id=newsletter.id)
+    if wanted.is_told:
+        seal_job(session, sealer, AskForApproval.KIND, AskForApproval(newsletter.public_id))
     audit.record(session, Kind.APPROVAL_ASKED, group=newsletter.group, newsletter=newsletter)
 
 

@@ -41,7 +41,7 @@ def pause_if_refused(domain_of: bounces.DomainName, session: Session, delivery_i
     refused = _refused(session, delivery)
     if issue.paused_at is None and _are_many(session, issue, len(refused)):
         log.warning("Newsletter %d is refused, and paused: %s", issue.id, delivery.phrase or "")
-        release.pause(session, issue)
+        release.act(session, issue, release.pause)
         issue.is_refused = True
     if issue.paused_at is not None:
         for each in refused:
@@ -108,7 +108,7 @@ def pause_late(session: Session, daily_quota: int | None, at: datetime) -> None:
         if begun > late - throttle.DAY and _is_limited(session, issue):
             continue
         log.warning("Newsletter %d stood still for an hour, and is paused.", issue.id)
-        release.pause(session, issue)
+        release.act(session, issue, release.pause)
         issue.is_late = True
         ask_lead(session, issue)
 

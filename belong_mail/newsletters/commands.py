@@ -1,7 +1,7 @@
 """The commands for newsletters: send, report, release, cancel, pause, stop."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -133,7 +133,7 @@ def _let_go(session: Session, newsletter: Newsletter, at: datetime | None) -> No
         return
     newsletters.queue(session, newsletter)
     if services().settings.copy_to_office:
-        newsletters.send_copy(session, newsletter, services().seal_to_office())
+        newsletters.send_copy(session, newsletter)
 
 
 def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
@@ -142,9 +142,6 @@ def require_newsletter(session: Session, newsletter_id: str) -> Newsletter:
     if newsletter is None:
         raise click.BadParameter(f"There is no newsletter “{newsletter_id}”.")
     return newsletter
-
-
-Verb = Callable[[Session, Newsletter], None]
 
 
 @newsletter_commands.command("release")
@@ -201,12 +198,12 @@ def stop(newsletter_id: str) -> None:
     say("Stopped. Copies that had not been sent are withdrawn.")
 
 
-def _run_verb(newsletter_id: str, verb: Verb) -> None:
+def _run_verb(newsletter_id: str, verb: issue_release.Verb) -> None:
     with transaction() as session:
         newsletter = require_newsletter(session, newsletter_id)
         try:
             with refusing_what_tells(newsletter):
-                verb(session, newsletter)
+                issue_release.act(session, newsletter, verb)
         except InvalidState:
             state = issue_release.issue_status(session, newsletter).state
             raise click.ClickException(

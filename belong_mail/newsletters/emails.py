@@ -8,7 +8,7 @@ from belong_mail.core.db import now
 from belong_mail.core.i18n import DEFAULT, format_day, known_language
 from belong_mail.core.translatable import gettext_noop
 from belong_mail.delivery.dispatcher import SkipDelivery
-from belong_mail.delivery.mailer import Email, Mailer
+from belong_mail.delivery.mailer import SEALED_ARGUMENTS, Email, Mailer
 from belong_mail.delivery.models import Delivery, State
 from belong_mail.mail.address import normalise
 from belong_mail.mail.message.headers import format_mailbox
@@ -18,11 +18,10 @@ from belong_mail.newsletters import (
     approval,
     approval_proof,
     issue_mailer,
-    oversight,
+    release,
 )
 from belong_mail.newsletters import service as newsletters
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.release import TEST_LANGUAGE
 from belong_mail.newsletters.rendering import IssueText, first_name
 
 # Stands before the subject of a test copy.
@@ -36,8 +35,7 @@ def test_copy(session: Session, mailer: Mailer, delivery: Delivery) -> Envelope:
     to = invitations.account_address(mailer.opener, mailer.index, lead)
     language = lead.language
     if delivery.sealed_arguments is not None:
-        opened = mailer.opener.open(delivery.sealed_arguments, TEST_LANGUAGE)
-        language = known_language(opened.decode())
+        language = known_language(_said(mailer, delivery))
     spoken = IssueText.from_issue(newsletter).of(language)[2]
     prefix = f"[{mailer.renderer.words(spoken, TEST_MARK)}] "
     wire = issue_mailer.build(mailer, newsletter, language, prefix=prefix, copy_for="lead")
@@ -88,9 +86,8 @@ def office_acted_email(session: Session, mailer: Mailer, delivery: Delivery) -> 
     """Tell a lead what the office did with an issue of their group, as long as that is so."""
     newsletter = _issue(session, delivery)
     lead, _group = require_lead(session, mailer, delivery, newsletter.group)
-    opened = mailer.opener.open(delivery.sealed_arguments or b"", oversight.WHAT_WAS_DONE)
-    done = oversight.last_action(newsletter)
-    if opened.decode() != done:
+    done = release.last_action(newsletter)
+    if _said(mailer, delivery) != done:
         raise SkipDelivery(State.WITHDRAWN)
     url = mailer.links.page("releases.sending", lead.language, public_id=newsletter.public_id)
     return to_account(
@@ -115,6 +112,12 @@ def _copy(
     }
     message = wire.fill({name: values[name] for name in wire.slots})
     return Envelope(mailer.names.return_path(delivery.id), to, message)
+
+
+def _said(mailer: Mailer, delivery: Delivery) -> str:
+    """Open the one word that an email about an issue says beside its row."""
+    place = f"{SEALED_ARGUMENTS}/{delivery.kind}"
+    return mailer.opener.unwrap(delivery.sealed_arguments or b"", place, "").decode()
 
 
 def _issue(session: Session, delivery: Delivery) -> Newsletter:

@@ -1,6 +1,9 @@
-"""A lead's verbs about an issue: release, undo, pause, resume, stop; and where it stands."""
+"""Verbs about an issue: release, undo, pause, resume, stop; and where it stands.
 
-from collections.abc import Iterable
+A page sets marks on the issue, which the engine reads before each chunk; the worker moves copies.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -14,15 +17,15 @@ from belong_mail.core import audit
 from belong_mail.core.audit import Kind
 from belong_mail.core.db import now
 from belong_mail.core.encryption import Sealer
-from belong_mail.delivery import outbox
+from belong_mail.core.jobs import seal_job
 from belong_mail.delivery import pause as delivery_pause
 from belong_mail.delivery.models import UNFINISHED, Delivery
 from belong_mail.groups import service as groups
 from belong_mail.groups.models import Group
 from belong_mail.members.models import Subscription
 from belong_mail.newsletters import approval
+from belong_mail.newsletters.jobs import FollowIssue, SendTestCopies
 from belong_mail.newsletters.models import Newsletter
-from belong_mail.newsletters.rendering import IssueText
 from belong_mail.newsletters.service import (
     InvalidState,
     SecondYesMissing,
@@ -31,8 +34,8 @@ from belong_mail.newsletters.service import (
     require_valid,
 )
 
-# Where the language of a test copy is sealed.
-TEST_LANGUAGE = "deliveries.sealed_arguments"
+# Pause, resume, …: raises InvalidState where that cannot be done.
+Verb = Callable[[Session, Newsletter], None]
 UNDO_MINUTES = (1, 10, 60)
 # Single messages about an issue.
 OF_AN_ISSUE = (
@@ -104,10 +107,9 @@ def record(session: Session, kind: Kind, newsletter: Newsletter) -> None:
 
 
 def pause(session: Session, newsletter: Newsletter) -> None:
-    """Send nothing more until the issue is resumed. Raises InvalidState."""
+    """Mark an issue, of which nothing more is sent until it is resumed. Raises InvalidState."""
     is_going = Newsletter.paused_at.is_(None), *QUEUED
     _change(session, newsletter, Kind.PAUSED, *is_going, paused_at=now())
-    delivery_pause.pause(session, newsletter.id)
 
 
 def resume(session: Session, newsletter: Newsletter) -> None:
@@ -116,13 +118,43 @@ def resume(session: Session, newsletter: Newsletter) -> None:
     is_paused = Newsletter.paused_at.is_not(None), Newsletter.stopped_at.is_(None)
     going = {"paused_at": None, "is_refused": False, "is_late": False, "resumed_at": now()}
     _change(session, newsletter, Kind.RESUMED, *is_paused, **going)
-    delivery_pause.resume(session, newsletter.id)
 
 
 def stop(session: Session, newsletter: Newsletter) -> None:
-    """Stop an issue for good: what has not left is withdrawn. Raises InvalidState."""
+    """Mark an issue as stopped for good: what has not left stays here. Raises InvalidState."""
     _change(session, newsletter, Kind.STOPPED, *QUEUED, stopped_at=now())
-    delivery_pause.stop(session, newsletter.id)
+
+
+def ask(
+    session: Session,
+    sealer: Sealer,
+    newsletter: Newsletter,
+    verb: Verb,
+    office: Account | None = None,
+) -> None:
+    """Do something with an issue on a page: its marks act at once, the worker does the rest.
+
+    That is to move its copies, and to tell its leaders what somebody of the office did.
+    """
+    verb(session, newsletter)
+    by, done = (office.public_id, last_action(newsletter)) if office else ("", "")
+    seal_job(session, sealer, FollowIssue.KIND, FollowIssue(newsletter.public_id, by, done))
+
+
+def act(session: Session, newsletter: Newsletter, verb: Verb) -> None:
+    """Do something with an issue and move its copies: for the worker, and for commands."""
+    verb(session, newsletter)
+    move_copies(session, newsletter)
+
+
+def move_copies(session: Session, newsletter: Newsletter) -> None:
+    """Let an issue's copies wait, go on or stay here, as its marks say."""
+    if newsletter.stopped_at is not None:
+        delivery_pause.stop(session, newsletter.id)
+    elif newsletter.paused_at is not None:
+        delivery_pause.pause(session, newsletter.id)
+    else:
+        delivery_pause.resume(session, newsletter.id)
 
 
 def retire(session: Session, group: Group) -> None:
@@ -137,7 +169,7 @@ def retire(session: Session, group: Group) -> None:
     queued = select(Newsletter).where(issues, Newsletter.queued_at.is_not(None))
     for newsletter in session.scalars(queued).all():
         if issue_status(session, newsletter).state in {"sending", "paused"}:
-            stop(session, newsletter)
+            act(session, newsletter, stop)
     members = select(Subscription.id).where(Subscription.group_id == group.id)
     delivery_pause.withdraw(
         session, Delivery.subscription_id.in_(members), Delivery.newsletter_id.is_(None)
@@ -156,25 +188,25 @@ def other_leads(session: Session, newsletter: Newsletter, account: Account) -> l
 
 
 def ask_for_test(
-    session: Session, sealer: Sealer, newsletter: Newsletter, readers: Iterable[Account]
+    session: Session, sealer: Sealer, newsletter: Newsletter, readers: list[Account]
 ) -> None:
-    """Mail the issue, as it is now and in each language it is written in, to leads of its group.
-
-    Where it is written in one language, what surrounds its words is in each reader's.
-    """
+    """Have the issue mailed, as it is now and in each language it is written in, to its leaders."""
     record(session, Kind.TEST_SENT, newsletter)
-    written = IssueText.from_issue(newsletter).written_in()
-    languages = written if len(written) > 1 else [""]
-    for reader in readers:
-        for code in languages:
-            sealed = sealer.seal(code.encode(), TEST_LANGUAGE) if code else None
-            outbox.post(
-                session,
-                "newsletter-test",
-                account_id=reader.id,
-                about_id=newsletter.id,
-                sealed_arguments=sealed,
-            )
+    wanted = SendTestCopies(newsletter.public_id, [each.public_id for each in readers])
+    seal_job(session, sealer, SendTestCopies.KIND, wanted)
+
+
+def last_action(newsletter: Newsletter) -> str:
+    """Say in a word what was done with an issue the last time, by its own row."""
+    if newsletter.stopped_at is not None:
+        return "stopped"
+    if newsletter.paused_at is not None:
+        return "paused"
+    if newsletter.resumed_at is not None:
+        return "resumed"
+    if newsletter.due_at is not None or newsletter.queued_at is not None:
+        return "sent"
+    return "held" if newsletter.held_at is not None else "canceled"
 
 
 def issue_status(session: Session, newsletter: Newsletter) -> IssueStatus:
@@ -224,4 +256,5 @@ def _change(
     changed = update(Newsletter).where(Newsletter.id == newsletter.id, *is_so).values(values)
     if session.scalar(changed.returning(Newsletter.id)) is None:
         raise InvalidState
+    session.refresh(newsletter)
     record(session, kind, newsletter)

@@ -54,7 +54,7 @@ def _let_go(session: Session, issue: Newsletter, form: ReleaseForm) -> str:
         key = limit_key(f"approve/{issue.group.public_id}")
         told = rate_limits.try_use(session, key, TO_COLLEAGUES_RATE, now(), table=Limit)
         wanted = asking.Wanted(later, minutes, is_told=told is not None)
-        asking.ask(session, issue, signed_in(), wanted)
+        asking.ask(session, services().sealer, issue, signed_in(), wanted)
         return url_for("approvals.approve", public_id=issue.public_id)
     issue_release.release(session, issue, form.due_at(), signed_in().id)
     return url_for(".sending", public_id=issue.public_id)
@@ -100,7 +100,7 @@ def undo(public_id: str) -> ResponseReturnValue:
 @for_leads
 def pause(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
-        issue_release.pause(session, _issue(session, public_id))
+        _ask(session, public_id, issue_release.pause)
     return redirect(url_for(".sending", public_id=public_id), 303)
 
 
@@ -108,7 +108,7 @@ def pause(public_id: str) -> ResponseReturnValue:
 @for_leads
 def resume(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
-        issue_release.resume(session, _issue(session, public_id))
+        _ask(session, public_id, issue_release.resume)
     return redirect(url_for(".sending", public_id=public_id), 303)
 
 
@@ -120,7 +120,7 @@ def stop(public_id: str) -> ResponseReturnValue:
     with transaction() as session:
         issue = _issue(session, public_id)
         if form.validate_on_submit():
-            issue_release.stop(session, issue)
+            issue_release.ask(session, services().sealer, issue, issue_release.stop)
             return redirect(url_for(".sending", public_id=public_id), 303)
         return _page("stop", issue, form=form)
 
@@ -185,6 +185,10 @@ def _release_page(
 
 def _image_url(public_id: str, image: Image) -> str:
     return url_for("pictures.show", public_id=public_id, picture_id=image.public_id)
+
+
+def _ask(session: Session, public_id: str, verb: issue_release.Verb) -> None:
+    issue_release.ask(session, services().sealer, _issue(session, public_id), verb)
 
 
 def _issue(session: Session, public_id: str) -> Newsletter:

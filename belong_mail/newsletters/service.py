@@ -321,9 +321,9 @@ def queue_due(
     return queued
 
 
-def send_copy(session: Session, newsletter: Newsletter, sealed_to: bytes) -> None:
-    """Ask for one more copy of a queued issue, to an address that is no member's."""
-    outbox.post(session, "newsletter-copy", sealed_to=sealed_to, about_id=newsletter.id)
+def send_copy(session: Session, newsletter: Newsletter) -> None:
+    """Ask for one more copy of a queued issue, to the office's inbox."""
+    outbox.post(session, "newsletter-copy", sealed_to=outbox.UNNAMED, about_id=newsletter.id)
 
 
 def _hold(session: Session, newsletter: Newsletter) -> None:
@@ -371,6 +371,8 @@ def report(session: Session, newsletter: Newsletter) -> dict[str, int]:
     for name, number, resent in session.execute(union_all(*parts)):
         counts[name] += number or 0
         counts["resent"] += resent or 0
+    if newsletter.stopped_at is not None:  # also before the worker has withdrawn them
+        counts[State.WITHDRAWN] += counts.pop(State.QUEUED, 0) + counts.pop(State.DEFERRED, 0)
     return {name: counts[name] for name in ("recipients", *(s.value for s in State), "resent")}
 
 

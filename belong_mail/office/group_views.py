@@ -1,6 +1,5 @@
 """The office's pages about groups: what they are, the lists they bring, what goes out to them."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -260,7 +259,6 @@ def _import_page(session: Session, group: Group, form: ImportForm) -> str:
 
 
 office_newsletters = Blueprint("office_newsletters", __name__, url_prefix="/office/newsletters")
-Verb = Callable[[Session, Newsletter], None]
 
 
 @office_newsletters.get("")
@@ -360,13 +358,11 @@ def cancel(public_id: str) -> ResponseReturnValue:
     return redirect(url_for(".issues", done="canceled"), 303)
 
 
-def _do(public_id: str, verb: Verb) -> ResponseReturnValue:
+def _do(public_id: str, verb: release.Verb) -> ResponseReturnValue:
     """Do something with an issue, and have the leads of its group told."""
     with transaction() as session:
         issue = oversight.find_released(session, public_id)
-        verb(session, issue)
-        session.refresh(issue)
-        oversight.tell_leads(session, services().sealer, issue, signed_in())
+        release.ask(session, services().sealer, issue, verb, signed_in())
     return redirect(url_for(".show", public_id=public_id, done=1), 303)
 
 

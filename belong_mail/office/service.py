@@ -66,7 +66,7 @@ class Inbox:
     """What came in and waits: never what anyone wrote."""
 
     threads: list[ThreadStatus]
-    undelivered: list[tuple[ContactMessage, Delivery]]
+    undelivered: list[tuple[ContactMessage, Delivery | None]]
 
 
 def inbox(session: Session) -> Inbox:

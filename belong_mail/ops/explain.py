@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from belong_mail.accounts.commands import address_argument, keys_here
 from belong_mail.contact import service as contact
+from belong_mail.contact.tasks import RECEIPT
 from belong_mail.core.db import now
 from belong_mail.core.decryption import BlindIndex, DecryptionError, Keyring, Opener
 from belong_mail.core.rate_limits import (
@@ -33,7 +34,6 @@ from belong_mail.mail.address import InvalidAddress, Staff, check, normalise
 from belong_mail.ops import key_check
 from belong_mail.web.context import services, transaction
 
-ACKNOWLEDGED = "contact-received"
 HOUR_MINUTES = 60
 # Of other addresses than staff's, members alone get an answer.
 MY_GROUPS = "My groups"
@@ -86,7 +86,7 @@ ACTS: Final = (
     ),
     Act(
         "Write to the office",
-        (ACKNOWLEDGED,),
+        (RECEIPT,),
         ACKNOWLEDGEMENT_RATE,
         b"",
         "ack/{}",
@@ -127,7 +127,7 @@ def explain_command(address: str) -> None:
             raise click.ClickException(" ".join(faults))
         lines = explain(session, opener, index, identity, is_staff=staff.admits(identity))
         told = contact.ContactData(TOLD_TOPIC, TOLD)
-        contact.receive(session, services().sealer, given.contact_inbox, told, now())
+        contact.receive(session, services().sealer, contact.new_reference(), told, now())
     click.echo("\n".join(lines))
 
 
@@ -165,9 +165,6 @@ def _sent_to(session: Session, opener: Opener, identity: str) -> list[Delivery]:
 def _recipient(opener: Opener, delivery: Delivery) -> str:
     """Return the normalised address that an email is for; empty where it does not open."""
     try:
-        if delivery.kind == ACKNOWLEDGED:
-            opened = opener.open(delivery.sealed_to or b"", contact.RECIPIENT_COLUMN)
-            return normalise(opened.decode())
         return normalise(read_posted(opener, delivery)[0])
     except (DecryptionError, ValueError):
         return ""

@@ -25,16 +25,6 @@ class Rights:
 
 
 READS = Rights()
-# The kinds of mail that a page asks for; the worker asks for all others.
-SENT_BY_THE_WEB = (
-    "contact-message",
-    "contact-received",
-    "newsletter-test",
-    "approve-issue",
-    "office-acted",
-    "welcome-member",
-)
-_kinds = ", ".join(f"'{kind}'" for kind in SENT_BY_THE_WEB)
 
 
 # All that the web may read, and what more it may do there.
@@ -58,21 +48,13 @@ WEB = {
         update="proven_at",
         may_delete=True,
     ),
-    "chunks": Rights(update="inserted is_halted"),
+    "chunks": READS,
     "thread_entries": Rights("thread_id is_office sealed written_at"),
     "contact_messages": Rights(
-        "reference group_id sealed received_at thread_id", update="thread_id"
+        "reference group_id sealed received_at thread_id"
     ),
     "threads": Rights("reference receipt_key topic last_at", update="last_at"),
-    "deliveries": Rights(
-        "kind subscription_id account_id sealed_to about_id sealed_arguments"
-        " state created_at due_at attempts deaths resent is_dot_sent",
-        update="state created_at due_at finished_at",
-        rows=(
-            ("INSERT", f"kind IN ({_kinds}) AND newsletter_id IS NULL AND state = 'queued'"),
-            ("UPDATE", "newsletter_id IS NOT NULL"),
-        ),
-    ),
+    "deliveries": READS,
     "flyers": Rights(
         "public_id newsletter_id title content size pages is_tagged", may_delete=True
     ),

@@ -54,7 +54,7 @@ def uncertain(session: Session, uncertain: timedelta | None) -> int:
         doubtful = {"state": State.UNCERTAIN, "lost_at": at, "finished_at": at, "due_at": again}
         session.execute(update(Delivery).where(*theirs).values({**doubtful, "claimed_by": None}))
         if issue.paused_at is None and issue.stopped_at is None:
-            release.pause(session, issue)
+            release.act(session, issue, release.pause)
             number += 1
     return number
 

@@ -54,7 +54,6 @@ HOST_CHECK_SHARE = 10
 # How often a terminal hears what still waits.
 TELL_SECONDS = 1.0
 JOBS_AT_ONCE = 100
-MAX_FAILURES = 3
 # Until a request is tried again whose statement took too long.
 SLOW_REQUEST_REST = timedelta(minutes=5)
 # Why we are on hold while our keys do not open what is in the database.
@@ -313,7 +312,7 @@ class Worker:
         """List requests that may be read now: of those that look an address up, not too many."""
         is_lookup = Job.kind.in_(LOOKUPS)
         due = select(Job.id, is_lookup, Job.kind == pipe.RETURNED).where(Job.due_at <= at)
-        due = due.where(Job.failures < MAX_FAILURES)
+        due = due.where(Job.failures < jobs.MAX_FAILURES)
         people_first = due.order_by(Job.kind == pipe.RETURNED, Job.id).limit(JOBS_AT_ONCE)
         found = list(session.execute(people_first))
         asking = [row for row in found if row[1]]
@@ -329,7 +328,7 @@ class Worker:
         with self._sessions.begin() as session:
             for newsletter in newsletters.queue_due(session, self._may_go_out, self._is_fit):
                 if self._services.settings.copy_to_office:
-                    newsletters.send_copy(session, newsletter, self._services.seal_to_office())
+                    newsletters.send_copy(session, newsletter)
         return True
 
     def _plan_more(self) -> bool:

@@ -31,7 +31,7 @@ def go_on(scenario: BounceScenario, issue: str) -> None:
         found = newsletters.find(session, issue)
         assert found is not None
         assert found.is_refused
-        release.resume(session, found)
+        release.act(session, found, release.resume)
         assert not found.is_refused
     scenario.worker.drain()
 

@@ -61,6 +61,7 @@ def test_the_message_is_kept_sealed_before_the_thanks(
         "name": "Ada Lovelace",
         "address": "Ada@dpsk12.org",
         "to": "",
+        "language": "en",
     }
     raw = repr(dump_of(services))
     for word in ("interpreter", "Lovelace", "Ada@"):
@@ -83,6 +84,7 @@ def test_who_leaves_out_name_and_address_leaves_nothing_of_themselves(
         "name": "",
         "address": "",
         "to": "",
+        "language": "en",
     }
     columns = {column.key for column in ContactMessage.__table__.columns}
     assert columns == {"id", "reference", "group_id", "sealed", "received_at", "thread_id"}

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from belong_mail.contact import service as contact
 from belong_mail.contact.models import ContactMessage
 from belong_mail.core.db import now
+from belong_mail.core.jobs import MAX_FAILURES, Job
 from belong_mail.core.services import Services
 from belong_mail.delivery.models import Delivery
 from belong_mail.ops import rooms
@@ -37,6 +38,8 @@ def undelivered(services: Services) -> list[str]:
     with services.reading.begin() as session:
         return [
             f"{message.reference} {each.state} {each.code or ''} {each.phrase or ''}".rstrip()
+            if each
+            else f"{message.reference} unread"
             for message, each in contact.undelivered(session)
         ]
 
@@ -96,6 +99,7 @@ def test_one_that_was_tried_for_days_is_given_days_again(
 ) -> None:
     relay.always(f"RCPT {OFFICE}", "450 4.2.1 Later")
     write(visitor, services)
+    assert worker._read_requests()
     with services.writing.begin() as session:
         [delivery] = session.scalars(select(Delivery))
         delivery.created_at -= timedelta(days=5)
@@ -138,3 +142,29 @@ def test_one_whose_answer_was_lost_once_is_tried_again_and_told_of_by_nobody(
     with services.writing.begin() as session:
         rooms.purge_all(session, now() + timedelta(days=31))
         assert len(session.scalars(select(ContactMessage)).all()) == 1
+
+
+@ALARM
+@pytest.mark.parametrize("loss", ["put aside", "deleted"])
+def test_a_message_that_the_worker_does_not_read_is_told_of_and_sent_by_the_office(
+    loss: str, visitor: Visitor, services: Services, worker: Worker, relay: Server
+) -> None:
+    """The web may delete the job, or write one that nobody can read, and not the message."""
+    reference = write(visitor, services)
+    with services.writing.begin() as session:
+        [job] = session.scalars(select(Job))
+        job.sealed, job.failures = b"spoiled", MAX_FAILURES
+        if loss == "deleted":
+            session.delete(job)
+    late = timedelta(minutes=16 if loss == "deleted" else 2)
+    assert undelivered(services) == ([] if loss == "deleted" else [f"{reference} unread"])
+    with time_machine.travel(now() + late):
+        worker.drain()
+        assert undelivered(services) == [f"{reference} unread"]
+        worker.drain()
+        subjects = [mail["Subject"] for mail in relay.to(OPERATOR)]
+        assert "Messages to the office or to group leaders were not delivered" in subjects
+        assert resend(services) == 1
+        worker.drain()
+        assert undelivered(services) == []
+    assert ["need a room" in text_of(mail) for mail in relay.to(OFFICE)] == [True]

@@ -114,7 +114,7 @@ def test_a_copy_that_may_have_arrived_is_never_said_to_have_been_withdrawn(
         if what == "the member leaves":
             members.leave(session, session.scalars(select(Subscription.public_id)).one())
         else:
-            release.stop(session, session.get_one(Newsletter, doubtful))
+            release.act(session, session.get_one(Newsletter, doubtful), release.stop)
     worker.drain()
     clock.shift(LATER)
     worker.drain()
@@ -129,12 +129,12 @@ def test_what_is_in_doubt_waits_while_its_issue_is_paused_then_is_sent_once_more
 ) -> None:
     [before] = deliveries(services)
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, doubtful))
+        release.act(session, session.get_one(Newsletter, doubtful), release.pause)
     clock.shift(LATER)
     worker.drain()
     assert deliveries(services)[0].due_at == before.due_at, "Nobody took it in hand."
     with services.writing.begin() as session:
-        release.resume(session, session.get_one(Newsletter, doubtful))
+        release.act(session, session.get_one(Newsletter, doubtful), release.resume)
     worker.drain()
     assert books(services, doubtful) == {"recipients": 1, "accepted": 1, "resent": 1}
     assert len(relay.accepted) == 2
@@ -147,10 +147,10 @@ def test_days_for_which_an_issue_was_paused_are_not_taken_from_its_tries(
     relay.always("RCPT", "451 4.3.0 Later")
     worker.drain()
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
     clock.shift(timedelta(days=3))
     with services.writing.begin() as session:
-        release.resume(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.resume)
     worker.drain()
     assert books(services, issue) == {"recipients": 1, "deferred": 1}
 

@@ -103,7 +103,7 @@ class Issues:
         settling.recover(session, self._lock, timedelta(minutes=15))
 
     def stop(self, session: Session) -> None:
-        release.stop(session, session.get_one(Newsletter, self.id))
+        release.act(session, session.get_one(Newsletter, self.id), release.stop)
 
     def leave(self, session: Session) -> None:
         member = session.scalars(select(Subscription.public_id).limit(1)).one()

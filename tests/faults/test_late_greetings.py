@@ -46,14 +46,14 @@ def pause(services: Services, issue: str) -> None:
     with services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
-        release.pause(session, found)
+        release.act(session, found, release.pause)
 
 
 def stop(services: Services, issue: str) -> None:
     with services.writing.begin() as session:
         found = newsletters.find(session, issue)
         assert found is not None
-        release.stop(session, found)
+        release.act(session, found, release.stop)
 
 
 def drain_while_late(scene: Scene, verb: str, meanwhile: Callable[[], None]) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import delete
 
 from belong_mail.core.decryption import Keyring
+from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery import claims
 from belong_mail.delivery.dispatcher import IssuePaused
@@ -137,6 +139,27 @@ def test_what_is_stopped_or_paused_before_any_mail_left_went_to_nobody(
         assert said in page
 
 
+@on_both("claims")
+@pytest.mark.parametrize("verb", ["pause", "stop"])
+def test_a_pause_or_a_stop_acts_by_its_mark_before_the_worker_reads_of_it(
+    verb: str,
+    lead: Visitor,
+    services: Services,
+    keyring: Keyring,
+    worker: Worker,
+    relay: Server,
+) -> None:
+    with services.writing.begin() as session:
+        make_members(session, keyring, 40)
+        issue = queue_issue(session)
+    already = len(relay.accepted)
+    assert press(lead, issue, verb) == 303
+    with services.writing.begin() as session:
+        session.execute(delete(Job))
+    worker.drain()
+    assert len(relay.accepted) == already
+
+
 @on_both("locks")
 def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
     services: Services, keyring: Keyring, worker: Worker
@@ -151,7 +174,7 @@ def test_a_copy_that_was_claimed_before_a_pause_is_not_written_after_it(
     assert len(ids) == 2
     with services.writing.begin() as session:
         assert [write().recipient for _, write in mailer.read(session, ids)] != []
-        release.pause(session, session.get_one(Newsletter, issue.id))
+        release.act(session, session.get_one(Newsletter, issue.id), release.pause)
     with services.writing.begin() as session:
         for _, write in mailer.read(session, ids):
             with pytest.raises(IssuePaused):

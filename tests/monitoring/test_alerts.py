@@ -10,7 +10,7 @@ from belong_mail.core.decryption import Keyring
 from belong_mail.core.rate_limits import WorkerLimit
 from belong_mail.core.services import Services
 from belong_mail.delivery import outbox
-from belong_mail.delivery.mailer import post_to_address
+from belong_mail.delivery.mailer import SEALED_TO, post_to_address
 from belong_mail.delivery.models import Delivery
 from belong_mail.monitoring import alerts
 from belong_mail.newsletters import release
@@ -69,7 +69,7 @@ def test_what_waits_because_a_lead_paused_it_is_no_alarm(
     relay.always("MAIL", "421 4.3.2 Closing")
     work(services, keyring)
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
         session.execute(update(Delivery).values(due_at=now()))
     assert work(services, keyring, minutes=16) == 0
 
@@ -113,7 +113,7 @@ def test_no_row_lets_an_alert_go_to_anyone_who_is_not_set(
 ) -> None:
     """Neither a forged one, nor one whose address the settings name no more."""
     with services.writing.begin() as session:
-        for sealed_to in (services.seal_to("eve@dpsk12.org"), b"forged"):
+        for sealed_to in (services.sealer.seal(b"eve@dpsk12.org", SEALED_TO), b"forged"):
             outbox.post(session, alerts.ALERT, sealed_to=sealed_to)
         for address in ("eve@dpsk12.org", OPERATOR):
             post_to_address(

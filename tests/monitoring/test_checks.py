@@ -343,7 +343,7 @@ def test_try_now_leaves_what_is_paused_and_what_is_in_doubt(
     before = [one.due_at for one in deliveries(services)]
     assert {one.state for one in deliveries(services)} == {State.UNCERTAIN}
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
     assert cli.invoke(args=["outbox", "retry"]).output.startswith("Messages due now: 0.")
     assert [one.due_at for one in deliveries(services)] == before
 

@@ -133,7 +133,7 @@ def test_whatever_changes_what_waits_is_counted(services: Services, sent: int, w
     with services.writing.begin() as session:
         issue = session.get_one(Newsletter, sent)
         if what == "stop":
-            release.stop(session, issue)
+            release.act(session, issue, release.stop)
         elif what == "erase":
             erasure.forget_subscriptions(session, list(session.scalars(select(Subscription))))
         elif what == "expire":
@@ -236,7 +236,7 @@ def test_an_issue_of_which_something_waits_has_not_ended(
         elif waits == "planned":
             newsletter.planned_to = 90
         else:
-            release.pause(session, newsletter)
+            release.act(session, newsletter, release.pause)
     settle(services)
     assert ended_issues(services) == []
     assert sum(books(services, sent).values()) == 2 * (MEMBERS + (waits == "unclaimed"))

@@ -149,12 +149,12 @@ def test_an_issue_that_is_paused_while_it_is_planned_waits_and_then_goes_on(
 ) -> None:
     issue = begin(services, keyring)
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
     worker.drain()
     assert reached(relay) == []
     assert books(services, issue) == {"recipients": MEMBERS, "queued": MEMBERS}
     with services.writing.begin() as session:
-        release.resume(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.resume)
     worker.drain()
     assert reached(relay) == names(*range(MEMBERS))
 
@@ -164,8 +164,8 @@ def test_an_issue_that_is_stopped_while_it_is_planned_goes_to_nobody_else(
 ) -> None:
     issue = begin(services, keyring)
     with services.writing.begin() as session:
-        release.pause(session, session.get_one(Newsletter, issue))
-        release.stop(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.pause)
+        release.act(session, session.get_one(Newsletter, issue), release.stop)
     worker.drain()
     assert reached(relay) == []
     assert books(services, issue) == {"recipients": MEMBERS, "withdrawn": MEMBERS}

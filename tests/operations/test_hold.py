@@ -400,7 +400,7 @@ def test_copies_taken_for_uncertain_leave_again_only_if_doubt_is_to_be_sent_agai
     with services.writing.begin() as session:
         newsletter = session.get_one(Newsletter, issue)
         assert newsletter.paused_at is not None
-        release.resume(session, newsletter)
+        release.act(session, newsletter, release.resume)
     assert drain(environment)[0] == 0
     is_again = settings["BELONG_UNCERTAIN"] == "0"
     assert len(relay.accepted) == (2 if is_again else 0)

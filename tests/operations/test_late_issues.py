@@ -200,7 +200,7 @@ def test_a_lead_who_has_decided_gets_no_question_about_it(
     relay.always("MAIL", AWAY)
     wait(clock, worker, 70)
     with services.writing.begin() as session:
-        release.stop(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.stop)
     relay.usual()
     wait(clock, worker, 10)
     assert asked(relay) == 0
@@ -227,7 +227,7 @@ def test_the_question_names_the_reason_in_the_leads_language(
 
 def _go_on(services: Services, issue: int) -> None:
     with services.writing.begin() as session:
-        release.resume(session, session.get_one(Newsletter, issue))
+        release.act(session, session.get_one(Newsletter, issue), release.resume)
 
 
 def _name(services: Services, issue: int) -> str:

@@ -172,8 +172,6 @@ def test_what_still_needs_an_older_key_is_explained(
     counted = still_needed(given)
     assert {words.partition(":")[0] for words in counted} == {
         "1 contact_messages.sealed",
-        "1 deliveries.sealed_arguments",
-        "2 deliveries.sealed_to",
     }
     assert all("deleted" in words for words in counted)
 

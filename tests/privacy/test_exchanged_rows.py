@@ -513,9 +513,8 @@ def test_a_forged_request_mails_nobody_outside_the_district(scenario: Scenario) 
         seal_job(session, seal, "my-groups", asked)
         lead = account(session, MALLORY, scenario)
         shared_mailbox.propose_mailbox(session, seal, theirs, lead, STRANGER, "en")
-        written = contact.ContactData("join", "x")
-        message = contact.receive(session, seal, "dps-belong@example.org", written, now())
-        contact.acknowledge(session, seal, message, STRANGER, "en", now())
+        written = contact.ContactData("join", "x", address=STRANGER)
+        contact.receive(session, seal, contact.new_reference(), written, now())
     scenario.worker.drain()
     mailed = [one.recipient for one in scenario.relay.accepted[before:]]
     assert STRANGER not in mailed

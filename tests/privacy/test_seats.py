@@ -69,7 +69,7 @@ def test_a_paused_issue_is_not_even_read_ahead(
 ) -> None:
     with services.writing.begin() as session:
         make_members(session, keyring, 3)
-        release.pause(session, queue_issue(session))
+        release.act(session, queue_issue(session), release.pause)
     worker.drain()
     assert relay.accepted == []
     with services.writing.begin() as session:

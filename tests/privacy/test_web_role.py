@@ -20,11 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import ProgrammingError
 
 from belong_mail.app import create_app
-from belong_mail.core.db import Base, make_engine, now
+from belong_mail.core.db import Base, make_engine
 from belong_mail.core.decryption import Keyring
 from belong_mail.core.services import Services
-from belong_mail.delivery import outbox
-from belong_mail.delivery.models import Delivery, IssueCount
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.ops import grants
 from belong_mail.ops.grants import WEB
@@ -34,8 +32,7 @@ from tests import crawl
 from tests.bounces.mail import complaint
 from tests.browser_client import Visitor, link_to, text_of
 from tests.clients import signed_in
-from tests.counts import count_faults
-from tests.factories import make_member, members_of, queue_issue
+from tests.factories import members_of, queue_issue
 from tests.markers import on_both
 from tests.processes import feed, run
 from tests.servers.smtp import Server
@@ -60,10 +57,10 @@ DEFINING = (
     "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
     "CREATE ROLE mine",
     "ALTER TABLE deliveries ADD COLUMN mine int",
-    "ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE groups DISABLE ROW LEVEL SECURITY",
     "DROP TABLE limits",
-    "DROP POLICY belong_web_update ON deliveries",
-    "CREATE POLICY mine ON deliveries FOR UPDATE USING (true)",
+    "DROP POLICY belong_web_update ON groups",
+    "CREATE POLICY mine ON groups FOR UPDATE USING (true)",
     "SET session_replication_role = replica",
     "COPY limits FROM PROGRAM 'true'",
 )
@@ -139,29 +136,10 @@ def test_what_names_or_hides_somebody_is_the_workers_alone() -> None:
     ] == []
     for table in ("accounts", "group_leads", "subscriptions", "suppressions", "rendered_issues"):
         assert WEB.get(table, grants.READS).insert == ""
+    assert {WEB["deliveries"], WEB["chunks"]} == {grants.READS}
     assert {name for rights in WEB.values() for name in rights.insert.split()} <= {
         name for _, name in COLUMNS
     }
-
-
-@on_postgresql
-def test_the_web_asks_for_no_mail_but_its_pages_own_and_withdraws_none(
-    services: Services, keyring: Keyring, web: Engine
-) -> None:
-    with services.writing.begin() as session:
-        member = make_member(session, keyring, "ada@dpsk12.org").id
-        outbox.post(session, "my-copy", subscription_id=member)
-    for kind, state in (
-        ("my-copy", "queued"),
-        ("introduce-member", "queued"),
-        ("confirm-subscription", "queued"),
-        ("welcome-member", "accepted"),
-    ):
-        asked = insert(Delivery).values(kind=kind, subscription_id=member, state=state)
-        assert "violates row-level security" in refusal(web, asked)
-    with web.begin() as connection:
-        assert connection.execute(update(Delivery).values(state="withdrawn")).rowcount == 0
-        connection.execute(insert(Delivery).values(kind="welcome-member", subscription_id=member))
 
 
 @on_postgresql
@@ -172,24 +150,6 @@ def test_the_web_deletes_no_sent_issue_and_plans_none(services: Services, web: E
         assert connection.execute(delete(Newsletter)).rowcount == 0
     planned = insert(Newsletter).values(group_id=group_id, planned_to=0)
     assert "violates row-level security" in refusal(web, planned)
-
-
-@on_postgresql
-def test_what_the_web_withdraws_is_counted(
-    services: Services, keyring: Keyring, web: Engine
-) -> None:
-    """Though its role may not write counts: `deliveries` does."""
-    with services.writing.begin() as session:
-        member = make_member(session, keyring, "ada@dpsk12.org")
-        copy = Delivery(kind="newsletter", subscription_id=member.id)
-        copy.newsletter_id = queue_issue(session).id
-        session.add(copy)
-    with web.begin() as connection:
-        withdrawn = update(Delivery).values(state="withdrawn", finished_at=now(), due_at=None)
-        assert connection.execute(withdrawn).rowcount == 1
-    with services.reading.begin() as session:
-        assert count_faults(session) == []
-    assert "permission denied" in refusal(web, update(IssueCount).values(number=9))
 
 
 @pytest.fixture
@@ -283,7 +243,7 @@ def test_the_doctor_says_whether_the_webs_role_has_exactly_its_rights(
             "lacks 1 rights that it needs, such as: DELETE manage_sessions",
         ),
         (f"GRANT SELECT (reason) ON suppressions TO {role}", "SELECT some of suppressions"),
-        ("ALTER TABLE deliveries DISABLE ROW LEVEL SECURITY", "such as: ALL ROWS deliveries"),
+        ("ALTER TABLE groups DISABLE ROW LEVEL SECURITY", "such as: ALL ROWS groups"),
         ("CREATE POLICY more ON groups USING (true)", "such as: POLICY groups more"),
         (f"GRANT CREATE ON SCHEMA public TO {role}", "CREATE in the schema"),
         ("GRANT INSERT ON group_leads TO PUBLIC", "such as: INSERT group_leads"),

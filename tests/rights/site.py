@@ -272,7 +272,7 @@ def make_objects(session: Session, services: Services, slug: str, lead: Account)
     draft, sent = newsletters.draft(session, group, "Tea", "Come."), queue_issue(session, slug)
     asked = newsletters.draft(session, group, "Cake", "Come too.")
     if slug == OWN:
-        asking.ask(session, asked, lead, asking.Wanted(None, 10, is_told=False))
+        asking.ask(session, services.sealer, asked, lead, asking.Wanted(None, 10, is_told=False))
     meeting = plan_meeting(session, slug)
     question = add_question(session, group, "text", {"en": "Which snack?"}, [])
     named = {

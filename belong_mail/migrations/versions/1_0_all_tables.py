@@ -781,11 +781,9 @@ COUNTING_IN_SQLITE = (
 )
 
 # A statement's rows are counted together. Each backend has rows of its own: none waits for another,
-# so there is no order in which two could lock each other out. It runs with its owner's rights: the
-# web may not write here.
+# so there is no order in which two could lock each other out.
 FUNCTION = """
-CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {schema}.issue_counts AS counts (newsletter_id, state, backend, number, resent)
     SELECT newsletter_id, state, pg_backend_pid(), sum(number), sum(resent) FROM ({moved}) AS moved
