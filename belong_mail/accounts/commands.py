@@ -4,6 +4,7 @@ import click
 
 from belong_mail.accounts import identity_tasks, invitations
 from belong_mail.accounts import service as accounts
+from belong_mail.accounts.right_tasks import NAME_CHARACTERS
 from belong_mail.core import i18n
 from belong_mail.core.decryption import (
     BlindIndex,
@@ -28,6 +29,23 @@ CHANGED = (
 )
 
 
+def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Refuse what is no name: it is stored in the clear."""
+    if "@" in name or len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise click.BadParameter(
+            f"Give a name of at most {NAME_CHARACTERS} characters, no address."
+        )
+    return name.strip()
+
+
+name_option = click.option(
+    "--name",
+    default="",
+    callback=_checked_name,
+    help="What colleagues call this person. Else it's asked for at the first sign-in.",
+)
+
+
 @click.group("lead")
 def lead_commands() -> None:
     """Invite, remove and count group leaders."""
@@ -39,7 +57,8 @@ def lead_commands() -> None:
 @click.option(
     "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
 )
-def invite_lead(address: str, slug: str, language: str | None) -> None:
+@name_option
+def invite_lead(address: str, slug: str, language: str | None, name: str) -> None:
     """Invite ADDRESS, a work address, to lead a group.
 
     The invitation works for 7 days. Run the command again to send a new one. Without ADDRESS, it
@@ -50,7 +69,9 @@ def invite_lead(address: str, slug: str, language: str | None) -> None:
     with transaction() as session:
         group = require_group(session, slug)
         with refusing(DecryptionError, words=CHANGED):
-            is_asked = invitations.ask_to_lead(session, opener, index, group, address, language)
+            is_asked = invitations.ask_to_lead(
+                session, opener, index, group, address, language, name
+            )
     if is_asked:
         say(f"Invited to lead {_in_sentence(group)}. The invitation works for 7 days.")
     else:
@@ -120,7 +141,8 @@ def office_commands() -> None:
 @click.option(
     "--language", type=click.Choice(list(i18n.NAMES)), help="Language of our emails to this person."
 )
-def invite_office(address: str, language: str | None) -> None:
+@name_option
+def invite_office(address: str, language: str | None, name: str) -> None:
     """Invite ADDRESS, a work address, to work for the office.
 
     They accept from that mailbox, within 7 days. Then they have the pages of the office, and can
@@ -130,7 +152,7 @@ def invite_office(address: str, language: str | None) -> None:
     opener, index = keys_here()
     _refuse_strangers(address)
     with transaction() as session, refusing(DecryptionError, words=CHANGED):
-        is_asked = invitations.ask_for_office(session, opener, index, address, language)
+        is_asked = invitations.ask_for_office(session, opener, index, address, language, name)
     if is_asked:
         say("Invited to work for the office. The invitation works for 7 days.")
     else:

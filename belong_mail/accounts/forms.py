@@ -1,10 +1,73 @@
 """The sign-in form: an address; and the button to have a link emailed."""
 
-from wtforms import HiddenField, SubmitField
+from babel.support import LazyProxy
+from flask import request
+from sqlalchemy.orm import Session
+from wtforms import Field, Form, HiddenField, StringField, SubmitField, ValidationError
 from wtforms.validators import DataRequired, Length
 
-from belong_mail.web.forms import BaseForm, PublicForm, email_field, line_field, well_formed
+from belong_mail.accounts import service as accounts
+from belong_mail.accounts.models import Account
+from belong_mail.web.forms import (
+    BaseForm,
+    PublicForm,
+    email_field,
+    line_field,
+    one_line,
+    strip,
+    well_formed,
+)
+from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
+
+
+def no_address(_form: Form, field: Field) -> None:
+    """Refuse an address: it would be stored in the clear."""
+    if "@" in (field.data or ""):
+        raise ValidationError(_("Enter a name, not an email address."))
+
+
+def name_field(label: LazyProxy, hint: LazyProxy) -> StringField:
+    """Ask what somebody is called on the pages of the office and of colleagues."""
+    return StringField(
+        label,
+        description=hint,
+        filters=[strip],
+        validators=[
+            DataRequired(_l("Enter a name.")),
+            Length(max=80, message=_l("Use at most 80 characters.")),
+            one_line,
+            no_address,
+        ],
+    )
+
+
+class OwnNameForm(BaseForm):
+    """Asks somebody who signs in for the first time what to call them, unless the office has said.
+
+    The link that led to it is the authority.
+    """
+
+    class Meta:
+        csrf = False
+
+    name = name_field(
+        _l("What should we call you?"),
+        _l(
+            "A first name, or initials and a school. The office and the other leaders of your group"
+            " see it. Unlike your email address, it’s stored unencrypted."
+        ),
+    )
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        # Only a page that asks for it sends the field.
+        if account.name or (request.method == "POST" and "name" not in request.form):
+            del self.name
+
+    def name_it(self, session: Session, account: Account) -> None:
+        if "name" in self and self.name.data:
+            accounts.rename(session, account, self.name.data)
 
 
 class SignInForm(PublicForm):

@@ -60,6 +60,7 @@ def ask_to_lead(
     group: Group,
     address: str,
     language: str | None = None,
+    name: str = "",
 ) -> bool:
     """Mail an invitation to an address; until it is accepted nothing else goes there.
 
@@ -68,6 +69,7 @@ def ask_to_lead(
     """
     account = get_account(session, opener, index, address)
     account.language = language or account.language
+    account.name = name or account.name
     right = grant_right_from(opener, account, group, None, is_trusted=True)
     leadership = ask_account(session, opener, account, group, right)
     if leadership.accepted_at is not None:
@@ -237,6 +239,7 @@ def ask_for_office(
     index: BlindIndex,
     address: str,
     language: str | None,
+    name: str = "",
 ) -> bool:
     """Mail an invitation to work for the office; False, and no mail, for who does already.
 
@@ -244,6 +247,7 @@ def ask_for_office(
     """
     account = get_account(session, opener, index, address)
     account.language = language or account.language
+    account.name = name or account.name
     if is_proven_office(opener, account):
         return False
     ask_account_for_office(opener, account)

@@ -65,7 +65,7 @@ class BrowserSession(PublicIdBase):
     account_id: Mapped[int] = mapped_column(ForeignKey(Account.id, ondelete="CASCADE"), index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     started_at: Mapped[datetime] = mapped_column(default=now)
-    # When its owner last proved again who they are; None: when it began.
+    # When its owner last proved who they are, by signing in or later; None: an invitation began it.
     proven_at: Mapped[datetime | None]
 
 

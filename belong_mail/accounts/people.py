@@ -159,12 +159,6 @@ def withdraw(session: Session, person: Account) -> None:
     audit.record(session, Kind.INVITATION_WITHDRAWN, account=person)
 
 
-def rename(session: Session, person: Account, name: str) -> None:
-    """Call somebody otherwise on the office's pages."""
-    person.name = name
-    audit.record(session, Kind.PERSON_RENAMED, account=person)
-
-
 def remove(
     session: Session, sealer: Sealer, by: Account, person: Account, slug: str | None
 ) -> None:

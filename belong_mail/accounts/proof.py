@@ -31,8 +31,8 @@ BACK_KEY = "back"
 
 def is_fresh() -> bool:
     """Tell whether who is signed in here has proved it a moment ago."""
-    session = here()
-    return now() - (session.proven_at or session.started_at) < FRESH_PROOF_AGE
+    proven_at = here().proven_at
+    return proven_at is not None and now() - proven_at < FRESH_PROOF_AGE
 
 
 class Way(StrEnum):

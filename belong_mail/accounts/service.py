@@ -120,11 +120,11 @@ def find_invitation(session: Session, secret: str) -> Invitation:
     return Invitation(account, groups, account.is_asked_for_office)
 
 
-def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> None:
+def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> bool:
     """Accept an invitation, or one thing of it: a group by its public id, or “office”.
 
-    Raises BadToken when it is over; a second time changes nothing. The worker is told, with
-    the link's secret: it counts from then on.
+    Raises BadToken when it is over; returns False where nothing was left to accept. The worker is
+    told, with the link's secret: it counts from then on.
     """
     invitation = find_invitation(session, secret)
     account = invitation.account
@@ -141,6 +141,7 @@ def accept(session: Session, sealer: Sealer, secret: str, only: str = "") -> Non
         audit.record(session, Kind.OFFICE_ACCEPTED, actor=account)
     if accepted or is_for_office:
         AcceptRights(account.public_id, accepted, is_for_office, secret).ask(session, sealer)
+    return bool(accepted) or is_for_office
 
 
 def groups_of(session: Session, account: Account) -> list[Group]:
@@ -167,6 +168,12 @@ def group_for_lead(session: Session, account: Account, slug: str) -> Group:
         Group.slug == slug, Group.id.in_(groups_led_by(account)), Group.retired_at.is_(None)
     )
     return required(session.scalar(found), NotFound)
+
+
+def rename(session: Session, person: Account, name: str) -> None:
+    """Call somebody otherwise on the pages of the office and of colleagues."""
+    person.name = name
+    audit.record(session, Kind.PERSON_RENAMED, account=person)
 
 
 def set_language(session: Session, account: Account, language: str) -> None:

@@ -22,10 +22,19 @@ IDLE_TIMEOUT = timedelta(minutes=30)
 TOKEN_KEY, SEEN_KEY = "session", "seen"
 
 
-def start_session(session: Session, account: Account, how: str = "") -> None:
-    """Sign this browser in, under a token it has never had before; `how` is for the trail."""
+def start_session(
+    session: Session, account: Account, how: str = "", *, is_proven: bool = True
+) -> None:
+    """Sign this browser in, under a token it has never had before; `how` is for the trail.
+
+    Where it is not proven who that is, what wants a fresh proof asks for one first.
+    """
     token = secrets.token_urlsafe(32)
-    started = BrowserSession(account_id=account.id, token_hash=browser_hash(token))
+    started = BrowserSession(
+        account_id=account.id,
+        token_hash=browser_hash(token),
+        proven_at=now() if is_proven else None,
+    )
     session.add(started)
     session.flush()
     audit.record(session, audit.Kind.SIGNED_IN, actor=account, browser_session=started, detail=how)
@@ -141,14 +150,14 @@ def asked_as() -> bytes | None:
     return browser_hash(nonce) if isinstance(nonce, str) else None
 
 
-def go_home(account: Account) -> Response:
+def go_home(account: Account, done: str | None = None) -> Response:
     """Lead to the first page, and know this browser again as one in which an account has signed in.
 
-    Its cookie names nobody; it gives the account's owner sign-in links that strangers cannot use
-    up, and no right besides.
+    The page says what was `done`. The cookie names nobody; it gives the account's owner sign-in
+    links that strangers cannot use up, and no right besides.
     """
     home = "office.home" if account.is_office else "lead.home"
-    answer = make_response(redirect(url_for(home), 303))
+    answer = make_response(redirect(url_for(home, done=done), 303))
     proof = browser_proof(account, secrets.token_urlsafe(16))
     answer.set_cookie(
         known_cookie(),

@@ -23,7 +23,13 @@ from sqlalchemy.orm import Session
 from belong_mail.accounts import identities, passkeys, proof, signing_in
 from belong_mail.accounts import service as accounts
 from belong_mail.accounts import session as browsers
-from belong_mail.accounts.forms import PasskeyForm, PasskeySignInForm, ProofForm, SignInForm
+from belong_mail.accounts.forms import (
+    OwnNameForm,
+    PasskeyForm,
+    PasskeySignInForm,
+    ProofForm,
+    SignInForm,
+)
 from belong_mail.accounts.jobs import SendSignInLink
 from belong_mail.accounts.models import Account, SignIn
 from belong_mail.accounts.passkeys import PasskeyRefused
@@ -76,22 +82,24 @@ def confirm(token: str) -> ResponseReturnValue:
     with transaction() as session:
         link = signing_in.find_sign_in(session, public_id)
         account = session.get_one(Account, link.account_id)
+        form = OwnNameForm(account)
         is_ours = signing_in.has_asked(session, link, browsers.asked_as())
         has_passkey = signing_in.has_passkey(session, account)
-        if request.method == "POST" and is_ours and not has_passkey:
-            return _begin(session, link)
-        if request.method == "POST":
+        may_enter = is_ours and not has_passkey
+        if may_enter and form.is_sent():
+            return _begin(session, link, form)
+        if form.is_submitted() and not may_enter:
             why = "has-passkey" if is_ours else "other-browser"
             signing_in.record_refusal(session, account, why)
-    action = url_for(".confirm", token=token)
-    shown = {"action": action, "is_ours": is_ours, "has_passkey": has_passkey}
-    page = render_template("sign_in/confirm.html", **shown)
-    return page, 200 if request.method != "POST" else 403
+    shown = {"form": form, "is_ours": is_ours, "has_passkey": has_passkey}
+    page = render_template("sign_in/confirm.html", action=request.path, **shown)
+    return page, (422 if may_enter else 403) if form.is_submitted() else 200
 
 
-def _begin(session: Session, link: SignIn) -> Response:
+def _begin(session: Session, link: SignIn, form: OwnNameForm) -> Response:
     """Sign this browser in, and know it again when it asks the next time."""
     account = session.get_one(Account, signing_in.use_sign_in(session, link))
+    form.name_it(session, account)
     browsers.start_session(session, account)
     return browsers.go_home(account)
 
@@ -127,13 +135,31 @@ def accept(token: str) -> ResponseReturnValue:
     try:
         secret = services().tokens.read(Purpose.INVITATION, token)
         with transaction() as session:
-            if request.method == "POST":
-                accounts.accept(session, services().sealer, secret, request.form.get("accept", ""))
-                return redirect(url_for(".ask", done="accepted"), 303)
             invitation = accounts.find_invitation(session, secret)
+            form = OwnNameForm(invitation.account)
+            if form.is_sent():
+                return _accept_and_enter(session, secret, form, invitation.account)
     except BadToken:
         return render_template("sign_in/no_invitation.html"), 404
-    return render_template("sign_in/invitation.html", invitation=invitation, action=request.path)
+    shown = {"form": form, "invitation": invitation, "action": request.path}
+    return render_template("sign_in/invitation.html", **shown), 422 if form.errors else 200
+
+
+def _accept_and_enter(
+    session: Session, secret: str, form: OwnNameForm, account: Account
+) -> Response:
+    """Accept what the button says, and sign in whoever proves by email who they are.
+
+    The link lives for days and opens in any browser, so that the session begins unproved. A link
+    by which nothing is accepted any more signs nobody in.
+    """
+    only = request.form.get("accept", "")
+    is_news = accounts.accept(session, services().sealer, secret, only)
+    if not is_news or proof.way(session, services().settings, account) is not Way.EMAIL:
+        return make_response(redirect(url_for(".ask", done="accepted"), 303))
+    form.name_it(session, account)
+    browsers.start_session(session, account, "invitation", is_proven=False)
+    return browsers.go_home(account, done="accepted")
 
 
 @sign_in.post("/sign-out")

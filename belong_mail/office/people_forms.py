@@ -3,16 +3,15 @@
 from wtforms import (
     BooleanField,
     Field,
-    Form,
     SelectChoice,
     SelectMultipleField,
-    StringField,
     SubmitField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from belong_mail.accounts.forms import name_field
 from belong_mail.accounts.jobs import InviteColleague
 from belong_mail.accounts.models import Account
 from belong_mail.core.i18n import DEFAULT
@@ -21,9 +20,7 @@ from belong_mail.web.forms import (
     BaseForm,
     email_field,
     language_field,
-    one_line,
     staff_address,
-    strip,
 )
 from belong_mail.web.language import gettext as _
 from belong_mail.web.language import lazy_gettext as _l
@@ -35,35 +32,15 @@ NAME_HINT = _l(
 )
 
 
-def _name_field() -> StringField:
-    return StringField(
-        _l("What you call this person"),
-        description=NAME_HINT,
-        filters=[strip],
-        validators=[
-            DataRequired(_l("Enter a name.")),
-            Length(max=80, message=_l("Use at most 80 characters.")),
-            one_line,
-            no_address,
-        ],
-    )
-
-
-def no_address(_form: Form, field: Field) -> None:
-    """Refuse an address: it would be stored in the clear."""
-    if "@" in (field.data or ""):
-        raise ValidationError(_("Enter a name, not an email address."))
-
-
 class NameForm(BaseForm):
-    name = _name_field()
+    name = name_field(_l("What you call this person"), NAME_HINT)
     submit = SubmitField(_l("Save"))
 
 
 class InviteForm(BaseForm):
     """Invites one person for several groups, for the office, or for both."""
 
-    name = _name_field()
+    name = name_field(_l("What you call this person"), NAME_HINT)
     email = email_field(
         _l("Their %(district_short)s email address"),
         DataRequired(_l("Enter their email address.")),

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from belong_mail.accounts import people as verbs
+from belong_mail.accounts import service as accounts
 from belong_mail.accounts.models import Account
 from belong_mail.accounts.session import signed_in
 from belong_mail.contact import service as contact
@@ -176,7 +177,7 @@ def person(account_id: str) -> ResponseReturnValue:
         found = verbs.find_person(session, signed_in(), account_id)
         form = NameForm(obj=found)
         if form.validate_on_submit():
-            verbs.rename(session, found, form.name.data or "")
+            accounts.rename(session, found, form.name.data or "")
             return redirect(url_for(".person", account_id=account_id, saved=1), 303)
         page = _person_page("person", session, found, form=form)
     return page, 422 if form.errors else 200

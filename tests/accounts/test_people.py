@@ -338,7 +338,7 @@ def test_a_group_with_fewer_than_two_leads_is_pointed_out(
 
 def test_a_name_is_the_offices_and_is_changed_there(scenario: Scenario, office: Visitor) -> None:
     scenario.invite_lead(LEAD)
-    assert "No name yet" in office.open(PAGE).text
+    assert "Someone who hasn’t signed in yet" in office.open(PAGE).text
     office.send(f"{PAGE}/{known(scenario, LEAD).public_id}", name="Lee, North")
     assert "Lee, North" in office.open(PAGE).text
 

@@ -64,6 +64,9 @@ def _accept(page: Page, site: Served, address: str, slug: str, language: str) ->
         page.goto(link_in(site.mail_to(address, before + 1), "invitation"))
         if slug == SLUG:
             yield "invitation"
+            press(page)
+            yield "invitation-without-a-name"
+            page.fill("[name=name]", "Kim, East")
         press(page)
         if slug == SLUG:
             yield "invitation-accepted"

@@ -179,7 +179,8 @@ class Site(Served):
         opener, blind_index = worker_keys((private,), (index,))
         engine = make_engine(self.database_url)
         with Session(engine) as session, session.begin():
-            invitations.invite(session, opener, blind_index, group_named(session, SLUG), LEAD)
+            group = group_named(session, SLUG)
+            invitations.invite(session, opener, blind_index, group, LEAD).name = "Kim, East"
         engine.dispose()
 
     def flask(self, *arguments: str) -> str:

@@ -44,7 +44,7 @@ RUNS = """<img src="https://example.org/x.png" onerror="document.title = 1">
 def text(page: Page, site: Site) -> Locator:
     """Return the text of a new draft, whose page is open."""
     lead = f"{next(NAMES)}@dpsk12.org"
-    site.flask("lead", "invite", lead, "--group", SLUG)
+    site.flask("lead", "invite", lead, "--group", SLUG, "--name", "Kim")
     page.goto(site.link_to(lead, "invitation"))
     page.locator("main button").first.click()
     page.goto("/sign-in")

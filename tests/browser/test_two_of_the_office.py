@@ -155,7 +155,7 @@ def test_two_of_the_office_and_two_leaders_find_everything_by_its_name(
     people: list[Page], site: Site
 ) -> None:
     office, lead, second = people
-    site.flask("office", "invite", OFFICE)
+    site.flask("office", "invite", OFFICE, "--name", "Maria")
     accept(office, site, OFFICE)
     sign_in(office, site, OFFICE)
     open_group(office, site)

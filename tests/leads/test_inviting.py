@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
+from belong_mail.accounts import invitations
 from belong_mail.accounts.models import Account, GroupLead
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
@@ -14,12 +15,15 @@ from belong_mail.core.services import Services
 from belong_mail.delivery import suppressions
 from belong_mail.ops import rooms
 from belong_mail.worker.loop import Worker
-from tests.browser_client import Visitor, html_of, link_to, text_of
+from tests.accounts.test_passkeys import add
+from tests.browser_client import Form, Visitor, html_of, link_to, text_of
+from tests.clients import signed_in
 from tests.db_dump import dump_of
 from tests.district_names import DISTRICT
 from tests.factories import group_named, make_member, queue_issue
 from tests.markers import on_both
 from tests.scenario import ADA, VILLAGE, Scenario
+from tests.servers.authenticator import Authenticator
 from tests.servers.smtp import Server
 
 LEAD = "new.lead@dpsk12.org"
@@ -61,14 +65,85 @@ def test_an_invited_lead_accepts_and_signs_in(scenario: Scenario, cli: Any, app:
     lead = Visitor(app.test_client())
     assert "The Village" in lead.open(link).text
     assert listed(cli) == "0\t1 invited", "opening the page accepts nothing"
-    answer = lead.press(link)
-    assert answer.status_code == 303
-    assert "You’ve accepted" in lead.open(answer.location).text
+    for wrong, words in (("", "Enter a name."), (LEAD, "Enter a name, not an email address.")):
+        refused = lead.send(link, name=wrong)
+        assert (refused.status_code, words in refused.text) == (422, True)
+    assert listed(cli) == "0\t1 invited", "without a name nothing is accepted"
+    answer = lead.send(link, name="Ada, North")
+    assert answer.location == "/lead/?done=accepted"
+    assert "You’ve accepted, and you’re signed in." in lead.open(answer.location).text
     assert listed(cli) == "1"
-    assert lead.press(link).status_code == 303, "a second press changes nothing"
+    other = Visitor(app.test_client())
+    assert other.press(link).location.startswith("/sign-in?"), "a second press signs nobody in"
+    assert other.open("/lead/").status_code == 302
+    assert name_of(scenario) == "Ada, North"
     lead.send("/sign-in", email=LEAD)
     lead.press(link_to(scenario.mails(LEAD)[-1], "sign-in"))
     assert "The Village" in lead.open("/lead/").text
+
+
+def name_of(scenario: Scenario, address: str = LEAD) -> str:
+    with scenario.services.reading.begin() as session:
+        account = invitations.find_account(session, scenario.keyring.index, address)
+        return account.name if account else ""
+
+
+def test_a_session_that_an_invitation_began_is_unproved(
+    scenario: Scenario, cli: Any, app: Any
+) -> None:
+    """The link opens in any browser for days: what much depends on asks for a proof first."""
+    invite(cli, LEAD, VILLAGE, "--name", "Ada, North")
+    lead = Visitor(app.test_client())
+    assert (
+        "What should we call you?"
+        not in lead.open(link_to(scenario.mails(LEAD)[-1], "invitation")).text
+    )
+    lead.press(link_to(scenario.mails(LEAD)[-1], "invitation"))
+    token = Form(lead.open("/lead/").text).fields["csrf_token"]
+    asked = lead.press("/account/passkeys/remove", csrf_token=token, passkey="x")
+    assert asked.status_code == 403
+    assert "You came here by an invitation’s link" in asked.text
+    lead.press("/account/proof", csrf_token=token)
+    assert lead.press(link_to(scenario.mails(LEAD)[-1], "confirm-identity")).status_code == 303
+    assert lead.press("/account/passkeys/remove", csrf_token=token, passkey="x").status_code == 404
+
+
+def test_an_invitation_signs_nobody_in_who_has_a_passkey(
+    scenario: Scenario, cli: Any, app: Any
+) -> None:
+    scenario.invite_lead(LEAD, "asian")
+    owner = signed_in(app, scenario.keyring, LEAD)
+    assert add(owner, Authenticator()).status_code == 303
+    invite(cli)
+    other = Visitor(app.test_client())
+    [mail] = [mail for mail in scenario.mails(LEAD) if "invitation" in mail["Subject"]]
+    accepted = other.send(link_to(mail, "invitation"), name="Ada, North")
+    assert accepted.location.startswith("/sign-in?done=accepted")
+    assert other.open("/lead/").status_code == 302
+    assert listed(cli) == "1"
+
+
+def test_who_signs_in_without_a_name_is_asked_for_one(scenario: Scenario, app: Any) -> None:
+    scenario.invite_lead(LEAD)
+    lead = Visitor(app.test_client())
+    lead.send("/sign-in", email=LEAD)
+    link = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    assert lead.send(link, name=" ").status_code == 422
+    assert lead.send(link, name="Ada, North").status_code == 303
+    assert name_of(scenario) == "Ada, North"
+    lead.send("/sign-in", email=LEAD)
+    again = link_to(scenario.mails(LEAD)[-1], "sign-in")
+    assert "What should we call you?" not in lead.open(again).text
+
+
+def test_a_name_that_is_an_address_is_no_name(scenario: Scenario, cli: Any) -> None:
+    for command in (["lead", "invite", LEAD, "--group", VILLAGE], ["office", "invite", LEAD]):
+        refused = cli.invoke(args=[*command, "--name", LEAD])
+        assert refused.exit_code == 2
+        assert "no address" in refused.output
+        assert name_of(scenario) == ""
+    assert cli.invoke(args=["office", "invite", LEAD, "--name", "Ada, North"]).exit_code == 0
+    assert name_of(scenario) == "Ada, North"
 
 
 def test_an_address_need_not_be_an_argument_which_the_machine_would_log(

@@ -33,7 +33,7 @@ REFUSED = {"passkey.finish_proof": "with the passkey that you sign in with here"
 @pytest.fixture
 def lead(stage: Stage) -> Client:
     """Sign in somebody who leads a group and works for the office."""
-    stage.flask("lead", "invite", LEAD, "--group", SLUG)
+    stage.flask("lead", "invite", LEAD, "--group", SLUG, "--name", "Kim")
     stage.flask("office", "invite", LEAD)
     lead = stage.client()
     lead.send(link_in(stage.mail_to(LEAD, 2), "invitation"))
