@@ -304,11 +304,9 @@ def test_rooms_stand_in_the_readme_in_the_order_in_which_they_may_import() -> No
             assert {next(in_order) for _ in layer} == layer
 
 
-def test_every_mail_has_three_parts_and_a_writer() -> None:
-    folders = {folder.name: folder for folder in EMAILS.iterdir() if folder.is_dir()}
-    assert folders.keys() == rooms.EMAILS.keys() | {"newsletter"}
-    for folder in folders.values():
-        assert {file.name for file in folder.iterdir()} == {"subject.txt", "body.txt", "body.html"}
+def test_every_email_is_one_file_and_has_a_writer() -> None:
+    files = {file.name for file in EMAILS.iterdir() if file.is_file()}
+    assert files == {f"{kind}.jinja" for kind in (*rooms.EMAILS, "newsletter")}
 
 
 @ON_SQLITE

@@ -14,7 +14,7 @@ import pytest
 from tests.guards.sabotage import copied_checkout
 
 HOUSE = (
-    "tests/test_house.py::test_every_mail_has_three_parts_and_a_writer",
+    "tests/test_house.py::test_every_email_is_one_file_and_has_a_writer",
     "tests/test_house.py::test_the_contracts_about_imports_hold",
     "tests/test_rooms.py",
 )
@@ -90,11 +90,9 @@ EMAIL = Recipe(
     "email",
     "contact",
     {
-        "emails/hello/subject.txt": '{{ _("We deleted your information") }}\n',
-        "emails/hello/body.txt": '{% extends "layout.txt" %}\n{% block main %}\n'
-        '{{ _("This is our last email to you.") }}\n{% endblock %}\n',
-        "emails/hello/body.html": '{% extends "layout.html" %}\n'
-        '{% block main %}<p>{{ _("This is our last email to you.") }}</p>{% endblock %}\n',
+        "emails/hello.jinja": '{% set subject = _("We deleted your information") %}\n'
+        '{% set preheader = _("When and where.") %}\n{% set footer = "" %}\n'
+        '{{ p(_("This is our last email to you.")) }}\n',
     },
     (
         (

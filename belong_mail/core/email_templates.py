@@ -1,26 +1,32 @@
-"""Render emails from folders of three templates: strict, escaped, in the reader's language."""
+"""Render emails, each from one file: strict, in the reader's language, as HTML and as plain text.
+
+A file of `emails/` has subject, preheader and footer in its head, and is rendered twice: with the
+macros of `parts/parts.html`, where values are escaped, and with those of `parts/parts.txt`, where
+they stand as they are. Marks are read in our own sentences alone, before a value enters.
+"""
 
 import re
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache, partial
-from html import unescape
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Macro
 
 from belong_mail.core import i18n
 from belong_mail.core.district import HelpLines, Names
 from belong_mail.core.environment import RESOURCES
 
 EMAILS = RESOURCES / "emails"
-PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
 # Colors as pages have them in static/colors.css and static/logo.svg.
 PALETTE = {"link": "#5b2f6e", "dark_link": "#d9b8ea", "button": "#241d19", "mark": "#7c5a8c"}
 
-# The preheader in the source of an email.
-SHOWN = re.compile("{% block preheader %}(.*?){% endblock %}")
+# Subject and preheader in the source of an email.
+HEAD = re.compile(r"{% set (?:subject|preheader) =(.*?) %}", re.DOTALL)
 # A link that is a paragraph of its own and looks like a button.
 BUTTON = re.compile(
     r'<p(?: dir="auto")?><a class="button" href="([^"]*)">((?:(?!</a>).)*)</a></p>', re.DOTALL
@@ -32,31 +38,42 @@ BUTTON_TABLE = (
     r'<a class="button" href="\1">\2</a></td></tr>'
     r'<tr><td class="gap">&nbsp;</td></tr></table>'
 )
+# The marks that sentences of ours may have: a link, maybe at their end, and strong words.
+MARK = re.compile(r'<a href="([^"]+)">(.+?)</a>(\.$)?|</?strong>')
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+
+
+@cache
+def in_plain_text(sentence: str) -> str:
+    """Return a sentence of ours without its marks; its values still stand for themselves."""
+    return MARK.sub(_unmarked, sentence)
+
+
+def _unmarked(found: re.Match[str]) -> str:
+    url, words, end = found.groups(default="")
+    if not url or url.startswith("tel:"):
+        return words + end
+    if PLACEHOLDER.fullmatch(words):  # the address as people read it
+        return url
+    return f"{words}:\n{url}" if end else f"{words} ({url})"
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedEmail:
-    """One mail's words."""
+    """One mail's words; a list of messages shows the preheader beside the subject."""
 
     subject: str
+    preheader: str
     text: str
     html: str
-
-    @property
-    def preheader(self) -> str:
-        """Return what a list of messages shows beside the subject."""
-        found = PREHEADER.search(self.html)
-        return unescape(found[1]) if found else ""
 
 
 @cache
 def _fixed_messages() -> frozenset[str]:
     """Return what subjects and first lines of our own emails say, as the sources have it."""
-    parts = [file.read_text() for file in EMAILS.glob("*/subject.txt")]
-    parts += [
-        found for file in EMAILS.glob("*/body.html") for found in SHOWN.findall(file.read_text())
-    ]
-    return frozenset(words for part in parts for words in re.findall(r'_\("([^"]+)"', part))
+    heads = (HEAD.findall(file.read_text()) for file in EMAILS.glob("*.jinja"))
+    said = (words for head in heads for part in head for words in re.findall(r'_\("([^"]+)"', part))
+    return frozenset(said)
 
 
 def fixed_words() -> frozenset[str]:
@@ -76,8 +93,7 @@ class Renderer:
         office_inbox: str,
         help_lines: HelpLines,
     ) -> None:
-        said = names, mail_from, postal_address, office_inbox, help_lines
-        self._environments = {code: _environment(code, *said) for code in i18n.NAMES}
+        self._settings = names, mail_from, postal_address, office_inbox, help_lines
         # What the office has changed since, by the names of the templates.
         self._changed: dict[str, object] = {}
         self._inliner = CSSInliner(
@@ -95,17 +111,25 @@ class Renderer:
         return other
 
     def render(self, email: str, language: str, /, **context: object) -> RenderedEmail:
-        """Render a folder of `emails/`. A missing variable is an error here."""
-        environment, said = self._environments[language], self._changed | context
-
-        def part(file: str) -> str:
-            return environment.get_template(f"{email}/{file}").render(said)
-
+        """Render a file of `emails/`. A missing variable is an error here."""
+        said = self._changed | context
+        html, _ = self._fill("html", email, language, said)
+        text, head = self._fill("txt", email, language, said)
         return RenderedEmail(
-            subject=" ".join(part("subject.txt").split()),
-            text=part("body.txt").strip() + "\n",
-            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, part("body.html"))),
+            subject=" ".join(head["subject"].split()),
+            preheader=head["preheader"],
+            text=text.strip() + "\n",
+            html=self._inliner.inline(BUTTON.sub(BUTTON_TABLE, html)),
         )
+
+    def _fill(
+        self, suffix: str, email: str, language: str, said: dict[str, object]
+    ) -> tuple[str, Any]:
+        """Return an email as HTML or as plain text, and what its head says."""
+        environment = _environment(language, suffix, *self._settings)
+        made = environment.get_template(f"{email}.jinja").make_module(said)
+        layout = environment.get_template(f"parts/layout.{suffix}")
+        return layout.render(said | {"email": made}), vars(made)
 
     def words(self, language: str, message: str) -> str:
         """Translate words that come from the code, such as the name of a topic."""
@@ -115,23 +139,23 @@ class Renderer:
 @cache
 def _environment(
     language: str,
+    suffix: str,
     names: Names,
     mail_from: str,
     postal_address: str,
     office_inbox: str,
     help_lines: HelpLines,
 ) -> Environment:
+    is_html = suffix == "html"
     environment = Environment(
         loader=FileSystemLoader(EMAILS),
-        autoescape=select_autoescape(["html"]),
+        autoescape=is_html,  # noqa: S701 - plain text has nothing to escape
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(  # type: ignore[attr-defined]
-        i18n.catalog(language), newstyle=True
-    )
+    environment.filters |= _filters(language, names.time_zone)
     environment.globals |= {
         "language": language,
         "text_direction": i18n.text_direction(language),
@@ -142,12 +166,22 @@ def _environment(
         "palette": PALETTE,
         **names.placeholders(),
     }
-
-    def in_words(words: object, moment: datetime) -> str:
-        return words(moment, language, names.time_zone)  # type: ignore[operator,no-any-return]
-
-    environment.filters["local_date"] = partial(in_words, i18n.format_date)
-    environment.filters["local_time"] = partial(in_words, i18n.format_time)
-    environment.filters["at_start"] = i18n.at_start
-    environment.filters["in_sentence"] = lambda name: i18n.group_in_sentence(name, language)
+    said, mark = i18n.catalog(language), str if is_html else in_plain_text
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda words: mark(said.gettext(words)),
+        lambda one, many, number: mark(said.ngettext(one, many, number)),
+        newstyle=True,
+    )
+    for file in (f"parts/parts.{suffix}", "parts/both.jinja"):
+        made = vars(environment.get_template(file).module)
+        environment.globals |= {name: made[name] for name in made if isinstance(made[name], Macro)}
     return environment
+
+
+def _filters(language: str, zone: ZoneInfo) -> dict[str, Callable[..., str]]:
+    return {
+        "local_date": lambda moment: i18n.format_date(moment, language, zone),
+        "local_time": lambda moment: i18n.format_time(moment, language, zone),
+        "at_start": i18n.at_start,
+        "in_sentence": lambda name: i18n.group_in_sentence(name, language),
+    }

@@ -78,8 +78,8 @@ def render(
     rendered = renderer.render(
         "newsletter",
         language,
-        subject=subject,
-        preheader=preheader,
+        title=subject,
+        preview=preheader,
         html=Markup(html),  # noqa: S704 - sanitised by to_html_and_text
         text=plain,
         words_language=words_language,

@@ -8,13 +8,11 @@ from email.message import EmailMessage
 
 import pytest
 from flask import Flask
-from jinja2 import Undefined
 from werkzeug.test import TestResponse
 
 from belong_mail.app import create_app
 from belong_mail.core import i18n
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.email_templates import EMAILS
 from belong_mail.core.services import Services
 from belong_mail.groups.header_words import is_discreet, telling_word
 from belong_mail.ops.setup_answers import CRISIS_LINE
@@ -25,7 +23,7 @@ from tests.another_district.lakeside import GROUPS, SETTINGS, pride
 from tests.browser_client import Visitor, html_of, path_of, text_of
 from tests.house_terms import operators_words
 from tests.markers import on_sqlite
-from tests.outbox.test_every_email import Given, NotGiven
+from tests.outbox.given import contexts
 from tests.servers.smtp import Server
 
 # The product is called Belong Mail wherever it runs.
@@ -40,7 +38,6 @@ WALKERS = re.compile(
 )
 SITE = SETTINGS["BELONG_SITE_NAME"]
 # A newsletter, which has the words of a lead, is sent on the walk.
-KINDS = sorted({folder.name for folder in EMAILS.iterdir() if folder.is_dir()} - {"newsletter"})
 
 
 def ours_in(text: str) -> list[str]:
@@ -124,20 +121,14 @@ def test_every_page_and_email_of_the_walk_says_its_own_names_and_none_of_ours(
 
 
 @on_sqlite
-@pytest.mark.parametrize("given", [Given, NotGiven])
 @pytest.mark.parametrize("language", i18n.NAMES)
-def test_every_email_says_its_own_names_and_none_of_ours(
-    services: Services, language: str, given: type[Undefined]
-) -> None:
-    made = services.renderer._environments[language].overlay(undefined=given)
-    made.filters = {**made.filters}
-    for name in ("local_date", "local_time", "at_start", "in_sentence", "length"):
-        made.filters[name] = lambda *_: "2"
-    for kind in KINDS:
-        for part in ("subject.txt", "body.txt", "body.html"):
-            said = made.get_template(f"{kind}/{part}").render()
-            assert ours_in(said) == [], f"{kind}/{part}"
-            assert part == "subject.txt" or SITE in said, f"{kind}/{part}"
+def test_every_email_says_its_own_names_and_none_of_ours(services: Services, language: str) -> None:
+    for kind, cases in contexts(lambda _plain: "Tea").items():
+        for case in cases:
+            email = services.renderer.render(kind, language, **case)
+            for part in (email.text, email.html):
+                assert ours_in(f"{email.subject} {email.preheader} {part}") == [], kind
+                assert SITE in part, kind
 
 
 @on_sqlite

@@ -153,7 +153,12 @@ def test_nothing_secret_is_given_to_the_build() -> None:
         "keys/index",
     ):
         assert not is_given(name)
-    for name in ("belong_mail/app.py", "emails/layout.txt", "requirements/run.txt", "wsgi.py"):
+    for name in (
+        "belong_mail/app.py",
+        "emails/parts/layout.txt",
+        "requirements/run.txt",
+        "wsgi.py",
+    ):
         assert is_given(name)
     for stage in dockerfile.read(FILE):
         for instruction, what in stage.steps:

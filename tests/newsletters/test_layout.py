@@ -9,7 +9,6 @@ import time_machine
 
 from belong_mail.core.db import now
 from belong_mail.core.decryption import Keyring
-from belong_mail.core.email_templates import PREHEADER
 from belong_mail.core.services import Services
 from belong_mail.mail.message import markdown
 from belong_mail.newsletters import service as newsletters
@@ -24,6 +23,7 @@ from tests.servers.smtp import Server
 
 pytestmark = on_sqlite
 ADA = "ada@dpsk12.org"
+PREHEADER = re.compile(r'<div class="preheader"[^>]*>(.*?)</div>', re.DOTALL)
 PLAIN = """Dear {first_name},
 
 {group} meets on Friday. We hope that the {group} sees you there.

@@ -318,9 +318,8 @@ def test_the_fixed_subjects_and_first_lines_are_silent_about_every_group(
 
 def fixed_words() -> set[str]:
     """Return what stands in the subjects and preheaders of all our emails."""
-    parts = [file.read_text() for file in EMAILS.glob("*/subject.txt")]
-    for file in EMAILS.glob("*/body.html"):
-        parts += re.findall(r"{% block preheader %}(.*?){% endblock %}", file.read_text())
+    head = re.compile(r"{% set (?:subject|preheader) =(.*?)%}", re.DOTALL)
+    parts = [part for file in EMAILS.glob("*.jinja") for part in head.findall(file.read_text())]
     found = {words for part in parts for words in re.findall(r'_\("([^"]+)"', part)}
     assert len(found) > 30
     return found

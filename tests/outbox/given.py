@@ -1,0 +1,228 @@
+"""What each kind of email is given by the function that writes it, in each of its cases."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from belong_mail.contact.models import ContactMessage
+from belong_mail.core import i18n
+from belong_mail.core.district import HelpLine, HelpLines
+from belong_mail.core.email_templates import Renderer
+from belong_mail.groups.models import Group
+from belong_mail.mail.message import markdown
+from belong_mail.meetings.formatting import MeetingView
+from belong_mail.newsletters.models import Flyer
+
+Contexts = dict[str, list[dict[str, Any]]]
+AT = datetime(2026, 3, 3, 23, 0, tzinfo=UTC)
+ROOT = "https://belong.example.org"
+VILLAGE, ASIAN = "The Village", "Asian"
+HELP = HelpLines(
+    (HelpLine("Line", "2", "https://a.example"),), HelpLine("Line", "3", "https://b.example")
+)
+# What an email may link to besides our own pages.
+PHONES_AND_SITES = frozenset((
+    "tel:911", "tel:2", "tel:3", "https://a.example", "https://b.example",
+))  # fmt: skip
+
+
+def renderer() -> Renderer:
+    """Return one that needs no database."""
+    return Renderer(i18n.names(), "DPS Belong", "1860 Lincoln St, Denver", "o@example.org", HELP)
+
+
+def contexts(say: Callable[[str], str] = str) -> Contexts:
+    """Return the cases of each kind; `say` gives every word that a person has written."""
+    return {
+        **_of_members(say),
+        **_of_self_service(say),
+        **_of_meetings(say),
+        **_of_sign_in(say),
+        **_of_rights(say),
+        **_of_leaders(say),
+        **_of_contact(say),
+    }
+
+
+def url(name: str) -> str:
+    """Return a link of ours, as long as a signed one is."""
+    return f"{ROOT}/{name}/{'x1' * 40}?lang=es&at=1"
+
+
+def _of_members(say: Callable[[str], str]) -> Contexts:
+    group = Group(name=say(VILLAGE))
+    asking = {"group": group, "confirm_url": url("confirm"), "not_me_url": url("not-me")}
+    joined = {**asking, "expires": AT, "join_url": url("join")}
+    answers = [[say("What can you bring?"), say("Tea.\n  And cake.")], [say("Since?"), say("May")]]
+    return {
+        "confirm-subscription": [joined],
+        "invited-to-confirm": [joined],
+        "invited-to-confirm-again": [joined],
+        "group-starts": [joined],
+        "already-member": [{"group": group, "leave_url": url("leave")}],
+        "introduce-member": [
+            {"group": group, "address": "ada@example.org", "first_name": name, "answers": answered}
+            for name, answered in ((say("Ada"), answers), ("", []))
+        ],
+        "removed-by-office": [{"group": say(VILLAGE), "contact_url": url("contact")}],
+    }
+
+
+def _of_self_service(say: Callable[[str], str]) -> Contexts:
+    notes = [(say(VILLAGE), url("forget")), (say(ASIAN), url("forget-2"))]
+    whole = {
+        "group": say(VILLAGE), "first_name": say("Ada"), "language": "English",
+        "requested_at": AT, "confirmed_at": AT, "ended_at": AT, "is_unreachable": False,
+        "paused_until": AT, "is_reminded": True, "is_introduced": True,
+    }  # fmt: skip
+    bare = {**dict.fromkeys(whole), "group": say(ASIAN), "requested_at": AT, "language": "English"}
+    held = [whole, bare, {**whole, "is_unreachable": True}]
+    written = [ContactMessage(reference=name, received_at=AT) for name in ("5K2F", "7Q3D")]
+    kept = {"address": "ada@example.org", "held": held, "messages": written}
+    return {
+        "my-groups": [{"sheet_url": url("mine"), "notes": each} for each in (notes, [])],
+        "no-groups": [{"directory_url": url(""), "notes": each} for each in (notes, [])],
+        "my-copy": [
+            {**kept, "notes": [(say(VILLAGE), AT), (say(ASIAN), AT)]},
+            {"address": "ada@example.org", "held": [], "messages": [], "notes": []},
+        ],
+        "email-again": [{"again_url": url("again"), "expires": AT}],
+        "erased": [{}],
+        "change-address": [{"confirm_url": url("confirm"), "expires": AT}],
+        "address-changed": [{"contact_url": url("contact")}],
+        "staff-code": [{"code": "ABCD-EFGH", "expires": AT}],
+    }
+
+
+def _meeting(say: Callable[[str], str], **typed: str) -> MeetingView:
+    return MeetingView(
+        meeting_id="m1", day=date(2026, 3, 3), held_on=date(2026, 3, 3),
+        date="Tuesday, March 3, 2026", clock="4:00–5:00 PM",
+        when="Tuesday, March 3, 2026, 4:00–5:00 PM", month_short="Mar", weekday_short="Tue",
+        iso="2026-03-03T16:00", title=say("Tea"), place=typed.get("place", ""),
+        link=typed.get("link", ""), contact=typed.get("contact", ""),
+        details=[("people", "Families welcome"), ("spoken", "In English")],
+        is_cancelled=False, is_changed=False, is_for_members=False,
+    )  # fmt: skip
+
+
+def _of_meetings(say: Callable[[str], str]) -> Contexts:
+    full = _meeting(say, place=say("Library"), contact=say("Grace"), link=url("meet"))
+    group = Group(name=say(VILLAGE))
+    shown = {"group": group, "leave_url": url("leave")}
+    welcome = {**shown, "calendar_url": url("calendar"), "groups_url": url("")}
+    return {
+        "meeting-reminder": [{**shown, "meeting": each} for each in (full, _meeting(say))],
+        "welcome-member": [
+            {
+                **welcome,
+                "first_name": say("Ada"),
+                "words": say("Hello!\n\n  We meet *often*."),
+                "meetings": [full, _meeting(say)],
+            },
+            {**welcome, "first_name": "", "words": "", "meetings": []},
+        ],
+    }
+
+
+def _of_sign_in(say: Callable[[str], str]) -> Contexts:
+    contact = {"contact_url": url("contact")}
+    return {
+        "sign-in": [{"link_url": url("sign-in")}],
+        "proof": [{"link_url": url("proof")}],
+        "identity-linked": [contact],
+        "passkey-changed": [{**contact, "is_added": each} for each in (True, False)],
+        "let-in": [
+            {**contact, "is_own": is_own, "name": name}
+            for is_own, name in ((True, ""), (False, say("Ada")), (False, ""))
+        ],
+    }
+
+
+def _of_rights(say: Callable[[str], str]) -> Contexts:
+    groups = [say(VILLAGE), say(ASIAN)]
+    invited = {"accept_url": url("accept"), "expires": AT}
+    of_both = {"groups": groups, "is_for_office": True}
+    changed = [
+        {**of_both, "what": what, "name": name, "is_you": is_you}
+        for what in ("invited", "accepted", "ended", "removed")
+        for name in (say("Ada"), "")
+        for is_you in (True, False)
+    ]
+    return {
+        "invitation": [
+            {**invited, "groups": groups[:1], "is_for_office": False},
+            {**invited, **of_both},
+            {**invited, "groups": [], "is_for_office": True},
+        ],
+        "rights-changed": [*changed, {**changed[0], "groups": [], "what": "invited"}],
+        "right-ends": [{"people_url": url("people")}],
+        "settings-changed": [
+            {"settings_url": url("settings"), "is_office": each} for each in (True, False)
+        ],
+        "alert": [
+            {"trouble": "Email waits", "words": say("For 20 minutes."), "todo": "Look.",
+             "seen_at": AT},
+        ],
+    }  # fmt: skip
+
+
+def _of_leaders(say: Callable[[str], str]) -> Contexts:
+    group = Group(name=say(VILLAGE))
+    issue = {"group": group, "issue_url": url("issue")}
+    states = ("is_paused", "is_late", "lacks_yes", "tells")
+    held = [
+        dict.fromkeys(states, False) | dict.fromkeys(each, True)
+        for each in ([], ["is_paused"], ["is_late"], ["is_late", "lacks_yes"], ["tells"])
+    ]
+    home = {"group": group, "home_url": url("home"), "kept_until": AT}
+    return {
+        "approve-issue": [{**issue, "until": "Tuesday, March 3, 2026"}],
+        "issue-held": [{**issue, **each} for each in held],
+        "office-acted": [
+            {**issue, "done": done, "newsletter": say("Tea"), "at": AT}
+            for done in ("paused", "resumed", "stopped", "sent", "canceled")
+        ],
+        "group-ends": [
+            {**home, "last_day": last_day, "has_ended": has_ended}
+            for last_day, has_ended in ((None, False), (AT, True), (AT, False))
+        ],
+        "confirm-mailbox": [{"group": say(VILLAGE), "confirm_url": url("c"), "expires": AT}],
+        "mailbox-changed": [
+            {"group": say(VILLAGE), "is_lead": each, "contact_url": url("contact")}
+            for each in (True, False)
+        ],
+        "newsletter": list(_newsletters(say, group)),
+    }  # fmt: skip
+
+
+def _newsletters(say: Callable[[str], str], group: Group) -> list[dict[str, Any]]:
+    html, text = markdown.to_html_and_text("# Tea\n\nCome to **tea**.\n\n- Cake", {}, "Picture")
+    issue = {
+        "title": say("Tea"), "preview": say("And cake"), "html": Markup(html),  # noqa: S704 - cleaned
+        "text": text, "words_language": "en", "group": group, "leave_url": url("leave"),
+        "have_leads_replies": True, "copy_for": "", "flyers": [],
+    }  # fmt: skip
+    flyers = [Flyer(title=say("Poster"), pages=1), Flyer(title=say("Map"), pages=2)]
+    other = {"copy_for": "office", "have_leads_replies": False, "preview": "", "flyers": flyers}
+    return [issue, {**issue, **other}, {**issue, "copy_for": "lead"}]
+
+
+def _of_contact(say: Callable[[str], str]) -> Contexts:
+    message = {
+        "reference": "5K2F", "answer_url": "", "topic": "I need something", "leads_of": "",
+        "is_with_leads": False, "writer_name": say("Ada"), "writer_address": "ada@example.org",
+        "message": say("Hello,\n\n  [tea](https://example.org)?\n\nAda"), "received_at": AT,
+    }  # fmt: skip
+    anonymous = {"writer_name": "", "writer_address": ""}
+    return {
+        "contact-message": [
+            message,
+            {**message, **anonymous, "answer_url": url("thread")},
+            {**message, **anonymous, "leads_of": say(VILLAGE)},
+            {**message, "leads_of": say(VILLAGE), "is_with_leads": True},
+        ],
+        "contact-received": [{"reference": "5K2F"}],
+    }
