@@ -1,6 +1,7 @@
 """A process of the web dies, or all of it is away: what visitors see, and what the logs keep."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -112,6 +113,8 @@ def test_no_log_keeps_a_path_or_an_address_when_the_web_is_away(outage: Stage) -
         assert client.get(f"/my-groups/{SECRET}").status_code == 502
         typed = {"email": SECRET}
         assert client.post(f"/my-groups/{SECRET}/leave", typed, came_from).status_code == 502
+    told = (outage.installation.logs / "belong.log").read_text()
+    assert set(re.findall(r"^\S+ (status=\d+) seconds=\S+$", told, re.MULTILINE)) == {"status=502"}
     logs = [*outage.log.glob("*"), *outage.installation.logs.glob("*")]
     assert outage.installation.logs / "belong.log" in logs
     for log in logs:
