@@ -1,6 +1,7 @@
 """Check everything that an operator has to keep right, and say what to do."""
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -45,6 +46,27 @@ ADVICE = {
 }
 
 
+# By what is wrong with TLS, whatever the step.
+TLS_ADVICE = {
+    "not offered": (
+        "It offers no STARTTLS, and nothing is sent without TLS. Turn TLS on there, or take its"
+        " port for smtps://."
+    ),
+    "key usage|key identifier|basic constraints": (
+        "Its authority's certificate does not have what RFC 5280 wants of one, which Python 3.13"
+        " checks: in a district's own often keyUsage. Let the authority make itself a new one, or"
+        " run this with Python 3.12."
+    ),
+}
+
+
+def advice_for(error: RelayUnavailable) -> str:
+    """Return what to do about a relay that cannot be used."""
+    said = str(error).lower()
+    found = (words for pattern, words in TLS_ADVICE.items() if re.search(pattern, said))
+    return next(found, ADVICE.get(error.phase, ""))
+
+
 def check_keys(settings: Settings) -> Iterator[Finding]:
     """Look whether the worker's keys are here, and who can read their files."""
     if settings.private_keys and settings.index_keys:
@@ -67,7 +89,7 @@ def check_relay(settings: Settings) -> Iterator[Finding]:
     try:
         line = connect(relay)
     except RelayUnavailable as error:
-        yield failure(f"The relay cannot be used, at {error.place}. {ADVICE.get(error.phase, '')}")
+        yield failure(f"The relay cannot be used, at {error.place}. {advice_for(error)}")
         return
     size = line.esmtp_features.get("size", "")
     offered = ", ".join(sorted(name.upper() for name in line.esmtp_features)) or "nothing more"

@@ -27,7 +27,10 @@ NO_VERDICT: Final = (
     " Gmail or Outlook, save it with all its headers, and run `doctor --probe-file FILE`."
 )
 ADVICE: Final = {
-    "dkim": "Is its key in DNS? Or something after the signer changes the email, such as a footer.",
+    "dkim": (
+        "Is the key in DNS at {places} the one that the relay signs with? If it is, something after"
+        " the signer changes the email, such as a footer."
+    ),
     "spf": "Let the SPF record of the return path’s domain name the relay.",
     "dmarc": "It passes when the signature, or SPF, passes for the domain of From.",
 }
@@ -81,7 +84,8 @@ def _judge_signatures(arrived: Arrived, verdict: Verdict | None) -> Iterator[Fin
         )
         return
     if verdict is not None:
-        yield from _of_receiver(verdict, "dkim")
+        places = (f"{each.get('s')}._domainkey.{each.get('d')}" for each in signatures)
+        yield from _of_receiver(verdict, "dkim", ", ".join(places))
     signers = sorted({each.get("d", "").lower() for each in signatures})
     verified = signers if verdict is None else verdict.signers or signers
     related = [domain for domain in verified if _is_related(domain, arrived.author)]
@@ -141,13 +145,13 @@ def _judge_return_path(arrived: Arrived) -> Iterator[Finding]:
     )
 
 
-def _of_receiver(verdict: Verdict, method: str) -> Iterator[Finding]:
+def _of_receiver(verdict: Verdict, method: str, places: str = "") -> Iterator[Finding]:
     result = verdict.of(method)
     words = f"{method.upper()}: {verdict.server or 'the receiver'} says {result or 'nothing'}."
     if result in ("pass", ""):
         yield Finding(words)
     else:
-        yield failure(f"{words} {ADVICE[method]}")
+        yield failure(f"{words} {ADVICE[method].format(places=places)}")
 
 
 def _is_related(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """What operators look at: the doctor, the figures, and halting an issue by a command."""
 
 import os
+import ssl
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,9 @@ from belong_mail.core.jobs import Job
 from belong_mail.core.services import Services
 from belong_mail.delivery import dispatcher
 from belong_mail.delivery.models import Delivery, State
+from belong_mail.mail.smtp import connection
+from belong_mail.mail.smtp.connection import RelayUnavailable, connect
+from belong_mail.mail.smtp.transport import parse_relay
 from belong_mail.monitoring import doctor
 from belong_mail.newsletters.models import Newsletter
 from belong_mail.worker.loop import Worker
@@ -26,6 +30,7 @@ from tests.delivery.factories import books, queue
 from tests.markers import on_both, on_sqlite, one_connection
 from tests.processes import run
 from tests.servers.smtp import Server
+from tests.servers.tls import Authority
 
 Settings = dict[str, str]
 TOKEN = "a-token-of-an-operator-with-forty-signs"
@@ -76,6 +81,32 @@ def test_the_relay_is_greeted_and_no_message_is_begun(
     code, _, bad = told(environment)
     assert code == 1
     assert any("The relay cannot be used, at CONNECT. Is its name right" in words for words in bad)
+
+
+@on_sqlite
+def test_a_relay_without_starttls_is_not_taken_for_one_with_a_bad_certificate(
+    environment: Settings, services: Services
+) -> None:
+    assert services
+    with Server() as relay:
+        _, _, bad = told({**environment, "BELONG_SMTP_URL": f"smtp://localhost:{relay.port}"})
+    [said] = [words for words in bad if "at STARTTLS" in words]
+    assert "It offers no STARTTLS" in said
+    assert "certificate" not in said
+
+
+def test_an_authority_without_key_usage_is_named_as_what_python_3_13_refuses(
+    tmp_path: Path,
+) -> None:
+    authority = Authority.make(tmp_path, has_usage=False)
+    with Server(tls="starttls", context=authority.server()) as server:
+        url = f"smtp://localhost:{server.port}?ca={authority.file}"
+        relay = parse_relay(url, ehlo="belong.example.org")
+        connection._context(relay).verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 has it
+        with pytest.raises(RelayUnavailable) as unreachable:
+            connect(relay)
+    assert "STARTTLS (" in unreachable.value.place
+    assert "Python 3.13" in doctor.advice_for(unreachable.value)
 
 
 @on_sqlite

@@ -88,7 +88,7 @@ def test_what_a_receiver_says_and_what_was_changed_on_the_way_is_told(
     assert code == 1
     said = "\n".join(wrong)
     for words in (
-        "DKIM: mx.example.com says fail.",
+        "DKIM: mx.example.com says fail. Is the key in DNS at belong._domainkey.example.org",
         "DKIM: the signature has l=",
         "The relay rewrote the return path; reports now go to example.org.",
         "SPF: mx.example.com says fail.",

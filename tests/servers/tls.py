@@ -27,7 +27,7 @@ class Authority:
     file: Path
 
     @classmethod
-    def make(cls, folder: Path) -> "Authority":
+    def make(cls, folder: Path, *, has_usage: bool = True) -> "Authority":
         key, name = ec.generate_private_key(ec.SECP256R1()), _name("Test authority")
         certificate = _builder(name, name, key).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
@@ -43,7 +43,9 @@ class Authority:
             encipher_only=False,
             decipher_only=False,
         )
-        signed = certificate.add_extension(usage, critical=True).sign(key, SHA256())
+        if has_usage:
+            certificate = certificate.add_extension(usage, critical=True)
+        signed = certificate.sign(key, SHA256())
         file = folder / "authority.pem"
         file.write_bytes(signed.public_bytes(Encoding.PEM))
         return cls(folder, key, name, file)
